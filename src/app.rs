@@ -1,0 +1,218 @@
+//! The composition root: builds every part from the configuration, runs them, and takes them down in order.
+//!
+//! Knows all parts, and none of their work.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::admin::Admin;
+use crate::auth::Authenticator;
+use crate::auth::policy::Policy;
+use crate::config::{Config, PolicyRule};
+use crate::gateway::Gateway;
+use crate::pbx::Pbx;
+use crate::relay::Admission;
+use crate::server::Server;
+use crate::server::tls::Certificates;
+use crate::telemetry::NameMask;
+
+/// Why the gateway cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on, or its certificate cannot be read.
+    #[error("{0}")]
+    Listen(#[source] io::Error),
+    /// A part cannot be built; the text says which and why.
+    #[error("{0}")]
+    Build(String),
+}
+
+/// A running gateway. Dropping it leaves it running until the runtime ends; [`App::shut_down`] takes it down.
+pub struct App {
+    plain: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
+    admin: SocketAddr,
+    gateway: Arc<ArcSwap<Gateway>>,
+    certificates: Option<Arc<Certificates>>,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+    /// No longer ready.
+    unready: CancellationToken,
+    /// Nothing new is taken.
+    stop: CancellationToken,
+    /// What runs is cut.
+    kill: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl App {
+    /// Builds, binds and runs a gateway. Listening addresses are open when this returns.
+    ///
+    /// # Errors
+    /// When an address is taken, or a part cannot be built.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let (unready, stop, kill) = (
+            CancellationToken::new(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
+        let server = Server::bind(&config.server, config.relay.idle_timeout)
+            .await
+            .map_err(StartError::Listen)?;
+        let admin = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;
+        let (plain, tls) = server.addresses();
+        let admin_address = admin.address().map_err(StartError::Listen)?;
+        let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
+        warn_of_risks(&config);
+        let gateway = build(config, None, &stop).map_err(StartError::Build)?;
+        let gateway = Arc::new(ArcSwap::from_pointee(gateway));
+        let certificates = server.certificates();
+        tokio::spawn(admin.run(unready.clone(), kill.clone()));
+        let server = tokio::spawn(server.run(Arc::clone(&gateway), stop.clone(), kill.clone()));
+        info!(plain = ?plain, tls = ?tls, admin = %admin_address, "listening");
+        Ok(Self {
+            plain,
+            tls,
+            admin: admin_address,
+            gateway,
+            certificates,
+            drain_delay,
+            drain_timeout,
+            unready,
+            stop,
+            kill,
+            server,
+        })
+    }
+
+    /// Addresses that speak plain HTTP.
+    #[must_use]
+    pub fn plain_addresses(&self) -> &[SocketAddr] {
+        &self.plain
+    }
+
+    /// Addresses that speak TLS.
+    #[must_use]
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls
+    }
+
+    /// Address of the health checks.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords, limits. Refused logins
+    /// are forgotten. Listening addresses stay. What cannot be built changes nothing and is logged.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub fn reload(&self, config: Config) -> Result<(), String> {
+        if let Some(certificates) = &self.certificates {
+            certificates.reload()?;
+        }
+        let old = self.gateway.load_full();
+        let new = build(config, Some(&old), &self.stop)?;
+        for pbx in &new.pbxs {
+            pbx.forgive();
+        }
+        self.gateway.store(Arc::new(new));
+        info!("the configuration was read again");
+        Ok(())
+    }
+
+    /// Takes the gateway down: not ready; then nothing new; then waits for what runs, at most the drain limit.
+    /// Returns whether everything came to its own end.
+    pub async fn shut_down(mut self) -> bool {
+        info!("draining");
+        self.unready.cancel();
+        sleep(self.drain_delay).await;
+        self.stop.cancel();
+        let drained = timeout(self.drain_timeout, &mut self.server).await.is_ok();
+        self.kill.cancel();
+        if !drained {
+            warn!(
+                advice = "raise server.drain_timeout_ms",
+                "some downloads did not end in time and were cut"
+            );
+            let _ = self.server.await;
+        }
+        for pbx in &self.gateway.load().pbxs {
+            pbx.close().await;
+        }
+        info!("stopped");
+        drained
+    }
+
+    /// Ends everything at once, also while [`App::shut_down`] waits.
+    #[must_use]
+    pub fn kill_switch(&self) -> CancellationToken {
+        self.kill.clone()
+    }
+}
+
+/// Builds a gateway; a PBX whose configuration did not change is taken over with its token.
+fn build(
+    config: Config,
+    old: Option<&Gateway>,
+    stop: &CancellationToken,
+) -> Result<Gateway, String> {
+    let authenticator =
+        Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
+    crate::auth::self_test().map_err(|error| error.to_string())?;
+    let mut pbxs = Vec::with_capacity(config.pbxs.len());
+    for pbx in &config.pbxs {
+        let same = old.and_then(|old| old.pbxs.iter().find(|known| known.is(pbx)));
+        pbxs.push(match same {
+            Some(known) => Arc::clone(known),
+            None => Pbx::start(pbx, config.state_dir.as_deref())?,
+        });
+    }
+    Ok(Gateway {
+        authenticator,
+        policy: match config.policy {
+            PolicyRule::Everyone => Policy::everyone(),
+            PolicyRule::Nobody => Policy::nobody(),
+        },
+        admission: Admission::new(config.relay.max_streams),
+        pbxs,
+        names: NameMask::new(config.log.recording_names)?,
+        public_url: config.server.public_url,
+        trusted_proxies: config.server.trusted_proxies,
+        downstream_idle: config.relay.idle_timeout,
+        draining: stop.clone(),
+    })
+}
+
+fn warn_of_risks(config: &Config) {
+    if config.policy == PolicyRule::Everyone {
+        warn!("policy.everyone is true: everyone who is authenticated may hear every recording");
+    }
+    for address in config
+        .server
+        .listen
+        .iter()
+        .filter(|address| !address.ip().is_loopback())
+    {
+        warn!(%address, "plain HTTP off loopback: tokens and calls are readable on the way; use server.tls or a proxy");
+    }
+    for pbx in config.pbxs.iter().filter(|pbx| pbx.trust.is_none()) {
+        warn!(
+            pbx = pbx.name,
+            "plain HTTP to the PBX: its password and every call are readable on the way"
+        );
+    }
+    if config.server.public_url.is_none() {
+        info!("server.public_url is not set: requests are answered under any host name");
+    }
+}

@@ -1,0 +1,122 @@
+//! Authentication: a request → who is asking.
+//!
+//! Knows the order of the checks, and that nothing short of all of them makes a [`Principal`]. Does not know the PBX,
+//! the configuration as written, or HTTP answers. Pure: no clock, no I/O, nothing is logged.
+//!
+//! The claims are checked here and not by the JWT library, whose checks read the system's clock and are loose by default:
+//! a leeway of a minute, `nbf` ignored, a missing `aud` or `iss` accepted. It verifies the signature, nothing more.
+//!
+//! Sources: RFC 7519 §7.2 (validating a JWT), RFC 7515 §5.2 (validating a JWS), RFC 6750 (bearer tokens), RFC 8725 (best
+//! current practices for JWTs).
+
+mod algorithm;
+mod claims;
+mod credential;
+mod der;
+mod error;
+pub mod keys;
+pub mod link;
+pub mod mint;
+mod pem;
+pub mod policy;
+mod principal;
+mod self_test;
+mod token;
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+
+pub use self::algorithm::{Algorithm, UnknownAlgorithm};
+use self::claims::{Claims, Clock};
+use self::credential::Presented;
+pub use self::error::AuthError;
+use self::keys::Key;
+use self::link::Links;
+pub use self::principal::{Credential, Principal};
+pub use self::self_test::{SelfTestError, self_test};
+use self::token::Compact;
+
+/// Who makes bearer tokens, and with which keys.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// What `iss` must be, to the letter.
+    pub name: String,
+    /// What `aud` may name; one that the token names is enough.
+    pub audiences: Vec<String>,
+    /// The keys that verify this issuer's tokens, and nobody else's.
+    pub keys: Vec<Key>,
+}
+
+/// Makes principals out of requests.
+#[derive(Clone, Debug)]
+pub struct Authenticator {
+    issuers: Vec<Issuer>,
+    links: Option<Links>,
+    skew: Duration,
+}
+
+impl Authenticator {
+    /// Puts together what was configured; `skew` is by how much the clocks of others may differ from ours.
+    ///
+    /// The caller sees to it that no two issuers share a name, and that no issuer has the audience of links.
+    #[must_use]
+    pub fn new(issuers: Vec<Issuer>, links: Option<Links>, skew: Duration) -> Self {
+        Self {
+            issuers,
+            links,
+            skew,
+        }
+    }
+
+    /// Finds out who is asking, at the time `now`, from the address `source`.
+    ///
+    /// The first credential present decides: the `Authorization` field, then `?link=`.
+    ///
+    /// # Errors
+    /// When there is no credential, or anything about it is wrong; a wrong one is never covered by another.
+    pub fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        source: IpAddr,
+        now: SystemTime,
+    ) -> Result<Principal, AuthError> {
+        let presented = credential::find(headers, query)?;
+        let clock = Clock::at(now, self.skew)?;
+        match (presented, &self.links) {
+            (Presented::Bearer(token), _) => self.authenticate_bearer(token, &clock),
+            (Presented::Link(token), Some(links)) => links.authenticate(token, source, &clock),
+            (Presented::Link(_), None) => Err(AuthError::LinksDisabled),
+        }
+    }
+
+    /// The claim `iss` is read before it is verified, but only to choose the keys that must verify it.
+    fn authenticate_bearer(&self, token: &str, clock: &Clock) -> Result<Principal, AuthError> {
+        let token = Compact::decode(token)?;
+        let header = token.header()?;
+        let claims = Claims::parse(token.claims())?;
+        let issuer = self.issuer(claims.issuer()?)?;
+        keys::verify(&issuer.keys, &header, &token)?;
+        claims.require_audience(&issuer.audiences)?;
+        let validity = clock.check(&claims)?;
+        Ok(Principal {
+            issuer: issuer.name.clone(),
+            subject: claims.subject()?.to_owned(),
+            credential: Credential::Bearer,
+            token_id: claims.token_id()?.map(str::to_owned),
+            expires_at: validity.expires_at(),
+        })
+    }
+
+    fn issuer(&self, name: &str) -> Result<&Issuer, AuthError> {
+        self.issuers
+            .iter()
+            .find(|issuer| issuer.name == name)
+            .ok_or(AuthError::UnknownIssuer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The claims of a token, and the checks beyond the signature.
+//!
+//! Knows the registered claims and the three of a link token, their types and the times between which a token is good.
+//! Does not know keys or where a token came from. The clock is a parameter.
+//!
+//! Source: RFC 7519 §2 (NumericDate), §4 (claim names must be unique) and §4.1 (registered claims).
+
+mod value;
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+
+use self::value::Value;
+use super::error::AuthError;
+use super::token::json_object;
+
+/// The claims that matter, as they stand in the token; others are skipped.
+///
+/// Types are checked when a claim is asked for, so that an error names it, and so that an issuer may use names like
+/// `pbx` for something else in its bearer tokens.
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 't"))]
+pub(super) struct Claims<'t> {
+    iss: Value<'t>,
+    sub: Value<'t>,
+    aud: Value<'t>,
+    exp: Value<'t>,
+    nbf: Value<'t>,
+    iat: Value<'t>,
+    jti: Value<'t>,
+    recording: Value<'t>,
+    pbx: Value<'t>,
+    ip: Value<'t>,
+}
+
+impl<'t> Claims<'t> {
+    /// Reads the claims.
+    ///
+    /// # Errors
+    /// When they are not a JSON object, or when a claim that matters stands there twice.
+    pub(super) fn parse(json: &'t [u8]) -> Result<Self, AuthError> {
+        json_object(json).ok_or(AuthError::Malformed(
+            "claims are not an object with unique members",
+        ))
+    }
+
+    pub(super) fn issuer(&self) -> Result<&str, AuthError> {
+        self.iss.text().ok_or(AuthError::Claim("iss"))
+    }
+
+    pub(super) fn subject(&self) -> Result<&str, AuthError> {
+        self.sub.name().ok_or(AuthError::Claim("sub"))
+    }
+
+    /// The token's own id; one that is no name could not be revoked, so it is an error.
+    pub(super) fn token_id(&self) -> Result<Option<&str>, AuthError> {
+        match &self.jti {
+            Value::Absent => Ok(None),
+            jti => jti.name().map(Some).ok_or(AuthError::Claim("jti")),
+        }
+    }
+
+    pub(super) fn recording(&self) -> Result<&str, AuthError> {
+        self.recording.text().ok_or(AuthError::Claim("recording"))
+    }
+
+    pub(super) fn pbx(&self) -> Result<&str, AuthError> {
+        self.pbx.name().ok_or(AuthError::Claim("pbx"))
+    }
+
+    pub(super) fn address(&self) -> Result<Option<&str>, AuthError> {
+        match &self.ip {
+            Value::Absent => Ok(None),
+            ip => ip.text().map(Some).ok_or(AuthError::Claim("ip")),
+        }
+    }
+
+    /// Whether `aud`, one string or an array of strings, names one that is accepted.
+    pub(super) fn require_audience(&self, accepted: &[impl AsRef<str>]) -> Result<(), AuthError> {
+        let named = match &self.aud {
+            Value::List(audiences) => audiences.as_slice(),
+            audience => std::slice::from_ref(audience),
+        };
+        let mut meant_here = false;
+        for audience in named {
+            let audience = audience.text().ok_or(AuthError::Claim("aud"))?;
+            meant_here |= accepted
+                .iter()
+                .any(|accepted| accepted.as_ref() == audience);
+        }
+        if meant_here {
+            Ok(())
+        } else {
+            Err(AuthError::WrongAudience)
+        }
+    }
+}
+
+/// The moment of a request, since 1970, and by how much other clocks may differ.
+pub(super) struct Clock {
+    now: Duration,
+    skew: Duration,
+}
+
+/// The times of a token that is good now, since 1970, in whole seconds.
+pub(super) struct Validity {
+    expires: Duration,
+    issued: Option<Duration>,
+}
+
+impl Clock {
+    /// # Errors
+    /// When the clock is before 1970, and so cannot say what has expired.
+    pub(super) fn at(now: SystemTime, skew: Duration) -> Result<Self, AuthError> {
+        let now = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_err(|_| AuthError::NotYetValid)?;
+        Ok(Self { now, skew })
+    }
+
+    /// Checks `exp`, which is required, `nbf` and `iat`. A token has expired when `exp` and the skew have passed.
+    pub(super) fn check(&self, claims: &Claims<'_>) -> Result<Validity, AuthError> {
+        let expires = claims.exp.time().ok_or(AuthError::Claim("exp"))?;
+        let issued = optional_time(&claims.iat, "iat")?;
+        let not_before = optional_time(&claims.nbf, "nbf")?;
+        if self.now >= expires.saturating_add(self.skew) {
+            return Err(AuthError::Expired);
+        }
+        let latest = self.now.saturating_add(self.skew);
+        if issued.is_some_and(|time| time > latest) || not_before.is_some_and(|time| time > latest)
+        {
+            return Err(AuthError::NotYetValid);
+        }
+        Ok(Validity { expires, issued })
+    }
+
+    /// How long a token lives in all: from `iat` where it has one, else from now.
+    pub(super) fn lifetime(&self, validity: &Validity) -> Duration {
+        validity
+            .expires
+            .saturating_sub(validity.issued.unwrap_or(self.now))
+    }
+}
+
+impl Validity {
+    pub(super) fn expires_at(&self) -> SystemTime {
+        // At most the year 9999, which every SystemTime can express.
+        SystemTime::UNIX_EPOCH
+            .checked_add(self.expires)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+fn optional_time(value: &Value<'_>, claim: &'static str) -> Result<Option<Duration>, AuthError> {
+    match value {
+        Value::Absent => Ok(None),
+        value => value.time().map(Some).ok_or(AuthError::Claim(claim)),
+    }
+}

@@ -1,0 +1,115 @@
+//! The value of one claim.
+//!
+//! Knows the JSON types a claim can have and which of their values are taken. Does not know which claim it is.
+//!
+//! Source: RFC 7519 §2: a NumericDate is a number of seconds that may have a fraction.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The last second of the year 9999; a later time is a mistake, such as milliseconds.
+const MAX_SECONDS: u64 = 253_402_300_799;
+/// The longest subject, token id or PBX name, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// One claim: a value of the types that matter here, something else, or nothing.
+#[derive(Default)]
+pub(super) enum Value<'t> {
+    #[default]
+    Absent,
+    Text(Cow<'t, str>),
+    Seconds(u64),
+    List(Vec<Value<'t>>),
+    Other,
+}
+
+impl Value<'_> {
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text that may be logged, compared and kept: 1 to 256 bytes without control characters.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.text().filter(|text| {
+            (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control())
+        })
+    }
+
+    pub(super) fn time(&self) -> Option<Duration> {
+        match self {
+            Self::Seconds(seconds) if *seconds <= MAX_SECONDS => {
+                Some(Duration::from_secs(*seconds))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'de: 't, 't> Deserialize<'de> for Value<'t> {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a claim")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Value::Seconds(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(u64::try_from(number).map_or(Value::Other, Value::Seconds))
+    }
+
+    /// Floors: the conversion drops the fraction, and the range keeps it exact.
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        let in_range = (0.0..=MAX_SECONDS as f64).contains(&number);
+        Ok(if in_range {
+            Value::Seconds(number as u64)
+        } else {
+            Value::Other
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| Value::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Value::Other)
+    }
+}

@@ -1,0 +1,64 @@
+//! Why a credential was not accepted.
+//!
+//! Knows the reasons, in the words of authentication. Does not know HTTP: the gateway's table gives each a status.
+//! No variant carries a part of the token, so every text may be logged.
+
+/// Why nobody could be made out behind a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// There is no credential at all.
+    #[error("no credential was presented")]
+    Missing,
+    /// The `Authorization` field names another scheme, such as Basic.
+    #[error("the authorization scheme is not bearer")]
+    UnsupportedScheme,
+    /// The credential is not a token in JWS compact form, or has members that are refused; the text says which.
+    #[error("malformed credential: {0}")]
+    Malformed(&'static str),
+    /// No configured issuer has the name in `iss`.
+    #[error("unknown issuer")]
+    UnknownIssuer,
+    /// No key of this issuer has the key id in `kid`.
+    #[error("unknown key id")]
+    UnknownKey,
+    /// The token names another algorithm than the key has, or one that does not exist here, such as `none`.
+    #[error("the algorithm is not the key's")]
+    AlgorithmMismatch,
+    /// No fitting key verifies the signature.
+    #[error("the signature does not verify")]
+    Signature,
+    /// `exp` has passed, the skew included.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` or `iat` lies ahead by more than the skew.
+    #[error("the token is not yet valid")]
+    NotYetValid,
+    /// `aud` names nobody that is meant here.
+    #[error("the token is for another audience")]
+    WrongAudience,
+    /// A claim is missing, of the wrong type or out of range; the text is its name.
+    #[error("claim {0} is missing or invalid")]
+    Claim(&'static str),
+    /// A link token was presented and none are configured.
+    #[error("link tokens are not accepted")]
+    LinksDisabled,
+    /// A link token lives longer than its key may make it live.
+    #[error("the link lives too long")]
+    LinkTooLong,
+    /// A link token is for another source address.
+    #[error("the link is for another address")]
+    LinkAddress,
+    /// A link token names a PBX that its key does not reach.
+    #[error("the link key does not reach this PBX")]
+    LinkPbx,
+}
+
+impl AuthError {
+    /// Whether the caller sent nothing that could be judged, rather than something wrong.
+    ///
+    /// RFC 6750 §3.1: such an answer carries no error code, only the scheme that is expected.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing | Self::UnsupportedScheme)
+    }
+}

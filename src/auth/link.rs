@@ -1,0 +1,130 @@
+//! Link tokens: a JWT in the query that is good for one recording, for a short time.
+//!
+//! Knows what a link token must say beyond its signature. Does not know the request it came with, except its source
+//! address: whether the link is used for the recording it names is for the policy to judge.
+//!
+//! A link token has keys and an audience of its own, so that it is never a bearer token nor the other way round; it
+//! needs no `iss`, because its key says who made it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::claims::{Claims, Clock};
+use super::error::AuthError;
+use super::keys::{self, Key};
+use super::principal::{Credential, Principal};
+use super::token::Compact;
+use crate::recording::RecordingName;
+
+/// The issuer of links whose key has no id.
+const NAMELESS_ISSUER: &str = "link";
+
+/// What makes a link token acceptable.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// What `aud` must name; the audience of no issuer, or a link would pass for a bearer token.
+    pub audience: String,
+    /// The longest life of any link.
+    pub max_ttl: Duration,
+    /// The keys that verify links, and nothing else.
+    pub keys: Vec<LinkKey>,
+}
+
+/// A key for links, with what it is limited to.
+#[derive(Clone, Debug)]
+pub struct LinkKey {
+    /// The key itself; its id is the issuer of its links.
+    pub key: Key,
+    /// The PBXs whose recordings its links may name; all when `None`.
+    pub pbxs: Option<Vec<String>>,
+    /// The longest life of its links, where that is shorter than [`Links::max_ttl`].
+    pub max_ttl: Option<Duration>,
+}
+
+/// The one recording that a link is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkScope {
+    pub(super) recording: RecordingName,
+    pub(super) pbx: String,
+}
+
+impl LinkScope {
+    /// The claim `recording`.
+    #[must_use]
+    pub fn recording(&self) -> &RecordingName {
+        &self.recording
+    }
+
+    /// The claim `pbx`: the configured name of a PBX, never empty.
+    #[must_use]
+    pub fn pbx(&self) -> &str {
+        &self.pbx
+    }
+}
+
+impl Links {
+    /// Authenticates a link token that came from an address.
+    pub(super) fn authenticate(
+        &self,
+        token: &str,
+        source: IpAddr,
+        clock: &Clock,
+    ) -> Result<Principal, AuthError> {
+        let token = Compact::decode(token)?;
+        let key = keys::verify(&self.keys, &token.header()?, &token)?;
+        let claims = Claims::parse(token.claims())?;
+        claims.require_audience(&[&self.audience])?;
+        let validity = clock.check(&claims)?;
+        if clock.lifetime(&validity) > self.max_ttl.min(key.max_ttl.unwrap_or(Duration::MAX)) {
+            return Err(AuthError::LinkTooLong);
+        }
+        check_address(&claims, source)?;
+        Ok(Principal {
+            issuer: key.key.id().unwrap_or(NAMELESS_ISSUER).to_owned(),
+            subject: claims.subject()?.to_owned(),
+            credential: Credential::Link(key.scope(&claims)?),
+            token_id: claims.token_id()?.map(str::to_owned),
+            expires_at: validity.expires_at(),
+        })
+    }
+}
+
+impl LinkKey {
+    fn scope(&self, claims: &Claims<'_>) -> Result<LinkScope, AuthError> {
+        let recording = claims
+            .recording()?
+            .parse()
+            .map_err(|_| AuthError::Claim("recording"))?;
+        let pbx = claims.pbx()?;
+        if self
+            .pbxs
+            .as_ref()
+            .is_some_and(|pbxs| !pbxs.iter().any(|allowed| allowed == pbx))
+        {
+            return Err(AuthError::LinkPbx);
+        }
+        Ok(LinkScope {
+            recording,
+            pbx: pbx.to_owned(),
+        })
+    }
+}
+
+impl AsRef<Key> for LinkKey {
+    fn as_ref(&self) -> &Key {
+        &self.key
+    }
+}
+
+/// Compares addresses in canonical form: a dual-stack socket reports IPv4 callers as v4-mapped IPv6.
+fn check_address(claims: &Claims<'_>, source: IpAddr) -> Result<(), AuthError> {
+    let Some(address) = claims.address()? else {
+        return Ok(());
+    };
+    let address: IpAddr = address.parse().map_err(|_| AuthError::Claim("ip"))?;
+    if address.to_canonical() == source.to_canonical() {
+        Ok(())
+    } else {
+        Err(AuthError::LinkAddress)
+    }
+}

@@ -1,0 +1,199 @@
+//! A token in JWS compact form, taken apart but not yet believed.
+//!
+//! Knows the three segments, the limits on them, and which header members are refused. Does not know keys, and of the
+//! claims only that they are a JSON object. Everything here runs before the signature is verified, so it is bounded and
+//! trusts nothing.
+//!
+//! Sources: RFC 7515 §3.1 and §7.1 (compact form), §4 (header members; names must be unique), §5.2 (what to reject);
+//! RFC 7797 (`b64`); RFC 8725 §3.10 (do not follow received claims such as `jku`) and §3.11 (explicit typing);
+//! RFC 9068 §2.1 (`at+jwt`).
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use super::algorithm::Algorithm;
+use super::error::AuthError;
+
+/// The longest token, in bytes.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// The longest header, in bytes of JSON.
+const MAX_HEADER_BYTES: usize = 2 * 1024;
+
+/// The three segments of a token, decoded.
+pub(super) struct Compact<'t> {
+    header: Vec<u8>,
+    claims: Vec<u8>,
+    signature: Vec<u8>,
+    signed: &'t str,
+}
+
+impl<'t> Compact<'t> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// When it is too long or is not three non-empty segments of base64url without padding.
+    pub(super) fn decode(token: &'t str) -> Result<Self, AuthError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AuthError::Malformed("longer than 8 KiB"));
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(NOT_COMPACT)?;
+        let (header, claims) = signed.split_once('.').ok_or(NOT_COMPACT)?;
+        let header = decode_segment(header)?;
+        if header.len() > MAX_HEADER_BYTES {
+            return Err(AuthError::Malformed("header longer than 2 KiB"));
+        }
+        Ok(Self {
+            header,
+            claims: decode_segment(claims)?,
+            signature: decode_segment(signature)?,
+            signed,
+        })
+    }
+
+    /// The header, with nothing in it that is refused.
+    ///
+    /// # Errors
+    /// When it is not such a header, or names an algorithm that does not exist here.
+    pub(super) fn header(&self) -> Result<Header<'_>, AuthError> {
+        let members: Members<'_> =
+            json_object(&self.header).ok_or(AuthError::Malformed("header is not as required"))?;
+        members.check()?;
+        let algorithm = members
+            .alg
+            .parse()
+            .map_err(|_| AuthError::AlgorithmMismatch)?;
+        Ok(Header {
+            algorithm,
+            key_id: members.kid.map(|kid| kid.0),
+        })
+    }
+
+    /// The claims as JSON.
+    pub(super) fn claims(&self) -> &[u8] {
+        &self.claims
+    }
+
+    /// What the signature is over: the first two segments as they were received.
+    pub(super) fn signed(&self) -> &'t [u8] {
+        self.signed.as_bytes()
+    }
+
+    // The verifiers of the library are written for vectors.
+    pub(super) fn signature(&self) -> &Vec<u8> {
+        &self.signature
+    }
+}
+
+const NOT_COMPACT: AuthError = AuthError::Malformed("not three segments of base64url");
+
+fn decode_segment(segment: &str) -> Result<Vec<u8>, AuthError> {
+    if segment.is_empty() {
+        return Err(NOT_COMPACT);
+    }
+    URL_SAFE_NO_PAD.decode(segment).map_err(|_| NOT_COMPACT)
+}
+
+/// Reads a JSON object; `None` for any other JSON, since serde would also take a structure from an array.
+///
+/// A member that the structure names must not stand there twice. Members it does not name are skipped.
+pub(super) fn json_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+    json.trim_ascii_start()
+        .starts_with(b"{")
+        .then(|| serde_json::from_slice(json).ok())
+        .flatten()
+}
+
+/// What remains of a header: how to verify.
+pub(super) struct Header<'t> {
+    algorithm: Algorithm,
+    key_id: Option<Cow<'t, str>>,
+}
+
+impl Header<'_> {
+    /// The algorithm the token claims; it never chooses how a key is used, only which keys are not asked.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+}
+
+/// The header members that matter. Those of type `bool` tell that a member is there, whatever its value.
+#[derive(Deserialize)]
+struct Members<'t> {
+    #[serde(borrow)]
+    alg: Cow<'t, str>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    kid: Option<Text<'t>>,
+    #[serde(borrow, default, deserialize_with = "not_null")]
+    typ: Option<Text<'t>>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+    #[serde(default, deserialize_with = "present")]
+    b64: bool,
+    #[serde(default, deserialize_with = "present")]
+    jku: bool,
+    #[serde(default, deserialize_with = "present")]
+    jwk: bool,
+    #[serde(default, deserialize_with = "present")]
+    x5u: bool,
+    #[serde(default, deserialize_with = "present")]
+    x5c: bool,
+    #[serde(default, deserialize_with = "present")]
+    enc: bool,
+    #[serde(default, deserialize_with = "present")]
+    zip: bool,
+}
+
+/// A string that is borrowed where JSON has no escapes in it; serde does not do that for an optional one by itself.
+#[derive(Deserialize)]
+struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+
+impl Members<'_> {
+    fn check(&self) -> Result<(), AuthError> {
+        if self.crit || self.b64 {
+            return Err(AuthError::Malformed("header has extensions"));
+        }
+        if self.jku || self.jwk || self.x5u || self.x5c {
+            return Err(AuthError::Malformed("header brings its own key"));
+        }
+        if self.enc || self.zip {
+            return Err(AuthError::Malformed("encrypted or compressed"));
+        }
+        if !self.typ.as_ref().is_none_or(|typ| is_jwt(&typ.0)) {
+            return Err(AuthError::Malformed(
+                "header says it is another kind of token",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a `typ` is that of a JWT or of an access token; a media type, so in any case and with or without its prefix.
+///
+/// Other kinds, such as `logout+jwt` or `dpop+jwt`, come from the same issuers and keys and mean something else.
+fn is_jwt(typ: &str) -> bool {
+    let typ = match typ.split_at_checked(APPLICATION.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(APPLICATION) => rest,
+        _ => typ,
+    };
+    typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt")
+}
+
+const APPLICATION: &str = "application/";
+
+fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    member: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
+}
+
+fn present<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(member).map(|_| true)
+}

@@ -1,0 +1,108 @@
+//! The commands.
+//!
+//! Knows arguments and exit codes: 0 for success, 78 for a configuration with mistakes (`EX_CONFIG` of sysexits), 1 for
+//! everything else, 2 for arguments that make no sense (clap's own).
+
+mod check;
+#[cfg(feature = "simulator")]
+mod demo;
+mod mint;
+mod serve;
+#[cfg(feature = "simulator")]
+mod simulate;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config};
+
+/// A configuration with mistakes.
+const EXIT_CONFIG: u8 = 78;
+
+/// A download gateway for the call recordings of a Yeastar PBX.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(ConfigFile),
+    /// Check the configuration and say everything that is wrong with it.
+    Check(ConfigFile),
+    /// Run a simulated PBX with sample recordings and the gateway in front of it.
+    #[cfg(feature = "simulator")]
+    Demo(demo::Demo),
+    /// Run a simulated PBX alone.
+    #[cfg(feature = "simulator")]
+    Simulate(simulate::Simulate),
+    /// Print a bearer token, for trying out.
+    Token(mint::Token),
+    /// Print a link to one recording, for trying out.
+    Link(mint::Link),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WAVEGATE_CONFIG",
+        default_value = "config/wavegate.toml"
+    )]
+    config: PathBuf,
+}
+
+/// Runs the command of the process's arguments.
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(file) => serve::run(&file.config),
+        Command::Check(file) => check::run(&file.config),
+        #[cfg(feature = "simulator")]
+        Command::Demo(demo) => demo.run(),
+        #[cfg(feature = "simulator")]
+        Command::Simulate(simulate) => simulate.run(),
+        Command::Token(token) => token.run(),
+        Command::Link(link) => link.run(),
+    }
+}
+
+/// Loads a configuration, or prints what is wrong with it.
+fn load(path: &Path) -> Result<Config, ExitCode> {
+    config::load(path).map_err(|problems| {
+        complain(format_args!("{problems}"));
+        ExitCode::from(EXIT_CONFIG)
+    })
+}
+
+/// Prints a result. A reader that has gone away is no reason to fail.
+fn print(text: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Prints an error.
+fn complain(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "wavegate: {text}");
+}
+
+/// Prints an error and gives the exit code that goes with it.
+fn fail(text: impl Display) -> ExitCode {
+    complain(text);
+    ExitCode::FAILURE
+}
+
+/// The runtime that everything runs on.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}

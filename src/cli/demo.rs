@@ -1,0 +1,300 @@
+//! `wavegate demo`: a simulated PBX with sample recordings, and the real gateway in front of it.
+//!
+//! Everything is on loopback and made afresh: certificate, password, keys. Nothing is written to disk.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::rand;
+use clap::Args;
+use serde_json::json;
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+use super::mint::link_url;
+use super::serve::Signals;
+use crate::app::App;
+use crate::auth::keys::Key;
+use crate::auth::link::{LinkKey, Links};
+use crate::auth::mint::{self, SigningKey};
+use crate::auth::{Algorithm, Issuer};
+use crate::config::secret::Secret;
+use crate::config::{
+    Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
+    PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
+    Server,
+};
+use crate::recording::RecordingName;
+use crate::simulator::{Simulator, Version, wav};
+use crate::telemetry;
+
+const ISSUER: &str = "https://demo.invalid";
+const AUDIENCE: &str = "recordings";
+const LINK_AUDIENCE: &str = "recording-links";
+const PBX: &str = "demo";
+/// Long enough to look around.
+const TTL: Duration = Duration::from_secs(8 * 3600);
+const DEFAULT_PORT: u16 = 8080;
+
+/// `wavegate demo`.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where the gateway listens; loopback only. Port 8080 otherwise, or a free one.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Print one line of JSON instead.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> ExitCode {
+        if self
+            .listen
+            .is_some_and(|address| !address.ip().is_loopback())
+        {
+            return super::fail("the demo listens on loopback only");
+        }
+        match super::runtime() {
+            Ok(runtime) => match runtime.block_on(self.serve()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => super::fail(message),
+            },
+            Err(error) => super::fail(error),
+        }
+    }
+
+    async fn serve(self) -> Result<(), String> {
+        let recordings = wav::forms::demo_recordings();
+        let mut pbx = Simulator::s_series(Version::V2_0_0);
+        for (name, bytes) in &recordings {
+            pbx = pbx.recording(name, bytes.clone());
+        }
+        let pbx = pbx
+            .start()
+            .await
+            .map_err(|error| format!("the simulated PBX cannot start: {error}"))?;
+        let keys = Keys::generate()?;
+        let config = configuration(&pbx, &keys, self.listen.unwrap_or_else(default_address))?;
+        telemetry::init(&config.log)?;
+        let mut signals = Signals::listen().map_err(|error| error.to_string())?;
+        let app = App::start(config)
+            .await
+            .map_err(|error| error.to_string())?;
+
+        let names = recordings.iter().map(|(name, _)| name.clone()).collect();
+        let tour = Tour::new(&app, &keys, names)?;
+        super::print(if self.json { tour.json() } else { tour.text() });
+
+        signals.end().await;
+        let kill = app.kill_switch();
+        tokio::select! {
+            _ = app.shut_down() => {}
+            () = signals.end() => kill.cancel(),
+        }
+        Ok(())
+    }
+}
+
+/// The default port if it is free, else one that the system chooses.
+fn default_address() -> SocketAddr {
+    let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
+    match TcpListener::bind(default) {
+        Ok(_) => default,
+        Err(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+    }
+}
+
+/// The demo's shared secrets.
+struct Keys {
+    bearer: Secret,
+    link: Secret,
+}
+
+impl Keys {
+    fn generate() -> Result<Self, String> {
+        Ok(Self {
+            bearer: random_secret()?,
+            link: random_secret()?,
+        })
+    }
+}
+
+fn random_secret() -> Result<Secret, String> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
+    Ok(Secret::new(bytes))
+}
+
+fn configuration(pbx: &Simulator, keys: &Keys, listen: SocketAddr) -> Result<Config, String> {
+    let key =
+        |secret| Key::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string());
+    Ok(Config {
+        state_dir: None,
+        server: Server {
+            listen: vec![listen],
+            drain_timeout: Duration::from_secs(5),
+            ..Server::default()
+        },
+        admin: Admin {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        },
+        log: Log {
+            level: LevelFilter::WARN,
+            format: LogFormat::Text,
+            recording_names: RecordingNames::Plain,
+        },
+        auth: Auth {
+            issuers: vec![Issuer {
+                name: ISSUER.to_owned(),
+                audiences: vec![AUDIENCE.to_owned()],
+                keys: vec![key(&keys.bearer)?],
+            }],
+            links: Some(Links {
+                audience: LINK_AUDIENCE.to_owned(),
+                max_ttl: TTL,
+                keys: vec![LinkKey {
+                    key: key(&keys.link)?,
+                    pbxs: None,
+                    max_ttl: None,
+                }],
+            }),
+            skew: Duration::from_secs(10),
+            bearer_signers: Vec::new(),
+            link_signers: Vec::new(),
+        },
+        policy: PolicyRule::Everyone,
+        relay: Relay {
+            // A browser that is paused keeps its place.
+            idle_timeout: Duration::from_secs(600),
+            ..Relay::default()
+        },
+        pbxs: vec![simulated(pbx)?],
+    })
+}
+
+fn simulated(pbx: &Simulator) -> Result<Pbx, String> {
+    let pin = pbx
+        .fingerprint()
+        .parse()
+        .map_err(|error: NotAPin| error.to_string())?;
+    Ok(Pbx {
+        name: PBX.to_owned(),
+        api: PbxApi::SSeries200,
+        url: Url::parse(&pbx.url()).map_err(|error| error.to_string())?,
+        trust: Some(PbxTrust::Pins(vec![pin])),
+        bind_address: None,
+        allowed_ip: AllowedIp::Absent,
+        account: PbxAccount {
+            username: Secret::new(pbx.username()),
+            password: PbxPassword::Clear(Secret::new(pbx.password())),
+            report: PbxReport::default(),
+            prolong: Prolong::Query,
+            logout: false,
+            login_retry: PbxAccount::LOGIN_RETRY,
+        },
+        limits: PbxLimits::default(),
+        not_ready: NotReady::default(),
+    })
+}
+
+/// What there is to try.
+struct Tour {
+    gateway: Url,
+    admin: Url,
+    recordings: Vec<String>,
+    bearer: String,
+    link: Url,
+}
+
+impl Tour {
+    fn new(app: &App, keys: &Keys, recordings: Vec<String>) -> Result<Self, String> {
+        let address = app
+            .plain_addresses()
+            .first()
+            .ok_or("the gateway has no address")?;
+        let gateway =
+            Url::parse(&format!("http://{address}/")).map_err(|error| error.to_string())?;
+        let admin = Url::parse(&format!("http://{}/", app.admin_address()))
+            .map_err(|error| error.to_string())?;
+        // The one of a minute: long enough to hear something, short enough to fetch at once.
+        let first = recordings
+            .get(1)
+            .or(recordings.first())
+            .ok_or("there is no recording")?;
+        let name: RecordingName = first.parse().map_err(|error| format!("{first}: {error}"))?;
+        let sign = |secret| {
+            SigningKey::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string())
+        };
+        let claims = mint::Bearer {
+            issuer: ISSUER,
+            subject: "alice",
+            audience: AUDIENCE,
+        };
+        let now = SystemTime::now();
+        let bearer = mint::bearer(&sign(&keys.bearer)?, &claims, now, TTL)
+            .map_err(|error| error.to_string())?;
+        let claims = mint::Link {
+            audience: LINK_AUDIENCE,
+            subject: "alice",
+            pbx: PBX,
+            recording: &name,
+            ip: None,
+        };
+        let token =
+            mint::link(&sign(&keys.link)?, &claims, now, TTL).map_err(|error| error.to_string())?;
+        Ok(Self {
+            link: link_url(&gateway, PBX, &name, &token),
+            gateway,
+            admin,
+            recordings,
+            bearer,
+        })
+    }
+
+    fn curl(&self) -> String {
+        let name = self
+            .recordings
+            .get(1)
+            .or(self.recordings.first())
+            .map_or("", String::as_str);
+        format!(
+            "curl --fail --output recording.wav --header 'Authorization: Bearer {}' '{}recordings/{name}'",
+            self.bearer, self.gateway
+        )
+    }
+
+    fn json(&self) -> String {
+        json!({
+            "gateway": self.gateway.as_str().trim_end_matches('/'),
+            "admin": self.admin.as_str().trim_end_matches('/'),
+            "recordings": self.recordings,
+            "bearer": self.bearer,
+            "link": self.link.as_str(),
+            "curl": self.curl(),
+        })
+        .to_string()
+    }
+
+    fn text(&self) -> String {
+        let names: String = self
+            .recordings
+            .iter()
+            .map(|name| format!("    {name}\n"))
+            .collect();
+        format!(
+            "A simulated PBX and the gateway are running, on this machine only.\n\n\
+             Play a recording in a browser:\n    {}\n\n\
+             Fetch it with a bearer token:\n    {}\n\n\
+             All recordings, each at {}recordings/<name>:\n{names}\n\
+             Health checks:\n    {}livez\n    {}readyz\n\n\
+             Ctrl-C ends it.",
+            self.link,
+            self.curl(),
+            self.gateway,
+            self.admin,
+            self.admin,
+        )
+    }
+}

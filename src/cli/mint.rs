@@ -1,0 +1,203 @@
+//! `wavegate token` and `wavegate link`: credentials for trying out.
+//!
+//! Signs with a shared secret of the configuration, or with a private key given as a file. Secrets are never arguments.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use url::Url;
+
+use super::ConfigFile;
+use crate::auth::Algorithm;
+use crate::auth::mint::{self, SigningKey};
+use crate::config::secret::Secret;
+use crate::config::{Config, Signer};
+use crate::recording::RecordingName;
+
+/// Which key signs.
+#[derive(Debug, Args)]
+struct KeyChoice {
+    /// Id of the key; the first shared secret of the configuration otherwise.
+    #[arg(long, value_name = "ID")]
+    key_id: Option<String>,
+    /// A private key in PEM, where the configuration holds the public one only.
+    #[arg(long, value_name = "FILE", requires = "algorithm")]
+    private_key_file: Option<PathBuf>,
+    /// The algorithm of that private key, such as ES256.
+    #[arg(long, value_name = "ALG", requires = "private_key_file")]
+    algorithm: Option<Algorithm>,
+}
+
+/// `wavegate token`.
+#[derive(Debug, Args)]
+pub(super) struct Token {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Whose token it is: the claim sub.
+    #[arg(long)]
+    subject: String,
+    /// The issuer; the first of the configuration otherwise.
+    #[arg(long)]
+    issuer: Option<String>,
+    /// How long it lives, in seconds.
+    #[arg(long, default_value_t = 3600)]
+    ttl_s: u64,
+    #[command(flatten)]
+    key: KeyChoice,
+}
+
+/// `wavegate link`.
+#[derive(Debug, Args)]
+pub(super) struct Link {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The recording's name, as the PBX's call list has it.
+    #[arg(long, value_name = "NAME")]
+    recording: RecordingName,
+    /// The PBX that has it; the first of the configuration otherwise.
+    #[arg(long, value_name = "NAME")]
+    pbx: Option<String>,
+    /// On whose behalf it is heard: the claim sub.
+    #[arg(long, default_value = "link")]
+    subject: String,
+    /// The only address it works from.
+    #[arg(long)]
+    ip: Option<IpAddr>,
+    /// How long it lives, in seconds; at most links.max_ttl_s.
+    #[arg(long, default_value_t = 900)]
+    ttl_s: u64,
+    #[command(flatten)]
+    key: KeyChoice,
+}
+
+impl Token {
+    pub(super) fn run(self) -> ExitCode {
+        let config = match super::load(&self.file.config) {
+            Ok(config) => config,
+            Err(code) => return code,
+        };
+        match self.mint(&config) {
+            Ok(token) => {
+                super::print(token);
+                ExitCode::SUCCESS
+            }
+            Err(message) => super::fail(message),
+        }
+    }
+
+    fn mint(&self, config: &Config) -> Result<String, String> {
+        let issuer = match &self.issuer {
+            None => config.auth.issuers.first(),
+            Some(name) => config
+                .auth
+                .issuers
+                .iter()
+                .find(|issuer| issuer.name == *name),
+        };
+        let issuer = issuer.ok_or("no such issuer in the configuration")?;
+        let signers = config
+            .auth
+            .bearer_signers
+            .iter()
+            .filter(|signer| signer.issuer == issuer.name);
+        let key = self.key.signing_key(signers)?;
+        let claims = mint::Bearer {
+            issuer: &issuer.name,
+            subject: &self.subject,
+            audience: issuer.audiences.first().map_or("", String::as_str),
+        };
+        mint::bearer(
+            &key,
+            &claims,
+            SystemTime::now(),
+            Duration::from_secs(self.ttl_s),
+        )
+        .map_err(|error| error.to_string())
+    }
+}
+
+impl Link {
+    pub(super) fn run(self) -> ExitCode {
+        let config = match super::load(&self.file.config) {
+            Ok(config) => config,
+            Err(code) => return code,
+        };
+        match self.mint(&config) {
+            Ok(url) => {
+                super::print(url);
+                ExitCode::SUCCESS
+            }
+            Err(message) => super::fail(message),
+        }
+    }
+
+    fn mint(&self, config: &Config) -> Result<Url, String> {
+        let links = config
+            .auth
+            .links
+            .as_ref()
+            .ok_or("the configuration has no [[links.key]]")?;
+        let public = config
+            .server
+            .public_url
+            .as_ref()
+            .ok_or("the configuration has no server.public_url")?;
+        let pbx = match &self.pbx {
+            None => config.pbxs.first(),
+            Some(name) => config.pbxs.iter().find(|pbx| pbx.name == *name),
+        };
+        let pbx = pbx.ok_or("no such PBX in the configuration")?;
+        if self.ttl_s > links.max_ttl.as_secs() {
+            return Err(format!(
+                "a link lives at most {} s by links.max_ttl_s",
+                links.max_ttl.as_secs()
+            ));
+        }
+        let key = self.key.signing_key(config.auth.link_signers.iter())?;
+        let claims = mint::Link {
+            audience: &links.audience,
+            subject: &self.subject,
+            pbx: &pbx.name,
+            recording: &self.recording,
+            ip: self.ip,
+        };
+        let token = mint::link(
+            &key,
+            &claims,
+            SystemTime::now(),
+            Duration::from_secs(self.ttl_s),
+        )
+        .map_err(|error| error.to_string())?;
+        Ok(link_url(public, &pbx.name, &self.recording, &token))
+    }
+}
+
+/// The address that opens `recording` with `token`. It names the PBX, as the token does.
+pub(super) fn link_url(public: &Url, pbx: &str, recording: &RecordingName, token: &str) -> Url {
+    let mut url = public.clone();
+    url.set_path(&format!("/pbx/{pbx}/recordings/{}", recording.encoded()));
+    url.set_query(Some(&format!("link={token}")));
+    url
+}
+
+impl KeyChoice {
+    fn signing_key<'a>(
+        &self,
+        mut signers: impl Iterator<Item = &'a Signer>,
+    ) -> Result<SigningKey, String> {
+        if let (Some(path), Some(algorithm)) = (&self.private_key_file, self.algorithm) {
+            let pem = Secret::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            return SigningKey::private_pem(self.key_id.clone(), algorithm, pem.expose())
+                .map_err(|error| error.to_string());
+        }
+        let wanted = |signer: &&Signer| self.key_id.is_none() || signer.id == self.key_id;
+        let signer = signers.find(wanted).ok_or(
+            "the configuration has no such shared secret; with public keys give --private-key-file and --algorithm",
+        )?;
+        SigningKey::secret(signer.id.clone(), signer.algorithm, &signer.secret)
+            .map_err(|error| error.to_string())
+    }
+}

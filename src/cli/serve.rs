@@ -1,0 +1,95 @@
+//! `wavegate serve`: the gateway, and the signals that steer it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, warn};
+
+use crate::app::App;
+use crate::config;
+use crate::telemetry;
+
+pub(super) fn run(path: &Path) -> ExitCode {
+    let config = match super::load(path) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if let Err(error) = telemetry::init(&config.log) {
+        return super::fail(error);
+    }
+    match super::runtime() {
+        Ok(runtime) => runtime.block_on(serve(config, path)),
+        Err(error) => super::fail(error),
+    }
+}
+
+async fn serve(config: config::Config, path: &Path) -> ExitCode {
+    let signals = Signals::listen();
+    let app = match App::start(config).await {
+        Ok(app) => app,
+        Err(error) => {
+            error!(%error, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match signals {
+        Ok(mut signals) => signals.steer(app, path).await,
+        Err(error) => error!(%error, "cannot listen to signals"),
+    }
+    ExitCode::SUCCESS
+}
+
+/// The signals that mean something here.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the first SIGTERM or SIGINT.
+    pub(super) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// SIGHUP reads the configuration again. SIGTERM or SIGINT drains, and the second one cuts.
+    async fn steer(&mut self, app: App, path: &Path) {
+        loop {
+            tokio::select! {
+                _ = self.hang_up.recv() => reload(&app, path),
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+            }
+        }
+        let kill = app.kill_switch();
+        tokio::select! {
+            _ = app.shut_down() => {}
+            () = self.end() => {
+                warn!("stopping at once");
+                kill.cancel();
+            }
+        }
+    }
+}
+
+fn reload(app: &App, path: &Path) {
+    let loaded = config::load(path).map_err(|problems| problems.to_string());
+    if let Err(problems) = loaded.and_then(|config| app.reload(config)) {
+        error!(
+            problems,
+            "the configuration has mistakes; nothing was changed"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! `wavegate simulate`: a simulated PBX alone, to point a gateway or anything else at.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::serve::Signals;
+use crate::simulator::{Fault, Simulator, Switch, Version, wav};
+
+/// `wavegate simulate`.
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// The API it speaks: 1.0.1, 1.1.0 or 2.0.0.
+    #[arg(long, default_value = "2.0.0")]
+    api: Version,
+    /// Where it listens; loopback only.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// A way in which PBXs differ; may be given several times. `--switch list` names them all.
+    #[arg(long = "switch", value_name = "NAME")]
+    switches: Vec<String>,
+    /// A misbehaviour, such as download:cut-after=1000:times=1; may be given several times.
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
+}
+
+impl Simulate {
+    pub(super) fn run(self) -> ExitCode {
+        if self.switches.iter().any(|name| name == "list") {
+            for switch in Switch::ALL {
+                super::print(format_args!("{switch:36} {}", switch.about()));
+            }
+            return ExitCode::SUCCESS;
+        }
+        if !self.listen.ip().is_loopback() {
+            return super::fail("the simulator listens on loopback only");
+        }
+        let switches = match self
+            .switches
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<Vec<Switch>, _>>()
+        {
+            Ok(switches) => switches,
+            Err(error) => return super::fail(error),
+        };
+        match super::runtime() {
+            Ok(runtime) => runtime.block_on(self.simulate(switches)),
+            Err(error) => super::fail(error),
+        }
+    }
+
+    async fn simulate(self, switches: Vec<Switch>) -> ExitCode {
+        let mut builder = Simulator::s_series(self.api).listen(self.listen);
+        for switch in switches {
+            builder = builder.switch(switch);
+        }
+        for fault in self.faults {
+            builder = builder.fault(fault);
+        }
+        let recordings = wav::forms::demo_recordings();
+        for (name, bytes) in &recordings {
+            builder = builder.recording(name, bytes.clone());
+        }
+        let (pbx, signals) = match (builder.start().await, Signals::listen()) {
+            (Ok(pbx), Ok(signals)) => (pbx, signals),
+            (Err(error), _) | (_, Err(error)) => return super::fail(error),
+        };
+        super::print(format_args!("address      {}", pbx.url()));
+        super::print(format_args!("username     {}", pbx.username()));
+        super::print(format_args!("password     {}", pbx.password()));
+        super::print(format_args!("certificate  sha256 {}", pbx.fingerprint()));
+        for (name, _) in recordings {
+            super::print(format_args!("recording    {name}"));
+        }
+        let mut signals = signals;
+        signals.end().await;
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,304 @@
+//! The configuration, typed and checked.
+//!
+//! Knows which sections there are and what each value means after parsing. The file as written is read in
+//! [`file`]; this module only holds the result. Parts of the program receive the section they need, never [`Config`].
+
+mod defaults;
+mod file;
+mod pin;
+mod problems;
+pub mod secret;
+mod section;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::auth::Issuer;
+use crate::auth::link::Links;
+pub use pin::{NotAPin, Pin};
+pub use problems::{Problem, Problems};
+use secret::Secret;
+
+/// Everything that can be configured, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where login times and refusals are kept over restarts; `None` keeps them in memory only.
+    pub state_dir: Option<PathBuf>,
+    /// The public listener.
+    pub server: Server,
+    /// The listener for health checks.
+    pub admin: Admin,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Who may ask.
+    pub auth: Auth,
+    /// Who may hear what.
+    pub policy: PolicyRule,
+    /// Limits of the streams.
+    pub relay: Relay,
+    /// The PBXs; at least one. The first is the one a bare `/recordings/{name}` means.
+    pub pbxs: Vec<Pbx>,
+}
+
+/// The public listener.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Addresses that speak plain HTTP/1.1.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses that speak TLS, and their certificate.
+    pub tls: Option<ServerTls>,
+    /// What links are built from; a request for another host is refused.
+    pub public_url: Option<Url>,
+    /// Peers whose `X-Forwarded-For` and `X-Request-Id` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Largest request head, in bytes.
+    pub max_header_bytes: usize,
+    /// How long a request head may take, counted from the moment the connection is ready for one.
+    pub header_timeout: Duration,
+    /// How long the gateway goes on as before after SIGTERM, not ready any more, so that a load balancer notices.
+    pub drain_delay: Duration,
+    /// How long running downloads may take to finish after that.
+    pub drain_timeout: Duration,
+}
+
+/// TLS of the public listener.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    /// Addresses that speak TLS.
+    pub listen: Vec<SocketAddr>,
+    /// PEM chain, leaf first.
+    pub certificate_file: PathBuf,
+    /// PEM private key.
+    pub key_file: PathBuf,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+}
+
+/// The listener for health checks.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Its address; loopback unless the operator decides otherwise.
+    pub listen: SocketAddr,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Least important level that is written.
+    pub level: tracing::level_filters::LevelFilter,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// How recording names, which hold telephone numbers, appear.
+    pub recording_names: RecordingNames,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For eyes.
+    Text,
+}
+
+/// How recording names appear in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingNames {
+    /// As a keyed hash that is the same within one run of the process.
+    Hashed,
+    /// As they are.
+    Plain,
+}
+
+/// Who may ask.
+#[derive(Debug)]
+pub struct Auth {
+    /// The issuers whose bearer tokens are accepted.
+    pub issuers: Vec<Issuer>,
+    /// The link tokens that are accepted.
+    pub links: Option<Links>,
+    /// How far clocks may disagree.
+    pub skew: Duration,
+    /// Files with the secrets that `wavegate token` can sign with, by issuer and in the order of its keys.
+    pub bearer_signers: Vec<Signer>,
+    /// The same for `wavegate link`.
+    pub link_signers: Vec<Signer>,
+}
+
+/// A shared secret of the configuration, with which a token can be minted for trying out.
+#[derive(Debug)]
+pub struct Signer {
+    /// The issuer the key belongs to; empty for a link key.
+    pub issuer: String,
+    /// Key id.
+    pub id: Option<String>,
+    /// Algorithm of the key.
+    pub algorithm: crate::auth::Algorithm,
+    /// The secret itself.
+    pub secret: Secret,
+}
+
+/// Who may hear what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyRule {
+    /// Everyone who is authenticated may hear everything.
+    Everyone,
+    /// Nobody may hear anything.
+    Nobody,
+}
+
+/// Limits of the streams.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    /// Recordings being answered at once, waiting ones included.
+    pub max_streams: usize,
+    /// How long a caller may take nothing before it is cut.
+    pub idle_timeout: Duration,
+}
+
+/// One PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pbx {
+    /// Its name in URLs and in the log.
+    pub name: String,
+    /// The API it speaks.
+    pub api: PbxApi,
+    /// Scheme, host and port of its web interface.
+    pub url: Url,
+    /// How its certificate is judged; `None` for plain HTTP.
+    pub trust: Option<PbxTrust>,
+    /// Source address of every connection to it.
+    pub bind_address: Option<IpAddr>,
+    /// The address sent as `allowedip`.
+    pub allowed_ip: AllowedIp,
+    /// Our account on it.
+    pub account: PbxAccount,
+    /// How much it is asked for, and how long it may take.
+    pub limits: PbxLimits,
+    /// What "not found" means for a young call.
+    pub not_ready: NotReady,
+}
+
+/// Our account on a PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PbxAccount {
+    /// API user name.
+    pub username: Secret,
+    /// API password, in whichever form it was configured.
+    pub password: PbxPassword,
+    /// Optional fields of the login call.
+    pub report: PbxReport,
+    /// How an unused token is kept alive.
+    pub prolong: Prolong,
+    /// Whether the token is given back at exit.
+    pub logout: bool,
+    /// Pause between the two logins that may be refused.
+    pub login_retry: Duration,
+}
+
+/// How much a PBX is asked for, and how long it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PbxLimits {
+    /// Downloads at once.
+    pub max_downloads: usize,
+    /// How long a request may wait for its turn.
+    pub queue_timeout: Duration,
+    /// How long a connection (TCP and TLS) may take.
+    pub connect_timeout: Duration,
+    /// How long the answer to a JSON call may take.
+    pub answer_timeout: Duration,
+    /// How long the first bytes of a recording may take.
+    pub first_byte_timeout: Duration,
+    /// How long a recording may stand still once it flows.
+    pub idle_timeout: Duration,
+    /// Pause before a PBX that reported an internal error is asked once more.
+    pub retry_delay: Duration,
+}
+
+/// What "not found" means for a young call: its recording may still be on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReady {
+    /// How long ago the call may have begun.
+    pub window: Duration,
+    /// Pauses before the recording is asked for again.
+    pub retries: Vec<Duration>,
+}
+
+/// The API a PBX speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PbxApi {
+    /// S-Series API 1.0.1.
+    SSeries101,
+    /// S-Series API 1.1.0.
+    SSeries110,
+    /// S-Series API 2.0.0.
+    SSeries200,
+}
+
+/// The API password in the form it was configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PbxPassword {
+    /// As an administrator types it.
+    Clear(Secret),
+    /// Its MD5, 32 lower-case hexadecimal digits, so that the clear text need not be stored.
+    Md5(Secret),
+}
+
+/// How a PBX's certificate is judged. There is no "not at all".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PbxTrust {
+    /// By the operating system's roots.
+    System,
+    /// By the certificates in a PEM file.
+    CaFile(PathBuf),
+    /// By the SHA-256 of the leaf certificate; its names and dates are then not looked at.
+    Pins(Vec<Pin>),
+}
+
+/// The address sent as `allowedip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowedIp {
+    /// None is sent: only the requester may use the ticket.
+    Absent,
+    /// This one.
+    Fixed(Ipv4Addr),
+    /// The address from which the gateway reaches the PBX.
+    Auto,
+}
+
+/// Optional fields of the S-Series login call. Each may move the event reports of other programs, so none is sent
+/// unless configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PbxReport {
+    /// `port`: where the PBX would send reports.
+    pub port: Option<u16>,
+    /// `url`: path or address for reports.
+    pub url: Option<String>,
+    /// `version`: format of reports.
+    pub version: Option<String>,
+}
+
+/// How an unused token is kept alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prolong {
+    /// By asking for a ticket that nobody uses.
+    Query,
+    /// By an empty heartbeat.
+    Heartbeat,
+    /// Not at all: the next request logs in again.
+    Never,
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Every problem found, in one list, each with the key it concerns.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    file::load(path)
+}

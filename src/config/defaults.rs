@@ -1,0 +1,81 @@
+//! The defaults, each once. `config/wavegate.toml` documents them, and a test compares the two.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    Admin, Log, LogFormat, NotReady, PbxAccount, PbxLimits, RecordingNames, Relay, Server,
+};
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![(Ipv4Addr::LOCALHOST, 8080).into()],
+            tls: None,
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_header_bytes: 16 * 1024,
+            header_timeout: Duration::from_secs(30),
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8081).into(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: LevelFilter::INFO,
+            format: LogFormat::Json,
+            recording_names: RecordingNames::Hashed,
+        }
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            max_streams: 1_000,
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl PbxAccount {
+    /// Pause between the two logins that may be refused.
+    pub(crate) const LOGIN_RETRY: Duration = Duration::from_secs(60);
+}
+
+impl Default for PbxLimits {
+    fn default() -> Self {
+        Self {
+            max_downloads: 4,
+            queue_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(15),
+            first_byte_timeout: Duration::from_secs(25),
+            idle_timeout: Duration::from_secs(30),
+            retry_delay: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for NotReady {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(4 * 3600),
+            retries: vec![Duration::from_secs(2), Duration::from_secs(5)],
+        }
+    }
+}

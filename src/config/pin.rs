@@ -1,0 +1,81 @@
+//! The SHA-256 of a certificate, as people compare it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The SHA-256 of a leaf certificate's DER.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin([u8; 32]);
+
+/// The text is no SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a SHA-256 in hexadecimal (64 digits, colons allowed)")]
+pub struct NotAPin;
+
+impl Pin {
+    /// Whether `digest` is this one.
+    #[must_use]
+    pub fn matches(&self, digest: &[u8]) -> bool {
+        self.0 == digest
+    }
+}
+
+impl FromStr for Pin {
+    type Err = NotAPin;
+
+    /// Reads 64 hexadecimal digits in either case, with or without colons, as openssl and browsers show them.
+    fn from_str(text: &str) -> Result<Self, NotAPin> {
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|character| *character != ':')
+            .map(|character| {
+                character
+                    .to_digit(16)
+                    .and_then(|digit| u8::try_from(digit).ok())
+            })
+            .collect::<Option<_>>()
+            .ok_or(NotAPin)?;
+        let (pairs, []) = digits.as_chunks::<2>() else {
+            return Err(NotAPin);
+        };
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| (high << 4) | low).collect();
+        bytes.try_into().map(Self).map_err(|_| NotAPin)
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_openssl_and_browsers_show_it() {
+        let plain = "0123456789abcdef".repeat(4);
+        let pin: Pin = plain.parse().unwrap();
+        assert_eq!(pin.to_string(), plain);
+        let pairs: Vec<_> = (0..64)
+            .step_by(2)
+            .map(|at| plain[at..at + 2].to_uppercase())
+            .collect();
+        assert_eq!(pairs.join(":").parse(), Ok(pin));
+        for wrong in [
+            "",
+            "00",
+            &plain[1..],
+            "sha256/AAAA",
+            &"zz".repeat(32),
+            &"é".repeat(64),
+        ] {
+            assert_eq!(wrong.parse::<Pin>(), Err(NotAPin), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Everything that is wrong with a configuration, in one list.
+
+use std::fmt;
+
+/// One mistake and the key it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted path of the key, such as `pbx[0].url`; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong with it, in words for an operator.
+    pub message: String,
+}
+
+/// A list of mistakes, in the order of the file's sections.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds a mistake.
+    pub fn push(&mut self, key: impl Into<String>, message: impl fmt::Display) {
+        self.0.push(Problem {
+            key: key.into(),
+            message: message.to_string(),
+        });
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The mistakes one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Problem { key, message }) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            if key.is_empty() {
+                write!(formatter, "{message}")?;
+            } else {
+                write!(formatter, "{key}: {message}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

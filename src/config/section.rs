@@ -1,0 +1,322 @@
+//! One table of the TOML file, read key by key.
+//!
+//! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong types, values out of
+//! range, unknown keys. (A `deny_unknown_fields` struct stops at the first.) Does not know what any key means.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::Problems;
+use super::secret::Secret;
+
+/// A table being read. [`Section::finish`] reports the keys nobody asked for.
+pub(super) struct Section<'a> {
+    /// Dotted path of this table; empty at the top.
+    path: String,
+    table: Table,
+    /// Folder of the configuration file: relative paths start there.
+    folder: &'a Path,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn root(table: Table, folder: &'a Path, problems: &'a mut Problems) -> Self {
+        Self {
+            path: String::new(),
+            table,
+            folder,
+            problems,
+        }
+    }
+
+    /// The dotted path of one of this table's keys.
+    pub(super) fn key(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    pub(super) fn problem(&mut self, key: &str, message: impl std::fmt::Display) {
+        let key = self.key(key);
+        self.problems.push(key, message);
+    }
+
+    /// Whether the file has this key and it has not been read yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Reads the table `key`; an absent one reads as empty.
+    pub(super) fn section<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
+        let table = match self.table.remove(key) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(_) => {
+                self.problem(key, format!("not a table; write [{}]", self.key(key)));
+                Table::new()
+            }
+        };
+        self.descend(self.key(key), table, read)
+    }
+
+    /// Reads the array of tables `key`; an absent one reads as empty.
+    pub(super) fn sections<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&mut Section<'_>) -> T,
+    ) -> Vec<T> {
+        let values = match self.table.remove(key) {
+            None => Vec::new(),
+            Some(Value::Array(values)) => values,
+            Some(_) => {
+                self.problem(
+                    key,
+                    format!("not a list of tables; write [[{}]]", self.key(key)),
+                );
+                Vec::new()
+            }
+        };
+        let mut results = Vec::with_capacity(values.len());
+        for (index, value) in values.into_iter().enumerate() {
+            let path = format!("{}[{index}]", self.key(key));
+            match value {
+                Value::Table(table) => results.push(self.descend(path, table, &mut read)),
+                _ => self.problems.push(path, "not a table"),
+            }
+        }
+        results
+    }
+
+    fn descend<T>(
+        &mut self,
+        path: String,
+        table: Table,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let mut section = Section {
+            path,
+            table,
+            folder: self.folder,
+            problems: self.problems,
+        };
+        let result = read(&mut section);
+        section.finish();
+        result
+    }
+
+    /// Reports every key that was not asked for.
+    pub(super) fn finish(&mut self) {
+        for (key, _) in std::mem::take(&mut self.table) {
+            self.problem(&key, "unknown key");
+        }
+    }
+
+    fn take<T>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        convert: impl FnOnce(Value) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.table.remove(key)?;
+        let converted = convert(value);
+        if converted.is_none() {
+            self.problem(key, format!("not {expected}"));
+        }
+        converted
+    }
+
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        self.take(key, "a text in quotes", |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    pub(super) fn boolean(&mut self, key: &str, default: bool) -> bool {
+        self.take(key, "true or false", |value| value.as_bool())
+            .unwrap_or(default)
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.take(key, &expected, |value| whole(&value, &range))
+    }
+
+    pub(super) fn size(&mut self, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
+        self.integer(key, range)
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(default)
+    }
+
+    pub(super) fn milliseconds(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        default: Duration,
+    ) -> Duration {
+        self.integer(key, range)
+            .map_or(default, Duration::from_millis)
+    }
+
+    pub(super) fn seconds(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        default: Duration,
+    ) -> Duration {
+        self.integer(key, range)
+            .map_or(default, Duration::from_secs)
+    }
+
+    /// A text that must be given.
+    pub(super) fn required(&mut self, key: &str) -> Option<String> {
+        if !self.has(key) {
+            self.problem(key, "missing");
+        }
+        let text = self.text(key)?;
+        if text.is_empty() {
+            self.problem(key, "empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text that parses as `T`.
+    pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<T> {
+        let text = self.text(key)?;
+        self.parse(key, &text)
+    }
+
+    /// Parses a text already taken; a failure is a problem of `key`.
+    pub(super) fn parse<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+        key: &str,
+        text: &str,
+    ) -> Option<T> {
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(key, format!("{text:?}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// A list of texts that each parse as `T`; `None` when the key is absent.
+    pub(super) fn list<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<Vec<T>> {
+        let values = self.take(key, "a list of texts", |value| match value {
+            Value::Array(values) => values
+                .into_iter()
+                .map(|value| match value {
+                    Value::String(text) => Some(text),
+                    _ => None,
+                })
+                .collect::<Option<Vec<_>>>(),
+            _ => None,
+        })?;
+        Some(
+            values
+                .iter()
+                .filter_map(|text| self.parse(key, text))
+                .collect(),
+        )
+    }
+
+    /// A list of times in milliseconds, each within `range`.
+    pub(super) fn milliseconds_list(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        default: Vec<Duration>,
+    ) -> Vec<Duration> {
+        let expected = format!(
+            "a list of whole numbers from {} to {}",
+            range.start(),
+            range.end()
+        );
+        self.take(key, &expected, |value| match value {
+            Value::Array(values) => values
+                .iter()
+                .map(|value| whole(value, &range).map(Duration::from_millis))
+                .collect(),
+            _ => None,
+        })
+        .unwrap_or(default)
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(text) = self.text(key) else {
+            return default;
+        };
+        self.chosen(key, &text, choices).unwrap_or(default)
+    }
+
+    /// The value of a word already taken; an unknown one is a problem of `key`.
+    pub(super) fn chosen<T: Copy>(
+        &mut self,
+        key: &str,
+        text: &str,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
+        let found = choices
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<_> = choices
+                .iter()
+                .map(|(word, _)| format!("{word:?}"))
+                .collect();
+            self.problem(key, format!("{text:?} is not one of {}", words.join(", ")));
+        }
+        found
+    }
+
+    /// A path; a relative one starts at the configuration file's folder.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        Some(self.folder.join(self.text(key)?))
+    }
+
+    /// A secret out of the file named by `key`.
+    pub(super) fn secret_file(&mut self, key: &str) -> Option<Secret> {
+        let path = self.path(key)?;
+        match Secret::read(&path) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                self.problem(key, format!("{}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// The bytes of a public file named by `key`, at most 1 MiB.
+    pub(super) fn public_file(&mut self, key: &str) -> Option<Vec<u8>> {
+        use std::io::Read;
+
+        let path = self.path(key)?;
+        let mut bytes = Vec::new();
+        let read =
+            std::fs::File::open(&path).and_then(|file| file.take(1 << 20).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Some(bytes),
+            Err(error) => {
+                self.problem(key, format!("{}: {error}", path.display()));
+                None
+            }
+        }
+    }
+}
+
+fn whole(value: &Value, range: &RangeInclusive<u64>) -> Option<u64> {
+    u64::try_from(value.as_integer()?)
+        .ok()
+        .filter(|number| range.contains(number))
+}

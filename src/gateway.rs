@@ -1,0 +1,354 @@
+//! The pipeline: from a request to its answer.
+//!
+//! The only file that knows the order of the stages: route, authenticate, authorize, admit, PBX, relay. Each takes what
+//! the one before made, so none can be left out.
+
+pub(crate) mod error;
+mod route;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{
+    ALLOW, AUTHORIZATION, HOST, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{Method, Request, Response, StatusCode, Version, request};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+use url::Url;
+use uuid::Uuid;
+
+use crate::auth::policy::{Grant, Policy};
+use crate::auth::{Authenticator, Credential, Principal};
+use crate::pbx::{Pbx, PbxError, PbxStream};
+use crate::relay::{Admission, Limits, RelayBody, StreamPermit, Watchdog};
+use crate::response::AnswerBody;
+use crate::response::headers::{self, X_REQUEST_ID};
+use crate::response::problem::{self, Problem};
+use crate::telemetry::{AccessLine, NameMask};
+use error::GatewayError;
+use route::Route;
+
+/// A request id of a trusted proxy is taken over when it is no longer than this.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Where a request came from.
+pub(crate) struct Downstream {
+    pub(crate) peer: SocketAddr,
+    /// Of the connection that the request came on.
+    pub(crate) watchdog: Arc<Watchdog>,
+}
+
+/// Everything a request needs.
+pub(crate) struct Gateway {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) policy: Policy,
+    pub(crate) admission: Admission,
+    /// At least one; the first is the default.
+    pub(crate) pbxs: Vec<Arc<Pbx>>,
+    pub(crate) names: NameMask,
+    pub(crate) public_url: Option<Url>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) downstream_idle: Duration,
+    /// Cancelled when nothing new is to be taken.
+    pub(crate) draining: CancellationToken,
+}
+
+/// What the stages before the relay came to.
+struct Opened {
+    grant: Grant,
+    route: Route,
+    permit: StreamPermit,
+    source: PbxStream,
+    limits: Limits,
+}
+
+impl Gateway {
+    /// Answers one request, whatever happens.
+    ///
+    /// # Cancel safety
+    /// Safe: everything taken is given back, and the access log has its line.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        downstream: &Downstream,
+    ) -> Response<AnswerBody> {
+        let (head, _body) = request.into_parts();
+        let trusted = self.is_trusted(downstream.peer.ip());
+        let request_id = request_id(&head.headers, trusted);
+        let id_field = HeaderValue::from_str(&request_id);
+        let source = self.source_address(&head.headers, downstream.peer.ip());
+        let mut line = AccessLine::new(request_id, method_name(&head.method), source);
+
+        let mut response = match self.open(&head, source, &mut line).await {
+            Ok(opened) => relay(&head, opened, line, downstream),
+            Err(error) => refuse(&error, &head, line),
+        };
+        if let Ok(id) = id_field {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+
+    /// The stages, in their order.
+    async fn open(
+        &self,
+        head: &request::Parts,
+        source: IpAddr,
+        line: &mut AccessLine,
+    ) -> Result<Opened, GatewayError> {
+        if self.draining.is_cancelled() {
+            return Err(GatewayError::Draining);
+        }
+        self.require_host(head)?;
+        let route = Route::of(&head.method, head.uri.path())?;
+        line.route = route.template();
+        line.recording = self.names.mask(&route.recording);
+        let principal = self.authenticate(head, source)?;
+        note_principal(line, &principal);
+        let pbx = self.pbx(route.pbx.as_deref())?;
+        pbx.name().clone_into(&mut line.pbx);
+        let grant = self
+            .policy
+            .authorize(principal, pbx.name(), route.recording.clone())?;
+        let permit = self.admission.admit()?;
+        let source = pbx.open(&grant).await?;
+        if head.version == Version::HTTP_10 && source.length().is_none() && !route.head_only {
+            return Err(GatewayError::LengthUnknown);
+        }
+        let limits = Limits {
+            upstream_idle: pbx.idle_timeout(),
+            downstream_idle: self.downstream_idle,
+        };
+        Ok(Opened {
+            grant,
+            route,
+            permit,
+            source,
+            limits,
+        })
+    }
+
+    fn authenticate(
+        &self,
+        head: &request::Parts,
+        source: IpAddr,
+    ) -> Result<Principal, GatewayError> {
+        let query = head.uri.query();
+        let by_link = !head.headers.contains_key(AUTHORIZATION)
+            && parameters(query).any(|parameter| parameter.starts_with("link="));
+        self.authenticator
+            .authenticate(&head.headers, query, source, SystemTime::now())
+            .map_err(|error| match by_link {
+                true => GatewayError::Link(error),
+                false => GatewayError::Bearer(error),
+            })
+    }
+
+    fn pbx(&self, name: Option<&str>) -> Result<&Pbx, GatewayError> {
+        let pbx = match name {
+            None => self.pbxs.first(),
+            Some(name) => self.pbxs.iter().find(|pbx| pbx.name() == name),
+        };
+        pbx.map(Arc::as_ref).ok_or(GatewayError::NoSuchPbx)
+    }
+
+    /// Links are made for one public address; under any other name this gateway answers nothing.
+    fn require_host(&self, head: &request::Parts) -> Result<(), GatewayError> {
+        let Some(public) = &self.public_url else {
+            return Ok(());
+        };
+        let field = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = head
+            .uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or_else(field);
+        let named = authority
+            .and_then(|authority| Url::parse(&format!("{}://{authority}/", public.scheme())).ok());
+        let same = named.is_some_and(|named| {
+            named.host() == public.host()
+                && named.port_or_known_default() == public.port_or_known_default()
+        });
+        if same {
+            Ok(())
+        } else {
+            Err(GatewayError::Misdirected)
+        }
+    }
+
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+
+    /// The caller's address: the peer's, or where trusted proxies stand in between, the last one in
+    /// `X-Forwarded-For` that none of them is.
+    fn source_address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        let mut source = peer.to_canonical();
+        let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        let hops = fields
+            .iter()
+            .rev()
+            .filter_map(|field| field.to_str().ok())
+            .flat_map(|field| field.rsplit(','));
+        for hop in hops {
+            if !self.is_trusted(source) {
+                break;
+            }
+            let Ok(address) = hop.trim().parse::<IpAddr>() else {
+                break;
+            };
+            source = address.to_canonical();
+        }
+        source
+    }
+}
+
+fn parameters(query: Option<&str>) -> impl Iterator<Item = &str> {
+    query.unwrap_or_default().split('&')
+}
+
+fn note_principal(line: &mut AccessLine, principal: &Principal) {
+    principal.issuer().clone_into(&mut line.issuer);
+    principal.subject().clone_into(&mut line.subject);
+    line.credential = match principal.credential() {
+        Credential::Bearer => "bearer",
+        Credential::Link(_) => "link",
+    };
+}
+
+/// The id under which the log has this request: a trusted proxy's, or a new one.
+fn request_id(headers: &HeaderMap, trusted: bool) -> String {
+    let harmless = |id: &&str| {
+        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    headers
+        .get(X_REQUEST_ID)
+        .filter(|_| trusted)
+        .and_then(|id| id.to_str().ok())
+        .filter(harmless)
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// A method is the caller's word; only known ones reach the log.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn relay(
+    head: &request::Parts,
+    opened: Opened,
+    mut line: AccessLine,
+    downstream: &Downstream,
+) -> Response<AnswerBody> {
+    let Opened {
+        grant,
+        route,
+        permit,
+        source,
+        limits,
+    } = opened;
+    let mut response = Response::new(AnswerBody::Absent);
+    let download = parameters(head.uri.query()).any(|parameter| parameter == "download=1");
+    headers::fill(
+        response.headers_mut(),
+        &headers::Recording {
+            name: grant.recording(),
+            media_type: source.media_type(),
+            length: source.length(),
+            download,
+            by_link: matches!(grant.principal().credential(), Credential::Link(_)),
+        },
+    );
+    line.status = StatusCode::OK.as_u16();
+    if route.head_only {
+        line.outcome = "complete";
+    } else {
+        let body = RelayBody::new(source, permit, line, limits, &downstream.watchdog);
+        *response.body_mut() = AnswerBody::Recording(body);
+    }
+    response
+}
+
+/// Turns an error into its problem, and into the one log line that an operator can act on.
+fn refuse(
+    error: &GatewayError,
+    head: &request::Parts,
+    mut line: AccessLine,
+) -> Response<AnswerBody> {
+    let problem = error.problem();
+    log(error, problem, line.request_id());
+    line.status = problem.status.as_u16();
+    line.outcome = problem.slug;
+    let mut response = problem::answer(problem, line.request_id());
+    let headers = response.headers_mut();
+    if let Some(pause) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
+    }
+    match problem.status {
+        StatusCode::UNAUTHORIZED => {
+            let challenge = match error {
+                GatewayError::Bearer(error) if error.is_missing() => "Bearer",
+                _ => "Bearer error=\"invalid_token\"",
+            };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        _ => {}
+    }
+    if head.method == Method::HEAD {
+        *response.body_mut() = AnswerBody::Absent;
+    }
+    response
+}
+
+fn log(error: &GatewayError, problem: &Problem, request_id: &str) {
+    let slug = problem.slug;
+    match error {
+        GatewayError::Pbx(PbxError::LoginStopped) => {
+            error!(request_id, problem = slug, %error, advice = PbxError::LoginStopped.advice(), "no recording");
+        }
+        GatewayError::Pbx(cause) if problem.status.is_server_error() => {
+            warn!(request_id, problem = slug, %error, advice = cause.advice(), "no recording");
+        }
+        GatewayError::Pbx(cause) => {
+            info!(request_id, problem = slug, %error, advice = cause.advice(), "no recording")
+        }
+        GatewayError::Misdirected => warn!(
+            request_id,
+            problem = slug,
+            %error,
+            advice = "let the proxy pass the Host field on, or correct server.public_url",
+            "no recording"
+        ),
+        GatewayError::Admission(_) => {
+            warn!(request_id, problem = slug, %error, advice = "raise relay.max_streams", "no recording");
+        }
+        GatewayError::Draining
+        | GatewayError::Route(_)
+        | GatewayError::NoSuchPbx
+        | GatewayError::Bearer(_)
+        | GatewayError::Link(_)
+        | GatewayError::Policy(_)
+        | GatewayError::LengthUnknown => debug!(request_id, problem = slug, %error, "no recording"),
+    }
+}

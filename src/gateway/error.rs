@@ -1,0 +1,128 @@
+//! Every way a request can fail, and the one table from there to a problem.
+//!
+//! Knows all stages' errors. A new variant does not compile until it has a row here.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::route::RouteError;
+use crate::auth::AuthError;
+use crate::auth::policy::PolicyError;
+use crate::pbx::{PbxError, RefusalClass, TransportError};
+use crate::relay::Saturated;
+use crate::response::problem::{self, Problem};
+
+/// Why a request got no recording.
+#[derive(Debug, Error)]
+pub(crate) enum GatewayError {
+    #[error("this instance is draining")]
+    Draining,
+    #[error("the request names another host than server.public_url")]
+    Misdirected,
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    #[error("the path names a PBX that is not configured")]
+    NoSuchPbx,
+    #[error("bearer token: {0}")]
+    Bearer(AuthError),
+    #[error("link token: {0}")]
+    Link(AuthError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Admission(#[from] Saturated),
+    #[error(transparent)]
+    Pbx(#[from] PbxError),
+    #[error("HTTP/1.0 needs a length, and there is none")]
+    LengthUnknown,
+}
+
+/// Pause asked for where nothing better is known.
+const SOON: Duration = Duration::from_secs(2);
+const LATER: Duration = Duration::from_secs(30);
+
+impl GatewayError {
+    /// The table.
+    pub(crate) fn problem(&self) -> &'static Problem {
+        match self {
+            Self::Draining => &problem::DRAINING,
+            Self::Misdirected => &problem::MISDIRECTED,
+            Self::Route(RouteError::NoSuchResource) | Self::NoSuchPbx => &problem::NO_SUCH_RESOURCE,
+            Self::Route(RouteError::MethodNotAllowed) => &problem::METHOD_NOT_ALLOWED,
+            Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
+            Self::Bearer(error) if error.is_missing() => &problem::BEARER_TOKEN_MISSING,
+            Self::Bearer(_) => &problem::BEARER_TOKEN_INVALID,
+            Self::Link(_) => &problem::LINK_TOKEN_INVALID,
+            Self::Policy(PolicyError::Denied) => &problem::RECORDING_DENIED,
+            Self::Policy(PolicyError::LinkForAnotherRecording) => {
+                &problem::LINK_FOR_ANOTHER_RECORDING
+            }
+            Self::Admission(Saturated) => &problem::SATURATED,
+            Self::Pbx(error) => pbx_problem(error),
+            Self::LengthUnknown => &problem::HTTP_VERSION_NOT_SUPPORTED,
+        }
+    }
+
+    /// When a retry may work, where it may at all.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Draining | Self::Admission(Saturated) | Self::Pbx(PbxError::Saturated) => {
+                Some(SOON)
+            }
+            Self::Pbx(PbxError::HeldOff { retry_after, .. }) => Some(*retry_after),
+            Self::Pbx(PbxError::NotReady | PbxError::Status { status: 503, .. }) => Some(LATER),
+            Self::Pbx(PbxError::Refused { refusal, .. })
+                if refusal.class == RefusalClass::LockedOut =>
+            {
+                Some(Duration::from_secs(600))
+            }
+            Self::Misdirected
+            | Self::Route(_)
+            | Self::NoSuchPbx
+            | Self::Bearer(_)
+            | Self::Link(_)
+            | Self::Policy(_)
+            | Self::Pbx(_)
+            | Self::LengthUnknown => None,
+        }
+    }
+}
+
+fn pbx_problem(error: &PbxError) -> &'static Problem {
+    match error {
+        PbxError::Transport { source, .. } => match source {
+            TransportError::Unreachable(_) | TransportError::Tls(_) | TransportError::Broken(_) => {
+                &problem::PBX_UNREACHABLE
+            }
+            TransportError::Timeout(_) => &problem::PBX_TIMEOUT,
+            TransportError::TooLong => &problem::PBX_PROTOCOL,
+        },
+        PbxError::Refused { refusal, .. } => match refusal.class {
+            RefusalClass::TokenDead => &problem::PBX_TOKEN_REFUSED,
+            RefusalClass::LoginRefused => &problem::PBX_LOGIN_REFUSED,
+            RefusalClass::LockedOut => &problem::PBX_HELD_OFF,
+            RefusalClass::TicketRefused => &problem::PBX_TICKET_REFUSED,
+            RefusalClass::NotFound => &problem::RECORDING_NOT_FOUND,
+            RefusalClass::Deleted => &problem::RECORDING_DELETED,
+            RefusalClass::Internal => &problem::PBX_INTERNAL_ERROR,
+            RefusalClass::Unsupported => &problem::PBX_API_UNSUPPORTED,
+            RefusalClass::Request => &problem::PBX_REQUEST_REFUSED,
+            RefusalClass::Other => &problem::PBX_PROTOCOL,
+        },
+        PbxError::Status { status: 503, .. } => &problem::PBX_OVERLOADED,
+        PbxError::Status { status: 504, .. } => &problem::PBX_TIMEOUT,
+        PbxError::Status { .. } if error.is_not_found() => &problem::RECORDING_NOT_FOUND,
+        PbxError::Status { .. }
+        | PbxError::Unreadable { .. }
+        | PbxError::Redirected { .. }
+        | PbxError::Page { .. }
+        | PbxError::Empty
+        | PbxError::NotAudio => &problem::PBX_PROTOCOL,
+        PbxError::TicketStale => &problem::PBX_TIMEOUT,
+        PbxError::HeldOff { .. } => &problem::PBX_HELD_OFF,
+        PbxError::LoginStopped => &problem::PBX_LOGIN_REFUSED,
+        PbxError::Saturated => &problem::SATURATED,
+        PbxError::NotReady => &problem::RECORDING_NOT_READY,
+    }
+}

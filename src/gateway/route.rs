@@ -1,0 +1,122 @@
+//! Method and path → what is asked for. Pure.
+//!
+//! Knows the paths of the public listener. Does not know whether a PBX or a recording exists.
+
+use http::Method;
+use thiserror::Error;
+
+use crate::recording::{NameError, RecordingName};
+
+/// A recording, as a path names it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// `None` means the default PBX.
+    pub(crate) pbx: Option<String>,
+    pub(crate) recording: RecordingName,
+    /// The answer has no body.
+    pub(crate) head_only: bool,
+}
+
+/// Why a request leads nowhere.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum RouteError {
+    #[error("no such path")]
+    NoSuchResource,
+    #[error("no such method here")]
+    MethodNotAllowed,
+    #[error("the path names no recording: {0}")]
+    Name(#[from] NameError),
+}
+
+impl Route {
+    /// The path comes first, then the method, then the name: a path that is not ours says nothing about methods.
+    pub(crate) fn of(method: &Method, path: &str) -> Result<Self, RouteError> {
+        let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
+        let (pbx, name) = match (
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ) {
+            (Some("recordings"), Some(name), None, None) => (None, name),
+            (Some("pbx"), Some(pbx), Some("recordings"), Some(name)) => (Some(pbx), name),
+            _ => return Err(RouteError::NoSuchResource),
+        };
+        if segments.next().is_some() || name.is_empty() {
+            return Err(RouteError::NoSuchResource);
+        }
+        let head_only = match *method {
+            Method::GET => false,
+            Method::HEAD => true,
+            _ => return Err(RouteError::MethodNotAllowed),
+        };
+        Ok(Self {
+            pbx: pbx.map(str::to_owned),
+            recording: RecordingName::from_path_segment(name)?,
+            head_only,
+        })
+    }
+
+    /// The path's pattern, for the log.
+    pub(crate) fn template(&self) -> &'static str {
+        match self.pbx {
+            None => "/recordings/{name}",
+            Some(_) => "/pbx/{pbx}/recordings/{name}",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: Method, path: &str, expected: Result<(Option<&str>, &str), RouteError>) {
+        let route = Route::of(&method, path);
+        let route = route
+            .as_ref()
+            .map(|route| (route.pbx.as_deref(), route.recording.as_str()));
+        assert_eq!(route, expected.as_ref().copied(), "{path}");
+    }
+
+    #[test]
+    fn a_path_leads_to_a_recording_or_nowhere() {
+        let nowhere = || Err(RouteError::NoSuchResource);
+        check(Method::GET, "/recordings/a.wav", Ok((None, "a.wav")));
+        check(Method::HEAD, "/recordings/a%2Bb.wav", Ok((None, "a+b.wav")));
+        check(
+            Method::GET,
+            "/pbx/main/recordings/a.wav",
+            Ok((Some("main"), "a.wav")),
+        );
+        check(Method::GET, "/", nowhere());
+        check(Method::GET, "*", nowhere());
+        check(Method::GET, "/recordings", nowhere());
+        check(Method::GET, "/recordings/", nowhere());
+        check(Method::GET, "/recordings/a.wav/", nowhere());
+        check(Method::GET, "/recordings/x/a.wav", nowhere());
+        check(Method::GET, "//recordings/a.wav", nowhere());
+        check(Method::GET, "/pbx/main/recordings/a/b", nowhere());
+        check(
+            Method::POST,
+            "/recordings/a.wav",
+            Err(RouteError::MethodNotAllowed),
+        );
+        check(Method::POST, "/elsewhere", nowhere());
+    }
+
+    #[test]
+    fn a_separator_is_refused_however_it_is_written() {
+        for path in [
+            "/recordings/..%2Fa.wav",
+            "/recordings/%2e%2e",
+            "/recordings/a%5Cb",
+            "/recordings/a%00.wav",
+        ] {
+            assert!(
+                matches!(Route::of(&Method::GET, path), Err(RouteError::Name(_))),
+                "{path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! One PBX: from a grant to a stream of audio.
+//!
+//! Knows the order of permit, token, ticket and download, and what may be tried once more. Does not know who asks or
+//! what an answer to them looks like.
+
+mod connection;
+mod dialect;
+mod error;
+mod logins;
+mod sniff;
+mod stream;
+mod ticket;
+pub(crate) mod tls;
+mod token;
+mod transport;
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use connection::{Connection, KeptConnections};
+use dialect::s_series::SSeries;
+use dialect::{AnswerError, Dialect};
+pub(crate) use dialect::{Operation, RefusalClass};
+pub(crate) use error::{PbxError, TransportError};
+use logins::LoginHistory;
+use sniff::Beginning;
+use stream::Arriving;
+pub(crate) use stream::{PbxStream, StreamError};
+use ticket::Ticket;
+use token::{PbxToken, TokenKeeper};
+use transport::{Answer, Transport};
+
+use crate::auth::policy::Grant;
+use crate::config::{self, AllowedIp, PbxPassword};
+use crate::recording::RecordingName;
+
+/// An error object in place of audio is read up to here.
+const MAX_OBJECT_BYTES: usize = 64 * 1024;
+/// How often unused tokens and connections are looked after.
+const UPKEEP: Duration = Duration::from_secs(15);
+
+/// A PBX that recordings can be read from.
+pub(crate) struct Pbx {
+    config: config::Pbx,
+    dialect: Arc<dyn Dialect>,
+    transport: Arc<Transport>,
+    keeper: Arc<TokenKeeper>,
+    permits: Arc<Semaphore>,
+    kept: Arc<KeptConnections>,
+}
+
+impl Pbx {
+    /// # Errors
+    /// A sentence for an operator: trust that cannot be read, or a state folder that cannot.
+    pub(crate) fn start(
+        config: &config::Pbx,
+        state_dir: Option<&Path>,
+    ) -> Result<Arc<Self>, String> {
+        let dialect: Arc<dyn Dialect> = Arc::new(SSeries::new(config.api, config.account.clone()));
+        let transport = Arc::new(Transport::new(config)?);
+        let history = open_history(config, state_dir)?;
+        let pbx = Arc::new(Self {
+            keeper: TokenKeeper::new(
+                &config.name,
+                Arc::clone(&dialect),
+                Arc::clone(&transport),
+                history,
+            ),
+            dialect,
+            transport,
+            permits: Arc::new(Semaphore::new(config.limits.max_downloads)),
+            kept: Arc::new(KeptConnections::new(config.limits.max_downloads)),
+            config: config.clone(),
+        });
+        tokio::spawn(upkeep(Arc::downgrade(&pbx)));
+        Ok(pbx)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Whether this is the PBX of `config`, to the letter.
+    pub(crate) fn is(&self, config: &config::Pbx) -> bool {
+        self.config == *config
+    }
+
+    /// How long a recording may stand still once it flows.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.config.limits.idle_timeout
+    }
+
+    /// Opens a recording. The stream begins with bytes known to be audio.
+    ///
+    /// A recording of a young call that the PBX does not know is asked for again after a while, holding no permit: it
+    /// may still be on its way from the call to the PBX's disk.
+    ///
+    /// # Cancel safety
+    /// Safe: permit and connection are given back, a ticket may be lost.
+    pub(crate) async fn open(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
+        let recording = grant.recording();
+        let mut pauses = self.config.not_ready.retries.iter();
+        loop {
+            match self.read(recording).await {
+                Err(error) if error.is_not_found() && self.is_young(recording) => {
+                    match pauses.next() {
+                        Some(pause) => sleep(*pause).await,
+                        None => return Err(PbxError::NotReady),
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn is_young(&self, recording: &RecordingName) -> bool {
+        let age = recording
+            .call_started()
+            .map(|started| SystemTime::now().duration_since(started));
+        // A call that begins in our future: the clocks disagree, and it is young by either.
+        age.is_some_and(|age| age.unwrap_or_default() < self.config.not_ready.window)
+    }
+
+    /// Opens a recording within the limit of downloads at once.
+    async fn read(&self, recording: &RecordingName) -> Result<PbxStream, PbxError> {
+        let permit = timeout(
+            self.config.limits.queue_timeout,
+            Arc::clone(&self.permits).acquire_owned(),
+        )
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .ok_or(PbxError::Saturated)?;
+        let permit = Arc::new(permit);
+        let mut attempts = Attempts::default();
+        loop {
+            let token = self.keeper.token().await?;
+            let error = match self
+                .attempt(&token, recording, &mut attempts, &permit)
+                .await
+            {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            if error.refusal_class() == Some(RefusalClass::TokenDead) {
+                self.keeper.died(&token);
+            }
+            let Some(pause) = attempts.next(&error, self.config.limits.retry_delay) else {
+                return Err(error);
+            };
+            debug!(pbx = self.name(), %error, "asking the PBX once more");
+            sleep(pause).await;
+        }
+    }
+
+    /// One ticket, one download.
+    async fn attempt(
+        &self,
+        token: &Arc<PbxToken>,
+        recording: &RecordingName,
+        attempts: &mut Attempts,
+        permit: &Arc<OwnedSemaphorePermit>,
+    ) -> Result<PbxStream, PbxError> {
+        let ticket = self.take_ticket(token, recording).await?;
+        attempts.tickets += 1;
+        // Only the first try may use a kept connection: the PBX may have closed it by now.
+        let fresh = attempts.tickets > 1;
+        let limit = self.config.limits.first_byte_timeout;
+        timeout(
+            limit,
+            self.download(token, recording, ticket, fresh, permit),
+        )
+        .await
+        .unwrap_or(Err(PbxError::Transport {
+            operation: Operation::Download,
+            source: TransportError::Timeout("first byte"),
+        }))
+    }
+
+    async fn take_ticket(
+        &self,
+        token: &Arc<PbxToken>,
+        recording: &RecordingName,
+    ) -> Result<Ticket, PbxError> {
+        let operation = Operation::Ticket;
+        let transport = |source| PbxError::Transport { operation, source };
+        let allowed_ip = match self.config.allowed_ip {
+            AllowedIp::Absent => None,
+            AllowedIp::Fixed(address) => Some(address),
+            AllowedIp::Auto => Some(self.transport.own_ipv4().await.map_err(transport)?),
+        };
+        let asked = Instant::now();
+        let call = self.dialect.ticket(token.text(), recording, allowed_ip);
+        let answer = self.transport.call(&call).await.map_err(transport)?;
+        let text = read_answer(operation, answer, |body| self.dialect.read_ticket(body))?;
+        token.touch();
+        Ok(Ticket::new(text, asked))
+    }
+
+    async fn download(
+        &self,
+        token: &Arc<PbxToken>,
+        recording: &RecordingName,
+        ticket: Ticket,
+        fresh: bool,
+        permit: &Arc<OwnedSemaphorePermit>,
+    ) -> Result<PbxStream, PbxError> {
+        let operation = Operation::Download;
+        let transport = |source| PbxError::Transport { operation, source };
+        let mut connection = match self.kept.take().filter(|_| !fresh) {
+            Some(connection) => connection,
+            None => Connection::open(&self.transport).await.map_err(transport)?,
+        };
+        let ticket = ticket.spend(Instant::now()).ok_or(PbxError::TicketStale)?;
+        let call = self.dialect.download(token.text(), recording, &ticket);
+        let request = connection::request(&self.transport, &call).ok_or(PbxError::Unreadable {
+            operation,
+            what: "its ticket makes no address",
+        })?;
+        let (head, body) = connection
+            .send(request)
+            .await
+            .map_err(transport)?
+            .into_parts();
+        let mut arriving = Arriving::new(connection, body);
+        self.judge(head.status, &mut arriving)
+            .await
+            .map(|audio| arriving.into_stream(audio, Arc::clone(&self.kept), Arc::clone(permit)))
+    }
+
+    /// Finds out whether the answer is audio before anybody is told so.
+    async fn judge(
+        &self,
+        status: StatusCode,
+        arriving: &mut Arriving,
+    ) -> Result<sniff::Audio, PbxError> {
+        let operation = Operation::Download;
+        let broken = |error: StreamError| PbxError::Transport {
+            operation,
+            source: TransportError::Broken(error.to_string()),
+        };
+        let status_error = PbxError::Status {
+            operation,
+            status: status.as_u16(),
+        };
+        if status.is_redirection() {
+            return Err(PbxError::Redirected {
+                operation,
+                status: status.as_u16(),
+            });
+        }
+        match arriving.beginning().await.map_err(broken)? {
+            Beginning::Object => {
+                let object = arriving
+                    .read_ahead(MAX_OBJECT_BYTES)
+                    .await
+                    .map_err(broken)?;
+                Err(answer_error(operation, self.dialect.read_refusal(&object)))
+            }
+            // Nobody asked for a part, so nothing but 200 is the recording.
+            _ if status != StatusCode::OK => Err(status_error),
+            Beginning::Audio(audio) => Ok(audio),
+            Beginning::Page => Err(PbxError::Page { operation }),
+            Beginning::Empty => Err(PbxError::Empty),
+            Beginning::Unknown => Err(PbxError::NotAudio),
+        }
+    }
+
+    /// Lets the next request log in, whatever was refused before.
+    pub(crate) fn forgive(&self) {
+        self.keeper.forgive();
+    }
+
+    /// Gives the PBX token back, where the configuration wants that.
+    pub(crate) async fn close(&self) {
+        self.keeper.close().await;
+    }
+}
+
+/// Looks after unused tokens and connections for as long as the PBX is in use.
+async fn upkeep(pbx: Weak<Pbx>) {
+    loop {
+        sleep(UPKEEP).await;
+        let Some(pbx) = pbx.upgrade() else {
+            return;
+        };
+        pbx.kept.sweep();
+        pbx.keeper.upkeep().await;
+    }
+}
+
+/// What has been tried for one request.
+#[derive(Default)]
+struct Attempts {
+    tickets: u32,
+    renewed: bool,
+    delayed: bool,
+}
+
+impl Attempts {
+    /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and there are
+    /// never more than two tickets.
+    fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
+        if self.tickets >= 2 {
+            return None;
+        }
+        match error {
+            PbxError::Refused { operation, refusal } => match refusal.class {
+                RefusalClass::TokenDead => first(&mut self.renewed).then_some(Duration::ZERO),
+                RefusalClass::Internal => first(&mut self.delayed).then_some(delay),
+                // The recording may be gone, or the ticket: only a fresh one can tell.
+                RefusalClass::TicketRefused | RefusalClass::NotFound | RefusalClass::Other => {
+                    (*operation == Operation::Download).then_some(Duration::ZERO)
+                }
+                RefusalClass::LoginRefused
+                | RefusalClass::LockedOut
+                | RefusalClass::Deleted
+                | RefusalClass::Unsupported
+                | RefusalClass::Request => None,
+            },
+            // An overloaded embedded server says 503, or refuses connections.
+            PbxError::Status { status: 503, .. }
+            | PbxError::Transport {
+                source: TransportError::Unreachable(_),
+                ..
+            } => first(&mut self.delayed).then_some(delay),
+            PbxError::Transport {
+                source: TransportError::Broken(_),
+                operation: Operation::Download,
+            }
+            | PbxError::Status {
+                operation: Operation::Download,
+                ..
+            }
+            | PbxError::Page {
+                operation: Operation::Download,
+            }
+            | PbxError::Empty
+            | PbxError::NotAudio
+            | PbxError::TicketStale => Some(Duration::ZERO),
+            PbxError::Transport { .. }
+            | PbxError::Unreadable { .. }
+            | PbxError::Redirected { .. }
+            | PbxError::Status { .. }
+            | PbxError::Page { .. }
+            | PbxError::HeldOff { .. }
+            | PbxError::LoginStopped
+            | PbxError::Saturated
+            | PbxError::NotReady => None,
+        }
+    }
+}
+
+/// Whether `done` was not set before; it is now.
+fn first(done: &mut bool) -> bool {
+    !std::mem::replace(done, true)
+}
+
+/// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it
+/// says something else with a page.
+fn read_answer<T>(
+    operation: Operation,
+    answer: Answer,
+    read: impl FnOnce(&[u8]) -> Result<T, AnswerError>,
+) -> Result<T, PbxError> {
+    if answer.status.is_redirection() {
+        return Err(PbxError::Redirected {
+            operation,
+            status: answer.status.as_u16(),
+        });
+    }
+    match read(&answer.body) {
+        Err(AnswerError::Unreadable(_)) if !answer.status.is_success() => Err(PbxError::Status {
+            operation,
+            status: answer.status.as_u16(),
+        }),
+        Err(AnswerError::Unreadable(what)) => Err(match answer.broken {
+            Some(source) => PbxError::Transport { operation, source },
+            None if sniff::sniff(&answer.body) == Beginning::Page => PbxError::Page { operation },
+            None => PbxError::Unreadable { operation, what },
+        }),
+        Err(error) => Err(answer_error(operation, error)),
+        Ok(value) => Ok(value),
+    }
+}
+
+fn answer_error(operation: Operation, error: AnswerError) -> PbxError {
+    match error {
+        AnswerError::Refused(refusal) => PbxError::Refused { operation, refusal },
+        AnswerError::Unreadable(what) => PbxError::Unreadable { operation, what },
+    }
+}
+
+fn open_history(config: &config::Pbx, state_dir: Option<&Path>) -> Result<LoginHistory, String> {
+    if let Some(folder) = state_dir {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| format!("state_dir {}: {error}", folder.display()))?;
+    }
+    let account = &config.account;
+    let (PbxPassword::Clear(password) | PbxPassword::Md5(password)) = &account.password;
+    let credentials = [
+        config.url.as_str().as_bytes(),
+        account.username.expose(),
+        password.expose(),
+    ];
+    LoginHistory::open(state_dir, &config.name, &credentials, account.login_retry)
+        .map_err(|error| format!("state_dir: {error}"))
+}

@@ -1,0 +1,134 @@
+//! What every PBX dialect has in common: calls to make, and the ways a PBX says no.
+//!
+//! Knows requests and answers as bytes. Does not know sockets, retries, time or who asks.
+
+pub(crate) mod s_series;
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use http::Method;
+
+use crate::config::secret::Secret;
+use crate::recording::RecordingName;
+
+/// What a call is for; the word that logs and counters use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Get a PBX token.
+    Login,
+    /// Keep the PBX token alive.
+    Prolong,
+    /// Give the PBX token back.
+    Logout,
+    /// Get a ticket for one recording.
+    Ticket,
+    /// Spend the ticket.
+    Download,
+}
+
+impl Operation {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Prolong => "prolong",
+            Self::Logout => "logout",
+            Self::Ticket => "ticket",
+            Self::Download => "download",
+        }
+    }
+}
+
+/// A request that a dialect wants sent. Has no `Debug`: target and body carry the PBX token, the ticket or the
+/// password.
+pub(crate) struct Call {
+    pub(crate) operation: Operation,
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) target: Secret,
+    /// A JSON body; `None` for none at all.
+    pub(crate) body: Option<Secret>,
+}
+
+/// How a PBX said no, in our words. Each class has its own way of going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusalClass {
+    /// The PBX token is unknown, expired or missing: log in once, repeat once.
+    TokenDead,
+    /// User name or password is wrong: hold off, the fifth try locks our address.
+    LoginRefused,
+    /// Our address is locked out after too many failed logins.
+    LockedOut,
+    /// The ticket is wrong, spent or expired, or was used from another address.
+    TicketRefused,
+    /// There is no such recording.
+    NotFound,
+    /// There was such a recording, and it has been deleted.
+    Deleted,
+    /// Something inside the PBX failed: ask once more, later.
+    Internal,
+    /// The PBX does not know this call: wrong API version, or the API is off.
+    Unsupported,
+    /// The PBX found fault with the request itself.
+    Request,
+    /// Anything else.
+    Other,
+}
+
+/// A refusal with the vendor's own number for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) class: RefusalClass,
+    /// The vendor's number, digits only; empty when there was none.
+    pub(crate) code: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.class)?;
+        if !self.code.is_empty() {
+            write!(formatter, " ({})", self.code)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why an answer to a JSON call is not the answer that was hoped for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AnswerError {
+    /// The PBX said no.
+    Refused(Refusal),
+    /// The answer is not an answer of this dialect.
+    Unreadable(&'static str),
+}
+
+/// One API family and version of a PBX: builds requests, and reads answers.
+pub(crate) trait Dialect: Send + Sync {
+    /// How long a PBX token lives when nobody uses it.
+    fn token_life(&self) -> Duration;
+
+    fn login(&self) -> Call;
+    /// The PBX token in the answer to [`Dialect::login`].
+    fn read_login(&self, body: &[u8]) -> Result<Secret, AnswerError>;
+
+    /// A call that keeps the token alive and changes nothing; `None` when it is not wanted.
+    fn prolong(&self, token: &Secret) -> Option<Call>;
+    fn read_prolong(&self, body: &[u8]) -> Result<(), AnswerError>;
+
+    /// `None` when the token is not to be given back.
+    fn logout(&self, token: &Secret) -> Option<Call>;
+
+    fn ticket(
+        &self,
+        token: &Secret,
+        recording: &RecordingName,
+        allowed_ip: Option<Ipv4Addr>,
+    ) -> Call;
+    /// What the PBX calls the ticket, in the answer to [`Dialect::ticket`].
+    fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError>;
+
+    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call;
+    /// What an object says that came in place of audio.
+    fn read_refusal(&self, body: &[u8]) -> AnswerError;
+}

@@ -1,0 +1,383 @@
+//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0; also of K2, S1000 and boxes sold as "IPPBX".
+//!
+//! Knows the paths, parameters and error numbers. Does not know sockets, retries or time.
+//!
+//! Sources, all Yeastar: "S-Series API Guide" (API 1.0.x), pages "API Authentication", "Acquire Global Recording
+//! Files" and "Appendix A: Error Code Descriptions"; "S-Series Developer Guide" (1.1.0), pages "Login", "Heartbeat",
+//! "Get Recording Files" and "API Error Code"; "S-Series Developer Guide v2" (2.0.0), "Login" and "Error Code". Read
+//! 2026-11. Where they are silent, the reading here is tolerant and says so.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use http::Method;
+use md5::{Digest, Md5};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::{AnswerError, Call, Dialect, Operation, Refusal, RefusalClass};
+use crate::config::secret::Secret;
+use crate::config::{PbxAccount, PbxApi, PbxPassword, Prolong};
+use crate::recording::RecordingName;
+
+/// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
+const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// A recording that does not exist: asking for its ticket is an interaction like any other, and changes nothing.
+const NO_RECORDING: &str = "wavegate-keeps-the-token-alive.wav";
+
+/// One version of the S-Series API, with our account on the PBX.
+pub(crate) struct SSeries {
+    /// Path segment of the version. The versions differ in nothing else that the gateway uses, except that 1.0.1 has
+    /// no `allowedip`, which the configuration refuses there.
+    version: &'static str,
+    account: PbxAccount,
+}
+
+impl SSeries {
+    pub(crate) fn new(api: PbxApi, account: PbxAccount) -> Self {
+        let version = match api {
+            PbxApi::SSeries101 => "v1.0.1",
+            PbxApi::SSeries110 => "v1.1.0",
+            PbxApi::SSeries200 => "v2.0.0",
+        };
+        Self { version, account }
+    }
+
+    /// A POST with a JSON body, as every call but the download is.
+    fn post(
+        &self,
+        operation: Operation,
+        path: &str,
+        token: Option<&Secret>,
+        body: Option<Value>,
+    ) -> Call {
+        let mut target = format!("/api/{}/{path}", self.version).into_bytes();
+        if let Some(token) = token {
+            target.extend_from_slice(b"?token=");
+            target.extend_from_slice(token.expose());
+        }
+        Call {
+            operation,
+            method: Method::POST,
+            target: Secret::new(target),
+            body: body.map(|body| Secret::new(body.to_string())),
+        }
+    }
+
+    /// The password as the login call wants it: MD5 in lower-case hexadecimal.
+    fn password(&self) -> Zeroizing<String> {
+        let text = match &self.account.password {
+            PbxPassword::Md5(hash) => hash.expose_str().unwrap_or_default().to_owned(),
+            PbxPassword::Clear(password) => {
+                let hash = Md5::digest(password.expose());
+                hash.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+        };
+        Zeroizing::new(text)
+    }
+}
+
+impl Dialect for SSeries {
+    fn token_life(&self) -> Duration {
+        TOKEN_LIFE
+    }
+
+    fn login(&self) -> Call {
+        let mut fields = Map::new();
+        let username = self.account.username.expose_str().unwrap_or_default();
+        fields.insert("username".into(), json!(username));
+        fields.insert("password".into(), json!(*self.password()));
+        let report = &self.account.report;
+        // Numbers are strings in this API; clients send both and are understood.
+        let port = report.port.map(|port| port.to_string());
+        for (key, value) in [
+            ("port", &port),
+            ("url", &report.url),
+            ("version", &report.version),
+        ] {
+            if let Some(value) = value {
+                fields.insert(key.into(), json!(value));
+            }
+        }
+        self.post(Operation::Login, "login", None, Some(Value::Object(fields)))
+    }
+
+    fn read_login(&self, body: &[u8]) -> Result<Secret, AnswerError> {
+        field(body, "token")
+    }
+
+    fn prolong(&self, token: &Secret) -> Option<Call> {
+        match self.account.prolong {
+            Prolong::Never => None,
+            Prolong::Heartbeat => {
+                Some(self.post(Operation::Prolong, "heartbeat", Some(token), None))
+            }
+            Prolong::Query => {
+                let body = json!({ "recording": NO_RECORDING });
+                Some(self.post(
+                    Operation::Prolong,
+                    "recording/get_random",
+                    Some(token),
+                    Some(body),
+                ))
+            }
+        }
+    }
+
+    fn read_prolong(&self, body: &[u8]) -> Result<(), AnswerError> {
+        match answer(body).map(|_| ()) {
+            // The recording does not exist, and the PBX may say so: the call was an interaction all the same.
+            Err(AnswerError::Refused(refusal))
+                if matches!(
+                    refusal.class,
+                    RefusalClass::NotFound | RefusalClass::Deleted
+                ) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn logout(&self, token: &Secret) -> Option<Call> {
+        self.account
+            .logout
+            .then(|| self.post(Operation::Logout, "logout", Some(token), None))
+    }
+
+    fn ticket(
+        &self,
+        token: &Secret,
+        recording: &RecordingName,
+        allowed_ip: Option<Ipv4Addr>,
+    ) -> Call {
+        let mut body = json!({ "recording": recording.as_str() });
+        if let (Some(address), Some(fields)) = (allowed_ip, body.as_object_mut()) {
+            fields.insert("allowedip".into(), json!(address.to_string()));
+        }
+        self.post(
+            Operation::Ticket,
+            "recording/get_random",
+            Some(token),
+            Some(body),
+        )
+    }
+
+    fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError> {
+        field(body, "random")
+    }
+
+    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call {
+        let mut target = format!(
+            "/api/{}/recording/download?recording={}&random=",
+            self.version,
+            recording.encoded()
+        )
+        .into_bytes();
+        target.extend_from_slice(ticket.expose());
+        target.extend_from_slice(b"&token=");
+        target.extend_from_slice(token.expose());
+        Call {
+            operation: Operation::Download,
+            method: Method::GET,
+            target: Secret::new(target),
+            body: None,
+        }
+    }
+
+    fn read_refusal(&self, body: &[u8]) -> AnswerError {
+        match answer(body) {
+            Err(error) => error,
+            Ok(_) => AnswerError::Unreadable("it reports success in place of audio"),
+        }
+    }
+}
+
+/// Reads an answer: `"status":"Success"`, or `"status":"Failed"` with a five-digit `errno`.
+///
+/// The status key stands as `Status` in one place of the documents and the failure word as `Failure` in another;
+/// `errno` is a string. So case is ignored, and a number is taken for a string.
+fn answer(body: &[u8]) -> Result<Map<String, Value>, AnswerError> {
+    let fields: Map<String, Value> = serde_json::from_slice(body)
+        .map_err(|_| AnswerError::Unreadable("it is not a JSON object"))?;
+    let status = fields
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("status"))
+        .and_then(|(_, value)| value.as_str());
+    match status {
+        Some(status) if status.eq_ignore_ascii_case("success") => Ok(fields),
+        Some(_) => Err(AnswerError::Refused(refusal(fields.get("errno")))),
+        None if fields.contains_key("errno") => {
+            Err(AnswerError::Refused(refusal(fields.get("errno"))))
+        }
+        None => Err(AnswerError::Unreadable("it has no status")),
+    }
+}
+
+/// Success means: the status says so and the needed field is there. The value goes into URLs, so only what the vendor's
+/// samples hold is taken: letters and digits (32 hexadecimal digits in all of them).
+fn field(body: &[u8], name: &str) -> Result<Secret, AnswerError> {
+    let fields = answer(body)?;
+    let value = fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    if value.is_empty() {
+        return Err(AnswerError::Unreadable(
+            "it reports success without the field that was asked for",
+        ));
+    }
+    if value.len() > 256 || !value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(AnswerError::Unreadable(
+            "the field that was asked for holds something else",
+        ));
+    }
+    Ok(Secret::new(value))
+}
+
+fn refusal(errno: Option<&Value>) -> Refusal {
+    let code = match errno {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let digits = code.len() <= 10 && code.bytes().all(|byte| byte.is_ascii_digit());
+    Refusal {
+        class: class(&code),
+        code: if digits { code } else { String::new() },
+    }
+}
+
+/// The classes of the vendor's error numbers ("Appendix A: Error Code Descriptions"). That 20013, "wrong verification
+/// code", is what a bad ticket gets is not written anywhere; nothing else in the table fits.
+fn class(code: &str) -> RefusalClass {
+    match code {
+        "20004" | "20005" | "20006" => RefusalClass::TokenDead,
+        "20003" => RefusalClass::LoginRefused,
+        "20002" => RefusalClass::LockedOut,
+        "20013" => RefusalClass::TicketRefused,
+        "20012" => RefusalClass::NotFound,
+        "20014" => RefusalClass::Deleted,
+        "20010" | "30001" => RefusalClass::Internal,
+        "10002" | "10003" => RefusalClass::Unsupported,
+        "10004" | "20000" | "20001" | "20007" | "20008" | "20009" => RefusalClass::Request,
+        _ => RefusalClass::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: Result<&str, AnswerError>) {
+        let expected = expected.map(|text| Secret::new(text));
+        assert_eq!(field(body.as_bytes(), "token"), expected, "{body}");
+    }
+
+    fn refused(class: RefusalClass, code: &str) -> Result<&'static str, AnswerError> {
+        Err(AnswerError::Refused(Refusal {
+            class,
+            code: code.to_owned(),
+        }))
+    }
+
+    #[test]
+    fn answers_are_read_as_leniently_as_the_documents_vary() {
+        check(r#"{"status":"Success","token":"48a7"}"#, Ok("48a7"));
+        check(
+            r#"{"Status":"SUCCESS","token":"48a7","transport":"TCP"}"#,
+            Ok("48a7"),
+        );
+        check(
+            r#"{"status":"Failed","errno":"20003"}"#,
+            refused(RefusalClass::LoginRefused, "20003"),
+        );
+        check(
+            r#"{"status":"Failure","errno":20002}"#,
+            refused(RefusalClass::LockedOut, "20002"),
+        );
+        check(
+            r#"{"errno":"20006"}"#,
+            refused(RefusalClass::TokenDead, "20006"),
+        );
+        check(r#"{"status":"Failed"}"#, refused(RefusalClass::Other, ""));
+        check(
+            r#"{"status":"Failed","errno":"<b>"}"#,
+            refused(RefusalClass::Other, ""),
+        );
+    }
+
+    #[test]
+    fn an_answer_that_lacks_what_it_should_hold_is_no_success() {
+        for body in [
+            "",
+            "[]",
+            "<html>",
+            "{}",
+            r#"{"status":1}"#,
+            r#"{"status":"Success"}"#,
+            r#"{"status":"Success","token":""}"#,
+            r#"{"status":"Success","token":"a&b=c"}"#,
+            r#"{"status":"Success","token":["48a7"]}"#,
+        ] {
+            assert!(
+                matches!(
+                    field(body.as_bytes(), "token"),
+                    Err(AnswerError::Unreadable(_))
+                ),
+                "{body}"
+            );
+        }
+    }
+
+    fn account(password: PbxPassword) -> PbxAccount {
+        PbxAccount {
+            username: Secret::new("api"),
+            password,
+            report: crate::config::PbxReport::default(),
+            prolong: Prolong::Query,
+            logout: false,
+            login_retry: Duration::from_secs(60),
+        }
+    }
+
+    #[test]
+    fn the_password_goes_out_as_lower_case_md5() {
+        let expected = "d41e98d1eafa6d6011d3a70f1a5b92f0";
+        for password in [
+            PbxPassword::Clear(Secret::new("Passw0rd")),
+            PbxPassword::Md5(Secret::new(expected)),
+        ] {
+            let login = SSeries::new(PbxApi::SSeries110, account(password)).login();
+            assert_eq!(login.target.expose_str(), Some("/api/v1.1.0/login"));
+            let body: Value = serde_json::from_slice(login.body.unwrap().expose()).unwrap();
+            assert_eq!(body, json!({ "username": "api", "password": expected }));
+        }
+    }
+
+    #[test]
+    fn names_are_percent_encoded_on_their_way_to_the_pbx() {
+        let dialect = SSeries::new(
+            PbxApi::SSeries200,
+            account(PbxPassword::Clear(Secret::new("x"))),
+        );
+        let name: RecordingName = "a+b &c#.wav".parse().unwrap();
+        let call = dialect.download(&Secret::new("t0"), &name, &Secret::new("r0"));
+        let expected =
+            "/api/v2.0.0/recording/download?recording=a%2Bb%20%26c%23.wav&random=r0&token=t0";
+        assert_eq!(call.target.expose_str(), Some(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_the_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = field(&body, "random");
+        }
+
+        #[test]
+        fn no_object_makes_the_reader_panic(status in ".{0,12}", errno in ".{0,12}") {
+            let _ = field(json!({ "status": status, "errno": errno }).to_string().as_bytes(), "random");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What can go wrong between the gateway and a PBX, and what an operator can do about it.
+//!
+//! Knows the PBX's side only: no HTTP status of ours, no caller. No text here holds a URL, a token or a ticket.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::dialect::{Operation, Refusal, RefusalClass};
+
+/// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared and logged.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum TransportError {
+    #[error("cannot connect: {0}")]
+    Unreachable(String),
+    #[error("TLS: {0}")]
+    Tls(String),
+    #[error("no answer within the {0} limit")]
+    Timeout(&'static str),
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    #[error("the answer is longer than any answer of this kind")]
+    TooLong,
+}
+
+/// Why a recording cannot be had from the PBX.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum PbxError {
+    #[error("{}: {source}", .operation.as_str())]
+    Transport {
+        operation: Operation,
+        source: TransportError,
+    },
+    #[error("the PBX refused {}: {refusal}", .operation.as_str())]
+    Refused {
+        operation: Operation,
+        refusal: Refusal,
+    },
+    #[error("the answer to {} cannot be read: {what}", .operation.as_str())]
+    Unreadable {
+        operation: Operation,
+        what: &'static str,
+    },
+    #[error("the PBX answered {} with a redirect (status {status})", .operation.as_str())]
+    Redirected { operation: Operation, status: u16 },
+    #[error("the PBX answered {} with status {status}", .operation.as_str())]
+    Status { operation: Operation, status: u16 },
+    #[error("the PBX answered {} with a web page", .operation.as_str())]
+    Page { operation: Operation },
+    #[error("the PBX answered the download with nothing")]
+    Empty,
+    #[error("the PBX answered the download with something that is neither WAV nor MP3")]
+    NotAudio,
+    #[error("the ticket grew stale before it could be used")]
+    TicketStale,
+    #[error("no login for another {} s: {reason}", .retry_after.as_secs())]
+    HeldOff {
+        retry_after: Duration,
+        reason: HoldOff,
+    },
+    #[error("no login until the credentials change or SIGHUP: the PBX refused them twice")]
+    LoginStopped,
+    #[error("all downloads of this PBX are taken, and none ended in time")]
+    Saturated,
+    #[error("the recording of a young call is not there yet")]
+    NotReady,
+}
+
+/// Why no login is tried for the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum HoldOff {
+    #[error("the last login was refused")]
+    LoginRefused,
+    #[error("the PBX has locked our address out")]
+    LockedOut,
+    #[error("tokens die early again and again")]
+    TokensDieEarly,
+}
+
+impl PbxError {
+    /// The class of a refusal; `None` for every other error.
+    pub(crate) fn refusal_class(&self) -> Option<RefusalClass> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.class),
+            _ => None,
+        }
+    }
+
+    /// "Not found" by errno, or by the status of a server that says it that way.
+    pub(crate) fn is_not_found(&self) -> bool {
+        let by_status = matches!(
+            self,
+            Self::Status {
+                operation: Operation::Download,
+                status: 404
+            }
+        );
+        by_status || self.refusal_class() == Some(RefusalClass::NotFound)
+    }
+
+    /// What an operator can do, for the log.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::Transport { source, .. } => match source {
+                TransportError::Unreachable(_) => {
+                    "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address"
+                }
+                TransportError::Tls(_) => {
+                    "check pbx.tls: for a self-signed certificate give its SHA-256 in pins or the certificate as ca_file; \
+                     the PBX must speak TLS 1.2"
+                }
+                TransportError::Timeout(_) => {
+                    "the PBX is slow or hangs; look at its load, or raise the limit"
+                }
+                TransportError::Broken(_) | TransportError::TooLong => {
+                    "look at the PBX's load and at what answers at pbx.url"
+                }
+            },
+            Self::Refused { refusal, .. } => refusal_advice(refusal.class),
+            Self::Redirected { .. } => {
+                "pbx.url leads to a redirect, as port 80 of the PBX does; use the address of the web interface itself, \
+                 usually https and port 8088"
+            }
+            Self::Status { .. } | Self::Page { .. } | Self::Unreadable { .. } => {
+                "check that pbx.url is the PBX's own web interface, that its API is enabled and that pbx.api is its version"
+            }
+            Self::Empty | Self::NotAudio => {
+                "play the recording on the PBX's own page; it may be empty or damaged"
+            }
+            Self::TicketStale => "connecting to the PBX takes too long; look at its load",
+            Self::HeldOff { reason, .. } => match reason {
+                HoldOff::LoginRefused => refusal_advice(RefusalClass::LoginRefused),
+                HoldOff::LockedOut => refusal_advice(RefusalClass::LockedOut),
+                HoldOff::TokensDieEarly => {
+                    "another program uses this API account and its logins end ours; let it share the token or log in less"
+                }
+            },
+            Self::LoginStopped => refusal_advice(RefusalClass::LoginRefused),
+            Self::Saturated => {
+                "raise pbx.max_downloads if the PBX bears it, or pbx.queue_timeout_ms"
+            }
+            Self::NotReady => "nothing to do: the PBX has not filed the recording yet",
+        }
+    }
+}
+
+fn refusal_advice(class: RefusalClass) -> &'static str {
+    match class {
+        RefusalClass::TokenDead => {
+            "a fresh token was refused too: another program may log in with this account all the time"
+        }
+        RefusalClass::LoginRefused => {
+            "compare pbx.username and the password file with Settings > PBX > General > API on the PBX, then send SIGHUP; \
+             the fifth wrong login locks our address out for ten minutes"
+        }
+        RefusalClass::LockedOut => {
+            "lift the block on the PBX's page of blocked addresses (tag API-IP), or wait ten minutes; then correct the password"
+        }
+        RefusalClass::TicketRefused => {
+            "the PBX saw the download come from another address than the ticket's request: check pbx.allowed_ip and \
+             pbx.bind_address"
+        }
+        RefusalClass::NotFound => {
+            "the PBX does not know the recording; compare the name with its CDR"
+        }
+        RefusalClass::Deleted => {
+            "the PBX has deleted the recording; look at its storage quota and automatic clean-up"
+        }
+        RefusalClass::Internal => {
+            "the PBX's own API service failed; restart the PBX's API if it goes on"
+        }
+        RefusalClass::Unsupported => {
+            "the PBX does not know this call: check pbx.api against the firmware's API version"
+        }
+        RefusalClass::Request => {
+            "the PBX found fault with our request; some firmware wants pbx.report_port at login"
+        }
+        RefusalClass::Other => "look the number up in the vendor's table of error codes",
+    }
+}

@@ -1,0 +1,227 @@
+//! A recording on its way from the PBX.
+//!
+//! Knows when a recording is whole. Does not know who listens. Holds everything the download needs to last as long as
+//! it does: the connection and the permit; dropping it closes the one and gives back the other.
+
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::connection::{Connection, KeptConnections};
+use super::sniff::{self, Audio, Beginning};
+
+/// Why a recording broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum StreamError {
+    #[error("the PBX's connection broke")]
+    Broken,
+    #[error("the PBX ended the recording before its end")]
+    Truncated,
+}
+
+/// An answer of the PBX whose body has not been judged yet.
+pub(super) struct Arriving {
+    connection: Connection,
+    body: Incoming,
+    /// What has been read ahead, in order.
+    ahead: VecDeque<Bytes>,
+    /// The body's own length, as far as HTTP tells.
+    length: Option<u64>,
+}
+
+impl Arriving {
+    pub(super) fn new(connection: Connection, body: Incoming) -> Self {
+        let length = body.size_hint().exact();
+        Self {
+            connection,
+            body,
+            ahead: VecDeque::new(),
+            length,
+        }
+    }
+
+    /// Reads as many bytes as it takes to tell what they are.
+    pub(super) async fn beginning(&mut self) -> Result<Beginning, StreamError> {
+        let first = self.read_ahead(sniff::ENOUGH).await?;
+        Ok(sniff::sniff(&first))
+    }
+
+    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. However the body ends:
+    /// what is judged here is too short to be audio anyway.
+    pub(super) async fn read_ahead(&mut self, bytes: usize) -> Result<Vec<u8>, StreamError> {
+        let mut read: usize = self.ahead.iter().map(Bytes::len).sum();
+        while read < bytes {
+            match poll_fn(|context| poll_data(&mut self.connection, &mut self.body, context)).await
+            {
+                Some(Ok(data)) => {
+                    read += data.len();
+                    self.ahead.push_back(data);
+                }
+                Some(Err(_)) if read == 0 => return Err(StreamError::Broken),
+                Some(Err(_)) | None => break,
+            }
+        }
+        Ok(self.ahead.iter().flatten().copied().take(bytes).collect())
+    }
+
+    /// What has been recognised as audio becomes a stream.
+    pub(super) fn into_stream(
+        self,
+        audio: Audio,
+        kept: Arc<KeptConnections>,
+        permit: Arc<OwnedSemaphorePermit>,
+    ) -> PbxStream {
+        PbxStream {
+            audio,
+            declared: self.length,
+            received: 0,
+            ahead: self.ahead,
+            body: self.body,
+            connection: Some(self.connection),
+            kept,
+            _permit: permit,
+        }
+    }
+}
+
+/// The bytes of a recording, from its start, as they come from the PBX.
+pub(crate) struct PbxStream {
+    audio: Audio,
+    /// `Content-Length` of the PBX's answer.
+    declared: Option<u64>,
+    received: u64,
+    ahead: VecDeque<Bytes>,
+    body: Incoming,
+    /// Gone once the body has ended.
+    connection: Option<Connection>,
+    kept: Arc<KeptConnections>,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl PbxStream {
+    /// The media type, from the content.
+    pub(crate) fn media_type(&self) -> &'static str {
+        match self.audio {
+            Audio::Wave { .. } => "audio/wav",
+            Audio::Mpeg => "audio/mpeg",
+        }
+    }
+
+    /// The length of the whole, where HTTP tells and enforces it. The RIFF header is not taken for it: a file may go
+    /// on behind what its header tells.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.declared
+    }
+
+    /// The next bytes; `None` after the last byte of a recording that is whole.
+    pub(crate) fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, StreamError>>> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(None);
+        };
+        let next = match self.ahead.pop_front() {
+            Some(data) => Some(Ok(data)),
+            None => ready!(poll_data(connection, &mut self.body, context)),
+        };
+        match next {
+            Some(Ok(data)) => {
+                self.received += data.len() as u64;
+                if self.declared == Some(self.received) {
+                    self.settle(context);
+                }
+                Poll::Ready(Some(Ok(data)))
+            }
+            end => Poll::Ready(self.end(end.and_then(Result::err)).err().map(Err)),
+        }
+    }
+
+    /// Whether the bytes given out so far are the whole recording, known without asking for more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.connection.is_none() && self.declared == Some(self.received)
+    }
+
+    /// After the last byte of a known length nobody polls again, so the connection is put away now.
+    fn settle(&mut self, context: &mut Context<'_>) {
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        if let Poll::Ready(None) = poll_data(&mut connection, &mut self.body, context) {
+            self.kept.put(connection);
+        }
+    }
+
+    /// Judges the end. With a `Content-Length` hyper has counted the bytes. Without one the end of the connection is
+    /// the end of the body, and only the RIFF header can tell a whole recording from a cut one; where it cannot tell
+    /// either, a proper end (TLS's close_notify) has to do.
+    fn end(&mut self, error: Option<hyper::Error>) -> Result<(), StreamError> {
+        let connection = self.connection.take();
+        let by_header = match self.audio {
+            Audio::Wave { total } => total,
+            Audio::Mpeg => None,
+        };
+        let whole = match self.declared {
+            Some(length) => self.received == length,
+            None => by_header.is_none_or(|total| self.received >= total),
+        };
+        match error {
+            None if whole => {
+                if let Some(connection) = connection {
+                    self.kept.put(connection);
+                }
+                Ok(())
+            }
+            Some(error) if whole && by_header.is_some() && lacks_close_notify(&error) => Ok(()),
+            Some(error) if !lacks_close_notify(&error) => Err(StreamError::Broken),
+            _ => Err(StreamError::Truncated),
+        }
+    }
+}
+
+/// Drives the connection for as long as the body wants more than has arrived.
+fn poll_data(
+    connection: &mut Connection,
+    body: &mut Incoming,
+    context: &mut Context<'_>,
+) -> Poll<Option<hyper::Result<Bytes>>> {
+    loop {
+        let mut frame = Pin::new(&mut *body).poll_frame(context);
+        if frame.is_pending() {
+            let ended = connection.drive(context).is_ready();
+            frame = Pin::new(&mut *body).poll_frame(context);
+            if frame.is_pending() && ended {
+                return Poll::Ready(None);
+            }
+        }
+        match ready!(frame).map(|frame| frame.map(http_body::Frame::into_data)) {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(Ok(data))) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
+            // Trailers, or nothing.
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+/// Whether a TLS connection ended without close_notify, as embedded servers do it.
+fn lacks_close_notify(error: &hyper::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::UnexpectedEof;
+        }
+        next = cause.source();
+    }
+    false
+}

@@ -1,0 +1,158 @@
+//! Whose certificate is accepted as the PBX's: system roots, a CA file, or pinned leaf certificates.
+//!
+//! Knows certificates. Does not know what is sent afterwards. Whatever the trust, the peer must prove that it holds the
+//! certificate's key: handshake signatures are always checked.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::aws_lc_rs::digest;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+use crate::config::{PbxTrust, Pin};
+
+/// Builds the client side of TLS 1.2 and 1.3 (nothing older exists in rustls), with sessions resumed.
+///
+/// # Errors
+/// A sentence for an operator, when roots cannot be read.
+pub(crate) fn client_config(trust: &PbxTrust) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let config = match trust {
+        PbxTrust::System => builder
+            .with_platform_verifier()
+            .map_err(|error| error.to_string())?,
+        PbxTrust::CaFile(path) => builder.with_root_certificates(read_roots(path)?),
+        PbxTrust::Pins(pins) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PinVerifier::new(pins))),
+    };
+    Ok(config.with_no_client_auth())
+}
+
+/// Reads the certificates of a CA file.
+///
+/// # Errors
+/// A sentence for an operator.
+pub(crate) fn read_roots(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| format!("{}: {error}", path.display()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("{}: {}", path.display(), explain(&error)))?;
+    }
+    if roots.is_empty() {
+        return Err(format!("{}: holds no certificate", path.display()));
+    }
+    Ok(roots)
+}
+
+/// Accepts exactly the leaf certificates whose SHA-256 is listed, whatever their names and dates.
+#[derive(Debug)]
+struct PinVerifier {
+    pins: Vec<Pin>,
+    provider: CryptoProvider,
+}
+
+impl PinVerifier {
+    fn new(pins: &[Pin]) -> Self {
+        Self {
+            pins: pins.to_vec(),
+            provider: aws_lc_rs::default_provider(),
+        }
+    }
+}
+
+impl ServerCertVerifier for PinVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let seen = digest::digest(&digest::SHA256, end_entity);
+        if self.pins.iter().any(|pin| pin.matches(seen.as_ref())) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        // The fingerprint is public, and comparing it is how an operator finds out what happened.
+        let mut message = String::from("the certificate's SHA-256 is not in pins: ");
+        for byte in seen.as_ref() {
+            let _ = write!(message, "{byte:02x}");
+        }
+        Err(Error::General(message))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// What a TLS error means for somebody who runs a PBX.
+pub(crate) fn explain(error: &Error) -> String {
+    let meaning = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "nobody we trust has signed the certificate"
+        }
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the certificate is for another name or address",
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "the certificate has expired",
+        Error::InvalidCertificate(CertificateError::Other(_) | CertificateError::BadEncoding) => {
+            "the certificate cannot be read; version 1 certificates of old firmware are not supported"
+        }
+        Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)
+        | Error::PeerIncompatible(_) => {
+            "no common TLS version or cipher; the PBX must speak TLS 1.2"
+        }
+        Error::InvalidMessage(_) => "what answers does not speak TLS",
+        Error::General(message) => return message.clone(),
+        _ => return error.to_string(),
+    };
+    format!("{meaning} ({error})")
+}

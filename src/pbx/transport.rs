@@ -1,0 +1,331 @@
+//! Bytes to and from one PBX: whole answers to JSON calls, and connections for the audio.
+//!
+//! Knows addresses, TLS trust and time limits. Does not know what any answer means. No redirect is followed, no proxy
+//! of the environment is used, nothing is decompressed and nothing is repeated. No error holds a URL: it would carry
+//! the PBX token.
+//!
+//! JSON calls go through reqwest; the audio has a hyper connection of its own ([`super::connection`]), whose buffer is
+//! bounded and which nobody retries behind our back.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpSocket, TcpStream, UdpSocket, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+use tracing::debug;
+use url::Host;
+
+use super::dialect::Call;
+use super::error::TransportError;
+use super::tls;
+use crate::config::Pbx;
+
+/// No JSON answer of a PBX comes near this.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Named in every request; some firmware refuses requests without.
+pub(super) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
+
+/// A connection to the PBX, with or without TLS.
+pub(super) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
+    /// Set when the connection broke before its proper end. An embedded server may leave out TLS's close_notify, so an
+    /// answer that reads as complete is complete.
+    pub(crate) broken: Option<TransportError>,
+}
+
+/// The way to one PBX.
+pub(crate) struct Transport {
+    /// Scheme, host and port.
+    origin: String,
+    client: reqwest::Client,
+    host: Host<String>,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    bind: Option<IpAddr>,
+    connect_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+impl Transport {
+    /// # Errors
+    /// A sentence for an operator: roots that cannot be read, an address without a host.
+    pub(crate) fn new(pbx: &Pbx) -> Result<Self, String> {
+        let host = pbx.url.host().ok_or("pbx.url has no host")?.to_owned();
+        let port = pbx
+            .url
+            .port_or_known_default()
+            .ok_or("pbx.url has no port")?;
+        let config = pbx.trust.as_ref().map(tls::client_config).transpose()?;
+        let client = json_client(pbx, config.clone())?;
+        let tls = match config {
+            None => None,
+            Some(config) => Some((TlsConnector::from(Arc::new(config)), server_name(&host)?)),
+        };
+        Ok(Self {
+            origin: pbx.url.as_str().trim_end_matches('/').to_owned(),
+            client,
+            host,
+            port,
+            tls,
+            bind: pbx.bind_address,
+            connect_timeout: pbx.limits.connect_timeout,
+            answer_timeout: pbx.limits.answer_timeout,
+        })
+    }
+
+    /// The `Host` field of requests: as configured.
+    pub(super) fn authority(&self) -> &str {
+        self.origin
+            .split_once("//")
+            .map_or("", |(_, authority)| authority)
+    }
+
+    /// Makes one JSON call and reads its answer whole, within the answer limit.
+    ///
+    /// # Cancel safety
+    /// The call may or may not have reached the PBX.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Answer, TransportError> {
+        let answer = timeout(self.answer_timeout, self.exchange(call))
+            .await
+            .unwrap_or(Err(TransportError::Timeout("answer")));
+        let operation = call.operation.as_str();
+        match &answer {
+            Ok(answer) => debug!(
+                operation,
+                status = answer.status.as_u16(),
+                "the PBX answered"
+            ),
+            Err(error) => debug!(operation, %error, "the PBX gave no answer"),
+        }
+        answer
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<Answer, TransportError> {
+        let target = call.target.expose_str().unwrap_or_default();
+        let mut request = self
+            .client
+            .request(call.method.clone(), format!("{}{target}", self.origin));
+        if let Some(body) = &call.body {
+            let json = HeaderValue::from_static("application/json");
+            request = request
+                .header(CONTENT_TYPE, json)
+                .body(body.expose().to_vec());
+        }
+        let mut response = request.send().await.map_err(from_reqwest)?;
+        let mut answer = Answer {
+            status: response.status(),
+            body: Vec::new(),
+            broken: None,
+        };
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if answer.body.len() + chunk.len() > MAX_ANSWER_BYTES => {
+                    return Err(TransportError::TooLong);
+                }
+                Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(answer),
+                Err(error) => {
+                    answer.broken = Some(from_reqwest(error));
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
+    /// Opens a connection for audio, within the connect limit.
+    pub(super) async fn connect(&self) -> Result<Io, TransportError> {
+        timeout(self.connect_timeout, self.dial())
+            .await
+            .unwrap_or(Err(TransportError::Timeout("connect")))
+    }
+
+    async fn dial(&self) -> Result<Io, TransportError> {
+        let stream = self
+            .dial_tcp()
+            .await
+            .map_err(|error| TransportError::Unreachable(error.to_string()))?;
+        match &self.tls {
+            None => Ok(Either::Left(stream)),
+            Some((connector, name)) => {
+                let stream = connector
+                    .connect(name.clone(), stream)
+                    .await
+                    .map_err(from_handshake)?;
+                Ok(Either::Right(Box::new(stream)))
+            }
+        }
+    }
+
+    async fn dial_tcp(&self) -> io::Result<TcpStream> {
+        let mut last = io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address we can use",
+        );
+        for address in self.addresses().await? {
+            match self.dial_address(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn dial_address(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        if let Some(bind) = self.bind {
+            socket.bind((bind, 0).into())?;
+        }
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// The PBX's addresses that our source address can reach.
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let reachable = |address: &SocketAddr| {
+            self.bind
+                .is_none_or(|bind| bind.is_ipv4() == address.is_ipv4())
+        };
+        let addresses: Vec<SocketAddr> = match &self.host {
+            Host::Ipv4(address) => vec![(*address, self.port).into()],
+            Host::Ipv6(address) => vec![(*address, self.port).into()],
+            Host::Domain(name) => lookup_host((name.as_str(), self.port)).await?.collect(),
+        };
+        Ok(addresses.into_iter().filter(reachable).collect())
+    }
+
+    /// The IPv4 address from which we reach the PBX. Asks the routing table; sends nothing.
+    ///
+    /// # Errors
+    /// When the PBX has no IPv4 address, or no route leads to it.
+    pub(crate) async fn own_ipv4(&self) -> Result<Ipv4Addr, TransportError> {
+        let found = async {
+            for address in self
+                .addresses()
+                .await?
+                .into_iter()
+                .filter(SocketAddr::is_ipv4)
+            {
+                let bind = self.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+                let socket = UdpSocket::bind((bind, 0)).await?;
+                socket.connect(address).await?;
+                if let IpAddr::V4(own) = socket.local_addr()?.ip() {
+                    return Ok(own);
+                }
+            }
+            Err(io::Error::other(
+                "allowed_ip is auto, but the PBX has no IPv4 address",
+            ))
+        };
+        found
+            .await
+            .map_err(|error| TransportError::Unreachable(error.to_string()))
+    }
+}
+
+fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
+    let mut builder = reqwest::Client::builder()
+        .http1_only()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .user_agent(USER_AGENT)
+        .default_headers(
+            [(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]
+                .into_iter()
+                .collect(),
+        )
+        .connect_timeout(pbx.limits.connect_timeout)
+        .pool_max_idle_per_host(pbx.limits.max_downloads)
+        .pool_idle_timeout(Duration::from_secs(15))
+        .local_address(pbx.bind_address);
+    if let Some(config) = tls {
+        builder = builder.tls_backend_preconfigured(config);
+    }
+    builder
+        .build()
+        .map_err(|error| describe(&error.without_url()))
+}
+
+fn server_name(host: &Host<String>) -> Result<ServerName<'static>, String> {
+    match host {
+        // An address is not sent as SNI; rustls takes care of that.
+        Host::Ipv4(address) => Ok(ServerName::IpAddress(IpAddr::V4(*address).into())),
+        Host::Ipv6(address) => Ok(ServerName::IpAddress(IpAddr::V6(*address).into())),
+        Host::Domain(name) => {
+            ServerName::try_from(name.clone()).map_err(|error| format!("pbx.url: {error}"))
+        }
+    }
+}
+
+/// The only place where an error of reqwest becomes ours. Its text would hold the URL, and that the PBX token.
+fn from_reqwest(error: reqwest::Error) -> TransportError {
+    let error = error.without_url();
+    if let Some(tls) = find_tls(&error) {
+        return TransportError::Tls(tls::explain(tls));
+    }
+    match (error.is_timeout(), error.is_connect()) {
+        (true, true) => TransportError::Timeout("connect"),
+        (true, false) => TransportError::Timeout("answer"),
+        (false, true) => TransportError::Unreachable(describe(&error)),
+        (false, false) => TransportError::Broken(describe(&error)),
+    }
+}
+
+fn from_handshake(error: io::Error) -> TransportError {
+    match find_tls(&error) {
+        Some(tls) => TransportError::Tls(tls::explain(tls)),
+        None => TransportError::Unreachable(error.to_string()),
+    }
+}
+
+/// An error and its causes in one line. For errors that hold no URL.
+pub(super) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref() {
+            return Some(tls);
+        }
+        // An I/O error hides what it wraps from `source`.
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}

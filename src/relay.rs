@@ -1,0 +1,39 @@
+//! The body of a recording's answer: bytes from the PBX to the caller, as they come.
+//!
+//! Knows streams, limits and how a transfer ended. Does not know who asks or which PBX answers.
+
+mod admission;
+mod body;
+mod watchdog;
+
+pub(crate) use admission::{Admission, Saturated, StreamPermit};
+pub(crate) use body::{BrokenOff, Limits, RelayBody};
+pub(crate) use watchdog::{Verdict, Watchdog};
+
+/// How a transfer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Every byte was handed to the connection.
+    Complete,
+    /// The PBX broke off, or ended the recording before its end.
+    UpstreamFailed,
+    /// The PBX sent nothing for too long.
+    UpstreamIdle,
+    /// The caller took nothing for too long.
+    DownstreamIdle,
+    /// The caller left.
+    DownstreamGone,
+}
+
+impl Outcome {
+    /// The word in the access log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::UpstreamFailed => "upstream-failed",
+            Self::UpstreamIdle => "upstream-idle",
+            Self::DownstreamIdle => "downstream-idle",
+            Self::DownstreamGone => "downstream-gone",
+        }
+    }
+}

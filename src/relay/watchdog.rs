@@ -1,0 +1,92 @@
+//! The watchdog of one downstream connection: finds the caller who takes nothing.
+//!
+//! Knows the transfers of the connection and when the socket last took a byte. Does not know what is sent. It is asked
+//! by the connection's own task now and then, since hyper polls no body whose reader stalls.
+
+use std::sync::{Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::body::Transfer;
+
+/// What is to become of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Keep,
+    /// Its caller has taken nothing for too long.
+    End,
+}
+
+/// Watches one downstream connection.
+pub(crate) struct Watchdog {
+    idle_timeout: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    transfers: Vec<Weak<Transfer>>,
+    /// Since when the socket has refused bytes.
+    blocked_since: Option<Instant>,
+}
+
+impl Watchdog {
+    pub(crate) fn new(idle_timeout: Duration) -> Self {
+        Self {
+            idle_timeout,
+            state: Mutex::default(),
+        }
+    }
+
+    /// How often to ask: often enough to be late by a quarter of the limit at most.
+    pub(crate) fn period(&self) -> Duration {
+        (self.idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+    }
+
+    /// Watches a transfer until its body is gone.
+    pub(super) fn watch(&self, transfer: &std::sync::Arc<Transfer>) {
+        let mut state = self.lock();
+        state
+            .transfers
+            .retain(|transfer| transfer.strong_count() > 0);
+        state.transfers.push(std::sync::Arc::downgrade(transfer));
+    }
+
+    /// Notes that the socket takes no more bytes for now, or that it took some.
+    pub(crate) fn note_write(&self, blocked: bool) {
+        let mut state = self.lock();
+        match (blocked, state.blocked_since) {
+            (true, None) => state.blocked_since = Some(Instant::now()),
+            (false, Some(_)) => state.blocked_since = None,
+            _ => {}
+        }
+    }
+
+    /// Ends the transfers of which either side has been silent for too long. The connection ends when its socket is
+    /// stuck, or when a caller stalls and no other transfer of the connection is alive: HTTP/2 carries several, and
+    /// one that stalls must not take the others with it.
+    pub(crate) fn check(&self, now: Instant) -> Verdict {
+        let (stuck, transfers) = {
+            let mut state = self.lock();
+            state
+                .transfers
+                .retain(|transfer| transfer.strong_count() > 0);
+            let stuck = state
+                .blocked_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= self.idle_timeout);
+            (stuck, state.transfers.clone())
+        };
+        let transfers: Vec<_> = transfers.iter().filter_map(Weak::upgrade).collect();
+        let stalled = transfers
+            .iter()
+            .filter(|transfer| transfer.check(now))
+            .count();
+        if stuck || (stalled > 0 && stalled == transfers.len()) {
+            return Verdict::End;
+        }
+        Verdict::Keep
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,57 @@
+//! Answers: the header fields of a recording, and problem documents.
+
+pub(crate) mod headers;
+pub mod problem;
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+
+use crate::relay::{BrokenOff, RelayBody};
+
+/// The body of any answer.
+pub(crate) enum AnswerBody {
+    /// A small document, whole in memory.
+    Document(Full<Bytes>),
+    /// A recording.
+    Recording(RelayBody),
+    /// None at all, as the answer to HEAD; of unknown size, so that no length is made up for it.
+    Absent,
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Document(document) => Pin::new(document)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
+            Self::Recording(recording) => Pin::new(recording).poll_frame(context),
+            Self::Absent => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Document(document) => document.is_end_stream(),
+            Self::Recording(_) | Self::Absent => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Document(document) => document.size_hint(),
+            Self::Recording(recording) => recording.size_hint(),
+            Self::Absent => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Problem documents (RFC 9457), and the list of every problem there is.
+//!
+//! Knows what a caller is told. Titles and details are fixed texts: never a cause, an address, a URL or a word of the
+//! PBX.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+
+use super::AnswerBody;
+
+/// What `type` begins with; the slug follows.
+pub const TYPE_BASE: &str = "urn:wavegate:problem:";
+
+/// One kind of problem.
+#[derive(Debug)]
+pub struct Problem {
+    /// The end of `type`; what programs should look at.
+    pub slug: &'static str,
+    /// HTTP status.
+    pub status: StatusCode,
+    /// A few words for people.
+    pub title: &'static str,
+    /// What happened and what the caller can do.
+    pub detail: &'static str,
+}
+
+macro_rules! problems {
+    ($($name:ident = $slug:literal, $status:ident, $title:literal, $detail:literal;)*) => {
+        $(
+            pub(crate) const $name: Problem = Problem {
+                slug: $slug,
+                status: StatusCode::$status,
+                title: $title,
+                detail: $detail,
+            };
+        )*
+
+        /// Every problem there is, by status.
+        pub const ALL: &[&Problem] = &[$(&$name),*];
+    };
+}
+
+problems! {
+    RECORDING_NAME_INVALID = "recording-name-invalid", BAD_REQUEST, "Not a recording's name",
+        "The name in the path is not one that a PBX gives to a recording. Send it percent-encoded, as the PBX's call list has it.";
+    BEARER_TOKEN_MISSING = "bearer-token-missing", UNAUTHORIZED, "Who is asking?",
+        "Send a bearer token in the Authorization field, or use a link.";
+    BEARER_TOKEN_INVALID = "bearer-token-invalid", UNAUTHORIZED, "The bearer token is not valid",
+        "Signature, expiry, issuer, audience or a claim is wrong. Get a new token.";
+    LINK_TOKEN_INVALID = "link-token-invalid", UNAUTHORIZED, "The link is not valid",
+        "The link has expired, or it was not made for this. Ask for a new one.";
+    LINK_FOR_ANOTHER_RECORDING = "link-for-another-recording", FORBIDDEN, "The link is for another recording",
+        "A link opens the one recording it was made for.";
+    RECORDING_DENIED = "recording-denied", FORBIDDEN, "Not allowed",
+        "You may not hear this recording.";
+    NO_SUCH_RESOURCE = "no-such-resource", NOT_FOUND, "Nothing here",
+        "There is nothing at this address. Recordings are at /recordings/{name} and /pbx/{pbx}/recordings/{name}.";
+    RECORDING_NOT_FOUND = "recording-not-found", NOT_FOUND, "No such recording",
+        "The PBX has no recording of this name.";
+    RECORDING_NOT_READY = "recording-not-ready", NOT_FOUND, "Not there yet",
+        "The call is recent and the PBX does not know its recording yet. Try again later.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Wrong method",
+        "Recordings answer to GET and HEAD.";
+    RECORDING_DELETED = "recording-deleted", GONE, "Deleted",
+        "The PBX had this recording and has deleted it.";
+    MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "Another host",
+        "The request names a host that is not this gateway's public address.";
+    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
+        "The gateway failed. Its operator finds the reason by the request id.";
+    PBX_UNREACHABLE = "pbx-unreachable", BAD_GATEWAY, "The PBX cannot be reached",
+        "The connection to the PBX failed or broke. Try again later.";
+    PBX_PROTOCOL = "pbx-protocol", BAD_GATEWAY, "The PBX gave an unusable answer",
+        "What the PBX answered is neither audio nor an error it documents.";
+    PBX_LOGIN_REFUSED = "pbx-login-refused", BAD_GATEWAY, "The PBX refuses the gateway",
+        "The gateway's own account on the PBX was refused. Its operator must act.";
+    PBX_TOKEN_REFUSED = "pbx-token-refused", BAD_GATEWAY, "The PBX ends the gateway's session",
+        "The PBX did not accept a fresh token of the gateway. Try again later.";
+    PBX_TICKET_REFUSED = "pbx-ticket-refused", BAD_GATEWAY, "The PBX refuses the download",
+        "The PBX did not accept a fresh ticket of the gateway. Its operator must act.";
+    PBX_REQUEST_REFUSED = "pbx-request-refused", BAD_GATEWAY, "The PBX finds fault with the request",
+        "The PBX did not accept the form of the gateway's request. Its operator must act.";
+    PBX_API_UNSUPPORTED = "pbx-api-unsupported", BAD_GATEWAY, "The PBX does not know the request",
+        "The PBX's API is switched off or of another version. The gateway's operator must act.";
+    PBX_INTERNAL_ERROR = "pbx-internal-error", BAD_GATEWAY, "The PBX failed",
+        "The PBX reported an error of its own, twice. Try again later.";
+    SATURATED = "saturated", SERVICE_UNAVAILABLE, "Too many at once",
+        "As many recordings are being fetched as are allowed. Try again in a moment.";
+    PBX_HELD_OFF = "pbx-held-off", SERVICE_UNAVAILABLE, "Waiting before the next login",
+        "The PBX refused a login and would lock the gateway out. Try again later.";
+    PBX_OVERLOADED = "pbx-overloaded", SERVICE_UNAVAILABLE, "The PBX is overloaded",
+        "The PBX says that it has too much to do. Try again later.";
+    DRAINING = "draining", SERVICE_UNAVAILABLE, "Going down",
+        "This instance finishes what it has begun and takes nothing new. Try again.";
+    PBX_TIMEOUT = "pbx-timeout", GATEWAY_TIMEOUT, "The PBX is too slow",
+        "The PBX did not answer within the limit. Try again later.";
+    HTTP_VERSION_NOT_SUPPORTED = "http-version-not-supported", HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 is needed",
+        "The length of this recording is not known beforehand, and HTTP/1.0 cannot tell a whole one from a cut one.";
+}
+
+/// The answer for a problem, without the fields that depend on the request.
+pub(crate) fn answer(problem: &'static Problem, request_id: &str) -> Response<AnswerBody> {
+    let document = json!({
+        "type": format!("{TYPE_BASE}{}", problem.slug),
+        "title": problem.title,
+        "status": problem.status.as_u16(),
+        "detail": problem.detail,
+        "request_id": request_id,
+    });
+    let body = AnswerBody::Document(Full::new(Bytes::from(document.to_string())));
+    let mut response = Response::new(body);
+    *response.status_mut() = problem.status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,167 @@
+//! One downstream connection, from its handshake to its end.
+//!
+//! Knows TLS, HTTP/1.1, HTTP/2 and when to let go. Does not know what is asked for.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::io::WatchedIo;
+use crate::gateway::{Downstream, Gateway};
+use crate::relay::{Verdict, Watchdog};
+
+/// Largest write buffered for one connection, and largest read. Decides what a slow reader costs.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 32;
+/// A silent HTTP/2 connection is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Limits of connections.
+pub(super) struct Settings {
+    pub(super) max_header_bytes: usize,
+    pub(super) header_timeout: Duration,
+    pub(super) handshake_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+/// An accepted connection.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) gateway: Arc<ArcSwap<Gateway>>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) stop: CancellationToken,
+    pub(super) kill: CancellationToken,
+}
+
+impl Connection {
+    /// Serves the connection to its end.
+    pub(super) async fn serve(self, acceptor: Option<TlsAcceptor>) {
+        let Self {
+            stream,
+            peer,
+            gateway,
+            settings,
+            stop,
+            kill,
+        } = self;
+        let _ = stream.set_nodelay(true);
+        let watchdog = Arc::new(Watchdog::new(settings.idle_timeout));
+        let stream = WatchedIo::new(stream, Arc::clone(&watchdog));
+        let session = Session {
+            downstream: Arc::new(Downstream { peer, watchdog }),
+            gateway,
+            settings,
+            stop,
+            kill,
+        };
+        let Some(acceptor) = acceptor else {
+            return session.http1(stream).await;
+        };
+        match timeout(session.settings.handshake_timeout, acceptor.accept(stream)).await {
+            Err(_) => debug!("a TLS handshake took too long"),
+            Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                session.http2(stream).await
+            }
+            Ok(Ok(stream)) => session.http1(stream).await,
+        }
+    }
+}
+
+/// A connection that is ready for requests.
+struct Session {
+    downstream: Arc<Downstream>,
+    gateway: Arc<ArcSwap<Gateway>>,
+    settings: Arc<Settings>,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+/// Drives a connection until it ends: by itself, by the watchdog, or by `kill`; on `stop` it takes no more requests.
+/// A macro, since hyper's two kinds of connection share no trait for their graceful end.
+macro_rules! drive {
+    ($session:expr, $connection:expr) => {{
+        let session = $session;
+        let mut connection = pin!($connection);
+        let mut ticks = interval(session.downstream.watchdog.period());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        debug!(%error, "a connection ended");
+                    }
+                    return;
+                }
+                () = session.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = session.kill.cancelled() => return,
+                _ = ticks.tick() => {
+                    if session.downstream.watchdog.check(Instant::now()) == Verdict::End {
+                        debug!("a connection ended: its caller took nothing for too long");
+                        return;
+                    }
+                }
+            }
+        }
+    }};
+}
+
+impl Session {
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+        let service = self.service();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.settings.header_timeout)
+            .max_buf_size(self.settings.max_header_bytes.max(BUFFER_BYTES))
+            .serve_connection(TokioIo::new(stream), service_fn(service));
+        drive!(&self, connection);
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+        let service = self.service();
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_send_buf_size(BUFFER_BYTES)
+            .max_header_list_size(u32::try_from(self.settings.max_header_bytes).unwrap_or(u32::MAX))
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service_fn(service));
+        drive!(&self, connection);
+    }
+
+    fn service(&self) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
+        let (gateway, downstream) = (Arc::clone(&self.gateway), Arc::clone(&self.downstream));
+        move |request| {
+            let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
+            Box::pin(async move { Ok(gateway.load_full().answer(request, &downstream).await) })
+        }
+    }
+}
+
+type Answering = std::pin::Pin<
+    Box<
+        dyn Future<Output = Result<hyper::Response<crate::response::AnswerBody>, Infallible>>
+            + Send,
+    >,
+>;

@@ -1,0 +1,94 @@
+//! TLS of the public listener: the certificate, and reading it again.
+//!
+//! Knows certificate and key files. Does not know HTTP beyond the names of its versions.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::ServerTls;
+use crate::config::secret::Secret;
+
+/// The certificate in use.
+pub(crate) struct Certificates {
+    files: ServerTls,
+    current: Arc<Current>,
+    acceptor: TlsAcceptor,
+}
+
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Certificates {
+    /// # Errors
+    /// A sentence for an operator.
+    pub(crate) fn read(files: &ServerTls) -> Result<Self, String> {
+        let certificate = read(files).map_err(|(_, message)| message)?;
+        let current = Arc::new(Current(ArcSwap::from_pointee(certificate)));
+        let mut config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
+        Ok(Self {
+            files: files.clone(),
+            current,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
+    }
+
+    /// Reads the files again; what is wrong changes nothing.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let certificate = read(&self.files).map_err(|(_, message)| message)?;
+        self.current.0.store(Arc::new(certificate));
+        Ok(())
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+}
+
+/// Reads certificate and key, as `check` does.
+///
+/// # Errors
+/// The key of the configuration that is wrong, and a sentence for an operator.
+pub(crate) fn check(files: &ServerTls) -> Result<(), (&'static str, String)> {
+    read(files).map(|_| ())
+}
+
+fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, String)> {
+    let path = &files.certificate_file;
+    let in_certificate =
+        |error: String| ("certificate_file", format!("{}: {error}", path.display()));
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| in_certificate(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(in_certificate("holds no certificate".to_owned()));
+    }
+    let in_key = |error: String| ("key_file", format!("{}: {error}", files.key_file.display()));
+    let pem = Secret::read(&files.key_file).map_err(|error| in_key(error.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|error| in_key(error.to_string()))?;
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|error| in_key(format!("{error}; does it belong to the certificate?")))
+}

@@ -1,0 +1,204 @@
+//! A PBX of the S-Series, simulated on real sockets.
+//!
+//! Knows the API of versions 1.0.1, 1.1.0 and 2.0.0 from the box's side, what the box's web server is
+//! like, and how all this can go wrong. Does not know the gateway: it shares no code with it, since a
+//! shared struct would share its mistakes.
+//!
+//! It serves the demonstration, `wavegate simulate`, the integration tests and the benches. Where the
+//! documents leave a behaviour open, a [`Switch`] chooses; scripted trouble is a [`Fault`]. What the
+//! box saw can be looked at and waited for in [`Seen`].
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use wavegate::simulator::{Simulator, Version, wav};
+//!
+//! let pbx = Simulator::s_series(Version::V2_0_0)
+//!     .recording("20260302091407-1772442845.1203-1001-1003-Internal.wav", wav::music(3))
+//!     .start()
+//!     .await?;
+//! // … log in at pbx.url() as pbx.username() with pbx.password() …
+//! pbx.until(|seen| seen.downloads_complete == 1).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Sources are named in each file. They are the vendor's "S-Series API Guide" and "S-Series API 2.0",
+//! and published clients; nothing here was compared with a device.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+mod account;
+mod api;
+mod builder;
+mod errno;
+mod exchange;
+mod fault;
+mod pbx;
+mod range;
+mod reply;
+mod request;
+mod route;
+mod secret;
+mod seen;
+mod server;
+mod shelf;
+mod switch;
+mod tickets;
+mod tls;
+mod tokens;
+mod version;
+pub mod wav;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::Builder;
+pub use fault::{Fault, FaultError, Misbehaviour, Operation, Times};
+pub use seen::{LoginFields, Requests, Seen};
+pub use switch::{Switch, UnknownSwitch};
+pub use version::{UnknownVersion, Version};
+
+use pbx::{Pbx, lock};
+
+/// A running PBX. It stops when this is dropped, and all its connections end.
+pub struct Simulator {
+    addr: SocketAddr,
+    scheme: &'static str,
+    certificate_pem: String,
+    fingerprint: String,
+    username: String,
+    password: String,
+    pbx: Arc<Pbx>,
+    server: JoinHandle<()>,
+}
+
+impl Simulator {
+    /// Begins to set up a PBX with this version of the API.
+    pub fn s_series(version: Version) -> Builder {
+        Builder::new(version)
+    }
+
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Scheme, host and port, without a path: `https://127.0.0.1:40123`.
+    ///
+    /// The host is an address, 127.0.0.1 where it listens on all of them.
+    pub fn url(&self) -> String {
+        let mut addr = self.addr;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        format!("{}://{addr}", self.scheme)
+    }
+
+    /// The certificate it presents, as PEM.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The SHA-256 of its certificate's DER, in lower-case hexadecimal.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The user name of the API account.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The password of the API account at the start, in clear.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// A copy of all counters.
+    pub fn seen(&self) -> Seen {
+        self.pbx.ledger.snapshot()
+    }
+
+    /// Waits until the predicate holds for the counters; it must not ask the simulator anything.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn until(&self, predicate: impl Fn(&Seen) -> bool) {
+        self.pbx.ledger.until(predicate).await;
+    }
+
+    /// Scripts a fault, behind those that are still to come.
+    pub fn inject(&self, fault: Fault) {
+        lock(&self.pbx.faults).add(fault);
+    }
+
+    /// Drops every scripted fault that is still to come.
+    pub fn clear_faults(&self) {
+        *lock(&self.pbx.faults) = fault::Faults::default();
+    }
+
+    /// Lets all tokens time out now.
+    pub fn expire_tokens(&self) {
+        lock(&self.pbx.tokens).expire_all();
+    }
+
+    /// Lets all random strings become stale now.
+    pub fn expire_tickets(&self) {
+        lock(&self.pbx.tickets).expire_all();
+    }
+
+    /// Puts another recording on the box, or replaces the one of that name.
+    pub fn add_recording(&self, name: &str, bytes: impl Into<Bytes>) {
+        lock(&self.pbx.shelf).put(name, &bytes.into(), &self.pbx.switches);
+    }
+
+    /// The bytes that a whole download of a recording has, in the form the switches give it.
+    pub fn recording_bytes(&self, name: &str) -> Option<Bytes> {
+        lock(&self.pbx.shelf).bytes(name)
+    }
+
+    /// Changes the password of the API account; tokens stay good. [`Self::password`] does not follow.
+    pub fn set_password(&self, password: &str) {
+        lock(&self.pbx.account).set_password(password);
+    }
+
+    /// Lifts every block for failed logins, as an administrator can.
+    pub fn lift_lockout(&self) {
+        lock(&self.pbx.account).unlock();
+    }
+
+    /// How many tokens are good now.
+    pub fn tokens_live(&self) -> usize {
+        lock(&self.pbx.tokens).count(Instant::now())
+    }
+
+    /// Stops listening, and returns once the port is free; connections end about then.
+    pub async fn stop(mut self) {
+        self.server.abort();
+        // The outcome is always "cancelled".
+        let _ = (&mut self.server).await;
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Shows where it listens, and no secret.
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! How a simulated PBX is set up.
+//!
+//! Knows the defaults and what fits together. Does not know how anything is carried out.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::Simulator;
+use super::account::Account;
+use super::fault::{Fault, Faults};
+use super::pbx::{Pbx, Slots};
+use super::seen::Ledger;
+use super::shelf::Shelf;
+use super::switch::{Switch, Switches};
+use super::tickets::Tickets;
+use super::tls::{self, Identity};
+use super::tokens::Tokens;
+use super::version::Version;
+use super::{secret, server};
+
+/// Sets up a [`Simulator`].
+#[must_use = "a builder does nothing until it is started"]
+pub struct Builder {
+    version: Version,
+    listen: SocketAddr,
+    credentials: Option<(String, String)>,
+    recordings: Vec<(String, Bytes)>,
+    switches: Switches,
+    faults: Faults,
+    token_life: Duration,
+    ticket_life: Duration,
+    lockout: Duration,
+    answer_delay: Duration,
+    certificate: Certificate,
+    allowed_peers: Option<Vec<IpAddr>>,
+}
+
+enum Certificate {
+    Factory,
+    For(Vec<String>),
+    Given(Identity),
+}
+
+impl Builder {
+    pub(super) fn new(version: Version) -> Self {
+        Self {
+            version,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            credentials: None,
+            recordings: Vec::new(),
+            switches: Switches::default(),
+            faults: Faults::default(),
+            token_life: Duration::from_secs(1_800),
+            ticket_life: Duration::from_secs(30),
+            lockout: Duration::from_secs(600),
+            answer_delay: Duration::from_secs(20),
+            certificate: Certificate::Factory,
+            allowed_peers: None,
+        }
+    }
+
+    /// Listens there instead of on a free port of 127.0.0.1.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Sets user name and password of the API account instead of random ones.
+    pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some((username.into(), password.into()));
+        self
+    }
+
+    /// Puts a recording on the box; the form of its bytes may be changed by a switch.
+    pub fn recording(mut self, name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        self.recordings.push((name.into(), bytes.into()));
+        self
+    }
+
+    /// Sets a switch.
+    pub fn switch(mut self, switch: Switch) -> Self {
+        self.switches.set(switch);
+        self
+    }
+
+    /// Scripts a fault; more can be injected later.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.add(fault);
+        self
+    }
+
+    /// Sets how long a token lives after its last use, instead of 30 minutes.
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.token_life = life;
+        self
+    }
+
+    /// Sets how long a random string is good, instead of 30 s.
+    pub fn ticket_life(mut self, life: Duration) -> Self {
+        self.ticket_life = life;
+        self
+    }
+
+    /// Sets how long an address is blocked after five failed logins, instead of 10 minutes.
+    pub fn lockout(mut self, duration: Duration) -> Self {
+        self.lockout = duration;
+        self
+    }
+
+    /// Sets how late answers are under [`Switch::SlowAnswers`], instead of 20 s.
+    pub fn answer_delay(mut self, delay: Duration) -> Self {
+        self.answer_delay = delay;
+        self
+    }
+
+    /// Presents this certificate chain, leaf first, with its key; both as PEM.
+    pub fn certificate(
+        mut self,
+        certificate_pem: impl Into<String>,
+        key_pem: impl Into<String>,
+    ) -> Self {
+        let (certificate_pem, key_pem) = (certificate_pem.into(), key_pem.into());
+        self.certificate = Certificate::Given(Identity {
+            certificate_pem,
+            key_pem,
+        });
+        self
+    }
+
+    /// Makes a self-signed certificate that is good for these host names and addresses; the default
+    /// one matches nothing.
+    pub fn certificate_for<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.certificate = Certificate::For(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Drops connections from all other addresses; implies [`Switch::WrongAddressDropped`].
+    pub fn allowed_peers(mut self, peers: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.allowed_peers = Some(peers.into_iter().map(|peer| peer.to_canonical()).collect());
+        self
+    }
+
+    /// Starts the PBX. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on, certificate and key do not fit, or a switch means
+    /// nothing for the version.
+    pub async fn start(self) -> io::Result<Simulator> {
+        if let Some(switch) = self.switches.out_of_place(self.version) {
+            let message = format!("switch {switch} does not apply to version {}", self.version);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let listener = TcpListener::bind(self.listen).await?;
+        let addr = listener.local_addr()?;
+        let identity = self.identity()?;
+        let (username, password) = self.account()?;
+        let tls = self.acceptor(&identity)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let pbx = Arc::new(self.into_pbx(&username, &password, addr));
+        let fingerprint = identity.fingerprint()?;
+        let server = tokio::spawn(server::run(listener, Arc::clone(&pbx), tls));
+        let certificate_pem = identity.certificate_pem;
+        Ok(Simulator {
+            addr,
+            scheme,
+            certificate_pem,
+            fingerprint,
+            username,
+            password,
+            pbx,
+            server,
+        })
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        match &self.certificate {
+            Certificate::Factory => Identity::factory(),
+            Certificate::For(names) => Identity::self_signed(names),
+            Certificate::Given(identity) => Ok(identity.clone()),
+        }
+    }
+
+    fn account(&self) -> io::Result<(String, String)> {
+        match &self.credentials {
+            Some((username, password)) => Ok((username.clone(), password.clone())),
+            None => Ok((format!("api-{}", secret::fresh()?), secret::fresh()?)),
+        }
+    }
+
+    fn acceptor(&self, identity: &Identity) -> io::Result<Option<TlsAcceptor>> {
+        if self.switches.plain() {
+            return Ok(None);
+        }
+        let config = tls::server_config(identity, &self.switches)?;
+        Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// What clients may write into `Host` to mean this box.
+    fn hosts(&self, addr: SocketAddr) -> Vec<String> {
+        let named: &[String] = match &self.certificate {
+            Certificate::For(names) => names,
+            Certificate::Factory | Certificate::Given(_) => &[],
+        };
+        let port = addr.port();
+        let names = named
+            .iter()
+            .map(String::as_str)
+            .chain(["127.0.0.1", "localhost"]);
+        let with_port = names.map(|name| format!("{name}:{port}"));
+        with_port.chain([addr.to_string()]).collect()
+    }
+
+    fn into_pbx(self, username: &str, password: &str, addr: SocketAddr) -> Pbx {
+        let mut shelf = Shelf::default();
+        for (name, bytes) in &self.recordings {
+            shelf.put(name, bytes, &self.switches);
+        }
+        let listed = self.switches.has(Switch::WrongAddressDropped);
+        let hosts = self.hosts(addr);
+        let loopback = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        Pbx {
+            version: self.version,
+            slots: Slots::new(&self.switches),
+            switches: self.switches,
+            answer_delay: self.answer_delay,
+            allowed_peers: self.allowed_peers.or_else(|| listed.then(loopback)),
+            hosts,
+            ledger: Ledger::new(),
+            account: Mutex::new(Account::new(username, password, self.lockout)),
+            tokens: Mutex::new(Tokens::new(self.token_life)),
+            tickets: Mutex::new(Tickets::new(self.ticket_life)),
+            shelf: Mutex::new(shelf),
+            faults: Mutex::new(self.faults),
+        }
+    }
+}

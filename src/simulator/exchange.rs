@@ -1,0 +1,238 @@
+//! One request and its answer, on an open connection.
+//!
+//! Knows the web server around the API: delays, redirects, when connections stay open, and the faults
+//! that strike a request. Does not know what the calls do.
+//!
+//! That connections close after each answer is in the samples of Yeastar, "S-Series API 2.0",
+//! "Heartbeat"; the redirect is described in Yeastar, "S-Series User Guide", "Service".
+
+use std::io;
+use std::net::IpAddr;
+
+use super::api;
+use super::errno::Errno;
+use super::fault::{Break, Misbehaviour, Plan};
+use super::pbx::{Busy, Pbx, lock};
+use super::reply::{Answer, Reply};
+use super::request::Request;
+use super::route::Call;
+use super::switch::Switch;
+use super::wire::{Goodbye, Wire};
+
+mod delivery;
+mod head;
+
+use delivery::Delivery;
+use head::{Framing, head};
+
+/// Whether the connection stays open for another request.
+pub(super) enum Next {
+    Request,
+    End(Goodbye),
+}
+
+/// Answers one request.
+///
+/// # Errors
+///
+/// When the connection breaks.
+pub(super) async fn exchange(
+    pbx: &Pbx,
+    wire: &mut Wire,
+    request: &Request,
+    peer: IpAddr,
+) -> io::Result<Next> {
+    let call = Call::of(request.path(), pbx.version, &pbx.switches);
+    pbx.ledger.request(call.operation());
+    if request.is_head() {
+        pbx.ledger.note(|seen| seen.head_requests += 1);
+    }
+    let plan = lock(&pbx.faults).meet(call.operation());
+    delay(pbx, &plan).await;
+    // Held until the answer is sent.
+    let _slot = match take_slot(pbx, call).await {
+        Ok(slot) => slot,
+        Err(Busy) => {
+            return Exchange { pbx, request, plan }
+                .send(wire, Reply::Page(503))
+                .await;
+        }
+    };
+    let exchange = Exchange { pbx, request, plan };
+    let Some(reply) = exchange.reply(call, peer) else {
+        return Ok(Next::End(exchange.goodbye()));
+    };
+    exchange.send(wire, reply).await
+}
+
+/// Tells a peer that its bytes were no request.
+pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
+    pbx.ledger.note(|seen| seen.bad_requests += 1);
+    let answer = Reply::Page(400).into_answer(&pbx.switches);
+    wire.write(&head(
+        pbx,
+        &answer,
+        1,
+        Framing {
+            length: None,
+            stays_open: false,
+        },
+    ))
+    .await?;
+    wire.write(&answer.body.chunk(0, u64::MAX)).await?;
+    wire.flush().await
+}
+
+async fn delay(pbx: &Pbx, plan: &Plan) {
+    if let Some(delay) = plan.delay {
+        tokio::time::sleep(delay).await;
+    }
+    if pbx.has(Switch::SlowAnswers) {
+        tokio::time::sleep(pbx.answer_delay).await;
+    }
+}
+
+async fn take_slot(
+    pbx: &Pbx,
+    call: Call,
+) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Busy> {
+    if call == Call::Download {
+        pbx.slots.take().await
+    } else {
+        Ok(None)
+    }
+}
+
+struct Exchange<'a> {
+    pbx: &'a Pbx,
+    request: &'a Request,
+    plan: Plan,
+}
+
+impl Exchange<'_> {
+    /// Finds the reply; `None` closes the connection without one.
+    fn reply(&self, call: Call, peer: IpAddr) -> Option<Reply> {
+        if let Some(reply) = self.web_server_reply() {
+            return Some(reply);
+        }
+        if self.plan.dead_token && call == Call::Download {
+            self.kill_token();
+        }
+        let reply = match &self.plan.instead {
+            None => Some(api::answer(self.pbx, call, self.request, peer)),
+            Some(instead) => {
+                if call == Call::Download {
+                    // Carried out for what it spends; its reply is replaced.
+                    drop(api::answer(self.pbx, call, self.request, peer));
+                }
+                replaced(instead)
+            }
+        };
+        if self.plan.dead_token && call != Call::Download {
+            self.kill_token();
+        }
+        reply
+    }
+
+    /// What the web server says before the API is asked.
+    fn web_server_reply(&self) -> Option<Reply> {
+        let host = self.request.field("host").unwrap_or_default();
+        if self.pbx.has(Switch::RedirectFromPort80) {
+            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            return Some(Reply::Redirect(format!(
+                "https://{name}:8088{}",
+                self.request.target
+            )));
+        }
+        let stranger =
+            self.pbx.has(Switch::HostRequired) && !self.pbx.hosts.iter().any(|known| known == host);
+        stranger.then_some(Reply::Page(400))
+    }
+
+    fn kill_token(&self) {
+        let token = self.request.parameter("token", &self.pbx.switches);
+        lock(&self.pbx.tokens).erase(&token);
+    }
+
+    async fn send(&self, wire: &mut Wire, reply: Reply) -> io::Result<Next> {
+        let answer = reply.into_answer(&self.pbx.switches);
+        let framing = self.framing(&answer);
+        wire.write(&head(self.pbx, &answer, self.request.minor, framing))
+            .await?;
+        let stays_open = framing.stays_open;
+        if !self.request.is_head() {
+            let ending = Delivery {
+                pbx: self.pbx,
+                plan: &self.plan,
+                answer: &answer,
+            }
+            .run(wire)
+            .await?;
+            if let Some(ending) = ending {
+                return Ok(Next::End(self.broken_off(ending)));
+            }
+        }
+        wire.flush().await?;
+        Ok(if stays_open {
+            Next::Request
+        } else {
+            Next::End(self.goodbye())
+        })
+    }
+
+    fn framing(&self, answer: &Answer) -> Framing {
+        let keep_alive = self.pbx.has(Switch::KeepAlive);
+        let told = match self.plan.ending {
+            Some(Break::Cut { with_length, .. }) => with_length,
+            _ => keep_alive || answer.with_length,
+        };
+        let closing = self
+            .request
+            .field("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let stays_open =
+            keep_alive && told && !closing && self.request.minor == 1 && !self.plan.no_close_notify;
+        Framing {
+            length: told.then(|| answer.body.len()),
+            stays_open,
+        }
+    }
+
+    fn goodbye(&self) -> Goodbye {
+        if self.plan.no_close_notify || self.pbx.has(Switch::NoCloseNotify) {
+            Goodbye::CloseSilently
+        } else {
+            Goodbye::Close
+        }
+    }
+
+    fn broken_off(&self, ending: Break) -> Goodbye {
+        match ending {
+            Break::Reset { .. } => Goodbye::Reset,
+            Break::Cut { .. } | Break::Stall { .. } => self.goodbye(),
+        }
+    }
+}
+
+/// The reply that a scripted fault puts in place of the right one.
+fn replaced(instead: &Misbehaviour) -> Option<Reply> {
+    match instead {
+        Misbehaviour::Html { status: 200 } => Some(Reply::LoginPage),
+        Misbehaviour::Html { status } => Some(Reply::Page(*status)),
+        Misbehaviour::Status(status) => Some(Reply::Empty(*status)),
+        Misbehaviour::Errno(errno) => Some(Reply::Failed(Errno::other(errno))),
+        Misbehaviour::WrongJson => Some(Reply::Json(
+            r#"["status",{"status":7,"token":null,"random":[]}]"#,
+        )),
+        Misbehaviour::NotJsonGarbage => Some(Reply::Garbage),
+        Misbehaviour::HugeJson => Some(Reply::HugeJson),
+        Misbehaviour::CloseBeforeAnswer
+        | Misbehaviour::Slow(_)
+        | Misbehaviour::Throttle { .. }
+        | Misbehaviour::Cut { .. }
+        | Misbehaviour::Reset { .. }
+        | Misbehaviour::Stall { .. }
+        | Misbehaviour::NoCloseNotify
+        | Misbehaviour::DeadTokenAfterTicket => None,
+    }
+}

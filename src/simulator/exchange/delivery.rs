@@ -1,0 +1,118 @@
+//! The body of an answer on its way, at its pace, and as far as it gets.
+//!
+//! Knows chunks, rates and early ends. Does not know what the bytes mean.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::simulator::fault::{Break, Plan};
+use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::reply::Answer;
+use crate::simulator::seen::DownloadEnd;
+use crate::simulator::switch::Switch;
+use crate::simulator::wire::Wire;
+
+const CHUNK_BYTES: u64 = 64 * 1024;
+const CHUNKS_PER_SECOND: u64 = 20;
+
+/// A body to be sent.
+pub(super) struct Delivery<'a> {
+    pub(super) pbx: &'a Pbx,
+    pub(super) plan: &'a Plan,
+    pub(super) answer: &'a Answer,
+}
+
+impl Delivery<'_> {
+    /// Sends the body; `Some` if it was broken off on purpose.
+    ///
+    /// # Errors
+    ///
+    /// When the peer breaks the connection.
+    pub(super) async fn run(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+        let delivered = self.counted(wire).await;
+        let whole = matches!(delivered, Ok(None));
+        if let Some(opened) = &self.answer.opened_by
+            && !whole
+            && self.pbx.has(Switch::CutDownloadSpendsNothing)
+        {
+            lock(&self.pbx.tickets).restore(&opened.random);
+        }
+        delivered
+    }
+
+    async fn counted(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+        if self.answer.opened_by.is_none() {
+            return self.send(wire, |_| {}).await;
+        }
+        let mut running = self.pbx.ledger.download();
+        let ending = self.send(wire, |bytes| running.sent(bytes)).await?;
+        running.ends(if ending.is_some() {
+            DownloadEnd::Cut
+        } else {
+            DownloadEnd::Complete
+        });
+        Ok(ending)
+    }
+
+    async fn send(&self, wire: &mut Wire, sent: impl Fn(usize)) -> io::Result<Option<Break>> {
+        let length = self.answer.body.len();
+        let ending = self
+            .plan
+            .ending
+            .filter(|ending| breaks_after(*ending) < length);
+        let end = ending.map_or(length, breaks_after);
+        let start = Instant::now();
+        let mut position = 0;
+        while position < end {
+            if self.is_token_dead() {
+                wire.flush().await?;
+                return Ok(Some(Break::Cut {
+                    after: position,
+                    with_length: false,
+                }));
+            }
+            let chunk = self
+                .answer
+                .body
+                .chunk(position, self.chunk_bytes().min(end - position));
+            wire.write(&chunk).await?;
+            sent(chunk.len());
+            position += chunk.len() as u64;
+            self.keep_pace(wire, start, position).await?;
+        }
+        wire.flush().await?;
+        if let Some(Break::Stall { .. }) = ending {
+            wire.until_peer_leaves().await;
+        }
+        Ok(ending)
+    }
+
+    fn chunk_bytes(&self) -> u64 {
+        let rate = self.plan.bytes_per_s.unwrap_or(u64::MAX);
+        (rate / CHUNKS_PER_SECOND).clamp(1, CHUNK_BYTES)
+    }
+
+    /// Waits until the bytes sent so far are due.
+    async fn keep_pace(&self, wire: &mut Wire, start: Instant, sent: u64) -> io::Result<()> {
+        if let Some(rate) = self.plan.bytes_per_s {
+            wire.flush().await?;
+            let due = Duration::from_secs_f64(sent as f64 / rate as f64);
+            tokio::time::sleep_until(start + due).await;
+        }
+        Ok(())
+    }
+
+    fn is_token_dead(&self) -> bool {
+        let cuts = self.pbx.has(Switch::TokenDeathCutsDownload);
+        let opened = self.answer.opened_by.as_ref().filter(|_| cuts);
+        opened.is_some_and(|opened| self.pbx.token(&opened.token, false).is_err())
+    }
+}
+
+fn breaks_after(ending: Break) -> u64 {
+    match ending {
+        Break::Cut { after, .. } | Break::Reset { after } | Break::Stall { after } => after,
+    }
+}

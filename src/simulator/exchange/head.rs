@@ -1,0 +1,62 @@
+//! The head of an answer.
+//!
+//! Knows which header fields a box sends, their order and odd letter case. Does not know bodies.
+//!
+//! Source: the samples in Yeastar, "S-Series API 2.0", "Heartbeat" (the full set), and Yeastar,
+//! "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines). The order is
+//! that of Boa 0.94.14, src/response.c, without its Date, which no sample has.
+
+use crate::simulator::pbx::Pbx;
+use crate::simulator::reply::{Answer, reason};
+use crate::simulator::switch::Switch;
+use crate::simulator::version::Version;
+
+/// How the peer learns where the answer ends.
+#[derive(Clone, Copy)]
+pub(super) struct Framing {
+    pub(super) length: Option<u64>,
+    pub(super) stays_open: bool,
+}
+
+/// Writes the head of an answer. The order of the fields is Boa's.
+pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> Vec<u8> {
+    let mut text = format!(
+        "HTTP/1.{minor} {} {}\r\n",
+        answer.status,
+        reason(answer.status)
+    );
+    let mut field = |name: &str, value: &str| {
+        text.extend([name, ": ", value, "\r\n"]);
+    };
+    let by_default = pbx.version == Version::V2_0_0 && !pbx.has(Switch::MinimalHeaders);
+    let full = by_default || pbx.has(Switch::FullBoaHeaders);
+    if full {
+        field("Server", "Boa/0.94.14rc21");
+        field("Accept-Ranges", "bytes");
+    }
+    if framing.stays_open {
+        field("Connection", "keep-alive");
+    } else if !pbx.has(Switch::CloseUnannounced) {
+        field("Connection", "close");
+    }
+    if let Some(length) = framing.length {
+        field("Content-Length", &length.to_string());
+    }
+    // The short samples have no type for JSON, which is the only type that depends on this.
+    if let Some(kind) = answer
+        .content_type
+        .filter(|kind| full || *kind != "application/json")
+    {
+        field("Content-Type", kind);
+    }
+    for (name, value) in &answer.fields {
+        field(name, value);
+    }
+    field("Access-control-allow-origin", "*");
+    field(
+        "Access-control-allow-methods",
+        "GET, POST, OPTIONS, PUT, DELETE",
+    );
+    text.push_str("\r\n");
+    text.into_bytes()
+}

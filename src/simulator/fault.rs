@@ -1,0 +1,250 @@
+//! Scripted misbehaviour: what goes wrong, on which call, how often.
+//!
+//! Knows what can be asked for and which faults meet a given request. Does not know how they are
+//! carried out. Their text form is in [`text`].
+
+use std::time::Duration;
+
+mod text;
+
+pub use text::FaultError;
+
+/// The calls a fault can strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `login`.
+    Login,
+    /// `recording/get_random`.
+    GetRandom,
+    /// `recording/download`.
+    Download,
+    /// `heartbeat`.
+    Heartbeat,
+    /// `logout`.
+    Logout,
+    /// Every request, those to unknown paths included.
+    Any,
+}
+
+/// How many requests a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// That many, then it is gone.
+    Exactly(u32),
+    /// All of them.
+    Forever,
+}
+
+/// What goes wrong.
+///
+/// Byte counts are bytes of the answer's body; the head is always sent whole. A download that meets
+/// a fault spends its random all the same; any other call whose answer is replaced is not carried
+/// out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// The answer starts that much later.
+    Slow(Duration),
+    /// The body is written at this rate.
+    Throttle {
+        /// Bytes per second; 0 counts as 1.
+        bytes_per_s: u64,
+    },
+    /// The connection is closed in an orderly way inside the body.
+    Cut {
+        /// Body bytes that are still sent; a shorter body is sent whole.
+        after_bytes: u64,
+        /// Whether the whole length was announced. Without it the cut looks like a normal end.
+        with_length: bool,
+    },
+    /// The connection is reset inside the body. Bytes the peer has not received by then are lost.
+    Reset {
+        /// Body bytes that are handed to the network before.
+        after_bytes: u64,
+    },
+    /// Nothing more is sent, and the connection stays open until the peer leaves.
+    Stall {
+        /// Body bytes that are sent before.
+        after_bytes: u64,
+    },
+    /// The connection ends without the TLS close_notify.
+    NoCloseNotify,
+    /// A page instead of the answer; with status 200 the login page of the web interface.
+    Html {
+        /// Its HTTP status.
+        status: u16,
+    },
+    /// Well-formed JSON of another shape.
+    WrongJson,
+    /// Bytes that are neither JSON nor audio nor a page.
+    NotJsonGarbage,
+    /// `Failed` with this `errno`.
+    Errno(String),
+    /// This HTTP status with an empty body.
+    Status(u16),
+    /// A JSON object that does not end for 10 MiB.
+    HugeJson,
+    /// The connection is closed before anything is sent.
+    CloseBeforeAnswer,
+    /// The token of the request dies: after the answer, or on a download before it.
+    DeadTokenAfterTicket,
+}
+
+/// One scripted fault.
+///
+/// A request meets every fault for its operation, but of faults of one kind (delay, pace, replaced
+/// answer, early end, close_notify, dead token) only the first; the next waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The call it strikes.
+    pub on: Operation,
+    /// How many requests it strikes.
+    pub times: Times,
+    /// What goes wrong then.
+    pub what: Misbehaviour,
+}
+
+impl Fault {
+    /// Makes a fault that strikes the next request only.
+    pub fn once(on: Operation, what: Misbehaviour) -> Self {
+        let times = Times::Exactly(1);
+        Self { on, times, what }
+    }
+
+    /// Makes a fault that strikes the next `times` requests.
+    pub fn times(times: u32, on: Operation, what: Misbehaviour) -> Self {
+        let times = Times::Exactly(times);
+        Self { on, times, what }
+    }
+
+    /// Makes a fault that strikes every request.
+    pub fn forever(on: Operation, what: Misbehaviour) -> Self {
+        let times = Times::Forever;
+        Self { on, times, what }
+    }
+
+    fn strikes(&self, operation: Option<Operation>) -> bool {
+        self.on == Operation::Any || Some(self.on) == operation
+    }
+
+    /// Counts one strike; false once there are none left.
+    fn strike(&mut self) -> bool {
+        if let Times::Exactly(left) = &mut self.times {
+            *left = left.saturating_sub(1);
+            return *left > 0;
+        }
+        true
+    }
+}
+
+/// Where a body ends too early, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Break {
+    Cut { after: u64, with_length: bool },
+    Reset { after: u64 },
+    Stall { after: u64 },
+}
+
+/// All that goes wrong with one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) delay: Option<Duration>,
+    pub(super) bytes_per_s: Option<u64>,
+    /// The misbehaviour that replaces the answer.
+    pub(super) instead: Option<Misbehaviour>,
+    pub(super) ending: Option<Break>,
+    pub(super) no_close_notify: bool,
+    pub(super) dead_token: bool,
+}
+
+impl Plan {
+    /// Takes the misbehaviour in, unless there is one of its kind already.
+    fn take(&mut self, what: &Misbehaviour) -> bool {
+        match *what {
+            Misbehaviour::Slow(delay) => fill(&mut self.delay, delay),
+            Misbehaviour::Throttle { bytes_per_s } => {
+                fill(&mut self.bytes_per_s, bytes_per_s.max(1))
+            }
+            Misbehaviour::Cut {
+                after_bytes: after,
+                with_length,
+            } => fill(&mut self.ending, Break::Cut { after, with_length }),
+            Misbehaviour::Reset { after_bytes: after } => {
+                fill(&mut self.ending, Break::Reset { after })
+            }
+            Misbehaviour::Stall { after_bytes: after } => {
+                fill(&mut self.ending, Break::Stall { after })
+            }
+            Misbehaviour::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
+            Misbehaviour::DeadTokenAfterTicket => !std::mem::replace(&mut self.dead_token, true),
+            Misbehaviour::Html { .. }
+            | Misbehaviour::WrongJson
+            | Misbehaviour::NotJsonGarbage
+            | Misbehaviour::Errno(_)
+            | Misbehaviour::Status(_)
+            | Misbehaviour::HugeJson
+            | Misbehaviour::CloseBeforeAnswer => fill(&mut self.instead, what.clone()),
+        }
+    }
+}
+
+/// Puts `value` into an empty `slot`; false if it was not empty.
+fn fill<T>(slot: &mut Option<T>, value: T) -> bool {
+    let empty = slot.is_none();
+    if empty {
+        *slot = Some(value);
+    }
+    empty
+}
+
+/// The faults still to come, in the order they were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        if fault.times != Times::Exactly(0) {
+            self.0.push(fault);
+        }
+    }
+
+    /// Takes out what meets one request; `None` is a request that is no known operation.
+    pub(super) fn meet(&mut self, operation: Option<Operation>) -> Plan {
+        let mut plan = Plan::default();
+        self.0.retain_mut(|fault| {
+            let struck = fault.strikes(operation) && plan.take(&fault.what);
+            !struck || fault.strike()
+        });
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_one_kind_come_one_after_the_other() {
+        let mut faults = Faults::default();
+        let status = |status| Fault::once(Operation::Login, Misbehaviour::Status(status));
+        faults.add(status(500));
+        faults.add(status(503));
+        faults.add(Fault::forever(Operation::Any, Misbehaviour::NoCloseNotify));
+
+        assert_eq!(faults.meet(Some(Operation::Download)).instead, None);
+        let first = faults.meet(Some(Operation::Login));
+        assert_eq!(first.instead, Some(Misbehaviour::Status(500)));
+        assert!(first.no_close_notify);
+        let second = faults.meet(Some(Operation::Login));
+        assert_eq!(second.instead, Some(Misbehaviour::Status(503)));
+        assert_eq!(faults.meet(Some(Operation::Login)).instead, None);
+        assert!(faults.meet(None).no_close_notify);
+    }
+
+    #[test]
+    fn a_fault_for_two_requests_strikes_two() {
+        let mut faults = Faults::default();
+        faults.add(Fault::times(2, Operation::Download, Misbehaviour::HugeJson));
+        let mut meets = || faults.meet(Some(Operation::Download)).instead.is_some();
+        assert_eq!([meets(), meets(), meets()], [true, true, false]);
+    }
+}

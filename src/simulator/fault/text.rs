@@ -1,0 +1,319 @@
+//! Faults as text, for the command line.
+//!
+//! Knows the grammar below, both ways. Does not know what the faults do.
+//!
+//! ```text
+//! fault     = operation ":" what *( ":" option )
+//! operation = "login" | "get-random" | "download" | "heartbeat" | "logout" | "any"
+//! what      = "slow=" duration | "throttle=" bytes-per-s
+//!           | "cut-after=" bytes | "reset-after=" bytes | "stall-after=" bytes
+//!           | "no-close-notify" | "html=" status | "wrong-json" | "garbage" | "errno=" digits
+//!           | "status=" status | "huge-json" | "close-before-answer" | "dead-token-after-ticket"
+//! option    = "times=" ( number | "forever" )      ; 1 if not given
+//!           | "with-length"                        ; of cut-after only
+//! duration  = number ( "ms" | "s" )
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Fault, Misbehaviour, Operation, Times};
+
+/// Why a text is not a fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// There is no colon, so no operation and misbehaviour.
+    #[error("a fault is written operation:what, such as download:cut-after=1000, not {0:?}")]
+    Shape(String),
+    /// The operation is not known.
+    #[error("no operation {0:?}; known are login, get-random, download, heartbeat, logout and any")]
+    Operation(String),
+    /// The misbehaviour is not known.
+    #[error("no fault {0:?}")]
+    What(String),
+    /// The misbehaviour lacks its value.
+    #[error("{0} needs a value, as in {0}=…")]
+    Missing(String),
+    /// The value does not fit.
+    #[error("{value:?} is no value for {key}")]
+    Value {
+        /// The misbehaviour or option.
+        key: String,
+        /// What was given.
+        value: String,
+    },
+    /// The option is not known, or not for this misbehaviour.
+    #[error(
+        "no option {0:?} here; known are times=N, times=forever, and with-length for cut-after"
+    )]
+    Option(String),
+}
+
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split(':');
+        let (Some(on), Some(what)) = (parts.next(), parts.next()) else {
+            return Err(FaultError::Shape(text.to_owned()));
+        };
+        let mut fault = Self::once(on.parse()?, misbehaviour(what)?);
+        for option in parts {
+            fault.apply(option)?;
+        }
+        Ok(fault)
+    }
+}
+
+impl Fault {
+    fn apply(&mut self, option: &str) -> Result<(), FaultError> {
+        match (option.split_once('='), &mut self.what) {
+            (Some(("times", "forever")), _) => self.times = Times::Forever,
+            (Some(("times", count)), _) => self.times = Times::Exactly(number("times", count)?),
+            (None, Misbehaviour::Cut { with_length, .. }) if option == "with-length" => {
+                *with_length = true;
+            }
+            _ => return Err(FaultError::Option(option.to_owned())),
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Operation {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "login" => Ok(Self::Login),
+            "get-random" => Ok(Self::GetRandom),
+            "download" => Ok(Self::Download),
+            "heartbeat" => Ok(Self::Heartbeat),
+            "logout" => Ok(Self::Logout),
+            "any" => Ok(Self::Any),
+            _ => Err(FaultError::Operation(text.to_owned())),
+        }
+    }
+}
+
+fn misbehaviour(text: &str) -> Result<Misbehaviour, FaultError> {
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (text, None),
+    };
+    let needed = || value.ok_or_else(|| FaultError::Missing(key.to_owned()));
+    let bytes = || needed().and_then(|value| number(key, value));
+    let what = match key {
+        "slow" => Misbehaviour::Slow(duration(key, needed()?)?),
+        "throttle" => Misbehaviour::Throttle {
+            bytes_per_s: bytes()?,
+        },
+        "cut-after" => Misbehaviour::Cut {
+            after_bytes: bytes()?,
+            with_length: false,
+        },
+        "reset-after" => Misbehaviour::Reset {
+            after_bytes: bytes()?,
+        },
+        "stall-after" => Misbehaviour::Stall {
+            after_bytes: bytes()?,
+        },
+        "html" => Misbehaviour::Html {
+            status: status(key, needed()?)?,
+        },
+        "status" => Misbehaviour::Status(status(key, needed()?)?),
+        "errno" => Misbehaviour::Errno(digits(key, needed()?)?),
+        _ => return without_value(text),
+    };
+    Ok(what)
+}
+
+fn without_value(text: &str) -> Result<Misbehaviour, FaultError> {
+    match text {
+        "no-close-notify" => Ok(Misbehaviour::NoCloseNotify),
+        "wrong-json" => Ok(Misbehaviour::WrongJson),
+        "garbage" => Ok(Misbehaviour::NotJsonGarbage),
+        "huge-json" => Ok(Misbehaviour::HugeJson),
+        "close-before-answer" => Ok(Misbehaviour::CloseBeforeAnswer),
+        "dead-token-after-ticket" => Ok(Misbehaviour::DeadTokenAfterTicket),
+        _ => Err(FaultError::What(text.to_owned())),
+    }
+}
+
+fn bad_value(key: &str, value: &str) -> FaultError {
+    let (key, value) = (key.to_owned(), value.to_owned());
+    FaultError::Value { key, value }
+}
+
+fn number<N: FromStr>(key: &str, value: &str) -> Result<N, FaultError> {
+    value.parse().map_err(|_| bad_value(key, value))
+}
+
+fn status(key: &str, value: &str) -> Result<u16, FaultError> {
+    let status = number(key, value)?;
+    let known = (200..=599).contains(&status);
+    known.then_some(status).ok_or_else(|| bad_value(key, value))
+}
+
+fn digits(key: &str, value: &str) -> Result<String, FaultError> {
+    let fits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| value.to_owned())
+        .ok_or_else(|| bad_value(key, value))
+}
+
+fn duration(key: &str, value: &str) -> Result<Duration, FaultError> {
+    let parsed = match value.strip_suffix("ms") {
+        Some(millis) => millis.parse().map(Duration::from_millis),
+        None => value
+            .strip_suffix('s')
+            .unwrap_or_default()
+            .parse()
+            .map(Duration::from_secs),
+    };
+    parsed.map_err(|_| bad_value(key, value))
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Login => "login",
+            Self::GetRandom => "get-random",
+            Self::Download => "download",
+            Self::Heartbeat => "heartbeat",
+            Self::Logout => "logout",
+            Self::Any => "any",
+        })
+    }
+}
+
+impl fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slow(delay) => write!(f, "slow={}ms", delay.as_millis()),
+            Self::Throttle { bytes_per_s } => write!(f, "throttle={bytes_per_s}"),
+            Self::Cut {
+                after_bytes,
+                with_length,
+            } => {
+                let option = if *with_length { ":with-length" } else { "" };
+                write!(f, "cut-after={after_bytes}{option}")
+            }
+            Self::Reset { after_bytes } => write!(f, "reset-after={after_bytes}"),
+            Self::Stall { after_bytes } => write!(f, "stall-after={after_bytes}"),
+            Self::NoCloseNotify => f.write_str("no-close-notify"),
+            Self::Html { status } => write!(f, "html={status}"),
+            Self::WrongJson => f.write_str("wrong-json"),
+            Self::NotJsonGarbage => f.write_str("garbage"),
+            Self::Errno(errno) => write!(f, "errno={errno}"),
+            Self::Status(status) => write!(f, "status={status}"),
+            Self::HugeJson => f.write_str("huge-json"),
+            Self::CloseBeforeAnswer => f.write_str("close-before-answer"),
+            Self::DeadTokenAfterTicket => f.write_str("dead-token-after-ticket"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:times=", self.on, self.what)?;
+        match self.times {
+            Times::Exactly(count) => write!(f, "{count}"),
+            Times::Forever => f.write_str("forever"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Fault) {
+        assert_eq!(text.parse(), Ok(expected.clone()));
+        assert_eq!(expected.to_string().parse(), Ok(expected));
+    }
+
+    #[test]
+    fn faults_read_back() {
+        use Misbehaviour::*;
+        let cut = |with_length| Cut {
+            after_bytes: 1000,
+            with_length,
+        };
+        check(
+            "download:cut-after=1000:times=1",
+            Fault::once(Operation::Download, cut(false)),
+        );
+        check(
+            "download:cut-after=1000:with-length",
+            Fault::once(Operation::Download, cut(true)),
+        );
+        check(
+            "login:slow=1500ms:times=3",
+            Fault::times(3, Operation::Login, Slow(Duration::from_millis(1500))),
+        );
+        check(
+            "any:slow=2s:times=forever",
+            Fault::forever(Operation::Any, Slow(Duration::from_secs(2))),
+        );
+        check(
+            "get-random:errno=20012",
+            Fault::once(Operation::GetRandom, Errno("20012".into())),
+        );
+        check(
+            "heartbeat:status=503",
+            Fault::once(Operation::Heartbeat, Status(503)),
+        );
+        check(
+            "logout:html=200",
+            Fault::once(Operation::Logout, Html { status: 200 }),
+        );
+        check(
+            "download:throttle=16000",
+            Fault::once(
+                Operation::Download,
+                Throttle {
+                    bytes_per_s: 16_000,
+                },
+            ),
+        );
+        check(
+            "download:reset-after=0",
+            Fault::once(Operation::Download, Reset { after_bytes: 0 }),
+        );
+        check(
+            "download:stall-after=9",
+            Fault::once(Operation::Download, Stall { after_bytes: 9 }),
+        );
+        let valueless = [
+            NoCloseNotify,
+            WrongJson,
+            NotJsonGarbage,
+            HugeJson,
+            CloseBeforeAnswer,
+            DeadTokenAfterTicket,
+        ];
+        for what in valueless {
+            check(&format!("any:{what}"), Fault::once(Operation::Any, what));
+        }
+    }
+
+    #[track_caller]
+    fn refused(text: &str, part: &str) {
+        let message = text.parse::<Fault>().unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+
+    #[test]
+    fn errors_name_the_part_that_is_wrong() {
+        refused("download", "operation:what");
+        refused("upload:garbage", "\"upload\"");
+        refused("login:explode", "\"explode\"");
+        refused("login:slow", "slow needs a value");
+        refused("login:slow=5", "\"5\" is no value for slow");
+        refused("login:status=99", "\"99\" is no value for status");
+        refused("login:errno=abc", "\"abc\" is no value for errno");
+        refused("login:garbage:with-length", "no option \"with-length\"");
+        refused("login:garbage:times=many", "\"many\" is no value for times");
+    }
+}

@@ -1,0 +1,123 @@
+//! The box behind the listener: everything its connections share.
+//!
+//! Knows the state and how its parts are reached. Does not know HTTP or sockets. No lock is held
+//! while another is taken, or across an await.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::account::Account;
+use super::errno::Errno;
+use super::fault::Faults;
+use super::seen::Ledger;
+use super::shelf::Shelf;
+use super::switch::{Switch, Switches};
+use super::tickets::{Refusal, Shown, Tickets};
+use super::tokens::{Token, Tokens};
+use super::version::Version;
+
+const DOWNLOADS_WHEN_BUSY: usize = 2;
+
+/// The state of one simulated box.
+pub(super) struct Pbx {
+    pub(super) version: Version,
+    pub(super) switches: Switches,
+    /// How late answers are under [`Switch::SlowAnswers`].
+    pub(super) answer_delay: Duration,
+    /// The only addresses that may connect, if there is a list.
+    pub(super) allowed_peers: Option<Vec<IpAddr>>,
+    /// Values of `Host` that are accepted under [`Switch::HostRequired`].
+    pub(super) hosts: Vec<String>,
+    pub(super) ledger: Ledger,
+    pub(super) account: Mutex<Account>,
+    pub(super) tokens: Mutex<Tokens>,
+    pub(super) tickets: Mutex<Tickets>,
+    pub(super) shelf: Mutex<Shelf>,
+    pub(super) faults: Mutex<Faults>,
+    pub(super) slots: Slots,
+}
+
+/// Locks; what a panicking task left behind is still whole, since every change is a single step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pbx {
+    pub(super) fn has(&self, switch: Switch) -> bool {
+        self.switches.has(switch)
+    }
+
+    pub(super) fn admits(&self, peer: IpAddr) -> bool {
+        self.allowed_peers
+            .as_ref()
+            .is_none_or(|allowed| allowed.contains(&peer))
+    }
+
+    /// Finds a live token, in the words of the API where there is none.
+    pub(super) fn token(&self, token: &str, prolong: bool) -> Result<Token, Errno> {
+        let found = lock(&self.tokens).find(token, Instant::now(), prolong);
+        found.map_err(|errno| {
+            let plain = errno == Errno::TOKEN_TIMED_OUT && !self.has(Switch::ExpiredTokenIs20006);
+            if plain { Errno::NO_SUCH_TOKEN } else { errno }
+        })
+    }
+
+    /// Spends a random string and counts how that went.
+    pub(super) fn spend(&self, random: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
+        let spent = lock(&self.tickets).spend(random, shown, Instant::now());
+        self.ledger.note(|seen| match spent {
+            Ok(age) => {
+                seen.tickets_used += 1;
+                seen.oldest_ticket_used = seen.oldest_ticket_used.max(age);
+            }
+            Err(refusal) => {
+                seen.tickets_refused += 1;
+                seen.tickets_used_twice += u64::from(refusal == Refusal::Spent);
+            }
+        });
+        spent.map(drop)
+    }
+}
+
+/// How many downloads the box bears at a time.
+pub(super) enum Slots {
+    Unlimited,
+    /// The next one waits.
+    Queued(Arc<Semaphore>),
+    /// The next one is refused.
+    Refused(Arc<Semaphore>),
+}
+
+/// All slots are taken, and nobody waits here.
+pub(super) struct Busy;
+
+impl Slots {
+    pub(super) fn new(switches: &Switches) -> Self {
+        if switches.has(Switch::OneDownloadAtATime) {
+            Self::Queued(Arc::new(Semaphore::new(1)))
+        } else if switches.has(Switch::BusyIs503) {
+            Self::Refused(Arc::new(Semaphore::new(DOWNLOADS_WHEN_BUSY)))
+        } else {
+            Self::Unlimited
+        }
+    }
+
+    /// Takes a slot for one download. Cancel safe.
+    pub(super) async fn take(&self) -> Result<Option<OwnedSemaphorePermit>, Busy> {
+        match self {
+            Self::Unlimited => Ok(None),
+            Self::Queued(slots) => Arc::clone(slots)
+                .acquire_owned()
+                .await
+                .map(Some)
+                .map_err(|_| Busy),
+            Self::Refused(slots) => Arc::clone(slots)
+                .try_acquire_owned()
+                .map(Some)
+                .map_err(|_| Busy),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Replies: what the box says, before it becomes bytes.
+//!
+//! Knows which body and header fields a reply has, and the switches that change this. Does not know
+//! why it is given, or connections.
+//!
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". It prints no header fields of
+//! downloads and no failed one, so type, length and form of errors are assumptions, with switches.
+
+use bytes::Bytes;
+
+use super::errno::Errno;
+use super::range::Wanted;
+use super::switch::{Switch, Switches};
+
+mod text;
+
+pub(super) use text::reason;
+use text::{LOGIN_PAGE, boa_page, failed, success};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+const HUGE_BYTES: u64 = 10 * 1024 * 1024;
+const GARBAGE: &[u8] =
+    b"\x00\x7f\xfe\x01%%\x93 neither JSON nor audio \xc3\x28\x00\x00\x1b\xff\xff\x02\r\n\r\n\x00";
+
+/// What the box says to a request.
+pub(super) enum Reply {
+    /// Success, with these fields after `status`.
+    Success(Vec<(&'static str, String)>),
+    Failed(Errno),
+    /// Failure of a download, whose form is not documented.
+    DownloadFailed(Errno),
+    /// The web server's page for a status.
+    Page(u16),
+    /// The login page of the web interface.
+    LoginPage,
+    Empty(u16),
+    /// 302 to this place.
+    Redirect(String),
+    Json(&'static str),
+    Garbage,
+    HugeJson,
+    Recording(Playback),
+}
+
+/// A recording about to be sent.
+pub(super) struct Playback {
+    pub(super) name: String,
+    pub(super) bytes: Bytes,
+    pub(super) wanted: Wanted,
+    pub(super) opened_by: Opened,
+}
+
+/// The secrets that opened a download.
+pub(super) struct Opened {
+    pub(super) random: String,
+    pub(super) token: String,
+}
+
+/// A reply in the form it is sent.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_type: Option<&'static str>,
+    pub(super) fields: Vec<(&'static str, String)>,
+    pub(super) body: Body,
+    /// Whether the length is announced even where the connection closes afterwards.
+    pub(super) with_length: bool,
+    /// Set when the body is a recording.
+    pub(super) opened_by: Option<Opened>,
+}
+
+/// The bytes of an answer.
+pub(super) enum Body {
+    Bytes(Bytes),
+    /// JSON that does not end; the value is what it is made of.
+    HugeJson(Bytes),
+}
+
+impl Body {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::HugeJson(_) => HUGE_BYTES,
+        }
+    }
+
+    /// At most `limit` bytes from `position` on, not copied.
+    pub(super) fn chunk(&self, position: u64, limit: u64) -> Bytes {
+        let (bytes, start) = match self {
+            Self::Bytes(bytes) => (bytes, usize::try_from(position).unwrap_or(usize::MAX)),
+            Self::HugeJson(_) if position == 0 => {
+                (&Bytes::from_static(br#"{"status":"Success","random":""#), 0)
+            }
+            Self::HugeJson(filling) => (filling, 0),
+        };
+        let limit = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .min(CHUNK_BYTES);
+        let end = start.saturating_add(limit).min(bytes.len());
+        bytes.slice(start.min(end)..end)
+    }
+}
+
+impl Reply {
+    /// Gives the reply the form that the switches demand.
+    pub(super) fn into_answer(self, switches: &Switches) -> Answer {
+        match self {
+            Self::Success(fields) => json(success(&fields, switches), switches),
+            Self::Failed(errno) => json(failed(&errno, switches), switches),
+            Self::DownloadFailed(errno) => download_failed(&errno, switches),
+            Self::Page(status) => page(status, boa_page(status)),
+            Self::LoginPage => page(200, LOGIN_PAGE.to_owned()),
+            Self::Empty(status) => Answer::new(status, None, Bytes::new()),
+            Self::Redirect(location) => {
+                let mut answer = page(302, boa_page(302));
+                answer.fields.push(("Location", location));
+                answer
+            }
+            Self::Json(text) => json(text.to_owned(), switches),
+            Self::Garbage => Answer::new(200, None, Bytes::from_static(GARBAGE)),
+            Self::HugeJson => {
+                let mut answer = json(String::new(), switches);
+                answer.body = Body::HugeJson(Bytes::from(vec![b'a'; CHUNK_BYTES]));
+                answer
+            }
+            Self::Recording(playback) => playback.into_answer(switches),
+        }
+    }
+}
+
+impl Answer {
+    fn new(status: u16, content_type: Option<&'static str>, bytes: Bytes) -> Self {
+        let body = Body::Bytes(bytes);
+        Self {
+            status,
+            content_type,
+            fields: Vec::new(),
+            body,
+            with_length: false,
+            opened_by: None,
+        }
+    }
+}
+
+fn json(text: String, switches: &Switches) -> Answer {
+    let mut answer = Answer::new(200, Some("application/json"), Bytes::from(text));
+    answer.with_length = switches.has(Switch::JsonWithLength);
+    answer
+}
+
+fn page(status: u16, text: String) -> Answer {
+    Answer::new(
+        status,
+        Some("text/html; charset=ISO-8859-1"),
+        Bytes::from(text),
+    )
+}
+
+fn download_failed(errno: &Errno, switches: &Switches) -> Answer {
+    if switches.has(Switch::DownloadErrorsAre404Html) {
+        page(404, boa_page(404))
+    } else if switches.has(Switch::DownloadErrorsAre403Html) {
+        page(403, boa_page(403))
+    } else if switches.has(Switch::DownloadErrorsAreEmpty) {
+        Answer::new(200, None, Bytes::new())
+    } else {
+        json(failed(errno, switches), switches)
+    }
+}
+
+impl Playback {
+    fn into_answer(self, switches: &Switches) -> Answer {
+        let whole = self.bytes.len();
+        let (status, bytes, range) = match self.wanted {
+            Wanted::Whole => (200, self.bytes, None),
+            Wanted::Part(first, end) => (
+                206,
+                self.bytes.slice(first..end),
+                Some(format!("{first}-{}", end - 1)),
+            ),
+            Wanted::Nothing => (416, Bytes::new(), Some("*".to_owned())),
+        };
+        let mut answer = Answer::new(status, recording_type(switches), bytes);
+        if let Some(range) = range {
+            answer
+                .fields
+                .push(("Content-Range", format!("bytes {range}/{whole}")));
+            answer.with_length = true;
+        }
+        if switches.has(Switch::DownloadWithDisposition) {
+            let value = format!("attachment; filename=\"{}\"", self.name);
+            answer.fields.push(("Content-Disposition", value));
+        }
+        answer.with_length |= switches.has(Switch::DownloadWithLength);
+        answer.opened_by = (status != 416).then_some(self.opened_by);
+        answer
+    }
+}
+
+fn recording_type(switches: &Switches) -> Option<&'static str> {
+    if switches.has(Switch::DownloadWithoutType) {
+        None
+    } else if switches.has(Switch::DownloadTypeAudio) {
+        Some("audio/x-wav")
+    } else if switches.has(Switch::DownloadTypeWav) {
+        Some("audio/wav")
+    } else {
+        Some("application/octet-stream")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_a_body() {
+        let body = Body::Bytes(Bytes::from(vec![7; 100_000]));
+        assert_eq!(body.chunk(0, u64::MAX).len(), 65_536);
+        assert_eq!(body.chunk(65_536, u64::MAX).len(), 34_464);
+        assert_eq!(body.chunk(100, 10).len(), 10);
+        assert!(body.chunk(100_000, 10).is_empty());
+    }
+}

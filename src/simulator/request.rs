@@ -1,0 +1,210 @@
+//! Requests as they come off the wire.
+//!
+//! Knows the syntax of HTTP/1 and of queries. Does not know paths or their meaning.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use percent_encoding::percent_decode_str;
+
+use super::switch::{Switch, Switches};
+use super::wire::Wire;
+
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
+const MAX_FIELDS: usize = 64;
+
+/// One request, whole.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// Path and query as sent.
+    pub(super) target: String,
+    /// Minor version of HTTP/1.
+    pub(super) minor: u8,
+    fields: Vec<(String, String)>,
+    pub(super) body: Bytes,
+}
+
+/// What came next on a connection.
+pub(super) enum Incoming {
+    Request(Request),
+    /// The peer closed between requests.
+    End,
+    /// What came is no request that this server takes.
+    Malformed,
+}
+
+impl Request {
+    pub(super) fn path(&self) -> &str {
+        self.target
+            .split_once('?')
+            .map_or(&*self.target, |(path, _)| path)
+    }
+
+    /// The first value of a field, names compared without case.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let found = self
+            .fields
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| &**value)
+    }
+
+    /// The first value of a query parameter, decoded; empty if there is none.
+    pub(super) fn parameter(&self, name: &str, switches: &Switches) -> String {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map_or_else(String::new, |(_, value)| decode(value, switches))
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+}
+
+fn decode(value: &str, switches: &Switches) -> String {
+    let value = if switches.has(Switch::PlusIsSpace) {
+        value.replace('+', " ")
+    } else {
+        value.to_owned()
+    };
+    if switches.has(Switch::RawQuery) {
+        return value;
+    }
+    percent_decode_str(&value).decode_utf8_lossy().into_owned()
+}
+
+/// Reads the next request. `buffer` keeps what came too early.
+///
+/// # Errors
+///
+/// When the connection breaks. One that ends inside a request is malformed.
+pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<Incoming> {
+    let (mut request, head_bytes, body_bytes) = loop {
+        match parse(buffer) {
+            Parsed::Head(request, head_bytes, body_bytes) => {
+                break (request, head_bytes, body_bytes);
+            }
+            Parsed::Malformed => return Ok(Incoming::Malformed),
+            Parsed::More if buffer.len() > MAX_HEAD_BYTES => return Ok(Incoming::Malformed),
+            Parsed::More => {}
+        }
+        if wire.read(buffer).await? == 0 {
+            return Ok(if buffer.is_empty() {
+                Incoming::End
+            } else {
+                Incoming::Malformed
+            });
+        }
+    };
+    while buffer.len() < head_bytes + body_bytes {
+        if wire.read(buffer).await? == 0 {
+            return Ok(Incoming::Malformed);
+        }
+    }
+    buffer.advance(head_bytes);
+    request.body = buffer.split_to(body_bytes).freeze();
+    Ok(Incoming::Request(request))
+}
+
+enum Parsed {
+    /// A head, its length, and the length of the body that follows.
+    Head(Request, usize, usize),
+    More,
+    Malformed,
+}
+
+fn parse(buffer: &[u8]) -> Parsed {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut head = httparse::Request::new(&mut fields);
+    let head_bytes = match head.parse(buffer) {
+        Ok(httparse::Status::Complete(bytes)) if bytes <= MAX_HEAD_BYTES => bytes,
+        Ok(httparse::Status::Partial) => return Parsed::More,
+        Ok(httparse::Status::Complete(_)) | Err(_) => return Parsed::Malformed,
+    };
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let request = Request {
+        method: head.method.unwrap_or_default().to_owned(),
+        target: head.path.unwrap_or_default().to_owned(),
+        minor: head.version.unwrap_or(1),
+        fields: head
+            .headers
+            .iter()
+            .map(|field| (field.name.to_owned(), text(field.value)))
+            .collect(),
+        body: Bytes::new(),
+    };
+    match body_bytes(&request) {
+        Some(bytes) => Parsed::Head(request, head_bytes, bytes),
+        None => Parsed::Malformed,
+    }
+}
+
+/// How long the body is; chunked ones are not taken, as by Boa 0.94.
+fn body_bytes(request: &Request) -> Option<usize> {
+    if request.field("transfer-encoding").is_some() {
+        return None;
+    }
+    let length = request
+        .field("content-length")
+        .map_or(Some(0), |length| length.trim().parse().ok());
+    length.filter(|bytes| *bytes <= MAX_BODY_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(target: &str) -> Request {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: pbx\r\n\r\n");
+        match parse(text.as_bytes()) {
+            Parsed::Head(request, ..) => request,
+            Parsed::More | Parsed::Malformed => panic!("{text}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(query: &str, switch: Option<Switch>, expected: &str) {
+        let mut switches = Switches::default();
+        switch.into_iter().for_each(|switch| switches.set(switch));
+        assert_eq!(
+            request(&format!("/d?x=1&{query}")).parameter("recording", &switches),
+            expected
+        );
+    }
+
+    #[test]
+    fn parameters_are_decoded() {
+        check("recording=a%2Bb+c%20d", None, "a+b+c d");
+        check("recording=a%2Bb+c", Some(Switch::PlusIsSpace), "a+b c");
+        check("recording=a%2Bb+c", Some(Switch::RawQuery), "a%2Bb+c");
+        check("recording=a&recording=b", None, "a");
+        check("other=a", None, "");
+        assert_eq!(
+            request("/h?k=k?token=T").parameter("token", &Switches::default()),
+            ""
+        );
+        assert_eq!(request("/h?k=k").path(), "/h");
+    }
+
+    #[test]
+    fn limits_hold() {
+        let with = |field: &str| parse(format!("POST / HTTP/1.1\r\n{field}\r\n\r\n").as_bytes());
+        assert!(matches!(
+            with("Content-Length: 65536"),
+            Parsed::Head(_, _, 65_536)
+        ));
+        assert!(matches!(with("Content-Length: 65537"), Parsed::Malformed));
+        assert!(matches!(with("Content-Length: many"), Parsed::Malformed));
+        assert!(matches!(
+            with("Transfer-Encoding: chunked"),
+            Parsed::Malformed
+        ));
+        assert!(matches!(parse(b"POST / HT"), Parsed::More));
+        assert!(matches!(parse(b"\x16\x03\x01\x02"), Parsed::Malformed));
+    }
+}

@@ -1,0 +1,99 @@
+//! The listener: a task for each connection.
+//!
+//! Knows accepting, handshakes and limits. Does not know requests.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rustls::HandshakeKind;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::exchange::{Next, exchange, refuse};
+use super::pbx::Pbx;
+use super::request::{self, Incoming};
+use super::wire::{Goodbye, Wire};
+
+const MAX_CONNECTIONS: usize = 20_000;
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+/// Boa's limit on the time between requests is of this order.
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// Accepts connections until it is dropped; all of them end with it.
+pub(super) async fn run(listener: TcpListener, pbx: Arc<Pbx>, tls: Option<TlsAcceptor>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, peer)) => {
+                    let peer = peer.ip().to_canonical();
+                    connections.spawn(serve(stream, peer, Arc::clone(&pbx), tls.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "simulated PBX cannot accept");
+                    tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<Pbx>, tls: Option<TlsAcceptor>) {
+    pbx.ledger.note(|seen| seen.connections += 1);
+    if !pbx.admits(peer) {
+        pbx.ledger.note(|seen| seen.connections_dropped += 1);
+        return;
+    }
+    let Some(mut wire) = open(stream, &pbx, tls).await else {
+        pbx.ledger.note(|seen| seen.handshakes_failed += 1);
+        return;
+    };
+    match converse(&pbx, &mut wire, peer).await {
+        Ok(goodbye) => wire.end(goodbye).await,
+        Err(error) => tracing::debug!(%error, "connection to the simulated PBX broke"),
+    }
+}
+
+async fn open(stream: TcpStream, pbx: &Pbx, tls: Option<TlsAcceptor>) -> Option<Wire> {
+    stream.set_nodelay(true).ok()?;
+    let Some(acceptor) = tls else {
+        return Some(Wire::Plain(stream));
+    };
+    let stream = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
+        .await
+        .ok()?
+        .ok()?;
+    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+        pbx.ledger.note(|seen| seen.tls_resumed += 1);
+    }
+    Some(Wire::Tls(Box::new(stream)))
+}
+
+/// Answers requests until one of the sides has had enough.
+async fn converse(pbx: &Pbx, wire: &mut Wire, peer: IpAddr) -> io::Result<Goodbye> {
+    let mut buffer = BytesMut::with_capacity(4 * 1024);
+    loop {
+        let Ok(incoming) = timeout(REQUEST_LIMIT, request::read(wire, &mut buffer)).await else {
+            return Ok(Goodbye::Close);
+        };
+        match incoming? {
+            Incoming::End => return Ok(Goodbye::Close),
+            Incoming::Malformed => {
+                refuse(pbx, wire).await?;
+                return Ok(Goodbye::Close);
+            }
+            Incoming::Request(request) => {
+                if let Next::End(goodbye) = exchange(pbx, wire, &request, peer).await? {
+                    return Ok(goodbye);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The switches: one for every point where the truth about a PBX is unknown, or boxes differ.
+//!
+//! Knows their names, what they mean and which versions they concern. Does not know how they are
+//! carried out; each is asked for by name where it matters.
+//!
+//! Without a switch the simulator behaves as documented, or, where the documents are silent, as is
+//! most likely. A downloader must get along with every switch, if only by failing clearly.
+//! Documented are the points named in Yeastar, "S-Series API Guide", "API Authentication", "Acquire
+//! Auto Recording files" and "Error Code Descriptions"; the alternatives themselves are assumptions.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+
+use super::version::Version;
+
+const ANY: &[Version] = Version::ALL;
+const V1: &[Version] = &[Version::V1_0_1, Version::V1_1_0];
+const V1_0_1: &[Version] = &[Version::V1_0_1];
+const V2: &[Version] = &[Version::V2_0_0];
+const SINCE_1_1: &[Version] = &[Version::V1_1_0, Version::V2_0_0];
+
+/// The name is not one of [`Switch::ALL`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no switch {0:?}")]
+pub struct UnknownSwitch(String);
+
+macro_rules! switches {
+    ($($name:ident = $text:literal, $versions:ident, $about:literal;)*) => {
+        /// One way in which a PBX may differ from the default.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Switch {
+            $(#[doc = $about] $name,)*
+        }
+
+        impl Switch {
+            /// Every switch there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Names the switch in kebab-case, as the command line does.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Says in one line what the PBX does differently.
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$name => $about,)* }
+            }
+
+            fn versions(self) -> &'static [Version] {
+                match self { $(Self::$name => $versions,)* }
+            }
+        }
+    };
+}
+
+switches! {
+    // The listener.
+    PlainHttp = "plain-http", ANY, "The listener speaks plain HTTP, as where the administrator chose it.";
+    RedirectFromPort80 = "redirect-from-port-80", ANY, "Plain HTTP, and every request is answered 302 to HTTPS on port 8088, as port 80 does.";
+    Tls13 = "tls-13", ANY, "TLS 1.3 is offered beside TLS 1.2.";
+    SniRequired = "sni-required", ANY, "A handshake without a server name is refused.";
+    HostRequired = "host-required", ANY, "A request whose Host does not name the box and its port gets 400 with a page.";
+    KeepAlive = "keep-alive", ANY, "Connections stay open, and every answer has a Content-Length.";
+    CloseUnannounced = "close-unannounced", ANY, "Connections close after each answer without the Connection line that says so.";
+    NoCloseNotify = "no-close-notify", ANY, "Connections end without the TLS close_notify.";
+    WrongAddressDropped = "wrong-address-dropped", ANY, "Connections from addresses that are not allowed are dropped; without a list 127.0.0.1 and ::1 are allowed.";
+    OlderPathsToo = "older-paths-too", SINCE_1_1, "The paths of older versions are answered too.";
+
+    // The form of answers.
+    FullBoaHeaders = "full-boa-headers", V1, "Every answer has the whole set of Boa's header fields.";
+    MinimalHeaders = "minimal-headers", V2, "Answers have only the two Access-control lines and Connection.";
+    JsonWithLength = "json-with-length", ANY, "JSON answers have a Content-Length.";
+    StatusLowerCase = "status-lower-case", ANY, "The status words are success and failed.";
+    StatusUpperCase = "status-upper-case", ANY, "The status words are SUCCESS and FAILED.";
+    StatusKeyCapital = "status-key-capital", ANY, "The key is Status.";
+    FailureWord = "failure-word", ANY, "The status of an error is Failure instead of Failed.";
+    ErrnoAsNumber = "errno-as-number", ANY, "errno is a number instead of a string.";
+    UnsolicitedExtras = "unsolicited-extras", ANY, "JSON answers have unknown fields and much white space.";
+    MissingTokenField = "missing-token-field", ANY, "A login succeeds without a token field.";
+    BlankTokenField = "blank-token-field", ANY, "A login succeeds with a blank token.";
+    MissingRandomField = "missing-random-field", ANY, "get_random succeeds without a random field.";
+    BlankRandomField = "blank-random-field", ANY, "get_random succeeds with a blank random.";
+    NoRecordingEcho = "no-recording-echo", ANY, "get_random does not repeat the recording name.";
+
+    // Logins and tokens.
+    PortRequired10004 = "port-required-10004", V1, "A login without port fails with 10004, one with port 0 with 20008.";
+    PortRequired20008 = "port-required-20008", V1, "A login without port, or with port 0, fails with 20008.";
+    SecondLoginErasesFirst = "second-login-erases-first", ANY, "A login erases every earlier token.";
+    ExpiredTokenIs20006 = "expired-token-is-20006", ANY, "A token that timed out is answered 20006 instead of 20004.";
+    DownloadDoesNotProlong = "download-does-not-prolong", ANY, "A download does not prolong the life of its token.";
+    TokenDeathCutsDownload = "token-death-cuts-download", ANY, "A running download is cut when its token dies.";
+    TokenRefresh = "token-refresh", V2, "A login gives a refreshtoken, and token/refresh exchanges it, as on K2 and S1000.";
+
+    // get_random.
+    RandomForUnknownName = "random-for-unknown-name", ANY, "get_random succeeds for unknown names; the download fails with 20012.";
+    BlankNameIs20007 = "blank-name-is-20007", ANY, "A blank recording name is answered 20007 instead of 10004.";
+    FilesDeleted = "files-deleted", ANY, "Every recording has been deleted: 20014.";
+    LateFile = "late-file", ANY, "The first two requests for a recording find it unknown, 20012; then it is there.";
+    AllowedIpIs30001 = "allowed-ip-is-30001", V1_0_1, "get_random with the unknown field allowedip fails with 30001.";
+    InternalError20010 = "internal-error-20010", ANY, "The first get_random for each recording fails with 20010.";
+    InternalError20010Always = "internal-error-20010-always", ANY, "Every get_random fails with 20010.";
+    InternalError30001 = "internal-error-30001", ANY, "The first get_random for each recording fails with 30001.";
+    InternalError30001Always = "internal-error-30001-always", ANY, "Every get_random fails with 30001.";
+    Overload503Once = "overload-503-once", ANY, "The first get_random for each recording is answered 503 with a page.";
+    Overload503Always = "overload-503-always", ANY, "Every get_random is answered 503 with a page.";
+    SlowAnswers = "slow-answers", ANY, "Every answer comes late: by 20 s, or what the builder says.";
+
+    // Who may use a random, and how often.
+    RequesterIsLoginPeer = "requester-is-login-peer", ANY, "The address compared at a download is that of the login, not of get_random.";
+    TokenBoundRandom = "token-bound-random", ANY, "A random works only with the token that asked for it, and dies with it.";
+    WrongAddressIs403Html = "wrong-address-is-403-html", ANY, "A download from a wrong address is answered 403 with a page.";
+    CutDownloadSpendsNothing = "cut-download-spends-nothing", ANY, "A download that is cut does not spend its random.";
+
+    // Downloads.
+    DownloadErrorsAre404Html = "download-errors-are-404-html", ANY, "Errors of downloads are 404 with a page.";
+    DownloadErrorsAre403Html = "download-errors-are-403-html", ANY, "Errors of downloads are 403 with a page.";
+    DownloadErrorsAreEmpty = "download-errors-are-empty", ANY, "Errors of downloads are 200 with an empty body.";
+    DownloadWithLength = "download-with-length", ANY, "Downloads have a Content-Length.";
+    DownloadTypeAudio = "download-type-audio", ANY, "Downloads have the type audio/x-wav.";
+    DownloadTypeWav = "download-type-wav", ANY, "Downloads have the type audio/wav.";
+    DownloadWithoutType = "download-without-type", ANY, "Downloads have no Content-Type.";
+    DownloadWithDisposition = "download-with-disposition", ANY, "Downloads have a Content-Disposition with the file name.";
+    HonoursRange = "honours-range", ANY, "A download with a single Range is answered 206 or 416.";
+    PlusIsSpace = "plus-is-space", ANY, "A plus sign in a query stands for a space.";
+    RawQuery = "raw-query", ANY, "Percent signs in a query are not decoded.";
+    OneDownloadAtATime = "one-download-at-a-time", ANY, "A second download waits until the first has ended.";
+    BusyIs503 = "busy-is-503", ANY, "A third download at a time is answered 503 with a page; its random is not spent.";
+    GrowingFile = "growing-file", ANY, "The first download of each recording is its first half with a RIFF size of 0; then it is whole.";
+
+    // What a recording is made of; the first of these that is set decides.
+    Gsm = "gsm", ANY, "Recordings are WAV files in GSM 6.10.";
+    HeaderOnly = "header-only", ANY, "Recordings are WAV headers without audio.";
+    ZeroBytes = "zero-bytes", ANY, "Recordings are empty files.";
+    RiffSizeZero = "riff-size-zero", ANY, "The RIFF size of recordings is 0.";
+    RiffSizeMax = "riff-size-max", ANY, "The RIFF size of recordings is 0xFFFFFFFF.";
+    Mp3 = "mp3", ANY, "Recordings are MP3 under a name that ends in .wav.";
+}
+
+impl Switch {
+    /// Tells whether the switch means anything for a box of this version.
+    pub fn applies_to(self, version: Version) -> bool {
+        self.versions().contains(&version)
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Switch {
+    type Err = UnknownSwitch;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|switch| switch.as_str() == text)
+            .ok_or_else(|| UnknownSwitch(text.to_owned()))
+    }
+}
+
+/// The switches that are set on one box.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Switches(HashSet<Switch>);
+
+impl Switches {
+    pub(super) fn set(&mut self, switch: Switch) {
+        self.0.insert(switch);
+    }
+
+    pub(super) fn has(&self, switch: Switch) -> bool {
+        self.0.contains(&switch)
+    }
+
+    /// Names a switch that is set but means nothing for `version`.
+    pub(super) fn out_of_place(&self, version: Version) -> Option<Switch> {
+        self.0
+            .iter()
+            .copied()
+            .find(|switch| !switch.applies_to(version))
+    }
+
+    /// Whether the listener speaks HTTP without TLS.
+    pub(super) fn plain(&self) -> bool {
+        self.has(Switch::PlainHttp) || self.has(Switch::RedirectFromPort80)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `DownloadErrorsAre404Html` → `download-errors-are-404-html`.
+    fn kebab(name: &str) -> String {
+        let mut text = String::new();
+        let mut before = '-';
+        for letter in name.chars() {
+            let starts = letter.is_ascii_uppercase() && !text.is_empty();
+            let number = letter.is_ascii_digit() && !before.is_ascii_digit() && !text.is_empty();
+            if starts || number {
+                text.push('-');
+            }
+            text.push(letter.to_ascii_lowercase());
+            before = letter;
+        }
+        text
+    }
+
+    #[test]
+    fn every_switch_reads_back_and_is_named_after_itself() {
+        for &switch in Switch::ALL {
+            assert_eq!(switch.to_string().parse(), Ok(switch));
+            let named = kebab(&format!("{switch:?}")).replace("mp-3", "mp3");
+            assert_eq!(named, switch.as_str());
+            assert!(switch.about().ends_with('.'));
+        }
+        assert!("no-such-switch".parse::<Switch>().is_err());
+    }
+
+    #[test]
+    fn switches_know_their_versions() {
+        assert!(Switch::FullBoaHeaders.applies_to(Version::V1_1_0));
+        assert!(!Switch::FullBoaHeaders.applies_to(Version::V2_0_0));
+        assert!(Switch::MinimalHeaders.applies_to(Version::V2_0_0));
+        assert!(!Switch::AllowedIpIs30001.applies_to(Version::V1_1_0));
+    }
+}

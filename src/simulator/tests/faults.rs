@@ -1,0 +1,157 @@
+//! Scripted faults over real sockets.
+
+use super::client::{Answer, Client};
+use super::*;
+
+/// The first download, and the second, which meets no fault.
+async fn two_downloads(what: Misbehaviour) -> [Result<Answer, String>; 2] {
+    let builder = Simulator::s_series(Version::V1_1_0).recording(NAME, wav::music(3));
+    let pbx = builder
+        .fault(Fault::once(Operation::Download, what))
+        .start()
+        .await
+        .unwrap();
+    let client = Client::of(&pbx);
+    [client.fetch(NAME).await, client.fetch(NAME).await]
+}
+
+#[track_caller]
+fn whole(answer: &Result<Answer, String>) {
+    assert_eq!(answer.as_ref().unwrap().body, wav::music(3));
+}
+
+#[tokio::test]
+async fn a_cut_with_length_shows_and_one_without_does_not() {
+    for with_length in [true, false] {
+        let [first, second] = two_downloads(Misbehaviour::Cut {
+            after_bytes: 1000,
+            with_length,
+        })
+        .await;
+        let first = first.unwrap();
+        assert_eq!((first.body.len(), first.ended_cleanly), (1000, true));
+        assert_eq!(
+            first.field("content-length"),
+            with_length.then_some("48308")
+        );
+        whole(&second);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_breaks_the_connection() {
+    let [first, second] = two_downloads(Misbehaviour::Reset { after_bytes: 1000 }).await;
+    assert!(first.is_err() || first.is_ok_and(|answer| !answer.ended_cleanly));
+    whole(&second);
+}
+
+#[tokio::test]
+async fn a_stall_lasts_until_the_peer_leaves() {
+    let pbx = started(Version::V1_1_0).await;
+    pbx.inject(Fault::once(
+        Operation::Download,
+        Misbehaviour::Stall { after_bytes: 1000 },
+    ));
+    let client = Client::of(&pbx);
+    let token = client.login().await.unwrap();
+    let random = client.get_random(&token, NAME).await.unwrap();
+    let open = client
+        .open("GET", &client.download_path(&token, NAME, &random), "")
+        .await
+        .unwrap();
+    pbx.until(|seen| seen.bytes_sent == 1000).await;
+    assert_eq!(pbx.seen().downloads_running, 1);
+    drop(open);
+    pbx.until(|seen| seen.downloads_cut == 1 && seen.downloads_running == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_missing_close_notify_shows() {
+    let [first, second] = two_downloads(Misbehaviour::NoCloseNotify).await;
+    let first = first.unwrap();
+    assert_eq!((first.body.len(), first.ended_cleanly), (48_308, false));
+    whole(&second);
+}
+
+#[tokio::test]
+async fn a_throttled_and_a_late_answer_are_whole() {
+    let [first, _] = two_downloads(Misbehaviour::Throttle {
+        bytes_per_s: 1_000_000,
+    })
+    .await;
+    whole(&first);
+    let [first, _] = two_downloads(Misbehaviour::Slow(Duration::from_millis(5))).await;
+    whole(&first);
+}
+
+#[track_caller]
+fn replaced(answers: [Result<Answer, String>; 2], status: u16, start: &[u8]) {
+    let [first, second] = answers;
+    let first = first.unwrap();
+    assert_eq!(first.status, status);
+    assert!(
+        first.body.starts_with(start) && first.body.is_empty() == start.is_empty(),
+        "{first:?}"
+    );
+    whole(&second);
+}
+
+#[tokio::test]
+async fn answers_are_replaced() {
+    replaced(
+        two_downloads(Misbehaviour::Html { status: 200 }).await,
+        200,
+        b"<!DOCTYPE",
+    );
+    replaced(
+        two_downloads(Misbehaviour::Html { status: 503 }).await,
+        503,
+        b"<HTML>",
+    );
+    replaced(two_downloads(Misbehaviour::Status(500)).await, 500, b"");
+    replaced(two_downloads(Misbehaviour::WrongJson).await, 200, b"[");
+    replaced(
+        two_downloads(Misbehaviour::NotJsonGarbage).await,
+        200,
+        b"\0",
+    );
+    replaced(
+        two_downloads(Misbehaviour::Errno("20014".into())).await,
+        200,
+        br#"{"status":"Failed","errno":"20014"}"#,
+    );
+    let [first, second] = two_downloads(Misbehaviour::CloseBeforeAnswer).await;
+    assert!(first.is_err());
+    whole(&second);
+}
+
+#[tokio::test]
+async fn huge_json_ends_after_ten_mebibytes() {
+    let [first, second] = two_downloads(Misbehaviour::HugeJson).await;
+    assert_eq!(first.unwrap().body.len(), 10 * 1024 * 1024);
+    whole(&second);
+}
+
+#[tokio::test]
+async fn a_token_dies_between_random_and_download() {
+    let pbx = started(Version::V1_1_0).await;
+    pbx.inject("get-random:dead-token-after-ticket".parse().unwrap());
+    let client = Client::of(&pbx);
+    assert_eq!(client.fetch(NAME).await.unwrap().errno(), "20004");
+    whole(&client.fetch(NAME).await);
+}
+
+#[tokio::test]
+async fn a_replaced_login_gives_no_token() {
+    let pbx = started(Version::V1_1_0).await;
+    pbx.inject(Fault::forever(
+        Operation::Any,
+        Misbehaviour::Errno("20002".into()),
+    ));
+    let client = Client::of(&pbx);
+    assert_eq!(client.login().await.unwrap_err(), "20002");
+    assert_eq!(pbx.tokens_live(), 0);
+    pbx.clear_faults();
+    whole(&client.fetch(NAME).await);
+}

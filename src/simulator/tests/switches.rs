@@ -1,0 +1,401 @@
+//! Switches over real sockets.
+
+use tokio::io::AsyncWriteExt;
+
+use super::client::{Answer, Client, read_answer};
+use super::*;
+
+/// A download without any tolerance, from a box with this switch.
+async fn fetched(switch: Switch) -> (Result<Answer, String>, Simulator) {
+    let pbx = with(switch).await;
+    let client = client(&pbx, switch);
+    (client.fetch(NAME).await, pbx)
+}
+
+fn client(pbx: &Simulator, switch: Switch) -> Client {
+    let newest = Version::ALL
+        .iter()
+        .rev()
+        .copied()
+        .find(|version| switch.applies_to(*version));
+    Client::of(pbx).version(newest.unwrap())
+}
+
+/// Switches under which a client without tolerance does not get the bytes, and what it gets.
+fn intolerable(switch: Switch) -> Option<&'static str> {
+    Some(match switch {
+        Switch::StatusLowerCase | Switch::StatusUpperCase | Switch::StatusKeyCapital => "",
+        Switch::MissingTokenField | Switch::MissingRandomField => "missing",
+        Switch::BlankTokenField => "20005",
+        Switch::BlankRandomField | Switch::RawQuery => "20013",
+        Switch::PortRequired10004 => "10004",
+        Switch::PortRequired20008 => "20008",
+        Switch::FilesDeleted => "20014",
+        Switch::LateFile => "20012",
+        Switch::InternalError20010 | Switch::InternalError20010Always => "20010",
+        Switch::InternalError30001 | Switch::InternalError30001Always => "30001",
+        Switch::RedirectFromPort80
+        | Switch::SniRequired
+        | Switch::Overload503Once
+        | Switch::Overload503Always => "*",
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn every_switch_delivers_or_fails_as_it_should() {
+    for &switch in Switch::ALL {
+        let (answer, pbx) = fetched(switch).await;
+        match (intolerable(switch), answer) {
+            (None, Ok(answer)) if switch == Switch::GrowingFile => {
+                assert_eq!(answer.body.len(), 24_154);
+                assert_eq!(answer.body[4..8], [0; 4]);
+            }
+            (None, answer) => {
+                let answer = answer.unwrap_or_else(|error| panic!("{switch}: {error}"));
+                assert_eq!(answer.body, pbx.recording_bytes(NAME).unwrap(), "{switch}");
+                assert_eq!(
+                    answer.ended_cleanly,
+                    switch != Switch::NoCloseNotify,
+                    "{switch}"
+                );
+            }
+            (Some("*"), answer) => assert!(answer.is_err(), "{switch}"),
+            (Some(errno), answer) => {
+                let got = answer.map_or_else(|error| error, |answer| answer.errno());
+                assert_eq!(got, errno, "{switch}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_and_errors_that_pass_do_pass() {
+    let passing = [
+        (Switch::LateFile, 2),
+        (Switch::InternalError20010, 1),
+        (Switch::InternalError30001, 1),
+        (Switch::Overload503Once, 1),
+    ];
+    for (switch, failures) in passing {
+        let pbx = with(switch).await;
+        let client = client(&pbx, switch);
+        for _ in 0..failures {
+            assert!(client.fetch(NAME).await.is_err(), "{switch}");
+        }
+        assert_eq!(
+            client.fetch(NAME).await.unwrap().body,
+            wav::music(3),
+            "{switch}"
+        );
+    }
+    let pbx = with(Switch::GrowingFile).await;
+    let client = client(&pbx, Switch::GrowingFile);
+    assert!(client.fetch(NAME).await.is_ok());
+    assert_eq!(client.fetch(NAME).await.unwrap().body, wav::music(3));
+}
+
+#[tokio::test]
+async fn errors_of_downloads_take_other_forms() {
+    let forms = [
+        (Switch::DownloadErrorsAre404Html, 404, "<HTML>"),
+        (Switch::DownloadErrorsAre403Html, 403, "<HTML>"),
+        (Switch::DownloadErrorsAreEmpty, 200, ""),
+        (
+            Switch::ErrnoAsNumber,
+            200,
+            r#"{"status":"Failed","errno":20013}"#,
+        ),
+        (
+            Switch::FailureWord,
+            200,
+            r#"{"status":"Failure","errno":"20013"}"#,
+        ),
+    ];
+    for (switch, status, start) in forms {
+        let pbx = with(switch).await;
+        let client = client(&pbx, switch);
+        let token = client.login().await.unwrap();
+        let answer = client.download(&token, NAME, "0").await.unwrap();
+        assert_eq!(answer.status, status, "{switch}");
+        assert!(
+            answer.body.starts_with(start.as_bytes()) && answer.body.is_empty() == start.is_empty()
+        );
+    }
+}
+
+#[tokio::test]
+async fn connections_stay_open_under_keep_alive() {
+    let pbx = with(Switch::KeepAlive).await;
+    let client = client(&pbx, Switch::KeepAlive);
+    let mut stream = client.connect().await.unwrap();
+    for _ in 0..2 {
+        let request = client.request("POST", "/api/v2.0.0/heartbeat?token=0", "");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut *stream).await.unwrap();
+        assert_eq!(
+            (answer.field("connection"), &*answer.errno()),
+            (Some("keep-alive"), "20004")
+        );
+    }
+    assert_eq!(pbx.seen().connections, 1);
+}
+
+#[tokio::test]
+async fn ranges_are_honoured_under_a_switch_only() {
+    for (switch, status, bytes) in [
+        (Switch::HonoursRange, 206, 10),
+        (Switch::JsonWithLength, 200, 48_308),
+    ] {
+        let pbx = with(switch).await;
+        let client = client(&pbx, switch);
+        let token = client.login().await.unwrap();
+        let random = client.get_random(&token, NAME).await.unwrap();
+        let path = client.download_path(&token, NAME, &random);
+        let request = format!("GET {path} HTTP/1.1\r\nRange: bytes=10-19\r\n\r\n");
+        let answer = client.raw(request.as_bytes()).await.unwrap();
+        assert_eq!((answer.status, answer.body.len()), (status, bytes));
+        assert_eq!(pbx.seen().range_headers_seen, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_names_the_secure_port() {
+    let pbx = with(Switch::RedirectFromPort80).await;
+    assert!(pbx.url().starts_with("http://"));
+    let answer = Client::of(&pbx)
+        .ask("POST", "/api/v2.0.0/login", "{}")
+        .await
+        .unwrap();
+    let location = answer.field("location");
+    assert_eq!(
+        (answer.status, location),
+        (302, Some("https://127.0.0.1:8088/api/v2.0.0/login"))
+    );
+}
+
+#[tokio::test]
+async fn a_server_name_opens_a_box_that_wants_one() {
+    let pbx = with(Switch::SniRequired).await;
+    let client = client(&pbx, Switch::SniRequired).with_server_name("localhost");
+    assert!(client.fetch(NAME).await.is_ok());
+}
+
+#[tokio::test]
+async fn strange_addresses_are_dropped() {
+    let pbx = with(Switch::WrongAddressDropped).await;
+    let client = client(&pbx, Switch::WrongAddressDropped).from([127, 0, 0, 2]);
+    assert!(client.login().await.is_err());
+    assert_eq!(pbx.seen().connections_dropped, 1);
+}
+
+#[tokio::test]
+async fn tokens_follow_their_switches() {
+    let pbx = with(Switch::SecondLoginErasesFirst).await;
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let first = client.login().await.unwrap();
+    client.login().await.unwrap();
+    assert_eq!(client.get_random(&first, NAME).await.unwrap_err(), "20004");
+
+    let pbx = with(Switch::ExpiredTokenIs20006).await;
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    pbx.expire_tokens();
+    assert_eq!(client.get_random(&token, NAME).await.unwrap_err(), "20006");
+
+    let pbx = with(Switch::TokenBoundRandom).await;
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let (one, other) = (client.login().await.unwrap(), client.login().await.unwrap());
+    let random = client.get_random(&one, NAME).await.unwrap();
+    assert_eq!(
+        client
+            .download(&other, NAME, &random)
+            .await
+            .unwrap()
+            .errno(),
+        "20013"
+    );
+}
+
+#[tokio::test]
+async fn a_cut_download_may_spend_nothing() {
+    let pbx = with(Switch::CutDownloadSpendsNothing).await;
+    pbx.inject("download:cut-after=10".parse().unwrap());
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    let random = client.get_random(&token, NAME).await.unwrap();
+    assert_eq!(
+        client
+            .download(&token, NAME, &random)
+            .await
+            .unwrap()
+            .body
+            .len(),
+        10
+    );
+    assert_eq!(
+        client.download(&token, NAME, &random).await.unwrap().body,
+        wav::music(3)
+    );
+    assert_eq!(
+        client
+            .download(&token, NAME, &random)
+            .await
+            .unwrap()
+            .errno(),
+        "20013"
+    );
+}
+
+#[tokio::test]
+async fn a_third_download_finds_the_box_busy() {
+    let pbx = with(Switch::BusyIs503).await;
+    pbx.inject("download:stall-after=1:times=2".parse().unwrap());
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let random = client.get_random(&token, NAME).await.unwrap();
+        open.push(
+            client
+                .open("GET", &client.download_path(&token, NAME, &random), "")
+                .await
+                .unwrap(),
+        );
+    }
+    pbx.until(|seen| seen.downloads_running == 2).await;
+    let random = client.get_random(&token, NAME).await.unwrap();
+    assert_eq!(
+        client.download(&token, NAME, &random).await.unwrap().status,
+        503
+    );
+    drop(open);
+    pbx.until(|seen| seen.downloads_running == 0).await;
+    assert_eq!(pbx.seen().tickets_used, 2);
+}
+
+#[tokio::test]
+async fn a_dead_token_may_cut_its_download() {
+    let pbx = with(Switch::TokenDeathCutsDownload).await;
+    pbx.inject("download:throttle=100000".parse().unwrap());
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    let random = client.get_random(&token, NAME).await.unwrap();
+    let (answer, ()) = tokio::join!(client.download(&token, NAME, &random), async {
+        pbx.until(|seen| seen.bytes_sent > 0).await;
+        pbx.expire_tokens();
+    });
+    assert!(answer.unwrap().body.len() < 48_308);
+    assert_eq!(pbx.seen().downloads_cut, 1);
+}
+
+#[tokio::test]
+async fn a_switch_out_of_place_is_refused() {
+    let builder = Simulator::s_series(Version::V2_0_0).switch(Switch::FullBoaHeaders);
+    let error = builder.start().await.unwrap_err();
+    assert!(error.to_string().contains("full-boa-headers"));
+}
+
+#[tokio::test]
+async fn the_address_may_be_that_of_the_login() {
+    let pbx = with(Switch::RequesterIsLoginPeer).await;
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let other = Client::of(&pbx)
+        .version(Version::V2_0_0)
+        .from([127, 0, 0, 2]);
+    let token = client.login().await.unwrap();
+    let random = other.get_random(&token, NAME).await.unwrap();
+    assert_eq!(
+        other.download(&token, NAME, &random).await.unwrap().errno(),
+        "20013"
+    );
+    let random = other.get_random(&token, NAME).await.unwrap();
+    assert_eq!(
+        client.download(&token, NAME, &random).await.unwrap().body,
+        wav::music(3)
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_address_may_get_a_page() {
+    let pbx = with(Switch::WrongAddressIs403Html).await;
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let other = Client::of(&pbx)
+        .version(Version::V2_0_0)
+        .from([127, 0, 0, 2]);
+    let token = client.login().await.unwrap();
+    let random = client.get_random(&token, NAME).await.unwrap();
+    assert_eq!(
+        other.download(&token, NAME, &random).await.unwrap().status,
+        403
+    );
+    assert_eq!(
+        client
+            .download(&token, NAME, &random)
+            .await
+            .unwrap()
+            .errno(),
+        "20013"
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_replaces_the_token() {
+    let pbx = with(Switch::TokenRefresh).await;
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    let refresh = pbx.seen().secrets[1].clone();
+    let body = format!(r#"{{"refreshtoken":"{refresh}"}}"#);
+    let answer = client
+        .ask("POST", "/api/v2.0.0/token/refresh", &body)
+        .await
+        .unwrap();
+    let secrets = pbx.seen().secrets;
+    assert!(
+        secrets[2..]
+            .iter()
+            .all(|new| String::from_utf8_lossy(&answer.body).contains(new))
+    );
+    assert_eq!(client.get_random(&token, NAME).await.unwrap_err(), "20004");
+    assert!(client.get_random(&secrets[2], NAME).await.is_ok());
+    let again = client
+        .ask("POST", "/api/v2.0.0/token/refresh", &body)
+        .await
+        .unwrap();
+    assert_eq!(again.errno(), "20004");
+}
+
+#[tokio::test]
+async fn downloads_may_wait_for_each_other() {
+    let pbx = with(Switch::OneDownloadAtATime).await;
+    pbx.inject("download:stall-after=1".parse().unwrap());
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    let random = client.get_random(&token, NAME).await.unwrap();
+    let path = client.download_path(&token, NAME, &random);
+    let stalled = client.open("GET", &path, "").await.unwrap();
+    pbx.until(|seen| seen.downloads_running == 1).await;
+    let random = client.get_random(&token, NAME).await.unwrap();
+    let (second, ()) = tokio::join!(client.download(&token, NAME, &random), async {
+        pbx.until(|seen| seen.requests.download == 2).await;
+        drop(stalled);
+    });
+    assert_eq!(second.unwrap().body, wav::music(3));
+    assert_eq!(pbx.seen().downloads_running_max, 1);
+}
+
+#[tokio::test]
+async fn plain_names_pass_where_nothing_is_decoded() {
+    let pbx = with(Switch::RawQuery).await;
+    pbx.add_recording("1772442845.wav", wav::music(1));
+    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let token = client.login().await.unwrap();
+    let random = client.get_random(&token, "1772442845.wav").await.unwrap();
+    let path = client
+        .download_path(&token, "1772442845.wav", &random)
+        .replace("%2E", ".");
+    assert_eq!(
+        client.ask("GET", &path, "").await.unwrap().body,
+        wav::music(1)
+    );
+}

@@ -1,0 +1,162 @@
+//! The tokens that logins gave out.
+//!
+//! Knows how long they live and who asked for them. Does not know JSON or credentials.
+//!
+//! Source: Yeastar, "S-Series API Guide", "API Authentication": a token lives for 30 minutes after the
+//! last request and is erased then. Refreshing is from Yeastar, "S-Series API 2.0", "Token Refresh".
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::errno::Errno;
+
+const MAX_REMEMBERED: usize = 100_000;
+
+/// The live tokens, and the ones that timed out.
+pub(super) struct Tokens {
+    life: Duration,
+    live: HashMap<String, Token>,
+    timed_out: HashSet<String>,
+}
+
+/// What the box knows about a live token.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) login_peer: IpAddr,
+    last_used: Instant,
+    refresh: Option<String>,
+}
+
+impl Tokens {
+    pub(super) fn new(life: Duration) -> Self {
+        Self {
+            life,
+            live: HashMap::new(),
+            timed_out: HashSet::new(),
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        token: &str,
+        refresh: Option<String>,
+        login_peer: IpAddr,
+        now: Instant,
+    ) {
+        self.forget_expired(now);
+        let entry = Token {
+            login_peer,
+            last_used: now,
+            refresh,
+        };
+        self.live.insert(token.to_owned(), entry);
+    }
+
+    /// Finds a live token, and prolongs its life if asked to.
+    ///
+    /// # Errors
+    ///
+    /// Blank, unknown (erased ones too) or timed out.
+    pub(super) fn find(
+        &mut self,
+        token: &str,
+        now: Instant,
+        prolong: bool,
+    ) -> Result<Token, Errno> {
+        if token.trim().is_empty() {
+            return Err(Errno::TOKEN_BLANK);
+        }
+        self.forget_expired(now);
+        if self.timed_out.contains(token) {
+            return Err(Errno::TOKEN_TIMED_OUT);
+        }
+        let entry = self.live.get_mut(token).ok_or(Errno::NO_SUCH_TOKEN)?;
+        if prolong {
+            entry.last_used = now;
+        }
+        Ok(entry.clone())
+    }
+
+    pub(super) fn erase(&mut self, token: &str) {
+        self.live.remove(token);
+    }
+
+    pub(super) fn erase_all(&mut self) {
+        self.live.clear();
+    }
+
+    /// Erases the token that `refresh` belongs to, and tells who had logged in for it.
+    pub(super) fn take_refresh(&mut self, refresh: &str) -> Option<IpAddr> {
+        let owner = |entry: &Token| entry.refresh.as_deref() == Some(refresh);
+        let token = self.live.iter().find(|(_, entry)| owner(entry))?.0.clone();
+        self.live.remove(&token).map(|entry| entry.login_peer)
+    }
+
+    /// Lets every token time out now.
+    pub(super) fn expire_all(&mut self) {
+        self.timed_out
+            .extend(self.live.drain().map(|(token, _)| token));
+    }
+
+    pub(super) fn count(&mut self, now: Instant) -> usize {
+        self.forget_expired(now);
+        self.live.len()
+    }
+
+    fn forget_expired(&mut self, now: Instant) {
+        if self.timed_out.len() >= MAX_REMEMBERED {
+            self.timed_out.clear();
+        }
+        let life = self.life;
+        let expired = |entry: &Token| now.saturating_duration_since(entry.last_used) >= life;
+        let gone = self
+            .live
+            .extract_if(|_, entry| expired(entry))
+            .map(|(token, _)| token);
+        self.timed_out.extend(gone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn use_prolongs_a_token_and_silence_ends_it() {
+        let mut tokens = Tokens::new(Duration::from_secs(10));
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        tokens.add("a", None, PEER, start);
+        assert!(tokens.find("a", after(9), true).is_ok());
+        assert!(tokens.find("a", after(18), false).is_ok());
+        assert_eq!(
+            tokens.find("a", after(19), true).unwrap_err(),
+            Errno::TOKEN_TIMED_OUT
+        );
+        assert_eq!(
+            tokens.find("b", start, true).unwrap_err(),
+            Errno::NO_SUCH_TOKEN
+        );
+        assert_eq!(
+            tokens.find(" ", start, true).unwrap_err(),
+            Errno::TOKEN_BLANK
+        );
+        assert_eq!(tokens.count(after(19)), 0);
+    }
+
+    #[test]
+    fn a_refresh_works_once() {
+        let mut tokens = Tokens::new(Duration::from_secs(10));
+        let now = Instant::now();
+        tokens.add("a", Some("r".into()), PEER, now);
+        assert_eq!(tokens.take_refresh("r"), Some(PEER));
+        assert_eq!(tokens.take_refresh("r"), None);
+        assert_eq!(
+            tokens.find("a", now, true).unwrap_err(),
+            Errno::NO_SUCH_TOKEN
+        );
+    }
+}

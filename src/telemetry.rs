@@ -1,0 +1,147 @@
+//! The log: how lines are written, and the one line each request leaves behind.
+//!
+//! Knows levels and formats. Does not know secrets: no token, ticket, query string or PBX address is ever a field, and
+//! what the libraries below would say about their requests is left out at every level.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use aws_lc_rs::{hmac, rand};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, info};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::prelude::*;
+
+use crate::config::{Log, LogFormat, RecordingNames};
+use crate::recording::RecordingName;
+
+/// Installs the log of the process, on standard error.
+///
+/// # Errors
+/// When there is one already.
+pub(crate) fn init(log: &Log) -> Result<(), String> {
+    let level = log.level;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match log.format {
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Text => lines.boxed(),
+    };
+    let layer = layer.with_filter(filter_fn(move |metadata| is_wanted(metadata, level)));
+    tracing_subscriber::registry()
+        .with(layer)
+        .try_init()
+        .map_err(|error| error.to_string())
+}
+
+/// Our own lines as configured; of the libraries only warnings, since their finer lines show URLs.
+fn is_wanted(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
+    let own = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
+    *metadata.level() <= level && (own || *metadata.level() <= Level::WARN)
+}
+
+/// How recording names appear in the log. They hold telephone numbers.
+pub(crate) struct NameMask(Option<hmac::Key>);
+
+impl NameMask {
+    /// A hash has a key made at start, so names cannot be found by trying numbers.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub(crate) fn new(names: RecordingNames) -> Result<Self, String> {
+        let key = match names {
+            RecordingNames::Plain => None,
+            RecordingNames::Hashed => Some(
+                hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
+                    .map_err(|_| "the system has no randomness")?,
+            ),
+        };
+        Ok(Self(key))
+    }
+
+    pub(crate) fn mask(&self, name: &RecordingName) -> String {
+        let Some(key) = &self.0 else {
+            return name.as_str().to_owned();
+        };
+        let tag = hmac::sign(key, name.as_str().as_bytes());
+        tag.as_ref()
+            .iter()
+            .take(8)
+            .fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+    }
+}
+
+/// The line of one request in the access log. Filled in while the request goes its way, and written when it is
+/// dropped, which is at the request's real end: after the last byte, or when the caller leaves.
+pub(crate) struct AccessLine {
+    begun: Instant,
+    request_id: String,
+    method: &'static str,
+    source: IpAddr,
+    pub(crate) route: &'static str,
+    pub(crate) pbx: String,
+    /// The recording's name, masked.
+    pub(crate) recording: String,
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) credential: &'static str,
+    /// 0 where the caller left before an answer.
+    pub(crate) status: u16,
+    /// Bytes of the body handed to the connection.
+    pub(crate) bytes: u64,
+    pub(crate) outcome: &'static str,
+}
+
+impl AccessLine {
+    pub(crate) fn new(request_id: String, method: &'static str, source: IpAddr) -> Self {
+        Self {
+            begun: Instant::now(),
+            request_id,
+            method,
+            source,
+            route: "",
+            pbx: String::new(),
+            recording: String::new(),
+            issuer: String::new(),
+            subject: String::new(),
+            credential: "",
+            status: 0,
+            bytes: 0,
+            outcome: "downstream-gone",
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl Drop for AccessLine {
+    fn drop(&mut self) {
+        let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(
+            request_id = self.request_id,
+            method = self.method,
+            route = self.route,
+            pbx = self.pbx,
+            recording = self.recording,
+            issuer = self.issuer,
+            subject = self.subject,
+            credential = self.credential,
+            source = %self.source,
+            status = self.status,
+            bytes = self.bytes,
+            outcome = self.outcome,
+            duration_ms,
+            "request"
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! What a caller gets who does everything right, and who does not.
+
+use http::{Method, StatusCode};
+use wavegate::simulator::{Simulator, Switch, Version, wav};
+
+use crate::harness::{self, NAME, PBX, gateway, jwt, link};
+
+async fn pbx() -> Simulator {
+    Simulator::s_series(Version::V2_0_0)
+        .recording(NAME, wav::music(3))
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_recording_arrives_byte_for_byte() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx).start().await;
+
+    let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+
+    assert_eq!(answer.status(), StatusCode::OK);
+    let fields = [
+        ("content-type", "audio/wav"),
+        ("accept-ranges", "none"),
+        (
+            "content-disposition",
+            &format!("inline; filename=\"{NAME}\""),
+        ),
+        ("cache-control", "private, no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-site"),
+        ("x-accel-buffering", "no"),
+    ];
+    for (name, value) in fields {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    // Nothing of the PBX's own header.
+    for name in ["server", "access-control-allow-origin", "content-length"] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+    assert_eq!(
+        answer.bytes().await.unwrap(),
+        pbx.recording_bytes(NAME).unwrap()
+    );
+    assert_eq!(pbx.seen().tickets_used, 1);
+}
+
+#[tokio::test]
+async fn a_link_opens_its_recording_without_any_header() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx).start().await;
+    let target = format!(
+        "/pbx/{PBX}/recordings/{NAME}?download=1&link={}",
+        link(PBX, NAME)
+    );
+
+    let answer = gateway.request(Method::GET, &target).send().await;
+
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(
+        answer.header("cross-origin-resource-policy"),
+        Some("cross-origin")
+    );
+    assert!(
+        answer
+            .header("content-disposition")
+            .unwrap()
+            .starts_with("attachment;")
+    );
+    assert_eq!(
+        answer.bytes().await.unwrap(),
+        pbx.recording_bytes(NAME).unwrap()
+    );
+}
+
+#[tokio::test]
+async fn a_length_that_the_pbx_tells_is_passed_on() {
+    let pbx = Simulator::s_series(Version::V2_0_0)
+        .recording(NAME, wav::music(3))
+        .switch(Switch::DownloadWithLength)
+        .start()
+        .await
+        .unwrap();
+    let gateway = gateway(&pbx).start().await;
+    let recording = pbx.recording_bytes(NAME).unwrap();
+
+    let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+    assert_eq!(
+        answer.header("content-length"),
+        Some(recording.len().to_string().as_str())
+    );
+    assert_eq!(answer.bytes().await.unwrap(), recording);
+
+    // HTTP/1.0 can have it too.
+    let answer = gateway
+        .get(NAME)
+        .bearer(&jwt("alice"))
+        .http10()
+        .send()
+        .await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.bytes().await.unwrap(), recording);
+}
+
+#[tokio::test]
+async fn http_1_0_without_a_length_is_told_so() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx).start().await;
+    let answer = gateway
+        .get(NAME)
+        .bearer(&jwt("alice"))
+        .http10()
+        .send()
+        .await;
+    assert_eq!(answer.problem().await.slug, "http-version-not-supported");
+}
+
+#[tokio::test]
+async fn head_tells_what_is_known_and_makes_nothing_up() {
+    for switch in [None, Some(Switch::DownloadWithLength)] {
+        let mut builder = Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(3));
+        if let Some(switch) = switch {
+            builder = builder.switch(switch);
+        }
+        let pbx = builder.start().await.unwrap();
+        let gateway = gateway(&pbx).start().await;
+
+        let answer = gateway
+            .request(Method::HEAD, &format!("/recordings/{NAME}"))
+            .bearer(&jwt("alice"))
+            .send()
+            .await;
+
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.header("content-type"), Some("audio/wav"));
+        let length = pbx.recording_bytes(NAME).unwrap().len().to_string();
+        assert_eq!(
+            answer.header("content-length"),
+            switch.map(|_| length.as_str())
+        );
+        assert!(answer.bytes().await.unwrap().is_empty());
+        assert_eq!(pbx.seen().tickets_used, 1);
+        // The PBX is not left with a download that nobody reads.
+        pbx.until(|seen| seen.downloads_running == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_range_is_ignored_for_now() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx).start().await;
+    let answer = gateway
+        .get(NAME)
+        .bearer(&jwt("alice"))
+        .header("range", "bytes=0-1")
+        .send()
+        .await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(
+        answer.bytes().await.unwrap(),
+        pbx.recording_bytes(NAME).unwrap()
+    );
+    assert_eq!(pbx.seen().range_headers_seen, 0);
+}
+
+#[tokio::test]
+async fn callers_at_fault_get_a_problem_and_cost_the_pbx_nothing() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .server("public_url = \"https://rec.example.com\"")
+        .start()
+        .await;
+    let token = jwt("alice");
+    let good = format!("/recordings/{NAME}");
+    let other_link = format!("{good}?link={}", link(PBX, "another.wav"));
+    let bad_link = format!("{good}?link=a.b.c");
+    let rows = [
+        ("GET", good.as_str(), "", "bearer-token-missing"),
+        ("GET", &good, "Basic YWxpY2U6eA==", "bearer-token-missing"),
+        ("GET", &good, "Bearer a.b.c", "bearer-token-invalid"),
+        (
+            "GET",
+            &good,
+            &format!("Bearer {}", harness::expired_jwt("alice")),
+            "bearer-token-invalid",
+        ),
+        (
+            "GET",
+            &good,
+            &format!("Bearer {}", link(PBX, NAME)),
+            "bearer-token-invalid",
+        ),
+        (
+            "GET",
+            &format!("{good}?link={token}"),
+            "",
+            "link-token-invalid",
+        ),
+        (
+            "GET",
+            &format!("{good}?access_token={token}"),
+            "",
+            "bearer-token-invalid",
+        ),
+        ("GET", &bad_link, "", "link-token-invalid"),
+        ("GET", &other_link, "", "link-for-another-recording"),
+        (
+            "GET",
+            "/recordings/..%2Fsecret",
+            "good",
+            "recording-name-invalid",
+        ),
+        ("GET", "/recordings/%ff", "good", "recording-name-invalid"),
+        ("GET", "/recordings/", "good", "no-such-resource"),
+        ("GET", "/", "good", "no-such-resource"),
+        (
+            "GET",
+            "/pbx/nowhere/recordings/a.wav",
+            "good",
+            "no-such-resource",
+        ),
+        ("POST", &good, "good", "method-not-allowed"),
+        ("DELETE", &good, "good", "method-not-allowed"),
+    ];
+    for (method, target, authorization, expected) in rows {
+        let call = gateway
+            .request(method.parse().unwrap(), target)
+            .header("host", "rec.example.com");
+        let call = match authorization {
+            "" => call,
+            "good" => call.bearer(&token),
+            other => call.header("authorization", other),
+        };
+        let problem = call.send().await.problem().await;
+        assert_eq!(problem.slug, expected, "{method} {target} {authorization}");
+        if expected == "method-not-allowed" {
+            assert_eq!(problem.headers["allow"], "GET, HEAD");
+        }
+    }
+    let elsewhere = gateway
+        .get(NAME)
+        .bearer(&token)
+        .header("host", "evil.example")
+        .send()
+        .await;
+    assert_eq!(elsewhere.problem().await.slug, "misdirected");
+    assert_eq!(pbx.seen().connections, 0);
+}
+
+#[tokio::test]
+async fn a_request_id_is_taken_over_from_a_trusted_proxy_only() {
+    let pbx = pbx().await;
+    let open = gateway(&pbx).start().await;
+    let answer = open
+        .get(NAME)
+        .header("x-request-id", "from-outside")
+        .send()
+        .await;
+    assert_ne!(answer.header("x-request-id"), Some("from-outside"));
+
+    let behind = gateway(&pbx)
+        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .start()
+        .await;
+    let answer = behind
+        .get(NAME)
+        .header("x-request-id", "abc-123")
+        .send()
+        .await;
+    assert_eq!(answer.header("x-request-id"), Some("abc-123"));
+    let answer = behind
+        .get(NAME)
+        .header("x-request-id", "abc 123\"}")
+        .send()
+        .await;
+    assert_ne!(answer.header("x-request-id"), Some("abc 123\"}"));
+}
+
+#[tokio::test]
+async fn names_with_odd_characters_arrive_at_the_pbx_as_they_are() {
+    let names = [
+        "+44 20*7#1 & co=x?.wav",
+        "Jörg 100%.wav",
+        "a%41.wav",
+        "日本.wav",
+    ];
+    let mut builder = Simulator::s_series(Version::V1_1_0);
+    for name in names {
+        builder = builder.recording(name, wav::pcm_of_size(name.len() + 2_000));
+    }
+    let pbx = builder.start().await.unwrap();
+    let gateway = harness::gateway_for(&pbx, Version::V1_1_0).start().await;
+    for name in names {
+        assert_eq!(
+            gateway.fetch(name).await,
+            pbx.recording_bytes(name).unwrap(),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,531 @@
+//! What the tests share: a gateway built by the real composition root, and a client that believes nothing.
+//!
+//! The configuration goes through a real file, so every test also reads one. The client checks on every answer what
+//! always holds: a request id, no caching of problems, the shape of problem documents.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use wavegate::app::App;
+use wavegate::auth::Algorithm;
+use wavegate::auth::mint::{self, SigningKey};
+use wavegate::config;
+use wavegate::config::secret::Secret;
+use wavegate::recording::RecordingName;
+use wavegate::simulator::{Simulator, Version};
+
+/// A recording in the vendor's grammar, of a call of long ago.
+pub(crate) const NAME: &str = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
+pub(crate) const ISSUER: &str = "https://idp.test";
+pub(crate) const AUDIENCE: &str = "recordings";
+pub(crate) const LINK_AUDIENCE: &str = "links";
+/// The name of the PBX in every test.
+pub(crate) const PBX: &str = "office";
+/// Far beyond any test, so that a hang fails instead of hanging.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
+const LINK_SECRET: &str = "a-secret-of-the-tests-for-links-0123456789";
+
+/// A gateway to be started.
+pub(crate) struct Builder {
+    folder: TempDir,
+    api: Version,
+    pbx_url: String,
+    username: String,
+    pin: Option<String>,
+    /// Lines for the tables of the configuration, in the order they were asked for.
+    root: String,
+    server: String,
+    relay: String,
+    log: String,
+    pbx: String,
+}
+
+/// Prepares a gateway for a simulated PBX that speaks 2.0.0.
+pub(crate) fn gateway(pbx: &Simulator) -> Builder {
+    gateway_for(pbx, Version::V2_0_0)
+}
+
+/// Prepares a gateway for a simulated PBX of any version.
+pub(crate) fn gateway_for(pbx: &Simulator, api: Version) -> Builder {
+    let url = pbx.url();
+    let builder = Builder {
+        folder: tempfile::tempdir().unwrap(),
+        api,
+        pin: url
+            .starts_with("https")
+            .then(|| pbx.fingerprint().to_owned()),
+        pbx_url: url,
+        username: pbx.username().to_owned(),
+        root: String::new(),
+        server: "listen = [\"127.0.0.1:0\"]\n".to_owned(),
+        relay: String::new(),
+        log: String::new(),
+        pbx: String::new(),
+    };
+    builder.secret("password", pbx.password());
+    builder.secret("bearer", BEARER_SECRET);
+    builder.secret("link", LINK_SECRET);
+    builder
+}
+
+impl Builder {
+    fn secret(&self, name: &str, text: &str) {
+        write_secret(&self.folder.path().join(name), text);
+    }
+
+    /// The folder of the configuration file; relative paths in it start here.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The PBX's address, where it is not the simulator's own.
+    pub(crate) fn pbx_url(mut self, url: impl Into<String>) -> Self {
+        self.pbx_url = url.into();
+        self
+    }
+
+    /// Another password than the simulator's.
+    pub(crate) fn password(self, password: &str) -> Self {
+        self.secret("password", password);
+        self
+    }
+
+    /// How the PBX's certificate is judged instead of by its pin: lines of `[pbx.tls]`, or none for plain HTTP.
+    pub(crate) fn without_pin(mut self) -> Self {
+        self.pin = None;
+        self
+    }
+
+    /// Lines before the first table.
+    pub(crate) fn root(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.root, "{lines}");
+        self
+    }
+
+    /// Lines of `[server]`.
+    pub(crate) fn server(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.server, "{lines}");
+        self
+    }
+
+    /// Lines of `[relay]`.
+    pub(crate) fn relay(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.relay, "{lines}");
+        self
+    }
+
+    /// Lines of `[log]`.
+    pub(crate) fn log(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.log, "{lines}");
+        self
+    }
+
+    /// Lines of `[[pbx]]`.
+    pub(crate) fn pbx(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.pbx, "{lines}");
+        self
+    }
+
+    /// Writes the configuration file.
+    pub(crate) fn write(&self) -> PathBuf {
+        let Self {
+            api,
+            pbx_url,
+            username,
+            root,
+            server,
+            relay,
+            log,
+            pbx,
+            ..
+        } = self;
+        let plain = if pbx_url.starts_with("http:") {
+            "plain_http = true\n"
+        } else {
+            ""
+        };
+        let trust = match &self.pin {
+            Some(pin) => format!("[pbx.tls]\npins = [\"{pin}\"]\n"),
+            None => String::new(),
+        };
+        let text = format!(
+            r#"{root}
+[server]
+{server}
+[admin]
+listen = "127.0.0.1:0"
+[log]
+{log}
+[auth]
+[[auth.issuer]]
+name = "{ISSUER}"
+audiences = ["{AUDIENCE}"]
+[[auth.issuer.key]]
+id = "one"
+algorithm = "HS256"
+secret_file = "bearer"
+[links]
+audience = "{LINK_AUDIENCE}"
+[[links.key]]
+id = "crm"
+algorithm = "HS256"
+secret_file = "link"
+[policy]
+everyone = true
+[relay]
+{relay}
+[[pbx]]
+name = "{PBX}"
+api = "s-series-{api}"
+url = "{pbx_url}"
+{plain}username = "{username}"
+password_file = "password"
+{pbx}
+{trust}"#
+        );
+        let path = self.folder.path().join("wavegate.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Starts the gateway.
+    pub(crate) async fn start(self) -> Gateway {
+        let path = self.write();
+        let config = config::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::start(config).await.unwrap();
+        Gateway {
+            addr: app.plain_addresses().first().copied(),
+            app,
+            folder: self.folder,
+        }
+    }
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_secret(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    pub(crate) app: App,
+    addr: Option<SocketAddr>,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// Where it speaks plain HTTP.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr.unwrap()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A request for a recording of the default PBX.
+    pub(crate) fn get(&self, name: &str) -> Call {
+        let name: RecordingName = name.parse().unwrap();
+        self.request(Method::GET, &format!("/recordings/{}", name.encoded()))
+    }
+
+    pub(crate) fn request(&self, method: Method, target: &str) -> Call {
+        Call::new(self.addr(), method, target)
+    }
+
+    /// Gets a recording as `alice` and returns its bytes.
+    pub(crate) async fn fetch(&self, name: &str) -> Bytes {
+        let answer = self.get(name).bearer(&jwt("alice")).send().await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.bytes().await.expect("the transfer should be whole")
+    }
+
+    /// Gets a recording as `alice` and returns the problem it ran into.
+    pub(crate) async fn problem(&self, name: &str) -> Problem {
+        self.get(name)
+            .bearer(&jwt("alice"))
+            .send()
+            .await
+            .problem()
+            .await
+    }
+}
+
+/// A bearer token that is good for an hour.
+pub(crate) fn jwt(subject: &str) -> String {
+    let claims = mint::Bearer {
+        issuer: ISSUER,
+        subject,
+        audience: AUDIENCE,
+    };
+    mint::bearer(
+        &bearer_key(),
+        &claims,
+        SystemTime::now(),
+        Duration::from_secs(3600),
+    )
+    .unwrap()
+}
+
+/// A bearer token that ended an hour ago.
+pub(crate) fn expired_jwt(subject: &str) -> String {
+    let claims = mint::Bearer {
+        issuer: ISSUER,
+        subject,
+        audience: AUDIENCE,
+    };
+    let then = SystemTime::now() - Duration::from_secs(7200);
+    mint::bearer(&bearer_key(), &claims, then, Duration::from_secs(3600)).unwrap()
+}
+
+fn bearer_key() -> SigningKey {
+    SigningKey::secret(
+        Some("one".to_owned()),
+        Algorithm::Hs256,
+        &Secret::new(BEARER_SECRET),
+    )
+    .unwrap()
+}
+
+/// A link token for one recording, good for ten minutes.
+pub(crate) fn link(pbx: &str, recording: &str) -> String {
+    let key = SigningKey::secret(
+        Some("crm".to_owned()),
+        Algorithm::Hs256,
+        &Secret::new(LINK_SECRET),
+    )
+    .unwrap();
+    let claims = mint::Link {
+        audience: LINK_AUDIENCE,
+        subject: "bob",
+        pbx,
+        recording: &recording.parse().unwrap(),
+        ip: None,
+    };
+    mint::link(&key, &claims, SystemTime::now(), Duration::from_secs(600)).unwrap()
+}
+
+/// A request about to be sent, on a connection of its own.
+pub(crate) struct Call {
+    addr: SocketAddr,
+    request: http::request::Builder,
+}
+
+impl Call {
+    pub(crate) fn new(addr: SocketAddr, method: Method, target: &str) -> Self {
+        Self {
+            addr,
+            request: Request::builder().method(method).uri(target),
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Sends it as HTTP/1.0.
+    pub(crate) fn http10(mut self) -> Self {
+        self.request = self.request.version(http::Version::HTTP_10);
+        self
+    }
+
+    pub(crate) async fn send(self) -> Answer {
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        self.send_on(stream).await
+    }
+
+    /// Sends it over any connection with HTTP/1.1.
+    pub(crate) async fn send_on<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        self,
+        stream: S,
+    ) -> Answer {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        let driver = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let has_host = self
+            .request
+            .headers_ref()
+            .is_some_and(|headers| headers.contains_key("host"));
+        let host = self.addr.to_string();
+        let call = if has_host {
+            self
+        } else {
+            self.header("host", &host)
+        };
+        let request = call.request.body(Empty::<Bytes>::new()).unwrap();
+        let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
+            .await
+            .unwrap()
+            .unwrap();
+        Answer::checked(response, driver)
+    }
+
+    /// Sends it over any connection with HTTP/2.
+    pub(crate) async fn send_http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        self,
+        stream: S,
+    ) -> Answer {
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        let driver = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let request = self.request.body(Empty::<Bytes>::new()).unwrap();
+        let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
+            .await
+            .unwrap()
+            .unwrap();
+        Answer::checked(response, driver)
+    }
+}
+
+/// An answer whose head has been checked for what always holds. Dropping it closes the connection.
+pub(crate) struct Answer {
+    response: Response<Incoming>,
+    driver: Arc<Driver>,
+}
+
+struct Driver(tokio::task::JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The transfer broke before its end.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// What had arrived.
+    pub(crate) received: Bytes,
+}
+
+impl Answer {
+    fn checked(response: Response<Incoming>, driver: tokio::task::JoinHandle<()>) -> Self {
+        let headers = response.headers();
+        assert!(headers.contains_key("x-request-id"), "{response:?}");
+        let caching = headers.get("cache-control").unwrap();
+        assert!(
+            caching.to_str().unwrap().contains("no-store"),
+            "{response:?}"
+        );
+        if response.status() == StatusCode::UNAUTHORIZED {
+            assert!(headers.contains_key("www-authenticate"), "{response:?}");
+        }
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            assert!(headers.contains_key("retry-after"), "{response:?}");
+        }
+        Self {
+            response,
+            driver: Arc::new(Driver(driver)),
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+    }
+
+    /// The next piece of the body; `None` at its proper end.
+    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        let frame = tokio::time::timeout(PATIENCE, self.response.body_mut().frame())
+            .await
+            .expect("a hang");
+        frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()))
+    }
+
+    /// The whole body.
+    pub(crate) async fn bytes(mut self) -> Result<Bytes, Broken> {
+        let mut received = Vec::new();
+        while let Some(chunk) = self.chunk().await {
+            match chunk {
+                Ok(chunk) => received.extend_from_slice(&chunk),
+                Err(_) => {
+                    return Err(Broken {
+                        received: received.into(),
+                    });
+                }
+            }
+        }
+        drop(self.driver);
+        Ok(received.into())
+    }
+
+    /// The body as a problem document, checked for its shape.
+    pub(crate) async fn problem(self) -> Problem {
+        let status = self.status();
+        assert!(
+            status.is_client_error() || status.is_server_error(),
+            "{status}"
+        );
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        let headers = self.headers().clone();
+        let document: Value = serde_json::from_slice(&self.bytes().await.unwrap()).unwrap();
+        assert_eq!(document["status"], status.as_u16());
+        assert_eq!(
+            document["request_id"],
+            headers["x-request-id"].to_str().unwrap()
+        );
+        for member in ["title", "detail"] {
+            assert!(!document[member].as_str().unwrap().is_empty());
+        }
+        let slug = document["type"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("urn:wavegate:problem:")
+            .unwrap();
+        Problem {
+            slug: slug.to_owned(),
+            status,
+            headers,
+            text: document.to_string(),
+        }
+    }
+}
+
+/// A problem document.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) slug: String,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
