@@ -14,6 +14,7 @@ pub(crate) mod tls;
 mod token;
 mod transport;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -167,37 +168,59 @@ impl Pbx {
         attempts: &mut Attempts,
         permit: &Arc<OwnedSemaphorePermit>,
     ) -> Result<PbxStream, PbxError> {
-        let ticket = self.take_ticket(token, recording).await?;
-        attempts.tickets += 1;
+        let limits = &self.config.limits;
         // Only the first try may use a kept connection: the PBX may have closed it by now.
-        let fresh = attempts.tickets > 1;
-        let limit = self.config.limits.first_byte_timeout;
-        timeout(
-            limit,
-            self.download(token, recording, ticket, fresh, permit),
+        let kept = if first(&mut attempts.began) {
+            self.kept.take()
+        } else {
+            None
+        };
+        let mut connection = self.connected(kept, Operation::Ticket).await?;
+        let taking = self.take_ticket(&mut connection, token, recording);
+        let ticket = within(limits.answer_timeout, Operation::Ticket, "answer", taking).await?;
+        attempts.tickets += 1;
+        let open = connection.is_idle().then_some(connection);
+        let downloading = self.download(open, token, recording, ticket, permit);
+        within(
+            limits.first_byte_timeout,
+            Operation::Download,
+            "first byte",
+            downloading,
         )
         .await
-        .unwrap_or(Err(PbxError::Transport {
-            operation: Operation::Download,
-            source: TransportError::Timeout("first byte"),
-        }))
+    }
+
+    /// `open`, or a new connection.
+    async fn connected(
+        &self,
+        open: Option<Connection>,
+        operation: Operation,
+    ) -> Result<Connection, PbxError> {
+        match open {
+            Some(connection) => Ok(connection),
+            None => Connection::open(&self.transport)
+                .await
+                .map_err(|source| PbxError::Transport { operation, source }),
+        }
     }
 
     async fn take_ticket(
         &self,
+        connection: &mut Connection,
         token: &Arc<PbxToken>,
         recording: &RecordingName,
     ) -> Result<Ticket, PbxError> {
         let operation = Operation::Ticket;
-        let transport = |source| PbxError::Transport { operation, source };
-        let allowed_ip = match self.config.allowed_ip {
-            AllowedIp::Absent => None,
-            AllowedIp::Fixed(address) => Some(address),
-            AllowedIp::Auto => Some(self.transport.own_ipv4().await.map_err(transport)?),
+        let allowed_ip = match (self.config.allowed_ip, connection.own_address()) {
+            (AllowedIp::Absent, _) => None,
+            (AllowedIp::Fixed(address), _) => Some(address),
+            (AllowedIp::Auto, Some(IpAddr::V4(address))) => Some(address),
+            (AllowedIp::Auto, _) => return Err(PbxError::NoOwnAddress),
         };
         let asked = Instant::now();
         let call = self.dialect.ticket(token.text(), recording, allowed_ip);
-        let answer = self.transport.call(&call).await.map_err(transport)?;
+        let answer = connection.call(&self.transport, &call).await;
+        let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
         let text = read_answer(operation, answer, |body| self.dialect.read_ticket(body))?;
         token.touch();
         Ok(Ticket::new(text, asked))
@@ -205,33 +228,23 @@ impl Pbx {
 
     async fn download(
         &self,
+        open: Option<Connection>,
         token: &Arc<PbxToken>,
         recording: &RecordingName,
         ticket: Ticket,
-        fresh: bool,
         permit: &Arc<OwnedSemaphorePermit>,
     ) -> Result<PbxStream, PbxError> {
         let operation = Operation::Download;
-        let transport = |source| PbxError::Transport { operation, source };
-        let mut connection = match self.kept.take().filter(|_| !fresh) {
-            Some(connection) => connection,
-            None => Connection::open(&self.transport).await.map_err(transport)?,
-        };
+        let mut connection = self.connected(open, operation).await?;
         let ticket = ticket.spend(Instant::now()).ok_or(PbxError::TicketStale)?;
         let call = self.dialect.download(token.text(), recording, &ticket);
-        let request = connection::request(&self.transport, &call).ok_or(PbxError::Unreadable {
-            operation,
-            what: "its ticket makes no address",
-        })?;
-        let (head, body) = connection
-            .send(request)
-            .await
-            .map_err(transport)?
+        let answer = connection.send(&self.transport, &call).await;
+        let (head, body) = answer
+            .map_err(|source| PbxError::Transport { operation, source })?
             .into_parts();
         let mut arriving = Arriving::new(connection, body);
-        self.judge(head.status, &mut arriving)
-            .await
-            .map(|audio| arriving.into_stream(audio, Arc::clone(&self.kept), Arc::clone(permit)))
+        let audio = self.judge(head.status, &mut arriving).await?;
+        Ok(arriving.into_stream(audio, Arc::clone(&self.kept), Arc::clone(permit)))
     }
 
     /// Finds out whether the answer is audio before anybody is told so.
@@ -298,7 +311,9 @@ async fn upkeep(pbx: Weak<Pbx>) {
 /// What has been tried for one request.
 #[derive(Default)]
 struct Attempts {
+    began: bool,
     tickets: u32,
+    reconnected: bool,
     renewed: bool,
     delayed: bool,
 }
@@ -330,6 +345,11 @@ impl Attempts {
                 source: TransportError::Unreachable(_),
                 ..
             } => first(&mut self.delayed).then_some(delay),
+            // A kept connection may have been closed meanwhile; no ticket is lost by asking again.
+            PbxError::Transport {
+                source: TransportError::Broken(_),
+                operation: Operation::Ticket,
+            } => first(&mut self.reconnected).then_some(Duration::ZERO),
             PbxError::Transport {
                 source: TransportError::Broken(_),
                 operation: Operation::Download,
@@ -352,9 +372,25 @@ impl Attempts {
             | PbxError::HeldOff { .. }
             | PbxError::LoginStopped
             | PbxError::Saturated
+            | PbxError::NoOwnAddress
             | PbxError::NotReady => None,
         }
     }
+}
+
+/// Puts a limit on a step.
+async fn within<T>(
+    limit: Duration,
+    operation: Operation,
+    name: &'static str,
+    step: impl Future<Output = Result<T, PbxError>>,
+) -> Result<T, PbxError> {
+    timeout(limit, step)
+        .await
+        .unwrap_or(Err(PbxError::Transport {
+            operation,
+            source: TransportError::Timeout(name),
+        }))
 }
 
 /// Whether `done` was not set before; it is now.

@@ -47,6 +47,12 @@ impl<'a> Section<'a> {
         self.problems.push(key, message);
     }
 
+    /// Whether something is wrong with this key already.
+    pub(super) fn noted(&self, key: &str) -> bool {
+        let key = self.key(key);
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
     /// Whether the file has this key and it has not been read yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)

@@ -123,6 +123,7 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::HeldOff { .. } => &problem::PBX_HELD_OFF,
         PbxError::LoginStopped => &problem::PBX_LOGIN_REFUSED,
         PbxError::Saturated => &problem::SATURATED,
+        PbxError::NoOwnAddress => &problem::INTERNAL,
         PbxError::NotReady => &problem::RECORDING_NOT_READY,
     }
 }

@@ -62,6 +62,8 @@ pub(crate) enum PbxError {
     LoginStopped,
     #[error("all downloads of this PBX are taken, and none ended in time")]
     Saturated,
+    #[error("the PBX is reached over IPv6, and allowed_ip must be an IPv4 address")]
+    NoOwnAddress,
     #[error("the recording of a young call is not there yet")]
     NotReady,
 }
@@ -138,6 +140,9 @@ impl PbxError {
             Self::LoginStopped => refusal_advice(RefusalClass::LoginRefused),
             Self::Saturated => {
                 "raise pbx.max_downloads if the PBX bears it, or pbx.queue_timeout_ms"
+            }
+            Self::NoOwnAddress => {
+                "set pbx.bind_address to an IPv4 address, or pbx.allowed_ip to the address itself"
             }
             Self::NotReady => "nothing to do: the PBX has not filed the recording yet",
         }

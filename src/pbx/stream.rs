@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -61,8 +60,7 @@ impl Arriving {
     pub(super) async fn read_ahead(&mut self, bytes: usize) -> Result<Vec<u8>, StreamError> {
         let mut read: usize = self.ahead.iter().map(Bytes::len).sum();
         while read < bytes {
-            match poll_fn(|context| poll_data(&mut self.connection, &mut self.body, context)).await
-            {
+            match poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await {
                 Some(Ok(data)) => {
                     read += data.len();
                     self.ahead.push_back(data);
@@ -133,7 +131,7 @@ impl PbxStream {
         };
         let next = match self.ahead.pop_front() {
             Some(data) => Some(Ok(data)),
-            None => ready!(poll_data(connection, &mut self.body, context)),
+            None => ready!(connection.poll_data(&mut self.body, context)),
         };
         match next {
             Some(Ok(data)) => {
@@ -157,7 +155,7 @@ impl PbxStream {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
-        if let Poll::Ready(None) = poll_data(&mut connection, &mut self.body, context) {
+        if let Poll::Ready(None) = connection.poll_data(&mut self.body, context) {
             self.kept.put(connection);
         }
     }
@@ -185,31 +183,6 @@ impl PbxStream {
             Some(error) if whole && by_header.is_some() && lacks_close_notify(&error) => Ok(()),
             Some(error) if !lacks_close_notify(&error) => Err(StreamError::Broken),
             _ => Err(StreamError::Truncated),
-        }
-    }
-}
-
-/// Drives the connection for as long as the body wants more than has arrived.
-fn poll_data(
-    connection: &mut Connection,
-    body: &mut Incoming,
-    context: &mut Context<'_>,
-) -> Poll<Option<hyper::Result<Bytes>>> {
-    loop {
-        let mut frame = Pin::new(&mut *body).poll_frame(context);
-        if frame.is_pending() {
-            let ended = connection.drive(context).is_ready();
-            frame = Pin::new(&mut *body).poll_frame(context);
-            if frame.is_pending() && ended {
-                return Poll::Ready(None);
-            }
-        }
-        match ready!(frame).map(|frame| frame.map(http_body::Frame::into_data)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Some(Ok(Ok(data))) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-            // Trailers, or nothing.
-            Some(Ok(_)) => {}
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Bytes to and from one PBX: whole answers to JSON calls, and connections for the audio.
+//! The way to one PBX: JSON calls that concern the account, and connections for tickets and audio.
 //!
 //! Knows addresses, TLS trust and time limits. Does not know what any answer means. No redirect is followed, no proxy
 //! of the environment is used, nothing is decompressed and nothing is repeated. No error holds a URL: it would carry
 //! the PBX token.
 //!
-//! JSON calls go through reqwest; the audio has a hyper connection of its own ([`super::connection`]), whose buffer is
-//! bounded and which nobody retries behind our back.
+//! The account's calls (login and the like) go through reqwest. A ticket and its download have a hyper connection of
+//! their own ([`super::connection`]): its buffer is bounded, nobody retries behind our back, and it costs less.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use http::StatusCode;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpSocket, TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -30,7 +30,7 @@ use super::tls;
 use crate::config::Pbx;
 
 /// No JSON answer of a PBX comes near this.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Named in every request; some firmware refuses requests without.
 pub(super) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
@@ -50,6 +50,7 @@ pub(crate) struct Answer {
 pub(crate) struct Transport {
     /// Scheme, host and port.
     origin: String,
+    host_field: HeaderValue,
     client: reqwest::Client,
     host: Host<String>,
     port: u16,
@@ -74,8 +75,15 @@ impl Transport {
             None => None,
             Some(config) => Some((TlsConnector::from(Arc::new(config)), server_name(&host)?)),
         };
+        let origin = pbx.url.as_str().trim_end_matches('/').to_owned();
+        let authority = origin
+            .split_once("//")
+            .map_or("", |(_, authority)| authority);
+        let host_field =
+            HeaderValue::from_str(authority).map_err(|error| format!("pbx.url: {error}"))?;
         Ok(Self {
-            origin: pbx.url.as_str().trim_end_matches('/').to_owned(),
+            origin,
+            host_field,
             client,
             host,
             port,
@@ -87,10 +95,8 @@ impl Transport {
     }
 
     /// The `Host` field of requests: as configured.
-    pub(super) fn authority(&self) -> &str {
-        self.origin
-            .split_once("//")
-            .map_or("", |(_, authority)| authority)
+    pub(super) fn host_field(&self) -> HeaderValue {
+        self.host_field.clone()
     }
 
     /// Makes one JSON call and reads its answer whole, within the answer limit.
@@ -145,28 +151,27 @@ impl Transport {
         }
     }
 
-    /// Opens a connection for audio, within the connect limit.
-    pub(super) async fn connect(&self) -> Result<Io, TransportError> {
+    /// Opens a connection, within the connect limit. Tells from which of our addresses, too.
+    pub(super) async fn connect(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
         timeout(self.connect_timeout, self.dial())
             .await
             .unwrap_or(Err(TransportError::Timeout("connect")))
     }
 
-    async fn dial(&self) -> Result<Io, TransportError> {
+    async fn dial(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
         let stream = self
             .dial_tcp()
             .await
             .map_err(|error| TransportError::Unreachable(error.to_string()))?;
-        match &self.tls {
-            None => Ok(Either::Left(stream)),
+        let own_address = stream.local_addr().ok().map(|address| address.ip());
+        let io = match &self.tls {
+            None => Either::Left(stream),
             Some((connector, name)) => {
-                let stream = connector
-                    .connect(name.clone(), stream)
-                    .await
-                    .map_err(from_handshake)?;
-                Ok(Either::Right(Box::new(stream)))
+                let handshake = connector.connect(name.clone(), stream).await;
+                Either::Right(Box::new(handshake.map_err(from_handshake)?))
             }
-        }
+        };
+        Ok((io, own_address))
     }
 
     async fn dial_tcp(&self) -> io::Result<TcpStream> {
@@ -210,34 +215,6 @@ impl Transport {
         };
         Ok(addresses.into_iter().filter(reachable).collect())
     }
-
-    /// The IPv4 address from which we reach the PBX. Asks the routing table; sends nothing.
-    ///
-    /// # Errors
-    /// When the PBX has no IPv4 address, or no route leads to it.
-    pub(crate) async fn own_ipv4(&self) -> Result<Ipv4Addr, TransportError> {
-        let found = async {
-            for address in self
-                .addresses()
-                .await?
-                .into_iter()
-                .filter(SocketAddr::is_ipv4)
-            {
-                let bind = self.bind.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-                let socket = UdpSocket::bind((bind, 0)).await?;
-                socket.connect(address).await?;
-                if let IpAddr::V4(own) = socket.local_addr()?.ip() {
-                    return Ok(own);
-                }
-            }
-            Err(io::Error::other(
-                "allowed_ip is auto, but the PBX has no IPv4 address",
-            ))
-        };
-        found
-            .await
-            .map_err(|error| TransportError::Unreachable(error.to_string()))
-    }
 }
 
 fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
@@ -254,7 +231,7 @@ fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, 
                 .collect(),
         )
         .connect_timeout(pbx.limits.connect_timeout)
-        .pool_max_idle_per_host(pbx.limits.max_downloads)
+        .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(15))
         .local_address(pbx.bind_address);
     if let Some(config) = tls {

@@ -2,4 +2,5 @@
 
 mod harness;
 
+mod config;
 mod download;

@@ -1,0 +1,179 @@
+//! The configuration: what the example says is true, and mistakes are found together.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use wavegate::config;
+
+use crate::harness::write_secret;
+
+const EXAMPLE: &str = include_str!("../../config/wavegate.toml");
+
+/// A folder with the secrets that the example names.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    for name in ["bearer", "link", "pbx-password"] {
+        write_secret(
+            &folder.path().join("secrets").join(name),
+            "thirty-two-bytes-or-more-of-secret",
+        );
+    }
+    folder
+}
+
+fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
+    let path = folder.join("wavegate.toml");
+    std::fs::write(&path, text).unwrap();
+    match config::load(&path) {
+        Ok(config) => Ok(format!("{config:#?}")),
+        Err(problems) => Err(problems
+            .iter()
+            .map(|problem| (problem.key.clone(), problem.message.clone()))
+            .collect()),
+    }
+}
+
+/// Commented keys without a default: alternatives, and what is absent unless configured.
+const NO_DEFAULT: [&str; 13] = [
+    "public_key_file",
+    "pbxs",
+    "password_md5_file",
+    "allowed_ip",
+    "bind_address",
+    "report_port",
+    "report_url",
+    "report_version",
+    "ca_file",
+    "certificate_file",
+    "key_file",
+    "listen = [\"0.0.0.0:443\"]",
+    "handshake_timeout_ms",
+];
+
+#[test]
+fn the_example_shows_every_default_as_it_is() {
+    let folder = folder();
+    let as_shipped = load(folder.path(), EXAMPLE).unwrap();
+    let is_key = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ")
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let mut uncommented = 0;
+    let spelled_out: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if is_key(key) && !NO_DEFAULT.iter().any(|name| key.starts_with(name)) => {
+                uncommented += 1;
+                key
+            }
+            _ => line,
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    // A link key's own limit is none by default; the example shows the one that holds for all.
+    let spelled_out = spelled_out.replacen(
+        "# A shorter longest life for this key's links.\nmax_ttl_s = 900",
+        "# A shorter longest life for this key's links.",
+        1,
+    );
+    assert!(uncommented > 20, "{uncommented}");
+    assert_eq!(load(folder.path(), &spelled_out).unwrap(), as_shipped);
+}
+
+#[test]
+fn every_key_that_is_read_stands_in_the_example() {
+    let source = include_str!("../../src/config/file.rs");
+    // Keys are the texts in quotes that are handed to a section.
+    for call in source
+        .split("section.")
+        .skip(1)
+        .chain(source.split("root.").skip(1))
+    {
+        let Some((_, rest)) = call.split_once("(\"") else {
+            continue;
+        };
+        let Some((key, _)) = rest.split_once('"') else {
+            continue;
+        };
+        if call.find("(\"").is_none_or(|at| at > 24) || key.contains('.') {
+            continue;
+        }
+        let table = format!("{key}]");
+        let stands = EXAMPLE.contains(&format!("{key} =")) || EXAMPLE.contains(&table);
+        assert!(stands, "{key} is missing in config/wavegate.toml");
+    }
+}
+
+#[test]
+fn mistakes_are_reported_together_each_with_its_key() {
+    let folder = folder();
+    let text = EXAMPLE
+        .replace(
+            "public_url = \"https://recordings.example.com\"",
+            "public_url = \"recordings\"\nhost = 1",
+        )
+        .replace("#max_connections = 10000", "max_connections = 0")
+        .replace("#level = \"info\"", "level = \"loud\"")
+        .replace(
+            "audiences = [\"recordings\"]",
+            "audiences = [\"wavegate-links\"]",
+        )
+        .replace(
+            "secret_file = \"secrets/bearer\"",
+            "secret_file = \"secrets/absent\"",
+        )
+        .replace("everyone = true", "")
+        .replace("name = \"office\"", "name = \"of/fice\"")
+        .replace("api = \"s-series-2.0.0\"", "api = \"s-series-9\"")
+        .replace(
+            "url = \"https://192.168.5.150:8088\"",
+            "url = \"http://192.168.5.150\"",
+        )
+        .replace("#max_downloads = 4", "max_downloads = \"four\"")
+        .replace("pins = [\"00", "pins = [\"xx");
+    let problems = load(folder.path(), &text).unwrap_err();
+    let keys: Vec<&str> = problems.iter().map(|(key, _)| key.as_str()).collect();
+    for key in [
+        "server.public_url",
+        "server.host",
+        "server.max_connections",
+        "log.level",
+        "auth.issuer[0].key[0].secret_file",
+        "policy.everyone",
+        "pbx[0].name",
+        "pbx[0].api",
+        "pbx[0].url",
+        "pbx[0].max_downloads",
+        "pbx[0].tls.pins",
+        "links.audience",
+    ] {
+        assert!(keys.contains(&key), "{key} is missing in {problems:#?}");
+    }
+    assert_eq!(keys.len(), 12, "{problems:#?}");
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder();
+    let secret = folder.path().join("secrets/pbx-password");
+    std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o604)).unwrap();
+    let problems = load(folder.path(), EXAMPLE).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].0, "pbx[0].password_file");
+    assert!(problems[0].1.contains("chmod 600"), "{problems:?}");
+}
+
+#[test]
+fn what_is_not_toml_is_reported_with_its_line_and_without_its_text() {
+    let folder = folder();
+    let problems = load(folder.path(), "state_dir = \"x\"\npassword = hunter2\n").unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].1.contains("line 2"), "{problems:?}");
+    assert!(!problems[0].1.contains("hunter2"), "{problems:?}");
+}
