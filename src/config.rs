@@ -1,7 +1,7 @@
 //! The configuration, typed and checked.
 //!
 //! Knows which sections there are and what each value means after parsing. The file as written is read in
-//! [`file`]; this module only holds the result. Parts of the program receive the section they need, never [`Config`].
+//! `file.rs`; this module only holds the result. Parts of the program receive the section they need, never [`Config`].
 
 mod defaults;
 mod file;

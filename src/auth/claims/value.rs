@@ -84,6 +84,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     /// Floors: the conversion drops the fraction, and the range keeps it exact.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the fraction is meant to go, and the range holds no negative number"
+    )]
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
         let in_range = (0.0..=MAX_SECONDS as f64).contains(&number);
         Ok(if in_range {

@@ -271,7 +271,7 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, expected: Result<&str, AnswerError>) {
-        let expected = expected.map(|text| Secret::new(text));
+        let expected = expected.map(Secret::new);
         assert_eq!(field(body.as_bytes(), "token"), expected, "{body}");
     }
 
