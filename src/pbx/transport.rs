@@ -27,7 +27,7 @@ use url::Host;
 use super::dialect::Call;
 use super::error::TransportError;
 use super::tls;
-use crate::config::Pbx;
+use crate::config::{Pbx, PbxTrust};
 
 /// No JSON answer of a PBX comes near this.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -218,7 +218,13 @@ impl Transport {
 }
 
 fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
-    let mut builder = reqwest::Client::builder()
+    // Without one, reqwest looks for a crypto provider of the whole process and panics: plain HTTP, too, needs a
+    // configuration. This one trusts nobody, and is used by nobody.
+    let tls = match tls {
+        Some(tls) => tls,
+        None => tls::client_config(&PbxTrust::Pins(Vec::new()))?,
+    };
+    reqwest::Client::builder()
         .http1_only()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -233,11 +239,8 @@ fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, 
         .connect_timeout(pbx.limits.connect_timeout)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(Duration::from_secs(15))
-        .local_address(pbx.bind_address);
-    if let Some(config) = tls {
-        builder = builder.tls_backend_preconfigured(config);
-    }
-    builder
+        .local_address(pbx.bind_address)
+        .tls_backend_preconfigured(tls)
         .build()
         .map_err(|error| describe(&error.without_url()))
 }
