@@ -360,6 +360,19 @@ impl Call {
         self,
         stream: S,
     ) -> Answer {
+        self.try_send_on(stream).await.unwrap()
+    }
+
+    /// Sends it; an error means that the connection ended before the head of an answer.
+    pub(crate) async fn try_send(self) -> Result<Answer, hyper::Error> {
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        self.try_send_on(stream).await
+    }
+
+    async fn try_send_on<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        self,
+        stream: S,
+    ) -> Result<Answer, hyper::Error> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .unwrap();
@@ -379,9 +392,8 @@ impl Call {
         let request = call.request.body(Empty::<Bytes>::new()).unwrap();
         let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
             .await
-            .unwrap()
-            .unwrap();
-        Answer::checked(response, driver)
+            .unwrap()?;
+        Ok(Answer::checked(response, driver))
     }
 
     /// Sends it over any connection with HTTP/2.

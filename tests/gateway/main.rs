@@ -12,6 +12,9 @@
 )]
 
 mod harness;
+mod wire;
 
 mod config;
+mod dialects;
 mod download;
+mod limits;

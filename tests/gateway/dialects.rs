@@ -1,0 +1,117 @@
+//! Whatever a PBX is like within what is known or assumed of the S-Series, its recordings come through, or one problem
+//! says clearly why not.
+//!
+//! Every switch of the simulator is a row of the table in [`table`], for every version it applies to. A row is good
+//! for something only if it comes out differently without its switch, so that is tried too.
+
+mod allowed_ip;
+mod case;
+mod setup;
+mod table;
+
+use std::collections::HashMap;
+
+use wavegate::simulator::{Switch, Version};
+
+use case::Case;
+use setup::Observed;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_version_with_every_switch_gives_the_bytes_or_the_one_problem() {
+    let versions = Version::ALL.iter().copied();
+    let tables: Vec<_> = versions
+        .map(|version| tokio::spawn(all_rows(version)))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for table in tables {
+        let (ran, failures) = table.await.unwrap();
+        rows += ran;
+        wrong.extend(failures);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let of = |switch: &Switch| {
+        Version::ALL
+            .iter()
+            .filter(|version| switch.applies_to(**version))
+            .count()
+    };
+    assert_eq!(rows, Switch::ALL.iter().map(of).sum::<usize>());
+}
+
+#[tokio::test]
+async fn a_pbx_of_another_version_than_configured_is_named_as_such() {
+    for &pbx in Version::ALL {
+        for &configured in Version::ALL {
+            let case = Case::fetch().api(configured);
+            let case = if pbx == configured {
+                case
+            } else {
+                case.problem("pbx-api-unsupported")
+            };
+            let observed = case.run(pbx, None).await;
+            assert_eq!(
+                case.complaint(&observed),
+                None,
+                "{configured} for a PBX of {pbx}"
+            );
+        }
+    }
+}
+
+/// Runs the rows of one version: how many there were, and what was wrong.
+async fn all_rows(version: Version) -> (usize, Vec<String>) {
+    let mut without = Without {
+        version,
+        known: HashMap::new(),
+    };
+    let mut wrong = Vec::new();
+    let mut rows = 0;
+    for &switch in Switch::ALL
+        .iter()
+        .filter(|switch| switch.applies_to(version))
+    {
+        wrong.extend(row(switch, &mut without).await);
+        rows += 1;
+    }
+    (rows, wrong)
+}
+
+async fn row(switch: Switch, without: &mut Without) -> Vec<String> {
+    let version = without.version;
+    let mut wrong = Vec::new();
+    let mut differs = false;
+    for case in table::cases(switch, version) {
+        let observed = case.run(version, Some(switch)).await;
+        if let Some(complaint) = case.complaint(&observed) {
+            wrong.push(format!("{version} {switch}, {case:?}: {complaint}"));
+        }
+        differs |= case.complaint(without.observe(&case).await).is_some();
+    }
+    match (differs, table::makes_no_difference(switch)) {
+        (false, None) => wrong.push(format!(
+            "{version} {switch}: no case shows the switch at work"
+        )),
+        (true, Some(_)) => wrong.push(format!("{version} {switch}: it does make a difference")),
+        (true, None) | (false, Some(_)) => {}
+    }
+    wrong
+}
+
+/// What cases come to at a PBX without any switch of its own.
+struct Without {
+    version: Version,
+    known: HashMap<String, Observed>,
+}
+
+impl Without {
+    /// Several cases differ in nothing but what is expected of them.
+    async fn observe(&mut self, case: &Case) -> &Observed {
+        let key = case.setup();
+        if !self.known.contains_key(&key) {
+            let observed = case.run(self.version, None).await;
+            self.known.insert(key.clone(), observed);
+        }
+        &self.known[&key]
+    }
+}

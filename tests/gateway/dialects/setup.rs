@@ -1,0 +1,287 @@
+//! What happens in one case: a PBX, a gateway before it, and what is done with them to provoke what a switch does.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::timeout;
+use wavegate::simulator::{Seen, Simulator, Switch, Version, wav};
+
+use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
+use crate::wire::Wire;
+
+/// A counter that is not there by then never will be.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// Everything that decides what happens.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) with: &'static [Switch],
+    pub(super) api: Option<Version>,
+    pub(super) name: Name,
+    pub(super) way: Way,
+    pub(super) pbx: &'static str,
+    pub(super) fault: Option<&'static str>,
+    pub(super) stale_tickets: bool,
+    pub(super) answer_delay: Duration,
+    pub(super) act: Act,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            with: &[],
+            api: None,
+            name: Name::Old,
+            way: Way::Address,
+            pbx: "",
+            fault: None,
+            stale_tickets: false,
+            answer_delay: Duration::ZERO,
+            act: Act::Fetch,
+        }
+    }
+}
+
+/// What is done with the gateway; the outcome is that of the last step.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Act {
+    Fetch,
+    FetchTwice,
+    /// The tokens time out between two fetches.
+    ExpireBetween,
+    /// Another program logs in with our account between two fetches.
+    ForeignLoginBetween,
+    /// The tokens time out while the recording is on its way.
+    ExpireWhileRunning,
+    /// The caller asks for a part.
+    FetchRange,
+    /// So many other downloads have stalled. They go on standing still until the PBX has seen the request for this one.
+    FetchBehind(u64),
+    /// The same, but they stand still until this one has its answer.
+    FetchBeside(u64),
+}
+
+/// What the recording is called.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Name {
+    /// Of a call of long ago.
+    Old,
+    /// Of a call that has just begun.
+    Young,
+    /// With characters that mean something in a query.
+    Odd,
+    Blank,
+    /// One that the PBX does not have.
+    Unknown,
+}
+
+/// The address by which the gateway knows the PBX.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    Address,
+    Localhost,
+    /// Through a wire that listens.
+    Wire,
+    /// Through a wire that changes addresses: these last numbers of 127.0.0.x, one per connection.
+    Nat(&'static [u8]),
+}
+
+/// What came of a case.
+#[derive(Debug)]
+pub(super) struct Observed {
+    pub(super) last: Outcome,
+    pub(super) as_on_pbx: Option<Bytes>,
+    pub(super) seen: Seen,
+    pub(super) said: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Bytes(Bytes),
+    Problem(String),
+    Broken,
+}
+
+impl Name {
+    fn text(self) -> String {
+        let now = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_secs()
+        };
+        match self {
+            Self::Old => NAME.to_owned(),
+            Self::Young => format!("20260302091407-{}.7-1001-1003-Internal.wav", now()),
+            Self::Odd => "20260302091407-1772442845.1203-+44 20%2B&a=b-1003-Inbound.wav".to_owned(),
+            Self::Blank => " ".to_owned(),
+            Self::Unknown => "unknown.wav".to_owned(),
+        }
+    }
+}
+
+impl Setup {
+    pub(super) async fn run(
+        &self,
+        version: Version,
+        switch: Option<Switch>,
+        counted: impl Fn(&Seen) -> bool,
+    ) -> Observed {
+        let name = self.name.text();
+        let pbx = self.simulator(version, switch, &name).await;
+        let wire = match self.way {
+            Way::Wire => Some(Wire::to(&pbx).await),
+            Way::Nat(last) => {
+                let source = |last: &u8| Ipv4Addr::new(127, 0, 0, *last);
+                let sources: Vec<_> = last.iter().map(source).collect();
+                Some(Wire::behind_nat(&pbx, &sources).await)
+            }
+            Way::Address | Way::Localhost => None,
+        };
+        let url = match (&wire, self.way) {
+            (Some(wire), _) => wire.url().to_owned(),
+            (None, Way::Localhost) => pbx.url().replace("127.0.0.1", "localhost"),
+            (None, _) => pbx.url(),
+        };
+        let gateway = self.gateway(&pbx, version, url).await;
+
+        let last = self.act(&gateway, &pbx, version, &name).await;
+
+        // The PBX may count a thing just after the gateway has noticed it.
+        let _ = timeout(SETTLING, pbx.until(counted)).await;
+        let observed = Observed {
+            last,
+            as_on_pbx: pbx.recording_bytes(&name),
+            seen: pbx.seen(),
+            said: wire.as_ref().map(Wire::said).unwrap_or_default(),
+        };
+        assert!(gateway.app.shut_down().await);
+        // Whatever a PBX is like, no ticket is shown twice.
+        assert_eq!(observed.seen.tickets_used_twice, 0, "{self:?}");
+        observed
+    }
+
+    async fn simulator(&self, version: Version, switch: Option<Switch>, name: &str) -> Simulator {
+        let mut builder = Simulator::s_series(version).answer_delay(self.answer_delay);
+        if !matches!(self.name, Name::Unknown) {
+            builder = builder.recording(name, wav::music(3));
+        }
+        for &switch in self.with.iter().chain(&switch) {
+            builder = builder.switch(switch);
+        }
+        if let Some(fault) = self.fault {
+            builder = builder.fault(fault.parse().unwrap());
+        }
+        if self.stale_tickets {
+            builder = builder.ticket_life(Duration::ZERO);
+        }
+        builder.start().await.unwrap()
+    }
+
+    async fn gateway(&self, pbx: &Simulator, version: Version, url: String) -> Gateway {
+        gateway_for(pbx, self.api.unwrap_or(version))
+            .pbx_url(url)
+            .pbx("retry_delay_ms = 5")
+            .pbx(self.pbx)
+            .start()
+            .await
+    }
+
+    async fn act(
+        &self,
+        gateway: &Gateway,
+        pbx: &Simulator,
+        version: Version,
+        name: &str,
+    ) -> Outcome {
+        let fetch = || async { outcome(ask(gateway, name).await).await };
+        match self.act {
+            Act::Fetch => fetch().await,
+            Act::FetchTwice => {
+                came_through(fetch().await);
+                fetch().await
+            }
+            Act::ExpireBetween => {
+                came_through(fetch().await);
+                pbx.expire_tokens();
+                fetch().await
+            }
+            Act::ForeignLoginBetween => {
+                came_through(fetch().await);
+                let other = self.gateway(pbx, version, pbx.url()).await;
+                came_through(outcome(ask(&other, name).await).await);
+                assert!(other.app.shut_down().await);
+                fetch().await
+            }
+            Act::ExpireWhileRunning => {
+                let running = ask(gateway, name).await;
+                assert_eq!(running.as_ref().unwrap().status(), StatusCode::OK);
+                pbx.expire_tokens();
+                outcome(running).await
+            }
+            Act::FetchRange => {
+                let call = gateway.get(name).bearer(&jwt("alice"));
+                outcome(call.header("range", "bytes=1000-1999").try_send().await).await
+            }
+            Act::FetchBehind(others) => {
+                let stalled = stall(gateway, pbx, name, others).await;
+                let asked = async {
+                    pbx.until(|seen| seen.requests.download > others).await;
+                    drop(stalled);
+                };
+                tokio::join!(fetch(), asked).0
+            }
+            Act::FetchBeside(others) => {
+                let _stalled = stall(gateway, pbx, name, others).await;
+                fetch().await
+            }
+        }
+    }
+}
+
+/// Starts downloads that stand still after their first bytes.
+async fn stall(gateway: &Gateway, pbx: &Simulator, name: &str, count: u64) -> Vec<Answer> {
+    let mut stalled = Vec::new();
+    for running in 1..=count {
+        pbx.inject("download:stall-after=1000".parse().unwrap());
+        stalled.push(ask(gateway, name).await.unwrap());
+        pbx.until(|seen| seen.downloads_running == running).await;
+    }
+    stalled
+}
+
+/// An error means that there was not even a head: a transfer that breaks early takes it along.
+type Asked = Result<Answer, hyper::Error>;
+
+async fn ask(gateway: &Gateway, name: &str) -> Asked {
+    gateway.get(name).bearer(&jwt("alice")).try_send().await
+}
+
+fn came_through(outcome: Outcome) {
+    assert!(matches!(outcome, Outcome::Bytes(_)), "{outcome:?}");
+}
+
+async fn outcome(asked: Asked) -> Outcome {
+    let Ok(answer) = asked else {
+        return Outcome::Broken;
+    };
+    if answer.status() != StatusCode::OK {
+        return Outcome::Problem(answer.problem().await.slug);
+    }
+    let media_type = answer.header("content-type").unwrap().to_owned();
+    match answer.bytes().await {
+        Err(_) => Outcome::Broken,
+        Ok(bytes) => {
+            // By the content, whatever the PBX calls it.
+            let expected = if bytes.starts_with(b"RIFF") {
+                "audio/wav"
+            } else {
+                "audio/mpeg"
+            };
+            assert_eq!(media_type, expected);
+            Outcome::Bytes(bytes)
+        }
+    }
+}

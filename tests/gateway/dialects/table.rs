@@ -1,0 +1,331 @@
+//! The table: for every switch of the simulator, what the gateway makes of a PBX that has it.
+//!
+//! Where the words of the PBX differ, the switch is tried twice: over TLS, as it is in an office, and in clear, where
+//! the test can see the words.
+
+use std::time::Duration;
+
+use wavegate::simulator::{Switch, Version};
+
+use super::case::{Case, Expect};
+use super::setup::{Act, Name, Way};
+
+/// Switches that cannot make a difference, and why. The table shows that they make none.
+pub(super) fn makes_no_difference(switch: Switch) -> Option<&'static str> {
+    Some(match switch {
+        Switch::DownloadDoesNotProlong => {
+            "the ticket was asked for a moment before, and that prolongs"
+        }
+        Switch::AllowedIpIs30001 => {
+            "the configuration refuses allowed_ip for 1.0.1, so it is never sent there"
+        }
+        Switch::TokenBoundRandom => "a ticket is shown with the token that it was asked for with",
+        Switch::CutDownloadSpendsNothing => "a ticket is never shown twice",
+        Switch::HonoursRange => "the PBX is never asked for a range",
+        Switch::PlusIsSpace => "names are percent-encoded, a plus sign too",
+        _ => return None,
+    })
+}
+
+/// What is tried with a switch at a PBX of a version that it applies to.
+pub(super) fn cases(switch: Switch, version: Version) -> Vec<Case> {
+    let fetch = Case::fetch;
+    let clear = Case::in_clear;
+    match switch {
+        // The listener.
+        Switch::PlainHttp => vec![fetch(), fetch().way(Way::Wire).said("HTTP/1.1 200 OK")],
+        Switch::RedirectFromPort80 => {
+            // Nobody follows it: there is one request, and no second one anywhere.
+            let case = fetch().way(Way::Wire).problem("pbx-protocol");
+            vec![
+                case.said("302 Moved")
+                    .seen(|seen| seen.requests.total() == 1),
+            ]
+        }
+        Switch::Tls13 => vec![fetch(), fetch().way(Way::Wire).wire(chose_tls_13)],
+        Switch::SniRequired => {
+            let nameless = fetch().problem("pbx-unreachable");
+            let nameless =
+                nameless.seen(|seen| seen.handshakes_failed > 0 && seen.requests.total() == 0);
+            vec![nameless, fetch().way(Way::Localhost)]
+        }
+        Switch::HostRequired => {
+            // The wire has a port of its own, so what goes through it names another Host.
+            let stranger = fetch().way(Way::Wire).problem("pbx-protocol");
+            vec![fetch(), fetch().way(Way::Localhost), stranger]
+        }
+        Switch::KeepAlive => vec![
+            // Login, ticket, download, ticket, download.
+            fetch()
+                .act(Act::FetchTwice)
+                .seen(|seen| seen.connections < 5),
+            fetch().act(Act::ExpireBetween),
+        ],
+        Switch::CloseUnannounced => vec![
+            fetch().act(Act::FetchTwice),
+            clear().act(Act::FetchTwice).never_said("Connection:"),
+        ],
+        Switch::NoCloseNotify => vec![
+            fetch().act(Act::FetchTwice),
+            fetch().name(Name::Unknown).problem("recording-not-found"),
+            refused().problem("pbx-ticket-refused"),
+            fetch().with(&[Switch::Mp3, Switch::DownloadWithLength]),
+            // Nothing else tells where this one ends, so it could have been cut.
+            fetch().with(&[Switch::Mp3]).expect(Expect::Broken),
+        ],
+        Switch::WrongAddressDropped => {
+            let stranger = fetch()
+                .pbx("bind_address = \"127.0.0.2\"")
+                .problem("pbx-unreachable");
+            vec![fetch(), stranger.seen(|seen| seen.connections_dropped > 0)]
+        }
+        Switch::OlderPathsToo => {
+            let older = Version::ALL.iter().filter(|older| **older <= version);
+            older.map(|older| fetch().api(*older)).collect()
+        }
+
+        // The form of answers.
+        Switch::FullBoaHeaders => vec![fetch(), clear().said("Server: Boa/")],
+        Switch::MinimalHeaders => vec![fetch(), clear().never_said("Server: Boa/")],
+        Switch::JsonWithLength => vec![fetch(), clear().said("Content-Length: ")],
+        Switch::StatusLowerCase => worded(r#""status":"success""#, r#""status":"failed""#),
+        Switch::StatusUpperCase => worded(r#""status":"SUCCESS""#, r#""status":"FAILED""#),
+        Switch::StatusKeyCapital => worded(r#""Status":"Success""#, r#""Status":"Failed""#),
+        Switch::FailureWord => worded(r#""status":"Success""#, r#""status":"Failure""#),
+        Switch::ErrnoAsNumber => worded(r#""status":"Success""#, r#""errno":20012"#),
+        Switch::UnsolicitedExtras => worded(r#""sn" : null"#, r#""sn" : null"#),
+        Switch::MissingTokenField | Switch::BlankTokenField => {
+            let case = fetch().problem("pbx-protocol");
+            vec![case.seen(|seen| seen.logins_ok == 1 && seen.requests.total() == 1)]
+        }
+        Switch::MissingRandomField | Switch::BlankRandomField => {
+            let case = fetch().problem("pbx-protocol");
+            vec![case.seen(|seen| seen.tickets_issued == 1 && seen.requests.download == 0)]
+        }
+        Switch::NoRecordingEcho => vec![fetch(), clear().never_said(r#""recording":"#)],
+
+        // Logins and tokens.
+        Switch::PortRequired10004 | Switch::PortRequired20008 => {
+            let refused = fetch().problem("pbx-request-refused");
+            vec![
+                refused.seen(|seen| seen.requests.login == 1 && seen.logins_refused == 1),
+                fetch()
+                    .pbx("report_port = 8260")
+                    .seen(|seen| seen.logins_ok == 1),
+            ]
+        }
+        Switch::SecondLoginErasesFirst => {
+            // Ours, the other program's, ours again.
+            vec![
+                fetch()
+                    .act(Act::ForeignLoginBetween)
+                    .seen(|seen| seen.logins_ok == 3),
+            ]
+        }
+        Switch::ExpiredTokenIs20006 => vec![
+            fetch()
+                .act(Act::ExpireBetween)
+                .seen(|seen| seen.logins_ok == 2),
+            clear().act(Act::ExpireBetween).said(r#""errno":"20006""#),
+        ],
+        Switch::DownloadDoesNotProlong => {
+            vec![
+                fetch()
+                    .act(Act::ExpireBetween)
+                    .seen(|seen| seen.logins_ok == 2),
+            ]
+        }
+        Switch::TokenDeathCutsDownload => {
+            let slow = fetch()
+                .inject("download:throttle=24000")
+                .act(Act::ExpireWhileRunning);
+            vec![
+                slow.expect(Expect::Broken)
+                    .seen(|seen| seen.downloads_cut == 1),
+            ]
+        }
+        Switch::TokenRefresh => vec![
+            fetch()
+                .act(Act::ExpireBetween)
+                .seen(|seen| seen.logins_ok == 2),
+            clear().said(r#""refreshtoken":"#),
+        ],
+
+        // get_random.
+        Switch::RandomForUnknownName => {
+            let unknown = fetch().name(Name::Unknown).problem("recording-not-found");
+            vec![
+                fetch(),
+                unknown.seen(|seen| seen.tickets_used == 2),
+                refused().problem("pbx-ticket-refused"),
+            ]
+        }
+        Switch::BlankNameIs20007 => {
+            let blank = clear().name(Name::Blank).problem("pbx-request-refused");
+            vec![fetch(), blank.said(r#""errno":"20007""#)]
+        }
+        Switch::FilesDeleted => {
+            let case = fetch().problem("recording-deleted");
+            vec![case.seen(|seen| seen.requests.get_random == 1)]
+        }
+        Switch::LateFile => {
+            let old = fetch().problem("recording-not-found");
+            let young = || fetch().name(Name::Young);
+            let there = young().pbx("not_ready_retry_ms = [1, 1]");
+            let not_yet = young().pbx("not_ready_retry_ms = [1]");
+            vec![
+                old.seen(|seen| seen.requests.get_random == 1),
+                there.seen(|seen| seen.requests.get_random == 3),
+                not_yet.problem("recording-not-ready"),
+                young()
+                    .pbx("not_ready_window_s = 0")
+                    .problem("recording-not-found"),
+            ]
+        }
+        Switch::AllowedIpIs30001 => vec![fetch().seen(|seen| seen.allowedip_values == [None])],
+        Switch::InternalError20010 | Switch::InternalError30001 | Switch::Overload503Once => {
+            vec![fetch().seen(|seen| seen.requests.get_random == 2)]
+        }
+        Switch::InternalError20010Always | Switch::InternalError30001Always => {
+            let case = fetch().problem("pbx-internal-error");
+            vec![case.seen(|seen| seen.requests.get_random == 2)]
+        }
+        Switch::Overload503Always => {
+            let case = fetch().problem("pbx-overloaded");
+            vec![case.seen(|seen| seen.requests.get_random == 2)]
+        }
+        Switch::SlowAnswers => {
+            let too_slow = fetch().answer_delay(Duration::from_secs(3600));
+            let too_slow = too_slow
+                .pbx("answer_timeout_ms = 500")
+                .problem("pbx-timeout");
+            vec![
+                fetch().answer_delay(Duration::from_millis(50)),
+                too_slow.seen(|seen| seen.requests.total() == 1),
+            ]
+        }
+
+        // Who may use a random, and how often. Connections: login, ticket, download, ticket, download.
+        Switch::RequesterIsLoginPeer => vec![
+            fetch(),
+            fetch()
+                .way(Way::Nat(&[2, 3, 2]))
+                .seen(|seen| seen.tickets_issued == 1),
+        ],
+        Switch::TokenBoundRandom => {
+            let case = fetch().inject("get-random:dead-token-after-ticket");
+            vec![case.seen(|seen| seen.logins_ok == 2 && seen.tickets_issued == 2)]
+        }
+        Switch::WrongAddressIs403Html => {
+            let case = fetch()
+                .way(Way::Nat(&[1, 2, 3, 2, 3]))
+                .problem("pbx-protocol");
+            vec![fetch(), case.seen(|seen| seen.tickets_refused == 2)]
+        }
+        Switch::CutDownloadSpendsNothing => vec![
+            fetch()
+                .inject("download:cut-after=10")
+                .seen(|seen| seen.tickets_issued == 2),
+            fetch()
+                .inject("download:cut-after=20000")
+                .expect(Expect::Broken),
+        ],
+
+        // Downloads.
+        Switch::DownloadErrorsAre404Html => failing("recording-not-found", "recording-not-found"),
+        Switch::DownloadErrorsAre403Html | Switch::DownloadErrorsAreEmpty => {
+            failing("pbx-protocol", "pbx-protocol")
+        }
+        Switch::DownloadWithLength => vec![fetch(), clear().said("Content-Length: 48308\r\n")],
+        Switch::DownloadTypeAudio => vec![fetch(), clear().said("Content-Type: audio/x-wav\r\n")],
+        Switch::DownloadTypeWav => vec![fetch(), clear().said("Content-Type: audio/wav\r\n")],
+        Switch::DownloadWithoutType => vec![fetch(), clear().never_said("octet-stream")],
+        Switch::DownloadWithDisposition => vec![fetch(), clear().said("Content-Disposition: ")],
+        Switch::HonoursRange => {
+            vec![
+                fetch()
+                    .act(Act::FetchRange)
+                    .seen(|seen| seen.range_headers_seen == 0),
+            ]
+        }
+        Switch::PlusIsSpace => vec![fetch().name(Name::Odd)],
+        Switch::RawQuery => {
+            let odd = fetch().name(Name::Odd).problem("pbx-ticket-refused");
+            vec![fetch(), odd.seen(|seen| seen.tickets_refused == 2)]
+        }
+        Switch::OneDownloadAtATime => {
+            vec![
+                fetch()
+                    .act(Act::FetchBehind(1))
+                    .seen(|seen| seen.downloads_running_max == 1),
+            ]
+        }
+        Switch::BusyIs503 => {
+            let third = fetch().act(Act::FetchBeside(2)).problem("pbx-overloaded");
+            vec![
+                fetch().act(Act::FetchBeside(1)),
+                third.seen(|seen| seen.requests.download == 4),
+            ]
+        }
+        Switch::GrowingFile => vec![
+            fetch().expect(Expect::FirstHalf),
+            fetch().act(Act::FetchTwice),
+        ],
+
+        // What a recording is made of.
+        Switch::Gsm
+        | Switch::HeaderOnly
+        | Switch::RiffSizeZero
+        | Switch::RiffSizeMax
+        | Switch::Mp3 => {
+            vec![
+                fetch().other_form(),
+                fetch().with(&[Switch::DownloadWithLength]),
+            ]
+        }
+        Switch::ZeroBytes => {
+            let case = fetch().problem("pbx-protocol");
+            vec![case.seen(|seen| seen.tickets_used == 2)]
+        }
+    }
+}
+
+/// A PBX whose JSON is worded otherwise: in good answers, in bad ones, and in those that stand in place of audio.
+fn worded(good: &'static str, bad: &'static str) -> Vec<Case> {
+    let clear = Case::in_clear;
+    let unknown = clear().name(Name::Unknown);
+    let expired = Case::fetch().act(Act::ExpireBetween);
+    vec![
+        expired.seen(|seen| seen.logins_ok == 2),
+        clear().said(good),
+        unknown.problem("recording-not-found").said(bad),
+        refused().problem("pbx-ticket-refused"),
+    ]
+}
+
+/// A PBX whose downloads fail otherwise: a recording that comes through; two that it does not have, and says so when
+/// asked for a ticket or only at the download; and one whose tickets it refuses.
+fn failing(late: &'static str, refusal: &'static str) -> Vec<Case> {
+    let unknown = || Case::fetch().name(Name::Unknown);
+    vec![
+        Case::fetch(),
+        unknown().problem("recording-not-found"),
+        unknown()
+            .with(&[Switch::RandomForUnknownName])
+            .problem(late)
+            .seen(|seen| seen.tickets_used == 2),
+        refused().problem(refusal),
+    ]
+}
+
+/// A recording whose tickets are all refused; there are two.
+fn refused() -> Case {
+    let refused = Case::fetch().stale_tickets();
+    refused.seen(|seen| seen.tickets_refused == 2 && seen.tickets_issued == 2)
+}
+
+/// ServerHello with the extension `supported_versions` that names TLS 1.3 (RFC 8446 §4.2.1).
+fn chose_tls_13(said: &[u8]) -> bool {
+    said.windows(6)
+        .any(|bytes| bytes == [0x00, 0x2b, 0x00, 0x02, 0x03, 0x04])
+}
