@@ -113,6 +113,7 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::Status { status: 503, .. } => &problem::PBX_OVERLOADED,
         PbxError::Status { status: 504, .. } => &problem::PBX_TIMEOUT,
         PbxError::Status { .. } if error.is_not_found() => &problem::RECORDING_NOT_FOUND,
+        PbxError::Status { .. } if error.is_ticket_refused() => &problem::PBX_TICKET_REFUSED,
         PbxError::Status { .. }
         | PbxError::Unreadable { .. }
         | PbxError::Redirected { .. }

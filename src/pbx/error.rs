@@ -100,6 +100,18 @@ impl PbxError {
         by_status || self.refusal_class() == Some(RefusalClass::NotFound)
     }
 
+    /// The ticket refused by errno, or by the status of a server that says it that way.
+    pub(crate) fn is_ticket_refused(&self) -> bool {
+        let by_status = matches!(
+            self,
+            Self::Status {
+                operation: Operation::Download,
+                status: 401 | 403
+            }
+        );
+        by_status || self.refusal_class() == Some(RefusalClass::TicketRefused)
+    }
+
     /// What an operator can do, for the log.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
@@ -122,6 +134,9 @@ impl PbxError {
             Self::Redirected { .. } => {
                 "pbx.url leads to a redirect, as port 80 of the PBX does; use the address of the web interface itself, \
                  usually https and port 8088"
+            }
+            Self::Status { .. } if self.is_ticket_refused() => {
+                refusal_advice(RefusalClass::TicketRefused)
             }
             Self::Status { .. } | Self::Page { .. } | Self::Unreadable { .. } => {
                 "check that pbx.url is the PBX's own web interface, that its API is enabled and that pbx.api is its version"

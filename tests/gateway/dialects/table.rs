@@ -219,7 +219,7 @@ pub(super) fn cases(switch: Switch, version: Version) -> Vec<Case> {
         Switch::WrongAddressIs403Html => {
             let case = fetch()
                 .way(Way::Nat(&[1, 2, 3, 2, 3]))
-                .problem("pbx-protocol");
+                .problem("pbx-ticket-refused");
             vec![fetch(), case.seen(|seen| seen.tickets_refused == 2)]
         }
         Switch::CutDownloadSpendsNothing => vec![
@@ -233,9 +233,8 @@ pub(super) fn cases(switch: Switch, version: Version) -> Vec<Case> {
 
         // Downloads.
         Switch::DownloadErrorsAre404Html => failing("recording-not-found", "recording-not-found"),
-        Switch::DownloadErrorsAre403Html | Switch::DownloadErrorsAreEmpty => {
-            failing("pbx-protocol", "pbx-protocol")
-        }
+        Switch::DownloadErrorsAre403Html => failing("pbx-ticket-refused", "pbx-ticket-refused"),
+        Switch::DownloadErrorsAreEmpty => failing("pbx-protocol", "pbx-protocol"),
         Switch::DownloadWithLength => vec![fetch(), clear().said("Content-Length: 48308\r\n")],
         Switch::DownloadTypeAudio => vec![fetch(), clear().said("Content-Type: audio/x-wav\r\n")],
         Switch::DownloadTypeWav => vec![fetch(), clear().said("Content-Type: audio/wav\r\n")],
