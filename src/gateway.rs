@@ -18,7 +18,7 @@ use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 use url::Url;
 
 use crate::auth::policy::{Grant, Policy};
@@ -309,7 +309,7 @@ fn refuse(
     mut line: AccessLine,
 ) -> Response<AnswerBody> {
     let problem = error.problem();
-    log(error, problem, line.request_id());
+    log(error, problem, &mut line);
     line.status = problem.status.as_u16();
     line.outcome = problem.slug;
     let mut response = problem::answer(problem, line.request_id());
@@ -336,34 +336,35 @@ fn refuse(
     response
 }
 
-fn log(error: &GatewayError, problem: &Problem, request_id: &str) {
-    let slug = problem.slug;
-    match error {
-        GatewayError::Pbx(PbxError::LoginStopped) => {
-            error!(request_id, problem = slug, %error, advice = PbxError::LoginStopped.advice(), "no recording");
+/// The line for an operator, where there is something to do. What a caller did wrong is for the access log.
+fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
+    let (request_id, problem) = (line.request_id(), problem.slug);
+    let (urgent, advice) = match error {
+        GatewayError::Pbx(cause @ PbxError::LoginStopped) => (true, cause.advice()),
+        GatewayError::Pbx(cause) if error.problem().status.is_client_error() => {
+            info!(request_id, problem, %error, advice = cause.advice(), "no recording");
+            return;
         }
-        GatewayError::Pbx(cause) if problem.status.is_server_error() => {
-            warn!(request_id, problem = slug, %error, advice = cause.advice(), "no recording");
-        }
-        GatewayError::Pbx(cause) => {
-            info!(request_id, problem = slug, %error, advice = cause.advice(), "no recording")
-        }
-        GatewayError::Misdirected => warn!(
-            request_id,
-            problem = slug,
-            %error,
-            advice = "let the proxy pass the Host field on, or correct server.public_url",
-            "no recording"
+        GatewayError::Pbx(cause) => (false, cause.advice()),
+        GatewayError::Misdirected => (
+            false,
+            "let the proxy pass the Host field on, or correct server.public_url",
         ),
-        GatewayError::Admission(_) => {
-            warn!(request_id, problem = slug, %error, advice = "raise relay.max_streams", "no recording");
-        }
+        GatewayError::Admission(_) => (false, "raise relay.max_streams"),
         GatewayError::Draining
         | GatewayError::Route(_)
         | GatewayError::NoSuchPbx
         | GatewayError::Bearer(_)
         | GatewayError::Link(_)
         | GatewayError::Policy(_)
-        | GatewayError::LengthUnknown => debug!(request_id, problem = slug, %error, "no recording"),
+        | GatewayError::LengthUnknown => {
+            line.reason = error.to_string();
+            return;
+        }
+    };
+    if urgent {
+        error!(request_id, problem, %error, advice, "no recording");
+    } else {
+        warn!(request_id, problem, %error, advice, "no recording");
     }
 }

@@ -97,7 +97,10 @@ pub(crate) struct AccessLine {
     pub(crate) status: u16,
     /// Bytes of the body handed to the connection.
     pub(crate) bytes: u64,
+    /// How it ended: a transfer's outcome, or a problem's slug.
     pub(crate) outcome: &'static str,
+    /// Why a caller at fault was refused, in more words than the caller gets.
+    pub(crate) reason: String,
 }
 
 impl AccessLine {
@@ -116,6 +119,7 @@ impl AccessLine {
             status: 0,
             bytes: 0,
             outcome: "downstream-gone",
+            reason: String::new(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Drop for AccessLine {
             status = self.status,
             bytes = self.bytes,
             outcome = self.outcome,
+            reason = self.reason,
             duration_ms,
             "request"
         );
