@@ -18,7 +18,7 @@ use crate::admin::Admin;
 use crate::auth::Authenticator;
 use crate::auth::policy::Policy;
 use crate::config::{Config, PolicyRule};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, TrustedProxies};
 use crate::pbx::Pbx;
 use crate::relay::Admission;
 use crate::server::Server;
@@ -188,7 +188,7 @@ fn build(
         pbxs,
         names: NameMask::new(config.log.recording_names)?,
         public_url: config.server.public_url,
-        trusted_proxies: config.server.trusted_proxies,
+        proxies: TrustedProxies::new(config.server.trusted_proxies),
         downstream_idle: config.relay.idle_timeout,
         draining: stop.clone(),
     })

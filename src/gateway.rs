@@ -3,20 +3,17 @@
 //! The only file that knows the order of the stages: route, authenticate, authorize, admit, PBX, relay. Each takes what
 //! the one before made, so none can be left out.
 
+mod downstream;
 pub(crate) mod error;
 mod route;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::rand;
-use http::header::{
-    ALLOW, AUTHORIZATION, HOST, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
-use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
@@ -24,23 +21,14 @@ use url::Url;
 use crate::auth::policy::{Grant, Policy};
 use crate::auth::{Authenticator, Credential, Principal};
 use crate::pbx::{Pbx, PbxError, PbxStream};
-use crate::relay::{Admission, Limits, RelayBody, StreamPermit, Watchdog};
+use crate::relay::{Admission, Limits, RelayBody, StreamPermit};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
 use crate::telemetry::{AccessLine, NameMask};
+pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
 use route::Route;
-
-/// A request id of a trusted proxy is taken over when it is no longer than this.
-const MAX_REQUEST_ID_BYTES: usize = 128;
-
-/// Where a request came from.
-pub(crate) struct Downstream {
-    pub(crate) peer: SocketAddr,
-    /// Of the connection that the request came on.
-    pub(crate) watchdog: Arc<Watchdog>,
-}
 
 /// Everything a request needs.
 pub(crate) struct Gateway {
@@ -51,7 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) pbxs: Vec<Arc<Pbx>>,
     pub(crate) names: NameMask,
     pub(crate) public_url: Option<Url>,
-    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) downstream_idle: Duration,
     /// Cancelled when nothing new is to be taken.
     pub(crate) draining: CancellationToken,
@@ -77,10 +65,11 @@ impl Gateway {
         downstream: &Downstream,
     ) -> Response<AnswerBody> {
         let (head, _body) = request.into_parts();
-        let trusted = self.is_trusted(downstream.peer.ip());
-        let request_id = request_id(&head.headers, trusted);
+        let request_id = self.proxies.request_id(&head.headers, downstream.peer.ip());
         let id_field = HeaderValue::from_str(&request_id);
-        let source = self.source_address(&head.headers, downstream.peer.ip());
+        let source = self
+            .proxies
+            .source_address(&head.headers, downstream.peer.ip());
         let mut line = AccessLine::new(request_id, method_name(&head.method), source);
 
         let mut response = match self.open(&head, source, &mut line).await {
@@ -179,35 +168,6 @@ impl Gateway {
             Err(GatewayError::Misdirected)
         }
     }
-
-    fn is_trusted(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.trusted_proxies
-            .iter()
-            .any(|network| network.contains(&address))
-    }
-
-    /// The caller's address: the peer's, or where trusted proxies stand in between, the last one in
-    /// `X-Forwarded-For` that none of them is.
-    fn source_address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
-        let mut source = peer.to_canonical();
-        let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-        let hops = fields
-            .iter()
-            .rev()
-            .filter_map(|field| field.to_str().ok())
-            .flat_map(|field| field.rsplit(','));
-        for hop in hops {
-            if !self.is_trusted(source) {
-                break;
-            }
-            let Ok(address) = hop.trim().parse::<IpAddr>() else {
-                break;
-            };
-            source = address.to_canonical();
-        }
-        source
-    }
 }
 
 fn parameters(query: Option<&str>) -> impl Iterator<Item = &str> {
@@ -221,37 +181,6 @@ fn note_principal(line: &mut AccessLine, principal: &Principal) {
         Credential::Bearer => "bearer",
         Credential::Link(_) => "link",
     };
-}
-
-/// The id under which the log has this request: a trusted proxy's, or a new one.
-fn request_id(headers: &HeaderMap, trusted: bool) -> String {
-    let harmless = |id: &&str| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-    };
-    headers
-        .get(X_REQUEST_ID)
-        .filter(|_| trusted)
-        .and_then(|id| id.to_str().ok())
-        .filter(harmless)
-        .map_or_else(new_request_id, str::to_owned)
-}
-
-/// A UUID of version 7, which sorts by time. Its random part comes from the crypto library: `uuid`'s own would ask the
-/// kernel twice for each request.
-fn new_request_id() -> String {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    let mut random = [0; 10];
-    // Without randomness the id is still the time.
-    let _ = rand::fill(&mut random);
-    uuid::Builder::from_unix_timestamp_millis(milliseconds, &random)
-        .into_uuid()
-        .to_string()
 }
 
 /// A method is the caller's word; only known ones reach the log.

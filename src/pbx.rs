@@ -3,6 +3,7 @@
 //! Knows the order of permit, token, ticket and download, and what may be tried once more. Does not know who asks or
 //! what an answer to them looks like.
 
+mod attempts;
 mod connection;
 mod dialect;
 mod error;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use attempts::Attempts;
 use connection::{Connection, KeptConnections};
 use dialect::s_series::SSeries;
 use dialect::{AnswerError, Dialect};
@@ -170,7 +172,7 @@ impl Pbx {
     ) -> Result<PbxStream, PbxError> {
         let limits = &self.config.limits;
         // Only the first try may use a kept connection: the PBX may have closed it by now.
-        let kept = if first(&mut attempts.began) {
+        let kept = if attempts.begin() {
             self.kept.take()
         } else {
             None
@@ -178,7 +180,7 @@ impl Pbx {
         let mut connection = self.connected(kept, Operation::Ticket).await?;
         let taking = self.take_ticket(&mut connection, token, recording);
         let ticket = within(limits.answer_timeout, Operation::Ticket, "answer", taking).await?;
-        attempts.tickets += 1;
+        attempts.count_ticket();
         let open = connection.is_idle().then_some(connection);
         let downloading = self.download(open, token, recording, ticket, permit);
         within(
@@ -308,76 +310,6 @@ async fn upkeep(pbx: Weak<Pbx>) {
     }
 }
 
-/// What has been tried for one request.
-#[derive(Default)]
-struct Attempts {
-    began: bool,
-    tickets: u32,
-    reconnected: bool,
-    renewed: bool,
-    delayed: bool,
-}
-
-impl Attempts {
-    /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and there are
-    /// never more than two tickets.
-    fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
-        if self.tickets >= 2 {
-            return None;
-        }
-        match error {
-            PbxError::Refused { operation, refusal } => match refusal.class {
-                RefusalClass::TokenDead => first(&mut self.renewed).then_some(Duration::ZERO),
-                RefusalClass::Internal => first(&mut self.delayed).then_some(delay),
-                // The recording may be gone, or the ticket: only a fresh one can tell.
-                RefusalClass::TicketRefused | RefusalClass::NotFound | RefusalClass::Other => {
-                    (*operation == Operation::Download).then_some(Duration::ZERO)
-                }
-                RefusalClass::LoginRefused
-                | RefusalClass::LockedOut
-                | RefusalClass::Deleted
-                | RefusalClass::Unsupported
-                | RefusalClass::Request => None,
-            },
-            // An overloaded embedded server says 503, or refuses connections.
-            PbxError::Status { status: 503, .. }
-            | PbxError::Transport {
-                source: TransportError::Unreachable(_),
-                ..
-            } => first(&mut self.delayed).then_some(delay),
-            // A kept connection may have been closed meanwhile; no ticket is lost by asking again.
-            PbxError::Transport {
-                source: TransportError::Broken(_),
-                operation: Operation::Ticket,
-            } => first(&mut self.reconnected).then_some(Duration::ZERO),
-            PbxError::Transport {
-                source: TransportError::Broken(_),
-                operation: Operation::Download,
-            }
-            | PbxError::Status {
-                operation: Operation::Download,
-                ..
-            }
-            | PbxError::Page {
-                operation: Operation::Download,
-            }
-            | PbxError::Empty
-            | PbxError::NotAudio
-            | PbxError::TicketStale => Some(Duration::ZERO),
-            PbxError::Transport { .. }
-            | PbxError::Unreadable { .. }
-            | PbxError::Redirected { .. }
-            | PbxError::Status { .. }
-            | PbxError::Page { .. }
-            | PbxError::HeldOff { .. }
-            | PbxError::LoginStopped
-            | PbxError::Saturated
-            | PbxError::NoOwnAddress
-            | PbxError::NotReady => None,
-        }
-    }
-}
-
 /// Puts a limit on a step.
 async fn within<T>(
     limit: Duration,
@@ -391,11 +323,6 @@ async fn within<T>(
             operation,
             source: TransportError::Timeout(name),
         }))
-}
-
-/// Whether `done` was not set before; it is now.
-fn first(done: &mut bool) -> bool {
-    !std::mem::replace(done, true)
 }
 
 /// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it

@@ -1,0 +1,143 @@
+//! Where a request came from, and under which id it goes.
+//!
+//! Knows which peers are proxies to be believed. Does not know what is asked for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand;
+use http::HeaderMap;
+use ipnet::IpNet;
+
+use crate::relay::Watchdog;
+use crate::response::headers::X_REQUEST_ID;
+
+/// A request id of a trusted proxy is taken over when it is no longer than this.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// The connection a request came on.
+pub(crate) struct Downstream {
+    pub(crate) peer: SocketAddr,
+    pub(crate) watchdog: Arc<Watchdog>,
+}
+
+/// The proxies whose word about their callers is believed.
+pub(crate) struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    pub(crate) fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    fn trust(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The caller's address: the peer's, or where trusted proxies stand in between, the last one in
+    /// `X-Forwarded-For` that none of them is. IPv4 addresses mapped into IPv6 count as IPv4.
+    pub(super) fn source_address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        let mut source = peer.to_canonical();
+        let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        let texts = fields.iter().rev().filter_map(|field| field.to_str().ok());
+        for hop in texts.flat_map(|text| text.rsplit(',')) {
+            match hop.trim().parse::<IpAddr>() {
+                Ok(address) if self.trust(source) => source = address.to_canonical(),
+                _ => break,
+            }
+        }
+        source
+    }
+
+    /// The id under which the log has a request: a trusted proxy's, or a new one.
+    pub(super) fn request_id(&self, headers: &HeaderMap, peer: IpAddr) -> String {
+        headers
+            .get(X_REQUEST_ID)
+            .filter(|_| self.trust(peer))
+            .and_then(|id| id.to_str().ok())
+            .filter(|id| is_harmless(id))
+            .map_or_else(new_request_id, str::to_owned)
+    }
+}
+
+fn is_harmless(id: &str) -> bool {
+    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// A UUID of version 7, which sorts by time. Its random part comes from the crypto library: `uuid`'s own would ask the
+/// kernel twice for each request.
+fn new_request_id() -> String {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    let mut random = [0; 10];
+    // Without randomness the id is still the time.
+    let _ = rand::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &random)
+        .into_uuid()
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(peer: &str, fields: &[&str], expected: &str) {
+        let networks = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
+        let proxies = TrustedProxies::new(
+            networks
+                .iter()
+                .map(|network| network.parse().unwrap())
+                .collect(),
+        );
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append("x-forwarded-for", field.parse().unwrap());
+        }
+        let source = proxies.source_address(&headers, peer.parse().unwrap());
+        assert_eq!(source.to_string(), expected, "{peer} {fields:?}");
+    }
+
+    #[test]
+    fn the_source_is_the_last_address_that_no_trusted_proxy_has() {
+        check("192.0.2.1", &[], "192.0.2.1");
+        check("192.0.2.1", &["203.0.113.5"], "192.0.2.1");
+        check("127.0.0.1", &["203.0.113.5"], "203.0.113.5");
+        check(
+            "127.0.0.1",
+            &["198.51.100.9, 203.0.113.5, 10.1.2.3"],
+            "203.0.113.5",
+        );
+        check(
+            "127.0.0.1",
+            &["198.51.100.9", "203.0.113.5", "10.1.2.3"],
+            "203.0.113.5",
+        );
+        check("127.0.0.1", &["203.0.113.5, unknown"], "127.0.0.1");
+        check("127.0.0.1", &["203.0.113.5, unknown, 10.1.2.3"], "10.1.2.3");
+        check("::ffff:127.0.0.1", &["::ffff:203.0.113.5"], "203.0.113.5");
+        check("fd00::1", &["2001:db8::7"], "2001:db8::7");
+        check("10.0.0.1", &["10.0.0.2,10.0.0.3"], "10.0.0.2");
+    }
+
+    #[test]
+    fn an_id_is_taken_over_from_a_trusted_proxy_if_it_is_harmless() {
+        let proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
+        let id = |peer: &str, id: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, id.parse().unwrap());
+            proxies.request_id(&headers, peer.parse().unwrap())
+        };
+        assert_eq!(id("127.0.0.1", "a-1_b.C"), "a-1_b.C");
+        assert_ne!(id("127.0.0.2", "a-1_b.C"), "a-1_b.C");
+        for odd in ["", "a b", "a\"b", &"a".repeat(129)] {
+            assert_eq!(id("127.0.0.1", odd).len(), 36, "{odd}");
+        }
+    }
+}

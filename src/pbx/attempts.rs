@@ -1,0 +1,96 @@
+//! What may be tried once more for one request, and what may not.
+//!
+//! Knows every way to fail. Does not know sockets or time. Pure.
+
+use std::time::Duration;
+
+use super::dialect::{Operation, RefusalClass};
+use super::error::{PbxError, TransportError};
+
+/// A request costs the PBX no more tickets than this.
+const MAX_TICKETS: u32 = 2;
+
+/// What has been tried for one request.
+#[derive(Default)]
+pub(super) struct Attempts {
+    began: bool,
+    tickets: u32,
+    reconnected: bool,
+    renewed: bool,
+    delayed: bool,
+}
+
+impl Attempts {
+    /// Begins a try, and tells whether it is the first.
+    pub(super) fn begin(&mut self) -> bool {
+        first(&mut self.began)
+    }
+
+    /// Counts a ticket that the PBX gave out.
+    pub(super) fn count_ticket(&mut self) {
+        self.tickets += 1;
+    }
+
+    /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and no
+    /// ticket is taken beyond the limit.
+    pub(super) fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
+        if self.tickets >= MAX_TICKETS {
+            return None;
+        }
+        match error {
+            PbxError::Refused { operation, refusal } => match refusal.class {
+                RefusalClass::TokenDead => first(&mut self.renewed).then_some(Duration::ZERO),
+                RefusalClass::Internal => first(&mut self.delayed).then_some(delay),
+                // The recording may be gone, or the ticket: only a fresh one can tell.
+                RefusalClass::TicketRefused | RefusalClass::NotFound | RefusalClass::Other => {
+                    (*operation == Operation::Download).then_some(Duration::ZERO)
+                }
+                RefusalClass::LoginRefused
+                | RefusalClass::LockedOut
+                | RefusalClass::Deleted
+                | RefusalClass::Unsupported
+                | RefusalClass::Request => None,
+            },
+            // An overloaded embedded server says 503, or refuses connections.
+            PbxError::Status { status: 503, .. }
+            | PbxError::Transport {
+                source: TransportError::Unreachable(_),
+                ..
+            } => first(&mut self.delayed).then_some(delay),
+            // A kept connection may have been closed meanwhile; no ticket is lost by asking again.
+            PbxError::Transport {
+                source: TransportError::Broken(_),
+                operation: Operation::Ticket,
+            } => first(&mut self.reconnected).then_some(Duration::ZERO),
+            PbxError::Transport {
+                source: TransportError::Broken(_),
+                operation: Operation::Download,
+            }
+            | PbxError::Status {
+                operation: Operation::Download,
+                ..
+            }
+            | PbxError::Page {
+                operation: Operation::Download,
+            }
+            | PbxError::Empty
+            | PbxError::NotAudio
+            | PbxError::TicketStale => Some(Duration::ZERO),
+            PbxError::Transport { .. }
+            | PbxError::Unreadable { .. }
+            | PbxError::Redirected { .. }
+            | PbxError::Status { .. }
+            | PbxError::Page { .. }
+            | PbxError::HeldOff { .. }
+            | PbxError::LoginStopped
+            | PbxError::Saturated
+            | PbxError::NoOwnAddress
+            | PbxError::NotReady => None,
+        }
+    }
+}
+
+/// Whether `done` was not set before; it is now.
+fn first(done: &mut bool) -> bool {
+    !std::mem::replace(done, true)
+}
