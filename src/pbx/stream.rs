@@ -32,8 +32,8 @@ pub(crate) enum StreamError {
 pub(super) struct Arriving {
     connection: Connection,
     body: Incoming,
-    /// What has been read ahead, in order.
-    ahead: VecDeque<Bytes>,
+    /// What has been read ahead, in order; the last may be how the body broke.
+    ahead: VecDeque<hyper::Result<Bytes>>,
     /// The body's own length, as far as HTTP tells.
     length: Option<u64>,
 }
@@ -55,21 +55,24 @@ impl Arriving {
         Ok(sniff::sniff(&first))
     }
 
-    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. However the body ends:
-    /// what is judged here is too short to be audio anyway.
+    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. A body that breaks after
+    /// some bytes is judged by them, and the break is kept behind them: MP3 is recognised by fewer than are asked for.
     pub(super) async fn read_ahead(&mut self, bytes: usize) -> Result<Vec<u8>, StreamError> {
-        let mut read: usize = self.ahead.iter().map(Bytes::len).sum();
-        while read < bytes {
+        while self.bytes_ahead() < bytes && !matches!(self.ahead.back(), Some(Err(_))) {
             match poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await {
-                Some(Ok(data)) => {
-                    read += data.len();
-                    self.ahead.push_back(data);
-                }
-                Some(Err(_)) if read == 0 => return Err(StreamError::Broken),
-                Some(Err(_)) | None => break,
+                Some(data) => self.ahead.push_back(data),
+                None => break,
             }
         }
-        Ok(self.ahead.iter().flatten().copied().take(bytes).collect())
+        if matches!(self.ahead.front(), Some(Err(_))) {
+            return Err(StreamError::Broken);
+        }
+        let data = self.ahead.iter().flatten();
+        Ok(data.flatten().copied().take(bytes).collect())
+    }
+
+    fn bytes_ahead(&self) -> usize {
+        self.ahead.iter().flatten().map(Bytes::len).sum()
     }
 
     /// What has been recognised as audio becomes a stream.
@@ -98,7 +101,7 @@ pub(crate) struct PbxStream {
     /// `Content-Length` of the PBX's answer.
     declared: Option<u64>,
     received: u64,
-    ahead: VecDeque<Bytes>,
+    ahead: VecDeque<hyper::Result<Bytes>>,
     body: Incoming,
     /// Gone once the body has ended.
     connection: Option<Connection>,
@@ -130,7 +133,7 @@ impl PbxStream {
             return Poll::Ready(None);
         };
         let next = match self.ahead.pop_front() {
-            Some(data) => Some(Ok(data)),
+            Some(data) => Some(data),
             None => ready!(connection.poll_data(&mut self.body, context)),
         };
         match next {
