@@ -25,6 +25,10 @@ use crate::relay::{Verdict, Watchdog};
 
 /// Largest write buffered for one connection, and largest read. Decides what a slow reader costs.
 const BUFFER_BYTES: usize = 16 * 1024;
+/// Unsent bytes that the kernel may hold for one connection. Left alone it takes megabytes, and says that there is room
+/// again only when a third of them has gone: a caller who listens as slowly as one talks would look like one who has
+/// stalled.
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 32;
 /// A silent HTTP/2 connection is asked whether it is still there.
@@ -61,6 +65,7 @@ impl Connection {
             kill,
         } = self;
         let _ = stream.set_nodelay(true);
+        bound_unsent(&stream);
         let watchdog = Arc::new(Watchdog::new(settings.idle_timeout));
         let stream = WatchedIo::new(stream, Arc::clone(&watchdog));
         let session = Session {
@@ -82,6 +87,14 @@ impl Connection {
             Ok(Ok(stream)) => session.http1(stream).await,
         }
     }
+}
+
+/// Where the system has no such bound, slow callers need a longer `relay.idle_timeout_ms`.
+fn bound_unsent(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, UNSENT_BYTES);
 }
 
 /// A connection that is ready for requests.
