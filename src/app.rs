@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use thiserror::Error;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -136,25 +136,28 @@ impl App {
     pub async fn shut_down(mut self) -> bool {
         info!("draining");
         self.unready.cancel();
-        sleep(self.drain_delay).await;
+        let _ = timeout(self.drain_delay, self.kill.cancelled()).await;
         self.stop.cancel();
-        let drained = timeout(self.drain_timeout, &mut self.server).await.is_ok();
+        let in_time = timeout(self.drain_timeout, &mut self.server).await.is_ok();
+        let killed = self.kill.is_cancelled();
         self.kill.cancel();
-        if !drained {
+        if !in_time {
             warn!(
                 advice = "raise server.drain_timeout_ms",
                 "some downloads did not end in time and were cut"
             );
             let _ = self.server.await;
         }
-        for pbx in &self.gateway.load().pbxs {
-            pbx.close().await;
+        if !killed {
+            for pbx in &self.gateway.load().pbxs {
+                pbx.close().await;
+            }
         }
         info!("stopped");
-        drained
+        in_time && !killed
     }
 
-    /// Ends everything at once, also while [`App::shut_down`] waits.
+    /// Ends everything at once, also while [`App::shut_down`] waits. PBX tokens are not given back then.
     #[must_use]
     pub fn kill_switch(&self) -> CancellationToken {
         self.kill.clone()

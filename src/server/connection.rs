@@ -78,7 +78,13 @@ impl Connection {
         let Some(acceptor) = acceptor else {
             return session.http1(stream).await;
         };
-        match timeout(session.settings.handshake_timeout, acceptor.accept(stream)).await {
+        let handshake = timeout(session.settings.handshake_timeout, acceptor.accept(stream));
+        let shaken = tokio::select! {
+            // Nothing has been asked yet, so nothing is lost.
+            () = session.stop.cancelled() => return,
+            shaken = handshake => shaken,
+        };
+        match shaken {
             Err(_) => debug!("a TLS handshake took too long"),
             Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
