@@ -118,11 +118,13 @@ impl App {
     /// # Errors
     /// A sentence for an operator.
     pub fn reload(&self, config: Config) -> Result<(), String> {
-        if let Some(certificates) = &self.certificates {
-            certificates.reload()?;
-        }
         let old = self.gateway.load_full();
+        let files = config.server.tls.clone();
         let new = build(config, Some(&old), &self.stop)?;
+        // Last of what can fail.
+        if let (Some(certificates), Some(files)) = (&self.certificates, &files) {
+            certificates.reload(files)?;
+        }
         for pbx in &new.pbxs {
             pbx.forgive();
         }

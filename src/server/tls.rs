@@ -17,7 +17,6 @@ use crate::config::secret::Secret;
 
 /// The certificate in use.
 pub(crate) struct Certificates {
-    files: ServerTls,
     current: Arc<Current>,
     acceptor: TlsAcceptor,
 }
@@ -46,18 +45,17 @@ impl Certificates {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
         Ok(Self {
-            files: files.clone(),
             current,
             acceptor: TlsAcceptor::from(Arc::new(config)),
         })
     }
 
-    /// Reads the files again; what is wrong changes nothing.
+    /// Reads the certificate again, perhaps from other files; what is wrong changes nothing.
     ///
     /// # Errors
     /// A sentence for an operator.
-    pub(crate) fn reload(&self) -> Result<(), String> {
-        let certificate = read(&self.files).map_err(|(_, message)| message)?;
+    pub(crate) fn reload(&self, files: &ServerTls) -> Result<(), String> {
+        let certificate = read(files).map_err(|(_, message)| message)?;
         self.current.0.store(Arc::new(certificate));
         Ok(())
     }
