@@ -40,10 +40,17 @@ impl TrustedProxies {
     pub(super) fn source_address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
         let mut source = peer.to_canonical();
         let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-        let texts = fields.iter().rev().filter_map(|field| field.to_str().ok());
-        for hop in texts.flat_map(|text| text.rsplit(',')) {
-            match hop.trim().parse::<IpAddr>() {
-                Ok(address) if self.trust(source) => source = address.to_canonical(),
+        let hops = fields
+            .iter()
+            .rev()
+            .flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
+        for hop in hops {
+            // Callers write what they like in front of what a proxy appends, so each hop is read for itself.
+            let address = str::from_utf8(hop)
+                .ok()
+                .and_then(|hop| hop.trim().parse::<IpAddr>().ok());
+            match address {
+                Some(address) if self.trust(source) => source = address.to_canonical(),
                 _ => break,
             }
         }
@@ -124,6 +131,11 @@ mod tests {
         check("::ffff:127.0.0.1", &["::ffff:203.0.113.5"], "203.0.113.5");
         check("fd00::1", &["2001:db8::7"], "2001:db8::7");
         check("10.0.0.1", &["10.0.0.2,10.0.0.3"], "10.0.0.2");
+        check(
+            "127.0.0.1",
+            &["198.51.100.9, \u{e9}, 203.0.113.5"],
+            "203.0.113.5",
+        );
     }
 
     #[test]
