@@ -1,9 +1,9 @@
 //! The watchdog of one downstream connection: finds the caller who takes nothing.
 //!
-//! Knows the transfers of the connection and when the socket last took a byte. Does not know what is sent. It is asked
-//! by the connection's own task now and then, since hyper polls no body whose reader stalls.
+//! Knows the requests and transfers of the connection and when the socket last took a byte. Does not know what is sent.
+//! It is asked by the connection's own task now and then, since hyper polls no body whose reader stalls.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::body::Transfer;
@@ -27,6 +27,18 @@ struct State {
     transfers: Vec<Weak<Transfer>>,
     /// Since when the socket has refused bytes.
     blocked_since: Option<Instant>,
+    /// Requests whose answer has not begun.
+    answering: usize,
+}
+
+/// A request that has no answer yet.
+pub(crate) struct Answering(Arc<Watchdog>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.answering = state.answering.saturating_sub(1);
+    }
 }
 
 impl Watchdog {
@@ -37,18 +49,24 @@ impl Watchdog {
         }
     }
 
+    /// Notes a request until its answer begins, which is when the returned value is dropped.
+    pub(crate) fn answering(self: &Arc<Self>) -> Answering {
+        self.lock().answering += 1;
+        Answering(Arc::clone(self))
+    }
+
     /// How often to ask: often enough to be late by a quarter of the limit at most.
     pub(crate) fn period(&self) -> Duration {
         (self.idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
     }
 
     /// Watches a transfer until its body is gone.
-    pub(super) fn watch(&self, transfer: &std::sync::Arc<Transfer>) {
+    pub(super) fn watch(&self, transfer: &Arc<Transfer>) {
         let mut state = self.lock();
         state
             .transfers
             .retain(|transfer| transfer.strong_count() > 0);
-        state.transfers.push(std::sync::Arc::downgrade(transfer));
+        state.transfers.push(Arc::downgrade(transfer));
     }
 
     /// Notes that the socket takes no more bytes for now, or that it took some.
@@ -62,10 +80,10 @@ impl Watchdog {
     }
 
     /// Ends the transfers of which either side has been silent for too long. The connection ends when its socket is
-    /// stuck, or when a caller stalls and no other transfer of the connection is alive: HTTP/2 carries several, and
-    /// one that stalls must not take the others with it.
+    /// stuck, or when a caller stalls and nothing else of the connection is alive, neither a transfer nor a request that
+    /// waits for its answer: HTTP/2 carries several, and one that stalls must not take the others with it.
     pub(crate) fn check(&self, now: Instant) -> Verdict {
-        let (stuck, transfers) = {
+        let (stuck, answering, transfers) = {
             let mut state = self.lock();
             state
                 .transfers
@@ -73,14 +91,14 @@ impl Watchdog {
             let stuck = state
                 .blocked_since
                 .is_some_and(|since| now.saturating_duration_since(since) >= self.idle_timeout);
-            (stuck, state.transfers.clone())
+            (stuck, state.answering, state.transfers.clone())
         };
         let transfers: Vec<_> = transfers.iter().filter_map(Weak::upgrade).collect();
         let stalled = transfers
             .iter()
             .filter(|transfer| transfer.check(now))
             .count();
-        if stuck || (stalled > 0 && stalled == transfers.len()) {
+        if stuck || (stalled > 0 && stalled == transfers.len() && answering == 0) {
             return Verdict::End;
         }
         Verdict::Keep

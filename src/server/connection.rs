@@ -173,7 +173,12 @@ impl Session {
         let (gateway, downstream) = (Arc::clone(&self.gateway), Arc::clone(&self.downstream));
         move |request| {
             let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
-            Box::pin(async move { Ok(gateway.load_full().answer(request, &downstream).await) })
+            let answering = downstream.watchdog.answering();
+            Box::pin(async move {
+                let response = gateway.load_full().answer(request, &downstream).await;
+                drop(answering);
+                Ok(response)
+            })
         }
     }
 }
