@@ -22,13 +22,16 @@ pub(crate) struct Watchdog {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     transfers: Vec<Weak<Transfer>>,
     /// Since when the socket has refused bytes.
     blocked_since: Option<Instant>,
     /// Requests whose answer has not begun.
     answering: usize,
+    /// Whether there has been a request.
+    begun: bool,
+    /// When a request or a transfer was last seen; at first, when the connection began.
+    busy: Instant,
 }
 
 /// A request that has no answer yet.
@@ -38,6 +41,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.answering = state.answering.saturating_sub(1);
+        state.busy = Instant::now();
     }
 }
 
@@ -45,14 +49,33 @@ impl Watchdog {
     pub(crate) fn new(idle_timeout: Duration) -> Self {
         Self {
             idle_timeout,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                transfers: Vec::new(),
+                blocked_since: None,
+                answering: 0,
+                begun: false,
+                busy: Instant::now(),
+            }),
         }
     }
 
     /// Notes a request until its answer begins, which is when the returned value is dropped.
     pub(crate) fn answering(self: &Arc<Self>) -> Answering {
-        self.lock().answering += 1;
+        let mut state = self.lock();
+        state.answering += 1;
+        state.begun = true;
+        drop(state);
         Answering(Arc::clone(self))
+    }
+
+    /// Whether there has been a request.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.lock().begun
+    }
+
+    /// How long there has been neither a request nor a transfer, as of the last [`Watchdog::check`].
+    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.lock().busy)
     }
 
     /// How often to ask: often enough to be late by a quarter of the limit at most.
@@ -91,6 +114,9 @@ impl Watchdog {
             let stuck = state
                 .blocked_since
                 .is_some_and(|since| now.saturating_duration_since(since) >= self.idle_timeout);
+            if state.answering > 0 || !state.transfers.is_empty() {
+                state.busy = now;
+            }
             (stuck, state.answering, state.transfers.clone())
         };
         let transfers: Vec<_> = transfers.iter().filter_map(Weak::upgrade).collect();

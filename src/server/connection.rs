@@ -113,14 +113,16 @@ struct Session {
 }
 
 /// Drives a connection until it ends: by itself, by the watchdog, or by `kill`; on `stop` it takes no more requests.
-/// A macro, since hyper's two kinds of connection share no trait for their graceful end.
+/// Without a request for `idle_limit` it is asked to go, and made to go soon after. A macro, since hyper's two kinds of
+/// connection share no trait for their graceful end.
 macro_rules! drive {
-    ($session:expr, $connection:expr) => {{
+    ($session:expr, $connection:expr, $idle_limit:expr) => {{
         let session = $session;
         let mut connection = pin!($connection);
         let mut ticks = interval(session.downstream.watchdog.period());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopping = false;
+        let idle_limit: Option<Duration> = $idle_limit;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -130,14 +132,29 @@ macro_rules! drive {
                     return;
                 }
                 () = session.stop.cancelled(), if !stopping => {
+                    // Before its preface hyper's HTTP/2 does not listen.
+                    if idle_limit.is_some() && !session.downstream.watchdog.has_begun() {
+                        return;
+                    }
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
                 () = session.kill.cancelled() => return,
                 _ = ticks.tick() => {
-                    if session.downstream.watchdog.check(Instant::now()) == Verdict::End {
+                    let now = Instant::now();
+                    if session.downstream.watchdog.check(now) == Verdict::End {
                         debug!("a connection ended: its caller took nothing for too long");
                         return;
+                    }
+                    let Some(limit) = idle_limit else { continue };
+                    let idle = session.downstream.watchdog.idle_for(now);
+                    if idle >= limit.saturating_mul(2) {
+                        debug!("a connection ended: its caller asked nothing for too long");
+                        return;
+                    }
+                    if idle >= limit && !stopping {
+                        stopping = true;
+                        connection.as_mut().graceful_shutdown();
                     }
                 }
             }
@@ -153,7 +170,8 @@ impl Session {
             .header_read_timeout(self.settings.header_timeout)
             .max_buf_size(self.settings.max_header_bytes.max(BUFFER_BYTES))
             .serve_connection(TokioIo::new(stream), service_fn(service));
-        drive!(&self, connection);
+        // hyper's limit on heads counts from the end of the last answer.
+        drive!(&self, connection, None);
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
@@ -166,7 +184,8 @@ impl Session {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service_fn(service));
-        drive!(&self, connection);
+        // hyper has no such limit here: not for the preface, and a caller who answers pings may stay for ever.
+        drive!(&self, connection, Some(self.settings.header_timeout));
     }
 
     fn service(&self) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
