@@ -72,7 +72,11 @@ pub(super) struct LoginHistory {
 
 impl LoginHistory {
     /// Reads the history of the PBX `name` from `folder`; `None` keeps it in memory. A history made with other
-    /// credentials starts afresh; an unreadable one counts as refusals, since nobody knows how many there were.
+    /// credentials starts afresh. It is written at once: a folder that cannot be written is found out now, not at the
+    /// first login.
+    ///
+    /// # Errors
+    /// When the file is damaged, or cannot be read or written.
     pub(super) fn open(
         folder: Option<&Path>,
         name: &str,
@@ -88,11 +92,13 @@ impl LoginHistory {
         if salt.is_empty() || fingerprint(&salt, credentials) != record.credentials {
             record = afresh(credentials)?;
         }
-        Ok(Self {
+        let history = Self {
             record,
             file,
             retry,
-        })
+        };
+        history.save()?;
+        Ok(history)
     }
 
     pub(super) fn verdict(&self, now: SystemTime) -> Verdict {
@@ -169,8 +175,10 @@ impl LoginHistory {
             return Ok(());
         };
         let fresh = file.with_extension("json.new");
-        std::fs::write(&fresh, serde_json::to_vec_pretty(&self.record)?)?;
-        std::fs::rename(&fresh, file)
+        let written = std::fs::write(&fresh, serde_json::to_vec_pretty(&self.record)?);
+        written
+            .and_then(|()| std::fs::rename(&fresh, file))
+            .map_err(|error| io::Error::other(format!("{}: {error}", fresh.display())))
     }
 }
 
