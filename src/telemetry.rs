@@ -4,6 +4,7 @@
 //! what the libraries below would say about their requests is left out at every level.
 
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -22,7 +23,9 @@ use crate::recording::RecordingName;
 /// When there is one already.
 pub(crate) fn init(log: &Log) -> Result<(), String> {
     let level = log.level;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let layer = match log.format {
         LogFormat::Json => lines
             .json()
