@@ -2,7 +2,7 @@
 //!
 //! Everything is on loopback and made afresh: certificate, password, keys. Nothing is written to disk.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use url::Url;
 
 use super::mint::link_url;
 use super::serve::Signals;
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
@@ -76,12 +76,9 @@ impl Demo {
             .await
             .map_err(|error| format!("the simulated PBX cannot start: {error}"))?;
         let keys = Keys::generate()?;
-        let config = configuration(&pbx, &keys, self.listen.unwrap_or_else(default_address))?;
-        telemetry::init(&config.log)?;
+        telemetry::init(&log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
-        let app = App::start(config)
-            .await
-            .map_err(|error| error.to_string())?;
+        let app = self.start(&pbx, &keys).await?;
 
         let names = recordings.iter().map(|(name, _)| name.clone()).collect();
         let tour = Tour::new(&app, &keys, names)?;
@@ -95,14 +92,19 @@ impl Demo {
         }
         Ok(())
     }
-}
 
-/// The default port if it is free, else one that the system chooses.
-fn default_address() -> SocketAddr {
-    let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
-    match TcpListener::bind(default) {
-        Ok(_) => default,
-        Err(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+    /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
+    async fn start(&self, pbx: &Simulator, keys: &Keys) -> Result<App, String> {
+        let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
+        let first = App::start(configuration(pbx, keys, self.listen.unwrap_or(default))?).await;
+        let app = match first {
+            Err(StartError::Listen(_)) if self.listen.is_none() => {
+                let free = (Ipv4Addr::LOCALHOST, 0).into();
+                App::start(configuration(pbx, keys, free)?).await
+            }
+            other => other,
+        };
+        app.map_err(|error| error.to_string())
     }
 }
 
@@ -140,11 +142,7 @@ fn configuration(pbx: &Simulator, keys: &Keys, listen: SocketAddr) -> Result<Con
         admin: Admin {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
         },
-        log: Log {
-            level: LevelFilter::WARN,
-            format: LogFormat::Text,
-            recording_names: RecordingNames::Plain,
-        },
+        log: log(),
         auth: Auth {
             issuers: vec![Issuer {
                 name: ISSUER.to_owned(),
@@ -172,6 +170,14 @@ fn configuration(pbx: &Simulator, keys: &Keys, listen: SocketAddr) -> Result<Con
         },
         pbxs: vec![simulated(pbx)?],
     })
+}
+
+fn log() -> Log {
+    Log {
+        level: LevelFilter::WARN,
+        format: LogFormat::Text,
+        recording_names: RecordingNames::Plain,
+    }
 }
 
 fn simulated(pbx: &Simulator) -> Result<Pbx, String> {
