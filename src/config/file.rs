@@ -226,7 +226,7 @@ fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
 }
 
 fn read_public_url(section: &mut Section<'_>) -> Option<Url> {
-    let url: Url = section.parsed("public_url")?;
+    let url = section.url("public_url")?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         section.problem("public_url", "not an http or https address");
         return None;
@@ -297,7 +297,11 @@ fn read_issuer(section: &mut Section<'_>, signers: &mut Vec<Signer>) -> Option<I
     if !section.has("audiences") {
         section.problem("audiences", "missing");
     }
-    let audiences: Vec<String> = section.list("audiences").unwrap_or_default();
+    let audiences: Option<Vec<String>> = section.list("audiences");
+    if audiences.as_ref().is_some_and(Vec::is_empty) {
+        section.problem("audiences", "empty: no token would be accepted");
+    }
+    let audiences = audiences.unwrap_or_default();
     if audiences.iter().any(String::is_empty) {
         section.problem("audiences", "an audience is empty");
     }
@@ -461,9 +465,12 @@ fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
-    let text = section.required("url")?;
+    if !section.has("url") {
+        section.problem("url", "missing");
+    }
+    let url = section.url("url");
     let plain_http = section.boolean("plain_http", false);
-    let url: Url = section.parse("url", &text)?;
+    let url = url?;
     if url.host().is_none()
         || url.path() != "/"
         || url.query().is_some()

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use toml::{Table, Value};
+use url::Url;
 
 use super::Problems;
 use super::secret::Secret;
@@ -215,7 +216,19 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of texts that each parse as `T`; `None` when the key is absent.
+    /// An address. It may hold a password, where it should not, so a problem does not repeat it.
+    pub(super) fn url(&mut self, key: &str) -> Option<Url> {
+        let text = self.text(key)?;
+        match text.parse() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.problem(key, format!("not an address: {error}"));
+                None
+            }
+        }
+    }
+
+    /// A list of texts that each parse as `T`; `None` when the key is absent or one of them does not.
     pub(super) fn list<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<Vec<T>> {
         let values = self.take(key, "a list of texts", |value| match value {
             Value::Array(values) => values
@@ -227,12 +240,8 @@ impl<'a> Section<'a> {
                 .collect::<Option<Vec<_>>>(),
             _ => None,
         })?;
-        Some(
-            values
-                .iter()
-                .filter_map(|text| self.parse(key, text))
-                .collect(),
-        )
+        let parsed: Vec<Option<T>> = values.iter().map(|text| self.parse(key, text)).collect();
+        parsed.into_iter().collect()
     }
 
     /// A list of times in milliseconds, each within `range`.
