@@ -86,7 +86,11 @@ fn the_example_shows_every_default_as_it_is() {
 
 #[test]
 fn every_key_that_is_read_stands_in_the_example() {
-    let source = include_str!("../../src/config/file.rs");
+    let source = concat!(
+        include_str!("../../src/config/file.rs"),
+        include_str!("../../src/config/file/auth.rs"),
+        include_str!("../../src/config/file/pbx.rs"),
+    );
     // Keys are the texts in quotes that are handed to a section.
     for call in source
         .split("section.")

@@ -1,0 +1,143 @@
+//! `[auth]` and `[links]`: who signs, and with which keys.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::auth::keys::Key;
+use crate::auth::link::{LinkKey, Links};
+use crate::auth::{Algorithm, Issuer};
+use crate::config::section::Section;
+use crate::config::{Auth, Signer};
+
+const LINK_TTL: Duration = Duration::from_secs(900);
+const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
+
+pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
+    let skew = section.seconds("skew_s", 0..=300, Duration::from_secs(10));
+    if !section.has("issuer") {
+        section.problem(
+            "issuer",
+            "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
+        );
+    }
+    let mut bearer_signers = Vec::new();
+    let issuers = section.sections("issuer", |section| {
+        read_issuer(section, &mut bearer_signers)
+    });
+    Auth {
+        issuers: issuers.into_iter().flatten().collect(),
+        links: None,
+        skew,
+        bearer_signers,
+        link_signers: Vec::new(),
+    }
+}
+
+fn read_issuer(section: &mut Section<'_>, signers: &mut Vec<Signer>) -> Option<Issuer> {
+    let name = section.required("name");
+    if !section.has("audiences") {
+        section.problem("audiences", "missing");
+    }
+    let audiences: Option<Vec<String>> = section.list("audiences");
+    if audiences.as_ref().is_some_and(Vec::is_empty) {
+        section.problem("audiences", "empty: no token would be accepted");
+    }
+    let audiences = audiences.unwrap_or_default();
+    if audiences.iter().any(String::is_empty) {
+        section.problem("audiences", "an audience is empty");
+    }
+    let keys = section.sections("key", |section| {
+        read_key(section).map(|(key, signer)| {
+            signers.extend(signer.map(|signer| Signer {
+                issuer: name.clone().unwrap_or_default(),
+                ..signer
+            }));
+            key
+        })
+    });
+    if keys.is_empty() {
+        section.problem("key", "missing; write [[auth.issuer.key]]");
+    }
+    Some(Issuer {
+        name: name?,
+        audiences,
+        keys: keys.into_iter().flatten().collect(),
+    })
+}
+
+/// Reads a verification key; for a shared secret also what is needed to sign with it.
+fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
+    let id = section.text("id");
+    let algorithm = section.required("algorithm");
+    let algorithm: Option<Algorithm> = algorithm.and_then(|text| section.parse("algorithm", &text));
+    let kind = match (section.has("secret_file"), section.has("public_key_file")) {
+        (true, false) => "secret_file",
+        (false, true) => "public_key_file",
+        (true, true) => {
+            section.problem(
+                "secret_file",
+                "give either secret_file or public_key_file, not both",
+            );
+            "secret_file"
+        }
+        (false, false) => {
+            section.problem(
+                "secret_file",
+                "missing; HS algorithms need secret_file, all others public_key_file",
+            );
+            return None;
+        }
+    };
+    if kind == "secret_file" {
+        let secret = section.secret_file(kind);
+        let (algorithm, secret) = (algorithm?, secret?);
+        let key = Key::secret(id.clone(), algorithm, &secret);
+        let signer = Signer {
+            issuer: String::new(),
+            id,
+            algorithm,
+            secret,
+        };
+        Some((note(section, kind, key)?, Some(signer)))
+    } else {
+        let pem = section.public_file(kind);
+        let key = Key::public_pem(id, algorithm?, &pem?);
+        Some((note(section, kind, key)?, None))
+    }
+}
+
+fn note<T, E: std::fmt::Display>(
+    section: &mut Section<'_>,
+    key: &str,
+    result: Result<T, E>,
+) -> Option<T> {
+    result.map_err(|error| section.problem(key, error)).ok()
+}
+
+pub(super) fn read_links(section: &mut Section<'_>) -> (Option<Links>, Vec<Signer>) {
+    if !section.has("key") {
+        return (None, Vec::new());
+    }
+    let audience = section.required("audience").unwrap_or_default();
+    let max_ttl = section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL);
+    let mut signers = Vec::new();
+    let keys = section.sections("key", |section| {
+        let pbxs = section.list("pbxs");
+        let ttl = section
+            .has("max_ttl_s")
+            .then(|| section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL));
+        let (key, signer) = read_key(section)?;
+        signers.extend(signer);
+        Some(LinkKey {
+            key,
+            pbxs,
+            max_ttl: ttl,
+        })
+    });
+    let links = Links {
+        audience,
+        max_ttl,
+        keys: keys.into_iter().flatten().collect(),
+    };
+    (Some(links), signers)
+}
