@@ -4,7 +4,7 @@
 //! always holds: a request id, no caching of problems, the shape of problem documents.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -35,8 +35,8 @@ pub(crate) const LINK_AUDIENCE: &str = "links";
 pub(crate) const PBX: &str = "office";
 /// Far beyond any test, so that a hang fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
-const LINK_SECRET: &str = "a-secret-of-the-tests-for-links-0123456789";
+pub(crate) const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
+pub(crate) const LINK_SECRET: &str = "a-secret-of-the-tests-for-links-0123456789";
 
 /// A gateway to be started.
 pub(crate) struct Builder {
@@ -305,6 +305,11 @@ fn bearer_key() -> SigningKey {
 
 /// A link token for one recording, good for ten minutes.
 pub(crate) fn link(pbx: &str, recording: &str) -> String {
+    link_from(pbx, recording, None)
+}
+
+/// The same, which works from one address only.
+pub(crate) fn link_from(pbx: &str, recording: &str, ip: Option<IpAddr>) -> String {
     let key = SigningKey::secret(
         Some("crm".to_owned()),
         Algorithm::Hs256,
@@ -316,7 +321,7 @@ pub(crate) fn link(pbx: &str, recording: &str) -> String {
         subject: "bob",
         pbx,
         recording: &recording.parse().unwrap(),
-        ip: None,
+        ip,
     };
     mint::link(&key, &claims, SystemTime::now(), Duration::from_secs(600)).unwrap()
 }

@@ -12,9 +12,15 @@
 )]
 
 mod harness;
+mod programs;
 mod wire;
 
+mod browser;
+mod commands;
 mod config;
 mod dialects;
 mod download;
 mod limits;
+mod logins;
+mod nginx;
+mod secrets;

@@ -1,0 +1,303 @@
+//! The commands of the program, run as a user runs them: what they print, what they refuse, how they end.
+
+mod demo;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use serde_json::Value;
+use url::Url;
+use wavegate::simulator::{Simulator, Version, wav};
+
+use crate::harness::{Builder, Call, NAME, PBX, gateway, write_secret};
+use crate::programs::{Ended, run_wavegate, serve};
+
+const HOST: &str = "recordings.test";
+/// What somebody wrote into the wrong place; no message may repeat it.
+const MISPLACED: &str = "hunter2-in-the-wrong-place";
+
+async fn pbx() -> Simulator {
+    Simulator::s_series(Version::V2_0_0)
+        .recording(NAME, wav::music(3))
+        .start()
+        .await
+        .unwrap()
+}
+
+fn with_host(pbx: &Simulator) -> Builder {
+    gateway(pbx).server(&format!("public_url = \"https://{HOST}\""))
+}
+
+fn append(path: &Path, lines: &str) {
+    let mut file = OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(lines.as_bytes()).unwrap();
+}
+
+async fn with_config(command: &str, path: &Path, rest: &[&str]) -> Ended {
+    let path = path.to_str().unwrap();
+    run_wavegate(&[&[command, "--config", path], rest].concat()).await
+}
+
+/// What a command that succeeds prints, on one line.
+#[track_caller]
+fn printed(ended: Ended) -> String {
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    let line = ended.out.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n'), "{line}");
+    line.to_owned()
+}
+
+#[tokio::test]
+async fn check_finds_no_fault_with_a_good_file() {
+    let pbx = pbx().await;
+    let builder = with_host(&pbx);
+    let path = builder.write();
+    let line = printed(with_config("check", &path, &[]).await);
+    assert_eq!(line, format!("{}: no mistakes", path.display()));
+    assert_eq!(pbx.seen().connections, 0);
+}
+
+#[tokio::test]
+async fn check_prints_every_mistake_with_its_key_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wavegate.toml");
+    write_secret(&folder.path().join("short"), &MISPLACED[..10]);
+    write_secret(&folder.path().join("not-md5"), MISPLACED);
+    let text = format!(
+        r#"
+        [server]
+        listen = ["127.0.0.1:0", "localhost"]
+        public_url = "https://admin:{MISPLACED}@host:99999"
+        max_connections = 0
+        header_timeout_ms = "1s"
+        [log]
+        level = "loud"
+        [auth]
+        [[auth.issuer]]
+        name = "https://idp.test"
+        audiences = []
+        [[auth.issuer.key]]
+        algorithm = "HS256"
+        secret_file = "short"
+        secret = "{MISPLACED}"
+        [links]
+        [[links.key]]
+        algorithm = "none"
+        secret_file = "missing"
+        [relay]
+        max_stream = 1
+        [[pbx]]
+        name = "head office"
+        api = "s-series-3.0.0"
+        url = "https://api:{MISPLACED}@192.168.5.150:8088/api"
+        password = "{MISPLACED}"
+        password_md5_file = "not-md5"
+        max_downloads = -1
+        [pbx.tls]
+        pins = ["00"]
+        "#
+    );
+    std::fs::write(&path, text).unwrap();
+    let keys = [
+        "server.listen",
+        "server.public_url",
+        "server.max_connections",
+        "server.header_timeout_ms",
+        "log.level",
+        "auth.issuer[0].audiences",
+        "auth.issuer[0].key[0].secret_file",
+        "auth.issuer[0].key[0].secret",
+        "links.audience",
+        "links.key[0].algorithm",
+        "links.key[0].secret_file",
+        "policy.everyone",
+        "relay.max_stream",
+        "pbx[0].name",
+        "pbx[0].api",
+        "pbx[0].url",
+        "pbx[0].username",
+        "pbx[0].password",
+        "pbx[0].password_md5_file",
+        "pbx[0].max_downloads",
+        "pbx[0].tls.pins",
+    ];
+    for command in ["check", "serve", "token", "link"] {
+        let rest: &[&str] = match command {
+            "token" => &["--subject", "alice"],
+            "link" => &["--recording", NAME],
+            _ => &[],
+        };
+        let ended = with_config(command, &path, rest).await;
+        assert_eq!(
+            (ended.code, ended.out.as_str()),
+            (Some(78), ""),
+            "{ended:?}"
+        );
+        let list = ended.err.strip_prefix("wavegate: ").unwrap();
+        for key in keys {
+            let of_key = |line: &&str| line.starts_with(&format!("{key}: "));
+            assert_eq!(list.lines().filter(of_key).count(), 1, "{key} in\n{list}");
+        }
+        assert!(!list.contains("hunter2"), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_toml_is_named_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wavegate.toml");
+    std::fs::write(&path, format!("[pbx]\n\npassword = {MISPLACED}\n")).unwrap();
+    let ended = with_config("check", &path, &[]).await;
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.err.contains("line 3"), "{}", ended.err);
+    assert!(!ended.err.contains("hunter2"), "{}", ended.err);
+
+    let ended = with_config("check", &folder.path().join("none.toml"), &[]).await;
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.err.contains("none.toml"), "{}", ended.err);
+}
+
+/// A configuration with several keys of each kind: a second shared secret, and an ES256 key whose private half only
+/// the returned file has.
+fn with_keys(builder: &Builder) -> (PathBuf, String) {
+    let path = builder.write();
+    let file = |name: &str| builder.folder().join(name);
+    write_secret(
+        &file("second"),
+        "a second secret that is as long as SHA-512 is, and then some more",
+    );
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    write_secret(&file("private.pem"), &pair.serialize_pem());
+    std::fs::write(file("public.pem"), pair.public_key_pem()).unwrap();
+    let keys: String = ["auth.issuer.key", "links.key"]
+        .map(|table| {
+            format!(
+                "[[{table}]]\nid = \"second\"\nalgorithm = \"HS512\"\nsecret_file = \"second\"\n\
+                 [[{table}]]\nid = \"curve\"\nalgorithm = \"ES256\"\npublic_key_file = \"public.pem\"\n"
+            )
+        })
+        .concat();
+    append(&path, &keys);
+    (path, file("private.pem").to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn minted_tokens_and_links_open_a_recording() {
+    let pbx = pbx().await;
+    let builder = with_host(&pbx);
+    let (path, private) = with_keys(&builder);
+    let (_running, addr) = serve(&path).await;
+    let recording = pbx.recording_bytes(NAME).unwrap();
+    let by_private_key = [
+        "--key-id",
+        "curve",
+        "--algorithm",
+        "ES256",
+        "--private-key-file",
+        &private,
+    ];
+    let rows: [(&[&str], &str, [&str; 2]); 3] = [
+        (&[], "HS256", ["one", "crm"]),
+        (&["--key-id", "second"], "HS512", ["second"; 2]),
+        (&by_private_key, "ES256", ["curve"; 2]),
+    ];
+    for (key, algorithm, [bearer_key, link_key]) in rows {
+        let token = [&["--subject", "alice"], key].concat();
+        let token = printed(with_config("token", &path, &token).await);
+        assert_eq!(signed_with(&token), (algorithm.into(), bearer_key.into()));
+        let target = format!("/recordings/{NAME}");
+        let call = Call::new(addr, Method::GET, &target).bearer(&token);
+        let answer = call.header("host", HOST).send().await;
+        assert_eq!(answer.status(), 200, "{key:?}");
+        assert!(answer.bytes().await.unwrap() == recording);
+
+        let link = [&["--recording", NAME, "--ttl-s", "60"], key].concat();
+        let link = printed(with_config("link", &path, &link).await);
+        let link: Url = link.parse().unwrap();
+        assert_eq!(link.host_str(), Some(HOST));
+        assert_eq!(link.path(), format!("/pbx/{PBX}/recordings/{NAME}"));
+        let token = link.query().unwrap().strip_prefix("link=").unwrap();
+        assert_eq!(signed_with(token), (algorithm.into(), link_key.into()));
+        let target = format!("{}?link={token}", link.path());
+        let call = Call::new(addr, Method::GET, &target).header("host", HOST);
+        let answer = call.send().await;
+        assert_eq!(answer.status(), 200, "{key:?}");
+        assert!(answer.bytes().await.unwrap() == recording);
+    }
+}
+
+/// Algorithm and key id in a token's header.
+fn signed_with(token: &str) -> (String, String) {
+    let (header, _) = token.split_once('.').unwrap();
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    let member = |name: &str| header[name].as_str().unwrap().to_owned();
+    (member("alg"), member("kid"))
+}
+
+#[tokio::test]
+async fn what_cannot_be_minted_is_refused_with_a_reason() {
+    let pbx = pbx().await;
+    let builder = with_host(&pbx);
+    let (path, private) = with_keys(&builder);
+    let rows: [(&str, &[&str], i32, &str); 8] = [
+        (
+            "token",
+            &["--subject", "a", "--key-id", "curve"],
+            1,
+            "--private-key-file",
+        ),
+        (
+            "token",
+            &["--subject", "a", "--issuer", "nobody"],
+            1,
+            "issuer",
+        ),
+        (
+            "token",
+            &["--subject", "a", "--private-key-file", &private],
+            2,
+            "--algorithm",
+        ),
+        (
+            "token",
+            &[
+                "--subject",
+                "a",
+                "--private-key-file",
+                &private,
+                "--algorithm",
+                "RS256",
+            ],
+            1,
+            "RS256",
+        ),
+        ("token", &[], 2, "--subject"),
+        (
+            "link",
+            &["--recording", NAME, "--ttl-s", "901"],
+            1,
+            "links.max_ttl_s",
+        ),
+        (
+            "link",
+            &["--recording", NAME, "--pbx", "elsewhere"],
+            1,
+            "PBX",
+        ),
+        ("link", &["--recording", "../secret"], 2, "--recording"),
+    ];
+    for (command, arguments, code, reason) in rows {
+        let ended = with_config(command, &path, arguments).await;
+        assert_eq!(
+            (ended.code, ended.out.as_str()),
+            (Some(code), ""),
+            "{arguments:?}"
+        );
+        assert!(ended.err.contains(reason), "{}", ended.err);
+        assert!(!ended.err.contains("PRIVATE KEY"), "{}", ended.err);
+    }
+}

@@ -1,0 +1,180 @@
+//! The gateway never locks itself, and every program behind its address, out of the PBX.
+//!
+//! The fifth refused login in a row blocks the address for ten minutes. So refusals are counted over restarts: the real
+//! program is started again and again here, with one state folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use wavegate::config;
+use wavegate::simulator::{Fault, Misbehaviour, Operation, Simulator, Version, wav};
+
+use crate::harness::{Builder, Call, NAME, PBX, Problem, gateway, jwt};
+use crate::programs::{run_wavegate, serve};
+
+async fn pbx() -> Simulator {
+    Simulator::s_series(Version::V2_0_0)
+        .recording(NAME, wav::music(3))
+        .start()
+        .await
+        .unwrap()
+}
+
+fn ask(addr: std::net::SocketAddr) -> Call {
+    Call::new(addr, Method::GET, &format!("/recordings/{NAME}")).bearer(&jwt("alice"))
+}
+
+async fn problem(addr: std::net::SocketAddr) -> Problem {
+    ask(addr).send().await.problem().await
+}
+
+fn retry_after(problem: &Problem) -> u64 {
+    let seconds = problem.headers["retry-after"].to_str().unwrap();
+    seconds.parse().unwrap()
+}
+
+#[tokio::test]
+async fn five_starts_with_a_wrong_password_cost_two_logins() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx)
+        .password("not the password")
+        .pbx("login_retry_s = 1");
+    let path = builder.write();
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        let (running, addr) = serve(&path).await;
+        let mut answer = problem(addr).await;
+        if answer.slug == "pbx-held-off" {
+            answers.push(answer.slug);
+            // The gateway's own word is what to wait for.
+            let pause = answer.headers["retry-after"].to_str().unwrap();
+            assert_eq!(pause, "1");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            answer = problem(addr).await;
+        }
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
+        answers.push(answer.slug);
+        let ended = running.stop().await;
+        assert_eq!(ended.code, Some(0));
+        // Each refusal tells the operator what to do.
+        assert!(
+            ended.err.contains("compare pbx.username and the password"),
+            "{}",
+            ended.err
+        );
+    }
+    assert_eq!(pbx.seen().requests.login, 2);
+    answers.retain(|slug| slug != "pbx-held-off");
+    assert_eq!(answers, ["pbx-login-refused"; 5]);
+
+    let _builder = builder.password(pbx.password());
+    let (running, addr) = serve(&path).await;
+    let answer = ask(addr).send().await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.bytes().await.unwrap() == pbx.recording_bytes(NAME).unwrap());
+    assert_eq!(running.stop().await.code, Some(0));
+    let seen = pbx.seen();
+    assert_eq!((seen.requests.login, seen.logins_ok), (3, 1));
+}
+
+#[tokio::test]
+async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
+    let pbx = pbx().await;
+    // Somebody else behind our address.
+    for attempt in 0..5 {
+        let other = gateway(&pbx).password(&format!("wrong {attempt}"));
+        let other = other.start().await;
+        assert_eq!(other.problem(NAME).await.slug, "pbx-login-refused");
+    }
+    let builder = gateway(&pbx).log("level = \"debug\"");
+    let path = builder.write();
+    for start in 0..3 {
+        let (running, addr) = serve(&path).await;
+        for _ in 0..2 {
+            let problem = problem(addr).await;
+            assert_eq!(problem.slug, "pbx-held-off", "start {start}");
+            assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!((500..=600).contains(&retry_after(&problem)));
+        }
+        if start == 2 {
+            pbx.lift_lockout();
+            running.signal("HUP");
+            let read_again = |log: &str| log.contains("the configuration was read again");
+            running.err.until(read_again).await;
+            assert_eq!(ask(addr).send().await.status(), StatusCode::OK);
+        }
+        assert_eq!(running.stop().await.code, Some(0));
+    }
+    // Five of the other, one that met the block, and the last one.
+    assert_eq!(pbx.seen().requests.login, 7);
+}
+
+#[tokio::test]
+async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
+    let pbx = pbx().await;
+    pbx.inject(Fault::forever(
+        Operation::GetRandom,
+        Misbehaviour::DeadTokenAfterTicket,
+    ));
+    let builder = gateway(&pbx);
+    let path = builder.write();
+    let gateway = builder.start().await;
+
+    let first = gateway.problem(NAME).await;
+    assert_eq!(first.slug, "pbx-token-refused");
+    for _ in 0..5 {
+        let problem = gateway.problem(NAME).await;
+        assert_eq!(problem.slug, "pbx-held-off");
+        assert!((1..=300).contains(&retry_after(&problem)));
+    }
+    assert_eq!(pbx.seen().requests.login, 3);
+
+    // The other program is gone, and the operator says so.
+    pbx.clear_faults();
+    assert_eq!(gateway.problem(NAME).await.slug, "pbx-held-off");
+    gateway.app.reload(config::load(&path).unwrap()).unwrap();
+    gateway.fetch(NAME).await;
+    assert_eq!(pbx.seen().requests.login, 4);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_kept_is_an_error_at_start() {
+    let history = format!("logins-{PBX}.json");
+    type Spoil = fn(&Path, &Path);
+    let rows: [(&str, Spoil); 5] = [
+        ("a damaged file", |_, file| {
+            std::fs::write(file, "{\"refusals\": 1, ").unwrap()
+        }),
+        ("an empty file", |_, file| std::fs::write(file, "").unwrap()),
+        ("a folder in the file's place", |_, file| {
+            std::fs::create_dir(file).unwrap()
+        }),
+        ("a folder in the way of writing", |_, file| {
+            std::fs::create_dir(file.with_extension("json.new")).unwrap()
+        }),
+        ("a file in the folder's place", |folder, _| {
+            std::fs::remove_dir(folder).unwrap();
+            std::fs::write(folder, "").unwrap();
+        }),
+    ];
+    for (name, spoil) in rows {
+        let pbx = pbx().await;
+        let builder: Builder = gateway(&pbx);
+        let path: PathBuf = builder.write();
+        let folder = builder.folder().join("state");
+        std::fs::create_dir(&folder).unwrap();
+        spoil(&folder, &folder.join(&history));
+
+        let ended = run_wavegate(&["serve", "--config", path.to_str().unwrap()]).await;
+
+        assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
+        let line = ended.err.lines().last().unwrap();
+        assert!(
+            line.contains("\"ERROR\"") && line.contains("state_dir"),
+            "{name}: {line}"
+        );
+        assert!(line.contains(folder.to_str().unwrap()), "{name}: {line}");
+        assert_eq!(pbx.seen().connections, 0);
+    }
+}

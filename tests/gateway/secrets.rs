@@ -1,0 +1,259 @@
+//! No secret leaves the gateway: not in a log line, not in an answer, not in a file.
+//!
+//! The real program runs at level trace while every way to fail is driven, with secrets that are searched for
+//! afterwards in several spellings: those the test made up, and every token and ticket that the PBX ever gave out.
+
+mod record;
+
+use http::Method;
+use wavegate::config;
+use wavegate::simulator::{Fault, Misbehaviour, Operation, Simulator, Switch, Version, wav};
+
+use crate::harness::{BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway};
+use crate::programs::serve;
+use record::{Record, found, spellings};
+
+const WRONG_PASSWORD: &str = "marked-and-wrong-password";
+
+/// A gateway that says all it can, and waits for nothing long.
+fn talkative(pbx: &Simulator, format: &str) -> Builder {
+    gateway(pbx)
+        .log(&format!("level = \"trace\"\nformat = \"{format}\""))
+        .server("header_timeout_ms = 200")
+        .pbx("retry_delay_ms = 0\nidle_timeout_ms = 200\nlogin_retry_s = 1")
+}
+
+async fn pbx(switches: &[Switch]) -> Simulator {
+    let mut pbx = Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(3));
+    for switch in switches {
+        pbx = pbx.switch(*switch);
+    }
+    pbx.start().await.unwrap()
+}
+
+/// Every answer of a PBX that is none, in each of the three calls.
+fn replaced_answers() -> Vec<Misbehaviour> {
+    let errnos = [
+        "20002", "20003", "20004", "20006", "20010", "20012", "20013", "20014", "10003", "99999",
+    ];
+    let mut all: Vec<_> = errnos
+        .map(|errno| Misbehaviour::Errno(errno.to_owned()))
+        .into();
+    all.extend([302, 403, 404, 500, 503].map(Misbehaviour::Status));
+    all.extend([
+        Misbehaviour::Html { status: 200 },
+        Misbehaviour::Html { status: 503 },
+        Misbehaviour::WrongJson,
+        Misbehaviour::NotJsonGarbage,
+        Misbehaviour::HugeJson,
+        Misbehaviour::CloseBeforeAnswer,
+    ]);
+    all
+}
+
+async fn pbx_at_fault(record: &mut Record, format: &str) {
+    let pbx = pbx(&[]).await;
+    let builder = talkative(&pbx, format);
+    let (gateway, addr) = serve(&builder.write()).await;
+    assert_eq!(record.get_recording(addr).await, 200);
+    let mut reloads = 0;
+    for operation in [Operation::Login, Operation::GetRandom, Operation::Download] {
+        for what in replaced_answers() {
+            if operation == Operation::Login {
+                pbx.expire_tokens();
+            }
+            pbx.inject(Fault::times(3, operation, what.clone()));
+            let status = record.get_recording(addr).await;
+            // A download may still find its recording with the one retry, the others never.
+            assert_ne!(status, 200, "{operation} {what}");
+            pbx.clear_faults();
+            // Forget refusals and early deaths, so that the next fault is met at all.
+            reloads += 1;
+            gateway.signal("HUP");
+            let read_again = "the configuration was read again";
+            let all = |log: &str| log.matches(read_again).count() == reloads;
+            gateway.err.until(all).await;
+        }
+    }
+    let endings = [
+        Misbehaviour::Cut {
+            after_bytes: 9_000,
+            with_length: true,
+        },
+        Misbehaviour::Cut {
+            after_bytes: 9_000,
+            with_length: false,
+        },
+        Misbehaviour::Reset { after_bytes: 9_000 },
+        Misbehaviour::Stall { after_bytes: 9_000 },
+        Misbehaviour::NoCloseNotify,
+        Misbehaviour::DeadTokenAfterTicket,
+    ];
+    for what in endings {
+        pbx.inject(Fault::once(Operation::Download, what));
+        // A recording that breaks at once may leave nothing but a closed connection, so there is no answer to check.
+        let token = record.bearer();
+        let request = format!(
+            "GET /recordings/{NAME} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        record.send_raw(addr, request.as_bytes()).await;
+    }
+    pbx.expire_tokens();
+    assert_eq!(record.get_recording(addr).await, 200);
+    record.end(gateway, builder.folder()).await;
+    record.add_pbx(&pbx);
+}
+
+/// A PBX that cannot be used at all, each in its way.
+async fn no_pbx(record: &mut Record, format: &str) {
+    let good = pbx(&[]).await;
+    let redirecting = pbx(&[Switch::RedirectFromPort80]).await;
+    let gone = pbx(&[]).await;
+    let rows = [
+        talkative(&good, format).password(WRONG_PASSWORD),
+        talkative(&good, format).without_pin(),
+        talkative(&redirecting, format),
+        talkative(&gone, format),
+    ];
+    record.secrets.push(WRONG_PASSWORD.to_owned());
+    record.add_pbx(&gone);
+    gone.stop().await;
+    for builder in rows {
+        let (gateway, addr) = serve(&builder.write()).await;
+        for _ in 0..3 {
+            assert!(record.get_recording(addr).await >= 500);
+        }
+        record.end(gateway, builder.folder()).await;
+    }
+    for pbx in [good, redirecting] {
+        record.add_pbx(&pbx);
+    }
+}
+
+async fn callers_at_fault(record: &mut Record, format: &str) {
+    let pbx = pbx(&[]).await;
+    let host = "recordings.test";
+    let builder = talkative(&pbx, format).server(&format!("public_url = \"https://{host}\""));
+    let (gateway, addr) = serve(&builder.write()).await;
+    let (bearer, link, other) = (record.bearer(), record.link(), record.link());
+    let expired = record.token(expired_jwt("alice"));
+    let for_another = record.token(crate::harness::link(PBX, "another.wav"));
+    let tampered = format!("{}AAAA", &bearer[..bearer.len() - 4]);
+    let good = format!("/recordings/{NAME}");
+    let long = "x".repeat(9_000);
+    let targets = [
+        format!("{good}?link={link}"),
+        format!("{good}?link={for_another}"),
+        format!("{good}?link={bearer}"),
+        format!("{good}?link={link}&link={other}"),
+        format!("{good}?link={link}{long}"),
+        format!("{good}?access_token={bearer}"),
+        format!("{good}?token={bearer}&download=1"),
+        format!("/recordings/{bearer}"),
+        format!("/recordings/{bearer}%2f.."),
+        format!("/pbx/{bearer}/recordings/{NAME}"),
+        format!("/nowhere?link={link}"),
+        format!("/{link}"),
+        format!("/livez?access_token={bearer}"),
+    ];
+    let headers = [
+        ("accept", "*/*".to_owned()),
+        ("authorization", format!("Bearer {tampered}")),
+        ("authorization", format!("Bearer {expired}")),
+        ("authorization", format!("Bearer {link}")),
+        ("authorization", format!("Bearer {bearer} {bearer}")),
+        ("authorization", format!("Basic {bearer}")),
+        ("authorization", bearer.clone()),
+        ("cookie", format!("session={bearer}")),
+        ("x-request-id", bearer.clone()),
+        ("x-forwarded-for", bearer.clone()),
+        ("referer", format!("https://crm.test/?link={link}")),
+        ("user-agent", link.clone()),
+        ("range", bearer.clone()),
+    ];
+    for method in ["GET", "HEAD", "POST", &bearer.replace('.', "")] {
+        let method = method.parse::<Method>().unwrap();
+        for target in &targets {
+            let call = Call::new(addr, method.clone(), target).header("host", host);
+            record.note(call).await;
+        }
+        for (name, value) in &headers {
+            let call = Call::new(addr, method.clone(), &good).header("host", host);
+            record.note(call.header(name, value)).await;
+        }
+    }
+    let elsewhere = Call::new(addr, Method::GET, &targets[0]);
+    assert_eq!(
+        record
+            .note(elsewhere.header("host", &format!("{}.test", &bearer[..60])))
+            .await,
+        421
+    );
+
+    let head = format!("GET {good}?link={link} HTTP/1.1\r\nhost: {host}\r\n");
+    let raw = [
+        // Too large, incomplete, and not HTTP.
+        format!("{head}x-large: {}\r\n\r\n", bearer.repeat(80)),
+        format!(
+            "GET {good}?link={} HTTP/1.1\r\nhost: {host}\r\n\r\n",
+            link.repeat(80)
+        ),
+        format!("{head}authorization: Bearer {bearer}"),
+        format!("{head}content-length: {bearer}\r\n\r\n"),
+        format!("{head}authorization Bearer {bearer}\r\n\r\n"),
+        format!("GET {good}?link={link} HTTP/9.9\r\n\r\n"),
+        format!("{bearer}\r\n\r\n"),
+        format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{bearer}"),
+        format!("GET {good}?link={link} HTTP/1.0\r\nhost: {host}\r\n\r\n"),
+    ];
+    for bytes in raw {
+        record.send_raw(addr, bytes.as_bytes()).await;
+    }
+    record.end(gateway, builder.folder()).await;
+    record.add_pbx(&pbx);
+}
+
+async fn drive(format: &str) {
+    let mut record = Record::default();
+    for secret in [BEARER_SECRET, LINK_SECRET] {
+        record.secrets.push(secret.to_owned());
+    }
+    pbx_at_fault(&mut record, format).await;
+    no_pbx(&mut record, format).await;
+    callers_at_fault(&mut record, format).await;
+    assert!(record.logs.contains("TRACE") || record.logs.contains("DEBUG"));
+    record.check();
+}
+
+#[tokio::test]
+async fn no_secret_is_seen_with_a_log_in_json() {
+    drive("json").await;
+}
+
+#[tokio::test]
+async fn no_secret_is_seen_with_a_log_in_text() {
+    drive("text").await;
+}
+
+#[tokio::test]
+async fn the_configuration_shows_no_secret_when_it_is_printed() {
+    let pbx = pbx(&[]).await;
+    let builder = gateway(&pbx);
+    let config = config::load(&builder.write()).unwrap();
+    let secrets = [pbx.password(), pbx.username(), BEARER_SECRET, LINK_SECRET];
+    let secrets = secrets.map(str::to_owned);
+    for text in [format!("{config:?}"), format!("{config:#?}")] {
+        assert_eq!(found(&text, &secrets), None, "{text}");
+        assert!(found(&text, &[PBX.to_owned()]).is_some());
+    }
+}
+
+#[test]
+fn a_secret_is_found_in_every_spelling() {
+    let secret = "a-marked-secret".to_owned();
+    for spelling in spellings(&secret) {
+        let text = format!("before {spelling} after");
+        assert_eq!(found(&text, std::slice::from_ref(&secret)), Some(&secret));
+    }
+    assert_eq!(found("nothing", &[secret]), None);
+}

@@ -1,0 +1,154 @@
+//! What a gateway showed and what it must not have shown, and the search for the one in the other.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use http::Method;
+use md5::{Digest, Md5};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wavegate::simulator::Simulator;
+
+use crate::harness::{Call, NAME, PATIENCE, PBX, jwt, link};
+use crate::programs::Running;
+
+fn md5(text: &str) -> String {
+    let digest = Md5::digest(text);
+    digest.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The ways in which a secret may be written down.
+pub(super) fn spellings(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let list = format!("{bytes:?}");
+    let hexadecimal = bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    vec![
+        secret.to_owned(),
+        STANDARD_NO_PAD.encode(bytes),
+        URL_SAFE_NO_PAD.encode(bytes),
+        hexadecimal,
+        list.trim_matches(['[', ']']).to_owned(),
+        md5(secret),
+    ]
+}
+
+/// The first secret that `text` holds.
+pub(super) fn found<'s>(text: &str, secrets: &'s [String]) -> Option<&'s String> {
+    secrets
+        .iter()
+        .find(|secret| spellings(secret).iter().any(|one| text.contains(one)))
+}
+
+/// What happened: everything the gateway showed, and everything it must not have shown.
+#[derive(Default)]
+pub(super) struct Record {
+    pub(super) secrets: Vec<String>,
+    /// Answers: heads, and bodies but for audio.
+    shown: String,
+    /// Request ids of the answers.
+    ids: Vec<String>,
+    pub(super) logs: String,
+    files: String,
+}
+
+impl Record {
+    /// A new bearer token, which must not be seen again. Of a token any part counts but its header.
+    pub(super) fn token(&mut self, token: String) -> String {
+        let (_, secret) = token.split_once('.').unwrap();
+        self.secrets.extend(secret.split('.').map(str::to_owned));
+        token
+    }
+
+    pub(super) fn bearer(&mut self) -> String {
+        self.token(jwt("alice"))
+    }
+
+    pub(super) fn link(&mut self) -> String {
+        self.token(link(PBX, NAME))
+    }
+
+    pub(super) async fn note(&mut self, call: Call) -> u16 {
+        let answer = call.send().await;
+        let status = answer.status();
+        let _ = writeln!(self.shown, "{status} {:?}", answer.headers());
+        self.ids
+            .push(answer.header("x-request-id").unwrap().to_owned());
+        let body = match answer.bytes().await {
+            Ok(body) => body,
+            Err(broken) => broken.received,
+        };
+        if !status.is_success() {
+            self.shown += &String::from_utf8_lossy(&body);
+        }
+        status.as_u16()
+    }
+
+    pub(super) async fn get_recording(&mut self, addr: SocketAddr) -> u16 {
+        let token = self.bearer();
+        let target = format!("/recordings/{NAME}");
+        self.note(Call::new(addr, Method::GET, &target).bearer(&token))
+            .await
+    }
+
+    /// Sends bytes that need not be a request, and notes what comes back.
+    pub(super) async fn send_raw(&mut self, addr: SocketAddr, bytes: &[u8]) {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        // The gateway may have had enough before the end.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("a hang");
+        self.shown += &String::from_utf8_lossy(&answer);
+    }
+
+    /// Ends a gateway and takes its log and its state.
+    pub(super) async fn end(&mut self, gateway: Running, folder: &Path) {
+        let ended = gateway.stop().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        self.logs += &ended.out;
+        self.logs += &ended.err;
+        for file in std::fs::read_dir(folder.join("state")).unwrap() {
+            self.files += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+        }
+    }
+
+    /// The PBX's side of it, when all is over.
+    pub(super) fn add_pbx(&mut self, pbx: &Simulator) {
+        self.secrets.extend(pbx.seen().secrets);
+        let made_up = [pbx.password(), pbx.username()];
+        self.secrets.extend(made_up.map(str::to_owned));
+        self.secrets.push(pbx.addr().to_string());
+    }
+
+    pub(super) fn check(&self) {
+        for (place, text) in [
+            ("the log", &self.logs),
+            ("an answer", &self.shown),
+            ("a state file", &self.files),
+        ] {
+            let found = found(text, &self.secrets);
+            assert_eq!(found, None, "in {place}:\n{text}");
+        }
+        // The search finds what is there: the log has each request, the answers their ids, the state its salt.
+        assert!(!self.ids.is_empty() && self.secrets.len() > 5);
+        for id in &self.ids {
+            let id = std::slice::from_ref(id);
+            assert!(
+                found(&self.logs, id).is_some(),
+                "{id:?} is not in\n{}",
+                self.logs
+            );
+            assert!(found(&self.shown, id).is_some());
+        }
+        assert!(self.files.contains("salt"));
+    }
+}
