@@ -26,7 +26,7 @@ use crate::config::{
     Server,
 };
 use crate::recording::RecordingName;
-use crate::simulator::{Simulator, Version, wav};
+use crate::simulator::{Simulator, Switch, Version, wav};
 use crate::telemetry;
 
 const ISSUER: &str = "https://demo.invalid";
@@ -67,7 +67,8 @@ impl Demo {
 
     async fn serve(self) -> Result<(), String> {
         let recordings = wav::forms::demo_recordings();
-        let mut pbx = Simulator::s_series(Version::V2_0_0);
+        // With a length, players show the duration at once.
+        let mut pbx = Simulator::s_series(Version::V2_0_0).switch(Switch::DownloadWithLength);
         for (name, bytes) in &recordings {
             pbx = pbx.recording(name, bytes.clone());
         }
