@@ -21,10 +21,12 @@ use tokio::net::TcpStream;
 use wavegate::app::App;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config;
 use wavegate::config::secret::Secret;
+use wavegate::config::{self, Config, Problems};
 use wavegate::recording::RecordingName;
 use wavegate::simulator::{Simulator, Version};
+
+pub(crate) mod tls;
 
 /// A recording in the vendor's grammar, of a call of long ago.
 pub(crate) const NAME: &str = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
@@ -37,6 +39,11 @@ pub(crate) const PBX: &str = "office";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
 pub(crate) const LINK_SECRET: &str = "a-secret-of-the-tests-for-links-0123456789";
+
+/// Waits for what must come; a hang fails.
+pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, event).await.expect("a hang")
+}
 
 /// A gateway to be started.
 pub(crate) struct Builder {
@@ -208,6 +215,7 @@ password_file = "password"
         let app = App::start(config).await.unwrap();
         Gateway {
             addr: app.plain_addresses().first().copied(),
+            tls_addr: app.tls_addresses().first().copied(),
             app,
             folder: self.folder,
         }
@@ -226,6 +234,7 @@ pub(crate) fn write_secret(path: &Path, text: &str) {
 pub(crate) struct Gateway {
     pub(crate) app: App,
     addr: Option<SocketAddr>,
+    tls_addr: Option<SocketAddr>,
     folder: TempDir,
 }
 
@@ -235,8 +244,24 @@ impl Gateway {
         self.addr.unwrap()
     }
 
+    /// Where it speaks TLS.
+    pub(crate) fn tls_addr(&self) -> SocketAddr {
+        self.tls_addr.unwrap()
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Reads the configuration file again and takes it over, as SIGHUP does.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let config = self.load().map_err(|problems| problems.to_string())?;
+        self.app.reload(config)
+    }
+
+    /// Reads the configuration file again.
+    pub(crate) fn load(&self) -> Result<Config, Problems> {
+        config::load(&self.folder().join("wavegate.toml"))
     }
 
     /// A request for a recording of the default PBX.
@@ -308,7 +333,7 @@ pub(crate) fn link(pbx: &str, recording: &str) -> String {
     link_from(pbx, recording, None)
 }
 
-/// The same, which works from one address only.
+/// A link token that works from one address only.
 pub(crate) fn link_from(pbx: &str, recording: &str, ip: Option<IpAddr>) -> String {
     let key = SigningKey::secret(
         Some("crm".to_owned()),
@@ -356,8 +381,7 @@ impl Call {
     }
 
     pub(crate) async fn send(self) -> Answer {
-        let stream = TcpStream::connect(self.addr).await.unwrap();
-        self.send_on(stream).await
+        self.try_send().await.unwrap()
     }
 
     /// Sends it over any connection with HTTP/1.1.
@@ -437,14 +461,24 @@ impl Drop for Driver {
 }
 
 /// The transfer broke before its end.
-#[derive(Debug)]
 pub(crate) struct Broken {
     /// What had arrived.
     pub(crate) received: Bytes,
 }
 
+/// Shows how much had arrived, and not what.
+impl std::fmt::Debug for Broken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Broken after {} bytes", self.received.len())
+    }
+}
+
 impl Answer {
     fn checked(response: Response<Incoming>, driver: tokio::task::JoinHandle<()>) -> Self {
+        Self::checked_on(response, Arc::new(Driver(driver)))
+    }
+
+    fn checked_on(response: Response<Incoming>, driver: Arc<Driver>) -> Self {
         let headers = response.headers();
         assert!(headers.contains_key("x-request-id"), "{response:?}");
         let caching = headers.get("cache-control").unwrap();
@@ -458,10 +492,7 @@ impl Answer {
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             assert!(headers.contains_key("retry-after"), "{response:?}");
         }
-        Self {
-            response,
-            driver: Arc::new(Driver(driver)),
-        }
+        Self { response, driver }
     }
 
     pub(crate) fn status(&self) -> StatusCode {

@@ -1,0 +1,265 @@
+//! Going down: what runs is finished, nothing new is begun, and nothing waits for ever. Reading the configuration again
+//! is in [`reload`].
+
+use std::net::SocketAddr;
+
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use wavegate::simulator::{Simulator, Version, wav};
+
+use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
+
+mod reload;
+
+/// Far more than all buffers between the PBX and a reader hold together.
+const LARGE: usize = 16 << 20;
+
+async fn pbx(bytes: usize) -> Simulator {
+    Simulator::s_series(Version::V2_0_0)
+        .recording(NAME, wav::pcm_of_size(bytes))
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Begins to get the recording over a narrow connection and reads no further than the first bytes.
+async fn begin(gateway: &Gateway) -> (Answer, Vec<u8>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let stream = socket.connect(gateway.addr()).await.unwrap();
+    let call = gateway.get(NAME).bearer(&jwt("alice"));
+    let mut answer = call.send_on(stream).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let first = answer.chunk().await.unwrap().unwrap();
+    (answer, first.to_vec())
+}
+
+/// What an admin address answers, and the methods it says are allowed; `None` once nobody listens.
+async fn admin(addr: SocketAddr, method: Method, path: &str) -> Option<(u16, Option<String>)> {
+    let stream = TcpStream::connect(addr).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .ok()?;
+    tokio::spawn(connection);
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "admin")
+        .body(Empty::<bytes::Bytes>::new())
+        .unwrap();
+    let response = soon(sender.send_request(request)).await.ok()?;
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let allow = response.headers().get("allow").cloned();
+    let status = response.status().as_u16();
+    soon(response.into_body().collect()).await.ok()?;
+    Some((
+        status,
+        allow.map(|value| value.to_str().unwrap().to_owned()),
+    ))
+}
+
+async fn status(addr: SocketAddr, path: &str) -> Option<u16> {
+    Some(admin(addr, Method::GET, path).await?.0)
+}
+
+/// Waits until the public address takes no more connections.
+async fn until_closed(addr: SocketAddr) {
+    soon(async {
+        while TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn until_unready(addr: SocketAddr) {
+    soon(async {
+        while status(addr, "/readyz").await != Some(503) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+fn shut_down(gateway: Gateway) -> JoinHandle<bool> {
+    tokio::spawn(gateway.app.shut_down())
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_checks_and_nothing_else() {
+    let gateway = gateway(&pbx(1_000).await).start().await;
+    let addr = gateway.app.admin_address();
+    for (method, path, status, allow) in [
+        (Method::GET, "/livez", 200, None),
+        (Method::HEAD, "/livez", 200, None),
+        (Method::GET, "/readyz", 200, None),
+        (Method::GET, "/readyz?verbose", 200, None),
+        (Method::POST, "/readyz", 405, Some("GET, HEAD")),
+        (Method::DELETE, "/livez", 405, Some("GET, HEAD")),
+        (Method::GET, "/", 404, None),
+        (Method::GET, "/livez/", 404, None),
+        (Method::POST, "/shutdown", 404, None),
+        (Method::GET, &format!("/recordings/{NAME}"), 404, None),
+    ] {
+        let answer = admin(addr, method.clone(), path).await.unwrap();
+        assert_eq!(
+            answer,
+            (status, allow.map(str::to_owned)),
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn running_downloads_are_finished_and_nothing_new_is_begun() {
+    let pbx = pbx(LARGE).await;
+    let gateway = gateway(&pbx).pbx("logout = true").start().await;
+    let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
+    let (answer, mut received) = begin(&gateway).await;
+
+    let down = shut_down(gateway);
+    until_closed(addr).await;
+    assert_eq!(status(admin, "/readyz").await, Some(503));
+    assert_eq!(status(admin, "/livez").await, Some(200));
+    assert!(!down.is_finished());
+
+    received.extend_from_slice(&answer.bytes().await.expect("finished"));
+    assert!(received == pbx.recording_bytes(NAME).unwrap());
+    assert!(soon(down).await.unwrap(), "everything came to its end");
+    assert_eq!(status(admin, "/livez").await, None);
+    // The token was given back, as the configuration wants.
+    assert_eq!((pbx.seen().logouts, pbx.tokens_live()), (1, 0));
+}
+
+#[tokio::test]
+async fn readiness_ends_at_once_and_service_only_after_the_delay() {
+    let pbx = pbx(1_000).await;
+    let gateway = gateway(&pbx)
+        .server("drain_delay_ms = 600000")
+        .start()
+        .await;
+    let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
+    let kill = gateway.app.kill_switch();
+
+    let down = shut_down(gateway);
+    until_unready(admin).await;
+    assert_eq!(status(admin, "/livez").await, Some(200));
+    let call = Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
+    let answer = call.bearer(&jwt("alice")).send().await;
+    assert_eq!(
+        answer.bytes().await.unwrap(),
+        pbx.recording_bytes(NAME).unwrap()
+    );
+
+    // The second signal does not wait for the delay to pass.
+    kill.cancel();
+    soon(down).await.unwrap();
+    until_closed(addr).await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_closed_and_takes_no_more_requests() {
+    let pbx = pbx(1_000).await;
+    let gateway = gateway(&pbx).start().await;
+    let mut stream = TcpStream::connect(gateway.addr()).await.unwrap();
+    let request = format!("GET /recordings/{NAME} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}") {
+        assert!(soon(stream.read_buf(&mut answer)).await.unwrap() > 0);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 401"));
+
+    let down = shut_down(gateway);
+    assert_eq!(soon(stream.read(&mut [0; 100])).await.unwrap(), 0);
+    assert!(soon(down).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_http_2_connection_finishes_its_streams_and_takes_no_more() {
+    let pbx = pbx(LARGE).await;
+    let identity = Identity::new();
+    let builder = gateway(&pbx).server(LISTENER);
+    identity.write(builder.folder());
+    let gateway = builder.start().await;
+    let (addr, tls) = (gateway.addr(), gateway.tls_addr());
+    let connection = identity.http2(tls).await;
+    let get = || Call::new(tls, Method::GET, &format!("/recordings/{NAME}")).bearer(&jwt("alice"));
+    let answer = connection.send(get()).await;
+
+    let down = shut_down(gateway);
+    until_closed(addr).await;
+    // The word to go away may still be on its way; then the request is answered, with a refusal.
+    if let Ok(late) = connection.try_send(get()).await {
+        assert_eq!(late.problem().await.slug, "draining");
+    }
+    assert!(answer.bytes().await.expect("finished") == pbx.recording_bytes(NAME).unwrap());
+    drop(connection);
+    assert!(soon(down).await.unwrap());
+    assert_eq!(pbx.seen().downloads_started, 1);
+}
+
+#[tokio::test]
+async fn a_reader_who_stalls_does_not_hold_the_exit() {
+    let pbx = pbx(LARGE).await;
+    let gateway = gateway(&pbx)
+        .relay("idle_timeout_ms = 600000")
+        .server("drain_timeout_ms = 300")
+        .start()
+        .await;
+    let (answer, _) = begin(&gateway).await;
+
+    assert!(!soon(shut_down(gateway)).await.unwrap(), "it was cut");
+
+    soon(pbx.until(|seen| seen.downloads_running == 0)).await;
+    assert!(answer.bytes().await.is_err());
+}
+
+#[tokio::test]
+async fn a_caller_who_says_nothing_does_not_hold_the_exit() {
+    let pbx = pbx(1_000).await;
+    let patient = "drain_timeout_ms = 600000\nheader_timeout_ms = 600000\n";
+    let builder = gateway(&pbx).server(&format!(
+        "{patient}{LISTENER}\nhandshake_timeout_ms = 600000"
+    ));
+    let identity = Identity::new();
+    identity.write(builder.folder());
+    let gateway = builder.start().await;
+    // Before the handshake, within it, and before the first request.
+    let _silent = TcpStream::connect(gateway.tls_addr()).await.unwrap();
+    let mut halfway = TcpStream::connect(gateway.tls_addr()).await.unwrap();
+    halfway.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
+    let _plain = TcpStream::connect(gateway.addr()).await.unwrap();
+    let _http1 = identity.connect(gateway.tls_addr(), &[]).await.unwrap();
+    let _http2 = identity.connect(gateway.tls_addr(), &["h2"]).await.unwrap();
+    // A request that is answered shows that the earlier connections have been taken.
+    gateway.fetch(NAME).await;
+
+    assert!(soon(shut_down(gateway)).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_kill_switch_ends_everything_at_once() {
+    let pbx = pbx(LARGE).await;
+    let gateway = gateway(&pbx)
+        .relay("idle_timeout_ms = 600000")
+        .server("drain_timeout_ms = 600000")
+        .start()
+        .await;
+    let addr = gateway.addr();
+    let kill = gateway.app.kill_switch();
+    let (answer, _) = begin(&gateway).await;
+
+    let down = shut_down(gateway);
+    until_closed(addr).await;
+    kill.cancel();
+
+    assert!(!soon(down).await.unwrap(), "not by its own end");
+    soon(pbx.until(|seen| seen.downloads_running == 0)).await;
+    assert!(answer.bytes().await.is_err());
+}

@@ -1,0 +1,84 @@
+//! A connection that the PBX leaves open carries the next download, and one that it has closed costs a new ticket,
+//! never the same one again.
+
+use wavegate::simulator::Switch;
+
+use super::{NAME, start, tight};
+
+#[tokio::test]
+async fn a_connection_left_open_is_used_again() {
+    for switches in [
+        &[Switch::KeepAlive][..],
+        &[Switch::KeepAlive, Switch::PlainHttp],
+    ] {
+        let pbx = start(switches, "").await;
+        let gateway = tight(&pbx).start().await;
+        for _ in 0..3 {
+            assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+        }
+        let seen = pbx.seen();
+        // One for the JSON calls, one for the audio.
+        assert_eq!(
+            (seen.connections, seen.tickets_used),
+            (2, 3),
+            "{switches:?}"
+        );
+        assert_eq!((seen.requests.login, seen.requests.get_random), (1, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_costs_a_new_ticket_and_never_a_replay() {
+    // Closed without a word after the first answer; only later; in the middle of the next exchange.
+    for (switches, first, second) in [
+        (
+            &[Switch::KeepAlive, Switch::CloseUnannounced][..],
+            "download:no-close-notify",
+            "",
+        ),
+        (&[Switch::KeepAlive], "", "download:close-before-answer"),
+        (&[Switch::KeepAlive], "", "download:reset-after=0"),
+        (
+            &[Switch::KeepAlive, Switch::PlainHttp],
+            "",
+            "download:close-before-answer",
+        ),
+    ] {
+        let pbx = start(switches, first).await;
+        let gateway = tight(&pbx).start().await;
+        for round in 0..4 {
+            if round == 1 && !second.is_empty() {
+                pbx.inject(second.parse().unwrap());
+            }
+            assert!(
+                gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap(),
+                "{first} {second} {round}"
+            );
+        }
+        let seen = pbx.seen();
+        assert!(
+            seen.tickets_issued <= 5,
+            "{first} {second}: one more than needed"
+        );
+        assert_eq!((seen.tickets_used_twice, seen.tickets_refused), (0, 0));
+        assert_eq!(seen.requests.login, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_broke_leaves_no_connection_behind() {
+    let pbx = start(
+        &[Switch::KeepAlive],
+        "download:cut-after=200000:with-length",
+    )
+    .await;
+    let gateway = tight(&pbx).start().await;
+    let answer = gateway
+        .get(NAME)
+        .bearer(&crate::harness::jwt("alice"))
+        .send()
+        .await;
+    assert!(answer.bytes().await.is_err());
+    assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+    assert_eq!(pbx.seen().connections, 3);
+}
