@@ -65,7 +65,10 @@ impl App {
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = Server::bind(&config.server, config.relay.idle_timeout)
+        let silences = config.pbxs.iter().map(|pbx| pbx.limits.idle_timeout);
+        let idle_timeout = config.relay.idle_timeout;
+        let shortest = silences.fold(idle_timeout, Duration::min);
+        let server = Server::bind(&config.server, idle_timeout, shortest)
             .await
             .map_err(StartError::Listen)?;
         let admin = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;

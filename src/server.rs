@@ -34,13 +34,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds every address.
+    /// Binds every address. `shortest_silence` is the shortest limit on silence there is, on either side.
     ///
     /// # Errors
     /// When an address cannot be bound, or the certificate cannot be read.
     pub(crate) async fn bind(
         config: &config::Server,
         idle_timeout: Duration,
+        shortest_silence: Duration,
     ) -> std_io::Result<Self> {
         let certificates = match &config.tls {
             None => None,
@@ -62,6 +63,7 @@ impl Server {
                 header_timeout: config.header_timeout,
                 handshake_timeout,
                 idle_timeout,
+                shortest_silence,
             }),
             connections: Arc::new(Semaphore::new(config.max_connections)),
         })

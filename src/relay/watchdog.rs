@@ -19,6 +19,7 @@ pub(crate) enum Verdict {
 /// Watches one downstream connection.
 pub(crate) struct Watchdog {
     idle_timeout: Duration,
+    shortest_silence: Duration,
     state: Mutex<State>,
 }
 
@@ -46,9 +47,11 @@ impl Drop for Answering {
 }
 
 impl Watchdog {
-    pub(crate) fn new(idle_timeout: Duration) -> Self {
+    /// `idle_timeout` is the limit for the socket, `shortest_silence` the shortest that any transfer may have.
+    pub(crate) fn new(idle_timeout: Duration, shortest_silence: Duration) -> Self {
         Self {
             idle_timeout,
+            shortest_silence,
             state: Mutex::new(State {
                 transfers: Vec::new(),
                 blocked_since: None,
@@ -78,9 +81,9 @@ impl Watchdog {
         now.saturating_duration_since(self.lock().busy)
     }
 
-    /// How often to ask: often enough to be late by a quarter of the limit at most.
+    /// How often to ask: often enough to be late by a quarter of the shortest limit at most.
     pub(crate) fn period(&self) -> Duration {
-        (self.idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+        (self.shortest_silence / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
     }
 
     /// Watches a transfer until its body is gone.
@@ -103,8 +106,8 @@ impl Watchdog {
     }
 
     /// Ends the transfers of which either side has been silent for too long. The connection ends when its socket is
-    /// stuck, or when a caller stalls and nothing else of the connection is alive, neither a transfer nor a request that
-    /// waits for its answer: HTTP/2 carries several, and one that stalls must not take the others with it.
+    /// stuck, or when a caller stalls and nothing else of the connection is alive, neither a transfer nor a request
+    /// that waits for its answer: HTTP/2 carries several, and one that stalls must not take the others with it.
     pub(crate) fn check(&self, now: Instant) -> Verdict {
         let (stuck, answering, transfers) = {
             let mut state = self.lock();

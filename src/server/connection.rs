@@ -41,6 +41,7 @@ pub(super) struct Settings {
     pub(super) header_timeout: Duration,
     pub(super) handshake_timeout: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) shortest_silence: Duration,
 }
 
 /// An accepted connection.
@@ -66,7 +67,10 @@ impl Connection {
         } = self;
         let _ = stream.set_nodelay(true);
         bound_unsent(&stream);
-        let watchdog = Arc::new(Watchdog::new(settings.idle_timeout));
+        let watchdog = Arc::new(Watchdog::new(
+            settings.idle_timeout,
+            settings.shortest_silence,
+        ));
         let stream = WatchedIo::new(stream, Arc::clone(&watchdog));
         let session = Session {
             downstream: Arc::new(Downstream { peer, watchdog }),
