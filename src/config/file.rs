@@ -182,7 +182,7 @@ fn read_server(section: &mut Section<'_>) -> Server {
         max_connections: section.size("max_connections", 1..=1_000_000, default.max_connections),
         max_header_bytes: section.size(
             "max_header_bytes",
-            8_192..=1 << 20,
+            16_384..=1 << 20,
             default.max_header_bytes,
         ),
         header_timeout: section.milliseconds(

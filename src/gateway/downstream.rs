@@ -48,7 +48,7 @@ impl TrustedProxies {
             // Callers write what they like in front of what a proxy appends, so each hop is read for itself.
             let address = str::from_utf8(hop)
                 .ok()
-                .and_then(|hop| hop.trim().parse::<IpAddr>().ok());
+                .and_then(|hop| address_of(hop.trim()));
             match address {
                 Some(address) if self.trust(source) => source = address.to_canonical(),
                 _ => break,
@@ -66,6 +66,12 @@ impl TrustedProxies {
             .filter(|id| is_harmless(id))
             .map_or_else(new_request_id, str::to_owned)
     }
+}
+
+/// The address of a hop; some proxies write the port, too.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
+    hop.parse().or_else(|_| with_port()).ok()
 }
 
 fn is_harmless(id: &str) -> bool {
@@ -131,6 +137,8 @@ mod tests {
         check("::ffff:127.0.0.1", &["::ffff:203.0.113.5"], "203.0.113.5");
         check("fd00::1", &["2001:db8::7"], "2001:db8::7");
         check("10.0.0.1", &["10.0.0.2,10.0.0.3"], "10.0.0.2");
+        check("127.0.0.1", &["203.0.113.5:4711"], "203.0.113.5");
+        check("127.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7");
         check(
             "127.0.0.1",
             &["198.51.100.9, \u{e9}, 203.0.113.5"],

@@ -172,7 +172,7 @@ impl Session {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout)
-            .max_buf_size(self.settings.max_header_bytes.max(BUFFER_BYTES))
+            .max_buf_size(self.settings.max_header_bytes)
             .serve_connection(TokioIo::new(stream), service_fn(service));
         // hyper's limit on heads counts from the end of the last answer.
         drive!(&self, connection, None);

@@ -53,7 +53,6 @@ pub(crate) struct Builder {
     username: String,
     pin: Option<String>,
     /// Lines for the tables of the configuration, in the order they were asked for.
-    root: String,
     server: String,
     relay: String,
     log: String,
@@ -76,7 +75,6 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Version) -> Builder {
             .then(|| pbx.fingerprint().to_owned()),
         pbx_url: url,
         username: pbx.username().to_owned(),
-        root: String::new(),
         server: "listen = [\"127.0.0.1:0\"]\n".to_owned(),
         relay: String::new(),
         log: String::new(),
@@ -116,12 +114,6 @@ impl Builder {
         self
     }
 
-    /// Lines before the first table.
-    pub(crate) fn root(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.root, "{lines}");
-        self
-    }
-
     /// Lines of `[server]`.
     pub(crate) fn server(mut self, lines: &str) -> Self {
         let _ = writeln!(self.server, "{lines}");
@@ -152,7 +144,6 @@ impl Builder {
             api,
             pbx_url,
             username,
-            root,
             server,
             relay,
             log,
@@ -169,8 +160,7 @@ impl Builder {
             None => String::new(),
         };
         let text = format!(
-            r#"{root}
-[server]
+            r#"[server]
 {server}
 [admin]
 listen = "127.0.0.1:0"
