@@ -22,7 +22,7 @@ use crate::gateway::{Gateway, TrustedProxies};
 use crate::pbx::Pbx;
 use crate::relay::Admission;
 use crate::server::Server;
-use crate::server::tls::Certificates;
+use crate::server::tls::{self, Certificates};
 use crate::telemetry::NameMask;
 
 /// Why the gateway cannot start.
@@ -65,10 +65,7 @@ impl App {
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let silences = config.pbxs.iter().map(|pbx| pbx.limits.idle_timeout);
-        let idle_timeout = config.relay.idle_timeout;
-        let shortest = silences.fold(idle_timeout, Duration::min);
-        let server = Server::bind(&config.server, idle_timeout, shortest)
+        let server = Server::bind(&config.server)
             .await
             .map_err(StartError::Listen)?;
         let admin = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;
@@ -122,16 +119,28 @@ impl App {
     /// A sentence for an operator.
     pub fn reload(&self, config: Config) -> Result<(), String> {
         let old = self.gateway.load_full();
-        let files = config.server.tls.clone();
-        let new = build(config, Some(&old), &self.stop)?;
-        // Last of what can fail.
-        if let (Some(certificates), Some(files)) = (&self.certificates, &files) {
-            certificates.reload(files)?;
+        let certificate = match (&self.certificates, &config.server.tls) {
+            (Some(certificates), Some(files)) => {
+                let certificate = tls::read(files).map_err(|(_, message)| message)?;
+                Some((certificates, certificate))
+            }
+            _ => None,
+        };
+        let new = Arc::new(build(config, Some(&old), &self.stop)?);
+        if let Some((certificates, certificate)) = certificate {
+            certificates.replace(certificate);
         }
         for pbx in &new.pbxs {
             pbx.forgive();
         }
-        self.gateway.store(Arc::new(new));
+        self.gateway.store(Arc::clone(&new));
+        for pbx in old
+            .pbxs
+            .iter()
+            .filter(|old| !new.pbxs.iter().any(|new| new.shares_account(old)))
+        {
+            pbx.retire();
+        }
         info!("the configuration was read again");
         Ok(())
     }
@@ -169,7 +178,8 @@ impl App {
     }
 }
 
-/// Builds a gateway; a PBX whose configuration did not change is taken over with its token.
+/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, tokens and permits of its PBXs, and
+/// the key of masked names.
 fn build(
     config: Config,
     old: Option<&Gateway>,
@@ -178,13 +188,26 @@ fn build(
     let authenticator =
         Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
     crate::auth::self_test().map_err(|error| error.to_string())?;
+    let recording_names = config.log.recording_names;
+    let names = match old.filter(|old| old.names.is(recording_names)) {
+        Some(old) => Arc::clone(&old.names),
+        None => Arc::new(NameMask::new(recording_names)?),
+    };
     let mut pbxs = Vec::with_capacity(config.pbxs.len());
     for pbx in &config.pbxs {
-        let same = old.and_then(|old| old.pbxs.iter().find(|known| known.is(pbx)));
-        pbxs.push(match same {
-            Some(known) => Arc::clone(known),
-            None => Pbx::start(pbx, config.state_dir.as_deref())?,
-        });
+        let known = old.and_then(|old| old.pbxs.iter().find(|known| known.name() == pbx.name));
+        pbxs.push(Pbx::start(pbx, config.state_dir.as_deref(), known)?);
+    }
+    // Nothing fails from here on.
+    let admission = match old {
+        None => Arc::new(Admission::new(config.relay.max_streams)),
+        Some(old) => {
+            old.admission.resize(config.relay.max_streams);
+            Arc::clone(&old.admission)
+        }
+    };
+    for (pbx, config) in pbxs.iter().zip(&config.pbxs) {
+        pbx.resize(config.limits.max_downloads);
     }
     Ok(Gateway {
         authenticator,
@@ -192,9 +215,9 @@ fn build(
             PolicyRule::Everyone => Policy::everyone(),
             PolicyRule::Nobody => Policy::nobody(),
         },
-        admission: Admission::new(config.relay.max_streams),
+        admission,
         pbxs,
-        names: NameMask::new(config.log.recording_names)?,
+        names,
         public_url: config.server.public_url,
         proxies: TrustedProxies::new(config.server.trusted_proxies),
         downstream_idle: config.relay.idle_timeout,

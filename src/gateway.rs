@@ -21,7 +21,7 @@ use url::Url;
 use crate::auth::policy::{Grant, Policy};
 use crate::auth::{Authenticator, Credential, Principal};
 use crate::pbx::{Pbx, PbxError, PbxStream};
-use crate::relay::{Admission, Limits, RelayBody, StreamPermit};
+use crate::relay::{Admission, Limits, RelayBody, StreamPermit, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
@@ -34,10 +34,10 @@ use route::Route;
 pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Policy,
-    pub(crate) admission: Admission,
+    pub(crate) admission: Arc<Admission>,
     /// At least one; the first is the default.
     pub(crate) pbxs: Vec<Arc<Pbx>>,
-    pub(crate) names: NameMask,
+    pub(crate) names: Arc<NameMask>,
     pub(crate) public_url: Option<Url>,
     pub(crate) proxies: TrustedProxies,
     pub(crate) downstream_idle: Duration,
@@ -80,6 +80,15 @@ impl Gateway {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
         response
+    }
+
+    /// A watchdog for a new connection, with the limits in force.
+    pub(crate) fn watchdog(&self) -> Watchdog {
+        let silences = self.pbxs.iter().map(|pbx| pbx.idle_timeout());
+        Watchdog::new(
+            self.downstream_idle,
+            silences.fold(self.downstream_idle, Duration::min),
+        )
     }
 
     /// The stages, in their order.

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 mod gateway;
 mod pbx;
+mod permits;
 pub mod recording;
 mod relay;
 pub mod response;

@@ -17,11 +17,14 @@ mod transport;
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http::header::TRANSFER_ENCODING;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
@@ -41,6 +44,7 @@ use transport::{Answer, Transport};
 
 use crate::auth::policy::Grant;
 use crate::config::{self, AllowedIp, PbxPassword};
+use crate::permits::Permits;
 use crate::recording::RecordingName;
 
 /// An error object in place of audio is read up to here.
@@ -54,32 +58,53 @@ pub(crate) struct Pbx {
     dialect: Arc<dyn Dialect>,
     transport: Arc<Transport>,
     keeper: Arc<TokenKeeper>,
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     kept: Arc<KeptConnections>,
+    /// Whether a ticket's connection is used for its download, too. Not any more once that has failed: some PBXs close
+    /// a connection without saying so.
+    shares: AtomicBool,
 }
 
 impl Pbx {
+    /// Makes a PBX out of its configuration. What can go on of an `old` one of this name does: its permits always, its
+    /// token where the account and the way to it are the same.
+    ///
     /// # Errors
     /// A sentence for an operator: trust that cannot be read, or a state folder that cannot.
     pub(crate) fn start(
         config: &config::Pbx,
         state_dir: Option<&Path>,
+        old: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, String> {
-        let dialect: Arc<dyn Dialect> = Arc::new(SSeries::new(config.api, config.account.clone()));
+        if let Some(old) = old.filter(|old| old.config == *config) {
+            return Ok(Arc::clone(old));
+        }
         let transport = Arc::new(Transport::new(config)?);
-        let history = open_history(config, state_dir)?;
+        let dialect: Arc<dyn Dialect> = Arc::new(SSeries::new(config.api, config.account.clone()));
+        let keeper = match old.filter(|old| is_same_account(&old.config, config)) {
+            Some(old) => Arc::clone(&old.keeper),
+            None => {
+                let history = open_history(config, state_dir)?;
+                TokenKeeper::new(
+                    &config.name,
+                    Arc::clone(&dialect),
+                    Arc::clone(&transport),
+                    history,
+                )
+            }
+        };
+        let max = config.limits.max_downloads;
         let pbx = Arc::new(Self {
-            keeper: TokenKeeper::new(
-                &config.name,
-                Arc::clone(&dialect),
-                Arc::clone(&transport),
-                history,
-            ),
+            config: config.clone(),
             dialect,
             transport,
-            permits: Arc::new(Semaphore::new(config.limits.max_downloads)),
-            kept: Arc::new(KeptConnections::new(config.limits.max_downloads)),
-            config: config.clone(),
+            keeper,
+            permits: old.map_or_else(
+                || Arc::new(Permits::new(max)),
+                |old| Arc::clone(&old.permits),
+            ),
+            kept: Arc::new(KeptConnections::new(max)),
+            shares: AtomicBool::new(true),
         });
         tokio::spawn(upkeep(Arc::downgrade(&pbx)));
         Ok(pbx)
@@ -89,14 +114,26 @@ impl Pbx {
         &self.config.name
     }
 
-    /// Whether this is the PBX of `config`, to the letter.
-    pub(crate) fn is(&self, config: &config::Pbx) -> bool {
-        self.config == *config
-    }
-
     /// How long a recording may stand still once it flows.
     pub(crate) fn idle_timeout(&self) -> Duration {
         self.config.limits.idle_timeout
+    }
+
+    /// Changes how many downloads there may be at once; those that run go on.
+    pub(crate) fn resize(&self, max_downloads: usize) {
+        self.permits.resize(max_downloads);
+    }
+
+    /// Whether both use one token.
+    pub(crate) fn shares_account(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.keeper, &other.keeper)
+    }
+
+    /// Logs in no more, and gives the token back once nobody can need it: another PBX has taken this one's place.
+    pub(crate) fn retire(self: &Arc<Self>) {
+        self.keeper.retire();
+        let keeper = Arc::clone(&self.keeper);
+        tokio::spawn(async move { keeper.close().await });
     }
 
     /// Opens a recording. The stream begins with bytes known to be audio.
@@ -132,14 +169,8 @@ impl Pbx {
 
     /// Opens a recording within the limit of downloads at once.
     async fn read(&self, recording: &RecordingName) -> Result<PbxStream, PbxError> {
-        let permit = timeout(
-            self.config.limits.queue_timeout,
-            Arc::clone(&self.permits).acquire_owned(),
-        )
-        .await
-        .ok()
-        .and_then(Result::ok)
-        .ok_or(PbxError::Saturated)?;
+        let permit = timeout(self.config.limits.queue_timeout, self.permits.take()).await;
+        let permit = permit.ok().flatten().ok_or(PbxError::Saturated)?;
         let permit = Arc::new(permit);
         let mut attempts = Attempts::default();
         loop {
@@ -171,25 +202,28 @@ impl Pbx {
         permit: &Arc<OwnedSemaphorePermit>,
     ) -> Result<PbxStream, PbxError> {
         let limits = &self.config.limits;
-        // Only the first try may use a kept connection: the PBX may have closed it by now.
-        let kept = if attempts.begin() {
-            self.kept.take()
-        } else {
-            None
-        };
+        // Only the first try uses a connection twice: the PBX may have closed it by now.
+        let first = attempts.begin();
+        let kept = if first { self.kept.take() } else { None };
+        attempts.note_kept(kept.is_some());
         let mut connection = self.connected(kept, Operation::Ticket).await?;
         let taking = self.take_ticket(&mut connection, token, recording);
         let ticket = within(limits.answer_timeout, Operation::Ticket, "answer", taking).await?;
         attempts.count_ticket();
-        let open = connection.is_idle().then_some(connection);
+        let shared = first && self.shares.load(Relaxed) && connection.is_idle();
+        let open = shared.then_some(connection);
         let downloading = self.download(open, token, recording, ticket, permit);
-        within(
+        let result = within(
             limits.first_byte_timeout,
             Operation::Download,
             "first byte",
             downloading,
         )
-        .await
+        .await;
+        if shared && result.as_ref().is_err_and(PbxError::is_broken_connection) {
+            self.shares.store(false, Relaxed);
+        }
+        result
     }
 
     /// `open`, or a new connection.
@@ -244,7 +278,11 @@ impl Pbx {
         let (head, body) = answer
             .map_err(|source| PbxError::Transport { operation, source })?
             .into_parts();
-        let mut arriving = Arriving::new(connection, body);
+        let mut arriving = Arriving::new(
+            connection,
+            body,
+            head.headers.contains_key(TRANSFER_ENCODING),
+        );
         let audio = self.judge(head.status, &mut arriving).await?;
         Ok(arriving.into_stream(audio, Arc::clone(&self.kept), Arc::clone(permit)))
     }
@@ -360,9 +398,20 @@ fn answer_error(operation: Operation, error: AnswerError) -> PbxError {
     }
 }
 
+/// Whether a token of the one is a token of the other, and logins go the same way.
+fn is_same_account(old: &config::Pbx, new: &config::Pbx) -> bool {
+    let of = |pbx: &config::Pbx| (pbx.limits.connect_timeout, pbx.limits.answer_timeout);
+    old.api == new.api
+        && old.url == new.url
+        && old.trust == new.trust
+        && old.bind_address == new.bind_address
+        && old.account == new.account
+        && of(old) == of(new)
+}
+
 fn open_history(config: &config::Pbx, state_dir: Option<&Path>) -> Result<LoginHistory, String> {
     if let Some(folder) = state_dir {
-        std::fs::create_dir_all(folder)
+        create_private(folder)
             .map_err(|error| format!("state_dir {}: {error}", folder.display()))?;
     }
     let account = &config.account;
@@ -374,4 +423,13 @@ fn open_history(config: &config::Pbx, state_dir: Option<&Path>) -> Result<LoginH
     ];
     LoginHistory::open(state_dir, &config.name, &credentials, account.login_retry)
         .map_err(|error| format!("state_dir: {error}"))
+}
+
+/// Creates the folder for what is remembered about logins; nobody else has business there.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }

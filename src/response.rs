@@ -43,7 +43,8 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Document(document) => document.is_end_stream(),
-            Self::Recording(_) | Self::Absent => false,
+            Self::Recording(recording) => recording.is_end_stream(),
+            Self::Absent => false,
         }
     }
 

@@ -34,15 +34,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds every address. `shortest_silence` is the shortest limit on silence there is, on either side.
+    /// Binds every address.
     ///
     /// # Errors
     /// When an address cannot be bound, or the certificate cannot be read.
-    pub(crate) async fn bind(
-        config: &config::Server,
-        idle_timeout: Duration,
-        shortest_silence: Duration,
-    ) -> std_io::Result<Self> {
+    pub(crate) async fn bind(config: &config::Server) -> std_io::Result<Self> {
         let certificates = match &config.tls {
             None => None,
             Some(tls) => Some(Arc::new(
@@ -62,8 +58,6 @@ impl Server {
                 max_header_bytes: config.max_header_bytes,
                 header_timeout: config.header_timeout,
                 handshake_timeout,
-                idle_timeout,
-                shortest_silence,
             }),
             connections: Arc::new(Semaphore::new(config.max_connections)),
         })

@@ -67,6 +67,11 @@ impl NameMask {
         Ok(Self(key))
     }
 
+    /// Whether it does what `names` says.
+    pub(crate) fn is(&self, names: RecordingNames) -> bool {
+        self.0.is_some() == (names == RecordingNames::Hashed)
+    }
+
     pub(crate) fn mask(&self, name: &RecordingName) -> String {
         let Some(key) = &self.0 else {
             return name.as_str().to_owned();

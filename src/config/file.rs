@@ -215,7 +215,7 @@ fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
         key_file: key_file?,
         handshake_timeout,
     };
-    if let Err((key, message)) = crate::server::tls::check(&tls) {
+    if let Err((key, message)) = crate::server::tls::read(&tls) {
         section.problem(key, message);
     }
     Some(tls)

@@ -14,6 +14,8 @@ const MAX_TICKETS: u32 = 2;
 #[derive(Default)]
 pub(super) struct Attempts {
     began: bool,
+    /// The last try began on a connection that had been kept.
+    kept: bool,
     tickets: u32,
     reconnected: bool,
     renewed: bool,
@@ -24,6 +26,11 @@ impl Attempts {
     /// Begins a try, and tells whether it is the first.
     pub(super) fn begin(&mut self) -> bool {
         first(&mut self.began)
+    }
+
+    /// Notes whether this try's connection had been kept from an earlier download.
+    pub(super) fn note_kept(&mut self, kept: bool) {
+        self.kept = kept;
     }
 
     /// Counts a ticket that the PBX gave out.
@@ -57,11 +64,15 @@ impl Attempts {
                 source: TransportError::Unreachable(_),
                 ..
             } => first(&mut self.delayed).then_some(delay),
-            // A kept connection may have been closed meanwhile; no ticket is lost by asking again.
+            // A kept connection may have been closed or forgotten meanwhile; no ticket is lost by asking again.
             PbxError::Transport {
                 source: TransportError::Broken(_),
                 operation: Operation::Ticket,
             } => first(&mut self.reconnected).then_some(Duration::ZERO),
+            PbxError::Transport {
+                source: TransportError::Timeout(_),
+                operation: Operation::Ticket,
+            } if self.kept => first(&mut self.reconnected).then_some(Duration::ZERO),
             PbxError::Transport {
                 source: TransportError::Broken(_),
                 operation: Operation::Download,

@@ -38,11 +38,13 @@ pub(super) struct Connection {
     /// The driver has finished and is not polled again.
     ended: bool,
     own_address: Option<IpAddr>,
+    is_tls: bool,
 }
 
 impl Connection {
     pub(super) async fn open(transport: &Transport) -> Result<Self, TransportError> {
         let (io, own_address) = transport.connect().await?;
+        let is_tls = matches!(io, Io::Right(_));
         let mut builder = http1::Builder::new();
         builder.max_buf_size(READ_BUFFER_BYTES);
         let opened = builder.handshake(TokioIo::new(io)).await;
@@ -52,7 +54,12 @@ impl Connection {
             driver,
             ended: false,
             own_address,
+            is_tls,
         })
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// The address from which we reach the PBX.

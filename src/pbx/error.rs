@@ -73,10 +73,14 @@ pub(crate) enum PbxError {
 pub(crate) enum HoldOff {
     #[error("the last login was refused")]
     LoginRefused,
+    #[error("the last logins got no answer, and may have been refused")]
+    LoginsUnanswered,
     #[error("the PBX has locked our address out")]
     LockedOut,
     #[error("tokens die early again and again")]
     TokensDieEarly,
+    #[error("the configuration of this PBX was exchanged a moment ago")]
+    Retired,
 }
 
 impl PbxError {
@@ -110,6 +114,17 @@ impl PbxError {
             }
         );
         by_status || self.refusal_class() == Some(RefusalClass::TicketRefused)
+    }
+
+    /// Whether the connection broke in the middle of things.
+    pub(crate) fn is_broken_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport {
+                source: TransportError::Broken(_),
+                ..
+            }
+        )
     }
 
     /// What an operator can do, for the log.
@@ -147,6 +162,10 @@ impl PbxError {
             Self::TicketStale => "connecting to the PBX takes too long; look at its load",
             Self::HeldOff { reason, .. } => match reason {
                 HoldOff::LoginRefused => refusal_advice(RefusalClass::LoginRefused),
+                HoldOff::LoginsUnanswered => {
+                    "the PBX is slow or hangs; look at its load, or raise pbx.answer_timeout_ms; SIGHUP tries at once"
+                }
+                HoldOff::Retired => "nothing to do",
                 HoldOff::LockedOut => refusal_advice(RefusalClass::LockedOut),
                 HoldOff::TokensDieEarly => {
                     "another program uses this API account and its logins end ours; let it share the token or log in less"

@@ -5,8 +5,10 @@
 //!
 //! The rule: the fifth refused login in a row locks our address out for ten minutes, for every program behind it
 //! (Yeastar, "S-Series API Guide", "API Authentication"). So after one refusal there is one more try, later, and after
-//! the second none until the credentials change or the operator says so.
+//! the second none until the credentials change or the operator says so. A login whose answer was lost may have been
+//! refused, too: it is not held against the credentials, but the tries together stay below five.
 
+use std::fs::File;
 use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -20,9 +22,11 @@ use serde::{Deserialize, Serialize};
 /// The S-Series' lock-out (same source).
 const LOCK_OUT: Duration = Duration::from_secs(10 * 60);
 const MAX_REFUSALS: u32 = 2;
+/// Refusals and lost answers together: one more could be the fifth.
+const MAX_TRIES: u32 = 4;
 const KEPT_LOGINS: usize = 20;
-/// Cut so short that it says next to nothing about the password, yet differs when the password does.
-const FINGERPRINT_BYTES: usize = 4;
+/// Cut so short that it fits one password in 65,536: of little use for finding one, enough to notice another.
+const FINGERPRINT_BYTES: usize = 2;
 const STRETCHING: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
 /// Whether a login may be tried.
@@ -31,6 +35,8 @@ pub(super) enum Verdict {
     Go,
     /// Not yet: the last one was refused.
     Wait(Duration),
+    /// Not yet: the last ones got no answer.
+    Unanswered(Duration),
     /// Not yet: the PBX has locked our address out.
     Locked(Duration),
     /// Not until the credentials change or the operator says so.
@@ -43,8 +49,10 @@ pub(super) enum Ended {
     Accepted,
     Refused,
     LockedOut,
-    /// No answer that says anything about the credentials.
-    Unknown,
+    /// The PBX said something else, or was never told the credentials.
+    Unjudged,
+    /// The credentials were sent, and the answer was lost.
+    Unanswered,
 }
 
 /// The file's content.
@@ -53,10 +61,12 @@ pub(super) enum Ended {
 struct Record {
     salt: String,
     credentials: String,
-    /// Logins refused in a row; one under way counts as refused until it is known better.
+    /// Logins refused in a row.
     refusals: u32,
+    /// Logins in a row whose answer is not known: lost, under way, or of a process that died.
+    unanswered: u32,
     /// Seconds since the epoch, as all times here.
-    last_refusal: u64,
+    last_try: u64,
     locked_until: u64,
     /// The latest logins that were tried, oldest first.
     logins: Vec<u64>,
@@ -101,73 +111,88 @@ impl LoginHistory {
         Ok(history)
     }
 
-    pub(super) fn verdict(&self, now: SystemTime) -> Verdict {
+    pub(super) fn verdict(&mut self, now: SystemTime) -> Verdict {
         let now = seconds(now);
-        if now < self.record.locked_until {
-            // A clock that was wrong must not stretch the wait.
-            let left = Duration::from_secs(self.record.locked_until - now);
-            return Verdict::Locked(left.min(LOCK_OUT));
+        let record = &mut self.record;
+        // A clock that was wrong must not stretch a wait.
+        record.last_try = record.last_try.min(now);
+        record.locked_until = record.locked_until.min(now + LOCK_OUT.as_secs());
+        let left = |until: u64| {
+            Some(Duration::from_secs(until.saturating_sub(now))).filter(|left| !left.is_zero())
+        };
+
+        if let Some(left) = left(record.locked_until) {
+            return Verdict::Locked(left);
         }
-        match self.record.refusals {
-            0 => Verdict::Go,
-            refusals if refusals >= MAX_REFUSALS => Verdict::Stopped,
-            _ => {
-                let again = self
-                    .record
-                    .last_refusal
-                    .saturating_add(self.retry.as_secs());
-                match again.saturating_sub(now) {
-                    0 => Verdict::Go,
-                    left => Verdict::Wait(Duration::from_secs(left).min(self.retry)),
-                }
-            }
+        if record.refusals >= MAX_REFUSALS {
+            return Verdict::Stopped;
+        }
+        let pause = match (record.refusals, record.refusals + record.unanswered) {
+            (_, MAX_TRIES..) => LOCK_OUT,
+            (0, ..MAX_REFUSALS) => return Verdict::Go,
+            _ => self.retry,
+        };
+        match left(record.last_try.saturating_add(pause.as_secs())) {
+            None => Verdict::Go,
+            Some(left) if record.unanswered == 0 => Verdict::Wait(left),
+            Some(left) => Verdict::Unanswered(left),
         }
     }
 
-    /// Notes that a login is about to be tried. It counts as refused until [`LoginHistory::end`], so that a process
-    /// that dies in between cannot try again and again.
+    /// Notes that a login is about to be tried, so that a process that dies in the middle cannot try again and again.
     ///
     /// # Errors
     /// When the file cannot be written; the history goes on in memory.
     pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<()> {
         let record = &mut self.record;
-        record.refusals = record.refusals.saturating_add(1);
-        record.last_refusal = seconds(now);
+        record.unanswered = record.unanswered.saturating_add(1);
+        record.last_try = seconds(now);
         record.logins.push(seconds(now));
         let surplus = record.logins.len().saturating_sub(KEPT_LOGINS);
         record.logins.drain(..surplus);
         self.save()
     }
 
-    /// Notes how the login went.
+    /// Notes how the login that was begun has gone.
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn end(&mut self, ended: Ended, now: SystemTime) -> io::Result<()> {
         let record = &mut self.record;
+        if ended != Ended::Unanswered {
+            record.unanswered = record.unanswered.saturating_sub(1);
+        }
         match ended {
             Ended::Accepted => {
                 record.refusals = 0;
+                record.unanswered = 0;
                 record.locked_until = 0;
             }
-            Ended::Refused => record.last_refusal = seconds(now),
-            Ended::LockedOut => {
-                record.refusals = record.refusals.saturating_sub(1);
-                record.locked_until = seconds(now + LOCK_OUT);
-            }
-            Ended::Unknown => record.refusals = record.refusals.saturating_sub(1),
+            Ended::Refused => record.refusals = record.refusals.saturating_add(1),
+            Ended::LockedOut => record.locked_until = seconds(now + LOCK_OUT),
+            Ended::Unjudged | Ended::Unanswered => {}
         }
+        record.last_try = seconds(now);
         self.save()
     }
 
-    /// Forgets refusals: the operator says that something has changed.
+    /// Allows one more login, whatever was refused before: the operator says that something has changed. One, since a
+    /// word that comes by itself, as after each renewal of a certificate, must not add up to a lock-out either.
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn forgive(&mut self) -> io::Result<()> {
-        self.record.refusals = 0;
-        self.record.locked_until = 0;
+        let record = &mut self.record;
+        record.refusals = record.refusals.min(MAX_REFUSALS - 1);
+        record.unanswered = 0;
+        record.last_try = 0;
+        record.locked_until = 0;
         self.save()
+    }
+
+    /// Keeps the history in memory from now on: another one has taken over the file.
+    pub(super) fn let_go(&mut self) {
+        self.file = None;
     }
 
     fn save(&self) -> io::Result<()> {
@@ -175,11 +200,26 @@ impl LoginHistory {
             return Ok(());
         };
         let fresh = file.with_extension("json.new");
-        let written = std::fs::write(&fresh, serde_json::to_vec_pretty(&self.record)?);
+        let written = serde_json::to_vec_pretty(&self.record)
+            .map_err(io::Error::from)
+            .and_then(|json| write_private(&fresh, &json));
         written
             .and_then(|()| std::fs::rename(&fresh, file))
             .map_err(|error| io::Error::other(format!("{}: {error}", fresh.display())))
     }
+}
+
+/// Writes a file that only its owner can read, down to the disk: what is put in place afterwards is whole.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn read(file: &Path) -> io::Result<Record> {
@@ -228,9 +268,23 @@ mod tests {
     use super::*;
 
     const RETRY: Duration = Duration::from_secs(60);
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn open(folder: &Path, password: &str) -> LoginHistory {
         LoginHistory::open(Some(folder), "main", &[b"api", password.as_bytes()], RETRY).unwrap()
+    }
+
+    /// As [`open`], without stretching the password over and over.
+    fn open_quickly(folder: &Path) -> LoginHistory {
+        let file = folder.join("logins-main.json");
+        if !file.exists() {
+            return open(folder, "unknown");
+        }
+        LoginHistory {
+            record: read(&file).unwrap(),
+            file: Some(file),
+            retry: RETRY,
+        }
     }
 
     #[test]
@@ -244,18 +298,70 @@ mod tests {
 
         let mut history = open(folder.path(), "wrong");
         assert!(matches!(history.verdict(start), Verdict::Wait(_)));
-        let later = start + RETRY + Duration::from_secs(1);
+        let later = start + RETRY + SECOND;
         assert_eq!(history.verdict(later), Verdict::Go);
-        // The process dies before the answer comes.
         history.begin(later).unwrap();
+        history.end(Ended::Refused, later).unwrap();
 
         let mut history = open(folder.path(), "wrong");
-        assert_eq!(
-            history.verdict(later + Duration::from_secs(86_400)),
-            Verdict::Stopped
-        );
+        assert_eq!(history.verdict(later + 1_000 * RETRY), Verdict::Stopped);
+        // The operator's word is good for one more, however often it comes.
+        history.forgive().unwrap();
         history.forgive().unwrap();
         assert_eq!(open(folder.path(), "wrong").verdict(later), Verdict::Go);
+        history.begin(later).unwrap();
+        history.end(Ended::Refused, later).unwrap();
+        assert_eq!(history.verdict(later + 1_000 * RETRY), Verdict::Stopped);
+    }
+
+    #[test]
+    fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut now = SystemTime::now();
+        let mut tries = 0;
+        // Whoever asks all the time gets four tries until the PBX would have forgotten the first.
+        for _ in 0..LOCK_OUT.as_secs() {
+            let mut history = open_quickly(folder.path());
+            if history.verdict(now) == Verdict::Go {
+                history.begin(now).unwrap();
+                tries += 1;
+            }
+            now += SECOND;
+        }
+        assert_eq!(tries, 4);
+        let mut history = open_quickly(folder.path());
+        assert!(matches!(history.verdict(now), Verdict::Unanswered(_)));
+        assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+        history.begin(now + LOCK_OUT).unwrap();
+        history.end(Ended::Accepted, now + LOCK_OUT).unwrap();
+        assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+    }
+
+    #[test]
+    fn two_restarts_during_a_login_do_not_stop_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        for _ in 0..2 {
+            let mut history = open(folder.path(), "right");
+            assert_eq!(history.verdict(now), Verdict::Go);
+            history.begin(now).unwrap();
+        }
+        let mut history = open(folder.path(), "right");
+        assert!(matches!(history.verdict(now), Verdict::Unanswered(_)));
+        assert_eq!(history.verdict(now + RETRY), Verdict::Go);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_does_not_stretch_a_wait() {
+        let now = SystemTime::now();
+        let next_year = now + Duration::from_secs(365 * 86_400);
+        for ended in [Ended::Refused, Ended::LockedOut] {
+            let mut history = LoginHistory::open(None, "main", &[b"api"], RETRY).unwrap();
+            history.begin(next_year).unwrap();
+            history.end(ended, next_year).unwrap();
+            assert_ne!(history.verdict(now), Verdict::Go);
+            assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+        }
     }
 
     #[test]
@@ -264,6 +370,7 @@ mod tests {
         let mut history = open(folder.path(), "wrong");
         for _ in 0..2 {
             history.begin(SystemTime::now()).unwrap();
+            history.end(Ended::Refused, SystemTime::now()).unwrap();
         }
         assert_eq!(
             open(folder.path(), "wrong").verdict(SystemTime::now()),
@@ -290,7 +397,7 @@ mod tests {
         let mut history = LoginHistory::open(None, "main", &[b"api"], RETRY).unwrap();
         for _ in 0..10 {
             history.begin(SystemTime::now()).unwrap();
-            history.end(Ended::Unknown, SystemTime::now()).unwrap();
+            history.end(Ended::Unjudged, SystemTime::now()).unwrap();
         }
         assert_eq!(history.verdict(SystemTime::now()), Verdict::Go);
     }

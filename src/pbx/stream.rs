@@ -28,24 +28,41 @@ pub(crate) enum StreamError {
     Truncated,
 }
 
+/// How HTTP tells the end of a body.
+#[derive(Debug, Clone, Copy)]
+enum Framing {
+    /// By a `Content-Length`.
+    Length(u64),
+    /// By a last chunk.
+    Chunked,
+    /// By the end of the connection. With TLS that is told on purpose, by close_notify.
+    UntilClose { tls: bool },
+}
+
 /// An answer of the PBX whose body has not been judged yet.
 pub(super) struct Arriving {
     connection: Connection,
     body: Incoming,
     /// What has been read ahead, in order; the last may be how the body broke.
     ahead: VecDeque<hyper::Result<Bytes>>,
-    /// The body's own length, as far as HTTP tells.
-    length: Option<u64>,
+    framing: Framing,
 }
 
 impl Arriving {
-    pub(super) fn new(connection: Connection, body: Incoming) -> Self {
-        let length = body.size_hint().exact();
+    /// `chunked` says that the body comes in chunks.
+    pub(super) fn new(connection: Connection, body: Incoming, chunked: bool) -> Self {
+        let framing = match body.size_hint().exact() {
+            Some(length) => Framing::Length(length),
+            None if chunked => Framing::Chunked,
+            None => Framing::UntilClose {
+                tls: connection.is_tls(),
+            },
+        };
         Self {
             connection,
             body,
             ahead: VecDeque::new(),
-            length,
+            framing,
         }
     }
 
@@ -84,7 +101,7 @@ impl Arriving {
     ) -> PbxStream {
         PbxStream {
             audio,
-            declared: self.length,
+            framing: self.framing,
             received: 0,
             ahead: self.ahead,
             body: self.body,
@@ -98,8 +115,7 @@ impl Arriving {
 /// The bytes of a recording, from its start, as they come from the PBX.
 pub(crate) struct PbxStream {
     audio: Audio,
-    /// `Content-Length` of the PBX's answer.
-    declared: Option<u64>,
+    framing: Framing,
     received: u64,
     ahead: VecDeque<hyper::Result<Bytes>>,
     body: Incoming,
@@ -121,7 +137,10 @@ impl PbxStream {
     /// The length of the whole, where HTTP tells and enforces it. The RIFF header is not taken for it: a file may go
     /// on behind what its header tells.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.declared
+        match self.framing {
+            Framing::Length(length) => Some(length),
+            Framing::Chunked | Framing::UntilClose { .. } => None,
+        }
     }
 
     /// The next bytes; `None` after the last byte of a recording that is whole.
@@ -139,7 +158,7 @@ impl PbxStream {
         match next {
             Some(Ok(data)) => {
                 self.received += data.len() as u64;
-                if self.declared == Some(self.received) {
+                if self.length() == Some(self.received) {
                     self.settle(context);
                 }
                 Poll::Ready(Some(Ok(data)))
@@ -150,7 +169,7 @@ impl PbxStream {
 
     /// Whether the bytes given out so far are the whole recording, known without asking for more.
     pub(crate) fn has_ended(&self) -> bool {
-        self.connection.is_none() && self.declared == Some(self.received)
+        self.connection.is_none() && self.length() == Some(self.received)
     }
 
     /// After the last byte of a known length nobody polls again, so the connection is put away now.
@@ -163,35 +182,39 @@ impl PbxStream {
         }
     }
 
-    /// Judges the end. With a `Content-Length` hyper has counted the bytes. Without one the end of the connection is
-    /// the end of the body, and only the RIFF header can tell a whole recording from a cut one; where it cannot tell
-    /// either, a proper end (TLS's close_notify) has to do.
+    /// Judges the end of the body by how HTTP tells it and by the length in the RIFF header.
     fn end(&mut self, error: Option<hyper::Error>) -> Result<(), StreamError> {
         let connection = self.connection.take();
         let by_header = match self.audio {
             Audio::Wave { total } => total,
             Audio::Mpeg => None,
         };
-        let whole = match self.declared {
-            Some(length) => self.received == length,
-            None => by_header.is_none_or(|total| self.received >= total),
+        // Some files go on behind what their header tells.
+        let reached = by_header.is_none_or(|total| self.received >= total);
+        // A chunk of odd length is followed by one byte that belongs to nothing.
+        let exact = by_header.is_some_and(|total| reached && self.received - total <= (total & 1));
+        let cut_short = error.as_ref().is_none_or(ended_early);
+        let whole = match (self.framing, error) {
+            (Framing::Length(length), None) => self.received == length,
+            (Framing::Chunked | Framing::UntilClose { tls: true }, None) => reached,
+            // That of a process that died looks the same, so the header must tell.
+            (Framing::UntilClose { tls: false }, None) => reached && by_header.is_some(),
+            // Embedded servers leave out close_notify. Exactly at the end of the file that is forgiven.
+            (Framing::UntilClose { tls: true }, Some(_)) => cut_short && exact,
+            (_, Some(_)) => false,
         };
-        match error {
-            None if whole => {
-                if let Some(connection) = connection {
-                    self.kept.put(connection);
-                }
-                Ok(())
-            }
-            Some(error) if whole && by_header.is_some() && lacks_close_notify(&error) => Ok(()),
-            Some(error) if !lacks_close_notify(&error) => Err(StreamError::Broken),
-            _ => Err(StreamError::Truncated),
+        match (whole, connection) {
+            (true, Some(connection)) => self.kept.put(connection),
+            (true, None) => {}
+            (false, _) if cut_short => return Err(StreamError::Truncated),
+            (false, _) => return Err(StreamError::Broken),
         }
+        Ok(())
     }
 }
 
-/// Whether a TLS connection ended without close_notify, as embedded servers do it.
-fn lacks_close_notify(error: &hyper::Error) -> bool {
+/// Whether the connection ended in the middle of things, as TLS without close_notify does.
+fn ended_early(error: &hyper::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
         if let Some(error) = cause.downcast_ref::<io::Error>() {

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::dialect::{AnswerError, Dialect, Operation, RefusalClass};
-use super::error::{HoldOff, PbxError};
+use super::error::{HoldOff, PbxError, TransportError};
 use super::logins::{Ended, LoginHistory, Verdict};
 use super::transport::{Answer, Transport};
 use crate::config::secret::Secret;
@@ -27,6 +28,8 @@ const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
 const MARGIN: Duration = Duration::from_secs(60);
 /// An unused token is prolonged at this age, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
+/// How long the end of the program may take for the token's sake.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// A PBX token in use.
 pub(super) struct PbxToken {
@@ -73,6 +76,8 @@ struct State {
     /// Tokens that died early, in a row.
     early_deaths: u32,
     last_login: Option<Instant>,
+    /// Another keeper has taken over.
+    retired: bool,
 }
 
 /// Keeps the one token of one PBX.
@@ -184,8 +189,23 @@ impl TokenKeeper {
         self.note("forgetting refused logins", LoginHistory::forgive);
     }
 
-    /// Gives the token back, where the configuration wants that.
+    /// Logs in no more: another keeper has taken over the account. What was logged in goes on until it ends.
+    pub(super) fn retire(&self) {
+        self.lock().retired = true;
+        self.history().let_go();
+    }
+
+    /// Gives the token back, where the configuration wants that. A login under way is waited for: cut off, it would
+    /// count as one whose answer was lost.
     pub(super) async fn close(&self) {
+        let _ = timeout(CLOSING, self.give_back()).await;
+    }
+
+    async fn give_back(&self) {
+        let login = self.lock().login.clone();
+        if let Some(login) = login {
+            let _ = wait(login).await;
+        }
         let token = self.lock().token.take();
         if let Some(call) = token.and_then(|token| self.dialect.logout(token.text()))
             && let Err(error) = self.transport.call(&call).await
@@ -229,6 +249,9 @@ impl TokenKeeper {
                 reason,
             })
         };
+        if state.retired {
+            return held_off(Duration::from_secs(1), HoldOff::Retired);
+        }
         let since = state.last_login.map(|login| login.elapsed());
         if let Some(since) =
             since.filter(|since| state.early_deaths >= EARLY_DEATHS && *since < SLOW_RENEWAL)
@@ -238,6 +261,7 @@ impl TokenKeeper {
         match self.history().verdict(SystemTime::now()) {
             Verdict::Go => Ok(()),
             Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
+            Verdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
             Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
             Verdict::Stopped => Err(PbxError::LoginStopped),
         }
@@ -252,12 +276,7 @@ impl TokenKeeper {
                 source,
             }),
         };
-        let ended = match result.as_ref().map_err(PbxError::refusal_class) {
-            Ok(_) => Ended::Accepted,
-            Err(Some(RefusalClass::LoginRefused)) => Ended::Refused,
-            Err(Some(RefusalClass::LockedOut)) => Ended::LockedOut,
-            Err(_) => Ended::Unknown,
-        };
+        let ended = result.as_ref().map_or_else(judge, |_| Ended::Accepted);
         self.note("noting how a login went", |history| {
             history.end(ended, SystemTime::now())
         });
@@ -287,6 +306,29 @@ impl TokenKeeper {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a failed login means for the next one.
+fn judge(error: &PbxError) -> Ended {
+    match error {
+        PbxError::Refused { refusal, .. } => match refusal.class {
+            RefusalClass::LoginRefused => Ended::Refused,
+            RefusalClass::LockedOut => Ended::LockedOut,
+            _ => Ended::Unjudged,
+        },
+        // Nothing was sent before the connection and its trust stood.
+        PbxError::Transport {
+            source:
+                TransportError::Unreachable(_)
+                | TransportError::Tls(_)
+                | TransportError::Timeout("connect"),
+            ..
+        }
+        | PbxError::Status { .. }
+        | PbxError::Page { .. }
+        | PbxError::Redirected { .. } => Ended::Unjudged,
+        _ => Ended::Unanswered,
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Knows one number for everybody. Does not know who asks.
 
-use std::sync::Arc;
-
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::permits::Permits;
 
 /// All streams are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Saturated;
 
 /// The streams that may be open at once, those that still wait for the PBX included.
-pub(crate) struct Admission(Arc<Semaphore>);
+pub(crate) struct Admission(Permits);
 
 /// One stream; given back when dropped.
 pub(crate) struct StreamPermit {
@@ -22,14 +22,17 @@ pub(crate) struct StreamPermit {
 
 impl Admission {
     pub(crate) fn new(max_streams: usize) -> Self {
-        Self(Arc::new(Semaphore::new(max_streams)))
+        Self(Permits::new(max_streams))
+    }
+
+    /// Changes how many there may be; those that are open stay.
+    pub(crate) fn resize(&self, max_streams: usize) {
+        self.0.resize(max_streams);
     }
 
     /// Takes a stream, without waiting.
     pub(crate) fn admit(&self) -> Result<StreamPermit, Saturated> {
-        let permit = Arc::clone(&self.0)
-            .try_acquire_owned()
-            .map_err(|_| Saturated)?;
+        let permit = self.0.try_take().ok_or(Saturated)?;
         Ok(StreamPermit { _permit: permit })
     }
 }

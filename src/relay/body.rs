@@ -170,6 +170,11 @@ impl Body for RelayBody {
         }
     }
 
+    fn is_end_stream(&self) -> bool {
+        let state = self.0.lock();
+        state.running.is_none() && self.0.length == Some(state.bytes)
+    }
+
     fn size_hint(&self) -> SizeHint {
         match self.0.length {
             Some(length) => SizeHint::with_exact(length.saturating_sub(self.0.lock().bytes)),

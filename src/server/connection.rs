@@ -21,7 +21,7 @@ use tracing::debug;
 
 use super::io::WatchedIo;
 use crate::gateway::{Downstream, Gateway};
-use crate::relay::{Verdict, Watchdog};
+use crate::relay::Verdict;
 
 /// Largest write buffered for one connection, and largest read. Decides what a slow reader costs.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -40,8 +40,6 @@ pub(super) struct Settings {
     pub(super) max_header_bytes: usize,
     pub(super) header_timeout: Duration,
     pub(super) handshake_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) shortest_silence: Duration,
 }
 
 /// An accepted connection.
@@ -67,10 +65,7 @@ impl Connection {
         } = self;
         let _ = stream.set_nodelay(true);
         bound_unsent(&stream);
-        let watchdog = Arc::new(Watchdog::new(
-            settings.idle_timeout,
-            settings.shortest_silence,
-        ));
+        let watchdog = Arc::new(gateway.load().watchdog());
         let stream = WatchedIo::new(stream, Arc::clone(&watchdog));
         let session = Session {
             downstream: Arc::new(Downstream { peer, watchdog }),
@@ -82,7 +77,11 @@ impl Connection {
         let Some(acceptor) = acceptor else {
             return session.http1(stream).await;
         };
-        let handshake = timeout(session.settings.handshake_timeout, acceptor.accept(stream));
+        // What a caller does not take is not encrypted ahead for it.
+        let accept = acceptor.accept_with(stream, |session| {
+            session.set_buffer_limit(Some(BUFFER_BYTES))
+        });
+        let handshake = timeout(session.settings.handshake_timeout, accept);
         let shaken = tokio::select! {
             // Nothing has been asked yet, so nothing is lost.
             () = session.stop.cancelled() => return,

@@ -50,14 +50,9 @@ impl Certificates {
         })
     }
 
-    /// Reads the certificate again, perhaps from other files; what is wrong changes nothing.
-    ///
-    /// # Errors
-    /// A sentence for an operator.
-    pub(crate) fn reload(&self, files: &ServerTls) -> Result<(), String> {
-        let certificate = read(files).map_err(|(_, message)| message)?;
+    /// Shows another certificate from the next handshake on.
+    pub(crate) fn replace(&self, certificate: CertifiedKey) {
         self.current.0.store(Arc::new(certificate));
-        Ok(())
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
@@ -65,15 +60,11 @@ impl Certificates {
     }
 }
 
-/// Reads certificate and key, as `check` does.
+/// Reads certificate and key.
 ///
 /// # Errors
 /// The key of the configuration that is wrong, and a sentence for an operator.
-pub(crate) fn check(files: &ServerTls) -> Result<(), (&'static str, String)> {
-    read(files).map(|_| ())
-}
-
-fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, String)> {
+pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, String)> {
     let path = &files.certificate_file;
     let in_certificate =
         |error: String| ("certificate_file", format!("{}: {error}", path.display()));

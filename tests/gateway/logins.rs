@@ -35,6 +35,49 @@ fn retry_after(problem: &Problem) -> u64 {
 }
 
 #[tokio::test]
+async fn logins_whose_answer_is_lost_do_not_add_up_to_a_lock_out() {
+    let pbx = pbx().await;
+    pbx.inject(Fault::forever(
+        Operation::Login,
+        Misbehaviour::Slow(Duration::from_secs(3600)),
+    ));
+    let gateway = gateway(&pbx)
+        .password("not the password")
+        .pbx("answer_timeout_ms = 100")
+        .start()
+        .await;
+    let mut slugs = Vec::new();
+    for _ in 0..8 {
+        slugs.push(gateway.problem(NAME).await.slug);
+    }
+    assert_eq!(slugs[..2], ["pbx-timeout"; 2]);
+    assert_eq!(slugs[2..], ["pbx-held-off"; 6]);
+    assert_eq!(pbx.seen().requests.login, 2);
+}
+
+#[tokio::test]
+async fn restarts_during_a_slow_login_do_not_count_against_the_password() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx);
+    let path = builder.write();
+    for _ in 0..3 {
+        pbx.inject(Fault::once(
+            Operation::Login,
+            Misbehaviour::Slow(Duration::from_millis(300)),
+        ));
+        let before = pbx.seen().connections;
+        let (running, addr) = serve(&path).await;
+        let asking = tokio::spawn(ask(addr).try_send());
+        pbx.until(|seen| seen.connections > before).await;
+        assert_eq!(running.stop().await.code, Some(0));
+        let _ = asking.await;
+    }
+    let (running, addr) = serve(&path).await;
+    assert_eq!(ask(addr).send().await.status(), StatusCode::OK);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn five_starts_with_a_wrong_password_cost_two_logins() {
     let pbx = pbx().await;
     let builder = gateway(&pbx)

@@ -21,6 +21,42 @@ async fn a_reload_without_changes_keeps_token_and_downloads() {
 }
 
 #[tokio::test]
+async fn a_reload_changes_limits_and_doubles_none() {
+    let pbx = pbx(LARGE).await;
+    let gateway = gateway(&pbx)
+        .relay("max_streams = 1")
+        .pbx("max_downloads = 1")
+        .start()
+        .await;
+    let (answer, mut received) = begin(&gateway).await;
+    for _ in 0..3 {
+        gateway.reload().unwrap();
+    }
+    assert_eq!(gateway.problem(NAME).await.slug, "saturated");
+
+    // One more stream, still one download: the second request now waits for the PBX.
+    let file = gateway.folder().join("wavegate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("max_streams = 1", "max_streams = 2");
+    std::fs::write(
+        &file,
+        text.replace(
+            "max_downloads = 1",
+            "max_downloads = 1\nqueue_timeout_ms = 50",
+        ),
+    )
+    .unwrap();
+    gateway.reload().unwrap();
+    assert_eq!(gateway.problem(NAME).await.slug, "saturated");
+    assert_eq!(pbx.seen().tickets_issued, 1);
+
+    received.extend_from_slice(&answer.bytes().await.expect("went on"));
+    assert!(received == pbx.recording_bytes(NAME).unwrap());
+    gateway.fetch(NAME).await;
+    assert_eq!(pbx.seen().requests.login, 1);
+}
+
+#[tokio::test]
 async fn a_changed_password_is_used_for_the_next_login() {
     let pbx = pbx(LARGE).await;
     let gateway = gateway(&pbx).start().await;

@@ -1,7 +1,8 @@
 //! A recording that ends too early breaks the caller's transfer as well, wherever and however it ends; one that is
 //! whole is whole even where the PBX leaves without a word.
 //!
-//! MP3 has no length of its own: without one from HTTP a proper end has to do, wherever it comes.
+//! MP3 has no length of its own: without one from HTTP a proper end has to do, wherever it comes. TLS has such an end;
+//! plain HTTP has none.
 
 use bytes::Bytes;
 use wavegate::simulator::{Switch, wav};
@@ -59,13 +60,33 @@ async fn where_no_length_is_known_only_a_proper_end_is_an_end() {
 }
 
 #[tokio::test]
+async fn without_length_and_tls_nothing_tells_that_a_recording_is_whole() {
+    for switch in [Switch::RiffSizeZero, Switch::RiffSizeMax, Switch::Mp3] {
+        let pbx = start(&[switch, Switch::PlainHttp], "").await;
+        let gateway = tight(&pbx).start().await;
+        let answer = gateway.get(NAME).bearer(&jwt("alice")).try_send().await;
+        if let Ok(answer) = answer {
+            assert_eq!(answer.status(), 200);
+            assert!(answer.bytes().await.is_err(), "{switch}");
+        }
+        check(
+            &[switch, Switch::PlainHttp, Switch::DownloadWithLength],
+            ("", SameBytes, 1, 1),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn the_riff_header_decides_where_a_recording_ends() {
     let whole = wav::pcm_of_size(LENGTH);
     let with_more: Bytes = [&whole[..], &[0; 1_000]].concat().into();
     for (sent, ends_properly, is_whole) in [
         (LENGTH, true, true),
         (LENGTH, false, true),
-        (LENGTH + 500, false, true),
+        // Behind the end that the header tells, the header tells nothing any more.
+        (LENGTH + 500, true, true),
+        (LENGTH + 500, false, false),
         (LENGTH - 1, true, false),
         (LENGTH - 1, false, false),
     ] {

@@ -82,3 +82,21 @@ async fn a_download_that_broke_leaves_no_connection_behind() {
     assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
     assert_eq!(pbx.seen().connections, 3);
 }
+
+#[tokio::test]
+async fn a_connection_that_closes_unannounced_behind_the_ticket_costs_no_download() {
+    let switches = [Switch::CloseUnannounced, Switch::JsonWithLength];
+    let pbx = start(&switches, "").await;
+    let gateway = tight(&pbx).start().await;
+    for _ in 0..30 {
+        assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+    }
+    // Once bitten, the gateway opens a connection for each download.
+    let seen = pbx.seen();
+    assert!(
+        (30..=31).contains(&seen.tickets_issued),
+        "{}",
+        seen.tickets_issued
+    );
+    assert_eq!(seen.tickets_refused, 0);
+}
