@@ -6,13 +6,14 @@
 mod auth;
 mod pbx;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::section::Section;
+use super::section::{Section, read_public};
 use super::{
     Admin, Auth, Config, Log, LogFormat, Pbx, PolicyRule, Problems, RecordingNames, Relay, Server,
     ServerTls,
@@ -20,8 +21,6 @@ use super::{
 use auth::{read_auth, read_links};
 use pbx::read_pbx;
 
-/// A configuration file is text that people write; anything larger is a mistake.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 pub(super) fn load(path: &Path) -> Result<Config, Problems> {
@@ -40,15 +39,15 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
 }
 
 fn parse(path: &Path, problems: &mut Problems) -> Option<toml::Table> {
-    use std::io::Read;
-
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text));
-    if let Err(error) = read {
-        problems.push("", format!("{}: {error}", path.display()));
-        return None;
-    }
+    let read = read_public(path)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8")));
+    let text = match read {
+        Ok(text) => text,
+        Err(error) => {
+            problems.push("", format!("{}: {error}", path.display()));
+            return None;
+        }
+    };
     match text.parse() {
         Ok(table) => Some(table),
         Err(error) => {

@@ -3,6 +3,8 @@
 //! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong types, values out of
 //! range, unknown keys. (A `deny_unknown_fields` struct stops at the first.) Does not know what any key means.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -13,6 +15,9 @@ use url::Url;
 
 use super::Problems;
 use super::secret::Secret;
+
+/// A configuration, a key or a certificate is far smaller; anything larger is a mistake.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A table being read. [`Section::finish`] reports the keys nobody asked for.
 pub(super) struct Section<'a> {
@@ -314,20 +319,30 @@ impl<'a> Section<'a> {
 
     /// The bytes of a public file named by `key`, at most 1 MiB.
     pub(super) fn public_file(&mut self, key: &str) -> Option<Vec<u8>> {
-        use std::io::Read;
-
         let path = self.path(key)?;
-        let mut bytes = Vec::new();
-        let read =
-            std::fs::File::open(&path).and_then(|file| file.take(1 << 20).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => Some(bytes),
+        match read_public(&path) {
+            Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.problem(key, format!("{}: {error}", path.display()));
                 None
             }
         }
     }
+}
+
+/// Reads a file that is no secret. Half of one would be worse than none, so a larger one is an error.
+///
+/// # Errors
+/// When it cannot be read or is larger than 1 MiB.
+pub(super) fn read_public(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other("larger than 1 MiB"));
+    }
+    Ok(bytes)
 }
 
 fn whole(value: &Value, range: &RangeInclusive<u64>) -> Option<u64> {

@@ -181,3 +181,25 @@ fn what_is_not_toml_is_reported_with_its_line_and_without_its_text() {
     assert!(problems[0].1.contains("line 2"), "{problems:?}");
     assert!(!problems[0].1.contains("hunter2"), "{problems:?}");
 }
+
+#[test]
+fn a_file_that_is_too_large_is_refused_and_not_cut() {
+    let folder = folder();
+    let padding = format!("#{}\n", "x".repeat(1 << 20));
+    let problems = load(folder.path(), &format!("{EXAMPLE}{padding}")).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].1.contains("larger than 1 MiB"), "{problems:?}");
+
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let pem = format!("{}{padding}", key.public_key_pem());
+    std::fs::write(folder.path().join("issuer.pem"), pem).unwrap();
+    let text = EXAMPLE.replacen("algorithm = \"HS256\"", "algorithm = \"ES256\"", 1);
+    let text = text.replace(
+        "secret_file = \"secrets/bearer\"",
+        "public_key_file = \"issuer.pem\"",
+    );
+    let problems = load(folder.path(), &text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].0, "auth.issuer[0].key[0].public_key_file");
+    assert!(problems[0].1.contains("larger than 1 MiB"), "{problems:?}");
+}
