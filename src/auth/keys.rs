@@ -98,6 +98,18 @@ impl Key {
         self.algorithm
     }
 
+    /// Whether both have the same secret or the same public key, whatever their ids and algorithms.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (
+            self.decoding.try_get_as_bytes(),
+            other.decoding.try_get_as_bytes(),
+        ) {
+            (Ok(own), Ok(others)) => own == others,
+            _ => false,
+        }
+    }
+
     fn verifies(&self, token: &Compact<'_>) -> bool {
         // The backend is named, not looked up: the library's own default panics when its features leave it unclear.
         (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.into(), &self.decoding)

@@ -18,6 +18,7 @@ use super::{
     Admin, Auth, Config, Log, LogFormat, Pbx, PolicyRule, Problems, RecordingNames, Relay, Server,
     ServerTls,
 };
+use crate::auth::link::LinkKey;
 use auth::{read_auth, read_links};
 use pbx::read_pbx;
 
@@ -113,8 +114,8 @@ fn default_state_dir(folder: &Path) -> PathBuf {
     }
 }
 
-/// What must not be mixed up: two issuers of one name, links and bearer tokens of one audience, a link key for a PBX
-/// that does not exist.
+/// What must not be mixed up: two issuers of one name, links and bearer tokens of one audience or one key, a link key
+/// for a PBX that does not exist.
 fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
     for (index, issuer) in auth.issuers.iter().enumerate() {
         if auth
@@ -141,6 +142,18 @@ fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
             "links.audience",
             "also an audience of an issuer; links need one of their own",
         );
+    }
+    for issuer in &auth.issuers {
+        let also_bearer = |link: &LinkKey| issuer.keys.iter().any(|key| key.is_same_as(&link.key));
+        if links.keys.iter().any(also_bearer) {
+            root.problem(
+                "links.key",
+                format!(
+                    "also a key of issuer {:?}; links need keys of their own",
+                    issuer.name
+                ),
+            );
+        }
     }
     for name in links
         .keys

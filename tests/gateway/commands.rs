@@ -161,51 +161,48 @@ async fn a_line_that_is_no_toml_is_named_and_not_shown() {
     assert!(ended.err.contains("none.toml"), "{}", ended.err);
 }
 
-/// A configuration with several keys of each kind: a second shared secret, and an ES256 key whose private half only
-/// the returned file has.
-fn with_keys(builder: &Builder) -> (PathBuf, String) {
+/// A configuration with several keys for bearer tokens and for links: a second shared secret, and an ES256 key whose
+/// private half only the returned files have.
+fn with_keys(builder: &Builder) -> (PathBuf, [String; 2]) {
     let path = builder.write();
     let file = |name: &str| builder.folder().join(name);
-    write_secret(
-        &file("second"),
-        "a second secret that is as long as SHA-512 is, and then some more",
-    );
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    write_secret(&file("private.pem"), &pair.serialize_pem());
-    std::fs::write(file("public.pem"), pair.public_key_pem()).unwrap();
-    let keys: String = ["auth.issuer.key", "links.key"]
-        .map(|table| {
-            format!(
-                "[[{table}]]\nid = \"second\"\nalgorithm = \"HS512\"\nsecret_file = \"second\"\n\
-                 [[{table}]]\nid = \"curve\"\nalgorithm = \"ES256\"\npublic_key_file = \"public.pem\"\n"
-            )
-        })
-        .concat();
-    append(&path, &keys);
-    (path, file("private.pem").to_str().unwrap().to_owned())
+    let privates = [("auth.issuer.key", "bearer"), ("links.key", "link")].map(|(table, kind)| {
+        let secret = format!("a second secret that is as long as SHA-512 is, for {kind} tokens only");
+        write_secret(&file(&format!("{kind}.second")), &secret);
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let private = file(&format!("{kind}.private.pem"));
+        write_secret(&private, &pair.serialize_pem());
+        std::fs::write(file(&format!("{kind}.pem")), pair.public_key_pem()).unwrap();
+        append(
+            &path,
+            &format!(
+                "[[{table}]]\nid = \"second\"\nalgorithm = \"HS512\"\nsecret_file = \"{kind}.second\"\n\
+                 [[{table}]]\nid = \"curve\"\nalgorithm = \"ES256\"\npublic_key_file = \"{kind}.pem\"\n"
+            ),
+        );
+        private.to_str().unwrap().to_owned()
+    });
+    (path, privates)
 }
+
+type Arguments<'a> = &'a [&'a str];
 
 #[tokio::test]
 async fn minted_tokens_and_links_open_a_recording() {
     let pbx = pbx().await;
     let builder = with_host(&pbx);
-    let (path, private) = with_keys(&builder);
+    let (path, [bearer_private, link_private]) = with_keys(&builder);
     let (_running, addr) = serve(&path).await;
     let recording = pbx.recording_bytes(NAME).unwrap();
-    let by_private_key = [
-        "--key-id",
-        "curve",
-        "--algorithm",
-        "ES256",
-        "--private-key-file",
-        &private,
+    let curve = ["--key-id", "curve", "--algorithm", "ES256"];
+    let with = |file| [&curve[..], &["--private-key-file", file]].concat();
+    let (by_bearer_key, by_link_key) = (with(&bearer_private), with(&link_private));
+    let rows: [([Arguments<'_>; 2], &str, [&str; 2]); 3] = [
+        ([&[]; 2], "HS256", ["one", "crm"]),
+        ([&["--key-id", "second"]; 2], "HS512", ["second"; 2]),
+        ([&by_bearer_key, &by_link_key], "ES256", ["curve"; 2]),
     ];
-    let rows: [(&[&str], &str, [&str; 2]); 3] = [
-        (&[], "HS256", ["one", "crm"]),
-        (&["--key-id", "second"], "HS512", ["second"; 2]),
-        (&by_private_key, "ES256", ["curve"; 2]),
-    ];
-    for (key, algorithm, [bearer_key, link_key]) in rows {
+    for ([key, link_arguments], algorithm, [bearer_key, link_key]) in rows {
         let token = [&["--subject", "alice"], key].concat();
         let token = printed(with_config("token", &path, &token).await);
         assert_eq!(signed_with(&token), (algorithm.into(), bearer_key.into()));
@@ -215,7 +212,7 @@ async fn minted_tokens_and_links_open_a_recording() {
         assert_eq!(answer.status(), 200, "{key:?}");
         assert!(answer.bytes().await.unwrap() == recording);
 
-        let link = [&["--recording", NAME, "--ttl-s", "60"], key].concat();
+        let link = [&["--recording", NAME, "--ttl-s", "60"], link_arguments].concat();
         let link = printed(with_config("link", &path, &link).await);
         let link: Url = link.parse().unwrap();
         assert_eq!(link.host_str(), Some(HOST));
@@ -242,7 +239,7 @@ fn signed_with(token: &str) -> (String, String) {
 async fn what_cannot_be_minted_is_refused_with_a_reason() {
     let pbx = pbx().await;
     let builder = with_host(&pbx);
-    let (path, private) = with_keys(&builder);
+    let (path, [private, _]) = with_keys(&builder);
     let rows: [(&str, &[&str], i32, &str); 8] = [
         (
             "token",

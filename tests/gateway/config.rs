@@ -16,7 +16,7 @@ fn folder() -> TempDir {
     for name in ["bearer", "link", "pbx-password"] {
         write_secret(
             &folder.path().join("secrets").join(name),
-            "thirty-two-bytes-or-more-of-secret",
+            &format!("thirty-two-bytes-or-more-of-secret-for-{name}"),
         );
     }
     folder
@@ -171,6 +171,39 @@ fn a_secret_that_others_can_read_is_refused() {
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].0, "pbx[0].password_file");
     assert!(problems[0].1.contains("chmod 600"), "{problems:?}");
+}
+
+#[test]
+fn a_link_key_that_is_also_a_bearer_key_is_refused() {
+    let folder = folder();
+    let same_secret = EXAMPLE.replace("secrets/link", "secrets/bearer");
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&pair)
+        .unwrap();
+    let write = |name: &str, pem: String| std::fs::write(folder.path().join(name), pem).unwrap();
+    write("bearer.pem", pair.public_key_pem());
+    write("link.pem", certificate.pem());
+    // The same key, once bare and once in a certificate.
+    let same_public_key = EXAMPLE
+        .replace("algorithm = \"HS256\"", "algorithm = \"ES256\"")
+        .replace(
+            "secret_file = \"secrets/bearer\"",
+            "public_key_file = \"bearer.pem\"",
+        )
+        .replace(
+            "secret_file = \"secrets/link\"",
+            "public_key_file = \"link.pem\"",
+        );
+    for text in [same_secret, same_public_key] {
+        let problems = load(folder.path(), &text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].0, "links.key");
+        assert!(
+            problems[0].1.contains("https://idp.example.com"),
+            "{problems:?}"
+        );
+    }
 }
 
 #[test]
