@@ -63,6 +63,12 @@ impl LinkScope {
 }
 
 impl Links {
+    /// The longest life of the links of one key: its own limit or that of all, whichever is shorter.
+    #[must_use]
+    pub fn max_ttl_of(&self, key: &LinkKey) -> Duration {
+        self.max_ttl.min(key.max_ttl.unwrap_or(Duration::MAX))
+    }
+
     /// Authenticates a link token that came from an address.
     pub(super) fn authenticate(
         &self,
@@ -75,7 +81,7 @@ impl Links {
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[&self.audience])?;
         let validity = clock.check(&claims)?;
-        if clock.lifetime(&validity) > self.max_ttl.min(key.max_ttl.unwrap_or(Duration::MAX)) {
+        if clock.lifetime(&validity) > self.max_ttl_of(key) {
             return Err(AuthError::LinkTooLong);
         }
         check_address(&claims, source)?;
@@ -90,17 +96,21 @@ impl Links {
 }
 
 impl LinkKey {
+    /// Whether its links may name a recording of this PBX.
+    #[must_use]
+    pub fn reaches(&self, pbx: &str) -> bool {
+        self.pbxs
+            .as_ref()
+            .is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx))
+    }
+
     fn scope(&self, claims: &Claims<'_>) -> Result<LinkScope, AuthError> {
         let recording = claims
             .recording()?
             .parse()
             .map_err(|_| AuthError::Claim("recording"))?;
         let pbx = claims.pbx()?;
-        if self
-            .pbxs
-            .as_ref()
-            .is_some_and(|pbxs| !pbxs.iter().any(|allowed| allowed == pbx))
-        {
+        if !self.reaches(pbx) {
             return Err(AuthError::LinkPbx);
         }
         Ok(LinkScope {

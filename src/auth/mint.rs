@@ -118,6 +118,18 @@ impl SigningKey {
         Ok(key)
     }
 
+    /// The key id that goes into `kid`, if this key has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The only algorithm this key signs with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// Signs claims as they are; the last two segments of the token follow from the first.
     pub(super) fn token(&self, claims: &impl Serialize) -> Result<String, MintError> {
         let header = JoseHeader {

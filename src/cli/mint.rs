@@ -12,6 +12,7 @@ use url::Url;
 
 use super::ConfigFile;
 use crate::auth::Algorithm;
+use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
 use crate::config::secret::Secret;
 use crate::config::{Config, Signer};
@@ -66,9 +67,9 @@ pub(super) struct Link {
     /// The only address it works from.
     #[arg(long)]
     ip: Option<IpAddr>,
-    /// How long it lives, in seconds; at most links.max_ttl_s.
-    #[arg(long, default_value_t = 900)]
-    ttl_s: u64,
+    /// How long it lives, in seconds; as long as the configuration allows otherwise.
+    #[arg(long)]
+    ttl_s: Option<u64>,
     #[command(flatten)]
     key: KeyChoice,
 }
@@ -150,13 +151,16 @@ impl Link {
             Some(name) => config.pbxs.iter().find(|pbx| pbx.name == *name),
         };
         let pbx = pbx.ok_or("no such PBX in the configuration")?;
-        if self.ttl_s > links.max_ttl.as_secs() {
+        let key = self.key.signing_key(config.auth.link_signers.iter())?;
+        let verifier = verifier(links, &key)
+            .ok_or("no [[links.key]] of the configuration would verify this key's links")?;
+        if !verifier.reaches(&pbx.name) {
             return Err(format!(
-                "a link lives at most {} s by links.max_ttl_s",
-                links.max_ttl.as_secs()
+                "this key's links do not reach PBX {:?}; its pbxs in [[links.key]] says which they do",
+                pbx.name
             ));
         }
-        let key = self.key.signing_key(config.auth.link_signers.iter())?;
+        let ttl = self.ttl(links.max_ttl_of(verifier))?;
         let claims = mint::Link {
             audience: &links.audience,
             subject: &self.subject,
@@ -164,15 +168,35 @@ impl Link {
             recording: &self.recording,
             ip: self.ip,
         };
-        let token = mint::link(
-            &key,
-            &claims,
-            SystemTime::now(),
-            Duration::from_secs(self.ttl_s),
-        )
-        .map_err(|error| error.to_string())?;
+        let token =
+            mint::link(&key, &claims, SystemTime::now(), ttl).map_err(|error| error.to_string())?;
         Ok(link_url(public, &pbx.name, &self.recording, &token))
     }
+
+    fn ttl(&self, longest: Duration) -> Result<Duration, String> {
+        let ttl = self.ttl_s.map_or(longest, Duration::from_secs);
+        if ttl > longest {
+            return Err(format!(
+                "a link of this key lives at most {} s, by max_ttl_s in [links] and [[links.key]]",
+                longest.as_secs()
+            ));
+        }
+        Ok(ttl)
+    }
+}
+
+/// The key that the gateway verifies this key's links with: the one of the same id, else one that may serve any id.
+fn verifier<'a>(links: &'a Links, signing: &SigningKey) -> Option<&'a LinkKey> {
+    let mut fitting = links
+        .keys
+        .iter()
+        .filter(|verifier| verifier.key.algorithm() == signing.algorithm());
+    let of_same_id = |verifier: &&LinkKey| verifier.key.id() == signing.id();
+    let of_any_id = |verifier: &&LinkKey| signing.id().is_none() || verifier.key.id().is_none();
+    fitting
+        .clone()
+        .find(of_same_id)
+        .or_else(|| fitting.find(of_any_id))
 }
 
 /// The address that opens `recording` with `token`. It names the PBX, as the token does.

@@ -277,7 +277,7 @@ async fn what_cannot_be_minted_is_refused_with_a_reason() {
             "link",
             &["--recording", NAME, "--ttl-s", "901"],
             1,
-            "links.max_ttl_s",
+            "at most 900 s",
         ),
         (
             "link",
@@ -297,4 +297,52 @@ async fn what_cannot_be_minted_is_refused_with_a_reason() {
         assert!(ended.err.contains(reason), "{}", ended.err);
         assert!(!ended.err.contains("PRIVATE KEY"), "{}", ended.err);
     }
+}
+
+#[tokio::test]
+async fn a_link_keeps_to_the_limits_of_its_key() {
+    let pbx = pbx().await;
+    let builder = with_host(&pbx);
+    let path = builder.write();
+    let link = |rest: &'static [&'static str]| {
+        let arguments = [&["--recording", NAME], rest].concat();
+        let path = &path;
+        async move { with_config("link", path, &arguments).await }
+    };
+    // A limit for all links, and a shorter one for those of this key.
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (own, longest) in [("", 300), ("max_ttl_s = 60\n", 60)] {
+        let text = text
+            .replace("[links]\n", "[links]\nmax_ttl_s = 300\n")
+            .replace("[[links.key]]\n", &format!("[[links.key]]\n{own}"));
+        std::fs::write(&path, text).unwrap();
+        let url: Url = printed(link(&[]).await).parse().unwrap();
+        assert_eq!(life(url.query().unwrap()), longest);
+        let ended = link(&["--ttl-s", "301"]).await;
+        let limit = format!("at most {longest} s");
+        assert!(
+            ended.code == Some(1) && ended.err.contains(&limit),
+            "{ended:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_link_is_made_that_its_key_does_not_reach() {
+    let pbx = pbx().await;
+    let builder = with_host(&pbx);
+    let path = builder.write();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("[[links.key]]\n", "[[links.key]]\npbxs = []\n");
+    std::fs::write(&path, text).unwrap();
+    let ended = with_config("link", &path, &["--recording", NAME]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.contains("do not reach PBX"), "{}", ended.err);
+}
+
+/// How long a token lives, in seconds.
+fn life(token: &str) -> u64 {
+    let claims = token.split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap()
 }
