@@ -25,7 +25,14 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 async fn serve(config: config::Config, path: &Path) -> ExitCode {
-    let signals = Signals::listen();
+    // Before anything is bound: a gateway that cannot be told to drain does not start.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            error!(%error, "cannot listen to signals");
+            return ExitCode::FAILURE;
+        }
+    };
     let app = match App::start(config).await {
         Ok(app) => app,
         Err(error) => {
@@ -33,10 +40,7 @@ async fn serve(config: config::Config, path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match signals {
-        Ok(mut signals) => signals.steer(app, path).await,
-        Err(error) => error!(%error, "cannot listen to signals"),
-    }
+    signals.steer(app, path).await;
     ExitCode::SUCCESS
 }
 
