@@ -4,14 +4,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
 use http::HeaderMap;
 use ipnet::IpNet;
+use tracing::warn;
 
 use crate::relay::Watchdog;
 use crate::response::headers::X_REQUEST_ID;
+
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// A request id of a trusted proxy is taken over when it is no longer than this.
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -23,23 +27,38 @@ pub(crate) struct Downstream {
 }
 
 /// The proxies whose word about their callers is believed.
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) struct TrustedProxies {
+    networks: Vec<IpNet>,
+    /// Whether the log has been told of a proxy that is not among them.
+    warned: AtomicBool,
+}
 
 impl TrustedProxies {
     pub(crate) fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+        Self {
+            networks,
+            warned: AtomicBool::new(false),
+        }
     }
 
     fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
     /// The caller's address: the peer's, or where trusted proxies stand in between, the last one in
     /// `X-Forwarded-For` that none of them is. IPv4 addresses mapped into IPv6 count as IPv4.
     pub(super) fn source_address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
         let mut source = peer.to_canonical();
-        let fields: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        if !self.trust(source) {
+            if headers.contains_key(X_FORWARDED_FOR) {
+                self.warn_once(source);
+            }
+            return source;
+        }
+        let fields: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
         let hops = fields
             .iter()
             .rev()
@@ -55,6 +74,17 @@ impl TrustedProxies {
             }
         }
         source
+    }
+
+    /// Says what a forgotten proxy would look like. Once: any caller can send this field.
+    fn warn_once(&self, peer: IpAddr) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            warn!(
+                %peer,
+                advice = "if it is your proxy, add it to server.trusted_proxies; until then all callers have its address",
+                "a peer that is no trusted proxy sends X-Forwarded-For, which is not believed"
+            );
+        }
     }
 
     /// The id under which the log has a request: a trusted proxy's, or a new one.

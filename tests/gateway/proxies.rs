@@ -7,6 +7,7 @@ use http::Method;
 use wavegate::simulator::{Simulator, Version, wav};
 
 use crate::harness::{Call, NAME, PBX, gateway, link_from};
+use crate::programs::serve;
 
 /// The address that most links here are for.
 const CALLER: &str = "203.0.113.7";
@@ -97,4 +98,19 @@ async fn a_link_for_one_address_works_from_there_only() {
             assert_eq!(answer.problem().await.slug, "link-token-invalid", "{row}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_proxy_that_was_forgotten_is_told_of_once() {
+    let pbx = Simulator::s_series(Version::V2_0_0).start().await.unwrap();
+    let builder = gateway(&pbx);
+    let (gateway, addr) = serve(&builder.write()).await;
+    for _ in 0..3 {
+        let call = Call::new(addr, Method::GET, "/nowhere");
+        call.header("x-forwarded-for", CALLER).send().await;
+    }
+    let log = gateway.stop().await.err;
+    assert_eq!(log.matches("server.trusted_proxies").count(), 1, "{log}");
+    // What a caller writes is not repeated.
+    assert!(!log.contains(CALLER), "{log}");
 }
