@@ -31,7 +31,7 @@ use http::HeaderMap;
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 use self::claims::{Claims, Clock};
 use self::credential::Presented;
-pub use self::error::AuthError;
+pub use self::error::{AuthError, Rejected};
 use self::keys::Key;
 use self::link::Links;
 pub use self::principal::{Credential, Principal};
@@ -82,14 +82,26 @@ impl Authenticator {
         query: Option<&str>,
         source: IpAddr,
         now: SystemTime,
-    ) -> Result<Principal, AuthError> {
-        let presented = credential::find(headers, query)?;
-        let clock = Clock::at(now, self.skew)?;
-        match (presented, &self.links) {
-            (Presented::Bearer(token), _) => self.authenticate_bearer(token, &clock),
-            (Presented::Link(token), Some(links)) => links.authenticate(token, source, &clock),
-            (Presented::Link(_), None) => Err(AuthError::LinksDisabled),
+    ) -> Result<Principal, Rejected> {
+        let clock = Clock::at(now, self.skew);
+        match credential::find(headers, query)? {
+            Presented::Bearer(token) => clock
+                .and_then(|clock| self.authenticate_bearer(token, &clock))
+                .map_err(Rejected::Bearer),
+            Presented::Link(token) => clock
+                .and_then(|clock| self.authenticate_link(token, source, &clock))
+                .map_err(Rejected::Link),
         }
+    }
+
+    fn authenticate_link(
+        &self,
+        token: &str,
+        source: IpAddr,
+        clock: &Clock,
+    ) -> Result<Principal, AuthError> {
+        let links = self.links.as_ref().ok_or(AuthError::LinksDisabled)?;
+        links.authenticate(token, source, clock)
     }
 
     /// The claim `iss` is read before it is verified, but only to choose the keys that must verify it.

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{ALLOW, AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +105,12 @@ impl Gateway {
         let route = Route::of(&head.method, head.uri.path())?;
         line.route = route.template();
         line.recording = self.names.mask(&route.recording);
-        let principal = self.authenticate(head, source)?;
+        let principal = self.authenticator.authenticate(
+            &head.headers,
+            head.uri.query(),
+            source,
+            SystemTime::now(),
+        )?;
         note_principal(line, &principal);
         let pbx = self.pbx(route.pbx.as_deref())?;
         pbx.name().clone_into(&mut line.pbx);
@@ -128,22 +133,6 @@ impl Gateway {
             source,
             limits,
         })
-    }
-
-    fn authenticate(
-        &self,
-        head: &request::Parts,
-        source: IpAddr,
-    ) -> Result<Principal, GatewayError> {
-        let query = head.uri.query();
-        let by_link = !head.headers.contains_key(AUTHORIZATION)
-            && parameters(query).any(|parameter| parameter.starts_with("link="));
-        self.authenticator
-            .authenticate(&head.headers, query, source, SystemTime::now())
-            .map_err(|error| match by_link {
-                true => GatewayError::Link(error),
-                false => GatewayError::Bearer(error),
-            })
     }
 
     fn pbx(&self, name: Option<&str>) -> Result<&Pbx, GatewayError> {
@@ -177,10 +166,6 @@ impl Gateway {
             Err(GatewayError::Misdirected)
         }
     }
-}
-
-fn parameters(query: Option<&str>) -> impl Iterator<Item = &str> {
-    query.unwrap_or_default().split('&')
 }
 
 fn note_principal(line: &mut AccessLine, principal: &Principal) {
@@ -219,7 +204,8 @@ fn relay(
         limits,
     } = opened;
     let mut response = Response::new(AnswerBody::Absent);
-    let download = parameters(head.uri.query()).any(|parameter| parameter == "download=1");
+    let query = head.uri.query().unwrap_or_default();
+    let download = query.split('&').any(|parameter| parameter == "download=1");
     headers::fill(
         response.headers_mut(),
         &headers::Recording {
@@ -258,7 +244,7 @@ fn refuse(
     match problem.status {
         StatusCode::UNAUTHORIZED => {
             let challenge = match error {
-                GatewayError::Bearer(error) if error.is_missing() => "Bearer",
+                GatewayError::Auth(rejected) if rejected.reason().is_missing() => "Bearer",
                 _ => "Bearer error=\"invalid_token\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
@@ -292,8 +278,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         GatewayError::Draining
         | GatewayError::Route(_)
         | GatewayError::NoSuchPbx
-        | GatewayError::Bearer(_)
-        | GatewayError::Link(_)
+        | GatewayError::Auth(_)
         | GatewayError::Policy(_)
         | GatewayError::LengthUnknown => {
             line.reason = error.to_string();

@@ -3,6 +3,29 @@
 //! Knows the reasons, in the words of authentication. Does not know HTTP: the gateway's table gives each a status.
 //! No variant carries a part of the token, so every text may be logged.
 
+/// A credential that was not accepted: of which kind it was, and why not.
+///
+/// The kind is that of the place where it stood. Where there is none, a bearer token is what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// In the `Authorization` field, or a bearer token where none may be.
+    #[error("bearer token: {0}")]
+    Bearer(AuthError),
+    /// In `?link=`.
+    #[error("link token: {0}")]
+    Link(AuthError),
+}
+
+impl Rejected {
+    /// Why it was not accepted.
+    #[must_use]
+    pub fn reason(self) -> AuthError {
+        match self {
+            Self::Bearer(reason) | Self::Link(reason) => reason,
+        }
+    }
+}
+
 /// Why nobody could be made out behind a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {

@@ -148,7 +148,9 @@ fn bearer_headers(token: &str) -> HeaderMap {
 }
 
 fn authenticate_bearer(keys: Vec<Key>, token: &str) -> Result<Principal, AuthError> {
-    authenticator(keys).authenticate(&bearer_headers(token), None, SOURCE, at(NOW))
+    authenticator(keys)
+        .authenticate(&bearer_headers(token), None, SOURCE, at(NOW))
+        .map_err(Rejected::reason)
 }
 
 /// A token from its header and claims as they are, signed over exactly these bytes.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::route::RouteError;
-use crate::auth::AuthError;
 use crate::auth::policy::PolicyError;
 use crate::pbx::{PbxError, RefusalClass, TransportError};
 use crate::relay::Saturated;
 use crate::response::problem::{self, Problem};
 
 /// Why a request got no recording.
+use crate::auth::{AuthError, Rejected};
 #[derive(Debug, Error)]
 pub(crate) enum GatewayError {
     #[error("this instance is draining")]
@@ -24,10 +24,8 @@ pub(crate) enum GatewayError {
     Route(#[from] RouteError),
     #[error("the path names a PBX that is not configured")]
     NoSuchPbx,
-    #[error("bearer token: {0}")]
-    Bearer(AuthError),
-    #[error("link token: {0}")]
-    Link(AuthError),
+    #[error(transparent)]
+    Auth(#[from] Rejected),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]
@@ -51,9 +49,7 @@ impl GatewayError {
             Self::Route(RouteError::NoSuchResource) | Self::NoSuchPbx => &problem::NO_SUCH_RESOURCE,
             Self::Route(RouteError::MethodNotAllowed) => &problem::METHOD_NOT_ALLOWED,
             Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
-            Self::Bearer(error) if error.is_missing() => &problem::BEARER_TOKEN_MISSING,
-            Self::Bearer(_) => &problem::BEARER_TOKEN_INVALID,
-            Self::Link(_) => &problem::LINK_TOKEN_INVALID,
+            Self::Auth(rejected) => auth_problem(*rejected),
             Self::Policy(PolicyError::Denied) => &problem::RECORDING_DENIED,
             Self::Policy(PolicyError::LinkForAnotherRecording) => {
                 &problem::LINK_FOR_ANOTHER_RECORDING
@@ -80,12 +76,33 @@ impl GatewayError {
             Self::Misdirected
             | Self::Route(_)
             | Self::NoSuchPbx
-            | Self::Bearer(_)
-            | Self::Link(_)
+            | Self::Auth(_)
             | Self::Policy(_)
             | Self::Pbx(_)
             | Self::LengthUnknown => None,
         }
+    }
+}
+
+fn auth_problem(rejected: Rejected) -> &'static Problem {
+    match rejected.reason() {
+        AuthError::Missing | AuthError::UnsupportedScheme => &problem::BEARER_TOKEN_MISSING,
+        AuthError::Malformed(_)
+        | AuthError::UnknownIssuer
+        | AuthError::UnknownKey
+        | AuthError::AlgorithmMismatch
+        | AuthError::Signature
+        | AuthError::Expired
+        | AuthError::NotYetValid
+        | AuthError::WrongAudience
+        | AuthError::Claim(_)
+        | AuthError::LinksDisabled
+        | AuthError::LinkTooLong
+        | AuthError::LinkAddress
+        | AuthError::LinkPbx => match rejected {
+            Rejected::Bearer(_) => &problem::BEARER_TOKEN_INVALID,
+            Rejected::Link(_) => &problem::LINK_TOKEN_INVALID,
+        },
     }
 }
 

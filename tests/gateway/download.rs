@@ -206,6 +206,19 @@ async fn callers_at_fault_get_a_problem_and_cost_the_pbx_nothing() {
             "bearer-token-invalid",
         ),
         ("GET", &bad_link, "", "link-token-invalid"),
+        ("GET", &format!("{good}?link"), "", "link-token-invalid"),
+        (
+            "GET",
+            &format!("{bad_link}&link=a.b.c"),
+            "",
+            "link-token-invalid",
+        ),
+        (
+            "GET",
+            &format!("{good}?access_token=a.b.c&link=a.b.c"),
+            "",
+            "bearer-token-invalid",
+        ),
         ("GET", &other_link, "", "link-for-another-recording"),
         (
             "GET",

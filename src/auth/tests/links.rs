@@ -10,12 +10,9 @@ const TIMES: &str = r#""iat":1800000000,"exp":1800000600"#;
 
 fn authenticate_link(token: &str, source: IpAddr) -> Result<Principal, AuthError> {
     let query = format!("download=1&link={token}");
-    authenticator(vec![hmac_pair(None, b'a').1]).authenticate(
-        &HeaderMap::new(),
-        Some(&query),
-        source,
-        at(NOW),
-    )
+    authenticator(vec![hmac_pair(None, b'a').1])
+        .authenticate(&HeaderMap::new(), Some(&query), source, at(NOW))
+        .map_err(Rejected::reason)
 }
 
 fn signed(claims: &str) -> String {
@@ -170,7 +167,10 @@ fn the_shorter_of_two_limits_on_the_life_of_a_link_counts() {
             authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW))
         };
         assert_eq!(authenticate(longest).unwrap().issuer(), "link");
-        assert_eq!(authenticate(longest + 1), Err(AuthError::LinkTooLong));
+        assert_eq!(
+            authenticate(longest + 1),
+            Err(Rejected::Link(AuthError::LinkTooLong))
+        );
     }
 }
 
@@ -242,9 +242,9 @@ fn a_bearer_token_in_a_query_is_refused() {
         let outcome = authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW));
         assert_eq!(
             outcome,
-            Err(AuthError::Malformed(
+            Err(Rejected::Bearer(AuthError::Malformed(
                 "a bearer token does not belong into a query"
-            ))
+            )))
         );
     }
 }
@@ -255,7 +255,10 @@ fn a_wrong_credential_is_not_covered_by_a_right_one() {
     let link = format!("link={}", minted_link(60, None));
     let outcome =
         authenticator.authenticate(&bearer_headers("x.y.z"), Some(&link), SOURCE, at(NOW));
-    assert!(matches!(outcome, Err(AuthError::Malformed(_))));
+    assert!(matches!(
+        outcome,
+        Err(Rejected::Bearer(AuthError::Malformed(_)))
+    ));
     let good = bearer_headers(&minted(&hmac_pair(None, b'a').0));
     let outcome = authenticator
         .authenticate(&good, Some("link=wrong"), SOURCE, at(NOW))
@@ -268,5 +271,5 @@ fn links_are_refused_where_none_are_configured() {
     let authenticator = Authenticator::new(Vec::new(), None, SKEW);
     let query = format!("link={}", minted_link(60, None));
     let outcome = authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW));
-    assert_eq!(outcome, Err(AuthError::LinksDisabled));
+    assert_eq!(outcome, Err(Rejected::Link(AuthError::LinksDisabled)));
 }

@@ -80,6 +80,7 @@ fn a_fraction_of_a_second_of_the_clock_counts() {
     let authenticate = |now| {
         authenticator
             .authenticate(&headers, None, SOURCE, now)
+            .map_err(Rejected::reason)
             .map(|_| ())
     };
     let end = at(NOW + 60) + SKEW;
