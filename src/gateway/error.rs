@@ -2,18 +2,23 @@
 //!
 //! Knows all stages' errors. A new variant does not compile until it has a row here.
 
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    reason = "a new variant must not get an answer that nobody thought about"
+)]
+
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::route::RouteError;
 use crate::auth::policy::PolicyError;
+use crate::auth::{AuthError, Rejected};
 use crate::pbx::{PbxError, RefusalClass, TransportError};
 use crate::relay::Saturated;
 use crate::response::problem::{self, Problem};
 
 /// Why a request got no recording.
-use crate::auth::{AuthError, Rejected};
 #[derive(Debug, Error)]
 pub(crate) enum GatewayError {
     #[error("this instance is draining")]
@@ -39,6 +44,8 @@ pub(crate) enum GatewayError {
 /// Pause asked for where nothing better is known.
 const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(30);
+/// How long a PBX refuses an address after too many wrong logins.
+const LOCK_OUT: Duration = Duration::from_secs(600);
 
 impl GatewayError {
     /// The table.
@@ -63,22 +70,13 @@ impl GatewayError {
     /// When a retry may work, where it may at all.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Draining | Self::Admission(Saturated) | Self::Pbx(PbxError::Saturated) => {
-                Some(SOON)
-            }
-            Self::Pbx(PbxError::HeldOff { retry_after, .. }) => Some(*retry_after),
-            Self::Pbx(PbxError::NotReady | PbxError::Status { status: 503, .. }) => Some(LATER),
-            Self::Pbx(PbxError::Refused { refusal, .. })
-                if refusal.class == RefusalClass::LockedOut =>
-            {
-                Some(Duration::from_secs(600))
-            }
+            Self::Draining | Self::Admission(Saturated) => Some(SOON),
+            Self::Pbx(error) => pbx_retry_after(error),
             Self::Misdirected
             | Self::Route(_)
             | Self::NoSuchPbx
             | Self::Auth(_)
             | Self::Policy(_)
-            | Self::Pbx(_)
             | Self::LengthUnknown => None,
         }
     }
@@ -143,5 +141,35 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::Saturated => &problem::SATURATED,
         PbxError::NoOwnAddress => &problem::INTERNAL,
         PbxError::NotReady => &problem::RECORDING_NOT_READY,
+    }
+}
+
+fn pbx_retry_after(error: &PbxError) -> Option<Duration> {
+    match error {
+        PbxError::Saturated => Some(SOON),
+        PbxError::HeldOff { retry_after, .. } => Some(*retry_after),
+        PbxError::NotReady | PbxError::Status { status: 503, .. } => Some(LATER),
+        PbxError::Refused { refusal, .. } => match refusal.class {
+            RefusalClass::LockedOut => Some(LOCK_OUT),
+            RefusalClass::TokenDead
+            | RefusalClass::LoginRefused
+            | RefusalClass::TicketRefused
+            | RefusalClass::NotFound
+            | RefusalClass::Deleted
+            | RefusalClass::Internal
+            | RefusalClass::Unsupported
+            | RefusalClass::Request
+            | RefusalClass::Other => None,
+        },
+        PbxError::Transport { .. }
+        | PbxError::Unreadable { .. }
+        | PbxError::Redirected { .. }
+        | PbxError::Status { .. }
+        | PbxError::Page { .. }
+        | PbxError::Empty
+        | PbxError::NotAudio
+        | PbxError::TicketStale
+        | PbxError::LoginStopped
+        | PbxError::NoOwnAddress => None,
     }
 }
