@@ -135,8 +135,8 @@ impl PbxError {
                     "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address"
                 }
                 TransportError::Tls(_) => {
-                    "check pbx.tls: for a self-signed certificate give its SHA-256 in pins or the certificate as ca_file; \
-                     the PBX must speak TLS 1.2"
+                    "check pbx.tls: for the PBX's own self-signed certificate give its SHA-256 in pins, for one of your CA's \
+                     the CA's certificate as ca_file; the PBX must speak TLS 1.2"
                 }
                 TransportError::Timeout(_) => {
                     "the PBX is slow or hangs; look at its load, or raise the limit"

@@ -13,7 +13,8 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use rustls_platform_verifier::BuilderVerifierExt;
 
@@ -131,21 +132,10 @@ impl ServerCertVerifier for PinVerifier {
     }
 }
 
-/// What a TLS error means for somebody who runs a PBX.
+/// What a TLS error means for somebody who runs a PBX. Never names the PBX's address.
 pub(crate) fn explain(error: &Error) -> String {
     let meaning = match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "nobody we trust has signed the certificate"
-        }
-        Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "the certificate is for another name or address",
-        Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => "the certificate has expired",
-        Error::InvalidCertificate(CertificateError::Other(_) | CertificateError::BadEncoding) => {
-            "the certificate cannot be read; version 1 certificates of old firmware are not supported"
-        }
+        Error::InvalidCertificate(error) => return explain_certificate(error),
         Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)
         | Error::PeerIncompatible(_) => {
             "no common TLS version or cipher; the PBX must speak TLS 1.2"
@@ -155,4 +145,72 @@ pub(crate) fn explain(error: &Error) -> String {
         _ => return error.to_string(),
     };
     format!("{meaning} ({error})")
+}
+
+fn explain_certificate(error: &CertificateError) -> String {
+    let meaning = match error {
+        CertificateError::UnknownIssuer => "nobody we trust has signed the certificate",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            // The error's own text names the host of pbx.url, and the names presented may be addresses of the PBX.
+            return "the certificate is for another name or address than that in pbx.url"
+                .to_owned();
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the certificate has expired"
+        }
+        CertificateError::BadSignature => {
+            "the signature does not verify, as with an RSA key shorter than 2048 bits"
+        }
+        CertificateError::BadEncoding => "the certificate cannot be read",
+        CertificateError::Other(OtherError(cause)) => match cause.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => {
+                "it is a CA's own certificate; pin it instead"
+            }
+            Some(webpki::Error::UnsupportedCertVersion) => {
+                "certificates of version 1, as old firmware makes, are not supported"
+            }
+            _ => return format!("the certificate is not accepted: {cause}"),
+        },
+        _ => return format!("the certificate is not accepted: {error}"),
+    };
+    format!("{meaning} ({error})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: CertificateError, expected: &str) {
+        let text = explain(&Error::InvalidCertificate(error));
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn each_fault_of_a_certificate_is_told_as_what_it_is() {
+        let other = |error: webpki::Error| CertificateError::Other(OtherError(Arc::new(error)));
+        check(other(webpki::Error::CaUsedAsEndEntity), "pin it instead");
+        check(other(webpki::Error::UnsupportedCertVersion), "version 1");
+        check(
+            other(webpki::Error::UnsupportedCriticalExtension),
+            "not accepted: UnsupportedCriticalExtension",
+        );
+        check(CertificateError::BadSignature, "2048 bits");
+        check(CertificateError::BadEncoding, "cannot be read");
+        check(CertificateError::NotValidYet, "not accepted");
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_without_the_configured_one() {
+        let error = CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("pbx.internal.example").unwrap(),
+            presented: vec!["IpAddress(192.0.2.1)".to_owned()],
+        };
+        let text = explain(&Error::InvalidCertificate(error));
+        assert!(text.contains("another name"), "{text}");
+        assert!(
+            !text.contains("internal") && !text.contains("192"),
+            "{text}"
+        );
+    }
 }

@@ -1,9 +1,21 @@
 //! Trust in the PBX: nothing is sent before its certificate is known to be the right one. The public listener's side
 //! is in [`public`].
 
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use http::Method;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use wavegate::simulator::{Builder, Simulator, Switch, Version, wav};
 
-use crate::harness::{NAME, gateway, soon};
+use crate::harness::{Call, NAME, gateway, jwt, soon};
+use crate::programs::serve;
 
 mod public;
 
@@ -128,5 +140,101 @@ async fn a_handshake_costs_its_full_price_only_once() {
         // A login, and thrice a ticket and a download.
         assert_eq!(seen.connections, 7);
         assert!(seen.tls_resumed >= 5, "{switch:?}: {}", seen.tls_resumed);
+    }
+}
+
+/// A self-signed certificate, as PEM and with its SHA-256, and a server that presents it to one caller.
+struct Presenter {
+    pem: String,
+    fingerprint: String,
+    port: u16,
+    /// Whether the caller accepted it.
+    accepted: JoinHandle<bool>,
+}
+
+async fn present(name: &str, is_ca: IsCa) -> Presenter {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let certificate = params.self_signed(&key).unwrap();
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let digest = digest::digest(&digest::SHA256, certificate.der());
+    Presenter {
+        pem: certificate.pem(),
+        fingerprint: digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        port: listener.local_addr().unwrap().port(),
+        accepted: tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            TlsAcceptor::from(Arc::new(config))
+                .accept(stream)
+                .await
+                .is_ok()
+        }),
+    }
+}
+
+#[tokio::test]
+async fn why_a_certificate_is_not_trusted_is_told_without_the_pbxs_address() {
+    let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+    let (ca_file, pin) = ("ca_file = \"pbx.pem\"", "pins = [\"FINGERPRINT\"]");
+    let no_pin = format!("pins = [\"{}\"]", wrong_pin());
+    let rows = [
+        (
+            "localhost",
+            ca(),
+            ca_file,
+            Some("it is a CA's own certificate; pin it instead"),
+        ),
+        ("localhost", ca(), pin, None),
+        ("localhost", IsCa::NoCa, ca_file, None),
+        (
+            "pbx.example",
+            IsCa::NoCa,
+            ca_file,
+            Some("for another name or address"),
+        ),
+        ("localhost", IsCa::NoCa, &no_pin, Some("not in pins")),
+    ];
+    let pbx = simulator().start().await.unwrap();
+    for (name, is_ca, trust, reason) in rows {
+        let presenter = present(name, is_ca).await;
+        let trust = trust.replace("FINGERPRINT", &presenter.fingerprint);
+        let builder = gateway(&pbx)
+            .pbx_url(format!("https://localhost:{}", presenter.port))
+            .without_pin()
+            .log("level = \"trace\"")
+            .pbx(&format!("[pbx.tls]\n{trust}"));
+        std::fs::write(builder.folder().join("pbx.pem"), &presenter.pem).unwrap();
+        let (gateway, addr) = serve(&builder.write()).await;
+        let call = Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
+        assert_eq!(call.bearer(&jwt("alice")).send().await.status(), 502);
+        assert_eq!(
+            soon(presenter.accepted).await.unwrap(),
+            reason.is_none(),
+            "{trust}"
+        );
+        let log = gateway.stop().await.err;
+        if let Some(reason) = reason {
+            let line = log
+                .lines()
+                .find(|line| line.contains("no recording"))
+                .unwrap();
+            assert!(line.contains(reason), "{line}");
+        }
+        let port = presenter.port.to_string();
+        for address in ["localhost", "pbx.example", &port] {
+            assert!(!log.contains(address), "{address} in {log}");
+        }
     }
 }
