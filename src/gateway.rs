@@ -262,11 +262,11 @@ fn refuse(
 
 /// The line for an operator, where there is something to do. What a caller did wrong is for the access log.
 fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
-    let (request_id, problem) = (line.request_id(), problem.slug);
+    let (request_id, pbx, problem) = (line.request_id(), &line.pbx, problem.slug);
     let (urgent, advice) = match error {
         GatewayError::Pbx(cause @ PbxError::LoginStopped) => (true, cause.advice()),
         GatewayError::Pbx(cause) if error.problem().status.is_client_error() => {
-            info!(request_id, problem, %error, advice = cause.advice(), "no recording");
+            info!(request_id, pbx, problem, %error, advice = cause.advice(), "no recording");
             return;
         }
         GatewayError::Pbx(cause) => (false, cause.advice()),
@@ -286,8 +286,8 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         }
     };
     if urgent {
-        error!(request_id, problem, %error, advice, "no recording");
+        error!(request_id, pbx, problem, %error, advice, "no recording");
     } else {
-        warn!(request_id, problem, %error, advice, "no recording");
+        warn!(request_id, pbx, problem, %error, advice, "no recording");
     }
 }

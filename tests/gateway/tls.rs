@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use wavegate::simulator::{Builder, Simulator, Switch, Version, wav};
 
-use crate::harness::{Call, NAME, gateway, jwt, soon};
+use crate::harness::{Call, NAME, PBX, gateway, jwt, soon};
 use crate::programs::serve;
 
 mod public;
@@ -231,6 +231,7 @@ async fn why_a_certificate_is_not_trusted_is_told_without_the_pbxs_address() {
                 .find(|line| line.contains("no recording"))
                 .unwrap();
             assert!(line.contains(reason), "{line}");
+            assert!(line.contains(&format!("\"pbx\":\"{PBX}\"")), "{line}");
         }
         let port = presenter.port.to_string();
         for address in ["localhost", "pbx.example", &port] {
