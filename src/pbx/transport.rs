@@ -9,7 +9,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -56,6 +56,8 @@ pub(crate) struct Transport {
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     bind: Option<IpAddr>,
+    /// The address that took the last connection.
+    last_good: Mutex<Option<SocketAddr>>,
     connect_timeout: Duration,
     answer_timeout: Duration,
 }
@@ -89,6 +91,7 @@ impl Transport {
             port,
             tls,
             bind: pbx.bind_address,
+            last_good: Mutex::new(None),
             connect_timeout: pbx.limits.connect_timeout,
             answer_timeout: pbx.limits.answer_timeout,
         })
@@ -159,10 +162,7 @@ impl Transport {
     }
 
     async fn dial(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
-        let stream = self
-            .dial_tcp()
-            .await
-            .map_err(|error| TransportError::Unreachable(error.to_string()))?;
+        let stream = self.dial_tcp().await?;
         let own_address = stream.local_addr().ok().map(|address| address.ip());
         let io = match &self.tls {
             None => Either::Left(stream),
@@ -174,32 +174,19 @@ impl Transport {
         Ok((io, own_address))
     }
 
-    async fn dial_tcp(&self) -> io::Result<TcpStream> {
-        let mut last = io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no address we can use",
-        );
-        for address in self.addresses().await? {
-            match self.dial_address(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+    async fn dial_tcp(&self) -> Result<TcpStream, TransportError> {
+        let mut addresses = self.addresses().await.map_err(unreachable)?;
+        let last_good = *self.last_good();
+        put_first(&mut addresses, last_good);
+        let (stream, address) = dial_any(&addresses, self.bind, self.connect_timeout).await?;
+        *self.last_good() = Some(address);
+        Ok(stream)
     }
 
-    async fn dial_address(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        if let Some(bind) = self.bind {
-            socket.bind((bind, 0).into())?;
-        }
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    fn last_good(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        self.last_good
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The PBX's addresses that our source address can reach.
@@ -215,6 +202,48 @@ impl Transport {
         };
         Ok(addresses.into_iter().filter(reachable).collect())
     }
+}
+
+/// A name may have an address that swallows connections, as IPv6 does in many networks; the one that worked comes first.
+fn put_first(addresses: &mut [SocketAddr], last_good: Option<SocketAddr>) {
+    addresses.sort_by_key(|address| Some(*address) != last_good);
+}
+
+/// Connects to the first address that answers. Each has its share of the limit, so that none starves those after it.
+async fn dial_any(
+    addresses: &[SocketAddr],
+    bind: Option<IpAddr>,
+    limit: Duration,
+) -> Result<(TcpStream, SocketAddr), TransportError> {
+    let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let mut last = TransportError::Unreachable("the name has no address we can use".to_owned());
+    for address in addresses {
+        match timeout(share, dial_address(*address, bind)).await {
+            Ok(Ok(stream)) => return Ok((stream, *address)),
+            Ok(Err(error)) => last = unreachable(error),
+            Err(_) => last = TransportError::Timeout("connect"),
+        }
+    }
+    Err(last)
+}
+
+async fn dial_address(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    if let Some(bind) = bind {
+        socket.bind((bind, 0).into())?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The system's own words, which do not repeat the name or the address.
+fn unreachable(error: io::Error) -> TransportError {
+    TransportError::Unreachable(error.to_string())
 }
 
 fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
@@ -273,7 +302,7 @@ fn from_reqwest(error: reqwest::Error) -> TransportError {
 fn from_handshake(error: io::Error) -> TransportError {
     match find_tls(&error) {
         Some(tls) => TransportError::Tls(tls::explain(tls)),
-        None => TransportError::Unreachable(error.to_string()),
+        None => unreachable(error),
     }
 }
 
@@ -308,4 +337,63 @@ fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rust
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_address_that_worked_last_comes_first() {
+        let all = ["[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.2:443"]
+            .map(|address| address.parse::<SocketAddr>().unwrap());
+        let [a, b, c] = all;
+        for (last_good, expected) in [
+            (None, [a, b, c]),
+            (Some(a), [a, b, c]),
+            (Some(b), [b, a, c]),
+            (Some(c), [c, a, b]),
+            // It is the name's no more.
+            (Some("192.0.2.9:443".parse().unwrap()), [a, b, c]),
+        ] {
+            let mut addresses = all;
+            put_first(&mut addresses, last_good);
+            assert_eq!(addresses, expected, "{last_good:?}");
+        }
+    }
+
+    /// A listener that nobody accepts from and whose queue is full: further connections get no answer at all.
+    async fn black_hole() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) =
+            timeout(Duration::from_millis(200), TcpStream::connect(address)).await
+        {
+            queued.push(stream.unwrap());
+        }
+        (listener, queued)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_connections_does_not_starve_the_next() {
+        let (hole, _queued) = black_hole().await;
+        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (hole, good) = (hole.local_addr().unwrap(), good.local_addr().unwrap());
+        let limit = Duration::from_millis(500);
+        let dial = async |addresses: &[SocketAddr]| {
+            // As `connect` limits it.
+            timeout(limit, dial_any(addresses, None, limit)).await
+        };
+        let (_, address) = dial(&[hole, good]).await.unwrap().unwrap();
+        assert_eq!(address, good);
+        let none = dial_any(&[hole], None, limit).await;
+        assert!(matches!(none, Err(TransportError::Timeout("connect"))));
+        let none = dial_any(&[], None, limit).await;
+        assert!(matches!(none, Err(TransportError::Unreachable(_))));
+    }
 }
