@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use crate::auth::Issuer;
@@ -255,8 +256,8 @@ pub enum PbxPassword {
 pub enum PbxTrust {
     /// By the operating system's roots.
     System,
-    /// By the certificates in a PEM file.
-    CaFile(PathBuf),
+    /// By these certificates, out of a PEM file.
+    Ca(Vec<CertificateDer<'static>>),
     /// By the SHA-256 of the leaf certificate; its names and dates are then not looked at.
     Pins(Vec<Pin>),
 }

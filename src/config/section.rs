@@ -53,10 +53,13 @@ impl<'a> Section<'a> {
         self.problems.push(key, message);
     }
 
-    /// Whether something is wrong with this key already.
-    pub(super) fn noted(&self, key: &str) -> bool {
-        let key = self.key(key);
-        self.problems.iter().any(|problem| problem.key == key)
+    /// The value, or a problem of `key`.
+    pub(super) fn note<T, E: std::fmt::Display>(
+        &mut self,
+        key: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|error| self.problem(key, error)).ok()
     }
 
     /// Whether the file has this key and it has not been read yet.

@@ -32,7 +32,7 @@ pub(crate) fn client_config(trust: &PbxTrust) -> Result<ClientConfig, String> {
         PbxTrust::System => builder
             .with_platform_verifier()
             .map_err(|error| error.to_string())?,
-        PbxTrust::CaFile(path) => builder.with_root_certificates(read_roots(path)?),
+        PbxTrust::Ca(certificates) => builder.with_root_certificates(roots(certificates)?),
         PbxTrust::Pins(pins) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(PinVerifier::new(pins))),
@@ -44,18 +44,23 @@ pub(crate) fn client_config(trust: &PbxTrust) -> Result<ClientConfig, String> {
 ///
 /// # Errors
 /// A sentence for an operator.
-pub(crate) fn read_roots(path: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| format!("{}: {error}", path.display()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("{}: {}", path.display(), explain(&error)))?;
-    }
-    if roots.is_empty() {
+    if certificates.is_empty() {
         return Err(format!("{}: holds no certificate", path.display()));
+    }
+    roots(&certificates).map_err(|message| format!("{}: {message}", path.display()))?;
+    Ok(certificates)
+}
+
+fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots
+            .add(certificate.clone())
+            .map_err(|error| explain(&error))?;
     }
     Ok(roots)
 }

@@ -98,20 +98,12 @@ fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
             algorithm,
             secret,
         };
-        Some((note(section, kind, key)?, Some(signer)))
+        Some((section.note(kind, key)?, Some(signer)))
     } else {
         let pem = section.public_file(kind);
         let key = Key::public_pem(id, algorithm?, &pem?);
-        Some((note(section, kind, key)?, None))
+        Some((section.note(kind, key)?, None))
     }
-}
-
-fn note<T, E: std::fmt::Display>(
-    section: &mut Section<'_>,
-    key: &str,
-    result: Result<T, E>,
-) -> Option<T> {
-    result.map_err(|error| section.problem(key, error)).ok()
 }
 
 pub(super) fn read_links(section: &mut Section<'_>) -> (Option<Links>, Vec<Signer>) {

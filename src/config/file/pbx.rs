@@ -137,13 +137,11 @@ fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> 
                 PbxTrust::System
             }
             (Some(path), None) => {
-                if let Err(message) = crate::pbx::tls::read_roots(&path) {
-                    section.problem("ca_file", message);
-                }
-                PbxTrust::CaFile(path)
+                let read = crate::pbx::tls::read_certificates(&path);
+                PbxTrust::Ca(section.note("ca_file", read).unwrap_or_default())
             }
             (None, Some(pins)) => {
-                if pins.is_empty() && !section.noted("pins") {
+                if pins.is_empty() {
                     section.problem("pins", "empty: no certificate would be accepted");
                 }
                 PbxTrust::Pins(pins)

@@ -137,3 +137,25 @@ async fn another_pbx_takes_over_at_a_reload() {
     );
     assert_eq!(old.seen().requests.download, 1);
 }
+
+#[tokio::test]
+async fn a_ca_file_with_other_certificates_is_another_trust() {
+    let pbx = Simulator::s_series(Version::V2_0_0)
+        .certificate_for(["127.0.0.1"])
+        .recording(NAME, wav::music(3))
+        .start()
+        .await
+        .unwrap();
+    let stranger = Simulator::s_series(Version::V2_0_0).start().await.unwrap();
+    let builder = gateway(&pbx)
+        .without_pin()
+        .pbx("[pbx.tls]\nca_file = \"ca.pem\"");
+    let file = builder.folder().join("ca.pem");
+    std::fs::write(&file, stranger.certificate_pem()).unwrap();
+    let gateway = builder.start().await;
+    assert_eq!(gateway.problem(NAME).await.slug, "pbx-unreachable");
+
+    std::fs::write(&file, pbx.certificate_pem()).unwrap();
+    gateway.reload().unwrap();
+    assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+}
