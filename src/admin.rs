@@ -33,7 +33,9 @@ impl Admin {
     /// # Errors
     /// When the address cannot be bound.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        crate::server::bind(address).map(Self)
+        crate::server::bind(address).map(Self).map_err(|error| {
+            io::Error::new(error.kind(), format!("admin.listen {address}: {error}"))
+        })
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {

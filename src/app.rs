@@ -42,6 +42,8 @@ pub struct App {
     tls: Vec<SocketAddr>,
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
+    /// Keys that a reload does not take over, and what they were at the start.
+    fixed: Vec<(&'static str, String)>,
     certificates: Option<Arc<Certificates>>,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -73,6 +75,7 @@ impl App {
         let admin_address = admin.address().map_err(StartError::Listen)?;
         let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
         warn_of_risks(&config);
+        let fixed = fixed_at_start(&config);
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -84,6 +87,7 @@ impl App {
             tls,
             admin: admin_address,
             gateway,
+            fixed,
             certificates,
             drain_delay,
             drain_timeout,
@@ -119,6 +123,7 @@ impl App {
     /// A sentence for an operator.
     pub fn reload(&self, config: Config) -> Result<(), String> {
         let old = self.gateway.load_full();
+        let fixed = fixed_at_start(&config);
         let certificate = match (&self.certificates, &config.server.tls) {
             (Some(certificates), Some(files)) => {
                 let certificate = tls::read(files).map_err(|(_, message)| message)?;
@@ -140,6 +145,11 @@ impl App {
             .filter(|old| !new.pbxs.iter().any(|new| new.shares_account(old)))
         {
             pbx.retire();
+        }
+        for ((key, old), (_, new)) in self.fixed.iter().zip(&fixed) {
+            if old != new {
+                warn!(key, "changed, but needs a restart");
+            }
         }
         info!("the configuration was read again");
         Ok(())
@@ -223,6 +233,37 @@ fn build(
         downstream_idle: config.relay.idle_timeout,
         draining: stop.clone(),
     })
+}
+
+/// The keys that a reload leaves as they were, with their values as text.
+fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
+    let (server, log) = (&config.server, &config.log);
+    let tls = server
+        .tls
+        .as_ref()
+        .map(|tls| (&tls.listen, tls.handshake_timeout));
+    vec![
+        ("state_dir", format!("{:?}", config.state_dir)),
+        ("server.listen", format!("{:?}", server.listen)),
+        ("server.tls", format!("{tls:?}")),
+        ("server.max_connections", server.max_connections.to_string()),
+        (
+            "server.max_header_bytes",
+            server.max_header_bytes.to_string(),
+        ),
+        (
+            "server.header_timeout_ms",
+            format!("{:?}", server.header_timeout),
+        ),
+        ("server.drain_delay_ms", format!("{:?}", server.drain_delay)),
+        (
+            "server.drain_timeout_ms",
+            format!("{:?}", server.drain_timeout),
+        ),
+        ("admin.listen", config.admin.listen.to_string()),
+        ("log.level", log.level.to_string()),
+        ("log.format", format!("{:?}", log.format)),
+    ]
 }
 
 fn warn_of_risks(config: &Config) {

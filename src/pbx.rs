@@ -411,8 +411,7 @@ fn is_same_account(old: &config::Pbx, new: &config::Pbx) -> bool {
 
 fn open_history(config: &config::Pbx, state_dir: Option<&Path>) -> Result<LoginHistory, String> {
     if let Some(folder) = state_dir {
-        create_private(folder)
-            .map_err(|error| format!("state_dir {}: {error}", folder.display()))?;
+        create_private(folder).map_err(|error| state_dir_problem(folder, &error))?;
     }
     let account = &config.account;
     let (PbxPassword::Clear(password) | PbxPassword::Md5(password)) = &account.password;
@@ -421,8 +420,20 @@ fn open_history(config: &config::Pbx, state_dir: Option<&Path>) -> Result<LoginH
         account.username.expose(),
         password.expose(),
     ];
-    LoginHistory::open(state_dir, &config.name, &credentials, account.login_retry)
-        .map_err(|error| format!("state_dir: {error}"))
+    LoginHistory::open(state_dir, &config.name, &credentials, account.login_retry).map_err(
+        |error| match state_dir {
+            Some(folder) => state_dir_problem(folder, &error),
+            None => error.to_string(),
+        },
+    )
+}
+
+fn state_dir_problem(folder: &Path, error: &std::io::Error) -> String {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    format!(
+        "state_dir {}: {error}; it must be a folder that the gateway's user owns",
+        folder.display()
+    )
 }
 
 /// Creates the folder for what is remembered about logins; nobody else has business there.

@@ -23,6 +23,8 @@ pub(crate) enum Outcome {
     DownstreamIdle,
     /// The caller left.
     DownstreamGone,
+    /// The program ended, and did not wait any longer.
+    Drained,
 }
 
 impl Outcome {
@@ -34,6 +36,7 @@ impl Outcome {
             Self::UpstreamIdle => "upstream-idle",
             Self::DownstreamIdle => "downstream-idle",
             Self::DownstreamGone => "downstream-gone",
+            Self::Drained => "drained",
         }
     }
 }

@@ -117,8 +117,9 @@ impl Server {
 async fn bind_all(addresses: &[SocketAddr]) -> std_io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let listener = bind(*address)
-            .map_err(|error| std_io::Error::new(error.kind(), format!("{address}: {error}")))?;
+        let listener = bind(*address).map_err(|error| {
+            std_io::Error::new(error.kind(), format!("server.listen {address}: {error}"))
+        })?;
         listeners.push(listener);
     }
     Ok(listeners)

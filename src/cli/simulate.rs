@@ -8,8 +8,21 @@ use clap::Args;
 use super::serve::Signals;
 use crate::simulator::{Fault, Simulator, Switch, Version, wav};
 
+/// The grammar of `--fault`, for `--help`.
+const FAULTS: &str = "\
+Faults are written OPERATION:WHAT[:OPTION]…
+
+  OPERATION  login, get-random, download, heartbeat, logout, any
+  WHAT       slow=N(ms|s), throttle=BYTES_PER_S, cut-after=N, reset-after=N, stall-after=N,
+             no-close-notify, html=STATUS, status=STATUS, errno=DIGITS, wrong-json, huge-json,
+             garbage, close-before-answer, dead-token-after-ticket
+  OPTION     times=N or times=forever (once otherwise), with-length (of cut-after)
+
+A gateway asks once more after many of them, so a fault that strikes once may not be seen.";
+
 /// `wavegate simulate`.
 #[derive(Debug, Args)]
+#[command(after_help = FAULTS)]
 pub(super) struct Simulate {
     /// The API it speaks: 1.0.1, 1.1.0 or 2.0.0.
     #[arg(long, default_value = "2.0.0")]
@@ -20,7 +33,7 @@ pub(super) struct Simulate {
     /// A way in which PBXs differ; may be given several times. `--switch list` names them all.
     #[arg(long = "switch", value_name = "NAME")]
     switches: Vec<String>,
-    /// A misbehaviour, such as download:cut-after=1000:times=1; may be given several times.
+    /// A misbehaviour, such as download:cut-after=100000:times=2; may be given several times.
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
 }

@@ -230,7 +230,10 @@ impl<'a> Section<'a> {
         match text.parse() {
             Ok(url) => Some(url),
             Err(error) => {
-                self.problem(key, format!("not an address: {error}"));
+                self.problem(
+                    key,
+                    format!("not an address such as https://192.168.5.150:8088: {error}"),
+                );
                 None
             }
         }

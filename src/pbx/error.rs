@@ -135,8 +135,9 @@ impl PbxError {
                     "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address"
                 }
                 TransportError::Tls(_) => {
-                    "check pbx.tls: for the PBX's own self-signed certificate give its SHA-256 in pins, for one of your CA's \
-                     the CA's certificate as ca_file; the PBX must speak TLS 1.2"
+                    "check pbx.url (an https address, a port that speaks TLS 1.2) and pbx.tls; before a fingerprint is \
+                     pinned, compare it with what the PBX's own page shows: if it changed by itself, something may stand \
+                     in between"
                 }
                 TransportError::Timeout(_) => {
                     "the PBX is slow or hangs; look at its load, or raise the limit"
@@ -209,7 +210,8 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
             "the PBX's own API service failed; restart the PBX's API if it goes on"
         }
         RefusalClass::Unsupported => {
-            "the PBX does not know this call: check pbx.api against the firmware's API version"
+            "the PBX does not know this call: its API is off (Settings > PBX > General > API), or pbx.api is not its \
+             version"
         }
         RefusalClass::Request => {
             "the PBX found fault with our request; some firmware wants pbx.report_port at login"

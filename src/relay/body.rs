@@ -83,6 +83,13 @@ impl Transfer {
     }
 }
 
+impl Transfer {
+    /// Ends the transfer with the program.
+    pub(super) fn cut(&self) {
+        self.lock().end(Outcome::Drained);
+    }
+}
+
 impl State {
     /// Gives everything back and writes the line of the access log.
     fn end(&mut self, outcome: Outcome) {
@@ -161,7 +168,10 @@ impl Body for RelayBody {
             Poll::Ready(Some(Err(error))) => {
                 log_failure(error, state.bytes, &running.line);
                 state.end(Outcome::UpstreamFailed);
-                Poll::Ready(Some(Err(BrokenOff)))
+                // hyper drops what it has not sent yet when it sees an error. So it sees it at the next poll, and sends
+                // first: the caller is told the status and gets the bytes that came.
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 state.end(Outcome::Complete);
@@ -190,5 +200,12 @@ impl Drop for RelayBody {
 }
 
 fn log_failure(error: StreamError, bytes: u64, line: &AccessLine) {
-    warn!(request_id = line.request_id(), %error, bytes, "the recording broke off, and so does the answer");
+    warn!(
+        request_id = line.request_id(),
+        pbx = line.pbx,
+        %error,
+        bytes,
+        advice = "look at the PBX and the network to it if it goes on; the caller can ask again",
+        "the recording broke off, and so does the answer"
+    );
 }

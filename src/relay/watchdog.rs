@@ -86,6 +86,15 @@ impl Watchdog {
         (self.shortest_silence / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
     }
 
+    /// Ends every transfer of the connection with the program.
+    pub(crate) fn cut(&self) {
+        let transfers = self.lock().transfers.clone();
+        transfers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|transfer| transfer.cut());
+    }
+
     /// Watches a transfer until its body is gone.
     pub(super) fn watch(&self, transfer: &Arc<Transfer>) {
         let mut state = self.lock();

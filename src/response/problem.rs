@@ -71,7 +71,7 @@ problems! {
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
     PBX_UNREACHABLE = "pbx-unreachable", BAD_GATEWAY, "The PBX cannot be reached",
-        "The connection to the PBX failed or broke. Try again later.";
+        "The connection to the PBX failed, is not trusted, or broke. Try again later; if it goes on, the gateway's operator must act.";
     PBX_PROTOCOL = "pbx-protocol", BAD_GATEWAY, "The PBX gave an unusable answer",
         "What the PBX answered is neither audio nor an error it documents.";
     PBX_LOGIN_REFUSED = "pbx-login-refused", BAD_GATEWAY, "The PBX refuses the gateway",

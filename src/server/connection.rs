@@ -142,7 +142,10 @@ macro_rules! drive {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = session.kill.cancelled() => return,
+                () = session.kill.cancelled() => {
+                    session.downstream.watchdog.cut();
+                    return;
+                }
                 _ = ticks.tick() => {
                     let now = Instant::now();
                     if session.downstream.watchdog.check(now) == Verdict::End {

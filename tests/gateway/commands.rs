@@ -57,7 +57,10 @@ async fn check_finds_no_fault_with_a_good_file() {
     let builder = with_host(&pbx);
     let path = builder.write();
     let line = printed(with_config("check", &path, &[]).await);
-    assert_eq!(line, format!("{}: no mistakes", path.display()));
+    assert_eq!(
+        line,
+        format!("{}: no mistakes (the PBX was not asked)", path.display())
+    );
     assert_eq!(pbx.seen().connections, 0);
 }
 
