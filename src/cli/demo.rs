@@ -2,22 +2,21 @@
 //!
 //! Everything is on loopback and made afresh: certificate, password, keys. Nothing is written to disk.
 
+mod tour;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_lc_rs::rand;
 use clap::Args;
-use serde_json::json;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::mint::link_url;
 use super::serve::Signals;
 use crate::app::{App, StartError};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::mint::{self, SigningKey};
 use crate::auth::{Algorithm, Issuer};
 use crate::config::secret::Secret;
 use crate::config::{
@@ -25,9 +24,9 @@ use crate::config::{
     PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
     Server,
 };
-use crate::recording::RecordingName;
 use crate::simulator::{Simulator, Switch, Version, wav};
 use crate::telemetry;
+use tour::Tour;
 
 const ISSUER: &str = "https://demo.invalid";
 const AUDIENCE: &str = "recordings";
@@ -81,8 +80,11 @@ impl Demo {
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         let app = self.start(&pbx, &keys).await?;
 
-        let names = recordings.iter().map(|(name, _)| name.clone()).collect();
-        let tour = Tour::new(&app, &keys, names)?;
+        let recordings = recordings
+            .into_iter()
+            .map(|(name, bytes)| (name, seconds(&bytes)))
+            .collect();
+        let tour = Tour::new(&app, &keys, recordings)?;
         super::print(if self.json { tour.json() } else { tour.text() });
 
         signals.end().await;
@@ -107,6 +109,11 @@ impl Demo {
         };
         app.map_err(|error| error.to_string())
     }
+}
+
+/// How long a recording plays, header aside.
+fn seconds(recording: &[u8]) -> usize {
+    recording.len() / (wav::BYTES_PER_SECOND as usize)
 }
 
 /// The demo's shared secrets.
@@ -204,104 +211,4 @@ fn simulated(pbx: &Simulator) -> Result<Pbx, String> {
         limits: PbxLimits::default(),
         not_ready: NotReady::default(),
     })
-}
-
-/// What there is to try.
-struct Tour {
-    gateway: Url,
-    admin: Url,
-    recordings: Vec<String>,
-    bearer: String,
-    link: Url,
-}
-
-impl Tour {
-    fn new(app: &App, keys: &Keys, recordings: Vec<String>) -> Result<Self, String> {
-        let address = app
-            .plain_addresses()
-            .first()
-            .ok_or("the gateway has no address")?;
-        let gateway =
-            Url::parse(&format!("http://{address}/")).map_err(|error| error.to_string())?;
-        let admin = Url::parse(&format!("http://{}/", app.admin_address()))
-            .map_err(|error| error.to_string())?;
-        // The one of a minute: long enough to hear something, short enough to fetch at once.
-        let first = recordings
-            .get(1)
-            .or(recordings.first())
-            .ok_or("there is no recording")?;
-        let name: RecordingName = first.parse().map_err(|error| format!("{first}: {error}"))?;
-        let sign = |secret| {
-            SigningKey::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string())
-        };
-        let claims = mint::Bearer {
-            issuer: ISSUER,
-            subject: "alice",
-            audience: AUDIENCE,
-        };
-        let now = SystemTime::now();
-        let bearer = mint::bearer(&sign(&keys.bearer)?, &claims, now, TTL)
-            .map_err(|error| error.to_string())?;
-        let claims = mint::Link {
-            audience: LINK_AUDIENCE,
-            subject: "alice",
-            pbx: PBX,
-            recording: &name,
-            ip: None,
-        };
-        let token =
-            mint::link(&sign(&keys.link)?, &claims, now, TTL).map_err(|error| error.to_string())?;
-        Ok(Self {
-            link: link_url(&gateway, PBX, &name, &token),
-            gateway,
-            admin,
-            recordings,
-            bearer,
-        })
-    }
-
-    fn curl(&self) -> String {
-        let name = self
-            .recordings
-            .get(1)
-            .or(self.recordings.first())
-            .map_or("", String::as_str);
-        format!(
-            "curl --fail --output recording.wav --header 'Authorization: Bearer {}' '{}recordings/{name}'",
-            self.bearer, self.gateway
-        )
-    }
-
-    fn json(&self) -> String {
-        json!({
-            "gateway": self.gateway.as_str().trim_end_matches('/'),
-            "admin": self.admin.as_str().trim_end_matches('/'),
-            "recordings": self.recordings,
-            "bearer": self.bearer,
-            "link": self.link.as_str(),
-            "curl": self.curl(),
-        })
-        .to_string()
-    }
-
-    fn text(&self) -> String {
-        let names: String = self
-            .recordings
-            .iter()
-            .map(|name| format!("    {name}\n"))
-            .collect();
-        format!(
-            "A simulated PBX and the gateway are running, on this machine only.\n\n\
-             Play a recording in a browser:\n    {}\n\n\
-             Fetch it with a bearer token:\n    {}\n\n\
-             All recordings, each at {}recordings/<name>:\n{names}\n\
-             Health checks:\n    {}livez\n    {}readyz\n\n\
-             Ctrl-C ends it.",
-            self.link,
-            self.curl(),
-            self.gateway,
-            self.admin,
-            self.admin,
-        )
-    }
 }

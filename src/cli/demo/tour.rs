@@ -1,0 +1,127 @@
+//! What the demo prints: the addresses and credentials to try.
+
+use std::time::SystemTime;
+
+use serde_json::json;
+use url::Url;
+
+use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, PBX, TTL};
+use crate::app::App;
+use crate::auth::Algorithm;
+use crate::auth::mint::{self, SigningKey};
+use crate::cli::mint::link_url;
+use crate::config::secret::Secret;
+use crate::recording::RecordingName;
+
+/// On whose behalf everything is tried.
+const SUBJECT: &str = "alice";
+
+/// What there is to try.
+pub(super) struct Tour {
+    gateway: Url,
+    admin: Url,
+    /// Names, and how many seconds each plays.
+    recordings: Vec<(String, usize)>,
+    /// The one that link and command are for.
+    example: RecordingName,
+    bearer: String,
+    link: Url,
+}
+
+impl Tour {
+    /// # Errors
+    /// A sentence for whoever started the demo.
+    pub(super) fn new(
+        app: &App,
+        keys: &Keys,
+        recordings: Vec<(String, usize)>,
+    ) -> Result<Self, String> {
+        let address = app
+            .plain_addresses()
+            .first()
+            .ok_or("the gateway has no address")?;
+        let gateway = base(address)?;
+        // The one of a minute: long enough to hear something, short enough to fetch at once.
+        let (name, _) = recordings
+            .get(1)
+            .or(recordings.first())
+            .ok_or("there is no recording")?;
+        let example: RecordingName = name.parse().map_err(|error| format!("{name}: {error}"))?;
+        let now = SystemTime::now();
+        let bearer = mint::Bearer {
+            issuer: ISSUER,
+            subject: SUBJECT,
+            audience: AUDIENCE,
+        };
+        let bearer = mint::bearer(&signer(&keys.bearer)?, &bearer, now, TTL);
+        let link = mint::Link {
+            audience: LINK_AUDIENCE,
+            subject: SUBJECT,
+            pbx: PBX,
+            recording: &example,
+            ip: None,
+        };
+        let link =
+            mint::link(&signer(&keys.link)?, &link, now, TTL).map_err(|error| error.to_string())?;
+        Ok(Self {
+            link: link_url(&gateway, PBX, &example, &link),
+            gateway,
+            admin: base(&app.admin_address())?,
+            recordings,
+            example,
+            bearer: bearer.map_err(|error| error.to_string())?,
+        })
+    }
+
+    fn curl(&self) -> String {
+        format!(
+            "curl --fail --output recording.wav --header 'Authorization: Bearer {}' '{}recordings/{}'",
+            self.bearer, self.gateway, self.example
+        )
+    }
+
+    /// One line for programs.
+    pub(super) fn json(&self) -> String {
+        let names: Vec<_> = self.recordings.iter().map(|(name, _)| name).collect();
+        json!({
+            "gateway": self.gateway.as_str().trim_end_matches('/'),
+            "admin": self.admin.as_str().trim_end_matches('/'),
+            "recordings": names,
+            "bearer": self.bearer,
+            "link": self.link.as_str(),
+            "curl": self.curl(),
+        })
+        .to_string()
+    }
+
+    /// A page for people.
+    pub(super) fn text(&self) -> String {
+        let lines = self
+            .recordings
+            .iter()
+            .map(|(name, seconds)| format!("    {name}  ({seconds} s)\n"));
+        format!(
+            "A simulated PBX and the gateway are running, on this machine only.\n\n\
+             Play a recording in a browser:\n    {}\n\n\
+             Fetch it with a bearer token:\n    {}\n\n\
+             All recordings, each at {}recordings/<name>:\n{}\n\
+             Health checks:\n    {}livez\n    {}readyz\n\n\
+             Link and token are good for {} hours. Ctrl-C ends it; running downloads get 5 s.",
+            self.link,
+            self.curl(),
+            self.gateway,
+            lines.collect::<String>(),
+            self.admin,
+            self.admin,
+            TTL.as_secs() / 3600,
+        )
+    }
+}
+
+fn base(address: &std::net::SocketAddr) -> Result<Url, String> {
+    Url::parse(&format!("http://{address}/")).map_err(|error| error.to_string())
+}
+
+fn signer(secret: &Secret) -> Result<SigningKey, String> {
+    SigningKey::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string())
+}
