@@ -65,7 +65,7 @@ impl Demo {
     }
 
     async fn serve(self) -> Result<(), String> {
-        let recordings = wav::forms::demo_recordings();
+        let recordings = wav::demo_recordings();
         // With a length, players show the duration at once.
         let mut pbx = Simulator::s_series(Version::V2_0_0).switch(Switch::DownloadWithLength);
         for (name, bytes) in &recordings {

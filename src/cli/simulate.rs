@@ -72,7 +72,7 @@ impl Simulate {
         for fault in self.faults {
             builder = builder.fault(fault);
         }
-        let recordings = wav::forms::demo_recordings();
+        let recordings = wav::demo_recordings();
         for (name, bytes) in &recordings {
             builder = builder.recording(name, bytes.clone());
         }
