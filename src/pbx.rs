@@ -3,6 +3,7 @@
 //! Knows the order of permit, token, ticket and download, and what may be tried once more. Does not know who asks or
 //! what an answer to them looks like.
 
+mod answer;
 mod attempts;
 mod connection;
 mod dialect;
@@ -28,10 +29,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use answer::{answer_error, read_answer};
 use attempts::Attempts;
 use connection::{Connection, KeptConnections};
+use dialect::Dialect;
 use dialect::s_series::SSeries;
-use dialect::{AnswerError, Dialect};
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use error::{PbxError, TransportError};
 use logins::LoginHistory;
@@ -40,7 +42,7 @@ use stream::Arriving;
 pub(crate) use stream::{PbxStream, StreamError};
 use ticket::Ticket;
 use token::{PbxToken, TokenKeeper};
-use transport::{Answer, Transport};
+use transport::Transport;
 
 use crate::auth::policy::Grant;
 use crate::config::{self, AllowedIp, PbxPassword};
@@ -361,41 +363,6 @@ async fn within<T>(
             operation,
             source: TransportError::Timeout(name),
         }))
-}
-
-/// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it
-/// says something else with a page.
-fn read_answer<T>(
-    operation: Operation,
-    answer: Answer,
-    read: impl FnOnce(&[u8]) -> Result<T, AnswerError>,
-) -> Result<T, PbxError> {
-    if answer.status.is_redirection() {
-        return Err(PbxError::Redirected {
-            operation,
-            status: answer.status.as_u16(),
-        });
-    }
-    match read(&answer.body) {
-        Err(AnswerError::Unreadable(_)) if !answer.status.is_success() => Err(PbxError::Status {
-            operation,
-            status: answer.status.as_u16(),
-        }),
-        Err(AnswerError::Unreadable(what)) => Err(match answer.broken {
-            Some(source) => PbxError::Transport { operation, source },
-            None if sniff::sniff(&answer.body) == Beginning::Page => PbxError::Page { operation },
-            None => PbxError::Unreadable { operation, what },
-        }),
-        Err(error) => Err(answer_error(operation, error)),
-        Ok(value) => Ok(value),
-    }
-}
-
-fn answer_error(operation: Operation, error: AnswerError) -> PbxError {
-    match error {
-        AnswerError::Refused(refusal) => PbxError::Refused { operation, refusal },
-        AnswerError::Unreadable(what) => PbxError::Unreadable { operation, what },
-    }
 }
 
 /// Whether a token of the one is a token of the other, and logins go the same way.

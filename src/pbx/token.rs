@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
+use super::answer::read_answer;
 use super::dialect::{AnswerError, Dialect, Operation, RefusalClass};
 use super::error::{HoldOff, PbxError, TransportError};
 use super::logins::{Ended, LoginHistory, Verdict};
@@ -344,5 +345,5 @@ async fn wait(mut login: watch::Receiver<Option<LoginResult>>) -> LoginResult {
 }
 
 fn read_login(dialect: &dyn Dialect, answer: Answer) -> Result<Secret, PbxError> {
-    super::read_answer(Operation::Login, answer, |body| dialect.read_login(body))
+    read_answer(Operation::Login, answer, |body| dialect.read_login(body))
 }

@@ -1,0 +1,43 @@
+//! What an answer of the PBX comes to: a value, or the error that says whose fault it is.
+//!
+//! Knows HTTP's status beside what a dialect reads. Pure.
+
+use super::dialect::{AnswerError, Operation};
+use super::error::PbxError;
+use super::sniff::{self, Beginning};
+use super::transport::Answer;
+
+/// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it
+/// says something else with a page.
+pub(super) fn read_answer<T>(
+    operation: Operation,
+    answer: Answer,
+    read: impl FnOnce(&[u8]) -> Result<T, AnswerError>,
+) -> Result<T, PbxError> {
+    if answer.status.is_redirection() {
+        return Err(PbxError::Redirected {
+            operation,
+            status: answer.status.as_u16(),
+        });
+    }
+    match read(&answer.body) {
+        Err(AnswerError::Unreadable(_)) if !answer.status.is_success() => Err(PbxError::Status {
+            operation,
+            status: answer.status.as_u16(),
+        }),
+        Err(AnswerError::Unreadable(what)) => Err(match answer.broken {
+            Some(source) => PbxError::Transport { operation, source },
+            None if sniff::sniff(&answer.body) == Beginning::Page => PbxError::Page { operation },
+            None => PbxError::Unreadable { operation, what },
+        }),
+        Err(error) => Err(answer_error(operation, error)),
+        Ok(value) => Ok(value),
+    }
+}
+
+pub(super) fn answer_error(operation: Operation, error: AnswerError) -> PbxError {
+    match error {
+        AnswerError::Refused(refusal) => PbxError::Refused { operation, refusal },
+        AnswerError::Unreadable(what) => PbxError::Unreadable { operation, what },
+    }
+}
