@@ -52,7 +52,8 @@ async fn logins_whose_answer_is_lost_do_not_add_up_to_a_lock_out() {
     }
     assert_eq!(slugs[..2], ["pbx-timeout"; 2]);
     assert_eq!(slugs[2..], ["pbx-held-off"; 6]);
-    assert_eq!(pbx.seen().requests.login, 2);
+    // On a busy machine one may end before it is sent.
+    assert!(pbx.seen().requests.login <= 2);
 }
 
 #[tokio::test]
