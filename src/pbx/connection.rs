@@ -84,9 +84,7 @@ impl Connection {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
             }
-            if !self.ended {
-                self.ended = Pin::new(&mut self.driver).poll(context).is_ready();
-            }
+            let _ = self.drive(context);
             answer.as_mut().poll(context)
         })
         .await

@@ -81,9 +81,12 @@ impl Transfer {
         }
         false
     }
-}
 
-impl Transfer {
+    /// Whether every byte has been handed out, of a transfer that no longer runs.
+    fn is_whole(&self, state: &State) -> bool {
+        state.running.is_none() && self.length == Some(state.bytes)
+    }
+
     /// Ends the transfer with the program.
     pub(super) fn cut(&self) {
         self.lock().end(Outcome::Drained);
@@ -143,7 +146,7 @@ impl Body for RelayBody {
         let mut guard = self.0.lock();
         let state = &mut *guard;
         let Some(running) = &mut state.running else {
-            let whole = self.0.length == Some(state.bytes);
+            let whole = self.0.is_whole(state);
             return Poll::Ready(if whole { None } else { Some(Err(BrokenOff)) });
         };
         match running.source.poll_bytes(context) {
@@ -181,8 +184,7 @@ impl Body for RelayBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let state = self.0.lock();
-        state.running.is_none() && self.0.length == Some(state.bytes)
+        self.0.is_whole(&self.0.lock())
     }
 
     fn size_hint(&self) -> SizeHint {
