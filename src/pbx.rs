@@ -377,9 +377,6 @@ fn is_same_account(old: &config::Pbx, new: &config::Pbx) -> bool {
 }
 
 fn open_history(config: &config::Pbx, state_dir: Option<&Path>) -> Result<LoginHistory, String> {
-    if let Some(folder) = state_dir {
-        create_private(folder).map_err(|error| state_dir_problem(folder, &error))?;
-    }
     let account = &config.account;
     let (PbxPassword::Clear(password) | PbxPassword::Md5(password)) = &account.password;
     let credentials = [
@@ -401,13 +398,4 @@ fn state_dir_problem(folder: &Path, error: &std::io::Error) -> String {
         "state_dir {}: {error}; it must be a folder that the gateway's user owns",
         folder.display()
     )
-}
-
-/// Creates the folder for what is remembered about logins; nobody else has business there.
-fn create_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
