@@ -40,7 +40,7 @@ use tokio_rustls::TlsConnector;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
 use wavegate::config::secret::Secret;
-use wavegate::simulator::{Simulator, Version, wav};
+use wavegate::simulator::{Api, Simulator, wav};
 
 const SIZES: [(&str, usize); 2] = [("1MB", 1_000_000), ("100MB", 100_000_000)];
 const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";
@@ -48,7 +48,7 @@ const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";
 fn relay(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let pbx = runtime.block_on(async {
-        let mut builder = Simulator::s_series(Version::V2_0_0).certificate_for(["127.0.0.1"]);
+        let mut builder = Simulator::builder(Api::SSeries200).certificate_for(["127.0.0.1"]);
         for (name, bytes) in SIZES {
             builder = builder.recording(format!("{name}.wav"), wav::pcm_of_size(bytes));
         }

@@ -1,6 +1,6 @@
-//! A PBX of the S-Series, simulated on real sockets.
+//! A PBX simulated on real sockets: S-Series, Cloud PBX and P-Series.
 //!
-//! Knows the API of versions 1.0.1, 1.1.0 and 2.0.0 from the box's side, what the box's web server is
+//! Knows the API of each generation from the box's side, what the box's web server is
 //! like, and how all this can go wrong. Does not know the gateway: it shares no code with it, since a
 //! shared struct would share its mistakes.
 //!
@@ -10,9 +10,9 @@
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
-//! use wavegate::simulator::{Simulator, Version, wav};
+//! use wavegate::simulator::{Api, Simulator, wav};
 //!
-//! let pbx = Simulator::s_series(Version::V2_0_0)
+//! let pbx = Simulator::builder(Api::SSeries200)
 //!     .recording("20260302091407-1772442845.1203-1001-1003-Internal.wav", wav::music(3))
 //!     .start()
 //!     .await?;
@@ -36,9 +36,11 @@ use tokio::task::JoinHandle;
 mod account;
 mod api;
 mod builder;
+mod calls;
 mod errno;
 mod exchange;
 mod fault;
+mod generation;
 mod pbx;
 mod range;
 mod reply;
@@ -52,7 +54,6 @@ mod switch;
 mod tickets;
 mod tls;
 mod tokens;
-mod version;
 pub mod wav;
 mod wire;
 
@@ -60,10 +61,11 @@ mod wire;
 mod tests;
 
 pub use builder::Builder;
+pub use calls::CallRecord;
 pub use fault::{Fault, FaultError, Misbehaviour, Operation, Times};
+pub use generation::{Api, UnknownApi};
 pub use seen::{LoginFields, Requests, Seen};
 pub use switch::{Switch, UnknownSwitch};
-pub use version::{UnknownVersion, Version};
 
 use pbx::{Pbx, lock};
 
@@ -80,9 +82,9 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Begins to set up a PBX with this version of the API.
-    pub fn s_series(version: Version) -> Builder {
-        Builder::new(version)
+    /// Begins to set up a PBX that speaks this generation of the API.
+    pub fn builder(api: Api) -> Builder {
+        Builder::new(api)
     }
 
     /// The address it listens on.
@@ -157,7 +159,14 @@ impl Simulator {
 
     /// Puts another recording on the box, or replaces the one of that name.
     pub fn add_recording(&self, name: &str, bytes: impl Into<Bytes>) {
-        lock(&self.pbx.shelf).put(name, &bytes.into(), &self.pbx.switches);
+        let bytes = bytes.into();
+        lock(&self.pbx.shelf).put(name, &bytes, &self.pbx.switches);
+        lock(&self.pbx.calls).extend(CallRecord::of(name, bytes.len() as u64));
+    }
+
+    /// Lets the box remember another call.
+    pub fn add_call(&self, call: CallRecord) {
+        lock(&self.pbx.calls).push(call);
     }
 
     /// The bytes that a whole download of a recording has, in the form the switches give it.

@@ -24,7 +24,7 @@ use crate::config::{
     PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
     Server,
 };
-use crate::simulator::{Simulator, Switch, Version, wav};
+use crate::simulator::{Api, Simulator, Switch, wav};
 use crate::telemetry;
 use tour::Tour;
 
@@ -67,7 +67,7 @@ impl Demo {
     async fn serve(self) -> Result<(), String> {
         let recordings = wav::demo_recordings();
         // With a length, players show the duration at once.
-        let mut pbx = Simulator::s_series(Version::V2_0_0).switch(Switch::DownloadWithLength);
+        let mut pbx = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
         for (name, bytes) in &recordings {
             pbx = pbx.recording(name, bytes.clone());
         }

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::serve::Signals;
-use crate::simulator::{Fault, Simulator, Switch, Version, wav};
+use crate::simulator::{Api, Fault, Simulator, Switch, wav};
 
 /// The grammar of `--fault`, for `--help`.
 const FAULTS: &str = "\
 Faults are written OPERATION:WHAT[:OPTION]…
 
-  OPERATION  login, get-random, download, heartbeat, logout, any
+  OPERATION  login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list, any
   WHAT       slow=N(ms|s), throttle=BYTES_PER_S, cut-after=N, reset-after=N, stall-after=N,
              no-close-notify, html=STATUS, status=STATUS, errno=DIGITS, wrong-json, huge-json,
              garbage, close-before-answer, dead-token-after-ticket
@@ -24,9 +24,9 @@ A gateway asks once more after many of them, so a fault that strikes once may no
 #[derive(Debug, Args)]
 #[command(after_help = FAULTS)]
 pub(super) struct Simulate {
-    /// The API it speaks: 1.0.1, 1.1.0 or 2.0.0.
-    #[arg(long, default_value = "2.0.0")]
-    api: Version,
+    /// The API it speaks, as in the configuration: s-series-1.0.1 to p-series.
+    #[arg(long, default_value = "s-series-2.0.0")]
+    api: Api,
     /// Where it listens; loopback only.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -65,7 +65,7 @@ impl Simulate {
     }
 
     async fn simulate(self, switches: Vec<Switch>) -> ExitCode {
-        let mut builder = Simulator::s_series(self.api).listen(self.listen);
+        let mut builder = Simulator::builder(self.api).listen(self.listen);
         for switch in switches {
             builder = builder.switch(switch);
         }

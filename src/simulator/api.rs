@@ -13,6 +13,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::errno::Errno;
+use super::generation::Api;
 use super::pbx::{Pbx, lock};
 use super::reply::Reply;
 use super::request::Request;
@@ -20,7 +21,6 @@ use super::route::Call;
 use super::secret;
 use super::seen::LoginFields;
 use super::switch::Switch;
-use super::version::Version;
 
 mod download;
 mod get_random;
@@ -136,7 +136,7 @@ fn new_token(pbx: &Pbx, peer: IpAddr) -> Result<Fields, Errno> {
         fields.push(("token", token));
     }
     fields.extend(refresh.map(|refresh| ("refreshtoken", refresh)));
-    if pbx.version == Version::V2_0_0 {
+    if pbx.api == Api::SSeries200 {
         fields.push(("transport", "HTTP".to_owned()));
     }
     Ok(fields)

@@ -13,7 +13,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Simulator;
 use super::account::Account;
+use super::calls::CallRecord;
 use super::fault::{Fault, Faults};
+use super::generation::Api;
 use super::pbx::{Pbx, Slots};
 use super::seen::Ledger;
 use super::shelf::Shelf;
@@ -21,16 +23,17 @@ use super::switch::{Switch, Switches};
 use super::tickets::Tickets;
 use super::tls::{self, Identity};
 use super::tokens::Tokens;
-use super::version::Version;
 use super::{secret, server};
 
 /// Sets up a [`Simulator`].
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
-    version: Version,
+    api: Api,
     listen: SocketAddr,
     credentials: Option<(String, String)>,
     recordings: Vec<(String, Bytes)>,
+    calls: Vec<CallRecord>,
+    utc_offset_s: i64,
     switches: Switches,
     faults: Faults,
     token_life: Duration,
@@ -48,12 +51,14 @@ enum Certificate {
 }
 
 impl Builder {
-    pub(super) fn new(version: Version) -> Self {
+    pub(super) fn new(api: Api) -> Self {
         Self {
-            version,
+            api,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             credentials: None,
             recordings: Vec::new(),
+            calls: Vec::new(),
+            utc_offset_s: 0,
             switches: Switches::default(),
             faults: Faults::default(),
             token_life: Duration::from_secs(1_800),
@@ -80,6 +85,18 @@ impl Builder {
     /// Puts a recording on the box; the form of its bytes may be changed by a switch.
     pub fn recording(mut self, name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         self.recordings.push((name.into(), bytes.into()));
+        self
+    }
+
+    /// Lets the box remember these calls, beside those that the names of its recordings tell of.
+    pub fn calls(mut self, calls: impl IntoIterator<Item = CallRecord>) -> Self {
+        self.calls.extend(calls);
+        self
+    }
+
+    /// Sets the box's local time apart from UTC, by seconds to the east.
+    pub fn utc_offset_s(mut self, seconds: i64) -> Self {
+        self.utc_offset_s = seconds;
         self
     }
 
@@ -151,10 +168,10 @@ impl Builder {
     /// # Errors
     ///
     /// When the address cannot be listened on, certificate and key do not fit, or a switch means
-    /// nothing for the version.
+    /// nothing for the API.
     pub async fn start(self) -> io::Result<Simulator> {
-        if let Some(switch) = self.switches.out_of_place(self.version) {
-            let message = format!("switch {switch} does not apply to version {}", self.version);
+        if let Some(switch) = self.switches.out_of_place(self.api) {
+            let message = format!("switch {switch} does not apply to {}", self.api);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let listener = TcpListener::bind(self.listen).await?;
@@ -217,16 +234,18 @@ impl Builder {
         with_port.chain([addr.to_string()]).collect()
     }
 
-    fn into_pbx(self, username: &str, password: &str, addr: SocketAddr) -> Pbx {
+    fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> Pbx {
         let mut shelf = Shelf::default();
+        let mut calls = std::mem::take(&mut self.calls);
         for (name, bytes) in &self.recordings {
             shelf.put(name, bytes, &self.switches);
+            calls.extend(CallRecord::of(name, bytes.len() as u64));
         }
         let listed = self.switches.has(Switch::WrongAddressDropped);
         let hosts = self.hosts(addr);
         let loopback = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         Pbx {
-            version: self.version,
+            api: self.api,
             slots: Slots::new(&self.switches),
             switches: self.switches,
             answer_delay: self.answer_delay,
@@ -237,6 +256,8 @@ impl Builder {
             tokens: Mutex::new(Tokens::new(self.token_life)),
             tickets: Mutex::new(Tickets::new(self.ticket_life)),
             shelf: Mutex::new(shelf),
+            calls: Mutex::new(calls),
+            utc_offset_s: self.utc_offset_s,
             faults: Mutex::new(self.faults),
         }
     }

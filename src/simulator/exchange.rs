@@ -42,7 +42,7 @@ pub(super) async fn exchange(
     request: &Request,
     peer: IpAddr,
 ) -> io::Result<Next> {
-    let call = Call::of(request.path(), pbx.version, &pbx.switches);
+    let call = Call::of(request.path(), pbx.api, &pbx.switches);
     pbx.ledger.request(call.operation());
     if request.is_head() {
         pbx.ledger.note(|seen| seen.head_requests += 1);

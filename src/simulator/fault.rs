@@ -12,16 +12,24 @@ pub use text::FaultError;
 /// The calls a fault can strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// `login`.
+    /// `login`; `get_token` of the P-Series.
     Login,
-    /// `recording/get_random`.
+    /// `token/refresh`; `refresh_token` of the P-Series.
+    Refresh,
+    /// `recording/get_random`; `recording/download` of the P-Series, which gives an address.
     GetRandom,
-    /// `recording/download`.
+    /// `recording/download`; the address itself on the P-Series.
     Download,
     /// `heartbeat`.
     Heartbeat,
-    /// `logout`.
+    /// `logout`; `del_token` of the P-Series.
     Logout,
+    /// `cdr/get_random`.
+    CdrRandom,
+    /// `cdr/download`.
+    CdrDownload,
+    /// `recording/list` and `recording/search` of the P-Series.
+    List,
     /// Every request, those to unknown paths included.
     Any,
 }

@@ -10,20 +10,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::account::Account;
+use super::calls::CallRecord;
 use super::errno::Errno;
 use super::fault::Faults;
+use super::generation::Api;
 use super::seen::Ledger;
 use super::shelf::Shelf;
 use super::switch::{Switch, Switches};
 use super::tickets::{Refusal, Shown, Tickets};
 use super::tokens::{Token, Tokens};
-use super::version::Version;
 
 const DOWNLOADS_WHEN_BUSY: usize = 2;
 
 /// The state of one simulated box.
 pub(super) struct Pbx {
-    pub(super) version: Version,
+    pub(super) api: Api,
     pub(super) switches: Switches,
     /// How late answers are under [`Switch::SlowAnswers`].
     pub(super) answer_delay: Duration,
@@ -36,6 +37,10 @@ pub(super) struct Pbx {
     pub(super) tokens: Mutex<Tokens>,
     pub(super) tickets: Mutex<Tickets>,
     pub(super) shelf: Mutex<Shelf>,
+    /// In the order in which they came to be known.
+    pub(super) calls: Mutex<Vec<CallRecord>>,
+    /// How far the box's local time is to the east of UTC.
+    pub(super) utc_offset_s: i64,
     pub(super) faults: Mutex<Faults>,
     pub(super) slots: Slots,
 }

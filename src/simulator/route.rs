@@ -6,8 +6,8 @@
 //! login page of API 1.1.0 prints the path `/api/v1.10/login`, and published clients use it.
 
 use super::fault::Operation;
+use super::generation::Api;
 use super::switch::{Switch, Switches};
-use super::version::Version;
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum Call {
 }
 
 impl Call {
-    pub(super) fn of(path: &str, version: Version, switches: &Switches) -> Self {
+    pub(super) fn of(path: &str, api: Api, switches: &Switches) -> Self {
         let Some((segment, call)) = path
             .strip_prefix("/api/")
             .and_then(|rest| rest.split_once('/'))
@@ -39,7 +39,7 @@ impl Call {
         let older_too = switches.has(Switch::OlderPathsToo);
         let misprint = segment == "v1.10" && call == "login";
         let segment = if misprint { "v1.1.0" } else { segment };
-        if !version.answers(segment, older_too) {
+        if !api.answers(segment, older_too) {
             return Self::Unknown;
         }
         match call {
@@ -71,33 +71,33 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(version: Version, path: &str, expected: Call) {
-        assert_eq!(Call::of(path, version, &Switches::default()), expected);
+    fn check(api: Api, path: &str, expected: Call) {
+        assert_eq!(Call::of(path, api, &Switches::default()), expected);
     }
 
     #[test]
     fn paths_belong_to_their_version() {
-        check(Version::V1_0_1, "/api/v1.0.1/login", Call::Login);
-        check(Version::V1_0_1, "/api/v1.10/login", Call::Unknown);
-        check(Version::V1_1_0, "/api/v1.10/login", Call::Login);
-        check(Version::V1_1_0, "/api/v1.10/logout", Call::Unknown);
+        check(Api::SSeries101, "/api/v1.0.1/login", Call::Login);
+        check(Api::SSeries101, "/api/v1.10/login", Call::Unknown);
+        check(Api::SSeries110, "/api/v1.10/login", Call::Login);
+        check(Api::SSeries110, "/api/v1.10/logout", Call::Unknown);
         check(
-            Version::V1_1_0,
+            Api::SSeries110,
             "/api/v1.1.0/recording/get_random",
             Call::GetRandom,
         );
         check(
-            Version::V2_0_0,
+            Api::SSeries200,
             "/api/v2.0.0/recording/download",
             Call::Download,
         );
         check(
-            Version::V2_0_0,
+            Api::SSeries200,
             "/api/v1.1.0/recording/download",
             Call::Unknown,
         );
-        check(Version::V2_0_0, "/api/v2.0.0/token/refresh", Call::Unknown);
-        check(Version::V2_0_0, "/api/", Call::Unknown);
-        check(Version::V2_0_0, "/index.html", Call::NoPage);
+        check(Api::SSeries200, "/api/v2.0.0/token/refresh", Call::Unknown);
+        check(Api::SSeries200, "/api/", Call::Unknown);
+        check(Api::SSeries200, "/index.html", Call::NoPage);
     }
 }

@@ -34,6 +34,8 @@ pub struct Seen {
     pub logins_refused: u64,
     /// Which optional fields each login had: the last 1000.
     pub login_fields: Vec<LoginFields>,
+    /// Refreshes that gave a new pair of tokens.
+    pub refreshes: u64,
     /// Heartbeats that succeeded.
     pub heartbeats: u64,
     /// Logouts that succeeded.
@@ -76,16 +78,24 @@ pub struct Seen {
 /// Requests by operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// `login`.
+    /// `login`, `get_token`.
     pub login: u64,
-    /// `recording/get_random`.
+    /// `token/refresh`, `refresh_token`.
+    pub refresh: u64,
+    /// `recording/get_random`; `recording/download` of the P-Series.
     pub get_random: u64,
-    /// `recording/download`.
+    /// `recording/download`; the address itself on the P-Series.
     pub download: u64,
     /// `heartbeat`.
     pub heartbeat: u64,
-    /// `logout`.
+    /// `logout`, `del_token`.
     pub logout: u64,
+    /// `cdr/get_random`.
+    pub cdr_random: u64,
+    /// `cdr/download`.
+    pub cdr_download: u64,
+    /// `recording/list`, `recording/search`.
+    pub list: u64,
     /// Any other path.
     pub other: u64,
 }
@@ -106,7 +116,9 @@ pub struct LoginFields {
 impl Requests {
     /// The sum of all.
     pub fn total(&self) -> u64 {
-        self.login + self.get_random + self.download + self.heartbeat + self.logout + self.other
+        let account = self.login + self.refresh + self.heartbeat + self.logout;
+        let lists = self.cdr_random + self.cdr_download + self.list;
+        account + self.get_random + self.download + lists + self.other
     }
 
     fn count(&mut self, operation: Option<Operation>) {
@@ -116,6 +128,10 @@ impl Requests {
             Some(Operation::Download) => &mut self.download,
             Some(Operation::Heartbeat) => &mut self.heartbeat,
             Some(Operation::Logout) => &mut self.logout,
+            Some(Operation::Refresh) => &mut self.refresh,
+            Some(Operation::CdrRandom) => &mut self.cdr_random,
+            Some(Operation::CdrDownload) => &mut self.cdr_download,
+            Some(Operation::List) => &mut self.list,
             Some(Operation::Any) | None => &mut self.other,
         };
         *counter += 1;

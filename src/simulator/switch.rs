@@ -12,13 +12,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::version::Version;
+use super::generation::Api;
 
-const ANY: &[Version] = Version::ALL;
-const V1: &[Version] = &[Version::V1_0_1, Version::V1_1_0];
-const V1_0_1: &[Version] = &[Version::V1_0_1];
-const V2: &[Version] = &[Version::V2_0_0];
-const SINCE_1_1: &[Version] = &[Version::V1_1_0, Version::V2_0_0];
+const ANY: &[Api] = Api::S_SERIES;
+const V1: &[Api] = &[Api::SSeries101, Api::SSeries110];
+const V1_0_1: &[Api] = &[Api::SSeries101];
+const V2: &[Api] = &[Api::SSeries200];
+const SINCE_1_1: &[Api] = &[Api::SSeries110, Api::SSeries200];
 
 /// The name is not one of [`Switch::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ macro_rules! switches {
                 match self { $(Self::$name => $about,)* }
             }
 
-            fn versions(self) -> &'static [Version] {
+            fn apis(self) -> &'static [Api] {
                 match self { $(Self::$name => $versions,)* }
             }
         }
@@ -138,9 +138,9 @@ switches! {
 }
 
 impl Switch {
-    /// Tells whether the switch means anything for a box of this version.
-    pub fn applies_to(self, version: Version) -> bool {
-        self.versions().contains(&version)
+    /// Tells whether the switch means anything for a box of this generation.
+    pub fn applies_to(self, api: Api) -> bool {
+        self.apis().contains(&api)
     }
 }
 
@@ -175,12 +175,12 @@ impl Switches {
         self.0.contains(&switch)
     }
 
-    /// Names a switch that is set but means nothing for `version`.
-    pub(super) fn out_of_place(&self, version: Version) -> Option<Switch> {
+    /// Names a switch that is set but means nothing for `api`.
+    pub(super) fn out_of_place(&self, api: Api) -> Option<Switch> {
         self.0
             .iter()
             .copied()
-            .find(|switch| !switch.applies_to(version))
+            .find(|switch| !switch.applies_to(api))
     }
 
     /// Whether the listener speaks HTTP without TLS.
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn switches_know_their_versions() {
-        assert!(Switch::FullBoaHeaders.applies_to(Version::V1_1_0));
-        assert!(!Switch::FullBoaHeaders.applies_to(Version::V2_0_0));
-        assert!(Switch::MinimalHeaders.applies_to(Version::V2_0_0));
-        assert!(!Switch::AllowedIpIs30001.applies_to(Version::V1_1_0));
+        assert!(Switch::FullBoaHeaders.applies_to(Api::SSeries110));
+        assert!(!Switch::FullBoaHeaders.applies_to(Api::SSeries200));
+        assert!(Switch::MinimalHeaders.applies_to(Api::SSeries200));
+        assert!(!Switch::AllowedIpIs30001.applies_to(Api::SSeries110));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, Misbehaviour, Operation, Simulator, Switch, Version, wav};
+use super::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 use client::Client;
 
 mod client;
@@ -11,19 +11,19 @@ mod switches;
 
 const NAME: &str = "20260302091407-1772442845.1203-1001-+44*3-Internal.wav";
 
-async fn started(version: Version) -> Simulator {
-    let builder = Simulator::s_series(version).recording(NAME, wav::music(3));
+async fn started(api: Api) -> Simulator {
+    let builder = Simulator::builder(api).recording(NAME, wav::music(3));
     builder.start().await.unwrap()
 }
 
 async fn with(switch: Switch) -> Simulator {
-    let version = Version::ALL
+    let api = Api::S_SERIES
         .iter()
         .rev()
         .copied()
-        .find(|version| switch.applies_to(*version))
+        .find(|api| switch.applies_to(*api))
         .unwrap();
-    let builder = Simulator::s_series(version).recording(NAME, wav::music(3));
+    let builder = Simulator::builder(api).recording(NAME, wav::music(3));
     builder
         .switch(switch)
         .answer_delay(Duration::from_millis(1))
@@ -34,9 +34,9 @@ async fn with(switch: Switch) -> Simulator {
 
 #[tokio::test]
 async fn a_recording_arrives_in_every_version() {
-    for &version in Version::ALL {
-        let pbx = started(version).await;
-        let client = Client::of(&pbx).version(version);
+    for &api in Api::S_SERIES {
+        let pbx = started(api).await;
+        let client = Client::of(&pbx).api(api);
         let token = client.login().await.unwrap();
         let random = client.get_random(&token, NAME).await.unwrap();
         let answer = client.download(&token, NAME, &random).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_recording_arrives_in_every_version() {
         );
         assert_eq!(answer.field("content-length"), None);
         assert_eq!(answer.field("connection"), Some("close"));
-        assert_eq!(answer.field("server").is_some(), version == Version::V2_0_0);
+        assert_eq!(answer.field("server").is_some(), api == Api::SSeries200);
         assert_eq!(answer.body, pbx.recording_bytes(NAME).unwrap());
         pbx.until(|seen| seen.downloads_complete == 1).await;
         let seen = pbx.seen();
@@ -71,7 +71,7 @@ async fn a_recording_arrives_in_every_version() {
 
 #[tokio::test]
 async fn a_random_is_spent_by_the_first_download_that_shows_it() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
 
@@ -135,10 +135,10 @@ async fn a_random_is_spent_by_the_first_download_that_shows_it() {
 
 #[tokio::test]
 async fn only_the_requester_and_the_allowed_address_may_download() {
-    for (version, expected) in [(Version::V1_0_1, "20013"), (Version::V1_1_0, "")] {
-        let pbx = started(version).await;
-        let client = Client::of(&pbx).version(version);
-        let other = Client::of(&pbx).version(version).from([127, 0, 0, 2]);
+    for (api, expected) in [(Api::SSeries101, "20013"), (Api::SSeries110, "")] {
+        let pbx = started(api).await;
+        let client = Client::of(&pbx).api(api);
+        let other = Client::of(&pbx).api(api).from([127, 0, 0, 2]);
         let token = client.login().await.unwrap();
 
         let random = client.get_random(&token, NAME).await.unwrap();
@@ -174,7 +174,7 @@ async fn only_the_requester_and_the_allowed_address_may_download() {
 
 #[tokio::test]
 async fn bad_calls_get_their_errno() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
     let with_token = |call: &str| format!("/api/v1.1.0/{call}?token={token}");
@@ -251,8 +251,8 @@ async fn bad_calls_get_their_errno() {
 
 #[tokio::test]
 async fn five_wrong_passwords_lock_the_address_out() {
-    let pbx = started(Version::V2_0_0).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let pbx = started(Api::SSeries200).await;
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let right = client.login().await;
     assert!(right.is_ok());
     pbx.set_password("changed");
@@ -273,7 +273,7 @@ async fn five_wrong_passwords_lock_the_address_out() {
 
 #[tokio::test]
 async fn tokens_expire_on_demand() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
     pbx.expire_tokens();
@@ -283,7 +283,7 @@ async fn tokens_expire_on_demand() {
 
 #[tokio::test]
 async fn a_peer_that_leaves_is_seen() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     pbx.add_recording("long.wav", wav::pcm_of_size(32 * 1024 * 1024));
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
@@ -303,7 +303,7 @@ async fn a_peer_that_leaves_is_seen() {
 
 #[tokio::test]
 async fn nothing_listens_after_the_stop() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     pbx.inject(Fault::once(
         Operation::Login,
         Misbehaviour::Stall { after_bytes: 0 },
@@ -320,16 +320,16 @@ async fn nothing_listens_after_the_stop() {
 
 #[tokio::test]
 async fn a_certificate_can_match_and_be_given() {
-    let pbx = Simulator::s_series(Version::V2_0_0).certificate_for(["127.0.0.1", "localhost"]);
+    let pbx = Simulator::builder(Api::SSeries200).certificate_for(["127.0.0.1", "localhost"]);
     let pbx = pbx.start().await.unwrap();
-    let client = Client::of(&pbx).version(Version::V2_0_0).verifying_names();
+    let client = Client::of(&pbx).api(Api::SSeries200).verifying_names();
     assert!(client.login().await.is_ok());
 
     let key = rcgen::KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     let pem = params.self_signed(&key).unwrap().pem();
-    let given = Simulator::s_series(Version::V2_0_0).certificate(&pem, key.serialize_pem());
+    let given = Simulator::builder(Api::SSeries200).certificate(&pem, key.serialize_pem());
     assert_eq!(given.start().await.unwrap().certificate_pem(), pem);
-    let broken = Simulator::s_series(Version::V2_0_0).certificate("none", "none");
+    let broken = Simulator::builder(Api::SSeries200).certificate("none", "none");
     assert!(broken.start().await.is_err());
 }

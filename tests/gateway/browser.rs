@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use url::Url;
-use wavegate::simulator::{Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::{Call, NAME, PATIENCE, PBX, gateway, link};
 use crate::programs::{Running, program, wavegate};
@@ -143,7 +143,7 @@ async fn the_link_of_the_demo_plays_in_an_audio_element_of_another_origin() {
 
 #[tokio::test]
 async fn a_recording_of_known_length_shows_its_duration() {
-    let pbx = Simulator::s_series(Version::V2_0_0)
+    let pbx = Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(60))
         .switch(Switch::DownloadWithLength)
         .start()

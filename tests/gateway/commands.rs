@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::Value;
 use url::Url;
-use wavegate::simulator::{Simulator, Version, wav};
+use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::{Builder, Call, NAME, PBX, gateway, write_secret};
 use crate::programs::{Ended, run_wavegate, serve};
@@ -21,7 +21,7 @@ const HOST: &str = "recordings.test";
 const MISPLACED: &str = "hunter2-in-the-wrong-place";
 
 async fn pbx() -> Simulator {
-    Simulator::s_series(Version::V2_0_0)
+    Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(3))
         .start()
         .await

@@ -1,7 +1,7 @@
 //! Whatever a PBX is like within what is known or assumed of the S-Series, its recordings come through, or one problem
 //! says clearly why not.
 //!
-//! Every switch of the simulator is a row of the table in [`table`], for every version it applies to. A row is good
+//! Every switch of the simulator is a row of the table in [`table`], for every generation it applies to. A row is good
 //! for something only if it comes out differently without its switch, so that is tried too.
 
 mod allowed_ip;
@@ -11,17 +11,15 @@ mod table;
 
 use std::collections::HashMap;
 
-use wavegate::simulator::{Switch, Version};
+use wavegate::simulator::{Api, Switch};
 
 use case::Case;
 use setup::Observed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_version_with_every_switch_gives_the_bytes_or_the_one_problem() {
-    let versions = Version::ALL.iter().copied();
-    let tables: Vec<_> = versions
-        .map(|version| tokio::spawn(all_rows(version)))
-        .collect();
+    let versions = Api::S_SERIES.iter().copied();
+    let tables: Vec<_> = versions.map(|api| tokio::spawn(all_rows(api))).collect();
     let mut wrong = Vec::new();
     let mut rows = 0;
     for table in tables {
@@ -31,9 +29,9 @@ async fn every_version_with_every_switch_gives_the_bytes_or_the_one_problem() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let of = |switch: &Switch| {
-        Version::ALL
+        Api::S_SERIES
             .iter()
-            .filter(|version| switch.applies_to(**version))
+            .filter(|api| switch.applies_to(**api))
             .count()
     };
     assert_eq!(rows, Switch::ALL.iter().map(of).sum::<usize>());
@@ -41,8 +39,8 @@ async fn every_version_with_every_switch_gives_the_bytes_or_the_one_problem() {
 
 #[tokio::test]
 async fn a_pbx_of_another_version_than_configured_is_named_as_such() {
-    for &pbx in Version::ALL {
-        for &configured in Version::ALL {
+    for &pbx in Api::S_SERIES {
+        for &configured in Api::S_SERIES {
             let case = Case::fetch().api(configured);
             let case = if pbx == configured {
                 case
@@ -59,18 +57,15 @@ async fn a_pbx_of_another_version_than_configured_is_named_as_such() {
     }
 }
 
-/// Runs the rows of one version: how many there were, and what was wrong.
-async fn all_rows(version: Version) -> (usize, Vec<String>) {
+/// Runs the rows of one generation: how many there were, and what was wrong.
+async fn all_rows(api: Api) -> (usize, Vec<String>) {
     let mut without = Without {
-        version,
+        api,
         known: HashMap::new(),
     };
     let mut wrong = Vec::new();
     let mut rows = 0;
-    for &switch in Switch::ALL
-        .iter()
-        .filter(|switch| switch.applies_to(version))
-    {
+    for &switch in Switch::ALL.iter().filter(|switch| switch.applies_to(api)) {
         wrong.extend(row(switch, &mut without).await);
         rows += 1;
     }
@@ -78,21 +73,19 @@ async fn all_rows(version: Version) -> (usize, Vec<String>) {
 }
 
 async fn row(switch: Switch, without: &mut Without) -> Vec<String> {
-    let version = without.version;
+    let api = without.api;
     let mut wrong = Vec::new();
     let mut differs = false;
-    for case in table::cases(switch, version) {
-        let observed = case.run(version, Some(switch)).await;
+    for case in table::cases(switch, api) {
+        let observed = case.run(api, Some(switch)).await;
         if let Some(complaint) = case.complaint(&observed) {
-            wrong.push(format!("{version} {switch}, {case:?}: {complaint}"));
+            wrong.push(format!("{api} {switch}, {case:?}: {complaint}"));
         }
         differs |= case.complaint(without.observe(&case).await).is_some();
     }
     match (differs, table::makes_no_difference(switch)) {
-        (false, None) => wrong.push(format!(
-            "{version} {switch}: no case shows the switch at work"
-        )),
-        (true, Some(_)) => wrong.push(format!("{version} {switch}: it does make a difference")),
+        (false, None) => wrong.push(format!("{api} {switch}: no case shows the switch at work")),
+        (true, Some(_)) => wrong.push(format!("{api} {switch}: it does make a difference")),
         (true, None) | (false, Some(_)) => {}
     }
     wrong
@@ -100,7 +93,7 @@ async fn row(switch: Switch, without: &mut Without) -> Vec<String> {
 
 /// What cases come to at a PBX without any switch of its own.
 struct Without {
-    version: Version,
+    api: Api,
     known: HashMap<String, Observed>,
 }
 
@@ -109,7 +102,7 @@ impl Without {
     async fn observe(&mut self, case: &Case) -> &Observed {
         let key = case.setup();
         if !self.known.contains_key(&key) {
-            let observed = case.run(self.version, None).await;
+            let observed = case.run(self.api, None).await;
             self.known.insert(key.clone(), observed);
         }
         &self.known[&key]

@@ -1,12 +1,12 @@
 //! What a caller gets who does everything right, and who does not.
 
 use http::{Method, StatusCode};
-use wavegate::simulator::{Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::{self, NAME, PBX, gateway, jwt, link};
 
 async fn pbx() -> Simulator {
-    Simulator::s_series(Version::V2_0_0)
+    Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(3))
         .start()
         .await
@@ -78,7 +78,7 @@ async fn a_link_opens_its_recording_without_any_header() {
 
 #[tokio::test]
 async fn a_length_that_the_pbx_tells_is_passed_on() {
-    let pbx = Simulator::s_series(Version::V2_0_0)
+    let pbx = Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(3))
         .switch(Switch::DownloadWithLength)
         .start()
@@ -121,7 +121,7 @@ async fn http_1_0_without_a_length_is_told_so() {
 #[tokio::test]
 async fn head_tells_what_is_known_and_makes_nothing_up() {
     for switch in [None, Some(Switch::DownloadWithLength)] {
-        let mut builder = Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(3));
+        let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(3));
         if let Some(switch) = switch {
             builder = builder.switch(switch);
         }
@@ -300,12 +300,12 @@ async fn names_with_odd_characters_arrive_at_the_pbx_as_they_are() {
         "a%41.wav",
         "日本.wav",
     ];
-    let mut builder = Simulator::s_series(Version::V1_1_0);
+    let mut builder = Simulator::builder(Api::SSeries110);
     for name in names {
         builder = builder.recording(name, wav::pcm_of_size(name.len() + 2_000));
     }
     let pbx = builder.start().await.unwrap();
-    let gateway = harness::gateway_for(&pbx, Version::V1_1_0).start().await;
+    let gateway = harness::gateway_for(&pbx, Api::SSeries110).start().await;
     for name in names {
         assert_eq!(
             gateway.fetch(name).await,

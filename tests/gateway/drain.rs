@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
-use wavegate::simulator::{Simulator, Version, wav};
+use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
@@ -20,7 +20,7 @@ mod reload;
 const LARGE: usize = 16 << 20;
 
 async fn pbx(bytes: usize) -> Simulator {
-    Simulator::s_series(Version::V2_0_0)
+    Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::pcm_of_size(bytes))
         .start()
         .await

@@ -4,7 +4,7 @@
 //! Each row also says what it costs the PBX, and every gateway here has room for one download only: after each row a
 //! clean download must succeed, so nothing was kept.
 
-use wavegate::simulator::{Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::{self, Broken, Gateway, NAME, gateway, jwt};
 
@@ -66,8 +66,7 @@ async fn check(switches: &[Switch], (faults, expected, tickets, logins): Row<'_>
 }
 
 async fn start(switches: &[Switch], faults: &str) -> Simulator {
-    let mut builder =
-        Simulator::s_series(Version::V2_0_0).recording(NAME, wav::pcm_of_size(LENGTH));
+    let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(LENGTH));
     for switch in switches {
         builder = builder.switch(*switch);
     }
@@ -315,7 +314,7 @@ async fn a_locked_out_address_asks_nothing_more_until_the_operator_says_so() {
 
 #[tokio::test]
 async fn a_stale_ticket_is_replaced_once() {
-    let pbx = Simulator::s_series(Version::V2_0_0)
+    let pbx = Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(1))
         .ticket_life(std::time::Duration::ZERO)
         .start()

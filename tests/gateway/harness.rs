@@ -24,7 +24,7 @@ use wavegate::auth::mint::{self, SigningKey};
 use wavegate::config::secret::Secret;
 use wavegate::config::{self, Config, Problems};
 use wavegate::recording::RecordingName;
-use wavegate::simulator::{Simulator, Version};
+use wavegate::simulator::{Api, Simulator};
 
 pub(crate) mod tls;
 
@@ -48,7 +48,7 @@ pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
 /// A gateway to be started.
 pub(crate) struct Builder {
     folder: TempDir,
-    api: Version,
+    api: Api,
     pbx_url: String,
     username: String,
     pin: Option<String>,
@@ -61,11 +61,11 @@ pub(crate) struct Builder {
 
 /// Prepares a gateway for a simulated PBX that speaks 2.0.0.
 pub(crate) fn gateway(pbx: &Simulator) -> Builder {
-    gateway_for(pbx, Version::V2_0_0)
+    gateway_for(pbx, Api::SSeries200)
 }
 
 /// Prepares a gateway for a simulated PBX of any version.
-pub(crate) fn gateway_for(pbx: &Simulator, api: Version) -> Builder {
+pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
     let url = pbx.url();
     let builder = Builder {
         folder: tempfile::tempdir().unwrap(),
@@ -186,7 +186,7 @@ everyone = true
 {relay}
 [[pbx]]
 name = "{PBX}"
-api = "s-series-{api}"
+api = "{api}"
 url = "{pbx_url}"
 {plain}username = "{username}"
 password_file = "password"

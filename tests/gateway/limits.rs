@@ -12,14 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Fault, Misbehaviour, Operation, Simulator, Version, wav};
+use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::{Answer, Gateway, NAME, Problem, gateway, jwt};
 use crate::wire::Wire;
 use caller::Caller;
 
 async fn pbx() -> Simulator {
-    let builder = Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(3));
+    let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(3));
     builder.start().await.unwrap()
 }
 
@@ -80,7 +80,7 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
             bytes_per_s: 100_000,
         },
     );
-    let mut builder = Simulator::s_series(Version::V2_0_0).fault(slow);
+    let mut builder = Simulator::builder(Api::SSeries200).fault(slow);
     for (name, bytes) in &recordings {
         builder = builder.recording(name, bytes.clone());
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use wavegate::config;
-use wavegate::simulator::{Fault, Misbehaviour, Operation, Simulator, Version, wav};
+use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::{Builder, Call, NAME, PBX, Problem, gateway, jwt};
 use crate::programs::{run_wavegate, serve};
 
 async fn pbx() -> Simulator {
-    Simulator::s_series(Version::V2_0_0)
+    Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(3))
         .start()
         .await

@@ -8,7 +8,7 @@ mod process;
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{Method, StatusCode};
-use wavegate::simulator::{Fault, Misbehaviour, Operation, Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
 use crate::harness::{Builder, Gateway, NAME, PBX, Problem, gateway, link, link_from};
 use process::{Nginx, PROTOCOLS, Protocol};
@@ -18,7 +18,7 @@ const NO_ERROR_LOG: &str = "error_log /dev/null emerg;";
 const KIB: u64 = 1024;
 
 async fn pbx(seconds: u32, switches: &[Switch]) -> Simulator {
-    let mut pbx = Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(seconds));
+    let mut pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(seconds));
     for switch in switches {
         pbx = pbx.switch(*switch);
     }

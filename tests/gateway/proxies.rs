@@ -4,7 +4,7 @@
 //! Seen through links that work from one address only.
 
 use http::Method;
-use wavegate::simulator::{Simulator, Version, wav};
+use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::{Call, NAME, PBX, gateway, link_from};
 use crate::programs::serve;
@@ -14,7 +14,7 @@ const CALLER: &str = "203.0.113.7";
 
 #[tokio::test]
 async fn a_link_for_one_address_works_from_there_only() {
-    let pbx = Simulator::s_series(Version::V2_0_0)
+    let pbx = Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(1))
         .start()
         .await
@@ -102,7 +102,7 @@ async fn a_link_for_one_address_works_from_there_only() {
 
 #[tokio::test]
 async fn a_proxy_that_was_forgotten_is_told_of_once() {
-    let pbx = Simulator::s_series(Version::V2_0_0).start().await.unwrap();
+    let pbx = Simulator::builder(Api::SSeries200).start().await.unwrap();
     let builder = gateway(&pbx);
     let (gateway, addr) = serve(&builder.write()).await;
     for _ in 0..3 {

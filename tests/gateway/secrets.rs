@@ -7,7 +7,7 @@ mod record;
 
 use http::Method;
 use wavegate::config;
-use wavegate::simulator::{Fault, Misbehaviour, Operation, Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
 use crate::harness::{BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway};
 use crate::programs::serve;
@@ -24,7 +24,7 @@ fn talkative(pbx: &Simulator, format: &str) -> Builder {
 }
 
 async fn pbx(switches: &[Switch]) -> Simulator {
-    let mut pbx = Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(3));
+    let mut pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(3));
     for switch in switches {
         pbx = pbx.switch(*switch);
     }

@@ -12,7 +12,7 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use wavegate::simulator::{Builder, Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Builder, Simulator, Switch, wav};
 
 use crate::harness::{Call, NAME, PBX, gateway, jwt, soon};
 use crate::programs::serve;
@@ -20,7 +20,7 @@ use crate::programs::serve;
 mod public;
 
 fn simulator() -> Builder {
-    Simulator::s_series(Version::V2_0_0).recording(NAME, wav::music(2))
+    Simulator::builder(Api::SSeries200).recording(NAME, wav::music(2))
 }
 
 fn wrong_pin() -> String {

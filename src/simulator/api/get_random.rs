@@ -11,11 +11,11 @@ use std::time::Instant;
 
 use super::{Fields, new_secret, object, text};
 use crate::simulator::errno::Errno;
+use crate::simulator::generation::Api;
 use crate::simulator::pbx::{Pbx, lock};
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Ticket;
-use crate::simulator::version::Version;
 
 const ASKS_UNTIL_THERE: u32 = 3;
 
@@ -43,7 +43,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
             peer
         },
         allowed: allowed
-            .filter(|_| pbx.version != Version::V1_0_1)
+            .filter(|_| pbx.api != Api::SSeries101)
             .and_then(|ip| ip.trim().parse().ok()),
         token: pbx.has(Switch::TokenBoundRandom).then_some(token),
         issued: Instant::now(),

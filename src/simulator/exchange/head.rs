@@ -6,10 +6,10 @@
 //! "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines). The order is
 //! that of Boa 0.94.14, src/response.c, without its Date, which no sample has.
 
+use crate::simulator::generation::Api;
 use crate::simulator::pbx::Pbx;
 use crate::simulator::reply::{Answer, reason};
 use crate::simulator::switch::Switch;
-use crate::simulator::version::Version;
 
 /// How the peer learns where the answer ends.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> V
     let mut field = |name: &str, value: &str| {
         text.extend([name, ": ", value, "\r\n"]);
     };
-    let by_default = pbx.version == Version::V2_0_0 && !pbx.has(Switch::MinimalHeaders);
+    let by_default = pbx.api == Api::SSeries200 && !pbx.has(Switch::MinimalHeaders);
     let full = by_default || pbx.has(Switch::FullBoaHeaders);
     if full {
         field("Server", "Boa/0.94.14rc21");

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! fault     = operation ":" what *( ":" option )
-//! operation = "login" | "get-random" | "download" | "heartbeat" | "logout" | "any"
+//! operation = "login" | "refresh" | "get-random" | "download" | "heartbeat" | "logout"
+//!           | "cdr-random" | "cdr-download" | "list" | "any"
 //! what      = "slow=" duration | "throttle=" bytes-per-s
 //!           | "cut-after=" bytes | "reset-after=" bytes | "stall-after=" bytes
 //!           | "no-close-notify" | "html=" status | "wrong-json" | "garbage" | "errno=" digits
@@ -27,7 +28,9 @@ pub enum FaultError {
     #[error("a fault is written operation:what, such as download:cut-after=1000, not {0:?}")]
     Shape(String),
     /// The operation is not known.
-    #[error("no operation {0:?}; known are login, get-random, download, heartbeat, logout and any")]
+    #[error(
+        "no operation {0:?}; known are login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list and any"
+    )]
     Operation(String),
     /// The misbehaviour is not known.
     #[error("no fault {0:?}")]
@@ -86,10 +89,14 @@ impl FromStr for Operation {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "login" => Ok(Self::Login),
+            "refresh" => Ok(Self::Refresh),
             "get-random" => Ok(Self::GetRandom),
             "download" => Ok(Self::Download),
             "heartbeat" => Ok(Self::Heartbeat),
             "logout" => Ok(Self::Logout),
+            "cdr-random" => Ok(Self::CdrRandom),
+            "cdr-download" => Ok(Self::CdrDownload),
+            "list" => Ok(Self::List),
             "any" => Ok(Self::Any),
             _ => Err(FaultError::Operation(text.to_owned())),
         }
@@ -179,6 +186,10 @@ impl fmt::Display for Operation {
             Self::Login => "login",
             Self::GetRandom => "get-random",
             Self::Download => "download",
+            Self::Refresh => "refresh",
+            Self::CdrRandom => "cdr-random",
+            Self::CdrDownload => "cdr-download",
+            Self::List => "list",
             Self::Heartbeat => "heartbeat",
             Self::Logout => "logout",
             Self::Any => "any",

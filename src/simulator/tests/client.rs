@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::simulator::account::md5_hex;
 use crate::simulator::secret;
-use crate::simulator::{Simulator, Version};
+use crate::simulator::{Api, Simulator};
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -26,7 +26,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub(super) struct Client {
     addr: SocketAddr,
     source: IpAddr,
-    version: Version,
+    api: Api,
     server_name: ServerName<'static>,
     tls: Option<Arc<ClientConfig>>,
     certificate: CertificateDer<'static>,
@@ -59,7 +59,7 @@ impl Client {
         Self {
             addr: pbx.addr(),
             source: [127, 0, 0, 1].into(),
-            version: Version::V1_1_0,
+            api: Api::SSeries110,
             server_name: ServerName::from(IpAddr::from([127, 0, 0, 1])),
             tls: pbx
                 .url()
@@ -70,8 +70,8 @@ impl Client {
         }
     }
 
-    pub(super) fn version(mut self, version: Version) -> Self {
-        self.version = version;
+    pub(super) fn api(mut self, api: Api) -> Self {
+        self.api = api;
         self
     }
 
@@ -148,7 +148,7 @@ impl Client {
     }
 
     fn path(&self, call: &str) -> String {
-        format!("/api/v{}/{call}", self.version)
+        format!("/api/{}/{call}", self.api.segment())
     }
 
     /// The value of `key` in a successful answer, else the errno or what is wrong.

@@ -5,7 +5,7 @@ use super::*;
 
 /// The first download, and the second, which meets no fault.
 async fn two_downloads(what: Misbehaviour) -> [Result<Answer, String>; 2] {
-    let builder = Simulator::s_series(Version::V1_1_0).recording(NAME, wav::music(3));
+    let builder = Simulator::builder(Api::SSeries110).recording(NAME, wav::music(3));
     let pbx = builder
         .fault(Fault::once(Operation::Download, what))
         .start()
@@ -47,7 +47,7 @@ async fn a_reset_breaks_the_connection() {
 
 #[tokio::test]
 async fn a_stall_lasts_until_the_peer_leaves() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     pbx.inject(Fault::once(
         Operation::Download,
         Misbehaviour::Stall { after_bytes: 1000 },
@@ -135,7 +135,7 @@ async fn huge_json_ends_after_ten_mebibytes() {
 
 #[tokio::test]
 async fn a_token_dies_between_random_and_download() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     pbx.inject("get-random:dead-token-after-ticket".parse().unwrap());
     let client = Client::of(&pbx);
     assert_eq!(client.fetch(NAME).await.unwrap().errno(), "20004");
@@ -144,7 +144,7 @@ async fn a_token_dies_between_random_and_download() {
 
 #[tokio::test]
 async fn a_replaced_login_gives_no_token() {
-    let pbx = started(Version::V1_1_0).await;
+    let pbx = started(Api::SSeries110).await;
     pbx.inject(Fault::forever(
         Operation::Any,
         Misbehaviour::Errno("20002".into()),

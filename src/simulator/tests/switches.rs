@@ -13,12 +13,12 @@ async fn fetched(switch: Switch) -> (Result<Answer, String>, Simulator) {
 }
 
 fn client(pbx: &Simulator, switch: Switch) -> Client {
-    let newest = Version::ALL
+    let newest = Api::S_SERIES
         .iter()
         .rev()
         .copied()
-        .find(|version| switch.applies_to(*version));
-    Client::of(pbx).version(newest.unwrap())
+        .find(|api| switch.applies_to(*api));
+    Client::of(pbx).api(newest.unwrap())
 }
 
 /// Switches under which a client without tolerance does not get the bytes, and what it gets.
@@ -192,19 +192,19 @@ async fn strange_addresses_are_dropped() {
 #[tokio::test]
 async fn tokens_follow_their_switches() {
     let pbx = with(Switch::SecondLoginErasesFirst).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let first = client.login().await.unwrap();
     client.login().await.unwrap();
     assert_eq!(client.get_random(&first, NAME).await.unwrap_err(), "20004");
 
     let pbx = with(Switch::ExpiredTokenIs20006).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     pbx.expire_tokens();
     assert_eq!(client.get_random(&token, NAME).await.unwrap_err(), "20006");
 
     let pbx = with(Switch::TokenBoundRandom).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let (one, other) = (client.login().await.unwrap(), client.login().await.unwrap());
     let random = client.get_random(&one, NAME).await.unwrap();
     assert_eq!(
@@ -221,7 +221,7 @@ async fn tokens_follow_their_switches() {
 async fn a_cut_download_may_spend_nothing() {
     let pbx = with(Switch::CutDownloadSpendsNothing).await;
     pbx.inject("download:cut-after=10".parse().unwrap());
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     let random = client.get_random(&token, NAME).await.unwrap();
     assert_eq!(
@@ -251,7 +251,7 @@ async fn a_cut_download_may_spend_nothing() {
 async fn a_third_download_finds_the_box_busy() {
     let pbx = with(Switch::BusyIs503).await;
     pbx.inject("download:stall-after=1:times=2".parse().unwrap());
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -278,7 +278,7 @@ async fn a_third_download_finds_the_box_busy() {
 async fn a_dead_token_may_cut_its_download() {
     let pbx = with(Switch::TokenDeathCutsDownload).await;
     pbx.inject("download:throttle=100000".parse().unwrap());
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     let random = client.get_random(&token, NAME).await.unwrap();
     let (answer, ()) = tokio::join!(client.download(&token, NAME, &random), async {
@@ -291,7 +291,7 @@ async fn a_dead_token_may_cut_its_download() {
 
 #[tokio::test]
 async fn a_switch_out_of_place_is_refused() {
-    let builder = Simulator::s_series(Version::V2_0_0).switch(Switch::FullBoaHeaders);
+    let builder = Simulator::builder(Api::SSeries200).switch(Switch::FullBoaHeaders);
     let error = builder.start().await.unwrap_err();
     assert!(error.to_string().contains("full-boa-headers"));
 }
@@ -299,10 +299,8 @@ async fn a_switch_out_of_place_is_refused() {
 #[tokio::test]
 async fn the_address_may_be_that_of_the_login() {
     let pbx = with(Switch::RequesterIsLoginPeer).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
-    let other = Client::of(&pbx)
-        .version(Version::V2_0_0)
-        .from([127, 0, 0, 2]);
+    let client = Client::of(&pbx).api(Api::SSeries200);
+    let other = Client::of(&pbx).api(Api::SSeries200).from([127, 0, 0, 2]);
     let token = client.login().await.unwrap();
     let random = other.get_random(&token, NAME).await.unwrap();
     assert_eq!(
@@ -319,10 +317,8 @@ async fn the_address_may_be_that_of_the_login() {
 #[tokio::test]
 async fn a_wrong_address_may_get_a_page() {
     let pbx = with(Switch::WrongAddressIs403Html).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
-    let other = Client::of(&pbx)
-        .version(Version::V2_0_0)
-        .from([127, 0, 0, 2]);
+    let client = Client::of(&pbx).api(Api::SSeries200);
+    let other = Client::of(&pbx).api(Api::SSeries200).from([127, 0, 0, 2]);
     let token = client.login().await.unwrap();
     let random = client.get_random(&token, NAME).await.unwrap();
     assert_eq!(
@@ -342,7 +338,7 @@ async fn a_wrong_address_may_get_a_page() {
 #[tokio::test]
 async fn a_refresh_replaces_the_token() {
     let pbx = with(Switch::TokenRefresh).await;
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     let refresh = pbx.seen().secrets[1].clone();
     let body = format!(r#"{{"refreshtoken":"{refresh}"}}"#);
@@ -369,7 +365,7 @@ async fn a_refresh_replaces_the_token() {
 async fn downloads_may_wait_for_each_other() {
     let pbx = with(Switch::OneDownloadAtATime).await;
     pbx.inject("download:stall-after=1".parse().unwrap());
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     let random = client.get_random(&token, NAME).await.unwrap();
     let path = client.download_path(&token, NAME, &random);
@@ -388,7 +384,7 @@ async fn downloads_may_wait_for_each_other() {
 async fn plain_names_pass_where_nothing_is_decoded() {
     let pbx = with(Switch::RawQuery).await;
     pbx.add_recording("1772442845.wav", wav::music(1));
-    let client = Client::of(&pbx).version(Version::V2_0_0);
+    let client = Client::of(&pbx).api(Api::SSeries200);
     let token = client.login().await.unwrap();
     let random = client.get_random(&token, "1772442845.wav").await.unwrap();
     let path = client

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use wavegate::config;
-use wavegate::simulator::{LoginFields, Simulator, Version, wav};
+use wavegate::simulator::{Api, LoginFields, Simulator, wav};
 
 use crate::harness::{NAME, gateway_for};
 use crate::wire::Wire;
@@ -13,19 +13,19 @@ const THIRD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Login, ticket, download; and ticket and download once more. Tickets and downloads leave from different addresses.
 const ODD_NAT: &[Ipv4Addr] = &[Ipv4Addr::LOCALHOST, SECOND, THIRD, SECOND, THIRD];
 
-const WITH_ALLOWED_IP: &[Version] = &[Version::V1_1_0, Version::V2_0_0];
+const WITH_ALLOWED_IP: &[Api] = &[Api::SSeries110, Api::SSeries200];
 
-async fn pbx(version: Version) -> Simulator {
-    let builder = Simulator::s_series(version).recording(NAME, wav::music(3));
+async fn pbx(api: Api) -> Simulator {
+    let builder = Simulator::builder(api).recording(NAME, wav::music(3));
     builder.start().await.unwrap()
 }
 
 #[tokio::test]
 async fn tickets_and_downloads_from_different_addresses_do_not_go_together() {
-    for &version in Version::ALL {
-        let pbx = pbx(version).await;
+    for &api in Api::S_SERIES {
+        let pbx = pbx(api).await;
         let nat = Wire::behind_nat(&pbx, ODD_NAT).await;
-        let gateway = gateway_for(&pbx, version).pbx_url(nat.url()).start().await;
+        let gateway = gateway_for(&pbx, api).pbx_url(nat.url()).start().await;
 
         assert_eq!(gateway.problem(NAME).await.slug, "pbx-ticket-refused");
 
@@ -37,10 +37,10 @@ async fn tickets_and_downloads_from_different_addresses_do_not_go_together() {
 
 #[tokio::test]
 async fn a_fixed_allowed_ip_lets_downloads_leave_from_there() {
-    for &version in WITH_ALLOWED_IP {
-        let pbx = pbx(version).await;
+    for &api in WITH_ALLOWED_IP {
+        let pbx = pbx(api).await;
         let nat = Wire::behind_nat(&pbx, ODD_NAT).await;
-        let gateway = gateway_for(&pbx, version)
+        let gateway = gateway_for(&pbx, api)
             .pbx_url(nat.url())
             .pbx("allowed_ip = \"127.0.0.3\"")
             .start()
@@ -59,19 +59,19 @@ async fn a_fixed_allowed_ip_lets_downloads_leave_from_there() {
 
 #[tokio::test]
 async fn an_automatic_allowed_ip_is_the_address_the_gateway_has() {
-    for &version in WITH_ALLOWED_IP {
+    for &api in WITH_ALLOWED_IP {
         for (bind, address) in [
             ("", Ipv4Addr::LOCALHOST),
             ("bind_address = \"127.0.0.2\"", SECOND),
         ] {
             // Every connection, the audio's too, comes from there.
-            let builder = Simulator::s_series(version).recording(NAME, wav::music(3));
+            let builder = Simulator::builder(api).recording(NAME, wav::music(3));
             let pbx = builder
                 .allowed_peers([IpAddr::V4(address)])
                 .start()
                 .await
                 .unwrap();
-            let gateway = gateway_for(&pbx, version)
+            let gateway = gateway_for(&pbx, api)
                 .pbx(&format!("allowed_ip = \"auto\"\n{bind}"))
                 .start()
                 .await;
@@ -90,20 +90,20 @@ async fn an_automatic_allowed_ip_is_the_address_the_gateway_has() {
 
 #[tokio::test]
 async fn allowed_ip_is_refused_for_a_version_that_does_not_have_it() {
-    let pbx = pbx(Version::V1_0_1).await;
+    let pbx = pbx(Api::SSeries101).await;
     for value in ["auto", "127.0.0.3"] {
         let line = format!("allowed_ip = \"{value}\"");
-        for &version in Version::ALL {
-            let builder = gateway_for(&pbx, version).pbx(&line);
+        for &api in Api::S_SERIES {
+            let builder = gateway_for(&pbx, api).pbx(&line);
             let problems = config::load(&builder.write()).err();
             let keys: Vec<_> = problems
                 .iter()
                 .flat_map(|problems| problems.iter())
                 .map(|problem| problem.key.clone())
                 .collect();
-            let has_it = WITH_ALLOWED_IP.contains(&version);
+            let has_it = WITH_ALLOWED_IP.contains(&api);
             let expected: &[&str] = if has_it { &[] } else { &["pbx[0].allowed_ip"] };
-            assert_eq!(keys, expected, "{version} {value}");
+            assert_eq!(keys, expected, "{api} {value}");
         }
     }
 }
@@ -145,22 +145,22 @@ async fn a_login_says_only_what_is_configured() {
             },
         ),
     ];
-    for &version in Version::ALL {
+    for &api in Api::S_SERIES {
         for (lines, expected) in rows {
-            let pbx = pbx(version).await;
-            let gateway = gateway_for(&pbx, version).pbx(lines).start().await;
+            let pbx = pbx(api).await;
+            let gateway = gateway_for(&pbx, api).pbx(lines).start().await;
             gateway.fetch(NAME).await;
-            assert_eq!(pbx.seen().login_fields, [expected], "{version} {lines}");
+            assert_eq!(pbx.seen().login_fields, [expected], "{api} {lines}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_token_is_given_back_at_the_end_only_where_that_is_configured() {
-    for &version in Version::ALL {
+    for &api in Api::S_SERIES {
         for (line, logouts) in [("", 0), ("logout = false", 0), ("logout = true", 1)] {
-            let pbx = pbx(version).await;
-            let gateway = gateway_for(&pbx, version).pbx(line).start().await;
+            let pbx = pbx(api).await;
+            let gateway = gateway_for(&pbx, api).pbx(line).start().await;
             gateway.fetch(NAME).await;
             gateway.fetch(NAME).await;
             assert_eq!((pbx.seen().requests.logout, pbx.tokens_live()), (0, 1));
@@ -168,7 +168,7 @@ async fn a_token_is_given_back_at_the_end_only_where_that_is_configured() {
             assert!(gateway.app.shut_down().await);
 
             let seen = pbx.seen();
-            let case = format!("{version} {line:?}");
+            let case = format!("{api} {line:?}");
             assert_eq!(
                 (seen.requests.logout, seen.logouts),
                 (logouts, logouts),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
-use wavegate::simulator::{Seen, Switch, Version, wav};
+use wavegate::simulator::{Api, Seen, Switch, wav};
 
 use super::setup::{Act, Name, Observed, Outcome, Setup, Way};
 use crate::harness::PATIENCE;
@@ -65,9 +65,9 @@ impl Case {
         self
     }
 
-    /// The version the gateway takes the PBX for.
-    pub(super) fn api(mut self, version: Version) -> Self {
-        self.setup.api = Some(version);
+    /// The generation the gateway takes the PBX for.
+    pub(super) fn api(mut self, api: Api) -> Self {
+        self.setup.api = Some(api);
         self
     }
 
@@ -179,16 +179,16 @@ impl Case {
         ))
     }
 
-    /// Carries the case out at a PBX of this version.
-    pub(super) async fn run(&self, version: Version, switch: Option<Switch>) -> Observed {
+    /// Carries the case out at a PBX of this generation.
+    pub(super) async fn run(&self, api: Api, switch: Option<Switch>) -> Observed {
         // Without the switch nobody waits for its signs.
         let counted = |seen: &Seen| {
             let missing = |sign: &Sign| matches!(sign, Sign::Seen(sign) if !sign(seen));
             switch.is_none() || !self.signs.iter().any(missing)
         };
-        let running = self.setup.run(version, switch, counted);
+        let running = self.setup.run(api, switch, counted);
         let observed = timeout(2 * PATIENCE, running).await;
-        observed.unwrap_or_else(|_| panic!("a hang: {version} {switch:?} {:?}", self.setup))
+        observed.unwrap_or_else(|_| panic!("a hang: {api} {switch:?} {:?}", self.setup))
     }
 }
 

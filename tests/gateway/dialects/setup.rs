@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::timeout;
-use wavegate::simulator::{Seen, Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Seen, Simulator, Switch, wav};
 
 use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
 use crate::wire::Wire;
@@ -18,7 +18,7 @@ const SETTLING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) with: &'static [Switch],
-    pub(super) api: Option<Version>,
+    pub(super) api: Option<Api>,
     pub(super) name: Name,
     pub(super) way: Way,
     pub(super) pbx: &'static str,
@@ -125,12 +125,12 @@ impl Name {
 impl Setup {
     pub(super) async fn run(
         &self,
-        version: Version,
+        api: Api,
         switch: Option<Switch>,
         counted: impl Fn(&Seen) -> bool,
     ) -> Observed {
         let name = self.name.text();
-        let pbx = self.simulator(version, switch, &name).await;
+        let pbx = self.simulator(api, switch, &name).await;
         let wire = match self.way {
             Way::Wire => Some(Wire::to(&pbx).await),
             Way::Nat(last) => {
@@ -145,9 +145,9 @@ impl Setup {
             (None, Way::Localhost) => pbx.url().replace("127.0.0.1", "localhost"),
             (None, _) => pbx.url(),
         };
-        let gateway = self.gateway(&pbx, version, url).await;
+        let gateway = self.gateway(&pbx, api, url).await;
 
-        let last = self.act(&gateway, &pbx, version, &name).await;
+        let last = self.act(&gateway, &pbx, api, &name).await;
         let last = last.unwrap_or_else(|early| early);
 
         // The PBX may count a thing just after the gateway has noticed it.
@@ -164,8 +164,8 @@ impl Setup {
         observed
     }
 
-    async fn simulator(&self, version: Version, switch: Option<Switch>, name: &str) -> Simulator {
-        let mut builder = Simulator::s_series(version).answer_delay(self.answer_delay);
+    async fn simulator(&self, api: Api, switch: Option<Switch>, name: &str) -> Simulator {
+        let mut builder = Simulator::builder(api).answer_delay(self.answer_delay);
         if !matches!(self.name, Name::Unknown) {
             builder = builder.recording(name, wav::music(3));
         }
@@ -181,8 +181,8 @@ impl Setup {
         builder.start().await.unwrap()
     }
 
-    async fn gateway(&self, pbx: &Simulator, version: Version, url: String) -> Gateway {
-        gateway_for(pbx, self.api.unwrap_or(version))
+    async fn gateway(&self, pbx: &Simulator, api: Api, url: String) -> Gateway {
+        gateway_for(pbx, self.api.unwrap_or(api))
             .pbx_url(url)
             .pbx("retry_delay_ms = 5")
             .pbx(self.pbx)
@@ -195,7 +195,7 @@ impl Setup {
         &self,
         gateway: &Gateway,
         pbx: &Simulator,
-        version: Version,
+        api: Api,
         name: &str,
     ) -> Result<Outcome, Outcome> {
         let fetch = || async { outcome(ask(gateway, name).await).await };
@@ -212,7 +212,7 @@ impl Setup {
             }
             Act::ForeignLoginBetween => {
                 came_through(fetch().await)?;
-                let other = self.gateway(pbx, version, pbx.url()).await;
+                let other = self.gateway(pbx, api, pbx.url()).await;
                 came_through(outcome(ask(&other, name).await).await)?;
                 assert!(other.app.shut_down().await);
                 fetch().await

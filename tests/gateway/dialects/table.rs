@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use wavegate::simulator::{Switch, Version};
+use wavegate::simulator::{Api, Switch};
 
 use super::case::{Case, Expect};
 use super::setup::{Act, Name, Way};
@@ -27,8 +27,8 @@ pub(super) fn makes_no_difference(switch: Switch) -> Option<&'static str> {
     })
 }
 
-/// What is tried with a switch at a PBX of a version that it applies to.
-pub(super) fn cases(switch: Switch, version: Version) -> Vec<Case> {
+/// What is tried with a switch at a PBX that it applies to.
+pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
     let fetch = Case::fetch;
     let clear = Case::in_clear;
     match switch {
@@ -80,7 +80,7 @@ pub(super) fn cases(switch: Switch, version: Version) -> Vec<Case> {
             vec![fetch(), stranger.seen(|seen| seen.connections_dropped > 0)]
         }
         Switch::OlderPathsToo => {
-            let older = Version::ALL.iter().filter(|older| **older <= version);
+            let older = api.older().iter().chain([&api]);
             older.map(|older| fetch().api(*older)).collect()
         }
 

@@ -1,7 +1,7 @@
 //! Reading the configuration again: downloads go on, a PBX that did not change keeps its token, one that did is logged
 //! in to with what is new, and a mistake changes nothing.
 
-use wavegate::simulator::{Simulator, Switch, Version, wav};
+use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::{LARGE, begin, pbx};
 use crate::harness::{NAME, gateway, write_secret};
@@ -113,7 +113,7 @@ async fn a_configuration_with_a_mistake_changes_nothing() {
 #[tokio::test]
 async fn another_pbx_takes_over_at_a_reload() {
     let old = pbx(1_000).await;
-    let new = Simulator::s_series(Version::V2_0_0)
+    let new = Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::music(2))
         .credentials(old.username(), old.password())
         .switch(Switch::Tls13)
@@ -140,13 +140,13 @@ async fn another_pbx_takes_over_at_a_reload() {
 
 #[tokio::test]
 async fn a_ca_file_with_other_certificates_is_another_trust() {
-    let pbx = Simulator::s_series(Version::V2_0_0)
+    let pbx = Simulator::builder(Api::SSeries200)
         .certificate_for(["127.0.0.1"])
         .recording(NAME, wav::music(3))
         .start()
         .await
         .unwrap();
-    let stranger = Simulator::s_series(Version::V2_0_0).start().await.unwrap();
+    let stranger = Simulator::builder(Api::SSeries200).start().await.unwrap();
     let builder = gateway(&pbx)
         .without_pin()
         .pbx("[pbx.tls]\nca_file = \"ca.pem\"");

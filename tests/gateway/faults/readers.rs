@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use wavegate::simulator::{Simulator, Version, wav};
+use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{self, Answer, Call, NAME, gateway, jwt, soon};
@@ -18,7 +18,7 @@ const LARGE: usize = 16 << 20;
 const SMALL: &str = "20260302104512-1772448301.1219-0205550147-1000-Inbound.wav";
 
 async fn pbx() -> Simulator {
-    Simulator::s_series(Version::V2_0_0)
+    Simulator::builder(Api::SSeries200)
         .recording(NAME, wav::pcm_of_size(LARGE))
         .recording(SMALL, wav::music(3))
         .start()
