@@ -22,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! Sources are named in each file. They are the vendor's "S-Series API Guide" and "S-Series API 2.0",
-//! and published clients; nothing here was compared with a device.
+//! Sources are named in each file. They are the vendor's "S-Series API Guide", "S-Series API 2.0" and "Cloud
+//! PBX API", and published clients; nothing here was compared with a device.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -4,8 +4,8 @@
 //! Does not know sockets, header fields or scripted faults. Downloads are in [`download`].
 //!
 //! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and
-//! "Error Code Descriptions"; Yeastar, "S-Series API 2.0", "Login" and "Token Refresh". The order of
-//! the checks is an assumption.
+//! "Error Code Descriptions"; Yeastar, "S-Series API 2.0" and "Cloud PBX API", "Login" and "Token
+//! Refresh". The order of the checks is an assumption.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -21,6 +21,7 @@ use super::route::Call;
 use super::secret;
 use super::seen::LoginFields;
 use super::switch::Switch;
+use super::tokens::RefreshRules;
 
 mod download;
 mod get_random;
@@ -38,15 +39,25 @@ pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> 
         Call::TokenRefresh => token_refresh(pbx, &request.body),
         Call::Heartbeat => heartbeat(pbx, request),
         Call::Logout => logout(pbx, request),
-        Call::GetRandom if overloaded(pbx, request) => return Reply::Page(503),
-        Call::GetRandom => get_random::answer(pbx, request, peer),
+        Call::GetRandom => match page_instead(pbx, request) {
+            Some(status) => return Reply::Page(status),
+            None => get_random::answer(pbx, request, peer),
+        },
     };
     outcome.map_or_else(Reply::Failed, Reply::Success)
 }
 
-fn overloaded(pbx: &Pbx, request: &Request) -> bool {
-    pbx.has(Switch::Overload503Always)
-        || (pbx.has(Switch::Overload503Once) && get_random::is_first_ask(pbx, request))
+/// The status of the page that stands in for an answer to get_random, under the switches for that.
+fn page_instead(pbx: &Pbx, request: &Request) -> Option<u16> {
+    let once = pbx.has(Switch::Overload503Once) || pbx.has(Switch::GatewayTimeout504Once);
+    let first = once && get_random::is_first_ask(pbx, request);
+    if pbx.has(Switch::Overload503Always) || (first && pbx.has(Switch::Overload503Once)) {
+        Some(503)
+    } else if pbx.has(Switch::GatewayTimeout504Always) || first {
+        Some(504)
+    } else {
+        None
+    }
 }
 
 /// Reads a body that must hold a JSON object.
@@ -101,7 +112,11 @@ fn login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
     if pbx.has(Switch::SecondLoginErasesFirst) {
         lock(&pbx.tokens).erase_all();
     }
-    new_token(pbx, peer)
+    let mut fields = new_token(pbx, peer, None)?;
+    if pbx.api == Api::SSeries200 {
+        fields.push(("transport", "HTTP".to_owned()));
+    }
+    Ok(fields)
 }
 
 /// Published clients log in with port 0 or none, so both pass unless a switch says otherwise.
@@ -121,12 +136,12 @@ fn check_port(pbx: &Pbx, port: &str) -> Result<(), Errno> {
     }
 }
 
-fn new_token(pbx: &Pbx, peer: IpAddr) -> Result<Fields, Errno> {
+/// Gives out a token, and a refreshtoken where the box has those: a new one unless `refresh` stays good.
+fn new_token(pbx: &Pbx, peer: IpAddr, refresh: Option<String>) -> Result<Fields, Errno> {
     let token = new_secret(pbx)?;
-    let refresh = if pbx.has(Switch::TokenRefresh) {
-        Some(new_secret(pbx)?)
-    } else {
-        None
+    let refresh = match refresh {
+        None if pbx.switches.token_refresh(pbx.api) => Some(new_secret(pbx)?),
+        other => other,
     };
     lock(&pbx.tokens).add(&token, refresh.clone(), peer, Instant::now());
     let mut fields = Vec::new();
@@ -135,9 +150,10 @@ fn new_token(pbx: &Pbx, peer: IpAddr) -> Result<Fields, Errno> {
     } else if !pbx.has(Switch::MissingTokenField) {
         fields.push(("token", token));
     }
-    fields.extend(refresh.map(|refresh| ("refreshtoken", refresh)));
-    if pbx.api == Api::SSeries200 {
-        fields.push(("transport", "HTTP".to_owned()));
+    if pbx.has(Switch::BlankRefreshTokenField) {
+        fields.push(("refreshtoken", String::new()));
+    } else if !pbx.has(Switch::NoRefreshTokenField) {
+        fields.extend(refresh.map(|refresh| ("refreshtoken", refresh)));
     }
     Ok(fields)
 }
@@ -150,10 +166,19 @@ fn new_secret(pbx: &Pbx) -> Result<String, Errno> {
 
 fn token_refresh(pbx: &Pbx, body: &[u8]) -> Result<Fields, Errno> {
     let refresh = required(&object(body)?, "refreshtoken")?;
-    let peer = lock(&pbx.tokens)
-        .take_refresh(&refresh)
-        .ok_or(Errno::NO_SUCH_TOKEN)?;
-    new_token(pbx, peer)
+    if pbx.has(Switch::RefreshRefused) {
+        return Err(Errno::NO_SUCH_TOKEN);
+    }
+    let rules = RefreshRules {
+        even_timed_out: pbx.has(Switch::RefreshOutlivesToken),
+        keeps_token: pbx.has(Switch::RefreshKeepsOldToken),
+        keeps_refresh: pbx.has(Switch::RefreshRotatesNothing),
+    };
+    let taken = lock(&pbx.tokens).take_refresh(&refresh, rules, Instant::now());
+    let peer = taken.ok_or(Errno::NO_SUCH_TOKEN)?;
+    let fields = new_token(pbx, peer, rules.keeps_refresh.then_some(refresh))?;
+    pbx.ledger.note(|seen| seen.refreshes += 1);
+    Ok(fields)
 }
 
 /// Published clients send no body; one that is there must be JSON.

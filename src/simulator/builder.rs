@@ -112,7 +112,7 @@ impl Builder {
         self
     }
 
-    /// Sets how long a token lives after its last use, instead of 30 minutes.
+    /// Sets how long a token lives after its last use, or on Cloud PBX 1.1.0 in all, instead of 30 minutes.
     pub fn token_life(mut self, life: Duration) -> Self {
         self.token_life = life;
         self
@@ -150,8 +150,8 @@ impl Builder {
         self
     }
 
-    /// Makes a self-signed certificate that is good for these host names and addresses; the default
-    /// one matches nothing.
+    /// Makes a self-signed certificate that is good for these host names and addresses. The default one
+    /// is good for `localhost` and 127.0.0.1 on a Cloud PBX, and for nothing elsewhere.
     pub fn certificate_for<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.certificate = Certificate::For(names.into_iter().map(Into::into).collect());
         self
@@ -198,6 +198,9 @@ impl Builder {
 
     fn identity(&self) -> io::Result<Identity> {
         match &self.certificate {
+            Certificate::Factory if self.api.is_cloud() => {
+                Identity::self_signed(&["localhost".to_owned(), "127.0.0.1".to_owned()])
+            }
             Certificate::Factory => Identity::factory(),
             Certificate::For(names) => Identity::self_signed(names),
             Certificate::Given(identity) => Ok(identity.clone()),

@@ -139,8 +139,9 @@ impl Exchange<'_> {
         let host = self.request.field("host").unwrap_or_default();
         if self.pbx.has(Switch::RedirectFromPort80) {
             let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            let port = if self.pbx.api.is_cloud() { "" } else { ":8088" };
             return Some(Reply::Redirect(format!(
-                "https://{name}:8088{}",
+                "https://{name}{port}{}",
                 self.request.target
             )));
         }

@@ -47,6 +47,9 @@ impl Api {
     /// Those of the S-Series.
     pub const S_SERIES: &'static [Self] = &[Self::SSeries101, Self::SSeries110, Self::SSeries200];
 
+    /// Those of the Cloud PBX.
+    pub const CLOUD: &'static [Self] = &[Self::Cloud110, Self::Cloud200];
+
     /// Names the generation, as the gateway's configuration does.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,6 +70,11 @@ impl Api {
             Self::SSeries200 | Self::Cloud200 => "v2.0.0",
             Self::PSeries => "v1.0",
         }
+    }
+
+    /// Tells whether this is a Cloud PBX.
+    pub(super) fn is_cloud(self) -> bool {
+        Self::CLOUD.contains(&self)
     }
 
     /// Tells whether a box of this generation has the API that `segment` (`v1.1.0`) names.

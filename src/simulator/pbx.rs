@@ -63,6 +63,7 @@ impl Pbx {
 
     /// Finds a live token, in the words of the API where there is none.
     pub(super) fn token(&self, token: &str, prolong: bool) -> Result<Token, Errno> {
+        let prolong = prolong && self.api != Api::Cloud110; // its tokens have a fixed life
         let found = lock(&self.tokens).find(token, Instant::now(), prolong);
         found.map_err(|errno| {
             let plain = errno == Errno::TOKEN_TIMED_OUT && !self.has(Switch::ExpiredTokenIs20006);

@@ -2,7 +2,8 @@
 //!
 //! Knows the paths of the API. Does not know methods or bodies.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication" and "Acquire Auto Recording files". The
+//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files";
+//! "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat" (2.0.0 only). The
 //! login page of API 1.1.0 prints the path `/api/v1.10/login`, and published clients use it.
 
 use super::fault::Operation;
@@ -44,11 +45,11 @@ impl Call {
         }
         match call {
             "login" => Self::Login,
-            "heartbeat" => Self::Heartbeat,
+            "heartbeat" if api != Api::Cloud110 => Self::Heartbeat,
             "logout" => Self::Logout,
             "recording/get_random" => Self::GetRandom,
             "recording/download" => Self::Download,
-            "token/refresh" if switches.has(Switch::TokenRefresh) => Self::TokenRefresh,
+            "token/refresh" if switches.token_refresh(api) => Self::TokenRefresh,
             _ => Self::Unknown,
         }
     }
@@ -61,7 +62,8 @@ impl Call {
             Self::Logout => Some(Operation::Logout),
             Self::GetRandom => Some(Operation::GetRandom),
             Self::Download => Some(Operation::Download),
-            Self::TokenRefresh | Self::Unknown | Self::NoPage => None,
+            Self::TokenRefresh => Some(Operation::Refresh),
+            Self::Unknown | Self::NoPage => None,
         }
     }
 }
@@ -99,5 +101,20 @@ mod tests {
         check(Api::SSeries200, "/api/v2.0.0/token/refresh", Call::Unknown);
         check(Api::SSeries200, "/api/", Call::Unknown);
         check(Api::SSeries200, "/index.html", Call::NoPage);
+    }
+
+    #[test]
+    fn clouds_have_more() {
+        check(Api::Cloud110, "/api/v1.10/login", Call::Login);
+        check(Api::Cloud110, "/api/v1.1.0/heartbeat", Call::Unknown);
+        check(Api::Cloud200, "/api/v2.0.0/heartbeat", Call::Heartbeat);
+        for api in [Api::Cloud110, Api::Cloud200, Api::SSeries110] {
+            let path = |call: &str| format!("/api/{}/{call}", api.segment());
+            let refresh = match api.is_cloud() {
+                true => Call::TokenRefresh,
+                false => Call::Unknown,
+            };
+            check(api, &path("token/refresh"), refresh);
+        }
     }
 }

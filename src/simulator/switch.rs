@@ -14,11 +14,27 @@ use std::str::FromStr;
 
 use super::generation::Api;
 
-const ANY: &[Api] = Api::S_SERIES;
+const ANY: &[Api] = &[
+    Api::SSeries101,
+    Api::SSeries110,
+    Api::SSeries200,
+    Api::Cloud110,
+    Api::Cloud200,
+];
 const V1: &[Api] = &[Api::SSeries101, Api::SSeries110];
 const V1_0_1: &[Api] = &[Api::SSeries101];
 const V2: &[Api] = &[Api::SSeries200];
-const SINCE_1_1: &[Api] = &[Api::SSeries110, Api::SSeries200];
+const NOT_OLDEST: &[Api] = &[Api::SSeries110, Api::SSeries200, Api::Cloud200];
+const FULL_HEADERS: &[Api] = &[Api::SSeries200, Api::Cloud110, Api::Cloud200];
+const PORT_DEMANDED: &[Api] = &[Api::SSeries101, Api::SSeries110, Api::Cloud110];
+const USE_PROLONGS: &[Api] = &[
+    Api::SSeries101,
+    Api::SSeries110,
+    Api::SSeries200,
+    Api::Cloud200,
+];
+const REFRESHES: &[Api] = &[Api::SSeries200, Api::Cloud110, Api::Cloud200];
+const CLOUD: &[Api] = Api::CLOUD;
 
 /// The name is not one of [`Switch::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +73,7 @@ macro_rules! switches {
 switches! {
     // The listener.
     PlainHttp = "plain-http", ANY, "The listener speaks plain HTTP, as where the administrator chose it.";
-    RedirectFromPort80 = "redirect-from-port-80", ANY, "Plain HTTP, and every request is answered 302 to HTTPS on port 8088, as port 80 does.";
+    RedirectFromPort80 = "redirect-from-port-80", ANY, "Plain HTTP, and every request is answered 302 to HTTPS on port 8088, or the default one on a Cloud PBX, as port 80 does.";
     Tls13 = "tls-13", ANY, "TLS 1.3 is offered beside TLS 1.2.";
     SniRequired = "sni-required", ANY, "A handshake without a server name is refused.";
     HostRequired = "host-required", ANY, "A request whose Host does not name the box and its port gets 400 with a page.";
@@ -65,11 +81,11 @@ switches! {
     CloseUnannounced = "close-unannounced", ANY, "Connections close after each answer without the Connection line that says so.";
     NoCloseNotify = "no-close-notify", ANY, "Connections end without the TLS close_notify.";
     WrongAddressDropped = "wrong-address-dropped", ANY, "Connections from addresses that are not allowed are dropped; without a list 127.0.0.1 and ::1 are allowed.";
-    OlderPathsToo = "older-paths-too", SINCE_1_1, "The paths of older versions are answered too.";
+    OlderPathsToo = "older-paths-too", NOT_OLDEST, "The paths of older versions are answered too.";
 
     // The form of answers.
     FullBoaHeaders = "full-boa-headers", V1, "Every answer has the whole set of Boa's header fields.";
-    MinimalHeaders = "minimal-headers", V2, "Answers have only the two Access-control lines and Connection.";
+    MinimalHeaders = "minimal-headers", FULL_HEADERS, "Answers have only the two Access-control lines and Connection.";
     JsonWithLength = "json-with-length", ANY, "JSON answers have a Content-Length.";
     StatusLowerCase = "status-lower-case", ANY, "The status words are success and failed.";
     StatusUpperCase = "status-upper-case", ANY, "The status words are SUCCESS and FAILED.";
@@ -84,13 +100,19 @@ switches! {
     NoRecordingEcho = "no-recording-echo", ANY, "get_random does not repeat the recording name.";
 
     // Logins and tokens.
-    PortRequired10004 = "port-required-10004", V1, "A login without port fails with 10004, one with port 0 with 20008.";
-    PortRequired20008 = "port-required-20008", V1, "A login without port, or with port 0, fails with 20008.";
+    PortRequired10004 = "port-required-10004", PORT_DEMANDED, "A login without port fails with 10004, one with port 0 with 20008.";
+    PortRequired20008 = "port-required-20008", PORT_DEMANDED, "A login without port, or with port 0, fails with 20008.";
     SecondLoginErasesFirst = "second-login-erases-first", ANY, "A login erases every earlier token.";
     ExpiredTokenIs20006 = "expired-token-is-20006", ANY, "A token that timed out is answered 20006 instead of 20004.";
-    DownloadDoesNotProlong = "download-does-not-prolong", ANY, "A download does not prolong the life of its token.";
+    DownloadDoesNotProlong = "download-does-not-prolong", USE_PROLONGS, "A download does not prolong the life of its token.";
     TokenDeathCutsDownload = "token-death-cuts-download", ANY, "A running download is cut when its token dies.";
     TokenRefresh = "token-refresh", V2, "A login gives a refreshtoken, and token/refresh exchanges it, as on K2 and S1000.";
+    RefreshRefused = "refresh-refused", REFRESHES, "token/refresh always fails with 20004; implies token-refresh.";
+    RefreshKeepsOldToken = "refresh-keeps-old-token", REFRESHES, "The old token lives on after token/refresh; implies token-refresh.";
+    RefreshRotatesNothing = "refresh-rotates-nothing", REFRESHES, "token/refresh answers the same refreshtoken, which stays good; implies token-refresh.";
+    RefreshOutlivesToken = "refresh-outlives-token", REFRESHES, "A refreshtoken works after its token timed out; implies token-refresh.";
+    NoRefreshTokenField = "no-refresh-token-field", CLOUD, "A login succeeds without a refreshtoken field.";
+    BlankRefreshTokenField = "blank-refresh-token-field", REFRESHES, "A login succeeds with a blank refreshtoken; implies token-refresh.";
 
     // get_random.
     RandomForUnknownName = "random-for-unknown-name", ANY, "get_random succeeds for unknown names; the download fails with 20012.";
@@ -104,6 +126,8 @@ switches! {
     InternalError30001Always = "internal-error-30001-always", ANY, "Every get_random fails with 30001.";
     Overload503Once = "overload-503-once", ANY, "The first get_random for each recording is answered 503 with a page.";
     Overload503Always = "overload-503-always", ANY, "Every get_random is answered 503 with a page.";
+    GatewayTimeout504Once = "gateway-timeout-504-once", CLOUD, "The first get_random for each recording is answered 504 with a page by the cloud's front gateway.";
+    GatewayTimeout504Always = "gateway-timeout-504-always", CLOUD, "Every get_random is answered 504 with a page by the cloud's front gateway.";
     SlowAnswers = "slow-answers", ANY, "Every answer comes late: by 20 s, or what the builder says.";
 
     // Who may use a random, and how often.
@@ -183,6 +207,19 @@ impl Switches {
             .find(|switch| !switch.applies_to(api))
     }
 
+    /// Whether logins give a refreshtoken, and `token/refresh` is there.
+    pub(super) fn token_refresh(&self, api: Api) -> bool {
+        let implied = [
+            Switch::TokenRefresh,
+            Switch::RefreshRefused,
+            Switch::RefreshKeepsOldToken,
+            Switch::RefreshRotatesNothing,
+            Switch::RefreshOutlivesToken,
+            Switch::BlankRefreshTokenField,
+        ];
+        api.is_cloud() || implied.into_iter().any(|switch| self.has(switch))
+    }
+
     /// Whether the listener speaks HTTP without TLS.
     pub(super) fn plain(&self) -> bool {
         self.has(Switch::PlainHttp) || self.has(Switch::RedirectFromPort80)
@@ -226,5 +263,8 @@ mod tests {
         assert!(!Switch::FullBoaHeaders.applies_to(Api::SSeries200));
         assert!(Switch::MinimalHeaders.applies_to(Api::SSeries200));
         assert!(!Switch::AllowedIpIs30001.applies_to(Api::SSeries110));
+        assert!(Switch::OlderPathsToo.applies_to(Api::Cloud200));
+        assert!(!Switch::OlderPathsToo.applies_to(Api::Cloud110));
+        assert!(!Switch::TokenRefresh.applies_to(Api::Cloud110));
     }
 }

@@ -6,6 +6,7 @@ use super::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 use client::Client;
 
 mod client;
+mod cloud;
 mod faults;
 mod switches;
 
@@ -16,14 +17,15 @@ async fn started(api: Api) -> Simulator {
     builder.start().await.unwrap()
 }
 
+/// The newest S-Series box that a switch applies to, else the newest other one.
+fn newest(switch: Switch) -> Api {
+    let candidates = Api::ALL.iter().chain(Api::S_SERIES).rev().copied();
+    let mut fitting = candidates.filter(|api| switch.applies_to(*api));
+    fitting.next().unwrap()
+}
+
 async fn with(switch: Switch) -> Simulator {
-    let api = Api::S_SERIES
-        .iter()
-        .rev()
-        .copied()
-        .find(|api| switch.applies_to(*api))
-        .unwrap();
-    let builder = Simulator::builder(api).recording(NAME, wav::music(3));
+    let builder = Simulator::builder(newest(switch)).recording(NAME, wav::music(3));
     builder
         .switch(switch)
         .answer_delay(Duration::from_millis(1))

@@ -3,7 +3,10 @@
 //! Knows how long they live and who asked for them. Does not know JSON or credentials.
 //!
 //! Source: Yeastar, "S-Series API Guide", "API Authentication": a token lives for 30 minutes after the
-//! last request and is erased then. Refreshing is from Yeastar, "S-Series API 2.0", "Token Refresh".
+//! last request and is erased then. One of Cloud PBX 1.1.0 is not prolonged by use ("Cloud PBX API", "Login"); who
+//! asks for it here sees to that. Refreshing is from Yeastar, "S-Series API 2.0" and "Cloud PBX API",
+//! "Token Refresh": only the latest refreshtoken counts. How long one lives is not documented; that it dies
+//! with its token is an assumption, with a switch.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,14 +21,27 @@ pub(super) struct Tokens {
     life: Duration,
     live: HashMap<String, Token>,
     timed_out: HashSet<String>,
+    /// By refreshtoken: the token it was given out with, and who had logged in for that.
+    refreshes: HashMap<String, (String, IpAddr)>,
 }
 
 /// What the box knows about a live token.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) login_peer: IpAddr,
-    last_used: Instant,
-    refresh: Option<String>,
+    /// Of a token that use does not prolong: when it was given out.
+    pub(super) last_used: Instant,
+}
+
+/// What an exchange of a refreshtoken leaves behind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RefreshRules {
+    /// A token that timed out can be exchanged as well.
+    pub(super) even_timed_out: bool,
+    /// The old token lives on.
+    pub(super) keeps_token: bool,
+    /// The refreshtoken is not spent.
+    pub(super) keeps_refresh: bool,
 }
 
 impl Tokens {
@@ -34,6 +50,7 @@ impl Tokens {
             life,
             live: HashMap::new(),
             timed_out: HashSet::new(),
+            refreshes: HashMap::new(),
         }
     }
 
@@ -48,9 +65,16 @@ impl Tokens {
         let entry = Token {
             login_peer,
             last_used: now,
-            refresh,
         };
         self.live.insert(token.to_owned(), entry);
+        if self.refreshes.len() >= MAX_REMEMBERED {
+            let live = &self.live;
+            self.refreshes
+                .retain(|_, (token, _)| live.contains_key(token));
+        }
+        let owner = (token.to_owned(), login_peer);
+        self.refreshes
+            .extend(refresh.map(|refresh| (refresh, owner)));
     }
 
     /// Finds a live token, and prolongs its life if asked to.
@@ -86,11 +110,26 @@ impl Tokens {
         self.live.clear();
     }
 
-    /// Erases the token that `refresh` belongs to, and tells who had logged in for it.
-    pub(super) fn take_refresh(&mut self, refresh: &str) -> Option<IpAddr> {
-        let owner = |entry: &Token| entry.refresh.as_deref() == Some(refresh);
-        let token = self.live.iter().find(|(_, entry)| owner(entry))?.0.clone();
-        self.live.remove(&token).map(|entry| entry.login_peer)
+    /// Exchanges a refreshtoken: the token it belongs to is erased. Tells who had logged in for it.
+    pub(super) fn take_refresh(
+        &mut self,
+        refresh: &str,
+        rules: RefreshRules,
+        now: Instant,
+    ) -> Option<IpAddr> {
+        self.forget_expired(now);
+        let (token, login_peer) = self.refreshes.get(refresh)?.clone();
+        let outlived = rules.even_timed_out && self.timed_out.contains(&token);
+        if !self.live.contains_key(&token) && !outlived {
+            return None;
+        }
+        if !rules.keeps_token {
+            self.live.remove(&token);
+        }
+        if !rules.keeps_refresh {
+            self.refreshes.remove(refresh);
+        }
+        Some(login_peer)
     }
 
     /// Lets every token time out now.
@@ -151,12 +190,31 @@ mod tests {
     fn a_refresh_works_once() {
         let mut tokens = Tokens::new(Duration::from_secs(10));
         let now = Instant::now();
+        let rules = RefreshRules::default();
         tokens.add("a", Some("r".into()), PEER, now);
-        assert_eq!(tokens.take_refresh("r"), Some(PEER));
-        assert_eq!(tokens.take_refresh("r"), None);
+        assert_eq!(tokens.take_refresh("r", rules, now), Some(PEER));
+        assert_eq!(tokens.take_refresh("r", rules, now), None);
         assert_eq!(
             tokens.find("a", now, true).unwrap_err(),
             Errno::NO_SUCH_TOKEN
         );
+    }
+
+    #[test]
+    fn a_refreshtoken_dies_with_its_token() {
+        let now = Instant::now();
+        for (even_timed_out, expected) in [(false, None), (true, Some(PEER))] {
+            let mut tokens = Tokens::new(Duration::from_secs(10));
+            let rules = RefreshRules {
+                even_timed_out,
+                ..RefreshRules::default()
+            };
+            tokens.add("a", Some("r".into()), PEER, now);
+            let late = now + Duration::from_secs(10);
+            assert_eq!(tokens.take_refresh("r", rules, late), expected);
+            tokens.add("b", Some("s".into()), PEER, now);
+            tokens.erase("b");
+            assert_eq!(tokens.take_refresh("s", rules, now), None);
+        }
     }
 }

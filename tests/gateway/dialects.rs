@@ -76,7 +76,11 @@ async fn row(switch: Switch, without: &mut Without) -> Vec<String> {
     let api = without.api;
     let mut wrong = Vec::new();
     let mut differs = false;
-    for case in table::cases(switch, api) {
+    let cases = table::cases(switch, api);
+    if cases.is_empty() {
+        return wrong; // it concerns calls that the gateway does not make
+    }
+    for case in cases {
         let observed = case.run(api, Some(switch)).await;
         if let Some(complaint) = case.complaint(&observed) {
             wrong.push(format!("{api} {switch}, {case:?}: {complaint}"));

@@ -2,8 +2,8 @@
 //!
 //! Knows which header fields a box sends, their order and odd letter case. Does not know bodies.
 //!
-//! Source: the samples in Yeastar, "S-Series API 2.0", "Heartbeat" (the full set), and Yeastar,
-//! "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines). The order is
+//! Source: the samples in Yeastar, "S-Series API 2.0" and "Cloud PBX API 2.0", "Heartbeat" (the full set), and
+//! Yeastar, "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines). The order is
 //! that of Boa 0.94.14, src/response.c, without its Date, which no sample has.
 
 use crate::simulator::generation::Api;
@@ -28,7 +28,10 @@ pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> V
     let mut field = |name: &str, value: &str| {
         text.extend([name, ": ", value, "\r\n"]);
     };
-    let by_default = pbx.api == Api::SSeries200 && !pbx.has(Switch::MinimalHeaders);
+    let by_default = match pbx.api {
+        Api::SSeries200 | Api::Cloud110 | Api::Cloud200 => !pbx.has(Switch::MinimalHeaders),
+        Api::SSeries101 | Api::SSeries110 | Api::PSeries => false,
+    };
     let full = by_default || pbx.has(Switch::FullBoaHeaders);
     if full {
         field("Server", "Boa/0.94.14rc21");

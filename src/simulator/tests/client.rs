@@ -147,12 +147,12 @@ impl Client {
         answer(stream).await
     }
 
-    fn path(&self, call: &str) -> String {
+    pub(super) fn path(&self, call: &str) -> String {
         format!("/api/{}/{call}", self.api.segment())
     }
 
     /// The value of `key` in a successful answer, else the errno or what is wrong.
-    async fn value(&self, path: &str, body: Value, key: &str) -> Result<String, String> {
+    pub(super) async fn value(&self, path: &str, body: Value, key: &str) -> Result<String, String> {
         let answer = self.ask("POST", path, &body.to_string()).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let json: Value =

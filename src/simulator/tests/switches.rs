@@ -13,12 +13,7 @@ async fn fetched(switch: Switch) -> (Result<Answer, String>, Simulator) {
 }
 
 fn client(pbx: &Simulator, switch: Switch) -> Client {
-    let newest = Api::S_SERIES
-        .iter()
-        .rev()
-        .copied()
-        .find(|api| switch.applies_to(*api));
-    Client::of(pbx).api(newest.unwrap())
+    Client::of(pbx).api(newest(switch))
 }
 
 /// Switches under which a client without tolerance does not get the bytes, and what it gets.
@@ -37,7 +32,9 @@ fn intolerable(switch: Switch) -> Option<&'static str> {
         Switch::RedirectFromPort80
         | Switch::SniRequired
         | Switch::Overload503Once
-        | Switch::Overload503Always => "*",
+        | Switch::Overload503Always
+        | Switch::GatewayTimeout504Once
+        | Switch::GatewayTimeout504Always => "*",
         _ => return None,
     })
 }
@@ -76,6 +73,7 @@ async fn files_and_errors_that_pass_do_pass() {
         (Switch::InternalError20010, 1),
         (Switch::InternalError30001, 1),
         (Switch::Overload503Once, 1),
+        (Switch::GatewayTimeout504Once, 1),
     ];
     for (switch, failures) in passing {
         let pbx = with(switch).await;
@@ -161,17 +159,20 @@ async fn ranges_are_honoured_under_a_switch_only() {
 
 #[tokio::test]
 async fn a_redirect_names_the_secure_port() {
-    let pbx = with(Switch::RedirectFromPort80).await;
-    assert!(pbx.url().starts_with("http://"));
-    let answer = Client::of(&pbx)
-        .ask("POST", "/api/v2.0.0/login", "{}")
-        .await
-        .unwrap();
-    let location = answer.field("location");
-    assert_eq!(
-        (answer.status, location),
-        (302, Some("https://127.0.0.1:8088/api/v2.0.0/login"))
-    );
+    for (api, port) in [(Api::SSeries200, ":8088"), (Api::Cloud200, "")] {
+        let builder = Simulator::builder(api).switch(Switch::RedirectFromPort80);
+        let pbx = builder.start().await.unwrap();
+        assert!(pbx.url().starts_with("http://"));
+        let answer = Client::of(&pbx)
+            .ask("POST", "/api/v2.0.0/login", "{}")
+            .await
+            .unwrap();
+        let location = format!("https://127.0.0.1{port}/api/v2.0.0/login");
+        assert_eq!(
+            (answer.status, answer.field("location")),
+            (302, Some(&*location))
+        );
+    }
 }
 
 #[tokio::test]

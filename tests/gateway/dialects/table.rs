@@ -287,6 +287,16 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             let case = fetch().problem("pbx-protocol");
             vec![case.seen(|seen| seen.tickets_used == 2)]
         }
+
+        // Of calls that the gateway does not make.
+        Switch::RefreshRefused
+        | Switch::RefreshKeepsOldToken
+        | Switch::RefreshRotatesNothing
+        | Switch::RefreshOutlivesToken
+        | Switch::NoRefreshTokenField
+        | Switch::BlankRefreshTokenField
+        | Switch::GatewayTimeout504Once
+        | Switch::GatewayTimeout504Always => vec![],
     }
 }
 
