@@ -37,6 +37,7 @@ mod account;
 mod api;
 mod builder;
 mod calls;
+mod csv;
 mod errno;
 mod exchange;
 mod fault;
@@ -64,7 +65,7 @@ pub use builder::Builder;
 pub use calls::CallRecord;
 pub use fault::{Fault, FaultError, Misbehaviour, Operation, Times};
 pub use generation::{Api, UnknownApi};
-pub use seen::{LoginFields, Requests, Seen};
+pub use seen::{CdrQuery, LoginFields, Requests, Seen};
 pub use switch::{Switch, UnknownSwitch};
 
 use pbx::{Pbx, lock};
@@ -155,6 +156,7 @@ impl Simulator {
     /// Lets all random strings become stale now.
     pub fn expire_tickets(&self) {
         lock(&self.pbx.tickets).expire_all();
+        lock(&self.pbx.cdr_tickets).expire_all();
     }
 
     /// Puts another recording on the box, or replaces the one of that name.

@@ -1,7 +1,7 @@
 //! The calls of the API: from a request to a reply.
 //!
 //! Knows what each call demands and does, in the order the box looks at it: method, token, body.
-//! Does not know sockets, header fields or scripted faults. Downloads are in [`download`].
+//! Does not know sockets, header fields or scripted faults. Downloads are in [`download`], the CDR is in [`cdr`].
 //!
 //! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and
 //! "Error Code Descriptions"; Yeastar, "S-Series API 2.0" and "Cloud PBX API", "Login" and "Token
@@ -23,6 +23,7 @@ use super::seen::LoginFields;
 use super::switch::Switch;
 use super::tokens::RefreshRules;
 
+mod cdr;
 mod download;
 mod get_random;
 
@@ -32,6 +33,7 @@ type Fields = Vec<(&'static str, String)>;
 pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
     let outcome = match call {
         Call::Download => return download::answer(pbx, request, peer),
+        Call::CdrDownload => return cdr::download(pbx, request, peer),
         Call::NoPage => return Reply::Page(404),
         Call::Unknown => Err(Errno::UNSUPPORTED),
         _ if request.method != "POST" => Err(Errno::NOT_POST),
@@ -43,6 +45,7 @@ pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> 
             Some(status) => return Reply::Page(status),
             None => get_random::answer(pbx, request, peer),
         },
+        Call::CdrRandom => cdr::random(pbx, request, peer),
     };
     outcome.map_or_else(Reply::Failed, Reply::Success)
 }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -258,6 +259,8 @@ impl Builder {
             account: Mutex::new(Account::new(username, password, self.lockout)),
             tokens: Mutex::new(Tokens::new(self.token_life)),
             tickets: Mutex::new(Tickets::new(self.ticket_life)),
+            cdr_tickets: Mutex::new(Tickets::new(self.ticket_life)),
+            cdr_downloads: AtomicU64::new(0),
             shelf: Mutex::new(shelf),
             calls: Mutex::new(calls),
             utc_offset_s: self.utc_offset_s,

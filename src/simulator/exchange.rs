@@ -115,20 +115,20 @@ impl Exchange<'_> {
         if let Some(reply) = self.web_server_reply() {
             return Some(reply);
         }
-        if self.plan.dead_token && call == Call::Download {
+        if self.plan.dead_token && call.is_download() {
             self.kill_token();
         }
         let reply = match &self.plan.instead {
             None => Some(api::answer(self.pbx, call, self.request, peer)),
             Some(instead) => {
-                if call == Call::Download {
+                if call.is_download() {
                     // Carried out for what it spends; its reply is replaced.
                     drop(api::answer(self.pbx, call, self.request, peer));
                 }
                 replaced(instead)
             }
         };
-        if self.plan.dead_token && call != Call::Download {
+        if self.plan.dead_token && !call.is_download() {
             self.kill_token();
         }
         reply

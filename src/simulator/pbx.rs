@@ -4,6 +4,7 @@
 //! while another is taken, or across an await.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,9 @@ pub(super) struct Pbx {
     pub(super) account: Mutex<Account>,
     pub(super) tokens: Mutex<Tokens>,
     pub(super) tickets: Mutex<Tickets>,
+    pub(super) cdr_tickets: Mutex<Tickets>,
+    /// How often `cdr/download` was asked for.
+    pub(super) cdr_downloads: AtomicU64,
     pub(super) shelf: Mutex<Shelf>,
     /// In the order in which they came to be known.
     pub(super) calls: Mutex<Vec<CallRecord>>,
@@ -85,6 +89,24 @@ impl Pbx {
             }
         });
         spent.map(drop)
+    }
+
+    /// The same for a random string of the CDR.
+    pub(super) fn spend_for_cdr(&self, random: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
+        let mut spent = lock(&self.cdr_tickets).spend(random, shown, Instant::now());
+        if self.has(Switch::CdrRandomForNobody) {
+            spent = spent.and(Err(Refusal::OtherPurpose));
+        }
+        self.ledger.note(|seen| match spent {
+            Ok(_) => seen.cdr_tickets_used += 1,
+            Err(_) => seen.cdr_tickets_refused += 1,
+        });
+        spent.map(drop)
+    }
+
+    /// Counts a `cdr/download`: true for the first.
+    pub(super) fn is_first_cdr_download(&self) -> bool {
+        self.cdr_downloads.fetch_add(1, Ordering::Relaxed) == 0
     }
 }
 

@@ -3,11 +3,12 @@
 //! Knows which body and header fields a reply has, and the switches that change this. Does not know
 //! why it is given, or connections.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". It prints no header fields of
-//! downloads and no failed one, so type, length and form of errors are assumptions, with switches.
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files" and "Download CDR". They print no
+//! header fields of downloads and no failed one, so type, length and form of errors are assumptions, with switches.
 
 use bytes::Bytes;
 
+use super::csv::Sheet;
 use super::errno::Errno;
 use super::range::Wanted;
 use super::switch::{Switch, Switches};
@@ -29,6 +30,8 @@ pub(super) enum Reply {
     Failed(Errno),
     /// Failure of a download, whose form is not documented.
     DownloadFailed(Errno),
+    /// Failure of a `cdr/download`.
+    CdrFailed(Errno),
     /// The web server's page for a status.
     Page(u16),
     /// The login page of the web interface.
@@ -40,6 +43,7 @@ pub(super) enum Reply {
     Garbage,
     HugeJson,
     Recording(Playback),
+    Cdr(Sheet),
 }
 
 /// A recording about to be sent.
@@ -66,6 +70,8 @@ pub(super) struct Answer {
     pub(super) with_length: bool,
     /// Set when the body is a recording.
     pub(super) opened_by: Option<Opened>,
+    /// Set when the body is a CDR: where each row ends.
+    pub(super) row_ends: Option<Vec<u64>>,
 }
 
 /// The bytes of an answer.
@@ -107,6 +113,10 @@ impl Reply {
             Self::Success(fields) => json(success(&fields, switches), switches),
             Self::Failed(errno) => json(failed(&errno, switches), switches),
             Self::DownloadFailed(errno) => download_failed(&errno, switches),
+            Self::CdrFailed(_) if switches.has(Switch::CdrErrorsAreHtml) => {
+                page(200, LOGIN_PAGE.to_owned())
+            }
+            Self::CdrFailed(errno) => json(failed(&errno, switches), switches),
             Self::Page(status) => page(status, boa_page(status)),
             Self::LoginPage => page(200, LOGIN_PAGE.to_owned()),
             Self::Empty(status) => Answer::new(status, None, Bytes::new()),
@@ -123,6 +133,12 @@ impl Reply {
                 answer
             }
             Self::Recording(playback) => playback.into_answer(switches),
+            Self::Cdr(sheet) => {
+                let mut answer = Answer::new(200, Some("application/octet-stream"), sheet.bytes);
+                answer.with_length = switches.has(Switch::CdrWithLength);
+                answer.row_ends = Some(sheet.row_ends);
+                answer
+            }
         }
     }
 }
@@ -137,6 +153,7 @@ impl Answer {
             body,
             with_length: false,
             opened_by: None,
+            row_ends: None,
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Knows the paths of the API. Does not know methods or bodies.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files";
-//! "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat" (2.0.0 only). The
+//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and "CDR"
+//! (new in API 1.1.0); "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat" (2.0.0 only). The
 //! login page of API 1.1.0 prints the path `/api/v1.10/login`, and published clients use it.
 
 use super::fault::Operation;
@@ -19,6 +19,8 @@ pub(super) enum Call {
     Logout,
     GetRandom,
     Download,
+    CdrRandom,
+    CdrDownload,
     /// Below `/api/`, but not known.
     Unknown,
     /// Not below `/api/`.
@@ -50,6 +52,8 @@ impl Call {
             "recording/get_random" => Self::GetRandom,
             "recording/download" => Self::Download,
             "token/refresh" if switches.token_refresh(api) => Self::TokenRefresh,
+            "cdr/get_random" if segment != Api::SSeries101.segment() => Self::CdrRandom,
+            "cdr/download" if segment != Api::SSeries101.segment() => Self::CdrDownload,
             _ => Self::Unknown,
         }
     }
@@ -63,8 +67,15 @@ impl Call {
             Self::GetRandom => Some(Operation::GetRandom),
             Self::Download => Some(Operation::Download),
             Self::TokenRefresh => Some(Operation::Refresh),
+            Self::CdrRandom => Some(Operation::CdrRandom),
+            Self::CdrDownload => Some(Operation::CdrDownload),
             Self::Unknown | Self::NoPage => None,
         }
+    }
+
+    /// Tells whether the call spends a random string.
+    pub(super) fn is_download(self) -> bool {
+        matches!(self, Self::Download | Self::CdrDownload)
     }
 }
 
@@ -104,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn clouds_have_more() {
+    fn clouds_and_newer_boxes_have_more() {
         check(Api::Cloud110, "/api/v1.10/login", Call::Login);
         check(Api::Cloud110, "/api/v1.1.0/heartbeat", Call::Unknown);
         check(Api::Cloud200, "/api/v2.0.0/heartbeat", Call::Heartbeat);
@@ -115,6 +126,10 @@ mod tests {
                 false => Call::Unknown,
             };
             check(api, &path("token/refresh"), refresh);
+            check(api, &path("cdr/get_random"), Call::CdrRandom);
+            check(api, &path("cdr/download"), Call::CdrDownload);
         }
+        check(Api::SSeries101, "/api/v1.0.1/cdr/get_random", Call::Unknown);
+        check(Api::SSeries101, "/api/v1.0.1/cdr/download", Call::Unknown);
     }
 }

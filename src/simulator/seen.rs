@@ -70,6 +70,18 @@ pub struct Seen {
     pub range_headers_seen: u64,
     /// HEAD requests.
     pub head_requests: u64,
+    /// Random strings given out for the CDR; `tickets_issued` does not count them.
+    pub cdr_tickets_issued: u64,
+    /// Random strings that were good when a `cdr/download` showed them.
+    pub cdr_tickets_used: u64,
+    /// Random strings that were not: unknown, spent, stale, or for something else.
+    pub cdr_tickets_refused: u64,
+    /// What each `cdr/get_random` with a good token asked for: the last 1000.
+    pub cdr_queries: Vec<CdrQuery>,
+    /// Rows of the CDR handed to the network to their end, the line with the names not counted.
+    pub cdr_rows_sent: u64,
+    /// Bytes of the CDR handed to the network.
+    pub cdr_bytes_sent: u64,
     /// Every token and random string ever given out: the first 100 000. For searching logs; `Debug`
     /// shows them.
     pub secrets: Vec<String>,
@@ -111,6 +123,19 @@ pub struct LoginFields {
     pub urltag: bool,
     /// `version`, the format of event reports.
     pub version: bool,
+}
+
+/// What a `cdr/get_random` asked for, in its own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CdrQuery {
+    /// `extid` or `number`: `all`, or extensions with commas between.
+    pub extensions: String,
+    /// `starttime`.
+    pub start: String,
+    /// `endtime`.
+    pub end: String,
+    /// `allowedip`, `None` where absent.
+    pub allowedip: Option<String>,
 }
 
 impl Requests {
@@ -178,6 +203,10 @@ impl Ledger {
 
     pub(super) fn allowed_ip(&self, value: Option<String>) {
         self.note(|seen| push_bounded(&mut seen.allowedip_values, value));
+    }
+
+    pub(super) fn cdr_query(&self, query: CdrQuery) {
+        self.note(|seen| push_bounded(&mut seen.cdr_queries, query));
     }
 
     /// Counts a download as running until the returned value is dropped.

@@ -35,6 +35,12 @@ const USE_PROLONGS: &[Api] = &[
 ];
 const REFRESHES: &[Api] = &[Api::SSeries200, Api::Cloud110, Api::Cloud200];
 const CLOUD: &[Api] = Api::CLOUD;
+const WITH_CDR: &[Api] = &[
+    Api::SSeries110,
+    Api::SSeries200,
+    Api::Cloud110,
+    Api::Cloud200,
+];
 
 /// The name is not one of [`Switch::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +158,26 @@ switches! {
     BusyIs503 = "busy-is-503", ANY, "A third download at a time is answered 503 with a page; its random is not spent.";
     GrowingFile = "growing-file", ANY, "The first download of each recording is its first half with a RIFF size of 0; then it is whole.";
 
+    // The CDR.
+    Cdr504Once = "cdr-504-once", WITH_CDR, "The first cdr/download is answered 504 with a page; its random is spent.";
+    Cdr504Always = "cdr-504-always", WITH_CDR, "Every cdr/download is answered 504 with a page; its random is spent.";
+    CdrRandomForNobody = "cdr-random-for-nobody", WITH_CDR, "cdr/get_random succeeds, and every cdr/download fails with 20013.";
+    CdrErrorsAreHtml = "cdr-errors-are-html", WITH_CDR, "Errors of cdr/download are 200 with the login page of the web interface.";
+    CdrWithLength = "cdr-with-length", WITH_CDR, "The CDR has a Content-Length.";
+    CsvBom = "csv-bom", WITH_CDR, "The CDR begins with the byte order mark of UTF-8.";
+    CsvQuoted = "csv-quoted", WITH_CDR, "All values of the CDR are quoted, the names of its columns too.";
+    CsvBlanks = "csv-blanks", WITH_CDR, "Blanks stand around the values of the CDR and the names of its columns.";
+    CsvCrlf = "csv-crlf", WITH_CDR, "Lines of the CDR end in CR LF instead of LF.";
+    CsvColumnsReordered = "csv-columns-reordered", WITH_CDR, "The columns of the CDR stand in the opposite order.";
+    CsvCapitalHeader = "csv-capital-header", WITH_CDR, "The names of the CDR's columns are in capitals.";
+    CsvNewestFirst = "csv-newest-first", WITH_CDR, "The latest call stands first in the CDR.";
+    CsvRowsRepeat = "csv-rows-repeat", WITH_CDR, "Each call is in the CDR twice, with the same callid and recording, the second time 7 s later.";
+    CsvExtraColumns = "csv-extra-columns", WITH_CDR, "The CDR has an unknown column at either end.";
+    CsvWithoutRecordingColumn = "csv-without-recording-column", WITH_CDR, "The CDR has no column recording.";
+    CsvHeaderOnly = "csv-header-only", WITH_CDR, "The CDR has the names of its columns and no rows.";
+    CsvEmptyBody = "csv-empty-body", WITH_CDR, "The CDR is empty, without even the names of its columns.";
+    CsvNameWithCommaAndQuote = "csv-name-with-comma-and-quote", WITH_CDR, "Callers in the CDR have names with a comma and quotation marks, quoted as in RFC 4180.";
+
     // What a recording is made of; the first of these that is set decides.
     Gsm = "gsm", ANY, "Recordings are WAV files in GSM 6.10.";
     HeaderOnly = "header-only", ANY, "Recordings are WAV headers without audio.";
@@ -266,5 +292,6 @@ mod tests {
         assert!(Switch::OlderPathsToo.applies_to(Api::Cloud200));
         assert!(!Switch::OlderPathsToo.applies_to(Api::Cloud110));
         assert!(!Switch::TokenRefresh.applies_to(Api::Cloud110));
+        assert!(!Switch::CsvBom.applies_to(Api::SSeries101));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 use client::Client;
 
+mod cdr;
 mod client;
 mod cloud;
 mod faults;

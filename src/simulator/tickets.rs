@@ -3,7 +3,7 @@
 //! Knows what each is good for, and that it is good once. Does not know tokens' lives or files.
 //!
 //! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files": valid for 30 s, once, for the
-//! application and for the address in `allowedip`. That it is bound to its recording, and spent by
+//! application and for the address in `allowedip`. That it is bound to its purpose, and spent by
 //! the first request that shows it whatever comes of that, is an assumption.
 
 use std::collections::HashMap;
@@ -15,7 +15,8 @@ const MAX_REMEMBERED: usize = 100_000;
 /// What one random string is good for.
 #[derive(Clone, Debug)]
 pub(super) struct Ticket {
-    pub(super) recording: String,
+    /// What it opens: the name of a recording, or the part of the CDR that was asked for.
+    pub(super) purpose: String,
     /// The application: the address that asked, or that logged in.
     pub(super) requester: IpAddr,
     /// The address in `allowedip`, when one was given and understood.
@@ -31,14 +32,14 @@ pub(super) enum Refusal {
     Unknown,
     Spent,
     Stale,
-    OtherRecording,
+    OtherPurpose,
     OtherAddress,
     OtherToken,
 }
 
 /// What a download shows besides the random string.
 pub(super) struct Shown<'a> {
-    pub(super) recording: &'a str,
+    pub(super) purpose: &'a str,
     pub(super) token: &'a str,
     pub(super) peer: IpAddr,
 }
@@ -103,8 +104,8 @@ impl Ticket {
     }
 
     fn admits(&self, shown: &Shown<'_>) -> Result<(), Refusal> {
-        if self.recording != shown.recording {
-            return Err(Refusal::OtherRecording);
+        if self.purpose != shown.purpose {
+            return Err(Refusal::OtherPurpose);
         }
         if self.requester != shown.peer && self.allowed != Some(shown.peer) {
             return Err(Refusal::OtherAddress);
@@ -127,7 +128,7 @@ mod tests {
 
     #[track_caller]
     fn check(
-        recording: &str,
+        purpose: &str,
         token: &str,
         peer: IpAddr,
         seconds: u64,
@@ -135,7 +136,7 @@ mod tests {
     ) {
         let issued = Instant::now();
         let ticket = Ticket {
-            recording: "a.wav".into(),
+            purpose: "a.wav".into(),
             requester: PEER,
             allowed: Some(OTHER),
             token: Some("t".into()),
@@ -145,7 +146,7 @@ mod tests {
         tickets.add("r", ticket);
         let (shown, now) = (
             Shown {
-                recording,
+                purpose,
                 token,
                 peer,
             },
@@ -163,7 +164,7 @@ mod tests {
         check("a.wav", "t", PEER, 29, Ok(()));
         check("a.wav", "t", OTHER, 0, Ok(()));
         check("a.wav", "t", THIRD, 0, Err(Refusal::OtherAddress));
-        check("b.wav", "t", PEER, 0, Err(Refusal::OtherRecording));
+        check("b.wav", "t", PEER, 0, Err(Refusal::OtherPurpose));
         check("a.wav", "u", PEER, 0, Err(Refusal::OtherToken));
         check("a.wav", "t", PEER, 30, Err(Refusal::Stale));
     }

@@ -33,7 +33,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
     let spent = pbx.spend(
         &random,
         &Shown {
-            recording: &name,
+            purpose: &name,
             token: &token,
             peer,
         },

@@ -36,7 +36,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
 
     let random = new_secret(pbx)?;
     let ticket = Ticket {
-        recording: recording.clone(),
+        purpose: recording.clone(),
         requester: if pbx.has(Switch::RequesterIsLoginPeer) {
             login_peer
         } else {

@@ -43,6 +43,10 @@ impl Delivery<'_> {
     }
 
     async fn counted(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+        if let Some(row_ends) = &self.answer.row_ends {
+            let mut counted = CountedRows::new(row_ends);
+            return self.send(wire, |bytes| counted.sent(self.pbx, bytes)).await;
+        }
         if self.answer.opened_by.is_none() {
             return self.send(wire, |_| {}).await;
         }
@@ -56,7 +60,11 @@ impl Delivery<'_> {
         Ok(ending)
     }
 
-    async fn send(&self, wire: &mut Wire, sent: impl Fn(usize)) -> io::Result<Option<Break>> {
+    async fn send(
+        &self,
+        wire: &mut Wire,
+        mut sent: impl FnMut(usize),
+    ) -> io::Result<Option<Break>> {
         let length = self.answer.body.len();
         let ending = self
             .plan
@@ -108,6 +116,34 @@ impl Delivery<'_> {
         let cuts = self.pbx.has(Switch::TokenDeathCutsDownload);
         let opened = self.answer.opened_by.as_ref().filter(|_| cuts);
         opened.is_some_and(|opened| self.pbx.token(&opened.token, false).is_err())
+    }
+}
+
+/// A CDR on its way: how much of it is gone.
+struct CountedRows<'a> {
+    row_ends: &'a [u64],
+    bytes: u64,
+    rows: u64,
+}
+
+impl<'a> CountedRows<'a> {
+    fn new(row_ends: &'a [u64]) -> Self {
+        Self {
+            row_ends,
+            bytes: 0,
+            rows: 0,
+        }
+    }
+
+    fn sent(&mut self, pbx: &Pbx, bytes: usize) {
+        let bytes = bytes as u64;
+        self.bytes += bytes;
+        let rows = self.row_ends.partition_point(|end| *end <= self.bytes) as u64;
+        let new_rows = rows - std::mem::replace(&mut self.rows, rows);
+        pbx.ledger.note(|seen| {
+            seen.cdr_bytes_sent += bytes;
+            seen.cdr_rows_sent += new_rows;
+        });
     }
 }
 

@@ -296,7 +296,25 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::NoRefreshTokenField
         | Switch::BlankRefreshTokenField
         | Switch::GatewayTimeout504Once
-        | Switch::GatewayTimeout504Always => vec![],
+        | Switch::GatewayTimeout504Always
+        | Switch::Cdr504Once
+        | Switch::Cdr504Always
+        | Switch::CdrRandomForNobody
+        | Switch::CdrErrorsAreHtml
+        | Switch::CdrWithLength
+        | Switch::CsvBom
+        | Switch::CsvQuoted
+        | Switch::CsvBlanks
+        | Switch::CsvCrlf
+        | Switch::CsvColumnsReordered
+        | Switch::CsvCapitalHeader
+        | Switch::CsvNewestFirst
+        | Switch::CsvRowsRepeat
+        | Switch::CsvExtraColumns
+        | Switch::CsvWithoutRecordingColumn
+        | Switch::CsvHeaderOnly
+        | Switch::CsvEmptyBody
+        | Switch::CsvNameWithCommaAndQuote => vec![],
     }
 }
 

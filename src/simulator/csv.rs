@@ -1,0 +1,192 @@
+//! The CDR as a table of text: columns, rows, and how values are written.
+//!
+//! Knows which calls lie in a period, the order of rows, and quotation marks, blanks and line ends. Does not know
+//! who may have the table, or how it is sent. What stands in a column is in [`columns`], times are in [`clock`].
+//!
+//! Source: published clients that import `cdr/download` take the first line for the names of its columns, and get
+//! along with quoted values, blanks and a byte order mark. What is usual, the line end and the order of rows are
+//! assumptions, with switches.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
+use bytes::Bytes;
+
+use super::calls::CallRecord;
+use super::switch::{Switch, Switches};
+
+mod clock;
+mod columns;
+
+pub(super) use clock::read_clock;
+pub(super) use columns::Form;
+
+use columns::Row;
+
+/// How much later the second row of a call is, under [`Switch::CsvRowsRepeat`].
+const SECOND_ROW_AFTER_S: i64 = 7;
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Which calls are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Period {
+    /// The extensions that called or were called; `None` stands for all.
+    pub(super) extensions: Option<Vec<String>>,
+    /// First and last second, of the Unix epoch.
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+/// The finished table.
+pub(super) struct Sheet {
+    pub(super) bytes: Bytes,
+    /// The place after the last byte of each row; the line with the names is none.
+    pub(super) row_ends: Vec<u64>,
+}
+
+impl Period {
+    fn has(&self, time: i64, call: &CallRecord) -> bool {
+        let named = |extension: &String| *extension == call.caller || *extension == call.callee;
+        let of_extension = |extensions: &Vec<String>| extensions.iter().any(named);
+        (self.start..=self.end).contains(&time) && self.extensions.as_ref().is_none_or(of_extension)
+    }
+}
+
+/// Writes the table, in one pass over the calls.
+pub(super) fn sheet(
+    calls: &[CallRecord],
+    period: &Period,
+    form: Form,
+    utc_offset_s: i64,
+    switches: &Switches,
+) -> Sheet {
+    if switches.has(Switch::CsvEmptyBody) {
+        return Sheet {
+            bytes: Bytes::new(),
+            row_ends: Vec::new(),
+        };
+    }
+    let columns = form.columns(switches);
+    let mut writer = Writer::new(switches);
+    writer.line(columns.iter().map(|column| column.title(form, switches)));
+    let mut row_ends = Vec::new();
+    for row in rows(calls, period, switches) {
+        writer.line(
+            columns
+                .iter()
+                .map(|column| column.value(&row, utc_offset_s, switches)),
+        );
+        row_ends.push(writer.text.len() as u64);
+    }
+    Sheet {
+        bytes: Bytes::from(writer.text),
+        row_ends,
+    }
+}
+
+fn rows<'a>(calls: &'a [CallRecord], period: &Period, switches: &Switches) -> Vec<Row<'a>> {
+    if switches.has(Switch::CsvHeaderOnly) {
+        return Vec::new();
+    }
+    let repeats = switches.has(Switch::CsvRowsRepeat);
+    let of_call = |call: &'a CallRecord| {
+        let time = call.started;
+        let second = repeats.then_some(time + SECOND_ROW_AFTER_S);
+        [Some(time), second]
+            .into_iter()
+            .flatten()
+            .map(move |time| Row { time, call })
+    };
+    let all = calls.iter().flat_map(of_call);
+    let mut rows: Vec<_> = all.filter(|row| period.has(row.time, row.call)).collect();
+    if switches.has(Switch::CsvNewestFirst) {
+        rows.sort_by_key(|row| Reverse(row.time));
+    }
+    rows
+}
+
+/// Text so far, and how values are written.
+struct Writer {
+    text: String,
+    all_quoted: bool,
+    blanks: bool,
+    line_end: &'static str,
+}
+
+impl Writer {
+    fn new(switches: &Switches) -> Self {
+        let start = if switches.has(Switch::CsvBom) {
+            BYTE_ORDER_MARK
+        } else {
+            ""
+        };
+        let crlf = switches.has(Switch::CsvCrlf);
+        Self {
+            text: start.to_owned(),
+            all_quoted: switches.has(Switch::CsvQuoted),
+            blanks: switches.has(Switch::CsvBlanks),
+            line_end: if crlf { "\r\n" } else { "\n" },
+        }
+    }
+
+    fn line<'a>(&mut self, values: impl Iterator<Item = Cow<'a, str>>) {
+        for (index, value) in values.enumerate() {
+            if index > 0 {
+                self.text.push(',');
+            }
+            self.value(&value);
+        }
+        self.text.push_str(self.line_end);
+    }
+
+    /// A value with a comma, a quotation mark or a line end in it is quoted anyway (RFC 4180, section 2). Blanks stand
+    /// inside the marks.
+    fn value(&mut self, value: &str) {
+        let quoted = self.all_quoted || value.contains(['"', ',', '\r', '\n']);
+        let around = [
+            if quoted { "\"" } else { "" },
+            if self.blanks { " " } else { "" },
+        ];
+        self.text.extend(around);
+        for (index, part) in value.split('"').enumerate() {
+            if index > 0 {
+                self.text.push_str("\"\"");
+            }
+            self.text.push_str(part);
+        }
+        self.text.extend(around.into_iter().rev());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(switches: &[Switch], value: &str, expected: &str) {
+        let mut set = Switches::default();
+        switches.iter().for_each(|switch| set.set(*switch));
+        let mut writer = Writer::new(&set);
+        writer.line([value.into(), "b".into()].into_iter());
+        assert_eq!(writer.text, expected);
+    }
+
+    #[test]
+    fn values_are_quoted_where_they_must_be_or_everywhere() {
+        check(&[], "a", "a,b\n");
+        check(&[], "", ",b\n");
+        check(&[], "a, \"b\"", "\"a, \"\"b\"\"\",b\n");
+        check(&[Switch::CsvCrlf], "a\nb", "\"a\nb\",b\r\n");
+        check(
+            &[Switch::CsvQuoted, Switch::CsvBom],
+            "a",
+            "\u{feff}\"a\",\"b\"\n",
+        );
+        check(&[Switch::CsvBlanks], "", "  , b \n");
+        check(
+            &[Switch::CsvQuoted, Switch::CsvBlanks],
+            "a",
+            "\" a \",\" b \"\n",
+        );
+    }
+}
