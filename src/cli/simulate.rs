@@ -1,12 +1,18 @@
 //! `wavegate simulate`: a simulated PBX alone, to point a gateway or anything else at.
+//!
+//! Knows what is on it and what is printed of it. Does not know how it behaves.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use clap::Args;
 
 use super::serve::Signals;
-use crate::simulator::{Api, Fault, Simulator, Switch, wav};
+use crate::config::secret::Secret;
+use crate::simulator::{Api, Builder, CallRecord, Fault, Simulator, Switch, wav};
 
 /// The grammar of `--fault`, for `--help`.
 const FAULTS: &str = "\
@@ -20,6 +26,8 @@ Faults are written OPERATION:WHAT[:OPTION]…
 
 A gateway asks once more after many of them, so a fault that strikes once may not be seen.";
 
+const SECONDS_OF_YOUNG: u32 = 10;
+
 /// `wavegate simulate`.
 #[derive(Debug, Args)]
 #[command(after_help = FAULTS)]
@@ -30,6 +38,12 @@ pub(super) struct Simulate {
     /// Where it listens; loopback only.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// The user name of the API account; a random one otherwise.
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    username: Option<String>,
+    /// A file with the password of the API account; a random one otherwise.
+    #[arg(long, value_name = "FILE", requires = "username")]
+    password_file: Option<PathBuf>,
     /// A way in which PBXs differ; may be given several times. `--switch list` names them all.
     #[arg(long = "switch", value_name = "NAME")]
     switches: Vec<String>,
@@ -49,46 +63,106 @@ impl Simulate {
         if !self.listen.ip().is_loopback() {
             return super::fail("the simulator listens on loopback only");
         }
-        let switches = match self
-            .switches
-            .iter()
-            .map(|name| name.parse())
-            .collect::<Result<Vec<Switch>, _>>()
-        {
-            Ok(switches) => switches,
-            Err(error) => return super::fail(error),
-        };
         match super::runtime() {
-            Ok(runtime) => runtime.block_on(self.simulate(switches)),
+            Ok(runtime) => match runtime.block_on(self.simulate()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(message) => super::fail(message),
+            },
             Err(error) => super::fail(error),
         }
     }
 
-    async fn simulate(self, switches: Vec<Switch>) -> ExitCode {
-        let mut builder = Simulator::builder(self.api).listen(self.listen);
-        for switch in switches {
-            builder = builder.switch(switch);
-        }
-        for fault in self.faults {
-            builder = builder.fault(fault);
-        }
-        let recordings = wav::demo_recordings();
+    async fn simulate(self) -> Result<(), String> {
+        let recordings = recordings();
+        let mut builder = self.builder()?;
         for (name, bytes) in &recordings {
             builder = builder.recording(name, bytes.clone());
         }
-        let (pbx, signals) = match (builder.start().await, Signals::listen()) {
-            (Ok(pbx), Ok(signals)) => (pbx, signals),
-            (Err(error), _) | (_, Err(error)) => return super::fail(error),
-        };
-        super::print(format_args!("address      {}", pbx.url()));
-        super::print(format_args!("username     {}", pbx.username()));
-        super::print(format_args!("password     {}", pbx.password()));
-        super::print(format_args!("certificate  sha256 {}", pbx.fingerprint()));
+        let pbx = builder.start().await.map_err(|error| error.to_string())?;
+        let mut signals = Signals::listen().map_err(|error| error.to_string())?;
+        super::print(self.account_of(&pbx));
         for (name, _) in recordings {
             super::print(format_args!("recording    {name}"));
         }
-        let mut signals = signals;
+        super::print(self.configuration_for(&pbx)?);
         signals.end().await;
-        ExitCode::SUCCESS
+        Ok(())
     }
+
+    fn builder(&self) -> Result<Builder, String> {
+        let mut builder = Simulator::builder(self.api).listen(self.listen);
+        for name in &self.switches {
+            let switch: Switch = name.parse().map_err(|error| format!("{error}"))?;
+            builder = builder.switch(switch);
+        }
+        for fault in &self.faults {
+            builder = builder.fault(fault.clone());
+        }
+        if let (Some(username), Some(file)) = (&self.username, &self.password_file) {
+            builder = builder.credentials(username, read_password(file)?);
+        }
+        Ok(builder)
+    }
+
+    /// A password that came in a file is not shown.
+    fn account_of(&self, pbx: &Simulator) -> String {
+        let password = match &self.password_file {
+            None => pbx.password().to_owned(),
+            Some(file) => format!("as in {}", file.display()),
+        };
+        format!(
+            "address      {}\nusername     {}\npassword     {password}\ncertificate  sha256 {}",
+            pbx.url(),
+            pbx.username(),
+            pbx.fingerprint()
+        )
+    }
+
+    /// The table that makes a gateway ask this PBX.
+    fn configuration_for(&self, pbx: &Simulator) -> Result<String, String> {
+        let (hint, file) = match &self.password_file {
+            None => (
+                " # holds the password above; only its owner may read it",
+                "secrets/pbx-password".to_owned(),
+            ),
+            Some(file) => {
+                let absolute = std::path::absolute(file).map_err(|error| error.to_string())?;
+                ("", absolute.display().to_string())
+            }
+        };
+        let trust = if pbx.url().starts_with("https") {
+            format!("\n[pbx.tls]\npins = [{}]", quoted(pbx.fingerprint()))
+        } else {
+            "plain_http = true".to_owned()
+        };
+        Ok(format!(
+            "\n[[pbx]]\nname = \"simulated\"\napi = {}\nurl = {}\nusername = {}\npassword_file = {}{hint}\n{trust}",
+            quoted(self.api.as_str()),
+            quoted(&pbx.url()),
+            quoted(pbx.username()),
+            quoted(&file),
+        ))
+    }
+}
+
+/// The samples, and one of a call that began just now.
+fn recordings() -> Vec<(String, Bytes)> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
+    let young = CallRecord::beginning_at(now.unwrap_or_default(), 0).recording;
+    let mut recordings = wav::demo_recordings();
+    recordings.push((young, wav::music(SECONDS_OF_YOUNG)));
+    recordings
+}
+
+fn read_password(file: &Path) -> Result<String, String> {
+    let complaint = |why: &str| format!("--password-file {}: {why}", file.display());
+    let secret = Secret::read(file).map_err(|error| complaint(&error.to_string()))?;
+    let password = secret.expose_str().ok_or_else(|| complaint("not UTF-8"))?;
+    Ok(password.to_owned())
+}
+
+/// A basic string of TOML; those of JSON are written alike.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

@@ -46,6 +46,21 @@ impl CallRecord {
         }
     }
 
+    /// Makes up a call from 1001 to 1003 that began then, in seconds of the Unix epoch, and was recorded from its
+    /// beginning. `utc_offset_s` is the box's.
+    pub fn beginning_at(started: i64, utc_offset_s: i64) -> Self {
+        let stamp = stamp(started, utc_offset_s);
+        Self {
+            recording: format!("{stamp}-{started}.1-1001-1003-Internal.wav"),
+            started,
+            caller: "1001".to_owned(),
+            callee: "1003".to_owned(),
+            direction: "Internal".to_owned(),
+            duration_s: 0,
+            size: 0,
+        }
+    }
+
     /// Reads a recording's name as the vendor's samples are written; `None` for any other.
     pub(super) fn of(name: &str, size: u64) -> Option<Self> {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);

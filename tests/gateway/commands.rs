@@ -1,6 +1,7 @@
 //! The commands of the program, run as a user runs them: what they print, what they refuse, how they end.
 
 mod demo;
+mod simulate;
 
 use std::fs::OpenOptions;
 use std::io::Write;
