@@ -217,7 +217,7 @@ fn build(
         }
     };
     for (pbx, config) in pbxs.iter().zip(&config.pbxs) {
-        pbx.resize(config.limits.max_downloads);
+        pbx.resize(&config.limits);
     }
     Ok(Gateway {
         authenticator,

@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
 use crate::auth::Issuer;
 use crate::auth::link::Links;
+use crate::recording::NameRange;
 pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
 use secret::Secret;
@@ -41,7 +43,7 @@ pub struct Config {
     pub policy: PolicyRule,
     /// Limits of the streams.
     pub relay: Relay,
-    /// The PBXs; at least one. The first is the one a bare `/recordings/{name}` means.
+    /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the name.
     pub pbxs: Vec<Pbx>,
 }
 
@@ -178,6 +180,10 @@ pub struct Pbx {
     pub bind_address: Option<IpAddr>,
     /// The address sent as `allowedip`.
     pub allowed_ip: AllowedIp,
+    /// The names that a request without a PBX's name means this one for.
+    pub names: NameRange,
+    /// The zone of its local time.
+    pub time_zone: TimeZone,
     /// Our account on it.
     pub account: PbxAccount,
     /// How much it is asked for, and how long it may take.
@@ -208,6 +214,10 @@ pub struct PbxAccount {
 pub struct PbxLimits {
     /// Downloads at once.
     pub max_downloads: usize,
+    /// Requests that may wait for their first byte at once.
+    pub max_waiting: usize,
+    /// Bytes of recordings and lists per second, all together; `None` for no limit.
+    pub max_bytes_per_second: Option<u64>,
     /// How long a request may wait for its turn.
     pub queue_timeout: Duration,
     /// How long a connection (TCP and TLS) may take.
@@ -240,6 +250,12 @@ pub enum PbxApi {
     SSeries110,
     /// S-Series API 2.0.0.
     SSeries200,
+    /// Cloud PBX API 1.1.0.
+    Cloud110,
+    /// Cloud PBX API 2.0.0.
+    Cloud200,
+    /// P-Series `openapi/v1.0`.
+    PSeries,
 }
 
 /// The API password in the form it was configured.

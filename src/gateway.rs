@@ -21,6 +21,7 @@ use url::Url;
 use crate::auth::policy::{Grant, Policy};
 use crate::auth::{Authenticator, Credential, Principal};
 use crate::pbx::{Pbx, PbxError, PbxStream};
+use crate::recording::RecordingName;
 use crate::relay::{Admission, Limits, RelayBody, StreamPermit, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
@@ -35,7 +36,7 @@ pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Policy,
     pub(crate) admission: Arc<Admission>,
-    /// At least one; the first is the default.
+    /// At least one; the first whose names hold a recording is the default for it.
     pub(crate) pbxs: Vec<Arc<Pbx>>,
     pub(crate) names: Arc<NameMask>,
     pub(crate) public_url: Option<Url>,
@@ -112,7 +113,7 @@ impl Gateway {
             SystemTime::now(),
         )?;
         note_principal(line, &principal);
-        let pbx = self.pbx(route.pbx.as_deref())?;
+        let pbx = self.pbx(route.pbx.as_deref(), &route.recording)?;
         pbx.name().clone_into(&mut line.pbx);
         let grant = self
             .policy
@@ -135,12 +136,19 @@ impl Gateway {
         })
     }
 
-    fn pbx(&self, name: Option<&str>) -> Result<&Pbx, GatewayError> {
-        let pbx = match name {
-            None => self.pbxs.first(),
-            Some(name) => self.pbxs.iter().find(|pbx| pbx.name() == name),
+    /// The PBX that a path names, or else the first that the recording's name belongs to.
+    fn pbx(&self, name: Option<&str>, recording: &RecordingName) -> Result<&Pbx, GatewayError> {
+        let (pbx, none) = match name {
+            None => {
+                let pbx = self.pbxs.iter().find(|pbx| pbx.holds(recording));
+                (pbx, GatewayError::NoPbxForName)
+            }
+            Some(name) => {
+                let pbx = self.pbxs.iter().find(|pbx| pbx.name() == name);
+                (pbx, GatewayError::NoSuchPbx)
+            }
         };
-        pbx.map(Arc::as_ref).ok_or(GatewayError::NoSuchPbx)
+        pbx.map(Arc::as_ref).ok_or(none)
     }
 
     /// Links are made for one public address; under any other name this gateway answers nothing.
@@ -278,6 +286,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         GatewayError::Draining
         | GatewayError::Route(_)
         | GatewayError::NoSuchPbx
+        | GatewayError::NoPbxForName
         | GatewayError::Auth(_)
         | GatewayError::Policy(_)
         | GatewayError::LengthUnknown => {

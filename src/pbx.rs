@@ -33,7 +33,6 @@ use answer::{answer_error, read_answer};
 use attempts::Attempts;
 use connection::{Connection, KeptConnections};
 use dialect::Dialect;
-use dialect::s_series::SSeries;
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use error::{PbxError, TransportError};
 use logins::LoginHistory;
@@ -45,7 +44,7 @@ use token::{PbxToken, TokenKeeper};
 use transport::Transport;
 
 use crate::auth::policy::Grant;
-use crate::config::{self, AllowedIp, PbxPassword};
+use crate::config::{self, AllowedIp, PbxLimits, PbxPassword};
 use crate::permits::Permits;
 use crate::recording::RecordingName;
 
@@ -61,6 +60,8 @@ pub(crate) struct Pbx {
     transport: Arc<Transport>,
     keeper: Arc<TokenKeeper>,
     permits: Arc<Permits>,
+    /// For those that have not got their first byte: a PBX that hangs must not take every stream there is.
+    waiting: Arc<Permits>,
     kept: Arc<KeptConnections>,
     /// Whether a ticket's connection is used for its download, too. Not any more once that has failed: some PBXs close
     /// a connection without saying so.
@@ -82,7 +83,7 @@ impl Pbx {
             return Ok(Arc::clone(old));
         }
         let transport = Arc::new(Transport::new(config)?);
-        let dialect: Arc<dyn Dialect> = Arc::new(SSeries::new(config.api, config.account.clone()));
+        let dialect = dialect::of(config);
         let keeper = match old.filter(|old| is_same_account(&old.config, config)) {
             Some(old) => Arc::clone(&old.keeper),
             None => {
@@ -95,7 +96,7 @@ impl Pbx {
                 )
             }
         };
-        let max = config.limits.max_downloads;
+        let (max, waiting) = (config.limits.max_downloads, config.limits.max_waiting);
         let pbx = Arc::new(Self {
             config: config.clone(),
             dialect,
@@ -104,6 +105,10 @@ impl Pbx {
             permits: old.map_or_else(
                 || Arc::new(Permits::new(max)),
                 |old| Arc::clone(&old.permits),
+            ),
+            waiting: old.map_or_else(
+                || Arc::new(Permits::new(waiting)),
+                |old| Arc::clone(&old.waiting),
             ),
             kept: Arc::new(KeptConnections::new(max)),
             shares: AtomicBool::new(true),
@@ -121,9 +126,15 @@ impl Pbx {
         self.config.limits.idle_timeout
     }
 
-    /// Changes how many downloads there may be at once; those that run go on.
-    pub(crate) fn resize(&self, max_downloads: usize) {
-        self.permits.resize(max_downloads);
+    /// Whether a request that names no PBX means this one for a recording.
+    pub(crate) fn holds(&self, recording: &RecordingName) -> bool {
+        self.config.names.holds(recording)
+    }
+
+    /// Takes over new limits; what runs and what waits goes on.
+    pub(crate) fn resize(&self, limits: &PbxLimits) {
+        self.permits.resize(limits.max_downloads);
+        self.waiting.resize(limits.max_waiting);
     }
 
     /// Whether both use one token.
@@ -140,25 +151,31 @@ impl Pbx {
 
     /// Opens a recording. The stream begins with bytes known to be audio.
     ///
-    /// A recording of a young call that the PBX does not know is asked for again after a while, holding no permit: it
-    /// may still be on its way from the call to the PBX's disk.
+    /// A recording of a young call that the PBX does not know, or of which it has nothing yet, is asked for again after
+    /// a while, holding no permit: it may still be on its way from the call to the PBX's disk. So is one that the PBX is
+    /// still at work on.
     ///
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
     pub(crate) async fn open(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
         let recording = grant.recording();
+        let _waiting = self.waiting.try_take().ok_or(PbxError::Crowded)?;
         let mut pauses = self.config.not_ready.retries.iter();
         loop {
             match self.read(recording).await {
-                Err(error) if error.is_not_found() && self.is_young(recording) => {
-                    match pauses.next() {
-                        Some(pause) => sleep(*pause).await,
-                        None => return Err(PbxError::NotReady),
-                    }
-                }
+                Err(error) if self.may_come(&error, recording) => match pauses.next() {
+                    Some(pause) => sleep(*pause).await,
+                    None if error.is_busy() => return Err(error),
+                    None => return Err(PbxError::NotReady),
+                },
                 result => return result,
             }
         }
+    }
+
+    fn may_come(&self, error: &PbxError, recording: &RecordingName) -> bool {
+        let missing = error.is_not_found() || matches!(error, PbxError::Empty);
+        error.is_busy() || (missing && self.is_young(recording))
     }
 
     fn is_young(&self, recording: &RecordingName) -> bool {
@@ -184,10 +201,17 @@ impl Pbx {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
-            if error.refusal_class() == Some(RefusalClass::TokenDead) {
+            let dead = error.refusal_class() == Some(RefusalClass::TokenDead)
+                || (self.dialect.hides_dead_tokens() && error.looks_logged_out());
+            let next = if dead {
                 self.keeper.died(&token);
-            }
-            let Some(pause) = attempts.next(&error, self.config.limits.retry_delay) else {
+                attempts
+                    .after_dead_token(self.keeper.can_refresh())
+                    .then_some(Duration::ZERO)
+            } else {
+                attempts.next(&error, self.config.limits.retry_delay)
+            };
+            let Some(pause) = next else {
                 return Err(error);
             };
             debug!(pbx = self.name(), %error, "asking the PBX once more");
@@ -259,7 +283,9 @@ impl Pbx {
         let call = self.dialect.ticket(token.text(), recording, allowed_ip);
         let answer = connection.call(&self.transport, &call).await;
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-        let text = read_answer(operation, answer, |body| self.dialect.read_ticket(body))?;
+        let text = read_answer(operation, answer, |body| {
+            self.dialect.read_ticket(body, recording)
+        })?;
         token.touch();
         Ok(Ticket::new(text, asked))
     }

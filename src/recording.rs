@@ -8,11 +8,15 @@
 //! `20170914093038-1505352615.274-1000-91000-Outbound.wav`: stamp, UTC epoch of the call and a counter, caller, callee,
 //! direction. The character set of the parties is documented nowhere, so little is assumed about it.
 
+mod range;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+pub use range::{NameRange, NotAStamp, Stamp};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

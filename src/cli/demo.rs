@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use clap::Args;
+use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -24,6 +25,7 @@ use crate::config::{
     PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
     Server,
 };
+use crate::recording::NameRange;
 use crate::simulator::{Api, Simulator, Switch, wav};
 use crate::telemetry;
 use tour::Tour;
@@ -200,6 +202,8 @@ fn simulated(pbx: &Simulator) -> Result<Pbx, String> {
         trust: Some(PbxTrust::Pins(vec![pin])),
         bind_address: None,
         allowed_ip: AllowedIp::Absent,
+        names: NameRange::default(),
+        time_zone: TimeZone::UTC,
         account: PbxAccount {
             username: Secret::new(pbx.username()),
             password: PbxPassword::Clear(Secret::new(pbx.password())),

@@ -61,6 +61,8 @@ impl Default for PbxLimits {
     fn default() -> Self {
         Self {
             max_downloads: 4,
+            max_waiting: 256,
+            max_bytes_per_second: None,
             queue_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(15),

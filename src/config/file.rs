@@ -87,12 +87,6 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
     }
     let pbxs = root.sections("pbx", read_pbx);
-    if pbxs.len() > 1 {
-        root.problem(
-            "pbx",
-            "this version serves one PBX; more than one is not supported yet",
-        );
-    }
     let pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
     check_names(root, &auth, &pbxs);
     Some(Config {
@@ -114,7 +108,7 @@ fn default_state_dir(folder: &Path) -> PathBuf {
     }
 }
 
-/// What must not be mixed up: two issuers of one name, links and bearer tokens of one audience or one key, a link key
+/// What must not be mixed up: two issuers or two PBXs of one name, links and bearer tokens of one audience or one key, a link key
 /// for a PBX that does not exist.
 fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
     for (index, issuer) in auth.issuers.iter().enumerate() {
@@ -128,6 +122,11 @@ fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
                 "auth.issuer",
                 format!("{:?} stands there twice", issuer.name),
             );
+        }
+    }
+    for (index, pbx) in pbxs.iter().enumerate() {
+        if pbxs.iter().take(index).any(|other| other.name == pbx.name) {
+            root.problem("pbx", format!("name: {:?} stands there twice", pbx.name));
         }
     }
     let Some(links) = &auth.links else {

@@ -29,6 +29,8 @@ pub(crate) enum GatewayError {
     Route(#[from] RouteError),
     #[error("the path names a PBX that is not configured")]
     NoSuchPbx,
+    #[error("the name is of a time that no PBX's names_from and names_until hold")]
+    NoPbxForName,
     #[error(transparent)]
     Auth(#[from] Rejected),
     #[error(transparent)]
@@ -46,6 +48,8 @@ const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(30);
 /// How long a PBX refuses an address after too many wrong logins.
 const LOCK_OUT: Duration = Duration::from_secs(600);
+/// How long the gateway waits before it looks for a free slot for its token again.
+const SLOTS_TAKEN: Duration = Duration::from_secs(300);
 
 impl GatewayError {
     /// The table.
@@ -56,6 +60,7 @@ impl GatewayError {
             Self::Route(RouteError::NoSuchResource) | Self::NoSuchPbx => &problem::NO_SUCH_RESOURCE,
             Self::Route(RouteError::MethodNotAllowed) => &problem::METHOD_NOT_ALLOWED,
             Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
+            Self::NoPbxForName => &problem::RECORDING_NOT_FOUND,
             Self::Auth(rejected) => auth_problem(*rejected),
             Self::Policy(PolicyError::Denied) => &problem::RECORDING_DENIED,
             Self::Policy(PolicyError::LinkForAnotherRecording) => {
@@ -75,6 +80,7 @@ impl GatewayError {
             Self::Misdirected
             | Self::Route(_)
             | Self::NoSuchPbx
+            | Self::NoPbxForName
             | Self::Auth(_)
             | Self::Policy(_)
             | Self::LengthUnknown => None,
@@ -116,12 +122,16 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::Refused { refusal, .. } => match refusal.class {
             RefusalClass::TokenDead => &problem::PBX_TOKEN_REFUSED,
             RefusalClass::LoginRefused => &problem::PBX_LOGIN_REFUSED,
-            RefusalClass::LockedOut => &problem::PBX_HELD_OFF,
+            RefusalClass::LockedOut | RefusalClass::TokenLimit => &problem::PBX_HELD_OFF,
+            RefusalClass::PermissionMissing => &problem::PBX_PERMISSION_MISSING,
+            RefusalClass::AddressForbidden => &problem::PBX_ADDRESS_FORBIDDEN,
+            RefusalClass::Busy => &problem::PBX_OVERLOADED,
+            RefusalClass::Name => &problem::RECORDING_NAME_INVALID,
             RefusalClass::TicketRefused => &problem::PBX_TICKET_REFUSED,
             RefusalClass::NotFound => &problem::RECORDING_NOT_FOUND,
             RefusalClass::Deleted => &problem::RECORDING_DELETED,
             RefusalClass::Internal => &problem::PBX_INTERNAL_ERROR,
-            RefusalClass::Unsupported => &problem::PBX_API_UNSUPPORTED,
+            RefusalClass::Unsupported | RefusalClass::ApiOff => &problem::PBX_API_UNSUPPORTED,
             RefusalClass::Request => &problem::PBX_REQUEST_REFUSED,
             RefusalClass::Other => &problem::PBX_PROTOCOL,
         },
@@ -138,7 +148,7 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::TicketStale => &problem::PBX_TIMEOUT,
         PbxError::HeldOff { .. } => &problem::PBX_HELD_OFF,
         PbxError::LoginStopped => &problem::PBX_LOGIN_REFUSED,
-        PbxError::Saturated => &problem::SATURATED,
+        PbxError::Saturated | PbxError::Crowded => &problem::SATURATED,
         PbxError::NoOwnAddress => &problem::INTERNAL,
         PbxError::NotReady => &problem::RECORDING_NOT_READY,
     }
@@ -146,12 +156,18 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
 
 fn pbx_retry_after(error: &PbxError) -> Option<Duration> {
     match error {
-        PbxError::Saturated => Some(SOON),
+        PbxError::Saturated | PbxError::Crowded => Some(SOON),
         PbxError::HeldOff { retry_after, .. } => Some(*retry_after),
         PbxError::NotReady | PbxError::Status { status: 503, .. } => Some(LATER),
         PbxError::Refused { refusal, .. } => match refusal.class {
             RefusalClass::LockedOut => Some(LOCK_OUT),
+            RefusalClass::TokenLimit => Some(SLOTS_TAKEN),
+            RefusalClass::Busy => Some(LATER),
             RefusalClass::TokenDead
+            | RefusalClass::PermissionMissing
+            | RefusalClass::AddressForbidden
+            | RefusalClass::ApiOff
+            | RefusalClass::Name
             | RefusalClass::LoginRefused
             | RefusalClass::TicketRefused
             | RefusalClass::NotFound

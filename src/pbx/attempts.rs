@@ -10,6 +10,9 @@ use super::error::{PbxError, TransportError};
 /// A request costs the PBX no more tickets than this.
 const MAX_TICKETS: u32 = 2;
 
+/// Tokens that may die under one request where a new one costs no login: another request may have used them up.
+const MAX_EXCHANGES: u32 = 3;
+
 /// What has been tried for one request.
 #[derive(Default)]
 pub(super) struct Attempts {
@@ -18,7 +21,7 @@ pub(super) struct Attempts {
     kept: bool,
     tickets: u32,
     reconnected: bool,
-    renewed: bool,
+    renewals: u32,
     delayed: bool,
 }
 
@@ -38,6 +41,13 @@ impl Attempts {
         self.tickets += 1;
     }
 
+    /// Whether it is worth another try after the token died; `exchanges` tells whether a new one costs no login.
+    pub(super) fn after_dead_token(&mut self, exchanges: bool) -> bool {
+        self.renewals += 1;
+        let most = if exchanges { MAX_EXCHANGES } else { 1 };
+        self.tickets < MAX_TICKETS && self.renewals <= most
+    }
+
     /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and no
     /// ticket is taken beyond the limit.
     pub(super) fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
@@ -46,14 +56,21 @@ impl Attempts {
         }
         match error {
             PbxError::Refused { operation, refusal } => match refusal.class {
-                RefusalClass::TokenDead => first(&mut self.renewed).then_some(Duration::ZERO),
                 RefusalClass::Internal => first(&mut self.delayed).then_some(delay),
                 // The recording may be gone, or the ticket: only a fresh one can tell.
                 RefusalClass::TicketRefused | RefusalClass::NotFound | RefusalClass::Other => {
                     (*operation == Operation::Download).then_some(Duration::ZERO)
                 }
-                RefusalClass::LoginRefused
+                // A dead token is the business of `after_dead_token`, a busy PBX that of longer pauses without a permit.
+                RefusalClass::TokenDead
+                | RefusalClass::Busy
+                | RefusalClass::LoginRefused
                 | RefusalClass::LockedOut
+                | RefusalClass::TokenLimit
+                | RefusalClass::PermissionMissing
+                | RefusalClass::AddressForbidden
+                | RefusalClass::ApiOff
+                | RefusalClass::Name
                 | RefusalClass::Deleted
                 | RefusalClass::Unsupported
                 | RefusalClass::Request => None,
@@ -95,6 +112,7 @@ impl Attempts {
             | PbxError::HeldOff { .. }
             | PbxError::LoginStopped
             | PbxError::Saturated
+            | PbxError::Crowded
             | PbxError::NoOwnAddress
             | PbxError::NotReady => None,
         }

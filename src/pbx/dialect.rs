@@ -2,22 +2,29 @@
 //!
 //! Knows requests and answers as bytes. Does not know sockets, retries, time or who asks.
 
-pub(crate) mod s_series;
+mod p_series;
+mod s_series;
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 
 use crate::config::secret::Secret;
+use crate::config::{self, PbxApi};
 use crate::recording::RecordingName;
+use p_series::PSeries;
+use s_series::SSeries;
 
 /// What a call is for; the word that logs and counters use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Get a PBX token.
     Login,
+    /// Exchange the PBX token for a new one.
+    Refresh,
     /// Keep the PBX token alive.
     Prolong,
     /// Give the PBX token back.
@@ -32,6 +39,7 @@ impl Operation {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Login => "login",
+            Self::Refresh => "refresh",
             Self::Prolong => "prolong",
             Self::Logout => "logout",
             Self::Ticket => "ticket",
@@ -60,12 +68,24 @@ pub(crate) enum RefusalClass {
     LoginRefused,
     /// Our address is locked out after too many failed logins.
     LockedOut,
+    /// There are as many PBX tokens as there may be.
+    TokenLimit,
+    /// Our account lacks the permission.
+    PermissionMissing,
+    /// Our address is not among those that may use the API.
+    AddressForbidden,
+    /// The API is switched off.
+    ApiOff,
+    /// The PBX is still at it, or at something else: ask once more, later.
+    Busy,
     /// The ticket is wrong, spent or expired, or was used from another address.
     TicketRefused,
     /// There is no such recording.
     NotFound,
     /// There was such a recording, and it has been deleted.
     Deleted,
+    /// The PBX does not take this for the name of a recording.
+    Name,
     /// Something inside the PBX failed: ask once more, later.
     Internal,
     /// The PBX does not know this call: wrong API version, or the API is off.
@@ -103,14 +123,31 @@ pub(crate) enum AnswerError {
     Unreadable(&'static str),
 }
 
+/// How a PBX token ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenLife {
+    /// So long after its last use.
+    Sliding(Duration),
+    /// So long after it was given out, whatever its use.
+    Fixed(Duration),
+}
+
+/// What a login gives, or a refresh.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) access: Secret,
+    /// What it can be exchanged for a new one with.
+    pub(crate) refresh: Option<Secret>,
+    pub(crate) life: TokenLife,
+}
+
 /// One API family and version of a PBX: builds requests, and reads answers.
 pub(crate) trait Dialect: Send + Sync {
-    /// How long a PBX token lives when nobody uses it.
-    fn token_life(&self) -> Duration;
-
     fn login(&self) -> Call;
-    /// The PBX token in the answer to [`Dialect::login`].
-    fn read_login(&self, body: &[u8]) -> Result<Secret, AnswerError>;
+    /// The call that exchanges a token; `None` where the API has none.
+    fn refresh(&self, refresh: &Secret) -> Option<Call>;
+    /// The PBX token in the answer to [`Dialect::login`] or [`Dialect::refresh`].
+    fn read_tokens(&self, body: &[u8]) -> Result<Tokens, AnswerError>;
 
     /// A call that keeps the token alive and changes nothing; `None` when it is not wanted.
     fn prolong(&self, token: &Secret) -> Option<Call>;
@@ -126,9 +163,25 @@ pub(crate) trait Dialect: Send + Sync {
         allowed_ip: Option<Ipv4Addr>,
     ) -> Call;
     /// What the PBX calls the ticket, in the answer to [`Dialect::ticket`].
-    fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError>;
+    fn read_ticket(&self, body: &[u8], recording: &RecordingName) -> Result<Secret, AnswerError>;
 
     fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call;
     /// What an object says that came in place of audio.
     fn read_refusal(&self, body: &[u8]) -> AnswerError;
+
+    /// Whether a page, or status 401 or 403, is how some of these PBXs say that the token is dead.
+    fn hides_dead_tokens(&self) -> bool;
+}
+
+/// The dialect that a PBX is configured to speak.
+pub(super) fn of(pbx: &config::Pbx) -> Arc<dyn Dialect> {
+    let account = pbx.account.clone();
+    match pbx.api {
+        PbxApi::SSeries101 => Arc::new(SSeries::office("v1.0.1", account)),
+        PbxApi::SSeries110 => Arc::new(SSeries::office("v1.1.0", account)),
+        PbxApi::SSeries200 => Arc::new(SSeries::office("v2.0.0", account)),
+        PbxApi::Cloud110 => Arc::new(SSeries::cloud("v1.1.0", account)),
+        PbxApi::Cloud200 => Arc::new(SSeries::cloud("v2.0.0", account)),
+        PbxApi::PSeries => Arc::new(PSeries::new(account, pbx.url.clone())),
+    }
 }

@@ -62,6 +62,8 @@ pub(crate) enum PbxError {
     LoginStopped,
     #[error("all downloads of this PBX are taken, and none ended in time")]
     Saturated,
+    #[error("as many requests wait for this PBX as pbx.max_waiting allows")]
+    Crowded,
     #[error("the PBX is reached over IPv6, and allowed_ip must be an IPv4 address")]
     NoOwnAddress,
     #[error("the recording of a young call is not there yet")]
@@ -77,6 +79,8 @@ pub(crate) enum HoldOff {
     LoginsUnanswered,
     #[error("the PBX has locked our address out")]
     LockedOut,
+    #[error("all slots for tokens are taken")]
+    SlotsTaken,
     #[error("tokens die early again and again")]
     TokensDieEarly,
     #[error("the configuration of this PBX was exchanged a moment ago")]
@@ -114,6 +118,30 @@ impl PbxError {
             }
         );
         by_status || self.refusal_class() == Some(RefusalClass::TicketRefused)
+    }
+
+    /// The PBX has not finished with the recording, or with another one.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                operation: Operation::Ticket | Operation::Download,
+                refusal
+            } if refusal.class == RefusalClass::Busy
+        )
+    }
+
+    /// A page, or a status that asks for credentials: on some PBXs the sign of a dead token.
+    pub(crate) fn looks_logged_out(&self) -> bool {
+        matches!(
+            self,
+            Self::Page {
+                operation: Operation::Ticket | Operation::Download
+            } | Self::Status {
+                operation: Operation::Ticket | Operation::Download,
+                status: 401 | 403
+            }
+        )
     }
 
     /// Whether the connection broke in the middle of things.
@@ -168,6 +196,7 @@ impl PbxError {
                 }
                 HoldOff::Retired => "nothing to do",
                 HoldOff::LockedOut => refusal_advice(RefusalClass::LockedOut),
+                HoldOff::SlotsTaken => refusal_advice(RefusalClass::TokenLimit),
                 HoldOff::TokensDieEarly => {
                     "another program uses this API account and its logins end ours; let it share the token or log in less"
                 }
@@ -176,6 +205,7 @@ impl PbxError {
             Self::Saturated => {
                 "raise pbx.max_downloads if the PBX bears it, or pbx.queue_timeout_ms"
             }
+            Self::Crowded => "look at why the PBX is slow; else raise pbx.max_waiting",
             Self::NoOwnAddress => {
                 "set pbx.bind_address to an IPv4 address, or pbx.allowed_ip to the address itself"
             }
@@ -190,11 +220,33 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
             "a fresh token was refused too: another program may log in with this account all the time"
         }
         RefusalClass::LoginRefused => {
-            "compare pbx.username and the password file with Settings > PBX > General > API on the PBX, then send SIGHUP; \
-             the fifth wrong login locks our address out for ten minutes"
+            "compare pbx.username and the password file with the PBX (Settings > PBX > General > API; on a P-Series the \
+             client id and secret of Integrations > API), then send SIGHUP; the fifth wrong login locks our address out"
         }
         RefusalClass::LockedOut => {
-            "lift the block on the PBX's page of blocked addresses (tag API-IP), or wait ten minutes; then correct the password"
+            "lift the block on the PBX's page of blocked addresses (tag API-IP; on a P-Series Security > Security Rules > \
+             Blocked IPs), or wait ten minutes; then correct the password"
+        }
+        RefusalClass::TokenLimit => {
+            "eight tokens of this application are in use, and there are no more: programs that log in for every call take \
+             them; end them, give them an application of their own (Integrations > API), or wait up to 30 minutes"
+        }
+        RefusalClass::PermissionMissing => {
+            "the application may not do this: on the PBX, Integrations > API, open the application and tick Recording > \
+             Download and Recording > Query"
+        }
+        RefusalClass::AddressForbidden => {
+            "the application may be used from listed addresses only: on the PBX, Integrations > API, open the application \
+             and add our address to Client IP Restriction, or set pbx.bind_address to one that is listed"
+        }
+        RefusalClass::ApiOff => {
+            "the API is switched off: on the PBX, Integrations > API, turn it on; the edition or plan must include it"
+        }
+        RefusalClass::Busy => {
+            "the PBX is still at work on this or on another recording; where it records MP3, set pbx.mp3 = true"
+        }
+        RefusalClass::Name => {
+            "compare the name with the PBX's list of recordings (GET /recordings)"
         }
         RefusalClass::TicketRefused => {
             "the PBX saw the download come from another address than the ticket's request: check pbx.allowed_ip and \
@@ -210,8 +262,8 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
             "the PBX's own API service failed; restart the PBX's API if it goes on"
         }
         RefusalClass::Unsupported => {
-            "the PBX does not know this call: its API is off (Settings > PBX > General > API), or pbx.api is not its \
-             version"
+            "the PBX does not know this call: its API is off (Settings > PBX > General > API; on a P-Series Integrations > \
+             API), or pbx.api is not its version"
         }
         RefusalClass::Request => {
             "the PBX found fault with our request; some firmware wants pbx.report_port at login"

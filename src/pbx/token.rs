@@ -1,9 +1,10 @@
 //! The keeper of one PBX's token: logs in on first need, once for everybody, and holds off after a refusal.
 //!
-//! Knows when to log in and when not to. Does not know recordings or callers.
+//! Knows when to log in, when to exchange the token instead, and when to do neither. Does not know recordings or callers.
 //!
-//! A login runs in a task of its own and is shared by all who wait for it, so a caller who leaves neither stops it nor
-//! makes the next one start another. That matters: whether a second login ends the first token is not documented.
+//! A renewal runs in a task of its own and is shared by all who wait for it, so a caller who leaves neither stops it nor
+//! makes the next one start another. That matters: whether a second login ends the first token is not documented, and
+//! on a P-Series it takes another of eight slots.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,10 +14,10 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::answer::read_answer;
-use super::dialect::{AnswerError, Dialect, Operation, RefusalClass};
+use super::dialect::{AnswerError, Call, Dialect, Operation, RefusalClass, TokenLife, Tokens};
 use super::error::{HoldOff, PbxError, TransportError};
 use super::logins::{Ended, LoginHistory, Verdict};
-use super::transport::{Answer, Transport};
+use super::transport::Transport;
 use crate::config::secret::Secret;
 
 /// A token that dies younger than this has been ended by somebody.
@@ -25,8 +26,15 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 const EARLY_DEATHS: u32 = 3;
 /// How often a token is renewed then.
 const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
-/// A token this close to its end is not used any more: it could die between ticket and download.
+/// A token this close to its end is not used any more: it could die between ticket and download. One of a short life
+/// is used for nine tenths of it.
 const MARGIN: Duration = Duration::from_secs(60);
+/// A token in use is exchanged so long before its end, and no request has to wait for that.
+const EXCHANGE_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
+/// of another program ends, which takes up to 30 minutes.
+const SLOTS_TAKEN: (Duration, Duration) =
+    (Duration::from_secs(5 * 60), Duration::from_secs(30 * 60));
 /// An unused token is prolonged at this age, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
 /// How long the end of the program may take for the token's sake.
@@ -35,16 +43,18 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// A PBX token in use.
 pub(super) struct PbxToken {
     text: Secret,
+    life: TokenLife,
     since: Instant,
-    /// When a call last made it young again.
+    /// When it was last used.
     touched: Mutex<Instant>,
 }
 
 impl PbxToken {
-    fn new(text: Secret) -> Self {
+    fn new(text: Secret, life: TokenLife) -> Self {
         let now = Instant::now();
         Self {
             text,
+            life,
             since: now,
             touched: Mutex::new(now),
         }
@@ -54,7 +64,7 @@ impl PbxToken {
         &self.text
     }
 
-    /// Notes a call that the PBX answered: it prolongs the token.
+    /// Notes a call that the PBX answered: it may prolong the token.
     pub(super) fn touch(&self) {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
@@ -65,6 +75,22 @@ impl PbxToken {
             .unwrap_or_else(PoisonError::into_inner)
             .elapsed()
     }
+
+    /// How long it can still be used.
+    fn left(&self) -> Duration {
+        let (life, age) = match self.life {
+            TokenLife::Sliding(life) => (life, self.unused_for()),
+            TokenLife::Fixed(life) => (life, self.since.elapsed()),
+        };
+        life.saturating_sub(age + MARGIN.min(life / 10))
+    }
+
+    /// Whether it is in use and ends before long, whatever its use.
+    fn wants_exchange(&self) -> bool {
+        let fixed = matches!(self.life, TokenLife::Fixed(_));
+        let was_used = self.unused_for() < self.since.elapsed();
+        fixed && was_used && self.left() < EXCHANGE_BEFORE
+    }
 }
 
 type LoginResult = Result<Arc<PbxToken>, PbxError>;
@@ -72,11 +98,15 @@ type LoginResult = Result<Arc<PbxToken>, PbxError>;
 #[derive(Default)]
 struct State {
     token: Option<Arc<PbxToken>>,
-    /// The login under way.
-    login: Option<watch::Receiver<Option<LoginResult>>>,
+    /// What a new token can be had for, also when the old one is dead; always the latest.
+    refresh: Option<Secret>,
+    /// The renewal under way.
+    renewal: Option<watch::Receiver<Option<LoginResult>>>,
     /// Tokens that died early, in a row.
     early_deaths: u32,
     last_login: Option<Instant>,
+    /// Logins in a row that found all slots taken, and when the last one did.
+    slots_taken: Option<(u32, Instant)>,
     /// Another keeper has taken over.
     retired: bool,
 }
@@ -111,18 +141,14 @@ impl TokenKeeper {
     /// # Cancel safety
     /// Safe: a login that has begun goes on for the others.
     pub(super) async fn token(self: &Arc<Self>) -> LoginResult {
-        let login = {
+        let renewal = {
             let mut state = self.lock();
-            if let Some(token) = &state.token {
-                if token.unused_for() + MARGIN < self.dialect.token_life() {
-                    return Ok(Arc::clone(token));
-                }
-                debug!(pbx = self.pbx, "the PBX token has grown too old");
-                state.token = None;
+            if let Some(token) = state.token.as_ref().filter(|token| !token.left().is_zero()) {
+                return Ok(Arc::clone(token));
             }
-            self.join_login(&mut state)?
+            self.join_renewal(&mut state)?
         };
-        wait(login).await
+        wait(renewal).await
     }
 
     /// Notes that the PBX no longer knows `dead`. The next [`TokenKeeper::token`] logs in, unless somebody already has.
@@ -155,12 +181,27 @@ impl TokenKeeper {
         );
     }
 
+    /// Whether a new token can be had without a login.
+    pub(super) fn can_refresh(&self) -> bool {
+        self.lock().refresh.is_some()
+    }
+
     /// Keeps an unused token alive. Called now and then.
     pub(super) async fn upkeep(self: &Arc<Self>) {
-        let token = self.lock().token.clone();
-        let Some(token) = token.filter(|token| token.unused_for() >= PROLONG_AFTER) else {
+        let Some(token) = self.lock().token.clone() else {
             return;
         };
+        if token.wants_exchange() && self.can_refresh() {
+            debug!(pbx = self.pbx, "the PBX token is exchanged before its end");
+            let renewal = self.join_renewal(&mut self.lock());
+            if let Ok(renewal) = renewal {
+                let _ = wait(renewal).await;
+            }
+            return;
+        }
+        if token.unused_for() < PROLONG_AFTER {
+            return;
+        }
         let Some(call) = self.dialect.prolong(token.text()) else {
             return;
         };
@@ -186,6 +227,7 @@ impl TokenKeeper {
     pub(super) fn forgive(&self) {
         let mut state = self.lock();
         state.early_deaths = 0;
+        state.slots_taken = None;
         drop(state);
         self.note("forgetting refused logins", LoginHistory::forgive);
     }
@@ -196,18 +238,21 @@ impl TokenKeeper {
         self.history().let_go();
     }
 
-    /// Gives the token back, where the configuration wants that. A login under way is waited for: cut off, it would
-    /// count as one whose answer was lost.
+    /// Gives the token back, where the configuration wants that. A renewal under way is waited for: cut off, it would
+    /// count as a login whose answer was lost.
     pub(super) async fn close(&self) {
-        let _ = timeout(CLOSING, self.give_back()).await;
+        let _ = timeout(CLOSING, async {
+            let renewal = self.lock().renewal.clone();
+            if let Some(renewal) = renewal {
+                let _ = wait(renewal).await;
+            }
+            let token = self.lock().token.take();
+            self.give_back(token).await;
+        })
+        .await;
     }
 
-    async fn give_back(&self) {
-        let login = self.lock().login.clone();
-        if let Some(login) = login {
-            let _ = wait(login).await;
-        }
-        let token = self.lock().token.take();
+    async fn give_back(&self, token: Option<Arc<PbxToken>>) {
         if let Some(call) = token.and_then(|token| self.dialect.logout(token.text()))
             && let Err(error) = self.transport.call(&call).await
         {
@@ -215,32 +260,77 @@ impl TokenKeeper {
         }
     }
 
-    /// The login under way, or a new one where that is allowed.
-    fn join_login(
+    /// The renewal under way, or a new one where that is allowed.
+    fn join_renewal(
         self: &Arc<Self>,
         state: &mut State,
     ) -> Result<watch::Receiver<Option<LoginResult>>, PbxError> {
-        if let Some(login) = state
-            .login
+        if let Some(renewal) = state
+            .renewal
             .as_ref()
-            .filter(|login| login.has_changed().is_ok())
+            .filter(|renewal| renewal.has_changed().is_ok())
         {
-            return Ok(login.clone());
+            return Ok(renewal.clone());
         }
-        self.allow_login(state)?;
+        if state.refresh.is_none() {
+            self.allow_login(state)?;
+        }
         let (sender, receiver) = watch::channel(None);
-        state.login = Some(receiver.clone());
-        state.last_login = Some(Instant::now());
+        state.renewal = Some(receiver.clone());
         let keeper = Arc::clone(self);
         tokio::spawn(async move {
-            let result = keeper.log_in().await;
-            let mut state = keeper.lock();
-            state.login = None;
-            state.token = result.as_ref().ok().cloned();
-            drop(state);
+            let result = keeper.renew().await;
+            keeper.lock().renewal = None;
             let _ = sender.send(Some(result));
         });
         Ok(receiver)
+    }
+
+    /// A new token: in exchange for the old one where that is possible, else by a login.
+    async fn renew(&self) -> LoginResult {
+        let refresh = self.lock().refresh.clone();
+        if let Some(call) = refresh.and_then(|refresh| self.dialect.refresh(&refresh)) {
+            match self.exchange(Operation::Refresh, &call).await {
+                Ok(tokens) => {
+                    debug!(pbx = self.pbx, "the PBX token was exchanged for a new one");
+                    return Ok(self.take(tokens));
+                }
+                // The PBX may have made a new pair or not; the next try will tell.
+                Err(error @ PbxError::Transport { .. }) => return Err(error),
+                Err(error) => {
+                    info!(pbx = self.pbx, %error, "the PBX token could not be exchanged, so a login follows");
+                    let old = {
+                        let mut state = self.lock();
+                        state.refresh = None;
+                        state.token.take()
+                    };
+                    // What can be given back would take a slot beside the new one.
+                    self.give_back(old).await;
+                }
+            }
+        }
+        {
+            let mut state = self.lock();
+            self.allow_login(&state)?;
+            state.last_login = Some(Instant::now());
+        }
+        self.log_in().await
+    }
+
+    async fn exchange(&self, operation: Operation, call: &Call) -> Result<Tokens, PbxError> {
+        let answer = self.transport.call(call).await;
+        let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
+        read_answer(operation, answer, |body| self.dialect.read_tokens(body))
+    }
+
+    /// Puts new tokens in the place of the old ones.
+    fn take(&self, tokens: Tokens) -> Arc<PbxToken> {
+        let token = Arc::new(PbxToken::new(tokens.access, tokens.life));
+        let mut state = self.lock();
+        state.token = Some(Arc::clone(&token));
+        state.refresh = tokens.refresh;
+        state.slots_taken = None;
+        token
     }
 
     fn allow_login(&self, state: &State) -> Result<(), PbxError> {
@@ -259,6 +349,12 @@ impl TokenKeeper {
         {
             return held_off(SLOW_RENEWAL - since, HoldOff::TokensDieEarly);
         }
+        if let Some((times, last)) = state.slots_taken {
+            let pause = slots_pause(times).saturating_sub(last.elapsed());
+            if !pause.is_zero() {
+                return held_off(pause, HoldOff::SlotsTaken);
+            }
+        }
         match self.history().verdict(SystemTime::now()) {
             Verdict::Go => Ok(()),
             Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
@@ -270,13 +366,7 @@ impl TokenKeeper {
 
     async fn log_in(&self) -> LoginResult {
         self.note("noting a login", |history| history.begin(SystemTime::now()));
-        let result = match self.transport.call(&self.dialect.login()).await {
-            Ok(answer) => read_login(&*self.dialect, answer),
-            Err(source) => Err(PbxError::Transport {
-                operation: Operation::Login,
-                source,
-            }),
-        };
+        let result = self.exchange(Operation::Login, &self.dialect.login()).await;
         let ended = result.as_ref().map_or_else(judge, |_| Ended::Accepted);
         self.note("noting how a login went", |history| {
             history.end(ended, SystemTime::now())
@@ -284,10 +374,15 @@ impl TokenKeeper {
         match &result {
             Ok(_) => info!(pbx = self.pbx, "logged in to the PBX"),
             Err(error) => {
+                if error.refusal_class() == Some(RefusalClass::TokenLimit) {
+                    let mut state = self.lock();
+                    let times = state.slots_taken.map_or(0, |(times, _)| times);
+                    state.slots_taken = Some((times.saturating_add(1), Instant::now()));
+                }
                 error!(pbx = self.pbx, %error, advice = error.advice(), "the login to the PBX failed")
             }
         }
-        result.map(|text| Arc::new(PbxToken::new(text)))
+        result.map(|tokens| self.take(tokens))
     }
 
     /// The history is a small file that is written at logins only, so writing it does not wait in another thread.
@@ -344,6 +439,34 @@ async fn wait(mut login: watch::Receiver<Option<LoginResult>>) -> LoginResult {
     }
 }
 
-fn read_login(dialect: &dyn Dialect, answer: Answer) -> Result<Secret, PbxError> {
-    read_answer(Operation::Login, answer, |body| dialect.read_login(body))
+/// How long no login is tried after so many in a row that found all slots taken: twice as long each time.
+fn slots_pause(times: u32) -> Duration {
+    let (first, most) = SLOTS_TAKEN;
+    let doubled = first.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1)));
+    doubled.min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_all_slots_are_taken_the_pauses_grow_to_half_an_hour() {
+        let minutes = [1, 2, 3, 4, 40].map(|times| slots_pause(times).as_secs() / 60);
+        assert_eq!(minutes, [5, 10, 20, 30, 30]);
+    }
+
+    #[test]
+    fn a_token_of_a_fixed_life_ends_however_much_it_is_used() {
+        let token = |life| PbxToken::new(Secret::new("t"), life);
+        let life = Duration::from_secs(1800);
+        for life in [TokenLife::Fixed(life), TokenLife::Sliding(life)] {
+            let left = token(life).left();
+            assert!(left <= Duration::from_secs(1740) && left > Duration::from_secs(1700));
+        }
+        let ended = token(TokenLife::Fixed(Duration::ZERO));
+        ended.touch();
+        assert!(ended.left().is_zero() && ended.wants_exchange());
+        assert!(!token(TokenLife::Sliding(Duration::ZERO)).wants_exchange());
+    }
 }

@@ -80,6 +80,10 @@ problems! {
         "The PBX did not accept a fresh token of the gateway. Try again later.";
     PBX_TICKET_REFUSED = "pbx-ticket-refused", BAD_GATEWAY, "The PBX refuses the download",
         "The PBX did not accept a fresh ticket of the gateway. Its operator must act.";
+    PBX_PERMISSION_MISSING = "pbx-permission-missing", BAD_GATEWAY, "The gateway lacks a permission on the PBX",
+        "The gateway's account on the PBX may not do this. Its operator must act.";
+    PBX_ADDRESS_FORBIDDEN = "pbx-address-forbidden", BAD_GATEWAY, "The PBX refuses the gateway's address",
+        "The PBX takes requests from other addresses only. The gateway's operator must act.";
     PBX_REQUEST_REFUSED = "pbx-request-refused", BAD_GATEWAY, "The PBX finds fault with the request",
         "The PBX did not accept the form of the gateway's request. Its operator must act.";
     PBX_API_UNSUPPORTED = "pbx-api-unsupported", BAD_GATEWAY, "The PBX does not know the request",
@@ -89,7 +93,7 @@ problems! {
     SATURATED = "saturated", SERVICE_UNAVAILABLE, "Too many at once",
         "As many recordings are being fetched as are allowed. Try again in a moment.";
     PBX_HELD_OFF = "pbx-held-off", SERVICE_UNAVAILABLE, "Waiting before the next login",
-        "The PBX refused a login and would lock the gateway out. Try again later.";
+        "The PBX takes no login of the gateway for the moment. Try again later.";
     PBX_OVERLOADED = "pbx-overloaded", SERVICE_UNAVAILABLE, "The PBX is overloaded",
         "The PBX says that it has too much to do. Try again later.";
     DRAINING = "draining", SERVICE_UNAVAILABLE, "Going down",

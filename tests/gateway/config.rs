@@ -35,10 +35,13 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 13] = [
+const NO_DEFAULT: [&str; 16] = [
     "public_key_file",
     "pbxs",
     "password_md5_file",
+    "names_from",
+    "names_until",
+    "max_bytes_per_second",
     "allowed_ip",
     "bind_address",
     "report_port",
@@ -90,6 +93,7 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file.rs"),
         include_str!("../../src/config/file/auth.rs"),
         include_str!("../../src/config/file/pbx.rs"),
+        include_str!("../../src/config/file/pbx/account.rs"),
     );
     // Keys are the texts in quotes that are handed to a section.
     for call in source

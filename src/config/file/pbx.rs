@@ -1,16 +1,20 @@
-//! `[[pbx]]`: a PBX, our account on it and its limits.
+//! `[[pbx]]`: a PBX, how to reach it and its limits.
+
+mod account;
 
 use std::net::IpAddr;
 
+use jiff::tz::TimeZone;
 use url::Url;
 
 use super::has_user;
-use crate::config::secret::Secret;
 use crate::config::section::Section;
-use crate::config::{
-    AllowedIp, NotReady, Pbx, PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Pin,
-    Prolong,
-};
+use crate::config::{AllowedIp, NotReady, Pbx, PbxApi, PbxLimits, PbxTrust, Pin};
+use crate::recording::NameRange;
+use account::read_account;
+
+/// Bytes that a download takes in one turn where they are limited.
+const TURN_BYTES: u64 = 16 * 1024;
 
 pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let name = read_pbx_name(section);
@@ -18,6 +22,9 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
         ("s-series-1.0.1", PbxApi::SSeries101),
         ("s-series-1.1.0", PbxApi::SSeries110),
         ("s-series-2.0.0", PbxApi::SSeries200),
+        ("cloud-1.1.0", PbxApi::Cloud110),
+        ("cloud-2.0.0", PbxApi::Cloud200),
+        ("p-series", PbxApi::PSeries),
     ];
     let api = section
         .required("api")
@@ -26,8 +33,10 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let trust = read_trust(section, url.as_ref());
     let bind_address = section.parsed::<IpAddr>("bind_address");
     let allowed_ip = read_allowed_ip(section, api);
-    let account = read_account(section);
-    let limits = read_limits(section);
+    let names = read_names(section);
+    let time_zone = read_time_zone(section);
+    let account = read_account(section, api);
+    let limits = read_limits(section, api);
     let not_ready = read_not_ready(section);
     Some(Pbx {
         name: name?,
@@ -36,6 +45,8 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
         trust,
         bind_address,
         allowed_ip,
+        names,
+        time_zone,
         account: account?,
         limits,
         not_ready,
@@ -95,37 +106,6 @@ fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
     }
 }
 
-fn read_password(section: &mut Section<'_>) -> Option<PbxPassword> {
-    match (
-        section.has("password_file"),
-        section.has("password_md5_file"),
-    ) {
-        (true, false) => section.secret_file("password_file").map(PbxPassword::Clear),
-        (false, true) => {
-            let secret = section.secret_file("password_md5_file")?;
-            let hexadecimal = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-            if secret.expose().len() != 32 || !secret.expose().iter().all(hexadecimal) {
-                section.problem("password_md5_file", "not 32 lower-case hexadecimal digits");
-                return None;
-            }
-            Some(PbxPassword::Md5(secret))
-        }
-        (true, true) => {
-            section.problem(
-                "password_file",
-                "give either password_file or password_md5_file, not both",
-            );
-            section.text("password_file");
-            section.text("password_md5_file");
-            None
-        }
-        (false, false) => {
-            section.problem("password_file", "missing");
-            None
-        }
-    }
-}
-
 fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> {
     let written = section.has("tls");
     let trust = section.section("tls", |section| {
@@ -162,11 +142,13 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
     let Some(text) = section.text("allowed_ip") else {
         return AllowedIp::Absent;
     };
-    if api == Some(PbxApi::SSeries101) {
-        section.problem(
+    match api {
+        Some(PbxApi::SSeries101) => section.problem(
             "allowed_ip",
             "API 1.0.1 does not have it; remove it or use a newer API",
-        );
+        ),
+        Some(PbxApi::PSeries) => section.problem("allowed_ip", "a P-Series does not have it"),
+        _ => {}
     }
     match text.as_str() {
         "auto" => AllowedIp::Auto,
@@ -180,37 +162,72 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
     }
 }
 
-fn read_account(section: &mut Section<'_>) -> Option<PbxAccount> {
-    let username = section.required("username").map(Secret::new);
-    let password = read_password(section);
-    let report_port = section.integer("report_port", 1..=65_535);
-    let prolong = [
-        ("query", Prolong::Query),
-        ("heartbeat", Prolong::Heartbeat),
-        ("never", Prolong::Never),
-    ];
-    let report = PbxReport {
-        port: report_port.and_then(|port| u16::try_from(port).ok()),
-        url: section.text("report_url"),
-        version: section.text("report_version"),
+fn read_names(section: &mut Section<'_>) -> NameRange {
+    let names = NameRange {
+        from: section.parsed("names_from"),
+        until: section.parsed("names_until"),
     };
-    let prolong = section.choice("prolong", &prolong, Prolong::Query);
-    let logout = section.boolean("logout", false);
-    let login_retry = section.seconds("login_retry_s", 1..=86_400, PbxAccount::LOGIN_RETRY);
-    Some(PbxAccount {
-        username: username?,
-        password: password?,
-        report,
-        prolong,
-        logout,
-        login_retry,
+    if names.is_empty() {
+        section.problem("names_until", "not later than names_from");
+    }
+    names
+}
+
+fn read_time_zone(section: &mut Section<'_>) -> TimeZone {
+    let Some(name) = section.text("time_zone") else {
+        return TimeZone::UTC;
+    };
+    TimeZone::get(&name).unwrap_or_else(|_| {
+        section.problem(
+            "time_zone",
+            format!("{name:?} is not a name such as Europe/Berlin"),
+        );
+        TimeZone::UTC
     })
 }
 
-fn read_limits(section: &mut Section<'_>) -> PbxLimits {
+/// How many downloads there may be at once: one of MP3 files, which a P-Series converts while it sends them.
+fn read_max_downloads(section: &mut Section<'_>, api: Option<PbxApi>) -> usize {
+    let mp3 = section.boolean("mp3", false);
+    let default = if mp3 {
+        1
+    } else {
+        PbxLimits::default().max_downloads
+    };
+    let max = section.size("max_downloads", 1..=100_000, default);
+    if mp3 && api.is_some_and(|api| api != PbxApi::PSeries) {
+        section.problem("mp3", "only a P-Series records MP3");
+    }
+    if mp3 && max != 1 {
+        section.problem(
+            "max_downloads",
+            "a P-Series that records MP3 allows one download at a time",
+        );
+    }
+    max
+}
+
+/// A download that waits for its turn must not look like one that stands still.
+fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
+    let Some(rate) = limits.max_bytes_per_second else {
+        return;
+    };
+    let round_ms = (limits.max_downloads as u64).saturating_mul(TURN_BYTES * 1000) / rate.max(1);
+    if u128::from(round_ms) > limits.idle_timeout.as_millis() / 2 {
+        section.problem(
+            "max_bytes_per_second",
+            "so little for max_downloads that one would stand still for half of idle_timeout_ms; allow more bytes or \
+             fewer downloads",
+        );
+    }
+}
+
+fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {
     let default = PbxLimits::default();
-    PbxLimits {
-        max_downloads: section.size("max_downloads", 1..=100_000, default.max_downloads),
+    let limits = PbxLimits {
+        max_downloads: read_max_downloads(section, api),
+        max_waiting: section.size("max_waiting", 1..=1_000_000, default.max_waiting),
+        max_bytes_per_second: section.integer("max_bytes_per_second", 1_024..=1 << 40),
         queue_timeout: section.milliseconds("queue_timeout_ms", 0..=600_000, default.queue_timeout),
         connect_timeout: section.milliseconds(
             "connect_timeout_ms",
@@ -229,7 +246,9 @@ fn read_limits(section: &mut Section<'_>) -> PbxLimits {
         ),
         idle_timeout: section.milliseconds("idle_timeout_ms", 50..=600_000, default.idle_timeout),
         retry_delay: section.milliseconds("retry_delay_ms", 0..=60_000, default.retry_delay),
-    }
+    };
+    check_pace(section, &limits);
+    limits
 }
 
 fn read_not_ready(section: &mut Section<'_>) -> NotReady {

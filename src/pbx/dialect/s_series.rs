@@ -1,4 +1,5 @@
-//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0; also of K2, S1000 and boxes sold as "IPPBX".
+//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0, also of K2, S1000 and boxes sold as "IPPBX"; and the Cloud PBX, whose
+//! API is the same but for its tokens.
 //!
 //! Knows the paths, parameters and error numbers. Does not know sockets, retries or time.
 //!
@@ -15,9 +16,9 @@ use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{AnswerError, Call, Dialect, Operation, Refusal, RefusalClass};
+use super::{AnswerError, Call, Dialect, Operation, Refusal, RefusalClass, TokenLife, Tokens};
 use crate::config::secret::Secret;
-use crate::config::{PbxAccount, PbxApi, PbxPassword, Prolong};
+use crate::config::{PbxAccount, PbxPassword, Prolong};
 use crate::recording::RecordingName;
 
 /// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
@@ -27,21 +28,33 @@ const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 const NO_RECORDING: &str = "wavegate-keeps-the-token-alive.wav";
 
 /// One version of the S-Series API, with our account on the PBX.
-pub(crate) struct SSeries {
+pub(super) struct SSeries {
     /// Path segment of the version. The versions differ in nothing else that the gateway uses, except that 1.0.1 has
     /// no `allowedip`, which the configuration refuses there.
     version: &'static str,
+    /// How tokens end. Those of the Cloud PBX are not prolonged by use but exchanged ("Cloud PBX API", "Login"); of
+    /// 2.0.0 it is said that a heartbeat prolongs them too, and the exchange is good for both.
+    life: TokenLife,
     account: PbxAccount,
 }
 
 impl SSeries {
-    pub(crate) fn new(api: PbxApi, account: PbxAccount) -> Self {
-        let version = match api {
-            PbxApi::SSeries101 => "v1.0.1",
-            PbxApi::SSeries110 => "v1.1.0",
-            PbxApi::SSeries200 => "v2.0.0",
-        };
-        Self { version, account }
+    /// A box in an office.
+    pub(super) fn office(version: &'static str, account: PbxAccount) -> Self {
+        Self {
+            version,
+            life: TokenLife::Sliding(TOKEN_LIFE),
+            account,
+        }
+    }
+
+    /// A Cloud PBX.
+    pub(super) fn cloud(version: &'static str, account: PbxAccount) -> Self {
+        Self {
+            version,
+            life: TokenLife::Fixed(TOKEN_LIFE),
+            account,
+        }
     }
 
     /// A POST with a JSON body, as every call but the download is.
@@ -79,10 +92,6 @@ impl SSeries {
 }
 
 impl Dialect for SSeries {
-    fn token_life(&self) -> Duration {
-        TOKEN_LIFE
-    }
-
     fn login(&self) -> Call {
         let mut fields = Map::new();
         let username = self.account.username.expose_str().unwrap_or_default();
@@ -103,8 +112,19 @@ impl Dialect for SSeries {
         self.post(Operation::Login, "login", None, Some(Value::Object(fields)))
     }
 
-    fn read_login(&self, body: &[u8]) -> Result<Secret, AnswerError> {
-        field(body, "token")
+    /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where there is one.
+    fn refresh(&self, refresh: &Secret) -> Option<Call> {
+        let body = json!({ "refreshtoken": refresh.expose_str()? });
+        Some(self.post(Operation::Refresh, "token/refresh", None, Some(body)))
+    }
+
+    fn read_tokens(&self, body: &[u8]) -> Result<Tokens, AnswerError> {
+        Ok(Tokens {
+            access: field(body, "token")?,
+            // Not every box has one, so none is needed.
+            refresh: field(body, "refreshtoken").ok(),
+            life: self.life,
+        })
     }
 
     fn prolong(&self, token: &Secret) -> Option<Call> {
@@ -164,7 +184,7 @@ impl Dialect for SSeries {
         )
     }
 
-    fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError> {
+    fn read_ticket(&self, body: &[u8], _: &RecordingName) -> Result<Secret, AnswerError> {
         field(body, "random")
     }
 
@@ -191,6 +211,10 @@ impl Dialect for SSeries {
             Err(error) => error,
             Ok(_) => AnswerError::Unreadable("it reports success in place of audio"),
         }
+    }
+
+    fn hides_dead_tokens(&self) -> bool {
+        false
     }
 }
 
@@ -349,7 +373,7 @@ mod tests {
             PbxPassword::Clear(Secret::new("Passw0rd")),
             PbxPassword::Md5(Secret::new(expected)),
         ] {
-            let login = SSeries::new(PbxApi::SSeries110, account(password)).login();
+            let login = SSeries::office("v1.1.0", account(password)).login();
             assert_eq!(login.target.expose_str(), Some("/api/v1.1.0/login"));
             let body: Value = serde_json::from_slice(login.body.unwrap().expose()).unwrap();
             assert_eq!(body, json!({ "username": "api", "password": expected }));
@@ -358,10 +382,8 @@ mod tests {
 
     #[test]
     fn names_are_percent_encoded_on_their_way_to_the_pbx() {
-        let dialect = SSeries::new(
-            PbxApi::SSeries200,
-            account(PbxPassword::Clear(Secret::new("x"))),
-        );
+        let account = account(PbxPassword::Clear(Secret::new("x")));
+        let dialect = SSeries::office("v2.0.0", account);
         let name: RecordingName = "a+b &c#.wav".parse().unwrap();
         let call = dialect.download(&Secret::new("t0"), &name, &Secret::new("r0"));
         let expected =

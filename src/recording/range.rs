@@ -1,0 +1,129 @@
+//! Which names are of which time.
+//!
+//! Knows the time stamp at the start of a name, in the local time of the PBX that wrote it. Does not know PBXs. Pure.
+//!
+//! Source of the stamp: the samples named in [`super`]; that it is the recording's start in local time is derived from
+//! the epoch beside it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+
+use super::RecordingName;
+
+/// A moment in the local time of a PBX: `2024-03-01` or `2024-03-01T12:30:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(DateTime);
+
+/// A text is no date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a date such as 2024-03-01, or 2024-03-01T12:30:00 in the PBX's local time")]
+pub struct NotAStamp;
+
+/// A range of time stamps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NameRange {
+    /// The first that belongs to it; `None` for no limit.
+    pub from: Option<Stamp>,
+    /// The first that does not belong to it any more; `None` for no limit.
+    pub until: Option<Stamp>,
+}
+
+impl RecordingName {
+    /// When the recording began, in the PBX's local time, where the name begins with 14 digits that are a time.
+    #[must_use]
+    pub fn stamp(&self) -> Option<DateTime> {
+        let (digits, _) = self.as_str().split_once('-')?;
+        if digits.len() != 14 || !super::is_digits(digits) {
+            return None;
+        }
+        DateTime::strptime("%Y%m%d%H%M%S", digits).ok()
+    }
+}
+
+impl NameRange {
+    /// Whether a name is of this time. One without a time stamp is only where there is no limit.
+    #[must_use]
+    pub fn holds(&self, name: &RecordingName) -> bool {
+        match name.stamp() {
+            Some(stamp) => {
+                self.from.is_none_or(|from| from.0 <= stamp)
+                    && self.until.is_none_or(|until| stamp < until.0)
+            }
+            None => *self == Self::default(),
+        }
+    }
+
+    /// Whether nothing can be in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!((self.from, self.until), (Some(from), Some(until)) if until.0 <= from.0)
+    }
+}
+
+impl FromStr for Stamp {
+    type Err = NotAStamp;
+
+    fn from_str(text: &str) -> Result<Self, NotAStamp> {
+        text.parse().map(Self).map_err(|_| NotAStamp)
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(from: &str, until: &str) -> NameRange {
+        let stamp = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
+        NameRange {
+            from: stamp(from),
+            until: stamp(until),
+        }
+    }
+
+    #[track_caller]
+    fn check(from: &str, until: &str, name: &str, expected: bool) {
+        let name: RecordingName = name.parse().unwrap();
+        assert_eq!(range(from, until).holds(&name), expected, "{name}");
+    }
+
+    #[test]
+    fn a_range_has_its_first_stamp_and_not_its_last() {
+        let name = "20240301000000-1709251200.7-1001-1003-Internal.wav";
+        check("", "", name, true);
+        check("2024-03-01", "", name, true);
+        check("2024-03-01T00:00:01", "", name, false);
+        check("", "2024-03-01", name, false);
+        check("", "2024-03-01 00:00:01", name, true);
+        check("2020-01-01", "2024-03-02", name, true);
+    }
+
+    #[test]
+    fn a_name_without_a_time_is_where_there_is_no_limit() {
+        for name in [
+            "hello001",
+            "20241399000000-1-2-3-Internal.wav",
+            "2024030100000-1-2.wav",
+            "exten-101-106-20200505-042135-1588641695.1772.wav",
+        ] {
+            check("", "", name, true);
+            check("2020-01-01", "", name, false);
+            check("", "2030-01-01", name, false);
+        }
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_begins_is_empty() {
+        assert!(range("2024-03-01", "2024-03-01").is_empty());
+        assert!(!range("2024-03-01", "2024-03-01T00:00:01").is_empty());
+        assert!("yesterday".parse::<Stamp>().is_err());
+        assert!("2024-03-01T00:00:00Z".parse::<Stamp>().is_err());
+    }
+}
