@@ -9,6 +9,7 @@ mod connection;
 mod dialect;
 mod error;
 mod logins;
+mod pace;
 mod sniff;
 mod stream;
 mod ticket;
@@ -36,6 +37,7 @@ use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use error::{PbxError, TransportError};
 use logins::LoginHistory;
+use pace::{Pace, Turns};
 use sniff::Beginning;
 use stream::Arriving;
 pub(crate) use stream::{PbxStream, StreamError};
@@ -62,6 +64,7 @@ pub(crate) struct Pbx {
     permits: Arc<Permits>,
     /// For those that have not got their first byte: a PBX that hangs must not take every stream there is.
     waiting: Arc<Permits>,
+    pace: Arc<Pace>,
     kept: Arc<KeptConnections>,
     /// Whether a ticket's connection is used for its download, too. Not any more once that has failed: some PBXs close
     /// a connection without saying so.
@@ -110,6 +113,10 @@ impl Pbx {
                 || Arc::new(Permits::new(waiting)),
                 |old| Arc::clone(&old.waiting),
             ),
+            pace: old.map_or_else(
+                || Arc::new(Pace::new(config.limits.max_bytes_per_second)),
+                |old| Arc::clone(&old.pace),
+            ),
             kept: Arc::new(KeptConnections::new(max)),
             shares: AtomicBool::new(true),
         });
@@ -135,6 +142,7 @@ impl Pbx {
     pub(crate) fn resize(&self, limits: &PbxLimits) {
         self.permits.resize(limits.max_downloads);
         self.waiting.resize(limits.max_waiting);
+        self.pace.set(limits.max_bytes_per_second);
     }
 
     /// Whether both use one token.
@@ -312,7 +320,9 @@ impl Pbx {
             head.headers.contains_key(TRANSFER_ENCODING),
         );
         let audio = self.judge(head.status, &mut arriving).await?;
-        Ok(arriving.into_stream(audio, Arc::clone(&self.kept), Arc::clone(permit)))
+        let (kept, permit) = (Arc::clone(&self.kept), Arc::clone(permit));
+        let turns = Turns::new(Arc::clone(&self.pace));
+        Ok(arriving.into_stream(audio, kept, permit, turns))
     }
 
     /// Finds out whether the answer is audio before anybody is told so.

@@ -88,6 +88,11 @@ impl Simulator {
         Builder::new(api)
     }
 
+    /// The generation of the API it speaks.
+    pub fn api(&self) -> Api {
+        self.pbx.api
+    }
+
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr

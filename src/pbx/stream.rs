@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, KeptConnections};
+use super::pace::Turns;
 use super::sniff::{self, Audio, Beginning};
 
 /// Why a recording broke off.
@@ -98,6 +99,7 @@ impl Arriving {
         audio: Audio,
         kept: Arc<KeptConnections>,
         permit: Arc<OwnedSemaphorePermit>,
+        turns: Turns,
     ) -> PbxStream {
         PbxStream {
             audio,
@@ -107,6 +109,7 @@ impl Arriving {
             body: self.body,
             connection: Some(self.connection),
             kept,
+            turns,
             _permit: permit,
         }
     }
@@ -122,6 +125,7 @@ pub(crate) struct PbxStream {
     /// Gone once the body has ended.
     connection: Option<Connection>,
     kept: Arc<KeptConnections>,
+    turns: Turns,
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
@@ -153,11 +157,15 @@ impl PbxStream {
         };
         let next = match self.ahead.pop_front() {
             Some(data) => Some(data),
-            None => ready!(connection.poll_data(&mut self.body, context)),
+            None => {
+                ready!(self.turns.poll_turn(context));
+                ready!(connection.poll_data(&mut self.body, context))
+            }
         };
         match next {
             Some(Ok(data)) => {
                 self.received += data.len() as u64;
+                self.turns.charge(data.len());
                 if self.length() == Some(self.received) {
                     self.settle(context);
                 }

@@ -57,14 +57,16 @@ pub(crate) struct Builder {
     relay: String,
     log: String,
     pbx: String,
+    /// Further PBXs, as they stand in the file.
+    others: String,
 }
 
-/// Prepares a gateway for a simulated PBX that speaks 2.0.0.
+/// Prepares a gateway for a simulated PBX.
 pub(crate) fn gateway(pbx: &Simulator) -> Builder {
-    gateway_for(pbx, Api::SSeries200)
+    gateway_for(pbx, pbx.api())
 }
 
-/// Prepares a gateway for a simulated PBX of any version.
+/// Prepares a gateway that takes a simulated PBX for one that speaks `api`.
 pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
     let url = pbx.url();
     let builder = Builder {
@@ -79,6 +81,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         relay: String::new(),
         log: String::new(),
         pbx: String::new(),
+        others: String::new(),
     };
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
@@ -138,6 +141,23 @@ impl Builder {
         self
     }
 
+    /// Another PBX beside the first, with lines for its `[[pbx]]`.
+    pub(crate) fn beside(mut self, name: &str, pbx: &Simulator, lines: &str) -> Self {
+        self.secret(name, pbx.password());
+        let (api, url, username) = (pbx.api(), pbx.url(), pbx.username());
+        let trust = if url.starts_with("https") {
+            format!("[pbx.tls]\npins = [\"{}\"]", pbx.fingerprint())
+        } else {
+            "plain_http = true".to_owned()
+        };
+        let _ = writeln!(
+            self.others,
+            "[[pbx]]\nname = \"{name}\"\napi = \"{api}\"\nurl = \"{url}\"\nusername = \"{username}\"\n\
+             password_file = \"{name}\"\n{lines}\n{trust}"
+        );
+        self
+    }
+
     /// Writes the configuration file.
     pub(crate) fn write(&self) -> PathBuf {
         let Self {
@@ -148,6 +168,7 @@ impl Builder {
             relay,
             log,
             pbx,
+            others,
             ..
         } = self;
         let plain = if pbx_url.starts_with("http:") {
@@ -191,7 +212,8 @@ url = "{pbx_url}"
 {plain}username = "{username}"
 password_file = "password"
 {pbx}
-{trust}"#
+{trust}
+{others}"#
         );
         let path = self.folder.path().join("wavegate.toml");
         std::fs::write(&path, text).unwrap();

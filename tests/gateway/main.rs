@@ -27,4 +27,5 @@ mod logins;
 mod nginx;
 mod proxies;
 mod secrets;
+mod several;
 mod tls;
