@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::errno::Errno;
 use super::generation::Api;
+use super::p_series;
 use super::pbx::{Pbx, lock};
 use super::reply::Reply;
 use super::request::Request;
@@ -22,7 +23,7 @@ use super::secret;
 use super::seen::LoginFields;
 use super::switch::Switch;
 
-mod download;
+pub(super) mod download;
 mod get_random;
 
 type Fields = Vec<(&'static str, String)>;
@@ -31,6 +32,7 @@ type Fields = Vec<(&'static str, String)>;
 pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
     let outcome = match call {
         Call::Download => return download::answer(pbx, request, peer),
+        Call::PSeries(call) => return p_series::answer(pbx, call, request, peer),
         Call::NoPage => return Reply::Page(404),
         Call::Unknown => Err(Errno::UNSUPPORTED),
         _ if request.method != "POST" => Err(Errno::NOT_POST),

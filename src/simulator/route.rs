@@ -7,6 +7,7 @@
 
 use super::fault::Operation;
 use super::generation::Api;
+use super::p_series;
 use super::switch::{Switch, Switches};
 
 /// What a path means.
@@ -18,6 +19,8 @@ pub(super) enum Call {
     Logout,
     GetRandom,
     Download,
+    /// A call of the P-Series.
+    PSeries(p_series::Call),
     /// Below `/api/`, but not known.
     Unknown,
     /// Not below `/api/`.
@@ -26,6 +29,9 @@ pub(super) enum Call {
 
 impl Call {
     pub(super) fn of(path: &str, api: Api, switches: &Switches) -> Self {
+        if api == Api::PSeries {
+            return Self::PSeries(p_series::Call::of(path));
+        }
         let Some((segment, call)) = path
             .strip_prefix("/api/")
             .and_then(|rest| rest.split_once('/'))
@@ -53,6 +59,10 @@ impl Call {
         }
     }
 
+    pub(super) fn is_download(self) -> bool {
+        self.operation() == Some(Operation::Download)
+    }
+
     /// The operation a fault would name.
     pub(super) fn operation(self) -> Option<Operation> {
         match self {
@@ -61,6 +71,7 @@ impl Call {
             Self::Logout => Some(Operation::Logout),
             Self::GetRandom => Some(Operation::GetRandom),
             Self::Download => Some(Operation::Download),
+            Self::PSeries(call) => call.operation(),
             Self::TokenRefresh | Self::Unknown | Self::NoPage => None,
         }
     }
