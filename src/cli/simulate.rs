@@ -14,9 +14,12 @@ Faults are written OPERATION:WHAT[:OPTION]…
 
   OPERATION  login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list, any
   WHAT       slow=N(ms|s), throttle=BYTES_PER_S, cut-after=N, reset-after=N, stall-after=N,
-             no-close-notify, html=STATUS, status=STATUS, errno=DIGITS, wrong-json, huge-json,
+             no-close-notify, html=STATUS, status=STATUS, errno=NUMBER, wrong-json, huge-json,
              garbage, close-before-answer, dead-token-after-ticket
   OPTION     times=N or times=forever (once otherwise), with-length (of cut-after)
+
+On a P-Series login is get_token, refresh is refresh_token, logout is del_token, get-random is
+recording/download, download is the file itself, and errno= gives an errcode.
 
 A gateway asks once more after many of them, so a fault that strikes once may not be seen.";
 
@@ -65,7 +68,8 @@ impl Simulate {
     }
 
     async fn simulate(self, switches: Vec<Switch>) -> ExitCode {
-        let mut builder = Simulator::builder(self.api).listen(self.listen);
+        let api = self.api;
+        let mut builder = Simulator::builder(api).listen(self.listen);
         for switch in switches {
             builder = builder.switch(switch);
         }
@@ -80,12 +84,18 @@ impl Simulate {
             (Ok(pbx), Ok(signals)) => (pbx, signals),
             (Err(error), _) | (_, Err(error)) => return super::fail(error),
         };
-        super::print(format_args!("address      {}", pbx.url()));
-        super::print(format_args!("username     {}", pbx.username()));
-        super::print(format_args!("password     {}", pbx.password()));
-        super::print(format_args!("certificate  sha256 {}", pbx.fingerprint()));
-        for (name, _) in recordings {
-            super::print(format_args!("recording    {name}"));
+        let (name, secret) = match api {
+            Api::PSeries => ("client id", "client secret"),
+            _ => ("username", "password"),
+        };
+        let line = |key: &str, value: &str| super::print(format_args!("{key:13} {value}"));
+        line("address", &pbx.url());
+        line("api", api.as_str());
+        line(name, pbx.username());
+        line(secret, pbx.password());
+        line("certificate", &format!("sha256 {}", pbx.fingerprint()));
+        for (name, _) in &recordings {
+            line("recording", name);
         }
         let mut signals = signals;
         signals.end().await;
