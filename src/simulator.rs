@@ -22,8 +22,8 @@
 //! # }
 //! ```
 //!
-//! Sources are named in each file. They are the vendor's "S-Series API Guide", "S-Series API 2.0" and "Cloud
-//! PBX API", and published clients; nothing here was compared with a device.
+//! Sources are named in each file. They are the vendor's "S-Series API Guide", "S-Series API 2.0", "Cloud PBX API" and
+//! "P-Series Developer Guide", and published clients; nothing here was compared with a device.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,6 +42,7 @@ mod errno;
 mod exchange;
 mod fault;
 mod generation;
+mod p_series;
 mod pbx;
 mod range;
 mod reply;
@@ -119,12 +120,12 @@ impl Simulator {
         &self.fingerprint
     }
 
-    /// The user name of the API account.
+    /// The user name of the API account; on a P-Series the client id.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password of the API account at the start, in clear.
+    /// The password of the API account at the start, in clear; on a P-Series the client secret.
     pub fn password(&self) -> &str {
         &self.password
     }
@@ -153,15 +154,33 @@ impl Simulator {
         *lock(&self.pbx.faults) = fault::Faults::default();
     }
 
-    /// Lets all tokens time out now.
+    /// Lets all tokens time out now; on a P-Series all access tokens, while refresh tokens live on.
     pub fn expire_tokens(&self) {
         lock(&self.pbx.tokens).expire_all();
+        lock(&self.pbx.p_series.tokens).expire_all();
     }
 
-    /// Lets all random strings become stale now.
+    /// Lets all refresh tokens of a P-Series time out now.
+    pub fn expire_refresh_tokens(&self) {
+        lock(&self.pbx.p_series.tokens).expire_refresh();
+    }
+
+    /// Takes access tokens of a P-Series as another program with the same account would, as many as there are free
+    /// slots for. They live as long as any.
+    pub fn occupy_tokens(&self, tokens: usize) {
+        lock(&self.pbx.p_series.tokens).occupy(tokens, Instant::now());
+    }
+
+    /// Gives back what [`Self::occupy_tokens`] took.
+    pub fn release_tokens(&self) {
+        lock(&self.pbx.p_series.tokens).release();
+    }
+
+    /// Lets all random strings and addresses of files become stale now.
     pub fn expire_tickets(&self) {
         lock(&self.pbx.tickets).expire_all();
         lock(&self.pbx.cdr_tickets).expire_all();
+        lock(&self.pbx.p_series.resources).expire_all();
     }
 
     /// Puts another recording on the box, or replaces the one of that name.
@@ -191,9 +210,11 @@ impl Simulator {
         lock(&self.pbx.account).unlock();
     }
 
-    /// How many tokens are good now.
+    /// How many tokens are good now; on a P-Series access tokens, those of [`Self::occupy_tokens`] included.
     pub fn tokens_live(&self) -> usize {
-        lock(&self.pbx.tokens).count(Instant::now())
+        let now = Instant::now();
+        let s_series = lock(&self.pbx.tokens).count(now);
+        s_series + lock(&self.pbx.p_series.tokens).count(now)
     }
 
     /// Stops listening, and returns once the port is free; connections end about then.

@@ -20,9 +20,12 @@ Faults are written OPERATION:WHAT[:OPTION]…
 
   OPERATION  login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list, any
   WHAT       slow=N(ms|s), throttle=BYTES_PER_S, cut-after=N, reset-after=N, stall-after=N,
-             no-close-notify, html=STATUS, status=STATUS, errno=DIGITS, wrong-json, huge-json,
+             no-close-notify, html=STATUS, status=STATUS, errno=NUMBER, wrong-json, huge-json,
              garbage, close-before-answer, dead-token-after-ticket
   OPTION     times=N or times=forever (once otherwise), with-length (of cut-after)
+
+On a P-Series login is get_token, refresh is refresh_token, logout is del_token, get-random is
+recording/download, download is the file itself, and errno= gives an errcode.
 
 A gateway asks once more after many of them, so a fault that strikes once may not be seen.";
 
@@ -82,7 +85,7 @@ impl Simulate {
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         super::print(self.account_of(&pbx));
         for (name, _) in recordings {
-            super::print(format_args!("recording    {name}"));
+            super::print(format_args!("recording      {name}"));
         }
         super::print(self.configuration_for(&pbx)?);
         signals.end().await;
@@ -110,9 +113,14 @@ impl Simulate {
             None => pbx.password().to_owned(),
             Some(file) => format!("as in {}", file.display()),
         };
+        let (name, secret) = match self.api {
+            Api::PSeries => ("client id", "client secret"),
+            _ => ("username", "password"),
+        };
         format!(
-            "address      {}\nusername     {}\npassword     {password}\ncertificate  sha256 {}",
+            "address        {}\napi            {}\n{name:14} {}\n{secret:14} {password}\ncertificate    sha256 {}",
             pbx.url(),
+            self.api,
             pbx.username(),
             pbx.fingerprint()
         )

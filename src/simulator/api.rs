@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::errno::Errno;
 use super::generation::Api;
+use super::p_series;
 use super::pbx::{Pbx, lock};
 use super::reply::Reply;
 use super::request::Request;
@@ -24,7 +25,7 @@ use super::switch::Switch;
 use super::tokens::RefreshRules;
 
 mod cdr;
-mod download;
+pub(super) mod download;
 mod get_random;
 
 type Fields = Vec<(&'static str, String)>;
@@ -34,6 +35,7 @@ pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> 
     let outcome = match call {
         Call::Download => return download::answer(pbx, request, peer),
         Call::CdrDownload => return cdr::download(pbx, request, peer),
+        Call::PSeries(call) => return p_series::answer(pbx, call, request, peer),
         Call::NoPage => return Reply::Page(404),
         Call::Unknown => Err(Errno::UNSUPPORTED),
         _ if request.method != "POST" => Err(Errno::NOT_POST),

@@ -17,6 +17,7 @@ use super::account::Account;
 use super::calls::CallRecord;
 use super::fault::{Fault, Faults};
 use super::generation::Api;
+use super::p_series;
 use super::pbx::{Pbx, Slots};
 use super::seen::Ledger;
 use super::shelf::Shelf;
@@ -25,6 +26,11 @@ use super::tickets::Tickets;
 use super::tls::{self, Identity};
 use super::tokens::Tokens;
 use super::{secret, server};
+
+/// How long a random string is good.
+const RANDOM_LIFE: Duration = Duration::from_secs(30);
+/// How long the address of a file is good.
+const RESOURCE_LIFE: Duration = Duration::from_secs(1_800);
 
 /// Sets up a [`Simulator`].
 #[must_use = "a builder does nothing until it is started"]
@@ -38,7 +44,9 @@ pub struct Builder {
     switches: Switches,
     faults: Faults,
     token_life: Duration,
-    ticket_life: Duration,
+    refresh_token_life: Duration,
+    token_calls: Option<u32>,
+    ticket_life: Option<Duration>,
     lockout: Duration,
     answer_delay: Duration,
     certificate: Certificate,
@@ -63,7 +71,9 @@ impl Builder {
             switches: Switches::default(),
             faults: Faults::default(),
             token_life: Duration::from_secs(1_800),
-            ticket_life: Duration::from_secs(30),
+            refresh_token_life: Duration::from_secs(86_400),
+            token_calls: None,
+            ticket_life: None,
             lockout: Duration::from_secs(600),
             answer_delay: Duration::from_secs(20),
             certificate: Certificate::Factory,
@@ -77,7 +87,7 @@ impl Builder {
         self
     }
 
-    /// Sets user name and password of the API account instead of random ones.
+    /// Sets user name and password of the API account, or client id and secret, instead of random ones.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some((username.into(), password.into()));
         self
@@ -113,15 +123,28 @@ impl Builder {
         self
     }
 
-    /// Sets how long a token lives after its last use, or on Cloud PBX 1.1.0 in all, instead of 30 minutes.
+    /// Sets how long a token lives, instead of 30 minutes: after its last use, or on Cloud PBX 1.1.0 and a P-Series after
+    /// it was given.
     pub fn token_life(mut self, life: Duration) -> Self {
         self.token_life = life;
         self
     }
 
-    /// Sets how long a random string is good, instead of 30 s.
+    /// Sets how long a refresh token of a P-Series lives, instead of a day.
+    pub fn refresh_token_life(mut self, life: Duration) -> Self {
+        self.refresh_token_life = life;
+        self
+    }
+
+    /// Lets an access token of a P-Series die after that many calls that showed it, fetches of files included.
+    pub fn token_calls(mut self, calls: u32) -> Self {
+        self.token_calls = Some(calls);
+        self
+    }
+
+    /// Sets how long a random string is good, instead of 30 s, or the address of a file, instead of 30 minutes.
     pub fn ticket_life(mut self, life: Duration) -> Self {
-        self.ticket_life = life;
+        self.ticket_life = Some(life);
         self
     }
 
@@ -200,10 +223,10 @@ impl Builder {
     fn identity(&self) -> io::Result<Identity> {
         match &self.certificate {
             Certificate::Factory if self.api.is_cloud() => {
-                Identity::self_signed(&["localhost".to_owned(), "127.0.0.1".to_owned()])
+                Identity::self_signed(self.api, &["localhost".to_owned(), "127.0.0.1".to_owned()])
             }
-            Certificate::Factory => Identity::factory(),
-            Certificate::For(names) => Identity::self_signed(names),
+            Certificate::Factory => Identity::factory(self.api),
+            Certificate::For(names) => Identity::self_signed(self.api, names),
             Certificate::Given(identity) => Ok(identity.clone()),
         }
     }
@@ -211,6 +234,9 @@ impl Builder {
     fn account(&self) -> io::Result<(String, String)> {
         match &self.credentials {
             Some((username, password)) => Ok((username.clone(), password.clone())),
+            None if self.api == Api::PSeries => {
+                Ok((secret::alphanumeric(32)?, secret::alphanumeric(32)?))
+            }
             None => Ok((format!("api-{}", secret::fresh()?), secret::fresh()?)),
         }
     }
@@ -239,6 +265,7 @@ impl Builder {
     }
 
     fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> Pbx {
+        p_series::set_defaults(self.api, &mut self.switches);
         let mut shelf = Shelf::default();
         let mut calls = std::mem::take(&mut self.calls);
         for (name, bytes) in &self.recordings {
@@ -250,7 +277,13 @@ impl Builder {
         let loopback = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         Pbx {
             api: self.api,
-            slots: Slots::new(&self.switches),
+            p_series: p_series::State::new(&p_series::Limits {
+                access_life: self.token_life,
+                refresh_life: self.refresh_token_life,
+                calls: self.token_calls,
+                resource_life: self.ticket_life.unwrap_or(RESOURCE_LIFE),
+            }),
+            slots: Slots::new(self.api, &self.switches),
             switches: self.switches,
             answer_delay: self.answer_delay,
             allowed_peers: self.allowed_peers.or_else(|| listed.then(loopback)),
@@ -258,8 +291,8 @@ impl Builder {
             ledger: Ledger::new(),
             account: Mutex::new(Account::new(username, password, self.lockout)),
             tokens: Mutex::new(Tokens::new(self.token_life)),
-            tickets: Mutex::new(Tickets::new(self.ticket_life)),
-            cdr_tickets: Mutex::new(Tickets::new(self.ticket_life)),
+            tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
+            cdr_tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_downloads: AtomicU64::new(0),
             shelf: Mutex::new(shelf),
             calls: Mutex::new(calls),

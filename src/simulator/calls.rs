@@ -91,7 +91,7 @@ impl CallRecord {
 }
 
 /// `YYYYMMDDHHMMSS` in the box's local time.
-fn stamp(epoch: i64, utc_offset_s: i64) -> String {
+pub(super) fn stamp(epoch: i64, utc_offset_s: i64) -> String {
     let time = LocalTime::of(epoch, utc_offset_s);
     let mut text = String::new();
     for (value, width) in [

@@ -12,6 +12,8 @@ use std::net::IpAddr;
 use super::api;
 use super::errno::Errno;
 use super::fault::{Break, Misbehaviour, Plan};
+use super::generation::Api;
+use super::p_series;
 use super::pbx::{Busy, Pbx, lock};
 use super::reply::{Answer, Reply};
 use super::request::Request;
@@ -53,9 +55,7 @@ pub(super) async fn exchange(
     let _slot = match take_slot(pbx, call).await {
         Ok(slot) => slot,
         Err(Busy) => {
-            return Exchange { pbx, request, plan }
-                .send(wire, Reply::Page(503))
-                .await;
+            return Exchange { pbx, request, plan }.send(wire, busy(pbx)).await;
         }
     };
     let exchange = Exchange { pbx, request, plan };
@@ -96,10 +96,19 @@ async fn take_slot(
     pbx: &Pbx,
     call: Call,
 ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Busy> {
-    if call == Call::Download {
+    if call.is_download() {
         pbx.slots.take().await
     } else {
         Ok(None)
+    }
+}
+
+/// What is said to a download for which there is no slot.
+fn busy(pbx: &Pbx) -> Reply {
+    if pbx.has(Switch::BusyIs503) {
+        Reply::Page(503)
+    } else {
+        p_series::overloaded(pbx)
     }
 }
 
@@ -115,20 +124,20 @@ impl Exchange<'_> {
         if let Some(reply) = self.web_server_reply() {
             return Some(reply);
         }
-        if self.plan.dead_token && call.is_download() {
+        if self.plan.dead_token && call.spends() {
             self.kill_token();
         }
         let reply = match &self.plan.instead {
             None => Some(api::answer(self.pbx, call, self.request, peer)),
             Some(instead) => {
-                if call.is_download() {
+                if call.spends() {
                     // Carried out for what it spends; its reply is replaced.
                     drop(api::answer(self.pbx, call, self.request, peer));
                 }
-                replaced(instead)
+                replaced(instead, self.pbx)
             }
         };
-        if self.plan.dead_token && !call.is_download() {
+        if self.plan.dead_token && !call.spends() {
             self.kill_token();
         }
         reply
@@ -151,8 +160,13 @@ impl Exchange<'_> {
     }
 
     fn kill_token(&self) {
-        let token = self.request.parameter("token", &self.pbx.switches);
-        lock(&self.pbx.tokens).erase(&token);
+        let name = if self.pbx.api == Api::PSeries {
+            "access_token"
+        } else {
+            "token"
+        };
+        let token = self.request.parameter(name, &self.pbx.switches);
+        self.pbx.kill_token(&token);
     }
 
     async fn send(&self, wire: &mut Wire, reply: Reply) -> io::Result<Next> {
@@ -216,11 +230,14 @@ impl Exchange<'_> {
 }
 
 /// The reply that a scripted fault puts in place of the right one.
-fn replaced(instead: &Misbehaviour) -> Option<Reply> {
+fn replaced(instead: &Misbehaviour, pbx: &Pbx) -> Option<Reply> {
     match instead {
         Misbehaviour::Html { status: 200 } => Some(Reply::LoginPage),
         Misbehaviour::Html { status } => Some(Reply::Page(*status)),
         Misbehaviour::Status(status) => Some(Reply::Empty(*status)),
+        Misbehaviour::Errno(errcode) if pbx.api == Api::PSeries => {
+            Some(p_series::scripted(errcode, pbx))
+        }
         Misbehaviour::Errno(errno) => Some(Reply::Failed(Errno::other(errno))),
         Misbehaviour::WrongJson => Some(Reply::Json(
             r#"["status",{"status":7,"token":null,"random":[]}]"#,

@@ -85,7 +85,7 @@ pub enum Misbehaviour {
     WrongJson,
     /// Bytes that are neither JSON nor audio nor a page.
     NotJsonGarbage,
-    /// `Failed` with this `errno`.
+    /// `Failed` with this `errno`; on a P-Series this `errcode`, which may be negative.
     Errno(String),
     /// This HTTP status with an empty body.
     Status(u16),
@@ -93,7 +93,7 @@ pub enum Misbehaviour {
     HugeJson,
     /// The connection is closed before anything is sent.
     CloseBeforeAnswer,
-    /// The token of the request dies: after the answer, or on a download before it.
+    /// The token of the request dies, and on a P-Series not its refresh token: after the answer, or on a download before it.
     DeadTokenAfterTicket,
 }
 

@@ -15,6 +15,7 @@ use super::calls::CallRecord;
 use super::errno::Errno;
 use super::fault::Faults;
 use super::generation::Api;
+use super::p_series;
 use super::seen::Ledger;
 use super::shelf::Shelf;
 use super::switch::{Switch, Switches};
@@ -47,6 +48,8 @@ pub(super) struct Pbx {
     pub(super) utc_offset_s: i64,
     pub(super) faults: Mutex<Faults>,
     pub(super) slots: Slots,
+    /// What only a P-Series has.
+    pub(super) p_series: p_series::State,
 }
 
 /// Locks; what a panicking task left behind is still whole, since every change is a single step.
@@ -73,6 +76,27 @@ impl Pbx {
             let plain = errno == Errno::TOKEN_TIMED_OUT && !self.has(Switch::ExpiredTokenIs20006);
             if plain { Errno::NO_SUCH_TOKEN } else { errno }
         })
+    }
+
+    /// Whether a token is good now, on a box of any family. This is no use of it.
+    pub(super) fn is_token_live(&self, token: &str) -> bool {
+        if self.api == Api::PSeries {
+            lock(&self.p_series.tokens).is_live(token, Instant::now())
+        } else {
+            self.token(token, false).is_ok()
+        }
+    }
+
+    /// Ends a token, on a box of any family.
+    pub(super) fn kill_token(&self, token: &str) {
+        lock(&self.tokens).erase(token);
+        lock(&self.p_series.tokens).erase(token);
+    }
+
+    /// Makes a ticket good again that was spent, on a box of any family.
+    pub(super) fn restore_ticket(&self, ticket: &str) {
+        lock(&self.tickets).restore(ticket);
+        lock(&self.p_series.resources).restore(ticket);
     }
 
     /// Spends a random string and counts how that went.
@@ -123,11 +147,14 @@ pub(super) enum Slots {
 pub(super) struct Busy;
 
 impl Slots {
-    pub(super) fn new(switches: &Switches) -> Self {
+    pub(super) fn new(api: Api, switches: &Switches) -> Self {
+        let mp3_alone = api == Api::PSeries && switches.has(Switch::Mp3);
         if switches.has(Switch::OneDownloadAtATime) {
             Self::Queued(Arc::new(Semaphore::new(1)))
         } else if switches.has(Switch::BusyIs503) {
             Self::Refused(Arc::new(Semaphore::new(DOWNLOADS_WHEN_BUSY)))
+        } else if mp3_alone {
+            Self::Refused(Arc::new(Semaphore::new(1)))
         } else {
             Self::Unlimited
         }

@@ -40,6 +40,12 @@ pub(super) enum Reply {
     /// 302 to this place.
     Redirect(String),
     Json(&'static str),
+    /// JSON in the words of the P-Series.
+    Written(String),
+    /// The same in place of a file, whose form is not documented.
+    FileRefused(String),
+    /// A file of the P-Series, and the type that its address tells.
+    File(Playback, &'static str),
     Garbage,
     HugeJson,
     Recording(Playback),
@@ -112,11 +118,12 @@ impl Reply {
         match self {
             Self::Success(fields) => json(success(&fields, switches), switches),
             Self::Failed(errno) => json(failed(&errno, switches), switches),
-            Self::DownloadFailed(errno) => download_failed(&errno, switches),
+            Self::DownloadFailed(errno) => download_failed(failed(&errno, switches), switches),
             Self::CdrFailed(_) if switches.has(Switch::CdrErrorsAreHtml) => {
                 page(200, LOGIN_PAGE.to_owned())
             }
             Self::CdrFailed(errno) => json(failed(&errno, switches), switches),
+            Self::FileRefused(text) => download_failed(text, switches),
             Self::Page(status) => page(status, boa_page(status)),
             Self::LoginPage => page(200, LOGIN_PAGE.to_owned()),
             Self::Empty(status) => Answer::new(status, None, Bytes::new()),
@@ -126,6 +133,7 @@ impl Reply {
                 answer
             }
             Self::Json(text) => json(text.to_owned(), switches),
+            Self::Written(text) => json(text, switches),
             Self::Garbage => Answer::new(200, None, Bytes::from_static(GARBAGE)),
             Self::HugeJson => {
                 let mut answer = json(String::new(), switches);
@@ -137,6 +145,19 @@ impl Reply {
                 let mut answer = Answer::new(200, Some("application/octet-stream"), sheet.bytes);
                 answer.with_length = switches.has(Switch::CdrWithLength);
                 answer.row_ends = Some(sheet.row_ends);
+                answer
+            }
+            Self::File(playback, kind) => {
+                let mut answer = playback.into_answer(switches);
+                let typed = [
+                    Switch::DownloadTypeOctetStream,
+                    Switch::DownloadTypeWav,
+                    Switch::DownloadWithoutType,
+                ];
+                if !typed.iter().any(|switch| switches.has(*switch)) {
+                    answer.content_type = Some(kind);
+                }
+                answer.with_length |= !switches.has(Switch::DownloadWithoutLength);
                 answer
             }
         }
@@ -172,7 +193,7 @@ fn page(status: u16, text: String) -> Answer {
     )
 }
 
-fn download_failed(errno: &Errno, switches: &Switches) -> Answer {
+fn download_failed(text: String, switches: &Switches) -> Answer {
     if switches.has(Switch::DownloadErrorsAre404Html) {
         page(404, boa_page(404))
     } else if switches.has(Switch::DownloadErrorsAre403Html) {
@@ -180,7 +201,7 @@ fn download_failed(errno: &Errno, switches: &Switches) -> Answer {
     } else if switches.has(Switch::DownloadErrorsAreEmpty) {
         Answer::new(200, None, Bytes::new())
     } else {
-        json(failed(errno, switches), switches)
+        json(text, switches)
     }
 }
 

@@ -8,6 +8,7 @@
 
 use super::fault::Operation;
 use super::generation::Api;
+use super::p_series;
 use super::switch::{Switch, Switches};
 
 /// What a path means.
@@ -21,6 +22,8 @@ pub(super) enum Call {
     Download,
     CdrRandom,
     CdrDownload,
+    /// A call of the P-Series.
+    PSeries(p_series::Call),
     /// Below `/api/`, but not known.
     Unknown,
     /// Not below `/api/`.
@@ -29,6 +32,9 @@ pub(super) enum Call {
 
 impl Call {
     pub(super) fn of(path: &str, api: Api, switches: &Switches) -> Self {
+        if api == Api::PSeries {
+            return Self::PSeries(p_series::Call::of(path));
+        }
         let Some((segment, call)) = path
             .strip_prefix("/api/")
             .and_then(|rest| rest.split_once('/'))
@@ -58,6 +64,11 @@ impl Call {
         }
     }
 
+    /// Tells whether the call gives a recording.
+    pub(super) fn is_download(self) -> bool {
+        self.operation() == Some(Operation::Download)
+    }
+
     /// The operation a fault would name.
     pub(super) fn operation(self) -> Option<Operation> {
         match self {
@@ -69,13 +80,14 @@ impl Call {
             Self::TokenRefresh => Some(Operation::Refresh),
             Self::CdrRandom => Some(Operation::CdrRandom),
             Self::CdrDownload => Some(Operation::CdrDownload),
+            Self::PSeries(call) => call.operation(),
             Self::Unknown | Self::NoPage => None,
         }
     }
 
-    /// Tells whether the call spends a random string.
-    pub(super) fn is_download(self) -> bool {
-        matches!(self, Self::Download | Self::CdrDownload)
+    /// Tells whether the call spends a random string, or the address of a file.
+    pub(super) fn spends(self) -> bool {
+        self.is_download() || self == Self::CdrDownload
     }
 }
 

@@ -16,6 +16,23 @@ pub(super) fn fresh() -> io::Result<String> {
     Ok(hex(&bytes))
 }
 
+/// Makes that many letters and digits that nobody can guess.
+///
+/// # Errors
+///
+/// When the system has no randomness to give.
+pub(super) fn alphanumeric(length: usize) -> io::Result<String> {
+    let mut bytes = vec![0; length];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
+    // Some come a little more often than others: 62 does not divide 256.
+    let letters = bytes.iter().map(|byte| match byte % 62 {
+        digit @ 0..10 => char::from(b'0' + digit),
+        upper @ 10..36 => char::from(b'A' + upper - 10),
+        lower => char::from(b'a' + lower - 36),
+    });
+    Ok(letters.collect())
+}
+
 /// Writes bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes
@@ -36,5 +53,7 @@ mod tests {
         assert_ne!(one, other);
         assert!(one.len() == 32 && one.bytes().all(|digit| digit.is_ascii_hexdigit()));
         assert_eq!(hex(&[0, 0xAB]), "00ab");
+        let text = alphanumeric(1_000).unwrap();
+        assert!(text.len() == 1_000 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     }
 }

@@ -40,13 +40,14 @@ pub struct Seen {
     pub heartbeats: u64,
     /// Logouts that succeeded.
     pub logouts: u64,
-    /// Random strings given out.
+    /// Random strings given out; on a P-Series addresses of files, here and below.
     pub tickets_issued: u64,
     /// Random strings that were good when a download showed them.
     pub tickets_used: u64,
     /// Random strings that were not: unknown, spent, stale, or for something else.
     pub tickets_refused: u64,
-    /// Those of `tickets_refused` that had been spent before.
+    /// Random strings shown once more after they had been spent; they are in `tickets_refused`, except for addresses of
+    /// a P-Series that are good more than once.
     pub tickets_used_twice: u64,
     /// The greatest age of a random string in `tickets_used`.
     pub oldest_ticket_used: Duration,
@@ -82,7 +83,7 @@ pub struct Seen {
     pub cdr_rows_sent: u64,
     /// Bytes of the CDR handed to the network.
     pub cdr_bytes_sent: u64,
-    /// Every token and random string ever given out: the first 100 000. For searching logs; `Debug`
+    /// Every token, random string and address of a file ever given out: the first 100 000. For searching logs; `Debug`
     /// shows them.
     pub secrets: Vec<String>,
 }

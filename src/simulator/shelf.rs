@@ -69,6 +69,8 @@ fn in_form(recording: &Bytes, switches: &Switches) -> Bytes {
         forms::riff_size(recording, 0)
     } else if switches.has(Switch::RiffSizeMax) {
         forms::riff_size(recording, u32::MAX)
+    } else if switches.has(Switch::Stereo) {
+        forms::stereo(recording)
     } else if switches.has(Switch::Mp3) {
         forms::mp3(seconds())
     } else {
@@ -113,6 +115,7 @@ mod tests {
             Switch::RiffSizeMax,
             forms::riff_size(&wav::music(2), u32::MAX),
         );
+        check(Switch::Stereo, forms::stereo(&wav::music(2)));
         check(Switch::Mp3, forms::mp3(2));
         check(Switch::KeepAlive, wav::music(2));
     }

@@ -6,7 +6,8 @@
 //! Without a switch the simulator behaves as documented, or, where the documents are silent, as is
 //! most likely. A downloader must get along with every switch, if only by failing clearly.
 //! Documented are the points named in Yeastar, "S-Series API Guide", "API Authentication", "Acquire
-//! Auto Recording files" and "Error Code Descriptions"; the alternatives themselves are assumptions.
+//! Auto Recording files" and "Error Code Descriptions", and in Yeastar, "P-Series Developer Guide"; the
+//! alternatives themselves are assumptions, or known from published clients.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -21,6 +22,8 @@ const ANY: &[Api] = &[
     Api::Cloud110,
     Api::Cloud200,
 ];
+const EVERY: &[Api] = Api::ALL;
+const P: &[Api] = &[Api::PSeries];
 const V1: &[Api] = &[Api::SSeries101, Api::SSeries110];
 const V1_0_1: &[Api] = &[Api::SSeries101];
 const V2: &[Api] = &[Api::SSeries200];
@@ -78,32 +81,32 @@ macro_rules! switches {
 
 switches! {
     // The listener.
-    PlainHttp = "plain-http", ANY, "The listener speaks plain HTTP, as where the administrator chose it.";
-    RedirectFromPort80 = "redirect-from-port-80", ANY, "Plain HTTP, and every request is answered 302 to HTTPS on port 8088, or the default one on a Cloud PBX, as port 80 does.";
-    Tls13 = "tls-13", ANY, "TLS 1.3 is offered beside TLS 1.2.";
-    SniRequired = "sni-required", ANY, "A handshake without a server name is refused.";
-    HostRequired = "host-required", ANY, "A request whose Host does not name the box and its port gets 400 with a page.";
-    KeepAlive = "keep-alive", ANY, "Connections stay open, and every answer has a Content-Length.";
-    CloseUnannounced = "close-unannounced", ANY, "Connections close after each answer without the Connection line that says so.";
-    NoCloseNotify = "no-close-notify", ANY, "Connections end without the TLS close_notify.";
-    WrongAddressDropped = "wrong-address-dropped", ANY, "Connections from addresses that are not allowed are dropped; without a list 127.0.0.1 and ::1 are allowed.";
+    PlainHttp = "plain-http", EVERY, "The listener speaks plain HTTP, as where the administrator chose it.";
+    RedirectFromPort80 = "redirect-from-port-80", EVERY, "Plain HTTP, and every request is answered 302 to HTTPS on port 8088, or the default one on a Cloud PBX, as port 80 does.";
+    Tls13 = "tls-13", EVERY, "TLS 1.3 is offered beside TLS 1.2.";
+    SniRequired = "sni-required", EVERY, "A handshake without a server name is refused.";
+    HostRequired = "host-required", EVERY, "A request whose Host does not name the box and its port gets 400 with a page.";
+    KeepAlive = "keep-alive", EVERY, "Connections stay open, and every answer has a Content-Length.";
+    CloseUnannounced = "close-unannounced", EVERY, "Connections close after each answer without the Connection line that says so.";
+    NoCloseNotify = "no-close-notify", EVERY, "Connections end without the TLS close_notify.";
+    WrongAddressDropped = "wrong-address-dropped", EVERY, "Connections from addresses that are not allowed are dropped; without a list 127.0.0.1 and ::1 are allowed.";
     OlderPathsToo = "older-paths-too", NOT_OLDEST, "The paths of older versions are answered too.";
 
     // The form of answers.
     FullBoaHeaders = "full-boa-headers", V1, "Every answer has the whole set of Boa's header fields.";
     MinimalHeaders = "minimal-headers", FULL_HEADERS, "Answers have only the two Access-control lines and Connection.";
-    JsonWithLength = "json-with-length", ANY, "JSON answers have a Content-Length.";
+    JsonWithLength = "json-with-length", EVERY, "JSON answers have a Content-Length.";
     StatusLowerCase = "status-lower-case", ANY, "The status words are success and failed.";
     StatusUpperCase = "status-upper-case", ANY, "The status words are SUCCESS and FAILED.";
     StatusKeyCapital = "status-key-capital", ANY, "The key is Status.";
     FailureWord = "failure-word", ANY, "The status of an error is Failure instead of Failed.";
     ErrnoAsNumber = "errno-as-number", ANY, "errno is a number instead of a string.";
-    UnsolicitedExtras = "unsolicited-extras", ANY, "JSON answers have unknown fields and much white space.";
-    MissingTokenField = "missing-token-field", ANY, "A login succeeds without a token field.";
-    BlankTokenField = "blank-token-field", ANY, "A login succeeds with a blank token.";
+    UnsolicitedExtras = "unsolicited-extras", EVERY, "JSON answers have unknown fields and much white space.";
+    MissingTokenField = "missing-token-field", EVERY, "A login succeeds without a token field.";
+    BlankTokenField = "blank-token-field", EVERY, "A login succeeds with a blank token.";
     MissingRandomField = "missing-random-field", ANY, "get_random succeeds without a random field.";
     BlankRandomField = "blank-random-field", ANY, "get_random succeeds with a blank random.";
-    NoRecordingEcho = "no-recording-echo", ANY, "get_random does not repeat the recording name.";
+    NoRecordingEcho = "no-recording-echo", EVERY, "The answer that gives a ticket does not repeat the recording name.";
 
     // Logins and tokens.
     PortRequired10004 = "port-required-10004", PORT_DEMANDED, "A login without port fails with 10004, one with port 0 with 20008.";
@@ -111,7 +114,7 @@ switches! {
     SecondLoginErasesFirst = "second-login-erases-first", ANY, "A login erases every earlier token.";
     ExpiredTokenIs20006 = "expired-token-is-20006", ANY, "A token that timed out is answered 20006 instead of 20004.";
     DownloadDoesNotProlong = "download-does-not-prolong", USE_PROLONGS, "A download does not prolong the life of its token.";
-    TokenDeathCutsDownload = "token-death-cuts-download", ANY, "A running download is cut when its token dies.";
+    TokenDeathCutsDownload = "token-death-cuts-download", EVERY, "A running download is cut when its token dies.";
     TokenRefresh = "token-refresh", V2, "A login gives a refreshtoken, and token/refresh exchanges it, as on K2 and S1000.";
     RefreshRefused = "refresh-refused", REFRESHES, "token/refresh always fails with 20004; implies token-refresh.";
     RefreshKeepsOldToken = "refresh-keeps-old-token", REFRESHES, "The old token lives on after token/refresh; implies token-refresh.";
@@ -123,40 +126,97 @@ switches! {
     // get_random.
     RandomForUnknownName = "random-for-unknown-name", ANY, "get_random succeeds for unknown names; the download fails with 20012.";
     BlankNameIs20007 = "blank-name-is-20007", ANY, "A blank recording name is answered 20007 instead of 10004.";
-    FilesDeleted = "files-deleted", ANY, "Every recording has been deleted: 20014.";
-    LateFile = "late-file", ANY, "The first two requests for a recording find it unknown, 20012; then it is there.";
+    FilesDeleted = "files-deleted", EVERY, "Every recording has been deleted: 20014, or 60001 on a P-Series.";
+    LateFile = "late-file", EVERY, "The first two requests for a recording find it unknown, 20012 or 60001; then it is there.";
     AllowedIpIs30001 = "allowed-ip-is-30001", V1_0_1, "get_random with the unknown field allowedip fails with 30001.";
     InternalError20010 = "internal-error-20010", ANY, "The first get_random for each recording fails with 20010.";
     InternalError20010Always = "internal-error-20010-always", ANY, "Every get_random fails with 20010.";
     InternalError30001 = "internal-error-30001", ANY, "The first get_random for each recording fails with 30001.";
     InternalError30001Always = "internal-error-30001-always", ANY, "Every get_random fails with 30001.";
-    Overload503Once = "overload-503-once", ANY, "The first get_random for each recording is answered 503 with a page.";
-    Overload503Always = "overload-503-always", ANY, "Every get_random is answered 503 with a page.";
+    Overload503Once = "overload-503-once", EVERY, "The first get_random, or recording/download of a P-Series, for each recording is answered 503 with a page.";
+    Overload503Always = "overload-503-always", EVERY, "Every get_random, or recording/download of a P-Series, is answered 503 with a page.";
     GatewayTimeout504Once = "gateway-timeout-504-once", CLOUD, "The first get_random for each recording is answered 504 with a page by the cloud's front gateway.";
     GatewayTimeout504Always = "gateway-timeout-504-always", CLOUD, "Every get_random is answered 504 with a page by the cloud's front gateway.";
-    SlowAnswers = "slow-answers", ANY, "Every answer comes late: by 20 s, or what the builder says.";
+    SlowAnswers = "slow-answers", EVERY, "Every answer comes late: by 20 s, or what the builder says.";
 
     // Who may use a random, and how often.
     RequesterIsLoginPeer = "requester-is-login-peer", ANY, "The address compared at a download is that of the login, not of get_random.";
-    TokenBoundRandom = "token-bound-random", ANY, "A random works only with the token that asked for it, and dies with it.";
+    TokenBoundRandom = "token-bound-random", EVERY, "A random, or the address of a file, works only with the token that asked for it, and dies with it.";
     WrongAddressIs403Html = "wrong-address-is-403-html", ANY, "A download from a wrong address is answered 403 with a page.";
-    CutDownloadSpendsNothing = "cut-download-spends-nothing", ANY, "A download that is cut does not spend its random.";
+    CutDownloadSpendsNothing = "cut-download-spends-nothing", EVERY, "A download that is cut does not spend its random, or the address of its file.";
 
     // Downloads.
-    DownloadErrorsAre404Html = "download-errors-are-404-html", ANY, "Errors of downloads are 404 with a page.";
-    DownloadErrorsAre403Html = "download-errors-are-403-html", ANY, "Errors of downloads are 403 with a page.";
-    DownloadErrorsAreEmpty = "download-errors-are-empty", ANY, "Errors of downloads are 200 with an empty body.";
+    DownloadErrorsAre404Html = "download-errors-are-404-html", EVERY, "Errors of downloads are 404 with a page.";
+    DownloadErrorsAre403Html = "download-errors-are-403-html", EVERY, "Errors of downloads are 403 with a page.";
+    DownloadErrorsAreEmpty = "download-errors-are-empty", EVERY, "Errors of downloads are 200 with an empty body.";
     DownloadWithLength = "download-with-length", ANY, "Downloads have a Content-Length.";
     DownloadTypeAudio = "download-type-audio", ANY, "Downloads have the type audio/x-wav.";
-    DownloadTypeWav = "download-type-wav", ANY, "Downloads have the type audio/wav.";
-    DownloadWithoutType = "download-without-type", ANY, "Downloads have no Content-Type.";
-    DownloadWithDisposition = "download-with-disposition", ANY, "Downloads have a Content-Disposition with the file name.";
-    HonoursRange = "honours-range", ANY, "A download with a single Range is answered 206 or 416.";
+    DownloadTypeWav = "download-type-wav", EVERY, "Downloads have the type audio/wav.";
+    DownloadWithoutType = "download-without-type", EVERY, "Downloads have no Content-Type.";
+    DownloadWithDisposition = "download-with-disposition", EVERY, "Downloads have a Content-Disposition with the file name.";
+    HonoursRange = "honours-range", EVERY, "A download with a single Range is answered 206 or 416.";
     PlusIsSpace = "plus-is-space", ANY, "A plus sign in a query stands for a space.";
-    RawQuery = "raw-query", ANY, "Percent signs in a query are not decoded.";
-    OneDownloadAtATime = "one-download-at-a-time", ANY, "A second download waits until the first has ended.";
-    BusyIs503 = "busy-is-503", ANY, "A third download at a time is answered 503 with a page; its random is not spent.";
-    GrowingFile = "growing-file", ANY, "The first download of each recording is its first half with a RIFF size of 0; then it is whole.";
+    RawQuery = "raw-query", EVERY, "Percent signs in a query are not decoded.";
+    OneDownloadAtATime = "one-download-at-a-time", EVERY, "A second download waits until the first has ended.";
+    BusyIs503 = "busy-is-503", EVERY, "A third download at a time is answered 503 with a page; its random is not spent.";
+    GrowingFile = "growing-file", EVERY, "The first download of each recording is its first half with a RIFF size of 0; then it is whole.";
+
+    // P-Series: the form of answers.
+    ErrcodeAsString = "errcode-as-string", P, "errcode is a string instead of a number.";
+    WithoutMessage = "without-message", P, "Answers have no errmsg.";
+    PlusIsPlus = "plus-is-plus", P, "A plus sign in a query stands for itself.";
+
+    // P-Series: tokens, and who may ask at all.
+    NoRefreshToken = "no-refresh-token", P, "Answers that give an access token give no refresh token.";
+    LifetimesMissing = "lifetimes-missing", P, "Answers that give tokens do not tell how long they live.";
+    OldAccessTokenLivesOn = "old-access-token-lives-on", P, "A refresh leaves the old access token alive; it takes no second slot.";
+    RefreshFails = "refresh-fails", P, "Every refresh_token fails with -1.";
+    RefreshNeedsSlot = "refresh-needs-slot", P, "A refresh whose access token is dead already needs a free slot: 60002 without one.";
+    LockoutBlocksEveryCall = "lockout-blocks-every-call", P, "An address that is locked out gets 70004 for every call, not only for get_token.";
+    TokenDiesBetween = "token-dies-between", P, "The first fetch of each recording finds its access token dead, 10004, good as it was when it asked for the address.";
+    AccessDenied10005 = "access-denied-10005", P, "The application may not download: recording/download fails with 10005.";
+    ListDenied10005 = "list-denied-10005", P, "The application may not list: recording/list and recording/search fail with 10005.";
+    IpForbidden70087 = "ip-forbidden-70087", P, "The application may not be used from this address: every call fails with 70087.";
+    ApiOff70123 = "api-off-70123", P, "The API is switched off: every call fails with 70123.";
+
+    // P-Series: recording/download.
+    Processing2Once = "processing-2-once", P, "The first recording/download for each recording is answered 2, still working.";
+    Processing2Always = "processing-2-always", P, "Every recording/download is answered 2, still working.";
+    PartialSuccess1 = "partial-success-1", P, "Every good answer to recording/download has the code 1, partial success.";
+    Overload70082Once = "overload-70082-once", P, "The first recording/download for each recording fails with 70082.";
+    Overload70082Always = "overload-70082-always", P, "Every recording/download fails with 70082.";
+    InternalMinus2Once = "internal-minus-2-once", P, "The first recording/download for each recording fails with -2.";
+    InternalMinus2Always = "internal-minus-2-always", P, "Every recording/download fails with -2.";
+    UnknownFileIs40002 = "unknown-file-is-40002", P, "A recording that is not there is answered 40002 instead of 60001.";
+    UnknownFileIsMinus1 = "unknown-file-is-minus-1", P, "A recording that is not there is answered -1 instead of 60001.";
+
+    // P-Series: the address of the file.
+    ResourceUrlSingleUse = "resource-url-single-use", P, "The address of a file is good once.";
+    ResourceUrlAbsolute = "resource-url-absolute", P, "The address of a file has scheme, host and port, those of the box.";
+    ResourceUrlElsewhere = "resource-url-elsewhere", P, "The address of a file is on another host, evil.example.";
+    ResourceUrlProtocolRelative = "resource-url-protocol-relative", P, "The address of a file names another host without a scheme, //evil.example.";
+    ResourceUrlBackslash = "resource-url-backslash", P, "The address of a file names another host behind backslashes or a tab, as lenient parsers read it; each one in another way.";
+    ResourceUrlLineBreak = "resource-url-line-break", P, "The address of a file holds a line break and a header field.";
+    ResourceUrlWithQuery = "resource-url-with-query", P, "The address of a file has a query already.";
+    ResourceUrlMissing = "resource-url-missing", P, "recording/download succeeds without an address.";
+    ResourceUrlBlank = "resource-url-blank", P, "recording/download succeeds with a blank address.";
+    DownloadAttachmentPrefix = "download-attachment-prefix", P, "The address of a file begins with /api/downloadattachment/.";
+    Mp3ResourceSuffix = "mp3-resource-suffix", P, "The address of a file ends in .mp3, whatever the recording's name ends in.";
+
+    // P-Series: the file.
+    RasLoginShell = "ras-login-shell", P, "A fetch whose token is not accepted gets 200 with the login page, as from remote-access hosts.";
+    DownloadWithoutLength = "download-without-length", P, "Files have no Content-Length.";
+    DownloadTypeOctetStream = "download-type-octet-stream", P, "Files have the type application/octet-stream.";
+
+    // P-Series: recording/list and recording/search.
+    ListPageCapped = "list-page-capped", P, "A page holds 100 recordings at most, whatever page_size says.";
+    ListTotalMissing = "list-total-missing", P, "Lists have no total_number.";
+    ListNumbersAsStrings = "list-numbers-as-strings", P, "Numbers in lists are strings.";
+    ListTime12h = "list-time-12h", P, "Times in lists are written MM/DD/YYYY hh:mm:ss AM or PM.";
+    ListSizeZero = "list-size-zero", P, "Every size in lists is 0.";
+    ListDurationZero = "list-duration-zero", P, "Every duration in lists is 0, as in the documented samples.";
+    OldListFields = "old-list-fields", P, "Lists lack call_from_number and its three likes, as in older firmware.";
+    SearchIgnoresFilters = "search-ignores-filters", P, "recording/search gives every recording, whatever it is asked for.";
 
     // The CDR.
     Cdr504Once = "cdr-504-once", WITH_CDR, "The first cdr/download is answered 504 with a page; its random is spent.";
@@ -179,12 +239,13 @@ switches! {
     CsvNameWithCommaAndQuote = "csv-name-with-comma-and-quote", WITH_CDR, "Callers in the CDR have names with a comma and quotation marks, quoted as in RFC 4180.";
 
     // What a recording is made of; the first of these that is set decides.
-    Gsm = "gsm", ANY, "Recordings are WAV files in GSM 6.10.";
-    HeaderOnly = "header-only", ANY, "Recordings are WAV headers without audio.";
-    ZeroBytes = "zero-bytes", ANY, "Recordings are empty files.";
-    RiffSizeZero = "riff-size-zero", ANY, "The RIFF size of recordings is 0.";
-    RiffSizeMax = "riff-size-max", ANY, "The RIFF size of recordings is 0xFFFFFFFF.";
-    Mp3 = "mp3", ANY, "Recordings are MP3 under a name that ends in .wav.";
+    Gsm = "gsm", EVERY, "Recordings are WAV files in GSM 6.10.";
+    HeaderOnly = "header-only", EVERY, "Recordings are WAV headers without audio.";
+    ZeroBytes = "zero-bytes", EVERY, "Recordings are empty files.";
+    RiffSizeZero = "riff-size-zero", EVERY, "The RIFF size of recordings is 0.";
+    RiffSizeMax = "riff-size-max", EVERY, "The RIFF size of recordings is 0xFFFFFFFF.";
+    Stereo = "stereo", P, "Recordings have two channels, as where the box separates the sides of a call.";
+    Mp3 = "mp3", EVERY, "Recordings are MP3 under a name that ends in .wav; a P-Series refuses a second download at a time then, with 70082.";
 }
 
 impl Switch {
@@ -293,5 +354,7 @@ mod tests {
         assert!(!Switch::OlderPathsToo.applies_to(Api::Cloud110));
         assert!(!Switch::TokenRefresh.applies_to(Api::Cloud110));
         assert!(!Switch::CsvBom.applies_to(Api::SSeries101));
+        assert!(Switch::KeepAlive.applies_to(Api::PSeries));
+        assert!(!Switch::RefreshFails.applies_to(Api::SSeries200));
     }
 }

@@ -9,6 +9,7 @@ mod cdr;
 mod client;
 mod cloud;
 mod faults;
+mod p_series;
 mod switches;
 
 const NAME: &str = "20260302091407-1772442845.1203-1001-+44*3-Internal.wav";

@@ -1,10 +1,11 @@
-//! TLS as an S-Series box has it: its own certificate, and TLS 1.2.
+//! TLS as a box has it: its own certificate, and TLS 1.2.
 //!
 //! Knows how the factory certificate is made and presented. Does not know HTTP.
 //!
 //! Source: Yeastar, "S-Series User Guide", "Service" and "Web Access Security": the certificate is the
 //! factory's own unless one is uploaded, and the high security level means TLS 1.2 only. The names in
-//! a factory certificate are not documented; here they match nothing, as is usual.
+//! a factory certificate are not documented; here they match nothing, as is usual. A published client
+//! that pins the certificate of a P-Series knows its subject as "UCCPBX".
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
+use super::generation::Api;
 use super::secret;
 use super::switch::{Switch, Switches};
 
@@ -31,14 +33,16 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Makes a self-signed certificate, ECDSA on P-256, for these names and addresses.
-    pub(super) fn self_signed(names: &[String]) -> io::Result<Self> {
+    pub(super) fn self_signed(api: Api, names: &[String]) -> io::Result<Self> {
+        let subject = match api {
+            Api::PSeries => "UCCPBX",
+            _ => "S-Series VoIP PBX",
+        };
         let make = || {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
             let mut params = CertificateParams::new(names)?;
             params.distinguished_name = DistinguishedName::new();
-            params
-                .distinguished_name
-                .push(DnType::CommonName, "S-Series VoIP PBX");
+            params.distinguished_name.push(DnType::CommonName, subject);
             let certificate = params.self_signed(&key)?;
             Ok(Self {
                 certificate_pem: certificate.pem(),
@@ -49,8 +53,8 @@ impl Identity {
     }
 
     /// Makes the certificate a box leaves the factory with: it names no address of the box.
-    pub(super) fn factory() -> io::Result<Self> {
-        Self::self_signed(&["pbx.invalid".to_owned()])
+    pub(super) fn factory(api: Api) -> io::Result<Self> {
+        Self::self_signed(api, &["pbx.invalid".to_owned()])
     }
 
     fn chain(&self) -> io::Result<Vec<CertificateDer<'static>>> {

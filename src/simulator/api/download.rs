@@ -77,7 +77,8 @@ fn recording(
     }
 }
 
-fn wanted(pbx: &Pbx, request: &Request, length: usize) -> Wanted {
+/// What part of a recording a request gets; the whole, unless the box honours ranges.
+pub(in crate::simulator) fn wanted(pbx: &Pbx, request: &Request, length: usize) -> Wanted {
     match request.field("range") {
         Some(range) if pbx.has(Switch::HonoursRange) && request.field("if-range").is_none() => {
             range::wanted(range, length)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::simulator::fault::{Break, Plan};
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::Pbx;
 use crate::simulator::reply::Answer;
 use crate::simulator::seen::DownloadEnd;
 use crate::simulator::switch::Switch;
@@ -37,7 +37,7 @@ impl Delivery<'_> {
             && !whole
             && self.pbx.has(Switch::CutDownloadSpendsNothing)
         {
-            lock(&self.pbx.tickets).restore(&opened.random);
+            self.pbx.restore_ticket(&opened.random);
         }
         delivered
     }
@@ -115,7 +115,7 @@ impl Delivery<'_> {
     fn is_token_dead(&self) -> bool {
         let cuts = self.pbx.has(Switch::TokenDeathCutsDownload);
         let opened = self.answer.opened_by.as_ref().filter(|_| cuts);
-        opened.is_some_and(|opened| self.pbx.token(&opened.token, false).is_err())
+        opened.is_some_and(|opened| !self.pbx.is_token_live(&opened.token))
     }
 }
 

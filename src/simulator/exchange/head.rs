@@ -3,7 +3,8 @@
 //! Knows which header fields a box sends, their order and odd letter case. Does not know bodies.
 //!
 //! Source: the samples in Yeastar, "S-Series API 2.0" and "Cloud PBX API 2.0", "Heartbeat" (the full set), and
-//! Yeastar, "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines). The order is
+//! Yeastar, "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines); the files of a
+//! P-Series have none of these, as its clients in browsers find. The order is
 //! that of Boa 0.94.14, src/response.c, without its Date, which no sample has.
 
 use crate::simulator::generation::Api;
@@ -32,6 +33,7 @@ pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> V
         Api::SSeries200 | Api::Cloud110 | Api::Cloud200 => !pbx.has(Switch::MinimalHeaders),
         Api::SSeries101 | Api::SSeries110 | Api::PSeries => false,
     };
+    let cross_origin = pbx.api != Api::PSeries;
     let full = by_default || pbx.has(Switch::FullBoaHeaders);
     if full {
         field("Server", "Boa/0.94.14rc21");
@@ -48,18 +50,20 @@ pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> V
     // The short samples have no type for JSON, which is the only type that depends on this.
     if let Some(kind) = answer
         .content_type
-        .filter(|kind| full || *kind != "application/json")
+        .filter(|kind| full || !cross_origin || *kind != "application/json")
     {
         field("Content-Type", kind);
     }
     for (name, value) in &answer.fields {
         field(name, value);
     }
-    field("Access-control-allow-origin", "*");
-    field(
-        "Access-control-allow-methods",
-        "GET, POST, OPTIONS, PUT, DELETE",
-    );
+    if cross_origin {
+        field("Access-control-allow-origin", "*");
+        field(
+            "Access-control-allow-methods",
+            "GET, POST, OPTIONS, PUT, DELETE",
+        );
+    }
     text.push_str("\r\n");
     text.into_bytes()
 }

@@ -8,7 +8,7 @@
 //!           | "cdr-random" | "cdr-download" | "list" | "any"
 //! what      = "slow=" duration | "throttle=" bytes-per-s
 //!           | "cut-after=" bytes | "reset-after=" bytes | "stall-after=" bytes
-//!           | "no-close-notify" | "html=" status | "wrong-json" | "garbage" | "errno=" digits
+//!           | "no-close-notify" | "html=" status | "wrong-json" | "garbage" | "errno=" number
 //!           | "status=" status | "huge-json" | "close-before-answer" | "dead-token-after-ticket"
 //! option    = "times=" ( number | "forever" )      ; 1 if not given
 //!           | "with-length"                        ; of cut-after only
@@ -162,8 +162,10 @@ fn status(key: &str, value: &str) -> Result<u16, FaultError> {
     known.then_some(status).ok_or_else(|| bad_value(key, value))
 }
 
+/// A number that may be negative, as some of a P-Series are.
 fn digits(key: &str, value: &str) -> Result<String, FaultError> {
-    let fits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| value.to_owned())
         .ok_or_else(|| bad_value(key, value))
 }
@@ -270,6 +272,10 @@ mod tests {
         check(
             "get-random:errno=20012",
             Fault::once(Operation::GetRandom, Errno("20012".into())),
+        );
+        check(
+            "refresh:errno=-1",
+            Fault::once(Operation::Refresh, Errno("-1".into())),
         );
         check(
             "heartbeat:status=503",

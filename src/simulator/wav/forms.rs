@@ -59,6 +59,35 @@ pub fn riff_size(recording: &Bytes, size: u32) -> Bytes {
     file.freeze()
 }
 
+/// Copies a recording with its channel twice: PCM, 8 kHz, 16 bits, stereo; what is too short for the header that this
+/// module writes stays as it is.
+pub fn stereo(recording: &Bytes) -> Bytes {
+    let Some((head, samples)) = recording.split_at_checked(HEADER_BYTES) else {
+        return recording.clone();
+    };
+    let mut file = BytesMut::with_capacity(head.len() + 2 * samples.len());
+    file.put_slice(head);
+    for sample in samples.chunks(2) {
+        file.put_slice(sample);
+        file.put_slice(sample);
+    }
+    let size = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let (riff_bytes, data_bytes) = (file.len().saturating_sub(8), 2 * samples.len());
+    put_at(&mut file, 4, &size(riff_bytes).to_le_bytes());
+    put_at(&mut file, 22, &2_u16.to_le_bytes());
+    put_at(&mut file, 28, &(2 * BYTES_PER_SECOND).to_le_bytes());
+    put_at(&mut file, 32, &4_u16.to_le_bytes());
+    put_at(&mut file, HEADER_BYTES - 4, &size(data_bytes).to_le_bytes());
+    file.freeze()
+}
+
+/// Writes over a field of a header, if the file has it.
+fn put_at(file: &mut BytesMut, position: usize, value: &[u8]) {
+    if let Some(field) = file.get_mut(position..position + value.len()) {
+        field.copy_from_slice(value);
+    }
+}
+
 /// Makes an MP3 file of `seconds`: an ID3 tag, then MPEG 2.5 frames of 8 kbit/s, 8 kHz, mono.
 ///
 /// The frames are silent; unused bytes in them differ, so that different places differ.
@@ -144,6 +173,22 @@ mod tests {
         assert_eq!(other[4..8], [0xFF; 4]);
         assert_eq!((&file[..4], &file[8..]), (&other[..4], &other[8..]));
         assert_eq!(riff_size(&Bytes::from_static(b"text"), 0), "text");
+    }
+
+    #[test]
+    fn stereo_has_every_sample_twice() {
+        let (mono, file) = (music(1), stereo(&music(1)));
+        assert_eq!(file.len(), HEADER_BYTES + 32_000);
+        assert_eq!(file[4..8], 32_300_u32.to_le_bytes());
+        assert_eq!((file[22], file[32]), (2, 4));
+        assert_eq!(file[28..32], 32_000_u32.to_le_bytes());
+        assert_eq!(&file[300..304], b"data");
+        assert_eq!(file[304..308], 32_000_u32.to_le_bytes());
+        let twice = mono[HEADER_BYTES..]
+            .chunks(2)
+            .flat_map(|two| [two, two].concat());
+        assert!(twice.eq(file[HEADER_BYTES..].iter().copied()));
+        assert_eq!(stereo(&Bytes::from_static(b"text")), "text");
     }
 
     #[test]

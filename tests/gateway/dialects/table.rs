@@ -314,7 +314,53 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::CsvWithoutRecordingColumn
         | Switch::CsvHeaderOnly
         | Switch::CsvEmptyBody
-        | Switch::CsvNameWithCommaAndQuote => vec![],
+        | Switch::CsvNameWithCommaAndQuote
+        | Switch::ErrcodeAsString
+        | Switch::WithoutMessage
+        | Switch::PlusIsPlus
+        | Switch::NoRefreshToken
+        | Switch::LifetimesMissing
+        | Switch::OldAccessTokenLivesOn
+        | Switch::RefreshFails
+        | Switch::RefreshNeedsSlot
+        | Switch::LockoutBlocksEveryCall
+        | Switch::TokenDiesBetween
+        | Switch::AccessDenied10005
+        | Switch::ListDenied10005
+        | Switch::IpForbidden70087
+        | Switch::ApiOff70123
+        | Switch::Processing2Once
+        | Switch::Processing2Always
+        | Switch::PartialSuccess1
+        | Switch::Overload70082Once
+        | Switch::Overload70082Always
+        | Switch::InternalMinus2Once
+        | Switch::InternalMinus2Always
+        | Switch::UnknownFileIs40002
+        | Switch::UnknownFileIsMinus1
+        | Switch::ResourceUrlSingleUse
+        | Switch::ResourceUrlAbsolute
+        | Switch::ResourceUrlElsewhere
+        | Switch::ResourceUrlProtocolRelative
+        | Switch::ResourceUrlBackslash
+        | Switch::ResourceUrlLineBreak
+        | Switch::ResourceUrlWithQuery
+        | Switch::ResourceUrlMissing
+        | Switch::ResourceUrlBlank
+        | Switch::DownloadAttachmentPrefix
+        | Switch::Mp3ResourceSuffix
+        | Switch::RasLoginShell
+        | Switch::DownloadWithoutLength
+        | Switch::DownloadTypeOctetStream
+        | Switch::ListPageCapped
+        | Switch::ListTotalMissing
+        | Switch::ListNumbersAsStrings
+        | Switch::ListTime12h
+        | Switch::ListSizeZero
+        | Switch::ListDurationZero
+        | Switch::OldListFields
+        | Switch::SearchIgnoresFilters
+        | Switch::Stereo => vec![],
     }
 }
 

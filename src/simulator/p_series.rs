@@ -1,0 +1,224 @@
+//! The P-Series: its calls, from a request to a reply.
+//!
+//! Knows what every call of `openapi/v1.0` demands first: a User-Agent, leave to call at all, a path and a method, a
+//! token. Does not know what the calls do; they are in the files below. Nor does it know sockets or header fields.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "API Request Overview", "Authorization Rule" and "Error Code and Error
+//! Message". That a request without a User-Agent is answered 10001 is known from a published client, and the order of
+//! the checks is an assumption.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::fault::Operation;
+use super::generation::Api;
+use super::pbx::{Pbx, lock};
+use super::reply::Reply;
+use super::request::Request;
+use super::switch::{Switch, Switches};
+
+mod account;
+mod errcode;
+mod file;
+mod list;
+mod recordings;
+mod resources;
+mod tokens;
+
+use errcode::{Errcode, Failure};
+use resources::Resources;
+use tokens::Tokens;
+
+/// What a path means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    GetToken,
+    RefreshToken,
+    DelToken,
+    List,
+    Search,
+    /// `recording/download`, which gives the address of a file.
+    Download,
+    /// The file itself.
+    File,
+    /// Below `/openapi/`, but not known.
+    Unknown,
+    /// Of the web interface, which is not simulated.
+    NoPage,
+}
+
+/// What only a P-Series has.
+pub(super) struct State {
+    pub(super) tokens: Mutex<Tokens>,
+    pub(super) resources: Mutex<Resources>,
+    /// Recordings at whose first fetch a token has died, under [`Switch::TokenDiesBetween`].
+    killers: Mutex<HashSet<String>>,
+}
+
+/// How long things are good.
+pub(super) struct Limits {
+    pub(super) access_life: Duration,
+    pub(super) refresh_life: Duration,
+    /// How many calls an access token bears.
+    pub(super) calls: Option<u32>,
+    pub(super) resource_life: Duration,
+}
+
+impl State {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            tokens: Mutex::new(Tokens::new(
+                limits.access_life,
+                limits.refresh_life,
+                limits.calls,
+            )),
+            resources: Mutex::new(Resources::new(limits.resource_life)),
+            killers: Mutex::default(),
+        }
+    }
+}
+
+/// Sets what is so on a P-Series without any switch, and on other boxes with one.
+pub(super) fn set_defaults(api: Api, switches: &mut Switches) {
+    if api == Api::PSeries && !switches.has(Switch::PlusIsPlus) {
+        switches.set(Switch::PlusIsSpace);
+    }
+}
+
+impl Call {
+    pub(super) fn of(path: &str) -> Self {
+        if resources::PREFIXES
+            .iter()
+            .any(|prefix| path.starts_with(prefix))
+        {
+            return Self::File;
+        }
+        match path.strip_prefix("/openapi/v1.0/") {
+            Some("get_token") => Self::GetToken,
+            Some("refresh_token") => Self::RefreshToken,
+            Some("del_token") => Self::DelToken,
+            Some("recording/list") => Self::List,
+            Some("recording/search") => Self::Search,
+            Some("recording/download") => Self::Download,
+            Some(_) => Self::Unknown,
+            None if path.starts_with("/openapi/") => Self::Unknown,
+            None => Self::NoPage,
+        }
+    }
+
+    /// The operation a fault would name.
+    pub(super) fn operation(self) -> Option<Operation> {
+        match self {
+            Self::GetToken => Some(Operation::Login),
+            Self::RefreshToken => Some(Operation::Refresh),
+            Self::DelToken => Some(Operation::Logout),
+            Self::List | Self::Search => Some(Operation::List),
+            Self::Download => Some(Operation::GetRandom),
+            Self::File => Some(Operation::Download),
+            Self::Unknown | Self::NoPage => None,
+        }
+    }
+
+    fn takes(self, method: &str) -> bool {
+        match self {
+            Self::GetToken | Self::RefreshToken => method == "POST",
+            Self::DelToken | Self::List | Self::Search | Self::Download => method == "GET",
+            Self::File => matches!(method, "GET" | "HEAD"),
+            Self::Unknown | Self::NoPage => false,
+        }
+    }
+}
+
+/// Carries out a call.
+pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
+    match call {
+        Call::NoPage => return Reply::Page(404),
+        Call::File => return file::answer(pbx, request, peer),
+        _ => {}
+    }
+    let outcome = match call {
+        Call::GetToken => account::get_token(pbx, request, peer),
+        Call::RefreshToken => account::refresh_token(pbx, request, peer),
+        _ => admit(pbx, call, request, peer).and_then(|()| known(pbx, call, request)),
+    };
+    outcome.unwrap_or_else(|failure| Reply::Written(failure.text(&pbx.switches)))
+}
+
+/// Carries out a call that shows an access token.
+fn known(pbx: &Pbx, call: Call, request: &Request) -> Result<Reply, Failure> {
+    let token = authorized(pbx, request)?;
+    match call {
+        Call::DelToken => Ok(account::del_token(pbx, &token)),
+        Call::List => list::list(pbx, request),
+        Call::Search => list::search(pbx, request),
+        Call::Download => recordings::answer(pbx, request, &token),
+        _ => Err(Errcode::NO_INTERFACE.into()),
+    }
+}
+
+/// Checks what every call needs before anything is looked at.
+fn admit(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Result<(), Failure> {
+    let named = request
+        .field("user-agent")
+        .is_some_and(|agent| !agent.trim().is_empty());
+    if !named || !call.takes(&request.method) {
+        return Err(Errcode::NO_INTERFACE.into());
+    }
+    if pbx.has(Switch::ApiOff70123) {
+        return Err(Errcode::API_UNAVAILABLE.into());
+    }
+    if pbx.has(Switch::IpForbidden70087) {
+        return Err(Errcode::IP_FORBIDDEN.into());
+    }
+    let blocked = call == Call::GetToken || pbx.has(Switch::LockoutBlocksEveryCall);
+    if blocked && lock(&pbx.account).is_locked_out(peer, Instant::now()) {
+        return Err(Errcode::IP_BLOCKED.into());
+    }
+    Ok(())
+}
+
+/// Finds the access token of a request, which counts as one use of it.
+fn authorized(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
+    let token = request.parameter("access_token", &pbx.switches);
+    if lock(&pbx.p_series.tokens).show(&token, Instant::now()) {
+        Ok(token)
+    } else {
+        Err(Errcode::TOKEN_EXPIRED.into())
+    }
+}
+
+/// The answer to a fetch beside another one that is running.
+pub(super) fn overloaded(pbx: &Pbx) -> Reply {
+    Reply::FileRefused(Failure::from(Errcode::OVERLOADED).text(&pbx.switches))
+}
+
+/// An answer with this code, for a scripted fault.
+pub(super) fn scripted(errcode: &str, pbx: &Pbx) -> Reply {
+    Reply::Written(Failure::from(Errcode::other(errcode)).text(&pbx.switches))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: Call) {
+        assert_eq!(Call::of(path), expected);
+    }
+
+    #[test]
+    fn paths_are_those_of_the_open_api() {
+        check("/openapi/v1.0/get_token", Call::GetToken);
+        check("/openapi/v1.0/recording/download", Call::Download);
+        check("/openapi/v1.0/recording/get_random", Call::Unknown);
+        check("/openapi/v1.0//recording/list", Call::Unknown);
+        check("/openapi/v2.0/get_token", Call::Unknown);
+        check("/openapi", Call::NoPage);
+        check("/api/v2.0.0/login", Call::NoPage);
+        check("/api/download/Recording-1.wav", Call::File);
+        check("/api/downloadattachment/Recording-1.wav", Call::File);
+        check("//api/download/Recording-1.wav", Call::NoPage);
+    }
+}

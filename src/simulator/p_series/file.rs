@@ -1,0 +1,82 @@
+//! The file itself, for its address and an access token.
+//!
+//! Knows who gets the bytes. Does not know how they are sent.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". Failures are not documented: published
+//! clients know JSON and, from remote-access hosts, the login page, both with status 200.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::errcode::{Errcode, Failure};
+use super::resources::media_type;
+use super::{Call, admit, authorized};
+use crate::simulator::api::download::wanted;
+use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::reply::{Opened, Playback, Reply};
+use crate::simulator::request::Request;
+use crate::simulator::switch::Switch;
+use crate::simulator::tickets::Refusal;
+
+pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
+    if request.field("range").is_some() {
+        pbx.ledger.note(|seen| seen.range_headers_seen += 1);
+    }
+    match fetch(pbx, request, peer) {
+        Ok(playback) => Reply::File(playback, media_type(request.path())),
+        Err(failure)
+            if failure.errcode == Errcode::TOKEN_EXPIRED && pbx.has(Switch::RasLoginShell) =>
+        {
+            Reply::LoginPage
+        }
+        Err(failure) => Reply::FileRefused(failure.text(&pbx.switches)),
+    }
+}
+
+fn fetch(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Playback, Failure> {
+    admit(pbx, Call::File, request, peer)?;
+    let token = request.parameter("access_token", &pbx.switches);
+    // First of all: whatever is wrong besides, the address has been used.
+    let opened = open(pbx, request.path(), &token);
+    authorized(pbx, request)?;
+    let name = opened.map_err(|_| Errcode::NOT_FOUND)?;
+    if pbx.has(Switch::TokenDiesBetween) && lock(&pbx.p_series.killers).insert(name.clone()) {
+        pbx.kill_token(&token);
+        return Err(Errcode::TOKEN_EXPIRED.into());
+    }
+    let bytes = bytes(pbx, &name)?;
+    let wanted = wanted(pbx, request, bytes.len());
+    let random = request.path().to_owned();
+    Ok(Playback {
+        name,
+        bytes,
+        wanted,
+        opened_by: Opened { random, token },
+    })
+}
+
+/// Uses an address, and counts how that went.
+fn open(pbx: &Pbx, path: &str, token: &str) -> Result<String, Refusal> {
+    let once = pbx.has(Switch::ResourceUrlSingleUse);
+    let shown = lock(&pbx.p_series.resources).show(path, token, once, Instant::now());
+    pbx.ledger.note(|seen| {
+        seen.tickets_used_twice += u64::from(shown.again);
+        match &shown.opened {
+            Ok((_, age)) => {
+                seen.tickets_used += 1;
+                seen.oldest_ticket_used = seen.oldest_ticket_used.max(*age);
+            }
+            Err(_) => seen.tickets_refused += 1,
+        }
+    });
+    shown.opened.map(|(recording, _)| recording)
+}
+
+fn bytes(pbx: &Pbx, name: &str) -> Result<Bytes, Failure> {
+    let grows = pbx.has(Switch::GrowingFile);
+    let bytes = lock(&pbx.shelf).serve(name, grows);
+    let there = bytes.filter(|_| !pbx.has(Switch::FilesDeleted));
+    there.ok_or_else(|| Errcode::NOT_FOUND.into())
+}

@@ -1,0 +1,182 @@
+//! `recording/list` and `recording/search`.
+//!
+//! Knows their parameters, and which recordings are on a page. Does not know how a row is written.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings": pages count from 1,
+//! times are Unix seconds, unknown parameters are ignored. No greatest page is documented; the pages on CDR name
+//! 10 000 as default and maximum, so that is the default here. The order without `sort_by` and `order_by` is an
+//! assumption: by id, upwards. So are exact comparison of numbers, and 40002 for what cannot be read.
+
+use std::collections::HashSet;
+use std::str::FromStr;
+
+use super::errcode::{Errcode, Failure, Fields, text};
+use crate::simulator::calls::CallRecord;
+use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::reply::Reply;
+use crate::simulator::request::Request;
+use crate::simulator::switch::Switch;
+
+mod row;
+
+use row::Writer;
+
+const DEFAULT_PAGE_SIZE: usize = 10_000;
+const CAPPED_PAGE_SIZE: usize = 100;
+
+/// A recording, with its id.
+type Row<'a> = (usize, &'a CallRecord);
+
+pub(super) fn list(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
+    answer(pbx, request, &Filter::default())
+}
+
+pub(super) fn search(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
+    let filter = Filter::of(pbx, request)?;
+    if pbx.has(Switch::SearchIgnoresFilters) {
+        return list(pbx, request);
+    }
+    answer(pbx, request, &filter)
+}
+
+fn answer(pbx: &Pbx, request: &Request, filter: &Filter) -> Result<Reply, Failure> {
+    if pbx.has(Switch::ListDenied10005) {
+        return Err(Errcode::ACCESS_DENIED.into());
+    }
+    let page = Page::of(pbx, request)?;
+    let writer = Writer::of(pbx);
+    let (total, rows) = {
+        let calls = lock(&pbx.calls);
+        let ids = (1..).zip(calls.iter());
+        let recorded =
+            ids.filter(|(id, call)| !call.recording.is_empty() && filter.lets(*id, call));
+        let mut rows: Vec<Row<'_>> = recorded.collect();
+        page.sort(&mut rows);
+        (rows.len(), writer.rows(page.cut(&rows)))
+    };
+    let mut fields = Fields::new();
+    if !pbx.has(Switch::ListTotalMissing) {
+        fields.push(("total_number", writer.number(total)));
+    }
+    fields.push(("data", rows));
+    Ok(Reply::Written(text(
+        Errcode::SUCCESS,
+        &fields,
+        &pbx.switches,
+    )))
+}
+
+/// Which part of the list, and in which order.
+struct Page {
+    page: usize,
+    page_size: usize,
+    by_time: bool,
+    descending: bool,
+}
+
+impl Page {
+    fn of(pbx: &Pbx, request: &Request) -> Result<Self, Failure> {
+        let page = parameter(pbx, request, "page")?.unwrap_or(1);
+        let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
+        for (name, value) in [("page", page), ("page_size", page_size)] {
+            if value == 0 {
+                return Err(Failure::invalid(Errcode::BAD_PARAMETER, name, "0"));
+            }
+        }
+        let capped = pbx.has(Switch::ListPageCapped);
+        Ok(Self {
+            page,
+            page_size: page_size.min(if capped { CAPPED_PAGE_SIZE } else { usize::MAX }),
+            by_time: is_second(pbx, request, "sort_by", ["id", "time"])?,
+            descending: is_second(pbx, request, "order_by", ["asc", "desc"])?,
+        })
+    }
+
+    fn sort(&self, rows: &mut [Row<'_>]) {
+        if self.by_time {
+            rows.sort_by_key(|(id, call)| (call.started, *id));
+        }
+        if self.descending {
+            rows.reverse();
+        }
+    }
+
+    fn cut<'a, 'b>(&self, rows: &'b [Row<'a>]) -> impl Iterator<Item = &'b Row<'a>> + use<'a, 'b> {
+        let before = (self.page - 1).saturating_mul(self.page_size);
+        rows.iter().skip(before).take(self.page_size)
+    }
+}
+
+/// What a search asks for; everything, if it asks for nothing.
+#[derive(Default)]
+struct Filter {
+    start: Option<i64>,
+    end: Option<i64>,
+    caller: Option<String>,
+    callee: Option<String>,
+    ids: Option<HashSet<usize>>,
+}
+
+impl Filter {
+    fn of(pbx: &Pbx, request: &Request) -> Result<Self, Failure> {
+        Ok(Self {
+            start: parameter(pbx, request, "start_time")?,
+            end: parameter(pbx, request, "end_time")?,
+            caller: parameter(pbx, request, "caller")?,
+            callee: parameter(pbx, request, "callee")?,
+            ids: ids(pbx, request)?,
+        })
+    }
+
+    fn lets(&self, id: usize, call: &CallRecord) -> bool {
+        self.start.is_none_or(|start| call.started >= start)
+            && self.end.is_none_or(|end| call.started <= end)
+            && self
+                .caller
+                .as_ref()
+                .is_none_or(|caller| *caller == call.caller)
+            && self
+                .callee
+                .as_ref()
+                .is_none_or(|callee| *callee == call.callee)
+            && self.ids.as_ref().is_none_or(|ids| ids.contains(&id))
+    }
+}
+
+fn ids(pbx: &Pbx, request: &Request) -> Result<Option<HashSet<usize>>, Failure> {
+    let list: Option<String> = parameter(pbx, request, "ids")?;
+    let read = |list: String| {
+        let ids: Result<_, _> = list.split(',').map(|id| id.trim().parse()).collect();
+        ids.map_err(|_| Failure::invalid(Errcode::BAD_PARAMETER, "ids", list.clone()))
+    };
+    list.map(read).transpose()
+}
+
+/// The value of a parameter; an empty one counts as absent.
+fn parameter<T: FromStr>(
+    pbx: &Pbx,
+    request: &Request,
+    name: &'static str,
+) -> Result<Option<T>, Failure> {
+    let value = request.parameter(name, &pbx.switches);
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let bad = |_| Failure::invalid(Errcode::BAD_PARAMETER, name, value.clone());
+    value.parse().map(Some).map_err(bad)
+}
+
+/// Whether a parameter has the second of two values; the first one is the default.
+fn is_second(
+    pbx: &Pbx,
+    request: &Request,
+    name: &'static str,
+    [first, second]: [&str; 2],
+) -> Result<bool, Failure> {
+    match parameter::<String>(pbx, request, name)? {
+        None => Ok(false),
+        Some(value) if value == first => Ok(false),
+        Some(value) if value == second => Ok(true),
+        Some(value) => Err(Failure::invalid(Errcode::BAD_PARAMETER, name, value)),
+    }
+}

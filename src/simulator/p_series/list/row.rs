@@ -1,0 +1,101 @@
+//! One recording in a list, as text.
+//!
+//! Knows the fields and their forms, which some switches change. Does not know which recordings are listed.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List"; the 12 h form of times, sizes of 0 and the
+//! fields of older firmware are known from published clients. That an extension is called by its number, and the
+//! places where files lie, are made up.
+
+use super::Row;
+use crate::simulator::calls::{CallRecord, LocalTime, stamp};
+use crate::simulator::p_series::errcode::quoted;
+use crate::simulator::pbx::Pbx;
+use crate::simulator::switch::Switch;
+
+/// Writes rows for one box.
+pub(super) struct Writer<'a> {
+    pbx: &'a Pbx,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn of(pbx: &'a Pbx) -> Self {
+        Self { pbx }
+    }
+
+    /// A JSON array.
+    pub(super) fn rows<'r, 'c: 'r>(&self, rows: impl Iterator<Item = &'r Row<'c>>) -> String {
+        let rows: Vec<String> = rows.map(|(id, call)| self.row(*id, call)).collect();
+        format!("[{}]", rows.join(","))
+    }
+
+    pub(super) fn number(&self, number: impl ToString) -> String {
+        let text = number.to_string();
+        if self.pbx.has(Switch::ListNumbersAsStrings) {
+            quoted(&text)
+        } else {
+            text
+        }
+    }
+
+    fn row(&self, id: usize, call: &CallRecord) -> String {
+        let zero = |switch, value: u64| if self.pbx.has(switch) { 0 } else { value };
+        let local = stamp(call.started, self.pbx.utc_offset_s);
+        let (caller, callee) = (&*call.caller, &*call.callee);
+        let mut fields = vec![
+            ("id", self.number(id)),
+            ("time", quoted(&self.time(call))),
+            ("uid", quoted(&format!("{local}{:05X}", id % 0x10_0000))),
+            ("call_from", quoted(&format!("{caller}<{caller}>"))),
+            ("call_to", quoted(&format!("{callee}<{callee}>"))),
+            (
+                "duration",
+                self.number(zero(Switch::ListDurationZero, call.duration_s.into())),
+            ),
+            ("size", self.number(zero(Switch::ListSizeZero, call.size))),
+            ("call_type", quoted(&call.direction)),
+            ("file", quoted(&call.recording)),
+        ];
+        if !self.pbx.has(Switch::OldListFields) {
+            fields.extend([
+                ("call_from_number", quoted(caller)),
+                ("call_from_name", quoted(caller)),
+                ("call_to_number", quoted(callee)),
+                ("call_to_name", quoted(callee)),
+            ]);
+        }
+        fields.extend([
+            ("archive_status", quoted("")),
+            ("archive_path", quoted("")),
+            ("archive_type", quoted("")),
+            (
+                "file_path",
+                quoted(&format!("autorecord/{}", call.recording)),
+            ),
+        ]);
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|(key, value)| format!("\"{key}\":{value}"))
+            .collect();
+        format!("{{{}}}", pairs.join(","))
+    }
+
+    /// The time of the call as the box displays it.
+    fn time(&self, call: &CallRecord) -> String {
+        let time = LocalTime::of(call.started, self.pbx.utc_offset_s);
+        let LocalTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = time;
+        if self.pbx.has(Switch::ListTime12h) {
+            let half = if hour < 12 { "AM" } else { "PM" };
+            let hour = (hour + 11) % 12 + 1;
+            format!("{month:02}/{day:02}/{year} {hour:02}:{minute:02}:{second:02} {half}")
+        } else {
+            format!("{day:02}/{month:02}/{year} {hour:02}:{minute:02}:{second:02}")
+        }
+    }
+}

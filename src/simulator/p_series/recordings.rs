@@ -1,0 +1,130 @@
+//! `recording/download`: the address of a file.
+//!
+//! Knows how a recording is named, and the switches for files that are not there or not yet. Does not know what
+//! becomes of the address.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". Exactly one of `file` and `id` is needed;
+//! what answers both is an assumption, as is the code for an unknown recording.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::errcode::{Errcode, Failure, Fields, quoted, text};
+use super::resources::{self, Resource};
+use crate::simulator::calls::stamp;
+use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::reply::Reply;
+use crate::simulator::request::Request;
+use crate::simulator::secret;
+use crate::simulator::switch::Switch;
+
+const ASKS_UNTIL_THERE: u32 = 3;
+const TAIL_LENGTH: usize = 16;
+
+/// Codes that are answered the first time for each recording, or always.
+const TROUBLES: [(Switch, Switch, Errcode); 3] = [
+    (
+        Switch::InternalMinus2Once,
+        Switch::InternalMinus2Always,
+        Errcode::INTERNAL,
+    ),
+    (
+        Switch::Processing2Once,
+        Switch::Processing2Always,
+        Errcode::PROCESSING,
+    ),
+    (
+        Switch::Overload70082Once,
+        Switch::Overload70082Always,
+        Errcode::OVERLOADED,
+    ),
+];
+
+pub(super) fn answer(pbx: &Pbx, request: &Request, token: &str) -> Result<Reply, Failure> {
+    if pbx.has(Switch::AccessDenied10005) {
+        return Err(Errcode::ACCESS_DENIED.into());
+    }
+    let name = name(pbx, request)?;
+    let asked = lock(&pbx.shelf).ask(&name);
+    let strikes = |once, always| pbx.has(always) || (asked == Some(1) && pbx.has(once));
+    if strikes(Switch::Overload503Once, Switch::Overload503Always) {
+        return Ok(Reply::Page(503));
+    }
+    for (once, always, errcode) in TROUBLES {
+        if strikes(once, always) {
+            return Err(errcode.into());
+        }
+    }
+    match asked {
+        Some(asked) if asked < ASKS_UNTIL_THERE && pbx.has(Switch::LateFile) => Err(unknown(pbx)),
+        Some(_) if pbx.has(Switch::FilesDeleted) => Err(unknown(pbx)),
+        Some(_) => address(pbx, request, name, token),
+        None => Err(unknown(pbx)),
+    }
+}
+
+/// The name that the request gives, or that belongs to the id in it.
+fn name(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
+    let parameter = |name| request.parameter(name, &pbx.switches);
+    let (file, id) = (parameter("file"), parameter("id"));
+    match (file.trim().is_empty(), id.is_empty()) {
+        (false, true) => Ok(file),
+        (true, false) => name_of(pbx, &id),
+        (true, true) | (false, false) => {
+            Err(Failure::invalid(Errcode::BAD_PARAMETER, "file", file))
+        }
+    }
+}
+
+fn name_of(pbx: &Pbx, id: &str) -> Result<String, Failure> {
+    let bad = || Failure::invalid(Errcode::BAD_PARAMETER, "id", id);
+    let number: usize = id.parse().map_err(|_| bad())?;
+    let calls = lock(&pbx.calls);
+    let call = number.checked_sub(1).and_then(|index| calls.get(index));
+    let name = call.map(|call| call.recording.clone());
+    name.filter(|name| !name.is_empty())
+        .ok_or_else(|| unknown(pbx))
+}
+
+fn unknown(pbx: &Pbx) -> Failure {
+    if pbx.has(Switch::UnknownFileIs40002) {
+        Errcode::BAD_PARAMETER.into()
+    } else if pbx.has(Switch::UnknownFileIsMinus1) {
+        Errcode::FAILURE.into()
+    } else {
+        Errcode::NOT_FOUND.into()
+    }
+}
+
+/// Gives out an address.
+fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Result<Reply, Failure> {
+    let tail = secret::alphanumeric(TAIL_LENGTH).map_err(|_| Errcode::INTERNAL)?;
+    let path = resources::path(pbx, &recording, &local_time(pbx), &tail);
+    let resource = Resource {
+        recording: recording.clone(),
+        token: pbx.has(Switch::TokenBoundRandom).then(|| token.to_owned()),
+        issued: Instant::now(),
+    };
+    let number = lock(&pbx.p_series.resources).add(&path, resource);
+    pbx.ledger.secret(&path);
+    pbx.ledger.note(|seen| seen.tickets_issued += 1);
+
+    let mut fields = Fields::new();
+    if !pbx.has(Switch::NoRecordingEcho) {
+        fields.push(("file", quoted(&recording)));
+    }
+    let url = resources::spelled(pbx, request, &path, number);
+    fields.extend(url.map(|url| ("download_resource_url", quoted(&url))));
+    let errcode = if pbx.has(Switch::PartialSuccess1) {
+        Errcode::PARTIAL_SUCCESS
+    } else {
+        Errcode::SUCCESS
+    };
+    Ok(Reply::Written(text(errcode, &fields, &pbx.switches)))
+}
+
+/// The clock of the box.
+fn local_time(pbx: &Pbx) -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let epoch = since.map_or(0, |since| since.as_secs());
+    stamp(i64::try_from(epoch).unwrap_or(0), pbx.utc_offset_s)
+}

@@ -1,0 +1,209 @@
+//! The addresses of files that `recording/download` gave out.
+//!
+//! Knows what each opens and for how long, and the ways in which it may be written. Does not know tokens' lives or
+//! files.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File": the address is a path outside of the API
+//! and good for 30 minutes; the sample is `/api/download/Recording-X.7.0.6-1-download-20220412175901-M8zB66xYUNTNMr2D.wav`.
+//! The other prefix has been seen by published clients. Whether an address is good once only, and for its own token
+//! only, is not documented.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::simulator::pbx::Pbx;
+use crate::simulator::request::Request;
+use crate::simulator::switch::Switch;
+use crate::simulator::tickets::Refusal;
+
+/// How the path of a file begins.
+pub(super) const PREFIXES: [&str; 2] = ["/api/download/", "/api/downloadattachment/"];
+
+const MAX_REMEMBERED: usize = 100_000;
+/// Ways to name another host that a lenient reader of URLs takes for one.
+const HIDDEN_HOSTS: [&str; 6] = [
+    "/\\evil.example",
+    "\\\\evil.example",
+    "\\/evil.example",
+    "/\t/evil.example",
+    "/\\/evil.example",
+    "https:\\\\evil.example",
+];
+
+/// What one address opens.
+#[derive(Clone, Debug)]
+pub(super) struct Resource {
+    pub(super) recording: String,
+    /// The token it is bound to, where boxes bind it.
+    pub(super) token: Option<String>,
+    pub(super) issued: Instant,
+}
+
+/// What came of showing an address.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// It had been shown before.
+    pub(super) again: bool,
+    /// The recording, and the age of its address.
+    pub(super) opened: Result<(String, Duration), Refusal>,
+}
+
+/// Every address given out, by its path.
+pub(in crate::simulator) struct Resources {
+    life: Duration,
+    known: HashMap<String, (Resource, bool)>,
+    given: usize,
+}
+
+impl Resources {
+    pub(super) fn new(life: Duration) -> Self {
+        Self {
+            life,
+            known: HashMap::new(),
+            given: 0,
+        }
+    }
+
+    /// Adds an address, and tells how many there were before.
+    pub(super) fn add(&mut self, path: &str, resource: Resource) -> usize {
+        if self.known.len() >= MAX_REMEMBERED {
+            let (life, now) = (self.life, resource.issued);
+            self.known.retain(|_, (old, _)| old.age(now) < life);
+        }
+        self.known.insert(path.to_owned(), (resource, false));
+        self.given += 1;
+        self.given - 1
+    }
+
+    /// Uses an address.
+    pub(super) fn show(&mut self, path: &str, token: &str, once: bool, now: Instant) -> Shown {
+        let Some((resource, spent)) = self.known.get_mut(path) else {
+            let opened = Err(Refusal::Unknown);
+            return Shown {
+                again: false,
+                opened,
+            };
+        };
+        let again = std::mem::replace(spent, true);
+        let age = resource.age(now);
+        let other_token = resource.token.as_ref().is_some_and(|own| own != token);
+        let opened = if again && once {
+            Err(Refusal::Spent)
+        } else if age >= self.life {
+            Err(Refusal::Stale)
+        } else if other_token {
+            Err(Refusal::OtherToken)
+        } else {
+            Ok((resource.recording.clone(), age))
+        };
+        Shown { again, opened }
+    }
+
+    /// Makes an address as if it had not been shown, for as long as it would have lived.
+    pub(in crate::simulator) fn restore(&mut self, path: &str) {
+        if let Some((_, spent)) = self.known.get_mut(path) {
+            *spent = false;
+        }
+    }
+
+    /// Lets every address become stale now.
+    pub(in crate::simulator) fn expire_all(&mut self) {
+        self.known.clear();
+    }
+}
+
+impl Resource {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.issued)
+    }
+}
+
+/// Makes up a path: `stamp` is the local time, `tail` nobody can guess.
+pub(super) fn path(pbx: &Pbx, recording: &str, stamp: &str, tail: &str) -> String {
+    let [usual, attachment] = PREFIXES;
+    let prefix = if pbx.has(Switch::DownloadAttachmentPrefix) {
+        attachment
+    } else {
+        usual
+    };
+    let suffix = match recording.rsplit_once('.') {
+        _ if pbx.has(Switch::Mp3ResourceSuffix) => "mp3",
+        Some((_, "mp3")) => "mp3",
+        _ => "wav",
+    };
+    format!("{prefix}Recording-X.7.0.6-1-download-{stamp}-{tail}.{suffix}")
+}
+
+/// The type that a path tells by its suffix.
+pub(super) fn media_type(path: &str) -> &'static str {
+    if path.ends_with(".mp3") {
+        "audio/mpeg"
+    } else {
+        "audio/x-wav"
+    }
+}
+
+/// Writes a path as the box does, or in a way that a client must refuse or get along with. `number` counts addresses.
+pub(super) fn spelled(pbx: &Pbx, request: &Request, path: &str, number: usize) -> Option<String> {
+    if pbx.has(Switch::ResourceUrlMissing) {
+        return None;
+    }
+    Some(if pbx.has(Switch::ResourceUrlBlank) {
+        String::new()
+    } else if pbx.has(Switch::ResourceUrlAbsolute) {
+        let scheme = if pbx.switches.plain() {
+            "http"
+        } else {
+            "https"
+        };
+        let host = request.field("host").unwrap_or_default();
+        format!("{scheme}://{host}{path}")
+    } else if pbx.has(Switch::ResourceUrlElsewhere) {
+        format!("https://evil.example{path}")
+    } else if pbx.has(Switch::ResourceUrlProtocolRelative) {
+        format!("//evil.example{path}")
+    } else if pbx.has(Switch::ResourceUrlBackslash) {
+        let host = HIDDEN_HOSTS.get(number % HIDDEN_HOSTS.len());
+        format!("{}{path}", host.copied().unwrap_or_default())
+    } else if pbx.has(Switch::ResourceUrlLineBreak) {
+        format!("{path} HTTP/1.1\r\nX-Injected: yes\r\n\r\n")
+    } else if pbx.has(Switch::ResourceUrlWithQuery) {
+        format!("{path}?attname=recording.wav")
+    } else {
+        path.to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(token: &str, seconds: u64, once: bool, expected: [Result<(), Refusal>; 2]) {
+        let issued = Instant::now();
+        let mut resources = Resources::new(Duration::from_secs(30));
+        let resource = Resource {
+            recording: "a.wav".into(),
+            token: Some("t".into()),
+            issued,
+        };
+        assert_eq!(resources.add("/a", resource), 0);
+        let now = issued + Duration::from_secs(seconds);
+        for (again, expected) in [false, true].into_iter().zip(expected) {
+            let shown = resources.show("/a", token, once, now);
+            assert_eq!((shown.again, shown.opened.map(drop)), (again, expected));
+        }
+        resources.restore("/a");
+        assert!(!resources.show("/a", token, once, now).again);
+        let unknown = resources.show("/b", token, once, now).opened;
+        assert_eq!(unknown, Err(Refusal::Unknown));
+    }
+
+    #[test]
+    fn an_address_is_good_for_its_life() {
+        check("t", 29, false, [Ok(()), Ok(())]);
+        check("t", 0, true, [Ok(()), Err(Refusal::Spent)]);
+        check("t", 30, false, [Err(Refusal::Stale); 2]);
+        check("u", 0, false, [Err(Refusal::OtherToken); 2]);
+    }
+}

@@ -1,0 +1,288 @@
+//! The tokens of the P-Series: pairs, and slots for the access tokens.
+//!
+//! Knows how long they live and how many there may be. Does not know JSON or credentials.
+//!
+//! Source: Yeastar, "P-Series Developer Guide", "Authorization Rule" and "Get Access Token": an access token lives for
+//! 30 minutes from its issue, a refresh token for 24 hours, and at most 8 access tokens are good at a time. That a
+//! refresh takes no further slot is known from published clients. That `del_token` ends the refresh token too is an
+//! assumption.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+const SLOTS: usize = 8;
+
+/// All tokens that are good.
+pub(in crate::simulator) struct Tokens {
+    access_life: Duration,
+    refresh_life: Duration,
+    /// How many calls an access token bears.
+    max_calls: Option<u32>,
+    access: HashMap<String, Access>,
+    refresh: HashMap<String, Refresh>,
+    /// When another program took each of its tokens.
+    foreign: Vec<Instant>,
+    /// The number of the next slot; none is used again.
+    next: u64,
+}
+
+struct Access {
+    slot: u64,
+    issued: Instant,
+    calls: u32,
+}
+
+struct Refresh {
+    slot: u64,
+    issued: Instant,
+}
+
+/// What a login or a refresh gives.
+#[derive(Clone, Debug)]
+pub(super) struct Pair {
+    pub(super) access: String,
+    pub(super) refresh: String,
+}
+
+/// What a refresh does beyond the documents.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Renewal {
+    pub(super) old_lives_on: bool,
+    pub(super) needs_slot: bool,
+}
+
+/// Why there is no new pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPair {
+    /// The refresh token is not good.
+    Unknown,
+    /// All slots are taken.
+    Full,
+}
+
+impl Tokens {
+    pub(super) fn new(
+        access_life: Duration,
+        refresh_life: Duration,
+        max_calls: Option<u32>,
+    ) -> Self {
+        Self {
+            access_life,
+            refresh_life,
+            max_calls,
+            access: HashMap::new(),
+            refresh: HashMap::new(),
+            foreign: Vec::new(),
+            next: 0,
+        }
+    }
+
+    pub(super) fn access_life(&self) -> Duration {
+        self.access_life
+    }
+
+    pub(super) fn refresh_life(&self) -> Duration {
+        self.refresh_life
+    }
+
+    /// Adds the pair of a login.
+    pub(super) fn add(&mut self, pair: &Pair, now: Instant) -> Result<(), NoPair> {
+        self.forget_expired(now);
+        if self.free_slots() == 0 {
+            return Err(NoPair::Full);
+        }
+        self.next += 1;
+        self.insert(pair, self.next, now);
+        Ok(())
+    }
+
+    /// Puts a new pair in the place of the one that `refresh` belongs to.
+    pub(super) fn renew(
+        &mut self,
+        refresh: &str,
+        pair: &Pair,
+        renewal: Renewal,
+        now: Instant,
+    ) -> Result<(), NoPair> {
+        self.forget_expired(now);
+        let slot = self.refresh.get(refresh).ok_or(NoPair::Unknown)?.slot;
+        let held = self.access.values().any(|access| access.slot == slot);
+        if renewal.needs_slot && !held && self.free_slots() == 0 {
+            return Err(NoPair::Full);
+        }
+        self.refresh.remove(refresh);
+        if !renewal.old_lives_on {
+            self.access.retain(|_, access| access.slot != slot);
+        }
+        self.insert(pair, slot, now);
+        Ok(())
+    }
+
+    fn insert(&mut self, pair: &Pair, slot: u64, issued: Instant) {
+        let access = Access {
+            slot,
+            issued,
+            calls: 0,
+        };
+        self.access.insert(pair.access.clone(), access);
+        let refresh = Refresh { slot, issued };
+        self.refresh.insert(pair.refresh.clone(), refresh);
+    }
+
+    /// Counts a call that shows an access token, and tells whether that is good.
+    pub(super) fn show(&mut self, token: &str, now: Instant) -> bool {
+        self.forget_expired(now);
+        let shown = self.access.get_mut(token);
+        shown.map(|access| access.calls += 1).is_some()
+    }
+
+    /// Tells whether another call may show this access token.
+    pub(in crate::simulator) fn is_live(&mut self, token: &str, now: Instant) -> bool {
+        self.forget_expired(now);
+        self.access.contains_key(token)
+    }
+
+    /// Ends an access token, as if it had timed out.
+    pub(in crate::simulator) fn erase(&mut self, token: &str) {
+        self.access.remove(token);
+    }
+
+    /// Ends everything that came of the login or refresh that gave this access token.
+    pub(super) fn revoke(&mut self, token: &str) {
+        if let Some(Access { slot, .. }) = self.access.remove(token) {
+            self.access.retain(|_, access| access.slot != slot);
+            self.refresh.retain(|_, refresh| refresh.slot != slot);
+        }
+    }
+
+    pub(in crate::simulator) fn expire_all(&mut self) {
+        self.access.clear();
+        self.foreign.clear();
+    }
+
+    pub(in crate::simulator) fn expire_refresh(&mut self) {
+        self.refresh.clear();
+    }
+
+    /// Takes slots as another program would, as far as there are any.
+    pub(in crate::simulator) fn occupy(&mut self, tokens: usize, now: Instant) {
+        self.forget_expired(now);
+        let free = self.free_slots();
+        self.foreign
+            .extend(std::iter::repeat_n(now, tokens.min(free)));
+    }
+
+    pub(in crate::simulator) fn release(&mut self) {
+        self.foreign.clear();
+    }
+
+    /// How many access tokens are good.
+    pub(in crate::simulator) fn count(&mut self, now: Instant) -> usize {
+        self.forget_expired(now);
+        self.access.len() + self.foreign.len()
+    }
+
+    fn free_slots(&self) -> usize {
+        let held: HashSet<u64> = self.access.values().map(|access| access.slot).collect();
+        SLOTS.saturating_sub(held.len() + self.foreign.len())
+    }
+
+    fn forget_expired(&mut self, now: Instant) {
+        let (access_life, refresh_life) = (self.access_life, self.refresh_life);
+        let young = |issued: Instant, life| now.saturating_duration_since(issued) < life;
+        let max = self.max_calls.unwrap_or(u32::MAX);
+        self.access
+            .retain(|_, access| young(access.issued, access_life) && access.calls < max);
+        self.refresh
+            .retain(|_, refresh| young(refresh.issued, refresh_life));
+        self.foreign.retain(|issued| young(*issued, access_life));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(name: &str) -> Pair {
+        Pair {
+            access: name.to_owned(),
+            refresh: format!("{name}-refresh"),
+        }
+    }
+
+    fn tokens(max_calls: Option<u32>) -> (Tokens, Instant) {
+        let (access_life, refresh_life) = (Duration::from_secs(10), Duration::from_secs(100));
+        let tokens = Tokens::new(access_life, refresh_life, max_calls);
+        (tokens, Instant::now())
+    }
+
+    #[test]
+    fn use_does_not_prolong_a_token() {
+        let (mut tokens, start) = tokens(None);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        tokens.add(&pair("a"), start).unwrap();
+        assert!(tokens.show("a", after(9)));
+        assert!(!tokens.show("a", after(10)));
+        let renewed = |tokens: &mut Tokens, seconds| {
+            tokens.renew("a-refresh", &pair("b"), Renewal::default(), after(seconds))
+        };
+        assert_eq!(renewed(&mut tokens, 100), Err(NoPair::Unknown));
+    }
+
+    #[test]
+    fn a_token_bears_so_many_calls() {
+        let (mut tokens, now) = tokens(Some(2));
+        tokens.add(&pair("a"), now).unwrap();
+        assert_eq!([(); 3].map(|()| tokens.show("a", now)), [true, true, false]);
+        assert_eq!(tokens.count(now), 0);
+    }
+
+    #[test]
+    fn a_refresh_keeps_its_slot() {
+        let (mut tokens, now) = tokens(None);
+        tokens.occupy(7, now);
+        tokens.add(&pair("a"), now).unwrap();
+        assert_eq!(tokens.add(&pair("b"), now), Err(NoPair::Full));
+        let lives_on = Renewal {
+            old_lives_on: true,
+            needs_slot: true,
+        };
+        assert_eq!(tokens.renew("a-refresh", &pair("b"), lives_on, now), Ok(()));
+        assert_eq!(
+            tokens.renew("a-refresh", &pair("c"), lives_on, now),
+            Err(NoPair::Unknown)
+        );
+        assert_eq!(tokens.count(now), 9);
+        assert!(tokens.show("a", now) && tokens.show("b", now));
+        assert_eq!(
+            tokens.renew("b-refresh", &pair("c"), Renewal::default(), now),
+            Ok(())
+        );
+        assert!(!tokens.show("a", now) && !tokens.show("b", now));
+        assert_eq!((tokens.count(now), tokens.free_slots()), (8, 0));
+        tokens.revoke("c");
+        assert_eq!((tokens.count(now), tokens.refresh.len()), (7, 0));
+    }
+
+    #[test]
+    fn a_lost_slot_is_needed_again_under_a_switch_only() {
+        let (mut tokens, now) = tokens(None);
+        tokens.add(&pair("a"), now).unwrap();
+        tokens.erase("a");
+        tokens.occupy(100, now);
+        let needs_slot = Renewal {
+            old_lives_on: false,
+            needs_slot: true,
+        };
+        assert_eq!(
+            tokens.renew("a-refresh", &pair("b"), needs_slot, now),
+            Err(NoPair::Full)
+        );
+        assert_eq!(
+            tokens.renew("a-refresh", &pair("b"), Renewal::default(), now),
+            Ok(())
+        );
+        tokens.release();
+        assert_eq!(tokens.count(now), 1);
+    }
+}
