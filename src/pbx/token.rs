@@ -98,6 +98,8 @@ type LoginResult = Result<Arc<PbxToken>, PbxError>;
 #[derive(Default)]
 struct State {
     token: Option<Arc<PbxToken>>,
+    /// The last token that the PBX called dead. Should it not be, it still takes a slot.
+    dead: Option<Arc<PbxToken>>,
     /// What a new token can be had for, also when the old one is dead; always the latest.
     refresh: Option<Secret>,
     /// The renewal under way.
@@ -161,21 +163,28 @@ impl TokenKeeper {
         {
             return;
         }
-        state.token = None;
-        let age = dead.since.elapsed();
+        state.dead = state.token.take();
+        let age_s = dead.since.elapsed().as_secs();
+        if state.refresh.is_some() {
+            debug!(pbx = self.pbx, age_s, "the PBX token has ended");
+        } else {
+            self.count_death(&mut state);
+        }
+    }
+
+    /// Counts a token that ended and costs a login.
+    fn count_death(&self, state: &mut State) {
+        let age = state.last_login.map_or(EARLY, |login| login.elapsed());
+        let age_s = age.as_secs();
         if age >= EARLY {
             state.early_deaths = 0;
-            info!(
-                pbx = self.pbx,
-                age_s = age.as_secs(),
-                "the PBX token has ended"
-            );
+            info!(pbx = self.pbx, age_s, "the PBX token has ended");
             return;
         }
         state.early_deaths = state.early_deaths.saturating_add(1);
         warn!(
             pbx = self.pbx,
-            age_s = age.as_secs(),
+            age_s,
             in_a_row = state.early_deaths,
             "the PBX token was ended early, as by another login to this account"
         );
@@ -246,7 +255,11 @@ impl TokenKeeper {
             if let Some(renewal) = renewal {
                 let _ = wait(renewal).await;
             }
-            let token = self.lock().token.take();
+            let token = {
+                let mut state = self.lock();
+                let token = state.token.take();
+                token.or_else(|| state.dead.take())
+            };
             self.give_back(token).await;
         })
         .await;
@@ -302,7 +315,9 @@ impl TokenKeeper {
                     let old = {
                         let mut state = self.lock();
                         state.refresh = None;
-                        state.token.take()
+                        self.count_death(&mut state);
+                        let old = state.token.take();
+                        old.or_else(|| state.dead.take())
                     };
                     // What can be given back would take a slot beside the new one.
                     self.give_back(old).await;
@@ -328,6 +343,7 @@ impl TokenKeeper {
         let token = Arc::new(PbxToken::new(tokens.access, tokens.life));
         let mut state = self.lock();
         state.token = Some(Arc::clone(&token));
+        state.dead = None;
         state.refresh = tokens.refresh;
         state.slots_taken = None;
         token

@@ -29,3 +29,4 @@ mod proxies;
 mod secrets;
 mod several;
 mod tls;
+mod tokens;
