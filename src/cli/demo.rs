@@ -1,39 +1,33 @@
-//! `wavegate demo`: a simulated PBX with sample recordings, and the real gateway in front of it.
+//! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of them.
 //!
-//! Everything is on loopback and made afresh: certificate, password, keys. Nothing is written to disk.
+//! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings live on. Everything is
+//! on loopback and made afresh: certificates, passwords, keys. Nothing is written to disk.
 
+mod setup;
 mod tour;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
+use bytes::Bytes;
 use clap::Args;
-use jiff::tz::TimeZone;
-use tracing::level_filters::LevelFilter;
-use url::Url;
 
 use super::serve::Signals;
 use crate::app::{App, StartError};
-use crate::auth::keys::Key;
-use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, Issuer};
-use crate::config::secret::Secret;
-use crate::config::{
-    Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
-    PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
-    Server,
-};
-use crate::recording::NameRange;
+use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
 use crate::telemetry;
-use tour::Tour;
+use setup::Keys;
+use tour::{Sample, Tour};
 
 const ISSUER: &str = "https://demo.invalid";
 const AUDIENCE: &str = "recordings";
 const LINK_AUDIENCE: &str = "recording-links";
-const PBX: &str = "demo";
+const OLD_PBX: &str = "old";
+const NEW_PBX: &str = "new";
+/// When the new PBX took over.
+const MOVE: &str = "2026-03-03";
 /// Long enough to look around.
 const TTL: Duration = Duration::from_secs(8 * 3600);
 const DEFAULT_PORT: u16 = 8080;
@@ -67,26 +61,13 @@ impl Demo {
     }
 
     async fn serve(self) -> Result<(), String> {
-        let recordings = wav::demo_recordings();
-        // With a length, players show the duration at once.
-        let mut pbx = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
-        for (name, bytes) in &recordings {
-            pbx = pbx.recording(name, bytes.clone());
-        }
-        let pbx = pbx
-            .start()
-            .await
-            .map_err(|error| format!("the simulated PBX cannot start: {error}"))?;
+        let pbxs = Pbxs::start().await?;
         let keys = Keys::generate()?;
-        telemetry::init(&log())?;
+        telemetry::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
-        let app = self.start(&pbx, &keys).await?;
+        let app = self.start(&pbxs, &keys).await?;
 
-        let recordings = recordings
-            .into_iter()
-            .map(|(name, bytes)| (name, seconds(&bytes)))
-            .collect();
-        let tour = Tour::new(&app, &keys, recordings)?;
+        let tour = Tour::new(&app, &keys, &pbxs.samples)?;
         super::print(if self.json { tour.json() } else { tour.text() });
 
         signals.end().await;
@@ -99,13 +80,13 @@ impl Demo {
     }
 
     /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
-    async fn start(&self, pbx: &Simulator, keys: &Keys) -> Result<App, String> {
+    async fn start(&self, pbxs: &Pbxs, keys: &Keys) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
-        let first = App::start(configuration(pbx, keys, self.listen.unwrap_or(default))?).await;
-        let app = match first {
+        let config = setup::configuration(pbxs, keys, self.listen.unwrap_or(default))?;
+        let app = match App::start(config).await {
             Err(StartError::Listen(_)) if self.listen.is_none() => {
                 let free = (Ipv4Addr::LOCALHOST, 0).into();
-                App::start(configuration(pbx, keys, free)?).await
+                App::start(setup::configuration(pbxs, keys, free)?).await
             }
             other => other,
         };
@@ -113,106 +94,42 @@ impl Demo {
     }
 }
 
-/// How long a recording plays, header aside.
-fn seconds(recording: &[u8]) -> usize {
-    recording.len() / (wav::BYTES_PER_SECOND as usize)
+/// The simulated PBXs, and what is on them.
+struct Pbxs {
+    old: Simulator,
+    new: Simulator,
+    samples: Vec<Sample>,
 }
 
-/// The demo's shared secrets.
-struct Keys {
-    bearer: Secret,
-    link: Secret,
-}
-
-impl Keys {
-    fn generate() -> Result<Self, String> {
+impl Pbxs {
+    async fn start() -> Result<Self, String> {
+        let moved: Stamp = MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?;
+        // With a length, players show the duration at once.
+        let mut old = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
+        let mut new = Simulator::builder(Api::PSeries);
+        let mut samples = Vec::new();
+        for (text, bytes) in wav::demo_recordings() {
+            let name: RecordingName = text.parse().map_err(|error| format!("{text}: {error}"))?;
+            let seconds = seconds(&bytes);
+            let pbx = if moved.is_after(&name) {
+                old = old.recording(text, bytes);
+                OLD_PBX
+            } else {
+                new = new.recording(text, bytes);
+                NEW_PBX
+            };
+            samples.push(Sample { name, pbx, seconds });
+        }
+        let cannot = |error| format!("a simulated PBX cannot start: {error}");
         Ok(Self {
-            bearer: random_secret()?,
-            link: random_secret()?,
+            old: old.start().await.map_err(cannot)?,
+            new: new.start().await.map_err(cannot)?,
+            samples,
         })
     }
 }
 
-fn random_secret() -> Result<Secret, String> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
-    Ok(Secret::new(bytes))
-}
-
-fn configuration(pbx: &Simulator, keys: &Keys, listen: SocketAddr) -> Result<Config, String> {
-    let key =
-        |secret| Key::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string());
-    Ok(Config {
-        state_dir: None,
-        server: Server {
-            listen: vec![listen],
-            drain_timeout: Duration::from_secs(5),
-            ..Server::default()
-        },
-        admin: Admin {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        },
-        log: log(),
-        auth: Auth {
-            issuers: vec![Issuer {
-                name: ISSUER.to_owned(),
-                audiences: vec![AUDIENCE.to_owned()],
-                keys: vec![key(&keys.bearer)?],
-            }],
-            links: Some(Links {
-                audience: LINK_AUDIENCE.to_owned(),
-                max_ttl: TTL,
-                keys: vec![LinkKey {
-                    key: key(&keys.link)?,
-                    pbxs: None,
-                    max_ttl: None,
-                }],
-            }),
-            skew: Duration::from_secs(10),
-            bearer_signers: Vec::new(),
-            link_signers: Vec::new(),
-        },
-        policy: PolicyRule::Everyone,
-        relay: Relay {
-            // A browser that is paused keeps its place.
-            idle_timeout: Duration::from_secs(600),
-            ..Relay::default()
-        },
-        pbxs: vec![simulated(pbx)?],
-    })
-}
-
-fn log() -> Log {
-    Log {
-        level: LevelFilter::WARN,
-        format: LogFormat::Text,
-        recording_names: RecordingNames::Plain,
-    }
-}
-
-fn simulated(pbx: &Simulator) -> Result<Pbx, String> {
-    let pin = pbx
-        .fingerprint()
-        .parse()
-        .map_err(|error: NotAPin| error.to_string())?;
-    Ok(Pbx {
-        name: PBX.to_owned(),
-        api: PbxApi::SSeries200,
-        url: Url::parse(&pbx.url()).map_err(|error| error.to_string())?,
-        trust: Some(PbxTrust::Pins(vec![pin])),
-        bind_address: None,
-        allowed_ip: AllowedIp::Absent,
-        names: NameRange::default(),
-        time_zone: TimeZone::UTC,
-        account: PbxAccount {
-            username: Secret::new(pbx.username()),
-            password: PbxPassword::Clear(Secret::new(pbx.password())),
-            report: PbxReport::default(),
-            prolong: Prolong::Query,
-            logout: false,
-            login_retry: PbxAccount::LOGIN_RETRY,
-        },
-        limits: PbxLimits::default(),
-        not_ready: NotReady::default(),
-    })
+/// How long a recording plays, header aside.
+fn seconds(recording: &Bytes) -> usize {
+    recording.len() / (wav::BYTES_PER_SECOND as usize)
 }

@@ -42,6 +42,14 @@ impl RecordingName {
     }
 }
 
+impl Stamp {
+    /// Whether a name is of an earlier time.
+    #[must_use]
+    pub fn is_after(&self, name: &RecordingName) -> bool {
+        name.stamp().is_some_and(|stamp| stamp < self.0)
+    }
+}
+
 impl NameRange {
     /// Whether a name is of this time. One without a time stamp is only where there is no limit.
     #[must_use]

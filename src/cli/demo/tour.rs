@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use url::Url;
 
-use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, PBX, TTL};
+use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, TTL};
 use crate::app::App;
 use crate::auth::Algorithm;
 use crate::auth::mint::{self, SigningKey};
@@ -16,14 +16,22 @@ use crate::recording::RecordingName;
 /// On whose behalf everything is tried.
 const SUBJECT: &str = "alice";
 
+/// A recording of the demo.
+#[derive(Clone)]
+pub(super) struct Sample {
+    pub(super) name: RecordingName,
+    /// The PBX it is on.
+    pub(super) pbx: &'static str,
+    pub(super) seconds: usize,
+}
+
 /// What there is to try.
 pub(super) struct Tour {
     gateway: Url,
     admin: Url,
-    /// Names, and how many seconds each plays.
-    recordings: Vec<(String, usize)>,
+    samples: Vec<Sample>,
     /// The one that link and command are for.
-    example: RecordingName,
+    example: Sample,
     bearer: String,
     link: Url,
 }
@@ -31,22 +39,17 @@ pub(super) struct Tour {
 impl Tour {
     /// # Errors
     /// A sentence for whoever started the demo.
-    pub(super) fn new(
-        app: &App,
-        keys: &Keys,
-        recordings: Vec<(String, usize)>,
-    ) -> Result<Self, String> {
+    pub(super) fn new(app: &App, keys: &Keys, samples: &[Sample]) -> Result<Self, String> {
         let address = app
             .plain_addresses()
             .first()
             .ok_or("the gateway has no address")?;
         let gateway = base(address)?;
         // The one of a minute: long enough to hear something, short enough to fetch at once.
-        let (name, _) = recordings
+        let example = samples
             .get(1)
-            .or(recordings.first())
+            .or(samples.first())
             .ok_or("there is no recording")?;
-        let example: RecordingName = name.parse().map_err(|error| format!("{name}: {error}"))?;
         let now = SystemTime::now();
         let bearer = mint::Bearer {
             issuer: ISSUER,
@@ -57,18 +60,18 @@ impl Tour {
         let link = mint::Link {
             audience: LINK_AUDIENCE,
             subject: SUBJECT,
-            pbx: PBX,
-            recording: &example,
+            pbx: example.pbx,
+            recording: &example.name,
             ip: None,
         };
         let link =
             mint::link(&signer(&keys.link)?, &link, now, TTL).map_err(|error| error.to_string())?;
         Ok(Self {
-            link: link_url(&gateway, PBX, &example, &link),
+            link: link_url(&gateway, example.pbx, &example.name, &link),
             gateway,
             admin: base(&app.admin_address())?,
-            recordings,
-            example,
+            samples: samples.to_vec(),
+            example: example.clone(),
             bearer: bearer.map_err(|error| error.to_string())?,
         })
     }
@@ -76,13 +79,17 @@ impl Tour {
     fn curl(&self) -> String {
         format!(
             "curl --fail --output recording.wav --header 'Authorization: Bearer {}' '{}recordings/{}'",
-            self.bearer, self.gateway, self.example
+            self.bearer, self.gateway, self.example.name
         )
     }
 
     /// One line for programs.
     pub(super) fn json(&self) -> String {
-        let names: Vec<_> = self.recordings.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self
+            .samples
+            .iter()
+            .map(|sample| sample.name.as_str())
+            .collect();
         json!({
             "gateway": self.gateway.as_str().trim_end_matches('/'),
             "admin": self.admin.as_str().trim_end_matches('/'),
@@ -96,12 +103,12 @@ impl Tour {
 
     /// A page for people.
     pub(super) fn text(&self) -> String {
-        let lines = self
-            .recordings
-            .iter()
-            .map(|(name, seconds)| format!("    {name}  ({seconds} s)\n"));
+        let lines = self.samples.iter().map(|sample| {
+            let Sample { name, pbx, seconds } = sample;
+            format!("    {name}  ({seconds} s, on the {pbx} PBX)\n")
+        });
         format!(
-            "A simulated PBX and the gateway are running, on this machine only.\n\n\
+            "An old S-Series, a new P-Series, both simulated, and the gateway before them are running, on this machine only.\n\n\
              Play a recording in a browser:\n    {}\n\n\
              Fetch it with a bearer token:\n    {}\n\n\
              All recordings, each at {}recordings/<name>:\n{}\n\

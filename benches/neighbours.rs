@@ -1,0 +1,233 @@
+//! Does a PBX in trouble slow down another one beside it?
+//!
+//! Two PBXs behind one gateway: a healthy one, whose time to the first byte is taken, and a neighbour, which is healthy
+//! and idle (the baseline, taken twice: what the two differ by is the noise), hangs, refuses connections, or refuses our
+//! logins, while fifty callers ask it for recordings, ten times a second each. All kinds take turns in one run.
+//!
+//! Does not show: CPU time, large recordings, or a gateway whose streams are all taken by healthy PBXs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a bench that cannot go on stops"
+)]
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use wavegate::app::App;
+use wavegate::auth::Algorithm;
+use wavegate::auth::mint::{self, SigningKey};
+use wavegate::config;
+use wavegate::config::secret::Secret;
+use wavegate::simulator::{Api, Simulator, wav};
+
+const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";
+const NAME: &str = "a.wav";
+const CALLERS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+const ROUNDS: usize = 8;
+const DOWNLOADS_PER_ROUND: usize = 40;
+
+/// What the neighbour is like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Neighbour {
+    Idle,
+    IdleAgain,
+    Hangs,
+    RefusesConnections,
+    RefusesLogins,
+}
+
+impl Neighbour {
+    const ALL: [Self; 5] = [
+        Self::Idle,
+        Self::IdleAgain,
+        Self::Hangs,
+        Self::RefusesConnections,
+        Self::RefusesLogins,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::IdleAgain => "idle, again",
+            Self::Hangs => "hangs",
+            Self::RefusesConnections => "refuses connections",
+            Self::RefusesLogins => "refuses logins",
+        }
+    }
+
+    fn is_idle(self) -> bool {
+        matches!(self, Self::Idle | Self::IdleAgain)
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` only wants to know that it starts.
+    let rounds = if std::env::args().any(|argument| argument == "--bench") {
+        ROUNDS
+    } else {
+        1
+    };
+    let mut houses = Vec::new();
+    for neighbour in Neighbour::ALL {
+        houses.push((neighbour, House::build(neighbour).await, Vec::new()));
+    }
+    for _ in 0..rounds {
+        for (neighbour, house, times) in &mut houses {
+            let mut callers = JoinSet::new();
+            for _ in 0..if neighbour.is_idle() { 0 } else { CALLERS } {
+                callers.spawn(bother(house.addr, house.bearer.clone()));
+            }
+            for _ in 0..DOWNLOADS_PER_ROUND {
+                times.push(house.time_to_first_byte().await);
+            }
+            callers.shutdown().await;
+        }
+    }
+    let baseline = percentile(&mut houses[0].2, 50);
+    println!("time to first byte at a healthy PBX, by what its neighbour does ({CALLERS} callers)");
+    for (neighbour, _, times) in &mut houses {
+        let (median, most) = (percentile(times, 50), percentile(times, 95));
+        let ratio = median.as_secs_f64() / baseline.as_secs_f64();
+        println!(
+            "{:20} median {median:9.1?}  95th percentile {most:9.1?}  {ratio:.2} times the first",
+            neighbour.name()
+        );
+    }
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() - 1) * percent / 100]
+}
+
+/// Asks the neighbour for a recording, again and again; not without a pause, or the callers themselves would take the
+/// processor from everybody.
+async fn bother(addr: SocketAddr, bearer: String) {
+    loop {
+        let _ = get(addr, &bearer, "neighbour").await;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// A gateway with its two PBXs.
+struct House {
+    addr: SocketAddr,
+    bearer: String,
+    _app: App,
+    _pbxs: Vec<Simulator>,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    async fn build(neighbour: Neighbour) -> Self {
+        let well = pbx().await;
+        let other = pbx().await;
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "jwt", SECRET);
+        let mut text = "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n[[auth.issuer]]\n\
+            name = \"bench\"\naudiences = [\"recordings\"]\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\n\
+            secret_file = \"jwt\"\n[policy]\neveryone = true\n"
+            .to_owned();
+        for (name, pbx) in [("well", &well), ("neighbour", &other)] {
+            write(folder.path(), name, pbx.password());
+            let _ = writeln!(
+                text,
+                "[[pbx]]\nname = \"{name}\"\napi = \"{}\"\nurl = \"{}\"\nusername = \"{}\"\npassword_file = \"{name}\"\n\
+                 [pbx.tls]\npins = [\"{}\"]",
+                pbx.api(),
+                pbx.url(),
+                pbx.username(),
+                pbx.fingerprint()
+            );
+        }
+        write(folder.path(), "wavegate.toml", &text);
+        let mut pbxs = vec![well];
+        match neighbour {
+            Neighbour::Idle | Neighbour::IdleAgain => pbxs.push(other),
+            Neighbour::Hangs => {
+                other.inject("any:stall-after=0:times=forever".parse().unwrap());
+                pbxs.push(other);
+            }
+            Neighbour::RefusesConnections => other.stop().await,
+            Neighbour::RefusesLogins => {
+                other.set_password("another");
+                pbxs.push(other);
+            }
+        }
+        let config = config::load(&folder.path().join("wavegate.toml"))
+            .unwrap_or_else(|problems| panic!("{problems}"));
+        let app = App::start(config).await.unwrap();
+        Self {
+            addr: app.plain_addresses()[0],
+            bearer: bearer(),
+            _app: app,
+            _pbxs: pbxs,
+            _folder: folder,
+        }
+    }
+
+    async fn time_to_first_byte(&self) -> Duration {
+        let begun = Instant::now();
+        let (status, first) = get(self.addr, &self.bearer, "well").await.unwrap();
+        assert_eq!(status, StatusCode::OK);
+        first - begun
+    }
+}
+
+async fn pbx() -> Simulator {
+    let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(64 * 1024));
+    builder.start().await.unwrap()
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn bearer() -> String {
+    let key = SigningKey::secret(None, Algorithm::Hs256, &Secret::new(SECRET)).unwrap();
+    let claims = mint::Bearer {
+        issuer: "bench",
+        subject: "bench",
+        audience: "recordings",
+    };
+    mint::bearer(&key, &claims, SystemTime::now(), Duration::from_secs(3600)).unwrap()
+}
+
+/// Gets a recording on a connection of its own: the status, and when the first byte of the body came.
+async fn get(addr: SocketAddr, bearer: &str, pbx: &str) -> Option<(StatusCode, Instant)> {
+    let stream = TcpStream::connect(addr).await.ok()?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.ok()?;
+    let driver = tokio::spawn(connection);
+    let request = Request::get(format!("/pbx/{pbx}/recordings/{NAME}"))
+        .header("host", "bench")
+        .header("authorization", format!("Bearer {bearer}"))
+        .body(Empty::<Bytes>::new())
+        .unwrap();
+    let mut response = sender.send_request(request).await.ok()?;
+    response.body_mut().frame().await?.ok()?;
+    let first = Instant::now();
+    let status = response.status();
+    while let Some(Ok(_)) = response.body_mut().frame().await {}
+    driver.abort();
+    Some((status, first))
+}

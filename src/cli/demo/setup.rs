@@ -1,0 +1,142 @@
+//! The configuration that the demo runs with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use jiff::tz::TimeZone;
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
+use crate::auth::keys::Key;
+use crate::auth::link::{LinkKey, Links};
+use crate::auth::{Algorithm, Issuer};
+use crate::config::secret::Secret;
+use crate::config::{
+    Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
+    PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
+    Server,
+};
+use crate::recording::NameRange;
+use crate::simulator::{Api, Simulator};
+
+/// The demo's shared secrets.
+pub(super) struct Keys {
+    pub(super) bearer: Secret,
+    pub(super) link: Secret,
+}
+
+impl Keys {
+    pub(super) fn generate() -> Result<Self, String> {
+        Ok(Self {
+            bearer: random_secret()?,
+            link: random_secret()?,
+        })
+    }
+}
+
+fn random_secret() -> Result<Secret, String> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
+    Ok(Secret::new(bytes))
+}
+
+/// The whole configuration, with the gateway on `listen`.
+pub(super) fn configuration(
+    pbxs: &Pbxs,
+    keys: &Keys,
+    listen: SocketAddr,
+) -> Result<Config, String> {
+    let moved = Some(MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?);
+    let until_the_move = NameRange {
+        from: None,
+        until: moved,
+    };
+    let from_the_move = NameRange {
+        from: moved,
+        until: None,
+    };
+    let key =
+        |secret| Key::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string());
+    Ok(Config {
+        state_dir: None,
+        server: Server {
+            listen: vec![listen],
+            drain_timeout: Duration::from_secs(5),
+            ..Server::default()
+        },
+        admin: Admin {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        },
+        log: log(),
+        auth: Auth {
+            issuers: vec![Issuer {
+                name: ISSUER.to_owned(),
+                audiences: vec![AUDIENCE.to_owned()],
+                keys: vec![key(&keys.bearer)?],
+            }],
+            links: Some(Links {
+                audience: LINK_AUDIENCE.to_owned(),
+                max_ttl: TTL,
+                keys: vec![LinkKey {
+                    key: key(&keys.link)?,
+                    pbxs: None,
+                    max_ttl: None,
+                }],
+            }),
+            skew: Duration::from_secs(10),
+            bearer_signers: Vec::new(),
+            link_signers: Vec::new(),
+        },
+        policy: PolicyRule::Everyone,
+        relay: Relay {
+            // A browser that is paused keeps its place.
+            idle_timeout: Duration::from_secs(600),
+            ..Relay::default()
+        },
+        pbxs: vec![
+            simulated(OLD_PBX, &pbxs.old, until_the_move)?,
+            simulated(NEW_PBX, &pbxs.new, from_the_move)?,
+        ],
+    })
+}
+
+/// Warnings only, for eyes.
+pub(super) fn log() -> Log {
+    Log {
+        level: LevelFilter::WARN,
+        format: LogFormat::Text,
+        recording_names: RecordingNames::Plain,
+    }
+}
+
+fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<Pbx, String> {
+    let pin = pbx
+        .fingerprint()
+        .parse()
+        .map_err(|error: NotAPin| error.to_string())?;
+    Ok(Pbx {
+        name: name.to_owned(),
+        api: match pbx.api() {
+            Api::PSeries => PbxApi::PSeries,
+            _ => PbxApi::SSeries200,
+        },
+        url: Url::parse(&pbx.url()).map_err(|error| error.to_string())?,
+        trust: Some(PbxTrust::Pins(vec![pin])),
+        bind_address: None,
+        allowed_ip: AllowedIp::Absent,
+        names,
+        time_zone: TimeZone::UTC,
+        account: PbxAccount {
+            username: Secret::new(pbx.username()),
+            password: PbxPassword::Clear(Secret::new(pbx.password())),
+            report: PbxReport::default(),
+            prolong: Prolong::Query,
+            logout: true,
+            login_retry: PbxAccount::LOGIN_RETRY,
+        },
+        limits: PbxLimits::default(),
+        not_ready: NotReady::default(),
+    })
+}
