@@ -75,8 +75,10 @@ impl Attempts {
                 | RefusalClass::Unsupported
                 | RefusalClass::Request => None,
             },
-            // An overloaded embedded server says 503, or refuses connections.
-            PbxError::Status { status: 503, .. }
+            // An overloaded embedded server says 503, or refuses connections; what stands before a Cloud PBX says 504.
+            PbxError::Status {
+                status: 503 | 504, ..
+            }
             | PbxError::Transport {
                 source: TransportError::Unreachable(_),
                 ..

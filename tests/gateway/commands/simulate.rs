@@ -77,11 +77,23 @@ async fn every_api_prints_what_a_gateway_needs() {
         let text = |key: &str| table[key].as_str().unwrap();
         assert_eq!(text("api"), api.as_str());
         assert_eq!(simulated.values("address"), [text("url")]);
-        assert_eq!(simulated.values("username"), [text("username")]);
+        let (name, secret) = account(api);
+        assert_eq!(simulated.values(name), [text("username")]);
         let pin = table["tls"]["pins"][0].as_str().unwrap();
         assert_eq!(simulated.values("certificate"), [format!("sha256 {pin}")]);
         assert_eq!(text("password_file"), "secrets/pbx-password");
-        assert_eq!(simulated.values("password").len(), 1);
+        assert_eq!(simulated.values(secret).len(), 1);
+        simulated
+            .fetch_through_gateway(Some(simulated.values(secret)[0]))
+            .await;
+    }
+}
+
+/// What the two halves of an account are called.
+fn account(api: Api) -> (&'static str, &'static str) {
+    match api {
+        Api::PSeries => ("client id", "client secret"),
+        _ => ("username", "password"),
     }
 }
 

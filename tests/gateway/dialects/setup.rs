@@ -49,8 +49,14 @@ impl Default for Setup {
 pub(super) enum Act {
     Fetch,
     FetchTwice,
+    /// So many in a row; the first that comes through ends it.
+    FetchAll(u32),
     /// The tokens time out between two fetches.
     ExpireBetween,
+    /// The same, and other programs take all slots for tokens.
+    LoseSlotBetween,
+    /// Our address is locked out between two fetches.
+    LockOutBetween,
     /// Another program logs in with our account between two fetches.
     ForeignLoginBetween,
     /// The tokens time out while the recording is on its way.
@@ -73,8 +79,10 @@ pub(super) enum Name {
     /// With characters that mean something in a query.
     Odd,
     Blank,
-    /// One that the PBX does not have.
+    /// One that the PBX does not have, and would not make up.
     Unknown,
+    /// One that the PBX does not have, and might.
+    Missing,
 }
 
 /// The address by which the gateway knows the PBX.
@@ -118,6 +126,7 @@ impl Name {
             Self::Odd => "20260302091407-1772442845.1203-+44 20%2B&a=b-1003-Inbound.wav".to_owned(),
             Self::Blank => " ".to_owned(),
             Self::Unknown => "unknown.wav".to_owned(),
+            Self::Missing => "20260302091407-1772442845.9999-1001-1003-Internal.wav".to_owned(),
         }
     }
 }
@@ -166,7 +175,7 @@ impl Setup {
 
     async fn simulator(&self, api: Api, switch: Option<Switch>, name: &str) -> Simulator {
         let mut builder = Simulator::builder(api).answer_delay(self.answer_delay);
-        if !matches!(self.name, Name::Unknown) {
+        if !matches!(self.name, Name::Unknown | Name::Missing) {
             builder = builder.recording(name, wav::music(3));
         }
         for &switch in self.with.iter().chain(&switch) {
@@ -203,6 +212,31 @@ impl Setup {
             Act::Fetch => fetch().await,
             Act::FetchTwice => {
                 came_through(fetch().await)?;
+                fetch().await
+            }
+            Act::FetchAll(times) => {
+                for _ in 1..times {
+                    let outcome = fetch().await;
+                    if matches!(outcome, Outcome::Bytes(_)) {
+                        return Ok(outcome);
+                    }
+                }
+                fetch().await
+            }
+            Act::LoseSlotBetween => {
+                came_through(fetch().await)?;
+                pbx.expire_tokens();
+                pbx.occupy_tokens(8);
+                fetch().await
+            }
+            Act::LockOutBetween => {
+                came_through(fetch().await)?;
+                // Another program behind our address has the wrong password.
+                for _ in 0..5 {
+                    let other = gateway_for(pbx, api).password("wrong").start().await;
+                    let refused = outcome(ask(&other, name).await).await;
+                    assert!(matches!(refused, Outcome::Problem(_)), "{refused:?}");
+                }
                 fetch().await
             }
             Act::ExpireBetween => {

@@ -3,6 +3,8 @@
 //! Where the words of the PBX differ, the switch is tried twice: over TLS, as it is in an office, and in clear, where
 //! the test can see the words.
 
+mod p_series;
+
 use std::time::Duration;
 
 use wavegate::simulator::{Api, Switch};
@@ -22,13 +24,24 @@ pub(super) fn makes_no_difference(switch: Switch) -> Option<&'static str> {
         Switch::TokenBoundRandom => "a ticket is shown with the token that it was asked for with",
         Switch::CutDownloadSpendsNothing => "a ticket is never shown twice",
         Switch::HonoursRange => "the PBX is never asked for a range",
-        Switch::PlusIsSpace => "names are percent-encoded, a plus sign too",
+        Switch::PlusIsSpace | Switch::PlusIsPlus => "names are percent-encoded, a plus sign too",
+        Switch::RefreshKeepsOldToken | Switch::OldAccessTokenLivesOn => {
+            "a token that was exchanged is not used again"
+        }
+        Switch::RefreshRotatesNothing => "the latest pair is used, whether it is another or not",
+        Switch::ResourceUrlSingleUse => "an address is used once",
+
         _ => return None,
     })
 }
 
 /// What is tried with a switch at a PBX that it applies to.
 pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
+    if api == Api::PSeries
+        && let Some(cases) = p_series::cases(switch)
+    {
+        return cases;
+    }
     let fetch = Case::fetch;
     let clear = Case::in_clear;
     match switch {
@@ -183,11 +196,18 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
         Switch::AllowedIpIs30001 => vec![fetch().seen(|seen| seen.allowedip_values == [None])],
-        Switch::InternalError20010 | Switch::InternalError30001 | Switch::Overload503Once => {
+        Switch::InternalError20010
+        | Switch::InternalError30001
+        | Switch::Overload503Once
+        | Switch::GatewayTimeout504Once => {
             vec![fetch().seen(|seen| seen.requests.get_random == 2)]
         }
         Switch::InternalError20010Always | Switch::InternalError30001Always => {
             let case = fetch().problem("pbx-internal-error");
+            vec![case.seen(|seen| seen.requests.get_random == 2)]
+        }
+        Switch::GatewayTimeout504Always => {
+            let case = fetch().problem("pbx-timeout");
             vec![case.seen(|seen| seen.requests.get_random == 2)]
         }
         Switch::Overload503Always => {
@@ -288,16 +308,34 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             vec![case.seen(|seen| seen.tickets_used == 2)]
         }
 
-        // Of calls that the gateway does not make.
-        Switch::RefreshRefused
-        | Switch::RefreshKeepsOldToken
-        | Switch::RefreshRotatesNothing
-        | Switch::RefreshOutlivesToken
-        | Switch::NoRefreshTokenField
-        | Switch::BlankRefreshTokenField
-        | Switch::GatewayTimeout504Once
-        | Switch::GatewayTimeout504Always
-        | Switch::Cdr504Once
+        // Tokens that are exchanged.
+        Switch::RefreshRefused => vec![
+            fetch()
+                .act(Act::ExpireBetween)
+                .seen(|seen| seen.logins_ok == 2 && seen.requests.refresh == 1),
+            fetch()
+                .with(&[Switch::RefreshOutlivesToken])
+                .act(Act::ExpireBetween)
+                .seen(|seen| seen.logins_ok == 2 && seen.requests.refresh == 1),
+        ],
+        Switch::RefreshOutlivesToken => vec![
+            fetch()
+                .act(Act::ExpireBetween)
+                .seen(|seen| seen.logins_ok == 1 && seen.refreshes == 1),
+        ],
+        Switch::RefreshKeepsOldToken | Switch::RefreshRotatesNothing => vec![
+            fetch()
+                .with(&[Switch::RefreshOutlivesToken])
+                .act(Act::ExpireBetween)
+                .seen(|seen| seen.logins_ok == 1 && seen.refreshes == 1),
+        ],
+        Switch::NoRefreshTokenField => vec![without_refresh(fetch())],
+        Switch::BlankRefreshTokenField => {
+            vec![without_refresh(clear()).said("\"refreshtoken\":\"\"")]
+        }
+
+        // Of lists.
+        Switch::Cdr504Once
         | Switch::Cdr504Always
         | Switch::CdrRandomForNobody
         | Switch::CdrErrorsAreHtml
@@ -314,8 +352,10 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::CsvWithoutRecordingColumn
         | Switch::CsvHeaderOnly
         | Switch::CsvEmptyBody
-        | Switch::CsvNameWithCommaAndQuote
-        | Switch::ErrcodeAsString
+        | Switch::CsvNameWithCommaAndQuote => vec![],
+
+        // Of the P-Series only.
+        Switch::ErrcodeAsString
         | Switch::WithoutMessage
         | Switch::PlusIsPlus
         | Switch::NoRefreshToken
@@ -362,6 +402,12 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::SearchIgnoresFilters
         | Switch::Stereo => vec![],
     }
+}
+
+/// A PBX that gives nothing to exchange its tokens with.
+fn without_refresh(case: Case) -> Case {
+    let case = case.act(Act::ExpireBetween);
+    case.seen(|seen| seen.logins_ok == 2 && seen.requests.refresh == 0)
 }
 
 /// A PBX whose JSON is worded otherwise: in good answers, in bad ones, and in those that stand in place of audio.
