@@ -23,22 +23,28 @@ fn talkative(pbx: &Simulator, format: &str) -> Builder {
         .pbx("retry_delay_ms = 0\nidle_timeout_ms = 200\nlogin_retry_s = 1")
 }
 
-async fn pbx(switches: &[Switch]) -> Simulator {
-    let mut pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(3));
+async fn pbx(api: Api, switches: &[Switch]) -> Simulator {
+    let mut pbx = Simulator::builder(api).recording(NAME, wav::music(3));
     for switch in switches {
         pbx = pbx.switch(*switch);
     }
     pbx.start().await.unwrap()
 }
 
-/// Every answer of a PBX that is none, in each of the three calls.
-fn replaced_answers() -> Vec<Misbehaviour> {
-    let errnos = [
-        "20002", "20003", "20004", "20006", "20010", "20012", "20013", "20014", "10003", "99999",
-    ];
-    let mut all: Vec<_> = errnos
-        .map(|errno| Misbehaviour::Errno(errno.to_owned()))
-        .into();
+/// Every answer of a PBX that is none.
+fn replaced_answers(api: Api) -> Vec<Misbehaviour> {
+    let errnos: &[&str] = match api {
+        Api::PSeries => &[
+            "10001", "10004", "10005", "60001", "60002", "70004", "70087", "70123", "40002", "-1",
+            "-2", "1", "99999",
+        ],
+        _ => &[
+            "20002", "20003", "20004", "20006", "20010", "20012", "20013", "20014", "10003",
+            "99999",
+        ],
+    };
+    let errnos = errnos.iter().map(|errno| (*errno).to_owned());
+    let mut all: Vec<_> = errnos.map(Misbehaviour::Errno).collect();
     all.extend([302, 403, 404, 500, 503].map(Misbehaviour::Status));
     all.extend([
         Misbehaviour::Html { status: 200 },
@@ -51,18 +57,21 @@ fn replaced_answers() -> Vec<Misbehaviour> {
     all
 }
 
-async fn pbx_at_fault(record: &mut Record, format: &str) {
-    let pbx = pbx(&[]).await;
+async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
+    let pbx = pbx(api, &[]).await;
     let builder = talkative(&pbx, format);
     let (gateway, addr) = serve(&builder.write()).await;
     assert_eq!(record.get_recording(addr).await, 200);
     let mut reloads = 0;
     for operation in [Operation::Login, Operation::GetRandom, Operation::Download] {
-        for what in replaced_answers() {
+        for what in replaced_answers(api) {
             if operation == Operation::Login {
+                // Where tokens are exchanged, that fails, too.
                 pbx.expire_tokens();
+                pbx.inject(Fault::once(Operation::Refresh, what.clone()));
             }
-            pbx.inject(Fault::times(3, operation, what.clone()));
+            // More often than anything is asked again.
+            pbx.inject(Fault::times(5, operation, what.clone()));
             let status = record.get_recording(addr).await;
             // A download may still find its recording with the one retry, the others never.
             assert_ne!(status, 200, "{operation} {what}");
@@ -106,13 +115,17 @@ async fn pbx_at_fault(record: &mut Record, format: &str) {
 
 /// A PBX that cannot be used at all, each in its way.
 async fn no_pbx(record: &mut Record, format: &str) {
-    let good = pbx(&[]).await;
-    let redirecting = pbx(&[Switch::RedirectFromPort80]).await;
-    let gone = pbx(&[]).await;
+    let good = pbx(Api::SSeries200, &[]).await;
+    let redirecting = pbx(Api::SSeries200, &[Switch::RedirectFromPort80]).await;
+    let elsewhere = pbx(Api::PSeries, &[Switch::ResourceUrlElsewhere]).await;
+    let backslash = pbx(Api::PSeries, &[Switch::ResourceUrlBackslash]).await;
+    let gone = pbx(Api::SSeries200, &[]).await;
     let rows = [
         talkative(&good, format).password(WRONG_PASSWORD),
         talkative(&good, format).without_pin(),
         talkative(&redirecting, format),
+        talkative(&elsewhere, format),
+        talkative(&backslash, format),
         talkative(&gone, format),
     ];
     record.secrets.push(WRONG_PASSWORD.to_owned());
@@ -125,13 +138,13 @@ async fn no_pbx(record: &mut Record, format: &str) {
         }
         record.end(gateway, builder.folder()).await;
     }
-    for pbx in [good, redirecting] {
+    for pbx in [good, redirecting, elsewhere, backslash] {
         record.add_pbx(&pbx);
     }
 }
 
 async fn callers_at_fault(record: &mut Record, format: &str) {
-    let pbx = pbx(&[]).await;
+    let pbx = pbx(Api::SSeries200, &[]).await;
     let host = "recordings.test";
     let builder = talkative(&pbx, format).server(&format!("public_url = \"https://{host}\""));
     let (gateway, addr) = serve(&builder.write()).await;
@@ -218,7 +231,9 @@ async fn drive(format: &str) {
     for secret in [BEARER_SECRET, LINK_SECRET] {
         record.secrets.push(secret.to_owned());
     }
-    pbx_at_fault(&mut record, format).await;
+    for api in [Api::SSeries200, Api::Cloud110, Api::PSeries] {
+        pbx_at_fault(&mut record, format, api).await;
+    }
     no_pbx(&mut record, format).await;
     callers_at_fault(&mut record, format).await;
     assert!(record.logs.contains("TRACE") || record.logs.contains("DEBUG"));
@@ -237,7 +252,7 @@ async fn no_secret_is_seen_with_a_log_in_text() {
 
 #[tokio::test]
 async fn the_configuration_shows_no_secret_when_it_is_printed() {
-    let pbx = pbx(&[]).await;
+    let pbx = pbx(Api::SSeries200, &[]).await;
     let builder = gateway(&pbx);
     let config = config::load(&builder.write()).unwrap();
     let secrets = [pbx.password(), pbx.username(), BEARER_SECRET, LINK_SECRET];
