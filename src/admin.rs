@@ -1,7 +1,7 @@
-//! The listener for health checks: `/livez` and `/readyz`.
+//! The listener for health checks: `/livez`, `/readyz` and `/pbxs`.
 //!
-//! Knows whether this process should get requests. Never the state of a PBX: one that is down is no reason to take the
-//! gateway out of the balance.
+//! Knows whether this process should get requests, whatever the state of the PBXs: one that is down is no reason to take
+//! the gateway out of the balance. That state has a page of its own, for people and monitors.
 
 use std::convert::Infallible;
 use std::io;
@@ -26,6 +26,9 @@ const MAX_CONNECTIONS: usize = 64;
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Tells how the PBXs are doing, as JSON.
+pub(crate) type PbxReport = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// The bound listener.
 pub(crate) struct Admin(TcpListener);
 
@@ -43,7 +46,12 @@ impl Admin {
     }
 
     /// Answers checks until `stop`; not ready from `unready` on.
-    pub(crate) async fn run(self, unready: CancellationToken, stop: CancellationToken) {
+    pub(crate) async fn run(
+        self,
+        unready: CancellationToken,
+        stop: CancellationToken,
+        pbxs: PbxReport,
+    ) {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let next = async {
@@ -58,9 +66,9 @@ impl Admin {
                 None => return,
                 Some((Err(_), _)) => sleep(PAUSE).await,
                 Some((Ok((stream, _)), permit)) => {
-                    let unready = unready.clone();
+                    let (unready, pbxs) = (unready.clone(), Arc::clone(&pbxs));
                     tokio::spawn(async move {
-                        let _ = timeout(CONNECTION_TIME, serve(stream, unready)).await;
+                        let _ = timeout(CONNECTION_TIME, serve(stream, unready, pbxs)).await;
                         drop(permit);
                     });
                 }
@@ -69,9 +77,9 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, unready: CancellationToken) {
+async fn serve(stream: TcpStream, unready: CancellationToken, pbxs: PbxReport) {
     let service = service_fn(|request| {
-        let response = answer(&request, !unready.is_cancelled());
+        let response = answer(&request, !unready.is_cancelled(), &pbxs);
         async { Ok::<_, Infallible>(response) }
     });
     let _ = http1::Builder::new()
@@ -80,9 +88,16 @@ async fn serve(stream: TcpStream, unready: CancellationToken) {
         .await;
 }
 
-fn answer<B>(request: &Request<B>, ready: bool) -> Response<Full<Bytes>> {
-    let (status, text) = match (request.uri().path(), ready) {
-        ("/livez" | "/readyz", _) if !matches!(*request.method(), Method::GET | Method::HEAD) => {
+fn answer<B>(request: &Request<B>, ready: bool, pbxs: &PbxReport) -> Response<Full<Bytes>> {
+    let (path, reads) = (
+        request.uri().path(),
+        matches!(*request.method(), Method::GET | Method::HEAD),
+    );
+    if path == "/pbxs" && reads {
+        return page(StatusCode::OK, "application/json", pbxs());
+    }
+    let (status, text) = match (path, ready) {
+        ("/livez" | "/readyz" | "/pbxs", _) if !reads => {
             (StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n")
         }
         ("/livez", _) => (StatusCode::OK, "alive\n"),
@@ -90,13 +105,14 @@ fn answer<B>(request: &Request<B>, ready: bool) -> Response<Full<Bytes>> {
         ("/readyz", false) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         _ => (StatusCode::NOT_FOUND, "nothing here\n"),
     };
+    page(status, "text/plain; charset=utf-8", text.to_owned())
+}
+
+fn page(status: StatusCode, media_type: &'static str, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde_json::json;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, PbxReport};
 use crate::auth::Authenticator;
 use crate::auth::policy::Policy;
 use crate::config::{Config, PolicyRule};
@@ -79,7 +80,8 @@ impl App {
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
-        tokio::spawn(admin.run(unready.clone(), kill.clone()));
+        let pbxs = pbx_report(Arc::clone(&gateway));
+        tokio::spawn(admin.run(unready.clone(), kill.clone(), pbxs));
         let server = tokio::spawn(server.run(Arc::clone(&gateway), stop.clone(), kill.clone()));
         info!(plain = ?plain, tls = ?tls, admin = %admin_address, "listening");
         Ok(Self {
@@ -186,6 +188,14 @@ impl App {
     pub fn kill_switch(&self) -> CancellationToken {
         self.kill.clone()
     }
+}
+
+/// Tells how the PBXs of the gateway in force are doing.
+fn pbx_report(gateway: Arc<ArcSwap<Gateway>>) -> PbxReport {
+    Arc::new(move || {
+        let reports: Vec<_> = gateway.load().pbxs.iter().map(|pbx| pbx.health()).collect();
+        json!({ "pbxs": reports }).to_string()
+    })
 }
 
 /// Builds a gateway. What an old one holds on to goes on: the streams it admitted, tokens and permits of its PBXs, and

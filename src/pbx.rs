@@ -8,6 +8,7 @@ mod attempts;
 mod connection;
 mod dialect;
 mod error;
+mod health;
 mod logins;
 mod pace;
 mod sniff;
@@ -36,6 +37,8 @@ use connection::{Connection, KeptConnections};
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use error::{PbxError, TransportError};
+use health::Health;
+pub(crate) use health::Report;
 use logins::LoginHistory;
 use pace::{Pace, Turns};
 use sniff::Beginning;
@@ -65,6 +68,7 @@ pub(crate) struct Pbx {
     /// For those that have not got their first byte: a PBX that hangs must not take every stream there is.
     waiting: Arc<Permits>,
     pace: Arc<Pace>,
+    health: Arc<Health>,
     kept: Arc<KeptConnections>,
     /// Whether a ticket's connection is used for its download, too. Not any more once that has failed: some PBXs close
     /// a connection without saying so.
@@ -117,6 +121,10 @@ impl Pbx {
                 || Arc::new(Pace::new(config.limits.max_bytes_per_second)),
                 |old| Arc::clone(&old.pace),
             ),
+            health: old.map_or_else(
+                || Arc::new(Health::new(&config.name)),
+                |old| Arc::clone(&old.health),
+            ),
             kept: Arc::new(KeptConnections::new(max)),
             shares: AtomicBool::new(true),
         });
@@ -166,7 +174,17 @@ impl Pbx {
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
     pub(crate) async fn open(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
-        let recording = grant.recording();
+        let result = self.read_patiently(grant.recording()).await;
+        self.health.note(&result);
+        result
+    }
+
+    /// How it has been doing.
+    pub(crate) fn health(&self) -> Report {
+        self.health.report()
+    }
+
+    async fn read_patiently(&self, recording: &RecordingName) -> Result<PbxStream, PbxError> {
         let _waiting = self.waiting.try_take().ok_or(PbxError::Crowded)?;
         let mut pauses = self.config.not_ready.retries.iter();
         loop {

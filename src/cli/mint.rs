@@ -58,7 +58,7 @@ pub(super) struct Link {
     /// The recording's name, as the PBX's call list has it.
     #[arg(long, value_name = "NAME")]
     recording: RecordingName,
-    /// The PBX that has it; the first of the configuration otherwise.
+    /// The PBX that has it; the one that the name alone means otherwise.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
     /// On whose behalf it is heard: the claim sub.
@@ -147,10 +147,14 @@ impl Link {
             .as_ref()
             .ok_or("the configuration has no server.public_url")?;
         let pbx = match &self.pbx {
-            None => config.pbxs.first(),
+            None => config
+                .pbxs
+                .iter()
+                .find(|pbx| pbx.names.holds(&self.recording)),
             Some(name) => config.pbxs.iter().find(|pbx| pbx.name == *name),
         };
-        let pbx = pbx.ok_or("no such PBX in the configuration")?;
+        let pbx =
+            pbx.ok_or("no such PBX in the configuration, or none for the time of that name")?;
         let key = self.key.signing_key(config.auth.link_signers.iter())?;
         let verifier = verifier(links, &key)
             .ok_or("no [[links.key]] of the configuration would verify this key's links")?;

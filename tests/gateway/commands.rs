@@ -231,6 +231,24 @@ async fn minted_tokens_and_links_open_a_recording() {
     }
 }
 
+#[tokio::test]
+async fn a_link_is_for_the_pbx_that_the_name_alone_means() {
+    let (old, new) = (pbx().await, pbx().await);
+    let builder = with_host(&old)
+        .pbx("names_until = \"2026-03-01\"")
+        .beside("new", &new, "");
+    let path = builder.write();
+    for (name, expected) in [
+        ("20260228235959-1772323199.1-1001-1003-Internal.wav", PBX),
+        (NAME, "new"),
+        ("hello001", "new"),
+    ] {
+        let link = printed(with_config("link", &path, &["--recording", name]).await);
+        let link: Url = link.parse().unwrap();
+        assert_eq!(link.path(), format!("/pbx/{expected}/recordings/{name}"));
+    }
+}
+
 /// Algorithm and key id in a token's header.
 fn signed_with(token: &str) -> (String, String) {
     let (header, _) = token.split_once('.').unwrap();

@@ -6,6 +6,7 @@
 
 mod allowed_ip;
 mod case;
+mod documents;
 mod setup;
 mod table;
 

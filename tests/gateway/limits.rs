@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
 use crate::harness::{Answer, Gateway, NAME, Problem, gateway, jwt};
 use crate::wire::Wire;
@@ -329,4 +329,32 @@ async fn a_caller_who_leaves_during_the_login_stops_it_for_nobody() {
     // The first connection is the login that the first caller began.
     assert_eq!((seen.requests.login, seen.connections), (1, 3));
     assert_eq!(seen.tickets_issued, 1);
+}
+
+#[tokio::test]
+async fn a_p_series_that_records_mp3_gets_one_download_at_a_time() {
+    let builder = Simulator::builder(Api::PSeries).switch(Switch::Mp3);
+    let pbx = builder
+        .recording(NAME, wav::music(3))
+        .start()
+        .await
+        .unwrap();
+    let gateway = gateway(&pbx)
+        .pbx("mp3 = true\nqueue_timeout_ms = 600000")
+        .start()
+        .await;
+    let gateway = Arc::new(gateway);
+    let mut callers = JoinSet::new();
+    for _ in 0..20 {
+        let gateway = Arc::clone(&gateway);
+        callers.spawn(async move { gateway.fetch(NAME).await });
+    }
+    let fetched = callers.join_all().await;
+    let recording = pbx.recording_bytes(NAME).unwrap();
+    assert!(fetched.iter().all(|bytes| *bytes == recording));
+    let seen = pbx.seen();
+    assert_eq!(
+        (seen.downloads_running_max, seen.downloads_complete),
+        (1, 20)
+    );
 }

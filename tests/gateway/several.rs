@@ -1,10 +1,14 @@
 //! Several PBXs at once: each recording comes from the one it is on, and one that is in trouble is nobody else's trouble.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::{Gateway, NAME, PBX, gateway, jwt, link, soon};
@@ -34,7 +38,7 @@ async fn fetch(gateway: &Gateway, target: &str) -> Result<usize, String> {
 
 #[tokio::test]
 async fn a_bare_name_means_the_pbx_of_its_time() {
-    let (first, second) = (pbx(Api::SSeries110, 1).await, pbx(Api::SSeries200, 2).await);
+    let (first, second) = (pbx(Api::SSeries110, 1).await, pbx(Api::PSeries, 2).await);
     let gateway = gateway(&first)
         .pbx("names_until = \"2024-03-01\"")
         .beside("new", &second, "names_from = \"2024-03-01T00:00:00\"")
@@ -136,6 +140,60 @@ async fn a_pbx_that_refuses_is_no_reason_to_refuse_for_another() {
         (locked.seen().requests.login, well.seen().requests.login),
         (1, 1)
     );
+}
+
+#[tokio::test]
+async fn an_operator_sees_how_each_pbx_is_doing() {
+    let (first, second) = (pbx(Api::SSeries200, 1).await, pbx(Api::PSeries, 1).await);
+    let gateway = gateway(&first).beside("second", &second, "").start().await;
+    let states = async || {
+        let text = http_get(gateway.app.admin_address(), "/pbxs").await;
+        let secrets = [first.password(), second.password(), "127.0.0.1"];
+        assert!(
+            !secrets.iter().any(|secret| text.contains(secret)),
+            "{text}"
+        );
+        let (_, document) = text.split_once("\r\n\r\n").unwrap();
+        let document: Value = serde_json::from_str(document).unwrap();
+        let pbxs = document["pbxs"].as_array().unwrap().clone();
+        let of = |pbx: &Value| {
+            (
+                pbx["name"].as_str().unwrap().to_owned(),
+                pbx["state"].as_str().unwrap().to_owned(),
+            )
+        };
+        pbxs.iter().map(of).collect::<Vec<_>>()
+    };
+    let expected = |first: &str, second: &str| {
+        vec![
+            (PBX.to_owned(), first.to_owned()),
+            ("second".to_owned(), second.to_owned()),
+        ]
+    };
+    assert_eq!(states().await, expected("unknown", "unknown"));
+    let target = format!("/pbx/second/recordings/{NAME}");
+    assert_eq!(fetch(&gateway, &target).await, Ok(1));
+    first.inject("login:status=500".parse().unwrap());
+    assert_eq!(gateway.problem(NAME).await.slug, "pbx-protocol");
+    assert_eq!(states().await, expected("failing", "well"));
+    // A name that is not there says nothing about the PBX; a recording says that it is well.
+    let missing = Err("recording-not-found".to_owned());
+    assert_eq!(
+        fetch(&gateway, "/pbx/second/recordings/x-1.wav").await,
+        missing
+    );
+    gateway.fetch(NAME).await;
+    assert_eq!(states().await, expected("well", "well"));
+}
+
+/// An answer of the admin listener, head and all.
+async fn http_get(addr: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    answer
 }
 
 #[tokio::test]
