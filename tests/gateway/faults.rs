@@ -9,6 +9,7 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 use crate::harness::{self, Broken, Gateway, NAME, gateway, jwt};
 
 mod early_ends;
+mod generations;
 mod kept;
 mod readers;
 
@@ -33,9 +34,13 @@ use Expect::{BrokenAfter, Problem, SameBytes};
 /// that the PBX gave out and the logins that it was asked for.
 type Row<'a> = (&'a str, Expect, u64, u64);
 
-async fn check(switches: &[Switch], (faults, expected, tickets, logins): Row<'_>) {
-    let row = format!("{switches:?} {faults}");
-    let pbx = start(switches, faults).await;
+async fn check(switches: &[Switch], row: Row<'_>) {
+    check_at(Api::SSeries200, switches, row).await;
+}
+
+async fn check_at(api: Api, switches: &[Switch], (faults, expected, tickets, logins): Row<'_>) {
+    let row = format!("{api} {switches:?} {faults}");
+    let pbx = start_at(api, switches, faults).await;
     let gateway = tight(&pbx).start().await;
 
     let answer = gateway.get(NAME).bearer(&jwt("alice")).try_send().await;
@@ -66,7 +71,11 @@ async fn check(switches: &[Switch], (faults, expected, tickets, logins): Row<'_>
 }
 
 async fn start(switches: &[Switch], faults: &str) -> Simulator {
-    let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(LENGTH));
+    start_at(Api::SSeries200, switches, faults).await
+}
+
+async fn start_at(api: Api, switches: &[Switch], faults: &str) -> Simulator {
+    let mut builder = Simulator::builder(api).recording(NAME, wav::pcm_of_size(LENGTH));
     for switch in switches {
         builder = builder.switch(*switch);
     }
