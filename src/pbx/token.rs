@@ -29,7 +29,8 @@ const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
 /// A token this close to its end is not used any more: it could die between ticket and download. One of a short life
 /// is used for nine tenths of it.
 const MARGIN: Duration = Duration::from_secs(60);
-/// A token in use is exchanged so long before its end, and no request has to wait for that.
+/// A token in use is exchanged so long before its end, and no request has to wait for that. One of a short life is used
+/// for four fifths of it.
 const EXCHANGE_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
 /// of another program ends, which takes up to 30 minutes.
@@ -87,9 +88,11 @@ impl PbxToken {
 
     /// Whether it is in use and ends before long, whatever its use.
     fn wants_exchange(&self) -> bool {
-        let fixed = matches!(self.life, TokenLife::Fixed(_));
+        let TokenLife::Fixed(life) = self.life else {
+            return false;
+        };
         let was_used = self.unused_for() < self.since.elapsed();
-        fixed && was_used && self.left() < EXCHANGE_BEFORE
+        was_used && self.left() < EXCHANGE_BEFORE.min(life / 5)
     }
 }
 
@@ -480,9 +483,28 @@ mod tests {
             let left = token(life).left();
             assert!(left <= Duration::from_secs(1740) && left > Duration::from_secs(1700));
         }
-        let ended = token(TokenLife::Fixed(Duration::ZERO));
+        let ended = token(TokenLife::Fixed(Duration::from_nanos(10)));
         ended.touch();
-        assert!(ended.left().is_zero() && ended.wants_exchange());
-        assert!(!token(TokenLife::Sliding(Duration::ZERO)).wants_exchange());
+        assert!(ended.left().is_zero());
+    }
+
+    #[test]
+    fn only_a_token_in_use_is_exchanged_and_only_near_its_end() {
+        let aged = |life, age| {
+            let mut token = PbxToken::new(Secret::new("t"), life);
+            token.since = token.since.checked_sub(Duration::from_secs(age)).unwrap();
+            token
+        };
+        let fixed = TokenLife::Fixed(Duration::from_secs(1800));
+        assert!(!aged(fixed, 1430).wants_exchange());
+        assert!(aged(fixed, 1450).wants_exchange());
+        assert!(aged(fixed, 3600).wants_exchange());
+        let short = TokenLife::Fixed(Duration::from_secs(60));
+        assert!(!aged(short, 40).wants_exchange() && aged(short, 43).wants_exchange());
+        let unused = aged(fixed, 1500);
+        *unused.touched.lock().unwrap() = unused.since;
+        assert!(!unused.wants_exchange());
+        let sliding = TokenLife::Sliding(Duration::from_secs(1800));
+        assert!(!aged(sliding, 1750).wants_exchange());
     }
 }
