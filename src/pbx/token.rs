@@ -70,11 +70,12 @@ impl PbxToken {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    fn last_use(&self) -> Instant {
+        *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn unused_for(&self) -> Duration {
-        self.touched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .elapsed()
+        self.last_use().elapsed()
     }
 
     /// How long it can still be used.
@@ -91,8 +92,7 @@ impl PbxToken {
         let TokenLife::Fixed(life) = self.life else {
             return false;
         };
-        let was_used = self.unused_for() < self.since.elapsed();
-        was_used && self.left() < EXCHANGE_BEFORE.min(life / 5)
+        self.last_use() > self.since && self.left() < EXCHANGE_BEFORE.min(life / 5)
     }
 }
 
