@@ -78,6 +78,8 @@ pub(super) struct LoginHistory {
     file: Option<PathBuf>,
     /// Pause between the two logins that may be refused.
     retry: Duration,
+    /// What is known here could not be written.
+    unsaved: bool,
 }
 
 impl LoginHistory {
@@ -103,16 +105,18 @@ impl LoginHistory {
         if salt.is_empty() || fingerprint(&salt, credentials) != record.credentials {
             record = afresh(credentials)?;
         }
-        let history = Self {
+        let mut history = Self {
             record,
             file,
             retry,
+            unsaved: false,
         };
         history.save()?;
         Ok(history)
     }
 
     pub(super) fn verdict(&mut self, now: SystemTime) -> Verdict {
+        self.catch_up();
         let now = seconds(now);
         let record = &mut self.record;
         // A clock that was wrong must not stretch a wait.
@@ -145,6 +149,7 @@ impl LoginHistory {
     /// # Errors
     /// When the file cannot be written; the history goes on in memory.
     pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<()> {
+        self.catch_up();
         let record = &mut self.record;
         record.unanswered = record.unanswered.saturating_add(1);
         record.last_try = seconds(now);
@@ -159,6 +164,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn end(&mut self, ended: Ended, now: SystemTime) -> io::Result<()> {
+        self.catch_up();
         let record = &mut self.record;
         if ended != Ended::Unanswered {
             record.unanswered = record.unanswered.saturating_sub(1);
@@ -183,6 +189,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn forgive(&mut self) -> io::Result<()> {
+        self.catch_up();
         let record = &mut self.record;
         record.refusals = record.refusals.min(MAX_REFUSALS - 1);
         record.unanswered = 0;
@@ -196,17 +203,30 @@ impl LoginHistory {
         self.file = None;
     }
 
-    fn save(&self) -> io::Result<()> {
+    /// Takes over what another process has written: `wavegate doctor` may log in beside a running gateway, and the PBX
+    /// counts for both. A file that is gone, damaged or of other credentials changes nothing.
+    fn catch_up(&mut self) {
+        let Some(Ok(record)) = self.file.as_deref().map(read) else {
+            return;
+        };
+        let ours = &self.record;
+        let same = record.salt == ours.salt && record.credentials == ours.credentials;
+        if same && !self.unsaved {
+            self.record = record;
+        }
+    }
+
+    fn save(&mut self) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
         };
         let fresh = file.with_extension("json.new");
         let written = serde_json::to_vec_pretty(&self.record)
             .map_err(io::Error::from)
-            .and_then(|json| write_private(&fresh, &json));
-        written
-            .and_then(|()| std::fs::rename(&fresh, file))
-            .map_err(|error| io::Error::other(format!("{}: {error}", fresh.display())))
+            .and_then(|json| write_private(&fresh, &json))
+            .and_then(|()| std::fs::rename(&fresh, file));
+        self.unsaved = written.is_err();
+        written.map_err(|error| io::Error::other(format!("{}: {error}", fresh.display())))
     }
 }
 
@@ -220,7 +240,29 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
+    leave_to_owner(path, &file)?;
     file.sync_all()
+}
+
+/// Gives what root makes to the owner of the folder it is in: the gateway must be able to read and write it.
+#[cfg(unix)]
+fn leave_to_owner(path: &Path, made: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    const ROOT: u32 = 0;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).metadata()?;
+    if made.metadata()?.uid() == ROOT && folder.uid() != ROOT {
+        fchown(made, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn leave_to_owner(_path: &Path, _made: &File) -> io::Result<()> {
+    Ok(())
 }
 
 fn read(file: &Path) -> io::Result<Record> {
@@ -266,11 +308,15 @@ fn seconds(time: SystemTime) -> u64 {
 
 /// Creates the folder for what is remembered about logins; nobody else has business there.
 fn create_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder)?;
+    leave_to_owner(folder, &File::open(folder)?)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ fn open_quickly(folder: &Path) -> LoginHistory {
         record: read(&file).unwrap(),
         file: Some(file),
         retry: RETRY,
+        unsaved: false,
     }
 }
 
@@ -145,4 +146,26 @@ fn the_file_holds_nothing_of_the_credentials() {
         .unwrap();
     let text = std::fs::read_to_string(folder.path().join("logins-main.json")).unwrap();
     assert!(!text.contains("hunter2") && !text.contains("api"), "{text}");
+}
+
+#[test]
+fn what_two_processes_try_is_counted_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let mut gateway = open(folder.path(), "wrong");
+    let mut doctor = open(folder.path(), "wrong");
+    for history in [&mut doctor, &mut gateway] {
+        history.begin(now).unwrap();
+        history.end(Ended::Refused, now).unwrap();
+    }
+    let later = now + 1_000 * RETRY;
+    assert_eq!(doctor.verdict(later), Verdict::Stopped);
+    assert_eq!(gateway.verdict(later), Verdict::Stopped);
+
+    // What could not be written is not forgotten for what stands in the file.
+    let in_the_way = folder.path().join("logins-office.json.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    gateway.forgive().unwrap_err();
+    assert_eq!(gateway.verdict(later), Verdict::Go);
+    assert_eq!(doctor.verdict(later), Verdict::Stopped);
 }
