@@ -6,6 +6,7 @@
 mod check;
 #[cfg(feature = "simulator")]
 mod demo;
+mod doctor;
 mod mint;
 mod serve;
 #[cfg(feature = "simulator")]
@@ -37,6 +38,8 @@ enum Command {
     Serve(ConfigFile),
     /// Check the configuration and say everything that is wrong with it.
     Check(ConfigFile),
+    /// Go to each PBX and say what is wrong with it, and where to change that.
+    Doctor(doctor::Doctor),
     /// Run a simulated PBX with sample recordings and the gateway in front of it.
     #[cfg(feature = "simulator")]
     Demo(demo::Demo),
@@ -67,6 +70,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(file) => serve::run(&file.config),
         Command::Check(file) => check::run(&file.config),
+        Command::Doctor(doctor) => doctor.run(),
         #[cfg(feature = "simulator")]
         Command::Demo(demo) => demo.run(),
         #[cfg(feature = "simulator")]

@@ -258,6 +258,24 @@ pub enum PbxApi {
     PSeries,
 }
 
+impl PbxApi {
+    /// Every API with its name in the configuration.
+    pub(crate) const NAMES: [(&str, Self); 6] = [
+        ("s-series-1.0.1", Self::SSeries101),
+        ("s-series-1.1.0", Self::SSeries110),
+        ("s-series-2.0.0", Self::SSeries200),
+        ("cloud-1.1.0", Self::Cloud110),
+        ("cloud-2.0.0", Self::Cloud200),
+        ("p-series", Self::PSeries),
+    ];
+
+    /// Its name in the configuration.
+    pub(crate) fn as_str(self) -> &'static str {
+        let name = Self::NAMES.iter().find(|(_, api)| *api == self);
+        name.map_or("", |(name, _)| name)
+    }
+}
+
 /// The API password in the form it was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PbxPassword {

@@ -14,6 +14,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+mod doctor;
 mod gateway;
 mod pbx;
 mod permits;

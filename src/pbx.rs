@@ -5,18 +5,22 @@
 
 mod answer;
 mod attempts;
+mod certificate;
 mod connection;
 mod dialect;
 mod error;
 mod health;
+mod inspect;
 mod logins;
 mod pace;
+mod probe;
 mod sniff;
 mod stream;
 mod ticket;
 pub(crate) mod tls;
 mod token;
 mod transport;
+mod wave;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -33,14 +37,17 @@ use tracing::debug;
 
 use answer::{answer_error, read_answer};
 use attempts::Attempts;
+pub(crate) use certificate::Certificate;
 use connection::{Connection, KeptConnections};
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use error::{PbxError, TransportError};
 use health::Health;
 pub(crate) use health::Report;
+pub(crate) use inspect::{Sample, Session};
 use logins::LoginHistory;
 use pace::{Pace, Turns};
+pub(crate) use probe::{Probe, ProbeError, Reached};
 use sniff::Beginning;
 use stream::Arriving;
 pub(crate) use stream::{PbxStream, StreamError};

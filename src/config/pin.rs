@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest;
 use thiserror::Error;
 
 /// The SHA-256 of a leaf certificate's DER.
@@ -15,10 +16,13 @@ pub struct Pin([u8; 32]);
 pub struct NotAPin;
 
 impl Pin {
-    /// Whether `digest` is this one.
+    /// The SHA-256 of `certificate`, which is DER.
     #[must_use]
-    pub fn matches(&self, digest: &[u8]) -> bool {
-        self.0 == digest
+    pub fn of(certificate: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        let digest = digest::digest(&digest::SHA256, certificate);
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
     }
 }
 

@@ -96,6 +96,30 @@ pub(crate) enum RefusalClass {
     Other,
 }
 
+impl RefusalClass {
+    /// What a refusal of this class means, in words that go on from "the PBX refused it:".
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::TokenDead => "it does not know the token any more",
+            Self::LoginRefused => "user name or password is wrong",
+            Self::LockedOut => "our address is locked out after too many wrong logins",
+            Self::TokenLimit => "all tokens that this application may have are in use",
+            Self::PermissionMissing => "the application lacks the permission",
+            Self::AddressForbidden => "our address may not use the API",
+            Self::ApiOff => "the API is switched off",
+            Self::Busy => "it is still at work on this or on another recording",
+            Self::TicketRefused => "the ticket is wrong, spent, stale or from another address",
+            Self::NotFound => "there is no such recording",
+            Self::Deleted => "the recording has been deleted",
+            Self::Name => "it does not take this for the name of a recording",
+            Self::Internal => "something inside the PBX failed",
+            Self::Unsupported => "it does not know this call",
+            Self::Request => "it finds fault with the request",
+            Self::Other => "for a reason of its own",
+        }
+    }
+}
+
 /// A refusal with the vendor's own number for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -106,7 +130,7 @@ pub(crate) struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?}", self.class)?;
+        formatter.write_str(self.class.meaning())?;
         if !self.code.is_empty() {
             write!(formatter, " ({})", self.code)?;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::dialect::{Operation, Refusal, RefusalClass};
+use super::tls::TlsError;
 
 /// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared and logged.
 #[derive(Debug, Clone, Error)]
@@ -14,7 +15,7 @@ pub(crate) enum TransportError {
     #[error("cannot connect: {0}")]
     Unreachable(String),
     #[error("TLS: {0}")]
-    Tls(String),
+    Tls(TlsError),
     #[error("no answer within the {0} limit")]
     Timeout(&'static str),
     #[error("the connection broke: {0}")]
@@ -162,11 +163,7 @@ impl PbxError {
                 TransportError::Unreachable(_) => {
                     "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address"
                 }
-                TransportError::Tls(_) => {
-                    "check pbx.url (an https address, a port that speaks TLS 1.2) and pbx.tls; before a fingerprint is \
-                     pinned, compare it with what the PBX's own page shows: if it changed by itself, something may stand \
-                     in between"
-                }
+                TransportError::Tls(error) => error.fault.advice(),
                 TransportError::Timeout(_) => {
                     "the PBX is slow or hangs; look at its load, or raise the limit"
                 }
@@ -174,6 +171,8 @@ impl PbxError {
                     "look at the PBX's load and at what answers at pbx.url"
                 }
             },
+            // A Yeastar always says a number.
+            Self::Refused { refusal, .. } if refusal.code.is_empty() => NOT_A_YEASTAR,
             Self::Refused { refusal, .. } => refusal_advice(refusal.class),
             Self::Redirected { .. } => {
                 "pbx.url leads to a redirect, as port 80 of the PBX does; use the address of the web interface itself, \
@@ -182,9 +181,7 @@ impl PbxError {
             Self::Status { .. } if self.is_ticket_refused() => {
                 refusal_advice(RefusalClass::TicketRefused)
             }
-            Self::Status { .. } | Self::Page { .. } | Self::Unreadable { .. } => {
-                "check that pbx.url is the PBX's own web interface, that its API is enabled and that pbx.api is its version"
-            }
+            Self::Status { .. } | Self::Page { .. } | Self::Unreadable { .. } => NOT_A_YEASTAR,
             Self::Empty | Self::NotAudio => {
                 "play the recording on the PBX's own page; it may be empty or damaged"
             }
@@ -214,6 +211,10 @@ impl PbxError {
     }
 }
 
+const NOT_A_YEASTAR: &str = "what answers may be no Yeastar PBX, or not its API: check that pbx.url is the PBX's own web \
+     interface (usually https and port 8088), that the API is on (Settings > PBX > General > API; on a P-Series Integrations > \
+     API), and that pbx.api is its version";
+
 fn refusal_advice(class: RefusalClass) -> &'static str {
     match class {
         RefusalClass::TokenDead => {
@@ -221,7 +222,8 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
         }
         RefusalClass::LoginRefused => {
             "compare pbx.username and the password file with the PBX (Settings > PBX > General > API; on a P-Series the \
-             client id and secret of Integrations > API), then send SIGHUP; the fifth wrong login locks our address out"
+             Client ID and Client Secret of Integrations > API); a running gateway takes a change over at SIGHUP; the fifth \
+             wrong login in a row locks our address out"
         }
         RefusalClass::LockedOut => {
             "lift the block on the PBX's page of blocked addresses (tag API-IP; on a P-Series Security > Security Rules > \

@@ -175,10 +175,13 @@ impl Transport {
     }
 
     async fn dial_tcp(&self) -> Result<TcpStream, TransportError> {
-        let mut addresses = self.addresses().await.map_err(unreachable)?;
+        let found = addresses(&self.host, self.port, self.bind).await;
+        let mut addresses = found.map_err(unreachable)?;
         let last_good = *self.last_good();
         put_first(&mut addresses, last_good);
-        let (stream, address) = dial_any(&addresses, self.bind, self.connect_timeout).await?;
+        let (stream, address) = dial_any(&addresses, self.bind, self.connect_timeout)
+            .await
+            .map_err(unreachable)?;
         *self.last_good() = Some(address);
         Ok(stream)
     }
@@ -188,20 +191,22 @@ impl Transport {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// The PBX's addresses that our source address can reach.
-    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let reachable = |address: &SocketAddr| {
-            self.bind
-                .is_none_or(|bind| bind.is_ipv4() == address.is_ipv4())
-        };
-        let addresses: Vec<SocketAddr> = match &self.host {
-            Host::Ipv4(address) => vec![(*address, self.port).into()],
-            Host::Ipv6(address) => vec![(*address, self.port).into()],
-            Host::Domain(name) => lookup_host((name.as_str(), self.port)).await?.collect(),
-        };
-        Ok(addresses.into_iter().filter(reachable).collect())
-    }
+/// The addresses of `host` that our source address can reach.
+pub(super) async fn addresses(
+    host: &Host<String>,
+    port: u16,
+    bind: Option<IpAddr>,
+) -> io::Result<Vec<SocketAddr>> {
+    let reachable =
+        |address: &SocketAddr| bind.is_none_or(|bind| bind.is_ipv4() == address.is_ipv4());
+    let addresses: Vec<SocketAddr> = match host {
+        Host::Ipv4(address) => vec![(*address, port).into()],
+        Host::Ipv6(address) => vec![(*address, port).into()],
+        Host::Domain(name) => lookup_host((name.as_str(), port)).await?.collect(),
+    };
+    Ok(addresses.into_iter().filter(reachable).collect())
 }
 
 /// A name may have an address that swallows connections, as IPv6 does in many networks; the one that worked comes first.
@@ -210,18 +215,18 @@ fn put_first(addresses: &mut [SocketAddr], last_good: Option<SocketAddr>) {
 }
 
 /// Connects to the first address that answers. Each has its share of the limit, so that none starves those after it.
-async fn dial_any(
+pub(super) async fn dial_any(
     addresses: &[SocketAddr],
     bind: Option<IpAddr>,
     limit: Duration,
-) -> Result<(TcpStream, SocketAddr), TransportError> {
+) -> io::Result<(TcpStream, SocketAddr)> {
     let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-    let mut last = TransportError::Unreachable("the name has no address we can use".to_owned());
+    let mut last = io::Error::other("the name has no address we can use");
     for address in addresses {
         match timeout(share, dial_address(*address, bind)).await {
             Ok(Ok(stream)) => return Ok((stream, *address)),
-            Ok(Err(error)) => last = unreachable(error),
-            Err(_) => last = TransportError::Timeout("connect"),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
     }
     Err(last)
@@ -243,7 +248,10 @@ async fn dial_address(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<T
 
 /// The system's own words, which do not repeat the name or the address.
 fn unreachable(error: io::Error) -> TransportError {
-    TransportError::Unreachable(error.to_string())
+    match error.kind() {
+        io::ErrorKind::TimedOut => TransportError::Timeout("connect"),
+        _ => TransportError::Unreachable(error.to_string()),
+    }
 }
 
 fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
@@ -274,7 +282,7 @@ fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, 
         .map_err(|error| describe(&error.without_url()))
 }
 
-fn server_name(host: &Host<String>) -> Result<ServerName<'static>, String> {
+pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, String> {
     match host {
         // An address is not sent as SNI; rustls takes care of that.
         Host::Ipv4(address) => Ok(ServerName::IpAddress(IpAddr::V4(*address).into())),
@@ -289,7 +297,7 @@ fn server_name(host: &Host<String>) -> Result<ServerName<'static>, String> {
 fn from_reqwest(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     if let Some(tls) = find_tls(&error) {
-        return TransportError::Tls(tls::explain(tls));
+        return TransportError::Tls(tls.into());
     }
     match (error.is_timeout(), error.is_connect()) {
         (true, true) => TransportError::Timeout("connect"),
@@ -301,7 +309,7 @@ fn from_reqwest(error: reqwest::Error) -> TransportError {
 
 fn from_handshake(error: io::Error) -> TransportError {
     match find_tls(&error) {
-        Some(tls) => TransportError::Tls(tls::explain(tls)),
+        Some(tls) => TransportError::Tls(tls.into()),
         None => unreachable(error),
     }
 }
@@ -321,7 +329,9 @@ pub(super) fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+pub(super) fn find_tls<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref() {
@@ -340,60 +350,4 @@ fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rust
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    #[test]
-    fn the_address_that_worked_last_comes_first() {
-        let all = ["[2001:db8::1]:443", "192.0.2.1:443", "192.0.2.2:443"]
-            .map(|address| address.parse::<SocketAddr>().unwrap());
-        let [a, b, c] = all;
-        for (last_good, expected) in [
-            (None, [a, b, c]),
-            (Some(a), [a, b, c]),
-            (Some(b), [b, a, c]),
-            (Some(c), [c, a, b]),
-            // It is the name's no more.
-            (Some("192.0.2.9:443".parse().unwrap()), [a, b, c]),
-        ] {
-            let mut addresses = all;
-            put_first(&mut addresses, last_good);
-            assert_eq!(addresses, expected, "{last_good:?}");
-        }
-    }
-
-    /// A listener that nobody accepts from and whose queue is full: further connections get no answer at all.
-    async fn black_hole() -> (TcpListener, Vec<TcpStream>) {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(1).unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut queued = Vec::new();
-        while let Ok(stream) =
-            timeout(Duration::from_millis(200), TcpStream::connect(address)).await
-        {
-            queued.push(stream.unwrap());
-        }
-        (listener, queued)
-    }
-
-    #[tokio::test]
-    async fn an_address_that_swallows_connections_does_not_starve_the_next() {
-        let (hole, _queued) = black_hole().await;
-        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (hole, good) = (hole.local_addr().unwrap(), good.local_addr().unwrap());
-        let limit = Duration::from_millis(500);
-        let dial = async |addresses: &[SocketAddr]| {
-            // As `connect` limits it.
-            timeout(limit, dial_any(addresses, None, limit)).await
-        };
-        let (_, address) = dial(&[hole, good]).await.unwrap().unwrap();
-        assert_eq!(address, good);
-        let none = dial_any(&[hole], None, limit).await;
-        assert!(matches!(none, Err(TransportError::Timeout("connect"))));
-        let none = dial_any(&[], None, limit).await;
-        assert!(matches!(none, Err(TransportError::Unreachable(_))));
-    }
-}
+mod tests;

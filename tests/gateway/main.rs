@@ -19,6 +19,7 @@ mod browser;
 mod commands;
 mod config;
 mod dialects;
+mod doctor;
 mod download;
 mod drain;
 mod faults;

@@ -18,17 +18,9 @@ const TURN_BYTES: u64 = 16 * 1024;
 
 pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let name = read_pbx_name(section);
-    let apis = [
-        ("s-series-1.0.1", PbxApi::SSeries101),
-        ("s-series-1.1.0", PbxApi::SSeries110),
-        ("s-series-2.0.0", PbxApi::SSeries200),
-        ("cloud-1.1.0", PbxApi::Cloud110),
-        ("cloud-2.0.0", PbxApi::Cloud200),
-        ("p-series", PbxApi::PSeries),
-    ];
     let api = section
         .required("api")
-        .and_then(|text| section.chosen("api", &text, &apis));
+        .and_then(|text| section.chosen("api", &text, &PbxApi::NAMES));
     let url = read_pbx_url(section);
     let trust = read_trust(section, url.as_ref());
     let bind_address = section.parsed::<IpAddr>("bind_address");

@@ -163,7 +163,7 @@ fn what_two_processes_try_is_counted_together() {
     assert_eq!(gateway.verdict(later), Verdict::Stopped);
 
     // What could not be written is not forgotten for what stands in the file.
-    let in_the_way = folder.path().join("logins-office.json.new");
+    let in_the_way = folder.path().join("logins-main.json.new");
     std::fs::create_dir(&in_the_way).unwrap();
     gateway.forgive().unwrap_err();
     assert_eq!(gateway.verdict(later), Verdict::Go);
