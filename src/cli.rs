@@ -7,6 +7,7 @@ mod check;
 #[cfg(feature = "simulator")]
 mod demo;
 mod doctor;
+mod init;
 mod mint;
 mod serve;
 #[cfg(feature = "simulator")]
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Run the gateway.
     Serve(ConfigFile),
+    /// Write a first configuration, after a look at the PBX's certificate.
+    Init(init::Init),
     /// Check the configuration and say everything that is wrong with it.
     Check(ConfigFile),
     /// Go to each PBX and say what is wrong with it, and where to change that.
@@ -69,6 +72,7 @@ struct ConfigFile {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(file) => serve::run(&file.config),
+        Command::Init(init) => init.run(),
         Command::Check(file) => check::run(&file.config),
         Command::Doctor(doctor) => doctor.run(),
         #[cfg(feature = "simulator")]
@@ -86,6 +90,11 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
         complain(format_args!("{problems}"));
         ExitCode::from(EXIT_CONFIG)
     })
+}
+
+/// A basic string of TOML; those of JSON are written alike.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Prints a result. A reader that has gone away is no reason to fail.

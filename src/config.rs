@@ -22,6 +22,7 @@ use url::Url;
 use crate::auth::Issuer;
 use crate::auth::link::Links;
 use crate::recording::NameRange;
+pub(crate) use file::{check_name, check_public_url, check_url};
 pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
 use secret::Secret;

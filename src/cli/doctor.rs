@@ -103,14 +103,14 @@ fn text(report: &Report) -> String {
         if *name == "tls"
             && let Some(certificate) = &report.certificate
         {
-            let _ = write!(text, "{}", shown(certificate));
+            let _ = write!(text, "{}", shown(certificate, INDENT));
         }
     }
     text
 }
 
 /// A certificate, a line for each field.
-pub(super) fn shown(certificate: &SeenCertificate) -> String {
+pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
     let unreadable = || "cannot be read".to_owned();
     let day = |time: &String| time.split('T').next().unwrap_or_default().to_owned();
     let lines = [
@@ -126,7 +126,7 @@ pub(super) fn shown(certificate: &SeenCertificate) -> String {
     ];
     let mut text = String::new();
     for (name, value) in lines {
-        let _ = write!(text, "\n{:INDENT$}{name:9}{value}", "");
+        let _ = write!(text, "\n{:indent$}{name:9}{value}", "");
     }
     text
 }

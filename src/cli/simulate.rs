@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use clap::Args;
 
+use super::quoted;
 use super::serve::Signals;
 use crate::config::secret::Secret;
 use crate::simulator::{Api, Builder, CallRecord, Fault, Simulator, Switch, wav};
@@ -168,9 +169,4 @@ fn read_password(file: &Path) -> Result<String, String> {
     let secret = Secret::read(file).map_err(|error| complaint(&error.to_string()))?;
     let password = secret.expose_str().ok_or_else(|| complaint("not UTF-8"))?;
     Ok(password.to_owned())
-}
-
-/// A basic string of TOML; those of JSON are written alike.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -21,6 +21,7 @@ use super::{
 use crate::auth::link::LinkKey;
 use auth::{read_auth, read_links};
 use pbx::read_pbx;
+pub(crate) use pbx::{check_name, check_url};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -234,14 +235,19 @@ fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
 
 fn read_public_url(section: &mut Section<'_>) -> Option<Url> {
     let url = section.url("public_url")?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        section.problem("public_url", "not an http or https address");
-        return None;
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || has_user(&url) {
-        section.problem("public_url", "only scheme, host and port belong here");
-    }
+    section.note("public_url", check_public_url(&url))?;
     Some(url)
+}
+
+/// Whether callers can use this.
+pub(crate) fn check_public_url(url: &Url) -> Result<(), &'static str> {
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("not an http or https address");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || has_user(url) {
+        return Err("only scheme, host and port belong here");
+    }
+    Ok(())
 }
 
 fn has_user(url: &Url) -> bool {

@@ -66,13 +66,17 @@ impl Fault {
             .map_or("a key", |fields| &fields.key);
         let said = match (fault, trust) {
             (TlsFault::Version1, _) => {
-                "the certificate is of X.509 version 1, as old firmware makes it, and its key cannot be checked".to_owned()
+                format!("the certificate cannot be used: {}", fault.meaning())
             }
-            (TlsFault::WeakKey, _) => format!("the certificate's key is too short: {key}"),
+            (TlsFault::WeakKey, _) => {
+                format!("the certificate cannot be used: {}, {key}", fault.meaning())
+            }
             (TlsFault::NotPinned, PbxTrust::Pins(pins)) => {
                 let pins: Vec<_> = pins.iter().map(ToString::to_string).collect();
                 let expected = pins.join(" or ");
-                format!("the certificate is not the pinned one: its SHA-256 is {seen}, and pbx.tls.pins expects {expected}")
+                format!(
+                    "the certificate is not the pinned one: its SHA-256 is {seen}, and pbx.tls.pins expects {expected}"
+                )
             }
             _ => error.to_string(),
         };

@@ -23,6 +23,7 @@ mod doctor;
 mod download;
 mod drain;
 mod faults;
+mod init;
 mod limits;
 mod logins;
 mod nginx;

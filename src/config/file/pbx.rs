@@ -47,15 +47,17 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
 
 fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
     let name = section.required("name")?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if name.len() > 64 || !name.bytes().all(allowed) {
-        section.problem(
-            "name",
-            "at most 64 letters, digits, - and _: it stands in URLs",
-        );
-        return None;
-    }
+    section.note("name", check_name(&name))?;
     Some(name)
+}
+
+/// Whether a PBX may have this name.
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
+        return Err("at most 64 letters, digits, - and _: it stands in URLs");
+    }
+    Ok(())
 }
 
 fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
@@ -65,37 +67,33 @@ fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
     let url = section.url("url");
     let plain_http = section.boolean("plain_http", false);
     let url = url?;
+    match (check_url(&url), url.scheme(), plain_http) {
+        (Err(message), _, _) => section.problem("url", message),
+        (Ok(()), "https", false) | (Ok(()), "http", true) => return Some(url),
+        (Ok(()), "http", false) => section.problem(
+            "url",
+            "plain HTTP sends the PBX password and every recording readable over the network; if that is meant, set \
+             plain_http = true",
+        ),
+        (Ok(()), _, _) => section.problem("plain_http", "true, but the address says https"),
+    }
+    None
+}
+
+/// Whether this can be a PBX's address.
+pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err("not an https or http address");
+    }
     if url.host().is_none()
         || url.path() != "/"
         || url.query().is_some()
         || url.fragment().is_some()
-        || has_user(&url)
+        || has_user(url)
     {
-        section.problem(
-            "url",
-            "only scheme, host and port belong here, such as https://192.168.5.150:8088",
-        );
-        return None;
+        return Err("only scheme, host and port belong here, such as https://192.168.5.150:8088");
     }
-    match (url.scheme(), plain_http) {
-        ("https", false) | ("http", true) => Some(url),
-        ("http", false) => {
-            section.problem(
-                "url",
-                "plain HTTP sends the PBX password and every recording readable over the network; if that is meant, \
-                 set plain_http = true",
-            );
-            None
-        }
-        ("https", true) => {
-            section.problem("plain_http", "true, but the address says https");
-            None
-        }
-        _ => {
-            section.problem("url", "not an https or http address");
-            None
-        }
-    }
+    Ok(())
 }
 
 fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> {

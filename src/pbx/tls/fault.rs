@@ -141,6 +141,17 @@ impl TlsError {
 }
 
 impl TlsFault {
+    /// What is wrong with a certificate that can be used in no way.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Version1 => {
+                "it is of X.509 version 1, as old firmware makes it, and its key cannot be checked"
+            }
+            Self::WeakKey => "its key is too short",
+            _ => "it is not accepted",
+        }
+    }
+
     /// What an operator can do.
     pub(crate) fn advice(self) -> &'static str {
         match self {

@@ -159,6 +159,6 @@ async fn a_key_too_short_is_told_with_its_length() {
     openssl.certificate("rsa:1024");
     for version in ["-tls1_2", "-tls1_3"] {
         let found = openssl.diagnose(&[version, "-cipher", WEAK]).await;
-        found.fails_at("tls", "too short: RSA, 1024 bits", "2048 bits or more");
+        found.fails_at("tls", "too short, RSA, 1024 bits", "2048 bits or more");
     }
 }

@@ -1,0 +1,155 @@
+//! Questions on a terminal, and their answers.
+//!
+//! Knows how to ask again after an answer that makes no sense, and how to read a password without showing it. Does not
+//! know what is asked. Questions go to standard error, so that standard output holds the result alone.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use crate::config::secret::Secret;
+
+/// No answer is longer.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// Somebody who answers, or nobody.
+pub(super) struct Questions {
+    asks: bool,
+    is_terminal: bool,
+}
+
+impl Questions {
+    /// Asks where standard input is a terminal, or where that was `wanted`.
+    pub(super) fn new(wanted: bool) -> Self {
+        let is_terminal = io::stdin().is_terminal();
+        Self {
+            asks: wanted || is_terminal,
+            is_terminal,
+        }
+    }
+
+    /// Checks that nothing has to be asked where nobody answers.
+    pub(super) fn require(&self, flags: &[(&str, bool)]) -> Result<(), String> {
+        let missing: Vec<_> = flags
+            .iter()
+            .filter(|(_, given)| !given && !self.asks)
+            .map(|(flag, _)| *flag)
+            .collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(format!(
+                "missing: {}; or answer questions, with --ask",
+                missing.join(", ")
+            )),
+        }
+    }
+
+    /// What was `given`; else the answer, which may be the default; else the default.
+    pub(super) fn ask<T>(
+        &self,
+        given: Option<T>,
+        question: &str,
+        default: Option<&str>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, String> {
+        if let Some(given) = given {
+            return Ok(given);
+        }
+        if !self.asks {
+            return parse(default.unwrap_or_default());
+        }
+        loop {
+            let hint = default
+                .map(|default| format!(" [{default}]"))
+                .unwrap_or_default();
+            say(&format!("{question}{hint}: "));
+            let line = read_line(question)?;
+            let answer = match line.trim() {
+                "" => default.unwrap_or_default(),
+                answer => answer,
+            };
+            match parse(answer) {
+                Ok(value) => return Ok(value),
+                Err(message) => say(&format!("  {message}\n")),
+            }
+        }
+    }
+
+    /// Whether the answer is yes; `None` where nobody answers.
+    pub(super) fn yes(&self, question: &str) -> Result<Option<bool>, String> {
+        if !self.asks {
+            return Ok(None);
+        }
+        say(&format!("{question} [yes/no]: "));
+        let line = read_line(question)?;
+        Ok(Some(matches!(line.trim(), "yes" | "y" | "Yes" | "YES")))
+    }
+
+    /// A secret from standard input: what is typed is not shown, and what is piped is not asked for.
+    pub(super) fn secret(&self, question: &str) -> Result<Secret, String> {
+        if self.asks {
+            say(&format!("{question}: "));
+        }
+        let line = {
+            let _hidden = self.is_terminal.then(Hidden::begin);
+            read_line(question)?
+        };
+        if self.is_terminal {
+            say("\n");
+        }
+        match line.as_str() {
+            "" => Err(format!("{question}: empty")),
+            line => Ok(Secret::new(line)),
+        }
+    }
+
+    /// Says something to whoever answers, or would.
+    pub(super) fn tell(&self, text: &str) {
+        say(&format!("{text}\n"));
+    }
+}
+
+fn say(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A line without its end. The answer may be a secret.
+fn read_line(question: &str) -> Result<Zeroizing<String>, String> {
+    let mut line = Zeroizing::new(String::new());
+    let mut input = io::stdin().lock().take(MAX_ANSWER_BYTES);
+    let read = input.read_line(&mut line);
+    if read.map_err(|error| format!("standard input: {error}"))? == 0 {
+        return Err(format!("{question}: standard input has ended"));
+    }
+    while line.ends_with(['\n', '\r']) {
+        line.pop();
+    }
+    Ok(line)
+}
+
+/// Keeps the terminal from showing what is typed, for as long as it lives.
+struct Hidden;
+
+impl Hidden {
+    fn begin() -> Self {
+        stty("-echo");
+        Self
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        stty("echo");
+    }
+}
+
+/// The standard program for it: to do the same without it would take `unsafe` or another library.
+fn stty(setting: &str) {
+    let _ = Command::new("stty")
+        .arg(setting)
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::null())
+        .status();
+}
