@@ -131,8 +131,10 @@ pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
     text
 }
 
-/// A sentence in lines, each below the other.
+/// A sentence in lines, each below the other. A line of a configuration in it stays whole.
 fn wrapped(sentence: &str) -> String {
+    const JOINT: &str = "\0=\0";
+    let sentence = sentence.replace(" = ", JOINT);
     let mut text = String::new();
     let mut column = INDENT;
     for word in sentence.split(' ') {
@@ -147,7 +149,7 @@ fn wrapped(sentence: &str) -> String {
         text.push_str(word);
         column += length;
     }
-    text
+    text.replace(JOINT, " = ")
 }
 
 #[cfg(test)]
@@ -163,5 +165,10 @@ mod tests {
             format!("{long} a\n{indent}b")
         );
         assert_eq!(wrapped(&"y".repeat(200)), "y".repeat(200));
+        let line = format!("k = {}", "v".repeat(WIDTH - INDENT - 5));
+        assert_eq!(
+            wrapped(&format!("so: {line}")),
+            format!("so:\n{indent}{line}")
+        );
     }
 }

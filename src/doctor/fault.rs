@@ -83,7 +83,7 @@ impl Fault {
         let advice = match fault {
             TlsFault::UnknownIssuer | TlsFault::CaCertificate | TlsFault::WrongName => {
                 format!(
-                    "{}; the line to pin it under [pbx.tls]: pins = [\"{seen}\"]",
+                    "{}; to pin it, write under [pbx.tls]: pins = [\"{seen}\"]",
                     fault.advice()
                 )
             }
@@ -99,7 +99,7 @@ impl Fault {
             PbxError::HeldOff { .. } | PbxError::LoginStopped => Self::new(
                 fault.said,
                 format!(
-                    "{}; once that is done, --retry-login allows one more try",
+                    "{}; once it is mended, --retry-login allows one more try",
                     fault.advice
                 ),
             ),

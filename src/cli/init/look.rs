@@ -57,8 +57,8 @@ pub(super) async fn at(
         (_, true) => Ok(Trust::System),
         (Some(_), false) => pin(&probe, seen).await,
         (None, false) => {
-            questions.tell(&format!("Please {COMPARE}."));
-            match questions.yes("Is this the one your PBX shows?")? {
+            let question = format!("Please {COMPARE}.\nIs this the one your PBX shows?");
+            match questions.yes(&question)? {
                 Some(true) => pin(&probe, seen).await,
                 Some(false) => Err(
                     "then something else answers at this address; find out what, or correct it"

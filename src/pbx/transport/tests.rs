@@ -51,5 +51,5 @@ async fn an_address_that_swallows_connections_does_not_starve_the_next() {
     let none = dial_any(&[hole], None, limit).await;
     assert_eq!(none.unwrap_err().kind(), io::ErrorKind::TimedOut);
     let none = dial_any(&[], None, limit).await;
-    assert!(matches!(none, Err(TransportError::Unreachable(_))));
+    assert_eq!(none.unwrap_err().kind(), io::ErrorKind::Other);
 }
