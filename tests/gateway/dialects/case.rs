@@ -20,6 +20,10 @@ pub(super) enum Expect {
     Problem(&'static str),
     /// A transfer that breaks.
     Broken,
+    /// A list of the one recording.
+    Listed,
+    /// An empty list.
+    Nothing,
 }
 
 /// A sign that the switch was at work.
@@ -53,6 +57,21 @@ impl Case {
             expect: Expect::SameBytes,
             signs: Vec::new(),
         }
+    }
+
+    /// The list holds the recording.
+    pub(super) fn list() -> Self {
+        Self::fetch().act(Act::List).expect(Expect::Listed)
+    }
+
+    /// The same where every word of the PBX can be read: over a wire, without TLS.
+    pub(super) fn list_in_clear() -> Self {
+        Self::in_clear().act(Act::List).expect(Expect::Listed)
+    }
+
+    /// The list is empty.
+    pub(super) fn nothing(self) -> Self {
+        self.expect(Expect::Nothing)
     }
 
     /// The same where every word of the PBX can be read: over a wire, without TLS.
@@ -161,6 +180,10 @@ impl Case {
             }
             (Expect::Problem(slug), Outcome::Problem(problem)) => slug == problem,
             (Expect::Broken, Outcome::Broken) => true,
+            (Expect::Listed, Outcome::Names(names)) => {
+                names.len() == 1 && observed.name == names[0]
+            }
+            (Expect::Nothing, Outcome::Names(names)) => names.is_empty(),
             _ => false,
         };
         if !good {

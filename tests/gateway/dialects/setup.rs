@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
+use serde_json::Value;
 use tokio::time::timeout;
 use wavegate::simulator::{Api, Seen, Simulator, Switch, wav};
 
@@ -61,6 +62,8 @@ pub(super) enum Act {
     ForeignLoginBetween,
     /// The tokens time out while the recording is on its way.
     ExpireWhileRunning,
+    /// The caller asks for the list of the day.
+    List,
     /// The caller asks for a part.
     FetchRange,
     /// So many other downloads have stalled. They go on standing still until the PBX has seen the request for this one.
@@ -99,6 +102,8 @@ pub(super) enum Way {
 /// What came of a case.
 #[derive(Debug)]
 pub(super) struct Observed {
+    /// The name of the recording.
+    pub(super) name: String,
     pub(super) last: Outcome,
     pub(super) as_on_pbx: Option<Bytes>,
     pub(super) seen: Seen,
@@ -110,6 +115,8 @@ pub(super) enum Outcome {
     Bytes(Bytes),
     Problem(String),
     Broken,
+    /// The names in a list.
+    Names(Vec<String>),
 }
 
 impl Name {
@@ -163,6 +170,7 @@ impl Setup {
         let _ = timeout(SETTLING, pbx.until(counted)).await;
         let observed = Observed {
             last,
+            name: name.clone(),
             as_on_pbx: pbx.recording_bytes(&name),
             seen: pbx.seen(),
             said: wire.as_ref().map(Wire::said).unwrap_or_default(),
@@ -256,6 +264,12 @@ impl Setup {
                 pbx.expire_tokens();
                 outcome(running).await
             }
+            Act::List => {
+                let window =
+                    "/recordings?from=2026-03-02T00:00:00Z&to=2026-03-03T00:00:00Z&caller=1001";
+                let call = gateway.request(Method::GET, window).bearer(&jwt("alice"));
+                listed(call.send().await).await
+            }
             Act::FetchRange => {
                 let call = gateway.get(name).bearer(&jwt("alice"));
                 outcome(call.header("range", "bytes=1000-1999").try_send().await).await
@@ -293,6 +307,18 @@ type Asked = Result<Answer, hyper::Error>;
 
 async fn ask(gateway: &Gateway, name: &str) -> Asked {
     gateway.get(name).bearer(&jwt("alice")).try_send().await
+}
+
+async fn listed(answer: Answer) -> Outcome {
+    if answer.status() != StatusCode::OK {
+        return Outcome::Problem(answer.problem().await.slug);
+    }
+    let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let entries = document["recordings"].as_array().unwrap();
+    let names = entries
+        .iter()
+        .map(|entry| entry["name"].as_str().unwrap().to_owned());
+    Outcome::Names(names.collect())
 }
 
 fn came_through(outcome: Outcome) -> Result<(), Outcome> {

@@ -3,6 +3,7 @@
 //! Where the words of the PBX differ, the switch is tried twice: over TLS, as it is in an office, and in clear, where
 //! the test can see the words.
 
+mod lists;
 mod p_series;
 
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub(super) fn makes_no_difference(switch: Switch) -> Option<&'static str> {
             "a token that was exchanged is not used again"
         }
         Switch::RefreshRotatesNothing => "the latest pair is used, whether it is another or not",
+        Switch::CsvNewestFirst => "rows are sorted here",
+        Switch::ListPageCapped => "no more than a hundred are asked for at a time",
+        Switch::SearchIgnoresFilters => "what was asked for is looked for here, too",
         Switch::ResourceUrlSingleUse => "an address is used once",
 
         _ => return None,
@@ -352,7 +356,16 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::CsvWithoutRecordingColumn
         | Switch::CsvHeaderOnly
         | Switch::CsvEmptyBody
-        | Switch::CsvNameWithCommaAndQuote => vec![],
+        | Switch::CsvNameWithCommaAndQuote
+        | Switch::ListDenied10005
+        | Switch::ListPageCapped
+        | Switch::ListTotalMissing
+        | Switch::ListNumbersAsStrings
+        | Switch::ListTime12h
+        | Switch::ListSizeZero
+        | Switch::ListDurationZero
+        | Switch::OldListFields
+        | Switch::SearchIgnoresFilters => lists::cases(switch),
 
         // Of the P-Series only.
         Switch::ErrcodeAsString
@@ -366,7 +379,6 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::LockoutBlocksEveryCall
         | Switch::TokenDiesBetween
         | Switch::AccessDenied10005
-        | Switch::ListDenied10005
         | Switch::IpForbidden70087
         | Switch::ApiOff70123
         | Switch::Processing2Once
@@ -392,14 +404,6 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::RasLoginShell
         | Switch::DownloadWithoutLength
         | Switch::DownloadTypeOctetStream
-        | Switch::ListPageCapped
-        | Switch::ListTotalMissing
-        | Switch::ListNumbersAsStrings
-        | Switch::ListTime12h
-        | Switch::ListSizeZero
-        | Switch::ListDurationZero
-        | Switch::OldListFields
-        | Switch::SearchIgnoresFilters
         | Switch::Stereo => vec![],
     }
 }
