@@ -36,7 +36,7 @@ use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use answer::{answer_error, read_answer};
-use attempts::Attempts;
+use attempts::{Attempts, Death};
 pub(crate) use certificate::Certificate;
 use connection::{Connection, KeptConnections};
 use dialect::Dialect;
@@ -234,15 +234,12 @@ impl Pbx {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
-            let dead = error.refusal_class() == Some(RefusalClass::TokenDead)
-                || (self.dialect.hides_dead_tokens() && error.looks_logged_out());
-            let next = if dead {
-                self.keeper.died(&token);
-                attempts
-                    .after_dead_token(self.keeper.can_refresh())
-                    .then_some(Duration::ZERO)
-            } else {
-                attempts.next(&error, self.config.limits.retry_delay)
+            let next = match self.death(&error, &token) {
+                Some(death) => {
+                    self.keeper.died(&token);
+                    attempts.after_dead_token(death).then_some(Duration::ZERO)
+                }
+                None => attempts.next(&error, self.config.limits.retry_delay),
             };
             let Some(pause) = next else {
                 return Err(error);
@@ -250,6 +247,18 @@ impl Pbx {
             debug!(pbx = self.name(), %error, "asking the PBX once more");
             sleep(pause).await;
         }
+    }
+
+    /// How the token died, if it did.
+    fn death(&self, error: &PbxError, token: &PbxToken) -> Option<Death> {
+        let told = error.refusal_class() == Some(RefusalClass::TokenDead);
+        let shown = self.dialect.hides_dead_tokens() && error.looks_logged_out();
+        let worn_out = told && token.has_worked() && self.keeper.can_refresh();
+        (told || shown).then_some(if worn_out {
+            Death::WornOut
+        } else {
+            Death::Other
+        })
     }
 
     /// One ticket, one download.

@@ -10,8 +10,17 @@ use super::error::{PbxError, TransportError};
 /// A request costs the PBX no more tickets than this.
 const MAX_TICKETS: u32 = 2;
 
-/// Tokens that may die under one request where a new one costs no login: another request may have used them up.
-const MAX_EXCHANGES: u32 = 3;
+/// Tokens that may die under one request where a new one costs no login: other requests may have used them up.
+const MAX_EXCHANGES: u32 = 5;
+
+/// How a token died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Death {
+    /// The PBX says so, it had worked before, and a new one costs no login.
+    WornOut,
+    /// It may not be the token's fault, or a new one costs a login.
+    Other,
+}
 
 /// What has been tried for one request.
 #[derive(Default)]
@@ -41,11 +50,13 @@ impl Attempts {
         self.tickets += 1;
     }
 
-    /// Whether it is worth another try after the token died; `exchanges` tells whether a new one costs no login.
-    pub(super) fn after_dead_token(&mut self, exchanges: bool) -> bool {
+    /// Whether it is worth another try after a token died.
+    pub(super) fn after_dead_token(&mut self, death: Death) -> bool {
         self.renewals += 1;
-        let most = if exchanges { MAX_EXCHANGES } else { 1 };
-        self.tickets < MAX_TICKETS && self.renewals <= most
+        match death {
+            Death::WornOut => self.renewals <= MAX_EXCHANGES,
+            Death::Other => self.renewals <= 1 && self.tickets < MAX_TICKETS,
+        }
     }
 
     /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and no

@@ -70,6 +70,11 @@ impl PbxToken {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// Whether the PBX has accepted it for anything.
+    pub(super) fn has_worked(&self) -> bool {
+        self.last_use() > self.since
+    }
+
     fn last_use(&self) -> Instant {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,7 +97,7 @@ impl PbxToken {
         let TokenLife::Fixed(life) = self.life else {
             return false;
         };
-        self.last_use() > self.since && self.left() < EXCHANGE_BEFORE.min(life / 5)
+        self.has_worked() && self.left() < EXCHANGE_BEFORE.min(life / 5)
     }
 }
 
