@@ -142,7 +142,7 @@ impl Writer {
     /// A value with a comma, a quotation mark or a line end in it is quoted anyway (RFC 4180, section 2). Blanks stand
     /// inside the marks.
     fn value(&mut self, value: &str) {
-        let quoted = self.all_quoted || value.contains(['"', ',', '\r', '\n']);
+        let quoted = self.all_quoted || value.bytes().any(must_be_quoted);
         let around = [
             if quoted { "\"" } else { "" },
             if self.blanks { " " } else { "" },
@@ -156,6 +156,10 @@ impl Writer {
         }
         self.text.extend(around.into_iter().rev());
     }
+}
+
+fn must_be_quoted(byte: u8) -> bool {
+    matches!(byte, b'"' | b',' | b'\r' | b'\n')
 }
 
 #[cfg(test)]
