@@ -1,7 +1,7 @@
 //! The pipeline: from a request to its answer.
 //!
-//! The only file that knows the order of the stages: route, authenticate, authorize, admit, PBX, relay. Each takes what
-//! the one before made, so none can be left out.
+//! The only file that knows the order of the stages: route, authenticate, authorize, admit, PBX, relay; for a list, which
+//! is authorized row by row, route, authenticate, admit, PBX. Each takes what the one before made, so none can be left out.
 
 mod downstream;
 pub(crate) mod error;
@@ -11,17 +11,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode, Version, request};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
-use crate::auth::policy::{Grant, Policy};
+use crate::auth::policy::{Grant, Policy, Viewer};
 use crate::auth::{Authenticator, Credential, Principal};
-use crate::pbx::{Pbx, PbxError, PbxStream};
-use crate::recording::RecordingName;
+use crate::list::{self, Query};
+use crate::pbx::{ListKind, Pbx, PbxError, PbxStream};
 use crate::relay::{Admission, Limits, RelayBody, StreamPermit, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
@@ -29,7 +31,14 @@ use crate::response::problem::{self, Problem};
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
-use route::Route;
+use route::{Route, RouteError, Target};
+
+/// A page of a list.
+struct Listed {
+    document: String,
+    /// Where the next page is.
+    link: Option<String>,
+}
 
 /// Everything a request needs.
 pub(crate) struct Gateway {
@@ -46,10 +55,16 @@ pub(crate) struct Gateway {
     pub(crate) draining: CancellationToken,
 }
 
+/// What the stages came to.
+enum Found {
+    Recording(Box<Opened>),
+    List(Listed),
+}
+
 /// What the stages before the relay came to.
 struct Opened {
     grant: Grant,
-    route: Route,
+    head_only: bool,
     permit: StreamPermit,
     source: PbxStream,
     limits: Limits,
@@ -73,8 +88,9 @@ impl Gateway {
             .source_address(&head.headers, downstream.peer.ip());
         let mut line = AccessLine::new(request_id, method_name(&head.method), source);
 
-        let mut response = match self.open(&head, source, &mut line).await {
-            Ok(opened) => relay(&head, opened, line, downstream),
+        let mut response = match self.find(&head, source, &mut line).await {
+            Ok(Found::Recording(opened)) => relay(&head, *opened, line, downstream),
+            Ok(Found::List(listed)) => show(listed, line),
             Err(error) => refuse(&error, &head, line),
         };
         if let Ok(id) = id_field {
@@ -93,34 +109,52 @@ impl Gateway {
     }
 
     /// The stages, in their order.
-    async fn open(
+    async fn find(
         &self,
         head: &request::Parts,
         source: IpAddr,
         line: &mut AccessLine,
-    ) -> Result<Opened, GatewayError> {
+    ) -> Result<Found, GatewayError> {
         if self.draining.is_cancelled() {
             return Err(GatewayError::Draining);
         }
         self.require_host(head)?;
         let route = Route::of(&head.method, head.uri.path())?;
         line.route = route.template();
-        line.recording = self.names.mask(&route.recording);
-        let principal = self.authenticator.authenticate(
-            &head.headers,
-            head.uri.query(),
-            source,
-            SystemTime::now(),
-        )?;
+        if let Target::Recording { name, .. } = &route.target {
+            line.recording = self.names.mask(name);
+        }
+        let now = SystemTime::now();
+        let query = head.uri.query();
+        let principal = self
+            .authenticator
+            .authenticate(&head.headers, query, source, now)?;
         note_principal(line, &principal);
-        let pbx = self.pbx(route.pbx.as_deref(), &route.recording)?;
+        let pbx = self.pbx(&route, now)?;
         pbx.name().clone_into(&mut line.pbx);
-        let grant = self
-            .policy
-            .authorize(principal, pbx.name(), route.recording.clone())?;
+        match route.target {
+            Target::Recording { name, head_only } => {
+                let grant = self.policy.authorize(principal, pbx.name(), name)?;
+                let opened = self.open(pbx, grant, head_only, head.version).await?;
+                Ok(Found::Recording(Box::new(opened)))
+            }
+            Target::List => {
+                let viewer = self.policy.view(principal, pbx.name())?;
+                Ok(Found::List(self.list(pbx, &viewer, query).await?))
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        pbx: &Pbx,
+        grant: Grant,
+        head_only: bool,
+        version: Version,
+    ) -> Result<Opened, GatewayError> {
         let permit = self.admission.admit()?;
         let source = pbx.open(&grant).await?;
-        if head.version == Version::HTTP_10 && source.length().is_none() && !route.head_only {
+        if version == Version::HTTP_10 && source.length().is_none() && !head_only {
             return Err(GatewayError::LengthUnknown);
         }
         let limits = Limits {
@@ -129,26 +163,56 @@ impl Gateway {
         };
         Ok(Opened {
             grant,
-            route,
+            head_only,
             permit,
             source,
             limits,
         })
     }
 
-    /// The PBX that a path names, or else the first that the recording's name belongs to.
-    fn pbx(&self, name: Option<&str>, recording: &RecordingName) -> Result<&Pbx, GatewayError> {
-        let (pbx, none) = match name {
-            None => {
-                let pbx = self.pbxs.iter().find(|pbx| pbx.holds(recording));
-                (pbx, GatewayError::NoPbxForName)
+    async fn list(
+        &self,
+        pbx: &Pbx,
+        viewer: &Viewer<'_>,
+        query: Option<&str>,
+    ) -> Result<Listed, GatewayError> {
+        let kind = pbx.list_kind();
+        if kind == ListKind::Absent {
+            return Err(GatewayError::ListUnsupported);
+        }
+        let (name, zone) = (pbx.name(), pbx.time_zone());
+        let query = Query::parse(query, name, zone)?;
+        let filter = &query.filter;
+        if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
+            return Err(GatewayError::ListWindowRequired);
+        }
+        let _permit = self.admission.admit()?;
+        let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
+        let next = page.next.map(|position| query.cursor(&position));
+        let url = self.public_url.as_ref();
+        Ok(Listed {
+            document: list::write(&page.entries, next.as_deref(), name, zone, url),
+            link: next.map(|cursor| list::next_link(&query, &cursor, name, url)),
+        })
+    }
+
+    /// The PBX that a path names, or else the first that the recording's name belongs to; of a list, the one that a
+    /// recording made now would belong to.
+    fn pbx(&self, route: &Route, now: SystemTime) -> Result<&Pbx, GatewayError> {
+        let mut pbxs = self.pbxs.iter().map(Arc::as_ref);
+        match (&route.pbx, &route.target) {
+            (Some(name), _) => pbxs
+                .find(|pbx| pbx.name() == name)
+                .ok_or(GatewayError::NoSuchPbx),
+            (None, Target::Recording { name, .. }) => pbxs
+                .find(|pbx| pbx.holds(name))
+                .ok_or(GatewayError::NoPbxForName),
+            (None, Target::List) => {
+                let first = self.pbxs.first().map(Arc::as_ref);
+                let current = pbxs.find(|pbx| pbx.holds_new(now));
+                current.or(first).ok_or(GatewayError::NoSuchPbx)
             }
-            Some(name) => {
-                let pbx = self.pbxs.iter().find(|pbx| pbx.name() == name);
-                (pbx, GatewayError::NoSuchPbx)
-            }
-        };
-        pbx.map(Arc::as_ref).ok_or(none)
+        }
     }
 
     /// Links are made for one public address; under any other name this gateway answers nothing.
@@ -206,7 +270,7 @@ fn relay(
 ) -> Response<AnswerBody> {
     let Opened {
         grant,
-        route,
+        head_only,
         permit,
         source,
         limits,
@@ -225,12 +289,23 @@ fn relay(
         },
     );
     line.status = StatusCode::OK.as_u16();
-    if route.head_only {
+    if head_only {
         line.outcome = "complete";
     } else {
         let body = RelayBody::new(source, permit, line, limits, &downstream.watchdog);
         *response.body_mut() = AnswerBody::Recording(body);
     }
+    response
+}
+
+/// The answer to a request for a list.
+fn show(listed: Listed, mut line: AccessLine) -> Response<AnswerBody> {
+    let document = Bytes::from(listed.document);
+    line.status = StatusCode::OK.as_u16();
+    line.outcome = "complete";
+    line.bytes = document.len() as u64;
+    let mut response = Response::new(AnswerBody::Document(Full::new(document)));
+    headers::fill_list(response.headers_mut(), listed.link.as_deref());
     response
 }
 
@@ -249,16 +324,16 @@ fn refuse(
     if let Some(pause) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
     }
-    match problem.status {
-        StatusCode::UNAUTHORIZED => {
-            let challenge = match error {
-                GatewayError::Auth(rejected) if rejected.reason().is_missing() => "Bearer",
-                _ => "Bearer error=\"invalid_token\"",
+    match error {
+        GatewayError::Auth(rejected) => {
+            let challenge = match rejected.reason().is_missing() {
+                true => "Bearer",
+                false => "Bearer error=\"invalid_token\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        GatewayError::Route(RouteError::MethodNotAllowed { allow }) => {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         _ => {}
     }
@@ -271,10 +346,14 @@ fn refuse(
 /// The line for an operator, where there is something to do. What a caller did wrong is for the access log.
 fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
     let (request_id, pbx, problem) = (line.request_id(), &line.pbx, problem.slug);
+    let what = match line.route.ends_with("/recordings") {
+        true => "no list",
+        false => "no recording",
+    };
     let (urgent, advice) = match error {
         GatewayError::Pbx(cause @ PbxError::LoginStopped) => (true, cause.advice()),
         GatewayError::Pbx(cause) if error.problem().status.is_client_error() => {
-            info!(request_id, pbx, problem, %error, advice = cause.advice(), "no recording");
+            info!(request_id, pbx, problem, %error, advice = cause.advice(), "{what}");
             return;
         }
         GatewayError::Pbx(cause) => (false, cause.advice()),
@@ -289,14 +368,17 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::NoPbxForName
         | GatewayError::Auth(_)
         | GatewayError::Policy(_)
+        | GatewayError::ListParameter(_)
+        | GatewayError::ListWindowRequired
+        | GatewayError::ListUnsupported
         | GatewayError::LengthUnknown => {
             line.reason = error.to_string();
             return;
         }
     };
     if urgent {
-        error!(request_id, pbx, problem, %error, advice, "no recording");
+        error!(request_id, pbx, problem, %error, advice, "{what}");
     } else {
-        warn!(request_id, pbx, problem, %error, advice, "no recording");
+        warn!(request_id, pbx, problem, %error, advice, "{what}");
     }
 }

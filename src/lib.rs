@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 mod doctor;
 mod gateway;
+mod list;
 mod pbx;
 mod permits;
 pub mod recording;

@@ -11,6 +11,7 @@ mod dialect;
 mod error;
 mod health;
 mod inspect;
+mod listing;
 mod logins;
 mod pace;
 mod probe;
@@ -22,7 +23,7 @@ mod token;
 mod transport;
 mod wave;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -45,6 +46,7 @@ pub(crate) use error::{PbxError, TransportError};
 use health::Health;
 pub(crate) use health::Report;
 pub(crate) use inspect::{Sample, Session};
+pub(crate) use listing::ListKind;
 use logins::LoginHistory;
 use pace::{Pace, Turns};
 pub(crate) use probe::{Probe, ProbeError, Reached};
@@ -53,7 +55,7 @@ use stream::Arriving;
 pub(crate) use stream::{PbxStream, StreamError};
 use ticket::Ticket;
 use token::{PbxToken, TokenKeeper};
-use transport::Transport;
+use transport::{MAX_ANSWER_BYTES, Transport};
 
 use crate::auth::policy::Grant;
 use crate::config::{self, AllowedIp, PbxLimits, PbxPassword};
@@ -74,6 +76,8 @@ pub(crate) struct Pbx {
     permits: Arc<Permits>,
     /// For those that have not got their first byte: a PBX that hangs must not take every stream there is.
     waiting: Arc<Permits>,
+    /// For lists, which have no part in the limit of downloads.
+    lists: Arc<Permits>,
     pace: Arc<Pace>,
     health: Arc<Health>,
     kept: Arc<KeptConnections>,
@@ -123,6 +127,10 @@ impl Pbx {
             waiting: old.map_or_else(
                 || Arc::new(Permits::new(waiting)),
                 |old| Arc::clone(&old.waiting),
+            ),
+            lists: old.map_or_else(
+                || Arc::new(Permits::new(listing::MAX_LISTS)),
+                |old| Arc::clone(&old.lists),
             ),
             pace: old.map_or_else(
                 || Arc::new(Pace::new(config.limits.max_bytes_per_second)),
@@ -227,26 +235,34 @@ impl Pbx {
         let mut attempts = Attempts::default();
         loop {
             let token = self.keeper.token().await?;
-            let error = match self
-                .attempt(&token, recording, &mut attempts, &permit)
-                .await
-            {
+            let attempt = self.attempt(&token, recording, &mut attempts, &permit);
+            match attempt.await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => error,
-            };
-            let next = match self.death(&error, &token) {
-                Some(death) => {
-                    self.keeper.died(&token);
-                    attempts.after_dead_token(death).then_some(Duration::ZERO)
-                }
-                None => attempts.next(&error, self.config.limits.retry_delay),
-            };
-            let Some(pause) = next else {
-                return Err(error);
-            };
-            debug!(pbx = self.name(), %error, "asking the PBX once more");
-            sleep(pause).await;
+                Err(error) => self.recover(error, &token, &mut attempts).await?,
+            }
         }
+    }
+
+    /// After a failed try: returns, after a pause, if another one is worth it; else gives the error back.
+    async fn recover(
+        &self,
+        error: PbxError,
+        token: &Arc<PbxToken>,
+        attempts: &mut Attempts,
+    ) -> Result<(), PbxError> {
+        let next = match self.death(&error, token) {
+            Some(death) => {
+                self.keeper.died(token);
+                attempts.after_dead_token(death).then_some(Duration::ZERO)
+            }
+            None => attempts.next(&error, self.config.limits.retry_delay),
+        };
+        let Some(pause) = next else {
+            return Err(error);
+        };
+        debug!(pbx = self.name(), %error, "asking the PBX once more");
+        sleep(pause).await;
+        Ok(())
     }
 
     /// How the token died, if it did.
@@ -278,7 +294,7 @@ impl Pbx {
         let taking = self.take_ticket(&mut connection, token, recording);
         let ticket = within(limits.answer_timeout, Operation::Ticket, "answer", taking).await?;
         attempts.count_ticket();
-        let shared = first && self.shares.load(Relaxed) && connection.is_idle();
+        let shared = first && self.may_share(&mut connection);
         let open = shared.then_some(connection);
         let downloading = self.download(open, token, recording, ticket, permit);
         let result = within(
@@ -292,6 +308,11 @@ impl Pbx {
             self.shares.store(false, Relaxed);
         }
         result
+    }
+
+    /// Whether a ticket's connection can be used for what the ticket is for.
+    fn may_share(&self, connection: &mut Connection) -> bool {
+        self.shares.load(Relaxed) && connection.is_idle()
     }
 
     /// `open`, or a new connection.
@@ -308,6 +329,16 @@ impl Pbx {
         }
     }
 
+    /// The address that may use a ticket beside ours.
+    fn allowed_ip(&self, connection: &Connection) -> Result<Option<Ipv4Addr>, PbxError> {
+        match (self.config.allowed_ip, connection.own_address()) {
+            (AllowedIp::Absent, _) => Ok(None),
+            (AllowedIp::Fixed(address), _) => Ok(Some(address)),
+            (AllowedIp::Auto, Some(IpAddr::V4(address))) => Ok(Some(address)),
+            (AllowedIp::Auto, _) => Err(PbxError::NoOwnAddress),
+        }
+    }
+
     async fn take_ticket(
         &self,
         connection: &mut Connection,
@@ -315,15 +346,12 @@ impl Pbx {
         recording: &RecordingName,
     ) -> Result<Ticket, PbxError> {
         let operation = Operation::Ticket;
-        let allowed_ip = match (self.config.allowed_ip, connection.own_address()) {
-            (AllowedIp::Absent, _) => None,
-            (AllowedIp::Fixed(address), _) => Some(address),
-            (AllowedIp::Auto, Some(IpAddr::V4(address))) => Some(address),
-            (AllowedIp::Auto, _) => return Err(PbxError::NoOwnAddress),
-        };
+        let allowed_ip = self.allowed_ip(connection)?;
         let asked = Instant::now();
         let call = self.dialect.ticket(token.text(), recording, allowed_ip);
-        let answer = connection.call(&self.transport, &call).await;
+        let answer = connection
+            .call(&self.transport, &call, MAX_ANSWER_BYTES)
+            .await;
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
         let text = read_answer(operation, answer, |body| {
             self.dialect.read_ticket(body, recording)

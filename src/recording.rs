@@ -19,7 +19,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 pub use range::{NameRange, NotAStamp, Stamp};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -104,16 +104,21 @@ impl RecordingName {
     /// besides ten because a PBX whose clock was never set starts in the year 2000.
     #[must_use]
     pub fn call_started(&self) -> Option<SystemTime> {
+        let (epoch, _) = self.call_id()?.split_once('.')?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(epoch.parse().ok()?))
+    }
+
+    /// The PBX's id of the call, epoch and counter, where the name has it; see [`RecordingName::call_started`].
+    #[must_use]
+    pub fn call_id(&self) -> Option<&str> {
         let mut fields = self.0.split('-');
         let unique = fields.nth(1)?;
         if fields.count() != 3 {
             return None;
         }
         let (epoch, counter) = unique.split_once('.')?;
-        if !matches!(epoch.len(), 9 | 10) || !is_digits(epoch) || !is_digits(counter) {
-            return None;
-        }
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(epoch.parse().ok()?))
+        let is_epoch = matches!(epoch.len(), 9 | 10) && is_digits(epoch);
+        (is_epoch && is_digits(counter)).then_some(unique)
     }
 }
 

@@ -24,6 +24,14 @@ pub struct Grant {
     recording: RecordingName,
 }
 
+/// Somebody who may look at the list of a PBX: at each recording in it that they may hear. Only a policy makes one.
+#[derive(Debug)]
+pub struct Viewer<'p> {
+    policy: &'p Policy,
+    principal: Principal,
+    pbx: String,
+}
+
 /// Why there is no grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -71,6 +79,35 @@ impl Policy {
             }),
             Rule::Nobody => Err(PolicyError::Denied),
         }
+    }
+}
+
+impl Policy {
+    /// Lets a principal look at the list of a PBX.
+    ///
+    /// # Errors
+    /// When the credential is a link, which reaches no further than its recording.
+    pub fn view(&self, principal: Principal, pbx: &str) -> Result<Viewer<'_>, PolicyError> {
+        match principal.credential() {
+            Credential::Link(_) => Err(PolicyError::LinkForAnotherRecording),
+            Credential::Bearer => Ok(Viewer {
+                policy: self,
+                principal,
+                pbx: pbx.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Viewer<'_> {
+    /// Whether they may hear this recording.
+    #[must_use]
+    pub fn may_hear(&self, recording: &RecordingName) -> bool {
+        let principal = self.principal.clone();
+        let grant = self
+            .policy
+            .authorize(principal, &self.pbx, recording.clone());
+        grant.is_ok()
     }
 }
 
@@ -138,6 +175,19 @@ mod tests {
                 (grant.principal(), grant.pbx(), grant.recording().as_str()),
                 (&principal, pbx, name)
             );
+        }
+    }
+
+    #[test]
+    fn a_list_shows_what_may_be_heard_and_a_link_opens_none() {
+        let name: RecordingName = NAME.parse().unwrap();
+        for (policy, expected) in [(Policy::everyone(), true), (Policy::nobody(), false)] {
+            let viewer = policy
+                .view(principal(Credential::Bearer), "office")
+                .unwrap();
+            assert_eq!(viewer.may_hear(&name), expected);
+            let refused = policy.view(link(), "office").map(drop);
+            assert_eq!(refused, Err(PolicyError::LinkForAnotherRecording));
         }
     }
 

@@ -14,11 +14,12 @@ use thiserror::Error;
 use super::route::RouteError;
 use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected};
+use crate::list::QueryError;
 use crate::pbx::{PbxError, RefusalClass, TransportError};
 use crate::relay::Saturated;
 use crate::response::problem::{self, Problem};
 
-/// Why a request got no recording.
+/// Why a request got neither recording nor list.
 #[derive(Debug, Error)]
 pub(crate) enum GatewayError {
     #[error("this instance is draining")]
@@ -39,6 +40,12 @@ pub(crate) enum GatewayError {
     Admission(#[from] Saturated),
     #[error(transparent)]
     Pbx(#[from] PbxError),
+    #[error("a parameter of the list is wrong: {0}")]
+    ListParameter(#[from] QueryError),
+    #[error("the list needs both from and to")]
+    ListWindowRequired,
+    #[error("the API of this PBX has no list")]
+    ListUnsupported,
     #[error("HTTP/1.0 needs a length, and there is none")]
     LengthUnknown,
 }
@@ -58,7 +65,7 @@ impl GatewayError {
             Self::Draining => &problem::DRAINING,
             Self::Misdirected => &problem::MISDIRECTED,
             Self::Route(RouteError::NoSuchResource) | Self::NoSuchPbx => &problem::NO_SUCH_RESOURCE,
-            Self::Route(RouteError::MethodNotAllowed) => &problem::METHOD_NOT_ALLOWED,
+            Self::Route(RouteError::MethodNotAllowed { .. }) => &problem::METHOD_NOT_ALLOWED,
             Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
             Self::NoPbxForName => &problem::RECORDING_NOT_FOUND,
             Self::Auth(rejected) => auth_problem(*rejected),
@@ -68,6 +75,9 @@ impl GatewayError {
             }
             Self::Admission(Saturated) => &problem::SATURATED,
             Self::Pbx(error) => pbx_problem(error),
+            Self::ListParameter(_) => &problem::LIST_PARAMETER_INVALID,
+            Self::ListWindowRequired => &problem::LIST_WINDOW_REQUIRED,
+            Self::ListUnsupported => &problem::LIST_UNSUPPORTED,
             Self::LengthUnknown => &problem::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
@@ -83,6 +93,9 @@ impl GatewayError {
             | Self::NoPbxForName
             | Self::Auth(_)
             | Self::Policy(_)
+            | Self::ListParameter(_)
+            | Self::ListWindowRequired
+            | Self::ListUnsupported
             | Self::LengthUnknown => None,
         }
     }
@@ -148,7 +161,7 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::TicketStale => &problem::PBX_TIMEOUT,
         PbxError::HeldOff { .. } => &problem::PBX_HELD_OFF,
         PbxError::LoginStopped => &problem::PBX_LOGIN_REFUSED,
-        PbxError::Saturated | PbxError::Crowded => &problem::SATURATED,
+        PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded => &problem::SATURATED,
         PbxError::NoOwnAddress => &problem::INTERNAL,
         PbxError::NotReady => &problem::RECORDING_NOT_READY,
     }
@@ -156,7 +169,7 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
 
 fn pbx_retry_after(error: &PbxError) -> Option<Duration> {
     match error {
-        PbxError::Saturated | PbxError::Crowded => Some(SOON),
+        PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded => Some(SOON),
         PbxError::HeldOff { retry_after, .. } => Some(*retry_after),
         PbxError::NotReady | PbxError::Status { status: 503, .. } => Some(LATER),
         PbxError::Refused { refusal, .. } => match refusal.class {

@@ -7,14 +7,23 @@ use thiserror::Error;
 
 use crate::recording::{NameError, RecordingName};
 
-/// A recording, as a path names it.
+/// What a path names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     /// `None` means the default PBX.
     pub(crate) pbx: Option<String>,
-    pub(crate) recording: RecordingName,
-    /// The answer has no body.
-    pub(crate) head_only: bool,
+    pub(crate) target: Target,
+}
+
+/// What of a PBX is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Recording {
+        name: RecordingName,
+        /// The answer has no body.
+        head_only: bool,
+    },
+    List,
 }
 
 /// Why a request leads nowhere.
@@ -23,7 +32,10 @@ pub(crate) enum RouteError {
     #[error("no such path")]
     NoSuchResource,
     #[error("no such method here")]
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// The methods there are.
+        allow: &'static str,
+    },
     #[error("the path names no recording: {0}")]
     Name(#[from] NameError),
 }
@@ -38,30 +50,41 @@ impl Route {
             segments.next(),
             segments.next(),
         ) {
-            (Some("recordings"), Some(name), None, None) => (None, name),
-            (Some("pbx"), Some(pbx), Some("recordings"), Some(name)) => (Some(pbx), name),
+            (Some("recordings"), name, None, None) => (None, name),
+            (Some("pbx"), Some(pbx), Some("recordings"), name) => (Some(pbx), name),
             _ => return Err(RouteError::NoSuchResource),
         };
-        if segments.next().is_some() || name.is_empty() {
+        if segments.next().is_some() || name.is_some_and(str::is_empty) {
             return Err(RouteError::NoSuchResource);
         }
-        let head_only = match *method {
-            Method::GET => false,
-            Method::HEAD => true,
-            _ => return Err(RouteError::MethodNotAllowed),
-        };
         Ok(Self {
             pbx: pbx.map(str::to_owned),
-            recording: RecordingName::from_path_segment(name)?,
-            head_only,
+            target: Target::of(method, name)?,
         })
     }
 
     /// The path's pattern, for the log.
     pub(crate) fn template(&self) -> &'static str {
-        match self.pbx {
-            None => "/recordings/{name}",
-            Some(_) => "/pbx/{pbx}/recordings/{name}",
+        match (&self.pbx, &self.target) {
+            (None, Target::Recording { .. }) => "/recordings/{name}",
+            (Some(_), Target::Recording { .. }) => "/pbx/{pbx}/recordings/{name}",
+            (None, Target::List) => "/recordings",
+            (Some(_), Target::List) => "/pbx/{pbx}/recordings",
+        }
+    }
+}
+
+impl Target {
+    fn of(method: &Method, name: Option<&str>) -> Result<Self, RouteError> {
+        let head_only = *method == Method::HEAD;
+        match name {
+            None if *method == Method::GET => Ok(Self::List),
+            None => Err(RouteError::MethodNotAllowed { allow: "GET" }),
+            Some(name) if *method == Method::GET || head_only => Ok(Self::Recording {
+                name: RecordingName::from_path_segment(name)?,
+                head_only,
+            }),
+            Some(_) => Err(RouteError::MethodNotAllowed { allow: "GET, HEAD" }),
         }
     }
 }
@@ -73,9 +96,13 @@ mod tests {
     #[track_caller]
     fn check(method: Method, path: &str, expected: Result<(Option<&str>, &str), RouteError>) {
         let route = Route::of(&method, path);
-        let route = route
-            .as_ref()
-            .map(|route| (route.pbx.as_deref(), route.recording.as_str()));
+        let route = route.as_ref().map(|route| {
+            let name = match &route.target {
+                Target::Recording { name, .. } => name.as_str(),
+                Target::List => "",
+            };
+            (route.pbx.as_deref(), name)
+        });
         assert_eq!(route, expected.as_ref().copied(), "{path}");
     }
 
@@ -91,17 +118,20 @@ mod tests {
         );
         check(Method::GET, "/", nowhere());
         check(Method::GET, "*", nowhere());
-        check(Method::GET, "/recordings", nowhere());
+        check(Method::GET, "/recordings", Ok((None, "")));
+        check(Method::GET, "/pbx/main/recordings", Ok((Some("main"), "")));
         check(Method::GET, "/recordings/", nowhere());
         check(Method::GET, "/recordings/a.wav/", nowhere());
         check(Method::GET, "/recordings/x/a.wav", nowhere());
         check(Method::GET, "//recordings/a.wav", nowhere());
         check(Method::GET, "/pbx/main/recordings/a/b", nowhere());
-        check(
-            Method::POST,
-            "/recordings/a.wav",
-            Err(RouteError::MethodNotAllowed),
-        );
+        check(Method::GET, "/pbx/main/recordings/", nowhere());
+        check(Method::GET, "/pbx/main", nowhere());
+        check(Method::GET, "/pbx", nowhere());
+        let allow = |allow| Err(RouteError::MethodNotAllowed { allow });
+        check(Method::POST, "/recordings/a.wav", allow("GET, HEAD"));
+        check(Method::HEAD, "/recordings", allow("GET"));
+        check(Method::DELETE, "/pbx/main/recordings", allow("GET"));
         check(Method::POST, "/elsewhere", nowhere());
     }
 

@@ -70,7 +70,11 @@ impl Attempts {
                 RefusalClass::Internal => first(&mut self.delayed).then_some(delay),
                 // The recording may be gone, or the ticket: only a fresh one can tell.
                 RefusalClass::TicketRefused | RefusalClass::NotFound | RefusalClass::Other => {
-                    (*operation == Operation::Download).then_some(Duration::ZERO)
+                    operation.spends_ticket().then_some(Duration::ZERO)
+                }
+                // A list holds no place that others wait for.
+                RefusalClass::Busy if *operation == Operation::ListPage => {
+                    first(&mut self.delayed).then_some(delay)
                 }
                 // A dead token is the business of `after_dead_token`, a busy PBX that of longer pauses without a permit.
                 RefusalClass::TokenDead
@@ -97,22 +101,27 @@ impl Attempts {
             // A kept connection may have been closed or forgotten meanwhile; no ticket is lost by asking again.
             PbxError::Transport {
                 source: TransportError::Broken(_),
-                operation: Operation::Ticket,
+                operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
             } => first(&mut self.reconnected).then_some(Duration::ZERO),
             PbxError::Transport {
                 source: TransportError::Timeout(_),
-                operation: Operation::Ticket,
+                operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
             } if self.kept => first(&mut self.reconnected).then_some(Duration::ZERO),
             PbxError::Transport {
                 source: TransportError::Broken(_),
-                operation: Operation::Download,
+                operation: Operation::Download | Operation::ListDownload,
             }
             | PbxError::Status {
-                operation: Operation::Download,
+                operation: Operation::Download | Operation::ListDownload,
                 ..
             }
             | PbxError::Page {
-                operation: Operation::Download,
+                operation: Operation::Download | Operation::ListDownload,
+            }
+            // A table may have been cut within its header.
+            | PbxError::Unreadable {
+                operation: Operation::ListDownload,
+                ..
             }
             | PbxError::Empty
             | PbxError::NotAudio
@@ -125,6 +134,7 @@ impl Attempts {
             | PbxError::HeldOff { .. }
             | PbxError::LoginStopped
             | PbxError::Saturated
+            | PbxError::ListsSaturated
             | PbxError::Crowded
             | PbxError::NoOwnAddress
             | PbxError::NotReady => None,

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 
 use super::dialect::Call;
 use super::error::TransportError;
-use super::transport::{self, Answer, Io, MAX_ANSWER_BYTES, Transport};
+use super::transport::{self, Answer, Io, Transport};
 
 /// Largest read from the PBX. Decides what a slow reader costs: twice this in buffers, against a little CPU.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
@@ -91,7 +91,7 @@ impl Connection {
         .map_err(|error| from_hyper(&error))
     }
 
-    /// Makes a JSON call and reads its answer whole.
+    /// Makes a JSON call and reads its answer whole, up to `max_bytes`.
     ///
     /// # Cancel safety
     /// As for [`Connection::send`].
@@ -99,6 +99,7 @@ impl Connection {
         &mut self,
         transport: &Transport,
         call: &Call,
+        max_bytes: usize,
     ) -> Result<Answer, TransportError> {
         let (head, mut body) = self.send(transport, call).await?.into_parts();
         let mut answer = Answer {
@@ -108,7 +109,7 @@ impl Connection {
         };
         while let Some(data) = poll_fn(|context| self.poll_data(&mut body, context)).await {
             match data {
-                Ok(data) if answer.body.len() + data.len() > MAX_ANSWER_BYTES => {
+                Ok(data) if answer.body.len() + data.len() > max_bytes => {
                     return Err(TransportError::TooLong);
                 }
                 Ok(data) => answer.body.extend_from_slice(&data),

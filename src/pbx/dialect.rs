@@ -2,6 +2,7 @@
 //!
 //! Knows requests and answers as bytes. Does not know sockets, retries, time or who asks.
 
+pub(super) mod csv;
 mod p_series;
 mod s_series;
 
@@ -15,8 +16,8 @@ use http::Method;
 use crate::config::secret::Secret;
 use crate::config::{self, PbxApi};
 use crate::recording::RecordingName;
-use p_series::PSeries;
-use s_series::SSeries;
+pub(super) use p_series::{FoundPage, PSeries};
+pub(super) use s_series::{Columns, RowError, SSeries, Span};
 
 /// What a call is for; the word that logs and counters use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,12 @@ pub(crate) enum Operation {
     Ticket,
     /// Spend the ticket.
     Download,
+    /// Get a ticket for a table of calls.
+    ListTicket,
+    /// Spend it.
+    ListDownload,
+    /// Get a page of a list.
+    ListPage,
 }
 
 impl Operation {
@@ -44,7 +51,25 @@ impl Operation {
             Self::Logout => "logout",
             Self::Ticket => "ticket",
             Self::Download => "download",
+            Self::ListTicket => "list-ticket",
+            Self::ListDownload => "list-download",
+            Self::ListPage => "list-page",
         }
+    }
+
+    /// Whether its answer is a ticket.
+    pub(crate) fn brings_ticket(self) -> bool {
+        matches!(self, Self::Ticket | Self::ListTicket)
+    }
+
+    /// Whether it spends a ticket.
+    pub(crate) fn spends_ticket(self) -> bool {
+        matches!(self, Self::Download | Self::ListDownload)
+    }
+
+    /// Whether it concerns recordings, and not our account.
+    pub(crate) fn is_of_recordings(self) -> bool {
+        self.brings_ticket() || self.spends_ticket() || self == Self::ListPage
     }
 }
 
@@ -165,6 +190,16 @@ pub(crate) struct Tokens {
     pub(crate) life: TokenLife,
 }
 
+/// How a PBX tells which recordings it has.
+pub(crate) enum Lists<'d> {
+    /// Not at all.
+    Absent,
+    /// In a table of the calls of some time, as CSV, for a ticket of its own.
+    Table(&'d SSeries),
+    /// In pages, in the order of its own ids.
+    Pages(&'d PSeries),
+}
+
 /// One API family and version of a PBX: builds requests, and reads answers.
 pub(crate) trait Dialect: Send + Sync {
     fn login(&self) -> Call;
@@ -192,6 +227,9 @@ pub(crate) trait Dialect: Send + Sync {
     fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call;
     /// What an object says that came in place of audio.
     fn read_refusal(&self, body: &[u8]) -> AnswerError;
+
+    /// How the PBX tells which recordings it has.
+    fn lists(&self) -> Lists<'_>;
 
     /// Whether a page, or status 401 or 403, is how some of these PBXs say that the token is dead.
     fn hides_dead_tokens(&self) -> bool;

@@ -24,7 +24,7 @@ pub(crate) enum TransportError {
     TooLong,
 }
 
-/// Why a recording cannot be had from the PBX.
+/// Why a recording, or a list, cannot be had from the PBX.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum PbxError {
     #[error("{}: {source}", .operation.as_str())]
@@ -63,6 +63,8 @@ pub(crate) enum PbxError {
     LoginStopped,
     #[error("all downloads of this PBX are taken, and none ended in time")]
     Saturated,
+    #[error("all lists of this PBX that may be read at once are, and none ended in time")]
+    ListsSaturated,
     #[error("as many requests wait for this PBX as pbx.max_waiting allows")]
     Crowded,
     #[error("the PBX is reached over IPv6, and allowed_ip must be an IPv4 address")]
@@ -114,7 +116,7 @@ impl PbxError {
         let by_status = matches!(
             self,
             Self::Status {
-                operation: Operation::Download,
+                operation: Operation::Download | Operation::ListDownload,
                 status: 401 | 403
             }
         );
@@ -136,12 +138,10 @@ impl PbxError {
     pub(crate) fn looks_logged_out(&self) -> bool {
         matches!(
             self,
-            Self::Page {
-                operation: Operation::Ticket | Operation::Download
-            } | Self::Status {
-                operation: Operation::Ticket | Operation::Download,
+            Self::Page { operation } | Self::Status {
+                operation,
                 status: 401 | 403
-            }
+            } if operation.is_of_recordings()
         )
     }
 
@@ -201,6 +201,9 @@ impl PbxError {
             Self::LoginStopped => refusal_advice(RefusalClass::LoginRefused),
             Self::Saturated => {
                 "raise pbx.max_downloads if the PBX bears it, or pbx.queue_timeout_ms"
+            }
+            Self::ListsSaturated => {
+                "nothing to do if it passes; else let callers ask for shorter times, or raise pbx.queue_timeout_ms"
             }
             Self::Crowded => "look at why the PBX is slow; else raise pbx.max_waiting",
             Self::NoOwnAddress => {

@@ -90,7 +90,9 @@ impl Health {
 /// limits.
 fn is_to_blame(error: &PbxError) -> bool {
     match error {
-        PbxError::Saturated | PbxError::Crowded | PbxError::NotReady => false,
+        PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded | PbxError::NotReady => {
+            false
+        }
         error if error.is_not_found() => false,
         error => !matches!(
             error.refusal_class(),

@@ -40,10 +40,27 @@ enum Framing {
     UntilClose { tls: bool },
 }
 
+/// How a body ended, where nothing in it tells its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// On purpose: at its `Content-Length`, with a last chunk, or with TLS's close_notify.
+    Told,
+    /// As the answer of a process that died would end, too.
+    Untold,
+}
+
+/// What comes next of a body.
+pub(super) enum Piece {
+    Bytes(Bytes),
+    End(End),
+}
+
 /// An answer of the PBX whose body has not been judged yet.
 pub(super) struct Arriving {
     connection: Connection,
     body: Incoming,
+    /// Given out by [`Arriving::next`].
+    received: u64,
     /// What has been read ahead, in order; the last may be how the body broke.
     ahead: VecDeque<hyper::Result<Bytes>>,
     framing: Framing,
@@ -62,6 +79,7 @@ impl Arriving {
         Self {
             connection,
             body,
+            received: 0,
             ahead: VecDeque::new(),
             framing,
         }
@@ -87,6 +105,40 @@ impl Arriving {
         }
         let data = self.ahead.iter().flatten();
         Ok(data.flatten().copied().take(bytes).collect())
+    }
+
+    /// The next bytes of a body that is no audio, when it is this reader's turn.
+    pub(super) async fn next(&mut self, turns: &mut Turns) -> Result<Piece, StreamError> {
+        let next = match self.ahead.pop_front() {
+            Some(data) => Some(data),
+            None => {
+                poll_fn(|context| turns.poll_turn(context)).await;
+                poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await
+            }
+        };
+        match next {
+            Some(Ok(data)) => {
+                self.received += data.len() as u64;
+                turns.charge(data.len());
+                Ok(Piece::Bytes(data))
+            }
+            end => self.end(end.and_then(Result::err)).map(Piece::End),
+        }
+    }
+
+    /// Judges the end of a body by how HTTP tells it; nothing in it tells more.
+    fn end(&self, error: Option<hyper::Error>) -> Result<End, StreamError> {
+        match (self.framing, error) {
+            (Framing::Length(length), None) if self.received == length => Ok(End::Told),
+            (Framing::Chunked | Framing::UntilClose { tls: true }, None) => Ok(End::Told),
+            (Framing::UntilClose { tls: false }, None) => Ok(End::Untold),
+            // Embedded servers leave out close_notify.
+            (Framing::UntilClose { tls: true }, Some(error)) if ended_early(&error) => {
+                Ok(End::Untold)
+            }
+            (_, Some(error)) if !ended_early(&error) => Err(StreamError::Broken),
+            (_, _) => Err(StreamError::Truncated),
+        }
     }
 
     fn bytes_ahead(&self) -> usize {

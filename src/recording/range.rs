@@ -55,12 +55,15 @@ impl NameRange {
     #[must_use]
     pub fn holds(&self, name: &RecordingName) -> bool {
         match name.stamp() {
-            Some(stamp) => {
-                self.from.is_none_or(|from| from.0 <= stamp)
-                    && self.until.is_none_or(|until| stamp < until.0)
-            }
+            Some(stamp) => self.holds_time(stamp),
             None => *self == Self::default(),
         }
+    }
+
+    /// Whether a time on the PBX's clocks is in it.
+    #[must_use]
+    pub fn holds_time(&self, time: DateTime) -> bool {
+        self.from.is_none_or(|from| from.0 <= time) && self.until.is_none_or(|until| time < until.0)
     }
 
     /// Whether nothing can be in it.

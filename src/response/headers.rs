@@ -1,4 +1,4 @@
-//! The header fields of a recording's answer.
+//! The header fields of answers: a recording's, a list's.
 //!
 //! Knows which fields there are. Nothing of the PBX's own header passes. Pure.
 //!
@@ -7,7 +7,7 @@
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, LINK, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 
 use crate::recording::RecordingName;
@@ -52,6 +52,17 @@ pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
     };
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed(policy));
     headers.insert(X_ACCEL_BUFFERING, fixed("no"));
+}
+
+/// Fills in the fields of a list; `link` leads to its next page.
+pub(crate) fn fill_list(headers: &mut HeaderMap, link: Option<&str>) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Encoded, so always a field's value.
+    if let Some(link) = link.and_then(|link| HeaderValue::from_str(link).ok()) {
+        headers.insert(LINK, link);
+    }
 }
 
 /// `filename` in ASCII for everybody, and `filename*` where that lost something.

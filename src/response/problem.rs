@@ -46,6 +46,10 @@ macro_rules! problems {
 problems! {
     RECORDING_NAME_INVALID = "recording-name-invalid", BAD_REQUEST, "Not a recording's name",
         "The name in the path is not one that a PBX gives to a recording. Send it percent-encoded, as the PBX's call list has it.";
+    LIST_PARAMETER_INVALID = "list-parameter-invalid", BAD_REQUEST, "Not a parameter of the list",
+        "A parameter is unknown, repeated or malformed, or the cursor is of another list. Times need a date; from comes before to.";
+    LIST_WINDOW_REQUIRED = "list-window-required", BAD_REQUEST, "Between which times?",
+        "This PBX lists its calls by time only. Give both from and to.";
     BEARER_TOKEN_MISSING = "bearer-token-missing", UNAUTHORIZED, "Who is asking?",
         "Send a bearer token in the Authorization field, or use a link.";
     BEARER_TOKEN_INVALID = "bearer-token-invalid", UNAUTHORIZED, "The bearer token is not valid",
@@ -57,23 +61,25 @@ problems! {
     RECORDING_DENIED = "recording-denied", FORBIDDEN, "Not allowed",
         "You may not hear this recording.";
     NO_SUCH_RESOURCE = "no-such-resource", NOT_FOUND, "Nothing here",
-        "There is nothing at this address. Recordings are at /recordings/{name} and /pbx/{pbx}/recordings/{name}.";
+        "There is nothing at this address. Recordings are at /recordings/{name} and /pbx/{pbx}/recordings/{name}, lists of them at the same paths without a name.";
     RECORDING_NOT_FOUND = "recording-not-found", NOT_FOUND, "No such recording",
         "The PBX has no recording of this name.";
     RECORDING_NOT_READY = "recording-not-ready", NOT_FOUND, "Not there yet",
         "The call is recent and the PBX does not know its recording yet. Try again later.";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Wrong method",
-        "Recordings answer to GET and HEAD.";
+        "Recordings answer to GET and HEAD, lists to GET.";
     RECORDING_DELETED = "recording-deleted", GONE, "Deleted",
         "The PBX had this recording and has deleted it.";
     MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "Another host",
         "The request names a host that is not this gateway's public address.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
+    LIST_UNSUPPORTED = "list-unsupported", NOT_IMPLEMENTED, "This PBX has no list",
+        "The API of this PBX (S-Series 1.0.1) cannot list recordings. Their names are in the PBX's own call reports.";
     PBX_UNREACHABLE = "pbx-unreachable", BAD_GATEWAY, "The PBX cannot be reached",
         "The connection to the PBX failed, is not trusted, or broke. Try again later; if it goes on, the gateway's operator must act.";
     PBX_PROTOCOL = "pbx-protocol", BAD_GATEWAY, "The PBX gave an unusable answer",
-        "What the PBX answered is neither audio nor an error it documents.";
+        "What the PBX answered is neither what it was asked for nor an error it documents.";
     PBX_LOGIN_REFUSED = "pbx-login-refused", BAD_GATEWAY, "The PBX refuses the gateway",
         "The gateway's own account on the PBX was refused. Its operator must act.";
     PBX_TOKEN_REFUSED = "pbx-token-refused", BAD_GATEWAY, "The PBX ends the gateway's session",
@@ -91,7 +97,7 @@ problems! {
     PBX_INTERNAL_ERROR = "pbx-internal-error", BAD_GATEWAY, "The PBX failed",
         "The PBX reported an error of its own, twice. Try again later.";
     SATURATED = "saturated", SERVICE_UNAVAILABLE, "Too many at once",
-        "As many recordings are being fetched as are allowed. Try again in a moment.";
+        "As many recordings are being fetched, or lists read, as are allowed. Try again in a moment.";
     PBX_HELD_OFF = "pbx-held-off", SERVICE_UNAVAILABLE, "Waiting before the next login",
         "The PBX takes no login of the gateway for the moment. Try again later.";
     PBX_OVERLOADED = "pbx-overloaded", SERVICE_UNAVAILABLE, "The PBX is overloaded",

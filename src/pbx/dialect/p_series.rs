@@ -9,6 +9,7 @@
 //! and says so.
 
 mod answer;
+mod list;
 mod resource;
 
 use std::net::Ipv4Addr;
@@ -19,10 +20,11 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::answer::answer;
-use super::{AnswerError, Call, Dialect, Operation, RefusalClass, TokenLife, Tokens};
+use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
 use crate::config::secret::Secret;
 use crate::config::{PbxAccount, PbxPassword};
 use crate::recording::RecordingName;
+pub(in crate::pbx) use list::FoundPage;
 
 /// An access token lives for 30 minutes, whatever its use ("Authorization Rule"). The answer that brings one says so
 /// too; this is for one that does not.
@@ -31,7 +33,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 const MAX_TOKEN_LIFE_S: u64 = 24 * 60 * 60;
 
 /// The API, with our account on the PBX: client id and client secret.
-pub(super) struct PSeries {
+pub(in crate::pbx) struct PSeries {
     account: PbxAccount,
     /// Where the PBX is. An address that leads elsewhere is not followed.
     origin: Url,
@@ -136,6 +138,10 @@ impl Dialect for PSeries {
         }
     }
 
+    fn lists(&self) -> Lists<'_> {
+        Lists::Pages(self)
+    }
+
     /// Hosts of remote access and of the Cloud edition answer with their log-in page, status 200 (seen in published
     /// clients); others check for 401 as a precaution.
     fn hides_dead_tokens(&self) -> bool {
@@ -176,7 +182,7 @@ mod tests {
 
     const NAME: &str = "20220113140906-1642054144.17-5555-5556-Internal.wav";
 
-    fn dialect() -> PSeries {
+    pub(super) fn dialect() -> PSeries {
         let account = PbxAccount {
             username: Secret::new("id"),
             password: PbxPassword::Clear(Secret::new("secret")),
@@ -189,7 +195,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn sends(call: &Call, method: &Method, target: &str, body: Option<Value>) {
+    pub(super) fn sends(call: &Call, method: &Method, target: &str, body: Option<Value>) {
         assert_eq!(call.method, *method);
         assert_eq!(call.target.expose_str(), Some(target));
         let sent = call.body.as_ref();

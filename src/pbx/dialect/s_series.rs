@@ -8,6 +8,8 @@
 //! "Get Recording Files" and "API Error Code"; "S-Series Developer Guide v2" (2.0.0), "Login" and "Error Code". Read
 //! 2026-11. Where they are silent, the reading here is tolerant and says so.
 
+mod cdr;
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -16,10 +18,13 @@ use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{AnswerError, Call, Dialect, Operation, Refusal, RefusalClass, TokenLife, Tokens};
+use super::{
+    AnswerError, Call, Dialect, Lists, Operation, Refusal, RefusalClass, TokenLife, Tokens,
+};
 use crate::config::secret::Secret;
 use crate::config::{PbxAccount, PbxPassword, Prolong};
 use crate::recording::RecordingName;
+pub(in crate::pbx) use cdr::{Columns, RowError, Span};
 
 /// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
@@ -28,9 +33,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 const NO_RECORDING: &str = "wavegate-keeps-the-token-alive.wav";
 
 /// One version of the S-Series API, with our account on the PBX.
-pub(super) struct SSeries {
-    /// Path segment of the version. The versions differ in nothing else that the gateway uses, except that 1.0.1 has
-    /// no `allowedip`, which the configuration refuses there.
+pub(in crate::pbx) struct SSeries {
+    /// Path segment of the version. The versions differ in little else that the gateway uses: 1.0.1 has no `allowedip`,
+    /// which the configuration refuses there, and no list of calls.
     version: &'static str,
     /// How tokens end. Those of the Cloud PBX are not prolonged by use but exchanged ("Cloud PBX API", "Login"); of
     /// 2.0.0 it is said that a heartbeat prolongs them too, and the exchange is good for both.
@@ -213,6 +218,14 @@ impl Dialect for SSeries {
         }
     }
 
+    /// Version 1.0.1 has none ("API Format and Update Record").
+    fn lists(&self) -> Lists<'_> {
+        match self.version {
+            "v1.0.1" => Lists::Absent,
+            _ => Lists::Table(self),
+        }
+    }
+
     fn hides_dead_tokens(&self) -> bool {
         false
     }
@@ -299,7 +312,7 @@ mod tests {
         assert_eq!(field(body.as_bytes(), "token"), expected, "{body}");
     }
 
-    fn refused(class: RefusalClass, code: &str) -> Result<&'static str, AnswerError> {
+    pub(super) fn refused(class: RefusalClass, code: &str) -> Result<&'static str, AnswerError> {
         Err(AnswerError::Refused(Refusal {
             class,
             code: code.to_owned(),
@@ -355,7 +368,7 @@ mod tests {
         }
     }
 
-    fn account(password: PbxPassword) -> PbxAccount {
+    pub(super) fn account(password: PbxPassword) -> PbxAccount {
         PbxAccount {
             username: Secret::new("api"),
             password,

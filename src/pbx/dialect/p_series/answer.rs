@@ -76,11 +76,21 @@ impl Fields {
     }
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
-        match self.0.get(name)? {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        }
+        number(self.0.get(name)?)
+    }
+
+    /// The elements of a list.
+    pub(super) fn list(&self, name: &str) -> Option<&[Value]> {
+        self.0.get(name)?.as_array().map(Vec::as_slice)
+    }
+}
+
+/// Some firmware writes numbers as texts.
+pub(super) fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 

@@ -1,0 +1,249 @@
+//! The list of recordings, the same for every PBX: what is asked for, what an entry holds, where a page ends.
+//!
+//! Knows parameters, filters, pages and cursors. Does not know how a PBX is asked, who asks, or HTTP. Pure: no clock.
+
+mod cursor;
+mod document;
+mod page;
+mod query;
+
+use std::cmp::Ordering;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::recording::RecordingName;
+pub(crate) use cursor::Position;
+pub(crate) use document::{next_link, write};
+pub(crate) use page::Selection;
+pub(crate) use query::{Filter, Query, QueryError};
+
+/// A second of the Unix epoch.
+pub(crate) type Second = i64;
+
+/// Which end of a list comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+impl Order {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+
+    /// Whether `one` comes before `other` in this order.
+    pub(crate) fn is_before<T: Ord>(self, one: &T, other: &T) -> bool {
+        match self {
+            Self::Ascending => one.cmp(other) == Ordering::Less,
+            Self::Descending => one.cmp(other) == Ordering::Greater,
+        }
+    }
+}
+
+/// Which way a call went, seen from the PBX.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Inbound,
+    Outbound,
+    Internal,
+}
+
+impl Direction {
+    /// Reads the word in any case; other kinds of call, such as a callback, have no direction.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        let all = [Self::Inbound, Self::Outbound, Self::Internal];
+        let word = word.trim();
+        all.into_iter()
+            .find(|one| one.as_str().eq_ignore_ascii_case(word))
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// What a PBX says of one recording, in its own local time. Blank texts stand for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// When the call began, as the row says it beside the name.
+    pub(crate) local_start: Option<DateTime>,
+    /// `Name<number>`, or the number.
+    pub(crate) caller: String,
+    pub(crate) callee: String,
+    pub(crate) direction: String,
+    pub(crate) duration_s: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) call_id: String,
+}
+
+/// One recording of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: RecordingName,
+    pub(crate) started: Option<Second>,
+    /// The start stands in the name, and so is the same in every row of the recording.
+    pub(crate) start_is_named: bool,
+    pub(crate) caller: Option<String>,
+    pub(crate) callee: Option<String>,
+    pub(crate) direction: Option<Direction>,
+    pub(crate) duration_s: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) call_id: Option<String>,
+}
+
+impl Entry {
+    /// Reads a row of a PBX in `zone`. `None` where it names no recording, or one that no path of ours can name.
+    ///
+    /// The start is the UTC epoch in the name, else the local time in it, else the row's own. What stands in the name
+    /// comes first because it is the same in all rows of a recording, which the place in the list relies on.
+    pub(crate) fn of(row: Row, zone: &TimeZone) -> Option<Self> {
+        let name: RecordingName = row.name.trim().parse().ok()?;
+        let named = name.call_started().and_then(second);
+        let named = named.or_else(|| local(name.stamp()?, zone));
+        Some(Self {
+            started: named.or_else(|| local(row.local_start?, zone)),
+            start_is_named: named.is_some(),
+            name,
+            caller: number(&row.caller),
+            callee: number(&row.callee),
+            direction: Direction::of(&row.direction),
+            duration_s: row.duration_s,
+            size_bytes: row.size_bytes,
+            call_id: said(&row.call_id),
+        })
+    }
+}
+
+fn second(time: SystemTime) -> Option<Second> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+/// A local time in UTC. The earlier one of two, where the clock was put back.
+pub(crate) fn local(time: DateTime, zone: &TimeZone) -> Option<Second> {
+    let time = zone.to_ambiguous_timestamp(time).compatible().ok()?;
+    Some(time.as_second())
+}
+
+/// What a clock in `zone` shows; the nearest time there is, for a second beyond all calendars.
+pub(crate) fn on_the_wall(second: Second, zone: &TimeZone) -> DateTime {
+    let bounds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+    let within = second.clamp(*bounds.start(), *bounds.end());
+    let time = Timestamp::from_second(within).unwrap_or(Timestamp::UNIX_EPOCH);
+    zone.to_datetime(time)
+}
+
+/// The number in `Name<number>`, or all of it.
+fn number(party: &str) -> Option<String> {
+    let party = party.trim();
+    let inner = party.strip_suffix('>').and_then(|rest| {
+        let (_, number) = rest.rsplit_once('<')?;
+        Some(number)
+    });
+    said(inner.unwrap_or(party))
+}
+
+/// A blank is how some PBXs write nothing.
+fn said(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone() -> TimeZone {
+        TimeZone::get("Europe/Berlin").unwrap()
+    }
+
+    #[track_caller]
+    fn check_start(name: &str, row: Option<&str>, expected: Option<Second>) {
+        let row = Row {
+            name: name.to_owned(),
+            local_start: row.map(|text| text.parse().unwrap()),
+            ..Row::default()
+        };
+        let entry = Entry::of(row, &zone()).unwrap();
+        assert_eq!(entry.started, expected, "{name}");
+    }
+
+    #[test]
+    fn the_start_stands_in_the_name_or_in_the_row() {
+        let row = Some("2017-09-14T11:30:15");
+        let second = 1_505_381_415;
+        check_start(
+            "20170914093038-1505352615.274-1-9-Outbound.wav",
+            row,
+            Some(1_505_352_615),
+        );
+        check_start(
+            "20170914113015-1505352615_274-1-9-Outbound.wav",
+            None,
+            Some(second),
+        );
+        check_start("hello001", row, Some(second));
+        check_start("hello001", None, None);
+    }
+
+    #[test]
+    fn a_local_time_that_comes_twice_is_the_first() {
+        let twice = "2026-10-25T02:30:00".parse().unwrap();
+        let utc = local(twice, &zone()).unwrap();
+        assert_eq!(on_the_wall(utc + 3_600, &zone()), on_the_wall(utc, &zone()));
+        assert!(on_the_wall(i64::MAX, &zone()).year() > 9_000);
+    }
+
+    #[track_caller]
+    fn check_number(party: &str, expected: Option<&str>) {
+        assert_eq!(number(party).as_deref(), expected, "{party}");
+    }
+
+    #[test]
+    fn a_party_is_its_number() {
+        check_number("1001", Some("1001"));
+        check_number("Jo Doe<1001>", Some("1001"));
+        check_number("Doe, \"Jo\" < +49 30 1 >", Some("+49 30 1"));
+        check_number("a<b<1001>", Some("1001"));
+        check_number("<1001", Some("<1001"));
+        check_number("Jo<>", None);
+        check_number(" ", None);
+        check_number("", None);
+    }
+
+    #[test]
+    fn what_the_pbx_does_not_say_is_nothing() {
+        let row = Row {
+            name: " a.wav ".to_owned(),
+            direction: "Callback".to_owned(),
+            call_id: " ".to_owned(),
+            ..Row::default()
+        };
+        let entry = Entry::of(row, &TimeZone::UTC).unwrap();
+        assert_eq!(entry.name.as_str(), "a.wav");
+        assert_eq!((entry.direction, entry.call_id), (None, None));
+        assert_eq!(Direction::of("INBOUND "), Some(Direction::Inbound));
+        for name in ["", " ", "a/b.wav", ".hidden"] {
+            let name = name.to_owned();
+            let row = Row {
+                name,
+                ..Row::default()
+            };
+            assert_eq!(Entry::of(row, &TimeZone::UTC), None);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A page as callers get it: a JSON document, and the address of the next one.
+//!
+//! Knows the fields and how addresses are made. Does not know where entries come from. Pure.
+//!
+//! Sources: RFC 3339 (times), RFC 8288 (`Link`). Addresses are made from `server.public_url`, never from a request's
+//! `Host`; without it they begin with the path.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use url::Url;
+
+use super::{Entry, Query, Second};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    recordings: Vec<Recording<'a>>,
+    next: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Recording<'a> {
+    name: &'a str,
+    url: String,
+    pbx: &'a str,
+    started_at: Option<String>,
+    caller: Option<&'a str>,
+    callee: Option<&'a str>,
+    direction: Option<&'static str>,
+    duration_s: Option<u64>,
+    size_bytes: Option<u64>,
+    call_id: Option<&'a str>,
+}
+
+/// Writes a page of the list of `pbx`, whose clocks are in `zone`.
+pub(crate) fn write(
+    entries: &[Entry],
+    next: Option<&str>,
+    pbx: &str,
+    zone: &TimeZone,
+    public_url: Option<&Url>,
+) -> String {
+    let base = base(public_url);
+    let recordings = entries.iter().map(|entry| Recording {
+        name: entry.name.as_str(),
+        url: format!("{base}/pbx/{pbx}/recordings/{}", entry.name.encoded()),
+        pbx,
+        started_at: entry.started.and_then(|start| with_offset(start, zone)),
+        caller: entry.caller.as_deref(),
+        callee: entry.callee.as_deref(),
+        direction: entry.direction.map(super::Direction::as_str),
+        duration_s: entry.duration_s,
+        size_bytes: entry.size_bytes,
+        call_id: entry.call_id.as_deref(),
+    });
+    let recordings = recordings.collect();
+    // Texts and numbers under names: nothing that cannot be written.
+    serde_json::to_string(&Document { recordings, next }).unwrap_or_default()
+}
+
+/// The value of a `Link` field that leads to the next page. Names the PBX, which a path without one need not mean for
+/// ever.
+pub(crate) fn next_link(
+    query: &Query,
+    cursor: &str,
+    pbx: &str,
+    public_url: Option<&Url>,
+) -> String {
+    let base = base(public_url);
+    format!(
+        "<{base}/pbx/{pbx}/recordings?{}>; rel=\"next\"",
+        query.at(cursor)
+    )
+}
+
+fn base(public_url: Option<&Url>) -> &str {
+    public_url.map_or("", |url| url.as_str().trim_end_matches('/'))
+}
+
+fn with_offset(start: Second, zone: &TimeZone) -> Option<String> {
+    let time = Timestamp::from_second(start).ok()?.to_zoned(zone.clone());
+    Some(time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::Row;
+    use super::*;
+
+    const NAME: &str = "20260302091407-1772442845.1203-+49 30-1003-Inbound.wav";
+
+    fn written(row: Row, public_url: Option<&str>) -> Value {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let entry = Entry::of(row, &zone).unwrap();
+        let public_url = public_url.map(|url| url.parse().unwrap());
+        let text = write(&[entry], Some("c"), "office", &zone, public_url.as_ref());
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn an_entry_says_all_there_is_to_say() {
+        let row = Row {
+            name: NAME.to_owned(),
+            local_start: None,
+            caller: "Jo<+49 30>".to_owned(),
+            callee: "1003".to_owned(),
+            direction: "Inbound".to_owned(),
+            duration_s: Some(12),
+            size_bytes: Some(192_308),
+            call_id: "1772442845.1203".to_owned(),
+        };
+        let path =
+            "/pbx/office/recordings/20260302091407-1772442845.1203-%2B49%2030-1003-Inbound.wav";
+        let expected = json!({
+            "recordings": [{
+                "name": NAME,
+                "url": format!("https://calls.test:8443{path}"),
+                "pbx": "office",
+                "started_at": "2026-03-02T10:14:05+01:00",
+                "caller": "+49 30",
+                "callee": "1003",
+                "direction": "inbound",
+                "duration_s": 12,
+                "size_bytes": 192_308,
+                "call_id": "1772442845.1203",
+            }],
+            "next": "c",
+        });
+        assert_eq!(
+            written(row.clone(), Some("https://calls.test:8443")),
+            expected
+        );
+        assert_eq!(written(row, None)["recordings"][0]["url"], path);
+    }
+
+    #[test]
+    fn what_is_not_said_is_null() {
+        let row = Row {
+            name: "hello001".to_owned(),
+            ..Row::default()
+        };
+        let document = written(row, None);
+        let entry = document["recordings"][0].as_object().unwrap();
+        let nulls = entry.values().filter(|value| value.is_null()).count();
+        assert_eq!((entry.len(), nulls), (10, 7));
+        let empty = write(&[], None, "office", &TimeZone::UTC, None);
+        assert_eq!(empty, r#"{"recordings":[],"next":null}"#);
+    }
+
+    #[test]
+    fn the_next_page_has_an_address() {
+        let query = Query::parse(Some("order=asc"), "office", &TimeZone::UTC).unwrap();
+        let url = "http://127.0.0.1:8080".parse().unwrap();
+        let link = |url| next_link(&query, "AbC", "office", url);
+        let path = "/pbx/office/recordings?order=asc&cursor=AbC>; rel=\"next\"";
+        assert_eq!(link(None), format!("<{path}"));
+        assert_eq!(link(Some(&url)), format!("<http://127.0.0.1:8080{path}"));
+    }
+}

@@ -1,0 +1,239 @@
+//! The parameters of a list.
+//!
+//! Knows names, forms and limits. Does not know which PBX needs which of them. Pure: no clock.
+//!
+//! Sources: RFC 3339 (times), RFC 3986 (percent-encoding). A `+` in a query is a plus sign here, as it is in a path:
+//! numbers begin with it, and so do offsets.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use thiserror::Error;
+
+use super::cursor::{self, Position};
+use super::{Direction, Entry, Order, Second, local};
+use crate::recording::RESERVED;
+
+/// Entries of a page where nothing else is asked for, and the most.
+const DEFAULT_PAGE_SIZE: usize = 100;
+pub(crate) const MAX_PAGE_SIZE: usize = 1_000;
+/// No number and no cursor comes near this.
+const MAX_VALUE_BYTES: usize = 1_024;
+
+/// What is wrong with a parameter. Names it, and never repeats its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum QueryError {
+    #[error("there is a parameter that lists do not have")]
+    Unknown,
+    #[error("{0} is given more than once")]
+    Repeated(&'static str),
+    #[error("{0} is not one of its values")]
+    Value(&'static str),
+    #[error("to is not later than from")]
+    Empty,
+    #[error("the cursor is malformed or belongs to another query")]
+    Cursor,
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// The first second that is wanted.
+    pub(crate) from: Option<Second>,
+    /// The first that is not wanted any more.
+    pub(crate) to: Option<Second>,
+    pub(crate) caller: Option<String>,
+    pub(crate) callee: Option<String>,
+    pub(crate) direction: Option<Direction>,
+}
+
+impl Filter {
+    /// Whether an entry is wanted. One whose start is not known is in no window.
+    pub(crate) fn wants(&self, entry: &Entry) -> bool {
+        let in_window = match entry.started {
+            Some(start) => {
+                self.from.is_none_or(|from| from <= start) && self.to.is_none_or(|to| start < to)
+            }
+            None => self.from.is_none() && self.to.is_none(),
+        };
+        let is =
+            |wanted: &Option<String>, party: &Option<String>| wanted.is_none() || wanted == party;
+        in_window
+            && is(&self.caller, &entry.caller)
+            && is(&self.callee, &entry.callee)
+            && self
+                .direction
+                .is_none_or(|wanted| entry.direction == Some(wanted))
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) filter: Filter,
+    pub(crate) order: Order,
+    pub(crate) page_size: usize,
+    /// Where the page begins; `None` for the first one.
+    pub(crate) after: Option<Position>,
+    /// What was given but for the cursor, decoded and in its order.
+    given: Vec<(&'static str, String)>,
+    /// What a cursor of this query is recognised by.
+    fingerprint: cursor::Fingerprint,
+}
+
+const NAMES: [&str; 9] = [
+    "from",
+    "to",
+    "caller",
+    "callee",
+    "direction",
+    "order",
+    "page_size",
+    "cursor",
+    "link",
+];
+
+impl Query {
+    /// Reads a query about the list of `pbx`, whose clocks are in `zone`. `link`, the credential, is passed over.
+    ///
+    /// # Errors
+    /// The first mistake found.
+    pub(crate) fn parse(
+        query: Option<&str>,
+        pbx: &str,
+        zone: &TimeZone,
+    ) -> Result<Self, QueryError> {
+        let mut given = parameters(query.unwrap_or_default())?;
+        let cursor = take(&mut given, "cursor");
+        let value = |name: &'static str| {
+            let found = given.iter().find(|(one, _)| *one == name);
+            found.map(|(_, value)| (name, value.as_str()))
+        };
+        let filter = Filter {
+            from: value("from").map(|given| moment(given, zone)).transpose()?,
+            to: value("to").map(|given| moment(given, zone)).transpose()?,
+            caller: value("caller").map(party).transpose()?,
+            callee: value("callee").map(party).transpose()?,
+            direction: value("direction").map(direction).transpose()?,
+        };
+        if matches!((filter.from, filter.to), (Some(from), Some(to)) if to <= from) {
+            return Err(QueryError::Empty);
+        }
+        let order = value("order").map_or(Ok(Order::Descending), order)?;
+        let page_size = value("page_size").map_or(Ok(DEFAULT_PAGE_SIZE), page_size)?;
+        let fingerprint = cursor::fingerprint(pbx, &filter, order);
+        let after = cursor.map(|text| cursor::decode(&text, fingerprint));
+        Ok(Self {
+            after: after.transpose().map_err(|_| QueryError::Cursor)?,
+            filter,
+            order,
+            page_size,
+            given,
+            fingerprint,
+        })
+    }
+
+    /// A cursor for the page that begins behind `position`.
+    pub(crate) fn cursor(&self, position: &Position) -> String {
+        cursor::encode(position, self.fingerprint)
+    }
+
+    /// The query of another page of the same list.
+    pub(super) fn at(&self, cursor: &str) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.given {
+            let _ = write!(text, "{name}={}&", utf8_percent_encode(value, RESERVED));
+        }
+        // A cursor needs no escape.
+        text + "cursor=" + cursor
+    }
+}
+
+/// Takes a query apart. A credential in it is not kept.
+fn parameters(query: &str) -> Result<Vec<(&'static str, String)>, QueryError> {
+    let mut found: Vec<(&'static str, String)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let known = NAMES.into_iter().find(|known| *known == name);
+        let name = known.ok_or(QueryError::Unknown)?;
+        if found.iter().any(|(known, _)| *known == name) {
+            return Err(QueryError::Repeated(name));
+        }
+        if name == "link" {
+            continue;
+        }
+        let decoded = percent_decode_str(value).decode_utf8();
+        let value = decoded.map_err(|_| QueryError::Value(name))?;
+        if value.is_empty() || value.len() > MAX_VALUE_BYTES {
+            return Err(QueryError::Value(name));
+        }
+        found.push((name, value.into_owned()));
+    }
+    Ok(found)
+}
+
+fn take(given: &mut Vec<(&'static str, String)>, name: &str) -> Option<String> {
+    let index = given.iter().position(|(one, _)| *one == name)?;
+    Some(given.remove(index).1)
+}
+
+type Given<'q> = (&'static str, &'q str);
+
+/// A time with an offset, or one of the PBX's clocks. The first whole second from it on: starts are whole seconds.
+fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError> {
+    let wrong = QueryError::Value(name);
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-+:. ".contains(&byte))
+    {
+        return Err(wrong);
+    }
+    let time = match text.parse::<Timestamp>() {
+        Ok(time) => time,
+        // Behind the date stands nothing but a time; an offset would be read over.
+        Err(_)
+            if text
+                .get(10..)
+                .is_some_and(|time| !time.contains(['+', '-'])) =>
+        {
+            let clock: DateTime = text.parse().map_err(|_| wrong)?;
+            let second = local(clock, zone).ok_or(wrong)?;
+            return Ok(second + i64::from(clock.subsec_nanosecond() > 0));
+        }
+        Err(_) => return Err(wrong),
+    };
+    Ok(time.as_second() + i64::from(time.subsec_nanosecond() > 0))
+}
+
+fn party((name, text): Given<'_>) -> Result<String, QueryError> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(QueryError::Value(name));
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn direction((name, text): Given<'_>) -> Result<Direction, QueryError> {
+    let exact = Direction::of(text).filter(|direction| direction.as_str() == text);
+    exact.ok_or(QueryError::Value(name))
+}
+
+fn order((name, text): Given<'_>) -> Result<Order, QueryError> {
+    let all = [Order::Ascending, Order::Descending];
+    let found = all.into_iter().find(|order| order.as_str() == text);
+    found.ok_or(QueryError::Value(name))
+}
+
+fn page_size((name, text): Given<'_>) -> Result<usize, QueryError> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let size = text
+        .parse()
+        .ok()
+        .filter(|size| digits && (1..=MAX_PAGE_SIZE).contains(size));
+    size.ok_or(QueryError::Value(name))
+}
+
+#[cfg(test)]
+mod tests;

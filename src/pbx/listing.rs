@@ -1,0 +1,104 @@
+//! The list of a PBX's recordings: a page of it, whatever the PBX calls a list.
+//!
+//! Knows the limits that all lists have. Does not know who asks: whoever does says which recordings are visible.
+
+mod choice;
+mod pages;
+mod table;
+mod walk;
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::time::timeout;
+
+use super::dialect::{Lists, Operation};
+use super::error::PbxError;
+use super::{Pbx, within};
+use crate::list::{Entry, Position, Query};
+use crate::recording::RecordingName;
+
+/// Lists of one PBX that are read at once: they cost it more than a download does.
+pub(super) const MAX_LISTS: usize = 2;
+/// The longest that one list may take, however it trickles.
+const MAX_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// Whether whoever asks may see a recording.
+pub(crate) type Visible<'v> = dyn Fn(&RecordingName) -> bool + Send + Sync + 'v;
+
+/// One page of a list, in the order that was asked for.
+#[derive(Debug)]
+pub(crate) struct ListPage {
+    pub(crate) entries: Vec<Entry>,
+    /// Where it ends, if another one follows. A page may be short, or empty, and lead on.
+    pub(crate) next: Option<Position>,
+}
+
+/// What lists a PBX has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// None.
+    Absent,
+    /// One that is asked for by time, from and to.
+    Windowed,
+    /// One that can be had whole.
+    Open,
+}
+
+impl Pbx {
+    pub(crate) fn list_kind(&self) -> ListKind {
+        match self.dialect.lists() {
+            Lists::Absent => ListKind::Absent,
+            Lists::Table(_) => ListKind::Windowed,
+            Lists::Pages(_) => ListKind::Open,
+        }
+    }
+
+    /// The zone of the PBX's clocks.
+    pub(crate) fn time_zone(&self) -> &TimeZone {
+        &self.config.time_zone
+    }
+
+    /// Whether a request that names no PBX means this one for a recording made `now`.
+    pub(crate) fn holds_new(&self, now: SystemTime) -> bool {
+        let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        let clock = self.time_zone().to_datetime(now);
+        self.config.names.holds_time(clock)
+    }
+
+    /// Reads one page of the list.
+    ///
+    /// # Cancel safety
+    /// Safe: permit and connection are given back, a ticket may be lost.
+    pub(crate) async fn list(
+        &self,
+        query: &Query,
+        visible: &Visible<'_>,
+    ) -> Result<ListPage, PbxError> {
+        let _waiting = self.waiting.try_take().ok_or(PbxError::Crowded)?;
+        let permit = timeout(self.config.limits.queue_timeout, self.lists.take()).await;
+        let _permit = permit.ok().flatten().ok_or(PbxError::ListsSaturated)?;
+        let page = self.read_list(query, visible).await;
+        self.health.note(&page);
+        page
+    }
+
+    async fn read_list(&self, query: &Query, visible: &Visible<'_>) -> Result<ListPage, PbxError> {
+        match self.dialect.lists() {
+            // The configuration's API is asked about first, so this is never said to a caller.
+            Lists::Absent => Err(PbxError::Unreadable {
+                operation: Operation::ListPage,
+                what: "this API has no list",
+            }),
+            Lists::Table(dialect) => {
+                let reading = self.select(dialect, query, visible);
+                within(MAX_TIME, Operation::ListDownload, "list", reading).await
+            }
+            Lists::Pages(dialect) => {
+                let reading = self.gather(dialect, query, visible);
+                within(MAX_TIME, Operation::ListPage, "list", reading).await
+            }
+        }
+    }
+}
