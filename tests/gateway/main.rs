@@ -25,6 +25,7 @@ mod drain;
 mod faults;
 mod init;
 mod limits;
+mod list;
 mod logins;
 mod nginx;
 mod proxies;

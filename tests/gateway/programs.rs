@@ -107,6 +107,11 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal, such as `TERM`; the processes it has started get none.
     pub(crate) fn signal(&self, name: &str) {
         assert!(kill(name, &self.child.id().to_string()));

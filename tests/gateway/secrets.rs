@@ -5,12 +5,14 @@
 
 mod record;
 
+use std::net::SocketAddr;
+
 use http::Method;
 use wavegate::config;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
 use crate::harness::{BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway};
-use crate::programs::serve;
+use crate::programs::{Running, serve};
 use record::{Record, found, spellings};
 
 const WRONG_PASSWORD: &str = "marked-and-wrong-password";
@@ -57,12 +59,19 @@ fn replaced_answers(api: Api) -> Vec<Misbehaviour> {
     all
 }
 
+/// Lets the gateway forget refusals and early deaths, so that the next fault is met at all.
+async fn forget(gateway: &Running) {
+    let reloads = |log: &str| log.matches("the configuration was read again").count();
+    let before = reloads(&gateway.err.text());
+    gateway.signal("HUP");
+    gateway.err.until(|log| reloads(log) > before).await;
+}
+
 async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     let pbx = pbx(api, &[]).await;
     let builder = talkative(&pbx, format);
     let (gateway, addr) = serve(&builder.write()).await;
     assert_eq!(record.get_recording(addr).await, 200);
-    let mut reloads = 0;
     for operation in [Operation::Login, Operation::GetRandom, Operation::Download] {
         for what in replaced_answers(api) {
             if operation == Operation::Login {
@@ -76,14 +85,10 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
             // A download may still find its recording with the one retry, the others never.
             assert_ne!(status, 200, "{operation} {what}");
             pbx.clear_faults();
-            // Forget refusals and early deaths, so that the next fault is met at all.
-            reloads += 1;
-            gateway.signal("HUP");
-            let read_again = "the configuration was read again";
-            let all = |log: &str| log.matches(read_again).count() == reloads;
-            gateway.err.until(all).await;
+            forget(&gateway).await;
         }
     }
+    lists_at_fault(record, &pbx, &gateway, addr).await;
     let endings = [
         Misbehaviour::Cut {
             after_bytes: 9_000,
@@ -111,6 +116,34 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     assert_eq!(record.get_recording(addr).await, 200);
     record.end(gateway, builder.folder()).await;
     record.add_pbx(&pbx);
+}
+
+/// The calls that a list takes fail, each in every way.
+async fn lists_at_fault(record: &mut Record, pbx: &Simulator, gateway: &Running, addr: SocketAddr) {
+    assert_eq!(record.get_list(addr).await, 200);
+    let operations: &[Operation] = match pbx.api() {
+        Api::PSeries => &[Operation::List],
+        _ => &[Operation::CdrRandom, Operation::CdrDownload],
+    };
+    let mut endings = vec![
+        Misbehaviour::Cut {
+            after_bytes: 100,
+            with_length: true,
+        },
+        Misbehaviour::Reset { after_bytes: 100 },
+        Misbehaviour::Stall { after_bytes: 100 },
+        Misbehaviour::NoCloseNotify,
+        Misbehaviour::DeadTokenAfterTicket,
+    ];
+    endings.extend(replaced_answers(pbx.api()));
+    for operation in operations {
+        for what in &endings {
+            pbx.inject(Fault::once(*operation, what.clone()));
+            record.get_list(addr).await;
+            pbx.clear_faults();
+            forget(gateway).await;
+        }
+    }
 }
 
 /// A PBX that cannot be used at all, each in its way.
@@ -168,6 +201,11 @@ async fn callers_at_fault(record: &mut Record, format: &str) {
         format!("/nowhere?link={link}"),
         format!("/{link}"),
         format!("/livez?access_token={bearer}"),
+        format!("/recordings?link={link}"),
+        format!("/recordings?link={bearer}"),
+        format!("/recordings?{bearer}=1"),
+        format!("/recordings?caller={bearer}&caller={bearer}"),
+        format!("/pbx/{PBX}/recordings?from=2026-01-01&to=2026-06-01&cursor={bearer}"),
     ];
     let headers = [
         ("accept", "*/*".to_owned()),

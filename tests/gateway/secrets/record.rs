@@ -23,6 +23,9 @@ fn md5(text: &str) -> String {
     })
 }
 
+/// A number that stands in a query string.
+const CALLER: &str = "0049-30-5550199-marked";
+
 /// The ways in which a secret may be written down.
 pub(super) fn spellings(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
@@ -95,6 +98,15 @@ impl Record {
     pub(super) async fn get_recording(&mut self, addr: SocketAddr) -> u16 {
         let token = self.bearer();
         let target = format!("/recordings/{NAME}");
+        self.note(Call::new(addr, Method::GET, &target).bearer(&token))
+            .await
+    }
+
+    /// Asks for a list of the calls of somebody, which is nobody's business.
+    pub(super) async fn get_list(&mut self, addr: SocketAddr) -> u16 {
+        let token = self.bearer();
+        self.secrets.push(CALLER.to_owned());
+        let target = format!("/recordings?from=2026-01-01&to=2026-06-01&caller={CALLER}");
         self.note(Call::new(addr, Method::GET, &target).bearer(&token))
             .await
     }

@@ -1,0 +1,58 @@
+//! A page out of a long table takes no more memory than one out of a short table.
+
+use std::net::SocketAddr;
+
+use http::Method;
+use wavegate::simulator::Api;
+
+use super::{WINDOW, pbx};
+use crate::harness::{Call, gateway, jwt};
+use crate::programs::{Running, serve};
+
+/// The most memory that a process has had, in KiB.
+fn peak_kib(running: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+async fn entries(addr: SocketAddr, window: &str) -> usize {
+    let call = Call::new(
+        addr,
+        Method::GET,
+        &format!("/recordings?{window}&page_size=1000"),
+    );
+    let answer = call.bearer(&jwt("alice")).send().await;
+    assert_eq!(answer.status(), 200);
+    let body = answer.bytes().await.unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    document["recordings"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_thousand_rows_take_no_more_memory_than_some_thousand() {
+    let pbx = pbx(Api::SSeries200, 50_000).await;
+    let builder = gateway(&pbx);
+    let (running, addr) = serve(&builder.write()).await;
+    // The PBX is asked for a day more: some 2,500 rows.
+    let short = "from=2026-01-01&to=2026-01-01T17:00:00";
+    for _ in 0..3 {
+        assert_eq!(entries(addr, short).await, 1_000);
+    }
+    let (before, rows) = (peak_kib(&running), pbx.seen().cdr_rows_sent);
+    assert!(rows < 3 * 3_000, "{rows}");
+    for _ in 0..2 {
+        assert_eq!(entries(addr, WINDOW).await, 1_000);
+    }
+    assert!(pbx.seen().cdr_rows_sent >= rows + 100_000);
+    let grown = peak_kib(&running) - before;
+    println!(
+        "{before} KiB, and {grown} KiB more after two tables of {} bytes",
+        pbx.seen().cdr_bytes_sent
+    );
+    assert!(grown < 3 * 1024, "{grown} KiB more");
+    assert_eq!(running.stop().await.code, Some(0));
+}
