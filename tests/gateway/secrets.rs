@@ -80,7 +80,7 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
                 pbx.inject(Fault::once(Operation::Refresh, what.clone()));
             }
             // More often than anything is asked again.
-            pbx.inject(Fault::times(5, operation, what.clone()));
+            pbx.inject(Fault::times(9, operation, what.clone()));
             let status = record.get_recording(addr).await;
             // A download may still find its recording with the one retry, the others never.
             assert_ne!(status, 200, "{operation} {what}");

@@ -109,7 +109,7 @@ async fn a_table_that_is_cut_twice_is_a_problem() {
             let listed = outcome(&pbx, hasty(&pbx)).await;
             assert_eq!(listed, Err(slug.to_owned()), "{api} {what}");
             // Tokens of a Cloud PBX are exchanged, so one may be dead more often.
-            assert!(pbx.seen().requests.cdr_download <= 4);
+            assert!(pbx.seen().requests.cdr_download <= 6);
         }
     }
 }
