@@ -73,7 +73,12 @@ impl Session<'_> {
     ) -> Result<Sample, PbxError> {
         let operation = Operation::Download;
         let pbx = self.pbx;
-        let permit = pbx.permits.take().await.ok_or(PbxError::Saturated)?;
+        let permit = pbx
+            .standing
+            .downloads
+            .take()
+            .await
+            .ok_or(PbxError::Saturated)?;
         let reading = async {
             let mut stream = pbx
                 .download(None, &self.token, recording, ticket, &Arc::new(permit))

@@ -76,11 +76,11 @@ impl Pbx {
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
-        let _waiting = self.waiting.try_take().ok_or(PbxError::Crowded)?;
-        let permit = timeout(self.config.limits.queue_timeout, self.lists.take()).await;
+        let _waiting = self.standing.waiting.try_take().ok_or(PbxError::Crowded)?;
+        let permit = timeout(self.config.limits.queue_timeout, self.standing.lists.take()).await;
         let _permit = permit.ok().flatten().ok_or(PbxError::ListsSaturated)?;
         let page = self.read_list(query, visible).await;
-        self.health.note(&page);
+        self.standing.health.note(&page);
         page
     }
 

@@ -17,6 +17,7 @@ use super::super::answer::{answer_error, read_answer};
 use super::super::attempts::Attempts;
 use super::super::connection::Connection;
 use super::super::dialect::{Operation, RowError, SSeries, Span};
+use super::super::download::MAX_OBJECT_BYTES;
 use super::super::error::{PbxError, TransportError};
 use super::super::pace::Turns;
 use super::super::sniff::Beginning;
@@ -24,7 +25,7 @@ use super::super::stream::{Arriving, End, Piece, StreamError};
 use super::super::ticket::Ticket;
 use super::super::token::PbxToken;
 use super::super::transport::MAX_ANSWER_BYTES;
-use super::super::{MAX_OBJECT_BYTES, Pbx, within};
+use super::super::{Pbx, within};
 use super::choice::{Choice, TableError};
 use super::{ListPage, Visible};
 use crate::list::{Order, Position, Query, Second, on_the_wall};
@@ -180,7 +181,7 @@ impl Pbx {
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<Table, PbxError> {
-        let mut turns = Turns::new(self.pace.clone());
+        let mut turns = Turns::new(std::sync::Arc::clone(&self.standing.pace));
         let mut choice = Choice::new(query, self.time_zone(), visible);
         let end = loop {
             let next = timeout(self.config.limits.idle_timeout, arriving.next(&mut turns));
