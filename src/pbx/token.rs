@@ -6,6 +6,9 @@
 //! makes the next one start another. That matters: whether a second login ends the first token is not documented, and
 //! on a P-Series it takes another of eight slots.
 
+mod outcome;
+mod pbx_token;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,11 +17,13 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::answer::read_answer;
-use super::dialect::{AnswerError, Call, Dialect, Operation, RefusalClass, TokenLife, Tokens};
-use super::error::{HoldOff, PbxError, TransportError};
+use super::dialect::{AnswerError, Call, Dialect, Operation, RefusalClass, Tokens};
+use super::error::{HoldOff, PbxError};
 use super::logins::{Ended, LoginHistory, Verdict};
 use super::transport::Transport;
 use crate::config::secret::Secret;
+use outcome::{judge, slots_pause};
+pub(super) use pbx_token::PbxToken;
 
 /// A token that dies younger than this has been ended by somebody.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -26,80 +31,10 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 const EARLY_DEATHS: u32 = 3;
 /// How often a token is renewed then.
 const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
-/// A token this close to its end is not used any more: it could die between ticket and download. One of a short life
-/// is used for nine tenths of it.
-const MARGIN: Duration = Duration::from_secs(60);
-/// A token in use is exchanged so long before its end, and no request has to wait for that. One of a short life is used
-/// for four fifths of it.
-const EXCHANGE_BEFORE: Duration = Duration::from_secs(5 * 60);
-/// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
-/// of another program ends, which takes up to 30 minutes.
-const SLOTS_TAKEN: (Duration, Duration) =
-    (Duration::from_secs(5 * 60), Duration::from_secs(30 * 60));
 /// An unused token is prolonged at this age, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
 /// How long the end of the program may take for the token's sake.
 const CLOSING: Duration = Duration::from_secs(5);
-
-/// A PBX token in use.
-pub(super) struct PbxToken {
-    text: Secret,
-    life: TokenLife,
-    since: Instant,
-    /// When it was last used.
-    touched: Mutex<Instant>,
-}
-
-impl PbxToken {
-    fn new(text: Secret, life: TokenLife) -> Self {
-        let now = Instant::now();
-        Self {
-            text,
-            life,
-            since: now,
-            touched: Mutex::new(now),
-        }
-    }
-
-    pub(super) fn text(&self) -> &Secret {
-        &self.text
-    }
-
-    /// Notes a call that the PBX answered: it may prolong the token.
-    pub(super) fn touch(&self) {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    /// Whether the PBX has accepted it for anything.
-    pub(super) fn has_worked(&self) -> bool {
-        self.last_use() > self.since
-    }
-
-    fn last_use(&self) -> Instant {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unused_for(&self) -> Duration {
-        self.last_use().elapsed()
-    }
-
-    /// How long it can still be used.
-    fn left(&self) -> Duration {
-        let (life, age) = match self.life {
-            TokenLife::Sliding(life) => (life, self.unused_for()),
-            TokenLife::Fixed(life) => (life, self.since.elapsed()),
-        };
-        life.saturating_sub(age + MARGIN.min(life / 10))
-    }
-
-    /// Whether it is in use and ends before long, whatever its use.
-    fn wants_exchange(&self) -> bool {
-        let TokenLife::Fixed(life) = self.life else {
-            return false;
-        };
-        self.has_worked() && self.left() < EXCHANGE_BEFORE.min(life / 5)
-    }
-}
 
 type LoginResult = Result<Arc<PbxToken>, PbxError>;
 
@@ -429,29 +364,6 @@ impl TokenKeeper {
     }
 }
 
-/// What a failed login means for the next one.
-fn judge(error: &PbxError) -> Ended {
-    match error {
-        PbxError::Refused { refusal, .. } => match refusal.class {
-            RefusalClass::LoginRefused => Ended::Refused,
-            RefusalClass::LockedOut => Ended::LockedOut,
-            _ => Ended::Unjudged,
-        },
-        // Nothing was sent before the connection and its trust stood.
-        PbxError::Transport {
-            source:
-                TransportError::Unreachable(_)
-                | TransportError::Tls(_)
-                | TransportError::Timeout("connect"),
-            ..
-        }
-        | PbxError::Status { .. }
-        | PbxError::Page { .. }
-        | PbxError::Redirected { .. } => Ended::Unjudged,
-        _ => Ended::Unanswered,
-    }
-}
-
 async fn wait(mut login: watch::Receiver<Option<LoginResult>>) -> LoginResult {
     match login.wait_for(Option::is_some).await.as_deref() {
         Ok(Some(result)) => result.clone(),
@@ -460,56 +372,5 @@ async fn wait(mut login: watch::Receiver<Option<LoginResult>>) -> LoginResult {
             operation: Operation::Login,
             what: "the login was abandoned",
         }),
-    }
-}
-
-/// How long no login is tried after so many in a row that found all slots taken: twice as long each time.
-fn slots_pause(times: u32) -> Duration {
-    let (first, most) = SLOTS_TAKEN;
-    let doubled = first.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1)));
-    doubled.min(most)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_all_slots_are_taken_the_pauses_grow_to_half_an_hour() {
-        let minutes = [1, 2, 3, 4, 40].map(|times| slots_pause(times).as_secs() / 60);
-        assert_eq!(minutes, [5, 10, 20, 30, 30]);
-    }
-
-    #[test]
-    fn a_token_of_a_fixed_life_ends_however_much_it_is_used() {
-        let token = |life| PbxToken::new(Secret::new("t"), life);
-        let life = Duration::from_secs(1800);
-        for life in [TokenLife::Fixed(life), TokenLife::Sliding(life)] {
-            let left = token(life).left();
-            assert!(left <= Duration::from_secs(1740) && left > Duration::from_secs(1700));
-        }
-        let ended = token(TokenLife::Fixed(Duration::from_nanos(10)));
-        ended.touch();
-        assert!(ended.left().is_zero());
-    }
-
-    #[test]
-    fn only_a_token_in_use_is_exchanged_and_only_near_its_end() {
-        let aged = |life, age| {
-            let mut token = PbxToken::new(Secret::new("t"), life);
-            token.since = token.since.checked_sub(Duration::from_secs(age)).unwrap();
-            token
-        };
-        let fixed = TokenLife::Fixed(Duration::from_secs(1800));
-        assert!(!aged(fixed, 1430).wants_exchange());
-        assert!(aged(fixed, 1450).wants_exchange());
-        assert!(aged(fixed, 3600).wants_exchange());
-        let short = TokenLife::Fixed(Duration::from_secs(60));
-        assert!(!aged(short, 40).wants_exchange() && aged(short, 43).wants_exchange());
-        let unused = aged(fixed, 1500);
-        *unused.touched.lock().unwrap() = unused.since;
-        assert!(!unused.wants_exchange());
-        let sliding = TokenLife::Sliding(Duration::from_secs(1800));
-        assert!(!aged(sliding, 1750).wants_exchange());
     }
 }

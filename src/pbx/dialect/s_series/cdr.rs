@@ -217,7 +217,8 @@ fn column_name(field: &[u8]) -> String {
 mod tests {
     use serde_json::Value;
 
-    use super::super::tests::{account, refused};
+    use super::super::answer::tests::refused;
+    use super::super::tests::account;
     use super::*;
     use crate::config::PbxPassword;
     use crate::pbx::dialect::csv::Records;

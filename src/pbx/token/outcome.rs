@@ -1,0 +1,55 @@
+//! What the end of a login means for the next one. Pure.
+//!
+//! Knows the ways in which a login fails. Does not know time.
+
+use std::time::Duration;
+
+use crate::pbx::dialect::RefusalClass;
+use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::logins::Ended;
+
+/// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
+/// of another program ends, which takes up to 30 minutes.
+const SLOTS_TAKEN: (Duration, Duration) =
+    (Duration::from_secs(5 * 60), Duration::from_secs(30 * 60));
+
+/// What a failed login means for the next one.
+pub(super) fn judge(error: &PbxError) -> Ended {
+    match error {
+        PbxError::Refused { refusal, .. } => match refusal.class {
+            RefusalClass::LoginRefused => Ended::Refused,
+            RefusalClass::LockedOut => Ended::LockedOut,
+            _ => Ended::Unjudged,
+        },
+        // Nothing was sent before the connection and its trust stood.
+        PbxError::Transport {
+            source:
+                TransportError::Unreachable(_)
+                | TransportError::Tls(_)
+                | TransportError::Timeout("connect"),
+            ..
+        }
+        | PbxError::Status { .. }
+        | PbxError::Page { .. }
+        | PbxError::Redirected { .. } => Ended::Unjudged,
+        _ => Ended::Unanswered,
+    }
+}
+
+/// How long no login is tried after so many in a row that found all slots taken: twice as long each time.
+pub(super) fn slots_pause(times: u32) -> Duration {
+    let (first, most) = SLOTS_TAKEN;
+    let doubled = first.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1)));
+    doubled.min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_all_slots_are_taken_the_pauses_grow_to_half_an_hour() {
+        let minutes = [1, 2, 3, 4, 40].map(|times| slots_pause(times).as_secs() / 60);
+        assert_eq!(minutes, [5, 10, 20, 30, 30]);
+    }
+}
