@@ -90,6 +90,8 @@ impl Health {
 /// limits.
 fn is_to_blame(error: &PbxError) -> bool {
     match error {
+        // Downloads may do without the permission to list, and the other way round.
+        error if error.refusal_class() == Some(RefusalClass::PermissionMissing) => false,
         PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded | PbxError::NotReady => {
             false
         }
@@ -103,7 +105,20 @@ fn is_to_blame(error: &PbxError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dialect::{Operation, Refusal};
     use super::*;
+
+    #[test]
+    fn a_missing_permission_says_nothing_of_the_rest() {
+        let health = Health::new("office");
+        let refusal = Refusal {
+            class: RefusalClass::PermissionMissing,
+            code: "10005".to_owned(),
+        };
+        let operation = Operation::ListPage;
+        health.note::<()>(&Err(PbxError::Refused { operation, refusal }));
+        assert_eq!(health.report().state, State::Unknown);
+    }
 
     #[test]
     fn only_what_the_pbx_does_wrong_makes_it_fail() {

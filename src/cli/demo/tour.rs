@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use url::Url;
 
-use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, TTL};
+use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, NEW_PBX, OLD_PBX, TTL};
 use crate::app::App;
 use crate::auth::Algorithm;
 use crate::auth::mint::{self, SigningKey};
@@ -83,6 +83,13 @@ impl Tour {
         )
     }
 
+    fn list(&self, target: &str) -> String {
+        format!(
+            "curl --header 'Authorization: Bearer {}' '{}{target}'",
+            self.bearer, self.gateway
+        )
+    }
+
     /// One line for programs.
     pub(super) fn json(&self) -> String {
         let names: Vec<_> = self
@@ -111,13 +118,19 @@ impl Tour {
             "An old S-Series, a new P-Series, both simulated, and the gateway before them are running, on this machine only.\n\n\
              Play a recording in a browser:\n    {}\n\n\
              Fetch it with a bearer token:\n    {}\n\n\
+             List what the new PBX has, and what the old one has of March 2026:\n    {}\n    {}\n\n\
              All recordings, each at {}recordings/<name>:\n{}\n\
-             Health checks:\n    {}livez\n    {}readyz\n\n\
+             Health checks, and how the PBXs are doing:\n    {}livez\n    {}readyz\n    {}pbxs\n\n\
              Link and token are good for {} hours. Ctrl-C ends it; running downloads get 5 s.",
             self.link,
             self.curl(),
+            self.list(&format!("pbx/{NEW_PBX}/recordings")),
+            self.list(&format!(
+                "pbx/{OLD_PBX}/recordings?from=2026-03-01&to=2026-04-01"
+            )),
             self.gateway,
             lines.collect::<String>(),
+            self.admin,
             self.admin,
             self.admin,
             TTL.as_secs() / 3600,

@@ -1,9 +1,10 @@
 //! The vendor's own documents, each as a row: its sample, asked of the PBX that it is about.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use serde_json::Value;
 use wavegate::simulator::{Api, Simulator, wav};
 
-use crate::harness::{gateway, jwt};
+use crate::harness::{Gateway, gateway, jwt};
 
 /// A page of the vendor, and what it shows.
 struct Document {
@@ -75,7 +76,7 @@ const DOCUMENTS: &[Document] = &[
         allowed_ip: Some("127.0.0.1"),
     },
     Document {
-        title: "P-Series Developer Guide, Query Recording List",
+        title: "P-Series Developer Guide, Query Recording List: listed, and fetched",
         api: Api::PSeries,
         name: "20220113140906-1642054144.17-5555-5556-Internal.wav",
         pbx: "",
@@ -110,6 +111,22 @@ async fn the_sample_of_every_document_comes_through() {
             assert_eq!(seen.allowedip_values, [sent], "{title}");
         }
         assert_eq!((seen.tickets_issued, seen.tickets_used), (1, 1), "{title}");
+        if *api != Api::SSeries101 {
+            assert_eq!(listed(&gateway, name).await, [*name], "{title}");
+        }
         assert!(gateway.app.shut_down().await);
     }
+}
+
+/// The names that the PBX lists for a recording's month.
+async fn listed(gateway: &Gateway, name: &str) -> Vec<String> {
+    let (year, month) = (&name[..4], &name[4..6]);
+    let target = format!("/recordings?from={year}-{month}-01&to={year}-{month}-28");
+    let call = gateway.request(Method::GET, &target).bearer(&jwt("alice"));
+    let answer = call.send().await;
+    assert_eq!(answer.status(), StatusCode::OK, "{name}");
+    let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let entries = document["recordings"].as_array().unwrap();
+    let name = |entry: &Value| entry["name"].as_str().unwrap().to_owned();
+    entries.iter().map(name).collect()
 }
