@@ -102,6 +102,11 @@ impl Report {
         value
     }
 
+    /// Notes a step that nobody asked for.
+    fn skip(&mut self, name: &'static str, detail: &str) {
+        self.note(name, Ok(((), detail.to_owned())));
+    }
+
     /// All that needs no credential.
     async fn go_there(&mut self, pbx: &config::Pbx) -> Option<()> {
         let probe = Probe::new(&pbx.url, pbx.bind_address, &pbx.limits);
@@ -180,8 +185,19 @@ impl Report {
                 .map(|session| (session, "accepted".to_owned()))
                 .map_err(|error| Fault::of_login(&error, pbx.api)),
         )?;
-        if let Some(recording) = request.recording {
-            let _ = self.listen(&session, recording, pbx.api).await;
+        if let Some(listed) = session.list().await {
+            self.note(
+                "list",
+                listed
+                    .map(|()| ((), "allowed".to_owned()))
+                    .map_err(|error| Fault::of_pbx(&error, pbx.api)),
+            );
+        }
+        match request.recording {
+            Some(recording) => {
+                let _ = self.listen(&session, recording, pbx.api).await;
+            }
+            None => self.skip("recording", "not tried; name one with --recording"),
         }
         let given_back = session.log_out().await?;
         self.note(

@@ -319,7 +319,7 @@ fn refuse(
     log(error, problem, &mut line);
     line.status = problem.status.as_u16();
     line.outcome = problem.slug;
-    let mut response = problem::answer(problem, line.request_id());
+    let mut response = problem::answer(problem, line.request_id(), error.reason());
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));

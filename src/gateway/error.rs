@@ -82,6 +82,14 @@ impl GatewayError {
         }
     }
 
+    /// What exactly is wrong with a request, where its caller can mend it. Never repeats what the caller sent.
+    pub(crate) fn reason(&self) -> Option<String> {
+        if let Self::ListParameter(error) = self {
+            return Some(error.to_string());
+        }
+        None
+    }
+
     /// When a retry may work, where it may at all.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

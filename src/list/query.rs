@@ -26,16 +26,29 @@ const MAX_VALUE_BYTES: usize = 1_024;
 /// What is wrong with a parameter. Names it, and never repeats its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum QueryError {
-    #[error("there is a parameter that lists do not have")]
+    #[error(
+        "there is a parameter other than from, to, caller, callee, direction, order, page_size and cursor"
+    )]
     Unknown,
     #[error("{0} is given more than once")]
     Repeated(&'static str),
-    #[error("{0} is not one of its values")]
+    #[error("{0} is not {expected}", expected = expected(.0))]
     Value(&'static str),
     #[error("to is not later than from")]
     Empty,
     #[error("the cursor is malformed or belongs to another query")]
     Cursor,
+}
+
+/// What a parameter can be.
+fn expected(name: &str) -> &'static str {
+    match name {
+        "from" | "to" => "a time such as 2026-03-02, 2026-03-02T10:45:00 or 2026-03-02T10:45:00Z",
+        "direction" => "inbound, outbound or internal",
+        "order" => "asc or desc",
+        "page_size" => "a number from 1 to 1000",
+        _ => "a text of at most 1024 bytes in UTF-8",
+    }
 }
 
 /// Which entries are wanted.
@@ -97,6 +110,19 @@ const NAMES: [&str; 9] = [
 ];
 
 impl Query {
+    /// The first page of all there is.
+    pub(crate) fn everything() -> Self {
+        let (filter, order) = (Filter::default(), Order::Descending);
+        Self {
+            fingerprint: cursor::fingerprint("", &filter, order),
+            filter,
+            order,
+            page_size: DEFAULT_PAGE_SIZE,
+            after: None,
+            given: Vec::new(),
+        }
+    }
+
     /// Reads a query about the list of `pbx`, whose clocks are in `zone`. `link`, the credential, is passed over.
     ///
     /// # Errors

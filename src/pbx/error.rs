@@ -82,6 +82,8 @@ pub(crate) enum HoldOff {
     LoginsUnanswered,
     #[error("the PBX has locked our address out")]
     LockedOut,
+    #[error("the last four logins failed, and the fifth in a row would lock our address out")]
+    Brink,
     #[error("all slots for tokens are taken")]
     SlotsTaken,
     #[error("tokens die early again and again")]
@@ -173,6 +175,12 @@ impl PbxError {
             },
             // A Yeastar always says a number.
             Self::Refused { refusal, .. } if refusal.code.is_empty() => NOT_A_YEASTAR,
+            Self::Refused {
+                operation: Operation::ListPage,
+                refusal,
+            } if refusal.class == RefusalClass::PermissionMissing => {
+                "on the PBX, Integrations > API, open the application and tick Recording > Query"
+            }
             Self::Refused { refusal, .. } => refusal_advice(refusal.class),
             Self::Redirected { .. } => {
                 "pbx.url leads to a redirect, as port 80 of the PBX does; use the address of the web interface itself, \
@@ -192,6 +200,7 @@ impl PbxError {
                     "the PBX is slow or hangs; look at its load, or raise pbx.answer_timeout_ms; SIGHUP tries at once"
                 }
                 HoldOff::Retired => "nothing to do",
+                HoldOff::Brink => refusal_advice(RefusalClass::LoginRefused),
                 HoldOff::LockedOut => refusal_advice(RefusalClass::LockedOut),
                 HoldOff::SlotsTaken => refusal_advice(RefusalClass::TokenLimit),
                 HoldOff::TokensDieEarly => {
@@ -221,7 +230,7 @@ const NOT_A_YEASTAR: &str = "what answers may be no Yeastar PBX, or not its API:
 fn refusal_advice(class: RefusalClass) -> &'static str {
     match class {
         RefusalClass::TokenDead => {
-            "a fresh token was refused too: another program may log in with this account all the time"
+            "another program may log in with this account all the time; let it share the token or log in less"
         }
         RefusalClass::LoginRefused => {
             "compare pbx.username and the password file with the PBX (Settings > PBX > General > API; on a P-Series the \
@@ -233,46 +242,37 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
              Blocked IPs), or wait ten minutes; then correct the password"
         }
         RefusalClass::TokenLimit => {
-            "eight tokens of this application are in use, and there are no more: programs that log in for every call take \
-             them; end them, give them an application of their own (Integrations > API), or wait up to 30 minutes"
+            "there are eight tokens for an application: end programs that log in for every call, make an application for \
+             this gateway alone (Integrations > API), or wait up to 30 minutes"
         }
         RefusalClass::PermissionMissing => {
-            "the application may not do this: on the PBX, Integrations > API, open the application and tick Recording > \
-             Download and Recording > Query"
+            "on the PBX, Integrations > API, open the application and tick Recording > Download"
         }
         RefusalClass::AddressForbidden => {
-            "the application may be used from listed addresses only: on the PBX, Integrations > API, open the application \
-             and add our address to Client IP Restriction, or set pbx.bind_address to one that is listed"
+            "on the PBX, Integrations > API, open the application and add our address to Client IP Restriction, or set \
+             pbx.bind_address to one that is listed"
         }
         RefusalClass::ApiOff => {
-            "the API is switched off: on the PBX, Integrations > API, turn it on; the edition or plan must include it"
+            "on the PBX, Integrations > API, turn it on; the edition or plan must include it"
         }
-        RefusalClass::Busy => {
-            "the PBX is still at work on this or on another recording; where it records MP3, set pbx.mp3 = true"
-        }
+        RefusalClass::Busy => "where the PBX records MP3, set pbx.mp3 = true; else ask again later",
         RefusalClass::Name => {
             "compare the name with the PBX's list of recordings (GET /recordings)"
         }
         RefusalClass::TicketRefused => {
-            "the PBX saw the download come from another address than the ticket's request: check pbx.allowed_ip and \
+            "the PBX may see downloads come from another address than requests for tickets: check pbx.allowed_ip and \
              pbx.bind_address"
         }
         RefusalClass::NotFound => {
-            "the PBX does not know the recording; compare the name with its CDR"
+            "compare the name with the PBX's CDR or its list of recordings (GET /recordings)"
         }
-        RefusalClass::Deleted => {
-            "the PBX has deleted the recording; look at its storage quota and automatic clean-up"
-        }
-        RefusalClass::Internal => {
-            "the PBX's own API service failed; restart the PBX's API if it goes on"
-        }
+        RefusalClass::Deleted => "look at the PBX's storage quota and automatic clean-up",
+        RefusalClass::Internal => "restart the PBX's API if it goes on",
         RefusalClass::Unsupported => {
-            "the PBX does not know this call: its API is off (Settings > PBX > General > API; on a P-Series Integrations > \
-             API), or pbx.api is not its version"
+            "turn the API on (Settings > PBX > General > API; on a P-Series Integrations > API), or correct pbx.api: it must be \
+             the PBX's version"
         }
-        RefusalClass::Request => {
-            "the PBX found fault with our request; some firmware wants pbx.report_port at login"
-        }
+        RefusalClass::Request => "some firmware wants pbx.report_port at login",
         RefusalClass::Other => "look the number up in the vendor's table of error codes",
     }
 }

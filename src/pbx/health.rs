@@ -21,31 +21,36 @@ enum State {
     Failing,
 }
 
-/// A PBX's health, as an operator sees it.
+/// How one kind of request has been doing.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
-    name: String,
+struct Track {
     state: State,
     /// Since when it has been like that.
     since: Timestamp,
-    /// What it did wrong last.
+    /// What went wrong last.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'static str>,
 }
 
-/// The health of one PBX.
+/// A PBX's health, as an operator sees it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report {
+    name: String,
+    downloads: Track,
+    lists: Track,
+}
+
+/// The health of one PBX. Downloads and lists are apart: the account may have the permission for one of them only.
 pub(super) struct Health(Mutex<Report>);
 
 impl Health {
     pub(super) fn new(name: &str) -> Self {
         Self(Mutex::new(Report {
             name: name.to_owned(),
-            state: State::Unknown,
-            since: Timestamp::now(),
-            problem: None,
-            advice: None,
+            downloads: Track::new(),
+            lists: Track::new(),
         }))
     }
 
@@ -53,32 +58,16 @@ impl Health {
         self.lock().clone()
     }
 
-    /// Notes how a request ended. Only a change is logged: each failure has its own line.
+    /// Notes how a download began.
     pub(super) fn note<T>(&self, result: &Result<T, PbxError>) {
-        let error = match result {
-            Ok(_) => None,
-            Err(error) if is_to_blame(error) => Some(error),
-            Err(_) => return,
-        };
-        let mut report = self.lock();
-        let state = if error.is_some() {
-            State::Failing
-        } else {
-            State::Well
-        };
-        if state != report.state {
-            match (report.state, error) {
-                (State::Failing, None) => info!(pbx = report.name, "the PBX is well again"),
-                (_, Some(error)) => warn!(pbx = report.name, %error, "the PBX is failing"),
-                _ => {}
-            }
-            report.state = state;
-            report.since = Timestamp::now();
-        }
-        if error.is_some() || report.problem.is_some() {
-            report.problem = error.map(ToString::to_string);
-            report.advice = error.map(PbxError::advice);
-        }
+        let report = &mut *self.lock();
+        report.downloads.note(result, &report.name, "downloads");
+    }
+
+    /// Notes how a list went.
+    pub(super) fn note_list<T>(&self, result: &Result<T, PbxError>) {
+        let report = &mut *self.lock();
+        report.lists.note(result, &report.name, "lists");
     }
 
     fn lock(&self) -> MutexGuard<'_, Report> {
@@ -86,12 +75,44 @@ impl Health {
     }
 }
 
+impl Track {
+    fn new() -> Self {
+        Self {
+            state: State::Unknown,
+            since: Timestamp::now(),
+            problem: None,
+            advice: None,
+        }
+    }
+
+    /// Only a change is logged: each failure has its own line.
+    fn note<T>(&mut self, result: &Result<T, PbxError>, pbx: &str, what: &'static str) {
+        let error = match result {
+            Ok(_) => None,
+            Err(error) if is_to_blame(error) => Some(error),
+            Err(_) => return,
+        };
+        let state = error.map_or(State::Well, |_| State::Failing);
+        if state != self.state {
+            match (self.state, error) {
+                (State::Failing, None) => info!(pbx, what, "the PBX is well again"),
+                (_, Some(error)) => warn!(pbx, what, %error, "the PBX is failing"),
+                _ => {}
+            }
+            self.state = state;
+            self.since = Timestamp::now();
+        }
+        if error.is_some() || self.problem.is_some() {
+            self.problem = error.map(ToString::to_string);
+            self.advice = error.map(PbxError::advice);
+        }
+    }
+}
+
 /// Whether the PBX, our account on it or the way to it is at fault, and not the name that was asked for or our own
 /// limits.
 fn is_to_blame(error: &PbxError) -> bool {
     match error {
-        // Downloads may do without the permission to list, and the other way round.
-        error if error.refusal_class() == Some(RefusalClass::PermissionMissing) => false,
         PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded | PbxError::NotReady => {
             false
         }
@@ -109,21 +130,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_permission_says_nothing_of_the_rest() {
+    fn lists_that_fail_say_nothing_of_downloads() {
         let health = Health::new("office");
+        health.note(&Ok(()));
         let refusal = Refusal {
             class: RefusalClass::PermissionMissing,
             code: "10005".to_owned(),
         };
         let operation = Operation::ListPage;
-        health.note::<()>(&Err(PbxError::Refused { operation, refusal }));
-        assert_eq!(health.report().state, State::Unknown);
+        health.note_list::<()>(&Err(PbxError::Refused { operation, refusal }));
+        let report = health.report();
+        assert_eq!(report.downloads.state, State::Well);
+        assert_eq!(report.lists.state, State::Failing);
+        assert!(
+            report
+                .lists
+                .advice
+                .is_some_and(|advice| advice.contains("Query"))
+        );
     }
 
     #[test]
     fn only_what_the_pbx_does_wrong_makes_it_fail() {
         let health = Health::new("office");
-        let state = || health.report().state;
+        let state = || health.report().downloads.state;
         assert_eq!(state(), State::Unknown);
         health.note::<()>(&Err(PbxError::NotReady));
         assert_eq!(state(), State::Unknown);
@@ -135,13 +165,14 @@ mod tests {
         assert!(
             health
                 .report()
+                .downloads
                 .problem
                 .is_some_and(|text| text.contains("WAV"))
         );
         health.note::<()>(&Err(PbxError::Crowded));
         assert_eq!(state(), State::Failing);
         health.note(&Ok(()));
-        let report = health.report();
-        assert_eq!((report.state, report.problem), (State::Well, None));
+        let downloads = health.report().downloads;
+        assert_eq!((downloads.state, downloads.problem), (State::Well, None));
     }
 }

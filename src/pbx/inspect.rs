@@ -94,6 +94,11 @@ impl Session<'_> {
         within(limit, operation, "first byte", reading).await
     }
 
+    /// Asks for the beginning of the list, or for the ticket of one; `None` where the API has none.
+    pub(crate) async fn list(&self) -> Option<Result<(), PbxError>> {
+        self.pbx.try_list(&self.token).await
+    }
+
     /// Gives the token back, where the configuration wants that; `None` where it does not.
     pub(crate) async fn log_out(self) -> Option<Result<(), PbxError>> {
         let operation = Operation::Logout;

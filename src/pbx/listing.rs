@@ -13,8 +13,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::timeout;
 
+use super::attempts::Attempts;
 use super::dialect::{Lists, Operation};
 use super::error::PbxError;
+use super::token::PbxToken;
 use super::{Pbx, within};
 use crate::list::{Entry, Position, Query};
 use crate::recording::RecordingName;
@@ -80,8 +82,21 @@ impl Pbx {
         let permit = timeout(self.config.limits.queue_timeout, self.standing.lists.take()).await;
         let _permit = permit.ok().flatten().ok_or(PbxError::ListsSaturated)?;
         let page = self.read_list(query, visible).await;
-        self.standing.health.note(&page);
+        self.standing.health.note_list(&page);
         page
+    }
+
+    /// Asks once for what a list begins with; `None` where the API has no list.
+    pub(super) async fn try_list(&self, token: &PbxToken) -> Option<Result<(), PbxError>> {
+        match self.dialect.lists() {
+            Lists::Absent => None,
+            Lists::Table(dialect) => Some(self.try_table(dialect, token).await),
+            Lists::Pages(dialect) => {
+                let (query, mut attempts) = (Query::everything(), Attempts::default());
+                let asked = self.ask_page(dialect, token, 1, &query, &mut attempts);
+                Some(asked.await.map(drop))
+            }
+        }
     }
 
     async fn read_list(&self, query: &Query, visible: &Visible<'_>) -> Result<ListPage, PbxError> {

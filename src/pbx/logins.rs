@@ -6,7 +6,8 @@
 //! The rule: the fifth refused login in a row locks our address out for ten minutes, for every program behind it
 //! (Yeastar, "S-Series API Guide", "API Authentication"). So after one refusal there is one more try, later, and after
 //! the second none until the credentials change or the operator says so. A login whose answer was lost may have been
-//! refused, too: it is not held against the credentials, but the tries together stay below five.
+//! refused, too: it is not held against the credentials, but the tries together stay below five. That holds whatever the
+//! operator says and whichever credentials are tried: the PBX counts by address.
 
 use std::fs::File;
 use std::io;
@@ -39,6 +40,8 @@ pub(super) enum Verdict {
     Unanswered(Duration),
     /// Not yet: the PBX has locked our address out.
     Locked(Duration),
+    /// Not yet: the PBX may count four failures in a row, and locks our address out at the fifth.
+    Brink(Duration),
     /// Not until the credentials change or the operator says so.
     Stopped,
 }
@@ -65,7 +68,10 @@ struct Record {
     refusals: u32,
     /// Logins in a row whose answer is not known: lost, under way, or of a process that died.
     unanswered: u32,
-    /// Seconds since the epoch, as all times here.
+    /// Logins in a row that the PBX may count as failed, whoever said what in between.
+    failures: u32,
+    /// When the last of them was sent, in seconds since the epoch, as all times here.
+    last_failure: u64,
     last_try: u64,
     locked_until: u64,
     /// The latest logins that were tried, oldest first.
@@ -103,7 +109,11 @@ impl LoginHistory {
         };
         let salt = BASE64.decode(&record.salt).unwrap_or_default();
         if salt.is_empty() || fingerprint(&salt, credentials) != record.credentials {
-            record = afresh(credentials)?;
+            record = Record {
+                failures: record.failures,
+                last_failure: record.last_failure,
+                ..afresh(credentials)?
+            };
         }
         let mut history = Self {
             record,
@@ -132,7 +142,15 @@ impl LoginHistory {
         if record.refusals >= MAX_REFUSALS {
             return Verdict::Stopped;
         }
-        let pause = match (record.refusals, record.refusals + record.unanswered) {
+        record.last_failure = record.last_failure.min(now);
+        let counted = record.refusals + record.unanswered;
+        if record.failures >= MAX_TRIES
+            && counted < MAX_TRIES
+            && let Some(left) = left(record.last_failure.saturating_add(LOCK_OUT.as_secs()))
+        {
+            return Verdict::Brink(left);
+        }
+        let pause = match (record.refusals, counted) {
             (_, MAX_TRIES..) => LOCK_OUT,
             (0, ..MAX_REFUSALS) => return Verdict::Go,
             _ => self.retry,
@@ -152,6 +170,8 @@ impl LoginHistory {
         self.catch_up();
         let record = &mut self.record;
         record.unanswered = record.unanswered.saturating_add(1);
+        record.failures = record.failures.saturating_add(1);
+        record.last_failure = seconds(now);
         record.last_try = seconds(now);
         record.logins.push(seconds(now));
         let surplus = record.logins.len().saturating_sub(KEPT_LOGINS);
@@ -173,11 +193,16 @@ impl LoginHistory {
             Ended::Accepted => {
                 record.refusals = 0;
                 record.unanswered = 0;
+                record.failures = 0;
                 record.locked_until = 0;
             }
             Ended::Refused => record.refusals = record.refusals.saturating_add(1),
-            Ended::LockedOut => record.locked_until = seconds(now + LOCK_OUT),
-            Ended::Unjudged | Ended::Unanswered => {}
+            Ended::LockedOut => {
+                record.failures = 0;
+                record.locked_until = seconds(now + LOCK_OUT);
+            }
+            Ended::Unjudged => record.failures = record.failures.saturating_sub(1),
+            Ended::Unanswered => {}
         }
         record.last_try = seconds(now);
         self.save()

@@ -319,6 +319,7 @@ impl TokenKeeper {
             Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
             Verdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
             Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            Verdict::Brink(left) => held_off(left, HoldOff::Brink),
             Verdict::Stopped => Err(PbxError::LoginStopped),
         }
     }

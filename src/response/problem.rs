@@ -110,15 +110,22 @@ problems! {
         "The length of this recording is not known beforehand, and HTTP/1.0 cannot tell a whole one from a cut one.";
 }
 
-/// The answer for a problem, without the fields that depend on the request.
-pub(crate) fn answer(problem: &'static Problem, request_id: &str) -> Response<AnswerBody> {
-    let document = json!({
+/// The answer for a problem, without the fields that depend on the request. `reason` says more than `detail` can.
+pub(crate) fn answer(
+    problem: &'static Problem,
+    request_id: &str,
+    reason: Option<String>,
+) -> Response<AnswerBody> {
+    let mut document = json!({
         "type": format!("{TYPE_BASE}{}", problem.slug),
         "title": problem.title,
         "status": problem.status.as_u16(),
         "detail": problem.detail,
         "request_id": request_id,
     });
+    if let (Some(reason), Some(members)) = (reason, document.as_object_mut()) {
+        members.insert("reason".to_owned(), reason.into());
+    }
     let body = AnswerBody::Document(Full::new(Bytes::from(document.to_string())));
     let mut response = Response::new(body);
     *response.status_mut() = problem.status;

@@ -97,6 +97,7 @@ async fn a_healthy_pbx_is_shown_step_by_step() {
                       expires  4096-01-01
                       sha256   {sha256}
   login      ok       accepted
+  list       ok       allowed
   ticket     ok       given
   recording  ok       WAV, PCM, 16 bits, 8000 Hz, mono, 3.0 s
 "
@@ -132,6 +133,7 @@ async fn the_document_holds_the_certificate_and_no_secret() {
         "connect",
         "tls",
         "login",
+        "list",
         "ticket",
         "recording",
         "logout",

@@ -159,7 +159,7 @@ async fn an_operator_sees_how_each_pbx_is_doing() {
         let of = |pbx: &Value| {
             (
                 pbx["name"].as_str().unwrap().to_owned(),
-                pbx["state"].as_str().unwrap().to_owned(),
+                pbx["downloads"]["state"].as_str().unwrap().to_owned(),
             )
         };
         pbxs.iter().map(of).collect::<Vec<_>>()

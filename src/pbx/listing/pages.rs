@@ -105,7 +105,7 @@ impl Pbx {
         }
     }
 
-    async fn ask_page(
+    pub(super) async fn ask_page(
         &self,
         dialect: &PSeries,
         token: &PbxToken,

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::TRANSFER_ENCODING;
+use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -106,6 +107,23 @@ impl Pbx {
             start: clock(from.saturating_sub(SLACK_S)),
             end: clock(to.saturating_add(SLACK_S)),
         }
+    }
+
+    /// Asks for the ticket of a table, and leaves it at that: a table is work for the PBX.
+    pub(super) async fn try_table(
+        &self,
+        dialect: &SSeries,
+        token: &PbxToken,
+    ) -> Result<(), PbxError> {
+        let now = on_the_wall(Timestamp::now().as_second(), self.time_zone());
+        let span = Span {
+            start: now,
+            end: now,
+        };
+        let mut connection = self.connected(None, TICKET).await?;
+        let taking = self.take_table_ticket(&mut connection, dialect, token, &span);
+        let limit = self.config.limits.answer_timeout;
+        within(limit, TICKET, "answer", taking).await.map(drop)
     }
 
     /// One ticket, one table whose first bytes are no error.

@@ -74,6 +74,34 @@ fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
 }
 
 #[test]
+fn neither_the_operators_word_nor_other_credentials_lead_to_a_fifth_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut now = SystemTime::now();
+    let fail = |history: &mut LoginHistory, now| {
+        assert_eq!(history.verdict(now), Verdict::Go);
+        history.begin(now).unwrap();
+        history.end(Ended::Refused, now).unwrap();
+    };
+    let mut history = open(folder.path(), "wrong");
+    fail(&mut history, now);
+    for password in ["wrong", "wrong, too", "also wrong"] {
+        now += SECOND;
+        history = open(folder.path(), password);
+        history.forgive().unwrap();
+        fail(&mut history, now);
+    }
+    // The fifth would lock the address out, so it waits until the PBX would have forgotten.
+    history.forgive().unwrap();
+    assert_eq!(history.verdict(now), Verdict::Brink(LOCK_OUT));
+    let mut history = open(folder.path(), "right");
+    assert!(matches!(history.verdict(now + SECOND), Verdict::Brink(_)));
+    assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+    history.begin(now + LOCK_OUT).unwrap();
+    history.end(Ended::Accepted, now + LOCK_OUT).unwrap();
+    assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+}
+
+#[test]
 fn two_restarts_during_a_login_do_not_stop_it() {
     let folder = tempfile::tempdir().unwrap();
     let now = SystemTime::now();

@@ -24,7 +24,7 @@ async fn the_token_is_given_back() {
     assert!(found.ok, "{}", found.text);
     assert_eq!(
         found.steps()[3..],
-        ["login", "ticket", "recording", "logout"]
+        ["login", "list", "ticket", "recording", "logout"]
     );
     assert_eq!(found.step("logout").0, "the token was given back");
     assert_eq!((pbx.seen().requests.login, pbx.tokens_live()), (1, 0));

@@ -119,6 +119,8 @@ async fn plain_http_that_is_meant_works() {
     let pbx = pbx.start().await.unwrap();
     let found = diagnose(&gateway(&pbx), &[]).await;
     assert!(found.ok, "{}", found.text);
-    assert_eq!(found.steps(), ["resolve", "connect", "http", "login"]);
+    let steps = ["resolve", "connect", "http", "login", "list", "recording"];
+    assert_eq!(found.steps(), steps);
+    assert!(found.step("recording").0.contains("not tried"));
     assert!(found.step("http").0.contains("in plain text"));
 }

@@ -207,7 +207,7 @@ async fn the_log_has_a_line_for_a_list_and_nothing_of_its_query() {
         json!("/pbx/{pbx}/recordings"),
         json!("list-parameter-invalid"),
     );
-    let reason = json!("a parameter of the list is wrong: order is not one of its values");
+    let reason = json!("a parameter of the list is wrong: order is not asc or desc");
     assert_eq!(why, (&route, &slug, &reason));
     assert!(!log.contains("2026-01-01") && !log.contains("newest"));
 }
