@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::admin::{Admin, PbxReport};
@@ -55,6 +56,8 @@ pub struct App {
     /// What runs is cut.
     kill: CancellationToken,
     server: JoinHandle<()>,
+    /// PBXs whose tokens are being given back.
+    closing: TaskTracker,
 }
 
 impl App {
@@ -97,6 +100,7 @@ impl App {
             stop,
             kill,
             server,
+            closing: TaskTracker::new(),
         })
     }
 
@@ -146,7 +150,7 @@ impl App {
             .iter()
             .filter(|old| !new.pbxs.iter().any(|new| new.shares_account(old)))
         {
-            pbx.retire();
+            self.closing.spawn(pbx.retire(self.kill.clone()));
         }
         for ((key, old), (_, new)) in self.fixed.iter().zip(&fixed) {
             if old != new {
@@ -175,9 +179,11 @@ impl App {
             let _ = self.server.await;
         }
         if !killed {
-            for pbx in &self.gateway.load().pbxs {
-                pbx.close().await;
+            for pbx in self.gateway.load().pbxs.clone() {
+                self.closing.spawn(async move { pbx.close().await });
             }
+            self.closing.close();
+            self.closing.wait().await;
         }
         info!("stopped");
         in_time && !killed
@@ -226,8 +232,8 @@ fn build(
             Arc::clone(&old.admission)
         }
     };
-    for (pbx, config) in pbxs.iter().zip(&config.pbxs) {
-        pbx.resize(&config.limits);
+    for pbx in &pbxs {
+        pbx.take_over();
     }
     Ok(Gateway {
         authenticator,

@@ -32,6 +32,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use account::{is_same_account, open_history};
@@ -47,13 +48,15 @@ pub(crate) use listing::ListKind;
 pub(crate) use probe::{Probe, ProbeError, Reached};
 use standing::Standing;
 pub(crate) use stream::{PbxStream, StreamError};
-use token::{PbxToken, TokenKeeper};
+use token::{PbxToken, TokenKeeper, Way};
 use transport::Transport;
 
 use crate::auth::policy::Grant;
-use crate::config::{self, PbxLimits};
+use crate::config;
 use crate::recording::RecordingName;
 
+/// How often it is looked whether anybody still needs a PBX that another one has replaced.
+const LINGER: Duration = Duration::from_millis(200);
 /// How often unused tokens and connections are looked after.
 const UPKEEP: Duration = Duration::from_secs(15);
 
@@ -90,12 +93,11 @@ impl Pbx {
             Some(old) => Arc::clone(&old.keeper),
             None => {
                 let history = open_history(config, state_dir)?;
-                TokenKeeper::new(
-                    &config.name,
-                    Arc::clone(&dialect),
-                    Arc::clone(&transport),
-                    history,
-                )
+                let way = Way {
+                    dialect: Arc::clone(&dialect),
+                    transport: Arc::clone(&transport),
+                };
+                TokenKeeper::new(&config.name, way, history)
             }
         };
         let pbx = Arc::new(Self {
@@ -128,9 +130,14 @@ impl Pbx {
         self.config.names.holds(recording)
     }
 
-    /// Takes over new limits; what runs and what waits goes on.
-    pub(crate) fn resize(&self, limits: &PbxLimits) {
-        self.standing.resize(limits);
+    /// Takes over from the one it was started after: what runs and what waits goes on, within the limits of this one.
+    pub(crate) fn take_over(&self) {
+        self.standing.resize(&self.config.limits);
+        let way = Way {
+            dialect: Arc::clone(&self.dialect),
+            transport: Arc::clone(&self.transport),
+        };
+        self.keeper.change(way, self.config.account.login_retry);
     }
 
     /// Whether both use one token.
@@ -138,11 +145,22 @@ impl Pbx {
         Arc::ptr_eq(&self.keeper, &other.keeper)
     }
 
-    /// Logs in no more, and gives the token back once nobody can need it: another PBX has taken this one's place.
-    pub(crate) fn retire(self: &Arc<Self>) {
+    /// Gets no token any more: another PBX has taken this one's place. Returns what gives the one it has back, once
+    /// nobody needs it, or the program ends.
+    pub(crate) fn retire(
+        self: &Arc<Self>,
+        end: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
         self.keeper.retire();
-        let keeper = Arc::clone(&self.keeper);
-        tokio::spawn(async move { keeper.close().await });
+        let (keeper, users) = (Arc::clone(&self.keeper), Arc::downgrade(self));
+        async move {
+            while users.strong_count() > 0 || keeper.is_in_use() {
+                if timeout(LINGER, end.cancelled()).await.is_ok() {
+                    break;
+                }
+            }
+            keeper.close().await;
+        }
     }
 
     /// Opens a recording. The stream begins with bytes known to be audio.

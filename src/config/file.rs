@@ -15,8 +15,8 @@ use url::Url;
 
 use super::section::{Section, read_public};
 use super::{
-    Admin, Auth, Config, Log, LogFormat, Pbx, PolicyRule, Problems, RecordingNames, Relay, Server,
-    ServerTls,
+    Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, PolicyRule, Problems, RecordingNames,
+    Relay, Server, ServerTls,
 };
 use crate::auth::link::LinkKey;
 use auth::{read_auth, read_links};
@@ -88,7 +88,8 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
     }
     let pbxs = root.sections("pbx", read_pbx);
-    let pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
+    let mut pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
+    share_streams(root, &mut pbxs, relay.max_streams);
     check_names(root, &auth, &pbxs);
     Some(Config {
         state_dir: Some(state_dir),
@@ -106,6 +107,27 @@ fn default_state_dir(folder: &Path) -> PathBuf {
     match std::env::var_os("STATE_DIRECTORY") {
         Some(directory) if !directory.is_empty() => PathBuf::from(directory),
         _ => folder.join("state"),
+    }
+}
+
+/// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is well.
+fn share_streams(root: &mut Section<'_>, pbxs: &mut [Pbx], max_streams: usize) {
+    let default = PbxLimits::default().max_waiting;
+    let share = (max_streams / (pbxs.len() + 1)).clamp(1, default);
+    for pbx in pbxs.iter_mut() {
+        if pbx.limits.max_waiting == 0 {
+            pbx.limits.max_waiting = share;
+        }
+    }
+    let waiting: usize = pbxs.iter().map(|pbx| pbx.limits.max_waiting).sum();
+    if pbxs.len() > 1 && waiting >= max_streams {
+        root.problem(
+            "pbx",
+            format!(
+                "max_waiting: {waiting} for all PBXs together, and relay.max_streams is {max_streams}; those that hang could \
+                 take every stream from one that is well"
+            ),
+        );
     }
 }
 
@@ -128,6 +150,23 @@ fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
     for (index, pbx) in pbxs.iter().enumerate() {
         if pbxs.iter().take(index).any(|other| other.name == pbx.name) {
             root.problem("pbx", format!("name: {:?} stands there twice", pbx.name));
+        }
+        let address = |pbx: &Pbx| {
+            let host = pbx.url.host_str().map(str::to_owned);
+            (host, pbx.url.port_or_known_default())
+        };
+        if let Some(other) = pbxs
+            .iter()
+            .take(index)
+            .find(|other| address(other) == address(pbx))
+        {
+            root.problem(
+                "pbx",
+                format!(
+                    "url: {:?} and {:?} are one PBX; it would count the logins of both against our one address",
+                    other.name, pbx.name
+                ),
+            );
         }
     }
     let Some(links) = &auth.links else {

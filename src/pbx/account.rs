@@ -7,15 +7,12 @@ use std::path::Path;
 use super::logins::LoginHistory;
 use crate::config::{self, PbxPassword};
 
-/// Whether a token of the one is a token of the other, and logins go the same way.
+/// Whether a token of the one is a token of the other. How the PBX is reached and what is done with the token may differ.
 pub(super) fn is_same_account(old: &config::Pbx, new: &config::Pbx) -> bool {
-    let of = |pbx: &config::Pbx| (pbx.limits.connect_timeout, pbx.limits.answer_timeout);
     old.api == new.api
         && old.url == new.url
-        && old.trust == new.trust
-        && old.bind_address == new.bind_address
-        && old.account == new.account
-        && of(old) == of(new)
+        && old.account.username == new.account.username
+        && old.account.password == new.account.password
 }
 
 pub(super) fn open_history(

@@ -18,7 +18,7 @@ use super::dialect::Operation;
 use super::error::{PbxError, TransportError};
 use super::pace::Turns;
 use super::sniff::{self, Beginning};
-use super::stream::{Arriving, PbxStream, StreamError};
+use super::stream::{Arriving, Held, PbxStream, StreamError};
 use super::ticket::Ticket;
 use super::token::PbxToken;
 use super::transport::MAX_ANSWER_BYTES;
@@ -135,9 +135,12 @@ impl Pbx {
             head.headers.contains_key(TRANSFER_ENCODING),
         );
         let audio = self.judge(head.status, &mut arriving).await?;
-        let (kept, permit) = (Arc::clone(&self.kept), Arc::clone(permit));
+        let held = Held {
+            _permit: Arc::clone(permit),
+            _token: Arc::clone(token),
+        };
         let turns = Turns::new(Arc::clone(&self.standing.pace));
-        Ok(arriving.into_stream(audio, kept, permit, turns))
+        Ok(arriving.into_stream(audio, Arc::clone(&self.kept), held, turns))
     }
 
     /// Finds out whether the answer is audio before anybody is told so.

@@ -167,6 +167,7 @@ impl LoginHistory {
     /// # Errors
     /// When the file cannot be written; the history goes on in memory.
     pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<()> {
+        let _lock = self.lock();
         self.catch_up();
         let record = &mut self.record;
         record.unanswered = record.unanswered.saturating_add(1);
@@ -184,6 +185,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn end(&mut self, ended: Ended, now: SystemTime) -> io::Result<()> {
+        let _lock = self.lock();
         self.catch_up();
         let record = &mut self.record;
         if ended != Ended::Unanswered {
@@ -214,6 +216,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn forgive(&mut self) -> io::Result<()> {
+        let _lock = self.lock();
         self.catch_up();
         let record = &mut self.record;
         record.refusals = record.refusals.min(MAX_REFUSALS - 1);
@@ -221,6 +224,23 @@ impl LoginHistory {
         record.last_try = 0;
         record.locked_until = 0;
         self.save()
+    }
+
+    /// Notes that the PBX has locked our address out, though nobody logged in.
+    ///
+    /// # Errors
+    /// As for [`LoginHistory::begin`].
+    pub(super) fn lock_out(&mut self, now: SystemTime) -> io::Result<()> {
+        let _lock = self.lock();
+        self.catch_up();
+        self.record.failures = 0;
+        self.record.locked_until = seconds(now + LOCK_OUT);
+        self.save()
+    }
+
+    /// Changes the pause between the two logins that may be refused.
+    pub(super) fn change_retry(&mut self, retry: Duration) {
+        self.retry = retry;
     }
 
     /// Keeps the history in memory from now on: another one has taken over the file.
@@ -239,6 +259,20 @@ impl LoginHistory {
         if same && !self.unsaved {
             self.record = record;
         }
+    }
+
+    /// Keeps other processes from changing the file for as long as the value lives, which is never long. Without it
+    /// they go on, and may count one login too few.
+    fn lock(&self) -> Option<File> {
+        let path = self.file.as_ref()?.with_extension("lock");
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).ok()?;
+        leave_to_owner(&path, &file).ok()?;
+        file.lock().ok()?;
+        Some(file)
     }
 
     fn save(&mut self) -> io::Result<()> {

@@ -19,6 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::connection::{Connection, KeptConnections};
 use super::pace::Turns;
 use super::sniff::{self, Audio, Beginning};
+use super::token::PbxToken;
 
 /// Why a recording broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -150,7 +151,7 @@ impl Arriving {
         self,
         audio: Audio,
         kept: Arc<KeptConnections>,
-        permit: Arc<OwnedSemaphorePermit>,
+        held: Held,
         turns: Turns,
     ) -> PbxStream {
         PbxStream {
@@ -162,7 +163,7 @@ impl Arriving {
             connection: Some(self.connection),
             kept,
             turns,
-            _permit: permit,
+            _held: held,
         }
     }
 }
@@ -178,7 +179,13 @@ pub(crate) struct PbxStream {
     connection: Option<Connection>,
     kept: Arc<KeptConnections>,
     turns: Turns,
-    _permit: Arc<OwnedSemaphorePermit>,
+    _held: Held,
+}
+
+/// What a download holds on to: its place among those of the PBX, and the token it was opened with.
+pub(super) struct Held {
+    pub(super) _permit: Arc<OwnedSemaphorePermit>,
+    pub(super) _token: Arc<PbxToken>,
 }
 
 impl PbxStream {

@@ -12,6 +12,7 @@ mod pbx_token;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
@@ -56,29 +57,34 @@ struct State {
     retired: bool,
 }
 
+/// How the account's calls are made. A reload may change it; the token stays.
+pub(super) struct Way {
+    pub(super) dialect: Arc<dyn Dialect>,
+    pub(super) transport: Arc<Transport>,
+}
+
 /// Keeps the one token of one PBX.
 pub(super) struct TokenKeeper {
     pbx: String,
-    dialect: Arc<dyn Dialect>,
-    transport: Arc<Transport>,
+    way: ArcSwap<Way>,
     history: Mutex<LoginHistory>,
     state: Mutex<State>,
 }
 
 impl TokenKeeper {
-    pub(super) fn new(
-        pbx: &str,
-        dialect: Arc<dyn Dialect>,
-        transport: Arc<Transport>,
-        history: LoginHistory,
-    ) -> Arc<Self> {
+    pub(super) fn new(pbx: &str, way: Way, history: LoginHistory) -> Arc<Self> {
         Arc::new(Self {
             pbx: pbx.to_owned(),
-            dialect,
-            transport,
+            way: ArcSwap::from_pointee(way),
             history: Mutex::new(history),
             state: Mutex::default(),
         })
+    }
+
+    /// Makes calls in another way from now on, with another pause between logins that may be refused.
+    pub(super) fn change(&self, way: Way, login_retry: Duration) {
+        self.way.store(Arc::new(way));
+        self.history().change_retry(login_retry);
     }
 
     /// The token, after a login if there is none.
@@ -154,11 +160,12 @@ impl TokenKeeper {
         if token.unused_for() < PROLONG_AFTER {
             return;
         }
-        let Some(call) = self.dialect.prolong(token.text()) else {
+        let way = self.way.load_full();
+        let Some(call) = way.dialect.prolong(token.text()) else {
             return;
         };
-        let answer = self.transport.call(&call).await;
-        match answer.map(|answer| self.dialect.read_prolong(&answer.body)) {
+        let answer = way.transport.call(&call).await;
+        match answer.map(|answer| way.dialect.read_prolong(&answer.body)) {
             Ok(Ok(())) => {
                 token.touch();
                 debug!(pbx = self.pbx, "the PBX token was prolonged");
@@ -184,15 +191,26 @@ impl TokenKeeper {
         self.note("forgetting refused logins", LoginHistory::forgive);
     }
 
-    /// Logs in no more: another keeper has taken over the account. What was logged in goes on until it ends.
+    /// Gets no token any more: another keeper has taken over. The one there is goes on until it ends.
     pub(super) fn retire(&self) {
         self.lock().retired = true;
         self.history().let_go();
     }
 
-    /// Gives the token back, where the configuration wants that. A renewal under way is waited for: cut off, it would
-    /// count as a login whose answer was lost.
+    /// Whether somebody uses the token just now.
+    pub(super) fn is_in_use(&self) -> bool {
+        let state = self.lock();
+        state.renewal.is_some()
+            || state
+                .token
+                .as_ref()
+                .is_some_and(|token| Arc::strong_count(token) > 1)
+    }
+
+    /// Gives the token back, where the configuration wants that, and gets none any more. A renewal under way is waited
+    /// for: cut off, it would count as a login whose answer was lost.
     pub(super) async fn close(&self) {
+        self.lock().retired = true;
         let _ = timeout(CLOSING, async {
             let renewal = self.lock().renewal.clone();
             if let Some(renewal) = renewal {
@@ -200,6 +218,7 @@ impl TokenKeeper {
             }
             let token = {
                 let mut state = self.lock();
+                state.refresh = None;
                 let token = state.token.take();
                 token.or_else(|| state.dead.take())
             };
@@ -209,8 +228,9 @@ impl TokenKeeper {
     }
 
     async fn give_back(&self, token: Option<Arc<PbxToken>>) {
-        if let Some(call) = token.and_then(|token| self.dialect.logout(token.text()))
-            && let Err(error) = self.transport.call(&call).await
+        let way = self.way.load_full();
+        if let Some(call) = token.and_then(|token| way.dialect.logout(token.text()))
+            && let Err(error) = way.transport.call(&call).await
         {
             warn!(pbx = self.pbx, %error, "the PBX token could not be given back");
         }
@@ -230,6 +250,8 @@ impl TokenKeeper {
         }
         if state.refresh.is_none() {
             self.allow_login(state)?;
+        } else {
+            self.allow_exchange(state)?;
         }
         let (sender, receiver) = watch::channel(None);
         state.renewal = Some(receiver.clone());
@@ -244,15 +266,19 @@ impl TokenKeeper {
 
     /// A new token: in exchange for the old one where that is possible, else by a login.
     async fn renew(&self) -> LoginResult {
+        let way = self.way.load_full();
         let refresh = self.lock().refresh.clone();
-        if let Some(call) = refresh.and_then(|refresh| self.dialect.refresh(&refresh)) {
-            match self.exchange(Operation::Refresh, &call).await {
+        if let Some(call) = refresh.and_then(|refresh| way.dialect.refresh(&refresh)) {
+            match self.exchange(&way, Operation::Refresh, &call).await {
                 Ok(tokens) => {
                     debug!(pbx = self.pbx, "the PBX token was exchanged for a new one");
                     return Ok(self.take(tokens));
                 }
-                // The PBX may have made a new pair or not; the next try will tell.
-                Err(error @ PbxError::Transport { .. }) => return Err(error),
+                // It says nothing about the pair, which may still be good; the next try will tell.
+                Err(error) if !outcome::spoils_pair(&error) => {
+                    self.note_refusal(&error);
+                    return Err(error);
+                }
                 Err(error) => {
                     info!(pbx = self.pbx, %error, "the PBX token could not be exchanged, so a login follows");
                     let old = {
@@ -272,13 +298,18 @@ impl TokenKeeper {
             self.allow_login(&state)?;
             state.last_login = Some(Instant::now());
         }
-        self.log_in().await
+        self.log_in(&way).await
     }
 
-    async fn exchange(&self, operation: Operation, call: &Call) -> Result<Tokens, PbxError> {
-        let answer = self.transport.call(call).await;
+    async fn exchange(
+        &self,
+        way: &Way,
+        operation: Operation,
+        call: &Call,
+    ) -> Result<Tokens, PbxError> {
+        let answer = way.transport.call(call).await;
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-        read_answer(operation, answer, |body| self.dialect.read_tokens(body))
+        read_answer(operation, answer, |body| way.dialect.read_tokens(body))
     }
 
     /// Puts new tokens in the place of the old ones.
@@ -292,27 +323,30 @@ impl TokenKeeper {
         token
     }
 
-    fn allow_login(&self, state: &State) -> Result<(), PbxError> {
-        let held_off = |retry_after, reason| {
-            Err(PbxError::HeldOff {
-                retry_after,
-                reason,
-            })
-        };
+    /// What keeps from getting a token in any way.
+    fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
         if state.retired {
             return held_off(Duration::from_secs(1), HoldOff::Retired);
-        }
-        let since = state.last_login.map(|login| login.elapsed());
-        if let Some(since) =
-            since.filter(|since| state.early_deaths >= EARLY_DEATHS && *since < SLOW_RENEWAL)
-        {
-            return held_off(SLOW_RENEWAL - since, HoldOff::TokensDieEarly);
         }
         if let Some((times, last)) = state.slots_taken {
             let pause = slots_pause(times).saturating_sub(last.elapsed());
             if !pause.is_zero() {
                 return held_off(pause, HoldOff::SlotsTaken);
             }
+        }
+        match self.history().verdict(SystemTime::now()) {
+            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            _ => Ok(()),
+        }
+    }
+
+    fn allow_login(&self, state: &State) -> Result<(), PbxError> {
+        self.allow_exchange(state)?;
+        let since = state.last_login.map(|login| login.elapsed());
+        if let Some(since) =
+            since.filter(|since| state.early_deaths >= EARLY_DEATHS && *since < SLOW_RENEWAL)
+        {
+            return held_off(SLOW_RENEWAL - since, HoldOff::TokensDieEarly);
         }
         match self.history().verdict(SystemTime::now()) {
             Verdict::Go => Ok(()),
@@ -324,9 +358,10 @@ impl TokenKeeper {
         }
     }
 
-    async fn log_in(&self) -> LoginResult {
+    async fn log_in(&self, way: &Way) -> LoginResult {
         self.note("noting a login", |history| history.begin(SystemTime::now()));
-        let result = self.exchange(Operation::Login, &self.dialect.login()).await;
+        let login = way.dialect.login();
+        let result = self.exchange(way, Operation::Login, &login).await;
         let ended = result.as_ref().map_or_else(judge, |_| Ended::Accepted);
         self.note("noting how a login went", |history| {
             history.end(ended, SystemTime::now())
@@ -334,15 +369,28 @@ impl TokenKeeper {
         match &result {
             Ok(_) => info!(pbx = self.pbx, "logged in to the PBX"),
             Err(error) => {
-                if error.refusal_class() == Some(RefusalClass::TokenLimit) {
-                    let mut state = self.lock();
-                    let times = state.slots_taken.map_or(0, |(times, _)| times);
-                    state.slots_taken = Some((times.saturating_add(1), Instant::now()));
-                }
+                self.note_refusal(error);
                 error!(pbx = self.pbx, %error, advice = error.advice(), "the login to the PBX failed")
             }
         }
         result.map(|tokens| self.take(tokens))
+    }
+
+    /// Notes what a failed login or exchange says about the next one, beside what the history has of logins.
+    fn note_refusal(&self, error: &PbxError) {
+        match error.refusal_class() {
+            Some(RefusalClass::TokenLimit) => {
+                let mut state = self.lock();
+                let times = state.slots_taken.map_or(0, |(times, _)| times);
+                state.slots_taken = Some((times.saturating_add(1), Instant::now()));
+            }
+            Some(RefusalClass::LockedOut) => {
+                self.note("noting a lock-out", |history| {
+                    history.lock_out(SystemTime::now())
+                });
+            }
+            _ => {}
+        }
     }
 
     /// The history is a small file that is written at logins only, so writing it does not wait in another thread.
@@ -363,6 +411,13 @@ impl TokenKeeper {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn held_off<T>(retry_after: Duration, reason: HoldOff) -> Result<T, PbxError> {
+    Err(PbxError::HeldOff {
+        retry_after,
+        reason,
+    })
 }
 
 async fn wait(mut login: watch::Receiver<Option<LoginResult>>) -> LoginResult {

@@ -24,6 +24,8 @@ async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
     let recording = wav::music(1);
     let builder = builder.recording(NAME, recording.clone());
     let pbx = builder.start().await.unwrap();
+    // The other slots are taken, so a second one cannot be had at any time.
+    pbx.occupy_tokens(7);
     let gateway = gateway(&pbx)
         .pbx("max_downloads = 8\nqueue_timeout_ms = 600000")
         .start()
@@ -44,9 +46,10 @@ async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
     let seen = pbx.seen();
     assert_eq!((seen.downloads_complete, seen.logins_ok), (1_000, 1));
     assert!(seen.refreshes >= 2_000 / 25 - 1, "{}", seen.refreshes);
-    assert!(pbx.tokens_live() <= 1);
+    assert!(pbx.tokens_live() <= 8);
     let gateway = Arc::into_inner(gateway).unwrap();
     assert!(gateway.app.shut_down().await);
+    pbx.release_tokens();
     assert_eq!((pbx.tokens_live(), pbx.seen().logouts), (0, 1));
 }
 
@@ -107,13 +110,21 @@ async fn a_token_is_exchanged_before_its_end_and_no_download_notices() {
         .await
         .unwrap();
     let gateway = gateway(&pbx).start().await;
+    let mut fetched = 0;
     soon(async {
         while pbx.seen().refreshes < 2 {
             gateway.fetch(NAME).await;
+            fetched += 1;
         }
     })
     .await;
-    assert_eq!(pbx.seen().logins_ok, 1);
+    let seen = pbx.seen();
+    assert_eq!(seen.logins_ok, 1);
+    // A dead token would have cost another request.
+    assert_eq!(
+        (seen.requests.get_random, seen.requests.download),
+        (fetched, fetched)
+    );
 }
 
 /// A PBX whose tokens are exchanged, and survive the death of the one they go with.

@@ -216,7 +216,8 @@ fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {
     let default = PbxLimits::default();
     let limits = PbxLimits {
         max_downloads: read_max_downloads(section, api),
-        max_waiting: section.size("max_waiting", 1..=1_000_000, default.max_waiting),
+        // Where none is given, it is what the streams leave for each.
+        max_waiting: section.size("max_waiting", 1..=1_000_000, 0),
         max_bytes_per_second: section.integer("max_bytes_per_second", 1_024..=1 << 40),
         queue_timeout: section.milliseconds("queue_timeout_ms", 0..=600_000, default.queue_timeout),
         connect_timeout: section.milliseconds(

@@ -19,8 +19,14 @@ pub(super) fn judge(error: &PbxError) -> Ended {
         PbxError::Refused { refusal, .. } => match refusal.class {
             RefusalClass::LoginRefused => Ended::Refused,
             RefusalClass::LockedOut => Ended::LockedOut,
+            RefusalClass::Other | RefusalClass::Request | RefusalClass::PermissionMissing => {
+                Ended::Unanswered
+            }
             _ => Ended::Unjudged,
         },
+        PbxError::Status {
+            status: 401 | 403, ..
+        } => Ended::Refused,
         // Nothing was sent before the connection and its trust stood.
         PbxError::Transport {
             source:
@@ -29,10 +35,32 @@ pub(super) fn judge(error: &PbxError) -> Ended {
                 | TransportError::Timeout("connect"),
             ..
         }
-        | PbxError::Status { .. }
-        | PbxError::Page { .. }
+        // A web server that has not got as far as the API.
+        | PbxError::Status {
+            status: 404 | 500..,
+            ..
+        }
         | PbxError::Redirected { .. } => Ended::Unjudged,
+        // Whatever it is, it may be how a refusal looks from here.
         _ => Ended::Unanswered,
+    }
+}
+
+/// Whether a failed exchange means that the pair of tokens is good for nothing. Trouble on the way, or at the PBX, says
+/// nothing about it.
+pub(super) fn spoils_pair(error: &PbxError) -> bool {
+    match error {
+        PbxError::Transport { .. } | PbxError::Status { status: 500.., .. } => false,
+        PbxError::Refused { refusal, .. } => !matches!(
+            refusal.class,
+            RefusalClass::Internal
+                | RefusalClass::Busy
+                | RefusalClass::AddressForbidden
+                | RefusalClass::ApiOff
+                | RefusalClass::LockedOut
+                | RefusalClass::TokenLimit
+        ),
+        _ => true,
     }
 }
 

@@ -108,11 +108,11 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
             fetch()
                 .act(Act::ExpireBetween)
                 .seen(|seen| seen.refreshes == 1),
-            // Where another program has taken the slot meanwhile, neither an exchange nor a login gets one.
+            // Where another program has taken the slot meanwhile, an exchange gets none, and a login would not either.
             fetch()
                 .act(Act::LoseSlotBetween)
                 .problem("pbx-held-off")
-                .seen(|seen| seen.requests.refresh == 1 && seen.requests.login == 2),
+                .seen(|seen| seen.requests.refresh == 1 && seen.requests.login == 1),
         ],
         Switch::LockoutBlocksEveryCall => {
             let case = fetch().act(Act::LockOutBetween).problem("pbx-held-off");
