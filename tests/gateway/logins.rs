@@ -222,3 +222,26 @@ async fn a_state_that_cannot_be_kept_is_an_error_at_start() {
         assert_eq!(pbx.seen().connections, 0);
     }
 }
+
+#[tokio::test]
+async fn whatever_may_be_a_refusal_is_not_asked_for_again_and_again() {
+    for (answer, most) in [
+        ("html=401", 1),
+        ("status=403", 1),
+        ("html=200", 2),
+        ("status=400", 2),
+        ("garbage", 2),
+        ("errno=99999", 2),
+    ] {
+        for api in [Api::SSeries200, Api::PSeries] {
+            let fault = format!("login:{answer}:times=forever").parse().unwrap();
+            let pbx = Simulator::builder(api).fault(fault).start().await.unwrap();
+            let gateway = gateway(&pbx).start().await;
+            for _ in 0..10 {
+                let status = gateway.problem(NAME).await.status;
+                assert!(status.is_server_error(), "{api} {answer}");
+            }
+            assert!(pbx.seen().requests.login <= most, "{api} {answer}");
+        }
+    }
+}

@@ -215,3 +215,26 @@ async fn a_token_that_replaces_another_is_the_only_one_of_ours() {
     gateway.fetch(NAME).await;
     assert_eq!((pbx.tokens_live(), pbx.seen().logins_ok), (8, 2));
 }
+
+#[tokio::test]
+async fn trouble_on_the_way_to_an_exchange_costs_no_good_pair() {
+    for api in EXCHANGED {
+        let errno = match api {
+            Api::PSeries => "-2",
+            _ => "20010",
+        };
+        for trouble in ["html=504", "status=502", &format!("errno={errno}")] {
+            let pbx = exchanging(api).await;
+            let gateway = gateway(&pbx).pbx("retry_delay_ms = 1").start().await;
+            gateway.fetch(NAME).await;
+            pbx.expire_tokens();
+            pbx.inject(format!("refresh:{trouble}").parse().unwrap());
+            let problem = gateway.problem(NAME).await;
+            assert!(problem.status.is_server_error(), "{api} {trouble}");
+            gateway.fetch(NAME).await;
+            let seen = pbx.seen();
+            assert_eq!((seen.logins_ok, seen.refreshes), (1, 1), "{api} {trouble}");
+            assert!(gateway.app.shut_down().await);
+        }
+    }
+}

@@ -4,7 +4,7 @@
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::{LARGE, begin, pbx};
-use crate::harness::{NAME, gateway, write_secret};
+use crate::harness::{Gateway, NAME, gateway, jwt, soon, write_secret};
 
 #[tokio::test]
 async fn a_reload_without_changes_keeps_token_and_downloads() {
@@ -158,4 +158,97 @@ async fn a_ca_file_with_other_certificates_is_another_trust() {
     std::fs::write(&file, pbx.certificate_pem()).unwrap();
     gateway.reload().unwrap();
     assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+}
+
+/// Changes the configuration file and has it read again.
+fn reload_with(gateway: &Gateway, changes: &[(&str, &str)]) {
+    let path = gateway.folder().join("wavegate.toml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old}");
+        text = text.replace(old, new);
+    }
+    std::fs::write(&path, text).unwrap();
+    gateway.reload().unwrap();
+}
+
+#[tokio::test]
+async fn a_pbx_whose_limits_or_pins_change_keeps_its_one_token() {
+    let builder = Simulator::builder(Api::PSeries).recording(NAME, wav::music(3));
+    let pbx = builder.start().await.unwrap();
+    // No other slot is to be had.
+    pbx.occupy_tokens(7);
+    let gateway = gateway(&pbx).pbx("answer_timeout_ms = 14000").start().await;
+    gateway.fetch(NAME).await;
+    let other_pin = format!("{}\", \"{}", "0".repeat(64), pbx.fingerprint());
+    for change in [
+        ("answer_timeout_ms = 14000", "answer_timeout_ms = 13000"),
+        (pbx.fingerprint(), &other_pin),
+    ] {
+        reload_with(&gateway, &[change]);
+        gateway.fetch(NAME).await;
+    }
+    let seen = pbx.seen();
+    assert_eq!(
+        (seen.logins_ok, seen.logins_refused, seen.logouts),
+        (1, 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_pbx_that_is_replaced_serves_whom_it_has_begun_to_serve_and_then_gives_its_slot_back() {
+    let recording = wav::pcm_of_size(LARGE);
+    let builder = || Simulator::builder(Api::PSeries).recording(NAME, recording.clone());
+    let old = builder().start().await.unwrap();
+    let new = builder().start().await.unwrap();
+    let gateway = gateway(&old).start().await;
+    let (running, mut received) = begin(&gateway).await;
+    // One is under way, and another has a token and no ticket yet.
+    old.inject("get-random:slow=300ms".parse().unwrap());
+    let asked = async {
+        let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap()
+    };
+    let reloaded = async {
+        old.until(|seen| seen.requests.get_random == 2).await;
+        let changes = [
+            (old.url(), new.url()),
+            (old.username().to_owned(), new.username().to_owned()),
+            (old.fingerprint().to_owned(), new.fingerprint().to_owned()),
+        ];
+        write_secret(&gateway.folder().join("password"), new.password());
+        let changes: Vec<_> = changes.iter().map(|(old, new)| (&**old, &**new)).collect();
+        reload_with(&gateway, &changes);
+        assert!(gateway.fetch(NAME).await == recording);
+        assert_eq!(old.tokens_live(), 1);
+    };
+    let (bytes, ()) = tokio::join!(asked, reloaded);
+    assert!(bytes == recording);
+    received.extend_from_slice(&running.bytes().await.expect("went on"));
+    assert!(received == recording);
+    soon(old.until(|seen| seen.logouts == 1)).await;
+    assert_eq!((old.tokens_live(), new.seen().logins_ok), (0, 1));
+}
+
+#[tokio::test]
+async fn the_slot_of_a_replaced_pbx_is_free_at_the_end_of_the_program() {
+    let builder = || Simulator::builder(Api::PSeries).recording(NAME, wav::music(1));
+    let (old, new) = (
+        builder().start().await.unwrap(),
+        builder().start().await.unwrap(),
+    );
+    let gateway = gateway(&old).start().await;
+    gateway.fetch(NAME).await;
+    write_secret(&gateway.folder().join("password"), new.password());
+    let (old_url, new_url) = (old.url(), new.url());
+    let changes = [
+        (&*old_url, &*new_url),
+        (old.username(), new.username()),
+        (old.fingerprint(), new.fingerprint()),
+    ];
+    reload_with(&gateway, &changes);
+    gateway.fetch(NAME).await;
+    assert!(gateway.app.shut_down().await);
+    assert_eq!((old.tokens_live(), new.tokens_live()), (0, 0));
 }
