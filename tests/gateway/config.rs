@@ -1,5 +1,7 @@
 //! The configuration: what the example says is true, and mistakes are found together.
 
+mod pbxs;
+
 use std::path::Path;
 
 use tempfile::TempDir;
