@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode, Version, request};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -24,7 +23,7 @@ use crate::auth::policy::{Grant, Policy, Viewer};
 use crate::auth::{Authenticator, Credential, Principal};
 use crate::list::{self, Query};
 use crate::pbx::{ListKind, Pbx, PbxError, PbxStream};
-use crate::relay::{Admission, Limits, RelayBody, StreamPermit, Watchdog};
+use crate::relay::{Admission, DocumentBody, Limits, RelayBody, StreamPermit, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
@@ -35,6 +34,7 @@ use route::{Route, RouteError, Target};
 
 /// A page of a list.
 struct Listed {
+    permit: StreamPermit,
     document: String,
     /// Where the next page is.
     link: Option<String>,
@@ -186,11 +186,12 @@ impl Gateway {
         if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
             return Err(GatewayError::ListWindowRequired);
         }
-        let _permit = self.admission.admit()?;
+        let permit = self.admission.admit()?;
         let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
         let next = page.next.map(|position| query.cursor(&position));
         let url = self.public_url.as_ref();
         Ok(Listed {
+            permit,
             document: list::write(&page.entries, next.as_deref(), name, zone, url),
             link: next.map(|cursor| list::next_link(&query, &cursor, name, url)),
         })
@@ -300,11 +301,9 @@ fn relay(
 
 /// The answer to a request for a list.
 fn show(listed: Listed, mut line: AccessLine) -> Response<AnswerBody> {
-    let document = Bytes::from(listed.document);
     line.status = StatusCode::OK.as_u16();
-    line.outcome = "complete";
-    line.bytes = document.len() as u64;
-    let mut response = Response::new(AnswerBody::Document(Full::new(document)));
+    let body = DocumentBody::new(Bytes::from(listed.document), listed.permit, line);
+    let mut response = Response::new(AnswerBody::List(body));
     headers::fill_list(response.headers_mut(), listed.link.as_deref());
     response
 }

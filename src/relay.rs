@@ -4,10 +4,12 @@
 
 mod admission;
 mod body;
+mod document;
 mod watchdog;
 
 pub(crate) use admission::{Admission, Saturated, StreamPermit};
 pub(crate) use body::{BrokenOff, Limits, RelayBody};
+pub(crate) use document::DocumentBody;
 pub(crate) use watchdog::{Verdict, Watchdog};
 
 /// How a transfer ended.

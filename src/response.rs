@@ -11,12 +11,14 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
-use crate::relay::{BrokenOff, RelayBody};
+use crate::relay::{BrokenOff, DocumentBody, RelayBody};
 
 /// The body of any answer.
 pub(crate) enum AnswerBody {
     /// A small document, whole in memory.
     Document(Full<Bytes>),
+    /// A long one.
+    List(DocumentBody),
     /// A recording.
     Recording(RelayBody),
     /// None at all, as the answer to HEAD; of unknown size, so that no length is made up for it.
@@ -35,6 +37,9 @@ impl Body for AnswerBody {
             Self::Document(document) => Pin::new(document)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
+            Self::List(document) => Pin::new(document)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
             Self::Recording(recording) => Pin::new(recording).poll_frame(context),
             Self::Absent => Poll::Ready(None),
         }
@@ -43,6 +48,7 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Document(document) => document.is_end_stream(),
+            Self::List(document) => document.is_end_stream(),
             Self::Recording(recording) => recording.is_end_stream(),
             Self::Absent => false,
         }
@@ -51,6 +57,7 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Document(document) => document.size_hint(),
+            Self::List(document) => document.size_hint(),
             Self::Recording(recording) => recording.size_hint(),
             Self::Absent => SizeHint::default(),
         }

@@ -1,0 +1,71 @@
+//! The body of a long document that stands in memory, such as a page of a list.
+//!
+//! Knows what must last until it is sent: the stream permit, and the line of the access log, which counts what was
+//! really handed on. Does not know what the document says.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{Outcome, StreamPermit};
+use crate::telemetry::AccessLine;
+
+/// So much is handed on at once.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// The rest of a document.
+pub(crate) struct DocumentBody {
+    rest: Bytes,
+    line: AccessLine,
+    _permit: StreamPermit,
+}
+
+impl DocumentBody {
+    pub(crate) fn new(document: Bytes, permit: StreamPermit, line: AccessLine) -> Self {
+        Self {
+            rest: document,
+            line,
+            _permit: permit,
+        }
+    }
+}
+
+impl Body for DocumentBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let size = PIECE_BYTES.min(self.rest.len());
+        if size == 0 {
+            return Poll::Ready(None);
+        }
+        let piece = self.rest.split_to(size);
+        self.line.bytes += size as u64;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+impl Drop for DocumentBody {
+    fn drop(&mut self) {
+        let outcome = if self.rest.is_empty() {
+            Outcome::Complete
+        } else {
+            Outcome::DownstreamGone
+        };
+        self.line.outcome = outcome.as_str();
+    }
+}
