@@ -303,7 +303,7 @@ fn relay(
 fn show(listed: Listed, mut line: AccessLine) -> Response<AnswerBody> {
     line.status = StatusCode::OK.as_u16();
     let body = DocumentBody::new(Bytes::from(listed.document), listed.permit, line);
-    let mut response = Response::new(AnswerBody::List(body));
+    let mut response = Response::new(AnswerBody::List(Box::new(body)));
     headers::fill_list(response.headers_mut(), listed.link.as_deref());
     response
 }

@@ -18,7 +18,7 @@ pub(crate) enum AnswerBody {
     /// A small document, whole in memory.
     Document(Full<Bytes>),
     /// A long one.
-    List(DocumentBody),
+    List(Box<DocumentBody>),
     /// A recording.
     Recording(RelayBody),
     /// None at all, as the answer to HEAD; of unknown size, so that no length is made up for it.
@@ -37,7 +37,7 @@ impl Body for AnswerBody {
             Self::Document(document) => Pin::new(document)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
-            Self::List(document) => Pin::new(document)
+            Self::List(document) => Pin::new(document.as_mut())
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
             Self::Recording(recording) => Pin::new(recording).poll_frame(context),
