@@ -6,18 +6,11 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::Value;
+use http::{Method, StatusCode};
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use wavegate::app::App;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
@@ -26,7 +19,12 @@ use wavegate::config::{self, Config, Problems};
 use wavegate::recording::RecordingName;
 use wavegate::simulator::{Api, Simulator};
 
+mod answer;
+mod call;
 pub(crate) mod tls;
+
+pub(crate) use answer::{Answer, Broken, Problem};
+pub(crate) use call::Call;
 
 /// A recording in the vendor's grammar, of a call of long ago.
 pub(crate) const NAME: &str = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
@@ -361,231 +359,4 @@ pub(crate) fn link_from(pbx: &str, recording: &str, ip: Option<IpAddr>) -> Strin
         ip,
     };
     mint::link(&key, &claims, SystemTime::now(), Duration::from_secs(600)).unwrap()
-}
-
-/// A request about to be sent, on a connection of its own.
-pub(crate) struct Call {
-    addr: SocketAddr,
-    request: http::request::Builder,
-}
-
-impl Call {
-    pub(crate) fn new(addr: SocketAddr, method: Method, target: &str) -> Self {
-        Self {
-            addr,
-            request: Request::builder().method(method).uri(target),
-        }
-    }
-
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.request = self.request.header(name, value);
-        self
-    }
-
-    pub(crate) fn bearer(self, token: &str) -> Self {
-        self.header("authorization", &format!("Bearer {token}"))
-    }
-
-    /// Sends it as HTTP/1.0.
-    pub(crate) fn http10(mut self) -> Self {
-        self.request = self.request.version(http::Version::HTTP_10);
-        self
-    }
-
-    pub(crate) async fn send(self) -> Answer {
-        self.try_send().await.unwrap()
-    }
-
-    /// Sends it over any connection with HTTP/1.1.
-    pub(crate) async fn send_on<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-        self,
-        stream: S,
-    ) -> Answer {
-        self.try_send_on(stream).await.unwrap()
-    }
-
-    /// Sends it; an error means that the connection ended before the head of an answer.
-    pub(crate) async fn try_send(self) -> Result<Answer, hyper::Error> {
-        let stream = TcpStream::connect(self.addr).await.unwrap();
-        self.try_send_on(stream).await
-    }
-
-    async fn try_send_on<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-        self,
-        stream: S,
-    ) -> Result<Answer, hyper::Error> {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
-        let driver = tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        let has_host = self
-            .request
-            .headers_ref()
-            .is_some_and(|headers| headers.contains_key("host"));
-        let host = self.addr.to_string();
-        let call = if has_host {
-            self
-        } else {
-            self.header("host", &host)
-        };
-        let request = call.request.body(Empty::<Bytes>::new()).unwrap();
-        let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
-            .await
-            .unwrap()?;
-        Ok(Answer::checked(response, driver))
-    }
-
-    /// Sends it over any connection with HTTP/2.
-    pub(crate) async fn send_http2<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
-        self,
-        stream: S,
-    ) -> Answer {
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
-        let driver = tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        let request = self.request.body(Empty::<Bytes>::new()).unwrap();
-        let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
-            .await
-            .unwrap()
-            .unwrap();
-        Answer::checked(response, driver)
-    }
-}
-
-/// An answer whose head has been checked for what always holds. Dropping it closes the connection.
-pub(crate) struct Answer {
-    response: Response<Incoming>,
-    driver: Arc<Driver>,
-}
-
-struct Driver(tokio::task::JoinHandle<()>);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The transfer broke before its end.
-pub(crate) struct Broken {
-    /// What had arrived.
-    pub(crate) received: Bytes,
-}
-
-/// Shows how much had arrived, and not what.
-impl std::fmt::Debug for Broken {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Broken after {} bytes", self.received.len())
-    }
-}
-
-impl Answer {
-    fn checked(response: Response<Incoming>, driver: tokio::task::JoinHandle<()>) -> Self {
-        Self::checked_on(response, Arc::new(Driver(driver)))
-    }
-
-    fn checked_on(response: Response<Incoming>, driver: Arc<Driver>) -> Self {
-        let headers = response.headers();
-        assert!(headers.contains_key("x-request-id"), "{response:?}");
-        let caching = headers.get("cache-control").unwrap();
-        assert!(
-            caching.to_str().unwrap().contains("no-store"),
-            "{response:?}"
-        );
-        if response.status() == StatusCode::UNAUTHORIZED {
-            assert!(headers.contains_key("www-authenticate"), "{response:?}");
-        }
-        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-            assert!(headers.contains_key("retry-after"), "{response:?}");
-        }
-        Self { response, driver }
-    }
-
-    pub(crate) fn status(&self) -> StatusCode {
-        self.response.status()
-    }
-
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap())
-    }
-
-    /// The next piece of the body; `None` at its proper end.
-    pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, hyper::Error>> {
-        let frame = tokio::time::timeout(PATIENCE, self.response.body_mut().frame())
-            .await
-            .expect("a hang");
-        frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default()))
-    }
-
-    /// The whole body.
-    pub(crate) async fn bytes(mut self) -> Result<Bytes, Broken> {
-        let mut received = Vec::new();
-        while let Some(chunk) = self.chunk().await {
-            match chunk {
-                Ok(chunk) => received.extend_from_slice(&chunk),
-                Err(_) => {
-                    return Err(Broken {
-                        received: received.into(),
-                    });
-                }
-            }
-        }
-        drop(self.driver);
-        Ok(received.into())
-    }
-
-    /// The body as a problem document, checked for its shape.
-    pub(crate) async fn problem(self) -> Problem {
-        let status = self.status();
-        assert!(
-            status.is_client_error() || status.is_server_error(),
-            "{status}"
-        );
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json")
-        );
-        let headers = self.headers().clone();
-        let document: Value = serde_json::from_slice(&self.bytes().await.unwrap()).unwrap();
-        assert_eq!(document["status"], status.as_u16());
-        assert_eq!(
-            document["request_id"],
-            headers["x-request-id"].to_str().unwrap()
-        );
-        for member in ["title", "detail"] {
-            assert!(!document[member].as_str().unwrap().is_empty());
-        }
-        let slug = document["type"]
-            .as_str()
-            .unwrap()
-            .strip_prefix("urn:wavegate:problem:")
-            .unwrap();
-        Problem {
-            slug: slug.to_owned(),
-            status,
-            headers,
-            text: document.to_string(),
-        }
-    }
-}
-
-/// A problem document.
-#[derive(Debug)]
-pub(crate) struct Problem {
-    pub(crate) slug: String,
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
 }

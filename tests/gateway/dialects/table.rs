@@ -3,8 +3,11 @@
 //! Where the words of the PBX differ, the switch is tried twice: over TLS, as it is in an office, and in clear, where
 //! the test can see the words.
 
+mod idle;
 mod lists;
 mod p_series;
+
+pub(super) use idle::makes_no_difference;
 
 use std::time::Duration;
 
@@ -12,32 +15,6 @@ use wavegate::simulator::{Api, Switch};
 
 use super::case::{Case, Expect};
 use super::setup::{Act, Name, Way};
-
-/// Switches that cannot make a difference, and why. The table shows that they make none.
-pub(super) fn makes_no_difference(switch: Switch) -> Option<&'static str> {
-    Some(match switch {
-        Switch::DownloadDoesNotProlong => {
-            "the ticket was asked for a moment before, and that prolongs"
-        }
-        Switch::AllowedIpIs30001 => {
-            "the configuration refuses allowed_ip for 1.0.1, so it is never sent there"
-        }
-        Switch::TokenBoundRandom => "a ticket is shown with the token that it was asked for with",
-        Switch::CutDownloadSpendsNothing => "a ticket is never shown twice",
-        Switch::HonoursRange => "the PBX is never asked for a range",
-        Switch::PlusIsSpace | Switch::PlusIsPlus => "names are percent-encoded, a plus sign too",
-        Switch::RefreshKeepsOldToken | Switch::OldAccessTokenLivesOn => {
-            "a token that was exchanged is not used again"
-        }
-        Switch::RefreshRotatesNothing => "the latest pair is used, whether it is another or not",
-        Switch::CsvNewestFirst => "rows are sorted here",
-        Switch::ListPageCapped => "no more than a hundred are asked for at a time",
-        Switch::SearchIgnoresFilters => "what was asked for is looked for here, too",
-        Switch::ResourceUrlSingleUse => "an address is used once",
-
-        _ => return None,
-    })
-}
 
 /// What is tried with a switch at a PBX that it applies to.
 pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {

@@ -21,7 +21,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Answer, Call, Driver, PATIENCE, write_secret};
+use super::answer::Driver;
+use super::{Answer, Call, PATIENCE, write_secret};
 
 /// Lines of `[server]` for a TLS listener with the files that [`Identity::write`] writes. Other lines of `[server]`
 /// stand before them.
