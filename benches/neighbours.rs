@@ -98,15 +98,31 @@ async fn main() {
             callers.shutdown().await;
         }
     }
-    let baseline = percentile(&mut houses[0].2, 50);
+    let idle: Vec<Duration> = houses
+        .iter_mut()
+        .filter(|(neighbour, ..)| neighbour.is_idle())
+        .map(|(.., times)| percentile(times, 50))
+        .collect();
+    let (least, greatest) = (*idle.iter().min().unwrap(), *idle.iter().max().unwrap());
     println!("time to first byte at a healthy PBX, by what its neighbour does ({CALLERS} callers)");
     for (neighbour, _, times) in &mut houses {
         let (median, most) = (percentile(times, 50), percentile(times, 95));
-        let ratio = median.as_secs_f64() / baseline.as_secs_f64();
         println!(
-            "{:20} median {median:9.1?}  95th percentile {most:9.1?}  {ratio:.2} times the first",
-            neighbour.name()
+            "{:20} median {median:9.1?}  95th percentile {most:9.1?}  median {}",
+            neighbour.name(),
+            beside(median, least, greatest)
         );
+    }
+}
+
+/// How a median stands to those of the two idle rows, which differ by nothing but noise.
+fn beside(median: Duration, least: Duration, greatest: Duration) -> String {
+    if median > greatest {
+        format!("{:.1?} above the two idle ones", median - greatest)
+    } else if median < least {
+        format!("{:.1?} below the two idle ones", least - median)
+    } else {
+        "within the two idle ones".to_owned()
     }
 }
 

@@ -300,6 +300,14 @@ fn warn_of_risks(config: &Config) {
             "plain HTTP to the PBX: its password and every call are readable on the way"
         );
     }
+    for (pbx, earlier) in config.never_meant() {
+        info!(
+            pbx = pbx.name,
+            earlier = earlier.name,
+            advice = "give the earlier one names_until, or name the PBX in the path",
+            "no bare name means this PBX: one before it has all its names"
+        );
+    }
     if config.server.public_url.is_none() {
         info!("server.public_url is not set: requests are answered under any host name");
     }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Problems};
 
 /// A configuration with mistakes.
 const EXIT_CONFIG: u8 = 78;
@@ -63,7 +63,7 @@ struct ConfigFile {
         long,
         value_name = "FILE",
         env = "WAVEGATE_CONFIG",
-        default_value = "config/wavegate.toml"
+        default_value = "wavegate.toml"
     )]
     config: PathBuf,
 }
@@ -86,10 +86,29 @@ pub fn run() -> ExitCode {
 
 /// Loads a configuration, or prints what is wrong with it.
 fn load(path: &Path) -> Result<Config, ExitCode> {
+    if let Ok(false) = path.try_exists() {
+        complain(format_args!(
+            "there is no {}: give --config FILE, or make one with `wavegate init`",
+            path.display()
+        ));
+        return Err(ExitCode::from(EXIT_CONFIG));
+    }
     config::load(path).map_err(|problems| {
-        complain(format_args!("{problems}"));
+        complain(mistakes(path, &problems));
         ExitCode::from(EXIT_CONFIG)
     })
+}
+
+/// A line that says how many mistakes there are, and a line for each. A file that is none has no list.
+fn mistakes(path: &Path, problems: &Problems) -> String {
+    if problems.iter().all(|problem| problem.key.is_empty()) {
+        return problems.to_string();
+    }
+    let heading = match problems.iter().count() {
+        1 => "has a mistake".to_owned(),
+        count => format!("has {count} mistakes"),
+    };
+    format!("{} {heading}:\n{problems}", path.display())
 }
 
 /// A basic string of TOML; those of JSON are written alike.

@@ -48,6 +48,17 @@ pub struct Config {
     pub pbxs: Vec<Pbx>,
 }
 
+impl Config {
+    /// The PBXs that no bare name means, each with an earlier one that has all its names.
+    pub fn never_meant(&self) -> impl Iterator<Item = (&Pbx, &Pbx)> {
+        self.pbxs.iter().enumerate().filter_map(|(index, pbx)| {
+            let mut earlier = self.pbxs.iter().take(index);
+            let other = earlier.find(|earlier| earlier.names.covers(&pbx.names))?;
+            Some((pbx, other))
+        })
+    }
+}
+
 /// The public listener.
 #[derive(Debug, Clone)]
 pub struct Server {

@@ -63,9 +63,20 @@ pub(crate) struct Request<'r> {
     /// Where logins are remembered.
     pub(crate) state_dir: Option<&'r Path>,
     /// The recording to read the beginning of.
-    pub(crate) recording: Option<&'r RecordingName>,
+    pub(crate) recording: Wanted<'r>,
     /// Log in even though the PBX refused us: the operator has changed something there.
     pub(crate) forgive: bool,
+}
+
+/// A recording to try.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wanted<'r> {
+    /// Nobody named one.
+    Nothing,
+    /// The one that was named is of the PBX of this name.
+    Elsewhere(&'r str),
+    /// This one.
+    Recording(&'r RecordingName),
 }
 
 /// Tries one PBX.
@@ -194,10 +205,14 @@ impl Report {
             );
         }
         match request.recording {
-            Some(recording) => {
+            Wanted::Recording(recording) => {
                 let _ = self.listen(&session, recording, pbx.api).await;
             }
-            None => self.skip("recording", "not tried; name one with --recording"),
+            Wanted::Elsewhere(other) => {
+                let detail = format!("skipped: the name belongs to the PBX {other}");
+                self.skip("recording", &detail);
+            }
+            Wanted::Nothing => self.skip("recording", "not tried; name one with --recording"),
         }
         let given_back = session.log_out().await?;
         self.note(

@@ -5,11 +5,18 @@ use std::process::ExitCode;
 
 pub(super) fn run(path: &Path) -> ExitCode {
     match super::load(path) {
-        Ok(_) => {
+        Ok(config) => {
             super::print(format_args!(
                 "{}: no mistakes (the PBX was not asked)",
                 path.display()
             ));
+            for (pbx, earlier) in config.never_meant() {
+                super::print(format_args!(
+                    "note: a bare /recordings never means the PBX {}: {}, which stands before it, has all its names; give \
+                     that one names_until, or use /pbx/{}/recordings",
+                    pbx.name, earlier.name, pbx.name
+                ));
+            }
             ExitCode::SUCCESS
         }
         Err(code) => code,

@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::ConfigFile;
-use crate::config::Config;
-use crate::doctor::{self, Report, Request, SeenCertificate, Step};
+use crate::config::{Config, Pbx};
+use crate::doctor::{self, Report, Request, SeenCertificate, Step, Wanted};
 use crate::recording::RecordingName;
 
 /// Where a line ends.
@@ -48,16 +48,27 @@ impl Doctor {
     }
 
     async fn examine(&self, config: &Config) -> ExitCode {
-        let wanted = |name: &str| self.pbx.as_deref().is_none_or(|wanted| wanted == name);
-        let mut recording = self.recording.as_ref();
+        let pbxs = || config.pbxs.iter().filter(|pbx| self.looks_at(pbx));
+        if pbxs().next().is_none() {
+            return super::fail("no such PBX in the configuration");
+        }
+        // Without --pbx a recording is that of the PBX which a request without a PBX's name means.
+        let holds = |name| pbxs().find(|pbx| self.pbx.is_some() || pbx.names.holds(name));
+        let recording = self.recording.as_ref().map(|name| (name, holds(name)));
+        if let Some((_, None)) = recording {
+            return super::fail(
+                "no PBX has recordings of that time, by names_from and names_until; name one with --pbx",
+            );
+        }
         let mut reports = Vec::new();
-        for pbx in config.pbxs.iter().filter(|pbx| wanted(&pbx.name)) {
-            // Without --pbx a recording is that of the PBX which a request without a PBX's name means.
-            let holds = |name: &&RecordingName| self.pbx.is_some() || pbx.names.holds(name);
-            let recording = recording.take_if(|name| holds(&*name));
+        for pbx in pbxs() {
             let request = Request {
                 state_dir: config.state_dir.as_deref(),
-                recording,
+                recording: match recording {
+                    Some((name, Some(owner))) if owner.name == pbx.name => Wanted::Recording(name),
+                    Some((_, Some(owner))) => Wanted::Elsewhere(&owner.name),
+                    _ => Wanted::Nothing,
+                },
                 forgive: self.retry_login,
             };
             let report = doctor::examine(pbx, request).await;
@@ -69,14 +80,6 @@ impl Doctor {
             }
             reports.push(report);
         }
-        if reports.is_empty() {
-            return super::fail("no such PBX in the configuration");
-        }
-        if recording.is_some() {
-            return super::fail(
-                "no PBX has recordings of that time, by names_from and names_until",
-            );
-        }
         let ok = reports.iter().all(|report| report.ok);
         if self.json {
             super::print(json!({ "ok": ok, "pbxs": reports }));
@@ -85,6 +88,10 @@ impl Doctor {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         }
+    }
+
+    fn looks_at(&self, pbx: &Pbx) -> bool {
+        self.pbx.as_ref().is_none_or(|wanted| *wanted == pbx.name)
     }
 }
 

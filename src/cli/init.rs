@@ -22,13 +22,13 @@ use questions::Questions;
 const DEFAULT_NAME: &str = "office";
 const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
-/// `wavegate init`. What no flag says is asked for where standard input is a terminal.
+/// `wavegate init`. Where --api, --url or --username is left out, a terminal is asked for everything that no flag says.
 #[derive(Debug, Args)]
 pub(super) struct Init {
     /// The folder to write into: wavegate.toml, and secrets/ with three files.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// The PBX's name in URLs and in the log; office otherwise.
+    /// The PBX's name in URLs and in the log; office otherwise, or the answer where questions are asked.
     #[arg(long, value_parser = parse_name)]
     name: Option<String>,
     /// The API it speaks, the newest that its firmware has: s-series-1.0.1, s-series-1.1.0, s-series-2.0.0,
@@ -45,16 +45,17 @@ pub(super) struct Init {
     /// input.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// What callers will use to reach the gateway; http://127.0.0.1:8080 otherwise.
+    /// What callers will use to reach the gateway; http://127.0.0.1:8080 otherwise, or the answer where questions are
+    /// asked.
     #[arg(long, value_name = "URL", value_parser = parse_public_url)]
     public_url: Option<Url>,
-    /// The SHA-256 of the PBX's certificate, 64 hexadecimal digits.
+    /// The SHA-256 of the PBX's certificate, 64 hexadecimal digits: it is pinned.
     #[arg(long, value_name = "SHA256")]
     fingerprint: Option<Pin>,
     /// Let the address be plain http: password and calls are then readable on the way.
     #[arg(long)]
     plain_http: bool,
-    /// Ask questions although standard input is no terminal.
+    /// Ask for everything that no flag says, also where standard input is no terminal.
     #[arg(long)]
     ask: bool,
 }
@@ -76,7 +77,7 @@ impl Init {
 
     async fn write(self) -> Result<String, String> {
         files::refuse_existing(&self.dir)?;
-        let questions = Questions::new(self.ask);
+        let mut questions = Questions::new(self.ask);
         questions.require(&[
             ("--api", self.api.is_some()),
             ("--url", self.url.is_some()),

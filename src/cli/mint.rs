@@ -44,7 +44,7 @@ pub(super) struct Token {
     #[arg(long)]
     issuer: Option<String>,
     /// How long it lives, in seconds.
-    #[arg(long, default_value_t = 3600)]
+    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     ttl_s: u64,
     #[command(flatten)]
     key: KeyChoice,
@@ -68,7 +68,7 @@ pub(super) struct Link {
     #[arg(long)]
     ip: Option<IpAddr>,
     /// How long it lives, in seconds; as long as the configuration allows otherwise.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     ttl_s: Option<u64>,
     #[command(flatten)]
     key: KeyChoice,
@@ -146,15 +146,15 @@ impl Link {
             .public_url
             .as_ref()
             .ok_or("the configuration has no server.public_url")?;
+        let mut pbxs = config.pbxs.iter();
         let pbx = match &self.pbx {
-            None => config
-                .pbxs
-                .iter()
-                .find(|pbx| pbx.names.holds(&self.recording)),
-            Some(name) => config.pbxs.iter().find(|pbx| pbx.name == *name),
+            None => pbxs.find(|pbx| pbx.names.holds(&self.recording)).ok_or(
+                "no PBX has recordings of that time, by names_from and names_until; name one with --pbx",
+            )?,
+            Some(name) => pbxs
+                .find(|pbx| pbx.name == *name)
+                .ok_or_else(|| format!("no PBX {name:?} in the configuration"))?,
         };
-        let pbx =
-            pbx.ok_or("no such PBX in the configuration, or none for the time of that name")?;
         let key = self.key.signing_key(config.auth.link_signers.iter())?;
         let verifier = verifier(links, &key)
             .ok_or("no [[links.key]] of the configuration would verify this key's links")?;

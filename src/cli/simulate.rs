@@ -112,18 +112,21 @@ impl Simulate {
     fn account_of(&self, pbx: &Simulator) -> String {
         let password = match &self.password_file {
             None => pbx.password().to_owned(),
-            Some(file) => format!("as in {}", file.display()),
+            Some(file) => format!("as in the file {}", file.display()),
         };
         let (name, secret) = match self.api {
             Api::PSeries => ("client id", "client secret"),
             _ => ("username", "password"),
         };
+        let certificate = match has_certificate(pbx) {
+            true => format!("\ncertificate    sha256 {}", pbx.fingerprint()),
+            false => String::new(),
+        };
         format!(
-            "address        {}\napi            {}\n{name:14} {}\n{secret:14} {password}\ncertificate    sha256 {}",
+            "address        {}\napi            {}\n{name:14} {}\n{secret:14} {password}{certificate}",
             pbx.url(),
             self.api,
             pbx.username(),
-            pbx.fingerprint()
         )
     }
 
@@ -139,7 +142,7 @@ impl Simulate {
                 ("", absolute.display().to_string())
             }
         };
-        let trust = if pbx.url().starts_with("https") {
+        let trust = if has_certificate(pbx) {
             format!("\n[pbx.tls]\npins = [{}]", quoted(pbx.fingerprint()))
         } else {
             "plain_http = true".to_owned()
@@ -152,6 +155,10 @@ impl Simulate {
             quoted(&file),
         ))
     }
+}
+
+fn has_certificate(pbx: &Simulator) -> bool {
+    pbx.url().starts_with("https")
 }
 
 /// The samples, and one of a call that began just now.

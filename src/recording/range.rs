@@ -13,7 +13,7 @@ use jiff::civil::DateTime;
 use super::RecordingName;
 
 /// A moment in the local time of a PBX: `2024-03-01` or `2024-03-01T12:30:00`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(DateTime);
 
 /// A text is no date.
@@ -64,6 +64,15 @@ impl NameRange {
     #[must_use]
     pub fn holds_time(&self, time: DateTime) -> bool {
         self.from.is_none_or(|from| from.0 <= time) && self.until.is_none_or(|until| time < until.0)
+    }
+
+    /// Whether it holds every name that `other` holds.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.from.is_none_or(|from| other.from >= Some(from))
+            && self
+                .until
+                .is_none_or(|until| other.until.is_some_and(|other| other <= until))
     }
 
     /// Whether nothing can be in it.
@@ -128,6 +137,23 @@ mod tests {
             check("2020-01-01", "", name, false);
             check("", "2030-01-01", name, false);
         }
+    }
+
+    #[test]
+    fn a_range_covers_what_is_within_it() {
+        let covers = |(from, until), (inner_from, inner_until)| {
+            range(from, until).covers(&range(inner_from, inner_until))
+        };
+        let (old, new) = (("", "2024-03-01"), ("2024-03-01", ""));
+        for all in [("", ""), old, new, ("2024-03-01", "2024-03-02")] {
+            assert!(covers(("", ""), all));
+            assert!(covers(all, all));
+        }
+        // Names without a time are where there is no limit, and nowhere else.
+        assert!(!covers(old, ("", "")) && !covers(new, ("", "")));
+        assert!(!covers(old, new) && !covers(new, old));
+        assert!(covers(new, ("2024-03-01", "2025-01-01")) && !covers(new, ("2024-02-29", "")));
+        assert!(covers(old, ("2023-01-01", "2024-03-01")) && !covers(old, ("", "2024-03-02")));
     }
 
     #[test]

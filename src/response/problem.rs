@@ -53,7 +53,7 @@ problems! {
     BEARER_TOKEN_MISSING = "bearer-token-missing", UNAUTHORIZED, "Who is asking?",
         "Send a bearer token in the Authorization field, or use a link.";
     BEARER_TOKEN_INVALID = "bearer-token-invalid", UNAUTHORIZED, "The bearer token is not valid",
-        "Signature, expiry, issuer, audience or a claim is wrong. Get a new token.";
+        "Signature, expiry, issuer, audience or a claim is wrong. Get a new token. A bearer token belongs into the Authorization field, a link token into ?link=.";
     LINK_TOKEN_INVALID = "link-token-invalid", UNAUTHORIZED, "The link is not valid",
         "The link has expired, or it was not made for this. Ask for a new one.";
     LINK_FOR_ANOTHER_RECORDING = "link-for-another-recording", FORBIDDEN, "The link is for another recording",

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod p_series;
+mod several;
 mod strangers;
 mod ways;
 
@@ -336,39 +337,6 @@ async fn what_is_wrong_with_a_recording_is_told() {
         }
         assert_eq!(pbx.seen().requests.login, 1);
     }
-}
-
-#[tokio::test]
-async fn several_pbxs_are_looked_at_one_by_one() {
-    let (old, new) = (simulator(Api::SSeries110), simulator(Api::SSeries200));
-    let (old, new) = (old.start().await.unwrap(), new.start().await.unwrap());
-    let second = format!(
-        "names_from = \"2026-01-01\"\n[pbx.tls]\npins = [\"{}\"]\n[[pbx]]\nname = \"old\"\napi = \"s-series-1.1.0\"\n\
-         url = \"{}\"\nusername = \"{}\"\npassword_file = \"old\"\n[pbx.tls]\npins = [\"{}\"]",
-        new.fingerprint(),
-        old.url(),
-        old.username(),
-        old.fingerprint(),
-    );
-    let builder = gateway(&new).without_pin().pbx(&second);
-    crate::harness::write_secret(&builder.folder().join("old"), "not the password");
-    let path = builder.write();
-    let ended = run(&path, &["--recording", NAME]).await;
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(
-        ended.out.contains("recording  ok") && ended.out.contains("login      FAILED"),
-        "{}",
-        ended.out
-    );
-    assert_eq!(
-        (new.seen().downloads_started, old.seen().downloads_started),
-        (1, 0)
-    );
-    let ended = run(&path, &["--pbx", PBX]).await;
-    assert_eq!((ended.code, old.seen().requests.login), (Some(0), 1));
-    let ended = run(&path, &["--pbx", "nowhere"]).await;
-    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
-    assert!(ended.err.contains("no such PBX"), "{}", ended.err);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::{NAME, write_secret};
-use crate::programs::{Ended, Running, run_wavegate, wavegate};
+use crate::programs::{Ended, Running, program, run_wavegate, wavegate};
 
 const PASSWORD: &str = "hunter2 \"of\" the tests";
 const FILES: [&str; 4] = [
@@ -128,7 +128,13 @@ async fn flags_alone_make_a_configuration_that_works() {
         (pbx.seen().requests.total(), pbx.seen().bad_requests),
         (0, 0)
     );
-    for shown in ["CN=S-Series VoIP PBX", "4096-01-01", pbx.fingerprint()] {
+    let given = "it matches --fingerprint";
+    for shown in [
+        "CN=S-Series VoIP PBX",
+        "4096-01-01",
+        pbx.fingerprint(),
+        given,
+    ] {
         assert!(ended.err.contains(shown), "{}", ended.err);
     }
     for command in ["check", "doctor", "serve", "token"] {
@@ -229,15 +235,20 @@ async fn a_certificate_that_the_machine_trusts_needs_no_pin() {
     let (place, url) = (Place::new(), pbx.url());
     let root = place.0.path().join("root.pem");
     std::fs::write(&root, pbx.certificate_pem()).unwrap();
-    let file = place.0.path().join("password");
-    let mut command = place.init(&flags(&pbx, &url, &[]));
-    command.args(["--password-file", file.to_str().unwrap()]);
-    let ended = Running::start(command.env("SSL_CERT_FILE", &root))
-        .end()
-        .await;
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(!place.text().contains("pins"), "{}", place.text());
-    place.succeeds("check").await;
+    // One that was named is pinned all the same.
+    for rest in [&[][..], &["--fingerprint", pbx.fingerprint()]] {
+        let place = Place::new();
+        let file = place.0.path().join("password");
+        let mut command = place.init(&flags(&pbx, &url, rest));
+        command.args(["--password-file", file.to_str().unwrap()]);
+        let ended = Running::start(command.env("SSL_CERT_FILE", &root))
+            .end()
+            .await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let pinned = place.text().contains(pbx.fingerprint());
+        assert_eq!(pinned, !rest.is_empty(), "{}", place.text());
+        place.succeeds("check").await;
+    }
 }
 
 #[tokio::test]
@@ -252,6 +263,37 @@ async fn plain_http_must_be_spelled_out() {
     assert_eq!(pbx.seen().requests.login, 0);
     place.succeeds("check").await;
     assert!(place.succeeds("doctor").await.contains("http       ok"));
+}
+
+#[tokio::test]
+async fn on_a_terminal_flags_that_suffice_leave_nothing_to_ask() {
+    let Some(script) = program("script") else {
+        return;
+    };
+    let pbx = pbx(Api::SSeries200).await.credentials("api", PASSWORD);
+    let pbx = pbx.start().await.unwrap();
+    let place = Place::new();
+    let command = format!(
+        "'{}' init --dir '{}' --api s-series-2.0.0 --url {} --username api --fingerprint {} --password-file '{}'",
+        env!("CARGO_BIN_EXE_wavegate"),
+        place.dir().display(),
+        pbx.url(),
+        pbx.fingerprint(),
+        place.0.path().join("password").display()
+    );
+    let mut terminal = Command::new(script);
+    terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+    // A terminal on which nobody types.
+    let (input, _nothing) = std::io::pipe().unwrap();
+    let ended = Running::start(terminal.stdin(Stdio::from(input)))
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        place.text().contains("name = \"office\""),
+        "{}",
+        place.text()
+    );
 }
 
 #[tokio::test]
@@ -323,6 +365,6 @@ async fn what_is_missing_or_leads_nowhere_is_told() {
         .await;
     place.holds_nothing(
         &ended,
-        "nothing listens at this address and port; correct pbx.url",
+        "nothing listens at this address and port; correct --url",
     );
 }

@@ -41,9 +41,10 @@ pub(super) async fn at(
     }
     let (certificate, accepted) = see(&probe).await?;
     let seen = certificate.sha256;
-    let signer = match accepted {
-        true => "it is accepted by this machine's root certificates",
-        false => "nobody whom this machine trusts vouches for it",
+    let signer = match (expected, accepted) {
+        (Some(expected), _) if expected == seen => "it matches --fingerprint",
+        (_, true) => "it is accepted by this machine's root certificates",
+        (_, false) => "nobody whom this machine trusts vouches for it",
     };
     let fields = shown(&SeenCertificate::new(&certificate, None), 2);
     questions.tell(&format!(
@@ -54,8 +55,9 @@ pub(super) async fn at(
             "the certificate's SHA-256 is {seen}, and --fingerprint expects {expected}: if nobody exchanged the PBX's \
              certificate, something may stand in between"
         )),
-        (_, true) => Ok(Trust::System),
-        (Some(_), false) => pin(&probe, seen).await,
+        // Also where the roots accept it: who names one certificate wants that one.
+        (Some(_), _) => pin(&probe, seen).await,
+        (None, true) => Ok(Trust::System),
         (None, false) => {
             let question = format!("Please {COMPARE}.\nIs this the one your PBX shows?");
             match questions.yes(&question)? {
@@ -87,7 +89,7 @@ async fn see(probe: &Probe) -> Result<(Certificate, bool), String> {
     };
     let certificate = match (handshake.certificate, &handshake.result) {
         (Some(certificate), _) => certificate,
-        (None, Err(error)) => return Err(format!("{error}; {}", error.advice())),
+        (None, Err(error)) => return Err(in_flags(&format!("{error}; {}", error.advice()))),
         (None, Ok(_)) => return Err("the PBX shows no certificate".to_owned()),
     };
     match certificate.flaw() {
@@ -118,5 +120,67 @@ async fn reach(probe: &Probe) -> Result<crate::pbx::Reached, String> {
 }
 
 fn advised(error: ProbeError) -> String {
-    format!("{error}; {}", error.advice())
+    in_flags(&format!("{error}; {}", error.advice()))
+}
+
+/// A sentence that names keys of the configuration, which is not written yet, with the flags instead.
+fn in_flags(sentence: &str) -> String {
+    let words = [
+        ("remove pbx.plain_http", "leave out --plain-http"),
+        ("pbx.plain_http", "--plain-http"),
+        ("within pbx.connect_timeout_ms", "in time"),
+        ("within pbx.answer_timeout_ms", "in time"),
+        ("add it to pbx.tls.pins", "give that one with --fingerprint"),
+        ("(pbx.tls.pins)", "(--fingerprint)"),
+        (" and pbx.tls;", ";"),
+        ("pbx.url", "--url"),
+    ];
+    let with_flags = |text: String, (key, flag): (&str, &str)| text.replace(key, flag);
+    words.into_iter().fold(sentence.to_owned(), with_flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pbx::tls::TlsFault;
+
+    #[track_caller]
+    fn names_no_key(sentence: &str) {
+        let told = in_flags(sentence);
+        assert!(!told.contains("pbx."), "{told}");
+    }
+
+    #[test]
+    fn no_sentence_speaks_of_a_configuration_that_is_not_there() {
+        let text = String::new;
+        for error in [
+            ProbeError::NoName(text()),
+            ProbeError::NameSilent,
+            ProbeError::Refused,
+            ProbeError::Silent,
+            ProbeError::Unreachable(text()),
+            ProbeError::Dropped,
+            ProbeError::TlsSilent,
+            ProbeError::HttpSilent,
+            ProbeError::NotHttp,
+            ProbeError::SpeaksTls,
+            ProbeError::Redirects(302),
+        ] {
+            names_no_key(&advised(error));
+        }
+        // Those that can be met before it is known which certificate is the right one, or once it is pinned.
+        for fault in [
+            TlsFault::NotPinned,
+            TlsFault::Version1,
+            TlsFault::WeakKey,
+            TlsFault::BadSignature,
+            TlsFault::Unreadable,
+            TlsFault::NoVersion,
+            TlsFault::NoCipher,
+            TlsFault::NotTls,
+            TlsFault::Other,
+        ] {
+            names_no_key(fault.advice());
+        }
+    }
 }

@@ -16,6 +16,8 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 /// Somebody who answers, or nobody.
 pub(super) struct Questions {
     asks: bool,
+    /// Everything is asked for, also what has a default.
+    guided: bool,
     is_terminal: bool,
 }
 
@@ -25,18 +27,21 @@ impl Questions {
         let is_terminal = io::stdin().is_terminal();
         Self {
             asks: wanted || is_terminal,
+            guided: wanted,
             is_terminal,
         }
     }
 
-    /// Checks that nothing has to be asked where nobody answers.
-    pub(super) fn require(&self, flags: &[(&str, bool)]) -> Result<(), String> {
+    /// Checks that nothing has to be asked where nobody answers. Where all of these are given, defaults are not asked
+    /// for either.
+    pub(super) fn require(&mut self, flags: &[(&str, bool)]) -> Result<(), String> {
         let missing: Vec<_> = flags
             .iter()
-            .filter(|(_, given)| !given && !self.asks)
+            .filter(|(_, given)| !given)
             .map(|(flag, _)| *flag)
             .collect();
-        match missing.is_empty() {
+        self.guided |= !missing.is_empty();
+        match missing.is_empty() || self.asks {
             true => Ok(()),
             false => Err(format!(
                 "missing: {}; or answer questions, with --ask",
@@ -45,7 +50,7 @@ impl Questions {
         }
     }
 
-    /// What was `given`; else the answer, which may be the default; else the default.
+    /// What was `given`; else the default, unless everything is asked for; else the answer.
     pub(super) fn ask<T>(
         &self,
         given: Option<T>,
@@ -56,7 +61,7 @@ impl Questions {
         if let Some(given) = given {
             return Ok(given);
         }
-        if !self.asks {
+        if !self.asks || default.is_some() && !self.guided {
             return parse(default.unwrap_or_default());
         }
         loop {

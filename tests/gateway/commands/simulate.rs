@@ -110,6 +110,8 @@ async fn a_gateway_with_the_printed_table_has_the_youngest_recording() {
                 .zip(&recordings)
                 .all(|(sample, name)| sample.0 == *name)
         );
+        let certificates = if arguments.is_empty() { 1 } else { 0 };
+        assert_eq!(simulated.values("certificate").len(), certificates);
         let password = simulated.values("password")[0];
         simulated.fetch_through_gateway(Some(password)).await;
         assert_eq!(simulated.running.stop().await.code, Some(0));
@@ -125,7 +127,10 @@ async fn credentials_can_be_given_and_the_password_is_never_shown() {
     let credentials = ["--username", "api", "--password-file", path];
     let simulated = Simulated::start(&credentials).await;
     assert_eq!(simulated.values("username"), ["api"]);
-    assert_eq!(simulated.values("password"), [format!("as in {path}")]);
+    assert_eq!(
+        simulated.values("password"),
+        [format!("as in the file {path}")]
+    );
     simulated.fetch_through_gateway(None).await;
     let ended = simulated.running.stop().await;
     assert!(!ended.out.contains("kept-in") && !ended.err.contains("kept-in"));

@@ -198,7 +198,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         Switch::SlowAnswers => {
             let too_slow = fetch().answer_delay(Duration::from_secs(3600));
             let too_slow = too_slow
-                .pbx("answer_timeout_ms = 500")
+                .pbx("answer_timeout_ms = 3000")
                 .problem("pbx-timeout");
             vec![
                 fetch().answer_delay(Duration::from_millis(50)),
