@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::attempts::Attempts;
 use super::dialect::{Lists, Operation};
-use super::error::PbxError;
+use super::error::{PbxError, WHOLE_LIST};
 use super::token::PbxToken;
 use super::{Pbx, within};
 use crate::list::{Entry, Position, Query, Second};
@@ -114,11 +114,11 @@ impl Pbx {
             }),
             Lists::Table(dialect) => {
                 let reading = self.select(dialect, query, visible);
-                within(MAX_TIME, Operation::ListDownload, "list", reading).await
+                within(MAX_TIME, Operation::ListDownload, WHOLE_LIST, reading).await
             }
             Lists::Pages(dialect) => {
                 let reading = self.gather(dialect, query, visible);
-                within(MAX_TIME, Operation::ListPage, "list", reading).await
+                within(MAX_TIME, Operation::ListPage, WHOLE_LIST, reading).await
             }
         }
     }
