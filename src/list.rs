@@ -23,6 +23,9 @@ pub(crate) use query::{Filter, Query, QueryError};
 /// A second of the Unix epoch.
 pub(crate) type Second = i64;
 
+/// The most that is kept of a party or an id, as of a name: so a page of entries has a bound, whatever rows hold.
+const MAX_FIELD_BYTES: usize = 255;
+
 /// Which end of a list comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -157,10 +160,12 @@ fn number(party: &str) -> Option<String> {
     said(inner.unwrap_or(party))
 }
 
-/// A blank is how some PBXs write nothing.
+/// A blank is how some PBXs write nothing, and what no field holds is not kept.
 fn said(text: &str) -> Option<String> {
     let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    (1..=MAX_FIELD_BYTES)
+        .contains(&text.len())
+        .then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -223,6 +228,32 @@ mod tests {
         check_number("Jo<>", None);
         check_number(" ", None);
         check_number("", None);
+    }
+
+    #[test]
+    fn no_field_is_kept_that_is_longer_than_a_name() {
+        let of = |bytes: usize| {
+            let text = "1".repeat(bytes);
+            let row = Row {
+                name: "a.wav".to_owned(),
+                caller: text.clone(),
+                callee: format!("{}<{text}>", "Jo".repeat(1_000)),
+                call_id: text,
+                ..Row::default()
+            };
+            let entry = Entry::of(row, &TimeZone::UTC).unwrap();
+            [entry.caller, entry.callee, entry.call_id].map(|field| field.map(|text| text.len()))
+        };
+        assert_eq!(of(255), [Some(255); 3]);
+        assert_eq!(of(256), [None; 3]);
+        let named = |bytes: usize| {
+            let row = Row {
+                name: "1".repeat(bytes),
+                ..Row::default()
+            };
+            Entry::of(row, &TimeZone::UTC).is_some()
+        };
+        assert_eq!([255, 256].map(named), [true, false]);
     }
 
     #[test]

@@ -21,8 +21,9 @@ const ID: u8 = 1;
 pub(crate) enum Position {
     /// In a list that is put in order by the gateway.
     Start(Key),
-    /// In a list that the PBX keeps in the order of its own ids; `page` is where the entry stood when it was seen.
-    Id { last: u64, page: u64 },
+    /// In a list that the PBX keeps in the order of its own ids; `place` is how many
+    /// entries stood up to this one when it was seen.
+    Id { last: u64, place: u64 },
 }
 
 /// The place of an entry: its start, then its name.
@@ -64,10 +65,10 @@ pub(super) fn encode(position: &Position, fingerprint: Fingerprint) -> String {
             bytes.extend(start.to_be_bytes());
             bytes.extend(name.as_bytes());
         }
-        Position::Id { last, page } => {
+        Position::Id { last, place } => {
             bytes.push(ID);
             bytes.extend(last.to_be_bytes());
-            bytes.extend(page.to_be_bytes());
+            bytes.extend(place.to_be_bytes());
         }
     }
     URL_SAFE_NO_PAD.encode(bytes)
@@ -93,7 +94,7 @@ fn read(bytes: &[u8], fingerprint: Fingerprint) -> Option<Position> {
         }
         ID => Some(Position::Id {
             last: u64::from_be_bytes(*number),
-            page: Some(u64::from_be_bytes(rest.try_into().ok()?)).filter(|page| *page > 0)?,
+            place: Some(u64::from_be_bytes(rest.try_into().ok()?)).filter(|place| *place > 0)?,
         }),
         _ => None,
     }
@@ -127,15 +128,15 @@ mod tests {
                 check(&Position::Start(Key { start, name }));
             }
         }
-        for (last, page) in [(0, 1), (u64::MAX, u64::MAX)] {
-            check(&Position::Id { last, page });
+        for (last, place) in [(0, 1), (u64::MAX, u64::MAX)] {
+            check(&Position::Id { last, place });
         }
     }
 
     #[test]
     fn a_text_that_is_no_cursor_is_refused() {
-        let good = encode(&Position::Id { last: 7, page: 1 }, mark());
-        let no_page = encode(&Position::Id { last: 7, page: 0 }, mark());
+        let good = encode(&Position::Id { last: 7, place: 1 }, mark());
+        let no_place = encode(&Position::Id { last: 7, place: 0 }, mark());
         let no_name = encode(
             &Position::Start(Key {
                 start: 0,
@@ -150,7 +151,7 @@ mod tests {
             &good[1..],
             &good[..good.len() - 2],
             &format!("{good}AA"),
-            &no_page,
+            &no_place,
             &no_name,
         ] {
             assert_eq!(decode(text, mark()), Err(NotACursor), "{text}");

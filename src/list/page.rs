@@ -1,6 +1,9 @@
 //! One page out of a list of any length and in any order, held in no more memory than the page takes.
 //!
 //! Knows the place of an entry and how many are kept. Does not know where entries come from. Pure.
+//!
+//! Limit: a name that tells no start (`hello001`) has its place by the time of its row. Where it has several rows of
+//! different times that fall on different pages, each of those pages has it: a page knows of no row before its cursor.
 
 use std::collections::BTreeMap;
 

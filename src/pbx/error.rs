@@ -9,6 +9,9 @@ use thiserror::Error;
 use super::dialect::{Operation, Refusal, RefusalClass};
 use super::tls::TlsError;
 
+/// The limit on a list as a whole. It cannot be configured.
+pub(super) const WHOLE_LIST: &str = "list";
+
 /// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared and logged.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum TransportError {
@@ -166,6 +169,9 @@ impl PbxError {
                     "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address"
                 }
                 TransportError::Tls(error) => error.fault.advice(),
+                TransportError::Timeout(WHOLE_LIST) => {
+                    "let callers ask for shorter times; where pbx.max_bytes_per_second is set, raise it"
+                }
                 TransportError::Timeout(_) => {
                     "the PBX is slow or hangs; look at its load, or raise the limit"
                 }
@@ -274,5 +280,24 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
         }
         RefusalClass::Request => "some firmware wants pbx.report_port at login",
         RefusalClass::Other => "look the number up in the vendor's table of error codes",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_to_be_raised_that_cannot_be() {
+        let advice = |limit| {
+            let error = PbxError::Transport {
+                operation: Operation::ListDownload,
+                source: TransportError::Timeout(limit),
+            };
+            error.advice()
+        };
+        assert!(advice("idle").contains("raise the limit"));
+        assert!(!advice(WHOLE_LIST).contains("raise the limit"));
+        assert!(advice(WHOLE_LIST).contains("shorter times"));
     }
 }

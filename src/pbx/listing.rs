@@ -15,16 +15,21 @@ use tokio::time::timeout;
 
 use super::attempts::Attempts;
 use super::dialect::{Lists, Operation};
-use super::error::PbxError;
+use super::error::{PbxError, WHOLE_LIST};
 use super::token::PbxToken;
 use super::{Pbx, within};
-use crate::list::{Entry, Position, Query};
+use crate::list::{Entry, Position, Query, Second};
 use crate::recording::RecordingName;
+use pages::Wanted;
 
 /// Lists of one PBX that are read at once: they cost it more than a download does.
 pub(super) const MAX_LISTS: usize = 2;
 /// The longest that one list may take, however it trickles.
 const MAX_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// How much more of the PBX's time is asked for than was asked of us. The day makes good a clock that was put back, a
+/// `time_zone` that is not the PBX's, and a PBX whose time of a call is not the one in the recording's name.
+const SLACK_S: Second = 24 * 60 * 60;
 
 /// Whether whoever asks may see a recording.
 pub(crate) type Visible<'v> = dyn Fn(&RecordingName) -> bool + Send + Sync + 'v;
@@ -93,7 +98,8 @@ impl Pbx {
             Lists::Table(dialect) => Some(self.try_table(dialect, token).await),
             Lists::Pages(dialect) => {
                 let (query, mut attempts) = (Query::everything(), Attempts::default());
-                let asked = self.ask_page(dialect, token, 1, &query, &mut attempts);
+                let wanted = Wanted::first(&query);
+                let asked = self.ask_page(dialect, token, &wanted, &mut attempts);
                 Some(asked.await.map(drop))
             }
         }
@@ -108,11 +114,11 @@ impl Pbx {
             }),
             Lists::Table(dialect) => {
                 let reading = self.select(dialect, query, visible);
-                within(MAX_TIME, Operation::ListDownload, "list", reading).await
+                within(MAX_TIME, Operation::ListDownload, WHOLE_LIST, reading).await
             }
             Lists::Pages(dialect) => {
                 let reading = self.gather(dialect, query, visible);
-                within(MAX_TIME, Operation::ListPage, "list", reading).await
+                within(MAX_TIME, Operation::ListPage, WHOLE_LIST, reading).await
             }
         }
     }

@@ -209,7 +209,7 @@ switches! {
     DownloadTypeOctetStream = "download-type-octet-stream", P, "Files have the type application/octet-stream.";
 
     // P-Series: recording/list and recording/search.
-    ListPageCapped = "list-page-capped", P, "A page holds 100 recordings at most, whatever page_size says.";
+    ListPageCapped = "list-page-capped", P, "A page holds 37 recordings at most, whatever page_size says.";
     ListTotalMissing = "list-total-missing", P, "Lists have no total_number.";
     ListNumbersAsStrings = "list-numbers-as-strings", P, "Numbers in lists are strings.";
     ListTime12h = "list-time-12h", P, "Times in lists are written MM/DD/YYYY hh:mm:ss AM or PM.";

@@ -102,7 +102,7 @@ fn what_is_not_given_has_its_default() {
 }
 
 fn position() -> Position {
-    Position::Id { last: 7, page: 3 }
+    Position::Id { last: 7, place: 3 }
 }
 
 #[test]

@@ -12,9 +12,9 @@ use super::super::dialect::{FoundPage, Operation, PSeries};
 use super::super::error::PbxError;
 use super::super::token::PbxToken;
 use super::super::{Pbx, within};
-use super::walk::{Look, Walk};
-use super::{ListPage, Visible};
-use crate::list::{Entry, Query, Row};
+use super::walk::{Answer, Ask, Look, Walk};
+use super::{ListPage, SLACK_S, Visible};
+use crate::list::{Entry, Filter, Order, Query, Row};
 
 /// Pages of the PBX that one request may cost. Where few entries are wanted, its page is short, and leads on.
 const MAX_CALLS: usize = 20;
@@ -23,9 +23,37 @@ const MAX_TIME: Duration = Duration::from_secs(20);
 /// 100 entries take some 60 KB.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
+/// A page as the PBX is asked for it.
+pub(super) struct Wanted<'q> {
+    ask: Ask,
+    order: Order,
+    filter: &'q Filter,
+}
+
+impl<'q> Wanted<'q> {
+    pub(super) fn first(query: &'q Query) -> Self {
+        Self {
+            ask: Ask::FIRST,
+            order: query.order,
+            filter: &query.filter,
+        }
+    }
+}
+
+/// The PBX goes by its own time of a call, which need not be the one in the name, by which we go.
+fn wider(filter: &Filter) -> Filter {
+    Filter {
+        from: filter.from.map(|from| from.saturating_sub(SLACK_S)),
+        to: filter.to.map(|to| to.saturating_add(SLACK_S)),
+        ..filter.clone()
+    }
+}
+
 /// What a request has come to.
 struct Gathering<'q> {
     query: &'q Query,
+    /// What the PBX is asked for, which is more.
+    wider: Filter,
     visible: &'q Visible<'q>,
     walk: Walk,
     entries: Vec<Entry>,
@@ -44,14 +72,14 @@ impl Pbx {
         let begun = Instant::now();
         let mut gathering = Gathering {
             query,
+            wider: wider(&query.filter),
             visible,
             walk: Walk::new(query.order, query.after.as_ref()),
             entries: Vec::new(),
             nameless: 0,
         };
         for calls in 1..=MAX_CALLS {
-            let page = gathering.walk.page();
-            let found = self.found_page(dialect, page, query).await?;
+            let found = self.found_page(dialect, &gathering).await?;
             let look = self.take(found, &mut gathering)?;
             let (pbx, nameless) = (self.name(), gathering.nameless);
             debug!(pbx, calls, nameless, "a page of the list was read");
@@ -69,10 +97,15 @@ impl Pbx {
     /// Takes what is wanted from a page.
     fn take(&self, found: FoundPage, gathering: &mut Gathering<'_>) -> Result<Look, PbxError> {
         let ids: Vec<u64> = found.entries.iter().map(|(id, _)| *id).collect();
-        let looked = gathering.walk.look(&ids, found.total);
-        let looked = looked.map_err(|_| PbxError::Unreadable {
+        let looked = gathering.walk.look(Answer {
+            ids: &ids,
+            rows: found.rows,
+            total: found.total,
+            is_refusal: found.is_refusal,
+        });
+        let looked = looked.map_err(|astray| PbxError::Unreadable {
             operation: Operation::ListPage,
-            what: "its entries are not in the order that was asked for",
+            what: astray.as_str(),
         })?;
         let Look::From(next) = looked else {
             return Ok(looked);
@@ -85,19 +118,23 @@ impl Pbx {
                 return Ok(Look::Elsewhere);
             }
         }
-        Ok(gathering.walk.turn(count))
+        Ok(gathering.walk.turn())
     }
 
     async fn found_page(
         &self,
         dialect: &PSeries,
-        page: u64,
-        query: &Query,
+        gathering: &Gathering<'_>,
     ) -> Result<FoundPage, PbxError> {
+        let wanted = Wanted {
+            ask: gathering.walk.ask(),
+            order: gathering.query.order,
+            filter: &gathering.wider,
+        };
         let mut attempts = Attempts::default();
         loop {
             let token = self.keeper.token().await?;
-            let asked = self.ask_page(dialect, &token, page, query, &mut attempts);
+            let asked = self.ask_page(dialect, &token, &wanted, &mut attempts);
             match asked.await {
                 Ok(found) => return Ok(found),
                 Err(error) => self.recover(error, &token, &mut attempts).await?,
@@ -109,8 +146,7 @@ impl Pbx {
         &self,
         dialect: &PSeries,
         token: &PbxToken,
-        page: u64,
-        query: &Query,
+        wanted: &Wanted<'_>,
         attempts: &mut Attempts,
     ) -> Result<FoundPage, PbxError> {
         let operation = Operation::ListPage;
@@ -122,7 +158,9 @@ impl Pbx {
         };
         attempts.note_kept(kept.is_some());
         let mut connection = self.connected(kept, operation).await?;
-        let call = dialect.list_page(token.text(), page, query.order, &query.filter);
+        let Wanted { ask, order, filter } = wanted;
+        let page = (ask.page, ask.size);
+        let call = dialect.list_page(token.text(), page, *order, filter);
         let answer = async {
             let answer = connection
                 .call(&self.transport, &call, MAX_PAGE_BYTES)

@@ -28,12 +28,9 @@ use super::super::token::PbxToken;
 use super::super::transport::MAX_ANSWER_BYTES;
 use super::super::{Pbx, within};
 use super::choice::{Choice, TableError};
-use super::{ListPage, Visible};
+use super::{ListPage, SLACK_S, Visible};
 use crate::list::{Order, Position, Query, Second, on_the_wall};
 
-/// How much more of the PBX's time is asked for than was asked of us. The day makes good a clock that was put back, a
-/// `time_zone` that is not the PBX's, and rows of one recording that differ in their times.
-const SLACK_S: Second = 24 * 60 * 60;
 /// Times that any PBX can read: from the epoch to the end of 2099.
 const READABLE: (Second, Second) = (0, 4_102_444_799);
 

@@ -1,20 +1,47 @@
 //! Finding one's place again in a list whose pages shift.
 //!
-//! Knows ids, their order and the numbers of pages. Does not know how a page is fetched or what is on it. Pure.
+//! Knows ids, their order, and the numbers and sizes of pages. Does not know how a page is fetched or what is on it.
+//! Pure.
 //!
 //! The PBX numbers its pages from the end where the walk began. Entries that are added there, or deleted, move all others
-//! to other pages between two calls. So the place is the last entry's id, and the page where it stood is a hint: from
-//! there the walk goes back or forth until it sees the place, which is between an entry that was passed and one that
-//! was not. How many entries a page has is not relied upon, since a PBX may give fewer than it is asked for.
-
-use thiserror::Error;
+//! to other places between two calls, and no total tells of one that came for one that went. So the place is the last
+//! entry's id, and how many entries stood up to it is a hint. Every page is asked for in a size that puts the place
+//! within it: what follows an entry that was passed, on one page, follows it in the list. Where the page begins behind
+//! the place, the walk goes back until it sees the place.
+//!
+//! Assumed: a PBX gives as many entries as it is asked for, up to a limit of its own, which is at least `LEAST_LIMIT`.
 
 use crate::list::{Order, Position};
 
-/// The PBX does not keep the order that it was asked for, so a place means nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the entries of the list are not in the order of their ids")]
-pub(super) struct Disorder;
+/// Entries asked for at once. A PBX may give fewer.
+const PAGE_SIZE: u64 = 100;
+/// No PBX is taken to give fewer entries a page than this, where it has them and is asked for them.
+const LEAST_LIMIT: u64 = 16;
+
+/// Empty pages that may be deletions, each.
+const MAX_VOIDS: u32 = 5;
+
+/// Pages in a row that may be the same because as many entries were added as the walk went on.
+const MAX_REPEATS: u32 = 4;
+
+/// Why a page means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Astray {
+    Disorder,
+    Excess,
+    /// It is empty, short or that of another number, and was so when it was asked for again.
+    Short,
+}
+
+impl Astray {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Disorder => "its entries are not in the order that was asked for",
+            Self::Excess => "it has more entries than were asked for",
+            Self::Short => "it ends before the list does",
+        }
+    }
+}
 
 /// What a page is for the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,345 +54,261 @@ pub(super) enum Look {
     End,
 }
 
+/// A page to fetch: its number, from 1, in a list cut into pages of this size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) page: u64,
+    pub(super) size: u64,
+}
+
+impl Ask {
+    pub(super) const FIRST: Self = Self {
+        page: 1,
+        size: PAGE_SIZE,
+    };
+
+    /// How many entries stand before the page.
+    fn before(self) -> u64 {
+        (self.page - 1).saturating_mul(self.size)
+    }
+}
+
+/// What the PBX said of the page that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer<'a> {
+    pub(super) ids: &'a [u64],
+    /// Entries on the page, those that it repeats too.
+    pub(super) rows: u64,
+    /// How many the list has, where that is told.
+    pub(super) total: Option<u64>,
+    /// It said that there is no such thing, and not that there is nothing.
+    pub(super) is_refusal: bool,
+}
+
+/// Where a page stands in the list.
+struct Measure {
+    /// How many entries stand before it, if the PBX gives as many a page as it was asked for.
+    before: u64,
+    /// It does.
+    is_known: bool,
+    /// The list's last entry is on it.
+    ends: bool,
+    /// The list goes on, and the page has room left.
+    is_short: bool,
+}
+
 /// A walk along a list.
 pub(super) struct Walk {
     order: Order,
     /// The last entry that was passed.
     last: Option<u64>,
-    /// Where it stood, or else is looked for.
-    hint: u64,
-    /// The page to fetch.
-    page: u64,
-    /// All entries of the page before this one have been passed, and that one was the last to be seen.
-    follows: bool,
+    /// How many entries stood up to it, or up to where it is looked for.
+    place: u64,
+    /// A page of this many entries was seen, so the PBX gives that many.
+    limit: Option<u64>,
     /// How far the last step back went.
     stride: u64,
-    /// The first and last id of the page seen last.
-    edges: Option<(u64, u64)>,
+    /// The first id of the page seen last, and how many entries stood before it.
+    seen: Option<(u64, u64)>,
     /// The length of the list when it was last told.
     total: Option<u64>,
+    /// Pages in a row that were the same in another place.
+    repeats: u32,
+    /// Pages in a row that cannot be right.
+    doubts: u32,
+    /// Empty pages where the place had been seen, since an entry was passed.
+    voids: u32,
+    /// The page seen last has the list's last entry.
+    ends: bool,
 }
 
 impl Walk {
     /// Begins behind `after`; a position of another kind of list is none.
     pub(super) fn new(order: Order, after: Option<&Position>) -> Self {
-        let (last, page) = match after {
-            Some(Position::Id { last, page }) => (Some(*last), (*page).max(1)),
-            Some(Position::Start(_)) | None => (None, 1),
+        let (last, place) = match after {
+            Some(Position::Id { last, place }) => (Some(*last), *place),
+            Some(Position::Start(_)) | None => (None, 0),
         };
         Self {
             order,
             last,
-            hint: page,
-            page,
-            follows: false,
+            place,
+            limit: None,
             stride: 0,
-            edges: None,
+            seen: None,
             total: None,
+            repeats: 0,
+            doubts: 0,
+            voids: 0,
+            ends: false,
         }
     }
 
-    /// The page to fetch next.
-    pub(super) fn page(&self) -> u64 {
-        self.page
+    /// The page to fetch next: the one with the place, and as much behind it as can be had.
+    pub(super) fn ask(&self) -> Ask {
+        let limit = self.limit.unwrap_or(PAGE_SIZE);
+        let Some(index) = self.place.checked_sub(1) else {
+            let (page, size) = (1, limit);
+            return Ask { page, size };
+        };
+        let behind = |size: &u64| size - 1 - index % size;
+        let size = (2..=limit).max_by_key(behind).unwrap_or(limit);
+        let page = index / size + 1;
+        Ask { page, size }
     }
 
     /// Where another walk can go on; `None` while nothing was passed.
     pub(super) fn position(&self) -> Option<Position> {
-        let (last, page) = (self.last?, self.hint);
-        Some(Position::Id { last, page })
+        let (last, place) = (self.last?, self.place.max(1));
+        Some(Position::Id { last, place })
     }
 
-    /// Looks at the page that was fetched: the ids on it, and how many the list has.
-    pub(super) fn look(&mut self, ids: &[u64], total: Option<u64>) -> Result<Look, Disorder> {
+    /// Looks at the answer to `ask`, which no call of `look` has come after.
+    ///
+    /// # Errors
+    /// The list cannot be walked, or not now.
+    pub(super) fn look(&mut self, answer: Answer<'_>) -> Result<Look, Astray> {
+        let (order, ask) = (self.order, self.ask());
+        let is_before = |one: &u64, other: &u64| order.is_before(one, other);
+        if !answer.ids.is_sorted_by(is_before) {
+            return Err(Astray::Disorder);
+        }
+        if answer.rows > ask.size {
+            return Err(Astray::Excess);
+        }
+        self.total = answer.total.or(self.total);
+        self.place = self.place.min(answer.total.unwrap_or(u64::MAX));
+        match answer.ids.first() {
+            Some(first) => self.look_at_entries(ask, answer, *first),
+            None => self.look_at_nothing(ask, answer.is_refusal),
+        }
+    }
+
+    fn look_at_entries(
+        &mut self,
+        ask: Ask,
+        answer: Answer<'_>,
+        first: u64,
+    ) -> Result<Look, Astray> {
+        let measure = self.measure(ask, answer);
+        if measure.is_short {
+            return self.doubt();
+        }
         let order = self.order;
-        if !ids.is_sorted_by(|one, other| order.is_before(one, other)) {
-            return Err(Disorder);
-        }
-        // After a deletion the first entries of this page may stand on the one before by now.
-        let shrunk = matches!((self.total, total), (Some(old), Some(new)) if new < old);
-        let follows = std::mem::take(&mut self.follows) && !shrunk;
-        self.total = total;
-        let (Some(first), Some(end)) = (ids.first(), ids.last()) else {
-            return Ok(self.look_at_nothing(follows));
-        };
-        // A PBX that gives its last page for every further one, or one page for all.
-        let edges = Some((*first, *end));
-        if follows && self.edges == edges {
-            return Ok(Look::End);
-        }
-        self.edges = edges;
         let passed = |id: &u64| self.last.is_some_and(|last| !order.is_before(&last, id));
-        let next = ids.partition_point(passed);
-        if next == ids.len() {
-            return Ok(self.turn(ids.len()));
+        let next = answer.ids.partition_point(passed);
+        // A PBX that gives one page for all. What was added may have moved it here, so the one behind it is seen, too.
+        let here = Some((first, measure.before)).filter(|_| measure.is_known);
+        let repeats = next == answer.ids.len() && is_elsewhere(self.seen, here);
+        self.seen = here.or(self.seen);
+        self.repeats = if repeats { self.repeats + 1 } else { 0 };
+        if self.repeats > MAX_REPEATS {
+            return Err(Astray::Short);
         }
-        if next == 0 && self.page > 1 && !follows {
-            self.step_back();
+        self.doubts = 0;
+        self.ends = measure.ends && !repeats;
+        if next == 0 && ask.page > 1 {
+            self.step_back(measure.before);
             return Ok(Look::Elsewhere);
+        }
+        if measure.is_known {
+            let left = (answer.ids.len() - next) as u64;
+            let stands = measure.before.saturating_add(answer.rows);
+            self.place = stands.saturating_sub(left);
+        }
+        if next == answer.ids.len() {
+            return Ok(self.turn());
         }
         Ok(Look::From(next))
     }
 
-    fn look_at_nothing(&mut self, follows: bool) -> Look {
-        if follows || self.page == 1 {
-            return Look::End;
+    /// Finds out where a page stands, and learns how much the PBX gives at once.
+    fn measure(&mut self, ask: Ask, answer: Answer<'_>) -> Measure {
+        let before = ask.before();
+        let is_full = answer.rows == ask.size;
+        let has_limit = self.limit.is_some();
+        let limit = self.limit.unwrap_or(LEAST_LIMIT).max(answer.rows);
+        self.limit = Some(limit);
+        let is_known = ask.page == 1 || is_full || has_limit;
+        let ends = match answer.total {
+            _ if !is_known => false,
+            Some(total) => before.saturating_add(answer.rows) >= total,
+            None => has_limit && !is_full,
+        };
+        Measure {
+            before,
+            is_known,
+            ends,
+            is_short: has_limit && !is_full && !ends,
         }
-        self.step_back();
-        Look::Elsewhere
     }
 
-    fn step_back(&mut self) {
-        self.stride = self.stride.saturating_mul(2).max(1);
-        self.page = self.page.saturating_sub(self.stride).max(1);
-        self.hint = self.page;
+    /// Nothing is believed at once only where the total bears it out.
+    fn look_at_nothing(&mut self, ask: Ask, is_refusal: bool) -> Result<Look, Astray> {
+        let before = ask.before();
+        match self.total {
+            Some(0) => Ok(Look::End),
+            Some(total) if total > before => self.doubt(),
+            None if ask.page == 1 => {
+                let is_believed = self.last.is_none() || !is_refusal;
+                if is_believed && self.doubts > 0 {
+                    return Ok(Look::End);
+                }
+                self.doubt()
+            }
+            Some(_) | None => self.look_before(before),
+        }
+    }
+
+    /// Entries up to the place may have been deleted. A PBX that has them on one page and nothing on the next would lead
+    /// back and forth for ever.
+    fn look_before(&mut self, before: u64) -> Result<Look, Astray> {
+        self.voids += u32::from(self.stride == 0);
+        if self.voids > MAX_VOIDS {
+            return Err(Astray::Short);
+        }
+        self.step_back(before);
+        Ok(Look::Elsewhere)
+    }
+
+    /// Once may be chance.
+    fn doubt(&mut self) -> Result<Look, Astray> {
+        self.doubts += 1;
+        if self.doubts > 1 {
+            return Err(Astray::Short);
+        }
+        Ok(Look::Elsewhere)
+    }
+
+    /// Looks for the place further to the front than the page behind so many entries.
+    fn step_back(&mut self, before: u64) {
+        let least = self.limit.unwrap_or(PAGE_SIZE) / 2;
+        self.stride = self.stride.saturating_mul(2).max(least);
+        self.place = self.place.min(before).saturating_sub(self.stride);
     }
 
     /// Notes an entry of the page as passed.
     pub(super) fn pass(&mut self, id: u64) {
         self.last = Some(id);
-        self.hint = self.page;
+        self.voids = 0;
+        self.place = self.place.saturating_add(1);
     }
 
-    /// Goes on from a page of `count` entries that have all been passed.
-    pub(super) fn turn(&mut self, count: usize) -> Look {
-        // Full pages have at least as many entries as this one, so at least so many stand up to its end.
-        let stands = self.page.saturating_mul(count as u64);
-        if self.total.is_some_and(|total| stands >= total) {
-            return Look::End;
-        }
-        self.hint = self.page;
-        self.page = self.page.saturating_add(1);
-        self.follows = true;
+    /// Goes on from a page whose entries have all been passed.
+    pub(super) fn turn(&mut self) -> Look {
         self.stride = 0;
-        Look::Elsewhere
+        if self.ends {
+            Look::End
+        } else {
+            Look::Elsewhere
+        }
     }
+}
+
+/// Whether the same page was seen in another place.
+fn is_elsewhere(seen: Option<(u64, u64)>, here: Option<(u64, u64)>) -> bool {
+    matches!((seen, here), (Some(one), Some(other)) if one.0 == other.0 && one.1 != other.1)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A PBX with a list of ids.
-    #[derive(Clone)]
-    struct List {
-        ids: Vec<u64>,
-        page_size: usize,
-        tells_total: bool,
-    }
-
-    impl List {
-        fn page(&self, order: Order, page: u64) -> (Vec<u64>, Option<u64>) {
-            let mut ids = self.ids.clone();
-            if order == Order::Descending {
-                ids.reverse();
-            }
-            let pages = ids.chunks(self.page_size);
-            let index = usize::try_from(page - 1).unwrap();
-            let found = pages.skip(index).take(1).flatten().copied().collect();
-            (found, self.tells_total.then_some(ids.len() as u64))
-        }
-    }
-
-    const MAX_CALLS: usize = 20;
-
-    /// One request for up to `size` entries, with `change` before each call of the PBX.
-    fn request(
-        list: &mut List,
-        order: Order,
-        size: usize,
-        after: Option<&Position>,
-        mut change: impl FnMut(&mut List),
-    ) -> (Vec<u64>, Option<Position>) {
-        let mut walk = Walk::new(order, after);
-        let mut found = Vec::new();
-        for _ in 0..MAX_CALLS {
-            change(list);
-            let (ids, total) = list.page(order, walk.page());
-            match walk.look(&ids, total).unwrap() {
-                Look::End => return (found, None),
-                Look::Elsewhere => continue,
-                Look::From(next) => {
-                    for id in &ids[next..] {
-                        walk.pass(*id);
-                        found.push(*id);
-                        if found.len() == size {
-                            return (found, walk.position());
-                        }
-                    }
-                }
-            }
-            if walk.turn(ids.len()) == Look::End {
-                return (found, None);
-            }
-        }
-        (found, walk.position())
-    }
-
-    fn walk(
-        list: &mut List,
-        order: Order,
-        size: usize,
-        mut change: impl FnMut(&mut List),
-    ) -> Vec<u64> {
-        let (mut all, mut after) = (Vec::new(), None);
-        for _ in 0..100_000 {
-            let (found, next) = request(list, order, size, after.as_ref(), &mut change);
-            all.extend(found);
-            match next {
-                Some(position) => after = Some(position),
-                None => return all,
-            }
-        }
-        panic!("the walk has no end");
-    }
-
-    const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
-
-    #[test]
-    fn ten_thousand_entries_are_walked_while_some_are_added() {
-        for order in ORDERS {
-            for (page_size, size, tells_total) in
-                [(100, 100, true), (30, 1_000, false), (100, 7, false)]
-            {
-                let ids: Vec<u64> = (1..=10_000).map(|id| id * 3).collect();
-                let mut list = List {
-                    ids: ids.clone(),
-                    page_size,
-                    tells_total,
-                };
-                let mut next = 30_000;
-                let walked = walk(&mut list, order, size, |list| {
-                    next += 1;
-                    // The oldest-first walk would never end if entries came as fast as it goes.
-                    if next % 3 == 0 && next < 40_000 {
-                        list.ids.push(next);
-                    }
-                });
-                assert!(walked.is_sorted_by(|one, other| order.is_before(one, other)));
-                let seen: HashSet<&u64> = walked.iter().collect();
-                let missing = ids.iter().filter(|id| !seen.contains(id)).count();
-                assert_eq!(missing, 0, "{order:?} {page_size} {size}");
-            }
-        }
-    }
-
-    #[test]
-    fn entries_deleted_between_requests_leave_no_gap() {
-        for order in ORDERS {
-            let ids: Vec<u64> = (1..=3_000).collect();
-            let mut list = List {
-                ids,
-                page_size: 100,
-                tells_total: false,
-            };
-            let (first, after) = request(&mut list, order, 1_000, None, |_| ());
-            // The oldest go, as a PBX's clean-up has it.
-            list.ids.drain(..950);
-            let mut all = first;
-            let mut after = after;
-            while let Some(position) = after {
-                let (found, next) = request(&mut list, order, 1_000, Some(&position), |_| ());
-                all.extend(found);
-                after = next;
-            }
-            let expected = match order {
-                Order::Ascending => 3_000,
-                Order::Descending => 2_050,
-            };
-            assert_eq!(all.len(), expected);
-            assert!(all.is_sorted_by(|one, other| order.is_before(one, other)));
-        }
-    }
-
-    #[test]
-    fn entries_deleted_between_calls_leave_no_gap_where_the_length_is_told() {
-        let ids: Vec<u64> = (1..=2_000).collect();
-        let mut list = List {
-            ids,
-            page_size: 100,
-            tells_total: true,
-        };
-        let mut calls = 0;
-        let all = walk(&mut list, Order::Ascending, 1_000, |list| {
-            calls += 1;
-            if calls % 4 == 0 && list.ids.len() > 1_500 {
-                list.ids.drain(..30);
-            }
-        });
-        assert_eq!(all, (1..=2_000).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_list_that_became_short_is_no_endless_walk() {
-        for order in ORDERS {
-            let ids: Vec<u64> = (1..=50).collect();
-            let mut list = List {
-                ids,
-                page_size: 10,
-                tells_total: false,
-            };
-            let far = Position::Id { last: 40, page: 90 };
-            let (found, next) = request(&mut list, order, 100, Some(&far), |_| ());
-            let expected = match order {
-                Order::Ascending => 10,
-                Order::Descending => 39,
-            };
-            assert_eq!((found.len(), next), (expected, None));
-            list.ids.clear();
-            let (found, next) = request(&mut list, order, 100, Some(&far), |_| ());
-            assert_eq!((found, next), (vec![], None));
-        }
-    }
-
-    #[test]
-    fn a_pbx_that_repeats_its_last_page_comes_to_an_end() {
-        let mut walk = Walk::new(Order::Ascending, None);
-        assert_eq!(walk.look(&[1, 2], None), Ok(Look::From(0)));
-        walk.pass(1);
-        walk.pass(2);
-        assert_eq!(walk.turn(2), Look::Elsewhere);
-        assert_eq!(walk.look(&[1, 2], None), Ok(Look::End));
-    }
-
-    #[test]
-    fn a_list_in_no_order_is_refused() {
-        for (order, ids) in [
-            (Order::Ascending, [2, 1]),
-            (Order::Descending, [1, 2]),
-            (Order::Ascending, [1, 1]),
-        ] {
-            assert_eq!(Walk::new(order, None).look(&ids, None), Err(Disorder));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn wherever_a_walk_goes_on_it_finds_what_comes_next(
-            count in 0_u64..300, page_size in 1_usize..40, size in 1_usize..60, hint in 1_u64..60,
-            last in 0_u64..320, ascending: bool, tells_total: bool,
-        ) {
-            let order = if ascending { Order::Ascending } else { Order::Descending };
-            let mut list = List { ids: (1..=count).collect(), page_size, tells_total };
-            let mut after = Some(Position::Id { last, page: hint });
-            let mut found = Vec::new();
-            let mut requests = 0;
-            while let Some(position) = after {
-                let (some, next) = request(&mut list, order, size, Some(&position), |_| ());
-                found.extend(some);
-                after = next;
-                requests += 1;
-                prop_assert!(requests < 1_000);
-            }
-            let mut expected: Vec<u64> = (1..=count).filter(|id| order.is_before(&last, id)).collect();
-            if !ascending {
-                expected.reverse();
-            }
-            prop_assert_eq!(found, expected);
-        }
-    }
-}
+mod tests;

@@ -243,7 +243,8 @@ async fn a_page_of_a_p_series_fails_clearly_or_is_asked_for_again() {
         ),
         (Misbehaviour::Html { status: 504 }, Ok(200), "pbx-timeout"),
         (Misbehaviour::CloseBeforeAnswer, Ok(200), "pbx-unreachable"),
-        (Misbehaviour::Errno("60001".to_owned()), Ok(0), ""),
+        // A list with nothing in it is answered like this, too: said twice, it is believed.
+        (Misbehaviour::Errno("60001".to_owned()), Ok(200), ""),
         (
             Misbehaviour::Errno("40002".to_owned()),
             Err("pbx-request-refused"),
@@ -296,5 +297,23 @@ async fn two_lists_of_a_pbx_are_read_at_once_and_no_download_waits_for_them() {
     tokio::select! {
         _ = stalled => panic!("a table that stalls has no end"),
         bytes = third => assert_eq!(Some(bytes), pbx.recording_bytes(name)),
+    }
+}
+
+#[tokio::test]
+async fn a_list_in_pages_that_goes_wrong_midway_never_looks_whole() {
+    for order in ["asc", "desc"] {
+        let pbx = pbx(Api::PSeries, CALLS).await;
+        let gateway = hasty(&pbx).start().await;
+        let target = format!("/recordings?{WINDOW}&order={order}");
+        let first = page(&gateway, &target).await.unwrap();
+        assert_eq!(first.entries.len(), 100);
+        let next = format!("{target}&cursor={}", first.next.unwrap());
+        let what = Misbehaviour::Errno("60001".to_owned());
+        pbx.inject(Fault::once(Operation::List, what.clone()));
+        assert_eq!(page(&gateway, &next).await.unwrap().entries.len(), 100);
+        pbx.inject(Fault::forever(Operation::List, what));
+        let problem = page(&gateway, &next).await.err().unwrap();
+        assert_eq!(problem.slug, "pbx-protocol", "{order}");
     }
 }

@@ -140,3 +140,24 @@ async fn a_page_asks_the_pbx_for_no_more_than_it_needs() {
     assert_eq!(began.to_zoned(zone).datetime().yesterday().unwrap(), slack);
     assert_eq!(PBX, first.entries[0]["pbx"]);
 }
+
+#[tokio::test]
+async fn a_call_whose_name_and_row_have_another_time_is_in_one_window() {
+    // It is 23:59:50 by the name, and 00:00:05 of the next day by the PBX.
+    for api in APIS {
+        let call = CallRecord {
+            recording: "20260301235950-1772409590.7-1001-1003-Internal.wav".to_owned(),
+            started: 1_772_409_605,
+            ..CallRecord::numbered(0, 0)
+        };
+        let pbx = Simulator::builder(api).calls([call]).start().await.unwrap();
+        let gateway = gateway(&pbx).start().await;
+        for (window, expected) in [
+            ("from=2026-03-01&to=2026-03-02", 1),
+            ("from=2026-03-02&to=2026-03-03", 0),
+        ] {
+            let list = walk(&gateway, "/recordings", window).await.unwrap();
+            assert_eq!(list.len(), expected, "{api} {window}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use http::Method;
+use serde_json::Value;
 use wavegate::simulator::Api;
 
 use super::{WINDOW, pbx};
@@ -19,7 +20,7 @@ fn peak_kib(running: &Running) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn entries(addr: SocketAddr, window: &str) -> usize {
+async fn listed(addr: SocketAddr, window: &str) -> Value {
     let call = Call::new(
         addr,
         Method::GET,
@@ -28,7 +29,11 @@ async fn entries(addr: SocketAddr, window: &str) -> usize {
     let answer = call.bearer(&jwt("alice")).send().await;
     assert_eq!(answer.status(), 200);
     let body = answer.bytes().await.unwrap();
-    let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+async fn entries(addr: SocketAddr, window: &str) -> usize {
+    let document = listed(addr, window).await;
     document["recordings"].as_array().unwrap().len()
 }
 
@@ -53,6 +58,34 @@ async fn fifty_thousand_rows_take_no_more_memory_than_some_thousand() {
         "{before} KiB, and {grown} KiB more after two tables of {} bytes",
         pbx.seen().cdr_bytes_sent
     );
+    assert!(grown < 3 * 1024, "{grown} KiB more");
+    assert_eq!(running.stop().await.code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_entries_in_pages_take_no_more_memory_than_a_thousand() {
+    let pbx = pbx(Api::PSeries, 10_000).await;
+    let builder = gateway(&pbx);
+    let (running, addr) = serve(&builder.write()).await;
+    // The last thousand, a minute each.
+    let short = "from=2026-01-07T06:00:00Z";
+    for _ in 0..3 {
+        assert!(entries(addr, short).await > 500);
+    }
+    let before = peak_kib(&running);
+    let mut all = 0;
+    let mut query = String::from("order=asc");
+    loop {
+        let document = listed(addr, &query).await;
+        all += document["recordings"].as_array().unwrap().len();
+        match document["next"].as_str() {
+            Some(next) => query = format!("order=asc&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(all, 10_000);
+    let grown = peak_kib(&running) - before;
+    println!("{before} KiB, and {grown} KiB more after ten thousand entries");
     assert!(grown < 3 * 1024, "{grown} KiB more");
     assert_eq!(running.stop().await.code, Some(0));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use wavegate::simulator::{Api, CallRecord, Simulator};
+use wavegate::simulator::{Api, CallRecord, Simulator, Switch};
 
 use super::{WINDOW, names, page, pbx};
 use crate::harness::{Gateway, gateway};
@@ -68,5 +68,23 @@ async fn ten_thousand_entries_in_pages_are_walked_either_way() {
         check_walk(Api::PSeries, 1_000, "page_size=30", order).await;
         let query = format!("{WINDOW}&page_size=170");
         check_walk(Api::PSeries, 1_000, &query, order).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pbx_that_gives_fewer_entries_than_it_is_asked_for_is_walked_too() {
+    for order in ["asc", "desc"] {
+        for switches in [&[][..], &[Switch::ListTotalMissing]] {
+            let calls = (0..500).map(|number| CallRecord::numbered(number, 0));
+            let mut builder = Simulator::builder(Api::PSeries).switch(Switch::ListPageCapped);
+            for switch in switches {
+                builder = builder.switch(*switch);
+            }
+            let pbx = builder.calls(calls).start().await.unwrap();
+            let gateway = gateway(&pbx).start().await;
+            let query = format!("page_size=170&order={order}");
+            let all = walk_while_calls_are_added(&pbx, &gateway, &query, 500).await;
+            check(&all, 500, order);
+        }
     }
 }

@@ -20,24 +20,25 @@ use crate::list::{Filter, Order, Row};
 use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
 use crate::recording::{RESERVED, RecordingName};
 
-/// Entries asked for at once. A PBX may give fewer.
-const PAGE_SIZE: u64 = 100;
-
 /// A page, in the PBX's order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::pbx) struct FoundPage {
     /// How many entries the list has, where the PBX says so.
     pub(in crate::pbx) total: Option<u64>,
+    /// Entries of the page, those that it repeats too.
+    pub(in crate::pbx) rows: u64,
+    /// The PBX knows of nothing here. It says the same of a list that is empty, and of a fault.
+    pub(in crate::pbx) is_refusal: bool,
     /// The PBX's own id of each entry, and the entry.
     pub(in crate::pbx) entries: Vec<(u64, Row)>,
 }
 
 impl PSeries {
-    /// Asks for a page; they are numbered from 1. The filter is passed on as far as the API has one.
+    /// Asks for a page of a list cut into pages of `size`; they are numbered from 1. The filter is passed on as far as the API has one.
     pub(in crate::pbx) fn list_page(
         &self,
         token: &Secret,
-        page: u64,
+        (page, size): (u64, u64),
         order: Order,
         filter: &Filter,
     ) -> Call {
@@ -64,7 +65,7 @@ impl PSeries {
         };
         let order = order.as_str();
         let path = format!(
-            "/openapi/v1.0/recording/{endpoint}?page={page}&page_size={PAGE_SIZE}&sort_by=id&order_by={order}{conditions}"
+            "/openapi/v1.0/recording/{endpoint}?page={page}&page_size={size}&sort_by=id&order_by={order}{conditions}"
         );
         get(Operation::ListPage, path.as_bytes(), token)
     }
@@ -73,7 +74,11 @@ impl PSeries {
         let fields = match answer(body) {
             // DATA NOT FOUND: nothing is a list, too.
             Err(AnswerError::Refused(refusal)) if refusal.class == RefusalClass::NotFound => {
-                return Ok(FoundPage::default());
+                let is_refusal = true;
+                return Ok(FoundPage {
+                    is_refusal,
+                    ..FoundPage::default()
+                });
             }
             other => other?,
         };
@@ -85,8 +90,14 @@ impl PSeries {
         };
         let entries = entries.iter().map(entry).collect::<Option<Vec<_>>>();
         let mut entries = entries.ok_or(AnswerError::Unreadable("an entry has no id"))?;
+        let rows = entries.len() as u64;
         entries.dedup_by_key(|(id, _)| *id);
-        Ok(FoundPage { total, entries })
+        Ok(FoundPage {
+            total,
+            rows,
+            is_refusal: false,
+            entries,
+        })
     }
 }
 
@@ -145,8 +156,8 @@ mod tests {
     #[test]
     fn a_page_is_listed_or_searched() {
         let token = Secret::new("T0");
-        let ask = |filter: &Filter| dialect().list_page(&token, 3, Order::Descending, filter);
-        let order = "page=3&page_size=100&sort_by=id&order_by=desc";
+        let ask = |filter: &Filter| dialect().list_page(&token, (3, 99), Order::Descending, filter);
+        let order = "page=3&page_size=99&sort_by=id&order_by=desc";
         let target = format!("/openapi/v1.0/recording/list?{order}&access_token=T0");
         let mut filter = Filter {
             direction: crate::list::Direction::of("inbound"),
@@ -189,7 +200,7 @@ mod tests {
                 "file":"{NAME}"}},{{"id":7,"file":"x"}},{{"id":8}}]}}"#
         ));
         let page = page.unwrap();
-        assert_eq!(page.total, Some(184));
+        assert_eq!((page.total, page.rows), (Some(184), 3));
         let empty = (8, Row::default());
         assert_eq!(page.entries, [(7, expected), empty]);
     }
@@ -201,7 +212,9 @@ mod tests {
             r#"{"errcode":0,"total_number":0}"#,
             r#"{"errcode":0,"data":[]}"#,
         ] {
-            assert_eq!(read(body).unwrap().entries, []);
+            let page = read(body).unwrap();
+            assert_eq!(page.entries, []);
+            assert_eq!(page.is_refusal, body.contains("60001"));
         }
         for body in [
             r#"{"errcode":0}"#,

@@ -20,7 +20,7 @@ pub(in crate::dialects) fn makes_no_difference(switch: Switch) -> Option<&'stati
         }
         Switch::RefreshRotatesNothing => "the latest pair is used, whether it is another or not",
         Switch::CsvNewestFirst => "rows are sorted here",
-        Switch::ListPageCapped => "no more than a hundred are asked for at a time",
+        Switch::ListPageCapped => "one call fits on any page; list::walk has many",
         Switch::SearchIgnoresFilters => "what was asked for is looked for here, too",
         Switch::ResourceUrlSingleUse => "an address is used once",
 
