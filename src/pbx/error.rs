@@ -192,6 +192,9 @@ impl PbxError {
                 "pbx.url leads to a redirect, as port 80 of the PBX does; use the address of the web interface itself, \
                  usually https and port 8088"
             }
+            Self::Status {
+                status: 502..=504, ..
+            } => "the PBX is overloaded or slow; look at its load, or at what stands before it",
             Self::Status { .. } if self.is_ticket_refused() => {
                 refusal_advice(RefusalClass::TicketRefused)
             }
@@ -278,7 +281,9 @@ fn refusal_advice(class: RefusalClass) -> &'static str {
             "turn the API on (Settings > PBX > General > API; on a P-Series Integrations > API), or correct pbx.api: it must be \
              the PBX's version"
         }
-        RefusalClass::Request => "some firmware wants pbx.report_port at login",
+        RefusalClass::Request => {
+            "correct pbx.api, which must be the PBX's version; some firmware wants pbx.report_port at login"
+        }
         RefusalClass::Other => "look the number up in the vendor's table of error codes",
     }
 }
