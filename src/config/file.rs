@@ -113,7 +113,10 @@ fn default_state_dir(folder: &Path) -> PathBuf {
 /// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is well.
 fn share_streams(root: &mut Section<'_>, pbxs: &mut [Pbx], max_streams: usize) {
     let default = PbxLimits::default().max_waiting;
-    let share = (max_streams / (pbxs.len() + 1)).clamp(1, default);
+    let share = match pbxs.len() {
+        0 | 1 => default,
+        several => (max_streams / (several + 1)).clamp(1, default),
+    };
     for pbx in pbxs.iter_mut() {
         if pbx.limits.max_waiting == 0 {
             pbx.limits.max_waiting = share;
