@@ -6,6 +6,7 @@
 //! makes the next one start another. That matters: whether a second login ends the first token is not documented, and
 //! on a P-Series it takes another of eight slots.
 
+mod hold_off;
 mod outcome;
 mod pbx_token;
 
@@ -19,19 +20,15 @@ use tracing::{debug, error, info, warn};
 
 use super::answer::read_answer;
 use super::dialect::{AnswerError, Call, Dialect, Operation, RefusalClass, Tokens};
-use super::error::{HoldOff, PbxError};
-use super::logins::{Ended, LoginHistory, Verdict};
+use super::error::PbxError;
+use super::logins::{Ended, LoginHistory};
 use super::transport::Transport;
 use crate::config::secret::Secret;
-use outcome::{judge, slots_pause};
+use outcome::judge;
 pub(super) use pbx_token::PbxToken;
 
 /// A token that dies younger than this has been ended by somebody.
 const EARLY: Duration = Duration::from_secs(5 * 60);
-/// So many early deaths in a row are no accident.
-const EARLY_DEATHS: u32 = 3;
-/// How often a token is renewed then.
-const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
 /// An unused token is prolonged at this age, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
 /// How long the end of the program may take for the token's sake.
@@ -323,41 +320,6 @@ impl TokenKeeper {
         token
     }
 
-    /// What keeps from getting a token in any way.
-    fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
-        if state.retired {
-            return held_off(Duration::from_secs(1), HoldOff::Retired);
-        }
-        if let Some((times, last)) = state.slots_taken {
-            let pause = slots_pause(times).saturating_sub(last.elapsed());
-            if !pause.is_zero() {
-                return held_off(pause, HoldOff::SlotsTaken);
-            }
-        }
-        match self.history().verdict(SystemTime::now()) {
-            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
-            _ => Ok(()),
-        }
-    }
-
-    fn allow_login(&self, state: &State) -> Result<(), PbxError> {
-        self.allow_exchange(state)?;
-        let since = state.last_login.map(|login| login.elapsed());
-        if let Some(since) =
-            since.filter(|since| state.early_deaths >= EARLY_DEATHS && *since < SLOW_RENEWAL)
-        {
-            return held_off(SLOW_RENEWAL - since, HoldOff::TokensDieEarly);
-        }
-        match self.history().verdict(SystemTime::now()) {
-            Verdict::Go => Ok(()),
-            Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
-            Verdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
-            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
-            Verdict::Brink(left) => held_off(left, HoldOff::Brink),
-            Verdict::Stopped => Err(PbxError::LoginStopped),
-        }
-    }
-
     async fn log_in(&self, way: &Way) -> LoginResult {
         self.note("noting a login", |history| history.begin(SystemTime::now()));
         let login = way.dialect.login();
@@ -374,23 +336,6 @@ impl TokenKeeper {
             }
         }
         result.map(|tokens| self.take(tokens))
-    }
-
-    /// Notes what a failed login or exchange says about the next one, beside what the history has of logins.
-    fn note_refusal(&self, error: &PbxError) {
-        match error.refusal_class() {
-            Some(RefusalClass::TokenLimit) => {
-                let mut state = self.lock();
-                let times = state.slots_taken.map_or(0, |(times, _)| times);
-                state.slots_taken = Some((times.saturating_add(1), Instant::now()));
-            }
-            Some(RefusalClass::LockedOut) => {
-                self.note("noting a lock-out", |history| {
-                    history.lock_out(SystemTime::now())
-                });
-            }
-            _ => {}
-        }
     }
 
     /// The history is a small file that is written at logins only, so writing it does not wait in another thread.
@@ -411,13 +356,6 @@ impl TokenKeeper {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn held_off<T>(retry_after: Duration, reason: HoldOff) -> Result<T, PbxError> {
-    Err(PbxError::HeldOff {
-        retry_after,
-        reason,
-    })
 }
 
 async fn wait(mut login: watch::Receiver<Option<LoginResult>>) -> LoginResult {

@@ -1,0 +1,77 @@
+//! When no token may be asked for, and when no login may be tried.
+//!
+//! Knows the reasons to wait and how long. Does not know how a token is had.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::outcome::slots_pause;
+use super::{State, TokenKeeper};
+use crate::pbx::dialect::RefusalClass;
+use crate::pbx::error::{HoldOff, PbxError};
+use crate::pbx::logins::Verdict;
+
+/// So many early deaths in a row are no accident.
+const EARLY_DEATHS: u32 = 3;
+/// How often a token is renewed then.
+const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
+
+impl TokenKeeper {
+    /// What keeps from getting a token in any way.
+    pub(super) fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
+        if state.retired {
+            return held_off(Duration::from_secs(1), HoldOff::Retired);
+        }
+        if let Some((times, last)) = state.slots_taken {
+            let pause = slots_pause(times).saturating_sub(last.elapsed());
+            if !pause.is_zero() {
+                return held_off(pause, HoldOff::SlotsTaken);
+            }
+        }
+        match self.history().verdict(SystemTime::now()) {
+            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn allow_login(&self, state: &State) -> Result<(), PbxError> {
+        self.allow_exchange(state)?;
+        let since = state.last_login.map(|login| login.elapsed());
+        if let Some(since) =
+            since.filter(|since| state.early_deaths >= EARLY_DEATHS && *since < SLOW_RENEWAL)
+        {
+            return held_off(SLOW_RENEWAL - since, HoldOff::TokensDieEarly);
+        }
+        match self.history().verdict(SystemTime::now()) {
+            Verdict::Go => Ok(()),
+            Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
+            Verdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
+            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            Verdict::Brink(left) => held_off(left, HoldOff::Brink),
+            Verdict::Stopped => Err(PbxError::LoginStopped),
+        }
+    }
+
+    /// Notes what a failed login or exchange says about the next one, beside what the history has of logins.
+    pub(super) fn note_refusal(&self, error: &PbxError) {
+        match error.refusal_class() {
+            Some(RefusalClass::TokenLimit) => {
+                let mut state = self.lock();
+                let times = state.slots_taken.map_or(0, |(times, _)| times);
+                state.slots_taken = Some((times.saturating_add(1), Instant::now()));
+            }
+            Some(RefusalClass::LockedOut) => {
+                self.note("noting a lock-out", |history| {
+                    history.lock_out(SystemTime::now())
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn held_off<T>(retry_after: Duration, reason: HoldOff) -> Result<T, PbxError> {
+    Err(PbxError::HeldOff {
+        retry_after,
+        reason,
+    })
+}
