@@ -42,6 +42,14 @@ fn every_file_opens_with_what_it_knows() {
     }
 }
 
+#[test]
+fn no_file_of_the_program_is_longer_than_can_be_read_at_once() {
+    for (path, text) in sources("src") {
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+    }
+}
+
 /// A library, and the only modules of `src` that may name it.
 const KEPT_IN: [(&str, &[&str]); 7] = [
     ("reqwest::", &["pbx/transport.rs"]),
