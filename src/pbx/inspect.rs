@@ -11,7 +11,7 @@ use super::stream::PbxStream;
 use super::ticket::Ticket;
 use super::token::PbxToken;
 use super::wave::{self, Wave};
-use super::{Connection, Pbx, PbxError, TransportError, within};
+use super::{Pbx, PbxError, TransportError, within};
 use crate::recording::RecordingName;
 
 /// Enough of a recording to tell its format: headers are far shorter.
@@ -50,10 +50,8 @@ impl Session<'_> {
         let operation = Operation::Ticket;
         let pbx = self.pbx;
         let asking = async {
-            let mut connection = Connection::open(&pbx.transport)
-                .await
-                .map_err(|source| PbxError::Transport { operation, source })?;
-            pbx.take_ticket(&mut connection, &self.token, recording)
+            let mut connection = pbx.connected(None, operation).await?;
+            pbx.take_ticket(&mut connection, &self.token, &pbx.audio(recording))
                 .await
         };
         within(
@@ -80,9 +78,9 @@ impl Session<'_> {
             .await
             .ok_or(PbxError::Saturated)?;
         let reading = async {
-            let mut stream = pbx
-                .download(None, &self.token, recording, ticket, &Arc::new(permit))
-                .await?;
+            let audio = pbx.audio(recording);
+            let fetched = pbx.spend_ticket(None, &self.token, &audio, ticket).await?;
+            let mut stream = pbx.stream(fetched, &self.token, &Arc::new(permit))?;
             let head = beginning(&mut stream).await?;
             Ok(Sample {
                 media_type: stream.media_type(),

@@ -150,14 +150,7 @@ impl Pbx {
         attempts: &mut Attempts,
     ) -> Result<FoundPage, PbxError> {
         let operation = Operation::ListPage;
-        // Only the first try goes to a connection that the PBX may have closed by now.
-        let kept = if attempts.begin() {
-            self.kept.take()
-        } else {
-            None
-        };
-        attempts.note_kept(kept.is_some());
-        let mut connection = self.connected(kept, operation).await?;
+        let (mut connection, _) = self.begin(attempts, operation).await?;
         let Wanted { ask, order, filter } = wanted;
         let page = (ask.page, ask.size);
         let call = dialect.list_page(token.text(), page, *order, filter);

@@ -6,29 +6,24 @@
 //! chunk or close_notify, and its last row has a line end. Where the end may be that of a process that died, as over
 //! plain HTTP, or the last row has none, the table is read once more: two that agree byte by byte are whole.
 
-use std::time::Instant;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use http::StatusCode;
-use http::header::TRANSFER_ENCODING;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::super::answer::{answer_error, read_answer};
 use super::super::attempts::Attempts;
-use super::super::connection::Connection;
-use super::super::dialect::{Operation, RowError, SSeries, Span};
-use super::super::download::MAX_OBJECT_BYTES;
+use super::super::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
 use super::super::error::{PbxError, TransportError};
+use super::super::fetch::Ticketed;
 use super::super::pace::Turns;
-use super::super::sniff::Beginning;
 use super::super::stream::{Arriving, End, Piece, StreamError};
-use super::super::ticket::Ticket;
 use super::super::token::PbxToken;
-use super::super::transport::MAX_ANSWER_BYTES;
 use super::super::{Pbx, within};
 use super::choice::{Choice, TableError};
 use super::{ListPage, SLACK_S, Visible};
+use crate::config::secret::Secret;
 use crate::list::{Order, Position, Query, Second, on_the_wall};
 
 /// Times that any PBX can read: from the epoch to the end of 2099.
@@ -39,6 +34,33 @@ const MAX_READINGS: usize = 3;
 
 const TICKET: Operation = Operation::ListTicket;
 const DOWNLOAD: Operation = Operation::ListDownload;
+
+/// The calls of a time, as their table is asked for.
+struct Calls<'d> {
+    dialect: &'d SSeries,
+    span: Span,
+}
+
+impl Ticketed for Calls<'_> {
+    const TICKET: Operation = TICKET;
+    const DOWNLOAD: Operation = DOWNLOAD;
+
+    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> Call {
+        self.dialect.table_ticket(token, &self.span, allowed_ip)
+    }
+
+    fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError> {
+        self.dialect.read_table_ticket(body)
+    }
+
+    fn download(&self, token: &Secret, ticket: &Secret) -> Call {
+        self.dialect.table(token, &self.span, ticket)
+    }
+
+    fn read_refusal(&self, object: &[u8]) -> AnswerError {
+        self.dialect.read_table_refusal(object)
+    }
+}
 
 /// A table that was read to its end.
 struct Table {
@@ -56,14 +78,16 @@ impl Pbx {
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
-        let span = self.span(query);
+        let calls = Calls {
+            dialect,
+            span: self.span(query),
+        };
         let mut attempts = Attempts::default();
         let mut readings: Vec<Vec<u8>> = Vec::new();
         loop {
             let token = self.keeper.token().await?;
-            let reading = self.read_table(dialect, &token, &span, &mut attempts);
-            let table = match reading.await {
-                Ok(arriving) => self.choose(arriving, query, visible).await,
+            let table = match self.fetch(&token, &calls, &mut attempts).await {
+                Ok((_, arriving)) => self.choose(arriving, query, visible).await,
                 Err(error) => Err(error),
             };
             match table {
@@ -117,76 +141,11 @@ impl Pbx {
             start: now,
             end: now,
         };
+        let calls = Calls { dialect, span };
         let mut connection = self.connected(None, TICKET).await?;
-        let taking = self.take_table_ticket(&mut connection, dialect, token, &span);
+        let taking = self.take_ticket(&mut connection, token, &calls);
         let limit = self.config.limits.answer_timeout;
         within(limit, TICKET, "answer", taking).await.map(drop)
-    }
-
-    /// One ticket, one table whose first bytes are no error.
-    async fn read_table(
-        &self,
-        dialect: &SSeries,
-        token: &PbxToken,
-        span: &Span,
-        attempts: &mut Attempts,
-    ) -> Result<Arriving, PbxError> {
-        let limits = &self.config.limits;
-        let first = attempts.begin();
-        let kept = if first { self.kept.take() } else { None };
-        attempts.note_kept(kept.is_some());
-        let mut connection = self.connected(kept, TICKET).await?;
-        let taking = self.take_table_ticket(&mut connection, dialect, token, span);
-        let ticket = within(limits.answer_timeout, TICKET, "answer", taking).await?;
-        attempts.count_ticket();
-        let open = (first && self.may_share(&mut connection)).then_some(connection);
-        let opening = self.open_table(open, dialect, token, span, ticket);
-        within(limits.first_byte_timeout, DOWNLOAD, "first byte", opening).await
-    }
-
-    async fn take_table_ticket(
-        &self,
-        connection: &mut Connection,
-        dialect: &SSeries,
-        token: &PbxToken,
-        span: &Span,
-    ) -> Result<Ticket, PbxError> {
-        let allowed_ip = self.allowed_ip(connection)?;
-        let asked = Instant::now();
-        let call = dialect.table_ticket(token.text(), span, allowed_ip);
-        let answer = connection
-            .call(&self.transport, &call, MAX_ANSWER_BYTES)
-            .await;
-        let answer = answer.map_err(|source| PbxError::Transport {
-            operation: TICKET,
-            source,
-        })?;
-        let text = read_answer(TICKET, answer, |body| dialect.read_table_ticket(body))?;
-        token.touch();
-        Ok(Ticket::new(text, asked))
-    }
-
-    async fn open_table(
-        &self,
-        open: Option<Connection>,
-        dialect: &SSeries,
-        token: &PbxToken,
-        span: &Span,
-        ticket: Ticket,
-    ) -> Result<Arriving, PbxError> {
-        let mut connection = self.connected(open, DOWNLOAD).await?;
-        let ticket = ticket.spend(Instant::now()).ok_or(PbxError::TicketStale)?;
-        let call = dialect.table(token.text(), span, &ticket);
-        let answer = connection.send(&self.transport, &call).await;
-        let answer = answer.map_err(|source| PbxError::Transport {
-            operation: DOWNLOAD,
-            source,
-        })?;
-        let (head, body) = answer.into_parts();
-        let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
-        let mut arriving = Arriving::new(connection, body, is_chunked);
-        judge(dialect, head.status, &mut arriving).await?;
-        Ok(arriving)
     }
 
     /// Reads the table and keeps what belongs to the page.
@@ -196,7 +155,7 @@ impl Pbx {
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<Table, PbxError> {
-        let mut turns = Turns::new(std::sync::Arc::clone(&self.standing.pace));
+        let mut turns = Turns::new(Arc::clone(&self.standing.pace));
         let mut choice = Choice::new(query, self.time_zone(), visible);
         let end = loop {
             let next = timeout(self.config.limits.idle_timeout, arriving.next(&mut turns));
@@ -224,34 +183,6 @@ fn start_of(query: &Query) -> Option<Second> {
     match &query.after {
         Some(Position::Start(key)) => Some(key.start),
         Some(Position::Id { .. }) | None => None,
-    }
-}
-
-/// Finds out whether the answer may be a table.
-async fn judge(
-    dialect: &SSeries,
-    status: StatusCode,
-    arriving: &mut Arriving,
-) -> Result<(), PbxError> {
-    let operation = DOWNLOAD;
-    let code = status.as_u16();
-    if status.is_redirection() {
-        let status = code;
-        return Err(PbxError::Redirected { operation, status });
-    }
-    match arriving.beginning().await.map_err(broken)? {
-        Beginning::Object => {
-            let object = arriving.read_ahead(MAX_OBJECT_BYTES).await;
-            let refusal = dialect.read_table_refusal(&object.map_err(broken)?);
-            Err(answer_error(operation, refusal))
-        }
-        _ if status != StatusCode::OK => {
-            let status = code;
-            Err(PbxError::Status { operation, status })
-        }
-        Beginning::Page => Err(PbxError::Page { operation }),
-        Beginning::Empty => Err(PbxError::Empty),
-        Beginning::Audio(_) | Beginning::Unknown => Ok(()),
     }
 }
 

@@ -84,6 +84,17 @@ async fn a_download_that_broke_leaves_no_connection_behind() {
 }
 
 #[tokio::test]
+async fn after_a_download_broke_on_its_tickets_connection_each_has_its_own() {
+    let pbx = start(&[Switch::KeepAlive], "download:close-before-answer").await;
+    let gateway = tight(&pbx).start().await;
+    // The login's connection, those of the first recording, and the one beside that which it left.
+    for connections in [1 + 3, 1 + 3 + 1] {
+        assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+        assert_eq!(pbx.seen().connections, connections);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_closes_unannounced_behind_the_ticket_costs_no_download() {
     let switches = [Switch::CloseUnannounced, Switch::JsonWithLength];
     let pbx = start(&switches, "").await;

@@ -190,6 +190,22 @@ async fn a_dead_token_costs_a_list_nothing_but_a_new_one() {
 }
 
 #[tokio::test]
+async fn after_a_table_broke_on_its_tickets_connection_each_has_its_own() {
+    let calls = (0..10).map(|number| CallRecord::numbered(number, 0));
+    let builder = Simulator::builder(Api::SSeries200).calls(calls);
+    let pbx = builder.switch(Switch::KeepAlive).start().await.unwrap();
+    let what = Misbehaviour::CloseBeforeAnswer;
+    pbx.inject(Fault::once(Operation::CdrDownload, what));
+    let gateway = hasty(&pbx).start().await;
+    // The login's connection, and those of the lists.
+    for connections in [1 + 3, 1 + 3 + 2] {
+        let list = walk(&gateway, "/recordings", WINDOW).await;
+        assert_eq!(list.map(|entries| entries.len()), Ok(10));
+        assert_eq!(pbx.seen().connections, connections);
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_for_a_table_fails_as_one_for_a_recording_does() {
     for (what, slug) in [
         (
