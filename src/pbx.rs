@@ -76,7 +76,7 @@ pub(crate) struct Pbx {
 
 impl Pbx {
     /// Makes a PBX out of its configuration. What can go on of an `old` one of this name does: its standing always,
-    /// its token where the account and the way to it are the same.
+    /// its token where the account is the same, whatever the way to it.
     ///
     /// # Errors
     /// A sentence for an operator: trust that cannot be read, or a state folder that cannot.
