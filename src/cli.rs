@@ -13,13 +13,15 @@ mod serve;
 #[cfg(feature = "simulator")]
 mod simulate;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use aws_lc_rs::rand;
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::secret::Secret;
 use crate::config::{self, Config, Problems};
 
 /// A configuration with mistakes.
@@ -137,4 +139,15 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
+}
+
+/// A key of 256 bits, as 64 hexadecimal digits.
+fn random_secret() -> Result<Secret, String> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        let _ = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+    }
+    Ok(Secret::new(text))
 }

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use url::Url;
@@ -12,6 +11,7 @@ use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::{Algorithm, Issuer};
+use crate::cli::random_secret;
 use crate::config::secret::Secret;
 use crate::config::{
     Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
@@ -34,12 +34,6 @@ impl Keys {
             link: random_secret()?,
         })
     }
-}
-
-fn random_secret() -> Result<Secret, String> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
-    Ok(Secret::new(bytes))
 }
 
 /// The whole configuration, with the gateway on `listen`.

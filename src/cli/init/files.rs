@@ -3,16 +3,14 @@
 //! Knows their names, their modes and what stands in them. Does not know where the answers came from. Nothing that
 //! exists is overwritten.
 
-use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::rand;
 use url::Url;
 
 use super::Trust;
-use crate::cli::quoted;
+use crate::cli::{quoted, random_secret};
 use crate::config::PbxApi;
 use crate::config::secret::Secret;
 
@@ -65,8 +63,8 @@ impl Draft {
     ) -> Result<PathBuf, String> {
         self.folder(dir)?;
         self.folder(&dir.join(FOLDER))?;
-        self.file(&dir.join(BEARER), random()?.expose())?;
-        self.file(&dir.join(LINK), random()?.expose())?;
+        self.file(&dir.join(BEARER), random_secret()?.expose())?;
+        self.file(&dir.join(LINK), random_secret()?.expose())?;
         self.file(&dir.join(PASSWORD), password.expose())?;
         let path = dir.join(CONFIG);
         let path = path.strip_prefix(".").unwrap_or(&path);
@@ -127,17 +125,6 @@ impl Drop for Draft {
 
 fn complaint(path: &Path, error: &io::Error) -> String {
     format!("{}: {error}", path.display())
-}
-
-/// 64 hexadecimal digits.
-fn random() -> Result<Secret, String> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| "the system has no randomness")?;
-    let mut text = String::with_capacity(64);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(Secret::new(text))
 }
 
 impl Answers {
