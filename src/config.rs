@@ -221,6 +221,10 @@ pub struct PbxAccount {
     pub login_retry: Duration,
 }
 
+/// Largest read from a PBX, and so what a download takes in one turn. Decides what a slow reader costs: twice this in
+/// buffers, against a little CPU.
+pub(crate) const READ_BUFFER_BYTES: usize = 16 * 1024;
+
 /// How much a PBX is asked for, and how long it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PbxLimits {

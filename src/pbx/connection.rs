@@ -25,9 +25,8 @@ use hyper_util::rt::TokioIo;
 use super::dialect::Call;
 use super::error::TransportError;
 use super::transport::{self, Answer, Io, Transport};
+use crate::config::READ_BUFFER_BYTES;
 
-/// Largest read from the PBX. Decides what a slow reader costs: twice this in buffers, against a little CPU.
-const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Embedded servers give up on a silent connection after some 15 s or more.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 

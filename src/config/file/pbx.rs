@@ -9,12 +9,11 @@ use url::Url;
 
 use super::has_user;
 use crate::config::section::Section;
-use crate::config::{AllowedIp, NotReady, Pbx, PbxApi, PbxLimits, PbxTrust, Pin};
+use crate::config::{
+    AllowedIp, NotReady, Pbx, PbxApi, PbxLimits, PbxTrust, Pin, READ_BUFFER_BYTES,
+};
 use crate::recording::NameRange;
 use account::read_account;
-
-/// Bytes that a download takes in one turn where they are limited.
-const TURN_BYTES: u64 = 16 * 1024;
 
 pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let name = read_pbx_name(section);
@@ -202,7 +201,8 @@ fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     let Some(rate) = limits.max_bytes_per_second else {
         return;
     };
-    let round_ms = (limits.max_downloads as u64).saturating_mul(TURN_BYTES * 1000) / rate.max(1);
+    let round = (limits.max_downloads as u64).saturating_mul(READ_BUFFER_BYTES as u64);
+    let round_ms = round.saturating_mul(1000) / rate.max(1);
     if u128::from(round_ms) > limits.idle_timeout.as_millis() / 2 {
         section.problem(
             "max_bytes_per_second",
