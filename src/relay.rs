@@ -1,4 +1,4 @@
-//! The body of a recording's answer: bytes from the PBX to the caller, as they come.
+//! The body of an answer: a recording's bytes from the PBX to the caller as they come, or a document.
 //!
 //! Knows streams, limits and how a transfer ended. Does not know who asks or which PBX answers.
 

@@ -55,7 +55,7 @@ const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(30);
 /// How long a PBX refuses an address after too many wrong logins.
 const LOCK_OUT: Duration = Duration::from_secs(600);
-/// How long the gateway waits before it looks for a free slot for its token again.
+/// How long the gateway waits, at the least, before it looks for a free slot for its token again.
 const SLOTS_TAKEN: Duration = Duration::from_secs(300);
 
 impl GatewayError {

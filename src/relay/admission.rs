@@ -1,4 +1,4 @@
-//! How many recordings are answered at once.
+//! How many recordings and lists are answered at once.
 //!
 //! Knows one number for everybody. Does not know who asks.
 
@@ -9,7 +9,7 @@ use crate::permits::Permits;
 
 /// All streams are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("as many recordings are being answered as relay.max_streams allows")]
+#[error("as many requests are being answered as relay.max_streams allows")]
 pub(crate) struct Saturated;
 
 /// The streams that may be open at once, those that still wait for the PBX included.
