@@ -38,17 +38,20 @@ async fn a_reload_changes_limits_and_doubles_none() {
     let file = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let text = text.replace("max_streams = 1", "max_streams = 2");
-    std::fs::write(
-        &file,
-        text.replace(
-            "max_downloads = 1",
-            "max_downloads = 1\nqueue_timeout_ms = 50",
-        ),
-    )
-    .unwrap();
+    let text = text.replace(
+        "max_downloads = 1",
+        "max_downloads = 1\nqueue_timeout_ms = 50",
+    );
+    std::fs::write(&file, &text).unwrap();
     gateway.reload().unwrap();
     assert_eq!(gateway.problem(NAME).await.slug, "saturated");
     assert_eq!(pbx.seen().tickets_issued, 1);
+
+    // One more download, too.
+    let text = text.replace("max_downloads = 1", "max_downloads = 2");
+    std::fs::write(&file, text).unwrap();
+    gateway.reload().unwrap();
+    gateway.fetch(NAME).await;
 
     received.extend_from_slice(&answer.bytes().await.expect("went on"));
     assert!(received == pbx.recording_bytes(NAME).unwrap());

@@ -186,6 +186,8 @@ async fn a_dead_token_costs_a_list_nothing_but_a_new_one() {
             assert_eq!(list.len(), 10);
             pbx.expire_tokens();
         }
+        let seen = pbx.seen();
+        assert_eq!(seen.logins_ok + seen.refreshes, 2, "{api}");
     }
 }
 
