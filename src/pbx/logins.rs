@@ -103,6 +103,7 @@ impl LoginHistory {
     ) -> io::Result<Self> {
         folder.map(create_private).transpose()?;
         let file = folder.map(|folder| folder.join(format!("logins-{name}.json")));
+        let _lock = lock(file.as_deref());
         let mut record = match &file {
             None => Record::default(),
             Some(file) => read(file)?,
@@ -167,7 +168,7 @@ impl LoginHistory {
     /// # Errors
     /// When the file cannot be written; the history goes on in memory.
     pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<()> {
-        let _lock = self.lock();
+        let _lock = lock(self.file.as_deref());
         self.catch_up();
         let record = &mut self.record;
         record.unanswered = record.unanswered.saturating_add(1);
@@ -185,7 +186,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn end(&mut self, ended: Ended, now: SystemTime) -> io::Result<()> {
-        let _lock = self.lock();
+        let _lock = lock(self.file.as_deref());
         self.catch_up();
         let record = &mut self.record;
         if ended != Ended::Unanswered {
@@ -216,7 +217,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn forgive(&mut self) -> io::Result<()> {
-        let _lock = self.lock();
+        let _lock = lock(self.file.as_deref());
         self.catch_up();
         let record = &mut self.record;
         record.refusals = record.refusals.min(MAX_REFUSALS - 1);
@@ -231,7 +232,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(super) fn lock_out(&mut self, now: SystemTime) -> io::Result<()> {
-        let _lock = self.lock();
+        let _lock = lock(self.file.as_deref());
         self.catch_up();
         self.record.failures = 0;
         self.record.locked_until = seconds(now + LOCK_OUT);
@@ -261,20 +262,6 @@ impl LoginHistory {
         }
     }
 
-    /// Keeps other processes from changing the file for as long as the value lives, which is never long. Without it
-    /// they go on, and may count one login too few.
-    fn lock(&self) -> Option<File> {
-        let path = self.file.as_ref()?.with_extension("lock");
-        let mut options = File::options();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).ok()?;
-        leave_to_owner(&path, &file).ok()?;
-        file.lock().ok()?;
-        Some(file)
-    }
-
     fn save(&mut self) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
@@ -287,6 +274,20 @@ impl LoginHistory {
         self.unsaved = written.is_err();
         written.map_err(|error| io::Error::other(format!("{}: {error}", fresh.display())))
     }
+}
+
+/// Keeps other processes from changing the file for as long as the value lives, which is never long. Without it they go
+/// on, and may count one login too few.
+fn lock(file: Option<&Path>) -> Option<File> {
+    let path = file?.with_extension("lock");
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).ok()?;
+    leave_to_owner(&path, &file).ok()?;
+    file.lock().ok()?;
+    Some(file)
 }
 
 /// Writes a file that only its owner can read, down to the disk: what is put in place afterwards is whole.
