@@ -9,6 +9,7 @@ mod pin;
 mod problems;
 pub mod secret;
 mod section;
+mod tape;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) use file::{check_name, check_public_url, check_url};
 pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
 use secret::Secret;
+pub use tape::{Range, Tape, UpstreamRanges};
 
 /// Everything that can be configured, checked.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The public listener.
     pub server: Server,
-    /// The listener for health checks.
+    /// The listener for checks and for the operator.
     pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
@@ -44,6 +46,10 @@ pub struct Config {
     pub policy: PolicyRule,
     /// Limits of the streams.
     pub relay: Relay,
+    /// Recordings in memory.
+    pub tape: Tape,
+    /// Requests for a part of a recording.
+    pub range: Range,
     /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the name.
     pub pbxs: Vec<Pbx>,
 }
@@ -95,11 +101,13 @@ pub struct ServerTls {
     pub handshake_timeout: Duration,
 }
 
-/// The listener for health checks.
+/// The listener for checks and for the operator.
 #[derive(Debug, Clone)]
 pub struct Admin {
     /// Its address; loopback unless the operator decides otherwise.
     pub listen: SocketAddr,
+    /// The bearer token of its write calls; `None` allows none.
+    pub token: Option<Secret>,
 }
 
 /// What is logged, and how.
@@ -202,6 +210,8 @@ pub struct Pbx {
     pub limits: PbxLimits,
     /// What "not found" means for a young call.
     pub not_ready: NotReady,
+    /// Whether it is asked for parts of a recording.
+    pub upstream_ranges: UpstreamRanges,
 }
 
 /// Our account on a PBX.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Admin, Log, LogFormat, NotReady, PbxAccount, PbxLimits, RecordingNames, Relay, Server,
+    Admin, Log, LogFormat, NotReady, PbxAccount, PbxLimits, Range, RecordingNames, Relay, Server,
+    Tape,
 };
 
 impl Default for Server {
@@ -29,6 +30,7 @@ impl Default for Admin {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8081).into(),
+            token: None,
         }
     }
 }
@@ -48,6 +50,27 @@ impl Default for Relay {
         Self {
             max_streams: 1_000,
             idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Self {
+            max_bytes: 256 << 20,
+            max_recording_bytes: 64 << 20,
+            linger: Duration::from_secs(10),
+            keep: Duration::from_secs(600),
+            max_age: Duration::from_secs(3600),
+            remember: Duration::from_secs(4 * 3600),
+        }
+    }
+}
+
+impl Default for Range {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(2),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod pbx;
+mod tape;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
+use super::secret::Secret;
 use super::section::{Section, read_public};
 use super::{
     Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, PolicyRule, Problems, RecordingNames,
@@ -22,6 +24,7 @@ use crate::auth::link::LinkKey;
 use auth::{read_auth, read_links};
 use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
+use tape::{read_range, read_tape};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -84,6 +87,8 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     auth.link_signers = link_signers;
     let policy = root.section("policy", read_policy);
     let relay = root.section("relay", read_relay);
+    let tape = root.section("tape", read_tape);
+    let range = root.section("range", read_range);
     if !root.has("pbx") {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
     }
@@ -99,6 +104,8 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         auth,
         policy,
         relay,
+        tape,
+        range,
         pbxs: if pbxs.is_empty() { return None } else { pbxs },
     })
 }
@@ -299,7 +306,23 @@ fn has_user(url: &Url) -> bool {
 fn read_admin(section: &mut Section<'_>) -> Admin {
     Admin {
         listen: section.parsed("listen").unwrap_or(Admin::default().listen),
+        token: read_admin_token(section),
     }
+}
+
+/// The bearer token of write calls, which must be hard to guess and fit into a header.
+fn read_admin_token(section: &mut Section<'_>) -> Option<Secret> {
+    let token = section.secret_file("token_file")?;
+    if token.expose().len() < 32 {
+        section.problem("token_file", "shorter than 32 bytes");
+    }
+    if !token.expose().iter().all(u8::is_ascii_graphic) {
+        section.problem(
+            "token_file",
+            "only letters, digits and signs of ASCII, on one line, can be sent as a bearer token",
+        );
+    }
+    Some(token)
 }
 
 fn read_log(section: &mut Section<'_>) -> Log {

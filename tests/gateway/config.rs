@@ -1,6 +1,7 @@
 //! The configuration: what the example says is true, and mistakes are found together.
 
 mod pbxs;
+mod tape;
 
 use std::path::Path;
 
@@ -37,7 +38,8 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 16] = [
+const NO_DEFAULT: [&str; 17] = [
+    "token_file",
     "public_key_file",
     "pbxs",
     "password_md5_file",
@@ -96,6 +98,7 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file/auth.rs"),
         include_str!("../../src/config/file/pbx.rs"),
         include_str!("../../src/config/file/pbx/account.rs"),
+        include_str!("../../src/config/file/tape.rs"),
     );
     // Keys are the texts in quotes that are handed to a section.
     for call in source

@@ -15,8 +15,8 @@ use crate::cli::random_secret;
 use crate::config::secret::Secret;
 use crate::config::{
     Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
-    PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, RecordingNames, Relay,
-    Server,
+    PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, Range, RecordingNames, Relay,
+    Server, Tape, UpstreamRanges,
 };
 use crate::recording::NameRange;
 use crate::simulator::{Api, Simulator};
@@ -62,6 +62,7 @@ pub(super) fn configuration(
         },
         admin: Admin {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            ..Admin::default()
         },
         log: log(),
         auth: Auth {
@@ -89,6 +90,8 @@ pub(super) fn configuration(
             idle_timeout: Duration::from_secs(600),
             ..Relay::default()
         },
+        tape: Tape::default(),
+        range: Range::default(),
         pbxs: vec![
             simulated(OLD_PBX, &pbxs.old, until_the_move)?,
             simulated(NEW_PBX, &pbxs.new, from_the_move)?,
@@ -132,5 +135,6 @@ fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<Pbx, Strin
         },
         limits: PbxLimits::default(),
         not_ready: NotReady::default(),
+        upstream_ranges: UpstreamRanges::Never,
     })
 }

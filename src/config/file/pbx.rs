@@ -10,7 +10,7 @@ use url::Url;
 use super::has_user;
 use crate::config::section::Section;
 use crate::config::{
-    AllowedIp, NotReady, Pbx, PbxApi, PbxLimits, PbxTrust, Pin, READ_BUFFER_BYTES,
+    AllowedIp, NotReady, Pbx, PbxApi, PbxLimits, PbxTrust, Pin, READ_BUFFER_BYTES, UpstreamRanges,
 };
 use crate::recording::NameRange;
 use account::read_account;
@@ -29,6 +29,11 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
     let account = read_account(section, api);
     let limits = read_limits(section, api);
     let not_ready = read_not_ready(section);
+    let upstream_ranges = section.choice(
+        "upstream_ranges",
+        &UpstreamRanges::NAMES,
+        UpstreamRanges::Never,
+    );
     Some(Pbx {
         name: name?,
         api: api?,
@@ -41,6 +46,7 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
         account: account?,
         limits,
         not_ready,
+        upstream_ranges,
     })
 }
 

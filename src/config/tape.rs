@@ -1,0 +1,41 @@
+//! How long and how much of recordings is kept in memory, and how parts of them are got.
+
+use std::time::Duration;
+
+/// Recordings in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tape {
+    /// Bytes of all recordings together; 0 keeps none.
+    pub max_bytes: u64,
+    /// Bytes of one recording; a longer one is forgotten behind its readers.
+    pub max_recording_bytes: u64,
+    /// How long a recording is read on when nobody listens any more.
+    pub linger: Duration,
+    /// How long it is kept after its last listener has gone.
+    pub keep: Duration,
+    /// How long it is kept at all, whoever listens.
+    pub max_age: Duration,
+    /// How long its length, type and `ETag` are remembered.
+    pub remember: Duration,
+}
+
+/// Requests for a part of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    /// How long a range waits for the end of a recording whose length the PBX does not tell.
+    pub wait: Duration,
+}
+
+/// Whether a PBX is asked for a part of a recording where that goes straight through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamRanges {
+    /// It is asked for the whole; what is in front of the part is read and thrown away.
+    Never,
+    /// It is asked for the part, and believed.
+    Trust,
+}
+
+impl UpstreamRanges {
+    /// Both with their names in the configuration.
+    pub(super) const NAMES: [(&str, Self); 2] = [("never", Self::Never), ("trust", Self::Trust)];
+}
