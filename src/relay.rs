@@ -5,6 +5,7 @@
 mod admission;
 mod body;
 mod document;
+pub(crate) mod etag;
 mod watchdog;
 
 pub(crate) use admission::{Admission, Saturated, StreamPermit};
