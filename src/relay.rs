@@ -4,6 +4,7 @@
 
 mod admission;
 mod body;
+pub(crate) mod conditions;
 mod document;
 pub(crate) mod etag;
 mod watchdog;
