@@ -1,12 +1,14 @@
 //! The body of an answer: a recording's bytes from the PBX to the caller as they come, or a document.
 //!
-//! Knows streams, limits and how a transfer ended. Does not know who asks or which PBX answers.
+//! Knows streams, limits and how a transfer ended; and what of a recording a request wants, by its conditions and its
+//! range. Does not know who asks or which PBX answers.
 
 mod admission;
 mod body;
 pub(crate) mod conditions;
 mod document;
 pub(crate) mod etag;
+pub(crate) mod range;
 mod watchdog;
 
 pub(crate) use admission::{Admission, Saturated, StreamPermit};
