@@ -70,6 +70,10 @@ problems! {
         "Recordings answer to GET and HEAD, lists to GET.";
     RECORDING_DELETED = "recording-deleted", GONE, "Deleted",
         "The PBX had this recording and has deleted it.";
+    PRECONDITION_FAILED = "precondition-failed", PRECONDITION_FAILED, "Not what you expected",
+        "The recording is another one than If-Match or If-Unmodified-Since says. Ask again without them.";
+    RANGE_NOT_SATISFIABLE = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "Nothing in this range",
+        "The recording has no byte in the range asked for. Its length is in Content-Range.";
     MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "Another host",
         "The request names a host that is not this gateway's public address.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
