@@ -284,7 +284,9 @@ fn relay(
         &headers::Recording {
             name: grant.recording(),
             media_type: source.media_type(),
-            length: source.length(),
+            body: headers::Body::Whole(source.length()),
+            etag: None,
+            last_modified: None,
             download,
             by_link: matches!(grant.principal().credential(), Credential::Link(_)),
         },

@@ -2,27 +2,51 @@
 //!
 //! Knows which fields there are. Nothing of the PBX's own header passes. Pure.
 //!
-//! Sources: RFC 9110 (fields), RFC 6266 and RFC 8187 (`Content-Disposition`), Fetch standard
-//! (`Cross-Origin-Resource-Policy`), nginx documentation (`X-Accel-Buffering`).
+//! Sources: RFC 9110 (fields; §15.3.7 for a part, §15.4.5 for 304, §15.5.17 for 416), RFC 6266 and RFC 8187
+//! (`Content-Disposition`), Fetch standard (`Cross-Origin-Resource-Policy`), nginx documentation (`X-Accel-Buffering`).
+
+#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
+
+use std::time::{Duration, SystemTime};
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, LINK, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LINK, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 
 use crate::recording::RecordingName;
+use crate::relay::etag::ETag;
+use crate::relay::range;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The first second that has no date of four digits, after 1970.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
+/// What of a recording is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// All of it, of this length where it is known: 200.
+    Whole(Option<u64>),
+    /// From byte `first` to byte `last`, both included, of `total` where it is known: 206.
+    Part {
+        first: u64,
+        last: u64,
+        total: Option<u64>,
+    },
+}
+
 /// What the fields are made of.
 pub(crate) struct Recording<'a> {
     pub(crate) name: &'a RecordingName,
     pub(crate) media_type: &'static str,
-    /// The whole length, where it is known.
-    pub(crate) length: Option<u64>,
+    pub(crate) body: Body,
+    pub(crate) etag: Option<&'a ETag>,
+    pub(crate) last_modified: Option<SystemTime>,
     /// To be saved rather than played.
     pub(crate) download: bool,
     /// A link token decided: the recording may be embedded by pages of other sites.
@@ -33,25 +57,74 @@ pub(crate) struct Recording<'a> {
 pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
     headers.insert(CONTENT_TYPE, fixed(recording.media_type));
-    if let Some(length) = recording.length {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    // Until ranges are answered, nobody should be led to ask for them.
-    headers.insert(ACCEPT_RANGES, fixed("none"));
+    fill_body(headers, recording.body);
+    headers.insert(ACCEPT_RANGES, fixed("bytes"));
     headers.insert(
         CONTENT_DISPOSITION,
         disposition(recording.name, recording.download),
     );
+    headers.insert(X_ACCEL_BUFFERING, fixed("no"));
+    fill_not_modified(
+        headers,
+        recording.etag,
+        recording.last_modified,
+        recording.by_link,
+    );
+}
+
+/// Fills in what a 304 has, and any other answer as well: what keeps a stored recording usable, and nothing about bytes.
+pub(crate) fn fill_not_modified(
+    headers: &mut HeaderMap,
+    etag: Option<&ETag>,
+    last_modified: Option<SystemTime>,
+    by_link: bool,
+) {
+    let fixed = |text| HeaderValue::from_static(text);
+    if let Some(etag) = etag.and_then(ETag::field_value) {
+        headers.insert(ETAG, etag);
+    }
+    if let Some(date) = last_modified.and_then(date) {
+        headers.insert(LAST_MODIFIED, date);
+    }
     headers.insert(CACHE_CONTROL, fixed("private, no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(REFERRER_POLICY, fixed("no-referrer"));
-    let policy = if recording.by_link {
-        "cross-origin"
-    } else {
-        "same-site"
-    };
+    let policy = if by_link { "cross-origin" } else { "same-site" };
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed(policy));
-    headers.insert(X_ACCEL_BUFFERING, fixed("no"));
+}
+
+/// Adds to a 416 how long the recording is.
+pub(crate) fn fill_unsatisfied(headers: &mut HeaderMap, length: u64) {
+    insert_text(headers, CONTENT_RANGE, range::unsatisfied_range(length));
+}
+
+/// `Content-Length` is that of what is sent.
+fn fill_body(headers: &mut HeaderMap, body: Body) {
+    let length = match body {
+        Body::Whole(length) => length,
+        Body::Part { first, last, total } => {
+            let field = range::content_range(first, last, total);
+            insert_text(headers, CONTENT_RANGE, field);
+            last.checked_sub(first).and_then(|rest| rest.checked_add(1))
+        }
+    };
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+/// Inserts a text of ASCII characters, which always is a field's value.
+fn insert_text(headers: &mut HeaderMap, field: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(field, value);
+    }
+}
+
+/// A date as RFC 9110 §5.6.7 writes it, of a time that can be written so.
+fn date(time: SystemTime) -> Option<HeaderValue> {
+    let age = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let text = (age < YEAR_10000).then(|| httpdate::fmt_http_date(time))?;
+    HeaderValue::try_from(text).ok()
 }
 
 /// Fills in the fields of a list; `link` leads to its next page.
@@ -87,36 +160,4 @@ fn disposition(name: &RecordingName, download: bool) -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(name: &str, expected: &str) {
-        assert_eq!(disposition(&name.parse().unwrap(), false), expected);
-    }
-
-    #[test]
-    fn a_file_name_reaches_every_browser() {
-        check("a-1.wav", r#"inline; filename="a-1.wav""#);
-        check(
-            "a\"b%.wav",
-            r#"inline; filename="a_b_.wav"; filename*=UTF-8''a%22b%25.wav"#,
-        );
-        check(
-            "Jörg.wav",
-            r#"inline; filename="J_rg.wav"; filename*=UTF-8''J%C3%B6rg.wav"#,
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn every_name_makes_a_field(name in "[^/\\\\\\p{C}.][^/\\\\\\p{C}]{0,60}") {
-            if let Ok(name) = name.parse::<RecordingName>() {
-                let field = disposition(&name, true);
-                prop_assert!(field.to_str().unwrap().starts_with("attachment; filename="));
-            }
-        }
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ async fn a_recording_arrives_byte_for_byte() {
     assert_eq!(answer.status(), StatusCode::OK);
     let fields = [
         ("content-type", "audio/wav"),
-        ("accept-ranges", "none"),
+        ("accept-ranges", "bytes"),
         (
             "content-disposition",
             &format!("inline; filename=\"{NAME}\""),
