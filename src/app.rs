@@ -2,13 +2,14 @@
 //!
 //! Knows all parts, and none of their work.
 
+mod admin;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use serde_json::json;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::admin::{Admin, PbxReport};
+use crate::admin::Admin;
 use crate::auth::Authenticator;
 use crate::auth::policy::Policy;
 use crate::config::{Config, PolicyRule};
@@ -74,17 +75,17 @@ impl App {
         let server = Server::bind(&config.server)
             .await
             .map_err(StartError::Listen)?;
-        let admin = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;
+        let listener = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;
         let (plain, tls) = server.addresses();
-        let admin_address = admin.address().map_err(StartError::Listen)?;
+        let admin_address = listener.address().map_err(StartError::Listen)?;
         let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
         warn_of_risks(&config);
         let fixed = fixed_at_start(&config);
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
-        let pbxs = pbx_report(Arc::clone(&gateway));
-        tokio::spawn(admin.run(unready.clone(), kill.clone(), pbxs));
+        let calls = admin::calls(&gateway);
+        tokio::spawn(listener.run(unready.clone(), kill.clone(), calls));
         let server = tokio::spawn(server.run(Arc::clone(&gateway), stop.clone(), kill.clone()));
         info!(plain = ?plain, tls = ?tls, admin = %admin_address, "listening");
         Ok(Self {
@@ -116,7 +117,7 @@ impl App {
         &self.tls
     }
 
-    /// Address of the health checks.
+    /// Address of checks, monitors and the operator's calls.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
@@ -196,16 +197,8 @@ impl App {
     }
 }
 
-/// Tells how the PBXs of the gateway in force are doing.
-fn pbx_report(gateway: Arc<ArcSwap<Gateway>>) -> PbxReport {
-    Arc::new(move || {
-        let reports: Vec<_> = gateway.load().pbxs.iter().map(|pbx| pbx.health()).collect();
-        json!({ "pbxs": reports }).to_string()
-    })
-}
-
-/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, tokens and permits of its PBXs, and
-/// the key of masked names.
+/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, tokens and permits of its PBXs, what was
+/// counted, and the key of masked names.
 fn build(
     config: Config,
     old: Option<&Gateway>,
@@ -219,10 +212,16 @@ fn build(
         Some(old) => Arc::clone(&old.names),
         None => Arc::new(NameMask::new(recording_names)?),
     };
+    let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
     let mut pbxs = Vec::with_capacity(config.pbxs.len());
     for pbx in &config.pbxs {
         let known = old.and_then(|old| old.pbxs.iter().find(|known| known.name() == pbx.name));
-        pbxs.push(Pbx::start(pbx, config.state_dir.as_deref(), known)?);
+        pbxs.push(Pbx::start(
+            pbx,
+            config.state_dir.as_deref(),
+            known,
+            &metrics,
+        )?);
     }
     // Nothing fails from here on.
     let admission = match old {
@@ -235,6 +234,7 @@ fn build(
     for pbx in &pbxs {
         pbx.take_over();
     }
+    metrics.bound_tape(config.tape.max_bytes);
     Ok(Gateway {
         authenticator,
         policy: match config.policy {
@@ -244,6 +244,7 @@ fn build(
         admission,
         pbxs,
         names,
+        metrics,
         public_url: config.server.public_url,
         proxies: TrustedProxies::new(config.server.trusted_proxies),
         downstream_idle: config.relay.idle_timeout,

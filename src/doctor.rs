@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::{self, PbxApi, PbxTrust};
+use crate::metrics::Metrics;
 use crate::pbx::{Certificate, Pbx, PbxError, Probe, ProbeError, Reached, Sample, Session};
 use crate::recording::RecordingName;
 
@@ -181,7 +182,8 @@ impl Report {
 
     /// Login, recording, logout.
     async fn use_it(&mut self, pbx: &config::Pbx, request: Request<'_>) -> Option<()> {
-        let started = Pbx::start(pbx, request.state_dir, None).map_err(Fault::of_state);
+        let started =
+            Pbx::start(pbx, request.state_dir, None, &Metrics::default()).map_err(Fault::of_state);
         let client = match started {
             Ok(client) => client,
             Err(fault) => return self.note("login", Err(fault)),

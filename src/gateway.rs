@@ -22,6 +22,7 @@ use url::Url;
 use crate::auth::policy::{Grant, Policy, Viewer};
 use crate::auth::{Authenticator, Credential, Principal};
 use crate::list::{self, Query};
+use crate::metrics::Metrics;
 use crate::pbx::{ListKind, Pbx, PbxError, PbxStream};
 use crate::relay::{Admission, DocumentBody, Limits, RelayBody, StreamPermit, Watchdog};
 use crate::response::AnswerBody;
@@ -48,6 +49,7 @@ pub(crate) struct Gateway {
     /// At least one; the first whose names hold a recording is the default for it.
     pub(crate) pbxs: Vec<Arc<Pbx>>,
     pub(crate) names: Arc<NameMask>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) public_url: Option<Url>,
     pub(crate) proxies: TrustedProxies,
     pub(crate) downstream_idle: Duration,
@@ -88,11 +90,14 @@ impl Gateway {
             .source_address(&head.headers, downstream.peer.ip());
         let mut line = AccessLine::new(request_id, method_name(&head.method), source);
 
-        let mut response = match self.find(&head, source, &mut line).await {
+        let found = self.find(&head, source, &mut line).await;
+        let route = line.route;
+        let mut response = match found {
             Ok(Found::Recording(opened)) => relay(&head, *opened, line, downstream),
             Ok(Found::List(listed)) => show(listed, line),
             Err(error) => refuse(&error, &head, line),
         };
+        self.metrics.answered(route, response.status());
         if let Ok(id) = id_field {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }

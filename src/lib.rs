@@ -17,6 +17,7 @@ pub mod config;
 mod doctor;
 mod gateway;
 mod list;
+mod metrics;
 mod pbx;
 mod permits;
 pub mod recording;

@@ -54,6 +54,7 @@ use transport::Transport;
 
 use crate::auth::policy::Grant;
 use crate::config;
+use crate::metrics::Metrics;
 use crate::recording::RecordingName;
 
 /// How often it is looked whether anybody still needs a PBX that another one has replaced.
@@ -84,6 +85,7 @@ impl Pbx {
         config: &config::Pbx,
         state_dir: Option<&Path>,
         old: Option<&Arc<Self>>,
+        metrics: &Metrics,
     ) -> Result<Arc<Self>, String> {
         if let Some(old) = old.filter(|old| old.config == *config) {
             return Ok(Arc::clone(old));
@@ -107,7 +109,7 @@ impl Pbx {
             keeper,
             standing: match old {
                 Some(old) => Arc::clone(&old.standing),
-                None => Arc::new(Standing::new(&config.name, &config.limits)),
+                None => Arc::new(Standing::new(config, metrics)),
             },
             kept: Arc::new(KeptConnections::new(config.limits.max_downloads)),
             shares: AtomicBool::new(true),
@@ -181,6 +183,11 @@ impl Pbx {
     /// How it has been doing.
     pub(crate) fn health(&self) -> Report {
         self.standing.health.report()
+    }
+
+    /// How many requests have not got their first byte.
+    pub(crate) fn waiting(&self) -> usize {
+        self.standing.waiting.taken()
     }
 
     async fn read_patiently(&self, recording: &RecordingName) -> Result<PbxStream, PbxError> {

@@ -33,6 +33,12 @@ impl Permits {
         Arc::clone(&self.semaphore).acquire_owned().await.ok()
     }
 
+    /// How many are out; after [`Permits::resize`] to fewer than were out, no more than there are.
+    pub(crate) fn taken(&self) -> usize {
+        let total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
+        total.saturating_sub(self.semaphore.available_permits())
+    }
+
     /// Changes how many there are. Where that is fewer than are out, the surplus goes as it comes back, before anybody
     /// who waits gets one. Call it within a tokio runtime.
     pub(crate) fn resize(&self, total: usize) {
@@ -67,6 +73,7 @@ mod tests {
             permits.try_take().unwrap(),
             permits.try_take().unwrap(),
         ];
+        assert_eq!(permits.taken(), 3);
         permits.resize(1);
         // The task that collects the surplus comes to its turn.
         tokio::task::yield_now().await;
@@ -74,11 +81,15 @@ mod tests {
         out.pop();
         tokio::task::yield_now().await;
         assert!(permits.try_take().is_none());
+        assert_eq!(permits.taken(), 1);
         out.pop();
         tokio::task::yield_now().await;
         let one = permits.try_take();
         assert!(one.is_some() && permits.try_take().is_none());
         permits.resize(2);
+        assert_eq!(permits.taken(), 1);
         assert!(permits.try_take().is_some());
+        drop(one);
+        assert_eq!(permits.taken(), 0);
     }
 }

@@ -17,6 +17,7 @@ use super::sniff::Beginning;
 use super::stream::{Arriving, Held, PbxStream};
 use super::token::PbxToken;
 use crate::config::secret::Secret;
+use crate::metrics::Download;
 use crate::recording::RecordingName;
 
 /// A recording, as it is asked for.
@@ -55,8 +56,14 @@ impl Pbx {
         attempts: &mut Attempts,
         permit: &Arc<OwnedSemaphorePermit>,
     ) -> Result<PbxStream, PbxError> {
-        let fetched = self.fetch(token, &self.audio(recording), attempts).await?;
-        self.stream(fetched, token, permit)
+        let fetched = self.fetch(token, &self.audio(recording), attempts).await;
+        let result = fetched.and_then(|fetched| self.stream(fetched, token, permit));
+        self.standing.metrics.tried(match &result {
+            Ok(_) => Download::Begun,
+            Err(error) if error.is_not_found() => Download::NotFound,
+            Err(_) => Download::Failed,
+        });
+        result
     }
 
     pub(super) fn audio<'r>(&'r self, recording: &'r RecordingName) -> Audio<'r> {

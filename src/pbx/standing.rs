@@ -1,5 +1,5 @@
 //! What goes on of a PBX when its configuration is read again: who is served and who waits, how fast it is read, and how
-//! it has been doing.
+//! it has been doing, in words and in numbers.
 //!
 //! Knows numbers. Does not know what is configured besides.
 
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::health::Health;
 use super::listing::MAX_LISTS;
 use super::pace::Pace;
-use crate::config::PbxLimits;
+use crate::config::{self, PbxLimits};
+use crate::metrics::{Metrics, PbxMetrics};
 use crate::permits::Permits;
 
 /// The part of a PBX that a reload passes on.
@@ -21,16 +22,19 @@ pub(super) struct Standing {
     pub(super) waiting: Permits,
     pub(super) pace: Arc<Pace>,
     pub(super) health: Health,
+    pub(super) metrics: PbxMetrics,
 }
 
 impl Standing {
-    pub(super) fn new(name: &str, limits: &PbxLimits) -> Self {
+    pub(super) fn new(config: &config::Pbx, metrics: &Metrics) -> Self {
+        let limits = &config.limits;
         Self {
             downloads: Permits::new(limits.max_downloads),
             lists: Permits::new(MAX_LISTS),
             waiting: Permits::new(limits.max_waiting),
             pace: Arc::new(Pace::new(limits.max_bytes_per_second)),
-            health: Health::new(name),
+            health: Health::new(&config.name),
+            metrics: metrics.pbx(&config.name),
         }
     }
 

@@ -30,6 +30,11 @@ impl Admission {
         self.0.resize(max_streams);
     }
 
+    /// How many are open.
+    pub(crate) fn open(&self) -> usize {
+        self.0.taken()
+    }
+
     /// Takes a stream, without waiting.
     pub(crate) fn admit(&self) -> Result<StreamPermit, Saturated> {
         let permit = self.0.try_take().ok_or(Saturated)?;

@@ -4,13 +4,12 @@
 use std::net::SocketAddr;
 
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::admin::ask;
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
 
@@ -39,32 +38,9 @@ async fn begin(gateway: &Gateway) -> (Answer, Vec<u8>) {
     (answer, first.to_vec())
 }
 
-/// What an admin address answers, and the methods it says are allowed; `None` once nobody listens.
-async fn admin(addr: SocketAddr, method: Method, path: &str) -> Option<(u16, Option<String>)> {
-    let stream = TcpStream::connect(addr).await.ok()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .ok()?;
-    tokio::spawn(connection);
-    let request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "admin")
-        .body(Empty::<bytes::Bytes>::new())
-        .unwrap();
-    let response = soon(sender.send_request(request)).await.ok()?;
-    assert_eq!(response.headers()["cache-control"], "no-store");
-    let allow = response.headers().get("allow").cloned();
-    let status = response.status().as_u16();
-    soon(response.into_body().collect()).await.ok()?;
-    Some((
-        status,
-        allow.map(|value| value.to_str().unwrap().to_owned()),
-    ))
-}
-
+/// What an admin address answers; `None` once nobody listens.
 async fn status(addr: SocketAddr, path: &str) -> Option<u16> {
-    Some(admin(addr, Method::GET, path).await?.0)
+    Some(ask(addr, Method::GET, path, &[]).await?.status)
 }
 
 /// Waits until the public address takes no more connections.
@@ -88,34 +64,6 @@ async fn until_unready(addr: SocketAddr) {
 
 fn shut_down(gateway: Gateway) -> JoinHandle<bool> {
     tokio::spawn(gateway.app.shut_down())
-}
-
-#[tokio::test]
-async fn the_admin_listener_answers_checks_and_nothing_else() {
-    let gateway = gateway(&pbx(1_000).await).start().await;
-    let addr = gateway.app.admin_address();
-    for (method, path, status, allow) in [
-        (Method::GET, "/livez", 200, None),
-        (Method::HEAD, "/livez", 200, None),
-        (Method::GET, "/readyz", 200, None),
-        (Method::GET, "/readyz?verbose", 200, None),
-        (Method::GET, "/pbxs", 200, None),
-        (Method::POST, "/readyz", 405, Some("GET, HEAD")),
-        (Method::PUT, "/pbxs", 405, Some("GET, HEAD")),
-        (Method::GET, "/pbxs/office", 404, None),
-        (Method::DELETE, "/livez", 405, Some("GET, HEAD")),
-        (Method::GET, "/", 404, None),
-        (Method::GET, "/livez/", 404, None),
-        (Method::POST, "/shutdown", 404, None),
-        (Method::GET, &format!("/recordings/{NAME}"), 404, None),
-    ] {
-        let answer = admin(addr, method.clone(), path).await.unwrap();
-        assert_eq!(
-            answer,
-            (status, allow.map(str::to_owned)),
-            "{method} {path}"
-        );
-    }
 }
 
 #[tokio::test]

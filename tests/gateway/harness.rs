@@ -19,6 +19,7 @@ use wavegate::config::{self, Config, Problems};
 use wavegate::recording::RecordingName;
 use wavegate::simulator::{Api, Simulator};
 
+pub(crate) mod admin;
 mod answer;
 mod call;
 pub(crate) mod tls;

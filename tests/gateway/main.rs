@@ -15,6 +15,7 @@ mod harness;
 mod programs;
 mod wire;
 
+mod admin;
 mod browser;
 mod commands;
 mod config;
@@ -27,6 +28,7 @@ mod init;
 mod limits;
 mod list;
 mod logins;
+mod metrics;
 mod nginx;
 mod proxies;
 mod secrets;

@@ -120,7 +120,7 @@ impl Tour {
              Fetch it with a bearer token:\n    {}\n\n\
              List what the new PBX has, and what the old one has of March 2026:\n    {}\n    {}\n\n\
              All recordings, each at {}recordings/<name>:\n{}\n\
-             Health checks, and how the PBXs are doing:\n    {}livez\n    {}readyz\n    {}pbxs\n\n\
+             Health checks, how the PBXs are doing, and the metrics:\n    {}livez\n    {}readyz\n    {}pbxs\n    {}metrics\n\n\
              Link and token are good for {} hours. Ctrl-C ends it; running downloads get 5 s.",
             self.link,
             self.curl(),
@@ -130,6 +130,7 @@ impl Tour {
             )),
             self.gateway,
             lines.collect::<String>(),
+            self.admin,
             self.admin,
             self.admin,
             self.admin,

@@ -1,0 +1,292 @@
+//! Numbers for a monitor, as OpenMetrics text.
+//!
+//! Knows what is counted, under which names and labels. A label is one of a few words or a PBX's name out of the configuration,
+//! never anything of a request. Does not know who counts, or when; what there is at a moment is handed in as [`Levels`].
+//!
+//! Source: OpenMetrics 1.0, "Text format" and "Metric and label names": a counter ends in `_total`, a unit stands before that.
+
+#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
+
+mod tape;
+mod words;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+
+pub(crate) use tape::{Eviction, Hit, Mend};
+use words::{Labels, Words};
+
+/// Media type of [`Metrics::text`].
+pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const PREFIX: &str = "wavegate";
+
+/// Everything that is counted from the start of the process on, over reloads.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    downloads: Family<Labels, Counter>,
+    tape_max_bytes: Gauge<u64, AtomicU64>,
+    hits: Words<Hit, 3>,
+    evictions: Words<Eviction, 5>,
+    mends: Words<Mend, 3>,
+}
+
+/// What there is of something that comes and goes.
+pub(crate) struct Levels {
+    /// Recordings and lists that are being answered.
+    pub(crate) streams: usize,
+    /// Bytes of recordings in memory.
+    pub(crate) tape_bytes: u64,
+    /// Each PBX by its name, and the requests that wait for it.
+    pub(crate) waiting: Vec<(String, usize)>,
+}
+
+/// What tells requests apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: &'static str,
+    status: u16,
+}
+
+/// What a PBX does when it is asked for a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Download {
+    /// It sends audio.
+    Begun,
+    /// It does not know the recording.
+    NotFound,
+    /// Something else, or nothing.
+    Failed,
+}
+
+impl Download {
+    const WORDS: [(Self, &'static str); 3] = [
+        (Self::Begun, "begun"),
+        (Self::NotFound, "not-found"),
+        (Self::Failed, "failed"),
+    ];
+}
+
+/// What is counted of one PBX.
+pub(crate) struct PbxMetrics {
+    downloads: Words<Download, 3>,
+}
+
+impl PbxMetrics {
+    /// Counts a try to begin a download.
+    pub(crate) fn tried(&self, download: Download) {
+        self.downloads.count(download);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let (requests, downloads) = (Family::default(), Family::default());
+        let tape_max_bytes = Gauge::default();
+        registry.register(
+            "requests",
+            "Requests answered, by pattern of the path and status",
+            Family::clone(&requests),
+        );
+        registry.register(
+            "pbx_downloads",
+            "Tries to begin a download, by what the PBX did",
+            Family::clone(&downloads),
+        );
+        registry.register_with_unit(
+            "tape_max",
+            "Bytes of recordings that memory may hold, as tape.max_bytes says",
+            Unit::Bytes,
+            Gauge::clone(&tape_max_bytes),
+        );
+        Self {
+            requests,
+            downloads,
+            tape_max_bytes,
+            hits: tape::hits(&mut registry),
+            evictions: tape::evictions(&mut registry),
+            mends: tape::mends(&mut registry),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer whose status is decided. `route` is the pattern of the path, empty where there is none.
+    pub(crate) fn answered(&self, route: &'static str, status: StatusCode) {
+        let answered = Answered {
+            route: if route.is_empty() { "other" } else { route },
+            status: status.as_u16(),
+        };
+        self.requests.get_or_create(&answered).inc();
+    }
+
+    /// What is counted of the PBX of this name; the same counters for the same name.
+    pub(crate) fn pbx(&self, name: &str) -> PbxMetrics {
+        let labels = vec![("pbx", name.to_owned())];
+        PbxMetrics {
+            downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
+        }
+    }
+
+    /// Notes how many bytes of recordings memory may hold.
+    pub(crate) fn bound_tape(&self, max_bytes: u64) {
+        self.tape_max_bytes.set(max_bytes);
+    }
+
+    /// Everything, as [`MEDIA_TYPE`].
+    pub(crate) fn text(&self, levels: Levels) -> String {
+        let mut text = String::new();
+        // A text that was cut has no end mark, so nobody takes it for the whole.
+        let _ = self.write(levels, &mut text);
+        text
+    }
+
+    fn write(&self, levels: Levels, text: &mut String) -> fmt::Result {
+        encode_registry(text, &self.registry)?;
+        encode_registry(text, &levels.registry())?;
+        encode_eof(text)
+    }
+}
+
+impl Levels {
+    fn registry(self) -> Registry {
+        let mut registry = Registry::with_prefix(PREFIX);
+        registry.register(
+            "streams_open",
+            "Recordings and lists that are being answered, those that wait for a PBX included",
+            ConstGauge::new(self.streams),
+        );
+        registry.register_with_unit(
+            "tape",
+            "Bytes of recordings in memory",
+            Unit::Bytes,
+            ConstGauge::new(self.tape_bytes),
+        );
+        let waiting: Family<Labels, Gauge<u64, AtomicU64>> = Family::default();
+        for (pbx, requests) in self.waiting {
+            let gauge = waiting.get_or_create_owned(&vec![("pbx", pbx)]);
+            gauge.set(u64::try_from(requests).unwrap_or(u64::MAX));
+        }
+        registry.register(
+            "pbx_requests_waiting",
+            "Requests that wait for the first byte of a PBX",
+            waiting,
+        );
+        registry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels() -> Levels {
+        Levels {
+            streams: 2,
+            tape_bytes: 7 << 32,
+            waiting: vec![("office".to_owned(), 3), ("branch".to_owned(), 0)],
+        }
+    }
+
+    /// The lines in order, without those that explain.
+    fn numbers(metrics: &Metrics) -> Vec<String> {
+        let text = metrics.text(levels());
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    #[test]
+    fn a_number_stands_under_its_name_from_the_start() {
+        let metrics = Metrics::default();
+        metrics.pbx("office");
+        metrics.bound_tape(1 << 40);
+        let expected = r#"wavegate_mends_total{outcome="differs"} 0
+wavegate_mends_total{outcome="failed"} 0
+wavegate_mends_total{outcome="mended"} 0
+wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0
+wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
+wavegate_pbx_downloads_total{pbx="office",outcome="not-found"} 0
+wavegate_pbx_requests_waiting{pbx="branch"} 0
+wavegate_pbx_requests_waiting{pbx="office"} 3
+wavegate_streams_open 2
+wavegate_tape_bytes 30064771072
+wavegate_tape_evictions_total{reason="age"} 0
+wavegate_tape_evictions_total{reason="deleted"} 0
+wavegate_tape_evictions_total{reason="idle"} 0
+wavegate_tape_evictions_total{reason="reload"} 0
+wavegate_tape_evictions_total{reason="room"} 0
+wavegate_tape_hits_total{kind="joined"} 0
+wavegate_tape_hits_total{kind="known"} 0
+wavegate_tape_hits_total{kind="tape"} 0
+wavegate_tape_max_bytes 1099511627776"#;
+        assert_eq!(numbers(&metrics).join("\n"), expected);
+    }
+
+    #[test]
+    fn each_event_counts_once_under_its_own_word() {
+        let metrics = Metrics::default();
+        let hits = [Hit::Tape, Hit::Joined, Hit::Known];
+        let evictions = [
+            Eviction::Idle,
+            Eviction::Age,
+            Eviction::Room,
+            Eviction::Deleted,
+            Eviction::Reload,
+        ];
+        let mends = [Mend::Mended, Mend::Failed, Mend::Differs];
+        let tries = [Download::Begun, Download::NotFound, Download::Failed];
+        for (index, hit) in hits.into_iter().enumerate() {
+            (0..=index).for_each(|_| metrics.hit(hit));
+        }
+        for (index, eviction) in evictions.into_iter().enumerate() {
+            (0..=index).for_each(|_| metrics.evicted(eviction));
+        }
+        for (index, mend) in mends.into_iter().enumerate() {
+            (0..=index).for_each(|_| metrics.mended(mend));
+        }
+        for (index, download) in tries.into_iter().enumerate() {
+            // The counters of one name are the same, whoever asked for them.
+            (0..=index).for_each(|_| metrics.pbx("office").tried(download));
+        }
+        metrics.answered("/recordings/{name}", StatusCode::OK);
+        metrics.answered("/recordings/{name}", StatusCode::OK);
+        metrics.answered("", StatusCode::NOT_FOUND);
+        let numbers = numbers(&metrics);
+        for line in [
+            "wavegate_tape_hits_total{kind=\"tape\"} 1",
+            "wavegate_tape_hits_total{kind=\"joined\"} 2",
+            "wavegate_tape_hits_total{kind=\"known\"} 3",
+            "wavegate_tape_evictions_total{reason=\"idle\"} 1",
+            "wavegate_tape_evictions_total{reason=\"age\"} 2",
+            "wavegate_tape_evictions_total{reason=\"room\"} 3",
+            "wavegate_tape_evictions_total{reason=\"deleted\"} 4",
+            "wavegate_tape_evictions_total{reason=\"reload\"} 5",
+            "wavegate_mends_total{outcome=\"mended\"} 1",
+            "wavegate_mends_total{outcome=\"failed\"} 2",
+            "wavegate_mends_total{outcome=\"differs\"} 3",
+            "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"begun\"} 1",
+            "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"not-found\"} 2",
+            "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"failed\"} 3",
+            "wavegate_requests_total{route=\"/recordings/{name}\",status=\"200\"} 2",
+            "wavegate_requests_total{route=\"other\",status=\"404\"} 1",
+        ] {
+            assert!(
+                numbers.iter().any(|number| number == line),
+                "{line} is not in {numbers:#?}"
+            );
+        }
+    }
+}

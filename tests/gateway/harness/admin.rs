@@ -1,0 +1,54 @@
+//! Requests to the admin listener.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::soon;
+
+/// What the admin listener answered, checked for what always holds.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        Some(self.headers.get(name)?.to_str().unwrap())
+    }
+}
+
+/// What an admin address answers to a request with these `Authorization` fields; `None` once nobody listens.
+pub(crate) async fn ask(
+    addr: SocketAddr,
+    method: Method,
+    path: &str,
+    authorization: &[&str],
+) -> Option<Reply> {
+    let stream = TcpStream::connect(addr).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .ok()?;
+    tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("host", "admin");
+    for field in authorization {
+        request = request.header("authorization", *field);
+    }
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let response = soon(sender.send_request(request)).await.ok()?;
+    let (head, body) = response.into_parts();
+    assert_eq!(head.headers["cache-control"], "no-store");
+    let body = soon(body.collect()).await.ok()?.to_bytes();
+    Some(Reply {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        text: String::from_utf8(body.to_vec()).unwrap(),
+    })
+}
