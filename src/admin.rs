@@ -1,13 +1,13 @@
-//! The listener for checks and monitors.
+//! The listener for checks, monitors and the operator's calls.
 //!
-//! Knows sockets and their limits. What is answered is in [`answer`].
+//! Knows sockets and their limits. What is answered is in [`answer`], and who may have something done in [`calls`].
 
 mod answer;
 mod calls;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,10 +63,10 @@ impl Admin {
             match accepted {
                 None => return,
                 Some((Err(_), _)) => sleep(PAUSE).await,
-                Some((Ok((stream, _)), permit)) => {
+                Some((Ok((stream, peer)), permit)) => {
                     let (unready, calls) = (unready.clone(), Arc::clone(&calls));
                     tokio::spawn(async move {
-                        let served = serve(stream, &unready, &calls);
+                        let served = serve(stream, peer.ip(), &unready, &calls);
                         let _ = timeout(CONNECTION_TIME, served).await;
                         drop(permit);
                     });
@@ -76,9 +76,9 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, unready: &CancellationToken, calls: &Calls) {
+async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, calls: &Calls) {
     let service = service_fn(|request| {
-        let response = answer(&request, !unready.is_cancelled(), calls);
+        let response = answer(&request, source, !unready.is_cancelled(), calls);
         async { Ok::<_, Infallible>(response) }
     });
     let _ = http1::Builder::new()

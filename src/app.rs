@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Calls};
 use crate::auth::Authenticator;
 use crate::auth::policy::Policy;
 use crate::config::{Config, PolicyRule};
@@ -45,6 +45,7 @@ pub struct App {
     tls: Vec<SocketAddr>,
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
+    calls: Arc<Calls>,
     /// Keys that a reload does not take over, and what they were at the start.
     fixed: Vec<(&'static str, String)>,
     certificates: Option<Arc<Certificates>>,
@@ -81,11 +82,12 @@ impl App {
         let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
         warn_of_risks(&config);
         let fixed = fixed_at_start(&config);
+        let token = config.admin.token.clone();
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
-        let calls = admin::calls(&gateway);
-        tokio::spawn(listener.run(unready.clone(), kill.clone(), calls));
+        let calls = admin::calls(&gateway, token);
+        tokio::spawn(listener.run(unready.clone(), kill.clone(), Arc::clone(&calls)));
         let server = tokio::spawn(server.run(Arc::clone(&gateway), stop.clone(), kill.clone()));
         info!(plain = ?plain, tls = ?tls, admin = %admin_address, "listening");
         Ok(Self {
@@ -93,6 +95,7 @@ impl App {
             tls,
             admin: admin_address,
             gateway,
+            calls,
             fixed,
             certificates,
             drain_delay,
@@ -138,6 +141,7 @@ impl App {
             }
             _ => None,
         };
+        let token = config.admin.token.clone();
         let new = Arc::new(build(config, Some(&old), &self.stop)?);
         if let Some((certificates, certificate)) = certificate {
             certificates.replace(certificate);
@@ -146,6 +150,7 @@ impl App {
             pbx.forgive();
         }
         self.gateway.store(Arc::clone(&new));
+        self.calls.token.store(token.map(Arc::new));
         for pbx in old
             .pbxs
             .iter()
@@ -294,6 +299,12 @@ fn warn_of_risks(config: &Config) {
         .filter(|address| !address.ip().is_loopback())
     {
         warn!(%address, "plain HTTP off loopback: tokens and calls are readable on the way; use server.tls or a proxy");
+    }
+    if config.admin.token.is_some() && !config.admin.listen.ip().is_loopback() {
+        warn!(
+            address = %config.admin.listen,
+            "plain HTTP off loopback: the token of admin.token_file is readable on the way"
+        );
     }
     for pbx in config.pbxs.iter().filter(|pbx| pbx.trust.is_none()) {
         warn!(

@@ -3,32 +3,45 @@
 //! Knows whether this process should get requests, whatever the state of the PBXs: one that is down is no reason to take
 //! the gateway out of the balance. That state has a page of its own, for people and monitors.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use tracing::{info, warn};
 
-use super::calls::Calls;
+use super::calls::{Calls, Refused};
 use crate::metrics;
+use crate::recording::RecordingName;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What a path names.
-enum Target {
+enum Target<'r> {
     Livez,
     Readyz,
     Pbxs,
     Metrics,
+    /// A recording in memory.
+    Tape {
+        pbx: &'r str,
+        /// Not decoded yet.
+        name: &'r str,
+    },
 }
 
-impl Target {
-    fn of(path: &str) -> Option<Self> {
+impl<'r> Target<'r> {
+    fn of(path: &'r str) -> Option<Self> {
         match path {
             "/livez" => Some(Self::Livez),
             "/readyz" => Some(Self::Readyz),
             "/pbxs" => Some(Self::Pbxs),
             "/metrics" => Some(Self::Metrics),
-            _ => None,
+            path => {
+                let (pbx, name) = path.strip_prefix("/tapes/")?.split_once('/')?;
+                (!name.contains('/')).then_some(Self::Tape { pbx, name })
+            }
         }
     }
 
@@ -36,6 +49,7 @@ impl Target {
     fn allow(&self) -> &'static str {
         match self {
             Self::Livez | Self::Readyz | Self::Pbxs | Self::Metrics => "GET, HEAD",
+            Self::Tape { .. } => "DELETE",
         }
     }
 
@@ -46,8 +60,13 @@ impl Target {
     }
 }
 
-/// Answers a request.
-pub(super) fn answer<B>(request: &Request<B>, ready: bool, calls: &Calls) -> Response<Full<Bytes>> {
+/// Answers a request that came from `source`.
+pub(super) fn answer<B>(
+    request: &Request<B>,
+    source: IpAddr,
+    ready: bool,
+    calls: &Calls,
+) -> Response<Full<Bytes>> {
     let Some(target) = Target::of(request.uri().path()) else {
         return page(StatusCode::NOT_FOUND, TEXT, "nothing here\n");
     };
@@ -68,7 +87,57 @@ pub(super) fn answer<B>(request: &Request<B>, ready: bool, calls: &Calls) -> Res
         Target::Readyz => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
         Target::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
         Target::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
+        Target::Tape { pbx, name } => forget(request, source, calls, pbx, name),
     }
+}
+
+/// Ends what is held of a recording, and leaves one line in the log whatever comes of it.
+fn forget<B>(
+    request: &Request<B>,
+    source: IpAddr,
+    calls: &Calls,
+    pbx: &str,
+    name: &str,
+) -> Response<Full<Bytes>> {
+    let name = RecordingName::from_path_segment(name);
+    let recording = name.as_ref().map(|name| (calls.mask)(name));
+    let recording = recording.unwrap_or_default();
+    match calls.forget(
+        request.headers(),
+        pbx,
+        name.as_ref().map_err(|error| *error),
+    ) {
+        Ok(()) => {
+            info!(%source, pbx, recording, "a recording is held no longer, as the operator wants");
+            let mut response = page(StatusCode::NO_CONTENT, TEXT, "");
+            response.headers_mut().remove(CONTENT_TYPE);
+            response
+        }
+        // The PBX's name is the caller's word, so it is not in the line.
+        Err(refused) => {
+            warn!(%source, recording, reason = %refused, "a call of the admin listener was refused");
+            refuse(refused)
+        }
+    }
+}
+
+fn refuse(refused: Refused) -> Response<Full<Bytes>> {
+    let (status, challenge) = match refused {
+        Refused::NoCalls => (StatusCode::FORBIDDEN, None),
+        Refused::Unauthenticated => (StatusCode::UNAUTHORIZED, Some("Bearer")),
+        Refused::WrongToken => (
+            StatusCode::UNAUTHORIZED,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        Refused::Name(_) => (StatusCode::BAD_REQUEST, None),
+        Refused::NoSuchPbx => (StatusCode::NOT_FOUND, None),
+    };
+    let mut response = page(status, TEXT, format!("{refused}\n"));
+    if let Some(challenge) = challenge {
+        let challenge = HeaderValue::from_static(challenge);
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 fn page(

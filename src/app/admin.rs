@@ -1,26 +1,31 @@
-//! What the admin listener is given: reports on the gateway in force.
+//! What the admin listener is given: reports on the gateway in force, and calls to it.
 //!
 //! Knows where each of them comes from. Does not know paths or methods.
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
 use crate::admin::Calls;
+use crate::config::secret::Secret;
 use crate::gateway::Gateway;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
 
-/// Reports on the gateway that is in force when they are asked for.
-pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>) -> Arc<Calls> {
-    let (reported, counted) = (Arc::clone(gateway), Arc::clone(gateway));
+/// Reports and calls of the gateway that is in force when they are asked for.
+pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
+    let of = || Arc::clone(gateway);
+    let (reported, counted, asked, named) = (of(), of(), of(), of());
     Arc::new(Calls {
         pbxs: Box::new(move || health(&reported.load())),
         metrics: Box::new(move || {
             let gateway = counted.load();
             gateway.metrics.text(levels(&gateway))
         }),
+        forget: Box::new(move |pbx, _| asked.load().pbxs.iter().any(|known| known.name() == pbx)),
+        mask: Box::new(move |name| named.load().names.mask(name)),
+        token: ArcSwapOption::new(token.map(Arc::new)),
     })
 }
 

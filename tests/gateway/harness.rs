@@ -53,6 +53,7 @@ pub(crate) struct Builder {
     pin: Option<String>,
     /// Lines for the tables of the configuration, in the order they were asked for.
     server: String,
+    admin: String,
     relay: String,
     log: String,
     pbx: String,
@@ -77,6 +78,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         pbx_url: url,
         username: pbx.username().to_owned(),
         server: "listen = [\"127.0.0.1:0\"]\n".to_owned(),
+        admin: String::new(),
         relay: String::new(),
         log: String::new(),
         pbx: String::new(),
@@ -122,6 +124,12 @@ impl Builder {
         self
     }
 
+    /// Lines of `[admin]`.
+    pub(crate) fn admin(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.admin, "{lines}");
+        self
+    }
+
     /// Lines of `[relay]`.
     pub(crate) fn relay(mut self, lines: &str) -> Self {
         let _ = writeln!(self.relay, "{lines}");
@@ -164,6 +172,7 @@ impl Builder {
             pbx_url,
             username,
             server,
+            admin,
             relay,
             log,
             pbx,
@@ -184,6 +193,7 @@ impl Builder {
 {server}
 [admin]
 listen = "127.0.0.1:0"
+{admin}
 [log]
 {log}
 [auth]
