@@ -14,7 +14,8 @@ use crate::harness::{NAME, write_secret};
 use crate::programs::{Ended, Running, program, run_wavegate, wavegate};
 
 const PASSWORD: &str = "hunter2 \"of\" the tests";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
+    "secrets/admin-token",
     "secrets/bearer",
     "secrets/link",
     "secrets/pbx-password",
@@ -149,9 +150,9 @@ async fn flags_alone_make_a_configuration_that_works() {
     }
     assert_eq!((mode(&dir), mode(&dir.join("secrets"))), (0o700, 0o700));
     let secret = |file| std::fs::read_to_string(dir.join("secrets").join(file)).unwrap();
-    let (bearer, link) = (secret("bearer"), secret("link"));
-    assert!(bearer != link);
-    for key in [bearer, link] {
+    let keys = ["bearer", "link", "admin-token"].map(secret);
+    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[2] != keys[0]);
+    for key in keys {
         assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
     place.succeeds("check").await;

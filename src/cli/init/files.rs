@@ -19,6 +19,7 @@ const FOLDER: &str = "secrets";
 const BEARER: &str = "secrets/bearer";
 const LINK: &str = "secrets/link";
 const PASSWORD: &str = "secrets/pbx-password";
+const ADMIN: &str = "secrets/admin-token";
 
 /// What was answered.
 pub(super) struct Answers {
@@ -34,7 +35,7 @@ pub(super) struct Answers {
 /// # Errors
 /// When one of the files is there already.
 pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
-    for name in [CONFIG, BEARER, LINK, PASSWORD] {
+    for name in [CONFIG, BEARER, LINK, PASSWORD, ADMIN] {
         let path = dir.join(name);
         if path.symlink_metadata().is_ok() {
             return Err(format!(
@@ -65,6 +66,7 @@ impl Draft {
         self.folder(&dir.join(FOLDER))?;
         self.file(&dir.join(BEARER), random_secret()?.expose())?;
         self.file(&dir.join(LINK), random_secret()?.expose())?;
+        self.file(&dir.join(ADMIN), random_secret()?.expose())?;
         self.file(&dir.join(PASSWORD), password.expose())?;
         let path = dir.join(CONFIG);
         let path = path.strip_prefix(".").unwrap_or(&path);
@@ -145,6 +147,10 @@ impl Answers {
 # What callers use to reach the gateway: a request under another name gets 421.
 public_url = {public_url}
 listen = [{listen}]
+
+# Who may have something done by the admin listener, such as a recording deleted from memory.
+[admin]
+token_file = "{ADMIN}"
 
 # Who signs bearer tokens. `wavegate token` signs with this key, for trying out.
 [[auth.issuer]]

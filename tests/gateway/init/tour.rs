@@ -50,7 +50,8 @@ async fn the_readmes_tour_ends_with_the_recording_and_leaves_nothing_running() {
     // The one thing that is not in the README: where this gateway says that it is ready.
     let examine = "wavegate check ";
     assert_eq!(commands.matches(examine).count(), 1);
-    let own = format!("printf '[admin]\\nlisten = \"{admin}\"\\n' >> wavegate.toml\n{examine}");
+    let listen = format!("listen = \"{admin}\"");
+    let own = format!("sed -i 's/^\\[admin\\]$/&\\n{listen}/' wavegate.toml\n{examine}");
     let commands = commands.replace(examine, &own);
 
     let (script, mut typed) = std::io::pipe().unwrap();
