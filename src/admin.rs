@@ -1,6 +1,6 @@
 //! The listener for checks, monitors and the operator's calls.
 //!
-//! Knows sockets and their limits. What is answered is in [`answer`], and who may have something done in [`calls`].
+//! Knows sockets and their limits. What is answered is in [`mod@answer`], and who may have something done in [`calls`].
 
 mod answer;
 mod calls;
