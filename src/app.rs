@@ -230,9 +230,9 @@ fn build(
     }
     // Nothing fails from here on.
     let admission = match old {
-        None => Arc::new(Admission::new(config.relay.max_streams)),
+        None => Admission::new(&config.relay),
         Some(old) => {
-            old.admission.resize(config.relay.max_streams);
+            old.admission.resize(&config.relay);
             Arc::clone(&old.admission)
         }
     };

@@ -34,6 +34,7 @@ use self::credential::Presented;
 pub use self::error::{AuthError, Rejected};
 use self::keys::Key;
 use self::link::Links;
+pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, Principal};
 pub use self::self_test::{SelfTestError, self_test};
 use self::token::Compact;
@@ -114,8 +115,7 @@ impl Authenticator {
         claims.require_audience(&issuer.audiences)?;
         let validity = clock.check(&claims)?;
         Ok(Principal {
-            issuer: issuer.name.clone(),
-            subject: claims.subject()?.to_owned(),
+            id: PrincipalId::new(&issuer.name, claims.subject()?),
             credential: Credential::Bearer,
             token_id: claims.token_id()?.map(str::to_owned),
             expires_at: validity.expires_at(),

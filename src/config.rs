@@ -181,6 +181,8 @@ pub enum PolicyRule {
 pub struct Relay {
     /// Recordings being answered at once, waiting ones included.
     pub max_streams: usize,
+    /// How many of them one principal may have.
+    pub max_streams_per_principal: usize,
     /// How long a caller may take nothing before it is cut.
     pub idle_timeout: Duration,
 }

@@ -24,7 +24,9 @@ use crate::auth::{Authenticator, Credential, Principal};
 use crate::list::{self, Query};
 use crate::metrics::Metrics;
 use crate::pbx::{ListKind, Pbx, PbxError, PbxStream};
-use crate::relay::{Admission, DocumentBody, Limits, RelayBody, StreamPermit, Watchdog};
+use crate::relay::{
+    Admission, AdmissionError, DocumentBody, Limits, RelayBody, StreamPermit, Watchdog,
+};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
@@ -157,7 +159,7 @@ impl Gateway {
         head_only: bool,
         version: Version,
     ) -> Result<Opened, GatewayError> {
-        let permit = self.admission.admit()?;
+        let permit = self.admission.admit(&grant.principal().id())?;
         let source = pbx.open(&grant).await?;
         if version == Version::HTTP_10 && source.length().is_none() && !head_only {
             return Err(GatewayError::LengthUnknown);
@@ -191,7 +193,7 @@ impl Gateway {
         if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
             return Err(GatewayError::ListWindowRequired);
         }
-        let permit = self.admission.admit()?;
+        let permit = self.admission.admit(&viewer.principal().id())?;
         let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
         let next = page.next.map(|position| query.cursor(&position));
         let url = self.public_url.as_ref();
@@ -367,8 +369,9 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
             false,
             "let the proxy pass the Host field on, or correct server.public_url",
         ),
-        GatewayError::Admission(_) => (false, "raise relay.max_streams"),
-        GatewayError::Draining
+        GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
+        GatewayError::Admission(AdmissionError::PrincipalSaturated)
+        | GatewayError::Draining
         | GatewayError::Route(_)
         | GatewayError::NoSuchPbx
         | GatewayError::NoPbxForName

@@ -1,7 +1,7 @@
 //! The body of an answer: a recording's bytes from the PBX to the caller as they come, or a document.
 //!
 //! Knows streams, limits and how a transfer ended; and what of a recording a request wants, by its conditions and its
-//! range. Does not know who asks or which PBX answers.
+//! range. Does not know who asks, but for an id to count by, or which PBX answers.
 
 mod admission;
 mod body;
@@ -11,7 +11,7 @@ pub(crate) mod etag;
 pub(crate) mod range;
 mod watchdog;
 
-pub(crate) use admission::{Admission, Saturated, StreamPermit};
+pub(crate) use admission::{Admission, AdmissionError, StreamPermit};
 pub(crate) use body::{BrokenOff, Limits, RelayBody};
 pub(crate) use document::DocumentBody;
 pub(crate) use watchdog::{Verdict, Watchdog};

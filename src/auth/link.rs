@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::claims::{Claims, Clock};
 use super::error::AuthError;
 use super::keys::{self, Key};
-use super::principal::{Credential, Principal};
+use super::principal::{Credential, Principal, PrincipalId};
 use super::token::Compact;
 use crate::recording::RecordingName;
 
@@ -86,8 +86,7 @@ impl Links {
         }
         check_address(&claims, source)?;
         Ok(Principal {
-            issuer: key.key.id().unwrap_or(NAMELESS_ISSUER).to_owned(),
-            subject: claims.subject()?.to_owned(),
+            id: PrincipalId::new(key.key.id().unwrap_or(NAMELESS_ISSUER), claims.subject()?),
             credential: Credential::Link(key.scope(&claims)?),
             token_id: claims.token_id()?.map(str::to_owned),
             expires_at: validity.expires_at(),

@@ -100,6 +100,12 @@ impl Policy {
 }
 
 impl Viewer<'_> {
+    /// Who looks.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// Whether they may hear this recording.
     #[must_use]
     pub fn may_hear(&self, recording: &RecordingName) -> bool {
@@ -136,14 +142,14 @@ mod tests {
     use std::time::SystemTime;
 
     use super::super::link::LinkScope;
+    use super::super::principal::PrincipalId;
     use super::*;
 
     const NAME: &str = "20170901181806-1504261084.7-1001-1003-Internal.wav";
 
     fn principal(credential: Credential) -> Principal {
         Principal {
-            issuer: "https://sso.example".to_owned(),
-            subject: "alice".to_owned(),
+            id: PrincipalId::new("https://sso.example", "alice"),
             credential,
             token_id: None,
             expires_at: SystemTime::UNIX_EPOCH,

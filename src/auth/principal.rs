@@ -3,6 +3,7 @@
 //! Knows what remains of a token once it has been verified. Does not know the token itself, nor what the principal may
 //! hear. Fields are private: only `auth` builds these values, so holding one is the proof.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::link::LinkScope;
@@ -10,11 +11,30 @@ use super::link::LinkScope;
 /// Somebody whose credential was verified: an issuer's subject, and how they proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    pub(super) issuer: String,
-    pub(super) subject: String,
+    pub(super) id: PrincipalId,
     pub(super) credential: Credential,
     pub(super) token_id: Option<String>,
     pub(super) expires_at: SystemTime,
+}
+
+/// Who somebody is: an issuer and a subject of it. For counting by; it proves nothing, is cheap to clone, and has no
+/// `Display`, so that it is in no text by accident.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PrincipalId(Arc<Names>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Names {
+    issuer: String,
+    subject: String,
+}
+
+impl PrincipalId {
+    pub(crate) fn new(issuer: &str, subject: &str) -> Self {
+        Self(Arc::new(Names {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        }))
+    }
 }
 
 /// The kind of credential that decided, with what it is limited to.
@@ -27,16 +47,21 @@ pub enum Credential {
 }
 
 impl Principal {
+    /// Who they are, by whichever credential; the same for all their requests.
+    pub(crate) fn id(&self) -> PrincipalId {
+        self.id.clone()
+    }
+
     /// Who vouches for the subject: the claim `iss`; for a link token the id of its key, or `link` if that has none.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.id.0.issuer
     }
 
     /// The claim `sub`: 1 to 256 bytes without control characters, unique within the issuer only.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.id.0.subject
     }
 
     /// What was presented.

@@ -49,6 +49,7 @@ impl Default for Relay {
     fn default() -> Self {
         Self {
             max_streams: 1_000,
+            max_streams_per_principal: 256,
             idle_timeout: Duration::from_secs(30),
         }
     }

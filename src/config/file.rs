@@ -365,6 +365,11 @@ fn read_relay(section: &mut Section<'_>) -> Relay {
     let default = Relay::default();
     Relay {
         max_streams: section.size("max_streams", 1..=1_000_000, default.max_streams),
+        max_streams_per_principal: section.size(
+            "max_streams_per_principal",
+            1..=1_000_000,
+            default.max_streams_per_principal,
+        ),
         idle_timeout: section.milliseconds("idle_timeout_ms", 50..=DAY_MS, default.idle_timeout),
     }
 }

@@ -16,7 +16,7 @@ use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected};
 use crate::list::QueryError;
 use crate::pbx::{PbxError, RefusalClass, TransportError};
-use crate::relay::Saturated;
+use crate::relay::AdmissionError;
 use crate::response::problem::{self, Problem};
 
 /// Why a request got neither recording nor list.
@@ -37,7 +37,7 @@ pub(crate) enum GatewayError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]
-    Admission(#[from] Saturated),
+    Admission(#[from] AdmissionError),
     #[error(transparent)]
     Pbx(#[from] PbxError),
     #[error("a parameter of the list is wrong: {0}")]
@@ -73,7 +73,8 @@ impl GatewayError {
             Self::Policy(PolicyError::LinkForAnotherRecording) => {
                 &problem::LINK_FOR_ANOTHER_RECORDING
             }
-            Self::Admission(Saturated) => &problem::SATURATED,
+            Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
+            Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
             Self::Pbx(error) => pbx_problem(error),
             Self::ListParameter(_) => &problem::LIST_PARAMETER_INVALID,
             Self::ListWindowRequired => &problem::LIST_WINDOW_REQUIRED,
@@ -93,7 +94,10 @@ impl GatewayError {
     /// When a retry may work, where it may at all.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Draining | Self::Admission(Saturated) => Some(SOON),
+            Self::Draining
+            | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated) => {
+                Some(SOON)
+            }
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Misdirected
             | Self::Route(_)

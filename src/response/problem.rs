@@ -76,6 +76,8 @@ problems! {
         "The recording has no byte in the range asked for. Its length is in Content-Range.";
     MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "Another host",
         "The request names a host that is not this gateway's public address.";
+    PRINCIPAL_SATURATED = "principal-saturated", TOO_MANY_REQUESTS, "Too many of yours at once",
+        "As many of your requests are being answered as one caller may have. Try again when one has ended.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
     LIST_UNSUPPORTED = "list-unsupported", NOT_IMPLEMENTED, "This PBX has no list",

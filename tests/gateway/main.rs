@@ -23,6 +23,7 @@ mod dialects;
 mod doctor;
 mod download;
 mod drain;
+mod fairness;
 mod faults;
 mod init;
 mod limits;

@@ -19,6 +19,29 @@ fn every_algorithm_is_accepted_with_its_own_key() {
 }
 
 #[test]
+fn whoever_shows_another_token_is_still_the_same() {
+    let (signing_key, _) = hmac_pair(None, b'a');
+    let id = |subject| {
+        let claims = mint::Bearer {
+            issuer: ISSUER,
+            subject,
+            audience: AUDIENCE,
+        };
+        let token = mint::bearer(&signing_key, &claims, at(NOW), Duration::from_secs(60)).unwrap();
+        let principal = authenticate_bearer(vec![hmac_pair(None, b'a').1], &token).unwrap();
+        (principal.id(), principal.token_id().map(str::to_owned))
+    };
+    let ((alice, first), (again, second), (bob, _)) = (id("alice"), id("alice"), id("bob"));
+    assert_ne!(first, second);
+    assert_eq!(alice, again);
+    assert_eq!(alice, PrincipalId::new(ISSUER, "alice"));
+    assert_ne!(alice, bob);
+    // A subject is unique within its issuer only, and where the one ends and the other begins is no question.
+    assert_ne!(alice, PrincipalId::new("https://other.example", "alice"));
+    assert_ne!(PrincipalId::new("a", "bc"), PrincipalId::new("ab", "c"));
+}
+
+#[test]
 fn no_algorithm_is_accepted_with_the_key_of_another() {
     for signed_with in Algorithm::ALL {
         for configured in Algorithm::ALL

@@ -56,7 +56,12 @@ impl Answer {
         if response.status() == StatusCode::UNAUTHORIZED {
             assert!(headers.contains_key("www-authenticate"), "{response:?}");
         }
-        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ]
+        .contains(&response.status())
+        {
             assert!(headers.contains_key("retry-after"), "{response:?}");
         }
         Self { response, driver }
