@@ -42,6 +42,8 @@ pub struct Seen {
     pub logouts: u64,
     /// Random strings given out; on a P-Series addresses of files, here and below.
     pub tickets_issued: u64,
+    /// The recording that each of them is for, in the order in which they were given out: the last 1000.
+    pub ticket_recordings: Vec<String>,
     /// Random strings that were good when a download showed them.
     pub tickets_used: u64,
     /// Random strings that were not: unknown, spent, stale, or for something else.
@@ -200,6 +202,13 @@ impl Ledger {
 
     pub(super) fn login_fields(&self, fields: LoginFields) {
         self.note(|seen| push_bounded(&mut seen.login_fields, fields));
+    }
+
+    pub(super) fn ticket(&self, recording: &str) {
+        self.note(|seen| {
+            seen.tickets_issued += 1;
+            push_bounded(&mut seen.ticket_recordings, recording.to_owned());
+        });
     }
 
     pub(super) fn allowed_ip(&self, value: Option<String>) {

@@ -69,6 +69,7 @@ async fn a_recording_arrives_in_every_version() {
             (1, 1, 0)
         );
         assert_eq!(seen.bytes_sent, answer.body.len() as u64);
+        assert_eq!(seen.ticket_recordings, [NAME]);
         assert_eq!(seen.secrets, [token, random]);
     }
 }

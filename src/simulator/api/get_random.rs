@@ -49,7 +49,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
         issued: Instant::now(),
     };
     lock(&pbx.tickets).add(&random, ticket);
-    pbx.ledger.note(|seen| seen.tickets_issued += 1);
+    pbx.ledger.ticket(&recording);
     Ok(fields(pbx, recording, random))
 }
 

@@ -106,7 +106,7 @@ fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Resu
     };
     let number = lock(&pbx.p_series.resources).add(&path, resource);
     pbx.ledger.secret(&path);
-    pbx.ledger.note(|seen| seen.tickets_issued += 1);
+    pbx.ledger.ticket(&recording);
 
     let mut fields = Fields::new();
     if !pbx.has(Switch::NoRecordingEcho) {

@@ -47,6 +47,7 @@ async fn a_recording_arrives() {
     );
     assert_eq!((seen.secrets.len(), &seen.secrets[0]), (3, &token));
     assert_eq!(seen.secrets[2], path);
+    assert_eq!(seen.ticket_recordings, [NAME]);
     assert_eq!(seen.bytes_sent, 48_308);
 }
 
