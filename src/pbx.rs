@@ -1,7 +1,7 @@
 //! One PBX: from a grant to a stream of audio.
 //!
-//! Knows the order of permit, token and try, and what is tried once more. Does not know who asks or what an answer to
-//! them looks like.
+//! Knows the order of permit, token and try, and what is tried once more. Does not know who asks, but for whose turn it
+//! is, or what an answer to them looks like.
 
 mod account;
 mod answer;
@@ -18,6 +18,7 @@ mod listing;
 mod logins;
 mod pace;
 mod probe;
+mod queue;
 mod sniff;
 mod standing;
 mod stream;
@@ -175,7 +176,7 @@ impl Pbx {
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
     pub(crate) async fn open(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
-        let result = self.read_patiently(grant.recording()).await;
+        let result = self.read_patiently(grant).await;
         self.standing.health.note(&result);
         result
     }
@@ -190,12 +191,12 @@ impl Pbx {
         self.standing.waiting.taken()
     }
 
-    async fn read_patiently(&self, recording: &RecordingName) -> Result<PbxStream, PbxError> {
+    async fn read_patiently(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
         let _waiting = self.standing.waiting.try_take().ok_or(PbxError::Crowded)?;
         let mut pauses = self.config.not_ready.retries.iter();
         loop {
-            match self.read(recording).await {
-                Err(error) if self.may_come(&error, recording) => match pauses.next() {
+            match self.read(grant).await {
+                Err(error) if self.may_come(&error, grant.recording()) => match pauses.next() {
                     Some(pause) => sleep(*pause).await,
                     None if error.is_busy() => return Err(error),
                     None => return Err(PbxError::NotReady),
@@ -218,19 +219,16 @@ impl Pbx {
         age.is_some_and(|age| age.unwrap_or_default() < self.config.not_ready.window)
     }
 
-    /// Opens a recording within the limit of downloads at once.
-    async fn read(&self, recording: &RecordingName) -> Result<PbxStream, PbxError> {
-        let permit = timeout(
-            self.config.limits.queue_timeout,
-            self.standing.downloads.take(),
-        )
-        .await;
-        let permit = permit.ok().flatten().ok_or(PbxError::Saturated)?;
-        let permit = Arc::new(permit);
+    /// Opens a recording within the limit of downloads at once, when it is the principal's turn.
+    async fn read(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
+        let who = grant.principal().id();
+        let turn = self.standing.downloads.take(&who);
+        let permit = timeout(self.config.limits.queue_timeout, turn).await;
+        let permit = Arc::new(permit.map_err(|_| PbxError::Saturated)?);
         let mut attempts = Attempts::default();
         loop {
             let token = self.keeper.token().await?;
-            let attempt = self.attempt(&token, recording, &mut attempts, &permit);
+            let attempt = self.attempt(&token, grant.recording(), &mut attempts, &permit);
             match attempt.await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => self.recover(error, &token, &mut attempts).await?,

@@ -5,14 +5,13 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::Pbx;
 use super::attempts::Attempts;
 use super::dialect::{AnswerError, Call, Dialect, Operation};
 use super::error::PbxError;
 use super::fetch::Ticketed;
 use super::pace::Turns;
+use super::queue::Place;
 use super::sniff::Beginning;
 use super::stream::{Arriving, Held, PbxStream};
 use super::token::PbxToken;
@@ -54,7 +53,7 @@ impl Pbx {
         token: &Arc<PbxToken>,
         recording: &RecordingName,
         attempts: &mut Attempts,
-        permit: &Arc<OwnedSemaphorePermit>,
+        permit: &Arc<Place>,
     ) -> Result<PbxStream, PbxError> {
         let fetched = self.fetch(token, &self.audio(recording), attempts).await;
         let result = fetched.and_then(|fetched| self.stream(fetched, token, permit));
@@ -78,7 +77,7 @@ impl Pbx {
         &self,
         (beginning, arriving): (Beginning, Arriving),
         token: &Arc<PbxToken>,
-        permit: &Arc<OwnedSemaphorePermit>,
+        permit: &Arc<Place>,
     ) -> Result<PbxStream, PbxError> {
         let Beginning::Audio(audio) = beginning else {
             return Err(PbxError::NotAudio);

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use super::health::Health;
 use super::listing::MAX_LISTS;
 use super::pace::Pace;
+use super::queue::Queue;
 use crate::config::{self, PbxLimits};
 use crate::metrics::{Metrics, PbxMetrics};
 use crate::permits::Permits;
 
 /// The part of a PBX that a reload passes on.
 pub(super) struct Standing {
-    /// Downloads that may run.
-    pub(super) downloads: Permits,
+    /// Downloads that may run, and those who wait for one.
+    pub(super) downloads: Arc<Queue>,
     /// Lists that may be read; they have no part in the limit of downloads.
     pub(super) lists: Permits,
     /// Requests that have not got their first byte: a PBX that hangs must not take every stream there is.
@@ -29,7 +30,7 @@ impl Standing {
     pub(super) fn new(config: &config::Pbx, metrics: &Metrics) -> Self {
         let limits = &config.limits;
         Self {
-            downloads: Permits::new(limits.max_downloads),
+            downloads: Queue::new(limits.max_downloads),
             lists: Permits::new(MAX_LISTS),
             waiting: Permits::new(limits.max_waiting),
             pace: Arc::new(Pace::new(limits.max_bytes_per_second)),

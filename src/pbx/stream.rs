@@ -14,10 +14,10 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, KeptConnections};
 use super::pace::Turns;
+use super::queue::Place;
 use super::sniff::{self, Audio, Beginning};
 use super::token::PbxToken;
 
@@ -184,7 +184,7 @@ pub(crate) struct PbxStream {
 
 /// What a download holds on to: its place among those of the PBX, and the token it was opened with.
 pub(super) struct Held {
-    pub(super) _permit: Arc<OwnedSemaphorePermit>,
+    pub(super) _permit: Arc<Place>,
     pub(super) _token: Arc<PbxToken>,
 }
 

@@ -1,6 +1,12 @@
-//! One principal takes no streams from another, however much it asks for.
+//! One principal takes from another neither streams nor downloads, however much it asks for.
+//!
+//! These tests run in one thread: when a request is refused because those before it have all the streams, those before it
+//! stand in the queue.
+
+use std::collections::HashMap;
 
 use http::{Method, StatusCode};
+use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::{Answer, Call, Gateway, Problem, gateway, jwt};
@@ -15,6 +21,12 @@ async fn pbx() -> Simulator {
         builder = builder.recording(format!("{name}.wav"), wav::music(1));
     }
     builder.start().await.unwrap()
+}
+
+/// For whom tickets were taken, in their order: the first letters of their names.
+fn order(pbx: &Simulator) -> String {
+    let recordings = pbx.seen().ticket_recordings;
+    recordings.iter().map(|name| &name[..1]).collect()
 }
 
 fn get(gateway: &Gateway, name: &str) -> Call {
@@ -54,6 +66,82 @@ fn pause(problem: &Problem, slug: &str) -> u64 {
     pause.parse().unwrap()
 }
 
+/// Lets so many of a principal come as far as the queue, which is as many as there are streams for: one more is refused.
+async fn line_up(
+    callers: &mut JoinSet<Answer>,
+    gateway: &Gateway,
+    name: &str,
+    count: usize,
+    refused: &str,
+) {
+    for _ in 0..=count {
+        let call = get(gateway, name);
+        callers.spawn(async move { call.send().await });
+    }
+    let answer = callers.join_next().await.unwrap().unwrap();
+    assert_eq!(answer.problem().await.slug, refused);
+}
+
+#[tokio::test]
+async fn one_with_many_requests_does_not_starve_another() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .relay("max_streams = 10\nmax_streams_per_principal = 7")
+        .pbx("max_downloads = 1\nqueue_timeout_ms = 600000")
+        .start()
+        .await;
+    pbx.inject(stall(1));
+    let first = begun(&gateway, ALICE).await;
+    let mut callers = JoinSet::new();
+    line_up(&mut callers, &gateway, ALICE, 6, "principal-saturated").await;
+    line_up(&mut callers, &gateway, BOB, 3, "saturated").await;
+
+    drop(first);
+    while let Some(answer) = callers.join_next().await {
+        answer.unwrap().bytes().await.unwrap();
+    }
+
+    assert_eq!(order(&pbx), "aabababaaa");
+}
+
+#[tokio::test]
+async fn nobody_gets_more_than_half_while_another_waits_and_alone_all_of_it() {
+    let pbx = pbx().await;
+    pbx.inject(stall(u32::MAX));
+    let gateway = gateway(&pbx)
+        .relay("max_streams = 10\nmax_streams_per_principal = 7")
+        .pbx("max_downloads = 4\nqueue_timeout_ms = 600000")
+        .start()
+        .await;
+    let mut running: HashMap<&str, Vec<Answer>> = HashMap::from([(BOB, Vec::new())]);
+    for _ in 0..4 {
+        let answer = begun(&gateway, ALICE).await;
+        running.entry(ALICE).or_default().push(answer);
+    }
+    let mut callers = JoinSet::new();
+    line_up(&mut callers, &gateway, ALICE, 3, "principal-saturated").await;
+    line_up(&mut callers, &gateway, BOB, 3, "saturated").await;
+    assert_eq!(order(&pbx), "aaaa");
+
+    for (leaves, served) in [
+        // Alice waits longer, but would have three and four again.
+        (ALICE, BOB),
+        (ALICE, BOB),
+        (ALICE, ALICE),
+        (BOB, BOB),
+        // Nobody but Alice waits any more: she may have three.
+        (ALICE, ALICE),
+        (BOB, ALICE),
+    ] {
+        running.get_mut(leaves).unwrap().pop().unwrap();
+        let answer = callers.join_next().await.unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(order(&pbx).pop(), served.chars().next());
+        running.get_mut(served).unwrap().push(answer);
+    }
+    assert!(callers.is_empty());
+}
+
 #[tokio::test]
 async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
     let pbx = pbx().await;
@@ -71,7 +159,7 @@ async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
     let list = gateway.request(Method::GET, "/recordings?from=2026-03-01&to=2026-03-02");
     let problem = refusal(list.bearer(&jwt(ALICE))).await;
     assert_eq!(pause(&problem, "principal-saturated"), 2);
-    assert_eq!(pbx.seen().tickets_issued, 2);
+    assert_eq!(order(&pbx), "aa");
     assert_served(&gateway, &pbx, BOB).await;
 
     drop(first);

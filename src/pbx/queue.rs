@@ -1,0 +1,82 @@
+//! Who gets the downloads of one PBX, and in which order.
+//!
+//! Knows how to wait for one and how to give one back. Does not know who a principal is or what is downloaded; the rules
+//! are the ledger's.
+
+#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
+
+mod ledger;
+
+use std::iter;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::auth::PrincipalId;
+use ledger::Ledger;
+
+/// The downloads of one PBX, shared fairly between principals. How long somebody waits, and how many do, is for the
+/// caller to limit.
+pub(super) struct Queue(Mutex<Ledger<Arc<Notify>>>);
+
+/// A place in the queue, and from its turn on a download. Dropping it gives up either.
+pub(super) struct Place {
+    queue: Arc<Queue>,
+    who: PrincipalId,
+    number: u64,
+}
+
+impl Queue {
+    pub(super) fn new(total: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Ledger::new(total))))
+    }
+
+    /// Takes a place in the queue, and returns when it has become a download.
+    ///
+    /// # Cancel safety
+    /// Safe: the place is given up, and a download that has just become free for it goes to the next.
+    pub(super) async fn take(self: &Arc<Self>, who: &PrincipalId) -> Place {
+        let called = Arc::new(Notify::new());
+        let place = Place {
+            queue: Arc::clone(self),
+            who: who.clone(),
+            number: self.change(|ledger| ledger.arrive(who, Arc::clone(&called))),
+        };
+        called.notified().await;
+        place
+    }
+
+    /// Changes how many downloads there may be. Where more run, the surplus goes as they end.
+    pub(super) fn resize(&self, total: usize) {
+        self.change(|ledger| ledger.resize(total));
+    }
+
+    /// Whether anybody waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.lock().has_waiting()
+    }
+
+    /// Makes a change, and then calls everybody who need not wait any longer.
+    fn change<T>(&self, change: impl FnOnce(&mut Ledger<Arc<Notify>>) -> T) -> T {
+        let mut ledger = self.lock();
+        let result = change(&mut ledger);
+        let served: Vec<_> = iter::from_fn(|| ledger.serve()).collect();
+        drop(ledger);
+        served.iter().for_each(|called| called.notify_one());
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger<Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.queue
+            .change(|ledger| ledger.leave(&self.who, self.number));
+    }
+}
+
+#[cfg(test)]
+mod tests;
