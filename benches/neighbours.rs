@@ -157,7 +157,7 @@ impl House {
         write(folder.path(), "jwt", SECRET);
         let mut text = "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n[[auth.issuer]]\n\
             name = \"bench\"\naudiences = [\"recordings\"]\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\n\
-            secret_file = \"jwt\"\n[policy]\neveryone = true\n"
+            secret_file = \"jwt\"\n[policy]\neveryone = true\n[relay]\nmax_reads_per_minute = 1000000\n"
             .to_owned();
         for (name, pbx) in [("well", &well), ("neighbour", &other)] {
             write(folder.path(), name, pbx.password());

@@ -120,6 +120,8 @@ algorithm = "HS256"
 secret_file = "jwt"
 [policy]
 everyone = true
+[relay]
+max_reads_per_minute = 1000000
 [[pbx]]
 name = "bench"
 api = "s-series-2.0.0"

@@ -23,7 +23,7 @@ use crate::auth::policy::Policy;
 use crate::config::{Config, PolicyRule};
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::pbx::Pbx;
-use crate::relay::Admission;
+use crate::relay::{Admission, Reads};
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
 use crate::telemetry::NameMask;
@@ -202,8 +202,8 @@ impl App {
     }
 }
 
-/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, tokens and permits of its PBXs, what was
-/// counted, and the key of masked names.
+/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
+/// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
 fn build(
     config: Config,
     old: Option<&Gateway>,
@@ -236,6 +236,11 @@ fn build(
             Arc::clone(&old.admission)
         }
     };
+    let max_reads = config.relay.max_reads_per_minute;
+    let reads = match old.filter(|old| old.reads.is(max_reads)) {
+        Some(old) => Arc::clone(&old.reads),
+        None => Arc::new(Reads::new(max_reads)),
+    };
     for pbx in &pbxs {
         pbx.take_over();
     }
@@ -247,6 +252,7 @@ fn build(
             PolicyRule::Nobody => Policy::nobody(),
         },
         admission,
+        reads,
         pbxs,
         names,
         metrics,

@@ -183,6 +183,8 @@ pub struct Relay {
     pub max_streams: usize,
     /// How many of them one principal may have.
     pub max_streams_per_principal: usize,
+    /// Recordings that one principal may have read from PBXs anew, per minute.
+    pub max_reads_per_minute: usize,
     /// How long a caller may take nothing before it is cut.
     pub idle_timeout: Duration,
 }

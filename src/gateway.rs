@@ -25,7 +25,7 @@ use crate::list::{self, Query};
 use crate::metrics::Metrics;
 use crate::pbx::{ListKind, Pbx, PbxError, PbxStream};
 use crate::relay::{
-    Admission, AdmissionError, DocumentBody, Limits, RelayBody, StreamPermit, Watchdog,
+    Admission, AdmissionError, DocumentBody, Limits, Reads, RelayBody, StreamPermit, Watchdog,
 };
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
@@ -48,6 +48,7 @@ pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Policy,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) reads: Arc<Reads>,
     /// At least one; the first whose names hold a recording is the default for it.
     pub(crate) pbxs: Vec<Arc<Pbx>>,
     pub(crate) names: Arc<NameMask>,
@@ -160,6 +161,7 @@ impl Gateway {
         version: Version,
     ) -> Result<Opened, GatewayError> {
         let permit = self.admission.admit(&grant.principal().id())?;
+        self.count_read(&grant)?;
         let source = pbx.open(&grant).await?;
         if version == Version::HTTP_10 && source.length().is_none() && !head_only {
             return Err(GatewayError::LengthUnknown);
@@ -175,6 +177,12 @@ impl Gateway {
             source,
             limits,
         })
+    }
+
+    /// Counts a recording that is about to be read from its PBX anew.
+    fn count_read(&self, grant: &Grant) -> Result<(), GatewayError> {
+        let counted = self.reads.check(&grant.principal().id());
+        counted.map_err(|retry_after| GatewayError::RateLimited { retry_after })
     }
 
     async fn list(
@@ -330,7 +338,9 @@ fn refuse(
     let mut response = problem::answer(problem, line.request_id(), error.reason());
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(pause.as_secs().max(1)));
+        // Rounded up: who comes back then does not come too early.
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     match error {
         GatewayError::Auth(rejected) => {
@@ -371,6 +381,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         ),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
         GatewayError::Admission(AdmissionError::PrincipalSaturated)
+        | GatewayError::RateLimited { .. }
         | GatewayError::Draining
         | GatewayError::Route(_)
         | GatewayError::NoSuchPbx

@@ -9,11 +9,13 @@ pub(crate) mod conditions;
 mod document;
 pub(crate) mod etag;
 pub(crate) mod range;
+mod reads;
 mod watchdog;
 
 pub(crate) use admission::{Admission, AdmissionError, StreamPermit};
 pub(crate) use body::{BrokenOff, Limits, RelayBody};
 pub(crate) use document::DocumentBody;
+pub(crate) use reads::Reads;
 pub(crate) use watchdog::{Verdict, Watchdog};
 
 /// How a transfer ended.

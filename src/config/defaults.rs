@@ -50,6 +50,7 @@ impl Default for Relay {
         Self {
             max_streams: 1_000,
             max_streams_per_principal: 256,
+            max_reads_per_minute: 600,
             idle_timeout: Duration::from_secs(30),
         }
     }

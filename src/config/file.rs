@@ -370,6 +370,11 @@ fn read_relay(section: &mut Section<'_>) -> Relay {
             1..=1_000_000,
             default.max_streams_per_principal,
         ),
+        max_reads_per_minute: section.size(
+            "max_reads_per_minute",
+            1..=1_000_000,
+            default.max_reads_per_minute,
+        ),
         idle_timeout: section.milliseconds("idle_timeout_ms", 50..=DAY_MS, default.idle_timeout),
     }
 }

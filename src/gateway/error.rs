@@ -38,6 +38,10 @@ pub(crate) enum GatewayError {
     Policy(#[from] PolicyError),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    #[error(
+        "as many recordings were read anew for this principal as relay.max_reads_per_minute allows"
+    )]
+    RateLimited { retry_after: Duration },
     #[error(transparent)]
     Pbx(#[from] PbxError),
     #[error("a parameter of the list is wrong: {0}")]
@@ -75,6 +79,7 @@ impl GatewayError {
             }
             Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
+            Self::RateLimited { .. } => &problem::RATE_LIMITED,
             Self::Pbx(error) => pbx_problem(error),
             Self::ListParameter(_) => &problem::LIST_PARAMETER_INVALID,
             Self::ListWindowRequired => &problem::LIST_WINDOW_REQUIRED,
@@ -98,6 +103,7 @@ impl GatewayError {
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated) => {
                 Some(SOON)
             }
+            Self::RateLimited { retry_after } => Some(*retry_after),
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Misdirected
             | Self::Route(_)

@@ -78,6 +78,8 @@ problems! {
         "The request names a host that is not this gateway's public address.";
     PRINCIPAL_SATURATED = "principal-saturated", TOO_MANY_REQUESTS, "Too many of yours at once",
         "As many of your requests are being answered as one caller may have. Try again when one has ended.";
+    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many of yours per minute",
+        "You have had as many recordings read from the PBX as one caller may in such a time. Try again later.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
     LIST_UNSUPPORTED = "list-unsupported", NOT_IMPLEMENTED, "This PBX has no list",

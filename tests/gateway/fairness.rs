@@ -1,4 +1,4 @@
-//! One principal takes from another neither streams nor downloads, however much it asks for.
+//! One principal takes from another neither streams, nor downloads, nor reads, however much it asks for.
 //!
 //! These tests run in one thread: when a request is refused because those before it have all the streams, those before it
 //! stand in the queue.
@@ -169,23 +169,48 @@ async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
 }
 
 #[tokio::test]
-async fn a_reload_changes_the_streams_of_one_and_forgets_none() {
+async fn who_has_had_too_much_read_is_told_when_to_come_back_and_another_is_served() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams_per_principal = 1")
+        .relay("max_reads_per_minute = 2")
         .start()
         .await;
+    let head = gateway
+        .request(Method::HEAD, "/recordings/alice.wav")
+        .bearer(&jwt(ALICE));
+    assert_eq!(head.send().await.status(), StatusCode::OK);
+    assert_served(&gateway, &pbx, ALICE).await;
+
+    let problem = refusal(get(&gateway, ALICE)).await;
+    assert!((1..=30).contains(&pause(&problem, "rate-limited")));
+    assert_eq!(order(&pbx), "aa");
+    assert_served(&gateway, &pbx, BOB).await;
+}
+
+#[tokio::test]
+async fn a_reload_changes_both_limits_and_an_unchanged_one_forgets_nothing() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .relay("max_streams_per_principal = 1\nmax_reads_per_minute = 1")
+        .start()
+        .await;
+    let change = |from: &str, to: &str| {
+        let file = gateway.folder().join("wavegate.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        gateway.reload().unwrap();
+    };
     pbx.inject(stall(1));
     let first = begun(&gateway, ALICE).await;
     gateway.reload().unwrap();
     let problem = refusal(get(&gateway, ALICE)).await;
     pause(&problem, "principal-saturated");
 
-    let file = gateway.folder().join("wavegate.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let text = text.replace("per_principal = 1", "per_principal = 2");
-    std::fs::write(&file, text).unwrap();
-    gateway.reload().unwrap();
+    change("per_principal = 1", "per_principal = 2");
+    let problem = refusal(get(&gateway, ALICE)).await;
+    assert!((1..=60).contains(&pause(&problem, "rate-limited")));
+
+    change("per_minute = 1", "per_minute = 600");
     assert_served(&gateway, &pbx, ALICE).await;
     drop(first);
 }

@@ -27,6 +27,7 @@ async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
     // The other slots are taken, so a second one cannot be had at any time.
     pbx.occupy_tokens(7);
     let gateway = gateway(&pbx)
+        .relay("max_reads_per_minute = 100000")
         .pbx("max_downloads = 8\nqueue_timeout_ms = 600000")
         .start()
         .await;
