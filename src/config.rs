@@ -248,6 +248,8 @@ pub struct PbxLimits {
     pub max_waiting: usize,
     /// Bytes of recordings and lists per second, all together; `None` for no limit.
     pub max_bytes_per_second: Option<u64>,
+    /// Bytes per second below which a caller who takes a recording straight through is cut while others wait; 0 for never.
+    pub min_bytes_per_second: u64,
     /// How long a request may wait for its turn.
     pub queue_timeout: Duration,
     /// How long a connection (TCP and TLS) may take.

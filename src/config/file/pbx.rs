@@ -225,6 +225,9 @@ fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {
         // Where none is given, it is what the streams leave for each.
         max_waiting: section.size("max_waiting", 1..=1_000_000, 0),
         max_bytes_per_second: section.integer("max_bytes_per_second", 1_024..=1 << 40),
+        min_bytes_per_second: section
+            .integer("min_bytes_per_second", 0..=1 << 20)
+            .unwrap_or(default.min_bytes_per_second),
         queue_timeout: section.milliseconds("queue_timeout_ms", 0..=600_000, default.queue_timeout),
         connect_timeout: section.milliseconds(
             "connect_timeout_ms",

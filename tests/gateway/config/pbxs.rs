@@ -87,6 +87,12 @@ fn times_zones_and_rates_must_make_sense() {
         "max_bytes_per_second",
         "stand still",
     );
+    wrong(
+        "min_bytes_per_second = 1048577",
+        "min_bytes_per_second",
+        "1048576",
+    );
+    check(&with("p-series", "min_bytes_per_second = 0", ""), None);
     check(&with("p-series", "time_zone = \"Europe/Berlin\"", ""), None);
 }
 
