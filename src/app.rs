@@ -26,6 +26,7 @@ use crate::pbx::Pbx;
 use crate::relay::{Admission, Reads};
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
+use crate::tape::Tapes;
 use crate::telemetry::NameMask;
 
 /// Why the gateway cannot start.
@@ -245,6 +246,14 @@ fn build(
         pbx.take_over();
     }
     metrics.bound_tape(config.tape.max_bytes);
+    let tapes = match old {
+        None => Tapes::start(config.tape, Arc::clone(&metrics)),
+        Some(old) => {
+            old.tapes.configure(config.tape);
+            old.tapes.retain(&pbxs);
+            Arc::clone(&old.tapes)
+        }
+    };
     Ok(Gateway {
         authenticator,
         policy: match config.policy {
@@ -253,6 +262,8 @@ fn build(
         },
         admission,
         reads,
+        tapes,
+        range_wait: config.range.wait,
         pbxs,
         names,
         metrics,

@@ -5,43 +5,36 @@
 
 mod downstream;
 pub(crate) mod error;
+mod listing;
+mod recording;
 mod route;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode, Version, request};
+use http::{Method, Request, Response, request};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
-use crate::auth::policy::{Grant, Policy, Viewer};
+use crate::auth::policy::Policy;
 use crate::auth::{Authenticator, Credential, Principal};
-use crate::list::{self, Query};
 use crate::metrics::Metrics;
-use crate::pbx::{ListKind, Pbx, PbxError, PbxStream};
-use crate::relay::{
-    Admission, AdmissionError, DocumentBody, Limits, Reads, RelayBody, StreamPermit, Watchdog,
-};
+use crate::pbx::{Pbx, PbxError};
+use crate::relay::{Admission, AdmissionError, Reads, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
+use crate::tape::Tapes;
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
+use listing::Listed;
+use recording::Prepared;
 use route::{Route, RouteError, Target};
-
-/// A page of a list.
-struct Listed {
-    permit: StreamPermit,
-    document: String,
-    /// Where the next page is.
-    link: Option<String>,
-}
 
 /// Everything a request needs.
 pub(crate) struct Gateway {
@@ -49,6 +42,9 @@ pub(crate) struct Gateway {
     pub(crate) policy: Policy,
     pub(crate) admission: Arc<Admission>,
     pub(crate) reads: Arc<Reads>,
+    pub(crate) tapes: Arc<Tapes>,
+    /// How long a range waits for the end of a recording of unknown length.
+    pub(crate) range_wait: Duration,
     /// At least one; the first whose names hold a recording is the default for it.
     pub(crate) pbxs: Vec<Arc<Pbx>>,
     pub(crate) names: Arc<NameMask>,
@@ -62,17 +58,8 @@ pub(crate) struct Gateway {
 
 /// What the stages came to.
 enum Found {
-    Recording(Box<Opened>),
+    Recording(Box<Prepared>),
     List(Listed),
-}
-
-/// What the stages before the relay came to.
-struct Opened {
-    grant: Grant,
-    head_only: bool,
-    permit: StreamPermit,
-    source: PbxStream,
-    limits: Limits,
 }
 
 impl Gateway {
@@ -96,8 +83,10 @@ impl Gateway {
         let found = self.find(&head, source, &mut line).await;
         let route = line.route;
         let mut response = match found {
-            Ok(Found::Recording(opened)) => relay(&head, *opened, line, downstream),
-            Ok(Found::List(listed)) => show(listed, line),
+            Ok(Found::Recording(prepared)) => {
+                recording::relay(&head, *prepared, line, downstream, self.downstream_idle)
+            }
+            Ok(Found::List(listed)) => listing::show(listed, line),
             Err(error) => refuse(&error, &head, line),
         };
         self.metrics.answered(route, response.status());
@@ -109,11 +98,7 @@ impl Gateway {
 
     /// A watchdog for a new connection, with the limits in force.
     pub(crate) fn watchdog(&self) -> Watchdog {
-        let silences = self.pbxs.iter().map(|pbx| pbx.idle_timeout());
-        Watchdog::new(
-            self.downstream_idle,
-            silences.fold(self.downstream_idle, Duration::min),
-        )
+        Watchdog::new(self.downstream_idle)
     }
 
     /// The stages, in their order.
@@ -141,81 +126,22 @@ impl Gateway {
         let pbx = self.pbx(&route, now)?;
         pbx.name().clone_into(&mut line.pbx);
         match route.target {
-            Target::Recording { name, head_only } => {
+            Target::Recording { name } => {
                 let grant = self.policy.authorize(principal, pbx.name(), name)?;
-                let opened = self.open(pbx, grant, head_only, head.version).await?;
-                Ok(Found::Recording(Box::new(opened)))
+                let prepared = self.recording(pbx, grant, head, now).await?;
+                Ok(Found::Recording(Box::new(prepared)))
             }
             Target::List => {
                 let viewer = self.policy.view(principal, pbx.name())?;
-                Ok(Found::List(self.list(pbx, &viewer, query).await?))
+                Ok(Found::List(Box::pin(self.list(pbx, &viewer, query)).await?))
             }
         }
-    }
-
-    async fn open(
-        &self,
-        pbx: &Pbx,
-        grant: Grant,
-        head_only: bool,
-        version: Version,
-    ) -> Result<Opened, GatewayError> {
-        let permit = self.admission.admit(&grant.principal().id())?;
-        self.count_read(&grant)?;
-        let source = pbx.open(&grant).await?;
-        if version == Version::HTTP_10 && source.length().is_none() && !head_only {
-            return Err(GatewayError::LengthUnknown);
-        }
-        let limits = Limits {
-            upstream_idle: pbx.idle_timeout(),
-            downstream_idle: self.downstream_idle,
-        };
-        Ok(Opened {
-            grant,
-            head_only,
-            permit,
-            source,
-            limits,
-        })
-    }
-
-    /// Counts a recording that is about to be read from its PBX anew.
-    fn count_read(&self, grant: &Grant) -> Result<(), GatewayError> {
-        let counted = self.reads.check(&grant.principal().id());
-        counted.map_err(|retry_after| GatewayError::RateLimited { retry_after })
-    }
-
-    async fn list(
-        &self,
-        pbx: &Pbx,
-        viewer: &Viewer<'_>,
-        query: Option<&str>,
-    ) -> Result<Listed, GatewayError> {
-        let kind = pbx.list_kind();
-        if kind == ListKind::Absent {
-            return Err(GatewayError::ListUnsupported);
-        }
-        let (name, zone) = (pbx.name(), pbx.time_zone());
-        let query = Query::parse(query, name, zone)?;
-        let filter = &query.filter;
-        if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
-            return Err(GatewayError::ListWindowRequired);
-        }
-        let permit = self.admission.admit(&viewer.principal().id())?;
-        let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
-        let next = page.next.map(|position| query.cursor(&position));
-        let url = self.public_url.as_ref();
-        Ok(Listed {
-            permit,
-            document: list::write(&page.entries, next.as_deref(), name, zone, url),
-            link: next.map(|cursor| list::next_link(&query, &cursor, name, url)),
-        })
     }
 
     /// The PBX that a path names, or else the first that the recording's name belongs to; of a list, the one that a
     /// recording made now would belong to.
-    fn pbx(&self, route: &Route, now: SystemTime) -> Result<&Pbx, GatewayError> {
-        let mut pbxs = self.pbxs.iter().map(Arc::as_ref);
+    fn pbx(&self, route: &Route, now: SystemTime) -> Result<&Arc<Pbx>, GatewayError> {
+        let mut pbxs = self.pbxs.iter();
         match (&route.pbx, &route.target) {
             (Some(name), _) => pbxs
                 .find(|pbx| pbx.name() == name)
@@ -224,7 +150,7 @@ impl Gateway {
                 .find(|pbx| pbx.holds(name))
                 .ok_or(GatewayError::NoPbxForName),
             (None, Target::List) => {
-                let first = self.pbxs.first().map(Arc::as_ref);
+                let first = self.pbxs.first();
                 let current = pbxs.find(|pbx| pbx.holds_new(now));
                 current.or(first).ok_or(GatewayError::NoSuchPbx)
             }
@@ -278,53 +204,6 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-fn relay(
-    head: &request::Parts,
-    opened: Opened,
-    mut line: AccessLine,
-    downstream: &Downstream,
-) -> Response<AnswerBody> {
-    let Opened {
-        grant,
-        head_only,
-        permit,
-        source,
-        limits,
-    } = opened;
-    let mut response = Response::new(AnswerBody::Absent);
-    let query = head.uri.query().unwrap_or_default();
-    let download = query.split('&').any(|parameter| parameter == "download=1");
-    headers::fill(
-        response.headers_mut(),
-        &headers::Recording {
-            name: grant.recording(),
-            media_type: source.media_type(),
-            body: headers::Body::Whole(source.length()),
-            etag: None,
-            last_modified: None,
-            download,
-            by_link: matches!(grant.principal().credential(), Credential::Link(_)),
-        },
-    );
-    line.status = StatusCode::OK.as_u16();
-    if head_only {
-        line.outcome = "complete";
-    } else {
-        let body = RelayBody::new(source, permit, line, limits, &downstream.watchdog);
-        *response.body_mut() = AnswerBody::Recording(body);
-    }
-    response
-}
-
-/// The answer to a request for a list.
-fn show(listed: Listed, mut line: AccessLine) -> Response<AnswerBody> {
-    line.status = StatusCode::OK.as_u16();
-    let body = DocumentBody::new(Bytes::from(listed.document), listed.permit, line);
-    let mut response = Response::new(AnswerBody::List(Box::new(body)));
-    headers::fill_list(response.headers_mut(), listed.link.as_deref());
-    response
-}
-
 /// Turns an error into its problem, and into the one log line that an operator can act on.
 fn refuse(
     error: &GatewayError,
@@ -350,6 +229,7 @@ fn refuse(
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
+        GatewayError::RangeNotSatisfiable { length } => headers::fill_unsatisfied(headers, *length),
         GatewayError::Route(RouteError::MethodNotAllowed { allow }) => {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
@@ -379,6 +259,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
             false,
             "let the proxy pass the Host field on, or correct server.public_url",
         ),
+        GatewayError::Tape(_) => (false, "ask again; raise tape.max_bytes if it goes on"),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
         GatewayError::Admission(AdmissionError::PrincipalSaturated)
         | GatewayError::RateLimited { .. }
@@ -391,6 +272,8 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::ListParameter(_)
         | GatewayError::ListWindowRequired
         | GatewayError::ListUnsupported
+        | GatewayError::PreconditionFailed
+        | GatewayError::RangeNotSatisfiable { .. }
         | GatewayError::LengthUnknown => {
             line.reason = error.to_string();
             return;

@@ -26,4 +26,5 @@ pub mod response;
 mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod tape;
 mod telemetry;

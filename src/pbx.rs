@@ -5,10 +5,12 @@
 
 mod account;
 mod answer;
+mod arriving;
 mod attempts;
 mod certificate;
 mod connection;
 mod dialect;
+mod digest;
 mod download;
 mod error;
 mod fetch;
@@ -19,6 +21,8 @@ mod logins;
 mod pace;
 mod probe;
 mod queue;
+mod reading;
+mod silence;
 mod sniff;
 mod standing;
 mod stream;
@@ -26,13 +30,14 @@ mod ticket;
 pub(crate) mod tls;
 mod token;
 mod transport;
-mod wave;
+pub(crate) mod wave;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -43,17 +48,24 @@ pub(crate) use certificate::Certificate;
 use connection::KeptConnections;
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
+pub(crate) use digest::Witness;
 pub(crate) use error::{PbxError, TransportError};
 pub(crate) use health::Report;
 pub(crate) use inspect::{Sample, Session};
 pub(crate) use listing::ListKind;
 pub(crate) use probe::{Probe, ProbeError, Reached};
+use queue::Place;
+use reading::Asked;
+pub(crate) use reading::{Reading, ReadingError, Seen};
+pub(crate) use sniff::Audio;
 use standing::Standing;
-pub(crate) use stream::{PbxStream, StreamError};
+use stream::PbxStream;
+pub(crate) use stream::StreamError;
 use token::{PbxToken, TokenKeeper, Way};
 use transport::Transport;
+pub(crate) use wave::Wave;
 
-use crate::auth::policy::Grant;
+use crate::auth::PrincipalId;
 use crate::config;
 use crate::metrics::Metrics;
 use crate::recording::RecordingName;
@@ -63,8 +75,20 @@ const LINGER: Duration = Duration::from_millis(200);
 /// How often unused tokens and connections are looked after.
 const UPKEEP: Duration = Duration::from_secs(15);
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+/// A place among the downloads of a PBX, shared by all that one download needs.
+type Permit = Arc<Place>;
+
+/// A place among the requests that wait for a PBX.
+pub(crate) struct Waiting(
+    #[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit,
+);
+
 /// A PBX that recordings can be read from.
 pub(crate) struct Pbx {
+    /// Tells it from all others of this process, those of an earlier configuration included.
+    id: u64,
     config: config::Pbx,
     dialect: Arc<dyn Dialect>,
     transport: Arc<Transport>,
@@ -105,6 +129,7 @@ impl Pbx {
             }
         };
         let pbx = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
             dialect,
             transport,
             keeper,
@@ -118,6 +143,11 @@ impl Pbx {
         });
         tokio::spawn(upkeep(Arc::downgrade(&pbx)));
         Ok(pbx)
+    }
+
+    /// Tells it from all others of this process, those of an earlier configuration included.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -167,7 +197,22 @@ impl Pbx {
         }
     }
 
-    /// Opens a recording. The stream begins with bytes known to be audio.
+    /// A place among those who wait for their first byte: a PBX that hangs must not take every stream there is.
+    ///
+    /// # Errors
+    /// [`PbxError::Crowded`] when there is none.
+    pub(crate) fn wait(&self) -> Result<Waiting, PbxError> {
+        let place = self.standing.waiting.try_take();
+        place.map(Waiting).ok_or(PbxError::Crowded)
+    }
+
+    /// The least bytes per second at which a place among the downloads has to be used, while others wait for one.
+    pub(crate) fn least_pace(&self) -> Option<u64> {
+        let least = self.config.limits.min_bytes_per_second;
+        (least > 0 && self.standing.downloads.has_waiting()).then_some(least)
+    }
+
+    /// Opens a recording. What it hands out begins with bytes known to be audio.
     ///
     /// A recording of a young call that the PBX does not know, or of which it has nothing yet, is asked for again after
     /// a while, holding no permit: it may still be on its way from the call to the PBX's disk. So is one that the PBX is
@@ -175,10 +220,34 @@ impl Pbx {
     ///
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
-    pub(crate) async fn open(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
-        let result = self.read_patiently(grant).await;
-        self.standing.health.note(&result);
-        result
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        recording: &RecordingName,
+        who: &PrincipalId,
+    ) -> Result<Reading, PbxError> {
+        let opened = self.read_patiently(recording, who).await;
+        self.standing.health.note(&opened);
+        let (asked, stream) = opened?;
+        Ok(Reading::new(asked, stream))
+    }
+
+    /// Opens a recording of which an earlier reading saw the beginning, to go on behind that.
+    ///
+    /// # Errors
+    /// As [`Pbx::open`], in [`ReadingError::NotAgain`]; and when it is not what was seen.
+    ///
+    /// # Cancel safety
+    /// As for [`Pbx::open`].
+    pub(crate) async fn open_behind(
+        self: &Arc<Self>,
+        recording: &RecordingName,
+        who: &PrincipalId,
+        seen: Seen,
+    ) -> Result<Reading, ReadingError> {
+        let opened = self.read_patiently(recording, who).await;
+        self.standing.health.note(&opened);
+        let (asked, stream) = opened.map_err(ReadingError::NotAgain)?;
+        Reading::behind(asked, stream, seen)
     }
 
     /// How it has been doing.
@@ -191,12 +260,15 @@ impl Pbx {
         self.standing.waiting.taken()
     }
 
-    async fn read_patiently(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
-        let _waiting = self.standing.waiting.try_take().ok_or(PbxError::Crowded)?;
+    async fn read_patiently(
+        self: &Arc<Self>,
+        recording: &RecordingName,
+        who: &PrincipalId,
+    ) -> Result<(Asked, PbxStream), PbxError> {
         let mut pauses = self.config.not_ready.retries.iter();
         loop {
-            match self.read(grant).await {
-                Err(error) if self.may_come(&error, grant.recording()) => match pauses.next() {
+            match self.read(recording, who).await {
+                Err(error) if self.may_come(&error, recording) => match pauses.next() {
                     Some(pause) => sleep(*pause).await,
                     None if error.is_busy() => return Err(error),
                     None => return Err(PbxError::NotReady),
@@ -211,7 +283,8 @@ impl Pbx {
         error.is_busy() || (missing && self.is_young(recording))
     }
 
-    fn is_young(&self, recording: &RecordingName) -> bool {
+    /// Whether a recording may still change: its call began not long ago.
+    pub(crate) fn is_young(&self, recording: &RecordingName) -> bool {
         let age = recording
             .call_started()
             .map(|started| SystemTime::now().duration_since(started));
@@ -220,15 +293,32 @@ impl Pbx {
     }
 
     /// Opens a recording within the limit of downloads at once, when it is the principal's turn.
-    async fn read(&self, grant: &Grant) -> Result<PbxStream, PbxError> {
-        let who = grant.principal().id();
-        let turn = self.standing.downloads.take(&who);
-        let permit = timeout(self.config.limits.queue_timeout, turn).await;
-        let permit = Arc::new(permit.map_err(|_| PbxError::Saturated)?);
+    async fn read(
+        self: &Arc<Self>,
+        recording: &RecordingName,
+        who: &PrincipalId,
+    ) -> Result<(Asked, PbxStream), PbxError> {
+        let turn = self.standing.downloads.take(who);
+        let place = timeout(self.config.limits.queue_timeout, turn).await;
+        let asked = Asked {
+            pbx: Arc::clone(self),
+            recording: recording.clone(),
+            permit: Arc::new(place.map_err(|_| PbxError::Saturated)?),
+        };
+        let stream = asked.open().await?;
+        Ok((asked, stream))
+    }
+
+    /// Opens a recording under a permit, as often as that is worth it.
+    async fn connect(
+        &self,
+        recording: &RecordingName,
+        permit: &Permit,
+    ) -> Result<PbxStream, PbxError> {
         let mut attempts = Attempts::default();
         loop {
             let token = self.keeper.token().await?;
-            let attempt = self.attempt(&token, grant.recording(), &mut attempts, &permit);
+            let attempt = self.attempt(&token, recording, &mut attempts, permit);
             match attempt.await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => self.recover(error, &token, &mut attempts).await?,

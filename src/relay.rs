@@ -13,8 +13,9 @@ mod reads;
 mod watchdog;
 
 pub(crate) use admission::{Admission, AdmissionError, StreamPermit};
-pub(crate) use body::{BrokenOff, Limits, RelayBody};
+pub(crate) use body::{BrokenOff, RelayBody};
 pub(crate) use document::DocumentBody;
+pub(crate) use etag::ETag;
 pub(crate) use reads::Reads;
 pub(crate) use watchdog::{Verdict, Watchdog};
 
@@ -29,6 +30,8 @@ pub(crate) enum Outcome {
     UpstreamIdle,
     /// The caller took nothing for too long.
     DownstreamIdle,
+    /// The caller took too little while others waited for its place.
+    DownstreamSlow,
     /// The caller left.
     DownstreamGone,
     /// The program ended, and did not wait any longer.
@@ -43,6 +46,7 @@ impl Outcome {
             Self::UpstreamFailed => "upstream-failed",
             Self::UpstreamIdle => "upstream-idle",
             Self::DownstreamIdle => "downstream-idle",
+            Self::DownstreamSlow => "downstream-slow",
             Self::DownstreamGone => "downstream-gone",
             Self::Drained => "drained",
         }

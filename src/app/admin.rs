@@ -23,7 +23,14 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
             let gateway = counted.load();
             gateway.metrics.text(levels(&gateway))
         }),
-        forget: Box::new(move |pbx, _| asked.load().pbxs.iter().any(|known| known.name() == pbx)),
+        forget: Box::new(move |pbx, name| {
+            let gateway = asked.load();
+            let pbx = gateway.pbxs.iter().find(|known| known.name() == pbx);
+            pbx.is_some_and(|pbx| {
+                gateway.tapes.delete(pbx, name);
+                true
+            })
+        }),
         mask: Box::new(move |name| named.load().names.mask(name)),
         token: ArcSwapOption::new(token.map(Arc::new)),
     })
@@ -39,7 +46,7 @@ fn levels(gateway: &Gateway) -> Levels {
     let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
     Levels {
         streams: gateway.admission.open(),
-        tape_bytes: 0,
+        tape_bytes: gateway.tapes.bytes_held(),
         waiting: gateway.pbxs.iter().map(waiting).collect(),
     }
 }

@@ -65,6 +65,7 @@ impl Default for Tape {
             keep: Duration::from_secs(600),
             max_age: Duration::from_secs(3600),
             remember: Duration::from_secs(4 * 3600),
+            remember_missing: Duration::from_secs(3),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Tape {
     pub max_age: Duration,
     /// How long its length, type and `ETag` are remembered.
     pub remember: Duration,
+    /// How long it is remembered that there is no such recording.
+    pub remember_missing: Duration,
 }
 
 /// Requests for a part of a recording.

@@ -15,9 +15,10 @@ use super::route::RouteError;
 use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected};
 use crate::list::QueryError;
-use crate::pbx::{PbxError, RefusalClass, TransportError};
+use crate::pbx::{Operation, PbxError, ReadingError, RefusalClass, StreamError, TransportError};
 use crate::relay::AdmissionError;
 use crate::response::problem::{self, Problem};
+use crate::tape::TapeError;
 
 /// Why a request got neither recording nor list.
 #[derive(Debug, Error)]
@@ -44,6 +45,12 @@ pub(crate) enum GatewayError {
     RateLimited { retry_after: Duration },
     #[error(transparent)]
     Pbx(#[from] PbxError),
+    #[error(transparent)]
+    Tape(TapeError),
+    #[error("a condition of the request does not hold")]
+    PreconditionFailed,
+    #[error("the recording has no byte of the range")]
+    RangeNotSatisfiable { length: u64 },
     #[error("a parameter of the list is wrong: {0}")]
     ListParameter(#[from] QueryError),
     #[error("the list needs both from and to")]
@@ -52,6 +59,30 @@ pub(crate) enum GatewayError {
     ListUnsupported,
     #[error("HTTP/1.0 needs a length, and there is none")]
     LengthUnknown,
+}
+
+impl From<TapeError> for GatewayError {
+    fn from(error: TapeError) -> Self {
+        let broken = |error: ReadingError| PbxError::Transport {
+            operation: Operation::Download,
+            source: TransportError::Broken(error.to_string()),
+        };
+        match error {
+            TapeError::NotOpened(error) | TapeError::Broken(ReadingError::NotAgain(error)) => {
+                Self::Pbx(error)
+            }
+            TapeError::Broken(ReadingError::Broken(StreamError::Stalled)) => {
+                Self::Pbx(PbxError::Transport {
+                    operation: Operation::Download,
+                    source: TransportError::Timeout("idle"),
+                })
+            }
+            TapeError::Broken(error @ (ReadingError::Broken(_) | ReadingError::Differs)) => {
+                Self::Pbx(broken(error))
+            }
+            TapeError::NoRoom | TapeError::Ended(_) => Self::Tape(error),
+        }
+    }
 }
 
 /// Pause asked for where nothing better is known.
@@ -81,6 +112,9 @@ impl GatewayError {
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
             Self::RateLimited { .. } => &problem::RATE_LIMITED,
             Self::Pbx(error) => pbx_problem(error),
+            Self::Tape(_) => &problem::SATURATED,
+            Self::PreconditionFailed => &problem::PRECONDITION_FAILED,
+            Self::RangeNotSatisfiable { .. } => &problem::RANGE_NOT_SATISFIABLE,
             Self::ListParameter(_) => &problem::LIST_PARAMETER_INVALID,
             Self::ListWindowRequired => &problem::LIST_WINDOW_REQUIRED,
             Self::ListUnsupported => &problem::LIST_UNSUPPORTED,
@@ -100,9 +134,8 @@ impl GatewayError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Draining
-            | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated) => {
-                Some(SOON)
-            }
+            | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
+            | Self::Tape(_) => Some(SOON),
             Self::RateLimited { retry_after } => Some(*retry_after),
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Misdirected
@@ -111,6 +144,8 @@ impl GatewayError {
             | Self::NoPbxForName
             | Self::Auth(_)
             | Self::Policy(_)
+            | Self::PreconditionFailed
+            | Self::RangeNotSatisfiable { .. }
             | Self::ListParameter(_)
             | Self::ListWindowRequired
             | Self::ListUnsupported

@@ -18,11 +18,7 @@ pub(crate) struct Route {
 /// What of a PBX is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    Recording {
-        name: RecordingName,
-        /// The answer has no body.
-        head_only: bool,
-    },
+    Recording { name: RecordingName },
     List,
 }
 
@@ -76,14 +72,14 @@ impl Route {
 
 impl Target {
     fn of(method: &Method, name: Option<&str>) -> Result<Self, RouteError> {
-        let head_only = *method == Method::HEAD;
         match name {
             None if *method == Method::GET => Ok(Self::List),
             None => Err(RouteError::MethodNotAllowed { allow: "GET" }),
-            Some(name) if *method == Method::GET || head_only => Ok(Self::Recording {
-                name: RecordingName::from_path_segment(name)?,
-                head_only,
-            }),
+            Some(name) if *method == Method::GET || *method == Method::HEAD => {
+                Ok(Self::Recording {
+                    name: RecordingName::from_path_segment(name)?,
+                })
+            }
             Some(_) => Err(RouteError::MethodNotAllowed { allow: "GET, HEAD" }),
         }
     }

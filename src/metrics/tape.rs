@@ -55,11 +55,6 @@ impl Metrics {
     pub(crate) fn evicted(&self, eviction: Eviction) {
         self.evictions.count(eviction);
     }
-
-    /// Counts a download that broke off, once it is decided what became of it.
-    pub(crate) fn mended(&self, mend: Mend) {
-        self.mends.count(mend);
-    }
 }
 
 pub(super) fn hits(registry: &mut Registry) -> Words<Hit, 3> {

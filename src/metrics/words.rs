@@ -9,7 +9,8 @@ use prometheus_client::metrics::family::Family;
 /// Names and values of labels.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
-/// The counters of `N` words, each by its key.
+/// The counters of `N` words, each by its key; clones count together.
+#[derive(Clone)]
 pub(super) struct Words<K, const N: usize>([(K, Counter); N]);
 
 impl<K: Copy + PartialEq, const N: usize> Words<K, N> {

@@ -5,16 +5,16 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::Pbx;
+use super::arriving::Arriving;
 use super::attempts::Attempts;
 use super::dialect::{AnswerError, Call, Dialect, Operation};
 use super::error::PbxError;
 use super::fetch::Ticketed;
 use super::pace::Turns;
-use super::queue::Place;
 use super::sniff::Beginning;
-use super::stream::{Arriving, Held, PbxStream};
+use super::stream::{Held, PbxStream};
 use super::token::PbxToken;
+use super::{Pbx, Permit};
 use crate::config::secret::Secret;
 use crate::metrics::Download;
 use crate::recording::RecordingName;
@@ -53,7 +53,7 @@ impl Pbx {
         token: &Arc<PbxToken>,
         recording: &RecordingName,
         attempts: &mut Attempts,
-        permit: &Arc<Place>,
+        permit: &Permit,
     ) -> Result<PbxStream, PbxError> {
         let fetched = self.fetch(token, &self.audio(recording), attempts).await;
         let result = fetched.and_then(|fetched| self.stream(fetched, token, permit));
@@ -77,7 +77,7 @@ impl Pbx {
         &self,
         (beginning, arriving): (Beginning, Arriving),
         token: &Arc<PbxToken>,
-        permit: &Arc<Place>,
+        permit: &Permit,
     ) -> Result<PbxStream, PbxError> {
         let Beginning::Audio(audio) = beginning else {
             return Err(PbxError::NotAudio);
@@ -87,6 +87,7 @@ impl Pbx {
             _token: Arc::clone(token),
         };
         let turns = Turns::new(Arc::clone(&self.standing.pace));
-        Ok(arriving.into_stream(audio, Arc::clone(&self.kept), held, turns))
+        let kept = Arc::clone(&self.kept);
+        Ok(PbxStream::new(arriving, audio, kept, held, turns))
     }
 }

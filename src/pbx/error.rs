@@ -116,6 +116,11 @@ impl PbxError {
         by_status || self.refusal_class() == Some(RefusalClass::NotFound)
     }
 
+    /// The PBX says that there is no such recording, or none any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_not_found() || self.refusal_class() == Some(RefusalClass::Deleted)
+    }
+
     /// The ticket refused by errno, or by the status of a server that says it that way.
     pub(crate) fn is_ticket_refused(&self) -> bool {
         let by_status = matches!(

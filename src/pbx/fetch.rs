@@ -11,12 +11,13 @@ use http::StatusCode;
 use http::header::TRANSFER_ENCODING;
 
 use super::answer::{answer_error, read_answer};
+use super::arriving::Arriving;
 use super::attempts::Attempts;
 use super::connection::Connection;
 use super::dialect::{AnswerError, Call, Operation};
 use super::error::{PbxError, TransportError};
 use super::sniff::Beginning;
-use super::stream::{Arriving, StreamError};
+use super::stream::StreamError;
 use super::ticket::Ticket;
 use super::token::PbxToken;
 use super::transport::MAX_ANSWER_BYTES;

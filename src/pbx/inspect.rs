@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::answer::read_answer;
 use super::dialect::Operation;
-use super::stream::PbxStream;
+use super::stream::{Part, PbxStream};
 use super::ticket::Ticket;
 use super::token::PbxToken;
 use super::wave::{self, Wave};
@@ -79,7 +79,7 @@ impl Session<'_> {
             let mut stream = pbx.stream(fetched, &self.token, &Arc::new(permit))?;
             let head = beginning(&mut stream).await?;
             Ok(Sample {
-                media_type: stream.media_type(),
+                media_type: stream.audio().media_type(),
                 length: stream.length(),
                 wave: wave::read(&head),
             })
@@ -118,10 +118,10 @@ fn nobody() -> PrincipalId {
 async fn beginning(stream: &mut PbxStream) -> Result<Vec<u8>, PbxError> {
     let mut head = Vec::new();
     while head.len() < SAMPLE_BYTES {
-        match std::future::poll_fn(|context| stream.poll_bytes(context)).await {
-            None => break,
-            Some(Ok(bytes)) => head.extend_from_slice(&bytes),
-            Some(Err(error)) => {
+        match std::future::poll_fn(|context| stream.poll_next(context)).await {
+            Ok(Part::End(_)) => break,
+            Ok(Part::Bytes(bytes)) => head.extend_from_slice(&bytes),
+            Err(error) => {
                 return Err(PbxError::Transport {
                     operation: Operation::Download,
                     source: TransportError::Broken(error.to_string()),

@@ -72,6 +72,11 @@ impl Turns {
         Poll::Ready(())
     }
 
+    /// Whether its turn has not come yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.wait.is_some()
+    }
+
     /// Notes what the reader got at its turn.
     pub(super) fn charge(&mut self, bytes: usize) {
         if let Some(until) = self.pace.charge(bytes, Instant::now()) {

@@ -3,8 +3,6 @@
 //! Knows how to wait for one and how to give one back. Does not know who a principal is or what is downloaded; the rules
 //! are the ledger's.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
-
 mod ledger;
 
 use std::iter;

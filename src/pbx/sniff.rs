@@ -19,6 +19,23 @@ pub(crate) enum Audio {
     Mpeg,
 }
 
+impl Audio {
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Wave { .. } => "audio/wav",
+            Self::Mpeg => "audio/mpeg",
+        }
+    }
+
+    /// The length by its own header.
+    pub(crate) fn told_length(self) -> Option<u64> {
+        match self {
+            Self::Wave { total } => total,
+            Self::Mpeg => None,
+        }
+    }
+}
+
 /// What the beginning of an answer looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {

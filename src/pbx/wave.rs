@@ -15,6 +15,8 @@ pub(crate) struct Wave {
     samples_per_second: u32,
     bytes_per_second: u32,
     bits: u16,
+    /// Where the audio begins; `None` where that does not stand in the bytes that were read.
+    data_offset: Option<u64>,
     /// The length of the audio; `None` where the header does not tell, as while it is being written.
     data_bytes: Option<u32>,
 }
@@ -33,7 +35,12 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Wave> {
             b"fmt " => wave = Some(format(body)?),
             b"data" => {
                 let data_bytes = Some(size).filter(|size| (1..u32::MAX).contains(size));
-                return wave.map(|wave| Wave { data_bytes, ..wave });
+                let data_offset = Some((bytes.len() - body.len()) as u64);
+                return wave.map(|wave| Wave {
+                    data_offset,
+                    data_bytes,
+                    ..wave
+                });
             }
             _ => {}
         }
@@ -53,6 +60,7 @@ fn format(body: &[u8]) -> Option<Wave> {
         samples_per_second: long(4)?,
         bytes_per_second: long(8)?,
         bits: short(14)?,
+        data_offset: None,
         data_bytes: None,
     })
 }
@@ -69,6 +77,21 @@ impl Wave {
             0x0055 => "MP3".to_owned(),
             tag => format!("format {tag:#06x}"),
         }
+    }
+
+    /// Whether browsers play it: PCM and the two of G.711 they do, GSM they do not.
+    pub(crate) fn plays_in_browsers(&self) -> bool {
+        matches!(self.tag, 0x0001 | 0x0006 | 0x0007 | 0x0055)
+    }
+
+    /// Where the audio begins in the file.
+    pub(crate) fn data_offset(&self) -> Option<u64> {
+        self.data_offset
+    }
+
+    /// Bytes of audio per second.
+    pub(crate) fn bytes_per_second(&self) -> u32 {
+        self.bytes_per_second
     }
 
     /// How long it plays, in milliseconds, by its header.
@@ -130,6 +153,16 @@ mod tests {
         check(&file(1, 0)[..48], Some("PCM, 16 bits, 8000 Hz, mono"));
         check(b"RIFF\0\0\0\0AVI fmt ", None);
         check(b"{}", None);
+    }
+
+    #[test]
+    fn the_audio_begins_behind_all_headers() {
+        let bytes = file(1, 56_000);
+        assert_eq!(
+            read(&bytes).unwrap().data_offset(),
+            Some(bytes.len() as u64)
+        );
+        assert_eq!(read(&bytes[..48]).unwrap().data_offset(), None);
     }
 
     proptest! {

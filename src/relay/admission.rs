@@ -57,7 +57,7 @@ impl Admission {
 
     /// How many are open.
     pub(crate) fn open(&self) -> usize {
-        self.0.taken()
+        self.lock().open
     }
 
     /// Takes a stream, without waiting.

@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +15,8 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::{Outcome, StreamPermit, Watchdog};
-use crate::pbx::{PbxStream, StreamError};
+use crate::pbx::{ReadingError, StreamError};
+use crate::tape::{Source, TapeError};
 use crate::telemetry::AccessLine;
 
 /// The transfer broke off. Seen by hyper only, which then breaks the caller's connection or stream.
@@ -23,17 +24,10 @@ use crate::telemetry::AccessLine;
 #[error("the recording broke off")]
 pub(crate) struct BrokenOff;
 
-/// How long either side may be silent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) upstream_idle: Duration,
-    pub(crate) downstream_idle: Duration,
-}
-
 /// A transfer under way; shared by the body and the watchdog.
 pub(super) struct Transfer {
-    limits: Limits,
-    /// The whole length, where it is known.
+    idle_timeout: Duration,
+    /// How long the body is, where that is known.
     length: Option<u64>,
     state: Mutex<State>,
 }
@@ -41,15 +35,26 @@ pub(super) struct Transfer {
 struct State {
     /// What a running transfer holds; gone at its end, however that comes.
     running: Option<Running>,
+    /// Every byte has been handed out.
+    is_whole: bool,
     bytes: u64,
     progress: Instant,
-    /// The body was polled and is waiting for the PBX; else it is the caller who takes nothing.
-    waits_for_upstream: bool,
-    waker: Option<Waker>,
+    /// The body was polled and is waiting for the source, which has limits of its own; else it is the caller who takes
+    /// nothing.
+    waits_for_source: bool,
+    pace: Pace,
+}
+
+/// How fast the caller takes what there is.
+struct Pace {
+    since: Instant,
+    bytes: u64,
+    /// How long there was nothing to take.
+    waited: Duration,
 }
 
 struct Running {
-    source: PbxStream,
+    source: Source,
     _permit: StreamPermit,
     line: AccessLine,
 }
@@ -59,32 +64,30 @@ impl Transfer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the transfer if either side has been silent for too long. Returns whether the caller is the one.
+    /// Ends the transfer if its caller has taken nothing for too long, or too little while others wait. Returns whether
+    /// it is over for a caller who has not noticed.
     pub(super) fn check(&self, now: Instant) -> bool {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let silence = now.saturating_duration_since(state.progress);
-        if state.running.is_none() {
-            // Cut before, and the caller has not even noticed.
-            return silence >= self.limits.downstream_idle;
-        }
-        if state.waits_for_upstream && silence >= self.limits.upstream_idle {
-            state.end(Outcome::UpstreamIdle);
-            // hyper polls the body once more, gets the error and breaks the transfer.
-            if let Some(waker) = state.waker.take() {
-                waker.wake();
-            }
+        let Some(running) = &state.running else {
+            return silence >= self.idle_timeout;
+        };
+        if state.waits_for_source {
             return false;
         }
-        if !state.waits_for_upstream && silence >= self.limits.downstream_idle {
+        let least = running.source.least_pace();
+        let too_slow = state
+            .pace
+            .measure(now, self.idle_timeout, state.bytes, least);
+        if silence >= self.idle_timeout {
             state.end(Outcome::DownstreamIdle);
             return true;
         }
-        false
-    }
-
-    /// Whether every byte has been handed out, of a transfer that no longer runs.
-    fn is_whole(&self, state: &State) -> bool {
-        state.running.is_none() && self.length == Some(state.bytes)
+        if too_slow {
+            state.end(Outcome::DownstreamSlow);
+        }
+        too_slow
     }
 
     /// Ends the transfer with the program.
@@ -97,41 +100,88 @@ impl State {
     /// Gives everything back and writes the line of the access log.
     fn end(&mut self, outcome: Outcome) {
         if let Some(mut running) = self.running.take() {
+            self.is_whole = outcome == Outcome::Complete;
             running.line.outcome = outcome.as_str();
             running.line.bytes = self.bytes;
         }
     }
 }
 
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            bytes: 0,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Measures anew every `period` in which there was something to take. Returns whether it was less than `least` bytes
+    /// per second.
+    fn measure(&mut self, now: Instant, period: Duration, bytes: u64, least: Option<u64>) -> bool {
+        let elapsed = now.saturating_duration_since(self.since);
+        let elapsed = elapsed.saturating_sub(self.waited);
+        if elapsed < period {
+            return false;
+        }
+        let taken = bytes - self.bytes;
+        *self = Self {
+            bytes,
+            ..Self::new(now)
+        };
+        let wanted = |least: u64| u128::from(least) * elapsed.as_millis() / 1000;
+        least.is_some_and(|least| u128::from(taken) < wanted(least))
+    }
+}
+
+fn outcome_of(error: &TapeError) -> Outcome {
+    match error {
+        TapeError::Broken(ReadingError::Broken(StreamError::Stalled)) => Outcome::UpstreamIdle,
+        TapeError::NotOpened(_)
+        | TapeError::Broken(_)
+        | TapeError::NoRoom
+        | TapeError::Ended(_) => Outcome::UpstreamFailed,
+    }
+}
+
 /// The body of a recording's answer.
-pub(crate) struct RelayBody(Arc<Transfer>);
+pub(crate) struct RelayBody {
+    transfer: Arc<Transfer>,
+    watchdog: Arc<Watchdog>,
+}
 
 impl RelayBody {
-    /// Puts a transfer together and under the watchdog of its connection.
+    /// Puts a transfer of `length` bytes, where that is known, together and under the watchdog of its connection.
     pub(crate) fn new(
-        source: PbxStream,
+        source: Source,
+        length: Option<u64>,
         permit: StreamPermit,
         line: AccessLine,
-        limits: Limits,
-        watchdog: &Watchdog,
+        idle_timeout: Duration,
+        watchdog: &Arc<Watchdog>,
     ) -> Self {
+        let now = Instant::now();
         let transfer = Arc::new(Transfer {
-            limits,
-            length: source.length(),
+            idle_timeout,
+            length,
             state: Mutex::new(State {
                 running: Some(Running {
                     source,
                     _permit: permit,
                     line,
                 }),
+                is_whole: false,
                 bytes: 0,
-                progress: Instant::now(),
-                waits_for_upstream: false,
-                waker: None,
+                progress: now,
+                waits_for_source: false,
+                pace: Pace::new(now),
             }),
         });
         watchdog.watch(&transfer);
-        Self(transfer)
+        Self {
+            transfer,
+            watchdog: Arc::clone(watchdog),
+        }
     }
 }
 
@@ -143,25 +193,27 @@ impl Body for RelayBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let mut guard = self.0.lock();
+        let mut guard = self.transfer.lock();
         let state = &mut *guard;
         let Some(running) = &mut state.running else {
-            let whole = self.0.is_whole(state);
-            return Poll::Ready(if whole { None } else { Some(Err(BrokenOff)) });
+            return Poll::Ready((!state.is_whole).then_some(Err(BrokenOff)));
         };
+        ready!(self.watchdog.poll_unblocked(context));
         match running.source.poll_bytes(context) {
             Poll::Pending => {
-                // The watchdog counts the PBX's silence from the moment somebody began to wait for it.
-                if !state.waits_for_upstream {
-                    state.waits_for_upstream = true;
+                if !state.waits_for_source {
+                    state.waits_for_source = true;
                     state.progress = Instant::now();
                 }
-                state.waker = Some(context.waker().clone());
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(data))) => {
-                state.waits_for_upstream = false;
-                state.progress = Instant::now();
+                let now = Instant::now();
+                if state.waits_for_source {
+                    state.waits_for_source = false;
+                    state.pace.waited += now.saturating_duration_since(state.progress);
+                }
+                state.progress = now;
                 state.bytes += data.len() as u64;
                 if running.source.has_ended() {
                     state.end(Outcome::Complete);
@@ -169,8 +221,8 @@ impl Body for RelayBody {
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Poll::Ready(Some(Err(error))) => {
-                log_failure(error, state.bytes, &running.line);
-                state.end(Outcome::UpstreamFailed);
+                log_failure(&error, state.bytes, &running.line);
+                state.end(outcome_of(&error));
                 // hyper drops what it has not sent yet when it sees an error. So it sees it at the next poll, and sends
                 // first: the caller is told the status and gets the bytes that came.
                 context.waker().wake_by_ref();
@@ -184,12 +236,12 @@ impl Body for RelayBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_whole(&self.0.lock())
+        self.transfer.lock().is_whole
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.0.length {
-            Some(length) => SizeHint::with_exact(length.saturating_sub(self.0.lock().bytes)),
+        match self.transfer.length {
+            Some(length) => SizeHint::with_exact(length.saturating_sub(self.transfer.lock().bytes)),
             None => SizeHint::default(),
         }
     }
@@ -197,11 +249,11 @@ impl Body for RelayBody {
 
 impl Drop for RelayBody {
     fn drop(&mut self) {
-        self.0.lock().end(Outcome::DownstreamGone);
+        self.transfer.lock().end(Outcome::DownstreamGone);
     }
 }
 
-fn log_failure(error: StreamError, bytes: u64, line: &AccessLine) {
+fn log_failure(error: &TapeError, bytes: u64, line: &AccessLine) {
     warn!(
         request_id = line.request_id(),
         pbx = line.pbx,

@@ -5,8 +5,6 @@
 //!
 //! Source: RFC 9110 §13.1 (fields), §13.2.2 (order), §5.6.7 (dates), §8.8.2 (`Last-Modified`).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
-
 use std::time::SystemTime;
 
 use http::header::{

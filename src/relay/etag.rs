@@ -4,8 +4,6 @@
 //!
 //! Source: RFC 9110 §8.8.3 (form, strong and weak comparison), §5.6.1 (lists).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
-
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderValue;
 

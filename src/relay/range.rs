@@ -10,8 +10,6 @@
 //! and as a last position or a suffix it reaches all there is. Which of two such positions comes first is not seen; a range
 //! of both is answered 416 even if it runs backwards, which §14.2 leaves to the server.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
-
 use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, IF_RANGE, RANGE};

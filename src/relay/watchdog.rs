@@ -4,6 +4,7 @@
 //! It is asked by the connection's own task now and then, since hyper polls no body whose reader stalls.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::body::Transfer;
@@ -19,7 +20,6 @@ pub(crate) enum Verdict {
 /// Watches one downstream connection.
 pub(crate) struct Watchdog {
     idle_timeout: Duration,
-    shortest_silence: Duration,
     state: Mutex<State>,
 }
 
@@ -27,6 +27,8 @@ struct State {
     transfers: Vec<Weak<Transfer>>,
     /// Since when the socket has refused bytes.
     blocked_since: Option<Instant>,
+    /// Bodies that wait for it to take some.
+    wakers: Vec<Waker>,
     /// Requests whose answer has not begun.
     answering: usize,
     /// Whether there has been a request.
@@ -47,14 +49,14 @@ impl Drop for Answering {
 }
 
 impl Watchdog {
-    /// `idle_timeout` is the limit for the socket, `shortest_silence` the shortest that any transfer may have.
-    pub(crate) fn new(idle_timeout: Duration, shortest_silence: Duration) -> Self {
+    /// `idle_timeout` is how long the caller may take nothing.
+    pub(crate) fn new(idle_timeout: Duration) -> Self {
         Self {
             idle_timeout,
-            shortest_silence,
             state: Mutex::new(State {
                 transfers: Vec::new(),
                 blocked_since: None,
+                wakers: Vec::new(),
                 answering: 0,
                 begun: false,
                 busy: Instant::now(),
@@ -81,9 +83,9 @@ impl Watchdog {
         now.saturating_duration_since(self.lock().busy)
     }
 
-    /// How often to ask: often enough to be late by a quarter of the shortest limit at most.
+    /// How often to ask: often enough to be late by a quarter of the limit at most.
     pub(crate) fn period(&self) -> Duration {
-        (self.shortest_silence / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+        (self.idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
     }
 
     /// Ends every transfer of the connection with the program.
@@ -109,9 +111,25 @@ impl Watchdog {
         let mut state = self.lock();
         match (blocked, state.blocked_since) {
             (true, None) => state.blocked_since = Some(Instant::now()),
-            (false, Some(_)) => state.blocked_since = None,
+            (false, Some(_)) => {
+                state.blocked_since = None;
+                state.wakers.drain(..).for_each(Waker::wake);
+            }
             _ => {}
         }
+    }
+
+    /// Ready unless the socket refuses bytes. What it has not taken is held in memory for it, so nothing more is read for
+    /// it meanwhile.
+    pub(super) fn poll_unblocked(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.blocked_since.is_none() {
+            return Poll::Ready(());
+        }
+        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.wakers.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Ends the transfers of which either side has been silent for too long. The connection ends when its socket is

@@ -5,8 +5,6 @@
 //! Sources: RFC 9110 (fields; §15.3.7 for a part, §15.4.5 for 304, §15.5.17 for 416), RFC 6266 and RFC 8187
 //! (`Content-Disposition`), Fetch standard (`Cross-Origin-Resource-Policy`), nginx documentation (`X-Accel-Buffering`).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "used as the tape arrives"))]
-
 use std::time::{Duration, SystemTime};
 
 use http::header::{
@@ -38,6 +36,18 @@ pub(crate) enum Body {
         last: u64,
         total: Option<u64>,
     },
+}
+
+impl Body {
+    /// How many bytes are sent, where that is known.
+    pub(crate) fn length(self) -> Option<u64> {
+        match self {
+            Self::Whole(length) => length,
+            Self::Part { first, last, .. } => {
+                last.checked_sub(first).and_then(|rest| rest.checked_add(1))
+            }
+        }
+    }
 }
 
 /// What the fields are made of.
@@ -100,15 +110,14 @@ pub(crate) fn fill_unsatisfied(headers: &mut HeaderMap, length: u64) {
 
 /// `Content-Length` is that of what is sent.
 fn fill_body(headers: &mut HeaderMap, body: Body) {
-    let length = match body {
-        Body::Whole(length) => length,
-        Body::Part { first, last, total } => {
-            let field = range::content_range(first, last, total);
-            insert_text(headers, CONTENT_RANGE, field);
-            last.checked_sub(first).and_then(|rest| rest.checked_add(1))
-        }
-    };
-    if let Some(length) = length {
+    if let Body::Part { first, last, total } = body {
+        insert_text(
+            headers,
+            CONTENT_RANGE,
+            range::content_range(first, last, total),
+        );
+    }
+    if let Some(length) = body.length() {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }

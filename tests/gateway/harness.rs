@@ -55,6 +55,8 @@ pub(crate) struct Builder {
     server: String,
     admin: String,
     relay: String,
+    tape: String,
+    range: String,
     log: String,
     pbx: String,
     /// Further PBXs, as they stand in the file.
@@ -80,6 +82,8 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         server: "listen = [\"127.0.0.1:0\"]\n".to_owned(),
         admin: String::new(),
         relay: String::new(),
+        tape: "max_bytes = 0\nremember_missing_ms = 0".to_owned(),
+        range: String::new(),
         log: String::new(),
         pbx: String::new(),
         others: String::new(),
@@ -136,6 +140,18 @@ impl Builder {
         self
     }
 
+    /// Turns the tape on, with lines of `[tape]`. Without it every download goes straight through, and costs a ticket.
+    pub(crate) fn tape(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.tape);
+        self
+    }
+
+    /// Lines of `[range]`.
+    pub(crate) fn range(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.range);
+        self
+    }
+
     /// Lines of `[log]`.
     pub(crate) fn log(mut self, lines: &str) -> Self {
         let _ = writeln!(self.log, "{lines}");
@@ -174,6 +190,8 @@ impl Builder {
             server,
             admin,
             relay,
+            tape,
+            range,
             log,
             pbx,
             others,
@@ -214,6 +232,10 @@ secret_file = "link"
 everyone = true
 [relay]
 {relay}
+[tape]
+{tape}
+[range]
+{range}
 [[pbx]]
 name = "{PBX}"
 api = "{api}"

@@ -21,6 +21,11 @@ pub(super) fn read_tape(section: &mut Section<'_>) -> Tape {
         keep: section.seconds("keep_s", 0..=86_400, default.keep),
         max_age: section.seconds("max_age_s", 1..=86_400, default.max_age),
         remember: section.seconds("remember_s", 0..=604_800, default.remember),
+        remember_missing: section.milliseconds(
+            "remember_missing_ms",
+            0..=10_000,
+            default.remember_missing,
+        ),
     }
 }
 

@@ -13,12 +13,13 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::super::arriving::{Arriving, End, Piece};
 use super::super::attempts::Attempts;
 use super::super::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
 use super::super::error::{PbxError, TransportError};
 use super::super::fetch::Ticketed;
 use super::super::pace::Turns;
-use super::super::stream::{Arriving, End, Piece, StreamError};
+use super::super::stream::StreamError;
 use super::super::token::PbxToken;
 use super::super::{Pbx, within};
 use super::choice::{Choice, TableError};

@@ -46,6 +46,7 @@ fn values_out_of_range_are_all_named() {
         ("#keep_s = 600", "keep_s = 86401"),
         ("#max_age_s = 3600", "max_age_s = 86401"),
         ("#remember_s = 14400", "remember_s = 604801"),
+        ("#remember_missing_ms = 3000", "remember_missing_ms = 10001"),
         ("#wait_ms = 2000", "wait_ms = 60001"),
     ];
     let named = [
@@ -55,6 +56,7 @@ fn values_out_of_range_are_all_named() {
         "tape.keep_s",
         "tape.max_age_s",
         "tape.remember_s",
+        "tape.remember_missing_ms",
         "range.wait_ms",
     ];
     assert_eq!(problems(&above), named);
@@ -72,6 +74,7 @@ fn values_at_the_ends_of_their_ranges_are_taken() {
         ("#keep_s = 600", "keep_s = 0"),
         ("#max_age_s = 3600", "max_age_s = 1"),
         ("#remember_s = 14400", "remember_s = 0"),
+        ("#remember_missing_ms = 3000", "remember_missing_ms = 0"),
         ("#wait_ms = 2000", "wait_ms = 0"),
         (
             "#upstream_ranges = \"never\"",
@@ -89,6 +92,7 @@ fn values_at_the_ends_of_their_ranges_are_taken() {
         ("#keep_s = 600", "keep_s = 86400"),
         ("#max_age_s = 3600", "max_age_s = 86400"),
         ("#remember_s = 14400", "remember_s = 604800"),
+        ("#remember_missing_ms = 3000", "remember_missing_ms = 10000"),
         ("#wait_ms = 2000", "wait_ms = 60000"),
     ];
     assert_eq!(problems(&most), [""; 0]);

@@ -1,0 +1,62 @@
+//! A request for a list, once it is allowed: row by row, what the caller may hear.
+//!
+//! Knows which parameters a PBX needs, and where the next page is. Does not know how a PBX is asked.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use super::Gateway;
+use super::error::GatewayError;
+use crate::auth::policy::Viewer;
+use crate::list::{self, Query};
+use crate::pbx::{ListKind, Pbx};
+use crate::relay::{DocumentBody, StreamPermit};
+use crate::response::{AnswerBody, headers};
+use crate::telemetry::AccessLine;
+
+/// A page of a list.
+pub(super) struct Listed {
+    permit: StreamPermit,
+    document: String,
+    /// Where the next page is.
+    link: Option<String>,
+}
+
+impl Gateway {
+    /// Gets the page that a query asks for.
+    pub(super) async fn list(
+        &self,
+        pbx: &Pbx,
+        viewer: &Viewer<'_>,
+        query: Option<&str>,
+    ) -> Result<Listed, GatewayError> {
+        let kind = pbx.list_kind();
+        if kind == ListKind::Absent {
+            return Err(GatewayError::ListUnsupported);
+        }
+        let (name, zone) = (pbx.name(), pbx.time_zone());
+        let query = Query::parse(query, name, zone)?;
+        let filter = &query.filter;
+        if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
+            return Err(GatewayError::ListWindowRequired);
+        }
+        let permit = self.admission.admit(&viewer.principal().id())?;
+        let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
+        let next = page.next.map(|position| query.cursor(&position));
+        let url = self.public_url.as_ref();
+        Ok(Listed {
+            permit,
+            document: list::write(&page.entries, next.as_deref(), name, zone, url),
+            link: next.map(|cursor| list::next_link(&query, &cursor, name, url)),
+        })
+    }
+}
+
+/// The answer to a request for a list.
+pub(super) fn show(listed: Listed, mut line: AccessLine) -> Response<AnswerBody> {
+    line.status = StatusCode::OK.as_u16();
+    let body = DocumentBody::new(Bytes::from(listed.document), listed.permit, line);
+    let mut response = Response::new(AnswerBody::List(Box::new(body)));
+    headers::fill_list(response.headers_mut(), listed.link.as_deref());
+    response
+}

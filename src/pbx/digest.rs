@@ -1,0 +1,44 @@
+//! A running hash over the bytes of a recording, to tell whether a further pass brings the same.
+//!
+//! Knows nothing but bytes. XXH3 with 128 bits and a seed made at start: fast enough to run beside every transfer, and nobody
+//! outside can aim at a collision.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::rand;
+use twox_hash::xxhash3_128::Hasher;
+
+static SEED: LazyLock<u64> = LazyLock::new(|| {
+    let mut seed = [0; 8];
+    // Without randomness it is a hash like any other.
+    let _ = rand::fill(&mut seed);
+    u64::from_le_bytes(seed)
+});
+
+/// The hash of what has come so far.
+pub(super) struct Digest(Hasher);
+
+/// That the first `at` bytes of a recording had a certain hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Witness {
+    pub(crate) at: u64,
+    hash: u128,
+}
+
+impl Digest {
+    pub(super) fn new() -> Self {
+        Self(Hasher::with_seed(*SEED))
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    /// The witness of the `at` bytes that were written.
+    pub(super) fn witness(&self, at: u64) -> Witness {
+        Witness {
+            at,
+            hash: self.0.finish_128(),
+        }
+    }
+}

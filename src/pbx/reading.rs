@@ -1,0 +1,334 @@
+//! One recording, read from its start over as many connections as it takes.
+//!
+//! Knows how a reading that broke off is mended: another ticket, the recording again from its start, what was handed out
+//! before compared and not handed out again, and on from there. Knows when a recording is whole where no length is told: when two
+//! passes end cleanly at the same byte, with the same content. Does not know who listens, or where the bytes go.
+//!
+//! Polled by whoever takes the bytes, in that task: nobody reads ahead.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tracing::info;
+
+use super::digest::{Digest, Witness};
+use super::error::PbxError;
+use super::silence::Silence;
+use super::sniff::Audio;
+use super::stream::{End, Part, PbxStream, StreamError};
+use super::{Pbx, Permit};
+use crate::metrics::Mend;
+use crate::recording::RecordingName;
+
+/// Further passes over a recording that may follow the first.
+const MAX_FURTHER_PASSES: u32 = 2;
+
+/// Why a reading ended before its end.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum ReadingError {
+    /// The last connection broke off, and there is no further try.
+    #[error("{0}")]
+    Broken(#[from] StreamError),
+    /// The recording cannot be asked for again.
+    #[error("it broke off, and could not be asked for again: {0}")]
+    NotAgain(#[source] PbxError),
+    /// What comes now is not what came before.
+    #[error("the PBX now gives out another content under this name")]
+    Differs,
+}
+
+/// What an earlier reading of the recording showed, for one that goes on behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) witness: Witness,
+    audio: Audio,
+    length: Option<u64>,
+}
+
+/// What is asked of the PBX.
+pub(super) struct Asked {
+    pub(super) pbx: Arc<Pbx>,
+    pub(super) recording: RecordingName,
+    pub(super) permit: Permit,
+}
+
+/// The bytes of one recording, in order, each handed out once.
+pub(crate) struct Reading {
+    asked: Arc<Asked>,
+    pass: Pass,
+    audio: Audio,
+    /// The whole length: what HTTP tells, or what is known from earlier.
+    length: Option<u64>,
+    /// Bytes handed out, those of an earlier reading included.
+    head: u64,
+    /// Bytes that this pass has come to.
+    position: u64,
+    digest: Digest,
+    /// What this pass must agree with where it comes to.
+    witness: Option<Witness>,
+    /// Where a pass ended cleanly without a length to tell.
+    clean_end: Option<u64>,
+    further_passes: u32,
+    /// It broke off, and has not come to that place again.
+    is_broken: bool,
+    silence: Silence,
+}
+
+enum Pass {
+    Running(Box<PbxStream>),
+    Opening(Pin<Box<dyn Future<Output = Result<PbxStream, PbxError>> + Send>>),
+    /// The reading has ended, one way or the other.
+    Over,
+}
+
+impl Reading {
+    /// A reading whose first connection is open.
+    pub(super) fn new(asked: Asked, stream: PbxStream) -> Self {
+        let silence = Silence::new(asked.pbx.idle_timeout());
+        Self {
+            asked: Arc::new(asked),
+            audio: stream.audio(),
+            length: stream.length(),
+            pass: Pass::Running(Box::new(stream)),
+            head: 0,
+            position: 0,
+            digest: Digest::new(),
+            witness: None,
+            clean_end: None,
+            further_passes: 0,
+            is_broken: false,
+            silence,
+        }
+    }
+
+    /// A reading that hands out what comes behind the bytes that an earlier one saw.
+    ///
+    /// # Errors
+    /// When the stream already shows that it is not what was seen.
+    pub(super) fn behind(
+        asked: Asked,
+        stream: PbxStream,
+        seen: Seen,
+    ) -> Result<Self, ReadingError> {
+        let mut reading = Self::new(asked, stream);
+        if reading.audio != seen.audio || reading.is_other_length(seen.length) {
+            return Err(ReadingError::Differs);
+        }
+        reading.length = reading.length.or(seen.length);
+        reading.head = seen.witness.at;
+        reading.witness = Some(seen.witness);
+        Ok(reading)
+    }
+
+    fn is_other_length(&self, length: Option<u64>) -> bool {
+        matches!((self.length, length), (Some(before), Some(now)) if before != now)
+    }
+
+    /// What it is, by its content.
+    pub(crate) fn audio(&self) -> Audio {
+        self.audio
+    }
+
+    /// The whole length, where it is told and so can be enforced.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Has a recording that tells no length end where it is known to end. Call it where none is told only.
+    pub(crate) fn expect_length(&mut self, length: u64) {
+        self.length = Some(length);
+    }
+
+    /// Whether every byte of a known length has been handed out.
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.pass {
+            Pass::Running(stream) => stream.has_ended() && self.position == self.head,
+            Pass::Opening(_) => false,
+            Pass::Over => true,
+        }
+    }
+
+    /// The least bytes per second at which it has to be read while others wait for its place.
+    pub(crate) fn least_pace(&self) -> Option<u64> {
+        self.asked.pbx.least_pace()
+    }
+
+    /// What another reading needs to go on behind this one.
+    pub(crate) fn seen(&self) -> Option<Seen> {
+        let witness = if self.position < self.head {
+            self.witness.clone()
+        } else {
+            Some(self.digest.witness(self.head))
+        };
+        Some(Seen {
+            witness: witness?,
+            audio: self.audio,
+            length: self.length,
+        })
+    }
+
+    /// The next bytes; `None` after the last byte of a recording that is whole. `agrees` is asked whether bytes that a
+    /// further pass brings are those that were handed out at that place, as far as the caller still has them.
+    pub(crate) fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+        agrees: &dyn Fn(u64, &[u8]) -> bool,
+    ) -> Poll<Option<Result<Bytes, ReadingError>>> {
+        let next = ready!(self.poll_next(context, agrees));
+        if !matches!(next, Ok(Some(_))) {
+            self.pass = Pass::Over;
+        }
+        match next {
+            Ok(_) => {}
+            Err(ReadingError::Differs) => self.note(Mend::Differs),
+            Err(ReadingError::Broken(_) | ReadingError::NotAgain(_)) => self.note(Mend::Failed),
+        }
+        Poll::Ready(next.transpose())
+    }
+
+    /// As [`Reading::poll_bytes`], for one who waits.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub(crate) async fn bytes(
+        &mut self,
+        agrees: &(dyn Fn(u64, &[u8]) -> bool + Sync),
+    ) -> Option<Result<Bytes, ReadingError>> {
+        poll_fn(|context| self.poll_bytes(context, agrees)).await
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        agrees: &dyn Fn(u64, &[u8]) -> bool,
+    ) -> Poll<Result<Option<Bytes>, ReadingError>> {
+        loop {
+            let part = match &mut self.pass {
+                Pass::Over => return Poll::Ready(Ok(None)),
+                Pass::Opening(opening) => {
+                    let stream = ready!(opening.as_mut().poll(context));
+                    self.begin_pass(stream.map_err(ReadingError::NotAgain)?)?;
+                    continue;
+                }
+                Pass::Running(stream) => match stream.poll_next(context) {
+                    Poll::Ready(part) => part,
+                    Poll::Pending if stream.waits_its_turn() => return Poll::Pending,
+                    Poll::Pending => {
+                        ready!(self.silence.poll(context));
+                        Err(StreamError::Stalled)
+                    }
+                },
+            };
+            self.silence.end();
+            match part {
+                Ok(Part::Bytes(data)) => {
+                    if let Some(new) = self.take_in(data, agrees)? {
+                        return Poll::Ready(Ok(Some(new)));
+                    }
+                }
+                Ok(Part::End(end)) if self.is_whole(end)? => return Poll::Ready(Ok(None)),
+                Ok(Part::End(_)) => {
+                    self.clean_end = Some(self.head);
+                    self.pass_again(StreamError::Truncated)?;
+                }
+                Err(error) => {
+                    info!(pbx = self.asked.pbx.name(), %error, bytes = self.head, "a recording broke off");
+                    self.is_broken = true;
+                    self.pass_again(error)?;
+                }
+            }
+        }
+    }
+
+    fn note(&self, mend: Mend) {
+        self.asked.pbx.standing.metrics.mended(mend);
+    }
+
+    /// Begins a pass: nothing about it may contradict the passes before.
+    fn begin_pass(&mut self, stream: PbxStream) -> Result<(), ReadingError> {
+        if stream.audio() != self.audio || self.is_other_length(stream.length()) {
+            return Err(ReadingError::Differs);
+        }
+        self.length = self.length.or(stream.length());
+        self.position = 0;
+        self.digest = Digest::new();
+        self.pass = Pass::Running(Box::new(stream));
+        Ok(())
+    }
+
+    /// Takes the next bytes of a pass in: compares what was handed out before, and returns what was not.
+    fn take_in(
+        &mut self,
+        mut data: Bytes,
+        agrees: &dyn Fn(u64, &[u8]) -> bool,
+    ) -> Result<Option<Bytes>, ReadingError> {
+        if self.position < self.head {
+            let again = usize::try_from(self.head - self.position).unwrap_or(usize::MAX);
+            let again = data.split_to(again.min(data.len()));
+            if !agrees(self.position, &again) {
+                return Err(ReadingError::Differs);
+            }
+            self.digest.write(&again);
+            self.position += again.len() as u64;
+        }
+        if self.position == self.head
+            && let Some(witness) = self.witness.take()
+        {
+            if self.digest.witness(self.head) != witness {
+                return Err(ReadingError::Differs);
+            }
+            if std::mem::take(&mut self.is_broken) {
+                self.note(Mend::Mended);
+            }
+        }
+        if data.is_empty() {
+            return Ok(None);
+        }
+        self.digest.write(&data);
+        self.position += data.len() as u64;
+        self.head = self.position;
+        if self.length.is_some_and(|length| self.head > length) {
+            return Err(ReadingError::Differs);
+        }
+        Ok(Some(data))
+    }
+
+    /// Whether the recording ends here. Where no length is told, another pass has to say so, too.
+    fn is_whole(&self, end: End) -> Result<bool, ReadingError> {
+        let (short, length) = (self.position < self.head, self.length);
+        match end {
+            End::Whole if short || length.is_some_and(|length| length != self.head) => {
+                Err(ReadingError::Differs)
+            }
+            End::Whole => Ok(true),
+            End::Clean => {
+                Ok(!short && (length == Some(self.head) || self.clean_end == Some(self.head)))
+            }
+        }
+    }
+
+    /// Goes for a further pass, if there may be one after `error`.
+    fn pass_again(&mut self, error: StreamError) -> Result<(), ReadingError> {
+        if self.further_passes == MAX_FURTHER_PASSES {
+            return Err(ReadingError::Broken(error));
+        }
+        self.further_passes += 1;
+        if self.position == self.head {
+            self.witness = Some(self.digest.witness(self.head));
+        }
+        let asked = Arc::clone(&self.asked);
+        self.pass = Pass::Opening(Box::pin(async move { asked.open().await }));
+        Ok(())
+    }
+}
+
+impl Asked {
+    /// Opens the recording, each time under the one permit.
+    pub(super) async fn open(&self) -> Result<PbxStream, PbxError> {
+        self.pbx.connect(&self.recording, &self.permit).await
+    }
+}

@@ -1,0 +1,385 @@
+//! The bytes of one recording in memory: written once, by one task, and read by any number of readers at any place.
+//!
+//! Knows bytes, blocks and readers. Does not know who asks beyond an opaque owner, nor HTTP or what a PBX speaks.
+//! ARCHITECTURE.md, "The tape", says how the parts below work together.
+
+mod block;
+mod facts;
+mod fill;
+mod known;
+mod reader;
+mod source;
+mod store;
+mod straight;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Acquire;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::PrincipalId;
+use crate::pbx::{Pbx, PbxError, ReadingError, Seen};
+use block::{BLOCK_BYTES, Block};
+pub(crate) use facts::Facts;
+use facts::{FIRST_BYTES, Identity};
+use reader::Reader;
+pub(crate) use source::Source;
+use store::Key;
+pub(crate) use store::{Ended, Tapes};
+
+/// For whom memory is held.
+type Owner = PrincipalId;
+
+/// Blocks that a window may hold.
+const WINDOW_BLOCKS: usize = 4;
+
+/// Why a tape has no more bytes to give.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum TapeError {
+    /// The recording could not be had.
+    #[error(transparent)]
+    NotOpened(#[from] PbxError),
+    /// It broke off.
+    #[error(transparent)]
+    Broken(#[from] ReadingError),
+    /// No block came free for so long that nobody could wait for it.
+    #[error("no memory came free for the recording")]
+    NoRoom,
+    /// The tape was ended from outside.
+    #[error("{}", .0.as_str())]
+    Ended(Ended),
+}
+
+/// The bytes of one recording.
+pub(crate) struct Tape {
+    key: Key,
+    pbx: Arc<Pbx>,
+    state: Mutex<State>,
+    /// A reader came or left.
+    readers_changed: Notify,
+    /// The fill waits for room.
+    wants_room: AtomicBool,
+    /// There may be room: a reader has moved on, or let go of bytes.
+    room: Notify,
+    /// Ends the fill.
+    ended: CancellationToken,
+}
+
+struct State {
+    phase: Phase,
+    /// The fill has the recording open.
+    is_open: bool,
+    facts: Option<Arc<Facts>>,
+    /// In order; all but the last are full.
+    blocks: VecDeque<Arc<Block>>,
+    /// Where the first of them begins.
+    base: u64,
+    /// How far the recording has been read.
+    head: u64,
+    readers: HashMap<u64, Seat>,
+    next_reader: u64,
+    /// Only what lies before its readers is held.
+    is_window: bool,
+}
+
+/// A reader's place.
+#[derive(Default)]
+struct Seat {
+    offset: u64,
+    waker: Option<Waker>,
+}
+
+/// How far a tape is.
+#[derive(Debug, Clone)]
+enum Phase {
+    /// Its fill is at work.
+    Filling,
+    /// It has a beginning, and no fill.
+    Stopped(Seen),
+    /// It has the whole recording.
+    Whole,
+    Failed(TapeError),
+}
+
+/// What became of bytes that were to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    /// So many; for the rest another block is needed.
+    Some(usize),
+}
+
+impl Tape {
+    fn new(key: Key, pbx: Arc<Pbx>) -> Self {
+        Self {
+            key,
+            pbx,
+            state: Mutex::new(State {
+                phase: Phase::Filling,
+                is_open: false,
+                facts: None,
+                blocks: VecDeque::new(),
+                base: 0,
+                head: 0,
+                readers: HashMap::new(),
+                next_reader: 0,
+                is_window: false,
+            }),
+            readers_changed: Notify::new(),
+            wants_room: AtomicBool::new(false),
+            room: Notify::new(),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a new reader a seat.
+    fn seat(&self) -> u64 {
+        let mut state = self.lock();
+        let id = state.next_reader;
+        state.next_reader += 1;
+        state.readers.insert(id, Seat::default());
+        drop(state);
+        self.readers_changed.notify_one();
+        id
+    }
+
+    /// Takes a reader's seat away. Returns whether it was the last one.
+    fn leave(&self, id: u64) -> bool {
+        let mut state = self.lock();
+        state.readers.remove(&id);
+        state.forget_behind();
+        let last = state.readers.is_empty();
+        drop(state);
+        self.readers_changed.notify_one();
+        self.note_room();
+        last
+    }
+
+    fn has_readers(&self) -> bool {
+        !self.lock().readers.is_empty()
+    }
+
+    fn has_begun(&self) -> bool {
+        self.lock().facts.is_some()
+    }
+
+    /// Whether a later fill can go on behind what is there.
+    fn can_go_on(&self) -> bool {
+        let state = self.lock();
+        let kept = state
+            .facts
+            .as_ref()
+            .is_some_and(|facts| !facts.is_unfinished);
+        kept && !state.is_window
+    }
+
+    fn is_unfinished(&self) -> bool {
+        let state = self.lock();
+        state
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.is_unfinished)
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.lock().phase, Phase::Whole)
+    }
+
+    fn is_window(&self) -> bool {
+        self.lock().is_window
+    }
+
+    fn head(&self) -> u64 {
+        self.lock().head
+    }
+
+    /// A copy of its first bytes.
+    fn beginning(&self) -> Vec<u8> {
+        let state = self.lock();
+        let block = state.blocks.front().filter(|_| state.base == 0);
+        let bytes = block.map(|block| block.bytes()).unwrap_or_default();
+        bytes.get(..FIRST_BYTES).unwrap_or(bytes).to_vec()
+    }
+
+    /// Notes that the recording is open.
+    fn open(&self) {
+        let mut state = self.lock();
+        state.is_open = true;
+        state.wake();
+    }
+
+    /// Tells its readers what is known by now.
+    fn begin(&self, facts: Arc<Facts>) {
+        let mut state = self.lock();
+        state.facts = Some(facts);
+        state.wake();
+    }
+
+    /// Notes that the head is the end, and returns what is known then.
+    fn complete(&self, identity: Identity<'_>) -> Option<Arc<Facts>> {
+        let mut state = self.lock();
+        let facts = state.facts.clone()?;
+        if facts.length.is_some() {
+            return Some(facts);
+        }
+        let facts = Arc::new(Facts::clone(&facts).with_length(identity, state.head));
+        state.facts = Some(Arc::clone(&facts));
+        Some(facts)
+    }
+
+    /// Holds only what lies before its readers from now on. Returns whether it did not do so before.
+    fn make_window(&self) -> bool {
+        let mut state = self.lock();
+        let is_new = !std::mem::replace(&mut state.is_window, true);
+        state.forget_behind();
+        is_new
+    }
+
+    /// What a fill has to go on behind, of a tape that has none; it is taken to have one from now on.
+    fn resume(&self) -> Option<Seen> {
+        let mut state = self.lock();
+        let Phase::Stopped(seen) = state.phase.clone() else {
+            return None;
+        };
+        state.phase = Phase::Filling;
+        Some(seen)
+    }
+
+    /// Tells the fill that there may be room, if it waits for that.
+    fn note_room(&self) {
+        if self.wants_room.load(Acquire) {
+            self.room.notify_one();
+        }
+    }
+
+    /// Ends the tape, whoever reads it. What is handed out already stays good.
+    fn end(&self, why: Ended) {
+        self.ended.cancel();
+        self.finish(Phase::Failed(TapeError::Ended(why)));
+    }
+
+    /// Notes how the fill came out; a tape that has ended stays so.
+    fn finish(&self, phase: Phase) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Failed(_)) {
+            return;
+        }
+        // What is good stays for those who read it; it goes with the last of them.
+        if let Phase::Failed(TapeError::Ended(_) | TapeError::Broken(ReadingError::Differs)) = phase
+        {
+            state.base = state.head;
+            state.blocks.clear();
+        }
+        state.phase = phase;
+        state.is_open = false;
+        state.wake();
+    }
+
+    /// Writes bytes behind the head, as far as there is room in the last block or in `spare`.
+    fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> Written {
+        let mut state = self.lock();
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match state.write(rest, spare) {
+                0 => break,
+                more => written += more,
+            }
+        }
+        state.head += written as u64;
+        state.wake();
+        if written == bytes.len() {
+            Written::All
+        } else {
+            Written::Some(written)
+        }
+    }
+
+    /// Whether these bytes of the recording are those that are held, as far as they are.
+    fn agrees(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
+        let state = self.lock();
+        let behind = state.base.saturating_sub(offset);
+        let behind = usize::try_from(behind)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
+        bytes = bytes.get(behind..).unwrap_or_default();
+        offset += behind as u64;
+        while let Some((block, from)) = state.block_at(offset) {
+            let held = block.bytes().get(from..).unwrap_or_default();
+            let size = held.len().min(bytes.len());
+            if held.get(..size) != bytes.get(..size) {
+                return false;
+            }
+            bytes = bytes.get(size..).unwrap_or_default();
+            offset += size as u64;
+            if bytes.is_empty() || size == 0 {
+                break;
+            }
+        }
+        true
+    }
+}
+
+impl State {
+    /// Writes into the last block, or begins another one. A block that readers have slices of is not written to: its
+    /// bytes move to another one, and the old one goes with its last slice.
+    fn write(&mut self, bytes: &[u8], spare: &mut Option<Block>) -> usize {
+        if let Some(shared) = self.blocks.back_mut().filter(|block| !block.is_full()) {
+            if let Some(block) = Arc::get_mut(shared) {
+                return block.write(bytes);
+            }
+            let Some(mut block) = spare.take() else {
+                return 0;
+            };
+            block.write(shared.bytes());
+            let written = block.write(bytes);
+            *shared = Arc::new(block);
+            return written;
+        }
+        if self.is_window && self.blocks.len() >= WINDOW_BLOCKS {
+            return 0;
+        }
+        let Some(mut block) = spare.take() else {
+            return 0;
+        };
+        let written = block.write(bytes);
+        self.blocks.push_back(Arc::new(block));
+        written
+    }
+
+    /// The block that holds the byte at `offset`, and where in it; `None` where it is not held.
+    fn block_at(&self, offset: u64) -> Option<(&Arc<Block>, usize)> {
+        let place = usize::try_from(offset.checked_sub(self.base)?).ok()?;
+        let block = self.blocks.get(place / BLOCK_BYTES)?;
+        Some((block, place % BLOCK_BYTES))
+    }
+
+    /// Of a window: lets go of the blocks behind its slowest reader.
+    fn forget_behind(&mut self) {
+        if !self.is_window {
+            return;
+        }
+        let slowest = self.readers.values().map(|seat| seat.offset).min();
+        let slowest = slowest.unwrap_or(self.head);
+        while self.base + BLOCK_BYTES as u64 <= slowest && self.blocks.pop_front().is_some() {
+            self.base += BLOCK_BYTES as u64;
+        }
+    }
+
+    /// Lets every reader look again.
+    fn wake(&mut self) {
+        for seat in self.readers.values_mut() {
+            if let Some(waker) = seat.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What is known of a recording once its beginning has been read.
+//!
+//! Knows what the first bytes and the length tell. Does not know where they came from.
+
+use bytes::Bytes;
+
+use crate::pbx::{Audio, Wave, wave};
+use crate::recording::RecordingName;
+use crate::relay::ETag;
+
+/// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
+pub(crate) const FIRST_BYTES: usize = 512;
+
+/// A recording, as it was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// From the content.
+    pub(crate) media_type: &'static str,
+    /// The whole length, where it is known.
+    pub(crate) length: Option<u64>,
+    /// Known with the length.
+    pub(crate) etag: Option<ETag>,
+    /// The format, where it is a WAV file whose header says.
+    pub(crate) wave: Option<Wave>,
+    /// It was still being written: its header does not fit its length.
+    pub(crate) is_unfinished: bool,
+    /// The first bytes, until there is a tag made of them.
+    first: Bytes,
+}
+
+/// Which recording it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) pbx: &'a str,
+    pub(crate) name: &'a RecordingName,
+    /// Counts the contents that this name has had with the same length and first bytes.
+    pub(crate) generation: u64,
+    /// Its call began not long ago.
+    pub(crate) is_young: bool,
+}
+
+impl Facts {
+    /// What the first [`FIRST_BYTES`] bytes tell, all of a shorter recording.
+    pub(crate) fn new(
+        identity: Identity<'_>,
+        audio: Audio,
+        length: Option<u64>,
+        first: &[u8],
+    ) -> Self {
+        let first = first.get(..FIRST_BYTES).unwrap_or(first);
+        let fits = match (audio, length) {
+            (Audio::Wave { total: None }, _) => false,
+            (Audio::Wave { total: Some(told) }, Some(length)) => told == length,
+            (Audio::Wave { total: Some(_) }, None) | (Audio::Mpeg, _) => true,
+        };
+        let facts = Self {
+            media_type: audio.media_type(),
+            length: None,
+            etag: None,
+            wave: wave::read(first),
+            is_unfinished: identity.is_young && !fits,
+            first: Bytes::copy_from_slice(first),
+        };
+        match length {
+            Some(length) => facts.with_length(identity, length),
+            None => facts,
+        }
+    }
+
+    /// The same, now that the length is known, too.
+    pub(crate) fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
+        self.etag = Some(self.tag(identity, length));
+        self.length = Some(length);
+        self.first = Bytes::new();
+        self
+    }
+
+    /// The tag it has if it is of this length. Call it while the length is not known.
+    pub(super) fn tag(&self, identity: Identity<'_>, length: u64) -> ETag {
+        let Identity {
+            pbx,
+            name,
+            generation,
+            ..
+        } = identity;
+        ETag::of(pbx, name, length, &self.first, generation)
+    }
+}

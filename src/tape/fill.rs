@@ -1,0 +1,257 @@
+//! The task that fills a tape.
+//!
+//! Knows when to go on, when to wait and when to stop. Holds the reading, so with it the place among the downloads of the
+//! PBX: never longer than there is something to read.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::block::Block;
+use super::facts::FIRST_BYTES;
+use super::store::Tapes;
+use super::{Ended, Owner, Phase, Tape, TapeError, Written};
+use crate::pbx::{Reading, ReadingError, Seen};
+
+/// How long a recording may wait for memory.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The fill of one tape.
+pub(super) struct Fill {
+    tapes: Arc<Tapes>,
+    tape: Arc<Tape>,
+    owner: Owner,
+    /// A block for what comes next.
+    spare: Option<Block>,
+    settled: bool,
+}
+
+impl Fill {
+    pub(super) fn new(
+        tapes: Arc<Tapes>,
+        tape: Arc<Tape>,
+        owner: Owner,
+        spare: Option<Block>,
+    ) -> Self {
+        Self {
+            tapes,
+            tape,
+            owner,
+            spare,
+            settled: false,
+        }
+    }
+
+    /// Goes to work; behind what was `seen`, if anything was.
+    pub(super) fn spawn(mut self, seen: Option<Seen>) {
+        tokio::spawn(async move {
+            let phase = self.fill(seen).await;
+            self.settle(phase);
+        });
+    }
+
+    fn settle(&mut self, phase: Phase) {
+        self.settled = true;
+        self.spare = None;
+        self.tapes.settle(&self.tape, phase);
+    }
+
+    async fn fill(&mut self, seen: Option<Seen>) -> Phase {
+        let tape = Arc::clone(&self.tape);
+        let mut reading = tokio::select! {
+            biased;
+            () = tape.ended.cancelled() => return deserted(None),
+            () = tape.left_alone(Duration::ZERO) => return deserted(seen),
+            opened = open(&tape, &self.owner, seen.clone()) => match opened {
+                Ok(reading) => reading,
+                Err(error) => return Phase::Failed(error),
+            },
+        };
+        tape.open();
+        let linger = self.tapes.settings().linger;
+        let mut left_alone = pin!(tape.left_alone(linger));
+        let agrees = |offset, bytes: &[u8]| tape.agrees(offset, bytes);
+        let mut to_the_end = false;
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = tape.ended.cancelled() => return deserted(None),
+                () = &mut left_alone, if !to_the_end => match self.stop(&reading) {
+                    Some(phase) => return phase,
+                    None => {
+                        to_the_end = true;
+                        continue;
+                    }
+                },
+                next = reading.bytes(&agrees) => next,
+            };
+            let data = match next {
+                Some(Ok(data)) => data,
+                Some(Err(error)) => return Phase::Failed(error.into()),
+                None => return self.whole(&mut reading),
+            };
+            let written = tokio::select! {
+                biased;
+                written = self.write(data) => written,
+                () = tape.ended.cancelled() => return deserted(None),
+                // Only a window waits, and nobody joins that any more.
+                () = &mut left_alone, if !to_the_end => return deserted(None),
+            };
+            if let Err(error) = written {
+                return Phase::Failed(error);
+            }
+            if !tape.has_begun() && (tape.head() >= FIRST_BYTES as u64 || reading.has_ended()) {
+                self.begin(&mut reading);
+            }
+            if reading.has_ended() {
+                return self.whole(&mut reading);
+            }
+        }
+    }
+
+    /// What to do when nobody reads any more: `None` is to go on to the end.
+    fn stop(&self, reading: &Reading) -> Option<Phase> {
+        let tape = &self.tape;
+        let length = reading.length().or(reading.audio().told_length());
+        let read = tape.head();
+        if !tape.is_window() && length.is_some_and(|length| length.saturating_sub(read) < read) {
+            return None;
+        }
+        let seen = reading.seen().filter(|_| tape.can_go_on());
+        Some(deserted(seen))
+    }
+
+    /// The beginning has been read.
+    fn begin(&self, reading: &mut Reading) {
+        let tape = &self.tape;
+        let facts = self
+            .tapes
+            .recognise(&tape.pbx, &tape.key, reading, &tape.beginning());
+        let max = self.tapes.settings().max_recording_bytes;
+        if facts.length.is_some_and(|length| length > max) {
+            self.make_window();
+        }
+        tape.begin(facts);
+    }
+
+    /// The end has been read.
+    fn whole(&self, reading: &mut Reading) -> Phase {
+        let tape = &self.tape;
+        if !tape.has_begun() {
+            self.begin(reading);
+        }
+        let identity = self.tapes.identity(&tape.pbx, &tape.key);
+        let Some(facts) = tape.complete(identity) else {
+            return Phase::Whole;
+        };
+        if self
+            .tapes
+            .note(&tape.key, &facts, reading.seen().map(|seen| seen.witness))
+        {
+            return Phase::Whole;
+        }
+        Phase::Failed(TapeError::Broken(ReadingError::Differs))
+    }
+
+    async fn write(&mut self, mut data: Bytes) -> Result<(), TapeError> {
+        let max = self.tapes.settings().max_recording_bytes;
+        loop {
+            match self.tape.write(&data, &mut self.spare) {
+                Written::All => break,
+                Written::Some(written) => data.advance(written),
+            }
+            // Whoever makes room from now on says so; who did a moment ago did not.
+            if self.tape.wants_room.swap(true, AcqRel) {
+                self.make_room().await?;
+            }
+        }
+        self.tape.wants_room.store(false, Release);
+        if self.tape.head() > max {
+            self.make_window();
+        }
+        Ok(())
+    }
+
+    /// Gets a block, or waits for the slowest reader of a window.
+    async fn make_room(&mut self) -> Result<(), TapeError> {
+        if self.spare.is_some() {
+            // There is a block, so it is the window that has no room.
+            self.tape.room.notified().await;
+            return Ok(());
+        }
+        if let Ok(block) = self.tapes.block(&self.owner, &self.tape.key) {
+            self.spare = Some(block);
+            return Ok(());
+        }
+        self.make_window();
+        tokio::select! {
+            block = timeout(ROOM_TIMEOUT, self.tapes.wait_for_block(&self.owner)) => {
+                let block = block.map_err(|_| TapeError::NoRoom)?;
+                self.spare = Some(block.map_err(|_| TapeError::NoRoom)?);
+            }
+            // Somebody let go of the last block: there may be room in that.
+            () = self.tape.room.notified() => {}
+        }
+        Ok(())
+    }
+
+    /// From now on only what lies before the readers is held, and nobody joins them.
+    fn make_window(&self) {
+        if self.tape.make_window() {
+            self.tapes.withdraw(&self.tape);
+        }
+    }
+}
+
+impl Drop for Fill {
+    fn drop(&mut self) {
+        if !self.settled {
+            // The runtime ends, or this task has panicked: nobody is to wait for it.
+            self.settle(deserted(None));
+        }
+    }
+}
+
+async fn open(tape: &Tape, owner: &Owner, seen: Option<Seen>) -> Result<Reading, TapeError> {
+    let (pbx, name) = (&tape.pbx, tape.key.name());
+    match seen {
+        Some(seen) => Ok(pbx.open_behind(name, owner, seen).await?),
+        None => Ok(pbx.open(name, owner).await?),
+    }
+}
+
+fn deserted(seen: Option<Seen>) -> Phase {
+    match seen {
+        Some(seen) => Phase::Stopped(seen),
+        None => Phase::Failed(TapeError::Ended(Ended::Deserted)),
+    }
+}
+
+impl Tape {
+    /// Returns once there has been no reader for `linger`; at once of a window.
+    async fn left_alone(&self, linger: Duration) {
+        loop {
+            while self.has_readers() {
+                self.readers_changed.notified().await;
+            }
+            let linger = if self.is_window() {
+                Duration::ZERO
+            } else {
+                linger
+            };
+            let until = Instant::now() + linger;
+            while !self.has_readers() {
+                if timeout_at(until, self.readers_changed.notified())
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        }
+    }
+}

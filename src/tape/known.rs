@@ -1,0 +1,136 @@
+//! What is remembered of recordings longer than their bytes are.
+//!
+//! Knows facts by key, and for seconds what is not there. Does not know where facts come from.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+use moka::sync::Cache;
+
+use super::Facts;
+use super::store::Key;
+use crate::config;
+use crate::pbx::{PbxError, Witness};
+
+/// Recordings that are remembered at once; a few hundred bytes each.
+const MAX_RECORDINGS: u64 = 50_000;
+/// Names that were not found.
+const MAX_MISSING: u64 = 10_000;
+
+/// What is remembered.
+pub(super) struct Known {
+    recordings: Cache<Key, Memory>,
+    missing: Cache<Key, PbxError>,
+    /// Milliseconds for which a recording is remembered.
+    remember: Arc<AtomicU64>,
+    /// Milliseconds for which it is remembered that there is none.
+    remember_missing: Arc<AtomicU64>,
+}
+
+/// What is remembered of one recording.
+#[derive(Clone, Default)]
+pub(super) struct Memory {
+    pub(super) facts: Option<Arc<Facts>>,
+    /// Of the whole content, where it has been read whole.
+    pub(super) witness: Option<Witness>,
+    /// How often its content turned out to be another one.
+    pub(super) generation: u64,
+}
+
+/// Lets each entry live as long as the configuration says when it is written.
+struct Remember(Arc<AtomicU64>);
+
+impl<V> Expiry<Key, V> for Remember {
+    fn expire_after_create(&self, _: &Key, _: &V, _: Instant) -> Option<Duration> {
+        Some(Duration::from_millis(self.0.load(Relaxed)))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        _: &V,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(Duration::from_millis(self.0.load(Relaxed)))
+    }
+}
+
+impl Known {
+    pub(super) fn new(settings: &config::Tape) -> Self {
+        let (known, missing) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let this = Self {
+            recordings: Cache::builder()
+                .max_capacity(MAX_RECORDINGS)
+                .expire_after(Remember(Arc::clone(&known)))
+                .build(),
+            missing: Cache::builder()
+                .max_capacity(MAX_MISSING)
+                .expire_after(Remember(Arc::clone(&missing)))
+                .build(),
+            remember: known,
+            remember_missing: missing,
+        };
+        this.configure(settings);
+        this
+    }
+
+    /// Changes how long recordings are remembered that are seen from now on.
+    pub(super) fn configure(&self, settings: &config::Tape) {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.remember
+            .store(milliseconds(settings.remember), Relaxed);
+        self.remember_missing
+            .store(milliseconds(settings.remember_missing), Relaxed);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Memory {
+        self.recordings.get(key).unwrap_or_default()
+    }
+
+    /// Remembers a recording, and its content if that was read whole.
+    pub(super) fn put(&self, key: &Key, facts: &Arc<Facts>, witness: Option<Witness>) {
+        self.missing.invalidate(key);
+        let before = self.get(key);
+        let same = before.facts.is_some_and(|before| before.etag == facts.etag);
+        self.recordings.insert(
+            key.clone(),
+            Memory {
+                facts: Some(Arc::clone(facts)),
+                witness: witness.or(before.witness.filter(|_| same)),
+                generation: before.generation,
+            },
+        );
+    }
+
+    /// Notes that the content of a recording turned out to be another one: it gets another tag.
+    pub(super) fn differs(&self, key: &Key) {
+        let generation = self.get(key).generation + 1;
+        self.recordings.insert(
+            key.clone(),
+            Memory {
+                generation,
+                ..Memory::default()
+            },
+        );
+    }
+
+    /// Why a recording could not be had a moment ago.
+    pub(super) fn missing(&self, key: &Key) -> Option<PbxError> {
+        self.missing.get(key)
+    }
+
+    /// Notes that the PBX says there is no such recording.
+    pub(super) fn gone(&self, key: &Key, error: &PbxError) {
+        self.recordings.invalidate(key);
+        self.missing.insert(key.clone(), error.clone());
+    }
+
+    pub(super) fn forget(&self, key: &Key) {
+        self.recordings.invalidate(key);
+        self.missing.invalidate(key);
+    }
+}

@@ -1,0 +1,221 @@
+//! One reader of a tape.
+//!
+//! Knows its place and where it stops. Does not know where the bytes go.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::block::Block;
+use super::store::Tapes;
+use super::{Facts, Phase, State, Tape, TapeError};
+
+/// Largest piece handed out at once: a caller that listens slowly shows progress often enough.
+const PIECE_BYTES: usize = 16 * 1024;
+
+/// A place on a tape, and an interest in it: as long as there is a reader, the tape is being filled and kept.
+pub(crate) struct Reader {
+    tape: Arc<Tape>,
+    tapes: Weak<Tapes>,
+    seat: u64,
+    offset: u64,
+    /// Where it stops; `None` for the end of the recording.
+    end: Option<u64>,
+}
+
+/// Some bytes of a block. The fill is told when they are let go of: it may be waiting to write behind them.
+struct Slice {
+    /// Gone only when the slice goes.
+    block: Option<Arc<Block>>,
+    from: usize,
+    to: usize,
+    tape: Arc<Tape>,
+}
+
+impl AsRef<[u8]> for Slice {
+    fn as_ref(&self) -> &[u8] {
+        let block = self.block.as_ref().map(|block| block.bytes());
+        block
+            .and_then(|bytes| bytes.get(self.from..self.to))
+            .unwrap_or_default()
+    }
+}
+
+impl Reader {
+    pub(super) fn new(tape: Arc<Tape>, tapes: Weak<Tapes>) -> Self {
+        let seat = tape.seat();
+        Self {
+            tape,
+            tapes,
+            seat,
+            offset: 0,
+            end: None,
+        }
+    }
+
+    /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it before anything is read.
+    pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
+        self.offset = offset;
+        self.end = end;
+        let mut state = self.tape.lock();
+        if let Some(seat) = state.readers.get_mut(&self.seat) {
+            seat.offset = offset;
+        }
+        state.forget_behind();
+        drop(state);
+        self.tape.note_room();
+    }
+
+    /// What is known of the recording, once its beginning has been read.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn facts(&self) -> Result<Arc<Facts>, TapeError> {
+        self.when(|state| state.facts.clone()).await
+    }
+
+    /// The length, once the recording has been read to its end.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn length(&self) -> Result<u64, TapeError> {
+        self.when(|state| matches!(state.phase, Phase::Whole).then_some(state.head))
+            .await
+    }
+
+    /// How far the recording has been read, once that is beyond `offset`, or `length` where it ends before.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn read_beyond(&self, offset: u64) -> Result<u64, TapeError> {
+        let whole = |state: &State| matches!(state.phase, Phase::Whole);
+        self.when(|state| (state.head > offset || whole(state)).then_some(state.head))
+            .await
+    }
+
+    /// Whether the bytes up to `end`, or to the end of the recording, will not come unless somebody has them read on.
+    pub(super) fn lacks(&self, end: Option<u64>) -> bool {
+        let state = self.tape.lock();
+        let there = end.is_some_and(|end| end <= state.head);
+        matches!(state.phase, Phase::Stopped(_)) && !there
+    }
+
+    pub(super) fn is_filling(&self) -> bool {
+        matches!(self.tape.lock().phase, Phase::Filling)
+    }
+
+    /// Returns once the fill has the recording open.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn opened(&self) -> Result<(), TapeError> {
+        self.when(|state| (state.is_open || matches!(state.phase, Phase::Whole)).then_some(()))
+            .await
+    }
+
+    /// Whether it has been given everything up to where it stops.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.is_some_and(|end| self.offset >= end)
+    }
+
+    /// The least bytes per second at which it has to be read: on a window, where the fill waits for the slowest reader,
+    /// and others may wait for the fill.
+    pub(super) fn least_pace(&self) -> Option<u64> {
+        let in_window = self.tape.is_window();
+        in_window.then(|| self.tape.pbx.least_pace()).flatten()
+    }
+
+    /// The next bytes; `None` where it stops.
+    pub(super) fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TapeError>>> {
+        if self.has_ended() {
+            return Poll::Ready(None);
+        }
+        let mut state = self.tape.lock();
+        if let Some(bytes) = self.slice(&state) {
+            self.offset += bytes.len() as u64;
+            if let Some(seat) = state.readers.get_mut(&self.seat) {
+                seat.offset = self.offset;
+            }
+            if state.is_window {
+                state.forget_behind();
+                self.tape.note_room();
+            }
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        match &state.phase {
+            Phase::Whole => Poll::Ready(None),
+            Phase::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
+            Phase::Filling | Phase::Stopped(_) => {
+                state.wait(self.seat, context);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn slice(&self, state: &State) -> Option<Bytes> {
+        let (block, from) = state.block_at(self.offset)?;
+        let left = self.end.map_or(u64::MAX, |end| end - self.offset);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let size = (block.bytes().len().checked_sub(from)?)
+            .min(left)
+            .min(PIECE_BYTES);
+        (size > 0).then(|| {
+            Bytes::from_owner(Slice {
+                block: Some(Arc::clone(block)),
+                from,
+                to: from + size,
+                tape: Arc::clone(&self.tape),
+            })
+        })
+    }
+
+    /// Waits until `find` finds something, or the tape has failed.
+    async fn when<T>(&self, find: impl Fn(&State) -> Option<T>) -> Result<T, TapeError> {
+        poll_fn(|context| {
+            let mut state = self.tape.lock();
+            if let Some(found) = find(&state) {
+                return Poll::Ready(Ok(found));
+            }
+            if let Phase::Failed(error) = &state.phase {
+                return Poll::Ready(Err(error.clone()));
+            }
+            state.wait(self.seat, context);
+            Poll::Pending
+        })
+        .await
+    }
+
+    pub(super) fn tape(&self) -> &Arc<Tape> {
+        &self.tape
+    }
+}
+
+impl State {
+    fn wait(&mut self, seat: u64, context: &Context<'_>) {
+        if let Some(seat) = self.readers.get_mut(&seat) {
+            seat.waker = Some(context.waker().clone());
+        }
+    }
+}
+
+impl Drop for Slice {
+    fn drop(&mut self) {
+        self.block = None;
+        self.tape.note_room();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(tapes) = self.tapes.upgrade() {
+            tapes.leave(&self.tape, self.seat);
+        } else {
+            self.tape.leave(self.seat);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Where the bytes of one transfer come from: a tape, or straight from the PBX.
+//!
+//! Knows what both can do. Does not know where the bytes go.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::straight::Straight;
+use super::{Facts, Reader, TapeError};
+use crate::metrics::Hit;
+
+/// The bytes of a recording, or of a part of it, for one caller.
+pub(crate) enum Source {
+    /// From memory, or as they come in there.
+    Tape(Reader),
+    /// As they come from the PBX, for this caller alone.
+    Straight(Box<Straight>),
+}
+
+impl Source {
+    /// What is known of the recording, once its beginning has been read.
+    ///
+    /// # Errors
+    /// Why there is no recording.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(crate) async fn facts(&mut self) -> Result<Arc<Facts>, TapeError> {
+        match self {
+            Self::Tape(reader) => reader.facts().await,
+            Self::Straight(straight) => Ok(Arc::clone(straight.facts())),
+        }
+    }
+
+    /// How it serves one more caller without another read.
+    pub(crate) fn hit(&self) -> Option<Hit> {
+        match self {
+            Self::Tape(reader) if reader.is_filling() => Some(Hit::Joined),
+            Self::Tape(_) => Some(Hit::Tape),
+            Self::Straight(_) => None,
+        }
+    }
+
+    /// Waits for the end of a recording whose length is not known; [`Source::facts`] tells it afterwards, or after
+    /// another opening where this one [is spent](Self::is_spent) by it.
+    ///
+    /// # Errors
+    /// When it breaks off before.
+    ///
+    /// # Cancel safety
+    /// Safe, but the source may be spent.
+    pub(crate) async fn learn_length(&mut self) -> Result<(), TapeError> {
+        match self {
+            Self::Tape(reader) => reader.length().await.map(|_| ()),
+            Self::Straight(straight) => straight.learn_length().await,
+        }
+    }
+
+    /// Whether bytes are gone that may be wanted.
+    pub(crate) fn is_spent(&self) -> bool {
+        match self {
+            Self::Tape(_) => false,
+            Self::Straight(straight) => straight.is_spent(),
+        }
+    }
+
+    /// How far the recording has been read, once that is beyond `offset`, or to its end where it ends before.
+    ///
+    /// # Errors
+    /// When it breaks off before.
+    ///
+    /// # Cancel safety
+    /// Safe, but what lies before `offset` may be gone.
+    pub(crate) async fn read_beyond(&mut self, offset: u64) -> Result<u64, TapeError> {
+        match self {
+            Self::Tape(reader) => reader.read_beyond(offset).await,
+            Self::Straight(straight) => straight.read_beyond(offset).await,
+        }
+    }
+
+    /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it before anything is read.
+    pub(crate) fn go_to(&mut self, offset: u64, end: Option<u64>) {
+        match self {
+            Self::Tape(reader) => reader.go_to(offset, end),
+            Self::Straight(straight) => straight.go_to(offset, end),
+        }
+    }
+
+    /// The next bytes; `None` where it stops.
+    pub(crate) fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TapeError>>> {
+        match self {
+            Self::Tape(reader) => reader.poll_bytes(context),
+            Self::Straight(straight) => straight.poll_bytes(context),
+        }
+    }
+
+    /// Whether all bytes have been given out, known without asking for more.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self {
+            Self::Tape(reader) => reader.has_ended(),
+            Self::Straight(straight) => straight.has_ended(),
+        }
+    }
+
+    /// The least bytes per second at which its caller has to take them: where others wait for the place among the
+    /// downloads that it holds.
+    pub(crate) fn least_pace(&self) -> Option<u64> {
+        match self {
+            Self::Tape(reader) => reader.least_pace(),
+            Self::Straight(straight) => straight.reading().least_pace(),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A recording that goes straight from the PBX to one caller, or a part of it.
+//!
+//! Knows which bytes are wanted, and cuts them out of what comes. Does not keep any.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+
+use super::facts::FIRST_BYTES;
+use super::store::{Key, Tapes};
+use super::{Facts, TapeError};
+use crate::pbx::{Pbx, Reading, ReadingError};
+
+/// The transfer of one recording to one caller.
+pub(crate) struct Straight {
+    reading: Reading,
+    tapes: Weak<Tapes>,
+    pbx: Arc<Pbx>,
+    key: Key,
+    facts: Arc<Facts>,
+    /// Read before it was known what is wanted.
+    ahead: VecDeque<Bytes>,
+    /// Where in the recording that begins, or what comes next.
+    position: u64,
+    /// Whether something has been read and thrown away.
+    is_spent: bool,
+    /// Bytes in front of what is wanted.
+    skip: u64,
+    /// Bytes that are wanted; `None` for all there are.
+    left: Option<u64>,
+}
+
+impl Straight {
+    /// Reads the beginning, which tells what the recording is.
+    ///
+    /// # Errors
+    /// When it breaks off before that.
+    ///
+    /// # Cancel safety
+    /// Safe: the reading is given up.
+    pub(super) async fn begin(
+        mut reading: Reading,
+        tapes: &Tapes,
+        pbx: Arc<Pbx>,
+        key: Key,
+    ) -> Result<Self, TapeError> {
+        let mut ahead = VecDeque::new();
+        let mut first = Vec::with_capacity(FIRST_BYTES);
+        while first.len() < FIRST_BYTES {
+            let Some(data) = reading.bytes(&|_, _| true).await.transpose()? else {
+                break;
+            };
+            let wanted = FIRST_BYTES - first.len();
+            first.extend_from_slice(data.get(..wanted).unwrap_or(&data));
+            ahead.push_back(data);
+        }
+        let facts = tapes.recognise(&pbx, &key, &mut reading, &first);
+        Ok(Self {
+            reading,
+            tapes: tapes.weak(),
+            pbx,
+            key,
+            facts,
+            ahead,
+            position: 0,
+            is_spent: false,
+            skip: 0,
+            left: None,
+        })
+    }
+
+    pub(super) fn facts(&self) -> &Arc<Facts> {
+        &self.facts
+    }
+
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// Reads to the end, to learn the length. What is read is gone then.
+    ///
+    /// # Cancel safety
+    /// Safe: what has been read by then is gone.
+    pub(super) async fn learn_length(&mut self) -> Result<(), TapeError> {
+        self.is_spent = true;
+        loop {
+            match self.reading.bytes(&|_, _| true).await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(self.note_error(error)),
+                None => return self.note_end(),
+            }
+        }
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent
+    }
+
+    /// Reads on until the byte at `offset` is there, and returns how far it has come; no further than `offset` where the
+    /// recording ends before. What is before the piece with that byte is gone then.
+    ///
+    /// # Cancel safety
+    /// Safe: what has been read by then may be gone.
+    pub(super) async fn read_beyond(&mut self, offset: u64) -> Result<u64, TapeError> {
+        loop {
+            while let Some(front) = self.ahead.pop_front() {
+                let end = self.position + front.len() as u64;
+                if end > offset {
+                    self.ahead.push_front(front);
+                    return Ok(self.position + self.bytes_ahead());
+                }
+                self.position = end;
+            }
+            match self.reading.bytes(&|_, _| true).await {
+                Some(Ok(data)) => self.ahead.push_back(data),
+                Some(Err(error)) => return Err(self.note_error(error)),
+                None => {
+                    self.note_end()?;
+                    return Ok(self.position);
+                }
+            }
+        }
+    }
+
+    fn bytes_ahead(&self) -> u64 {
+        self.ahead.iter().map(|data| data.len() as u64).sum()
+    }
+
+    /// Stands before the byte at `offset`, to read up to `end` (exclusive).
+    pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
+        self.skip = offset.saturating_sub(self.position);
+        self.left = end.map(|end| end.saturating_sub(offset));
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.left == Some(0) || (self.ahead.is_empty() && self.reading.has_ended())
+    }
+
+    pub(super) fn poll_bytes(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TapeError>>> {
+        while self.left != Some(0) {
+            let next = match self.ahead.pop_front() {
+                Some(data) => Some(Ok(data)),
+                None => ready!(self.reading.poll_bytes(context, &|_, _| true)),
+            };
+            match next {
+                Some(Ok(data)) => {
+                    let wanted = self.cut(data);
+                    if self.ahead.is_empty()
+                        && self.reading.has_ended()
+                        && let Err(error) = self.note_end()
+                    {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    if let Some(wanted) = wanted {
+                        return Poll::Ready(Some(Ok(wanted)));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(self.note_error(error)))),
+                None => return Poll::Ready(self.note_end().err().map(Err)),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// The wanted part of what came.
+    fn cut(&mut self, mut data: Bytes) -> Option<Bytes> {
+        let skipped = usize::try_from(self.skip)
+            .unwrap_or(usize::MAX)
+            .min(data.len());
+        data.advance(skipped);
+        self.skip -= skipped as u64;
+        if let Some(left) = self.left {
+            data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            self.left = Some(left - data.len() as u64);
+        }
+        (!data.is_empty()).then_some(data)
+    }
+
+    /// Remembers a recording that has been read whole.
+    fn note_end(&self) -> Result<(), TapeError> {
+        let (Some(tapes), Some(seen)) = (self.tapes.upgrade(), self.reading.seen()) else {
+            return Ok(());
+        };
+        let facts = match self.facts.length {
+            Some(_) => Arc::clone(&self.facts),
+            None => {
+                let identity = tapes.identity(&self.pbx, &self.key);
+                let facts = Facts::clone(&self.facts);
+                Arc::new(facts.with_length(identity, seen.witness.at))
+            }
+        };
+        if tapes.note(&self.key, &facts, Some(seen.witness)) {
+            return Ok(());
+        }
+        Err(TapeError::Broken(ReadingError::Differs))
+    }
+
+    fn note_error(&self, error: ReadingError) -> TapeError {
+        let error = TapeError::Broken(error);
+        if let Some(tapes) = self.tapes.upgrade() {
+            tapes.note_failure(&self.key, &error);
+        }
+        error
+    }
+}
