@@ -263,3 +263,71 @@ fn log_failure(error: &TapeError, bytes: u64, line: &AccessLine) {
         "the recording broke off, and so does the answer"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(2);
+    const LEAST: u64 = 1_000;
+
+    /// What comes of looking at a transfer at these times, in ms, when so many bytes had been taken in all.
+    #[track_caller]
+    fn check(least: Option<u64>, waited_ms: u64, looks: &[(u64, u64)], expected: &[bool]) {
+        let begun = Instant::now();
+        let mut pace = Pace::new(begun);
+        pace.waited = Duration::from_millis(waited_ms);
+        let too_slow: Vec<bool> = looks
+            .iter()
+            .map(|(at, bytes)| {
+                let now = begun + Duration::from_millis(*at);
+                pace.measure(now, PERIOD, *bytes, least)
+            })
+            .collect();
+        assert_eq!(too_slow, expected);
+    }
+
+    #[test]
+    fn who_takes_less_than_the_least_over_a_period_is_too_slow() {
+        check(Some(LEAST), 0, &[(2_000, 1_999)], &[true]);
+        check(Some(LEAST), 0, &[(2_000, 2_000)], &[false]);
+        check(Some(LEAST), 0, &[(2_500, 2_499)], &[true]);
+        check(Some(LEAST), 0, &[(2_500, 2_500)], &[false]);
+        check(Some(LEAST), 0, &[(2_000, 0)], &[true]);
+    }
+
+    #[test]
+    fn within_a_period_nobody_is_too_slow() {
+        check(Some(LEAST), 0, &[(0, 0), (1_999, 0)], &[false, false]);
+    }
+
+    #[test]
+    fn each_period_counts_for_itself() {
+        let looks = [(2_000, 100_000), (3_000, 100_000), (4_000, 101_999)];
+        check(Some(LEAST), 0, &looks, &[false, false, true]);
+        // What was taken in the one before helps nobody, and does no harm.
+        let looks = [(2_000, 0), (4_000, 2_000), (6_000, 3_999)];
+        check(Some(LEAST), 0, &looks, &[true, false, true]);
+    }
+
+    #[test]
+    fn time_without_anything_to_take_does_not_count() {
+        check(Some(LEAST), 1_500, &[(3_499, 0)], &[false]);
+        check(Some(LEAST), 1_500, &[(3_500, 1_999)], &[true]);
+        check(Some(LEAST), 1_500, &[(3_500, 2_000)], &[false]);
+        // It is forgotten with its period.
+        let looks = [(3_500, 2_000), (5_500, 3_999)];
+        check(Some(LEAST), 1_500, &looks, &[false, true]);
+    }
+
+    #[test]
+    fn where_nobody_waits_everybody_is_fast_enough() {
+        check(None, 0, &[(2_000, 0), (4_000, 0)], &[false, false]);
+    }
+
+    #[test]
+    fn a_long_time_and_a_high_rate_do_not_overflow() {
+        let year = 365 * 24 * 3_600 * 1_000;
+        check(Some(u64::MAX), 0, &[(year, u64::MAX)], &[true]);
+    }
+}

@@ -1,19 +1,21 @@
 //! Going down: what runs is finished, nothing new is begun, and nothing waits for ever. Reading the configuration again
-//! is in [`reload`].
+//! is in [`reload`]; the real program, told by a signal in the middle of many streams, in [`streams`].
 
 use std::net::SocketAddr;
 
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::admin::ask;
+use crate::harness::listener::narrow;
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
 
 mod reload;
+mod streams;
 
 /// Far more than all buffers between the PBX and a reader hold together.
 const LARGE: usize = 16 << 20;
@@ -28,11 +30,8 @@ async fn pbx(bytes: usize) -> Simulator {
 
 /// Begins to get the recording over a narrow connection and reads no further than the first bytes.
 async fn begin(gateway: &Gateway) -> (Answer, Vec<u8>) {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    let stream = socket.connect(gateway.addr()).await.unwrap();
     let call = gateway.get(NAME).bearer(&jwt("alice"));
-    let mut answer = call.send_on(stream).await;
+    let mut answer = call.send_on(narrow(gateway.addr()).await).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let first = answer.chunk().await.unwrap().unwrap();
     (answer, first.to_vec())

@@ -22,6 +22,7 @@ use wavegate::simulator::{Api, Simulator};
 pub(crate) mod admin;
 mod answer;
 mod call;
+pub(crate) mod listener;
 pub(crate) mod tls;
 
 pub(crate) use answer::{Answer, Broken, Problem};

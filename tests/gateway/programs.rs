@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::harness::PATIENCE;
@@ -112,6 +113,13 @@ impl Running {
         self.child.id()
     }
 
+    /// What the system says of its memory, in KiB: `VmHWM` for the most it has had, `VmRSS` for what it has.
+    pub(crate) fn memory_kib(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Sends it a signal, such as `TERM`; the processes it has started get none.
     pub(crate) fn signal(&self, name: &str) {
         assert!(kill(name, &self.child.id().to_string()));
@@ -169,6 +177,30 @@ pub(crate) async fn serve(config: &Path) -> (Running, SocketAddr) {
     let running = Running::start(&mut wavegate(&["serve", "--config", config]));
     let log = running.err.until(|log| address(log).is_some()).await;
     (running, address(&log).unwrap())
+}
+
+/// Where the admin listener of a gateway is that listens already. Its log must be in JSON.
+pub(crate) fn admin_address(running: &Running) -> SocketAddr {
+    let log = running.err.text();
+    let listening = lines(&log).find(|line| line["message"] == "listening");
+    listening.unwrap()["admin"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// The lines of a log in JSON; the last may be incomplete, and is left out then.
+pub(crate) fn lines(log: &str) -> impl Iterator<Item = Value> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+}
+
+/// The lines of the access log for a principal.
+pub(crate) fn requests_of(log: &str, subject: &str) -> Vec<Value> {
+    lines(log)
+        .filter(|line| line["message"] == "request" && line["subject"] == subject)
+        .collect()
 }
 
 /// The address in the line that says where the gateway listens.

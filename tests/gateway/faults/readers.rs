@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
-use wavegate::simulator::{Api, Simulator, wav};
+use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use crate::harness::admin::number;
+use crate::harness::listener::{Listener, narrow};
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{self, Answer, Call, NAME, gateway, jwt, soon};
 
@@ -31,13 +32,6 @@ fn impatient(pbx: &Simulator) -> harness::Builder {
     gateway(pbx)
         .relay("max_streams = 1\nidle_timeout_ms = 300")
         .pbx("max_downloads = 1")
-}
-
-/// A connection whose receive buffer is small, so that a reader who stalls is felt soon.
-async fn narrow(addr: SocketAddr) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    socket.connect(addr).await.unwrap()
 }
 
 /// Begins to get the large recording and has read a little of it.
@@ -68,6 +62,35 @@ async fn a_reader_who_stalls_is_let_go() {
     );
     // What was on its way still arrives; the end does not.
     assert!(answer.bytes().await.is_err());
+}
+
+#[tokio::test]
+async fn a_paused_player_is_let_go_and_goes_on_without_another_ticket() {
+    for switches in [&[][..], &[Switch::DownloadWithLength]] {
+        let bytes = wav::pcm_of_size(LARGE);
+        let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, bytes.clone());
+        for switch in switches {
+            builder = builder.switch(*switch);
+        }
+        let pbx = builder.start().await.unwrap();
+        let gateway = gateway(&pbx)
+            .tape("")
+            .relay("idle_timeout_ms = 300")
+            .start()
+            .await;
+        let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
+        // It holds its connection, and takes nothing.
+        let mut player = Listener::begin(addr, "alice", NAME, &bytes).await;
+        assert!(player.next().await.unwrap());
+        soon(async { while number(admin, "wavegate_streams_open").await > 0 {} }).await;
+        soon(pbx.until(|seen| seen.downloads_complete == 1)).await;
+
+        let place = player.until_broken().await;
+        assert!(place < LARGE);
+        let resumed = Listener::begin_at(addr, "alice", NAME, &bytes, place).await;
+        resumed.finish().await;
+        assert_eq!(pbx.seen().tickets_issued, 1);
+    }
 }
 
 #[tokio::test]

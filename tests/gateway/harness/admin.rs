@@ -52,3 +52,15 @@ pub(crate) async fn ask(
         text: String::from_utf8(body.to_vec()).unwrap(),
     })
 }
+
+/// A number out of the metrics, by its name and labels.
+pub(crate) async fn number(addr: SocketAddr, sample: &str) -> u64 {
+    let reply = ask(addr, Method::GET, "/metrics", &[]).await.unwrap();
+    let line = reply
+        .text
+        .lines()
+        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {sample}"))
+        .parse()
+        .unwrap()
+}

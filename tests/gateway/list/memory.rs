@@ -8,17 +8,7 @@ use wavegate::simulator::Api;
 
 use super::{WINDOW, pbx};
 use crate::harness::{Call, gateway, jwt};
-use crate::programs::{Running, serve};
-
-/// The most memory that a process has had, in KiB.
-fn peak_kib(running: &Running) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
+use crate::programs::serve;
 
 async fn listed(addr: SocketAddr, window: &str) -> Value {
     let call = Call::new(
@@ -47,13 +37,13 @@ async fn fifty_thousand_rows_take_no_more_memory_than_some_thousand() {
     for _ in 0..3 {
         assert_eq!(entries(addr, short).await, 1_000);
     }
-    let (before, rows) = (peak_kib(&running), pbx.seen().cdr_rows_sent);
+    let (before, rows) = (running.memory_kib("VmHWM"), pbx.seen().cdr_rows_sent);
     assert!(rows < 3 * 3_000, "{rows}");
     for _ in 0..2 {
         assert_eq!(entries(addr, WINDOW).await, 1_000);
     }
     assert!(pbx.seen().cdr_rows_sent >= rows + 100_000);
-    let grown = peak_kib(&running) - before;
+    let grown = running.memory_kib("VmHWM") - before;
     println!(
         "{before} KiB, and {grown} KiB more after two tables of {} bytes",
         pbx.seen().cdr_bytes_sent
@@ -72,7 +62,7 @@ async fn ten_thousand_entries_in_pages_take_no_more_memory_than_a_thousand() {
     for _ in 0..3 {
         assert!(entries(addr, short).await > 500);
     }
-    let before = peak_kib(&running);
+    let before = running.memory_kib("VmHWM");
     let mut all = 0;
     let mut query = String::from("order=asc");
     loop {
@@ -84,7 +74,7 @@ async fn ten_thousand_entries_in_pages_take_no_more_memory_than_a_thousand() {
         }
     }
     assert_eq!(all, 10_000);
-    let grown = peak_kib(&running) - before;
+    let grown = running.memory_kib("VmHWM") - before;
     println!("{before} KiB, and {grown} KiB more after ten thousand entries");
     assert!(grown < 3 * 1024, "{grown} KiB more");
     assert_eq!(running.stop().await.code, Some(0));
