@@ -90,9 +90,9 @@ impl Transfer {
         too_slow
     }
 
-    /// Ends the transfer with the program.
-    pub(super) fn cut(&self) {
-        self.lock().end(Outcome::Drained);
+    /// Ends the transfer from outside.
+    pub(super) fn cut(&self, outcome: Outcome) {
+        self.lock().end(outcome);
     }
 }
 

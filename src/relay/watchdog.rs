@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::Outcome;
 use super::body::Transfer;
 
 /// What is to become of the connection.
@@ -94,7 +95,7 @@ impl Watchdog {
         transfers
             .iter()
             .filter_map(Weak::upgrade)
-            .for_each(|transfer| transfer.cut());
+            .for_each(|transfer| transfer.cut(Outcome::Drained));
     }
 
     /// Watches a transfer until its body is gone.
@@ -154,7 +155,14 @@ impl Watchdog {
             .iter()
             .filter(|transfer| transfer.check(now))
             .count();
-        if stuck || (stalled > 0 && stalled == transfers.len() && answering == 0) {
+        if stuck {
+            // hyper may have taken some more from a transfer since then, for a buffer that goes nowhere.
+            transfers
+                .iter()
+                .for_each(|transfer| transfer.cut(Outcome::DownstreamIdle));
+            return Verdict::End;
+        }
+        if stalled > 0 && stalled == transfers.len() && answering == 0 {
             return Verdict::End;
         }
         Verdict::Keep
