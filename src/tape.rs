@@ -11,6 +11,7 @@ mod reader;
 mod source;
 mod store;
 mod straight;
+mod window;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
@@ -35,9 +36,6 @@ pub(crate) use store::{Ended, Tapes};
 /// For whom memory is held.
 type Owner = PrincipalId;
 
-/// Blocks that a window may hold.
-const WINDOW_BLOCKS: usize = 4;
-
 /// Why a tape has no more bytes to give.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum TapeError {
@@ -47,7 +45,7 @@ pub(crate) enum TapeError {
     /// It broke off.
     #[error(transparent)]
     Broken(#[from] ReadingError),
-    /// No block came free for so long that nobody could wait for it.
+    /// There is no block for it, not even one.
     #[error("no memory came free for the recording")]
     NoRoom,
     /// The tape was ended from outside.
@@ -236,14 +234,6 @@ impl Tape {
         Some(facts)
     }
 
-    /// Holds only what lies before its readers from now on. Returns whether it did not do so before.
-    fn make_window(&self) -> bool {
-        let mut state = self.lock();
-        let is_new = !std::mem::replace(&mut state.is_window, true);
-        state.forget_behind();
-        is_new
-    }
-
     /// What a fill has to go on behind, of a tape that has none; it is taken to have one from now on.
     fn resume(&self) -> Option<Seen> {
         let mut state = self.lock();
@@ -344,10 +334,10 @@ impl State {
             *shared = Arc::new(block);
             return written;
         }
-        if self.is_window && self.blocks.len() >= WINDOW_BLOCKS {
+        if self.is_full_window() {
             return 0;
         }
-        let Some(mut block) = spare.take() else {
+        let Some(mut block) = spare.take().or_else(|| self.last_block_again()) else {
             return 0;
         };
         let written = block.write(bytes);
@@ -360,18 +350,6 @@ impl State {
         let place = usize::try_from(offset.checked_sub(self.base)?).ok()?;
         let block = self.blocks.get(place / BLOCK_BYTES)?;
         Some((block, place % BLOCK_BYTES))
-    }
-
-    /// Of a window: lets go of the blocks behind its slowest reader.
-    fn forget_behind(&mut self) {
-        if !self.is_window {
-            return;
-        }
-        let slowest = self.readers.values().map(|seat| seat.offset).min();
-        let slowest = slowest.unwrap_or(self.head);
-        while self.base + BLOCK_BYTES as u64 <= slowest && self.blocks.pop_front().is_some() {
-            self.base += BLOCK_BYTES as u64;
-        }
     }
 
     /// Lets every reader look again.

@@ -36,7 +36,7 @@ pub(super) enum NoBlock {
 pub(super) struct Pool(Arc<Shared>);
 
 struct Shared {
-    /// Blocks that may still be taken. Those who wait go first.
+    /// Blocks that may still be taken.
     slots: Permits,
     state: Mutex<State>,
 }
@@ -90,16 +90,7 @@ impl Pool {
     /// A block, if there is one for this owner now.
     pub(super) fn try_take(&self, owner: &Owner) -> Result<Block, NoBlock> {
         let slot = self.0.slots.try_take().ok_or(NoBlock::Room)?;
-        self.0.block(owner, slot, SHARE)
-    }
-
-    /// A block, once there is one, whatever this owner holds.
-    ///
-    /// # Cancel safety
-    /// Safe: the place in the queue is given up.
-    pub(super) async fn take(&self, owner: &Owner) -> Result<Block, NoBlock> {
-        let slot = self.0.slots.take().await.ok_or(NoBlock::Room)?;
-        self.0.block(owner, slot, 1)
+        self.0.block(owner, slot)
     }
 
     /// Gives memory back to the system that nobody has needed since the last time.
@@ -120,16 +111,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block for `owner`, who may hold one part of `share`.
+    /// A block for `owner`, who may hold their part of all.
     fn block(
         self: &Arc<Self>,
         owner: &Owner,
         slot: OwnedSemaphorePermit,
-        share: usize,
     ) -> Result<Block, NoBlock> {
         let mut state = self.lock();
         let held = state.owners.get(owner).copied().unwrap_or_default();
-        if held >= (state.total / share).max(1) {
+        if held >= (state.total / SHARE).max(1) {
             return Err(NoBlock::Share);
         }
         let memory = match state.free.pop() {
@@ -171,6 +161,12 @@ impl Block {
 
     pub(super) fn is_full(&self) -> bool {
         self.len == BLOCK_BYTES
+    }
+
+    /// The same block, to be written from its start.
+    pub(super) fn emptied(mut self) -> Self {
+        self.len = 0;
+        self
     }
 }
 
@@ -246,24 +242,6 @@ mod tests {
         pool.sweep();
         pool.sweep();
         assert_eq!(pool.0.lock().free.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn who_waits_for_a_block_gets_it_before_those_who_come_later() {
-        let pool = Arc::new(Pool::new(1));
-        let first = pool.try_take(&owner("a")).unwrap();
-        let waiting = tokio::spawn({
-            let pool = Arc::clone(&pool);
-            async move {
-                pool.take(&owner("b"))
-                    .await
-                    .map(|block| block.owner.clone())
-            }
-        });
-        tokio::task::yield_now().await;
-        drop(first);
-        assert_eq!(pool.try_take(&owner("c")).err(), Some(NoBlock::Room));
-        assert_eq!(waiting.await.unwrap().unwrap(), owner("b"));
     }
 
     #[tokio::test]

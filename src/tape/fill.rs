@@ -9,16 +9,13 @@ use std::sync::atomic::Ordering::{AcqRel, Release};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::block::Block;
 use super::facts::FIRST_BYTES;
 use super::store::Tapes;
 use super::{Ended, Owner, Phase, Tape, TapeError, Written};
 use crate::pbx::{Reading, ReadingError, Seen};
-
-/// How long a recording may wait for memory.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The fill of one tape.
 pub(super) struct Fill {
@@ -176,34 +173,31 @@ impl Fill {
         Ok(())
     }
 
-    /// Gets a block, or waits for the slowest reader of a window.
+    /// Gets a block. Where there is none, the tape becomes a window, and a window waits for its slowest reader: it goes on
+    /// with what it has.
     async fn make_room(&mut self) -> Result<(), TapeError> {
-        if self.spare.is_some() {
-            // There is a block, so it is the window that has no room.
-            self.tape.room.notified().await;
-            return Ok(());
-        }
-        if let Ok(block) = self.tapes.block(&self.owner, &self.tape.key) {
-            self.spare = Some(block);
-            return Ok(());
-        }
-        self.make_window();
-        tokio::select! {
-            block = timeout(ROOM_TIMEOUT, self.tapes.wait_for_block(&self.owner)) => {
-                let block = block.map_err(|_| TapeError::NoRoom)?;
-                self.spare = Some(block.map_err(|_| TapeError::NoRoom)?);
+        if self.spare.is_none() {
+            self.spare = self.tapes.block(&self.owner, &self.tape.key).ok();
+            if self.spare.is_some() || self.make_window() {
+                return Ok(());
             }
-            // Somebody let go of the last block: there may be room in that.
-            () = self.tape.room.notified() => {}
         }
+        if !self.tape.holds_anything() {
+            return Err(TapeError::NoRoom);
+        }
+        self.tape.room.notified().await;
         Ok(())
     }
 
-    /// From now on only what lies before the readers is held, and nobody joins them.
-    fn make_window(&self) {
-        if self.tape.make_window() {
-            self.tapes.withdraw(&self.tape);
+    /// From now on only what lies before the readers is held, and nobody joins them. Returns whether that was not so before.
+    fn make_window(&self) -> bool {
+        if self.tape.is_window() {
+            return false;
         }
+        // In this order: who joined it now would wait for what is gone.
+        self.tapes.withdraw(&self.tape);
+        self.tape.make_window();
+        true
     }
 }
 
@@ -232,6 +226,10 @@ fn deserted(seen: Option<Seen>) -> Phase {
 }
 
 impl Tape {
+    fn holds_anything(&self) -> bool {
+        !self.lock().blocks.is_empty()
+    }
+
     /// Returns once there has been no reader for `linger`; at once of a window.
     async fn left_alone(&self, linger: Duration) {
         loop {

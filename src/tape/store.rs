@@ -287,11 +287,6 @@ impl Tapes {
         });
     }
 
-    /// A block, once there is one.
-    pub(super) async fn wait_for_block(&self, owner: &Owner) -> Result<Block, NoBlock> {
-        self.pool.take(owner).await
-    }
-
     pub(super) fn weak(&self) -> Weak<Self> {
         Weak::clone(&self.me)
     }

@@ -29,6 +29,7 @@ mod init;
 mod limits;
 mod list;
 mod logins;
+mod memory;
 mod metrics;
 mod nginx;
 mod proxies;
