@@ -334,6 +334,8 @@ impl State {
             *shared = Arc::new(block);
             return written;
         }
+        // A reader may stand far ahead, and move only once it is reached.
+        self.forget_behind();
         if self.is_full_window() {
             return 0;
         }

@@ -58,6 +58,14 @@ enum Choice {
     Open(Wanted),
 }
 
+/// The search for the length of a recording that does not tell it.
+struct Search {
+    /// How long the one wait for its end may take, until that has been.
+    wait: Option<Duration>,
+    /// What was found.
+    length: Option<u64>,
+}
+
 impl Gateway {
     /// Finds out what to answer, and from where.
     ///
@@ -108,16 +116,22 @@ impl Gateway {
         asked: &Asked<'_>,
     ) -> Result<(Arc<Facts>, Content), GatewayError> {
         let mut source = self.open(pbx, grant).await?;
-        let mut wait = Some(self.range_wait);
+        let mut search = Search {
+            wait: Some(self.range_wait),
+            length: None,
+        };
         loop {
             let facts = source.facts().await?;
-            let body = match asked.select(&facts)? {
+            let body = match asked.select(&facts, search.length)? {
                 Choice::NotModified => return Ok((facts, Content::NotModified)),
                 Choice::Send(body) if asked.head_only => return Ok((facts, Content::Head(body))),
                 Choice::Send(body) => body,
                 Choice::Open(wanted) => {
                     self.read_on(grant, &mut source, None).await?;
-                    match self.part_of_unknown(&mut source, wanted, &mut wait).await? {
+                    match self
+                        .part_of_unknown(&mut source, wanted, &mut search)
+                        .await?
+                    {
                         Some(body) => body,
                         // Now it is known, or will be once more is read.
                         None => {
@@ -191,11 +205,16 @@ impl Gateway {
         &self,
         source: &mut Source,
         wanted: Wanted,
-        wait: &mut Option<Duration>,
+        search: &mut Search,
     ) -> Result<Option<Body>, GatewayError> {
-        if let Some(wait) = wait.take() {
+        // Nobody knows where it begins before the end has come, and anything else would be another answer.
+        if let Wanted::Last(_) = wanted {
+            search.length = Some(source.learn_length_at_any_price().await?);
+            return Ok(None);
+        }
+        if let Some(wait) = search.wait.take() {
             if let Ok(learned) = timeout(wait, source.learn_length()).await {
-                learned?;
+                search.length = Some(learned?);
                 return Ok(None);
             }
             if source.is_spent() {
@@ -203,25 +222,23 @@ impl Gateway {
             }
         }
         let (first, last) = match wanted {
-            // Only HTTP/1.0 needs the length of a whole.
-            Wanted::Whole => return Err(GatewayError::LengthUnknown),
+            // Only HTTP/1.0 needs the length of a whole; the last bytes have had their own answer.
+            Wanted::Whole | Wanted::Last(_) => return Err(GatewayError::LengthUnknown),
             Wanted::From(0) | Wanted::Between { first: 0, .. } => {
                 return Ok(Some(Body::Whole(None)));
-            }
-            // Nobody knows where it begins before the end has come, and anything else would be another answer.
-            Wanted::Last(_) => {
-                source.learn_length().await?;
-                return Ok(None);
             }
             Wanted::From(first) => (first, u64::MAX),
             Wanted::Between { first, last } => (first, last),
         };
         let read = source.read_beyond(first).await?;
-        let total = None;
-        Ok((read > first).then(|| Body::Part {
+        if read <= first {
+            search.length = Some(read);
+            return Ok(None);
+        }
+        Ok(Some(Body::Part {
             first,
             last: last.min(read - 1),
-            total,
+            total: None,
         }))
     }
 }
@@ -229,15 +246,16 @@ impl Gateway {
 impl Asked<'_> {
     /// The answer where that needs no byte of the recording.
     fn without_bytes(&self, facts: &Facts) -> Result<Option<Content>, GatewayError> {
-        Ok(match self.select(facts)? {
+        Ok(match self.select(facts, None)? {
             Choice::NotModified => Some(Content::NotModified),
             Choice::Send(body) if self.head_only => Some(Content::Head(body)),
             Choice::Send(_) | Choice::Open(_) => None,
         })
     }
 
-    /// What is wanted of a recording of which so much is known.
-    fn select(&self, facts: &Facts) -> Result<Choice, GatewayError> {
+    /// What is wanted of a recording of which so much is known. One that tells no length, and of which nothing is
+    /// remembered, may still have been read to its end for this request: then `learned` is its length.
+    fn select(&self, facts: &Facts, learned: Option<u64>) -> Result<Choice, GatewayError> {
         let headers = &self.head.headers;
         let validators = Validators {
             etag: facts.etag.clone(),
@@ -249,7 +267,7 @@ impl Asked<'_> {
             Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
         }
         let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
-        let Some(length) = facts.length else {
+        let Some(length) = facts.length.or(learned) else {
             let needs_length = self.head.version == Version::HTTP_10 && !self.head_only;
             return Ok(match wanted {
                 Wanted::Whole if !needs_length => Choice::Send(Body::Whole(None)),

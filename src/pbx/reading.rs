@@ -143,6 +143,11 @@ impl Reading {
         self.length = Some(length);
     }
 
+    /// How many bytes of it have been handed out, those of an earlier reading included.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
     /// Whether every byte of a known length has been handed out.
     pub(crate) fn has_ended(&self) -> bool {
         match &self.pass {

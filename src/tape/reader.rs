@@ -59,6 +59,11 @@ impl Reader {
     pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.offset = offset;
         self.end = end;
+        self.sit(offset);
+    }
+
+    /// Has a window hold nothing for it that lies before `offset`.
+    fn sit(&self, offset: u64) {
         let mut state = self.tape.lock();
         if let Some(seat) = state.readers.get_mut(&self.seat) {
             seat.offset = offset;
@@ -66,6 +71,11 @@ impl Reader {
         state.forget_behind();
         drop(state);
         self.tape.note_room();
+    }
+
+    /// Whether bytes are gone that it has not read.
+    pub(super) fn is_spent(&self) -> bool {
+        self.tape.lock().base > self.offset
     }
 
     /// What is known of the recording, once its beginning has been read.
@@ -85,11 +95,23 @@ impl Reader {
             .await
     }
 
+    /// As [`Reader::length`], of a window, too, which does not come to its end while it holds something for a reader.
+    ///
+    /// # Cancel safety
+    /// Safe, but the reader may be spent.
+    pub(super) async fn length_at_any_price(&self) -> Result<u64, TapeError> {
+        self.sit(u64::MAX);
+        let length = self.length().await;
+        self.sit(self.offset);
+        length
+    }
+
     /// How far the recording has been read, once that is beyond `offset`, or `length` where it ends before.
     ///
     /// # Cancel safety
-    /// Safe.
+    /// Safe, but what lies before `offset` may be gone.
     pub(super) async fn read_beyond(&self, offset: u64) -> Result<u64, TapeError> {
+        self.sit(offset);
         let whole = |state: &State| matches!(state.phase, Phase::Whole);
         self.when(|state| (state.head > offset || whole(state)).then_some(state.head))
             .await

@@ -43,17 +43,31 @@ impl Source {
         }
     }
 
-    /// Waits for the end of a recording whose length is not known; [`Source::facts`] tells it afterwards, or after
-    /// another opening where this one [is spent](Self::is_spent) by it.
+    /// Waits for the end of a recording whose length is not known, and returns the length. Another opening is needed where
+    /// this one [is spent](Self::is_spent) by it.
     ///
     /// # Errors
     /// When it breaks off before.
     ///
     /// # Cancel safety
     /// Safe, but the source may be spent.
-    pub(crate) async fn learn_length(&mut self) -> Result<(), TapeError> {
+    pub(crate) async fn learn_length(&mut self) -> Result<u64, TapeError> {
         match self {
-            Self::Tape(reader) => reader.length().await.map(|_| ()),
+            Self::Tape(reader) => reader.length().await,
+            Self::Straight(straight) => straight.learn_length().await,
+        }
+    }
+
+    /// As [`Source::learn_length`], where nothing can be answered without it.
+    ///
+    /// # Errors
+    /// When it breaks off before.
+    ///
+    /// # Cancel safety
+    /// Safe, but the source may be spent.
+    pub(crate) async fn learn_length_at_any_price(&mut self) -> Result<u64, TapeError> {
+        match self {
+            Self::Tape(reader) => reader.length_at_any_price().await,
             Self::Straight(straight) => straight.learn_length().await,
         }
     }
@@ -61,7 +75,7 @@ impl Source {
     /// Whether bytes are gone that may be wanted.
     pub(crate) fn is_spent(&self) -> bool {
         match self {
-            Self::Tape(_) => false,
+            Self::Tape(reader) => reader.is_spent(),
             Self::Straight(straight) => straight.is_spent(),
         }
     }

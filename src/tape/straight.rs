@@ -79,17 +79,17 @@ impl Straight {
         &self.reading
     }
 
-    /// Reads to the end, to learn the length. What is read is gone then.
+    /// Reads to the end, and returns the length. What is read is gone then.
     ///
     /// # Cancel safety
     /// Safe: what has been read by then is gone.
-    pub(super) async fn learn_length(&mut self) -> Result<(), TapeError> {
+    pub(super) async fn learn_length(&mut self) -> Result<u64, TapeError> {
         self.is_spent = true;
         loop {
             match self.reading.bytes(&|_, _| true).await {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(self.note_error(error)),
-                None => return self.note_end(),
+                None => return self.note_end().map(|()| self.reading.head()),
             }
         }
     }

@@ -17,7 +17,9 @@ use crate::harness::listener::Listener;
 use crate::harness::{gateway, soon};
 use crate::programs::{admin_address, serve};
 
+mod forgetful;
 mod share;
+mod window;
 
 const TAPE_BYTES: &str = "wavegate_tape_bytes";
 const MIB: u64 = 1 << 20;
