@@ -3,6 +3,8 @@
 //! The page is a stranger's, served by the test; it reports what its audio element says.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
@@ -13,13 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::{Call, NAME, PATIENCE, PBX, gateway, link};
 use crate::programs::{Running, program, wavegate};
+
+mod seek;
 
 /// Reports once it has played for more than a second, or once something has failed.
 const PAGE: &str = r#"<!doctype html>
@@ -44,8 +49,11 @@ const PAGE: &str = r#"<!doctype html>
 </script>
 "#;
 
+/// What a page reports. It is answered when the other half is dropped, so that a page can wait for the test.
+type Report = (Value, oneshot::Sender<()>);
+
 /// Serves the page on a free port of loopback; its reports come through the channel.
-async fn serve(page: String) -> (String, mpsc::Receiver<Value>) {
+async fn serve(page: String) -> (String, mpsc::Receiver<Report>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     let (sender, reports) = mpsc::channel(8);
@@ -63,14 +71,16 @@ async fn serve(page: String) -> (String, mpsc::Receiver<Value>) {
 async fn answer(
     request: Request<Incoming>,
     page: String,
-    reports: mpsc::Sender<Value>,
+    reports: mpsc::Sender<Report>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let mut response = Response::new(Full::default());
     if head.method == Method::POST {
         let body = body.collect().await.unwrap().to_bytes();
         let report = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let _ = reports.send(report).await;
+        let (go_on, wait) = oneshot::channel();
+        let _ = reports.send((report, go_on)).await;
+        let _ = wait.await;
     } else if head.uri.path() == "/" {
         let html = "text/html; charset=utf-8".parse().unwrap();
         response.headers_mut().insert("content-type", html);
@@ -81,12 +91,42 @@ async fn answer(
     Ok(response)
 }
 
-/// Lets Chromium play a link on a stranger's page, and returns the page's report: how long the recording is, as the
-/// element says it, and how far it was played. `None` when there is no Chromium.
-async fn play(link: &str) -> Option<(f64, f64)> {
-    let chromium = program("chromium")?;
-    let (page, mut reports) = serve(PAGE.replace("LINK", link)).await;
-    let profile = tempfile::tempdir().unwrap();
+/// A Chromium that shows one page. Dropping it ends it.
+struct Browser {
+    running: Running,
+    reports: mpsc::Receiver<Report>,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Shows a page on which `LINK` stands for a link. `None` when there is no Chromium.
+    async fn show(page: &str, link: &str) -> Option<Self> {
+        let chromium = program("chromium")?;
+        let (page, reports) = serve(page.replace("LINK", link)).await;
+        let profile = tempfile::tempdir().unwrap();
+        Some(Self {
+            running: Running::start(&mut command(&chromium, &page, profile.path())),
+            reports,
+            _profile: profile,
+        })
+    }
+
+    /// What the page reports next, which must not be an error.
+    async fn report(&mut self) -> Report {
+        let report = tokio::time::timeout(PATIENCE, self.reports.recv()).await;
+        let report = report.unwrap_or_else(|_| {
+            panic!(
+                "the page reported nothing; Chromium: {}",
+                self.running.err.text()
+            )
+        });
+        let report = report.unwrap();
+        assert_eq!(report.0["error"], Value::Null, "{}", report.0);
+        report
+    }
+}
+
+fn command(chromium: &Path, page: &str, profile: &Path) -> Command {
     let mut command = Command::new(chromium);
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu"])
@@ -99,23 +139,26 @@ async fn play(link: &str) -> Option<(f64, f64)> {
         .arg("--autoplay-policy=no-user-gesture-required")
         // Nothing but loopback has an address for it.
         .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(&page)
-        .env("HOME", profile.path())
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(page)
+        .env("HOME", profile)
         .stdin(Stdio::null());
-    let browser = Running::start(&mut command);
+    command
+}
 
-    let report = tokio::time::timeout(PATIENCE, reports.recv()).await;
-    let report = report.unwrap_or_else(|_| {
-        panic!(
-            "the page reported nothing; Chromium: {}",
-            browser.err.text()
-        )
-    });
-    let report = report.unwrap();
-    assert_eq!(report["error"], Value::Null, "{report}");
+/// Lets Chromium play a link on a stranger's page, and returns the page's report: how long the recording is, as the
+/// element says it, and how far it was played. `None` when there is no Chromium.
+async fn play(link: &str) -> Option<(f64, f64)> {
+    let mut browser = Browser::show(PAGE, link).await?;
+    let (report, _) = browser.report().await;
     let duration = report["duration"].as_str().unwrap().parse().unwrap();
     Some((duration, report["position"].as_f64().unwrap()))
+}
+
+/// A link to the recording.
+fn url(gateway: SocketAddr) -> String {
+    let token = link(PBX, NAME);
+    format!("http://{gateway}/pbx/{PBX}/recordings/{NAME}?link={token}")
 }
 
 #[tokio::test]
@@ -150,12 +193,7 @@ async fn a_recording_of_known_length_shows_its_duration() {
         .await
         .unwrap();
     let gateway = gateway(&pbx).start().await;
-    let token = link(PBX, NAME);
-    let url = format!(
-        "http://{}/pbx/{PBX}/recordings/{NAME}?link={token}",
-        gateway.addr()
-    );
-    let Some((duration, position)) = play(&url).await else {
+    let Some((duration, position)) = play(&url(gateway.addr())).await else {
         return;
     };
     assert!((59.0..=61.0).contains(&duration), "{duration}");
