@@ -190,6 +190,22 @@ impl Simulator {
         lock(&self.pbx.calls).extend(CallRecord::of(name, bytes.len() as u64));
     }
 
+    /// Takes a recording off the box; its call stays known. A download under way goes on.
+    pub fn remove_recording(&self, name: &str) {
+        lock(&self.pbx.shelf).remove(name);
+    }
+
+    /// Sends no more than the first `bytes` of any recording, those on their way included, until
+    /// [`Self::release_downloads`]; the connections stay open.
+    pub fn hold_downloads(&self, bytes: u64) {
+        self.pbx.held_at.send_replace(Some(bytes));
+    }
+
+    /// Lets held downloads go on.
+    pub fn release_downloads(&self) {
+        self.pbx.held_at.send_replace(None);
+    }
+
     /// Lets the box remember another call.
     pub fn add_call(&self, call: CallRecord) {
         lock(&self.pbx.calls).push(call);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::Simulator;
@@ -284,6 +285,7 @@ impl Builder {
                 resource_life: self.ticket_life.unwrap_or(RESOURCE_LIFE),
             }),
             slots: Slots::new(self.api, &self.switches),
+            held_at: watch::Sender::new(None),
             switches: self.switches,
             answer_delay: self.answer_delay,
             allowed_peers: self.allowed_peers.or_else(|| listed.then(loopback)),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::account::Account;
 use super::calls::CallRecord;
@@ -48,6 +48,8 @@ pub(super) struct Pbx {
     pub(super) utc_offset_s: i64,
     pub(super) faults: Mutex<Faults>,
     pub(super) slots: Slots,
+    /// The byte of each recording before which downloads wait for now, if any.
+    pub(super) held_at: watch::Sender<Option<u64>>,
     /// What only a P-Series has.
     pub(super) p_series: p_series::State,
 }

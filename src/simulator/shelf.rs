@@ -34,6 +34,10 @@ impl Shelf {
         );
     }
 
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     pub(super) fn bytes(&self, name: &str) -> Option<Bytes> {
         self.0.get(name).map(|entry| entry.bytes.clone())
     }

@@ -81,10 +81,9 @@ impl Delivery<'_> {
                     with_length: false,
                 }));
             }
-            let chunk = self
-                .answer
-                .body
-                .chunk(position, self.chunk_bytes().min(end - position));
+            let free = self.until_free(wire, position).await?;
+            let bytes = self.chunk_bytes().min(end - position).min(free);
+            let chunk = self.answer.body.chunk(position, bytes);
             wire.write(&chunk).await?;
             sent(chunk.len());
             position += chunk.len() as u64;
@@ -95,6 +94,26 @@ impl Delivery<'_> {
             wire.until_peer_leaves().await;
         }
         Ok(ending)
+    }
+
+    /// How many bytes of a recording may go on from `position`; waits while it is held there.
+    async fn until_free(&self, wire: &mut Wire, position: u64) -> io::Result<u64> {
+        if self.answer.opened_by.is_none() {
+            return Ok(u64::MAX);
+        }
+        let mut held_at = self.pbx.held_at.subscribe();
+        loop {
+            let end = held_at.borrow_and_update().unwrap_or(u64::MAX);
+            if let Some(free @ 1..) = end.checked_sub(position) {
+                return Ok(free);
+            }
+            wire.flush().await?;
+            tokio::select! {
+                // The sender lives as long as the box.
+                _ = held_at.changed() => {}
+                () = wire.until_peer_leaves() => return Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        }
     }
 
     fn chunk_bytes(&self) -> u64 {

@@ -67,6 +67,47 @@ async fn a_stall_lasts_until_the_peer_leaves() {
 }
 
 #[tokio::test]
+async fn a_held_download_goes_on_when_it_is_released() {
+    let pbx = started(Api::SSeries110).await;
+    pbx.hold_downloads(1_000);
+    let client = Client::of(&pbx);
+    let held = async {
+        pbx.until(|seen| seen.bytes_sent == 1_000).await;
+        // As far as the box is told, and no further.
+        pbx.hold_downloads(1_500);
+        pbx.until(|seen| seen.bytes_sent == 1_500).await;
+        pbx.release_downloads();
+    };
+    let (answer, ()) = tokio::join!(client.fetch(NAME), held);
+    whole(&answer);
+    whole(&client.fetch(NAME).await);
+}
+
+#[tokio::test]
+async fn a_held_download_ends_when_the_peer_leaves() {
+    let pbx = started(Api::SSeries110).await;
+    pbx.hold_downloads(1_000);
+    let client = Client::of(&pbx);
+    tokio::select! {
+        _ = client.fetch(NAME) => panic!("it is held"),
+        () = pbx.until(|seen| seen.bytes_sent == 1_000) => {}
+    }
+    pbx.until(|seen| seen.downloads_aborted_by_peer == 1).await;
+}
+
+#[tokio::test]
+async fn a_recording_that_was_taken_off_is_unknown_until_it_is_put_back() {
+    let pbx = started(Api::SSeries110).await;
+    let client = Client::of(&pbx);
+    let token = client.login().await.unwrap();
+    pbx.remove_recording(NAME);
+    assert_eq!(pbx.recording_bytes(NAME), None);
+    assert!(client.get_random(&token, NAME).await.is_err());
+    pbx.add_recording(NAME, wav::music(2));
+    assert_eq!(client.fetch(NAME).await.unwrap().body, wav::music(2));
+}
+
+#[tokio::test]
 async fn a_missing_close_notify_shows() {
     let [first, second] = two_downloads(Misbehaviour::NoCloseNotify).await;
     let first = first.unwrap();
