@@ -14,7 +14,7 @@ use super::error::GatewayError;
 use crate::auth::Credential;
 use crate::auth::policy::Grant;
 use crate::metrics::Hit;
-use crate::pbx::Pbx;
+use crate::pbx::{Pbx, ReadingError};
 use crate::relay::conditions::{self, Evaluation, Validators};
 use crate::relay::range::{self, Selection, Wanted};
 use crate::relay::{RelayBody, StreamPermit};
@@ -58,12 +58,10 @@ enum Choice {
     Open(Wanted),
 }
 
-/// The search for the length of a recording that does not tell it.
-struct Search {
-    /// How long the one wait for its end may take, until that has been.
-    wait: Option<Duration>,
-    /// What was found.
-    length: Option<u64>,
+/// What is found out about a recording of unknown length.
+enum Found {
+    Part(Body),
+    Length(u64),
 }
 
 impl Gateway {
@@ -87,8 +85,11 @@ impl Gateway {
         };
         let known = self.tapes.known(pbx, grant.recording());
         let answered = match known {
-            Some(facts) => asked.without_bytes(&facts)?.map(|content| (facts, content)),
-            None => None,
+            Some(facts) if !self.waits(&asked, &facts) => {
+                let content = asked.without_bytes(&facts)?;
+                content.map(|content| (facts, content))
+            }
+            _ => None,
         };
         let (facts, content) = match answered {
             Some(answered) => {
@@ -116,28 +117,39 @@ impl Gateway {
         asked: &Asked<'_>,
     ) -> Result<(Arc<Facts>, Content), GatewayError> {
         let mut source = self.open(pbx, grant).await?;
-        let mut search = Search {
-            wait: Some(self.range_wait),
-            length: None,
-        };
+        let mut may_wait = true;
+        let mut openings = 1;
+        // What a recording that tells no length was found to have, where nothing is remembered either.
+        let mut learned = None;
         loop {
             let facts = source.facts().await?;
-            let body = match asked.select(&facts, search.length)? {
+            if std::mem::take(&mut may_wait) && self.waits(asked, &facts) {
+                self.read_on(grant, &mut source, None).await?;
+                if let Ok(length) = timeout(self.range_wait, source.learn_length()).await {
+                    learned = Some(length?);
+                }
+                continue;
+            }
+            let body = match asked.select(&facts, learned)? {
                 Choice::NotModified => return Ok((facts, Content::NotModified)),
                 Choice::Send(body) if asked.head_only => return Ok((facts, Content::Head(body))),
+                // The bytes are wanted, and those that were read for the length are gone.
+                Choice::Send(_) | Choice::Open(_) if source.is_spent() => {
+                    if openings == OPENINGS {
+                        return Err(TapeError::Broken(ReadingError::Differs).into());
+                    }
+                    openings += 1;
+                    source = self.open(pbx, grant).await?;
+                    source.expect(&facts);
+                    continue;
+                }
                 Choice::Send(body) => body,
                 Choice::Open(wanted) => {
                     self.read_on(grant, &mut source, None).await?;
-                    match self
-                        .part_of_unknown(&mut source, wanted, &mut search)
-                        .await?
-                    {
-                        Some(body) => body,
-                        // Now it is known, or will be once more is read.
-                        None => {
-                            if source.is_spent() {
-                                source = self.open(pbx, grant).await?;
-                            }
+                    match asked.part_of_unknown(&mut source, wanted).await? {
+                        Found::Part(body) => body,
+                        Found::Length(length) => {
+                            learned = Some(length);
                             continue;
                         }
                     }
@@ -151,6 +163,11 @@ impl Gateway {
             source.go_to(offset, end);
             return Ok((facts, Content::Bytes(body, Box::new(source))));
         }
+    }
+
+    /// Whether to wait for the length before anything is answered.
+    fn waits(&self, asked: &Asked<'_>, facts: &Facts) -> bool {
+        !self.range_wait.is_zero() && asked.depends_on_length(facts)
     }
 
     /// A recording whose beginning is known to be audio.
@@ -199,51 +216,54 @@ impl Gateway {
         }
         Ok(())
     }
+}
 
-    /// What to send of a recording whose length is not known. Waits once for its end; `None` says to look again.
+impl Asked<'_> {
+    /// Whether the answer would be another one if the length were known, and the tag with it.
+    fn depends_on_length(&self, facts: &Facts) -> bool {
+        let is_open = || matches!(self.select(facts, None), Ok(Choice::Open(_)));
+        facts.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
+    }
+
+    /// What to send of a recording whose length is not known, or the length where that had to be found.
     async fn part_of_unknown(
         &self,
         source: &mut Source,
         wanted: Wanted,
-        search: &mut Search,
-    ) -> Result<Option<Body>, GatewayError> {
-        // Nobody knows where it begins before the end has come, and anything else would be another answer.
-        if let Wanted::Last(_) = wanted {
-            search.length = Some(source.learn_length_at_any_price().await?);
-            return Ok(None);
-        }
-        if let Some(wait) = search.wait.take() {
-            if let Ok(learned) = timeout(wait, source.learn_length()).await {
-                search.length = Some(learned?);
-                return Ok(None);
-            }
-            if source.is_spent() {
-                return Ok(None);
-            }
-        }
+    ) -> Result<Found, GatewayError> {
         let (first, last) = match wanted {
-            // Only HTTP/1.0 needs the length of a whole; the last bytes have had their own answer.
-            Wanted::Whole | Wanted::Last(_) => return Err(GatewayError::LengthUnknown),
-            Wanted::From(0) | Wanted::Between { first: 0, .. } => {
-                return Ok(Some(Body::Whole(None)));
+            // Nobody knows where it begins before the end has come, and anything else would be another answer.
+            Wanted::Last(_) => {
+                let length = source.learn_length_at_any_price().await?;
+                return Ok(Found::Length(length));
+            }
+            Wanted::Whole | Wanted::From(0) | Wanted::Between { first: 0, .. } => {
+                return if self.needs_length() {
+                    Err(GatewayError::LengthUnknown)
+                } else {
+                    Ok(Found::Part(Body::Whole(None)))
+                };
             }
             Wanted::From(first) => (first, u64::MAX),
             Wanted::Between { first, last } => (first, last),
         };
         let read = source.read_beyond(first).await?;
         if read <= first {
-            search.length = Some(read);
-            return Ok(None);
+            return Ok(Found::Length(read));
         }
-        Ok(Some(Body::Part {
+        Ok(Found::Part(Body::Part {
             first,
             last: last.min(read - 1),
             total: None,
         }))
     }
-}
 
-impl Asked<'_> {
+    /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it
+    /// breaks.
+    fn needs_length(&self) -> bool {
+        self.head.version == Version::HTTP_10 && !self.head_only
+    }
+
     /// The answer where that needs no byte of the recording.
     fn without_bytes(&self, facts: &Facts) -> Result<Option<Content>, GatewayError> {
         Ok(match self.select(facts, None)? {
@@ -253,8 +273,7 @@ impl Asked<'_> {
         })
     }
 
-    /// What is wanted of a recording of which so much is known. One that tells no length, and of which nothing is
-    /// remembered, may still have been read to its end for this request: then `learned` is its length.
+    /// What is wanted of a recording of which so much is known; `learned` is its length where only this request knows it.
     fn select(&self, facts: &Facts, learned: Option<u64>) -> Result<Choice, GatewayError> {
         let headers = &self.head.headers;
         let validators = Validators {
@@ -268,9 +287,8 @@ impl Asked<'_> {
         }
         let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
         let Some(length) = facts.length.or(learned) else {
-            let needs_length = self.head.version == Version::HTTP_10 && !self.head_only;
             return Ok(match wanted {
-                Wanted::Whole if !needs_length => Choice::Send(Body::Whole(None)),
+                Wanted::Whole if !self.needs_length() => Choice::Send(Body::Whole(None)),
                 wanted => Choice::Open(wanted),
             });
         };

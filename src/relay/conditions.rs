@@ -8,7 +8,7 @@
 use std::time::SystemTime;
 
 use http::header::{
-    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE,
 };
 
@@ -44,6 +44,13 @@ pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators) -> Evaluati
     } else {
         Evaluation::Proceed
     }
+}
+
+/// Whether a condition, `If-Range` included, gives a tag to compare with.
+pub(crate) fn name_a_tag(headers: &HeaderMap) -> bool {
+    let fields = [IF_MATCH, IF_NONE_MATCH, IF_RANGE];
+    let mut lines = fields.iter().flat_map(|field| headers.get_all(field));
+    lines.any(|line| line.as_bytes().contains(&b'"'))
 }
 
 /// The time for `Last-Modified`: the start of the call. `None` where the name does not tell, or tells a time to come.

@@ -127,7 +127,11 @@ impl Watchdog {
         if state.blocked_since.is_none() {
             return Poll::Ready(());
         }
-        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+        if !state
+            .wakers
+            .iter()
+            .any(|waker| waker.will_wake(context.waker()))
+        {
             state.wakers.push(context.waker().clone());
         }
         Poll::Pending

@@ -72,6 +72,15 @@ impl Source {
         }
     }
 
+    /// Takes the recording for the one that was read to its end `before`, if it is by its beginning.
+    pub(crate) fn expect(&mut self, before: &Arc<Facts>) {
+        match self {
+            // It will know by itself.
+            Self::Tape(_) => {}
+            Self::Straight(straight) => straight.expect(before),
+        }
+    }
+
     /// Whether bytes are gone that may be wanted.
     pub(crate) fn is_spent(&self) -> bool {
         match self {

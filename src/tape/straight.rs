@@ -94,6 +94,21 @@ impl Straight {
         }
     }
 
+    /// Takes it for the recording that was read to its end `before`, if it is that by its beginning: it ends there, too.
+    pub(super) fn expect(&mut self, before: &Arc<Facts>) {
+        let (None, Some(length)) = (self.facts.length, before.length) else {
+            return;
+        };
+        let tag = self.tapes.upgrade().map(|tapes| {
+            let identity = tapes.identity(&self.pbx, &self.key);
+            self.facts.tag(identity, length)
+        });
+        if tag.is_some() && tag == before.etag {
+            self.reading.expect_length(length);
+            self.facts = Arc::clone(before);
+        }
+    }
+
     pub(super) fn is_spent(&self) -> bool {
         self.is_spent
     }
@@ -117,6 +132,7 @@ impl Straight {
                 Some(Ok(data)) => self.ahead.push_back(data),
                 Some(Err(error)) => return Err(self.note_error(error)),
                 None => {
+                    self.is_spent = true;
                     self.note_end()?;
                     return Ok(self.position);
                 }
@@ -181,20 +197,17 @@ impl Straight {
         (!data.is_empty()).then_some(data)
     }
 
-    /// Remembers a recording that has been read whole.
-    fn note_end(&self) -> Result<(), TapeError> {
+    /// Notes that the recording has been read whole.
+    fn note_end(&mut self) -> Result<(), TapeError> {
         let (Some(tapes), Some(seen)) = (self.tapes.upgrade(), self.reading.seen()) else {
             return Ok(());
         };
-        let facts = match self.facts.length {
-            Some(_) => Arc::clone(&self.facts),
-            None => {
-                let identity = tapes.identity(&self.pbx, &self.key);
-                let facts = Facts::clone(&self.facts);
-                Arc::new(facts.with_length(identity, seen.witness.at))
-            }
-        };
-        if tapes.note(&self.key, &facts, Some(seen.witness)) {
+        if self.facts.length.is_none() {
+            let facts = Facts::clone(&self.facts);
+            let identity = tapes.identity(&self.pbx, &self.key);
+            self.facts = Arc::new(facts.with_length(identity, seen.witness.at));
+        }
+        if tapes.note(&self.key, &self.facts, Some(seen.witness)) {
             return Ok(());
         }
         Err(TapeError::Broken(ReadingError::Differs))
