@@ -33,6 +33,7 @@ mod memory;
 mod metrics;
 mod nginx;
 mod proxies;
+mod ranges;
 mod secrets;
 mod several;
 mod tls;
