@@ -19,6 +19,7 @@ mod admin;
 mod browser;
 mod commands;
 mod config;
+mod crowd;
 mod dialects;
 mod doctor;
 mod download;
