@@ -33,6 +33,7 @@ mod logins;
 mod memory;
 mod metrics;
 mod nginx;
+mod players;
 mod proxies;
 mod ranges;
 mod secrets;
