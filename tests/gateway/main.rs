@@ -38,5 +38,6 @@ mod proxies;
 mod ranges;
 mod secrets;
 mod several;
+mod tapes;
 mod tls;
 mod tokens;

@@ -1,0 +1,170 @@
+//! How a recording leaves memory: by the operator's word, by a reload, by its age, and when nobody has listened for long.
+
+use std::time::Duration;
+
+use http::Method;
+use wavegate::simulator::{Api, Simulator, Switch, wav};
+
+use super::{LENGTH, begin, head, held, tickets, until_let_go, until_metric};
+use crate::harness::admin::ask;
+use crate::harness::{Gateway, NAME, PBX, gateway, soon, write_secret};
+
+const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
+
+async fn guarded(pbx: &Simulator, tape: &str) -> Gateway {
+    let builder = gateway(pbx).admin("token_file = \"admin-token\"");
+    write_secret(&builder.folder().join("admin-token"), TOKEN);
+    builder.tape(tape).start().await
+}
+
+async fn delete(gateway: &Gateway) {
+    let (addr, path) = (gateway.app.admin_address(), format!("/tapes/{PBX}/{NAME}"));
+    let token = format!("Bearer {TOKEN}");
+    let reply = ask(addr, Method::DELETE, &path, &[&token]).await.unwrap();
+    assert_eq!(reply.status, 204);
+}
+
+#[tokio::test]
+async fn what_the_operator_deletes_is_gone_at_once_for_those_who_listen_too() {
+    let pbx = held(true).await;
+    let gateway = guarded(&pbx, "").await;
+    let listeners = [begin(&gateway).await, begin(&gateway).await];
+    assert_eq!(tickets(&pbx), 1);
+
+    delete(&gateway).await;
+
+    for listener in listeners {
+        assert!(listener.bytes().await.is_err(), "it is gone");
+    }
+    until_let_go(&pbx).await;
+    pbx.release_downloads();
+    assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
+    assert_eq!(tickets(&pbx), 2);
+    // Nor is anything of it remembered.
+    delete(&gateway).await;
+    head(&gateway).await;
+    assert_eq!(tickets(&pbx), 3);
+}
+
+#[tokio::test]
+async fn a_reload_that_leaves_a_pbx_as_it_is_keeps_its_recordings() {
+    let pbx = held(true).await;
+    let gateway = guarded(&pbx, "").await;
+    let listener = begin(&gateway).await;
+    gateway.reload().unwrap();
+    pbx.release_downloads();
+    listener.bytes().await.expect("it goes on");
+    gateway.reload().unwrap();
+    assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
+    assert_eq!(tickets(&pbx), 1);
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
+    let pbx = held(true).await;
+    let gateway = gateway(&pbx).tape("").pbx("answer_timeout_ms = 15000");
+    let gateway = gateway.start().await;
+    let listener = begin(&gateway).await;
+    let file = gateway.folder().join("wavegate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = text.replace("answer_timeout_ms = 15000", "answer_timeout_ms = 15001");
+    assert_ne!(text, other);
+    std::fs::write(&file, other).unwrap();
+    gateway.reload().unwrap();
+
+    pbx.release_downloads();
+    assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
+    listener.bytes().await.expect("it goes on");
+    assert_eq!(tickets(&pbx), 2);
+    assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
+    assert_eq!(tickets(&pbx), 2);
+}
+
+#[tokio::test]
+async fn a_recording_that_nobody_has_listened_to_for_long_goes() {
+    let pbx = held(true).await;
+    pbx.release_downloads();
+    let gateway = guarded(&pbx, "keep_s = 1").await;
+    gateway.fetch(NAME).await;
+    until_metric(
+        &gateway,
+        "wavegate_tape_evictions_total{reason=\"idle\"}",
+        1,
+    )
+    .await;
+    // What is known of it stays.
+    assert!(head(&gateway).await.header("etag").is_some());
+    assert_eq!(tickets(&pbx), 1);
+    gateway.fetch(NAME).await;
+    assert_eq!(tickets(&pbx), 2);
+}
+
+#[tokio::test]
+async fn no_recording_is_kept_beyond_its_age_whoever_listens() {
+    let pbx = held(true).await;
+    let gateway = guarded(&pbx, "max_age_s = 1").await;
+    let listener = begin(&gateway).await;
+    assert!(listener.bytes().await.is_err(), "it is too old");
+    until_let_go(&pbx).await;
+    pbx.release_downloads();
+    gateway.fetch(NAME).await;
+    assert_eq!(tickets(&pbx), 2);
+}
+
+/// A recording of a call that began just now.
+fn young() -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs())
+}
+
+#[tokio::test]
+async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
+    // Without a length, two readings must agree on the end.
+    for (length, tickets_each) in [(Some(Switch::DownloadWithLength), 1), (None, 2)] {
+        for size in [Switch::RiffSizeZero, Switch::RiffSizeMax] {
+            let name = young();
+            let mut builder = Simulator::builder(Api::SSeries200)
+                .recording(&name, wav::music(3))
+                .switch(size);
+            if let Some(length) = length {
+                builder = builder.switch(length);
+            }
+            let pbx = builder.start().await.unwrap();
+            let gateway = guarded(&pbx, "").await;
+            for times in 1..=2 {
+                let written = pbx.recording_bytes(&name).unwrap();
+                assert!(gateway.fetch(&name).await == written);
+                soon(until_settled(&gateway)).await;
+                assert_eq!(tickets(&pbx), times * tickets_each);
+                // By the next time more of it has been written.
+                let longer = wav::music(3 + u32::try_from(times).unwrap());
+                pbx.add_recording(&name, longer);
+            }
+        }
+    }
+}
+
+/// Waits until nothing is held in memory.
+async fn until_settled(gateway: &Gateway) {
+    let addr = gateway.app.admin_address();
+    loop {
+        let metrics = ask(addr, Method::GET, "/metrics", &[]).await.unwrap().text;
+        if metrics.contains("wavegate_tape_bytes 0\n") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_recording_of_long_ago_is_kept_whatever_its_header_says() {
+    for size in [Switch::RiffSizeZero, Switch::RiffSizeMax] {
+        let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(3));
+        let pbx = builder.switch(size).start().await.unwrap();
+        let gateway = guarded(&pbx, "").await;
+        for _ in 0..2 {
+            assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+        }
+        assert_eq!(tickets(&pbx), 2);
+    }
+}
