@@ -190,6 +190,11 @@ impl Simulator {
         lock(&self.pbx.calls).extend(CallRecord::of(name, bytes.len() as u64));
     }
 
+    /// Replaces a recording as soon as one more download of it has begun; several such replacements take a download each.
+    pub fn replace_after_download(&self, name: &str, bytes: impl Into<Bytes>) {
+        lock(&self.pbx.shelf).put_later(name, &bytes.into(), &self.pbx.switches);
+    }
+
     /// Takes a recording off the box; its call stays known. A download under way goes on.
     pub fn remove_recording(&self, name: &str) {
         lock(&self.pbx.shelf).remove(name);

@@ -23,7 +23,8 @@ Faults are written OPERATION:WHAT[:OPTION]…
   WHAT       slow=N(ms|s), throttle=BYTES_PER_S, cut-after=N, reset-after=N, stall-after=N,
              no-close-notify, html=STATUS, status=STATUS, errno=NUMBER, wrong-json, huge-json,
              garbage, close-before-answer, dead-token-after-ticket
-  OPTION     times=N or times=forever (once otherwise), with-length (of cut-after)
+  OPTION     times=N or times=forever (once otherwise), with-length (of cut-after),
+             of=RECORDING (of download)
 
 On a P-Series login is get_token, refresh is refresh_token, logout is del_token, get-random is
 recording/download, download is the file itself, and errno= gives an errcode.

@@ -49,7 +49,8 @@ pub(super) async fn exchange(
     if request.is_head() {
         pbx.ledger.note(|seen| seen.head_requests += 1);
     }
-    let plan = lock(&pbx.faults).meet(call.operation());
+    let recording = downloaded(pbx, call, request);
+    let plan = lock(&pbx.faults).meet(call.operation(), recording.as_deref());
     delay(pbx, &plan).await;
     // Held until the answer is sent.
     let _slot = match take_slot(pbx, call).await {
@@ -81,6 +82,18 @@ pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
     .await?;
     wire.write(&answer.body.chunk(0, u64::MAX)).await?;
     wire.flush().await
+}
+
+/// The recording that a download is for.
+fn downloaded(pbx: &Pbx, call: Call, request: &Request) -> Option<String> {
+    match call {
+        Call::Download => Some(request.parameter("recording", &pbx.switches)),
+        Call::PSeries(p_series::Call::File) => {
+            let resources = lock(&pbx.p_series.resources);
+            resources.recording(request.path()).map(str::to_owned)
+        }
+        _ => None,
+    }
 }
 
 async fn delay(pbx: &Pbx, plan: &Plan) {

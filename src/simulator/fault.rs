@@ -105,6 +105,8 @@ pub enum Misbehaviour {
 pub struct Fault {
     /// The call it strikes.
     pub on: Operation,
+    /// The recording whose downloads it strikes, `None` for all; other calls tell of no recording.
+    pub of: Option<String>,
     /// How many requests it strikes.
     pub times: Times,
     /// What goes wrong then.
@@ -114,24 +116,37 @@ pub struct Fault {
 impl Fault {
     /// Makes a fault that strikes the next request only.
     pub fn once(on: Operation, what: Misbehaviour) -> Self {
-        let times = Times::Exactly(1);
-        Self { on, times, what }
+        Self::of_all(on, Times::Exactly(1), what)
     }
 
     /// Makes a fault that strikes the next `times` requests.
     pub fn times(times: u32, on: Operation, what: Misbehaviour) -> Self {
-        let times = Times::Exactly(times);
-        Self { on, times, what }
+        Self::of_all(on, Times::Exactly(times), what)
     }
 
     /// Makes a fault that strikes every request.
     pub fn forever(on: Operation, what: Misbehaviour) -> Self {
-        let times = Times::Forever;
-        Self { on, times, what }
+        Self::of_all(on, Times::Forever, what)
     }
 
-    fn strikes(&self, operation: Option<Operation>) -> bool {
-        self.on == Operation::Any || Some(self.on) == operation
+    /// The same for the downloads of one recording only.
+    pub fn of(mut self, recording: impl Into<String>) -> Self {
+        self.of = Some(recording.into());
+        self
+    }
+
+    fn of_all(on: Operation, times: Times, what: Misbehaviour) -> Self {
+        Self {
+            on,
+            of: None,
+            times,
+            what,
+        }
+    }
+
+    fn strikes(&self, operation: Option<Operation>, recording: Option<&str>) -> bool {
+        let is_meant = self.of.is_none() || self.of.as_deref() == recording;
+        is_meant && (self.on == Operation::Any || Some(self.on) == operation)
     }
 
     /// Counts one strike; false once there are none left.
@@ -215,11 +230,11 @@ impl Faults {
         }
     }
 
-    /// Takes out what meets one request; `None` is a request that is no known operation.
-    pub(super) fn meet(&mut self, operation: Option<Operation>) -> Plan {
+    /// Takes out what meets one request: `None` is a request that is no known operation, or no download of a recording.
+    pub(super) fn meet(&mut self, operation: Option<Operation>, recording: Option<&str>) -> Plan {
         let mut plan = Plan::default();
         self.0.retain_mut(|fault| {
-            let struck = fault.strikes(operation) && plan.take(&fault.what);
+            let struck = fault.strikes(operation, recording) && plan.take(&fault.what);
             !struck || fault.strike()
         });
         plan
@@ -238,21 +253,43 @@ mod tests {
         faults.add(status(503));
         faults.add(Fault::forever(Operation::Any, Misbehaviour::NoCloseNotify));
 
-        assert_eq!(faults.meet(Some(Operation::Download)).instead, None);
-        let first = faults.meet(Some(Operation::Login));
+        assert_eq!(faults.meet(Some(Operation::Download), None).instead, None);
+        let first = faults.meet(Some(Operation::Login), None);
         assert_eq!(first.instead, Some(Misbehaviour::Status(500)));
         assert!(first.no_close_notify);
-        let second = faults.meet(Some(Operation::Login));
+        let second = faults.meet(Some(Operation::Login), None);
         assert_eq!(second.instead, Some(Misbehaviour::Status(503)));
-        assert_eq!(faults.meet(Some(Operation::Login)).instead, None);
-        assert!(faults.meet(None).no_close_notify);
+        assert_eq!(faults.meet(Some(Operation::Login), None).instead, None);
+        assert!(faults.meet(None, None).no_close_notify);
     }
 
     #[test]
     fn a_fault_for_two_requests_strikes_two() {
         let mut faults = Faults::default();
         faults.add(Fault::times(2, Operation::Download, Misbehaviour::HugeJson));
-        let mut meets = || faults.meet(Some(Operation::Download)).instead.is_some();
+        let mut meets = || {
+            faults
+                .meet(Some(Operation::Download), None)
+                .instead
+                .is_some()
+        };
         assert_eq!([meets(), meets(), meets()], [true, true, false]);
+    }
+
+    #[test]
+    fn a_fault_of_one_recording_waits_for_its_downloads() {
+        let mut faults = Faults::default();
+        let huge = |name| Fault::once(Operation::Download, Misbehaviour::HugeJson).of(name);
+        faults.add(huge("a.wav"));
+        faults.add(huge("a.wav"));
+        faults.add(huge("b.wav"));
+        let mut meets = |recording| {
+            let plan = faults.meet(Some(Operation::Download), recording);
+            plan.instead.is_some()
+        };
+        assert!(!meets(None) && !meets(Some("c.wav")));
+        assert_eq!([meets(Some("a.wav")), meets(Some("b.wav"))], [true, true]);
+        assert_eq!([meets(Some("a.wav")), meets(Some("b.wav"))], [true, false]);
+        assert!(!meets(Some("a.wav")));
     }
 }

@@ -3,7 +3,7 @@
 //! Knows their bytes in the form the box has them, and how often each was asked for. Does not know
 //! who may have them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -16,6 +16,8 @@ pub(super) struct Shelf(HashMap<String, Entry>);
 
 struct Entry {
     bytes: Bytes,
+    /// What it is after that, a download each.
+    later: VecDeque<Bytes>,
     asked: u32,
     served: u32,
 }
@@ -28,10 +30,19 @@ impl Shelf {
             name.to_owned(),
             Entry {
                 bytes,
+                later: VecDeque::new(),
                 asked: 0,
                 served: 0,
             },
         );
+    }
+
+    /// Replaces a recording behind its next download, or behind one of each that was stored for later before.
+    pub(super) fn put_later(&mut self, name: &str, recording: &Bytes, switches: &Switches) {
+        let bytes = in_form(recording, switches);
+        if let Some(entry) = self.0.get_mut(name) {
+            entry.later.push_back(bytes);
+        }
     }
 
     pub(super) fn remove(&mut self, name: &str) {
@@ -53,11 +64,14 @@ impl Shelf {
     pub(super) fn serve(&mut self, name: &str, grows: bool) -> Option<Bytes> {
         let entry = self.0.get_mut(name)?;
         entry.served = entry.served.saturating_add(1);
-        if grows && entry.served == 1 {
-            let half = entry.bytes.slice(..entry.bytes.len() / 2);
-            return Some(forms::riff_size(&half, 0));
+        let bytes = entry.bytes.clone();
+        if let Some(later) = entry.later.pop_front() {
+            entry.bytes = later;
         }
-        Some(entry.bytes.clone())
+        if grows && entry.served == 1 {
+            return Some(forms::riff_size(&bytes.slice(..bytes.len() / 2), 0));
+        }
+        Some(bytes)
     }
 }
 
@@ -101,6 +115,19 @@ mod tests {
             (shelf.ask("a.wav"), shelf.ask("a.wav"), shelf.ask("b.wav")),
             (Some(1), Some(2), None)
         );
+    }
+
+    #[test]
+    fn a_recording_that_changes_does_so_behind_a_download() {
+        let mut shelf = Shelf::default();
+        let (first, second) = (wav::music(1), wav::music(2));
+        shelf.put("a.wav", &first, &Switches::default());
+        shelf.put_later("a.wav", &second, &Switches::default());
+        shelf.put_later("a.wav", &first, &Switches::default());
+        for expected in [&first, &second, &first, &first] {
+            assert_eq!(shelf.bytes("a.wav").as_ref(), Some(expected));
+            assert_eq!(shelf.serve("a.wav", false).as_ref(), Some(expected));
+        }
     }
 
     #[track_caller]

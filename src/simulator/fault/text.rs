@@ -12,6 +12,7 @@
 //!           | "status=" status | "huge-json" | "close-before-answer" | "dead-token-after-ticket"
 //! option    = "times=" ( number | "forever" )      ; 1 if not given
 //!           | "with-length"                        ; of cut-after only
+//!           | "of=" recording                      ; of download only; a name without a colon
 //! duration  = number ( "ms" | "s" )
 //! ```
 
@@ -48,7 +49,7 @@ pub enum FaultError {
     },
     /// The option is not known, or not for this misbehaviour.
     #[error(
-        "no option {0:?} here; known are times=N, times=forever, and with-length for cut-after"
+        "no option {0:?} here; known are times=N, times=forever, with-length for cut-after, and of=RECORDING for download"
     )]
     Option(String),
 }
@@ -74,6 +75,9 @@ impl Fault {
         match (option.split_once('='), &mut self.what) {
             (Some(("times", "forever")), _) => self.times = Times::Forever,
             (Some(("times", count)), _) => self.times = Times::Exactly(number("times", count)?),
+            (Some(("of", recording)), _) if self.on == Operation::Download => {
+                self.of = Some(recording.to_owned());
+            }
             (None, Misbehaviour::Cut { with_length, .. }) if option == "with-length" => {
                 *with_length = true;
             }
@@ -232,6 +236,10 @@ impl fmt::Display for Fault {
         match self.times {
             Times::Exactly(count) => write!(f, "{count}"),
             Times::Forever => f.write_str("forever"),
+        }?;
+        match &self.of {
+            Some(recording) => write!(f, ":of={recording}"),
+            None => Ok(()),
         }
     }
 }
@@ -299,6 +307,10 @@ mod tests {
             Fault::once(Operation::Download, Reset { after_bytes: 0 }),
         );
         check(
+            "download:garbage:of=a=b.wav:times=2",
+            Fault::times(2, Operation::Download, NotJsonGarbage).of("a=b.wav"),
+        );
+        check(
             "download:stall-after=9",
             Fault::once(Operation::Download, Stall { after_bytes: 9 }),
         );
@@ -331,6 +343,7 @@ mod tests {
         refused("login:status=99", "\"99\" is no value for status");
         refused("login:errno=abc", "\"abc\" is no value for errno");
         refused("login:garbage:with-length", "no option \"with-length\"");
+        refused("login:garbage:of=a.wav", "no option \"of=a.wav\"");
         refused("login:garbage:times=many", "\"many\" is no value for times");
     }
 }

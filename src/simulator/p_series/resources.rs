@@ -75,6 +75,12 @@ impl Resources {
         self.given - 1
     }
 
+    /// The recording that an address is for. This is no use of it.
+    pub(in crate::simulator) fn recording(&self, path: &str) -> Option<&str> {
+        let (resource, _) = self.known.get(path)?;
+        Some(&resource.recording)
+    }
+
     /// Uses an address.
     pub(super) fn show(&mut self, path: &str, token: &str, once: bool, now: Instant) -> Shown {
         let Some((resource, spent)) = self.known.get_mut(path) else {

@@ -196,3 +196,38 @@ async fn a_replaced_login_gives_no_token() {
     pbx.clear_faults();
     whole(&client.fetch(NAME).await);
 }
+
+#[tokio::test]
+async fn a_fault_of_one_recording_strikes_its_downloads_in_turn() {
+    const OTHER: &str = "other.wav";
+    for api in [Api::SSeries110, Api::Cloud200] {
+        let pbx = started(api).await;
+        pbx.add_recording(OTHER, wav::music(3));
+        for bytes in [1000, 2000] {
+            let what = Misbehaviour::Cut {
+                after_bytes: bytes,
+                with_length: false,
+            };
+            pbx.inject(Fault::once(Operation::Download, what).of(NAME));
+        }
+        let client = Client::of(&pbx).api(api);
+        for (name, bytes) in [(OTHER, 48_308), (NAME, 1000), (OTHER, 48_308), (NAME, 2000)] {
+            assert_eq!(client.fetch(name).await.unwrap().body.len(), bytes, "{api}");
+        }
+        whole(&client.fetch(NAME).await);
+    }
+}
+
+#[tokio::test]
+async fn a_recording_changes_behind_a_download_and_goes() {
+    let pbx = started(Api::SSeries110).await;
+    let client = Client::of(&pbx);
+    pbx.replace_after_download(NAME, wav::music(1));
+    for recording in [wav::music(3), wav::music(1), wav::music(1)] {
+        assert_eq!(pbx.recording_bytes(NAME).unwrap(), recording);
+        assert_eq!(client.fetch(NAME).await.unwrap().body, recording);
+    }
+    pbx.remove_recording(NAME);
+    assert_eq!(pbx.recording_bytes(NAME), None);
+    assert_eq!(client.fetch(NAME).await.unwrap_err(), "20012");
+}

@@ -199,7 +199,9 @@ async fn faults_strike_by_what_a_call_does() {
     assert_eq!(pbx.resource(&token, NAME).await, Err(Some(70_082)));
     pbx.inject("list:status=500".parse().unwrap());
     assert_eq!(pbx.list(&token, "recording/search?").await.status, 500);
-    pbx.inject("download:cut-after=10:with-length".parse().unwrap());
+    pbx.inject("download:cut-after=5:of=other.wav".parse().unwrap());
+    let cut = format!("download:cut-after=10:with-length:of={NAME}");
+    pbx.inject(cut.parse().unwrap());
     let path = pbx.resource(&token, NAME).await.unwrap();
     assert_eq!(pbx.file(&path, &token).await.body.len(), 10);
     pbx.inject("get-random:dead-token-after-ticket".parse().unwrap());
