@@ -237,7 +237,10 @@ impl Reading {
                 }
                 Ok(Part::End(end)) if self.is_whole(end)? => return Poll::Ready(Ok(None)),
                 Ok(Part::End(_)) => {
-                    self.clean_end = Some(self.head);
+                    // A shorter end says nothing about the place that an earlier pass had come to.
+                    if self.position == self.head {
+                        self.clean_end = Some(self.head);
+                    }
                     self.pass_again(StreamError::Truncated)?;
                 }
                 Err(error) => {
@@ -310,9 +313,13 @@ impl Reading {
                 Err(ReadingError::Differs)
             }
             End::Whole => Ok(true),
-            End::Clean => {
-                Ok(!short && (length == Some(self.head) || self.clean_end == Some(self.head)))
-            }
+            End::Clean if short => Ok(false),
+            End::Clean if length == Some(self.head) => Ok(true),
+            End::Clean if self.clean_end == Some(self.head) => match length {
+                Some(_) => Err(ReadingError::Differs),
+                None => Ok(true),
+            },
+            End::Clean => Ok(false),
         }
     }
 
