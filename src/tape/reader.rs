@@ -120,7 +120,7 @@ impl Reader {
     /// Whether the bytes up to `end`, or to the end of the recording, will not come unless somebody has them read on.
     pub(super) fn lacks(&self, end: Option<u64>) -> bool {
         let state = self.tape.lock();
-        let there = end.is_some_and(|end| end <= state.head);
+        let there = end.is_some_and(|end| end <= state.head && !state.is_unconfirmed(end));
         matches!(state.phase, Phase::Stopped(_)) && !there
     }
 
@@ -186,7 +186,8 @@ impl Reader {
         let size = (block.bytes().len().checked_sub(from)?)
             .min(left)
             .min(PIECE_BYTES);
-        (size > 0).then(|| {
+        let is_held_back = state.is_unconfirmed(self.offset + size as u64);
+        (size > 0 && !is_held_back).then(|| {
             Bytes::from_owner(Slice {
                 block: Some(Arc::clone(block)),
                 from,
@@ -218,6 +219,13 @@ impl Reader {
 }
 
 impl State {
+    /// Whether `offset` is taken for the end of the recording, and it has not shown yet that it is. What comes last is held
+    /// back until then: only the end tells whether all of it was what it was taken for.
+    fn is_unconfirmed(&self, offset: u64) -> bool {
+        let length = self.facts.as_ref().and_then(|facts| facts.length);
+        length == Some(offset) && !matches!(self.phase, Phase::Whole)
+    }
+
     fn wait(&mut self, seat: u64, context: &Context<'_>) {
         if let Some(seat) = self.readers.get_mut(&seat) {
             seat.waker = Some(context.waker().clone());

@@ -30,6 +30,10 @@ pub(crate) struct Straight {
     skip: u64,
     /// Bytes that are wanted; `None` for all there are.
     left: Option<u64>,
+    /// Whether what is wanted goes up to the end of a recording whose length is known.
+    to_the_end: bool,
+    /// The last piece of that, until it is known to be the end of the recording that it was taken for.
+    last: Option<Bytes>,
 }
 
 impl Straight {
@@ -68,6 +72,8 @@ impl Straight {
             is_spent: false,
             skip: 0,
             left: None,
+            to_the_end: false,
+            last: None,
         })
     }
 
@@ -148,36 +154,38 @@ impl Straight {
     pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.skip = offset.saturating_sub(self.position);
         self.left = end.map(|end| end.saturating_sub(offset));
+        self.to_the_end = end.is_some() && end == self.facts.length;
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.left == Some(0) || (self.ahead.is_empty() && self.reading.has_ended())
+        self.left == Some(0) && self.last.is_none()
     }
 
     pub(super) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, TapeError>>> {
-        while self.left != Some(0) {
+        while !self.has_ended() {
             let next = match self.ahead.pop_front() {
                 Some(data) => Some(Ok(data)),
                 None => ready!(self.reading.poll_bytes(context, &|_, _| true)),
             };
             match next {
-                Some(Ok(data)) => {
-                    let wanted = self.cut(data);
-                    if self.ahead.is_empty()
-                        && self.reading.has_ended()
-                        && let Err(error) = self.note_end()
-                    {
-                        return Poll::Ready(Some(Err(error)));
+                Some(Ok(data)) => match self.cut(data) {
+                    Some(wanted) if self.to_the_end && self.left == Some(0) => {
+                        self.last = Some(wanted);
                     }
-                    if let Some(wanted) = wanted {
-                        return Poll::Ready(Some(Ok(wanted)));
-                    }
-                }
+                    Some(wanted) => return Poll::Ready(Some(Ok(wanted))),
+                    None => {}
+                },
                 Some(Err(error)) => return Poll::Ready(Some(Err(self.note_error(error)))),
-                None => return Poll::Ready(self.note_end().err().map(Err)),
+                None => {
+                    let last = self.last.take();
+                    return Poll::Ready(match self.note_end() {
+                        Ok(()) => last.map(Ok),
+                        Err(error) => Some(Err(error)),
+                    });
+                }
             }
         }
         Poll::Ready(None)
