@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) wave: Option<Wave>,
     /// It was still being written: its header does not fit its length.
     pub(crate) is_unfinished: bool,
+    /// What its header tells.
+    audio: Audio,
     /// The first bytes, until there is a tag made of them.
     first: Bytes,
 }
@@ -48,17 +50,13 @@ impl Facts {
         first: &[u8],
     ) -> Self {
         let first = first.get(..FIRST_BYTES).unwrap_or(first);
-        let fits = match (audio, length) {
-            (Audio::Wave { total: None }, _) => false,
-            (Audio::Wave { total: Some(told) }, Some(length)) => told == length,
-            (Audio::Wave { total: Some(_) }, None) | (Audio::Mpeg, _) => true,
-        };
         let facts = Self {
             media_type: audio.media_type(),
             length: None,
             etag: None,
             wave: wave::read(first),
-            is_unfinished: identity.is_young && !fits,
+            is_unfinished: identity.is_young && !fits(audio, length),
+            audio,
             first: Bytes::copy_from_slice(first),
         };
         match length {
@@ -70,6 +68,7 @@ impl Facts {
     /// The same, now that the length is known, too.
     pub(crate) fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
         self.etag = Some(self.tag(identity, length));
+        self.is_unfinished = identity.is_young && !fits(self.audio, Some(length));
         self.length = Some(length);
         self.first = Bytes::new();
         self
@@ -84,5 +83,14 @@ impl Facts {
             ..
         } = identity;
         ETag::of(pbx, name, length, &self.first, generation)
+    }
+}
+
+/// Whether the header does not contradict the length.
+fn fits(audio: Audio, length: Option<u64>) -> bool {
+    match (audio, length) {
+        (Audio::Wave { total: None }, _) => false,
+        (Audio::Wave { total: Some(told) }, Some(length)) => told == length,
+        (Audio::Wave { total: Some(_) }, None) | (Audio::Mpeg, _) => true,
     }
 }
