@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use thiserror::Error;
+use tokio::time::sleep;
 use tracing::info;
 
 use super::digest::{Digest, Witness};
@@ -333,7 +334,7 @@ impl Reading {
             self.witness = Some(self.digest.witness(self.head));
         }
         let asked = Arc::clone(&self.asked);
-        self.pass = Pass::Opening(Box::pin(async move { asked.open().await }));
+        self.pass = Pass::Opening(Box::pin(async move { asked.open_again().await }));
         Ok(())
     }
 }
@@ -342,5 +343,16 @@ impl Asked {
     /// Opens the recording, each time under the one permit.
     pub(super) async fn open(&self) -> Result<PbxStream, PbxError> {
         self.pbx.connect(&self.recording, &self.permit).await
+    }
+
+    /// The same for a further pass. A PBX that is busy then may not have noticed that the pass before is over.
+    async fn open_again(&self) -> Result<PbxStream, PbxError> {
+        let mut pauses = self.pbx.config.not_ready.retries.iter();
+        loop {
+            match (self.open().await, pauses.next()) {
+                (Err(error), Some(pause)) if error.is_busy() => sleep(*pause).await,
+                (opened, _) => return opened,
+            }
+        }
     }
 }
