@@ -6,7 +6,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 use wavegate::simulator::{Api, Seen, Switch, wav};
 
-use super::setup::{Act, Name, Observed, Outcome, Setup, Way};
+use super::outcome::Outcome;
+use super::setup::{Act, Name, Observed, PART, Setup, Way};
 use crate::harness::PATIENCE;
 
 /// What the caller is to get in the end.
@@ -14,6 +15,8 @@ use crate::harness::PATIENCE;
 pub(super) enum Expect {
     /// The recording exactly as the PBX has it.
     SameBytes,
+    /// The part that was asked for.
+    Part,
     /// The half of the recording that was there, its RIFF size still 0.
     FirstHalf,
     /// This problem.
@@ -37,6 +40,7 @@ enum Sign {
     OtherForm,
 }
 
+#[derive(Clone)]
 pub(super) struct Case {
     setup: Setup,
     expect: Expect,
@@ -57,6 +61,13 @@ impl Case {
             expect: Expect::SameBytes,
             signs: Vec::new(),
         }
+    }
+
+    /// The same where the gateway keeps recordings in memory, if there is a recording at all.
+    pub(super) fn on_tape(&self) -> Option<Self> {
+        let mut case = self.clone();
+        case.setup.tape = true;
+        (!matches!(self.setup.act, Act::List)).then_some(case)
     }
 
     /// The list holds the recording.
@@ -175,6 +186,9 @@ impl Case {
         let half = |whole: &Bytes| wav::riff_size(&whole.slice(..whole.len() / 2), 0);
         let good = match (self.expect, &observed.last) {
             (Expect::SameBytes, Outcome::Bytes(bytes)) => as_on_pbx == Some(bytes),
+            (Expect::Part, Outcome::Part(bytes)) => {
+                as_on_pbx.map(|whole| whole.slice(PART)).as_ref() == Some(bytes)
+            }
             (Expect::FirstHalf, Outcome::Bytes(bytes)) => {
                 as_on_pbx.map(half).as_ref() == Some(bytes)
             }
@@ -188,7 +202,9 @@ impl Case {
         };
         if !good {
             return Some(match &observed.last {
-                Outcome::Bytes(bytes) => format!("{} bytes came", bytes.len()),
+                Outcome::Bytes(bytes) | Outcome::Part(bytes) => {
+                    format!("{} bytes came", bytes.len())
+                }
                 other => format!("{other:?} came"),
             });
         }

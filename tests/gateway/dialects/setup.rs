@@ -1,19 +1,23 @@
 //! What happens in one case: a PBX, a gateway before it, and what is done with them to provoke what a switch does.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use serde_json::Value;
+use http::Method;
 use tokio::time::timeout;
 use wavegate::simulator::{Api, Seen, Simulator, Switch, wav};
 
+use super::outcome::{Asked, Outcome, came_through, listed, outcome};
 use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
 use crate::wire::Wire;
 
 /// A counter that is not there by then never will be.
 const SETTLING: Duration = Duration::from_secs(10);
+
+/// The part that is asked for with a range.
+pub(super) const PART: Range<usize> = 1000..2000;
 
 /// Everything that decides what happens.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Setup {
     pub(super) stale_tickets: bool,
     pub(super) answer_delay: Duration,
     pub(super) act: Act,
+    /// Whether the gateway keeps recordings in memory.
+    pub(super) tape: bool,
 }
 
 impl Default for Setup {
@@ -41,15 +47,19 @@ impl Default for Setup {
             stale_tickets: false,
             answer_delay: Duration::ZERO,
             act: Act::Fetch,
+            tape: false,
         }
     }
 }
 
-/// What is done with the gateway; the outcome is that of the last step.
+/// What is done with the gateway; the outcome is that of the last step. With the tape each fetch is of another recording, since
+/// the PBX does not see the second fetch of one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
     Fetch,
     FetchTwice,
+    /// The same recording twice, with the tape, too.
+    FetchAgain,
     /// So many in a row; the first that comes through ends it.
     FetchAll(u32),
     /// The tokens time out between two fetches.
@@ -108,15 +118,6 @@ pub(super) struct Observed {
     pub(super) as_on_pbx: Option<Bytes>,
     pub(super) seen: Seen,
     pub(super) said: Vec<u8>,
-}
-
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Bytes(Bytes),
-    Problem(String),
-    Broken,
-    /// The names in a list.
-    Names(Vec<String>),
 }
 
 impl Name {
@@ -186,6 +187,9 @@ impl Setup {
         if !matches!(self.name, Name::Unknown | Name::Missing) {
             builder = builder.recording(name, wav::music(3));
         }
+        for other in self.others() {
+            builder = builder.recording(*other, wav::music(3));
+        }
         for &switch in self.with.iter().chain(&switch) {
             builder = builder.switch(switch);
         }
@@ -198,8 +202,39 @@ impl Setup {
         builder.start().await.unwrap()
     }
 
+    /// The recordings of the other fetches, with the tape.
+    fn others(&self) -> &'static [&'static str] {
+        match self.act {
+            _ if !self.tape => &[],
+            Act::Fetch
+            | Act::FetchAgain
+            | Act::FetchAll(_)
+            | Act::ExpireWhileRunning
+            | Act::List
+            | Act::FetchRange => &[],
+            Act::FetchTwice
+            | Act::ExpireBetween
+            | Act::LoseSlotBetween
+            | Act::LockOutBetween
+            | Act::ForeignLoginBetween
+            | Act::FetchBehind(_)
+            | Act::FetchBeside(_) => &["other-1.wav", "other-2.wav"],
+        }
+    }
+
+    /// The recording that is fetched beside the one of this name, or before it.
+    fn other<'a>(&self, number: usize, name: &'a str) -> &'a str {
+        self.others().get(number).copied().unwrap_or(name)
+    }
+
     async fn gateway(&self, pbx: &Simulator, api: Api, url: String) -> Gateway {
-        gateway_for(pbx, self.api.unwrap_or(api))
+        let gateway = gateway_for(pbx, self.api.unwrap_or(api));
+        let gateway = if self.tape {
+            gateway.tape("linger_ms = 0")
+        } else {
+            gateway
+        };
+        gateway
             .pbx_url(url)
             .pbx("retry_delay_ms = 5")
             .pbx(self.pbx)
@@ -216,9 +251,14 @@ impl Setup {
         name: &str,
     ) -> Result<Outcome, Outcome> {
         let fetch = || async { outcome(ask(gateway, name).await).await };
+        let fetch_other = || async { outcome(ask(gateway, self.other(0, name)).await).await };
         let last = match self.act {
             Act::Fetch => fetch().await,
             Act::FetchTwice => {
+                came_through(fetch_other().await)?;
+                fetch().await
+            }
+            Act::FetchAgain => {
                 came_through(fetch().await)?;
                 fetch().await
             }
@@ -232,13 +272,13 @@ impl Setup {
                 fetch().await
             }
             Act::LoseSlotBetween => {
-                came_through(fetch().await)?;
+                came_through(fetch_other().await)?;
                 pbx.expire_tokens();
                 pbx.occupy_tokens(8);
                 fetch().await
             }
             Act::LockOutBetween => {
-                came_through(fetch().await)?;
+                came_through(fetch_other().await)?;
                 // Another program behind our address has the wrong password.
                 for _ in 0..5 {
                     let other = gateway_for(pbx, api).password("wrong").start().await;
@@ -248,12 +288,12 @@ impl Setup {
                 fetch().await
             }
             Act::ExpireBetween => {
-                came_through(fetch().await)?;
+                came_through(fetch_other().await)?;
                 pbx.expire_tokens();
                 fetch().await
             }
             Act::ForeignLoginBetween => {
-                came_through(fetch().await)?;
+                came_through(fetch_other().await)?;
                 let other = self.gateway(pbx, api, pbx.url()).await;
                 came_through(outcome(ask(&other, name).await).await)?;
                 assert!(other.app.shut_down().await);
@@ -272,10 +312,11 @@ impl Setup {
             }
             Act::FetchRange => {
                 let call = gateway.get(name).bearer(&jwt("alice"));
-                outcome(call.header("range", "bytes=1000-1999").try_send().await).await
+                let range = format!("bytes={}-{}", PART.start, PART.end - 1);
+                outcome(call.header("range", &range).try_send().await).await
             }
             Act::FetchBehind(others) => {
-                let stalled = stall(gateway, pbx, name, others).await;
+                let stalled = self.stall(gateway, pbx, name, others).await;
                 let asked = async {
                     pbx.until(|seen| seen.requests.download > others).await;
                     drop(stalled);
@@ -283,70 +324,32 @@ impl Setup {
                 tokio::join!(fetch(), asked).0
             }
             Act::FetchBeside(others) => {
-                let _stalled = stall(gateway, pbx, name, others).await;
+                let _stalled = self.stall(gateway, pbx, name, others).await;
                 fetch().await
             }
         };
         Ok(last)
     }
-}
 
-/// Starts downloads that stand still after their first bytes.
-async fn stall(gateway: &Gateway, pbx: &Simulator, name: &str, count: u64) -> Vec<Answer> {
-    let mut stalled = Vec::new();
-    for running in 1..=count {
-        pbx.inject("download:stall-after=1000".parse().unwrap());
-        stalled.push(ask(gateway, name).await.unwrap());
-        pbx.until(|seen| seen.downloads_running == running).await;
+    /// Starts downloads that stand still after their first bytes.
+    async fn stall(
+        &self,
+        gateway: &Gateway,
+        pbx: &Simulator,
+        name: &str,
+        count: u64,
+    ) -> Vec<Answer> {
+        let mut stalled = Vec::new();
+        for running in 1..=count {
+            pbx.inject("download:stall-after=1000".parse().unwrap());
+            let other = self.other(stalled.len(), name);
+            stalled.push(ask(gateway, other).await.unwrap());
+            pbx.until(|seen| seen.downloads_running == running).await;
+        }
+        stalled
     }
-    stalled
 }
-
-/// An error means that there was not even a head: a transfer that breaks early takes it along.
-type Asked = Result<Answer, hyper::Error>;
 
 async fn ask(gateway: &Gateway, name: &str) -> Asked {
     gateway.get(name).bearer(&jwt("alice")).try_send().await
-}
-
-async fn listed(answer: Answer) -> Outcome {
-    if answer.status() != StatusCode::OK {
-        return Outcome::Problem(answer.problem().await.slug);
-    }
-    let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-    let entries = document["recordings"].as_array().unwrap();
-    let names = entries
-        .iter()
-        .map(|entry| entry["name"].as_str().unwrap().to_owned());
-    Outcome::Names(names.collect())
-}
-
-fn came_through(outcome: Outcome) -> Result<(), Outcome> {
-    match outcome {
-        Outcome::Bytes(_) => Ok(()),
-        other => Err(other),
-    }
-}
-
-async fn outcome(asked: Asked) -> Outcome {
-    let Ok(answer) = asked else {
-        return Outcome::Broken;
-    };
-    if answer.status() != StatusCode::OK {
-        return Outcome::Problem(answer.problem().await.slug);
-    }
-    let media_type = answer.header("content-type").unwrap().to_owned();
-    match answer.bytes().await {
-        Err(_) => Outcome::Broken,
-        Ok(bytes) => {
-            // By the content, whatever the PBX calls it.
-            let expected = if bytes.starts_with(b"RIFF") {
-                "audio/wav"
-            } else {
-                "audio/mpeg"
-            };
-            assert_eq!(media_type, expected);
-            Outcome::Bytes(bytes)
-        }
-    }
 }

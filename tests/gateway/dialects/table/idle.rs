@@ -19,6 +19,9 @@ pub(in crate::dialects) fn makes_no_difference(switch: Switch) -> Option<&'stati
             "a token that was exchanged is not used again"
         }
         Switch::RefreshRotatesNothing => "the latest pair is used, whether it is another or not",
+        Switch::NoCloseNotify => {
+            "what tells its length is whole there, and else two ends have to agree, told or not"
+        }
         Switch::CsvNewestFirst => "rows are sorted here",
         Switch::ListPageCapped => "one call fits on any page; list::walk has many",
         Switch::SearchIgnoresFilters => "what was asked for is looked for here, too",

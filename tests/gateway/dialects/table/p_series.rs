@@ -19,9 +19,18 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
                 fetch().with(&[Switch::Mp3]),
                 fetch()
                     .with(&[Switch::DownloadWithoutLength, Switch::Mp3])
-                    .expect(Expect::Broken),
+                    .seen(|seen| seen.tickets_issued == 2),
             ]
         }
+        Switch::GrowingFile => vec![
+            fetch().expect(Expect::FirstHalf),
+            // It was not kept, since it may still have been growing.
+            fetch().name(Name::Young).act(Act::FetchAgain),
+            // The second end does not agree with the first.
+            fetch()
+                .with(&[Switch::DownloadWithoutLength])
+                .expect(Expect::Broken),
+        ],
         Switch::JsonWithLength => {
             let not_there = clear().name(Name::Unknown).problem("recording-not-found");
             vec![fetch(), not_there.said("Content-Length: ")]
