@@ -31,6 +31,7 @@ mod limits;
 mod list;
 mod logins;
 mod memory;
+mod mending;
 mod metrics;
 mod nginx;
 mod players;

@@ -1,0 +1,162 @@
+//! A recording of which nothing tells the length is whole when two passes end on purpose at the same byte, with the same
+//! content.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use wavegate::simulator::{Switch, wav};
+
+use super::{LENGTH, TAPES, altered, ask, etag, inject, mp3, start, tight};
+use crate::harness::NAME;
+
+/// A fault that takes its turn and does nothing: no answer is that long.
+const NONE: &str = "cut-after=1000000000";
+
+/// How each of the passes ends; then whether the recording is whole, and the tickets that it costs.
+type Row = (&'static [&'static str], bool, u64);
+
+fn recordings() -> [Bytes; 3] {
+    let whole = wav::pcm_of_size(LENGTH);
+    [
+        mp3(),
+        wav::riff_size(&whole, 0),
+        wav::riff_size(&whole, u32::MAX),
+    ]
+}
+
+async fn check(recording: &Bytes, switches: &[Switch], tape: &str, row: Row) {
+    let (passes, is_whole, tickets) = row;
+    let row = format!("{passes:?} {switches:?} {tape}");
+    let pbx = start(switches, recording).await;
+    let gateway = tight(&pbx, tape).start().await;
+    for fault in passes {
+        inject(&pbx, &format!("download:{fault}"));
+    }
+    match ask(&gateway, NAME).await.bytes().await {
+        Ok(bytes) => assert!(
+            is_whole && bytes == recording,
+            "{row}: {} bytes look whole",
+            bytes.len()
+        ),
+        Err(broken) => {
+            let came = broken.received;
+            assert!(!is_whole, "{row}: {} bytes came", came.len());
+            assert!(recording.starts_with(&came), "{row}: not as on the PBX");
+        }
+    }
+    assert_eq!(pbx.seen().tickets_issued, tickets, "{row}");
+    pbx.clear_faults();
+    assert!(gateway.fetch(NAME).await == recording, "{row}: afterwards");
+}
+
+#[tokio::test]
+async fn two_ends_that_agree_make_a_recording_whole() {
+    let rows: [Row; 10] = [
+        (&[], true, 2),
+        // A shorter end is none, whichever pass it comes with; the two others agree.
+        (&["cut-after=1000"], true, 3),
+        (&[NONE, "cut-after=1000"], true, 3),
+        (&[NONE, "stall-after=1000"], true, 3),
+        (&["stall-after=1000"], true, 3),
+        // Nothing agrees with the end.
+        (&[NONE, "cut-after=1000", "cut-after=1000"], false, 3),
+        (&[NONE, "cut-after=1000", "cut-after=2000"], false, 3),
+        (&["cut-after=1000", "cut-after=2000"], false, 3),
+        (
+            &["stall-after=1000", "cut-after=500", "cut-after=1000"],
+            false,
+            3,
+        ),
+        (&["stall-after=1000", "stall-after=2000"], false, 3),
+    ];
+    let mut running = JoinSet::new();
+    for recording in recordings() {
+        for switches in [&[][..], &[Switch::PlainHttp]] {
+            for tape in TAPES {
+                let recording = recording.clone();
+                running.spawn(async move {
+                    for row in rows {
+                        check(&recording, switches, tape, row).await;
+                    }
+                });
+            }
+        }
+    }
+    running.join_all().await;
+}
+
+#[tokio::test]
+async fn an_end_that_agrees_behind_another_content_does_not() {
+    for recording in &recordings() {
+        for switches in [&[][..], &[Switch::PlainHttp]] {
+            for tape in TAPES {
+                let pbx = start(switches, recording).await;
+                let gateway = tight(&pbx, tape).start().await;
+                let new = altered(recording, LENGTH / 2);
+                pbx.replace_after_download(NAME, new.clone());
+                let came = ask(&gateway, NAME).await.bytes().await;
+                let came = came.map(|bytes| bytes.len()).unwrap_err().received;
+                assert!(recording.starts_with(&came), "{switches:?} {tape}");
+                assert_eq!(pbx.seen().tickets_issued, 2);
+                assert!(gateway.fetch(NAME).await == new, "{switches:?} {tape}");
+                assert!(etag(&gateway).await.is_some());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_length_that_is_known_from_earlier_needs_one_end() {
+    for recording in &recordings() {
+        for switches in [&[][..], &[Switch::PlainHttp]] {
+            let pbx = start(switches, recording).await;
+            let gateway = tight(&pbx, "max_bytes = 0").start().await;
+            for tickets in [2, 3, 4] {
+                assert!(gateway.fetch(NAME).await == recording);
+                assert_eq!(pbx.seen().tickets_issued, tickets, "{switches:?}");
+            }
+            // A shorter end is none.
+            inject(&pbx, "download:cut-after=1000");
+            assert!(gateway.fetch(NAME).await == recording);
+            assert_eq!(pbx.seen().tickets_issued, 6, "{switches:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_young_recording_that_contradicts_its_header_is_served_and_not_kept() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let young = format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs());
+    let whole = wav::pcm_of_size(LENGTH);
+    let right = LENGTH as u32 - 8;
+    for (name, told, size, tickets) in [
+        (young.as_str(), true, right, 1),
+        (&young, false, right, 1),
+        (&young, true, right - 1000, 2),
+        (&young, false, right - 1000, 2),
+        (&young, true, right + 1000, 2),
+        (&young, true, 0, 2),
+        // Twice two ends.
+        (&young, false, 0, 4),
+        (&young, false, u32::MAX, 4),
+        // It grows no more.
+        (NAME, false, right - 1000, 1),
+        (NAME, false, 0, 2),
+    ] {
+        let switches: &[Switch] = if told {
+            &[Switch::DownloadWithLength]
+        } else {
+            &[]
+        };
+        let pbx = start(switches, &whole).await;
+        let recording = wav::riff_size(&whole, size);
+        pbx.add_recording(name, recording.clone());
+        let gateway = tight(&pbx, "").start().await;
+        for _ in 0..2 {
+            let row = format!("{name} {told} {size}");
+            assert!(gateway.fetch(name).await == recording, "{row}");
+        }
+        assert_eq!(pbx.seen().tickets_issued, tickets, "{name} {told} {size}");
+    }
+}
