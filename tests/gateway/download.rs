@@ -106,16 +106,27 @@ async fn a_length_that_the_pbx_tells_is_passed_on() {
 }
 
 #[tokio::test]
-async fn http_1_0_without_a_length_is_told_so() {
+async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).start().await;
-    let answer = gateway
-        .get(NAME)
-        .bearer(&jwt("alice"))
-        .http10()
-        .send()
-        .await;
-    assert_eq!(answer.problem().await.slug, "http-version-not-supported");
+    let recording = pbx.recording_bytes(NAME).unwrap();
+    // Without the tape what was read for the length is gone.
+    for (tape, tickets) in [("", 1), ("max_bytes = 0", 2)] {
+        let gateway = gateway(&pbx).tape(tape).start().await;
+        let before = pbx.seen().tickets_used;
+        let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
+        let answer = call.send().await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.header("content-length"), Some("48308"));
+        assert!(answer.bytes().await.unwrap() == recording);
+        assert_eq!(pbx.seen().tickets_used - before, tickets);
+    }
+    pbx.inject("download:stall-after=20000:times=forever".parse().unwrap());
+    for tape in ["", "max_bytes = 0"] {
+        let gateway = gateway(&pbx).tape(tape).range("wait_ms = 20").start().await;
+        let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
+        let problem = call.send().await.problem().await;
+        assert_eq!(problem.slug, "http-version-not-supported");
+    }
 }
 
 #[tokio::test]
@@ -149,20 +160,24 @@ async fn head_tells_what_is_known_and_makes_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_range_is_ignored_for_now() {
+async fn a_part_is_cut_out_here_and_the_pbx_gives_the_whole() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).start().await;
-    let answer = gateway
-        .get(NAME)
-        .bearer(&jwt("alice"))
-        .header("range", "bytes=0-1")
-        .send()
-        .await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(
-        answer.bytes().await.unwrap(),
-        pbx.recording_bytes(NAME).unwrap()
-    );
+    let recording = pbx.recording_bytes(NAME).unwrap();
+    for tape in ["", "max_bytes = 0"] {
+        let gateway = gateway(&pbx).tape(tape).start().await;
+        for (range, part) in [
+            ("0-1", 0..2),
+            ("1000-", 1000..48_308),
+            ("-8", 48_300..48_308),
+        ] {
+            let call = gateway.get(NAME).bearer(&jwt("alice"));
+            let answer = call.header("range", &format!("bytes={range}")).send().await;
+            assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
+            let told = format!("bytes {}-{}/48308", part.start, part.end - 1);
+            assert_eq!(answer.header("content-range"), Some(told.as_str()));
+            assert!(answer.bytes().await.unwrap() == recording[part], "{range}");
+        }
+    }
     assert_eq!(pbx.seen().range_headers_seen, 0);
 }
 

@@ -1,79 +1,90 @@
-//! A recording that ends too early breaks the caller's transfer as well, wherever and however it ends; one that is
-//! whole is whole even where the PBX leaves without a word.
+//! A recording that ends too early is asked for again, twice at most, and goes on where it broke off; then the caller's
+//! transfer breaks as well, wherever and however it ends. One that is whole is whole even where the PBX leaves without a word.
 //!
-//! MP3 has no length of its own: without one from HTTP a proper end has to do, wherever it comes. TLS has such an end;
-//! plain HTTP has none.
+//! MP3 has no length of its own, nor has a file whose RIFF size was never written: without one from HTTP two ends that agree
+//! have to do.
 
 use bytes::Bytes;
-use wavegate::simulator::{Switch, wav};
+use wavegate::simulator::{Api, Switch, wav};
 
 use super::Expect::{BrokenAfter, SameBytes};
-use super::{LENGTH, a_clean_download_follows, check, start, tight};
-use crate::harness::{NAME, jwt};
+use super::{LENGTH, a_clean_download_follows, check, check_mending, every, start, tight};
+use crate::harness::{NAME, jwt, soon};
+
+const API: Api = Api::SSeries200;
 
 #[tokio::test]
-async fn a_recording_that_ends_early_never_looks_whole() {
-    for row in [
-        ("download:cut-after=200000", BrokenAfter, 1, 1),
-        ("download:cut-after=200000:with-length", BrokenAfter, 1, 1),
-        ("download:cut-after=400307", BrokenAfter, 1, 1),
-        (
-            "download:cut-after=200000 download:no-close-notify",
-            BrokenAfter,
-            1,
-            1,
-        ),
-        ("download:reset-after=200000", BrokenAfter, 1, 1),
-        ("download:stall-after=200000", BrokenAfter, 1, 1),
-        // All of it is there, and the RIFF header says so.
-        ("download:no-close-notify", SameBytes, 1, 1),
+async fn a_recording_that_ends_early_is_mended_twice_and_never_looks_whole() {
+    for fault in [
+        "download:cut-after=200000",
+        "download:cut-after=200000:with-length",
+        "download:cut-after=400307",
+        "download:cut-after=200000 download:no-close-notify",
+        "download:reset-after=200000",
     ] {
-        check(&[], row).await;
-        check(&[Switch::PlainHttp], row).await;
+        check_mending(API, &[], fault).await;
+        check_mending(API, &[Switch::PlainHttp], fault).await;
     }
     let told = [Switch::DownloadWithLength];
-    check(&told, ("download:reset-after=200000", BrokenAfter, 1, 1)).await;
-    check(&told, ("download:no-close-notify", SameBytes, 1, 1)).await;
+    check_mending(API, &told, "download:reset-after=200000").await;
+    // All of it is there, and the RIFF header says so.
+    for switches in [&[][..], &[Switch::PlainHttp], &told] {
+        check(switches, ("download:no-close-notify", SameBytes, 1, 1)).await;
+    }
 }
 
 #[tokio::test]
-async fn where_no_length_is_known_only_a_proper_end_is_an_end() {
+async fn a_recording_that_stands_still_is_mended_twice_and_never_looks_whole() {
+    let stall = "download:stall-after=200000";
+    let (plain, told) = ([Switch::PlainHttp], [Switch::DownloadWithLength]);
+    tokio::join!(
+        check_mending(API, &[], stall),
+        check_mending(API, &plain, stall),
+        check_mending(API, &told, stall),
+    );
+}
+
+#[tokio::test]
+async fn where_no_length_is_known_two_ends_that_agree_are_an_end() {
     for switch in [Switch::RiffSizeZero, Switch::RiffSizeMax, Switch::Mp3] {
-        check(&[switch], ("", SameBytes, 1, 1)).await;
-        for fault in [
-            "download:no-close-notify",
-            "download:reset-after=1000",
-            "download:stall-after=1000",
-            "download:cut-after=1000:with-length",
+        for (fault, tickets) in [
+            ("", 2),
+            ("download:no-close-notify", 2),
+            ("download:reset-after=1000", 3),
+            ("download:stall-after=1000", 3),
+            ("download:cut-after=1000", 3),
+            // That tells a length.
+            ("download:cut-after=1000:with-length", 2),
         ] {
-            check(&[switch], (fault, BrokenAfter, 1, 1)).await;
+            check(&[switch], (fault, SameBytes, tickets, 1)).await;
+        }
+        for (fault, times) in [
+            // The third pass comes to an end, and no other says so, too.
+            ("download:reset-after=1000", 2),
+            ("download:reset-after=1000", 3),
+            ("download:cut-after=1000:with-length", 3),
+        ] {
+            check(&[switch], (&every(fault, times), BrokenAfter, 3, 1)).await;
         }
     }
     // The first bytes of an MP3 file tell what it is before there are twelve of them.
-    for fault in [
-        "download:reset-after=5",
-        "download:cut-after=5:with-length",
-        "download:cut-after=5 download:no-close-notify",
+    for (fault, tickets) in [
+        ("download:reset-after=5", 3),
+        ("download:cut-after=5:with-length", 2),
+        ("download:cut-after=5 download:no-close-notify", 3),
     ] {
-        check(&[Switch::Mp3], (fault, BrokenAfter, 1, 1)).await;
+        check(&[Switch::Mp3], (fault, SameBytes, tickets, 1)).await;
     }
 }
 
 #[tokio::test]
-async fn without_length_and_tls_nothing_tells_that_a_recording_is_whole() {
+async fn without_tls_two_ends_that_agree_are_an_end_too() {
     for switch in [Switch::RiffSizeZero, Switch::RiffSizeMax, Switch::Mp3] {
-        let pbx = start(&[switch, Switch::PlainHttp], "").await;
-        let gateway = tight(&pbx).start().await;
-        let answer = gateway.get(NAME).bearer(&jwt("alice")).try_send().await;
-        if let Ok(answer) = answer {
-            assert_eq!(answer.status(), 200);
-            assert!(answer.bytes().await.is_err(), "{switch}");
-        }
-        check(
-            &[switch, Switch::PlainHttp, Switch::DownloadWithLength],
-            ("", SameBytes, 1, 1),
-        )
-        .await;
+        let plain = [switch, Switch::PlainHttp];
+        check(&plain, ("", SameBytes, 2, 1)).await;
+        check(&plain, ("download:cut-after=1000", SameBytes, 3, 1)).await;
+        let told = [switch, Switch::PlainHttp, Switch::DownloadWithLength];
+        check(&told, ("", SameBytes, 1, 1)).await;
     }
 }
 
@@ -92,9 +103,10 @@ async fn the_riff_header_decides_where_a_recording_ends() {
     ] {
         let pbx = start(&[], "").await;
         pbx.add_recording(NAME, with_more.clone());
-        pbx.inject(format!("download:cut-after={sent}").parse().unwrap());
+        let cut = format!("download:cut-after={sent}:times=forever");
+        pbx.inject(cut.parse().unwrap());
         if !ends_properly {
-            pbx.inject("download:no-close-notify".parse().unwrap());
+            pbx.inject("download:no-close-notify:times=forever".parse().unwrap());
         }
         let gateway = tight(&pbx).start().await;
         let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
@@ -103,21 +115,50 @@ async fn the_riff_header_decides_where_a_recording_ends() {
             Ok(bytes) => assert!(is_whole && bytes == with_more[..sent], "{row}"),
             Err(_) => assert!(!is_whole, "{row}"),
         }
+        let tickets = if is_whole { 1 } else { 3 };
+        assert_eq!(pbx.seen().tickets_issued, tickets, "{row}");
+        if is_whole {
+            // By now its length is known, and told to the next caller. It turns out another one, so that is known then.
+            pbx.clear_faults();
+            let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+            assert_eq!(answer.header("content-length"), Some(&*sent.to_string()));
+            assert!(answer.bytes().await.is_err(), "{row}");
+        }
         a_clean_download_follows(&pbx, &gateway, &row).await;
     }
 }
 
 #[tokio::test]
-async fn a_token_that_dies_under_a_download_breaks_it() {
+async fn a_token_that_dies_under_a_download_costs_a_login_and_no_byte() {
     let pbx = start(
         &[Switch::TokenDeathCutsDownload],
-        "download:throttle=1000000",
+        "download:throttle=100000",
     )
     .await;
     let gateway = tight(&pbx).start().await;
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
     assert_eq!(answer.status(), 200);
     pbx.expire_tokens();
+    assert!(answer.bytes().await.unwrap() == pbx.recording_bytes(NAME).unwrap());
+    let seen = pbx.seen();
+    assert_eq!((seen.tickets_issued, seen.logins_ok), (2, 2));
+}
+
+#[tokio::test]
+async fn tokens_that_die_under_every_pass_break_the_download() {
+    let pbx = start(
+        &[Switch::TokenDeathCutsDownload],
+        "download:throttle=100000:times=3",
+    )
+    .await;
+    let gateway = tight(&pbx).start().await;
+    let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+    assert_eq!(answer.status(), 200);
+    for pass in 1..=3 {
+        soon(pbx.until(|seen| seen.downloads_started == pass)).await;
+        pbx.expire_tokens();
+    }
     assert!(answer.bytes().await.is_err());
-    a_clean_download_follows(&pbx, &gateway, "after the token's death").await;
+    assert_eq!(pbx.seen().tickets_issued, 3);
+    a_clean_download_follows(&pbx, &gateway, "after the tokens' death").await;
 }

@@ -2,8 +2,8 @@
 
 use wavegate::simulator::{Api, Switch};
 
-use super::Expect::{BrokenAfter, Problem, SameBytes};
-use super::check_at;
+use super::Expect::{Problem, SameBytes};
+use super::{check_at, check_mending};
 
 #[tokio::test]
 async fn a_fault_of_a_p_series_is_told_for_what_it_is() {
@@ -71,13 +71,25 @@ async fn a_fault_of_a_p_series_is_told_for_what_it_is() {
         ),
         ("download:status=302", Problem("pbx-protocol"), 1, 1),
         ("download:stall-after=5", Problem("pbx-timeout"), 1, 1),
-        ("download:cut-after=200000:with-length", BrokenAfter, 1, 1),
-        ("download:cut-after=200000", BrokenAfter, 1, 1),
-        ("download:reset-after=200000", BrokenAfter, 1, 1),
-        ("download:stall-after=200000", BrokenAfter, 1, 1),
         ("any:slow=20ms:times=forever", SameBytes, 1, 1),
     ] {
         check_at(p, &[], row).await;
+    }
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_is_mended_at_every_pbx() {
+    for fault in [
+        "download:cut-after=200000:with-length",
+        "download:cut-after=200000",
+        "download:reset-after=200000",
+        "download:stall-after=200000",
+    ] {
+        tokio::join!(
+            check_mending(Api::PSeries, &[], fault),
+            check_mending(Api::Cloud110, &[], fault),
+            check_mending(Api::Cloud200, &[], fault),
+        );
     }
 }
 
@@ -127,7 +139,6 @@ async fn a_fault_of_a_cloud_pbx_is_told_for_what_it_is() {
             ("get-random:html=504:times=2", Problem("pbx-timeout"), 0, 1),
             ("download:html=504", SameBytes, 2, 1),
             ("download:html=504:times=2", Problem("pbx-timeout"), 2, 1),
-            ("download:cut-after=200000", BrokenAfter, 1, 1),
             ("get-random:errno=20014", Problem("recording-deleted"), 0, 1),
         ] {
             check_at(api, &[], row).await;

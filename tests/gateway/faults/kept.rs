@@ -4,6 +4,7 @@
 use wavegate::simulator::Switch;
 
 use super::{NAME, start, tight};
+use crate::harness::jwt;
 
 #[tokio::test]
 async fn a_connection_left_open_is_used_again() {
@@ -67,20 +68,17 @@ async fn a_connection_that_was_closed_costs_a_new_ticket_and_never_a_replay() {
 
 #[tokio::test]
 async fn a_download_that_broke_leaves_no_connection_behind() {
-    let pbx = start(
-        &[Switch::KeepAlive],
-        "download:cut-after=200000:with-length",
-    )
-    .await;
-    let gateway = tight(&pbx).start().await;
-    let answer = gateway
-        .get(NAME)
-        .bearer(&crate::harness::jwt("alice"))
-        .send()
-        .await;
-    assert!(answer.bytes().await.is_err());
-    assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
-    assert_eq!(pbx.seen().connections, 3);
+    for (cuts, broken, after) in [(1, 3, 3), (3, 4, 5)] {
+        let cut = format!("download:cut-after=200000:with-length:times={cuts}");
+        let pbx = start(&[Switch::KeepAlive], &cut).await;
+        let gateway = tight(&pbx).start().await;
+        let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+        assert_eq!(answer.bytes().await.is_ok(), cuts < 3);
+        // The login's, and one of each pass.
+        assert_eq!(pbx.seen().connections, broken);
+        assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
+        assert_eq!(pbx.seen().connections, after, "the last one was whole");
+    }
 }
 
 #[tokio::test]

@@ -64,25 +64,27 @@ async fn a_source_that_breaks_breaks_the_stream_and_not_the_connection() {
     let addr = gateway.tls_addr();
     let connection = identity.http2(addr).await;
     let whole = pbx.recording_bytes(NAME).unwrap();
+    // Two breaks are mended.
     for fault in [
-        "download:cut-after=20000",
-        "download:cut-after=20000:with-length",
-        "download:reset-after=20000",
+        "download:cut-after=20000:times=3",
+        "download:cut-after=20000:with-length:times=3",
+        "download:reset-after=20000:times=3",
     ] {
         pbx.inject(fault.parse().unwrap());
         // The reset of a stream may overtake the head of its answer.
         if let Ok(answer) = connection.try_send(get(addr)).await {
             assert_eq!(answer.status(), StatusCode::OK);
-            let broken = answer.bytes().await.expect_err(fault);
-            assert!(whole.starts_with(&broken.received), "{fault}");
+            let broken = answer.bytes().await.map(|bytes| bytes.len());
+            let received = broken.expect_err(fault).received;
+            assert!(whole.starts_with(&received), "{fault}");
         }
         // The same over HTTP/1.1.
         pbx.inject(fault.parse().unwrap());
         let stream = identity.connect(addr, &["http/1.1"]).await.unwrap();
         let answer = get(addr).send_on(stream).await;
-        answer.bytes().await.expect_err(fault);
+        assert!(answer.bytes().await.is_err(), "{fault}");
         let answer = connection.send(get(addr)).await;
-        assert_eq!(answer.bytes().await.expect(fault), whole);
+        assert!(answer.bytes().await.expect(fault) == whole, "{fault}");
     }
     pbx.inject("download:errno=20014".parse().unwrap());
     let problem = connection.send(get(addr)).await.problem().await;
