@@ -4,10 +4,13 @@
 //! ARCHITECTURE.md, "The tape", says how the parts below work together.
 
 mod block;
+mod error;
 mod facts;
 mod fill;
 mod known;
 mod reader;
+mod recognition;
+mod shelf;
 mod source;
 mod store;
 mod straight;
@@ -19,39 +22,22 @@ use std::sync::atomic::Ordering::Acquire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use thiserror::Error;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::PrincipalId;
-use crate::pbx::{Pbx, PbxError, ReadingError, Seen};
+use crate::pbx::{Pbx, ReadingError, Seen};
 use block::{BLOCK_BYTES, Block};
+pub(crate) use error::{Ended, TapeError};
 pub(crate) use facts::Facts;
 use facts::{FIRST_BYTES, Identity};
 use reader::Reader;
+use shelf::Key;
 pub(crate) use source::Source;
-use store::Key;
-pub(crate) use store::{Ended, Tapes};
+pub(crate) use store::Tapes;
 
 /// For whom memory is held.
 type Owner = PrincipalId;
-
-/// Why a tape has no more bytes to give.
-#[derive(Debug, Clone, Error)]
-pub(crate) enum TapeError {
-    /// The recording could not be had.
-    #[error(transparent)]
-    NotOpened(#[from] PbxError),
-    /// It broke off.
-    #[error(transparent)]
-    Broken(#[from] ReadingError),
-    /// There is no block for it, not even one.
-    #[error("no memory came free for the recording")]
-    NoRoom,
-    /// The tape was ended from outside.
-    #[error("{}", .0.as_str())]
-    Ended(Ended),
-}
 
 /// The bytes of one recording.
 pub(crate) struct Tape {

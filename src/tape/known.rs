@@ -11,7 +11,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use super::Facts;
-use super::store::Key;
+use super::shelf::Key;
 use crate::config;
 use crate::pbx::{PbxError, Witness};
 

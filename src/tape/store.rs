@@ -4,24 +4,22 @@
 //!
 //! Locks are taken in this order: the shelf, a tape, the pool.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::time::sleep;
-use tracing::{debug, info};
 
 use super::block::{BLOCK_BYTES, Block, NoBlock, Pool};
-use super::facts::Identity;
 use super::fill::Fill;
 use super::known::Known;
+use super::shelf::{Key, Shelf, Standing};
 use super::source::Source;
 use super::straight::Straight;
-use super::{Facts, Owner, Phase, Reader, Tape, TapeError};
+use super::{Ended, Facts, Owner, Phase, Reader, Tape, TapeError};
 use crate::config;
 use crate::metrics::{Eviction, Metrics};
-use crate::pbx::{Pbx, PbxError, Reading, ReadingError, Seen, Witness};
+use crate::pbx::{Pbx, PbxError, Seen};
 use crate::recording::RecordingName;
 
 /// How often it is looked which tapes have to go.
@@ -29,72 +27,14 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// Sweeps between those of unused memory.
 const SWEEPS_OF_MEMORY: u32 = 20;
 
-/// Which recording of which PBX, as that is configured.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pbx: u64,
-    name: RecordingName,
-}
-
-/// Why a tape was ended from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Nobody reads it any more, and it has been kept long enough.
-    Idle,
-    /// Its memory was needed.
-    Room,
-    /// It was too old.
-    Age,
-    /// Somebody said so.
-    Deleted,
-    /// Its PBX is configured anew.
-    Reload,
-    /// Its last reader left before there was anything worth keeping.
-    Deserted,
-}
-
-impl Ended {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "the recording was no longer kept",
-            Self::Room => "the memory of the recording was needed",
-            Self::Age => "the recording had been kept for tape.max_age_s",
-            Self::Deleted => "the recording was deleted",
-            Self::Reload => "the PBX was configured anew",
-            Self::Deserted => "nobody was left to read the recording",
-        }
-    }
-}
-
 /// All tapes.
 pub(crate) struct Tapes {
     me: Weak<Self>,
     metrics: Arc<Metrics>,
     settings: ArcSwap<config::Tape>,
     pool: Pool,
-    known: Known,
+    pub(super) known: Known,
     shelf: Mutex<Shelf>,
-}
-
-#[derive(Default)]
-struct Shelf {
-    tapes: HashMap<Key, Standing>,
-    /// Tapes without readers, the longest idle first.
-    idle: BTreeMap<u64, Idle>,
-    next: u64,
-}
-
-struct Standing {
-    tape: Arc<Tape>,
-    owner: Owner,
-    since: Instant,
-    /// Where it stands among the idle ones.
-    idle: Option<u64>,
-}
-
-struct Idle {
-    key: Key,
-    since: Instant,
 }
 
 impl Tapes {
@@ -122,14 +62,7 @@ impl Tapes {
     /// Drops the tapes of all PBXs but these.
     pub(crate) fn retain(&self, pbxs: &[Arc<Pbx>]) {
         let mut shelf = self.lock();
-        let gone = |key: &Key| !pbxs.iter().any(|pbx| pbx.id() == key.pbx);
-        let keys: Vec<_> = shelf
-            .tapes
-            .keys()
-            .filter(|key| gone(key))
-            .cloned()
-            .collect();
-        for key in keys {
+        for key in shelf.not_of(pbxs) {
             // Those who read it go on: nothing is wrong with what they hear.
             if let Some(standing) = shelf.take(&key)
                 && !standing.tape.has_readers()
@@ -204,13 +137,7 @@ impl Tapes {
         let me = self.me.upgrade()?;
         let block = self.block_from(&mut shelf, owner, key).ok()?;
         let tape = Arc::new(Tape::new(key.clone(), Arc::clone(pbx)));
-        let standing = Standing {
-            tape: Arc::clone(&tape),
-            owner: owner.clone(),
-            since: Instant::now(),
-            idle: None,
-        };
-        shelf.tapes.insert(key.clone(), standing);
+        shelf.put(&tape, owner);
         let reader = Reader::new(Arc::clone(&tape), Weak::clone(&self.me));
         Fill::new(me, tape, owner.clone(), Some(block)).spawn(None);
         Some(Source::Tape(reader))
@@ -303,58 +230,6 @@ impl Tapes {
         }
     }
 
-    /// What a key stands for.
-    pub(super) fn identity<'a>(&self, pbx: &'a Pbx, key: &'a Key) -> Identity<'a> {
-        Identity {
-            pbx: pbx.name(),
-            name: &key.name,
-            generation: self.known.get(key).generation,
-            is_young: pbx.is_young(&key.name),
-        }
-    }
-
-    /// What a recording is whose `first` bytes have been read. Where the PBX tells no length, one that is known from
-    /// earlier stands for it, if it is the same recording by its beginning.
-    pub(super) fn recognise(
-        &self,
-        pbx: &Pbx,
-        key: &Key,
-        reading: &mut Reading,
-        first: &[u8],
-    ) -> Arc<Facts> {
-        let identity = self.identity(pbx, key);
-        let facts = Facts::new(identity, reading.audio(), reading.length(), first);
-        let known = self.known.get(key).facts.filter(|_| facts.length.is_none());
-        if let Some(known) = known
-            && let Some(length) = known.length
-            && known.etag == Some(facts.tag(identity, length))
-        {
-            reading.expect_length(length);
-            return known;
-        }
-        log_format(pbx, &facts);
-        let facts = Arc::new(facts);
-        self.note(key, &facts, None);
-        facts
-    }
-
-    /// Remembers what has been seen of a recording. Returns whether its content, where it has been read whole, is what it
-    /// was the last time.
-    pub(super) fn note(&self, key: &Key, facts: &Arc<Facts>, witness: Option<Witness>) -> bool {
-        if facts.is_unfinished {
-            return true;
-        }
-        if let (Some(before), Some(now)) = (self.known.get(key).witness, &witness)
-            && before.at == now.at
-            && before != *now
-        {
-            self.known.differs(key);
-            return false;
-        }
-        self.known.put(key, facts, witness);
-        true
-    }
-
     /// Ends the work of a fill.
     pub(super) fn settle(&self, tape: &Arc<Tape>, phase: Phase) {
         let mut shelf = self.lock();
@@ -368,36 +243,16 @@ impl Tapes {
         }
         match phase {
             // Somebody came at the last moment.
-            Phase::Stopped(seen) if is_mine && tape.has_readers() => {
-                self.fill(&mut shelf, tape, seen)
-            }
+            Phase::Stopped(seen) if is_mine && tape.has_readers() => self.fill(&shelf, tape, seen),
             phase => tape.finish(phase),
         }
     }
 
     /// Has a tape read on that stands on the shelf.
-    fn fill(&self, shelf: &mut Shelf, tape: &Arc<Tape>, seen: Seen) {
-        let owner = shelf
-            .tapes
-            .get(&tape.key)
-            .map(|standing| standing.owner.clone());
+    fn fill(&self, shelf: &Shelf, tape: &Arc<Tape>, seen: Seen) {
+        let owner = shelf.owner(tape);
         if let (Some(me), Some(owner)) = (self.me.upgrade(), owner) {
             Fill::new(me, Arc::clone(tape), owner, None).spawn(Some(seen));
-        }
-    }
-
-    /// Remembers why a recording could not be had, as far as that says something about it.
-    pub(super) fn note_failure(&self, key: &Key, error: &TapeError) {
-        match error {
-            TapeError::NotOpened(error) | TapeError::Broken(ReadingError::NotAgain(error)) => {
-                if error.is_gone() {
-                    self.known.gone(key, error);
-                }
-            }
-            TapeError::Broken(ReadingError::Differs) => self.known.differs(key),
-            TapeError::Broken(ReadingError::Broken(_))
-            | TapeError::NoRoom
-            | TapeError::Ended(_) => {}
         }
     }
 
@@ -419,15 +274,7 @@ impl Tapes {
         while let Some(idle) = shelf.take_idle_since(now, settings.keep) {
             self.end(&idle, Ended::Idle);
         }
-        let old =
-            |standing: &Standing| now.saturating_duration_since(standing.since) >= settings.max_age;
-        let keys: Vec<_> = shelf
-            .tapes
-            .iter()
-            .filter(|(_, standing)| old(standing))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in keys {
+        for key in shelf.older_than(now, settings.max_age) {
             if let Some(standing) = shelf.take(&key) {
                 self.end(&standing, Ended::Age);
             }
@@ -436,90 +283,6 @@ impl Tapes {
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Key {
-    fn new(pbx: &Pbx, name: &RecordingName) -> Self {
-        Self {
-            pbx: pbx.id(),
-            name: name.clone(),
-        }
-    }
-
-    pub(super) fn name(&self) -> &RecordingName {
-        &self.name
-    }
-}
-
-impl Shelf {
-    /// The tape of a recording, for one more reader.
-    fn join(&mut self, key: &Key) -> Option<Arc<Tape>> {
-        let standing = self.tapes.get_mut(key)?;
-        if let Some(idle) = standing.idle.take() {
-            self.idle.remove(&idle);
-        }
-        Some(Arc::clone(&standing.tape))
-    }
-
-    fn has(&self, tape: &Arc<Tape>) -> bool {
-        let standing = self.tapes.get(&tape.key);
-        standing.is_some_and(|standing| Arc::ptr_eq(&standing.tape, tape))
-    }
-
-    fn take(&mut self, key: &Key) -> Option<Standing> {
-        let standing = self.tapes.remove(key)?;
-        if let Some(idle) = standing.idle {
-            self.idle.remove(&idle);
-        }
-        Some(standing)
-    }
-
-    fn note_idle(&mut self, key: &Key, since: Instant) {
-        if let Some(standing) = self.tapes.get_mut(key) {
-            self.next += 1;
-            standing.idle = Some(self.next);
-            let key = key.clone();
-            self.idle.insert(self.next, Idle { key, since });
-        }
-    }
-
-    /// The longest idle tape, of one owner or of all; never that of `except`.
-    fn take_idle(&mut self, owner: Option<&Owner>, except: &Key) -> Option<Standing> {
-        let is_of = |key: &Key| {
-            let standing = self.tapes.get(key);
-            owner.is_none() || standing.map(|standing| &standing.owner) == owner
-        };
-        let key = self
-            .idle
-            .values()
-            .map(|idle| &idle.key)
-            .find(|key| *key != except && is_of(key))?
-            .clone();
-        self.take(&key)
-    }
-
-    /// A tape that has been idle for `keep`.
-    fn take_idle_since(&mut self, now: Instant, keep: Duration) -> Option<Standing> {
-        let (_, idle) = self.idle.first_key_value()?;
-        let key = (now.saturating_duration_since(idle.since) >= keep).then(|| idle.key.clone())?;
-        self.take(&key)
-    }
-}
-
-fn log_format(pbx: &Pbx, facts: &Facts) {
-    let Some(wave) = &facts.wave else {
-        return;
-    };
-    let (pbx, rate) = (pbx.name(), wave.bytes_per_second());
-    debug!(pbx, format = %wave, bytes_per_second = rate, data_offset = wave.data_offset(), "a recording begins");
-    if !wave.plays_in_browsers() {
-        info!(
-            pbx,
-            codec = wave.codec(),
-            advice = "callers have to save it and play it with a program that knows it",
-            "browsers do not play this recording"
-        );
     }
 }
 

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 
 use super::facts::FIRST_BYTES;
-use super::store::{Key, Tapes};
+use super::shelf::Key;
+use super::store::Tapes;
 use super::{Facts, TapeError};
 use crate::pbx::{Pbx, Reading, ReadingError};
 

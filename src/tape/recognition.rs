@@ -1,0 +1,98 @@
+//! What recordings are, and what is remembered of them.
+//!
+//! Knows what a beginning, an end or a failure says about a recording. Does not know who reads it.
+
+use std::sync::Arc;
+
+use tracing::{debug, info};
+
+use super::facts::Identity;
+use super::shelf::Key;
+use super::store::Tapes;
+use super::{Facts, TapeError};
+use crate::pbx::{Pbx, Reading, ReadingError, Witness};
+
+impl Tapes {
+    /// What a key stands for.
+    pub(super) fn identity<'a>(&self, pbx: &'a Pbx, key: &'a Key) -> Identity<'a> {
+        Identity {
+            pbx: pbx.name(),
+            name: key.name(),
+            generation: self.known.get(key).generation,
+            is_young: pbx.is_young(key.name()),
+        }
+    }
+
+    /// What a recording is whose `first` bytes have been read. Where the PBX tells no length, one that is known from
+    /// earlier stands for it, if it is the same recording by its beginning.
+    pub(super) fn recognise(
+        &self,
+        pbx: &Pbx,
+        key: &Key,
+        reading: &mut Reading,
+        first: &[u8],
+    ) -> Arc<Facts> {
+        let identity = self.identity(pbx, key);
+        let facts = Facts::new(identity, reading.audio(), reading.length(), first);
+        let known = self.known.get(key).facts.filter(|_| facts.length.is_none());
+        if let Some(known) = known
+            && let Some(length) = known.length
+            && known.etag == Some(facts.tag(identity, length))
+        {
+            reading.expect_length(length);
+            return known;
+        }
+        log_format(pbx, &facts);
+        let facts = Arc::new(facts);
+        self.note(key, &facts, None);
+        facts
+    }
+
+    /// Remembers what has been seen of a recording. Returns whether its content, where it has been read whole, is what it
+    /// was the last time.
+    pub(super) fn note(&self, key: &Key, facts: &Arc<Facts>, witness: Option<Witness>) -> bool {
+        if facts.is_unfinished {
+            return true;
+        }
+        if let (Some(before), Some(now)) = (self.known.get(key).witness, &witness)
+            && before.at == now.at
+            && before != *now
+        {
+            self.known.differs(key);
+            return false;
+        }
+        self.known.put(key, facts, witness);
+        true
+    }
+
+    /// Remembers why a recording could not be had, as far as that says something about it.
+    pub(super) fn note_failure(&self, key: &Key, error: &TapeError) {
+        match error {
+            TapeError::NotOpened(error) | TapeError::Broken(ReadingError::NotAgain(error)) => {
+                if error.is_gone() {
+                    self.known.gone(key, error);
+                }
+            }
+            TapeError::Broken(ReadingError::Differs) => self.known.differs(key),
+            TapeError::Broken(ReadingError::Broken(_))
+            | TapeError::NoRoom
+            | TapeError::Ended(_) => {}
+        }
+    }
+}
+
+fn log_format(pbx: &Pbx, facts: &Facts) {
+    let Some(wave) = &facts.wave else {
+        return;
+    };
+    let (pbx, rate) = (pbx.name(), wave.bytes_per_second());
+    debug!(pbx, format = %wave, bytes_per_second = rate, data_offset = wave.data_offset(), "a recording begins");
+    if !wave.plays_in_browsers() {
+        info!(
+            pbx,
+            codec = wave.codec(),
+            advice = "callers have to save it and play it with a program that knows it",
+            "browsers do not play this recording"
+        );
+    }
+}
