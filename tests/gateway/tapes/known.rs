@@ -93,10 +93,14 @@ async fn a_recording_that_was_replaced_gets_another_tag() {
             .await;
         }
         pbx.add_recording(NAME, new.clone());
-        // It was announced under the old tag, so it does not come to its end.
+        // What was announced under the old tag does not come to its end. Where the change has shown before that, the answer is
+        // the new recording already.
         let answer = super::get(&gateway).await;
-        assert_eq!(answer.header("etag"), Some(&*tag));
-        assert!(answer.bytes().await.is_err(), "the tag is wrong");
+        let announced = answer.header("etag").map(str::to_owned);
+        match answer.bytes().await {
+            Ok(bytes) => assert!(bytes == new && announced.as_ref() != Some(&tag)),
+            Err(_) => assert_eq!(announced.as_ref(), Some(&tag)),
+        }
 
         assert!(gateway.fetch(NAME).await == new);
         let other = head(&gateway).await.header("etag").unwrap().to_owned();
