@@ -67,10 +67,13 @@ async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
     let listener = begin(&gateway).await;
     let file = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let other = text.replace("answer_timeout_ms = 15000", "answer_timeout_ms = 15001");
-    assert_ne!(text, other);
-    std::fs::write(&file, other).unwrap();
-    gateway.reload().unwrap();
+    let change = |timeout| {
+        let other = text.replace("= 15000", timeout);
+        assert_ne!(text, other);
+        std::fs::write(&file, other).unwrap();
+        gateway.reload().unwrap();
+    };
+    change("= 15001");
 
     pbx.release_downloads();
     assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
@@ -78,6 +81,10 @@ async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
     assert_eq!(tickets(&pbx), 2);
     assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
     assert_eq!(tickets(&pbx), 2);
+
+    // Nobody listens any more, so nothing holds the memory.
+    change("= 15002");
+    soon(until_settled(&gateway)).await;
 }
 
 #[tokio::test]
