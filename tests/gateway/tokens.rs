@@ -110,7 +110,10 @@ async fn a_token_is_exchanged_before_its_end_and_no_download_notices() {
         .start()
         .await
         .unwrap();
-    let gateway = gateway(&pbx).start().await;
+    let gateway = gateway(&pbx)
+        .relay("max_reads_per_minute = 100000")
+        .start()
+        .await;
     let mut fetched = 0;
     soon(async {
         while pbx.seen().refreshes < 2 {
