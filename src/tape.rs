@@ -56,8 +56,6 @@ pub(crate) struct Tape {
 
 struct State {
     phase: Phase,
-    /// The fill has the recording open.
-    is_open: bool,
     facts: Option<Arc<Facts>>,
     /// In order; all but the last are full.
     blocks: VecDeque<Arc<Block>>,
@@ -81,6 +79,8 @@ struct Seat {
 /// How far a tape is.
 #[derive(Debug, Clone)]
 enum Phase {
+    /// Its fill waits for the PBX.
+    Opening,
     /// Its fill is at work.
     Filling,
     /// It has a beginning, and no fill.
@@ -104,8 +104,7 @@ impl Tape {
             key,
             pbx,
             state: Mutex::new(State {
-                phase: Phase::Filling,
-                is_open: false,
+                phase: Phase::Opening,
                 facts: None,
                 blocks: VecDeque::new(),
                 base: 0,
@@ -197,8 +196,10 @@ impl Tape {
     /// Notes that the recording is open.
     fn open(&self) {
         let mut state = self.lock();
-        state.is_open = true;
-        state.wake();
+        if matches!(state.phase, Phase::Opening) {
+            state.phase = Phase::Filling;
+            state.wake();
+        }
     }
 
     /// Tells its readers what is known by now.
@@ -226,7 +227,7 @@ impl Tape {
         let Phase::Stopped(seen) = state.phase.clone() else {
             return None;
         };
-        state.phase = Phase::Filling;
+        state.phase = Phase::Opening;
         Some(seen)
     }
 
@@ -256,7 +257,6 @@ impl Tape {
             state.blocks.clear();
         }
         state.phase = phase;
-        state.is_open = false;
         state.wake();
     }
 

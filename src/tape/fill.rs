@@ -22,6 +22,8 @@ pub(super) struct Fill {
     tapes: Arc<Tapes>,
     tape: Arc<Tape>,
     owner: Owner,
+    linger: Duration,
+    max_recording_bytes: u64,
     /// A block for what comes next.
     spare: Option<Block>,
     settled: bool,
@@ -34,27 +36,36 @@ impl Fill {
         owner: Owner,
         spare: Option<Block>,
     ) -> Self {
+        let settings = tapes.settings();
+        let (linger, max_recording_bytes) = (settings.linger, settings.max_recording_bytes);
+        drop(settings);
         Self {
             tapes,
             tape,
             owner,
+            linger,
+            max_recording_bytes,
             spare,
             settled: false,
         }
     }
 
     /// Goes to work; behind what was `seen`, if anything was.
-    pub(super) fn spawn(mut self, seen: Option<Seen>) {
+    pub(super) fn spawn(mut self, mut seen: Option<Seen>) {
         tokio::spawn(async move {
-            let phase = self.fill(seen).await;
-            self.settle(phase);
+            while !self.settled {
+                let phase = self.fill(seen).await;
+                seen = self.settle(phase);
+            }
         });
     }
 
-    fn settle(&mut self, phase: Phase) {
-        self.settled = true;
+    /// Ends the work, unless somebody has come at the last moment: then it goes on behind what this returns.
+    fn settle(&mut self, phase: Phase) -> Option<Seen> {
         self.spare = None;
-        self.tapes.settle(&self.tape, phase);
+        let seen = self.tapes.settle(&self.tape, phase);
+        self.settled = seen.is_none();
+        seen
     }
 
     async fn fill(&mut self, seen: Option<Seen>) -> Phase {
@@ -69,10 +80,9 @@ impl Fill {
             },
         };
         tape.open();
-        let linger = self.tapes.settings().linger;
-        let mut left_alone = pin!(tape.left_alone(linger));
+        let mut left_alone = pin!(tape.left_alone(self.linger));
         let agrees = |offset, bytes: &[u8]| tape.agrees(offset, bytes);
-        let mut to_the_end = false;
+        let (mut to_the_end, mut begun) = (false, tape.has_begun());
         loop {
             let next = tokio::select! {
                 biased;
@@ -101,8 +111,12 @@ impl Fill {
             if let Err(error) = written {
                 return Phase::Failed(error);
             }
-            if !tape.has_begun() && (tape.head() >= FIRST_BYTES as u64 || reading.has_ended()) {
+            if !begun && (reading.head() >= FIRST_BYTES as u64 || reading.has_ended()) {
                 self.begin(&mut reading);
+                begun = true;
+            }
+            if reading.head() > self.max_recording_bytes {
+                self.make_window();
             }
             if reading.has_ended() {
                 return self.whole(&mut reading);
@@ -128,8 +142,10 @@ impl Fill {
         let facts = self
             .tapes
             .recognise(&tape.pbx, &tape.key, reading, &tape.beginning());
-        let max = self.tapes.settings().max_recording_bytes;
-        if facts.length.is_some_and(|length| length > max) {
+        if facts
+            .length
+            .is_some_and(|length| length > self.max_recording_bytes)
+        {
             self.make_window();
         }
         tape.begin(facts);
@@ -155,7 +171,6 @@ impl Fill {
     }
 
     async fn write(&mut self, mut data: Bytes) -> Result<(), TapeError> {
-        let max = self.tapes.settings().max_recording_bytes;
         loop {
             match self.tape.write(&data, &mut self.spare) {
                 Written::All => break,
@@ -167,9 +182,6 @@ impl Fill {
             }
         }
         self.tape.wants_room.store(false, Release);
-        if self.tape.head() > max {
-            self.make_window();
-        }
         Ok(())
     }
 

@@ -125,7 +125,7 @@ impl Reader {
     }
 
     pub(super) fn is_filling(&self) -> bool {
-        matches!(self.tape.lock().phase, Phase::Filling)
+        matches!(self.tape.lock().phase, Phase::Opening | Phase::Filling)
     }
 
     /// Returns once the fill has the recording open.
@@ -133,8 +133,8 @@ impl Reader {
     /// # Cancel safety
     /// Safe.
     pub(super) async fn opened(&self) -> Result<(), TapeError> {
-        self.when(|state| (state.is_open || matches!(state.phase, Phase::Whole)).then_some(()))
-            .await
+        let is_open = |state: &State| !matches!(state.phase, Phase::Opening | Phase::Failed(_));
+        self.when(|state| is_open(state).then_some(())).await
     }
 
     /// Whether it has been given everything up to where it stops.
@@ -172,7 +172,7 @@ impl Reader {
         match &state.phase {
             Phase::Whole => Poll::Ready(None),
             Phase::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
-            Phase::Filling | Phase::Stopped(_) => {
+            Phase::Opening | Phase::Filling | Phase::Stopped(_) => {
                 state.wait(self.seat, context);
                 Poll::Pending
             }

@@ -29,7 +29,7 @@ pub(super) struct Shelf {
 /// A tape on the shelf.
 pub(super) struct Standing {
     pub(super) tape: Arc<Tape>,
-    pub(super) owner: Owner,
+    owner: Owner,
     since: Instant,
     /// Where it stands among the idle ones.
     idle: Option<u64>,
@@ -63,12 +63,6 @@ impl Shelf {
             idle: None,
         };
         self.tapes.insert(tape.key.clone(), standing);
-    }
-
-    /// For whom the memory of a tape is held.
-    pub(super) fn owner(&self, tape: &Tape) -> Option<Owner> {
-        let standing = self.tapes.get(&tape.key);
-        standing.map(|standing| standing.owner.clone())
     }
 
     /// The tapes of all PBXs but these.

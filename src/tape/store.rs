@@ -2,7 +2,8 @@
 //!
 //! Knows keys, times and the bound on memory. Does not know bytes or who asks beyond an opaque owner.
 //!
-//! Locks are taken in this order: the shelf, a tape, the pool.
+//! Locks are taken in this order: the shelf, a tape, the pool. No fill is spawned under any: one that the runtime does not
+//! take settles at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -139,6 +140,7 @@ impl Tapes {
         let tape = Arc::new(Tape::new(key.clone(), Arc::clone(pbx)));
         shelf.put(&tape, owner);
         let reader = Reader::new(Arc::clone(&tape), Weak::clone(&self.me));
+        drop(shelf);
         Fill::new(me, tape, owner.clone(), Some(block)).spawn(None);
         Some(Source::Tape(reader))
     }
@@ -230,8 +232,8 @@ impl Tapes {
         }
     }
 
-    /// Ends the work of a fill.
-    pub(super) fn settle(&self, tape: &Arc<Tape>, phase: Phase) {
+    /// Ends the work of a fill. What it returns is to be gone on behind after all.
+    pub(super) fn settle(&self, tape: &Arc<Tape>, phase: Phase) -> Option<Seen> {
         let mut shelf = self.lock();
         let is_mine = shelf.has(tape);
         let unkept = !tape.has_readers() && tape.is_unfinished();
@@ -243,16 +245,11 @@ impl Tapes {
         }
         match phase {
             // Somebody came at the last moment.
-            Phase::Stopped(seen) if is_mine && tape.has_readers() => self.fill(&shelf, tape, seen),
-            phase => tape.finish(phase),
-        }
-    }
-
-    /// Has a tape read on that stands on the shelf.
-    fn fill(&self, shelf: &Shelf, tape: &Arc<Tape>, seen: Seen) {
-        let owner = shelf.owner(tape);
-        if let (Some(me), Some(owner)) = (self.me.upgrade(), owner) {
-            Fill::new(me, Arc::clone(tape), owner, None).spawn(Some(seen));
+            Phase::Stopped(seen) if is_mine && tape.has_readers() => Some(seen),
+            phase => {
+                tape.finish(phase);
+                None
+            }
         }
     }
 
