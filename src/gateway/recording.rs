@@ -339,7 +339,7 @@ pub(super) fn relay(
             fields,
             &headers::Recording {
                 name: grant.recording(),
-                media_type: facts.media_type,
+                media_type: facts.media_type(),
                 body,
                 etag,
                 last_modified,

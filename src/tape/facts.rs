@@ -14,8 +14,6 @@ pub(crate) const FIRST_BYTES: usize = 512;
 /// A recording, as it was seen.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
-    /// From the content.
-    pub(crate) media_type: &'static str,
     /// The whole length, where it is known.
     pub(crate) length: Option<u64>,
     /// Known with the length.
@@ -24,7 +22,7 @@ pub(crate) struct Facts {
     pub(crate) wave: Option<Wave>,
     /// It was still being written: its header does not fit its length.
     pub(crate) is_unfinished: bool,
-    /// What its header tells.
+    /// What it is, by its content, and what its header tells.
     audio: Audio,
     /// The first bytes, until there is a tag made of them.
     first: Bytes,
@@ -51,7 +49,6 @@ impl Facts {
     ) -> Self {
         let first = first.get(..FIRST_BYTES).unwrap_or(first);
         let facts = Self {
-            media_type: audio.media_type(),
             length: None,
             etag: None,
             wave: wave::read(first),
@@ -63,6 +60,11 @@ impl Facts {
             Some(length) => facts.with_length(identity, length),
             None => facts,
         }
+    }
+
+    /// From the content.
+    pub(crate) fn media_type(&self) -> &'static str {
+        self.audio.media_type()
     }
 
     /// The same, now that the length is known, too.
