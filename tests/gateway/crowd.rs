@@ -190,10 +190,9 @@ async fn check(case: Case) {
 /// Slower than the listeners, so that they wait for it.
 const SLOW: Option<u64> = Some(1_500_000);
 
-#[tokio::test]
-async fn fifty_listeners_cost_one_download() {
+/// With and without a length from the PBX.
+async fn check_both(pace: Option<u64>, over_http2: bool) {
     for tells_length in [true, false] {
-        let (pace, over_http2) = (None, false);
         check(Case {
             tells_length,
             pace,
@@ -201,43 +200,24 @@ async fn fifty_listeners_cost_one_download() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn fifty_listeners_cost_one_download() {
+    check_both(None, false).await;
 }
 
 #[tokio::test]
 async fn fifty_listeners_over_http_2_cost_one_download() {
-    for tells_length in [true, false] {
-        let (pace, over_http2) = (None, true);
-        check(Case {
-            tells_length,
-            pace,
-            over_http2,
-        })
-        .await;
-    }
+    check_both(None, true).await;
 }
 
 #[tokio::test]
 async fn fifty_listeners_who_wait_for_the_pbx_cost_one_download() {
-    for tells_length in [true, false] {
-        let (pace, over_http2) = (SLOW, false);
-        check(Case {
-            tells_length,
-            pace,
-            over_http2,
-        })
-        .await;
-    }
+    check_both(SLOW, false).await;
 }
 
 #[tokio::test]
 async fn fifty_listeners_over_http_2_who_wait_for_the_pbx_cost_one_download() {
-    for tells_length in [true, false] {
-        let (pace, over_http2) = (SLOW, true);
-        check(Case {
-            tells_length,
-            pace,
-            over_http2,
-        })
-        .await;
-    }
+    check_both(SLOW, true).await;
 }
