@@ -102,7 +102,7 @@ impl Gateway {
             }
         };
         Ok(Prepared {
-            last_modified: asked.last_modified,
+            last_modified: asked.last_modified_of(&facts),
             grant,
             permit,
             facts,
@@ -258,6 +258,12 @@ impl Asked<'_> {
         }))
     }
 
+    /// None of a recording that was still being written: it keeps the date when it is completed, so the date does not stand
+    /// for its content.
+    fn last_modified_of(&self, facts: &Facts) -> Option<SystemTime> {
+        self.last_modified.filter(|_| !facts.is_unfinished)
+    }
+
     /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it
     /// breaks.
     fn needs_length(&self) -> bool {
@@ -278,7 +284,7 @@ impl Asked<'_> {
         let headers = &self.head.headers;
         let validators = Validators {
             etag: facts.etag.clone(),
-            last_modified: self.last_modified,
+            last_modified: self.last_modified_of(facts),
         };
         match conditions::evaluate(headers, &validators) {
             Evaluation::Proceed => {}

@@ -7,7 +7,7 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::{LENGTH, begin, head, held, tickets, until_let_go, until_metric};
 use crate::harness::admin::ask;
-use crate::harness::{Gateway, NAME, PBX, gateway, soon, write_secret};
+use crate::harness::{Gateway, NAME, PBX, gateway, jwt, soon, write_secret};
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 
@@ -148,6 +148,25 @@ async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
                 pbx.add_recording(&name, longer);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_date_stands_for_finished_recordings_only() {
+    for (unfinished, dated) in [(true, false), (false, true)] {
+        let name = young();
+        let mut builder = Simulator::builder(Api::SSeries200)
+            .recording(&name, wav::music(3))
+            .switch(Switch::DownloadWithLength);
+        if unfinished {
+            builder = builder.switch(Switch::RiffSizeZero);
+        }
+        let pbx = builder.start().await.unwrap();
+        let gateway = guarded(&pbx, "").await;
+        let answer = gateway.get(&name).bearer(&jwt("alice")).send().await;
+        let has_date = answer.header("last-modified").is_some();
+        assert_eq!(has_date, dated, "unfinished: {unfinished}");
+        answer.bytes().await.unwrap();
     }
 }
 
