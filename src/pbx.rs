@@ -1,7 +1,7 @@
 //! One PBX: from a grant to a stream of audio.
 //!
-//! Knows the order of permit, token and try, and what is tried once more. Does not know who asks, but for whose turn it
-//! is, or what an answer to them looks like.
+//! Knows what a PBX is made of, and what of it outlives a reload. Does not know who asks, but for whose turn it is, or
+//! what an answer to them looks like. The way to an open recording is in [`opening`].
 
 mod account;
 mod answer;
@@ -13,11 +13,13 @@ mod dialect;
 mod digest;
 mod download;
 mod error;
+mod excerpt;
 mod fetch;
 mod health;
 mod inspect;
 mod listing;
 mod logins;
+mod opening;
 mod pace;
 mod probe;
 mod queue;
@@ -35,33 +37,30 @@ pub(crate) mod wave;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use account::{is_same_account, open_history};
-use attempts::{Attempts, Death};
 pub(crate) use certificate::Certificate;
 use connection::KeptConnections;
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use digest::Witness;
 pub(crate) use error::{PbxError, TransportError};
+pub(crate) use excerpt::Excerpt;
 pub(crate) use health::Report;
 pub(crate) use inspect::{Sample, Session};
 pub(crate) use listing::ListKind;
 pub(crate) use probe::{Probe, ProbeError, Reached};
 use queue::Place;
-use reading::Asked;
 pub(crate) use reading::{Reading, ReadingError, Seen};
 pub(crate) use sniff::Audio;
 use standing::Standing;
-use stream::PbxStream;
 pub(crate) use stream::StreamError;
-use token::{PbxToken, TokenKeeper, Way};
+use token::{TokenKeeper, Way};
 use transport::Transport;
 pub(crate) use wave::Wave;
 
@@ -98,6 +97,8 @@ pub(crate) struct Pbx {
     /// Whether a ticket's connection is used for its download, too. Not any more once that has failed: some PBXs close
     /// a connection without saying so.
     shares: AtomicBool,
+    /// Whether it is trusted to give out parts of a recording. Not any more once it has given out another one.
+    gives_excerpts: AtomicBool,
 }
 
 impl Pbx {
@@ -139,6 +140,9 @@ impl Pbx {
             },
             kept: Arc::new(KeptConnections::new(config.limits.max_downloads)),
             shares: AtomicBool::new(true),
+            gives_excerpts: AtomicBool::new(
+                config.upstream_ranges == config::UpstreamRanges::Trust,
+            ),
             config: config.clone(),
         });
         tokio::spawn(upkeep(Arc::downgrade(&pbx)));
@@ -206,48 +210,16 @@ impl Pbx {
         place.map(Waiting).ok_or(PbxError::Crowded)
     }
 
-    /// The least bytes per second at which a place among the downloads has to be used, while others wait for one.
-    pub(crate) fn least_pace(&self) -> Option<u64> {
+    /// The least bytes per second at which the `holder` of a place among the downloads has to use it, while others wait for
+    /// one.
+    pub(crate) fn least_pace(&self, holder: &PrincipalId) -> Option<u64> {
         let least = self.config.limits.min_bytes_per_second;
-        (least > 0 && self.standing.downloads.has_waiting()).then_some(least)
+        (least > 0 && self.standing.downloads.has_waiting_beside(holder)).then_some(least)
     }
 
-    /// Opens a recording. What it hands out begins with bytes known to be audio.
-    ///
-    /// A recording of a young call that the PBX does not know, or of which it has nothing yet, is asked for again after
-    /// a while, holding no permit: it may still be on its way from the call to the PBX's disk. So is one that the PBX is
-    /// still at work on.
-    ///
-    /// # Cancel safety
-    /// Safe: permit and connection are given back, a ticket may be lost.
-    pub(crate) async fn open(
-        self: &Arc<Self>,
-        recording: &RecordingName,
-        who: &PrincipalId,
-    ) -> Result<Reading, PbxError> {
-        let opened = self.read_patiently(recording, who).await;
-        self.standing.health.note(&opened);
-        let (asked, stream) = opened?;
-        Ok(Reading::new(asked, stream))
-    }
-
-    /// Opens a recording of which an earlier reading saw the beginning, to go on behind that.
-    ///
-    /// # Errors
-    /// As [`Pbx::open`], in [`ReadingError::NotAgain`]; and when it is not what was seen.
-    ///
-    /// # Cancel safety
-    /// As for [`Pbx::open`].
-    pub(crate) async fn open_behind(
-        self: &Arc<Self>,
-        recording: &RecordingName,
-        who: &PrincipalId,
-        seen: Seen,
-    ) -> Result<Reading, ReadingError> {
-        let opened = self.read_patiently(recording, who).await;
-        self.standing.health.note(&opened);
-        let (asked, stream) = opened.map_err(ReadingError::NotAgain)?;
-        Reading::behind(asked, stream, seen)
+    /// Whether it is trusted to give out parts of a recording.
+    pub(crate) fn gives_excerpts(&self) -> bool {
+        self.gives_excerpts.load(Relaxed)
     }
 
     /// How it has been doing.
@@ -258,106 +230,6 @@ impl Pbx {
     /// How many requests have not got their first byte.
     pub(crate) fn waiting(&self) -> usize {
         self.standing.waiting.taken()
-    }
-
-    async fn read_patiently(
-        self: &Arc<Self>,
-        recording: &RecordingName,
-        who: &PrincipalId,
-    ) -> Result<(Asked, PbxStream), PbxError> {
-        let mut pauses = self.config.not_ready.retries.iter();
-        loop {
-            match self.read(recording, who).await {
-                Err(error) if self.may_come(&error, recording) => match pauses.next() {
-                    Some(pause) => sleep(*pause).await,
-                    None if error.is_busy() => return Err(error),
-                    None => return Err(PbxError::NotReady),
-                },
-                result => return result,
-            }
-        }
-    }
-
-    fn may_come(&self, error: &PbxError, recording: &RecordingName) -> bool {
-        let missing = error.is_not_found() || matches!(error, PbxError::Empty);
-        error.is_busy() || (missing && self.is_young(recording))
-    }
-
-    /// Whether a recording may still change: its call began not long ago.
-    pub(crate) fn is_young(&self, recording: &RecordingName) -> bool {
-        let age = recording
-            .call_started()
-            .map(|started| SystemTime::now().duration_since(started));
-        // A call that begins in our future: the clocks disagree, and it is young by either.
-        age.is_some_and(|age| age.unwrap_or_default() < self.config.not_ready.window)
-    }
-
-    /// Opens a recording within the limit of downloads at once, when it is the principal's turn.
-    async fn read(
-        self: &Arc<Self>,
-        recording: &RecordingName,
-        who: &PrincipalId,
-    ) -> Result<(Asked, PbxStream), PbxError> {
-        let turn = self.standing.downloads.take(who);
-        let place = timeout(self.config.limits.queue_timeout, turn).await;
-        let asked = Asked {
-            pbx: Arc::clone(self),
-            recording: recording.clone(),
-            permit: Arc::new(place.map_err(|_| PbxError::Saturated)?),
-        };
-        let stream = asked.open().await?;
-        Ok((asked, stream))
-    }
-
-    /// Opens a recording under a permit, as often as that is worth it.
-    async fn connect(
-        &self,
-        recording: &RecordingName,
-        permit: &Permit,
-    ) -> Result<PbxStream, PbxError> {
-        let mut attempts = Attempts::default();
-        loop {
-            let token = self.keeper.token().await?;
-            let attempt = self.attempt(&token, recording, &mut attempts, permit);
-            match attempt.await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => self.recover(error, &token, &mut attempts).await?,
-            }
-        }
-    }
-
-    /// After a failed try: returns, after a pause, if another one is worth it; else gives the error back.
-    async fn recover(
-        &self,
-        error: PbxError,
-        token: &Arc<PbxToken>,
-        attempts: &mut Attempts,
-    ) -> Result<(), PbxError> {
-        let next = match self.death(&error, token) {
-            Some(death) => {
-                self.keeper.died(token);
-                attempts.after_dead_token(death).then_some(Duration::ZERO)
-            }
-            None => attempts.next(&error, self.config.limits.retry_delay),
-        };
-        let Some(pause) = next else {
-            return Err(error);
-        };
-        debug!(pbx = self.name(), %error, "asking the PBX once more");
-        sleep(pause).await;
-        Ok(())
-    }
-
-    /// How the token died, if it did.
-    fn death(&self, error: &PbxError, token: &PbxToken) -> Option<Death> {
-        let told = error.refusal_class() == Some(RefusalClass::TokenDead);
-        let shown = self.dialect.hides_dead_tokens() && error.looks_logged_out();
-        let worn_out = told && token.has_worked() && self.keeper.can_refresh();
-        (told || shown).then_some(if worn_out {
-            Death::WornOut
-        } else {
-            Death::Other
-        })
     }
 
     /// Lets the next request log in, whatever was refused before.

@@ -34,7 +34,7 @@ use facts::{FIRST_BYTES, Identity};
 use reader::Reader;
 use shelf::Key;
 pub(crate) use source::Source;
-pub(crate) use store::Tapes;
+pub(crate) use store::{PartOf, Tapes};
 
 /// For whom memory is held.
 type Owner = PrincipalId;
@@ -65,8 +65,8 @@ struct State {
     head: u64,
     readers: HashMap<u64, Seat>,
     next_reader: u64,
-    /// Only what lies before its readers is held.
-    is_window: bool,
+    /// Only what lies before its readers is held; for whom it is read.
+    window_of: Option<Owner>,
 }
 
 /// A reader's place.
@@ -111,7 +111,7 @@ impl Tape {
                 head: 0,
                 readers: HashMap::new(),
                 next_reader: 0,
-                is_window: false,
+                window_of: None,
             }),
             readers_changed: Notify::new(),
             wants_room: AtomicBool::new(false),
@@ -162,7 +162,7 @@ impl Tape {
             .facts
             .as_ref()
             .is_some_and(|facts| !facts.is_unfinished);
-        kept && !state.is_window
+        kept && !state.is_window()
     }
 
     fn is_unfinished(&self) -> bool {
@@ -178,7 +178,7 @@ impl Tape {
     }
 
     fn is_window(&self) -> bool {
-        self.lock().is_window
+        self.lock().is_window()
     }
 
     fn head(&self) -> u64 {

@@ -22,7 +22,7 @@ Faults are written OPERATION:WHAT[:OPTION]…
   OPERATION  login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list, any
   WHAT       slow=N(ms|s), throttle=BYTES_PER_S, cut-after=N, reset-after=N, stall-after=N,
              no-close-notify, html=STATUS, status=STATUS, errno=NUMBER, wrong-json, huge-json,
-             garbage, close-before-answer, dead-token-after-ticket
+             garbage, close-before-answer, other-range, dead-token-after-ticket
   OPTION     times=N or times=forever (once otherwise), with-length (of cut-after),
              of=RECORDING (of download)
 

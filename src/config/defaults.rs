@@ -89,7 +89,7 @@ impl Default for PbxLimits {
             max_downloads: 4,
             max_waiting: 256,
             max_bytes_per_second: None,
-            min_bytes_per_second: 1_024,
+            min_bytes_per_second: 4_096,
             queue_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(15),

@@ -2,10 +2,12 @@
 //!
 //! Knows the order: what is known already, then a tape or the PBX, then the range. Does not know how any of them works.
 
+mod asked;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{Method, Response, StatusCode, Version, request};
+use http::{Response, StatusCode, request};
 use tokio::time::timeout;
 
 use super::Gateway;
@@ -15,15 +17,15 @@ use crate::auth::Credential;
 use crate::auth::policy::Grant;
 use crate::metrics::Hit;
 use crate::pbx::{Pbx, ReadingError};
-use crate::relay::conditions::{self, Evaluation, Validators};
-use crate::relay::range::{self, Selection, Wanted};
 use crate::relay::{RelayBody, StreamPermit};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, Body};
-use crate::tape::{Facts, Source, TapeError};
+use crate::tape::{Facts, PartOf, Source, TapeError};
 use crate::telemetry::AccessLine;
+use asked::{Asked, Choice, Found};
 
-/// Openings of a recording for one request: a tape may end just as somebody comes to it.
+/// Openings of a recording for one request: a tape may end just as somebody comes to it, or turn out to be of an earlier
+/// content.
 const OPENINGS: u32 = 3;
 
 /// What a request for a recording comes to.
@@ -42,26 +44,14 @@ enum Content {
     Bytes(Body, Box<Source>),
 }
 
-/// What is asked of a recording.
-struct Asked<'r> {
-    head: &'r request::Parts,
-    head_only: bool,
-    now: SystemTime,
-    last_modified: Option<SystemTime>,
-}
-
-/// What that is of a recording.
-enum Choice {
-    NotModified,
-    Send(Body),
-    /// It depends on the length, which is not known.
-    Open(Wanted),
-}
-
-/// What is found out about a recording of unknown length.
-enum Found {
-    Part(Body),
-    Length(u64),
+/// Why an opening of a recording came to nothing.
+enum Lost {
+    /// The bytes are wanted that were read, and thrown away, to learn the length.
+    Spent(Arc<Facts>),
+    /// What was there has ended, or is not what the PBX has any more.
+    Gone(TapeError),
+    /// Another opening would not change it.
+    Failed(GatewayError),
 }
 
 impl Gateway {
@@ -77,17 +67,12 @@ impl Gateway {
         now: SystemTime,
     ) -> Result<Prepared, GatewayError> {
         let permit = self.admission.admit(&grant.principal().id())?;
-        let asked = Asked {
-            head,
-            head_only: head.method == Method::HEAD,
-            now,
-            last_modified: conditions::last_modified(grant.recording(), now),
-        };
+        let asked = Asked::new(head, grant.recording(), now);
         let known = self.tapes.known(pbx, grant.recording());
-        let answered = match known {
-            Some(facts) if !self.waits(&asked, &facts) => {
-                let content = asked.without_bytes(&facts)?;
-                content.map(|content| (facts, content))
+        let answered = match &known {
+            Some(facts) if !self.waits(&asked, facts) => {
+                let content = asked.without_bytes(facts)?;
+                content.map(|content| (Arc::clone(facts), content))
             }
             _ => None,
         };
@@ -98,7 +83,7 @@ impl Gateway {
             }
             None => {
                 let _waiting = pbx.wait()?;
-                self.content(pbx, &grant, &asked).await?
+                self.content(pbx, &grant, &asked, known).await?
             }
         };
         Ok(Prepared {
@@ -110,38 +95,58 @@ impl Gateway {
         })
     }
 
+    /// Opens the recording, and opens it anew where what was found is gone.
     async fn content(
         &self,
         pbx: &Arc<Pbx>,
         grant: &Grant,
         asked: &Asked<'_>,
+        known: Option<Arc<Facts>>,
     ) -> Result<(Arc<Facts>, Content), GatewayError> {
-        let mut source = self.open(pbx, grant).await?;
+        let mut part = known.and_then(|facts| asked.part_of(facts));
+        let (mut before, mut learned) = (None, None);
+        let mut last = ReadingError::Differs.into();
+        for _ in 0..OPENINGS {
+            let mut source = self.open(pbx, grant, part.take()).await?;
+            if let Some(facts) = &before {
+                source.expect(facts);
+            }
+            match self.choose(grant, asked, source, &mut learned).await {
+                Ok(chosen) => return Ok(chosen),
+                Err(Lost::Spent(facts)) => before = Some(facts),
+                Err(Lost::Gone(error)) => {
+                    (before, learned) = (None, None);
+                    last = error;
+                }
+                Err(Lost::Failed(error)) => return Err(error),
+            }
+        }
+        Err(last.into())
+    }
+
+    /// Chooses what to send of a recording that is open. `learned` is its length where only this request knows it.
+    async fn choose(
+        &self,
+        grant: &Grant,
+        asked: &Asked<'_>,
+        mut source: Source,
+        learned: &mut Option<u64>,
+    ) -> Result<(Arc<Facts>, Content), Lost> {
         let mut may_wait = true;
-        let mut openings = 1;
-        // What a recording that tells no length was found to have, where nothing is remembered either.
-        let mut learned = None;
         loop {
             let facts = source.facts().await?;
             if std::mem::take(&mut may_wait) && self.waits(asked, &facts) {
                 self.read_on(grant, &mut source, None).await?;
                 if let Ok(length) = timeout(self.range_wait, source.learn_length()).await {
-                    learned = Some(length?);
+                    *learned = Some(length?);
                 }
                 continue;
             }
-            let body = match asked.select(&facts, learned)? {
+            let body = match asked.select(&facts, *learned)? {
                 Choice::NotModified => return Ok((facts, Content::NotModified)),
                 Choice::Send(body) if asked.head_only => return Ok((facts, Content::Head(body))),
-                // The bytes are wanted, and those that were read for the length are gone.
                 Choice::Send(_) | Choice::Open(_) if source.is_spent() => {
-                    if openings == OPENINGS {
-                        return Err(TapeError::Broken(ReadingError::Differs).into());
-                    }
-                    openings += 1;
-                    source = self.open(pbx, grant).await?;
-                    source.expect(&facts);
-                    continue;
+                    return Err(Lost::Spent(facts));
                 }
                 Choice::Send(body) => body,
                 Choice::Open(wanted) => {
@@ -149,7 +154,7 @@ impl Gateway {
                     match asked.part_of_unknown(&mut source, wanted).await? {
                         Found::Part(body) => body,
                         Found::Length(length) => {
-                            learned = Some(length);
+                            *learned = Some(length);
                             continue;
                         }
                     }
@@ -170,31 +175,22 @@ impl Gateway {
         !self.range_wait.is_zero() && asked.depends_on_length(facts)
     }
 
-    /// A recording whose beginning is known to be audio.
-    async fn open(&self, pbx: &Arc<Pbx>, grant: &Grant) -> Result<Source, GatewayError> {
+    /// What is there of the recording, or a new reading of it: of no more than the `part` where that can be.
+    async fn open(
+        &self,
+        pbx: &Arc<Pbx>,
+        grant: &Grant,
+        part: Option<PartOf>,
+    ) -> Result<Source, GatewayError> {
         let name = grant.recording();
-        let mut openings = 0;
-        loop {
-            openings += 1;
-            let mut source = match self.tapes.find(pbx, name)? {
-                Some(source) => {
-                    source
-                        .hit()
-                        .into_iter()
-                        .for_each(|hit| self.metrics.hit(hit));
-                    source
-                }
-                None => {
-                    self.count_read(grant)?;
-                    self.tapes.open(pbx, name, &grant.principal().id()).await?
-                }
-            };
-            match source.facts().await {
-                Err(TapeError::Ended(_)) if openings < OPENINGS => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(source),
-            }
+        if let Some(source) = self.tapes.find(pbx, name)? {
+            let hit = source.hit();
+            hit.into_iter().for_each(|hit| self.metrics.hit(hit));
+            return Ok(source);
         }
+        self.count_read(grant)?;
+        let owner = grant.principal().id();
+        Ok(self.tapes.open(pbx, name, &owner, part).await?)
     }
 
     /// Counts a recording that is about to be read from its PBX anew.
@@ -209,103 +205,30 @@ impl Gateway {
         grant: &Grant,
         source: &mut Source,
         end: Option<u64>,
-    ) -> Result<(), GatewayError> {
-        if self.tapes.lacks(source, end) {
-            self.count_read(grant)?;
-            self.tapes.go_on(source, &grant.principal().id()).await?;
+    ) -> Result<(), Lost> {
+        if !self.tapes.lacks(source, end) {
+            return Ok(());
         }
-        Ok(())
+        self.count_read(grant)?;
+        match self.tapes.go_on(source, &grant.principal().id()).await {
+            // Nothing of the old content has been sent yet.
+            Err(error @ TapeError::Broken(ReadingError::Differs)) => Err(Lost::Gone(error)),
+            gone_on => Ok(gone_on?),
+        }
     }
 }
 
-impl Asked<'_> {
-    /// Whether the answer would be another one if the length were known, and the tag with it.
-    fn depends_on_length(&self, facts: &Facts) -> bool {
-        let is_open = || matches!(self.select(facts, None), Ok(Choice::Open(_)));
-        facts.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
+impl From<GatewayError> for Lost {
+    fn from(error: GatewayError) -> Self {
+        Self::Failed(error)
     }
+}
 
-    /// What to send of a recording whose length is not known, or the length where that had to be found.
-    async fn part_of_unknown(
-        &self,
-        source: &mut Source,
-        wanted: Wanted,
-    ) -> Result<Found, GatewayError> {
-        let (first, last) = match wanted {
-            // Nobody knows where it begins before the end has come, and anything else would be another answer.
-            Wanted::Last(_) => {
-                let length = source.learn_length_at_any_price().await?;
-                return Ok(Found::Length(length));
-            }
-            Wanted::Whole | Wanted::From(0) | Wanted::Between { first: 0, .. } => {
-                return if self.needs_length() {
-                    Err(GatewayError::LengthUnknown)
-                } else {
-                    Ok(Found::Part(Body::Whole(None)))
-                };
-            }
-            Wanted::From(first) => (first, u64::MAX),
-            Wanted::Between { first, last } => (first, last),
-        };
-        let read = source.read_beyond(first).await?;
-        if read <= first {
-            return Ok(Found::Length(read));
-        }
-        Ok(Found::Part(Body::Part {
-            first,
-            last: last.min(read - 1),
-            total: None,
-        }))
-    }
-
-    /// None of a recording that was still being written: it keeps the date when it is completed, so the date does not stand
-    /// for its content.
-    fn last_modified_of(&self, facts: &Facts) -> Option<SystemTime> {
-        self.last_modified.filter(|_| !facts.is_unfinished)
-    }
-
-    /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it
-    /// breaks.
-    fn needs_length(&self) -> bool {
-        self.head.version == Version::HTTP_10 && !self.head_only
-    }
-
-    /// The answer where that needs no byte of the recording.
-    fn without_bytes(&self, facts: &Facts) -> Result<Option<Content>, GatewayError> {
-        Ok(match self.select(facts, None)? {
-            Choice::NotModified => Some(Content::NotModified),
-            Choice::Send(body) if self.head_only => Some(Content::Head(body)),
-            Choice::Send(_) | Choice::Open(_) => None,
-        })
-    }
-
-    /// What is wanted of a recording of which so much is known; `learned` is its length where only this request knows it.
-    fn select(&self, facts: &Facts, learned: Option<u64>) -> Result<Choice, GatewayError> {
-        let headers = &self.head.headers;
-        let validators = Validators {
-            etag: facts.etag.clone(),
-            last_modified: self.last_modified_of(facts),
-        };
-        match conditions::evaluate(headers, &validators) {
-            Evaluation::Proceed => {}
-            Evaluation::NotModified => return Ok(Choice::NotModified),
-            Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
-        }
-        let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
-        let Some(length) = facts.length.or(learned) else {
-            return Ok(match wanted {
-                Wanted::Whole if !self.needs_length() => Choice::Send(Body::Whole(None)),
-                wanted => Choice::Open(wanted),
-            });
-        };
-        match wanted.of_length(length) {
-            Selection::Whole => Ok(Choice::Send(Body::Whole(Some(length)))),
-            Selection::Part { first, last } => Ok(Choice::Send(Body::Part {
-                first,
-                last,
-                total: Some(length),
-            })),
-            Selection::Unsatisfiable => Err(GatewayError::RangeNotSatisfiable { length }),
+impl From<TapeError> for Lost {
+    fn from(error: TapeError) -> Self {
+        match error {
+            TapeError::Ended(_) => Self::Gone(error),
+            error => Self::Failed(error.into()),
         }
     }
 }

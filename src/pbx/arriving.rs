@@ -51,6 +51,8 @@ pub(super) struct Arriving {
     /// What has been read ahead, in order; the last may be how the body broke.
     pub(super) ahead: VecDeque<hyper::Result<Bytes>>,
     pub(super) framing: Framing,
+    /// Which byte of what is fetched comes first.
+    pub(super) start: u64,
 }
 
 impl Arriving {
@@ -69,6 +71,7 @@ impl Arriving {
             received: 0,
             ahead: VecDeque::new(),
             framing,
+            start: 0,
         }
     }
 

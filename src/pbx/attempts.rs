@@ -50,6 +50,11 @@ impl Attempts {
         self.tickets += 1;
     }
 
+    /// Whether the PBX has given out a ticket.
+    pub(super) fn had_ticket(&self) -> bool {
+        self.tickets > 0
+    }
+
     /// Whether it is worth another try after a token died.
     pub(super) fn after_dead_token(&mut self, death: Death) -> bool {
         self.renewals += 1;

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, RANGE, USER_AGENT};
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::Full;
@@ -174,6 +174,9 @@ fn request(transport: &Transport, call: &Call) -> http::Result<Request<Full<Byte
         .header(HOST, transport.host_field())
         .header(USER_AGENT, transport::USER_AGENT)
         .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some((first, last)) = call.range {
+        request = request.header(RANGE, format!("bytes={first}-{last}"));
+    }
     let mut body = Full::default();
     if let Some(json) = &call.body {
         request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));

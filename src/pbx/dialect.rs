@@ -82,6 +82,8 @@ pub(crate) struct Call {
     pub(crate) target: Secret,
     /// A JSON body; `None` for none at all.
     pub(crate) body: Option<Secret>,
+    /// The first and the last byte of what is wanted, where not all is.
+    pub(crate) range: Option<(u64, u64)>,
 }
 
 /// How a PBX said no, in our words. Each class has its own way of going on.

@@ -9,8 +9,10 @@ use super::arriving::Arriving;
 use super::attempts::Attempts;
 use super::dialect::{AnswerError, Call, Dialect, Operation};
 use super::error::PbxError;
+use super::excerpt::Excerpt;
 use super::fetch::Ticketed;
 use super::pace::Turns;
+use super::reading::Asked;
 use super::sniff::Beginning;
 use super::stream::{Held, PbxStream};
 use super::token::PbxToken;
@@ -23,6 +25,8 @@ use crate::recording::RecordingName;
 pub(super) struct Audio<'r> {
     pub(super) dialect: &'r dyn Dialect,
     pub(super) recording: &'r RecordingName,
+    /// The part of it that is wanted, where not the whole is.
+    pub(super) excerpt: Option<Excerpt>,
 }
 
 impl Ticketed for Audio<'_> {
@@ -38,7 +42,14 @@ impl Ticketed for Audio<'_> {
     }
 
     fn download(&self, token: &Secret, ticket: &Secret) -> Call {
-        self.dialect.download(token, self.recording, ticket)
+        Call {
+            range: self.excerpt.map(|excerpt| (excerpt.first, excerpt.last)),
+            ..self.dialect.download(token, self.recording, ticket)
+        }
+    }
+
+    fn excerpt(&self) -> Option<Excerpt> {
+        self.excerpt
     }
 
     fn read_refusal(&self, object: &[u8]) -> AnswerError {
@@ -47,16 +58,21 @@ impl Ticketed for Audio<'_> {
 }
 
 impl Pbx {
-    /// One ticket, one download.
+    /// One ticket, one download. A part is asked for with the first ticket only: where that comes to nothing, the whole
+    /// may.
     pub(super) async fn attempt(
         &self,
         token: &Arc<PbxToken>,
-        recording: &RecordingName,
+        asked: &Asked,
         attempts: &mut Attempts,
-        permit: &Permit,
     ) -> Result<PbxStream, PbxError> {
-        let fetched = self.fetch(token, &self.audio(recording), attempts).await;
-        let result = fetched.and_then(|fetched| self.stream(fetched, token, permit));
+        let may_ask = self.gives_excerpts() && !attempts.had_ticket();
+        let audio = Audio {
+            excerpt: asked.excerpt.filter(|_| may_ask),
+            ..self.audio(&asked.recording)
+        };
+        let fetched = self.fetch(token, &audio, attempts).await;
+        let result = fetched.and_then(|fetched| self.stream(fetched, token, &asked.permit));
         self.standing.metrics.tried(match &result {
             Ok(_) => Download::Begun,
             Err(error) if error.is_not_found() => Download::NotFound,
@@ -69,6 +85,7 @@ impl Pbx {
         Audio {
             dialect: &*self.dialect,
             recording,
+            excerpt: None,
         }
     }
 

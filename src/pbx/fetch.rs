@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use http::StatusCode;
 use http::header::TRANSFER_ENCODING;
+use http::{StatusCode, response};
 
 use super::answer::{answer_error, read_answer};
 use super::arriving::Arriving;
@@ -16,12 +16,15 @@ use super::attempts::Attempts;
 use super::connection::Connection;
 use super::dialect::{AnswerError, Call, Operation};
 use super::error::{PbxError, TransportError};
-use super::sniff::Beginning;
+use super::excerpt::Excerpt;
+use super::sniff::{Audio, Beginning};
 use super::stream::StreamError;
 use super::ticket::Ticket;
 use super::token::PbxToken;
 use super::transport::MAX_ANSWER_BYTES;
 use super::{Pbx, within};
+use tracing::warn;
+
 use crate::config::AllowedIp;
 use crate::config::secret::Secret;
 
@@ -38,6 +41,10 @@ pub(super) trait Ticketed: Sync {
     fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> Call;
     fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError>;
     fn download(&self, token: &Secret, ticket: &Secret) -> Call;
+    /// The part of it that is asked for, where not the whole is.
+    fn excerpt(&self) -> Option<Excerpt> {
+        None
+    }
     /// What an object says that came in place of it.
     fn read_refusal(&self, object: &[u8]) -> AnswerError;
 }
@@ -138,8 +145,42 @@ impl Pbx {
         let (head, body) = answer.into_parts();
         let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
         let mut arriving = Arriving::new(connection, body, is_chunked);
-        let beginning = judge(what, head.status, &mut arriving).await?;
+        let beginning = match self.begin_excerpt(what, &head, &mut arriving)? {
+            Some(audio) => Beginning::Audio(audio),
+            None => judge(what, head.status, &mut arriving).await?,
+        };
         Ok((beginning, arriving))
+    }
+
+    /// Notes where an answer begins that is the part that was asked for; `None` where it is to be judged as the whole. A
+    /// PBX that gives out another part is asked for the whole from then on.
+    fn begin_excerpt<T: Ticketed>(
+        &self,
+        what: &T,
+        head: &response::Parts,
+        arriving: &mut Arriving,
+    ) -> Result<Option<Audio>, PbxError> {
+        let Some(excerpt) = what
+            .excerpt()
+            .filter(|_| head.status == StatusCode::PARTIAL_CONTENT)
+        else {
+            return Ok(None);
+        };
+        if excerpt.is_told_by(&head.headers, arriving.framing) {
+            arriving.start = excerpt.first;
+            return Ok(Some(excerpt.audio));
+        }
+        if self.gives_excerpts.swap(false, Relaxed) {
+            warn!(
+                pbx = self.name(),
+                advice = "set upstream_ranges = \"never\" for this PBX",
+                "the PBX gave out another part of a recording than it was asked for, and is asked for the whole from now on"
+            );
+        }
+        Err(PbxError::Status {
+            operation: T::DOWNLOAD,
+            status: head.status.as_u16(),
+        })
     }
 }
 
@@ -165,7 +206,7 @@ async fn judge<T: Ticketed>(
             let refusal = what.read_refusal(&object.map_err(broken)?);
             Err(answer_error(operation, refusal))
         }
-        // Nobody asked for a part, so nothing but 200 is the whole.
+        // Nothing but 200 is the whole.
         _ if status != StatusCode::OK => {
             let status = code;
             Err(PbxError::Status { operation, status })

@@ -49,9 +49,9 @@ impl Queue {
         self.change(|ledger| ledger.resize(total));
     }
 
-    /// Whether anybody waits.
-    pub(super) fn has_waiting(&self) -> bool {
-        self.lock().has_waiting()
+    /// Whether anybody but `who` waits.
+    pub(super) fn has_waiting_beside(&self, who: &PrincipalId) -> bool {
+        self.lock().has_waiting_beside(who)
     }
 
     /// Makes a change, and then calls everybody who need not wait any longer.
@@ -66,6 +66,13 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Ledger<Arc<Notify>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Who has it.
+    pub(super) fn holder(&self) -> &PrincipalId {
+        &self.who
     }
 }
 

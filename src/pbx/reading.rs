@@ -18,6 +18,7 @@ use tracing::info;
 
 use super::digest::{Digest, Witness};
 use super::error::PbxError;
+use super::excerpt::Excerpt;
 use super::silence::Silence;
 use super::sniff::Audio;
 use super::stream::{End, Part, PbxStream, StreamError};
@@ -54,6 +55,8 @@ pub(crate) struct Seen {
 pub(super) struct Asked {
     pub(super) pbx: Arc<Pbx>,
     pub(super) recording: RecordingName,
+    /// The part of it that is wanted, where the PBX is trusted with that.
+    pub(super) excerpt: Option<Excerpt>,
     pub(super) permit: Permit,
 }
 
@@ -62,11 +65,13 @@ pub(crate) struct Reading {
     asked: Arc<Asked>,
     pass: Pass,
     audio: Audio,
-    /// The whole length: what HTTP tells, or what is known from earlier.
+    /// Where every pass begins: at the start of the recording, unless the PBX gives out a part of it.
+    start: u64,
+    /// The whole length: what HTTP tells, or what is known from earlier. Of a part, where that ends.
     length: Option<u64>,
-    /// Bytes handed out, those of an earlier reading included.
+    /// Where in the recording the bytes end that have been handed out, those of an earlier reading included.
     head: u64,
-    /// Bytes that this pass has come to.
+    /// Where in the recording this pass has come to.
     position: u64,
     digest: Digest,
     /// What this pass must agree with where it comes to.
@@ -93,10 +98,11 @@ impl Reading {
         Self {
             asked: Arc::new(asked),
             audio: stream.audio(),
+            start: stream.start(),
             length: stream.length(),
+            head: stream.start(),
+            position: stream.start(),
             pass: Pass::Running(Box::new(stream)),
-            head: 0,
-            position: 0,
             digest: Digest::new(),
             witness: None,
             clean_end: None,
@@ -144,7 +150,12 @@ impl Reading {
         self.length = Some(length);
     }
 
-    /// How many bytes of it have been handed out, those of an earlier reading included.
+    /// Where in the recording it begins: at the start, unless the PBX gives out the part that was asked for.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Where in the recording the bytes end that have been handed out, those of an earlier reading included.
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
@@ -160,11 +171,14 @@ impl Reading {
 
     /// The least bytes per second at which it has to be read while others wait for its place.
     pub(crate) fn least_pace(&self) -> Option<u64> {
-        self.asked.pbx.least_pace()
+        self.asked.pbx.least_pace(self.asked.permit.holder())
     }
 
-    /// What another reading needs to go on behind this one.
+    /// What another reading needs to go on behind this one; `None` of a part.
     pub(crate) fn seen(&self) -> Option<Seen> {
+        if self.start > 0 {
+            return None;
+        }
         let witness = if self.position < self.head {
             self.witness.clone()
         } else {
@@ -259,11 +273,12 @@ impl Reading {
 
     /// Begins a pass: nothing about it may contradict the passes before.
     fn begin_pass(&mut self, stream: PbxStream) -> Result<(), ReadingError> {
-        if stream.audio() != self.audio || self.is_other_length(stream.length()) {
+        let is_other = stream.audio() != self.audio || stream.start() != self.start;
+        if is_other || self.is_other_length(stream.length()) {
             return Err(ReadingError::Differs);
         }
         self.length = self.length.or(stream.length());
-        self.position = 0;
+        self.position = self.start;
         self.digest = Digest::new();
         self.pass = Pass::Running(Box::new(stream));
         Ok(())
@@ -342,7 +357,7 @@ impl Reading {
 impl Asked {
     /// Opens the recording, each time under the one permit.
     pub(super) async fn open(&self) -> Result<PbxStream, PbxError> {
-        self.pbx.connect(&self.recording, &self.permit).await
+        self.pbx.connect(self).await
     }
 
     /// The same for a further pass. A PBX that is busy then may not have noticed that the pass before is over.

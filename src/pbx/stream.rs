@@ -1,4 +1,4 @@
-//! One connection's worth of a recording, from its start.
+//! One connection's worth of a recording, or of a part of it.
 //!
 //! Knows where a recording ends. Does not know who listens, or what is done when it breaks off. Holds everything the
 //! download needs to last as long as it does: the connection and the permit; dropping it closes the one and gives back
@@ -47,11 +47,14 @@ pub(super) enum Part {
 
 type Next = Result<Part, StreamError>;
 
-/// The bytes of a recording, from its start, as they come from the PBX.
+/// The bytes of a recording, or of a part of it, as they come from the PBX.
 pub(super) struct PbxStream {
     audio: Audio,
     framing: Framing,
-    received: u64,
+    /// Where in the recording it begins.
+    start: u64,
+    /// Where in the recording it has come to.
+    position: u64,
     ahead: VecDeque<hyper::Result<Bytes>>,
     body: Incoming,
     /// Gone once the body has ended.
@@ -79,7 +82,8 @@ impl PbxStream {
         Self {
             audio,
             framing: arriving.framing,
-            received: 0,
+            start: arriving.start,
+            position: arriving.start,
             ahead: arriving.ahead,
             body: arriving.body,
             connection: Some(arriving.connection),
@@ -94,11 +98,16 @@ impl PbxStream {
         self.audio
     }
 
-    /// The length of the whole, where HTTP tells and enforces it. The RIFF header is not taken for it: a file may go
-    /// on behind what its header tells.
+    /// Where in the recording it begins: at its start, unless a part of it is given out.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Where in the recording it ends, so the length of the whole where that is given out, where HTTP tells and enforces
+    /// it. The RIFF header is not taken for it: a file may go on behind what its header tells.
     pub(super) fn length(&self) -> Option<u64> {
         match self.framing {
-            Framing::Length(length) => Some(length),
+            Framing::Length(length) => Some(self.start.saturating_add(length)),
             Framing::Chunked | Framing::UntilClose { .. } => None,
         }
     }
@@ -117,9 +126,9 @@ impl PbxStream {
         };
         match next {
             Some(Ok(data)) => {
-                self.received += data.len() as u64;
+                self.position += data.len() as u64;
                 self.turns.charge(data.len());
-                if self.length() == Some(self.received) {
+                if self.length() == Some(self.position) {
                     self.settle(context);
                 }
                 Poll::Ready(Ok(Part::Bytes(data)))
@@ -135,7 +144,7 @@ impl PbxStream {
 
     /// Whether the bytes given out so far are the whole recording, known without asking for more.
     pub(super) fn has_ended(&self) -> bool {
-        self.connection.is_none() && self.length() == Some(self.received)
+        self.connection.is_none() && self.length() == Some(self.position)
     }
 
     /// After the last byte of a known length nobody polls again, so the connection is put away now.
@@ -187,7 +196,7 @@ impl PbxStream {
         let Some(total) = self.audio.told_length() else {
             return ByHeader::Silent;
         };
-        match self.received.checked_sub(total) {
+        match self.position.checked_sub(total) {
             None => ByHeader::Short,
             // A chunk of odd length is followed by one byte that belongs to nothing.
             Some(more) if more <= (total & 1) => ByHeader::Exact,

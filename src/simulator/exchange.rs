@@ -141,7 +141,14 @@ impl Exchange<'_> {
             self.kill_token();
         }
         let reply = match &self.plan.instead {
-            None => Some(api::answer(self.pbx, call, self.request, peer)),
+            None => {
+                let reply = api::answer(self.pbx, call, self.request, peer);
+                Some(if self.plan.other_range {
+                    reply.earlier()
+                } else {
+                    reply
+                })
+            }
             Some(instead) => {
                 if call.spends() {
                     // Carried out for what it spends; its reply is replaced.
@@ -264,6 +271,7 @@ fn replaced(instead: &Misbehaviour, pbx: &Pbx) -> Option<Reply> {
         | Misbehaviour::Reset { .. }
         | Misbehaviour::Stall { .. }
         | Misbehaviour::NoCloseNotify
+        | Misbehaviour::OtherRange
         | Misbehaviour::DeadTokenAfterTicket => None,
     }
 }

@@ -93,6 +93,8 @@ pub enum Misbehaviour {
     HugeJson,
     /// The connection is closed before anything is sent.
     CloseBeforeAnswer,
+    /// A part that was asked for comes one byte too early, and says so.
+    OtherRange,
     /// The token of the request dies, and on a P-Series not its refresh token: after the answer, or on a download before it.
     DeadTokenAfterTicket,
 }
@@ -100,7 +102,7 @@ pub enum Misbehaviour {
 /// One scripted fault.
 ///
 /// A request meets every fault for its operation, but of faults of one kind (delay, pace, replaced
-/// answer, early end, close_notify, dead token) only the first; the next waits for its turn.
+/// answer, early end, close_notify, other range, dead token) only the first; the next waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The call it strikes.
@@ -176,6 +178,7 @@ pub(super) struct Plan {
     pub(super) instead: Option<Misbehaviour>,
     pub(super) ending: Option<Break>,
     pub(super) no_close_notify: bool,
+    pub(super) other_range: bool,
     pub(super) dead_token: bool,
 }
 
@@ -198,6 +201,7 @@ impl Plan {
                 fill(&mut self.ending, Break::Stall { after })
             }
             Misbehaviour::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
+            Misbehaviour::OtherRange => !std::mem::replace(&mut self.other_range, true),
             Misbehaviour::DeadTokenAfterTicket => !std::mem::replace(&mut self.dead_token, true),
             Misbehaviour::Html { .. }
             | Misbehaviour::WrongJson

@@ -113,6 +113,17 @@ impl Body {
 }
 
 impl Reply {
+    /// The same with a part that begins one byte too early.
+    pub(super) fn earlier(mut self) -> Self {
+        if let Self::File(Playback { wanted, .. }, _) | Self::Recording(Playback { wanted, .. }) =
+            &mut self
+            && let Wanted::Part(first @ 1.., end) = *wanted
+        {
+            *wanted = Wanted::Part(first - 1, end - 1);
+        }
+        self
+    }
+
     /// Gives the reply the form that the switches demand.
     pub(super) fn into_answer(self, switches: &Switches) -> Answer {
         match self {

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::pbx::{Audio, Wave, wave};
+use crate::pbx::{Audio, Excerpt, Wave, wave};
 use crate::recording::RecordingName;
 use crate::relay::ETag;
 
@@ -60,6 +60,17 @@ impl Facts {
             Some(length) => facts.with_length(identity, length),
             None => facts,
         }
+    }
+
+    /// What is to be asked for where only the bytes from `first` to `last` are wanted, and that is not the beginning.
+    pub(crate) fn excerpt(&self, first: u64, last: u64) -> Option<Excerpt> {
+        let total = self.length.filter(|_| first > 0)?;
+        Some(Excerpt {
+            first,
+            last,
+            total,
+            audio: self.audio,
+        })
     }
 
     /// From the content.

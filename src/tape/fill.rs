@@ -208,7 +208,7 @@ impl Fill {
         }
         // In this order: who joined it now would wait for what is gone.
         self.tapes.withdraw(&self.tape);
-        self.tape.make_window();
+        self.tape.make_window(&self.owner);
         true
     }
 }
@@ -226,7 +226,7 @@ async fn open(tape: &Tape, owner: &Owner, seen: Option<Seen>) -> Result<Reading,
     let (pbx, name) = (&tape.pbx, tape.key.name());
     match seen {
         Some(seen) => Ok(pbx.open_behind(name, owner, seen).await?),
-        None => Ok(pbx.open(name, owner).await?),
+        None => Ok(pbx.open(name, owner, None).await?),
     }
 }
 

@@ -145,8 +145,9 @@ impl Reader {
     /// The least bytes per second at which it has to be read: on a window, where the fill waits for the slowest reader,
     /// and others may wait for the fill.
     pub(super) fn least_pace(&self) -> Option<u64> {
-        let in_window = self.tape.is_window();
-        in_window.then(|| self.tape.pbx.least_pace()).flatten()
+        let state = self.tape.lock();
+        let owner = state.window_of.as_ref()?;
+        self.tape.pbx.least_pace(owner)
     }
 
     /// The next bytes; `None` where it stops.
@@ -163,7 +164,7 @@ impl Reader {
             if let Some(seat) = state.readers.get_mut(&self.seat) {
                 seat.offset = self.offset;
             }
-            if state.is_window {
+            if state.is_window() {
                 state.forget_behind();
                 self.tape.note_room();
             }

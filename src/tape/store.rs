@@ -20,7 +20,7 @@ use super::straight::Straight;
 use super::{Ended, Facts, Owner, Phase, Reader, Tape, TapeError};
 use crate::config;
 use crate::metrics::{Eviction, Metrics};
-use crate::pbx::{Pbx, PbxError, Seen};
+use crate::pbx::{Excerpt, Pbx, PbxError, Seen};
 use crate::recording::RecordingName;
 
 /// How often it is looked which tapes have to go.
@@ -36,6 +36,12 @@ pub(crate) struct Tapes {
     pool: Pool,
     pub(super) known: Known,
     shelf: Mutex<Shelf>,
+}
+
+/// A part of a recording of which enough is known from earlier.
+pub(crate) struct PartOf {
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) excerpt: Excerpt,
 }
 
 impl Tapes {
@@ -91,7 +97,8 @@ impl Tapes {
         Ok(found)
     }
 
-    /// Has a recording read: onto a tape, or straight through where there is no room for one.
+    /// Has a recording read: onto a tape, or straight through where there is no room for one. Then no more than the `part`
+    /// is asked of the PBX, if there is one and the PBX is trusted with that.
     ///
     /// # Errors
     /// Why the recording cannot be had, as far as that is known already; [`Source::facts`] tells the rest.
@@ -103,14 +110,18 @@ impl Tapes {
         pbx: &Arc<Pbx>,
         name: &RecordingName,
         owner: &Owner,
+        part: Option<PartOf>,
     ) -> Result<Source, TapeError> {
         let key = Key::new(pbx, name);
         if let Some(source) = self.begin(&key, pbx, owner) {
             return Ok(source);
         }
         // In a box: most requests never come here, and their futures need not be that large.
-        let opened = match Box::pin(pbx.open(name, owner)).await {
-            Ok(reading) => Straight::begin(reading, self, Arc::clone(pbx), key.clone()).await,
+        let (excerpt, known) = part.map(|part| (part.excerpt, part.facts)).unzip();
+        let opened = match Box::pin(pbx.open(name, owner, excerpt)).await {
+            Ok(reading) => {
+                Straight::begin(reading, self, Arc::clone(pbx), key.clone(), known).await
+            }
             Err(error) => Err(TapeError::NotOpened(error)),
         };
         if let Err(error) = &opened {

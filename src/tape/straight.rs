@@ -38,7 +38,8 @@ pub(crate) struct Straight {
 }
 
 impl Straight {
-    /// Reads the beginning, which tells what the recording is.
+    /// Reads the beginning, which tells what the recording is. A part of it tells nothing: that is a part of what is
+    /// `known`.
     ///
     /// # Errors
     /// When it breaks off before that.
@@ -50,10 +51,13 @@ impl Straight {
         tapes: &Tapes,
         pbx: Arc<Pbx>,
         key: Key,
+        known: Option<Arc<Facts>>,
     ) -> Result<Self, TapeError> {
         let mut ahead = VecDeque::new();
         let mut first = Vec::with_capacity(FIRST_BYTES);
-        while first.len() < FIRST_BYTES {
+        let position = reading.start();
+        let known = known.filter(|_| position > 0);
+        while known.is_none() && first.len() < FIRST_BYTES {
             let Some(data) = reading.bytes(&|_, _| true).await.transpose()? else {
                 break;
             };
@@ -61,7 +65,7 @@ impl Straight {
             first.extend_from_slice(data.get(..wanted).unwrap_or(&data));
             ahead.push_back(data);
         }
-        let facts = tapes.recognise(&pbx, &key, &mut reading, &first);
+        let facts = known.unwrap_or_else(|| tapes.recognise(&pbx, &key, &mut reading, &first));
         Ok(Self {
             reading,
             tapes: tapes.weak(),
@@ -69,7 +73,7 @@ impl Straight {
             key,
             facts,
             ahead,
-            position: 0,
+            position,
             is_spent: false,
             skip: 0,
             left: None,

@@ -5,29 +5,33 @@
 use std::sync::Arc;
 
 use super::block::{BLOCK_BYTES, Block};
-use super::{State, Tape};
+use super::{Owner, State, Tape};
 
 /// Blocks that a window may hold.
 const WINDOW_BLOCKS: usize = 4;
 
 impl Tape {
     /// Holds only what lies before its readers from now on. Nobody may join them any more.
-    pub(super) fn make_window(&self) {
+    pub(super) fn make_window(&self, owner: &Owner) {
         let mut state = self.lock();
-        state.is_window = true;
+        state.window_of = Some(owner.clone());
         state.forget_behind();
     }
 }
 
 impl State {
+    pub(super) fn is_window(&self) -> bool {
+        self.window_of.is_some()
+    }
+
     pub(super) fn is_full_window(&self) -> bool {
-        self.is_window && self.blocks.len() >= WINDOW_BLOCKS
+        self.is_window() && self.blocks.len() >= WINDOW_BLOCKS
     }
 
     /// Of a window: lets go of the blocks behind its slowest reader, but for the last one, without which it could not go
     /// on where there is no other.
     pub(super) fn forget_behind(&mut self) {
-        while self.is_window && self.blocks.len() > 1 && self.has_read_first_block() {
+        while self.is_window() && self.blocks.len() > 1 && self.has_read_first_block() {
             self.blocks.pop_front();
             self.base += BLOCK_BYTES as u64;
         }
@@ -35,7 +39,7 @@ impl State {
 
     /// Of a window: the only block that it has, to be written again once everybody has done with what is in it.
     pub(super) fn last_block_again(&mut self) -> Option<Block> {
-        if !self.is_window || self.blocks.len() != 1 || !self.has_read_first_block() {
+        if !self.is_window() || self.blocks.len() != 1 || !self.has_read_first_block() {
             return None;
         }
         match Arc::try_unwrap(self.blocks.pop_front()?) {

@@ -7,15 +7,16 @@
 mod check;
 mod row;
 mod table;
+mod upstream;
 
 use std::collections::HashMap;
 
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Simulator, Switch};
+use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::tls::{Http2, Identity, LISTENER};
-use crate::harness::{self, Call, Gateway, NAME, gateway, jwt, soon};
+use crate::harness::{self, Call, Gateway, NAME, gateway, gateway_for, jwt, soon};
 use check::{Check, Told};
 use row::{Answer, HELD_AT, Row, recording};
 use table::rows;

@@ -51,6 +51,7 @@ impl PSeries {
             method: Method::POST,
             target: Secret::new(format!("/openapi/v1.0/{path}")),
             body: Some(Secret::new(body.to_string())),
+            range: None,
         }
     }
 }
@@ -67,6 +68,7 @@ fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> Call {
         method: Method::GET,
         target: Secret::new([path_and_query, joint, token.expose()].concat()),
         body: None,
+        range: None,
     }
 }
 

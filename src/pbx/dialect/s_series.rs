@@ -80,6 +80,7 @@ impl SSeries {
             method: Method::POST,
             target: Secret::new(target),
             body: body.map(|body| Secret::new(body.to_string())),
+            range: None,
         }
     }
 
@@ -208,6 +209,7 @@ impl Dialect for SSeries {
             method: Method::GET,
             target: Secret::new(target),
             body: None,
+            range: None,
         }
     }
 

@@ -95,9 +95,9 @@ impl<W> Ledger<W> {
         Some(waiter)
     }
 
-    /// Whether anybody waits.
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.turns.is_empty()
+    /// Whether anybody but `who` waits.
+    pub(super) fn has_waiting_beside(&self, who: &PrincipalId) -> bool {
+        self.turns.values().any(|waiting| waiting != who)
     }
 
     /// The first turn of a principal that holds less than half; where all that wait hold half, the first of all.

@@ -9,7 +9,8 @@
 //! what      = "slow=" duration | "throttle=" bytes-per-s
 //!           | "cut-after=" bytes | "reset-after=" bytes | "stall-after=" bytes
 //!           | "no-close-notify" | "html=" status | "wrong-json" | "garbage" | "errno=" number
-//!           | "status=" status | "huge-json" | "close-before-answer" | "dead-token-after-ticket"
+//!           | "status=" status | "huge-json" | "close-before-answer" | "other-range"
+//!           | "dead-token-after-ticket"
 //! option    = "times=" ( number | "forever" )      ; 1 if not given
 //!           | "with-length"                        ; of cut-after only
 //!           | "of=" recording                      ; of download only; a name without a colon
@@ -146,6 +147,7 @@ fn without_value(text: &str) -> Result<Misbehaviour, FaultError> {
         "garbage" => Ok(Misbehaviour::NotJsonGarbage),
         "huge-json" => Ok(Misbehaviour::HugeJson),
         "close-before-answer" => Ok(Misbehaviour::CloseBeforeAnswer),
+        "other-range" => Ok(Misbehaviour::OtherRange),
         "dead-token-after-ticket" => Ok(Misbehaviour::DeadTokenAfterTicket),
         _ => Err(FaultError::What(text.to_owned())),
     }
@@ -225,6 +227,7 @@ impl fmt::Display for Misbehaviour {
             Self::Status(status) => write!(f, "status={status}"),
             Self::HugeJson => f.write_str("huge-json"),
             Self::CloseBeforeAnswer => f.write_str("close-before-answer"),
+            Self::OtherRange => f.write_str("other-range"),
             Self::DeadTokenAfterTicket => f.write_str("dead-token-after-ticket"),
         }
     }
@@ -320,6 +323,7 @@ mod tests {
             NotJsonGarbage,
             HugeJson,
             CloseBeforeAnswer,
+            OtherRange,
             DeadTokenAfterTicket,
         ];
         for what in valueless {

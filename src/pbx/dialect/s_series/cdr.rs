@@ -93,6 +93,7 @@ impl SSeries {
             method: Method::GET,
             target: Secret::new(parts.concat()),
             body: None,
+            range: None,
         }
     }
 

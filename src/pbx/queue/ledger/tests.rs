@@ -89,7 +89,13 @@ impl Account {
             self.waiting.is_empty() || self.holding.len() >= self.total,
             "a permit is free and somebody waits"
         );
-        assert_eq!(self.ledger.has_waiting(), !self.waiting.is_empty());
+        for principal in 0..4 {
+            let others = self
+                .waiting
+                .iter()
+                .any(|caller| caller.principal != principal);
+            assert_eq!(self.ledger.has_waiting_beside(&id(principal)), others);
+        }
     }
 
     fn arrive(&mut self, principal: usize) {

@@ -1,0 +1,156 @@
+//! What a request asks of a recording, and what that is of one of which so much is known.
+//!
+//! Knows conditions and ranges together. Does not know where bytes come from, but for what has to be found out of them.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::{Method, Version, request};
+
+use super::Content;
+use crate::gateway::error::GatewayError;
+use crate::recording::RecordingName;
+use crate::relay::conditions::{self, Evaluation, Validators};
+use crate::relay::range::{self, Selection, Wanted};
+use crate::response::headers::Body;
+use crate::tape::{Facts, PartOf, Source};
+
+/// What is asked of a recording.
+pub(super) struct Asked<'r> {
+    head: &'r request::Parts,
+    pub(super) head_only: bool,
+    now: SystemTime,
+    last_modified: Option<SystemTime>,
+}
+
+/// What that is of a recording.
+pub(super) enum Choice {
+    NotModified,
+    Send(Body),
+    /// It depends on the length, which is not known.
+    Open(Wanted),
+}
+
+/// What is found out about a recording of unknown length.
+pub(super) enum Found {
+    Part(Body),
+    Length(u64),
+}
+
+impl<'r> Asked<'r> {
+    pub(super) fn new(
+        head: &'r request::Parts,
+        recording: &RecordingName,
+        now: SystemTime,
+    ) -> Self {
+        Self {
+            head,
+            head_only: head.method == Method::HEAD,
+            now,
+            last_modified: conditions::last_modified(recording, now),
+        }
+    }
+
+    /// Whether the answer would be another one if the length were known, and the tag with it.
+    pub(super) fn depends_on_length(&self, facts: &Facts) -> bool {
+        let is_open = || matches!(self.select(facts, None), Ok(Choice::Open(_)));
+        facts.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
+    }
+
+    /// What to send of a recording whose length is not known, or the length where that had to be found.
+    pub(super) async fn part_of_unknown(
+        &self,
+        source: &mut Source,
+        wanted: Wanted,
+    ) -> Result<Found, GatewayError> {
+        let (first, last) = match wanted {
+            // Nobody knows where it begins before the end has come, and anything else would be another answer.
+            Wanted::Last(_) => {
+                let length = source.learn_length_at_any_price().await?;
+                return Ok(Found::Length(length));
+            }
+            Wanted::Whole | Wanted::From(0) | Wanted::Between { first: 0, .. } => {
+                return if self.needs_length() {
+                    Err(GatewayError::LengthUnknown)
+                } else {
+                    Ok(Found::Part(Body::Whole(None)))
+                };
+            }
+            Wanted::From(first) => (first, u64::MAX),
+            Wanted::Between { first, last } => (first, last),
+        };
+        let read = source.read_beyond(first).await?;
+        if read <= first {
+            return Ok(Found::Length(read));
+        }
+        Ok(Found::Part(Body::Part {
+            first,
+            last: last.min(read - 1),
+            total: None,
+        }))
+    }
+
+    /// None of a recording that was still being written: it keeps the date when it is completed, so the date does not stand
+    /// for its content.
+    pub(super) fn last_modified_of(&self, facts: &Facts) -> Option<SystemTime> {
+        self.last_modified.filter(|_| !facts.is_unfinished)
+    }
+
+    /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it
+    /// breaks.
+    fn needs_length(&self) -> bool {
+        self.head.version == Version::HTTP_10 && !self.head_only
+    }
+
+    /// The part of it that is wanted, if it is one of which the beginning is not needed.
+    pub(super) fn part_of(&self, facts: Arc<Facts>) -> Option<PartOf> {
+        let Ok(Choice::Send(Body::Part { first, last, .. })) = self.select(&facts, None) else {
+            return None;
+        };
+        let excerpt = facts.excerpt(first, last)?;
+        Some(PartOf { facts, excerpt })
+    }
+
+    /// The answer where that needs no byte of the recording.
+    pub(super) fn without_bytes(&self, facts: &Facts) -> Result<Option<Content>, GatewayError> {
+        Ok(match self.select(facts, None)? {
+            Choice::NotModified => Some(Content::NotModified),
+            Choice::Send(body) if self.head_only => Some(Content::Head(body)),
+            Choice::Send(_) | Choice::Open(_) => None,
+        })
+    }
+
+    /// What is wanted of a recording of which so much is known; `learned` is its length where only this request knows it.
+    pub(super) fn select(
+        &self,
+        facts: &Facts,
+        learned: Option<u64>,
+    ) -> Result<Choice, GatewayError> {
+        let headers = &self.head.headers;
+        let validators = Validators {
+            etag: facts.etag.clone(),
+            last_modified: self.last_modified_of(facts),
+        };
+        match conditions::evaluate(headers, &validators) {
+            Evaluation::Proceed => {}
+            Evaluation::NotModified => return Ok(Choice::NotModified),
+            Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
+        }
+        let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
+        let Some(length) = facts.length.or(learned) else {
+            return Ok(match wanted {
+                Wanted::Whole if !self.needs_length() => Choice::Send(Body::Whole(None)),
+                wanted => Choice::Open(wanted),
+            });
+        };
+        match wanted.of_length(length) {
+            Selection::Whole => Ok(Choice::Send(Body::Whole(Some(length)))),
+            Selection::Part { first, last } => Ok(Choice::Send(Body::Part {
+                first,
+                last,
+                total: Some(length),
+            })),
+            Selection::Unsatisfiable => Err(GatewayError::RangeNotSatisfiable { length }),
+        }
+    }
+}
