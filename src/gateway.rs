@@ -28,7 +28,7 @@ use crate::relay::{Admission, AdmissionError, Reads, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
-use crate::tape::Tapes;
+use crate::tape::{TapeError, Tapes};
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
@@ -259,7 +259,8 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
             false,
             "let the proxy pass the Host field on, or correct server.public_url",
         ),
-        GatewayError::Tape(_) => (false, "ask again; raise tape.max_bytes if it goes on"),
+        GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
+        GatewayError::Tape(_) => (false, "nothing is to be done: the caller can ask again"),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
         GatewayError::Admission(AdmissionError::PrincipalSaturated)
         | GatewayError::RateLimited { .. }

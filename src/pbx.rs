@@ -88,6 +88,7 @@ pub(crate) struct Waiting(
 pub(crate) struct Pbx {
     /// Tells it from all others of this process, those of an earlier configuration included.
     id: u64,
+    name: Arc<str>,
     config: config::Pbx,
     dialect: Arc<dyn Dialect>,
     transport: Arc<Transport>,
@@ -131,6 +132,7 @@ impl Pbx {
         };
         let pbx = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
+            name: config.name.as_str().into(),
             dialect,
             transport,
             keeper,
@@ -155,7 +157,11 @@ impl Pbx {
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.config.name
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// How long a recording may stand still once it flows.

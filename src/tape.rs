@@ -17,8 +17,8 @@ mod straight;
 mod window;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::Ordering::{Acquire, SeqCst};
+use std::sync::atomic::{AtomicBool, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -43,6 +43,8 @@ type Owner = PrincipalId;
 pub(crate) struct Tape {
     key: Key,
     pbx: Arc<Pbx>,
+    /// For whom its memory is held.
+    owner: Owner,
     state: Mutex<State>,
     /// A reader came or left.
     readers_changed: Notify,
@@ -65,7 +67,7 @@ struct State {
     head: u64,
     readers: HashMap<u64, Seat>,
     next_reader: u64,
-    /// Only what lies before its readers is held; for whom it is read.
+    /// Only what lies before its readers is held; who has its place among the downloads.
     window_of: Option<Owner>,
 }
 
@@ -83,8 +85,8 @@ enum Phase {
     Opening,
     /// Its fill is at work.
     Filling,
-    /// It has a beginning, and no fill.
-    Stopped(Seen),
+    /// It has a beginning, and no fill; and why the last one came no further, where that was not for want of readers.
+    Stopped(Seen, Option<TapeError>),
     /// It has the whole recording.
     Whole,
     Failed(TapeError),
@@ -99,10 +101,11 @@ enum Written {
 }
 
 impl Tape {
-    fn new(key: Key, pbx: Arc<Pbx>) -> Self {
+    fn new(key: Key, pbx: Arc<Pbx>, owner: Owner) -> Self {
         Self {
             key,
             pbx,
+            owner,
             state: Mutex::new(State {
                 phase: Phase::Opening,
                 facts: None,
@@ -177,6 +180,10 @@ impl Tape {
         matches!(self.lock().phase, Phase::Whole)
     }
 
+    fn is_filling(&self) -> bool {
+        matches!(self.lock().phase, Phase::Opening | Phase::Filling)
+    }
+
     fn is_window(&self) -> bool {
         self.lock().is_window()
     }
@@ -224,7 +231,7 @@ impl Tape {
     /// What a fill has to go on behind, of a tape that has none; it is taken to have one from now on.
     fn resume(&self) -> Option<Seen> {
         let mut state = self.lock();
-        let Phase::Stopped(seen) = state.phase.clone() else {
+        let Phase::Stopped(seen, _) = state.phase.clone() else {
             return None;
         };
         state.phase = Phase::Opening;
@@ -233,6 +240,8 @@ impl Tape {
 
     /// Tells the fill that there may be room, if it waits for that.
     fn note_room(&self) {
+        // What was let go of is seen by whoever says from now on that it waits, and else that is seen here.
+        fence(SeqCst);
         if self.wants_room.load(Acquire) {
             self.room.notify_one();
         }

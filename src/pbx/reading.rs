@@ -26,8 +26,10 @@ use super::{Pbx, Permit};
 use crate::metrics::Mend;
 use crate::recording::RecordingName;
 
-/// Further passes over a recording that may follow the first.
-const MAX_FURTHER_PASSES: u32 = 2;
+/// How often a recording that broke off is mended.
+const MAX_MENDS: u32 = 2;
+/// Further passes over a recording that may follow the first: those, and one to confirm an end that nothing tells.
+const MAX_FURTHER_PASSES: u32 = MAX_MENDS + 1;
 
 /// Why a reading ended before its end.
 #[derive(Debug, Clone, Error)]
@@ -79,6 +81,7 @@ pub(crate) struct Reading {
     /// Where a pass ended cleanly without a length to tell.
     clean_end: Option<u64>,
     further_passes: u32,
+    mends: u32,
     /// It broke off, and has not come to that place again.
     is_broken: bool,
     silence: Silence,
@@ -107,6 +110,7 @@ impl Reading {
             witness: None,
             clean_end: None,
             further_passes: 0,
+            mends: 0,
             is_broken: false,
             silence,
         }
@@ -259,6 +263,7 @@ impl Reading {
                     self.pass_again(StreamError::Truncated)?;
                 }
                 Err(error) => {
+                    self.mends += 1;
                     info!(pbx = self.asked.pbx.name(), %error, bytes = self.head, "a recording broke off");
                     self.is_broken = true;
                     self.pass_again(error)?;
@@ -341,7 +346,7 @@ impl Reading {
 
     /// Goes for a further pass, if there may be one after `error`.
     fn pass_again(&mut self, error: StreamError) -> Result<(), ReadingError> {
-        if self.further_passes == MAX_FURTHER_PASSES {
+        if self.further_passes == MAX_FURTHER_PASSES || self.mends > MAX_MENDS {
             return Err(ReadingError::Broken(error));
         }
         self.further_passes += 1;

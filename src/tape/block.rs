@@ -87,6 +87,12 @@ impl Pool {
         self.0.lock().held
     }
 
+    /// Whether more are held than there may be.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.0.lock();
+        state.held > state.total
+    }
+
     /// A block, if there is one for this owner now.
     pub(super) fn try_take(&self, owner: &Owner) -> Result<Block, NoBlock> {
         let slot = self.0.slots.try_take().ok_or(NoBlock::Room)?;

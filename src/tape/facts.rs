@@ -22,6 +22,8 @@ pub(crate) struct Facts {
     pub(crate) wave: Option<Wave>,
     /// It was still being written: its header does not fit its length.
     pub(crate) is_unfinished: bool,
+    /// It may still be being written: it is unfinished, or it is young and where it ends is not known.
+    pub(crate) may_grow: bool,
     /// What it is, by its content, and what its header tells.
     audio: Audio,
     /// The first bytes, until there is a tag made of them.
@@ -53,6 +55,7 @@ impl Facts {
             etag: None,
             wave: wave::read(first),
             is_unfinished: identity.is_young && !fits(audio, length),
+            may_grow: identity.is_young,
             audio,
             first: Bytes::copy_from_slice(first),
         };
@@ -82,9 +85,19 @@ impl Facts {
     pub(crate) fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
         self.etag = Some(self.tag(identity, length));
         self.is_unfinished = identity.is_young && !fits(self.audio, Some(length));
+        self.may_grow = self.is_unfinished;
         self.length = Some(length);
         self.first = Bytes::new();
         self
+    }
+
+    /// Whether this is, by its beginning, the recording that was read to its end `before`.
+    pub(super) fn are_those_of(&self, identity: Identity<'_>, before: &Self) -> bool {
+        match (self.length, before.length) {
+            (Some(_), _) => self.etag == before.etag,
+            (None, Some(length)) => before.etag == Some(self.tag(identity, length)),
+            (None, None) => self.first == before.first,
+        }
     }
 
     /// The tag it has if it is of this length. Call it while the length is not known.

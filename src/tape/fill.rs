@@ -5,7 +5,8 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::Ordering::{AcqRel, Release, SeqCst};
+use std::sync::atomic::fence;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -21,7 +22,8 @@ use crate::pbx::{Reading, ReadingError, Seen};
 pub(super) struct Fill {
     tapes: Arc<Tapes>,
     tape: Arc<Tape>,
-    owner: Owner,
+    /// Who waits for the place among the downloads, and holds it.
+    holder: Owner,
     linger: Duration,
     max_recording_bytes: u64,
     /// A block for what comes next.
@@ -33,7 +35,7 @@ impl Fill {
     pub(super) fn new(
         tapes: Arc<Tapes>,
         tape: Arc<Tape>,
-        owner: Owner,
+        holder: Owner,
         spare: Option<Block>,
     ) -> Self {
         let settings = tapes.settings();
@@ -42,7 +44,7 @@ impl Fill {
         Self {
             tapes,
             tape,
-            owner,
+            holder,
             linger,
             max_recording_bytes,
             spare,
@@ -74,9 +76,9 @@ impl Fill {
             biased;
             () = tape.ended.cancelled() => return deserted(None),
             () = tape.left_alone(Duration::ZERO) => return deserted(seen),
-            opened = open(&tape, &self.owner, seen.clone()) => match opened {
+            opened = open(&tape, &self.holder, seen.clone()) => match opened {
                 Ok(reading) => reading,
-                Err(error) => return Phase::Failed(error),
+                Err(error) => return failed(error, seen),
             },
         };
         tape.open();
@@ -98,7 +100,10 @@ impl Fill {
             };
             let data = match next {
                 Some(Ok(data)) => data,
-                Some(Err(error)) => return Phase::Failed(error.into()),
+                Some(Err(error)) => {
+                    let seen = reading.seen().filter(|_| self.is_worth_keeping());
+                    return failed(error.into(), seen);
+                }
                 None => return self.whole(&mut reading),
             };
             let written = tokio::select! {
@@ -121,7 +126,20 @@ impl Fill {
             if reading.has_ended() {
                 return self.whole(&mut reading);
             }
+            // What goes on for nobody is for those who may still come.
+            if to_the_end && !tape.has_readers() && !self.can_be_joined() {
+                return deserted(None);
+            }
         }
+    }
+
+    /// Whether somebody may still come to read what has been read.
+    fn can_be_joined(&self) -> bool {
+        !self.tape.is_window() && self.tapes.has(&self.tape)
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        self.tape.can_go_on() && self.can_be_joined()
     }
 
     /// What to do when nobody reads any more: `None` is to go on to the end.
@@ -129,10 +147,10 @@ impl Fill {
         let tape = &self.tape;
         let length = reading.length().or(reading.audio().told_length());
         let read = tape.head();
-        if !tape.is_window() && length.is_some_and(|length| length.saturating_sub(read) < read) {
+        if self.can_be_joined() && length.is_some_and(|length| length.saturating_sub(read) < read) {
             return None;
         }
-        let seen = reading.seen().filter(|_| tape.can_go_on());
+        let seen = reading.seen().filter(|_| self.is_worth_keeping());
         Some(deserted(seen))
     }
 
@@ -177,7 +195,9 @@ impl Fill {
                 Written::Some(written) => data.advance(written),
             }
             // Whoever makes room from now on says so; who did a moment ago did not.
-            if self.tape.wants_room.swap(true, AcqRel) {
+            let waited = self.tape.wants_room.swap(true, AcqRel);
+            fence(SeqCst);
+            if waited {
                 self.make_room().await?;
             }
         }
@@ -189,7 +209,7 @@ impl Fill {
     /// with what it has.
     async fn make_room(&mut self) -> Result<(), TapeError> {
         if self.spare.is_none() {
-            self.spare = self.tapes.block(&self.owner, &self.tape.key).ok();
+            self.spare = self.tapes.block(&self.tape.owner, &self.tape.key).ok();
             if self.spare.is_some() || self.make_window() {
                 return Ok(());
             }
@@ -208,7 +228,7 @@ impl Fill {
         }
         // In this order: who joined it now would wait for what is gone.
         self.tapes.withdraw(&self.tape);
-        self.tape.make_window(&self.owner);
+        self.tape.make_window(&self.holder);
         true
     }
 }
@@ -222,17 +242,33 @@ impl Drop for Fill {
     }
 }
 
-async fn open(tape: &Tape, owner: &Owner, seen: Option<Seen>) -> Result<Reading, TapeError> {
+async fn open(tape: &Tape, holder: &Owner, seen: Option<Seen>) -> Result<Reading, TapeError> {
     let (pbx, name) = (&tape.pbx, tape.key.name());
     match seen {
-        Some(seen) => Ok(pbx.open_behind(name, owner, seen).await?),
-        None => Ok(pbx.open(name, owner, None).await?),
+        Some(seen) => Ok(pbx.open_behind(name, holder, seen).await?),
+        None => Ok(pbx.open(name, holder, None).await?),
+    }
+}
+
+/// What was `seen` stays good where the error says nothing about it: the next who wants more tries again.
+fn failed(error: TapeError, seen: Option<Seen>) -> Phase {
+    let says_nothing = match &error {
+        TapeError::Broken(ReadingError::Broken(_)) => true,
+        TapeError::Broken(ReadingError::NotAgain(error)) => !error.is_gone(),
+        TapeError::Broken(ReadingError::Differs)
+        | TapeError::NotOpened(_)
+        | TapeError::NoRoom
+        | TapeError::Ended(_) => false,
+    };
+    match seen.filter(|_| says_nothing) {
+        Some(seen) => Phase::Stopped(seen, Some(error)),
+        None => Phase::Failed(error),
     }
 }
 
 fn deserted(seen: Option<Seen>) -> Phase {
     match seen {
-        Some(seen) => Phase::Stopped(seen),
+        Some(seen) => Phase::Stopped(seen, None),
         None => Phase::Failed(TapeError::Ended(Ended::Deserted)),
     }
 }

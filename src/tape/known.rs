@@ -14,6 +14,7 @@ use super::Facts;
 use super::shelf::Key;
 use crate::config;
 use crate::pbx::{PbxError, Witness};
+use crate::recording::RecordingName;
 
 /// Recordings that are remembered at once; a few hundred bytes each.
 const MAX_RECORDINGS: u64 = 50_000;
@@ -23,6 +24,9 @@ const MAX_MISSING: u64 = 10_000;
 /// What is remembered.
 pub(super) struct Known {
     recordings: Cache<Key, Memory>,
+    /// How often the content of a recording turned out to be another one. Kept over a reload, and whatever else is forgotten:
+    /// no tag may come again for another content.
+    generations: Cache<(Arc<str>, RecordingName), u64>,
     missing: Cache<Key, PbxError>,
     /// Milliseconds for which a recording is remembered.
     remember: Arc<AtomicU64>,
@@ -36,8 +40,6 @@ pub(super) struct Memory {
     pub(super) facts: Option<Arc<Facts>>,
     /// Of the whole content, where it has been read whole.
     pub(super) witness: Option<Witness>,
-    /// How often its content turned out to be another one.
-    pub(super) generation: u64,
 }
 
 /// Lets each entry live as long as the configuration says when it is written.
@@ -67,6 +69,7 @@ impl Known {
                 .max_capacity(MAX_RECORDINGS)
                 .expire_after(Remember(Arc::clone(&known)))
                 .build(),
+            generations: Cache::new(MAX_RECORDINGS),
             missing: Cache::builder()
                 .max_capacity(MAX_MISSING)
                 .expire_after(Remember(Arc::clone(&missing)))
@@ -101,21 +104,20 @@ impl Known {
             Memory {
                 facts: Some(Arc::clone(facts)),
                 witness: witness.or(before.witness.filter(|_| same)),
-                generation: before.generation,
             },
         );
     }
 
     /// Notes that the content of a recording turned out to be another one: it gets another tag.
     pub(super) fn differs(&self, key: &Key) {
-        let generation = self.get(key).generation + 1;
-        self.recordings.insert(
-            key.clone(),
-            Memory {
-                generation,
-                ..Memory::default()
-            },
-        );
+        self.recordings.invalidate(key);
+        let generation = self.generation(key) + 1;
+        self.generations.insert(key.recording(), generation);
+    }
+
+    /// How often the content of a recording turned out to be another one.
+    pub(super) fn generation(&self, key: &Key) -> u64 {
+        self.generations.get(&key.recording()).unwrap_or_default()
     }
 
     /// Why a recording could not be had a moment ago.

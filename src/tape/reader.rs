@@ -121,11 +121,26 @@ impl Reader {
     pub(super) fn lacks(&self, end: Option<u64>) -> bool {
         let state = self.tape.lock();
         let there = end.is_some_and(|end| end <= state.head && !state.is_unconfirmed(end));
-        matches!(state.phase, Phase::Stopped(_)) && !there
+        matches!(state.phase, Phase::Stopped(..)) && !there
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        let state = self.tape.lock();
+        state.facts.is_some() || matches!(state.phase, Phase::Failed(_))
+    }
+
+    /// Whether this is, by its beginning, the recording that was read to its end `before`.
+    pub(super) fn looks_like(&self, before: &Facts) -> bool {
+        let facts = self.tape.lock().facts.clone();
+        let (Some(facts), Some(tapes)) = (facts, self.tapes.upgrade()) else {
+            return false;
+        };
+        let identity = tapes.identity(&self.tape.pbx, &self.tape.key);
+        facts.are_those_of(identity, before)
     }
 
     pub(super) fn is_filling(&self) -> bool {
-        matches!(self.tape.lock().phase, Phase::Opening | Phase::Filling)
+        self.tape.is_filling()
     }
 
     /// Returns once the fill has the recording open.
@@ -133,8 +148,9 @@ impl Reader {
     /// # Cancel safety
     /// Safe.
     pub(super) async fn opened(&self) -> Result<(), TapeError> {
-        let is_open = |state: &State| !matches!(state.phase, Phase::Opening | Phase::Failed(_));
-        self.when(|state| is_open(state).then_some(())).await
+        let is_open = |state: &State| !matches!(state.phase, Phase::Opening);
+        self.when(|state| (is_open(state) && state.error().is_none()).then_some(()))
+            .await
     }
 
     /// Whether it has been given everything up to where it stops.
@@ -146,8 +162,9 @@ impl Reader {
     /// and others may wait for the fill.
     pub(super) fn least_pace(&self) -> Option<u64> {
         let state = self.tape.lock();
-        let owner = state.window_of.as_ref()?;
-        self.tape.pbx.least_pace(owner)
+        let filling = matches!(state.phase, Phase::Opening | Phase::Filling);
+        let holder = state.window_of.as_ref().filter(|_| filling)?;
+        self.tape.pbx.least_pace(holder)
     }
 
     /// The next bytes; `None` where it stops.
@@ -170,14 +187,14 @@ impl Reader {
             }
             return Poll::Ready(Some(Ok(bytes)));
         }
-        match &state.phase {
-            Phase::Whole => Poll::Ready(None),
-            Phase::Failed(error) => Poll::Ready(Some(Err(error.clone()))),
-            Phase::Opening | Phase::Filling | Phase::Stopped(_) => {
-                state.wait(self.seat, context);
-                Poll::Pending
-            }
+        if matches!(state.phase, Phase::Whole) {
+            return Poll::Ready(None);
         }
+        if let Some(error) = state.error() {
+            return Poll::Ready(Some(Err(error.clone())));
+        }
+        state.wait(self.seat, context);
+        Poll::Pending
     }
 
     fn slice(&self, state: &State) -> Option<Bytes> {
@@ -205,7 +222,7 @@ impl Reader {
             if let Some(found) = find(&state) {
                 return Poll::Ready(Ok(found));
             }
-            if let Phase::Failed(error) = &state.phase {
+            if let Some(error) = state.error() {
                 return Poll::Ready(Err(error.clone()));
             }
             state.wait(self.seat, context);
@@ -220,6 +237,14 @@ impl Reader {
 }
 
 impl State {
+    /// Why no more comes, where more is wanted.
+    fn error(&self) -> Option<&TapeError> {
+        match &self.phase {
+            Phase::Failed(error) | Phase::Stopped(_, Some(error)) => Some(error),
+            Phase::Opening | Phase::Filling | Phase::Stopped(_, None) | Phase::Whole => None,
+        }
+    }
+
     /// Whether `offset` is taken for the end of the recording, and it has not shown yet that it is. What comes last is held
     /// back until then: only the end tells whether all of it was what it was taken for.
     fn is_unconfirmed(&self, offset: u64) -> bool {

@@ -18,7 +18,7 @@ impl Tapes {
         Identity {
             pbx: pbx.name(),
             name: key.name(),
-            generation: self.known.get(key).generation,
+            generation: self.known.generation(key),
             is_young: pbx.is_young(key.name()),
         }
     }

@@ -14,6 +14,7 @@ use crate::recording::RecordingName;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pbx: u64,
+    pbx_name: Arc<str>,
     name: RecordingName,
 }
 
@@ -24,12 +25,13 @@ pub(super) struct Shelf {
     /// Tapes without readers, the longest idle first.
     idle: BTreeMap<u64, Idle>,
     next: u64,
+    /// Whose recordings may stand on it; all PBXs' until there was a reload.
+    pbxs: Option<Vec<u64>>,
 }
 
 /// A tape on the shelf.
 pub(super) struct Standing {
     pub(super) tape: Arc<Tape>,
-    owner: Owner,
     since: Instant,
     /// Where it stands among the idle ones.
     idle: Option<u64>,
@@ -44,6 +46,7 @@ impl Key {
     pub(super) fn new(pbx: &Pbx, name: &RecordingName) -> Self {
         Self {
             pbx: pbx.id(),
+            pbx_name: pbx.shared_name(),
             name: name.clone(),
         }
     }
@@ -51,24 +54,35 @@ impl Key {
     pub(super) fn name(&self) -> &RecordingName {
         &self.name
     }
+
+    /// The recording, however its PBX is configured.
+    pub(super) fn recording(&self) -> (Arc<str>, RecordingName) {
+        (Arc::clone(&self.pbx_name), self.name.clone())
+    }
 }
 
 impl Shelf {
     /// Puts a new tape on it, which somebody reads.
-    pub(super) fn put(&mut self, tape: &Arc<Tape>, owner: &Owner) {
+    pub(super) fn put(&mut self, tape: &Arc<Tape>) {
         let standing = Standing {
             tape: Arc::clone(tape),
-            owner: owner.clone(),
             since: Instant::now(),
             idle: None,
         };
         self.tapes.insert(tape.key.clone(), standing);
     }
 
-    /// The tapes of all PBXs but these.
-    pub(super) fn not_of(&self, pbxs: &[Arc<Pbx>]) -> Vec<Key> {
-        let gone = |key: &Key| !pbxs.iter().any(|pbx| pbx.id() == key.pbx);
-        self.tapes.keys().filter(|key| gone(key)).cloned().collect()
+    /// Is for recordings of these PBXs alone from now on. Returns which tapes are of others.
+    pub(super) fn serve_only(&mut self, pbxs: &[Arc<Pbx>]) -> Vec<Key> {
+        self.pbxs = Some(pbxs.iter().map(|pbx| pbx.id()).collect());
+        let others = self.tapes.keys().filter(|key| !self.serves(key));
+        others.cloned().collect()
+    }
+
+    /// Whether a tape of this recording may stand on it.
+    pub(super) fn serves(&self, key: &Key) -> bool {
+        let pbxs = self.pbxs.as_ref();
+        pbxs.is_none_or(|pbxs| pbxs.contains(&key.pbx))
     }
 
     /// The tapes that were begun at least `age` ago.
@@ -110,24 +124,33 @@ impl Shelf {
     }
 
     /// The longest idle tape, of one owner or of all; never that of `except`.
-    pub(super) fn take_idle(&mut self, owner: Option<&Owner>, except: &Key) -> Option<Standing> {
+    pub(super) fn take_idle(
+        &mut self,
+        owner: Option<&Owner>,
+        except: Option<&Key>,
+    ) -> Option<Standing> {
         let is_of = |key: &Key| {
             let standing = self.tapes.get(key);
-            owner.is_none() || standing.map(|standing| &standing.owner) == owner
+            owner.is_none() || standing.map(|standing| &standing.tape.owner) == owner
         };
         let key = self
             .idle
             .values()
             .map(|idle| &idle.key)
-            .find(|key| *key != except && is_of(key))?
+            .find(|key| Some(*key) != except && is_of(key))?
             .clone();
         self.take(&key)
     }
 
-    /// A tape that has been idle for `keep`.
+    /// A tape that has been idle for `keep`, and is not being filled any more.
     pub(super) fn take_idle_since(&mut self, now: Instant, keep: Duration) -> Option<Standing> {
-        let (_, idle) = self.idle.first_key_value()?;
-        let key = (now.saturating_duration_since(idle.since) >= keep).then(|| idle.key.clone())?;
+        let is_filling = |key: &Key| {
+            let standing = self.tapes.get(key);
+            standing.is_some_and(|standing| standing.tape.is_filling())
+        };
+        let old = |idle: &&Idle| now.saturating_duration_since(idle.since) >= keep;
+        let mut old = self.idle.values().take_while(old);
+        let key = old.find(|idle| !is_filling(&idle.key))?.key.clone();
         self.take(&key)
     }
 }

@@ -34,6 +34,14 @@ impl Source {
         }
     }
 
+    /// Whether it is known what it is, or why it cannot be had.
+    pub(crate) fn has_begun(&self) -> bool {
+        match self {
+            Self::Tape(reader) => reader.has_begun(),
+            Self::Straight(_) => true,
+        }
+    }
+
     /// How it serves one more caller without another read.
     pub(crate) fn hit(&self) -> Option<Hit> {
         match self {
@@ -72,11 +80,10 @@ impl Source {
         }
     }
 
-    /// Takes the recording for the one that was read to its end `before`, if it is by its beginning.
-    pub(crate) fn expect(&mut self, before: &Arc<Facts>) {
+    /// Takes the recording for the one that was read to its end `before`, if it is by its beginning. Returns whether it is.
+    pub(crate) fn expect(&mut self, before: &Arc<Facts>) -> bool {
         match self {
-            // It will know by itself.
-            Self::Tape(_) => {}
+            Self::Tape(reader) => reader.looks_like(before),
             Self::Straight(straight) => straight.expect(before),
         }
     }

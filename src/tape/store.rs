@@ -64,12 +64,22 @@ impl Tapes {
         self.pool.resize(blocks(&settings));
         self.known.configure(&settings);
         self.settings.store(Arc::new(settings));
+        self.shrink(&mut self.lock());
     }
 
-    /// Drops the tapes of all PBXs but these.
+    /// Lets go of idle tapes while more is held than may be.
+    fn shrink(&self, shelf: &mut Shelf) {
+        while self.pool.is_over()
+            && let Some(idle) = shelf.take_idle(None, None)
+        {
+            self.end(&idle, Ended::Room);
+        }
+    }
+
+    /// Drops the tapes of all PBXs but these, and makes none for others from now on.
     pub(crate) fn retain(&self, pbxs: &[Arc<Pbx>]) {
         let mut shelf = self.lock();
-        for key in shelf.not_of(pbxs) {
+        for key in shelf.serve_only(pbxs) {
             // Those who read it go on: nothing is wrong with what they hear.
             if let Some(standing) = shelf.take(&key)
                 && !standing.tape.has_readers()
@@ -92,6 +102,9 @@ impl Tapes {
         let key = Key::new(pbx, name);
         if let Some(error) = self.known.missing(&key) {
             return Err(error);
+        }
+        if self.settings.load().max_bytes == 0 {
+            return Ok(None);
         }
         let found = self.join(&mut self.lock(), &key);
         Ok(found)
@@ -143,13 +156,16 @@ impl Tapes {
             return None;
         }
         let mut shelf = self.lock();
+        if settings.max_bytes == 0 || !shelf.serves(key) {
+            return None;
+        }
         if let Some(source) = self.join(&mut shelf, key) {
             return Some(source);
         }
         let me = self.me.upgrade()?;
         let block = self.block_from(&mut shelf, owner, key).ok()?;
-        let tape = Arc::new(Tape::new(key.clone(), Arc::clone(pbx)));
-        shelf.put(&tape, owner);
+        let tape = Arc::new(Tape::new(key.clone(), Arc::clone(pbx), owner.clone()));
+        shelf.put(&tape);
         let reader = Reader::new(Arc::clone(&tape), Weak::clone(&self.me));
         drop(shelf);
         Fill::new(me, tape, owner.clone(), Some(block)).spawn(None);
@@ -182,11 +198,12 @@ impl Tapes {
     /// Ends the tape of a recording, whoever reads it, and forgets what is known of it.
     pub(crate) fn delete(&self, pbx: &Pbx, name: &RecordingName) {
         let key = Key::new(pbx, name);
-        self.known.forget(&key);
         let standing = self.lock().take(&key);
         if let Some(standing) = standing {
             self.end(&standing, Ended::Deleted);
         }
+        // Last: what its fill had just found out goes, too.
+        self.known.forget(&key);
     }
 
     /// How many bytes are held.
@@ -206,7 +223,7 @@ impl Tapes {
                 Err(error) => error,
             };
             let of = (error == NoBlock::Share).then_some(owner);
-            let Some(idle) = shelf.take_idle(of, key) else {
+            let Some(idle) = shelf.take_idle(of, Some(key)) else {
                 return Err(error);
             };
             self.end(&idle, Ended::Room);
@@ -235,6 +252,11 @@ impl Tapes {
         self.settings.load_full()
     }
 
+    /// Whether a tape stands on the shelf, where it can be joined.
+    pub(super) fn has(&self, tape: &Arc<Tape>) -> bool {
+        self.lock().has(tape)
+    }
+
     /// Takes a tape off the shelf: it goes on for those who read it.
     pub(super) fn withdraw(&self, tape: &Arc<Tape>) {
         let mut shelf = self.lock();
@@ -256,7 +278,7 @@ impl Tapes {
         }
         match phase {
             // Somebody came at the last moment.
-            Phase::Stopped(seen) if is_mine && tape.has_readers() => Some(seen),
+            Phase::Stopped(seen, None) if is_mine && tape.has_readers() => Some(seen),
             phase => {
                 tape.finish(phase);
                 None
@@ -287,6 +309,7 @@ impl Tapes {
                 self.end(&standing, Ended::Age);
             }
         }
+        self.shrink(&mut shelf);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {

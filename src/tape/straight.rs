@@ -106,18 +106,16 @@ impl Straight {
     }
 
     /// Takes it for the recording that was read to its end `before`, if it is that by its beginning: it ends there, too.
-    pub(super) fn expect(&mut self, before: &Arc<Facts>) {
-        let (None, Some(length)) = (self.facts.length, before.length) else {
-            return;
-        };
-        let tag = self.tapes.upgrade().map(|tapes| {
+    pub(super) fn expect(&mut self, before: &Arc<Facts>) -> bool {
+        let is_same = self.tapes.upgrade().is_some_and(|tapes| {
             let identity = tapes.identity(&self.pbx, &self.key);
-            self.facts.tag(identity, length)
+            self.facts.are_those_of(identity, before)
         });
-        if tag.is_some() && tag == before.etag {
+        if let (true, None, Some(length)) = (is_same, self.facts.length, before.length) {
             self.reading.expect_length(length);
             self.facts = Arc::clone(before);
         }
+        is_same
     }
 
     pub(super) fn is_spent(&self) -> bool {

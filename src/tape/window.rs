@@ -12,9 +12,9 @@ const WINDOW_BLOCKS: usize = 4;
 
 impl Tape {
     /// Holds only what lies before its readers from now on. Nobody may join them any more.
-    pub(super) fn make_window(&self, owner: &Owner) {
+    pub(super) fn make_window(&self, holder: &Owner) {
         let mut state = self.lock();
-        state.window_of = Some(owner.clone());
+        state.window_of = Some(holder.clone());
         state.forget_behind();
     }
 }

@@ -90,10 +90,10 @@ impl<'r> Asked<'r> {
         }))
     }
 
-    /// None of a recording that was still being written: it keeps the date when it is completed, so the date does not stand
-    /// for its content.
+    /// None of a recording that may still be being written: it keeps the date when it is completed, so the date does not
+    /// stand for its content.
     pub(super) fn last_modified_of(&self, facts: &Facts) -> Option<SystemTime> {
-        self.last_modified.filter(|_| !facts.is_unfinished)
+        self.last_modified.filter(|_| !facts.may_grow)
     }
 
     /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it

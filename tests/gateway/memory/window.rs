@@ -18,7 +18,7 @@ use crate::wire::Wire;
 const LONG: usize = 6_000_000;
 /// With its length told, or without.
 const FORMS: [&[Switch]; 2] = [&[Switch::DownloadWithLength], &[]];
-const JOINED: &str = "wavegate_tape_hits_total{kind=\"joined\"}";
+const WAITING: &str = "wavegate_pbx_requests_waiting{pbx=\"office\"}";
 const TIGHT: &str = "max_recording_bytes = 65536";
 
 async fn long(switches: &[Switch]) -> (Simulator, Bytes) {
@@ -41,7 +41,7 @@ async fn together(gateway: &Gateway, wire: &Wire, bytes: &Bytes) -> (Listener, L
     let first = begin(addr, "alice", bytes);
     soon(wire.until_connections(1)).await;
     let second = begin(addr, "bob", bytes);
-    soon(async { while number(admin, JOINED).await == 0 {} }).await;
+    soon(async { while number(admin, WAITING).await < 2 {} }).await;
     wire.release();
     (first.await.unwrap(), second.await.unwrap())
 }

@@ -52,23 +52,39 @@ async fn check(recording: &Bytes, switches: &[Switch], tape: &str, row: Row) {
 
 #[tokio::test]
 async fn two_ends_that_agree_make_a_recording_whole() {
-    let rows: [Row; 10] = [
+    let rows: [Row; 13] = [
         (&[], true, 2),
         // A shorter end is none, whichever pass it comes with; the two others agree.
         (&["cut-after=1000"], true, 3),
         (&[NONE, "cut-after=1000"], true, 3),
         (&[NONE, "stall-after=1000"], true, 3),
         (&["stall-after=1000"], true, 3),
+        (&[NONE, "cut-after=1000", "cut-after=1000"], true, 4),
+        (&[NONE, "cut-after=1000", "cut-after=2000"], true, 4),
+        (&["cut-after=1000", "cut-after=2000"], true, 4),
+        (&["stall-after=1000", "stall-after=2000"], true, 4),
         // Nothing agrees with the end.
-        (&[NONE, "cut-after=1000", "cut-after=1000"], false, 3),
-        (&[NONE, "cut-after=1000", "cut-after=2000"], false, 3),
-        (&["cut-after=1000", "cut-after=2000"], false, 3),
         (
             &["stall-after=1000", "cut-after=500", "cut-after=1000"],
             false,
+            4,
+        ),
+        (
+            &["cut-after=1000", "cut-after=2000", "cut-after=3000"],
+            false,
+            4,
+        ),
+        (
+            &[NONE, "cut-after=1000", "cut-after=1000", "cut-after=1000"],
+            false,
+            4,
+        ),
+        // It is mended twice, and no more.
+        (
+            &["stall-after=1000", "stall-after=2000", "stall-after=3000"],
+            false,
             3,
         ),
-        (&["stall-after=1000", "stall-after=2000"], false, 3),
     ];
     let mut running = JoinSet::new();
     for recording in recordings() {

@@ -1,0 +1,225 @@
+//! The way to the bytes of one request: what is known, a tape, or the PBX; and anew where what was found is gone.
+//!
+//! Knows the order, and what it cost. Does not know how any of them works.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::Content;
+use super::asked::{Asked, Choice, Found};
+use crate::auth::policy::Grant;
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::metrics::Hit;
+use crate::pbx::{Pbx, PbxError, ReadingError};
+use crate::response::headers::Body;
+use crate::tape::{Facts, PartOf, Source, TapeError};
+
+/// Openings of a recording for one request: a tape may end just as somebody comes to it, or turn out to be of an earlier
+/// content.
+const OPENINGS: u32 = 3;
+
+/// What a request comes to, and of which recording.
+type Chosen = (Arc<Facts>, Content);
+
+/// One request on its way to its bytes.
+pub(super) struct Finding<'a> {
+    gateway: &'a Gateway,
+    pbx: &'a Arc<Pbx>,
+    grant: &'a Grant,
+    asked: &'a Asked<'a>,
+    /// The length, where only this request knows it.
+    learned: Option<u64>,
+    /// What served it, as far as it has come.
+    hit: Option<Hit>,
+    /// It has cost a read.
+    has_read: bool,
+}
+
+/// Why an opening of a recording came to nothing.
+enum Lost {
+    /// The bytes are wanted that were read, and thrown away, to learn the length.
+    Spent(Arc<Facts>),
+    /// What was there has ended, or is not what the PBX has any more.
+    Gone(TapeError),
+    /// Another opening would not change it.
+    Failed(GatewayError),
+}
+
+impl<'a> Finding<'a> {
+    pub(super) fn new(
+        gateway: &'a Gateway,
+        pbx: &'a Arc<Pbx>,
+        grant: &'a Grant,
+        asked: &'a Asked<'a>,
+    ) -> Self {
+        Self {
+            gateway,
+            pbx,
+            grant,
+            asked,
+            learned: None,
+            hit: None,
+            has_read: false,
+        }
+    }
+
+    /// What served it without a read of its own, if anything did.
+    pub(super) fn hit(&self) -> Option<Hit> {
+        self.hit.filter(|_| !self.has_read)
+    }
+
+    /// Finds out what to answer, and from where.
+    ///
+    /// # Cancel safety
+    /// Safe: everything taken is given back.
+    pub(super) async fn find(&mut self) -> Result<Chosen, GatewayError> {
+        let known = self.gateway.tapes.known(self.pbx, self.grant.recording());
+        if let Some(facts) = &known
+            && !self.waits_for_length(facts)
+            && let Some(content) = self.asked.without_bytes(facts).transpose()
+        {
+            self.hit = Some(Hit::Known);
+            return Ok((Arc::clone(facts), content?));
+        }
+        let mut part = known.and_then(|facts| self.asked.part_of(facts));
+        let (mut before, mut last) = (None, ReadingError::Differs.into());
+        for _ in 0..OPENINGS {
+            match self.open_and_choose(part.take(), before.take()).await {
+                Ok(chosen) => return Ok(chosen),
+                Err(Lost::Spent(facts)) => before = Some(facts),
+                Err(Lost::Gone(error)) => last = error,
+                Err(Lost::Failed(error)) => return Err(error),
+            }
+        }
+        Err(last.into())
+    }
+
+    /// One opening. `before` is what an earlier one has found out, and was spent by.
+    async fn open_and_choose(
+        &mut self,
+        part: Option<PartOf>,
+        before: Option<Arc<Facts>>,
+    ) -> Result<Chosen, Lost> {
+        let mut source = self.open(part).await?;
+        if !before.is_some_and(|facts| source.expect(&facts)) {
+            self.learned = None;
+        }
+        self.choose(source).await
+    }
+
+    /// What is there of the recording, or a new reading of it: of no more than the `part` where that can be.
+    async fn open(&mut self, part: Option<PartOf>) -> Result<Source, Lost> {
+        let (tapes, name) = (&self.gateway.tapes, self.grant.recording());
+        let Some(mut source) = tapes.find(self.pbx, name)? else {
+            let _waiting = self.pbx.wait()?;
+            self.count_read()?;
+            let owner = self.grant.principal().id();
+            let mut source = tapes.open(self.pbx, name, &owner, part).await?;
+            source.facts().await?;
+            return Ok(source);
+        };
+        self.hit = source.hit();
+        if source.has_begun() {
+            return Ok(source);
+        }
+        let _waiting = self.pbx.wait()?;
+        match source.facts().await {
+            // It was another's turn that did not come, and that may have begun to wait much earlier.
+            Err(error @ TapeError::NotOpened(PbxError::Saturated)) => Err(Lost::Gone(error)),
+            begun => Ok(begun.map(|_| source)?),
+        }
+    }
+
+    /// Chooses what to send of a recording that is open.
+    async fn choose(&mut self, mut source: Source) -> Result<Chosen, Lost> {
+        let asked = self.asked;
+        let mut may_wait = true;
+        loop {
+            let facts = source.facts().await?;
+            if std::mem::take(&mut may_wait) && self.waits_for_length(&facts) {
+                self.read_on(&mut source, None).await?;
+                let patience = self.gateway.range_wait;
+                if let Ok(length) = timeout(patience, source.learn_length()).await {
+                    self.learned = Some(length?);
+                }
+                continue;
+            }
+            let body = match asked.select(&facts, self.learned)? {
+                Choice::NotModified => return Ok((facts, Content::NotModified)),
+                Choice::Send(body) if asked.head_only => return Ok((facts, Content::Head(body))),
+                Choice::Send(_) | Choice::Open(_) if source.is_spent() => {
+                    return Err(Lost::Spent(facts));
+                }
+                Choice::Send(body) => body,
+                Choice::Open(wanted) => {
+                    self.read_on(&mut source, None).await?;
+                    match asked.part_of_unknown(&mut source, wanted).await? {
+                        Found::Part(body) => body,
+                        Found::Length(length) => {
+                            self.learned = Some(length);
+                            continue;
+                        }
+                    }
+                }
+            };
+            let (offset, end) = match body {
+                Body::Whole(length) => (0, length),
+                Body::Part { first, last, .. } => (first, Some(last.saturating_add(1))),
+            };
+            self.read_on(&mut source, end).await?;
+            source.go_to(offset, end);
+            return Ok((facts, Content::Bytes(body, Box::new(source))));
+        }
+    }
+
+    /// Whether to wait for the length before anything is answered.
+    fn waits_for_length(&self, facts: &Facts) -> bool {
+        !self.gateway.range_wait.is_zero() && self.asked.depends_on_length(facts)
+    }
+
+    /// Counts a recording that is about to be read from its PBX anew.
+    fn count_read(&mut self) -> Result<(), GatewayError> {
+        let counted = self.gateway.reads.check(&self.grant.principal().id());
+        counted.map_err(|retry_after| GatewayError::RateLimited { retry_after })?;
+        self.has_read = true;
+        Ok(())
+    }
+
+    /// Has a tape read on that was stopped, where the bytes up to `end`, or to the end of the recording, are wanted.
+    async fn read_on(&mut self, source: &mut Source, end: Option<u64>) -> Result<(), Lost> {
+        let tapes = &self.gateway.tapes;
+        if !tapes.lacks(source, end) {
+            return Ok(());
+        }
+        let _waiting = self.pbx.wait()?;
+        self.count_read()?;
+        match tapes.go_on(source, &self.grant.principal().id()).await {
+            // Nothing of the old content has been sent yet.
+            Err(error @ TapeError::Broken(ReadingError::Differs)) => Err(Lost::Gone(error)),
+            gone_on => Ok(gone_on?),
+        }
+    }
+}
+
+impl From<GatewayError> for Lost {
+    fn from(error: GatewayError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<PbxError> for Lost {
+    fn from(error: PbxError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<TapeError> for Lost {
+    fn from(error: TapeError) -> Self {
+        match error {
+            TapeError::Ended(_) => Self::Gone(error),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
