@@ -20,8 +20,9 @@ use tracing::{info, warn};
 use crate::admin::{Admin, Calls};
 use crate::auth::Authenticator;
 use crate::auth::policy::Policy;
-use crate::config::{Config, PolicyRule};
+use crate::config::{self, Config, PolicyRule};
 use crate::gateway::{Gateway, TrustedProxies};
+use crate::jwks::Keeper;
 use crate::pbx::Pbx;
 use crate::relay::{Admission, Reads};
 use crate::server::Server;
@@ -210,6 +211,7 @@ fn build(
     old: Option<&Gateway>,
     stop: &CancellationToken,
 ) -> Result<Gateway, String> {
+    let keepers = keepers(&config.auth, old)?;
     let authenticator =
         Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
     crate::auth::self_test().map_err(|error| error.to_string())?;
@@ -256,6 +258,7 @@ fn build(
     };
     Ok(Gateway {
         authenticator,
+        keepers,
         policy: match config.policy {
             PolicyRule::Everyone => Policy::everyone(),
             PolicyRule::Nobody => Policy::nobody(),
@@ -272,6 +275,20 @@ fn build(
         downstream_idle: config.relay.idle_timeout,
         draining: stop.clone(),
     })
+}
+
+/// Those who keep the keys that issuers publish; what the old ones have goes on.
+fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
+    let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
+    let mut keepers = Vec::with_capacity(auth.key_sources.len());
+    for source in &auth.key_sources {
+        if let Some(issuer) = of(&source.issuer) {
+            let mut known = old.into_iter().flat_map(|old| &old.keepers);
+            let known = known.find(|keeper| keeper.issuer() == source.issuer);
+            keepers.push(Keeper::start(source, &issuer.keys, known)?);
+        }
+    }
+    Ok(keepers)
 }
 
 /// The keys that a reload leaves as they were, with their values as text.

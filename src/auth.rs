@@ -14,6 +14,8 @@ mod claims;
 mod credential;
 mod der;
 mod error;
+pub mod jwks;
+mod keyring;
 pub mod keys;
 pub mod link;
 pub mod mint;
@@ -22,6 +24,7 @@ pub mod policy;
 mod principal;
 mod self_test;
 mod token;
+mod verified;
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -32,12 +35,13 @@ pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 use self::claims::{Claims, Clock};
 use self::credential::Presented;
 pub use self::error::{AuthError, Rejected};
-use self::keys::Key;
+pub use self::keyring::KeyRing;
 use self::link::Links;
 pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, Principal};
 pub use self::self_test::{SelfTestError, self_test};
 use self::token::Compact;
+use self::verified::Verified;
 
 /// Who makes bearer tokens, and with which keys.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub struct Issuer {
     /// What `aud` may name; one that the token names is enough.
     pub audiences: Vec<String>,
     /// The keys that verify this issuer's tokens, and nobody else's.
-    pub keys: Vec<Key>,
+    pub keys: KeyRing,
 }
 
 /// Makes principals out of requests.
@@ -56,6 +60,7 @@ pub struct Authenticator {
     issuers: Vec<Issuer>,
     links: Option<Links>,
     skew: Duration,
+    verified: Verified,
 }
 
 impl Authenticator {
@@ -68,6 +73,7 @@ impl Authenticator {
             issuers,
             links,
             skew,
+            verified: Verified::new(),
         }
     }
 
@@ -106,20 +112,52 @@ impl Authenticator {
     }
 
     /// The claim `iss` is read before it is verified, but only to choose the keys that must verify it.
-    fn authenticate_bearer(&self, token: &str, clock: &Clock) -> Result<Principal, AuthError> {
-        let token = Compact::decode(token)?;
+    fn authenticate_bearer(&self, text: &str, clock: &Clock) -> Result<Principal, AuthError> {
+        let generation_of = |issuer: &str| {
+            let issuer = self.issuer(issuer).ok()?;
+            Some(issuer.keys.current().generation)
+        };
+        if let Some(principal) = self.verified.find(text, clock, generation_of) {
+            return Ok(principal);
+        }
+        let token = Compact::decode(text)?;
         let header = token.header()?;
         let claims = Claims::parse(token.claims())?;
         let issuer = self.issuer(claims.issuer()?)?;
-        keys::verify(&issuer.keys, &header, &token)?;
+        let keys = issuer.keys.current();
+        keys::verify(&keys.keys, &header, &token).map_err(|error| match keys.is_missing {
+            // Nobody can tell yet.
+            true => AuthError::KeysUnavailable,
+            false => error,
+        })?;
         claims.require_audience(&issuer.audiences)?;
         let validity = clock.check(&claims)?;
-        Ok(Principal {
+        let principal = Principal {
             id: PrincipalId::new(&issuer.name, claims.subject()?),
             credential: Credential::Bearer,
             token_id: claims.token_id()?.map(str::to_owned),
             expires_at: validity.expires_at(),
-        })
+        };
+        self.verified
+            .note(text, &principal, validity, keys.generation);
+        Ok(principal)
+    }
+
+    /// The keys of the issuer that a bearer token names, since newer ones may verify it. For a token that was refused
+    /// because its key is not known.
+    pub(crate) fn keys_to_renew(&self, headers: &HeaderMap) -> Option<KeyRing> {
+        let Ok(Presented::Bearer(token)) = credential::find(headers, None) else {
+            return None;
+        };
+        let token = Compact::decode(token).ok()?;
+        let claims = Claims::parse(token.claims()).ok()?;
+        let issuer = self.issuer(claims.issuer().ok()?).ok()?;
+        Some(issuer.keys.clone())
+    }
+
+    /// Whether the keys of every issuer have been had.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.issuers.iter().any(|issuer| issuer.keys.is_missing())
     }
 
     fn issuer(&self, name: &str) -> Result<&Issuer, AuthError> {

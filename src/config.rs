@@ -5,6 +5,7 @@
 
 mod defaults;
 mod file;
+mod key_source;
 mod pin;
 mod problems;
 pub mod secret;
@@ -24,6 +25,7 @@ use crate::auth::Issuer;
 use crate::auth::link::Links;
 use crate::recording::NameRange;
 pub(crate) use file::{check_name, check_public_url, check_url};
+pub use key_source::{KeyPlace, KeySource};
 pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
 use secret::Secret;
@@ -144,6 +146,8 @@ pub enum RecordingNames {
 pub struct Auth {
     /// The issuers whose bearer tokens are accepted.
     pub issuers: Vec<Issuer>,
+    /// Where those of them publish their keys that do.
+    pub key_sources: Vec<KeySource>,
     /// The link tokens that are accepted.
     pub links: Option<Links>,
     /// How far clocks may disagree.

@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, request};
+use http::{Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
 use crate::auth::policy::Policy;
-use crate::auth::{Authenticator, Credential, Principal};
+use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
+use crate::jwks::Keeper;
 use crate::metrics::Metrics;
 use crate::pbx::{Pbx, PbxError};
 use crate::relay::{Admission, AdmissionError, Reads, Watchdog};
@@ -39,6 +40,8 @@ use route::{Route, RouteError, Target};
 /// Everything a request needs.
 pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
+    /// Keep the keys that issuers publish.
+    pub(crate) keepers: Vec<Keeper>,
     pub(crate) policy: Policy,
     pub(crate) admission: Arc<Admission>,
     pub(crate) reads: Arc<Reads>,
@@ -119,9 +122,7 @@ impl Gateway {
         }
         let now = SystemTime::now();
         let query = head.uri.query();
-        let principal = self
-            .authenticator
-            .authenticate(&head.headers, query, source, now)?;
+        let principal = self.authenticate(head, source, now).await?;
         note_principal(line, &principal);
         let pbx = self.pbx(&route, now)?;
         pbx.name().clone_into(&mut line.pbx);
@@ -135,6 +136,26 @@ impl Gateway {
                 let viewer = self.policy.view(principal, pbx.name())?;
                 Ok(Found::List(Box::pin(self.list(pbx, &viewer, query)).await?))
             }
+        }
+    }
+
+    /// Who is asking. An issuer may have published a new key: it is asked for once, for all who show one.
+    async fn authenticate(
+        &self,
+        head: &request::Parts,
+        source: IpAddr,
+        now: SystemTime,
+    ) -> Result<Principal, Rejected> {
+        let (headers, query) = (&head.headers, head.uri.query());
+        let authenticate = || self.authenticator.authenticate(headers, query, source, now);
+        match authenticate() {
+            Err(Rejected::Bearer(AuthError::UnknownKey)) => {
+                if let Some(keys) = self.authenticator.keys_to_renew(headers) {
+                    keys.renew().await;
+                }
+                authenticate()
+            }
+            decided => decided,
         }
     }
 
@@ -222,7 +243,7 @@ fn refuse(
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     match error {
-        GatewayError::Auth(rejected) => {
+        GatewayError::Auth(rejected) if problem.status == StatusCode::UNAUTHORIZED => {
             let challenge = match rejected.reason().is_missing() {
                 true => "Bearer",
                 false => "Bearer error=\"invalid_token\"",
@@ -259,6 +280,9 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
             false,
             "let the proxy pass the Host field on, or correct server.public_url",
         ),
+        GatewayError::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => {
+            (false, "see to it that the issuer's keys can be had")
+        }
         GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
         GatewayError::Tape(_) => (false, "nothing is to be done: the caller can ask again"),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),

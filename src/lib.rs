@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 mod doctor;
 mod gateway;
+mod jwks;
 mod list;
 mod metrics;
 mod pbx;

@@ -46,6 +46,8 @@ pub(crate) struct Levels {
     pub(crate) tape_bytes: u64,
     /// Each PBX by its name, and the requests that wait for it.
     pub(crate) waiting: Vec<(String, usize)>,
+    /// Each issuer that publishes its keys, and the seconds since they were had.
+    pub(crate) key_ages: Vec<(String, u64)>,
 }
 
 /// What tells requests apart.
@@ -184,6 +186,16 @@ impl Levels {
             let gauge = waiting.get_or_create_owned(&vec![("pbx", pbx)]);
             gauge.set(u64::try_from(requests).unwrap_or(u64::MAX));
         }
+        let ages: Family<Labels, Gauge<u64, AtomicU64>> = Family::default();
+        for (issuer, age) in self.key_ages {
+            ages.get_or_create_owned(&vec![("issuer", issuer)]).set(age);
+        }
+        registry.register_with_unit(
+            "issuer_keys_age",
+            "Time since the published keys of an issuer were had",
+            Unit::Seconds,
+            ages,
+        );
         registry.register(
             "pbx_requests_waiting",
             "Requests that wait for the first byte of a PBX",
@@ -202,6 +214,7 @@ mod tests {
             streams: 2,
             tape_bytes: 7 << 32,
             waiting: vec![("office".to_owned(), 3), ("branch".to_owned(), 0)],
+            key_ages: vec![("https://sso.example".to_owned(), 7)],
         }
     }
 
@@ -219,7 +232,8 @@ mod tests {
         let metrics = Metrics::default();
         metrics.pbx("office");
         metrics.bound_tape(1 << 40);
-        let expected = r#"wavegate_mends_total{outcome="differs"} 0
+        let expected = r#"wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
+wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
 wavegate_mends_total{outcome="mended"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0

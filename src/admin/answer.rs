@@ -83,8 +83,11 @@ pub(super) fn answer<B>(
     }
     match target {
         Target::Livez => page(StatusCode::OK, TEXT, "alive\n"),
-        Target::Readyz if ready => page(StatusCode::OK, TEXT, "ready\n"),
-        Target::Readyz => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
+        Target::Readyz if !ready => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
+        Target::Readyz => match (calls.lacks)() {
+            None => page(StatusCode::OK, TEXT, "ready\n"),
+            Some(what) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{what}\n")),
+        },
         Target::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
         Target::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
         Target::Tape { pbx, name } => forget(request, source, calls, pbx, name),

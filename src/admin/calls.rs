@@ -24,6 +24,8 @@ pub(crate) struct Calls {
     /// What was counted, as [`crate::metrics::MEDIA_TYPE`].
     pub(crate) metrics: Report,
     pub(crate) forget: Forget,
+    /// What keeps the gateway from answering requests, if anything does.
+    pub(crate) lacks: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// A recording's name as the log shows it.
     pub(crate) mask: Box<dyn Fn(&RecordingName) -> String + Send + Sync>,
     /// The bearer token of write calls; without one there are none.

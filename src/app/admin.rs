@@ -10,13 +10,14 @@ use serde_json::json;
 use crate::admin::Calls;
 use crate::config::secret::Secret;
 use crate::gateway::Gateway;
+use crate::jwks::Keeper;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
 pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
     let of = || Arc::clone(gateway);
-    let (reported, counted, asked, named) = (of(), of(), of(), of());
+    let (reported, counted, asked, named, judged) = (of(), of(), of(), of(), of());
     Arc::new(Calls {
         pbxs: Box::new(move || health(&reported.load())),
         metrics: Box::new(move || {
@@ -31,9 +32,15 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
                 true
             })
         }),
+        lacks: Box::new(move || lacks(&judged.load())),
         mask: Box::new(move |name| named.load().names.mask(name)),
         token: ArcSwapOption::new(token.map(Arc::new)),
     })
+}
+
+/// What keeps the gateway from answering requests, if anything does.
+fn lacks(gateway: &Gateway) -> Option<&'static str> {
+    (!gateway.authenticator.has_keys()).then_some("the keys of an issuer are not known yet")
 }
 
 /// How the PBXs are doing, as JSON.
@@ -44,9 +51,11 @@ fn health(gateway: &Gateway) -> String {
 
 fn levels(gateway: &Gateway) -> Levels {
     let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
+    let age = |keeper: &Keeper| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
         streams: gateway.admission.open(),
         tape_bytes: gateway.tapes.bytes_held(),
         waiting: gateway.pbxs.iter().map(waiting).collect(),
+        key_ages: gateway.keepers.iter().filter_map(age).collect(),
     }
 }

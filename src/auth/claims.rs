@@ -104,6 +104,7 @@ pub(super) struct Clock {
 }
 
 /// The times of a token that is good now, since 1970, in whole seconds.
+#[derive(Debug)]
 pub(super) struct Validity {
     expires: Duration,
     issued: Option<Duration>,
@@ -124,7 +125,8 @@ impl Clock {
         let expires = claims.exp.time().ok_or(AuthError::Claim("exp"))?;
         let issued = optional_time(&claims.iat, "iat")?;
         let not_before = optional_time(&claims.nbf, "nbf")?;
-        if self.now >= expires.saturating_add(self.skew) {
+        let validity = Validity { expires, issued };
+        if self.is_over(&validity) {
             return Err(AuthError::Expired);
         }
         let latest = self.now.saturating_add(self.skew);
@@ -132,7 +134,12 @@ impl Clock {
         {
             return Err(AuthError::NotYetValid);
         }
-        Ok(Validity { expires, issued })
+        Ok(validity)
+    }
+
+    /// Whether a token has expired.
+    pub(super) fn is_over(&self, validity: &Validity) -> bool {
+        self.now >= validity.expires.saturating_add(self.skew)
     }
 
     /// How long a token lives in all: from `iat` where it has one, else from now.

@@ -36,6 +36,43 @@ pub(super) fn rsa_modulus_bits(public_key: &[u8]) -> Option<usize> {
     Some(8 * rest.len() + (8 - first.leading_zeros() as usize))
 }
 
+/// An RSAPublicKey of a modulus and an exponent, both unsigned and most significant byte first.
+pub(super) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let mut numbers = integer(modulus);
+    numbers.extend(integer(exponent));
+    element(SEQUENCE, &numbers)
+}
+
+/// X.690 §8.3: no more leading zeros than it takes to be positive.
+fn integer(unsigned: &[u8]) -> Vec<u8> {
+    let start = unsigned.iter().position(|byte| *byte != 0);
+    let digits = start.and_then(|start| unsigned.get(start..));
+    let digits = digits.unwrap_or(&[0]);
+    let mut contents = Vec::with_capacity(digits.len() + 1);
+    if digits.first().is_some_and(|byte| *byte >= 0x80) {
+        contents.push(0);
+    }
+    contents.extend(digits);
+    element(INTEGER, &contents)
+}
+
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = contents.len().to_be_bytes();
+    let digits = length.iter().skip_while(|byte| **byte == 0);
+    let mut whole = vec![tag];
+    match u8::try_from(contents.len()) {
+        Ok(short) if short < 0x80 => whole.push(short),
+        _ => {
+            let digits: Vec<u8> = digits.copied().collect();
+            // A length of at most eight bytes.
+            whole.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
+            whole.extend(digits);
+        }
+    }
+    whole.extend(contents);
+    whole
+}
+
 /// The contents of the sequence that the input starts with.
 fn sequence(input: &[u8]) -> Option<&[u8]> {
     split_element(input)

@@ -44,6 +44,9 @@ pub enum AuthError {
     /// No key of this issuer has the key id in `kid`.
     #[error("unknown key id")]
     UnknownKey,
+    /// The keys of this issuer have not been had yet, so nobody can tell.
+    #[error("the keys of the issuer are not known yet")]
+    KeysUnavailable,
     /// The token names another algorithm than the key has, or one that does not exist here, such as `none`.
     #[error("the algorithm is not the key's")]
     AlgorithmMismatch,

@@ -79,6 +79,18 @@ impl Key {
             }
             _ => return Err(KeyError::UnknownBlock),
         };
+        Self::public(id, algorithm, public_key)
+    }
+
+    /// Makes a key from an encoded public key: a SubjectPublicKeyInfo; an RSAPublicKey; a point of a curve, uncompressed.
+    ///
+    /// # Errors
+    /// When it does not fit the algorithm.
+    pub(super) fn public(
+        id: Option<String>,
+        algorithm: Algorithm,
+        public_key: &[u8],
+    ) -> Result<Self, KeyError> {
         Ok(Self {
             id,
             algorithm,

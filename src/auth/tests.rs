@@ -26,6 +26,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::algorithm::KeyKind;
+use super::keys::Key;
 use super::link::LinkKey;
 use super::mint::{self, SigningKey};
 use super::*;
@@ -123,7 +124,7 @@ fn authenticator(keys: Vec<Key>) -> Authenticator {
     let issuer = Issuer {
         name: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned(), "backup".to_owned()],
-        keys,
+        keys: KeyRing::fixed(keys),
     };
     let link_key = LinkKey {
         key: hmac_pair(Some("crm"), b'l').1,

@@ -4,6 +4,7 @@
 //! noted and reading goes on, so that all of them are reported together.
 
 mod auth;
+mod key_source;
 mod pbx;
 mod tape;
 
@@ -193,7 +194,13 @@ fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
         );
     }
     for issuer in &auth.issuers {
-        let also_bearer = |link: &LinkKey| issuer.keys.iter().any(|key| key.is_same_as(&link.key));
+        let also_bearer = |link: &LinkKey| {
+            issuer
+                .keys
+                .configured()
+                .iter()
+                .any(|key| key.is_same_as(&link.key))
+        };
         if links.keys.iter().any(also_bearer) {
             root.problem(
                 "links.key",

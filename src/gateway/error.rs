@@ -137,6 +137,7 @@ impl GatewayError {
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
             | Self::Tape(_) => Some(SOON),
             Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => Some(SOON),
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Misdirected
             | Self::Route(_)
@@ -157,6 +158,7 @@ impl GatewayError {
 fn auth_problem(rejected: Rejected) -> &'static Problem {
     match rejected.reason() {
         AuthError::Missing | AuthError::UnsupportedScheme => &problem::BEARER_TOKEN_MISSING,
+        AuthError::KeysUnavailable => &problem::KEYS_UNAVAILABLE,
         AuthError::Malformed(_)
         | AuthError::UnknownIssuer
         | AuthError::UnknownKey

@@ -110,6 +110,8 @@ problems! {
         "The PBX takes no login of the gateway for the moment. Try again later.";
     PBX_OVERLOADED = "pbx-overloaded", SERVICE_UNAVAILABLE, "The PBX is overloaded",
         "The PBX says that it has too much to do. Try again later.";
+    KEYS_UNAVAILABLE = "keys-unavailable", SERVICE_UNAVAILABLE, "The keys of the issuer are not known yet",
+        "Nobody can tell yet whether the token is good: the keys of its issuer could not be fetched. Try again.";
     DRAINING = "draining", SERVICE_UNAVAILABLE, "Going down",
         "This instance finishes what it has begun and takes nothing new. Try again.";
     PBX_TIMEOUT = "pbx-timeout", GATEWAY_TIMEOUT, "The PBX is too slow",

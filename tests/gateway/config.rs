@@ -38,7 +38,7 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 17] = [
+const NO_DEFAULT: [&str; 20] = [
     "token_file",
     "public_key_file",
     "pbxs",
@@ -56,6 +56,10 @@ const NO_DEFAULT: [&str; 17] = [
     "key_file",
     "listen = [\"0.0.0.0:443\"]",
     "handshake_timeout_ms",
+    // Of issuers that publish their keys.
+    "algorithms",
+    "discovery_url",
+    "jwks_",
 ];
 
 #[test]
@@ -96,6 +100,7 @@ fn every_key_that_is_read_stands_in_the_example() {
     let source = concat!(
         include_str!("../../src/config/file.rs"),
         include_str!("../../src/config/file/auth.rs"),
+        include_str!("../../src/config/file/key_source.rs"),
         include_str!("../../src/config/file/pbx.rs"),
         include_str!("../../src/config/file/pbx/account.rs"),
         include_str!("../../src/config/file/tape.rs"),

@@ -22,6 +22,7 @@ use wavegate::simulator::{Api, Simulator};
 pub(crate) mod admin;
 mod answer;
 mod call;
+pub(crate) mod idp;
 pub(crate) mod listener;
 pub(crate) mod tls;
 
@@ -62,6 +63,8 @@ pub(crate) struct Builder {
     pbx: String,
     /// Further PBXs, as they stand in the file.
     others: String,
+    /// Further issuers, as they stand in the file.
+    issuers: String,
 }
 
 /// Prepares a gateway for a simulated PBX.
@@ -88,6 +91,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         log: String::new(),
         pbx: String::new(),
         others: String::new(),
+        issuers: String::new(),
     };
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
@@ -165,6 +169,12 @@ impl Builder {
         self
     }
 
+    /// Lines of another `[[auth.issuer]]`.
+    pub(crate) fn issuer(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.issuers, "[[auth.issuer]]\n{lines}");
+        self
+    }
+
     /// Another PBX beside the first, with lines for its `[[pbx]]`.
     pub(crate) fn beside(mut self, name: &str, pbx: &Simulator, lines: &str) -> Self {
         self.secret(name, pbx.password());
@@ -196,6 +206,7 @@ impl Builder {
             log,
             pbx,
             others,
+            issuers,
             ..
         } = self;
         let plain = if pbx_url.starts_with("http:") {
@@ -223,6 +234,7 @@ audiences = ["{AUDIENCE}"]
 id = "one"
 algorithm = "HS256"
 secret_file = "bearer"
+{issuers}
 [links]
 audience = "{LINK_AUDIENCE}"
 [[links.key]]

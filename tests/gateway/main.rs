@@ -27,6 +27,7 @@ mod drain;
 mod fairness;
 mod faults;
 mod init;
+mod issuers;
 mod limits;
 mod list;
 mod logins;

@@ -119,7 +119,7 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
     let issuer = |name: &str, key| Issuer {
         name: name.to_owned(),
         audiences: vec![AUDIENCE.to_owned()],
-        keys: vec![key],
+        keys: KeyRing::fixed(vec![key]),
     };
     let issuers = vec![
         issuer(ISSUER, hmac_pair(None, b'b').1),

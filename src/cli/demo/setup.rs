@@ -10,7 +10,7 @@ use url::Url;
 use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, Issuer};
+use crate::auth::{Algorithm, Issuer, KeyRing};
 use crate::cli::random_secret;
 use crate::config::secret::Secret;
 use crate::config::{
@@ -69,8 +69,9 @@ pub(super) fn configuration(
             issuers: vec![Issuer {
                 name: ISSUER.to_owned(),
                 audiences: vec![AUDIENCE.to_owned()],
-                keys: vec![key(&keys.bearer)?],
+                keys: KeyRing::fixed(vec![key(&keys.bearer)?]),
             }],
+            key_sources: Vec::new(),
             links: Some(Links {
                 audience: LINK_AUDIENCE.to_owned(),
                 max_ttl: TTL,

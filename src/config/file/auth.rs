@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::key_source::{publishes, read_key_source};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, Issuer};
+use crate::auth::{Algorithm, Issuer, KeyRing};
 use crate::config::section::Section;
-use crate::config::{Auth, Signer};
+use crate::config::{Auth, KeySource, Signer};
 
 const LINK_TTL: Duration = Duration::from_secs(900);
 const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
@@ -20,12 +21,13 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
             "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
         );
     }
-    let mut bearer_signers = Vec::new();
+    let (mut bearer_signers, mut key_sources) = (Vec::new(), Vec::new());
     let issuers = section.sections("issuer", |section| {
-        read_issuer(section, &mut bearer_signers)
+        read_issuer(section, &mut bearer_signers, &mut key_sources)
     });
     Auth {
         issuers: issuers.into_iter().flatten().collect(),
+        key_sources,
         links: None,
         skew,
         bearer_signers,
@@ -33,7 +35,11 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
     }
 }
 
-fn read_issuer(section: &mut Section<'_>, signers: &mut Vec<Signer>) -> Option<Issuer> {
+fn read_issuer(
+    section: &mut Section<'_>,
+    signers: &mut Vec<Signer>,
+    sources: &mut Vec<KeySource>,
+) -> Option<Issuer> {
     let name = section.required("name");
     if !section.has("audiences") {
         section.problem("audiences", "missing");
@@ -55,13 +61,24 @@ fn read_issuer(section: &mut Section<'_>, signers: &mut Vec<Signer>) -> Option<I
             key
         })
     });
-    if keys.is_empty() {
-        section.problem("key", "missing; write [[auth.issuer.key]]");
+    let publishes = publishes(section);
+    if keys.is_empty() && !publishes {
+        section.problem(
+            "key",
+            "missing; write [[auth.issuer.key]], or jwks_file, jwks_url or discovery_url",
+        );
     }
+    let keys = keys.into_iter().flatten().collect();
+    let keys = if publishes {
+        KeyRing::with_set(keys)
+    } else {
+        KeyRing::fixed(keys)
+    };
+    sources.extend(read_key_source(section, name.as_deref(), &keys));
     Some(Issuer {
         name: name?,
         audiences,
-        keys: keys.into_iter().flatten().collect(),
+        keys,
     })
 }
 

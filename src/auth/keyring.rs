@@ -1,0 +1,148 @@
+//! The keys of one issuer: those that are configured, and those of the set that it publishes, which changes.
+//!
+//! Knows which keys are in force, and how to ask for newer ones. Does not know where they come from: whoever keeps the set
+//! publishes it here.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+
+use super::keys::Key;
+
+/// Tells the keys in force apart from all that were before, in this process.
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// The keys of one issuer. Clones share them.
+#[derive(Clone)]
+pub struct KeyRing(Arc<Shared>);
+
+struct Shared {
+    fixed: Vec<Key>,
+    /// Whether there is a set beside them.
+    is_published: bool,
+    current: ArcSwap<Current>,
+    /// Somebody has a token whose key is not known.
+    wanted: Notify,
+    /// Counts what came of that.
+    answered: watch::Sender<u64>,
+}
+
+/// The keys in force.
+pub(crate) struct Current {
+    pub(crate) keys: Vec<Key>,
+    /// How many of them are configured; the others are published.
+    fixed: usize,
+    /// Of an issuer that publishes keys: none has been had yet.
+    pub(crate) is_missing: bool,
+    /// Another one for every change.
+    pub(crate) generation: u64,
+}
+
+impl KeyRing {
+    /// Keys that never change.
+    #[must_use]
+    pub fn fixed(keys: Vec<Key>) -> Self {
+        Self::with(keys, false)
+    }
+
+    /// Keys beside which others are published.
+    #[must_use]
+    pub fn with_set(fixed: Vec<Key>) -> Self {
+        Self::with(fixed, true)
+    }
+
+    fn with(fixed: Vec<Key>, is_missing: bool) -> Self {
+        let current = Current {
+            fixed: fixed.len(),
+            keys: fixed.clone(),
+            is_missing,
+            generation: GENERATION.fetch_add(1, Relaxed),
+        };
+        Self(Arc::new(Shared {
+            fixed,
+            is_published: is_missing,
+            current: ArcSwap::from_pointee(current),
+            wanted: Notify::new(),
+            answered: watch::Sender::new(0),
+        }))
+    }
+
+    /// Puts a set in the place of the one before.
+    pub fn publish(&self, set: Vec<Key>) {
+        let mut keys = self.0.fixed.clone();
+        keys.extend(set);
+        self.0.current.store(Arc::new(Current {
+            fixed: self.0.fixed.len(),
+            keys,
+            is_missing: false,
+            generation: GENERATION.fetch_add(1, Relaxed),
+        }));
+    }
+
+    /// Takes over the set that another ring has, if it has one.
+    pub(crate) fn take_over(&self, other: &Self) {
+        let other = other.current();
+        if let (false, Some(set)) = (other.is_missing, other.keys.get(other.fixed..)) {
+            self.publish(set.to_vec());
+        }
+    }
+
+    /// The keys that are configured.
+    #[must_use]
+    pub fn configured(&self) -> &[Key] {
+        &self.0.fixed
+    }
+
+    /// Whether a set is awaited, and none has been had yet.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.0.current.load().is_missing
+    }
+
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<Current>> {
+        self.0.current.load()
+    }
+
+    /// Asks for a newer set, and returns when it has been asked for, or when it is too early to ask again.
+    ///
+    /// # Cancel safety
+    /// Safe: the question stays.
+    pub(crate) async fn renew(&self) {
+        if !self.0.is_published {
+            return;
+        }
+        let mut answered = self.0.answered.subscribe();
+        self.0.wanted.notify_one();
+        // The sender is in the ring itself.
+        let _ = answered.changed().await;
+    }
+
+    /// Returns when somebody asks for a newer set.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(crate) async fn wanted(&self) {
+        self.0.wanted.notified().await;
+    }
+
+    /// Tells those who asked that what could be done has been done.
+    pub(crate) fn answer(&self) {
+        self.0
+            .answered
+            .send_modify(|answers| *answers = answers.wrapping_add(1));
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KeyRing")
+            .field("configured", &self.0.fixed)
+            .field("is_published", &self.0.is_published)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,80 @@
+//! Bearer tokens that were verified a moment ago, so that the next range of a player costs no signature.
+//!
+//! Knows tokens by their hash only, and for how long what was found of one may be believed: until it expires, or the keys of
+//! its issuer change. Does not know how one is verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use moka::sync::Cache;
+
+use super::claims::{Clock, Validity};
+use super::principal::Principal;
+
+/// Tokens that are remembered at once; some hundred bytes each.
+const MAX_TOKENS: u64 = 10_000;
+/// How long one is remembered that nobody shows again.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Tokens that were verified. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Verified(Cache<[u8; 32], Arc<Token>>);
+
+#[derive(Debug)]
+struct Token {
+    principal: Principal,
+    validity: Validity,
+    /// Of the keys that verified it.
+    generation: u64,
+}
+
+impl Verified {
+    pub(super) fn new() -> Self {
+        let cache = Cache::builder().max_capacity(MAX_TOKENS);
+        Self(cache.time_to_idle(IDLE).build())
+    }
+
+    /// Whose token this is, if it was verified with the keys of this `generation` and is still good. `generation_of` tells
+    /// that of an issuer's keys in force.
+    pub(super) fn find(
+        &self,
+        token: &str,
+        clock: &Clock,
+        generation_of: impl FnOnce(&str) -> Option<u64>,
+    ) -> Option<Principal> {
+        let hash = hash(token);
+        let known = self.0.get(&hash)?;
+        let in_force = generation_of(known.principal.issuer()) == Some(known.generation);
+        if in_force && !clock.is_over(&known.validity) {
+            return Some(known.principal.clone());
+        }
+        self.0.invalidate(&hash);
+        None
+    }
+
+    /// Remembers a token that has been verified, whatever else it has to be.
+    pub(super) fn note(
+        &self,
+        token: &str,
+        principal: &Principal,
+        validity: Validity,
+        generation: u64,
+    ) {
+        let token_hash = hash(token);
+        self.0.insert(
+            token_hash,
+            Arc::new(Token {
+                principal: principal.clone(),
+                validity,
+                generation,
+            }),
+        );
+    }
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    let digest = digest(&SHA256, token.as_bytes());
+    // SHA-256 has 32 bytes.
+    digest.as_ref().try_into().unwrap_or_default()
+}
