@@ -19,12 +19,13 @@ use tracing::{info, warn};
 
 use crate::admin::{Admin, Calls};
 use crate::auth::Authenticator;
-use crate::auth::policy::Policy;
+use crate::auth::policy::{Grant, Policy};
 use crate::config::{self, Config, PolicyRule};
+use crate::gateway::running::Running;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::jwks::Keeper;
 use crate::pbx::Pbx;
-use crate::relay::{Admission, Reads};
+use crate::relay::{Admission, Outcome, Reads};
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
 use crate::tape::Tapes;
@@ -152,6 +153,11 @@ impl App {
             pbx.forgive();
         }
         self.gateway.store(Arc::clone(&new));
+        let denied = |grant: &Grant| !new.policy.still_allows(grant);
+        let ended = new.running.cut(Outcome::Revoked, denied);
+        if ended > 0 {
+            info!(ended, "the policy denies now what was being heard");
+        }
         self.calls.token.store(token.map(Arc::new));
         for pbx in old
             .pbxs
@@ -267,6 +273,13 @@ fn build(
         reads,
         tapes,
         range_wait: config.range.wait,
+        running: match old {
+            None => Running::start(config.relay.max_stream),
+            Some(old) => {
+                old.running.configure(config.relay.max_stream);
+                Arc::clone(&old.running)
+            }
+        },
         pbxs,
         names,
         metrics,

@@ -191,6 +191,8 @@ pub struct Relay {
     pub max_reads_per_minute: usize,
     /// How long a caller may take nothing before it is cut.
     pub idle_timeout: Duration,
+    /// How long one answer may take in all.
+    pub max_stream: Duration,
 }
 
 /// One PBX.

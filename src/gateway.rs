@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod listing;
 mod recording;
 mod route;
+pub(crate) mod running;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use error::GatewayError;
 use listing::Listed;
 use recording::Prepared;
 use route::{Route, RouteError, Target};
+use running::Running;
 
 /// Everything a request needs.
 pub(crate) struct Gateway {
@@ -48,6 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) tapes: Arc<Tapes>,
     /// How long a range waits for the end of a recording of unknown length.
     pub(crate) range_wait: Duration,
+    pub(crate) running: Arc<Running>,
     /// At least one; the first whose names hold a recording is the default for it.
     pub(crate) pbxs: Vec<Arc<Pbx>>,
     pub(crate) names: Arc<NameMask>,
@@ -87,7 +90,7 @@ impl Gateway {
         let route = line.route;
         let mut response = match found {
             Ok(Found::Recording(prepared)) => {
-                recording::relay(&head, *prepared, line, downstream, self.downstream_idle)
+                recording::relay(&head, *prepared, line, downstream, self)
             }
             Ok(Found::List(listed)) => listing::show(listed, line),
             Err(error) => refuse(&error, &head, line),

@@ -13,7 +13,7 @@ mod reads;
 mod watchdog;
 
 pub(crate) use admission::{Admission, AdmissionError, StreamPermit};
-pub(crate) use body::{BrokenOff, RelayBody};
+pub(crate) use body::{BrokenOff, Cutter, RelayBody};
 pub(crate) use document::DocumentBody;
 pub(crate) use etag::ETag;
 pub(crate) use reads::Reads;
@@ -36,6 +36,12 @@ pub(crate) enum Outcome {
     DownstreamGone,
     /// The program ended, and did not wait any longer.
     Drained,
+    /// The caller may not hear it any more.
+    Revoked,
+    /// What is held of the recording was ended.
+    Deleted,
+    /// It lasted longer than any may.
+    Overdue,
 }
 
 impl Outcome {
@@ -49,6 +55,9 @@ impl Outcome {
             Self::DownstreamSlow => "downstream-slow",
             Self::DownstreamGone => "downstream-gone",
             Self::Drained => "drained",
+            Self::Revoked => "revoked",
+            Self::Deleted => "deleted",
+            Self::Overdue => "overdue",
         }
     }
 }

@@ -8,11 +8,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
 use crate::admin::Calls;
+use crate::auth::policy::Grant;
 use crate::config::secret::Secret;
 use crate::gateway::Gateway;
 use crate::jwks::Keeper;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
+use crate::relay::Outcome;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
 pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
@@ -29,6 +31,9 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
             let pbx = gateway.pbxs.iter().find(|known| known.name() == pbx);
             pbx.is_some_and(|pbx| {
                 gateway.tapes.delete(pbx, name);
+                // Also what is not on a tape.
+                let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
+                gateway.running.cut(Outcome::Deleted, of_it);
                 true
             })
         }),

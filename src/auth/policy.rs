@@ -83,6 +83,14 @@ impl Policy {
 }
 
 impl Policy {
+    /// Whether what was granted is still allowed, by these rules.
+    #[must_use]
+    pub fn still_allows(&self, grant: &Grant) -> bool {
+        let principal = grant.principal.clone();
+        let decided = self.authorize(principal, &grant.pbx, grant.recording.clone());
+        decided.is_ok()
+    }
+
     /// Lets a principal look at the list of a PBX.
     ///
     /// # Errors

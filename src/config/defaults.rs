@@ -52,6 +52,7 @@ impl Default for Relay {
             max_streams_per_principal: 256,
             max_reads_per_minute: 600,
             idle_timeout: Duration::from_secs(30),
+            max_stream: Duration::from_secs(4 * 3600),
         }
     }
 }

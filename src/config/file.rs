@@ -383,5 +383,6 @@ fn read_relay(section: &mut Section<'_>) -> Relay {
             default.max_reads_per_minute,
         ),
         idle_timeout: section.milliseconds("idle_timeout_ms", 50..=DAY_MS, default.idle_timeout),
+        max_stream: section.seconds("max_stream_s", 1..=DAY_MS / 1000, default.max_stream),
     }
 }

@@ -6,7 +6,7 @@ mod asked;
 mod finding;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::{Response, StatusCode, request};
 
@@ -76,7 +76,7 @@ pub(super) fn relay(
     prepared: Prepared,
     mut line: AccessLine,
     downstream: &Downstream,
-    idle_timeout: Duration,
+    gateway: &Gateway,
 ) -> Response<AnswerBody> {
     let Prepared {
         grant,
@@ -116,7 +116,9 @@ pub(super) fn relay(
     }
     if let Content::Bytes(body, source) = content {
         let watchdog = &downstream.watchdog;
+        let idle_timeout = gateway.downstream_idle;
         let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);
+        gateway.running.note(&Arc::new(grant), body.cutter());
         *response.body_mut() = AnswerBody::Recording(body);
     } else {
         line.outcome = "complete";

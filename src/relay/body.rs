@@ -5,8 +5,8 @@
 //! being polled: [`super::Watchdog`] looks at the transfer from outside and takes the source back.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -43,6 +43,25 @@ struct State {
     /// nothing.
     waits_for_source: bool,
     pace: Pace,
+    /// Who polls the body, while it has nothing to give.
+    waker: Option<Waker>,
+}
+
+/// Ends a transfer from outside, if it is still running.
+#[derive(Clone)]
+pub(crate) struct Cutter(Weak<Transfer>);
+
+impl Cutter {
+    pub(crate) fn is_running(&self) -> bool {
+        let transfer = self.0.upgrade();
+        transfer.is_some_and(|transfer| transfer.lock().running.is_some())
+    }
+
+    pub(crate) fn cut(&self, outcome: Outcome) {
+        if let Some(transfer) = self.0.upgrade() {
+            transfer.cut(outcome);
+        }
+    }
 }
 
 /// How fast the caller takes what there is.
@@ -92,11 +111,25 @@ impl Transfer {
 
     /// Ends the transfer from outside.
     pub(super) fn cut(&self, outcome: Outcome) {
-        self.lock().end(outcome);
+        let mut state = self.lock();
+        state.end(outcome);
+        let waker = state.waker.take();
+        drop(state);
+        // The caller sees it break off now, and not only when there would have been something to send.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
 impl State {
+    fn wait(&mut self, context: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => self.waker = Some(context.waker().clone()),
+        }
+    }
+
     /// Gives everything back and writes the line of the access log.
     fn end(&mut self, outcome: Outcome) {
         if let Some(mut running) = self.running.take() {
@@ -175,6 +208,7 @@ impl RelayBody {
                 progress: now,
                 waits_for_source: false,
                 pace: Pace::new(now),
+                waker: None,
             }),
         });
         watchdog.watch(&transfer);
@@ -182,6 +216,11 @@ impl RelayBody {
             transfer,
             watchdog: Arc::clone(watchdog),
         }
+    }
+
+    /// What ends the transfer from outside.
+    pub(crate) fn cutter(&self) -> Cutter {
+        Cutter(Arc::downgrade(&self.transfer))
     }
 }
 
@@ -198,13 +237,17 @@ impl Body for RelayBody {
         let Some(running) = &mut state.running else {
             return Poll::Ready((!state.is_whole).then_some(Err(BrokenOff)));
         };
-        ready!(self.watchdog.poll_unblocked(context));
+        if self.watchdog.poll_unblocked(context).is_pending() {
+            state.wait(context);
+            return Poll::Pending;
+        }
         match running.source.poll_bytes(context) {
             Poll::Pending => {
                 if !state.waits_for_source {
                     state.waits_for_source = true;
                     state.progress = Instant::now();
                 }
+                state.wait(context);
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(data))) => {

@@ -1,0 +1,88 @@
+//! The transfers under way, so that one can be ended from outside: whose right has gone, what was erased, what lasts too long.
+//!
+//! Knows by which grant each is, and since when. Does not know why one has to end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::time::sleep;
+
+use crate::auth::policy::Grant;
+use crate::relay::{Cutter, Outcome};
+
+/// How often it is looked which last too long.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// All transfers of recordings that are under way.
+pub(crate) struct Running {
+    max: ArcSwap<Duration>,
+    transfers: Mutex<Vec<Transfer>>,
+}
+
+struct Transfer {
+    grant: Arc<Grant>,
+    since: Instant,
+    cutter: Cutter,
+}
+
+impl Running {
+    /// `max` is how long one may last. Call it within a tokio runtime.
+    pub(crate) fn start(max: Duration) -> Arc<Self> {
+        let running = Arc::new(Self {
+            max: ArcSwap::from_pointee(max),
+            transfers: Mutex::default(),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&running)));
+        running
+    }
+
+    /// Takes another limit over.
+    pub(crate) fn configure(&self, max: Duration) {
+        self.max.store(Arc::new(max));
+    }
+
+    /// Notes a transfer until it has ended.
+    pub(super) fn note(&self, grant: &Arc<Grant>, cutter: Cutter) {
+        self.lock().push(Transfer {
+            grant: Arc::clone(grant),
+            since: Instant::now(),
+            cutter,
+        });
+    }
+
+    /// Ends the transfers by grants that are `meant`. Returns how many.
+    pub(crate) fn cut(&self, outcome: Outcome, meant: impl Fn(&Grant) -> bool) -> usize {
+        self.cut_those(outcome, |transfer| meant(&transfer.grant))
+    }
+
+    fn cut_those(&self, outcome: Outcome, meant: impl Fn(&Transfer) -> bool) -> usize {
+        let meant: Vec<Cutter> = {
+            let mut transfers = self.lock();
+            transfers.retain(|transfer| transfer.cutter.is_running());
+            let meant = transfers.iter().filter(|transfer| meant(transfer));
+            meant.map(|transfer| transfer.cutter.clone()).collect()
+        };
+        // Not under the lock: what a transfer holds goes with it.
+        meant.iter().for_each(|cutter| cutter.cut(outcome));
+        meant.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Transfer>> {
+        self.transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends what lasts too long, and forgets what has ended.
+async fn sweep(running: Weak<Running>) {
+    loop {
+        sleep(SWEEP).await;
+        let Some(running) = running.upgrade() else {
+            return;
+        };
+        let max = **running.max.load();
+        running.cut_those(Outcome::Overdue, |transfer| transfer.since.elapsed() >= max);
+    }
+}
