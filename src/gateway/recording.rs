@@ -56,7 +56,7 @@ impl Gateway {
         let asked = Asked::new(head, grant.recording(), now);
         let mut finding = Finding::new(self, pbx, &grant, &asked);
         let found = finding.find().await;
-        if let Some(hit) = finding.hit() {
+        if let Some(hit) = finding.hit().filter(|_| is_served(&found)) {
             self.metrics.hit(hit);
         }
         let (facts, content) = found?;
@@ -68,6 +68,17 @@ impl Gateway {
             content,
         })
     }
+}
+
+/// Whether the answer is that of the recording: 412 and 416 are.
+fn is_served<T>(found: &Result<T, GatewayError>) -> bool {
+    let error = found.as_ref().err();
+    error.is_none_or(|error| {
+        matches!(
+            error,
+            GatewayError::PreconditionFailed | GatewayError::RangeNotSatisfiable { .. }
+        )
+    })
 }
 
 /// The answer to a request for a recording.

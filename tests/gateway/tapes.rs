@@ -2,6 +2,7 @@
 //! and what comes behind it is never of another content. How it ends is in [`ends`], what is remembered in [`known`].
 
 mod ends;
+mod hits;
 mod known;
 
 use std::time::Duration;
