@@ -1,9 +1,11 @@
 //! What becomes of a recording in memory when its listeners leave: the PBX is let go, what was read is kept and serves,
-//! and what comes behind it is never of another content. How it ends is in [`ends`], what is remembered in [`known`].
+//! and what comes behind it is never of another content. How it ends is in [`ends`], what is remembered in [`known`], and who waits
+//! for the PBX in [`waiting`].
 
 mod ends;
 mod hits;
 mod known;
+mod waiting;
 
 use std::time::Duration;
 
