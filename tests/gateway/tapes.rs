@@ -5,6 +5,7 @@
 mod ends;
 mod hits;
 mod known;
+mod resume;
 mod waiting;
 
 use std::time::Duration;
@@ -180,6 +181,31 @@ async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
         assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
         assert_eq!(tickets(&pbx), 1);
     }
+}
+
+#[tokio::test]
+async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() {
+    const MOST: u64 = 2_000_000;
+    // Its header tells of less than half of it, so that little seems to be left.
+    let recording = wav::riff_size(&wav::pcm_of_size(LENGTH), 1_900_000);
+    let builder = Simulator::builder(Api::SSeries200).recording(NAME, recording);
+    let pbx = builder.start().await.unwrap();
+    pbx.hold_downloads(READ as u64);
+    let tape = format!("linger_ms = 0\nmax_recording_bytes = {MOST}");
+    let gateway = gateway(&pbx).tape(&tape).start().await;
+    drop(begin(&gateway).await);
+    until_streams(&gateway, 0).await;
+    // As far as it would have to be read, and not to its end: nothing but the gateway ends it.
+    pbx.hold_downloads(3_500_000);
+
+    until_let_go(&pbx).await;
+
+    let seen = pbx.seen();
+    assert_eq!(seen.downloads_aborted_by_peer, 1);
+    assert!(seen.bytes_sent > READ as u64, "it went on for nobody");
+    pbx.release_downloads();
+    gateway.fetch(NAME).await;
+    assert_eq!(tickets(&pbx), 2);
 }
 
 /// Waits until so many answers are being sent.
