@@ -2,6 +2,7 @@
 //! and what comes behind it is never of another content. How it ends is in [`ends`], what is remembered in [`known`], and who waits
 //! for the PBX in [`waiting`].
 
+mod dates;
 mod ends;
 mod hits;
 mod known;

@@ -1,13 +1,14 @@
 //! How a recording leaves memory: by the operator's word, by a reload, by its age, and when nobody has listened for long.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Method;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use super::dates::recording_since;
 use super::{LENGTH, begin, head, held, tickets, until_let_go, until_metric};
 use crate::harness::admin::ask;
-use crate::harness::{Gateway, NAME, PBX, gateway, jwt, soon, write_secret};
+use crate::harness::{Gateway, NAME, PBX, gateway, soon, write_secret};
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 
@@ -118,18 +119,12 @@ async fn no_recording_is_kept_beyond_its_age_whoever_listens() {
     assert_eq!(tickets(&pbx), 2);
 }
 
-/// A recording of a call that began just now.
-fn young() -> String {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs())
-}
-
 #[tokio::test]
 async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
     // Without a length, two readings must agree on the end.
     for (length, tickets_each) in [(Some(Switch::DownloadWithLength), 1), (None, 2)] {
         for size in [Switch::RiffSizeZero, Switch::RiffSizeMax] {
-            let name = young();
+            let name = recording_since(SystemTime::now());
             let mut builder = Simulator::builder(Api::SSeries200)
                 .recording(&name, wav::music(3))
                 .switch(size);
@@ -148,25 +143,6 @@ async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
                 pbx.add_recording(&name, longer);
             }
         }
-    }
-}
-
-#[tokio::test]
-async fn a_date_stands_for_finished_recordings_only() {
-    for (unfinished, dated) in [(true, false), (false, true)] {
-        let name = young();
-        let mut builder = Simulator::builder(Api::SSeries200)
-            .recording(&name, wav::music(3))
-            .switch(Switch::DownloadWithLength);
-        if unfinished {
-            builder = builder.switch(Switch::RiffSizeZero);
-        }
-        let pbx = builder.start().await.unwrap();
-        let gateway = guarded(&pbx, "").await;
-        let answer = gateway.get(&name).bearer(&jwt("alice")).send().await;
-        let has_date = answer.header("last-modified").is_some();
-        assert_eq!(has_date, dated, "unfinished: {unfinished}");
-        answer.bytes().await.unwrap();
     }
 }
 
