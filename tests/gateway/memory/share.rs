@@ -10,7 +10,7 @@ use wavegate::simulator::{Simulator, Switch};
 use super::{TAPE_BYTES, Watch, pbx, recording, recordings, until_held};
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
-use crate::harness::{self, Gateway, gateway, jwt};
+use crate::harness::{self, Gateway, gateway, jwt, soon};
 use crate::wire::Wire;
 
 const BLOCK: u64 = 64 * 1024;
@@ -166,4 +166,42 @@ async fn who_gets_no_more_room_goes_on_with_what_they_have() {
     pauses.finish().await;
     assert!(number(admin, TAPE_BYTES).await <= BLOCKS * BLOCK);
     assert_eq!(pbx.seen().tickets_issued, 5);
+}
+
+#[tokio::test]
+async fn what_is_read_on_for_another_stays_with_whom_it_was_begun_for() {
+    const LONG: &str = "long.wav";
+    const BLOCKS: u64 = 4 * 18;
+    let own = recordings(5, 250_000);
+    let long = (LONG.to_owned(), recording(10, 1_000_000));
+    let all = [&own[..], std::slice::from_ref(&long)].concat();
+    let pbx = pbx(&all, &[Switch::DownloadWithLength]).await;
+    let tape = format!("max_bytes = {}\nlinger_ms = 0", BLOCKS * BLOCK);
+    let gateway = roomy(&pbx, BLOCKS).tape(&tape).start().await;
+    let tickets = || pbx.seen().tickets_issued;
+    pbx.hold_downloads(400_000);
+    drop(paused(gateway.addr(), ALICE, LONG, &long.1).await);
+    soon(pbx.until(|seen| seen.downloads_aborted_by_peer == 1)).await;
+    pbx.release_downloads();
+    assert!(get(&gateway, "bob", LONG).await == long.1);
+    assert_eq!(tickets(), 2);
+
+    // Of bob's quarter, nothing is taken by it.
+    for times in 1..=2 {
+        for (name, bytes) in &own[..4] {
+            assert!(get(&gateway, "bob", name).await == *bytes, "{times}");
+        }
+        assert_eq!(tickets(), 6, "{times}");
+    }
+    get(&gateway, "bob", LONG).await;
+    assert_eq!(tickets(), 6);
+
+    // It is of alice's quarter, and goes where she needs the room.
+    get(&gateway, ALICE, &own[4].0).await;
+    for (name, _) in &own {
+        get(&gateway, "bob", name).await;
+    }
+    assert_eq!(tickets(), 7);
+    get(&gateway, "bob", LONG).await;
+    assert_eq!(tickets(), 8);
 }

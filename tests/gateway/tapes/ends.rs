@@ -6,8 +6,11 @@ use http::Method;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::dates::recording_since;
-use super::{LENGTH, begin, head, held, tickets, until_let_go, until_metric};
-use crate::harness::admin::ask;
+use super::{
+    LENGTH, READ, begin, changed_at, get, head, held, tickets, until_let_go, until_metric,
+    until_streams,
+};
+use crate::harness::admin::{ask, number};
 use crate::harness::{Gateway, NAME, PBX, gateway, soon, write_secret};
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
@@ -169,4 +172,101 @@ async fn a_recording_of_long_ago_is_kept_whatever_its_header_says() {
         }
         assert_eq!(tickets(&pbx), 2);
     }
+}
+
+const MIB: u64 = 1 << 20;
+
+fn max_bytes(mebibytes: u64) -> String {
+    format!("max_bytes = {}", mebibytes * MIB)
+}
+
+/// Has the configuration file read again, with other bytes for all recordings together.
+fn reload(gateway: &Gateway, from: u64, to: u64) {
+    let file = gateway.folder().join("wavegate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = text.replace(&max_bytes(from), &max_bytes(to));
+    assert_ne!(text, other);
+    std::fs::write(&file, other).unwrap();
+    gateway.reload().unwrap();
+}
+
+#[tokio::test]
+async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
+    const OTHERS: [&str; 2] = ["second.wav", "third.wav"];
+    let evicted = "wavegate_tape_evictions_total{reason=\"room\"}";
+    let pbx = held(true).await;
+    pbx.release_downloads();
+    let gateway = guarded(&pbx, &max_bytes(64)).await;
+    gateway.fetch(NAME).await;
+    for name in OTHERS {
+        pbx.add_recording(name, wav::pcm_of_size(LENGTH));
+        gateway.fetch(name).await;
+    }
+    until_streams(&gateway, 0).await;
+    let admin = gateway.app.admin_address();
+    let held = async || number(admin, "wavegate_tape_bytes").await;
+    assert!(held().await >= 3 * LENGTH as u64);
+
+    // The longest idle goes, and two have room.
+    reload(&gateway, 64, 8);
+    assert!((2 * LENGTH as u64..=8 * MIB).contains(&held().await));
+    assert_eq!(number(admin, evicted).await, 1);
+    for name in OTHERS {
+        gateway.fetch(name).await;
+    }
+    assert_eq!(tickets(&pbx), 3);
+    until_streams(&gateway, 0).await;
+
+    reload(&gateway, 8, 0);
+    assert_eq!(held().await, 0);
+    assert_eq!(number(admin, evicted).await, 3);
+    gateway.fetch(OTHERS[1]).await;
+    assert_eq!(tickets(&pbx), 4);
+    assert_eq!(held().await, 0);
+}
+
+#[tokio::test]
+async fn a_tape_that_is_turned_off_serves_those_who_read_it_and_nobody_more() {
+    let pbx = held(true).await;
+    let gateway = guarded(&pbx, &max_bytes(64)).await;
+    let listener = begin(&gateway).await;
+    reload(&gateway, 64, 0);
+
+    let other = begin(&gateway).await;
+    assert_eq!(tickets(&pbx), 2);
+    pbx.release_downloads();
+    for answer in [listener, other] {
+        assert!(answer.bytes().await.unwrap() == wav::pcm_of_size(LENGTH)[READ..]);
+    }
+    soon(until_settled(&gateway)).await;
+}
+
+#[tokio::test]
+async fn no_tag_comes_again_for_another_content_whatever_is_forgotten() {
+    let pbx = held(true).await;
+    pbx.release_downloads();
+    let gateway = guarded(&pbx, "max_bytes = 0\nremember_missing_ms = 0").await;
+    let tag = async || head(&gateway).await.header("etag").unwrap().to_owned();
+    gateway.fetch(NAME).await;
+    let first = tag().await;
+    // As long, and with the same beginning: it shows at the end.
+    let other = changed_at(600_000);
+    pbx.add_recording(NAME, other.clone());
+    assert!(get(&gateway).await.bytes().await.is_err());
+    let second = tag().await;
+    assert_ne!(second, first);
+
+    delete(&gateway).await;
+    assert_eq!(tag().await, second);
+    assert!(gateway.fetch(NAME).await == other);
+
+    // Nor where the PBX is configured anew, and all of it forgotten.
+    let file = gateway.folder().join("wavegate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("[pbx.tls]", "answer_timeout_ms = 15001\n[pbx.tls]");
+    std::fs::write(&file, text).unwrap();
+    gateway.reload().unwrap();
+    let spent = tickets(&pbx);
+    assert_eq!(tag().await, second);
+    assert_eq!(tickets(&pbx), spent + 1, "it was forgotten");
 }
