@@ -79,6 +79,17 @@ pub(crate) fn unsatisfied_range(length: u64) -> String {
 }
 
 impl Wanted {
+    /// How far a recording of unknown length has to be read before what has been read of it can be answered; `None` for to
+    /// its end. From the start on it is the whole that is answered.
+    pub(crate) fn reach(self) -> Option<u64> {
+        match self {
+            Self::From(first) | Self::Between { first, .. } => {
+                (first > 0).then_some(first.saturating_add(1))
+            }
+            Self::Whole | Self::Last(_) => None,
+        }
+    }
+
     /// What it is of a recording of this length.
     pub(crate) fn of_length(self, length: u64) -> Selection {
         let (first, end) = match self {

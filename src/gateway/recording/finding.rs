@@ -154,7 +154,7 @@ impl<'a> Finding<'a> {
                 }
                 Choice::Send(body) => body,
                 Choice::Open(wanted) => {
-                    self.read_on(&mut source, None).await?;
+                    self.read_on(&mut source, wanted.reach()).await?;
                     match asked.part_of_unknown(&mut source, wanted).await? {
                         Found::Part(body) => body,
                         Found::Length(length) => {

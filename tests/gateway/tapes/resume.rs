@@ -98,3 +98,21 @@ async fn the_beginning_of_a_recording_that_is_gone_goes_with_it() {
     let answer = range(&gateway, "bytes=0-9").await;
     assert_eq!(answer.problem().await.slug, "recording-not-found");
 }
+
+#[tokio::test]
+async fn a_beginning_serves_what_it_has_where_nobody_waits_for_the_length() {
+    let pbx = held(false).await;
+    let gateway = stopped(&pbx, "wait_ms = 0").await;
+    for (wanted, told, cost) in [
+        ("bytes=500000-500009", "bytes 500000-500009/*", 0),
+        ("bytes=500000-", "bytes 500000-999999/*", 0),
+        ("bytes=999990-2000000", "bytes 999990-999999/*", 0),
+        ("bytes=-10", "bytes 3999990-3999999/4000000", 1),
+    ] {
+        let spent = tickets(&pbx);
+        let answer = range(&gateway, wanted).await;
+        assert_eq!(answer.header("content-range"), Some(told), "{wanted}");
+        assert!(!answer.bytes().await.unwrap().is_empty(), "{wanted}");
+        assert_eq!(tickets(&pbx), spent + cost, "{wanted}");
+    }
+}
