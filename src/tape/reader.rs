@@ -139,6 +139,12 @@ impl Reader {
         facts.are_those_of(identity, before)
     }
 
+    /// Whether the bytes up to `end` are there, and no fill is at work.
+    pub(super) fn has_stopped_at(&self, end: u64) -> bool {
+        let state = self.tape.lock();
+        matches!(state.phase, Phase::Stopped(..)) && end <= state.head
+    }
+
     pub(super) fn is_filling(&self) -> bool {
         self.tape.is_filling()
     }

@@ -88,6 +88,14 @@ impl Source {
         }
     }
 
+    /// Whether it has the bytes up to `end`, and nothing more comes by itself.
+    pub(crate) fn has_stopped_at(&self, end: u64) -> bool {
+        match self {
+            Self::Tape(reader) => reader.has_stopped_at(end),
+            Self::Straight(_) => false,
+        }
+    }
+
     /// Whether bytes are gone that may be wanted.
     pub(crate) fn is_spent(&self) -> bool {
         match self {

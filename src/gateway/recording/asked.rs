@@ -57,6 +57,18 @@ impl<'r> Asked<'r> {
         facts.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
     }
 
+    /// Where the bytes end that are wanted of a recording of unknown length, where nothing else of the answer depends on that.
+    pub(super) fn end(&self, facts: &Facts) -> Option<u64> {
+        match self.select(facts, None) {
+            Ok(Choice::Open(Wanted::Between { first: 1.., last }))
+                if !conditions::name_a_tag(&self.head.headers) =>
+            {
+                Some(last.saturating_add(1))
+            }
+            _ => None,
+        }
+    }
+
     /// What to send of a recording whose length is not known, or the length where that had to be found.
     pub(super) async fn part_of_unknown(
         &self,

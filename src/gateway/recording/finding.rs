@@ -138,7 +138,10 @@ impl<'a> Finding<'a> {
         let mut may_wait = true;
         loop {
             let facts = source.facts().await?;
-            if std::mem::take(&mut may_wait) && self.waits_for_length(&facts) {
+            let is_there = asked
+                .end(&facts)
+                .is_some_and(|end| source.has_stopped_at(end));
+            if std::mem::take(&mut may_wait) && !is_there && self.waits_for_length(&facts) {
                 self.read_on(&mut source, None).await?;
                 let patience = self.gateway.range_wait;
                 if let Ok(length) = timeout(patience, source.learn_length()).await {

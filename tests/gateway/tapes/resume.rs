@@ -116,3 +116,25 @@ async fn a_beginning_serves_what_it_has_where_nobody_waits_for_the_length() {
         assert_eq!(tickets(&pbx), spent + cost, "{wanted}");
     }
 }
+
+#[tokio::test]
+async fn a_part_that_is_there_does_not_wait_for_a_length_that_only_the_pbx_can_tell() {
+    let pbx = held(false).await;
+    let gateway = stopped(&pbx, "wait_ms = 60000").await;
+    pbx.inject("get-random:status=500:times=forever".parse().unwrap());
+    let answer = range(&gateway, "bytes=500000-500009").await;
+    assert_eq!(
+        answer.header("content-range"),
+        Some("bytes 500000-500009/*")
+    );
+    assert_eq!(answer.bytes().await.unwrap().len(), 10);
+    assert_eq!(tickets(&pbx), 1);
+    pbx.clear_faults();
+    // All that is behind it is wanted, so it is read on anyway.
+    let answer = range(&gateway, "bytes=500000-").await;
+    assert_eq!(
+        answer.header("content-range"),
+        Some("bytes 500000-3999999/4000000")
+    );
+    assert_eq!(tickets(&pbx), 2);
+}
