@@ -5,17 +5,20 @@
 mod answer;
 mod calls;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use http_body_util::{BodyExt, Collected, Limited};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +26,8 @@ use answer::answer;
 pub(crate) use calls::Calls;
 
 const MAX_CONNECTIONS: usize = 64;
+/// No call needs more.
+const MAX_BODY_BYTES: usize = 4 * 1024;
 /// No answer takes this long; a connection is not kept for the next one beyond it.
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
@@ -76,10 +81,14 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, calls: &Calls) {
-    let service = service_fn(|request| {
-        let response = answer(&request, source, !unready.is_cancelled(), calls);
-        async { Ok::<_, Infallible>(response) }
+async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, calls: &Arc<Calls>) {
+    let service = service_fn(|request: Request<Incoming>| async {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+        let request = Request::from_parts(head, body.ok().map(Collected::to_bytes));
+        let (ready, calls) = (!unready.is_cancelled(), Arc::clone(calls));
+        // Some calls write a file.
+        spawn_blocking(move || answer(&request, source, ready, &calls)).await
     });
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

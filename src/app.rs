@@ -6,6 +6,7 @@ mod admin;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,15 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::admin::{Admin, Calls};
-use crate::auth::Authenticator;
 use crate::auth::policy::{Grant, Policy};
+use crate::auth::{Authenticator, Revoked};
 use crate::config::{self, Config, PolicyRule};
 use crate::gateway::running::Running;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::jwks::Keeper;
 use crate::pbx::Pbx;
 use crate::relay::{Admission, Outcome, Reads};
+use crate::revocations::Revocations;
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
 use crate::tape::Tapes;
@@ -237,7 +239,13 @@ fn build(
             &metrics,
         )?);
     }
+    let running = match old {
+        None => Running::start(config.relay.max_stream),
+        Some(old) => Arc::clone(&old.running),
+    };
+    let revocations = revocations(config.auth.revocation_file, old, &running)?;
     // Nothing fails from here on.
+    running.configure(config.relay.max_stream);
     let admission = match old {
         None => Admission::new(&config.relay),
         Some(old) => {
@@ -273,13 +281,8 @@ fn build(
         reads,
         tapes,
         range_wait: config.range.wait,
-        running: match old {
-            None => Running::start(config.relay.max_stream),
-            Some(old) => {
-                old.running.configure(config.relay.max_stream);
-                Arc::clone(&old.running)
-            }
-        },
+        running,
+        revocations,
         pbxs,
         names,
         metrics,
@@ -288,6 +291,26 @@ fn build(
         downstream_idle: config.relay.idle_timeout,
         draining: stop.clone(),
     })
+}
+
+/// The list of what is revoked; what is added to it ends what is running by it.
+fn revocations(
+    path: Option<PathBuf>,
+    old: Option<&Gateway>,
+    running: &Arc<Running>,
+) -> Result<Arc<Revocations>, String> {
+    if let Some(old) = old.filter(|old| old.revocations.path() == path.as_deref()) {
+        return Ok(Arc::clone(&old.revocations));
+    }
+    let running = Arc::clone(running);
+    let spread = move |revoked: &Revoked| {
+        let ended = running.cut(Outcome::Revoked, |grant| revoked.means(grant.principal()));
+        if ended > 0 {
+            info!(ended, "what was being heard has been revoked");
+        }
+    };
+    Revocations::start(path, Box::new(spread))
+        .map_err(|error| format!("auth.revocation_file: {error}"))
 }
 
 /// Those who keep the keys that issuers publish; what the old ones have goes on.

@@ -22,6 +22,7 @@ pub mod mint;
 mod pem;
 pub mod policy;
 mod principal;
+mod revocation;
 mod self_test;
 mod token;
 mod verified;
@@ -39,6 +40,7 @@ pub use self::keyring::KeyRing;
 use self::link::Links;
 pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, Principal};
+pub use self::revocation::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
 use self::token::Compact;
 use self::verified::Verified;
@@ -136,6 +138,7 @@ impl Authenticator {
             id: PrincipalId::new(&issuer.name, claims.subject()?),
             credential: Credential::Bearer,
             token_id: claims.token_id()?.map(str::to_owned),
+            issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
         };
         self.verified

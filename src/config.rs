@@ -150,6 +150,8 @@ pub struct Auth {
     pub key_sources: Vec<KeySource>,
     /// The link tokens that are accepted.
     pub links: Option<Links>,
+    /// The list of what is revoked, where there is one.
+    pub revocation_file: Option<PathBuf>,
     /// How far clocks may disagree.
     pub skew: Duration,
     /// Files with the secrets that `wavegate token` can sign with, by issuer and in the order of its keys.

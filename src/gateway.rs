@@ -30,6 +30,7 @@ use crate::relay::{Admission, AdmissionError, Reads, Watchdog};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
+use crate::revocations::Revocations;
 use crate::tape::{TapeError, Tapes};
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
@@ -44,6 +45,7 @@ pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
     /// Keep the keys that issuers publish.
     pub(crate) keepers: Vec<Keeper>,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) policy: Policy,
     pub(crate) admission: Arc<Admission>,
     pub(crate) reads: Arc<Reads>,
@@ -151,15 +153,21 @@ impl Gateway {
     ) -> Result<Principal, Rejected> {
         let (headers, query) = (&head.headers, head.uri.query());
         let authenticate = || self.authenticator.authenticate(headers, query, source, now);
-        match authenticate() {
-            Err(Rejected::Bearer(AuthError::UnknownKey)) => {
-                if let Some(keys) = self.authenticator.keys_to_renew(headers) {
-                    keys.renew().await;
-                }
-                authenticate()
-            }
-            decided => decided,
+        let mut decided = authenticate();
+        if decided == Err(Rejected::Bearer(AuthError::UnknownKey))
+            && let Some(keys) = self.authenticator.keys_to_renew(headers)
+        {
+            keys.renew().await;
+            decided = authenticate();
         }
+        let principal = decided?;
+        if self.revocations.mean(&principal) {
+            return Err(match principal.credential() {
+                Credential::Bearer => Rejected::Bearer(AuthError::Revoked),
+                Credential::Link(_) => Rejected::Link(AuthError::Revoked),
+            });
+        }
+        Ok(principal)
     }
 
     /// The PBX that a path names, or else the first that the recording's name belongs to; of a list, the one that a

@@ -24,6 +24,7 @@ mod permits;
 pub mod recording;
 mod relay;
 pub mod response;
+mod revocations;
 mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::calls::{Calls, Refused};
 use crate::metrics;
 use crate::recording::RecordingName;
+use crate::revocations::RevokeError;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -23,6 +24,7 @@ enum Target<'r> {
     Readyz,
     Pbxs,
     Metrics,
+    Revocations,
     /// A recording in memory.
     Tape {
         pbx: &'r str,
@@ -38,6 +40,7 @@ impl<'r> Target<'r> {
             "/readyz" => Some(Self::Readyz),
             "/pbxs" => Some(Self::Pbxs),
             "/metrics" => Some(Self::Metrics),
+            "/revocations" => Some(Self::Revocations),
             path => {
                 let (pbx, name) = path.strip_prefix("/tapes/")?.split_once('/')?;
                 (!name.contains('/')).then_some(Self::Tape { pbx, name })
@@ -49,6 +52,7 @@ impl<'r> Target<'r> {
     fn allow(&self) -> &'static str {
         match self {
             Self::Livez | Self::Readyz | Self::Pbxs | Self::Metrics => "GET, HEAD",
+            Self::Revocations => "POST",
             Self::Tape { .. } => "DELETE",
         }
     }
@@ -60,9 +64,9 @@ impl<'r> Target<'r> {
     }
 }
 
-/// Answers a request that came from `source`.
-pub(super) fn answer<B>(
-    request: &Request<B>,
+/// Answers a request that came from `source`; it has no body where that was too long or broke off. May block on a file.
+pub(super) fn answer(
+    request: &Request<Option<Bytes>>,
     source: IpAddr,
     ready: bool,
     calls: &Calls,
@@ -90,13 +94,37 @@ pub(super) fn answer<B>(
         },
         Target::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
         Target::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
+        Target::Revocations => revoke(request, source, calls),
         Target::Tape { pbx, name } => forget(request, source, calls, pbx, name),
     }
 }
 
+/// Puts an entry on the list of what is revoked, and leaves one line in the log whatever comes of it.
+fn revoke(
+    request: &Request<Option<Bytes>>,
+    source: IpAddr,
+    calls: &Calls,
+) -> Response<Full<Bytes>> {
+    match calls.revoke(request.headers(), request.body().as_deref()) {
+        Ok(()) => {
+            info!(%source, "something was revoked, as the operator wants");
+            no_content()
+        }
+        Err(refused) => {
+            // What is wrong with an entry may hold some of it.
+            let reason = match &refused {
+                Refused::NotRevoked(RevokeError::Entry(_)) => "not a revocation".to_owned(),
+                refused => refused.to_string(),
+            };
+            warn!(%source, reason, "a call of the admin listener was refused");
+            refuse(&refused)
+        }
+    }
+}
+
 /// Ends what is held of a recording, and leaves one line in the log whatever comes of it.
-fn forget<B>(
-    request: &Request<B>,
+fn forget(
+    request: &Request<Option<Bytes>>,
     source: IpAddr,
     calls: &Calls,
     pbx: &str,
@@ -112,19 +140,23 @@ fn forget<B>(
     ) {
         Ok(()) => {
             info!(%source, pbx, recording, "a recording is held no longer, as the operator wants");
-            let mut response = page(StatusCode::NO_CONTENT, TEXT, "");
-            response.headers_mut().remove(CONTENT_TYPE);
-            response
+            no_content()
         }
         // The PBX's name is the caller's word, so it is not in the line.
         Err(refused) => {
             warn!(%source, recording, reason = %refused, "a call of the admin listener was refused");
-            refuse(refused)
+            refuse(&refused)
         }
     }
 }
 
-fn refuse(refused: Refused) -> Response<Full<Bytes>> {
+fn no_content() -> Response<Full<Bytes>> {
+    let mut response = page(StatusCode::NO_CONTENT, TEXT, "");
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
+fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
     let (status, challenge) = match refused {
         Refused::NoCalls => (StatusCode::FORBIDDEN, None),
         Refused::Unauthenticated => (StatusCode::UNAUTHORIZED, Some("Bearer")),
@@ -132,8 +164,16 @@ fn refuse(refused: Refused) -> Response<Full<Bytes>> {
             StatusCode::UNAUTHORIZED,
             Some("Bearer error=\"invalid_token\""),
         ),
-        Refused::Name(_) => (StatusCode::BAD_REQUEST, None),
+        Refused::Name(_) | Refused::NotRevoked(RevokeError::Entry(_)) => {
+            (StatusCode::BAD_REQUEST, None)
+        }
         Refused::NoSuchPbx => (StatusCode::NOT_FOUND, None),
+        Refused::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+        Refused::Body => (StatusCode::PAYLOAD_TOO_LARGE, None),
+        Refused::NotRevoked(RevokeError::NoFile) => (StatusCode::CONFLICT, None),
+        Refused::NotRevoked(RevokeError::File(_) | RevokeError::List(_)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, None)
+        }
     };
     let mut response = page(status, TEXT, format!("{refused}\n"));
     if let Some(challenge) = challenge {

@@ -5,17 +5,21 @@
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use thiserror::Error;
 
 use crate::config::secret::Secret;
 use crate::recording::{NameError, RecordingName};
+use crate::revocations::RevokeError;
 
 /// Tells something as a text.
 pub(crate) type Report = Box<dyn Fn() -> String + Send + Sync>;
 
 /// Ends what is held of a PBX's recording. `false` where there is no such PBX.
 pub(crate) type Forget = Box<dyn Fn(&str, &RecordingName) -> bool + Send + Sync>;
+
+/// Puts an entry, as JSON, on the list of what is revoked.
+pub(crate) type Revoke = Box<dyn Fn(&str) -> Result<(), RevokeError> + Send + Sync>;
 
 /// Reports and write calls.
 pub(crate) struct Calls {
@@ -24,6 +28,7 @@ pub(crate) struct Calls {
     /// What was counted, as [`crate::metrics::MEDIA_TYPE`].
     pub(crate) metrics: Report,
     pub(crate) forget: Forget,
+    pub(crate) revoke: Revoke,
     /// What keeps the gateway from answering requests, if anything does.
     pub(crate) lacks: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// A recording's name as the log shows it.
@@ -33,7 +38,7 @@ pub(crate) struct Calls {
 }
 
 /// Why nothing was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub(super) enum Refused {
     #[error("no write calls: admin.token_file is not configured")]
     NoCalls,
@@ -45,6 +50,12 @@ pub(super) enum Refused {
     Name(#[from] NameError),
     #[error("no PBX of this name is configured")]
     NoSuchPbx,
+    #[error("the body is not application/json")]
+    NotJson,
+    #[error("the body is longer than 4096 bytes, or did not come whole")]
+    Body,
+    #[error(transparent)]
+    NotRevoked(#[from] RevokeError),
 }
 
 impl Calls {
@@ -60,6 +71,20 @@ impl Calls {
             true => Ok(()),
             false => Err(Refused::NoSuchPbx),
         }
+    }
+
+    /// Revokes what the body says, if the caller may have that done. Blocks on a file.
+    pub(super) fn revoke(&self, headers: &HeaderMap, body: Option<&[u8]>) -> Result<(), Refused> {
+        self.authenticate(headers)?;
+        let media_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|field| field.to_str().ok());
+        let media_type = media_type.and_then(|field| field.split(';').next());
+        if !media_type.is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(Refused::NotJson);
+        }
+        let body = str::from_utf8(body.ok_or(Refused::Body)?).map_err(|_| Refused::NotJson)?;
+        Ok((self.revoke)(body)?)
     }
 
     fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refused> {

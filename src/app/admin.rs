@@ -19,7 +19,7 @@ use crate::relay::Outcome;
 /// Reports and calls of the gateway that is in force when they are asked for.
 pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
     let of = || Arc::clone(gateway);
-    let (reported, counted, asked, named, judged) = (of(), of(), of(), of(), of());
+    let (reported, counted, asked, named, judged, listed) = (of(), of(), of(), of(), of(), of());
     Arc::new(Calls {
         pbxs: Box::new(move || health(&reported.load())),
         metrics: Box::new(move || {
@@ -37,6 +37,7 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
                 true
             })
         }),
+        revoke: Box::new(move |entry| listed.load().revocations.revoke(entry)),
         lacks: Box::new(move || lacks(&judged.load())),
         mask: Box::new(move |name| named.load().names.mask(name)),
         token: ArcSwapOption::new(token.map(Arc::new)),

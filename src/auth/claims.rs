@@ -152,11 +152,19 @@ impl Clock {
 
 impl Validity {
     pub(super) fn expires_at(&self) -> SystemTime {
-        // At most the year 9999, which every SystemTime can express.
-        SystemTime::UNIX_EPOCH
-            .checked_add(self.expires)
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        after_1970(self.expires)
     }
+
+    pub(super) fn issued_at(&self) -> Option<SystemTime> {
+        self.issued.map(after_1970)
+    }
+}
+
+/// At most the year 9999, which every SystemTime can express.
+fn after_1970(time: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH
+        .checked_add(time)
+        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn optional_time(value: &Value<'_>, claim: &'static str) -> Result<Option<Duration>, AuthError> {

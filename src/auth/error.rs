@@ -56,6 +56,9 @@ pub enum AuthError {
     /// `exp` has passed, the skew included.
     #[error("the token has expired")]
     Expired,
+    /// It is on the list of what is revoked.
+    #[error("the token is revoked")]
+    Revoked,
     /// `nbf` or `iat` lies ahead by more than the skew.
     #[error("the token is not yet valid")]
     NotYetValid,

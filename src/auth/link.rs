@@ -89,6 +89,7 @@ impl Links {
             id: PrincipalId::new(key.key.id().unwrap_or(NAMELESS_ISSUER), claims.subject()?),
             credential: Credential::Link(key.scope(&claims)?),
             token_id: claims.token_id()?.map(str::to_owned),
+            issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
         })
     }

@@ -160,6 +160,7 @@ mod tests {
             id: PrincipalId::new("https://sso.example", "alice"),
             credential,
             token_id: None,
+            issued_at: None,
             expires_at: SystemTime::UNIX_EPOCH,
         }
     }

@@ -14,6 +14,7 @@ pub struct Principal {
     pub(super) id: PrincipalId,
     pub(super) credential: Credential,
     pub(super) token_id: Option<String>,
+    pub(super) issued_at: Option<SystemTime>,
     pub(super) expires_at: SystemTime,
 }
 
@@ -74,6 +75,12 @@ impl Principal {
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
+    }
+
+    /// The claim `iat`, where the token has one.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.issued_at
     }
 
     /// The claim `exp`, to the second and without the skew.

@@ -165,6 +165,7 @@ fn auth_problem(rejected: Rejected) -> &'static Problem {
         | AuthError::AlgorithmMismatch
         | AuthError::Signature
         | AuthError::Expired
+        | AuthError::Revoked
         | AuthError::NotYetValid
         | AuthError::WrongAudience
         | AuthError::Claim(_)

@@ -38,7 +38,8 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 20] = [
+const NO_DEFAULT: [&str; 21] = [
+    "revocation_file",
     "token_file",
     "public_key_file",
     "pbxs",

@@ -65,6 +65,7 @@ pub(crate) struct Builder {
     others: String,
     /// Further issuers, as they stand in the file.
     issuers: String,
+    auth: String,
 }
 
 /// Prepares a gateway for a simulated PBX.
@@ -92,6 +93,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         pbx: String::new(),
         others: String::new(),
         issuers: String::new(),
+        auth: String::new(),
     };
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
@@ -169,6 +171,12 @@ impl Builder {
         self
     }
 
+    /// Lines of `[auth]`.
+    pub(crate) fn auth(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.auth, "{lines}");
+        self
+    }
+
     /// Lines of another `[[auth.issuer]]`.
     pub(crate) fn issuer(mut self, lines: &str) -> Self {
         let _ = writeln!(self.issuers, "[[auth.issuer]]\n{lines}");
@@ -207,6 +215,7 @@ impl Builder {
             pbx,
             others,
             issuers,
+            auth,
             ..
         } = self;
         let plain = if pbx_url.starts_with("http:") {
@@ -227,6 +236,7 @@ listen = "127.0.0.1:0"
 [log]
 {log}
 [auth]
+{auth}
 [[auth.issuer]]
 name = "{ISSUER}"
 audiences = ["{AUDIENCE}"]

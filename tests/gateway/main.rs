@@ -38,6 +38,7 @@ mod nginx;
 mod players;
 mod proxies;
 mod ranges;
+mod revocation;
 mod secrets;
 mod several;
 mod tapes;

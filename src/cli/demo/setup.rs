@@ -72,6 +72,7 @@ pub(super) fn configuration(
                 keys: KeyRing::fixed(vec![key(&keys.bearer)?]),
             }],
             key_sources: Vec::new(),
+            revocation_file: None,
             links: Some(Links {
                 audience: LINK_AUDIENCE.to_owned(),
                 max_ttl: TTL,

@@ -26,6 +26,7 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
         read_issuer(section, &mut bearer_signers, &mut key_sources)
     });
     Auth {
+        revocation_file: section.path("revocation_file"),
         issuers: issuers.into_iter().flatten().collect(),
         key_sources,
         links: None,

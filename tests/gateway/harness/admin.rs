@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use http::request::Builder;
 use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -31,17 +32,36 @@ pub(crate) async fn ask(
     path: &str,
     authorization: &[&str],
 ) -> Option<Reply> {
+    let mut request = Request::builder().method(method).uri(path);
+    for field in authorization {
+        request = request.header("authorization", *field);
+    }
+    send(addr, request, "").await
+}
+
+/// What it answers to a POST.
+pub(crate) async fn post(
+    addr: SocketAddr,
+    path: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let mut request = Request::builder().method(Method::POST).uri(path);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    send(addr, request, body).await.unwrap()
+}
+
+async fn send(addr: SocketAddr, request: Builder, body: &str) -> Option<Reply> {
     let stream = TcpStream::connect(addr).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .ok()?;
     tokio::spawn(connection);
-    let mut request = Request::builder().method(method).uri(path);
-    request = request.header("host", "admin");
-    for field in authorization {
-        request = request.header("authorization", *field);
-    }
-    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let request = request.header("host", "admin");
+    let body = Full::new(Bytes::from(body.to_owned()));
+    let request = request.body(body).unwrap();
     let response = soon(sender.send_request(request)).await.ok()?;
     let (head, body) = response.into_parts();
     assert_eq!(head.headers["cache-control"], "no-store");

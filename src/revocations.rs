@@ -1,0 +1,189 @@
+//! The list of what is revoked: read from its file, again whenever that changes, and added to by the operator's calls.
+//!
+//! Knows the file, and that nothing becomes valid again by a mistake in it. Does not know whom an entry means.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::auth::{Principal, Revocation, RevocationError, Revoked};
+
+/// How often it is looked whether the file has changed.
+const LOOK: Duration = Duration::from_millis(250);
+/// The largest list, in bytes.
+const MAX_BYTES: u64 = 32 << 20;
+
+/// Called when more has been revoked, to end what is running.
+pub(crate) type Spread = Box<dyn Fn(&Revoked) + Send + Sync>;
+
+/// What is revoked, and where that is written down.
+pub(crate) struct Revocations {
+    path: Option<PathBuf>,
+    revoked: ArcSwap<Revoked>,
+    /// How the file looked when it was read last. One at a time changes it, or reads it.
+    seen: Mutex<Option<Look>>,
+    spread: Spread,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look {
+    /// Of the file, and when anything about it was changed last.
+    inode: u64,
+    changed: (i64, i64),
+    bytes: u64,
+}
+
+/// Why nothing was revoked.
+#[derive(Debug, Error)]
+pub(crate) enum RevokeError {
+    #[error("auth.revocation_file is not configured")]
+    NoFile,
+    #[error("not a revocation: {0}")]
+    Entry(String),
+    #[error("the list cannot be written: {0}")]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    List(#[from] RevocationError),
+}
+
+impl Revocations {
+    /// Reads the list and watches it from now on; without a file there is nothing revoked. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// A sentence for an operator: a list that is there and cannot be read, or has a mistake.
+    pub(crate) fn start(path: Option<PathBuf>, spread: Spread) -> Result<Arc<Self>, String> {
+        let revocations = Arc::new(Self {
+            path,
+            revoked: ArcSwap::default(),
+            seen: Mutex::default(),
+            spread,
+        });
+        if let Some(path) = &revocations.path {
+            revocations
+                .read()
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            tokio::spawn(watch(Arc::downgrade(&revocations)));
+        }
+        Ok(revocations)
+    }
+
+    /// Where the list is.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whether what somebody showed is revoked.
+    pub(crate) fn mean(&self, principal: &Principal) -> bool {
+        self.revoked.load().means(principal)
+    }
+
+    /// Writes an entry down and puts it in force. Blocks on the file.
+    ///
+    /// # Errors
+    /// When nothing was revoked.
+    pub(crate) fn revoke(&self, json: &str) -> Result<(), RevokeError> {
+        let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
+        let entry = Revocation::parse(json).map_err(RevokeError::Entry)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        append(path, &entry.line())?;
+        // With whatever else has been written into it meanwhile.
+        *seen = Some(look(path)?);
+        self.put(Revoked::parse(&read(path)?)?);
+        Ok(())
+    }
+
+    /// Reads the list, if it has changed.
+    fn read(&self) -> Result<(), RevokeError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = match look(path) {
+            // Nothing was ever revoked. A list that has gone is another matter.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && seen.is_none() => {
+                return Ok(());
+            }
+            now => now?,
+        };
+        if *seen == Some(now) {
+            return Ok(());
+        }
+        let text = read(path)?;
+        *seen = Some(now);
+        self.put(Revoked::parse(&text)?);
+        Ok(())
+    }
+
+    fn put(&self, revoked: Revoked) {
+        info!(
+            entries = revoked.entries(),
+            "the list of revocations is in force"
+        );
+        self.revoked.store(Arc::new(revoked));
+        (self.spread)(&self.revoked.load());
+    }
+}
+
+/// Reads the list whenever it has changed. A list that cannot be read, or has a mistake, takes nothing back.
+async fn watch(revocations: Weak<Revocations>) {
+    let mut failing = false;
+    loop {
+        sleep(LOOK).await;
+        let Some(revocations) = revocations.upgrade() else {
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || revocations.read()).await;
+        match read {
+            Ok(Err(error)) if !failing => {
+                failing = true;
+                let advice = "mend it; until then what was revoked stays so, and nothing is added";
+                warn!(%error, advice, "the list of revocations cannot be read");
+            }
+            // A list with a mistake is looked at again when it has changed.
+            Ok(Ok(())) => failing = false,
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+}
+
+fn look(path: &Path) -> io::Result<Look> {
+    let metadata = fs::metadata(path)?;
+    Ok(Look {
+        inode: metadata.ino(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        bytes: metadata.len(),
+    })
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("longer than 32 MiB"));
+    }
+    Ok(text)
+}
+
+/// Adds a line, behind a line feed where the one before has none, and sees to it that it stays.
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(path)?;
+    let ends = file.metadata()?.len() == 0 || read(path)?.ends_with('\n');
+    let feed = if ends { "" } else { "\n" };
+    file.write_all(format!("{feed}{line}\n").as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,268 @@
+//! What is revoked ends at once: for the next request, and for what is being heard.
+
+use std::path::Path;
+
+use http::{Method, StatusCode};
+use wavegate::simulator::{Api, Simulator, wav};
+
+use crate::harness::admin::{Reply, ask, post};
+use crate::harness::{
+    Answer, Builder, Gateway, ISSUER, NAME, PBX, gateway, jwt, link, soon, write_secret,
+};
+
+const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
+const BYTES: usize = 4_000_000;
+/// So much comes of a recording that is being held.
+const HELD_AT: u64 = 1_000_000;
+
+/// A PBX that gives out no more than the beginning for now.
+async fn held() -> Simulator {
+    let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(BYTES));
+    let pbx = builder.start().await.unwrap();
+    pbx.hold_downloads(HELD_AT);
+    pbx
+}
+
+/// A gateway with a list of revocations, and an operator's token.
+fn revoking(pbx: &Simulator) -> Builder {
+    let builder = gateway(pbx).admin("token_file = \"admin-token\"");
+    write_secret(&builder.folder().join("admin-token"), TOKEN);
+    builder.auth("revocation_file = \"revoked.jsonl\"")
+}
+
+fn write(folder: &Path, list: &str) {
+    std::fs::write(folder.join("revoked.jsonl"), list).unwrap();
+}
+
+fn person(subject: &str) -> String {
+    format!(r#"{{"issuer":"{ISSUER}","subject":"{subject}"}}"#)
+}
+
+async fn revoke(gateway: &Gateway, entry: &str) -> Reply {
+    let token = format!("Bearer {TOKEN}");
+    let fields = [
+        ("authorization", &*token),
+        ("content-type", "application/json"),
+    ];
+    post(gateway.app.admin_address(), "/revocations", &fields, entry).await
+}
+
+async fn get(gateway: &Gateway, subject: &str) -> Answer {
+    gateway.get(NAME).bearer(&jwt(subject)).send().await
+}
+
+/// Begins to hear the recording.
+async fn begin(answer: Answer) -> Answer {
+    let mut answer = answer;
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.chunk().await.unwrap().unwrap();
+    answer
+}
+
+async fn until_refused(gateway: &Gateway, subject: &str) {
+    soon(async { while get(gateway, subject).await.status() != StatusCode::UNAUTHORIZED {} }).await;
+}
+
+#[tokio::test]
+async fn a_call_ends_what_one_person_hears_and_nobody_else() {
+    // With tapes, and straight through.
+    for tape in ["", "max_bytes = 0"] {
+        let pbx = held().await;
+        let gateway = revoking(&pbx).tape(tape).start().await;
+        let alice = begin(get(&gateway, "alice").await).await;
+        let bob = begin(get(&gateway, "bob").await).await;
+
+        assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
+
+        // The PBX gives no more: it ends because it was revoked.
+        assert!(soon(alice.bytes()).await.is_err());
+        let refused = get(&gateway, "alice").await.problem().await;
+        assert_eq!(refused.slug, "bearer-token-invalid");
+        pbx.release_downloads();
+        assert!(bob.bytes().await.is_ok());
+        let listed = std::fs::read_to_string(gateway.folder().join("revoked.jsonl")).unwrap();
+        assert_eq!(listed, format!("{}\n", person("alice")));
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_read_again_when_it_changes() {
+    let pbx = held().await;
+    let builder = revoking(&pbx).tape("");
+    write(builder.folder(), &person("carol"));
+    let gateway = builder.start().await;
+    assert_eq!(
+        get(&gateway, "carol").await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let alice = begin(get(&gateway, "alice").await).await;
+    write(
+        gateway.folder(),
+        &format!("{}\n{}\n", person("carol"), person("alice")),
+    );
+    assert!(soon(alice.bytes()).await.is_err());
+    assert_eq!(
+        get(&gateway, "alice").await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+
+    // A mistake takes nothing back, and neither does a list that has gone.
+    write(gateway.folder(), "{\"issuer\":");
+    std::fs::write(gateway.folder().join("other"), "").unwrap();
+    for _ in 0..3 {
+        assert_eq!(
+            get(&gateway, "alice").await.status(),
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    std::fs::remove_file(gateway.folder().join("revoked.jsonl")).unwrap();
+    gateway.reload().unwrap();
+    assert_eq!(
+        get(&gateway, "carol").await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+
+    // What is taken out is valid again.
+    write(gateway.folder(), &person("bob"));
+    until_refused(&gateway, "bob").await;
+    pbx.release_downloads();
+    assert_eq!(get(&gateway, "alice").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_link_ends_with_its_maker() {
+    let pbx = held().await;
+    let gateway = revoking(&pbx).tape("").start().await;
+    let target = format!("/recordings/{NAME}?link={}", link(PBX, NAME));
+    let heard = begin(gateway.request(Method::GET, &target).send().await).await;
+    let entry = r#"{"issuer":"crm","issued_before":"2999-01-01T00:00:00Z"}"#;
+    assert_eq!(revoke(&gateway, entry).await.status, 204);
+    assert!(soon(heard.bytes()).await.is_err());
+    let refused = gateway.request(Method::GET, &target).send().await;
+    assert_eq!(refused.problem().await.slug, "link-token-invalid");
+}
+
+#[tokio::test]
+async fn what_was_revoked_stays_so_after_a_restart_and_beside_what_is_written_by_hand() {
+    let pbx = held().await;
+    let builder = revoking(&pbx).tape("");
+    // Without a line feed at its end.
+    write(builder.folder(), "# by hand\n{\"jti\":\"t1\"}");
+    let path = builder.write();
+    let gateway = builder.start().await;
+    assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
+    assert_eq!(revoke(&gateway, &person("bob")).await.status, 204);
+    let list = std::fs::read_to_string(gateway.folder().join("revoked.jsonl")).unwrap();
+    let expected = format!(
+        "# by hand\n{{\"jti\":\"t1\"}}\n{}\n{}\n",
+        person("alice"),
+        person("bob")
+    );
+    assert_eq!(list, expected);
+    let config = wavegate::config::load(&path).unwrap();
+    let again = wavegate::app::App::start(config).await.unwrap();
+    let addr = again.plain_addresses()[0];
+    let call = crate::harness::Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
+    let answer = call.bearer(&jwt("alice")).send().await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn only_the_operator_revokes_and_only_what_is_a_revocation() {
+    let pbx = held().await;
+    let gateway = revoking(&pbx).start().await;
+    let addr = gateway.app.admin_address();
+    let token = format!("Bearer {TOKEN}");
+    let (json, operator) = (
+        ("content-type", "application/json"),
+        ("authorization", &*token),
+    );
+    let (entry, long) = (person("alice"), " ".repeat(5_000));
+    for (fields, body, status) in [
+        (&[json][..], &*entry, 401),
+        (&[json, ("authorization", "Bearer wrong")], &entry, 401),
+        (&[operator], &entry, 415),
+        (&[operator, ("content-type", "text/plain")], &entry, 415),
+        (&[operator, json], "", 400),
+        (&[operator, json], "{}", 400),
+        (&[operator, json], r#"{"subject":"alice"}"#, 400),
+        (&[operator, json], &long, 413),
+    ] {
+        let reply = post(addr, "/revocations", fields, body).await;
+        assert_eq!(
+            reply.status, status,
+            "{fields:?} {body:.40}: {}",
+            reply.text
+        );
+    }
+    let reply = ask(addr, Method::GET, "/revocations", &[&token])
+        .await
+        .unwrap();
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
+    assert!(!gateway.folder().join("revoked.jsonl").exists());
+
+    let builder = gateway_without_list(&pbx);
+    let gateway = builder.start().await;
+    assert_eq!(revoke(&gateway, &entry).await.status, 409);
+}
+
+fn gateway_without_list(pbx: &Simulator) -> Builder {
+    let builder = gateway(pbx).admin("token_file = \"admin-token\"");
+    write_secret(&builder.folder().join("admin-token"), TOKEN);
+    builder
+}
+
+#[tokio::test]
+async fn a_list_with_a_mistake_is_told_at_the_start() {
+    let pbx = held().await;
+    let builder = revoking(&pbx);
+    write(builder.folder(), "{\"jti\":\"a\"}\n{\"jti\":\"\"}");
+    let config = wavegate::config::load(&builder.write()).unwrap();
+    let error = wavegate::app::App::start(config)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("auth.revocation_file") && error.contains("line 2"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn no_answer_lasts_longer_than_it_may_and_a_range_goes_on_behind_it() {
+    for tape in ["", "max_bytes = 0"] {
+        let pbx = held().await;
+        let gateway = revoking(&pbx)
+            .tape(tape)
+            .relay("max_stream_s = 1")
+            .start()
+            .await;
+        let answer = begin(get(&gateway, "alice").await).await;
+        assert!(soon(answer.bytes()).await.is_err());
+        pbx.release_downloads();
+        let call = gateway.get(NAME).bearer(&jwt("alice"));
+        let rest = call.header("range", "bytes=3999990-").send().await;
+        assert_eq!(rest.bytes().await.unwrap().len(), 10);
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
+    for tape in ["", "max_bytes = 0", "max_recording_bytes = 65536"] {
+        let pbx = held().await;
+        let gateway = revoking(&pbx).tape(tape).start().await;
+        let heard = begin(get(&gateway, "alice").await).await;
+        let token = format!("Bearer {TOKEN}");
+        let path = format!("/tapes/{PBX}/{NAME}");
+        let reply = ask(
+            gateway.app.admin_address(),
+            Method::DELETE,
+            &path,
+            &[&token],
+        )
+        .await;
+        assert_eq!(reply.unwrap().status, 204);
+        assert!(soon(heard.bytes()).await.is_err(), "{tape}");
+    }
+}
