@@ -15,25 +15,20 @@
     reason = "a bench that cannot go on stops"
 )]
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+mod support;
 
-use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http_body_util::Full;
 use tokio::task::JoinSet;
 use wavegate::app::App;
-use wavegate::auth::Algorithm;
-use wavegate::auth::mint::{self, SigningKey};
 use wavegate::config;
-use wavegate::config::secret::Secret;
 use wavegate::simulator::{Api, Simulator, wav};
 
-const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";
+use support::{Answer, Connection};
+
 const NAME: &str = "a.wav";
 const CALLERS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -90,7 +85,7 @@ async fn main() {
         for (neighbour, house, times) in &mut houses {
             let mut callers = JoinSet::new();
             for _ in 0..if neighbour.is_idle() { 0 } else { CALLERS } {
-                callers.spawn(bother(house.addr, house.bearer.clone()));
+                callers.spawn(bother(house.addr, house.authorization.clone()));
             }
             for _ in 0..DOWNLOADS_PER_ROUND {
                 times.push(house.time_to_first_byte().await);
@@ -133,9 +128,9 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
 
 /// Asks the neighbour for a recording, again and again; not without a pause, or the callers themselves would take the
 /// processor from everybody.
-async fn bother(addr: SocketAddr, bearer: String) {
+async fn bother(addr: SocketAddr, authorization: String) {
     loop {
-        let _ = get(addr, &bearer, "neighbour").await;
+        let _ = get(addr, &authorization, "neighbour").await;
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -143,7 +138,7 @@ async fn bother(addr: SocketAddr, bearer: String) {
 /// A gateway with its two PBXs.
 struct House {
     addr: SocketAddr,
-    bearer: String,
+    authorization: String,
     _app: App,
     _pbxs: Vec<Simulator>,
     _folder: tempfile::TempDir,
@@ -153,25 +148,7 @@ impl House {
     async fn build(neighbour: Neighbour) -> Self {
         let well = pbx().await;
         let other = pbx().await;
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "jwt", SECRET);
-        let mut text = "[server]\nlisten = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"127.0.0.1:0\"\n[[auth.issuer]]\n\
-            name = \"bench\"\naudiences = [\"recordings\"]\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\n\
-            secret_file = \"jwt\"\n[policy]\neveryone = true\n[relay]\nmax_reads_per_minute = 1000000\n"
-            .to_owned();
-        for (name, pbx) in [("well", &well), ("neighbour", &other)] {
-            write(folder.path(), name, pbx.password());
-            let _ = writeln!(
-                text,
-                "[[pbx]]\nname = \"{name}\"\napi = \"{}\"\nurl = \"{}\"\nusername = \"{}\"\npassword_file = \"{name}\"\n\
-                 [pbx.tls]\npins = [\"{}\"]",
-                pbx.api(),
-                pbx.url(),
-                pbx.username(),
-                pbx.fingerprint()
-            );
-        }
-        write(folder.path(), "wavegate.toml", &text);
+        let folder = support::folder(&[("well", &well), ("neighbour", &other)], "");
         let mut pbxs = vec![well];
         match neighbour {
             Neighbour::Idle | Neighbour::IdleAgain => pbxs.push(other),
@@ -190,7 +167,7 @@ impl House {
         let app = App::start(config).await.unwrap();
         Self {
             addr: app.plain_addresses()[0],
-            bearer: bearer(),
+            authorization: support::authorization(),
             _app: app,
             _pbxs: pbxs,
             _folder: folder,
@@ -199,9 +176,9 @@ impl House {
 
     async fn time_to_first_byte(&self) -> Duration {
         let begun = Instant::now();
-        let (status, first) = get(self.addr, &self.bearer, "well").await.unwrap();
-        assert_eq!(status, StatusCode::OK);
-        first - begun
+        let answer = get(self.addr, &self.authorization, "well").await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK);
+        answer.first_at - begun
     }
 }
 
@@ -210,40 +187,12 @@ async fn pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-
-    let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-fn bearer() -> String {
-    let key = SigningKey::secret(None, Algorithm::Hs256, &Secret::new(SECRET)).unwrap();
-    let claims = mint::Bearer {
-        issuer: "bench",
-        subject: "bench",
-        audience: "recordings",
-    };
-    mint::bearer(&key, &claims, SystemTime::now(), Duration::from_secs(3600)).unwrap()
-}
-
-/// Gets a recording on a connection of its own: the status, and when the first byte of the body came.
-async fn get(addr: SocketAddr, bearer: &str, pbx: &str) -> Option<(StatusCode, Instant)> {
-    let stream = TcpStream::connect(addr).await.ok()?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.ok()?;
-    let driver = tokio::spawn(connection);
+/// Gets a recording on a connection of its own.
+async fn get(addr: SocketAddr, authorization: &str, pbx: &str) -> hyper::Result<Answer> {
     let request = Request::get(format!("/pbx/{pbx}/recordings/{NAME}"))
         .header("host", "bench")
-        .header("authorization", format!("Bearer {bearer}"))
-        .body(Empty::<Bytes>::new())
+        .header("authorization", authorization)
+        .body(Full::default())
         .unwrap();
-    let mut response = sender.send_request(request).await.ok()?;
-    response.body_mut().frame().await?.ok()?;
-    let first = Instant::now();
-    let status = response.status();
-    while let Some(Ok(_)) = response.body_mut().frame().await {}
-    driver.abort();
-    Some((status, first))
+    Connection::to(addr).await.send(request).await
 }
