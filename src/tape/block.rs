@@ -6,9 +6,10 @@
 //! again as long as there is work for them, since fresh memory costs several times the copying.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memmap2::MmapMut;
+use memmap2::{MmapMut, MmapOptions};
 use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -128,22 +129,28 @@ impl Shared {
         if held >= (state.total / SHARE).max(1) {
             return Err(NoBlock::Share);
         }
-        let memory = match state.free.pop() {
-            Some(memory) => memory,
-            None => MmapMut::map_anon(BLOCK_BYTES).map_err(|_| NoBlock::Memory)?,
-        };
+        let memory = state.free.pop();
         state.spare = state.spare.min(state.free.len());
         state.held += 1;
         *state.owners.entry(owner.clone()).or_default() += 1;
         drop(state);
-        Ok(Block {
-            memory: Some(memory),
+        let mut block = Block {
+            memory,
             len: 0,
             owner: owner.clone(),
             pool: Arc::clone(self),
             _slot: slot,
-        })
+        };
+        if block.memory.is_none() {
+            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Memory)?);
+        }
+        Ok(block)
     }
+}
+
+/// All of it will be written to: to have it at once is cheaper than page by page.
+fn fresh_memory() -> io::Result<MmapMut> {
+    MmapOptions::new().len(BLOCK_BYTES).populate().map_anon()
 }
 
 impl Block {
