@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each bench uses its part of it")]
 
+pub(crate) mod nginx;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
