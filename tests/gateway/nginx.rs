@@ -4,6 +4,7 @@
 //! The test reads the very file and replaces addresses and paths only.
 
 mod process;
+mod sso;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -43,6 +43,15 @@ impl Nginx {
     }
 
     pub(super) fn start_edited(gateways: [SocketAddr; 2], edits: &[(&str, &str)]) -> Option<Self> {
+        Self::start_with(gateways, edits, &[])
+    }
+
+    /// Starts it with edits of its file, and with further files in its folder.
+    pub(super) fn start_with(
+        gateways: [SocketAddr; 2],
+        edits: &[(&str, &str)],
+        files: &[(&str, &str)],
+    ) -> Option<Self> {
         let nginx = program("nginx")?;
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -85,6 +94,9 @@ impl Nginx {
         }
         for (old, new) in edits {
             replace(&mut text, old, &new.replace("{folder}", &path("")));
+        }
+        for (name, text) in files {
+            std::fs::write(path(name), text).unwrap();
         }
         let configuration = path("nginx.conf");
         std::fs::write(&configuration, text).unwrap();
