@@ -144,7 +144,8 @@ impl Gateway {
         }
     }
 
-    /// Who is asking. An issuer may have published a new key: it is asked for once, for all who show one.
+    /// Who is asking. An issuer may have published a new key, with or without an id: it is asked for once, for all who show
+    /// a token that no known key verifies.
     async fn authenticate(
         &self,
         head: &request::Parts,
@@ -154,7 +155,9 @@ impl Gateway {
         let (headers, query) = (&head.headers, head.uri.query());
         let authenticate = || self.authenticator.authenticate(headers, query, source, now);
         let mut decided = authenticate();
-        if decided == Err(Rejected::Bearer(AuthError::UnknownKey))
+        if let Err(Rejected::Bearer(
+            AuthError::UnknownKey | AuthError::AlgorithmMismatch | AuthError::Signature,
+        )) = decided
             && let Some(keys) = self.authenticator.keys_to_renew(headers)
         {
             keys.renew().await;
