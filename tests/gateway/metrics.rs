@@ -7,7 +7,8 @@ use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::admin::ask;
-use crate::harness::{Gateway, NAME, PBX, expired_jwt, gateway, jwt, link};
+use crate::harness::idp::Idp;
+use crate::harness::{Gateway, NAME, PBX, expired_jwt, gateway, jwt, link, soon};
 
 const README: &str = include_str!("../../README.md");
 const RECORDING: &str = "/recordings/{name}";
@@ -194,10 +195,22 @@ async fn what_was_answered_and_asked_for_is_counted() {
 
 #[tokio::test]
 async fn the_readme_explains_every_number() {
-    let pbx = pbx().await;
-    let gateway = gateway(&pbx).start().await;
+    let (pbx, idp) = (pbx().await, Idp::start().await);
+    let builder = gateway(&pbx);
+    let lines = format!("jwks_url = \"{}/keys\"", idp.name());
+    let lines = idp.lines(builder.folder(), &lines);
+    let gateway = builder.issuer(&lines).start().await;
     gateway.fetch(NAME).await;
-    let numbers = Numbers::of(&gateway).await;
+    let numbers = soon(async {
+        loop {
+            let numbers = Numbers::of(&gateway).await;
+            let has_keys = |sample: &String| sample.starts_with("wavegate_issuer_keys_age");
+            if numbers.samples.keys().any(has_keys) {
+                return numbers;
+            }
+        }
+    })
+    .await;
     let rows = README
         .lines()
         .filter(|line| line.starts_with("| `wavegate_"));

@@ -35,6 +35,8 @@ pub(super) struct Finding<'a> {
     hit: Option<Hit>,
     /// It has cost a read.
     has_read: bool,
+    /// It has not waited for the length yet.
+    may_wait: bool,
 }
 
 /// Why an opening of a recording came to nothing.
@@ -62,6 +64,7 @@ impl<'a> Finding<'a> {
             learned: None,
             hit: None,
             has_read: false,
+            may_wait: true,
         }
     }
 
@@ -135,13 +138,12 @@ impl<'a> Finding<'a> {
     /// Chooses what to send of a recording that is open.
     async fn choose(&mut self, mut source: Source) -> Result<Chosen, Lost> {
         let asked = self.asked;
-        let mut may_wait = true;
         loop {
             let facts = source.facts().await?;
             let is_there = asked
                 .end(&facts)
                 .is_some_and(|end| source.has_stopped_at(end));
-            if std::mem::take(&mut may_wait) && !is_there && self.waits_for_length(&facts) {
+            if std::mem::take(&mut self.may_wait) && !is_there && self.waits_for_length(&facts) {
                 self.read_on(&mut source, None).await?;
                 let patience = self.gateway.range_wait;
                 if let Ok(length) = timeout(patience, source.learn_length()).await {

@@ -55,12 +55,12 @@ async fn where_no_length_is_known_two_ends_that_agree_are_an_end() {
             ("download:cut-after=1000", 3),
             // That tells a length.
             ("download:cut-after=1000:with-length", 2),
+            // Mended twice, and confirmed.
+            ("download:reset-after=1000 download:reset-after=1000", 4),
         ] {
             check(&[switch], (fault, SameBytes, tickets, 1)).await;
         }
         for (fault, times) in [
-            // The third pass comes to an end, and no other says so, too.
-            ("download:reset-after=1000", 2),
             ("download:reset-after=1000", 3),
             ("download:cut-after=1000:with-length", 3),
         ] {
