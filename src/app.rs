@@ -3,10 +3,11 @@
 //! Knows all parts, and none of their work.
 
 mod admin;
+mod build;
+mod in_force;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,20 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use self::build::build;
 use crate::admin::{Admin, Calls};
-use crate::auth::policy::{Grant, Policy};
-use crate::auth::{Authenticator, Revoked};
-use crate::config::{self, Config, PolicyRule};
-use crate::gateway::running::Running;
-use crate::gateway::{Gateway, TrustedProxies};
-use crate::jwks::Keeper;
-use crate::pbx::Pbx;
-use crate::relay::{Admission, Outcome, Reads};
-use crate::revocations::Revocations;
+use crate::auth::policy::Grant;
+use crate::config::{Config, PolicyRule};
+use crate::gateway::Gateway;
+use crate::relay::Outcome;
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
-use crate::tape::Tapes;
-use crate::telemetry::NameMask;
 
 /// Why the gateway cannot start.
 #[derive(Debug, Error)]
@@ -88,7 +83,9 @@ impl App {
         warn_of_risks(&config);
         let fixed = fixed_at_start(&config);
         let token = config.admin.token.clone();
+        let start = in_force::in_force(&config.auth, config.policy);
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
+        gateway.audit.started(start);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
         let calls = admin::calls(&gateway, token);
@@ -147,6 +144,7 @@ impl App {
             _ => None,
         };
         let token = config.admin.token.clone();
+        let start = in_force::in_force(&config.auth, config.policy);
         let new = Arc::new(build(config, Some(&old), &self.stop)?);
         if let Some((certificates, certificate)) = certificate {
             certificates.replace(certificate);
@@ -154,6 +152,7 @@ impl App {
         for pbx in &new.pbxs {
             pbx.forgive();
         }
+        new.audit.started(start);
         self.gateway.store(Arc::clone(&new));
         let denied = |grant: &Grant| !new.policy.still_allows(grant);
         let ended = new.running.cut(Outcome::Revoked, denied);
@@ -194,6 +193,9 @@ impl App {
             );
             let _ = self.server.await;
         }
+        // Every transfer has ended by now, and has its line.
+        let audit = self.gateway.load().audit.clone();
+        audit.close().await;
         if !killed {
             for pbx in self.gateway.load().pbxs.clone() {
                 self.closing.spawn(async move { pbx.close().await });
@@ -210,121 +212,6 @@ impl App {
     pub fn kill_switch(&self) -> CancellationToken {
         self.kill.clone()
     }
-}
-
-/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
-/// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
-fn build(
-    config: Config,
-    old: Option<&Gateway>,
-    stop: &CancellationToken,
-) -> Result<Gateway, String> {
-    let keepers = keepers(&config.auth, old)?;
-    let authenticator =
-        Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
-    crate::auth::self_test().map_err(|error| error.to_string())?;
-    let recording_names = config.log.recording_names;
-    let names = match old.filter(|old| old.names.is(recording_names)) {
-        Some(old) => Arc::clone(&old.names),
-        None => Arc::new(NameMask::new(recording_names)?),
-    };
-    let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
-    let mut pbxs = Vec::with_capacity(config.pbxs.len());
-    for pbx in &config.pbxs {
-        let known = old.and_then(|old| old.pbxs.iter().find(|known| known.name() == pbx.name));
-        pbxs.push(Pbx::start(
-            pbx,
-            config.state_dir.as_deref(),
-            known,
-            &metrics,
-        )?);
-    }
-    let running = match old {
-        None => Running::start(config.relay.max_stream),
-        Some(old) => Arc::clone(&old.running),
-    };
-    let revocations = revocations(config.auth.revocation_file, old, &running)?;
-    // Nothing fails from here on.
-    running.configure(config.relay.max_stream);
-    let admission = match old {
-        None => Admission::new(&config.relay),
-        Some(old) => {
-            old.admission.resize(&config.relay);
-            Arc::clone(&old.admission)
-        }
-    };
-    let max_reads = config.relay.max_reads_per_minute;
-    let reads = match old.filter(|old| old.reads.is(max_reads)) {
-        Some(old) => Arc::clone(&old.reads),
-        None => Arc::new(Reads::new(max_reads)),
-    };
-    for pbx in &pbxs {
-        pbx.take_over();
-    }
-    metrics.bound_tape(config.tape.max_bytes);
-    let tapes = match old {
-        None => Tapes::start(config.tape, Arc::clone(&metrics)),
-        Some(old) => {
-            old.tapes.configure(config.tape);
-            old.tapes.retain(&pbxs);
-            Arc::clone(&old.tapes)
-        }
-    };
-    Ok(Gateway {
-        authenticator,
-        keepers,
-        policy: match config.policy {
-            PolicyRule::Everyone => Policy::everyone(),
-            PolicyRule::Nobody => Policy::nobody(),
-        },
-        admission,
-        reads,
-        tapes,
-        range_wait: config.range.wait,
-        running,
-        revocations,
-        pbxs,
-        names,
-        metrics,
-        public_url: config.server.public_url,
-        proxies: TrustedProxies::new(config.server.trusted_proxies),
-        downstream_idle: config.relay.idle_timeout,
-        draining: stop.clone(),
-    })
-}
-
-/// The list of what is revoked; what is added to it ends what is running by it.
-fn revocations(
-    path: Option<PathBuf>,
-    old: Option<&Gateway>,
-    running: &Arc<Running>,
-) -> Result<Arc<Revocations>, String> {
-    if let Some(old) = old.filter(|old| old.revocations.path() == path.as_deref()) {
-        return Ok(Arc::clone(&old.revocations));
-    }
-    let running = Arc::clone(running);
-    let spread = move |revoked: &Revoked| {
-        let ended = running.cut(Outcome::Revoked, |grant| revoked.means(grant.principal()));
-        if ended > 0 {
-            info!(ended, "what was being heard has been revoked");
-        }
-    };
-    Revocations::start(path, Box::new(spread))
-        .map_err(|error| format!("auth.revocation_file: {error}"))
-}
-
-/// Those who keep the keys that issuers publish; what the old ones have goes on.
-fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
-    let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
-    let mut keepers = Vec::with_capacity(auth.key_sources.len());
-    for source in &auth.key_sources {
-        if let Some(issuer) = of(&source.issuer) {
-            let mut known = old.into_iter().flat_map(|old| &old.keepers);
-            let known = known.find(|keeper| keeper.issuer() == source.issuer);
-            keepers.push(Keeper::start(source, &issuer.keys, known)?);
-        }
-    }
-    Ok(keepers)
 }
 
 /// The keys that a reload leaves as they were, with their values as text.
@@ -353,12 +240,16 @@ fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
             format!("{:?}", server.drain_timeout),
         ),
         ("admin.listen", config.admin.listen.to_string()),
+        ("audit", format!("{:?}", config.audit)),
         ("log.level", log.level.to_string()),
         ("log.format", format!("{:?}", log.format)),
     ]
 }
 
 fn warn_of_risks(config: &Config) {
+    if config.audit.is_none() {
+        warn!("audit.dir is not set: nobody can tell later who heard what");
+    }
     if config.policy == PolicyRule::Everyone {
         warn!("policy.everyone is true: everyone who is authenticated may hear every recording");
     }

@@ -3,6 +3,7 @@
 //! Knows arguments and exit codes: 0 for success, 78 for a configuration with mistakes (`EX_CONFIG` of sysexits), 1 for
 //! everything else, 2 for arguments that make no sense (clap's own).
 
+mod audit;
 mod check;
 #[cfg(feature = "simulator")]
 mod demo;
@@ -51,6 +52,10 @@ enum Command {
     /// Run a simulated PBX alone.
     #[cfg(feature = "simulator")]
     Simulate(simulate::Simulate),
+    /// Read the audit log: whether it is as it was written, and who heard what.
+    Audit(audit::Audit),
+    /// Tell what became of one request, out of the audit log.
+    Why(audit::Why),
     /// Print a bearer token, for trying out.
     Token(mint::Token),
     /// Print a link to one recording, for trying out.
@@ -81,6 +86,8 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         #[cfg(feature = "simulator")]
         Command::Simulate(simulate) => simulate.run(),
+        Command::Audit(audit) => audit.run(),
+        Command::Why(why) => why.run(),
         Command::Token(token) => token.run(),
         Command::Link(link) => link.run(),
     }

@@ -3,6 +3,7 @@
 //! Knows which sections there are and what each value means after parsing. The file as written is read in
 //! `file.rs`; this module only holds the result. Parts of the program receive the section they need, never [`Config`].
 
+pub mod audit;
 mod defaults;
 mod file;
 mod key_source;
@@ -42,6 +43,8 @@ pub struct Config {
     pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
+    /// Who heard what; `None` writes it nowhere.
+    pub audit: Option<audit::Audit>,
     /// Who may ask.
     pub auth: Auth,
     /// Who may hear what.

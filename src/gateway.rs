@@ -1,8 +1,9 @@
 //! The pipeline: from a request to its answer.
 //!
-//! The only file that knows the order of the stages: route, authenticate, authorize, admit, PBX, relay; for a list, which
-//! is authorized row by row, route, authenticate, admit, PBX. Each takes what the one before made, so none can be left out.
+//! The only file that knows the order of the stages: route, authenticate, authorize, write that down, admit, PBX, relay; for a
+//! list, which is authorized row by row, the same without the last. Each takes what the one before made, so none can be left out.
 
+mod audited;
 mod downstream;
 pub(crate) mod error;
 mod listing;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use url::Url;
 
+use crate::audit::AuditLog;
 use crate::auth::policy::Policy;
 use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
 use crate::jwks::Keeper;
@@ -47,6 +49,8 @@ pub(crate) struct Gateway {
     pub(crate) keepers: Vec<Keeper>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) policy: Policy,
+    /// Told of each decision before it is carried out.
+    pub(crate) audit: AuditLog,
     pub(crate) admission: Arc<Admission>,
     pub(crate) reads: Arc<Reads>,
     pub(crate) tapes: Arc<Tapes>,
@@ -127,18 +131,23 @@ impl Gateway {
         }
         let now = SystemTime::now();
         let query = head.uri.query();
-        let principal = self.authenticate(head, source, now).await?;
+        let principal = self.authenticate(head, source, now).await;
+        let principal = principal.inspect_err(|_| self.audit.refused(source))?;
         note_principal(line, &principal);
         let pbx = self.pbx(&route, now)?;
         pbx.name().clone_into(&mut line.pbx);
         match route.target {
             Target::Recording { name } => {
-                let grant = self.policy.authorize(principal, pbx.name(), name)?;
+                let decision = audited::decision(line, head, &principal, "listen", Some(&name));
+                let grant = self.policy.authorize(principal, pbx.name(), name);
+                let grant = self.written(decision, grant, line).await?;
                 let prepared = self.recording(pbx, grant, head, now).await?;
                 Ok(Found::Recording(Box::new(prepared)))
             }
             Target::List => {
-                let viewer = self.policy.view(principal, pbx.name())?;
+                let decision = audited::decision(line, head, &principal, "list", None);
+                let viewer = self.policy.view(principal, pbx.name());
+                let viewer = self.written(decision, viewer, line).await?;
                 Ok(Found::List(Box::pin(self.list(pbx, &viewer, query)).await?))
             }
         }
@@ -308,6 +317,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::NoPbxForName
         | GatewayError::Auth(_)
         | GatewayError::Policy(_)
+        | GatewayError::Audit(_)
         | GatewayError::ListParameter(_)
         | GatewayError::ListWindowRequired
         | GatewayError::ListUnsupported

@@ -11,6 +11,7 @@
 
 mod admin;
 pub mod app;
+mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -5,6 +5,7 @@
 //!
 //! Source: OpenMetrics 1.0, "Text format" and "Metric and label names": a counter ends in `_total`, a unit stands before that.
 
+mod audit;
 mod tape;
 mod words;
 
@@ -19,6 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
+pub(crate) use audit::AuditMetrics;
 pub(crate) use tape::{Eviction, Hit, Mend};
 use words::{Labels, Words};
 
@@ -36,6 +38,7 @@ pub(crate) struct Metrics {
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
     mends: Words<Mend, 3>,
+    audit: AuditMetrics,
 }
 
 /// What there is of something that comes and goes.
@@ -48,6 +51,8 @@ pub(crate) struct Levels {
     pub(crate) waiting: Vec<(String, usize)>,
     /// Each issuer that publishes its keys, and the seconds since they were had.
     pub(crate) key_ages: Vec<(String, u64)>,
+    /// Lines that wait to be written into the audit log.
+    pub(crate) audit_waiting: usize,
 }
 
 /// What tells requests apart.
@@ -123,6 +128,7 @@ impl Default for Metrics {
             hits: tape::hits(&mut registry),
             evictions: tape::evictions(&mut registry),
             mends: tape::mends(&mut registry),
+            audit: AuditMetrics::register(&mut registry),
             registry,
         }
     }
@@ -145,6 +151,11 @@ impl Metrics {
             downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
             mends: self.mends.clone(),
         }
+    }
+
+    /// What is counted of the audit log.
+    pub(crate) fn audit(&self) -> AuditMetrics {
+        self.audit.clone()
     }
 
     /// Notes how many bytes of recordings memory may hold.
@@ -181,6 +192,11 @@ impl Levels {
             Unit::Bytes,
             ConstGauge::new(self.tape_bytes),
         );
+        registry.register(
+            "audit_lines_waiting",
+            "Lines that wait to be written into the audit log",
+            ConstGauge::new(self.audit_waiting),
+        );
         let waiting: Family<Labels, Gauge<u64, AtomicU64>> = Family::default();
         for (pbx, requests) in self.waiting {
             let gauge = waiting.get_or_create_owned(&vec![("pbx", pbx)]);
@@ -215,6 +231,7 @@ mod tests {
             tape_bytes: 7 << 32,
             waiting: vec![("office".to_owned(), 3), ("branch".to_owned(), 0)],
             key_ages: vec![("https://sso.example".to_owned(), 7)],
+            audit_waiting: 5,
         }
     }
 
@@ -232,7 +249,12 @@ mod tests {
         let metrics = Metrics::default();
         metrics.pbx("office");
         metrics.bound_tape(1 << 40);
-        let expected = r#"wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
+        let expected = r#"wavegate_audit_failures_total 0
+wavegate_audit_lines_total 0
+wavegate_audit_lines_waiting 5
+wavegate_audit_syncs_total 0
+wavegate_audit_unwritten_total 0
+wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
 wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
 wavegate_mends_total{outcome="mended"} 0

@@ -172,7 +172,7 @@ fn check_character(character: char) -> Result<(), NameError> {
 
 /// Format characters and separators that a log or a file dialog does not show: zero-width characters, changes of
 /// direction, line and paragraph separators, annotations, tags (Unicode 16, categories Cf, Zl and Zp).
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(
         character,
         '\u{AD}'

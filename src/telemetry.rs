@@ -15,6 +15,7 @@ use tracing::{Metadata, info};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
+use crate::audit::Entry;
 use crate::config::{Log, LogFormat, RecordingNames};
 use crate::recording::RecordingName;
 
@@ -110,6 +111,8 @@ pub(crate) struct AccessLine {
     pub(crate) outcome: &'static str,
     /// Why a caller at fault was refused, in more words than the caller gets.
     pub(crate) reason: String,
+    /// What the audit log is told at the end, where the request was allowed.
+    pub(crate) audit: Entry,
 }
 
 impl AccessLine {
@@ -129,16 +132,28 @@ impl AccessLine {
             bytes: 0,
             outcome: "downstream-gone",
             reason: String::new(),
+            audit: Entry::default(),
         }
     }
 
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
     }
+
+    pub(crate) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    pub(crate) fn source(&self) -> IpAddr {
+        self.source
+    }
 }
 
 impl Drop for AccessLine {
     fn drop(&mut self) {
+        self.audit.status = self.status;
+        self.audit.outcome = self.outcome;
+        self.audit.bytes = self.bytes;
         let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(
             request_id = self.request_id,

@@ -46,7 +46,13 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
 
 /// What keeps the gateway from answering requests, if anything does.
 fn lacks(gateway: &Gateway) -> Option<&'static str> {
-    (!gateway.authenticator.has_keys()).then_some("the keys of an issuer are not known yet")
+    if !gateway.authenticator.has_keys() {
+        Some("the keys of an issuer are not known yet")
+    } else if gateway.audit.refuses() {
+        Some("the audit log cannot be written")
+    } else {
+        None
+    }
 }
 
 /// How the PBXs are doing, as JSON.
@@ -61,6 +67,7 @@ fn levels(gateway: &Gateway) -> Levels {
     Levels {
         streams: gateway.admission.open(),
         tape_bytes: gateway.tapes.bytes_held(),
+        audit_waiting: gateway.audit.waiting(),
         waiting: gateway.pbxs.iter().map(waiting).collect(),
         key_ages: gateway.keepers.iter().filter_map(age).collect(),
     }

@@ -1,7 +1,7 @@
 //! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of them.
 //!
 //! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings live on. Everything is
-//! on loopback and made afresh: certificates, passwords, keys. Nothing is written to disk.
+//! on loopback and made afresh: certificates, passwords, keys. Nothing is written to disk but the audit log, which goes at its end.
 
 mod setup;
 mod tour;
@@ -15,10 +15,11 @@ use clap::Args;
 
 use super::serve::Signals;
 use crate::app::{App, StartError};
+use crate::config::audit::Audit;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
 use crate::telemetry;
-use setup::Keys;
+use setup::{Folder, Keys};
 use tour::{Sample, Tour};
 
 const ISSUER: &str = "https://demo.invalid";
@@ -65,9 +66,11 @@ impl Demo {
         let keys = Keys::generate()?;
         telemetry::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
-        let app = self.start(&pbxs, &keys).await?;
+        let folder = Folder::make()?;
+        let audit = folder.audit()?;
+        let app = self.start(&pbxs, &keys, &audit).await?;
 
-        let tour = Tour::new(&app, &keys, &pbxs.samples)?;
+        let tour = Tour::new(&app, &keys, &pbxs.samples, &audit.dir)?;
         super::print(if self.json { tour.json() } else { tour.text() });
 
         signals.end().await;
@@ -80,13 +83,13 @@ impl Demo {
     }
 
     /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
-    async fn start(&self, pbxs: &Pbxs, keys: &Keys) -> Result<App, String> {
+    async fn start(&self, pbxs: &Pbxs, keys: &Keys, audit: &Audit) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
-        let config = setup::configuration(pbxs, keys, self.listen.unwrap_or(default))?;
+        let config = setup::configuration(pbxs, keys, audit, self.listen.unwrap_or(default))?;
         let app = match App::start(config).await {
             Err(StartError::Listen(_)) if self.listen.is_none() => {
                 let free = (Ipv4Addr::LOCALHOST, 0).into();
-                App::start(setup::configuration(pbxs, keys, free)?).await
+                App::start(setup::configuration(pbxs, keys, audit, free)?).await
             }
             other => other,
         };

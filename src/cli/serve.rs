@@ -1,14 +1,20 @@
 //! `wavegate serve`: the gateway, and the signals that steer it.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::app::App;
 use crate::config;
 use crate::telemetry;
+
+/// How long what was cut may take to be written down.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(path: &Path) -> ExitCode {
     let config = match super::load(path) {
@@ -78,11 +84,14 @@ impl Signals {
             }
         }
         let kill = app.kill_switch();
+        let mut down = pin!(app.shut_down());
         tokio::select! {
-            _ = app.shut_down() => {}
+            _ = &mut down => {}
             () = self.end() => {
                 warn!("stopping at once");
                 kill.cancel();
+                // What was cut has its line in the audit log.
+                let _ = timeout(LAST_WORDS, down).await;
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Knows the names in `config/wavegate.toml`, which documents each of them. One function per section; a mistake is
 //! noted and reading goes on, so that all of them are reported together.
 
+mod audit;
 mod auth;
 mod key_source;
 mod pbx;
@@ -22,6 +23,7 @@ use super::{
     Relay, Server, ServerTls,
 };
 use crate::auth::link::LinkKey;
+use audit::read_audit;
 use auth::{read_auth, read_links};
 use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
@@ -82,6 +84,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let server = root.section("server", read_server);
     let admin = root.section("admin", read_admin);
     let log = root.section("log", read_log);
+    let audit = root.section("audit", read_audit);
     let mut auth = root.section("auth", read_auth);
     let (links, link_signers) = root.section("links", read_links);
     auth.links = links;
@@ -102,6 +105,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         server,
         admin,
         log,
+        audit,
         auth,
         policy,
         relay,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::route::RouteError;
+use crate::audit::Unavailable;
 use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected};
 use crate::list::QueryError;
@@ -37,6 +38,8 @@ pub(crate) enum GatewayError {
     Auth(#[from] Rejected),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Audit(#[from] Unavailable),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
     #[error(
@@ -108,6 +111,7 @@ impl GatewayError {
             Self::Policy(PolicyError::LinkForAnotherRecording) => {
                 &problem::LINK_FOR_ANOTHER_RECORDING
             }
+            Self::Audit(Unavailable) => &problem::AUDIT_UNAVAILABLE,
             Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
             Self::RateLimited { .. } => &problem::RATE_LIMITED,
@@ -134,6 +138,7 @@ impl GatewayError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Draining
+            | Self::Audit(Unavailable)
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
             | Self::Tape(_) => Some(SOON),
             Self::RateLimited { retry_after } => Some(*retry_after),

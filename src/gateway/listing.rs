@@ -18,6 +18,8 @@ use crate::telemetry::AccessLine;
 pub(super) struct Listed {
     permit: StreamPermit,
     document: String,
+    /// Entries on the page.
+    rows: usize,
     /// Where the next page is.
     link: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Gateway {
         let url = self.public_url.as_ref();
         Ok(Listed {
             permit,
+            rows: page.entries.len(),
             document: list::write(&page.entries, next.as_deref(), name, zone, url),
             link: next.map(|cursor| list::next_link(&query, &cursor, name, url)),
         })
@@ -55,6 +58,7 @@ impl Gateway {
 /// The answer to a request for a list.
 pub(super) fn show(listed: Listed, mut line: AccessLine) -> Response<AnswerBody> {
     line.status = StatusCode::OK.as_u16();
+    line.audit.rows = Some(listed.rows);
     let body = DocumentBody::new(Bytes::from(listed.document), listed.permit, line);
     let mut response = Response::new(AnswerBody::List(Box::new(body)));
     headers::fill_list(response.headers_mut(), listed.link.as_deref());

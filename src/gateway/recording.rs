@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 use http::{Response, StatusCode, request};
 
-use super::Gateway;
 use super::downstream::Downstream;
 use super::error::GatewayError;
+use super::{Gateway, audited};
 use crate::auth::Credential;
 use crate::auth::policy::Grant;
 use crate::pbx::Pbx;
@@ -126,6 +126,11 @@ pub(super) fn relay(
         ),
     }
     if let Content::Bytes(body, source) = content {
+        line.audit.first = Some(match body {
+            Body::Whole(_) => 0,
+            Body::Part { first, .. } => first,
+        });
+        line.audit.audio = facts.wave.as_ref().and_then(audited::audio);
         let watchdog = &downstream.watchdog;
         let idle_timeout = gateway.downstream_idle;
         let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);

@@ -89,6 +89,11 @@ impl Wave {
         self.data_offset
     }
 
+    /// The length of the audio in bytes, where the header tells.
+    pub(crate) fn data_bytes(&self) -> Option<u32> {
+        self.data_bytes
+    }
+
     /// Bytes of audio per second.
     pub(crate) fn bytes_per_second(&self) -> u32 {
         self.bytes_per_second

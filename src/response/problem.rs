@@ -106,6 +106,8 @@ problems! {
         "The PBX reported an error of its own, twice. Try again later.";
     SATURATED = "saturated", SERVICE_UNAVAILABLE, "Too many at once",
         "As many recordings are being fetched, or lists read, as are allowed. Try again in a moment.";
+    AUDIT_UNAVAILABLE = "audit-unavailable", SERVICE_UNAVAILABLE, "It cannot be written down",
+        "Every request is written down before it is answered, and that is not possible now. Try again later.";
     PBX_HELD_OFF = "pbx-held-off", SERVICE_UNAVAILABLE, "Waiting before the next login",
         "The PBX takes no login of the gateway for the moment. Try again later.";
     PBX_OVERLOADED = "pbx-overloaded", SERVICE_UNAVAILABLE, "The PBX is overloaded",

@@ -38,8 +38,9 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 21] = [
+const NO_DEFAULT: [&str; 22] = [
     "revocation_file",
+    "dir = ",
     "token_file",
     "public_key_file",
     "pbxs",
@@ -100,6 +101,7 @@ fn the_example_shows_every_default_as_it_is() {
 fn every_key_that_is_read_stands_in_the_example() {
     let source = concat!(
         include_str!("../../src/config/file.rs"),
+        include_str!("../../src/config/file/audit.rs"),
         include_str!("../../src/config/file/auth.rs"),
         include_str!("../../src/config/file/key_source.rs"),
         include_str!("../../src/config/file/pbx.rs"),

@@ -21,6 +21,7 @@ use wavegate::simulator::{Api, Simulator};
 
 pub(crate) mod admin;
 mod answer;
+pub(crate) mod audit;
 mod call;
 pub(crate) mod idp;
 pub(crate) mod listener;
@@ -60,6 +61,7 @@ pub(crate) struct Builder {
     tape: String,
     range: String,
     log: String,
+    audit: String,
     pbx: String,
     /// Further PBXs, as they stand in the file.
     others: String,
@@ -90,6 +92,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         tape: "max_bytes = 0\nremember_missing_ms = 0".to_owned(),
         range: String::new(),
         log: String::new(),
+        audit: String::new(),
         pbx: String::new(),
         others: String::new(),
         issuers: String::new(),
@@ -165,6 +168,13 @@ impl Builder {
         self
     }
 
+    /// Turns the audit log on, in the folder `audit`, with lines of `[audit]`.
+    pub(crate) fn audit(mut self, lines: &str) -> Self {
+        self.secret("head-key", audit::HEAD_KEY);
+        self.audit = format!("dir = \"audit\"\nkey_file = \"head-key\"\n{lines}");
+        self
+    }
+
     /// Lines of `[[pbx]]`.
     pub(crate) fn pbx(mut self, lines: &str) -> Self {
         let _ = writeln!(self.pbx, "{lines}");
@@ -212,6 +222,7 @@ impl Builder {
             tape,
             range,
             log,
+            audit,
             pbx,
             others,
             issuers,
@@ -235,6 +246,8 @@ listen = "127.0.0.1:0"
 {admin}
 [log]
 {log}
+[audit]
+{audit}
 [auth]
 {auth}
 [[auth.issuer]]

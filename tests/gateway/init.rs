@@ -14,8 +14,10 @@ use crate::harness::{NAME, write_secret};
 use crate::programs::{Ended, Running, program, run_wavegate, wavegate};
 
 const PASSWORD: &str = "hunter2 \"of\" the tests";
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
+    "audit-head-key.pub",
     "secrets/admin-token",
+    "secrets/audit-head-key",
     "secrets/bearer",
     "secrets/link",
     "secrets/pbx-password",

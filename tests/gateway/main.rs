@@ -16,6 +16,7 @@ mod programs;
 mod wire;
 
 mod admin;
+mod audit;
 mod browser;
 mod commands;
 mod config;

@@ -20,6 +20,7 @@ const WRONG_PASSWORD: &str = "marked-and-wrong-password";
 /// A gateway that says all it can, and waits for nothing long.
 fn talkative(pbx: &Simulator, format: &str) -> Builder {
     gateway(pbx)
+        .audit("")
         .log(&format!("level = \"trace\"\nformat = \"{format}\""))
         .server("header_timeout_ms = 200")
         .pbx("retry_delay_ms = 0\nidle_timeout_ms = 200\nlogin_retry_s = 1")

@@ -1,8 +1,11 @@
 //! The configuration that the demo runs with.
 
+use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_lc_rs::rand;
 use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use url::Url;
@@ -12,6 +15,7 @@ use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::{Algorithm, Issuer, KeyRing};
 use crate::cli::random_secret;
+use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
 use crate::config::secret::Secret;
 use crate::config::{
     Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
@@ -36,10 +40,46 @@ impl Keys {
     }
 }
 
+/// A folder for the audit log, which goes with the demo.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn make() -> Result<Self, String> {
+        let mut name = [0; 8];
+        rand::fill(&mut name).map_err(|_| "the system has no randomness")?;
+        let name = format!("wavegate-demo-{:016x}", u64::from_be_bytes(name));
+        let path = std::env::temp_dir().join(name);
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let made = builder.create(&path);
+        made.map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn audit(&self) -> Result<Audit, String> {
+        Ok(Audit {
+            dir: self.0.clone(),
+            on_failure: OnFailure::Refuse,
+            rotate: Rotate::Day,
+            max_file_bytes: Audit::MAX_FILE_BYTES,
+            keep_days: 0,
+            key: HeadKey::generate()?.0,
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The whole configuration, with the gateway on `listen`.
 pub(super) fn configuration(
     pbxs: &Pbxs,
     keys: &Keys,
+    audit: &Audit,
     listen: SocketAddr,
 ) -> Result<Config, String> {
     let moved = Some(MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?);
@@ -65,6 +105,7 @@ pub(super) fn configuration(
             ..Admin::default()
         },
         log: log(),
+        audit: Some(audit.clone()),
         auth: Auth {
             issuers: vec![Issuer {
                 name: ISSUER.to_owned(),

@@ -1,5 +1,6 @@
 //! What the demo prints: the addresses and credentials to try.
 
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::json;
@@ -29,6 +30,8 @@ pub(super) struct Sample {
 pub(super) struct Tour {
     gateway: Url,
     admin: Url,
+    /// The folder of the audit log.
+    audit: PathBuf,
     samples: Vec<Sample>,
     /// The one that link and command are for.
     example: Sample,
@@ -39,7 +42,12 @@ pub(super) struct Tour {
 impl Tour {
     /// # Errors
     /// A sentence for whoever started the demo.
-    pub(super) fn new(app: &App, keys: &Keys, samples: &[Sample]) -> Result<Self, String> {
+    pub(super) fn new(
+        app: &App,
+        keys: &Keys,
+        samples: &[Sample],
+        audit: &Path,
+    ) -> Result<Self, String> {
         let address = app
             .plain_addresses()
             .first()
@@ -69,6 +77,7 @@ impl Tour {
         Ok(Self {
             link: link_url(&gateway, example.pbx, &example.name, &link),
             gateway,
+            audit: audit.to_owned(),
             admin: base(&app.admin_address())?,
             samples: samples.to_vec(),
             example: example.clone(),
@@ -121,6 +130,7 @@ impl Tour {
              List what the new PBX has, and what the old one has of March 2026:\n    {}\n    {}\n\n\
              All recordings, each at {}recordings/<name>:\n{}\n\
              Health checks, how the PBXs are doing, and the metrics:\n    {}livez\n    {}readyz\n    {}pbxs\n    {}metrics\n\n\
+             Who heard what (it goes with the demo):\n    wavegate audit report {}\n\n\
              Link and token are good for {} hours. Ctrl-C ends it; running downloads get 5 s.",
             self.link,
             self.curl(),
@@ -134,6 +144,7 @@ impl Tour {
             self.admin,
             self.admin,
             self.admin,
+            self.audit.display(),
             TTL.as_secs() / 3600,
         )
     }

@@ -12,6 +12,7 @@ use url::Url;
 use super::Trust;
 use crate::cli::{quoted, random_secret};
 use crate::config::PbxApi;
+use crate::config::audit::HeadKey;
 use crate::config::secret::Secret;
 
 const CONFIG: &str = "wavegate.toml";
@@ -20,6 +21,9 @@ const BEARER: &str = "secrets/bearer";
 const LINK: &str = "secrets/link";
 const PASSWORD: &str = "secrets/pbx-password";
 const ADMIN: &str = "secrets/admin-token";
+const AUDIT: &str = "audit";
+const HEAD_KEY: &str = "secrets/audit-head-key";
+const HEAD_PUBLIC_KEY: &str = "audit-head-key.pub";
 
 /// What was answered.
 pub(super) struct Answers {
@@ -35,7 +39,15 @@ pub(super) struct Answers {
 /// # Errors
 /// When one of the files is there already.
 pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
-    for name in [CONFIG, BEARER, LINK, PASSWORD, ADMIN] {
+    for name in [
+        CONFIG,
+        BEARER,
+        LINK,
+        PASSWORD,
+        ADMIN,
+        HEAD_KEY,
+        HEAD_PUBLIC_KEY,
+    ] {
         let path = dir.join(name);
         if path.symlink_metadata().is_ok() {
             return Err(format!(
@@ -68,6 +80,11 @@ impl Draft {
         self.file(&dir.join(LINK), random_secret()?.expose())?;
         self.file(&dir.join(ADMIN), random_secret()?.expose())?;
         self.file(&dir.join(PASSWORD), password.expose())?;
+        let (head_key, pem) = HeadKey::generate()?;
+        self.folder(&dir.join(AUDIT))?;
+        self.file(&dir.join(HEAD_KEY), pem.expose())?;
+        let public = head_key.public() + "\n";
+        self.file(&dir.join(HEAD_PUBLIC_KEY), public.as_bytes())?;
         let path = dir.join(CONFIG);
         let path = path.strip_prefix(".").unwrap_or(&path);
         self.file(path, answers.configuration().as_bytes())?;
@@ -151,6 +168,11 @@ listen = [{listen}]
 # Who may have something done by the admin listener, such as a recording deleted from memory.
 [admin]
 token_file = "{ADMIN}"
+
+# Who heard what. `wavegate audit verify {AUDIT} --key "$(cat {HEAD_PUBLIC_KEY})"` says whether it is as it was written.
+[audit]
+dir = "{AUDIT}"
+key_file = "{HEAD_KEY}"
 
 # Who signs bearer tokens. `wavegate token` signs with this key, for trying out.
 [[auth.issuer]]

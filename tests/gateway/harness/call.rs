@@ -58,7 +58,8 @@ impl Call {
         self.try_send_on(stream).await
     }
 
-    async fn try_send_on<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    /// As [`Call::try_send`], over any connection.
+    pub(crate) async fn try_send_on<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         self,
         stream: S,
     ) -> Result<Answer, hyper::Error> {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wavegate::simulator::Simulator;
 
-use crate::harness::{Call, NAME, PATIENCE, PBX, jwt, link};
+use crate::harness::{Call, NAME, PATIENCE, PBX, audit, jwt, link};
 use crate::programs::Running;
 
 fn md5(text: &str) -> String {
@@ -134,7 +134,8 @@ impl Record {
                 self.logs += "\n";
             }
         }
-        for file in std::fs::read_dir(folder.join("state")).unwrap() {
+        let state = std::fs::read_dir(folder.join("state")).unwrap();
+        for file in state.chain(std::fs::read_dir(audit::dir(folder)).unwrap()) {
             self.files += &std::fs::read_to_string(file.unwrap().path()).unwrap();
         }
     }
@@ -145,13 +146,15 @@ impl Record {
         let made_up = [pbx.password(), pbx.username()];
         self.secrets.extend(made_up.map(str::to_owned));
         self.secrets.push(pbx.addr().to_string());
+        self.secrets
+            .extend(audit::HEAD_KEY.lines().nth(1).map(str::to_owned));
     }
 
     pub(super) fn check(&self) {
         for (place, text) in [
             ("the log", &self.logs),
             ("an answer", &self.shown),
-            ("a state file", &self.files),
+            ("a state file or the audit log", &self.files),
         ] {
             let found = found(text, &self.secrets);
             assert_eq!(found, None, "in {place}:\n{text}");
@@ -167,6 +170,6 @@ impl Record {
             );
             assert!(found(&self.shown, id).is_some());
         }
-        assert!(self.files.contains("salt"));
+        assert!(self.files.contains("salt") && self.files.contains("\"decision\""));
     }
 }

@@ -1,0 +1,145 @@
+//! A gateway out of its configuration, and what it takes over from the one before.
+//!
+//! Knows which parts are made anew by a reload, and which go on. Does not know when one is built.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::audit::AuditLog;
+use crate::auth::policy::Policy;
+use crate::auth::{Authenticator, Revoked};
+use crate::config::{self, Config, PolicyRule};
+use crate::gateway::running::Running;
+use crate::gateway::{Gateway, TrustedProxies};
+use crate::jwks::Keeper;
+use crate::pbx::Pbx;
+use crate::relay::{Admission, Outcome, Reads};
+use crate::revocations::Revocations;
+use crate::tape::Tapes;
+use crate::telemetry::NameMask;
+
+/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
+/// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
+pub(super) fn build(
+    config: Config,
+    old: Option<&Gateway>,
+    stop: &CancellationToken,
+) -> Result<Gateway, String> {
+    let keepers = keepers(&config.auth, old)?;
+    let authenticator =
+        Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
+    crate::auth::self_test().map_err(|error| error.to_string())?;
+    let recording_names = config.log.recording_names;
+    let names = match old.filter(|old| old.names.is(recording_names)) {
+        Some(old) => Arc::clone(&old.names),
+        None => Arc::new(NameMask::new(recording_names)?),
+    };
+    let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
+    let mut pbxs = Vec::with_capacity(config.pbxs.len());
+    for pbx in &config.pbxs {
+        let known = old.and_then(|old| old.pbxs.iter().find(|known| known.name() == pbx.name));
+        pbxs.push(Pbx::start(
+            pbx,
+            config.state_dir.as_deref(),
+            known,
+            &metrics,
+        )?);
+    }
+    let running = match old {
+        None => Running::start(config.relay.max_stream),
+        Some(old) => Arc::clone(&old.running),
+    };
+    let revocations = revocations(config.auth.revocation_file, old, &running)?;
+    let max_streams = config.relay.max_streams;
+    let audit = match (old, &config.audit) {
+        (Some(old), _) => old.audit.clone(),
+        (None, None) => AuditLog::default(),
+        (None, Some(audit)) => AuditLog::start(audit, max_streams, metrics.audit())?,
+    };
+    // Nothing fails from here on.
+    running.configure(config.relay.max_stream);
+    audit.resize(max_streams);
+    let admission = match old {
+        None => Admission::new(&config.relay),
+        Some(old) => {
+            old.admission.resize(&config.relay);
+            Arc::clone(&old.admission)
+        }
+    };
+    let max_reads = config.relay.max_reads_per_minute;
+    let reads = match old.filter(|old| old.reads.is(max_reads)) {
+        Some(old) => Arc::clone(&old.reads),
+        None => Arc::new(Reads::new(max_reads)),
+    };
+    for pbx in &pbxs {
+        pbx.take_over();
+    }
+    metrics.bound_tape(config.tape.max_bytes);
+    let tapes = match old {
+        None => Tapes::start(config.tape, Arc::clone(&metrics)),
+        Some(old) => {
+            old.tapes.configure(config.tape);
+            old.tapes.retain(&pbxs);
+            Arc::clone(&old.tapes)
+        }
+    };
+    Ok(Gateway {
+        authenticator,
+        keepers,
+        policy: match config.policy {
+            PolicyRule::Everyone => Policy::everyone(),
+            PolicyRule::Nobody => Policy::nobody(),
+        },
+        audit,
+        admission,
+        reads,
+        tapes,
+        range_wait: config.range.wait,
+        running,
+        revocations,
+        pbxs,
+        names,
+        metrics,
+        public_url: config.server.public_url,
+        proxies: TrustedProxies::new(config.server.trusted_proxies),
+        downstream_idle: config.relay.idle_timeout,
+        draining: stop.clone(),
+    })
+}
+
+/// The list of what is revoked; what is added to it ends what is running by it.
+fn revocations(
+    path: Option<PathBuf>,
+    old: Option<&Gateway>,
+    running: &Arc<Running>,
+) -> Result<Arc<Revocations>, String> {
+    if let Some(old) = old.filter(|old| old.revocations.path() == path.as_deref()) {
+        return Ok(Arc::clone(&old.revocations));
+    }
+    let running = Arc::clone(running);
+    let spread = move |revoked: &Revoked| {
+        let ended = running.cut(Outcome::Revoked, |grant| revoked.means(grant.principal()));
+        if ended > 0 {
+            info!(ended, "what was being heard has been revoked");
+        }
+    };
+    Revocations::start(path, Box::new(spread))
+        .map_err(|error| format!("auth.revocation_file: {error}"))
+}
+
+/// Those who keep the keys that issuers publish; what the old ones have goes on.
+fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
+    let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
+    let mut keepers = Vec::with_capacity(auth.key_sources.len());
+    for source in &auth.key_sources {
+        if let Some(issuer) = of(&source.issuer) {
+            let mut known = old.into_iter().flat_map(|old| &old.keepers);
+            let known = known.find(|keeper| keeper.issuer() == source.issuer);
+            keepers.push(Keeper::start(source, &issuer.keys, known)?);
+        }
+    }
+    Ok(keepers)
+}

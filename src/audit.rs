@@ -1,0 +1,373 @@
+//! The audit log: who asked for which recording, what was decided, and how much of it they got.
+//!
+//! Knows that a decision is on disk before anything is answered, and that each one that allows something has the place of its
+//! delivery line reserved. Does not know how a decision is made. It needs the names of recordings and people, so it has them as
+//! they are; it holds no credential, and nothing of the PBX's.
+//!
+//! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread writes them ([`writer`]). What
+//! was written is read back by [`verify`], [`report`] and [`story`].
+
+mod chain;
+mod files;
+pub(crate) mod heads;
+mod heard;
+mod line;
+mod queue;
+pub(crate) mod read;
+pub(crate) mod report;
+pub(crate) mod story;
+mod tally;
+pub(crate) mod verify;
+mod writer;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::config::audit::{Audit, OnFailure};
+use crate::metrics::AuditMetrics;
+use crate::permits::Permits;
+use files::Files;
+pub use heads::HeadKey;
+pub(crate) use heard::Audio;
+pub(crate) use line::{Decision, Start};
+use line::{Delivery, Record};
+use queue::{DecisionLine, Item, Place, Queue};
+use tally::Tally;
+use writer::Writer;
+
+/// Requests that are neither streams nor waiting for one, such as those that are being denied.
+const FURTHER_PLACES: usize = 1024;
+/// How long a decision may take to get to the disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last lines may take.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The decision cannot be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the audit log cannot be written, and audit.on_failure is \"refuse\"")]
+pub(crate) struct Unavailable;
+
+/// The audit log, if there is one. Clones are the same log.
+#[derive(Clone, Default)]
+pub(crate) struct AuditLog(Option<Arc<Handle>>);
+
+/// Its writer ends when the last of these goes.
+struct Handle {
+    shared: Arc<Shared>,
+    on_failure: OnFailure,
+    /// A place for each request that a line may come of.
+    places: Permits,
+    /// The writer has ended.
+    over: CancellationToken,
+}
+
+/// What the writer has in common with those who give it lines.
+struct Shared {
+    queue: Queue,
+    tally: Tally,
+    is_writable: AtomicBool,
+    /// Decisions that were carried out without being written, since the log failed.
+    unwritten: AtomicU64,
+    metrics: AuditMetrics,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+impl AuditLog {
+    /// Opens the log and starts its writer, with room for `max_streams` streams.
+    ///
+    /// # Errors
+    /// When another process has it; or it cannot be written, unless `on_failure` is `serve`.
+    pub(crate) fn start(
+        audit: &Audit,
+        max_streams: usize,
+        metrics: AuditMetrics,
+    ) -> Result<Self, String> {
+        let opened = Files::open(audit);
+        if let Err(error) = &opened
+            && (audit.on_failure == OnFailure::Refuse
+                || error.kind() == io::ErrorKind::ResourceBusy)
+        {
+            return Err(format!("audit.dir: {error}"));
+        }
+        let shared = Arc::new(Shared {
+            queue: Queue::default(),
+            tally: Tally::default(),
+            is_writable: AtomicBool::new(opened.is_ok()),
+            unwritten: AtomicU64::new(0),
+            metrics,
+        });
+        let over = CancellationToken::new();
+        let handle = Handle {
+            shared: Arc::clone(&shared),
+            on_failure: audit.on_failure,
+            places: Permits::new(places(max_streams)),
+            over: over.clone(),
+        };
+        let audit = audit.clone();
+        let write = move || Writer::new(audit, shared, opened, over.drop_guard()).run();
+        let thread = std::thread::Builder::new().name("audit".to_owned());
+        let spawned = thread.spawn(write);
+        spawned.map_err(|error| format!("audit: no thread to write it: {error}"))?;
+        Ok(Self(Some(Arc::new(handle))))
+    }
+
+    /// Makes room for so many streams. Call it within a tokio runtime.
+    pub(crate) fn resize(&self, max_streams: usize) {
+        if let Some(handle) = &self.0 {
+            handle.places.resize(places(max_streams));
+        }
+    }
+
+    /// Writes down what is in force from now on.
+    pub(crate) fn started(&self, start: Start) {
+        if let Some(handle) = &self.0 {
+            let own = Item::Own(Record::Start(start));
+            handle.shared.queue.push(own);
+        }
+    }
+
+    /// Writes down that a request is allowed, and returns when that is on disk. What becomes of the request is written by the
+    /// entry, whenever that is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be written, and nothing may be answered then.
+    ///
+    /// # Cancel safety
+    /// Safe: a decision that is written nevertheless has its delivery line.
+    pub(crate) async fn allowed(&self, decision: Decision) -> Result<Entry, Unavailable> {
+        let Some(handle) = &self.0 else {
+            return Ok(Entry::default());
+        };
+        match handle.open(decision).await {
+            Ok(entry) => Ok(entry),
+            Err(unavailable) => handle.without(unavailable).map(|()| Entry::default()),
+        }
+    }
+
+    /// Writes down that a request is denied, and returns when that is on disk.
+    ///
+    /// # Errors
+    /// As for [`AuditLog::allowed`].
+    ///
+    /// # Cancel safety
+    /// Safe: it is written nevertheless, or it is not.
+    pub(crate) async fn denied(&self, decision: Decision) -> Result<(), Unavailable> {
+        let Some(handle) = &self.0 else {
+            return Ok(());
+        };
+        match handle.deny(decision).await {
+            Ok(()) => Ok(()),
+            Err(unavailable) => handle.without(unavailable),
+        }
+    }
+
+    /// Counts a request that came without a valid credential.
+    pub(crate) fn refused(&self, source: IpAddr) {
+        if let Some(handle) = &self.0 {
+            handle.shared.tally.count(source, Timestamp::now());
+        }
+    }
+
+    /// Whether requests are refused because it cannot be written.
+    pub(crate) fn refuses(&self) -> bool {
+        let refuses = |handle: &Arc<Handle>| {
+            handle.on_failure == OnFailure::Refuse && !handle.shared.is_writable()
+        };
+        self.0.as_ref().is_some_and(refuses)
+    }
+
+    /// How many lines wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting = |handle: &Arc<Handle>| handle.shared.queue.len();
+        self.0.as_ref().map_or(0, waiting)
+    }
+
+    /// Writes what is left, signs it, and lets the files go. What comes later is not written.
+    pub(crate) async fn close(&self) {
+        if let Some(handle) = &self.0 {
+            handle.shared.queue.close();
+            let _ = timeout(END_PATIENCE, handle.over.cancelled()).await;
+        }
+    }
+}
+
+fn places(max_streams: usize) -> usize {
+    max_streams.saturating_add(FURTHER_PLACES)
+}
+
+impl Shared {
+    fn is_writable(&self) -> bool {
+        self.is_writable.load(Ordering::Acquire)
+    }
+}
+
+impl Handle {
+    /// A place for a request's lines, as soon as there is one.
+    async fn place(&self) -> Result<Place, Unavailable> {
+        if !self.shared.is_writable() {
+            return Err(Unavailable);
+        }
+        match timeout(PATIENCE, self.places.take()).await {
+            Ok(place) => place.ok_or(Unavailable),
+            Err(_) => Err(self.stalled()),
+        }
+    }
+
+    async fn open(self: &Arc<Self>, decision: Decision) -> Result<Entry, Unavailable> {
+        let place = self.place().await?;
+        let (written, seq) = oneshot::channel();
+        let mut entry = Entry {
+            open: Some(Open {
+                handle: Arc::clone(self),
+                id: decision.id.clone(),
+                decision: DecisionLine::Awaited(seq),
+                place,
+            }),
+            ..Entry::default()
+        };
+        self.shared.queue.push(Item::Decision {
+            decision: Box::new(decision),
+            written,
+            _place: None,
+        });
+        let written = match &mut entry.open {
+            Some(open) => timeout(PATIENCE, open.decided()).await,
+            None => return Err(Unavailable),
+        };
+        match written {
+            Ok(true) => Ok(entry),
+            Ok(false) => {
+                // There is no line of it.
+                entry.open = None;
+                Err(Unavailable)
+            }
+            Err(_) => {
+                entry.status = 503;
+                entry.outcome = "audit-unavailable";
+                Err(self.stalled())
+            }
+        }
+    }
+
+    async fn deny(&self, decision: Decision) -> Result<(), Unavailable> {
+        let place = self.place().await?;
+        let (written, seq) = oneshot::channel();
+        self.shared.queue.push(Item::Decision {
+            decision: Box::new(decision),
+            written,
+            _place: Some(place),
+        });
+        match timeout(PATIENCE, seq).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Unavailable),
+            Err(_) => Err(self.stalled()),
+        }
+    }
+
+    /// Lets nobody else wait for a disk that hangs. The next line that it takes shows that it does not any more.
+    fn stalled(&self) -> Unavailable {
+        if self.shared.is_writable.swap(false, Ordering::AcqRel) {
+            error!(
+                patience = ?PATIENCE,
+                advice = "look at the disk of audit.dir",
+                "the audit log takes too long to be written"
+            );
+        }
+        Unavailable
+    }
+
+    /// Goes on without a line, where that may be.
+    fn without(&self, unavailable: Unavailable) -> Result<(), Unavailable> {
+        match self.on_failure {
+            OnFailure::Refuse => Err(unavailable),
+            OnFailure::Serve => {
+                self.shared.unwritten.fetch_add(1, Ordering::AcqRel);
+                self.shared.metrics.unwritten.inc();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What the log is still to be told of a request that was allowed: how it ended. Dropping it writes that, without waiting. The
+/// default is of a request that stands in no log.
+#[derive(Default)]
+pub(crate) struct Entry {
+    open: Option<Open>,
+    /// 0 where the caller left before an answer.
+    pub(crate) status: u16,
+    /// As in the access log; empty where the caller left.
+    pub(crate) outcome: &'static str,
+    /// Bytes of the body handed to the connection.
+    pub(crate) bytes: u64,
+    /// Where in the recording they begin.
+    pub(crate) first: Option<u64>,
+    /// Where the audio stands in the recording.
+    pub(crate) audio: Option<Audio>,
+    /// Entries of a list.
+    pub(crate) rows: Option<usize>,
+}
+
+/// A decision that is in the log, or on its way there.
+struct Open {
+    handle: Arc<Handle>,
+    id: String,
+    decision: DecisionLine,
+    place: Place,
+}
+
+impl Open {
+    /// Waits until the decision is on disk. Returns whether it is.
+    async fn decided(&mut self) -> bool {
+        if let DecisionLine::Awaited(seq) = &mut self.decision {
+            match seq.await {
+                Ok(seq) => self.decision = DecisionLine::Known(seq),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let heard = self.first.zip(self.audio);
+        let outcome = match self.outcome {
+            "" => "downstream-gone",
+            outcome => outcome,
+        };
+        open.handle.shared.queue.push(Item::Delivery {
+            delivery: Delivery {
+                id: open.id,
+                decision: 0,
+                status: self.status,
+                outcome: outcome.to_owned(),
+                first: self.first,
+                bytes: self.bytes,
+                audio: self.audio,
+                heard_ms: heard.and_then(|(first, audio)| audio.heard(first, self.bytes)),
+                rows: self.rows,
+            },
+            decision: open.decision,
+            place: open.place,
+        });
+    }
+}

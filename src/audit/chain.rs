@@ -1,0 +1,168 @@
+//! The chain of lines: each holds the hash of the one before.
+//!
+//! Knows what a line's hash is, and how the next line is made. Does not know files. Pure.
+//!
+//! The hash of a line is the SHA-256 of its bytes without the line end. Since they hold the hash of the line before, it stands
+//! for all lines up to there, and anybody can check a link of the chain with `sha256sum`.
+
+use std::fmt::{self, Write};
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::line::{Line, Record};
+
+/// The SHA-256 of a line; as text 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Hash([u8; 32]);
+
+impl Hash {
+    /// The hash of some bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let digest = digest::digest(&digest::SHA256, bytes);
+        let mut hash = [0; 32];
+        for (to, from) in hash.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(hash)
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| char::from(*DIGITS.get(usize::from(value)).unwrap_or(&b'0'));
+        self.0.iter().try_for_each(|byte| {
+            formatter.write_char(digit(byte >> 4))?;
+            formatter.write_char(digit(byte & 15))
+        })
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl FromStr for Hash {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        const WRONG: &str = "not 64 lower-case hexadecimal digits";
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(WRONG),
+        };
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return Err(WRONG);
+        }
+        let mut hash = [0; 32];
+        for (to, [high, low]) in hash.iter_mut().zip(pairs) {
+            *to = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The end of a chain: the last line's number and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Link {
+    /// 0 while there is no line.
+    pub(crate) seq: u64,
+    pub(crate) hash: Hash,
+}
+
+impl Link {
+    /// Writes the next line of the chain behind `lines`, with its line end, and moves on to it.
+    ///
+    /// # Errors
+    /// When the record cannot be written as JSON; nothing has been added then.
+    pub(crate) fn append(
+        &mut self,
+        record: Record,
+        time: String,
+        lines: &mut Vec<u8>,
+    ) -> Result<(), serde_json::Error> {
+        let line = Line {
+            seq: self.seq + 1,
+            prev: self.hash,
+            time,
+            record,
+        };
+        let begin = lines.len();
+        if let Err(error) = serde_json::to_writer(&mut *lines, &line) {
+            lines.truncate(begin);
+            return Err(error);
+        }
+        *self = Self {
+            seq: line.seq,
+            hash: Hash::of(lines.get(begin..).unwrap_or_default()),
+        };
+        lines.push(b'\n');
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::audit::line::FileBegins;
+
+    #[test]
+    fn a_line_holds_the_hash_of_the_one_before() {
+        let (mut link, mut lines) = (Link::default(), Vec::new());
+        for _ in 0..2 {
+            let record = Record::File(FileBegins { previous: None });
+            link.append(record, "2026-03-02T09:14:07.000Z".to_owned(), &mut lines)
+                .unwrap();
+        }
+        let text = String::from_utf8(lines).unwrap();
+        let (first, second) = text.trim_end().split_once('\n').unwrap();
+        assert_eq!(
+            first,
+            format!(
+                r#"{{"seq":1,"prev":"{}","time":"2026-03-02T09:14:07.000Z","kind":"file","previous":null}}"#,
+                "0".repeat(64)
+            )
+        );
+        let second = Line::parse(second.as_bytes()).unwrap();
+        assert_eq!((second.seq, second.prev), (2, Hash::of(first.as_bytes())));
+        assert_eq!(link.seq, 2);
+    }
+
+    #[test]
+    fn a_hash_is_that_of_everybody() {
+        // FIPS 180-2, appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Hash::of(b"abc").to_string(), abc);
+        assert_eq!(abc.parse(), Ok(Hash::of(b"abc")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_no_hash_is_refused(text in "[0-9a-g]{60,68}") {
+            let read = text.parse::<Hash>();
+            let fits = text.len() == 64 && !text.contains('g');
+            prop_assert_eq!(read.map(|hash| hash.to_string()).ok(), fits.then_some(text));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How much of a recording's audio there is in what was delivered of it.
+//!
+//! Knows intervals of bytes, and the seconds in them. Does not know who heard them. Pure.
+//!
+//! What counts is handed to the connection, so it is at most what was heard, plus what buffers on the way held at the end.
+
+use serde::{Deserialize, Serialize};
+
+/// Where the audio of a recording stands, and how much of it is a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Audio {
+    /// The first byte of the audio: that behind the headers.
+    pub(crate) begin: u64,
+    /// The first byte behind it; none where the header does not tell.
+    pub(crate) end: Option<u64>,
+    pub(crate) bytes_per_second: u32,
+}
+
+impl Audio {
+    /// The part of so many bytes from `first` on that is audio: first byte, and first byte behind it.
+    pub(crate) fn part(&self, first: u64, bytes: u64) -> Option<(u64, u64)> {
+        let end = first.saturating_add(bytes);
+        let begin = first.max(self.begin);
+        let end = self.end.map_or(end, |audio| audio.min(end));
+        (begin < end).then_some((begin, end))
+    }
+
+    /// How long so many bytes of audio play, in ms; none where the header gives no rate.
+    pub(crate) fn milliseconds(&self, bytes: u64) -> Option<u64> {
+        let ms = (u128::from(bytes) * 1000).checked_div(self.bytes_per_second.into())?;
+        u64::try_from(ms).ok()
+    }
+
+    /// How long the audio in so many bytes from `first` on plays, in ms.
+    pub(crate) fn heard(&self, first: u64, bytes: u64) -> Option<u64> {
+        let part = self.part(first, bytes);
+        self.milliseconds(part.map_or(0, |(begin, end)| end - begin))
+    }
+}
+
+/// Bytes, each counted once, however often it was delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Union {
+    /// In order, and neither touching nor overlapping: first byte, and first byte behind.
+    parts: Vec<(u64, u64)>,
+}
+
+impl Union {
+    /// Adds the bytes from `begin` to before `end`.
+    pub(crate) fn add(&mut self, begin: u64, end: u64) {
+        if begin >= end {
+            return;
+        }
+        let from = self.parts.partition_point(|part| part.1 < begin);
+        let to = self.parts.partition_point(|part| part.0 <= end);
+        let touched = self.parts.get(from..to).unwrap_or_default();
+        let begin = touched.first().map_or(begin, |part| part.0.min(begin));
+        let end = touched.last().map_or(end, |part| part.1.max(end));
+        self.parts.splice(from..to, [(begin, end)]);
+    }
+
+    /// How many there are.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.parts.iter().map(|(begin, end)| end - begin).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AUDIO: Audio = Audio {
+        begin: 44,
+        end: Some(16_044),
+        bytes_per_second: 8_000,
+    };
+
+    #[track_caller]
+    fn check(audio: Audio, first: u64, bytes: u64, expected: Option<u64>) {
+        assert_eq!(audio.heard(first, bytes), expected);
+    }
+
+    #[test]
+    fn only_bytes_of_the_audio_are_heard() {
+        check(AUDIO, 0, 44, Some(0));
+        check(AUDIO, 0, 16_044, Some(2_000));
+        // What stands behind the audio is none.
+        check(AUDIO, 0, 99_999, Some(2_000));
+        check(AUDIO, 8_044, 4_000, Some(500));
+        check(AUDIO, 16_044, 10, Some(0));
+        check(AUDIO, 40, 12, Some(1));
+        check(Audio { end: None, ..AUDIO }, 44, 80_000, Some(10_000));
+        check(AUDIO, u64::MAX, u64::MAX, Some(0));
+        let silent = Audio {
+            bytes_per_second: 0,
+            ..AUDIO
+        };
+        check(silent, 0, 16_044, None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_byte_counts_once(parts in prop::collection::vec((0u64..60, 0u64..12), 0..30)) {
+            let (mut union, mut bytes) = (Union::default(), BTreeSet::new());
+            for (begin, length) in parts {
+                union.add(begin, begin + length);
+                bytes.extend(begin..begin + length);
+                prop_assert!(union.parts.windows(2).all(|pair| pair[0].1 < pair[1].0));
+            }
+            prop_assert_eq!(union.bytes(), bytes.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The outside party of a call, by the name of its recording.
+//!
+//! Knows where a name has the numbers: of an inbound call the caller is outside, of an outbound one the callee, of an internal one
+//! nobody. A caller's number is what the network said, and can be made up.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use crate::recording::RecordingName;
+
+/// A telephone number, as far as it matters for comparing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Party(String);
+
+impl FromStr for Party {
+    type Err = Infallible;
+
+    /// Blanks and punctuation that people write do not count, and a leading `+` is `00`.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let text = text.trim();
+        let (prefix, rest) = match text.strip_prefix('+') {
+            Some(rest) => ("00", rest),
+            None => ("", text),
+        };
+        let is_written = |character: &char| !" ()/.-".contains(*character);
+        let number: String = rest.chars().filter(is_written).collect();
+        Ok(Self(format!("{prefix}{number}")))
+    }
+}
+
+impl Party {
+    /// Whether it was outside in the call of this recording.
+    pub(crate) fn is_outside(&self, name: &RecordingName) -> bool {
+        let outside = outside(name).and_then(|number| number.parse::<Self>().ok());
+        outside.is_some_and(|outside| outside == *self)
+    }
+}
+
+fn outside(name: &RecordingName) -> Option<&str> {
+    let mut fields = name.as_str().split('-');
+    let (caller, callee, direction) = (fields.nth(2)?, fields.next()?, fields.next()?);
+    if fields.next().is_some() {
+        return None;
+    }
+    match direction.split('.').next()? {
+        "Inbound" => Some(caller),
+        "Outbound" => Some(callee),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(party: &str, name: &str, expected: bool) {
+        let Ok(party) = party.parse::<Party>();
+        assert_eq!(party.is_outside(&name.parse().unwrap()), expected);
+    }
+
+    #[test]
+    fn the_outside_number_is_found_and_no_other() {
+        let inbound = "20260302091407-1772442845.1203-+49301234-1003-Inbound.wav";
+        let outbound = "20260302091407-1772442845.1203-1003-0049301234-Outbound.wav";
+        let internal = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
+        for party in [
+            "+49301234",
+            "0049 30 12-34",
+            "+49 (30) 1234",
+            "0049/30.1234",
+        ] {
+            check(party, inbound, true);
+            check(party, outbound, true);
+        }
+        check("49301234", inbound, false);
+        check("1003", inbound, false);
+        check("1003", outbound, false);
+        check("1001", internal, false);
+        check("1003", internal, false);
+        check(
+            "1",
+            "20260302091407-1772442845.1203-1-2-3-Inbound.wav",
+            false,
+        );
+        check("1", "20260302091407-1772442845.1203-1-Inbound.wav", false);
+        check("", "a.wav", false);
+    }
+}

@@ -1,0 +1,362 @@
+//! The one thread that owns the files.
+//!
+//! Knows when what is written, and what happens when it cannot be. Does not know what decisions mean.
+//!
+//! Everything that waits is written at once and brought to the disk at once, so many decisions cost one wait for the disk; while
+//! that lasts, the next ones gather. Whatever goes wrong, the files are opened anew as at a start: their end is mended, and the
+//! chain goes on behind the last whole line.
+
+mod batch;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio_util::sync::DropGuard;
+use tracing::{error, info, warn};
+
+use super::Shared;
+use super::chain::Link;
+use super::files::{FileName, Files, Opened};
+use super::line::{Record, Removed, Unwritten};
+use super::queue::Item;
+use crate::config::audit::Audit;
+use batch::Batch;
+
+/// How often the log is signed while it grows.
+const HEAD_EVERY: Duration = Duration::from_secs(60);
+/// How often it is tried again while nothing can be written.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How long a line that nobody waits for may not be on disk yet.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
+/// Lines that are written at once.
+const MAX_BATCH: usize = 1024;
+
+/// The state of the writing thread.
+pub(super) struct Writer {
+    audit: Audit,
+    shared: Arc<Shared>,
+    /// None while nothing can be written.
+    files: Option<Files>,
+    /// The file that was written last.
+    last_file: Option<FileName>,
+    end: Link,
+    /// Lines that could not be written yet. Each delivery among them holds its place, so they are bounded, too.
+    kept: Vec<Item>,
+    /// Lines that a failed write may have brought into the file nevertheless, by their numbers.
+    unsure: Vec<(u64, Item)>,
+    /// There are lines that no head stands for yet.
+    has_news: bool,
+    /// There are lines that may not be on disk yet.
+    is_unsynced: bool,
+    next_head: Instant,
+    next_try: Instant,
+    next_sync: Instant,
+    /// The day of the last look for old files.
+    looked_on: Option<Date>,
+    /// It has been said that nothing can be written.
+    is_failing: bool,
+    /// When that was, the last time.
+    failed_at: Option<Timestamp>,
+    /// Tells that the thread is over.
+    _over: DropGuard,
+}
+
+impl Writer {
+    /// Takes over what was opened; nothing, where it could not be.
+    pub(super) fn new(
+        audit: Audit,
+        shared: Arc<Shared>,
+        opened: io::Result<Opened>,
+        over: DropGuard,
+    ) -> Self {
+        let now = Instant::now();
+        let mut writer = Self {
+            audit,
+            shared,
+            files: None,
+            last_file: None,
+            end: Link::default(),
+            kept: Vec::new(),
+            unsure: Vec::new(),
+            has_news: false,
+            is_unsynced: false,
+            next_head: now + HEAD_EVERY,
+            next_try: now,
+            next_sync: now,
+            looked_on: None,
+            is_failing: false,
+            failed_at: None,
+            _over: over,
+        };
+        match opened {
+            Ok(opened) => writer.take_over(opened),
+            Err(error) => writer.fail(&error),
+        }
+        writer
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        let mut items = Vec::new();
+        loop {
+            let goes_on = self.shared.queue.take(&mut items, self.patience());
+            if self.files.is_none() && (Instant::now() >= self.next_try || !goes_on) {
+                self.try_again();
+            }
+            let mut due = std::mem::take(&mut self.kept);
+            due.append(&mut items);
+            self.write(due);
+            self.look_after(!goes_on);
+            if !goes_on && (self.kept.is_empty() || self.files.is_none()) {
+                return self.end_here();
+            }
+        }
+    }
+
+    /// How long there may be nothing to do.
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let left = |at: Instant| at.saturating_duration_since(now);
+        if self.files.is_none() {
+            return left(self.next_try);
+        }
+        if !self.kept.is_empty() {
+            return Duration::ZERO;
+        }
+        match self.is_unsynced {
+            true => left(self.next_sync).min(left(self.next_head)),
+            false => left(self.next_head),
+        }
+    }
+
+    fn write(&mut self, mut items: Vec<Item>) {
+        while !items.is_empty() {
+            let rest = items.split_off(items.len().min(MAX_BATCH));
+            let mut batch = Batch::behind(self.end);
+            let mut chunk = items.into_iter();
+            let written = self.write_batch(&mut batch, &mut chunk);
+            if let Err(error) = written
+                && self.files.is_some()
+            {
+                self.fail(&error);
+            }
+            // What a failure leaves: decisions are given up, and their requests told so by that; the rest is written later.
+            batch.set_aside(chunk);
+            self.kept.append(&mut batch.kept);
+            self.unsure.append(&mut batch.written);
+            items = rest;
+        }
+    }
+
+    fn write_batch(
+        &mut self,
+        batch: &mut Batch,
+        items: &mut impl Iterator<Item = Item>,
+    ) -> io::Result<()> {
+        let now = Timestamp::now();
+        let today = now.to_zoned(TimeZone::UTC).date();
+        loop {
+            self.make_room(batch, today)?;
+            match items.next() {
+                Some(item) => batch.add(item, now)?,
+                None => return self.flush(batch),
+            }
+        }
+    }
+
+    /// Begins another file where that is due; its first line joins it to the one before.
+    fn make_room(&mut self, batch: &mut Batch, today: Date) -> io::Result<()> {
+        let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        if !files.is_full(batch.lines.len(), today) {
+            return Ok(());
+        }
+        self.flush(batch)?;
+        self.sync()?;
+        let files = self.files.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let previous = files.begin(today)?;
+        batch.begin_file(previous, Timestamp::now())
+    }
+
+    /// Writes a batch, and tells those who wait for it.
+    fn flush(&mut self, batch: &mut Batch) -> io::Result<()> {
+        if batch.lines.is_empty() {
+            return Ok(());
+        }
+        let files = self.files.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        files.append(&batch.lines)?;
+        if batch.is_awaited() {
+            self.sync()?;
+        } else if !self.is_unsynced {
+            self.is_unsynced = true;
+            self.next_sync = Instant::now() + SYNC_WITHIN;
+        }
+        self.has_news = true;
+        self.end = batch.end;
+        self.shared.metrics.lines.inc_by(batch.count);
+        self.shared.is_writable.store(true, Ordering::Release);
+        batch.is_written();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(files) = &self.files {
+            files.sync()?;
+            self.is_unsynced = false;
+            self.shared.metrics.syncs.inc();
+        }
+        Ok(())
+    }
+
+    /// What is due by time; at the end, all of it.
+    fn look_after(&mut self, is_last: bool) {
+        if self.files.is_none() {
+            return;
+        }
+        if let Err(error) = self.by_time(is_last) {
+            self.fail(&error);
+        }
+    }
+
+    fn by_time(&mut self, is_last: bool) -> io::Result<()> {
+        let now = Timestamp::now();
+        let refused = self.shared.tally.take(now, is_last).into_iter();
+        let mut own: Vec<Item> = refused.map(Record::Refused).map(Item::Own).collect();
+        let decisions = self.shared.unwritten.swap(0, Ordering::AcqRel);
+        if decisions > 0 {
+            let since = time(self.failed_at.unwrap_or(now));
+            own.push(Item::Own(Record::Unwritten(Unwritten { since, decisions })));
+        }
+        let today = now.to_zoned(TimeZone::UTC).date();
+        if self.looked_on.replace(today) != Some(today)
+            && let Some(files) = &self.files
+        {
+            let removed = files.remove_old(today)?;
+            if !removed.is_empty() {
+                info!(files = ?removed, "files of the audit log were removed, as audit.keep_days says");
+                own.push(Item::Own(Record::Removed(Removed { files: removed })));
+            }
+        }
+        self.write(own);
+        if self.is_unsynced && (is_last || Instant::now() >= self.next_sync) {
+            self.sync()?;
+        }
+        if self.has_news && (is_last || Instant::now() >= self.next_head) {
+            self.sign()?;
+        }
+        if Instant::now() >= self.next_head {
+            self.next_head = Instant::now() + HEAD_EVERY;
+        }
+        Ok(())
+    }
+
+    /// Signs the log as it stands.
+    fn sign(&mut self) -> io::Result<()> {
+        let now = Timestamp::now();
+        let mut batch = Batch::behind(self.end);
+        self.make_room(&mut batch, now.to_zoned(TimeZone::UTC).date())?;
+        // Nobody hears of it before all that it stands for is on disk.
+        let head = batch.sign(&self.audit.key, now)?;
+        self.flush(&mut batch)?;
+        self.sync()?;
+        let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        files.append_head(&head)?;
+        self.has_news = false;
+        self.next_head = Instant::now() + HEAD_EVERY;
+        let hash = head.hash.to_string();
+        info!(
+            head = head.head,
+            hash,
+            signed_at = head.signed_at,
+            key = head.key,
+            signature = head.signature,
+            "audit head"
+        );
+        Ok(())
+    }
+
+    /// Nothing can be written any more. Said once; then it is tried again and again.
+    fn fail(&mut self, error: &io::Error) {
+        self.last_file = self
+            .files
+            .take()
+            .map_or(self.last_file, |files| files.last());
+        self.next_try = Instant::now() + TRY_EVERY;
+        self.shared.metrics.failures.inc();
+        self.shared.is_writable.store(false, Ordering::Release);
+        if !std::mem::replace(&mut self.is_failing, true) {
+            self.failed_at = Some(Timestamp::now());
+            error!(
+                %error,
+                on_failure = ?self.audit.on_failure,
+                advice = "give the disk room, or the folder back; it is tried again every second",
+                "the audit log cannot be written"
+            );
+        }
+    }
+
+    fn try_again(&mut self) {
+        // The folder was there: that it is not is for the operator to know.
+        match Files::open_again(&self.audit, self.last_file) {
+            Ok(opened) => self.take_over(opened),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn take_over(&mut self, opened: Opened) {
+        let Opened {
+            files,
+            end,
+            repaired,
+        } = opened;
+        let unsure = self.unsure.drain(..);
+        let unwritten = unsure.filter(|(seq, _)| end.is_none_or(|end| *seq > end.seq));
+        let mut unwritten: Vec<Item> = unwritten.map(|(_, item)| item).collect();
+        if let Some(end) = end {
+            if end.seq < self.end.seq {
+                warn!(
+                    last = end.seq,
+                    written = self.end.seq,
+                    "the disk has lost lines of the audit log"
+                );
+            }
+            self.end = end;
+        }
+        self.files = Some(files);
+        let mut own = Vec::new();
+        for repaired in repaired {
+            warn!(
+                file = repaired.file,
+                bytes = repaired.bytes,
+                moved_to = repaired.moved_to,
+                "the end of the audit log was no whole line and was moved away, as after a crash"
+            );
+            own.push(Item::Own(Record::Repaired(repaired)));
+        }
+        own.append(&mut unwritten);
+        own.append(&mut self.kept);
+        self.write(own);
+        if self.files.is_some() {
+            self.shared.is_writable.store(true, Ordering::Release);
+            if std::mem::take(&mut self.is_failing) {
+                info!("the audit log can be written again");
+            }
+        }
+    }
+
+    fn end_here(self) {
+        let lines = self.kept.len() + self.unsure.len();
+        if self.files.is_none() || lines > 0 {
+            error!(lines, "the audit log could not be written to its end");
+        }
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+pub(super) fn time(at: Timestamp) -> String {
+    format!("{at:.3}")
+}

@@ -1,0 +1,120 @@
+//! Files: another one begins without breaking the chain, and old ones go as a whole.
+
+use std::fs;
+use std::path::Path;
+
+use wavegate::app::App;
+use wavegate::config;
+
+use super::{dir, pbx};
+use crate::harness::audit::{files, lines, of_kind, verified, verify};
+use crate::harness::{NAME, gateway};
+
+fn names(dir: &Path) -> Vec<String> {
+    let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    files(dir).iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn a_full_file_is_followed_by_another_one() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .tape("")
+        .audit("max_file_bytes = 65536\nrotate = \"size\"");
+    let gateway = gateway.start().await;
+    let folder = dir(&gateway);
+    for _ in 0..200 {
+        gateway.fetch(NAME).await;
+    }
+    assert!(gateway.app.shut_down().await);
+    let names = names(&folder);
+    assert!(names.len() > 2, "{names:?}");
+    for file in files(&folder) {
+        assert!(fs::metadata(file).unwrap().len() < 65_536 + 4_096);
+    }
+    let begins = of_kind(&folder, "file");
+    assert_eq!(begins[0]["previous"], serde_json::Value::Null);
+    for (begin, before) in begins[1..].iter().zip(&names) {
+        assert_eq!(begin["previous"], **before);
+    }
+    verified(&folder, &[]).await;
+
+    // A file in the middle that is gone is missed; those at the start are only not there.
+    let second = fs::read(folder.join(&names[1])).unwrap();
+    fs::remove_file(folder.join(&names[1])).unwrap();
+    let ended = verify(&folder, &[]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended
+            .err
+            .starts_with(&format!("wavegate: {}:1: lines ", names[2])),
+        "{}",
+        ended.err
+    );
+    fs::write(folder.join(&names[1]), second).unwrap();
+    fs::remove_file(folder.join(&names[0])).unwrap();
+    let told = verified(&folder, &[]).await;
+    assert!(told.contains("It begins in the middle"), "{told}");
+    // Its first lines are missed again.
+    let text = fs::read_to_string(folder.join(&names[1])).unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    fs::write(folder.join(&names[1]), rest).unwrap();
+    let ended = verify(&folder, &[]).await;
+    assert!(
+        ended.err.contains("lines at its start were removed"),
+        "{}",
+        ended.err
+    );
+}
+
+#[tokio::test]
+async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx).tape("").audit("keep_days = 30");
+    let path = builder.write();
+    let folder = crate::harness::audit::dir(builder.folder());
+    let run = async || {
+        let app = App::start(config::load(&path).unwrap()).await.unwrap();
+        assert!(app.shut_down().await);
+    };
+    run().await;
+    // As if it had been begun long ago.
+    let age = |index: usize, date: &str| {
+        let old = files(&folder).remove(index);
+        let number = format!("audit-{:08}-{date}.jsonl", index + 1);
+        fs::rename(old, folder.join(number)).unwrap();
+    };
+    age(0, "2020-01-01");
+    run().await;
+    assert_eq!(names(&folder).len(), 2, "{:?}", names(&folder));
+    verified(&folder, &[]).await;
+    // It ended today, so it is not old yet, however long ago it began.
+    run().await;
+    assert_eq!(names(&folder)[0], "audit-00000001-2020-01-01.jsonl");
+    age(1, "2020-02-01");
+    run().await;
+    // The second one ended today.
+    assert_eq!(names(&folder)[0], "audit-00000002-2020-02-01.jsonl");
+    assert_eq!(names(&folder).len(), 2);
+    let removed = of_kind(&folder, "removed");
+    assert_eq!(removed[0]["files"][0], "audit-00000001-2020-01-01.jsonl");
+    assert!(lines(&folder)[0]["seq"].as_u64().unwrap() > 1);
+    let told = verified(&folder, &[]).await;
+    assert!(told.contains("It begins in the middle"), "{told}");
+}
+
+#[tokio::test]
+async fn the_files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx).tape("").audit("").start().await;
+    let folder = dir(&gateway);
+    gateway.fetch(NAME).await;
+    assert!(gateway.app.shut_down().await);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for entry in fs::read_dir(&folder).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+}

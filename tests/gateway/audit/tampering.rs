@@ -1,0 +1,241 @@
+//! What was changed afterwards shows, with its file and line; and what cannot be proved is said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{audited, dir, pbx};
+use crate::harness::audit::{HEAD_PUBLIC_KEY, files, verified, verify};
+use crate::harness::{Gateway, NAME, gateway};
+use crate::programs::Ended;
+
+/// A log of a few downloads, of which the gateway has let go.
+struct Log {
+    _folder: TempDir,
+    dir: PathBuf,
+}
+
+impl Log {
+    async fn written() -> Self {
+        let pbx = pbx().await;
+        let gateway = audited(&pbx).await;
+        for _ in 0..4 {
+            gateway.fetch(NAME).await;
+        }
+        Self::of(gateway).await
+    }
+
+    /// Takes it away, since the gateway's folder goes with it.
+    async fn of(gateway: Gateway) -> Self {
+        let from = dir(&gateway);
+        let kept = tempfile::tempdir().unwrap();
+        let folder = kept.path().join("audit");
+        assert!(gateway.app.shut_down().await);
+        fs::create_dir(&folder).unwrap();
+        for entry in fs::read_dir(&from).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+        Self {
+            _folder: kept,
+            dir: folder,
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        files(&self.dir).remove(0)
+    }
+
+    fn name(&self) -> String {
+        let file = self.file();
+        file.file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.file()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn put(&self, lines: &[String]) {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(self.file(), text).unwrap();
+    }
+}
+
+#[track_caller]
+fn faulty(ended: &Ended, place: &str, words: &str) {
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.out, "");
+    let expected = format!("wavegate: {place}");
+    assert!(ended.err.starts_with(&expected), "{}", ended.err);
+    assert!(ended.err.contains(words), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn each_change_is_named_by_its_file_and_line() {
+    let log = Log::written().await;
+    verified(&log.dir, &["--key", HEAD_PUBLIC_KEY]).await;
+    let lines = log.lines();
+    let name = log.name();
+    assert!(lines.len() > 9, "{}", lines.len());
+    for at in 1..lines.len() - 1 {
+        let number = at + 1;
+        let changed = lines[at].replace("T", "t");
+        let one_less: Vec<String> = [&lines[..at], &lines[at + 1..]].concat();
+        let mut swapped = lines.clone();
+        swapped.swap(at - 1, at);
+        let mut forged = lines.clone();
+        forged[at].clone_from(&changed);
+        let mut doubled = lines.clone();
+        doubled.insert(at, lines[at].clone());
+        let mut garbled = lines.clone();
+        garbled[at] = "{}".to_owned();
+        let mut relinked = lines.clone();
+        let begin = lines[at].find("\"prev\":\"").unwrap() + 8;
+        let digit = if lines[at][begin..].starts_with('0') {
+            "1"
+        } else {
+            "0"
+        };
+        relinked[at].replace_range(begin..=begin, digit);
+        for (lines, place, words) in [
+            (&forged, number, "changed"),
+            (&one_less, number, "removed or moved"),
+            (&doubled, number + 1, "belongs here"),
+            (&garbled, number, "not a line"),
+            (&relinked, number, "changed"),
+        ] {
+            log.put(lines);
+            let ended = verify(&log.dir, &[]).await;
+            faulty(&ended, &format!("{name}:{place}: "), words);
+        }
+        log.put(&swapped);
+        let ended = verify(&log.dir, &[]).await;
+        let words = if at == 1 { "removed" } else { "were swapped" };
+        faulty(&ended, &format!("{name}:{}: ", number - 1), words);
+    }
+    log.put(&lines);
+    verified(&log.dir, &[]).await;
+}
+
+#[tokio::test]
+async fn a_cut_end_shows_by_a_later_head_alone() {
+    let log = Log::written().await;
+    let lines = log.lines();
+    let kept = log.dir.join("../kept.jsonl");
+    fs::rename(log.dir.join("heads.jsonl"), &kept).unwrap();
+    let kept = kept.to_str().unwrap();
+    let told = verified(&log.dir, &["--head", kept]).await;
+    assert!(
+        told.contains("was kept elsewhere, it is the log that was written"),
+        "{told}"
+    );
+
+    let left = lines.len() - 3;
+    log.put(&lines[..left]);
+    let told = verified(&log.dir, &[]).await;
+    assert!(
+        told.contains("Not proved: that nothing was cut off its end"),
+        "{told}"
+    );
+    let ended = verify(&log.dir, &["--head", kept]).await;
+    faulty(
+        &ended,
+        &format!("{}:{left}: ", log.name()),
+        "2 lines were cut off its end",
+    );
+
+    // A whole log that was made anew agrees with itself, and not with the head.
+    let anew = Log::written().await;
+    verified(&anew.dir, &["--key", HEAD_PUBLIC_KEY]).await;
+    let ended = verify(&anew.dir, &["--head", kept]).await;
+    faulty(
+        &ended,
+        &format!("{}:{}: ", anew.name(), lines.len() - 1),
+        "not the line that was signed",
+    );
+}
+
+#[tokio::test]
+async fn the_last_line_is_held_by_the_head_beside_it() {
+    let log = Log::written().await;
+    let mut lines = log.lines();
+    // Without the head in the log itself.
+    lines.pop();
+    let last = lines.len() - 1;
+    lines[last] = lines[last].replace("complete", "upstream-failed");
+    log.put(&lines);
+    let ended = verify(&log.dir, &[]).await;
+    faulty(
+        &ended,
+        &format!("{}:{}: ", log.name(), lines.len()),
+        "not the line that was signed",
+    );
+}
+
+#[tokio::test]
+async fn a_head_that_was_forged_or_is_of_another_key_is_refused() {
+    let log = Log::written().await;
+    let other = "AAAAeeATiaxC7ucXcPV/QN2IWhwu/p6sJd3JvwRV6J0=";
+    let ended = verify(&log.dir, &["--key", other]).await;
+    faulty(&ended, "heads.jsonl, the head of line ", "another key");
+
+    let heads = log.dir.join("heads.jsonl");
+    let text = fs::read_to_string(&heads).unwrap();
+    fs::write(&heads, text.replacen("\"head\":", "\"head\":1", 1)).unwrap();
+    let ended = verify(&log.dir, &[]).await;
+    faulty(
+        &ended,
+        "heads.jsonl, the head of line 1",
+        "signature of this head is wrong",
+    );
+
+    let kept = log.dir.join("../kept.jsonl");
+    fs::write(&kept, "nothing\n{}\n").unwrap();
+    let ended = verify(&log.dir, &["--head", kept.to_str().unwrap()]).await;
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.err.contains("there is no head in it"),
+        "{}",
+        ended.err
+    );
+}
+
+#[tokio::test]
+async fn the_gateways_own_log_is_a_place_for_heads() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx).tape("").audit("").log("level = \"info\"");
+    let config = builder.write();
+    let folder = crate::harness::audit::dir(builder.folder());
+    let (running, _) = crate::programs::serve(&config).await;
+    let ended = running.stop().await;
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.err.contains("\"audit head\""));
+    let kept = builder.folder().join("journal");
+    fs::write(&kept, ended.err).unwrap();
+    fs::remove_file(folder.join("heads.jsonl")).unwrap();
+    let told = verified(&folder, &["--head", kept.to_str().unwrap()]).await;
+    assert!(told.contains("kept elsewhere"), "{told}");
+    cut_last(&folder);
+    cut_last(&folder);
+    let ended = verify(&folder, &["--head", kept.to_str().unwrap()]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+}
+
+fn cut_last(dir: &Path) {
+    let file = files(dir).pop().unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let end = text.trim_end().rfind('\n').unwrap();
+    fs::write(&file, &text[..=end]).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_log_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for dir in [folder.path().to_owned(), folder.path().join("none")] {
+        let ended = verify(&dir, &[]).await;
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err.contains(dir.to_str().unwrap()));
+    }
+}
