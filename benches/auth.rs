@@ -30,7 +30,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use wavegate::auth::keys::Key;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
-use wavegate::auth::{Algorithm, Authenticator, Issuer, KeyRing};
+use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing};
 use wavegate::config::secret::Secret;
 
 const ISSUER: &str = "https://sso.example/realms/company";
@@ -149,6 +149,8 @@ fn verifications(criterion: &mut Criterion) {
             name: ISSUER.into(),
             audiences: vec!["wavegate".into()],
             keys: ring.clone(),
+            claims: AttributeClaims::default(),
+            pbxs: None,
         };
         let authenticator = Authenticator::new(vec![issuer], None, Duration::from_secs(10));
         let mut headers = HeaderMap::new();

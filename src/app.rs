@@ -9,7 +9,7 @@ mod in_force;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use self::build::build;
 use crate::admin::{Admin, Calls};
 use crate::auth::policy::Grant;
-use crate::config::{Config, PolicyRule};
+use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::relay::Outcome;
 use crate::server::Server;
@@ -83,7 +83,7 @@ impl App {
         warn_of_risks(&config);
         let fixed = fixed_at_start(&config);
         let token = config.admin.token.clone();
-        let start = in_force::in_force(&config.auth, config.policy);
+        let start = in_force::in_force(&config.auth, &config.policy);
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
         gateway.audit.started(start);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
@@ -144,7 +144,7 @@ impl App {
             _ => None,
         };
         let token = config.admin.token.clone();
-        let start = in_force::in_force(&config.auth, config.policy);
+        let start = in_force::in_force(&config.auth, &config.policy);
         let new = Arc::new(build(config, Some(&old), &self.stop)?);
         if let Some((certificates, certificate)) = certificate {
             certificates.replace(certificate);
@@ -154,7 +154,8 @@ impl App {
         }
         new.audit.started(start);
         self.gateway.store(Arc::clone(&new));
-        let denied = |grant: &Grant| !new.policy.still_allows(grant);
+        let now = SystemTime::now();
+        let denied = |grant: &Grant| !new.policy.still_allows(grant, now);
         let ended = new.running.cut(Outcome::Revoked, denied);
         if ended > 0 {
             info!(ended, "the policy denies now what was being heard");
@@ -250,8 +251,12 @@ fn warn_of_risks(config: &Config) {
     if config.audit.is_none() {
         warn!("audit.dir is not set: nobody can tell later who heard what");
     }
-    if config.policy == PolicyRule::Everyone {
-        warn!("policy.everyone is true: everyone who is authenticated may hear every recording");
+    if !config.policy.rules.is_configured() {
+        warn!(
+            advice =
+                "name a file of policies in policy.file; config/policy.cedar is one to begin with",
+            "no policies: nobody may hear anything"
+        );
     }
     for address in config
         .server

@@ -10,6 +10,7 @@
 //! current practices for JWTs).
 
 mod algorithm;
+mod attributes;
 mod claims;
 mod credential;
 mod der;
@@ -28,18 +29,20 @@ mod token;
 mod verified;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
+pub use self::attributes::{AttributeClaims, Attributes, Extension};
 use self::claims::{Claims, Clock};
 use self::credential::Presented;
 pub use self::error::{AuthError, Rejected};
 pub use self::keyring::KeyRing;
 use self::link::Links;
 pub(crate) use self::principal::PrincipalId;
-pub use self::principal::{Credential, Principal};
+pub use self::principal::{Credential, CredentialKind, Principal};
 pub use self::revocation::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
 use self::token::Compact;
@@ -54,6 +57,10 @@ pub struct Issuer {
     pub audiences: Vec<String>,
     /// The keys that verify this issuer's tokens, and nobody else's.
     pub keys: KeyRing,
+    /// Which claims say what its subjects are.
+    pub claims: AttributeClaims,
+    /// The PBXs that its tokens are for; all when `None`.
+    pub pbxs: Option<Arc<[String]>>,
 }
 
 /// Makes principals out of requests.
@@ -124,7 +131,8 @@ impl Authenticator {
         }
         let token = Compact::decode(text)?;
         let header = token.header()?;
-        let claims = Claims::parse(token.claims())?;
+        let json = token.claims();
+        let claims = Claims::parse(json)?;
         let issuer = self.issuer(claims.issuer()?)?;
         let keys = issuer.keys.current();
         keys::verify(&keys.keys, &header, &token).map_err(|error| match keys.is_missing {
@@ -140,6 +148,8 @@ impl Authenticator {
             token_id: claims.token_id()?.map(str::to_owned),
             issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
+            attributes: Arc::new(issuer.claims.read(json, issuer.pbxs.as_deref())?),
+            pbxs: issuer.pbxs.clone(),
         };
         self.verified
             .note(text, &principal, validity, keys.generation);

@@ -8,6 +8,7 @@ mod check;
 #[cfg(feature = "simulator")]
 mod demo;
 mod doctor;
+mod explain;
 mod init;
 mod mint;
 mod serve;
@@ -56,6 +57,8 @@ enum Command {
     Audit(audit::Audit),
     /// Tell what became of one request, out of the audit log.
     Why(audit::Why),
+    /// Say what would be decided about a request, and why. The token comes from a file or standard input.
+    Explain(explain::Explain),
     /// Print a bearer token, for trying out.
     Token(mint::Token),
     /// Print a link to one recording, for trying out.
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(simulate) => simulate.run(),
         Command::Audit(audit) => audit.run(),
         Command::Why(why) => why.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Token(token) => token.run(),
         Command::Link(link) => link.run(),
     }

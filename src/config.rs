@@ -48,7 +48,7 @@ pub struct Config {
     /// Who may ask.
     pub auth: Auth,
     /// Who may hear what.
-    pub policy: PolicyRule,
+    pub policy: Policy,
     /// Limits of the streams.
     pub relay: Relay,
     /// Recordings in memory.
@@ -177,12 +177,16 @@ pub struct Signer {
 }
 
 /// Who may hear what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PolicyRule {
-    /// Everyone who is authenticated may hear everything.
-    Everyone,
-    /// Nobody may hear anything.
-    Nobody,
+#[derive(Debug)]
+pub struct Policy {
+    /// The policies, ready to be asked.
+    pub rules: crate::auth::policy::Policy,
+    /// Where they stand; without a file nobody may hear anything.
+    pub file: Option<PathBuf>,
+    /// The same as they are written.
+    pub text: String,
+    /// Whether a recording that is denied is answered as one that does not exist.
+    pub forbidden_as_not_found: bool,
 }
 
 /// Limits of the streams.

@@ -3,6 +3,7 @@
 //! The only file that knows the order of the stages: route, authenticate, authorize, write that down, admit, PBX, relay; for a
 //! list, which is authorized row by row, the same without the last. Each takes what the one before made, so none can be left out.
 
+mod access;
 mod audited;
 mod downstream;
 pub(crate) mod error;
@@ -23,7 +24,7 @@ use tracing::{error, info, warn};
 use url::Url;
 
 use crate::audit::AuditLog;
-use crate::auth::policy::Policy;
+use crate::auth::policy::{Action, Context, Policy};
 use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
@@ -49,6 +50,8 @@ pub(crate) struct Gateway {
     pub(crate) keepers: Vec<Keeper>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) policy: Policy,
+    /// Whether a recording that is denied is answered as one that does not exist.
+    pub(crate) hides_denied: bool,
     /// Told of each decision before it is carried out.
     pub(crate) audit: AuditLog,
     pub(crate) admission: Arc<Admission>,
@@ -136,17 +139,20 @@ impl Gateway {
         note_principal(line, &principal);
         let pbx = self.pbx(&route, now)?;
         pbx.name().clone_into(&mut line.pbx);
+        let context = Context { source, now };
         match route.target {
             Target::Recording { name } => {
                 let decision = audited::decision(line, head, &principal, "listen", Some(&name));
-                let grant = self.policy.authorize(principal, pbx.name(), name);
-                let grant = self.written(decision, grant, line).await?;
+                let hide = self.hiding(pbx, &name);
+                let (policy, action) = (&self.policy, Action::Listen);
+                let grant = policy.authorize(principal, action, pbx.name(), name, &context);
+                let grant = self.written(decision, grant, line).await.map_err(hide)?;
                 let prepared = self.recording(pbx, grant, head, now).await?;
                 Ok(Found::Recording(Box::new(prepared)))
             }
             Target::List => {
                 let decision = audited::decision(line, head, &principal, "list", None);
-                let viewer = self.policy.view(principal, pbx.name());
+                let viewer = self.policy.view(principal, pbx.name(), &context);
                 let viewer = self.written(decision, viewer, line).await?;
                 Ok(Found::List(Box::pin(self.list(pbx, &viewer, query)).await?))
             }
@@ -229,10 +235,7 @@ impl Gateway {
 fn note_principal(line: &mut AccessLine, principal: &Principal) {
     principal.issuer().clone_into(&mut line.issuer);
     principal.subject().clone_into(&mut line.subject);
-    line.credential = match principal.credential() {
-        Credential::Bearer => "bearer",
-        Credential::Link(_) => "link",
-    };
+    line.credential = principal.credential().kind().as_str();
 }
 
 /// A method is the caller's word; only known ones reach the log.
@@ -318,6 +321,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::Auth(_)
         | GatewayError::Policy(_)
         | GatewayError::Audit(_)
+        | GatewayError::Hidden { .. }
         | GatewayError::ListParameter(_)
         | GatewayError::ListWindowRequired
         | GatewayError::ListUnsupported

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+pub(crate) use crate::recording::Direction;
 use crate::recording::RecordingName;
 pub(crate) use cursor::Position;
 pub(crate) use document::{next_link, write};
@@ -48,32 +49,6 @@ impl Order {
         match self {
             Self::Ascending => one.cmp(other) == Ordering::Less,
             Self::Descending => one.cmp(other) == Ordering::Greater,
-        }
-    }
-}
-
-/// Which way a call went, seen from the PBX.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Inbound,
-    Outbound,
-    Internal,
-}
-
-impl Direction {
-    /// Reads the word in any case; other kinds of call, such as a callback, have no direction.
-    pub(crate) fn of(word: &str) -> Option<Self> {
-        let all = [Self::Inbound, Self::Outbound, Self::Internal];
-        let word = word.trim();
-        all.into_iter()
-            .find(|one| one.as_str().eq_ignore_ascii_case(word))
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-            Self::Internal => "internal",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The name of a recording, and what the name itself tells.
 //!
-//! Knows which names are accepted, how a name stands in a URL, and where the PBX writes the start of the call in it.
+//! Knows which names are accepted, how a name stands in a URL, and where the PBX writes the start of the call and its parties
+//! in it.
 //! Does not know whether such a recording exists, or on which PBX.
 //!
 //! Sources: RFC 3986 §2 (percent-encoding, unreserved characters); Yeastar, "S-Series API Guide", "Acquire Auto
@@ -8,6 +9,7 @@
 //! `20170914093038-1505352615.274-1000-91000-Outbound.wav`: stamp, UTC epoch of the call and a counter, caller, callee,
 //! direction. The character set of the parties is documented nowhere, so little is assumed about it.
 
+mod parties;
 mod range;
 
 use std::fmt;
@@ -16,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+pub use parties::{Direction, Parties};
 pub use range::{NameRange, NotAStamp, Stamp};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.

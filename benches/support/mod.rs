@@ -35,6 +35,11 @@ const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";
 pub(crate) fn folder(pbxs: &[(&str, &Simulator)], more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "jwt", SECRET);
+    write(
+        folder.path(),
+        "policy.cedar",
+        "permit(principal, action, resource);",
+    );
     let mut text = format!(
         r#"
 [server]
@@ -48,7 +53,7 @@ audiences = ["recordings"]
 algorithm = "HS256"
 secret_file = "jwt"
 [policy]
-everyone = true
+file = "policy.cedar"
 [relay]
 max_reads_per_minute = 1000000
 {more}

@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::audit::AuditLog;
-use crate::auth::policy::Policy;
 use crate::auth::{Authenticator, Revoked};
-use crate::config::{self, Config, PolicyRule};
+use crate::config::{self, Config};
 use crate::gateway::running::Running;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::jwks::Keeper;
@@ -89,10 +88,8 @@ pub(super) fn build(
     Ok(Gateway {
         authenticator,
         keepers,
-        policy: match config.policy {
-            PolicyRule::Everyone => Policy::everyone(),
-            PolicyRule::Nobody => Policy::nobody(),
-        },
+        policy: config.policy.rules,
+        hides_denied: config.policy.forbidden_as_not_found,
         audit,
         admission,
         reads,

@@ -6,22 +6,14 @@ use aws_lc_rs::digest;
 
 use crate::audit::Start;
 use crate::auth::keys::Key;
-use crate::config::{Auth, PolicyRule};
+use crate::config::{Auth, Policy};
 
 /// The program, the policy and the keys of a configuration.
-pub(super) fn in_force(auth: &Auth, policy: PolicyRule) -> Start {
+pub(super) fn in_force(auth: &Auth, policy: &Policy) -> Start {
     Start {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        policy: hash(policy_text(policy)),
+        policy: hash(&policy.text),
         keys: hash(&key_lines(auth)),
-    }
-}
-
-/// The rules as text.
-fn policy_text(policy: PolicyRule) -> &'static str {
-    match policy {
-        PolicyRule::Everyone => "everyone = true",
-        PolicyRule::Nobody => "everyone = false",
     }
 }
 

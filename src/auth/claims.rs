@@ -5,13 +5,14 @@
 //!
 //! Source: RFC 7519 §2 (NumericDate), §4 (claim names must be unique) and §4.1 (registered claims).
 
+pub(super) mod path;
 mod value;
 
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use self::value::Value;
+pub(super) use self::value::Value;
 use super::error::AuthError;
 use super::token::json_object;
 

@@ -68,6 +68,10 @@ pub enum AuthError {
     /// A claim is missing, of the wrong type or out of range; the text is its name.
     #[error("claim {0} is missing or invalid")]
     Claim(&'static str),
+    /// A claim with an attribute of the subject is not as it must be: the key of the configuration that names the claim, and
+    /// what is wrong.
+    #[error("the claim that {0} names: {1}")]
+    Attribute(&'static str, &'static str),
     /// A link token was presented and none are configured.
     #[error("link tokens are not accepted")]
     LinksDisabled,

@@ -7,6 +7,7 @@
 //! needs no `iss`, because its key says who made it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::{Claims, Clock};
@@ -69,6 +70,12 @@ impl Links {
         self.max_ttl.min(key.max_ttl.unwrap_or(Duration::MAX))
     }
 
+    /// Who vouches for the subjects of a key's links: the id of the key, or `link` if it has none.
+    #[must_use]
+    pub fn issuer_of(key: &LinkKey) -> &str {
+        key.key.id().unwrap_or(NAMELESS_ISSUER)
+    }
+
     /// Authenticates a link token that came from an address.
     pub(super) fn authenticate(
         &self,
@@ -86,11 +93,13 @@ impl Links {
         }
         check_address(&claims, source)?;
         Ok(Principal {
-            id: PrincipalId::new(key.key.id().unwrap_or(NAMELESS_ISSUER), claims.subject()?),
+            id: PrincipalId::new(Self::issuer_of(key), claims.subject()?),
             credential: Credential::Link(key.scope(&claims)?),
             token_id: claims.token_id()?.map(str::to_owned),
             issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
+            attributes: Arc::default(),
+            pbxs: None,
         })
     }
 }

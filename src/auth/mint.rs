@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::crypto::aws_lc;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, KeyKind};
 use super::keys::{KeyError, check_secret};
@@ -172,6 +173,30 @@ pub fn bearer(
     ttl: Duration,
 ) -> Result<String, MintError> {
     key.token(&Dated::new(claims, now, ttl)?)
+}
+
+/// Makes a bearer token with further claims, such as those that say what the subject is. None of them may be one of
+/// [`Bearer`]'s, nor `iat`, `exp` or `jti`.
+///
+/// # Errors
+/// As for [`bearer`].
+pub fn bearer_with(
+    key: &SigningKey,
+    claims: &Bearer<'_>,
+    further: &Map<String, Value>,
+    now: SystemTime,
+    ttl: Duration,
+) -> Result<String, MintError> {
+    let claims = Further { claims, further };
+    key.token(&Dated::new(&claims, now, ttl)?)
+}
+
+#[derive(Serialize)]
+struct Further<'c> {
+    #[serde(flatten)]
+    claims: &'c Bearer<'c>,
+    #[serde(flatten)]
+    further: &'c Map<String, Value>,
 }
 
 /// Makes a link token that lives from `now` for `ttl`, in whole seconds, with an id of its own.

@@ -1,109 +1,248 @@
-//! Who may hear what: (principal, recording) → grant.
+//! Who may hear what: (principal, action, recording, circumstances) → grant.
 //!
-//! Knows one rule for everybody, and that a link reaches no further than the recording it names. Does not know tokens,
-//! whether the recording exists, or the PBX. Pure: no clock, no I/O.
+//! Knows the order: a link reaches no further than the recording it names, an issuer's tokens no further than its PBXs, and
+//! within that the policies of the operator decide, which are written in Cedar; nothing is allowed unless one permits it, and
+//! whatever cannot be evaluated is denied. Does not know tokens, whether the recording exists, or the PBX. Pure: no I/O, and
+//! time and address are parameters.
 
-use super::principal::{Credential, Principal};
+mod cedar;
+mod denial;
+mod entities;
+mod facts;
+mod groups;
+mod source;
+mod trial;
+mod uses;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use self::cedar::{Asker, Engine};
+pub use self::denial::{Failure, PolicyError};
+pub use self::facts::Facts;
+use self::facts::RecordingFacts;
+pub use self::groups::Groups;
+pub use self::source::Flaw;
+pub use self::trial::{Expected, Trial};
+use super::principal::{Credential, CredentialKind, Principal};
 use crate::recording::RecordingName;
 
-/// The rules in force.
-#[derive(Clone, Debug)]
-pub struct Policy(Rule);
+/// The schema that policies are checked against, in Cedar's own notation.
+pub const SCHEMA: &str = include_str!("../../config/policy.cedarschema");
 
-#[derive(Clone, Copy, Debug)]
-enum Rule {
-    Everyone,
-    Nobody,
+/// The policies in force.
+#[derive(Clone)]
+pub struct Policy {
+    /// `None` where there are none.
+    engine: Option<Arc<Engine>>,
+    groups: Groups,
 }
 
-/// The positive decision: this principal may hear this recording now. Only a policy makes one.
+/// What somebody wants to do with a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Hear it, or see it in a list.
+    Listen,
+    /// Make a link to it.
+    Share,
+}
+
+/// What matters of a request beyond who asks for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The address it comes from.
+    pub source: IpAddr,
+    /// When it is decided.
+    pub now: SystemTime,
+}
+
+/// The positive decision: this principal may do this with this recording now. Only a policy makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     principal: Principal,
+    action: Action,
     pbx: String,
     recording: RecordingName,
+    /// Where the request came from.
+    source: IpAddr,
+    policies: Vec<Arc<str>>,
 }
 
 /// Somebody who may look at the list of a PBX: at each recording in it that they may hear. Only a policy makes one.
-#[derive(Debug)]
 pub struct Viewer<'p> {
     policy: &'p Policy,
     principal: Principal,
     pbx: String,
+    /// `None` where they may hear nothing.
+    asker: Option<Asker>,
+    /// Most rows are alike in what policies ask about: the extensions of a company are few.
+    decided: Mutex<HashMap<RecordingFacts, bool>>,
 }
 
-/// Why there is no grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// The rules say no.
-    #[error("the policy denies it")]
-    Denied,
-    /// The link token names another recording, or the same name on another PBX.
-    #[error("the link is for another recording")]
-    LinkForAnotherRecording,
+/// The most different recordings of one list whose decisions are remembered.
+const MAX_DECIDED: usize = 4_096;
+
+impl Action {
+    /// Every action with its name in policies.
+    pub(crate) const NAMES: [(&str, Self); 2] = [("listen", Self::Listen), ("share", Self::Share)];
 }
 
 impl Policy {
-    /// Whoever is authenticated may hear every recording; a link token still only the one it names.
-    #[must_use]
-    pub fn everyone() -> Self {
-        Self(Rule::Everyone)
-    }
-
-    /// Nobody may hear anything: the rule where none is configured.
+    /// Nobody may hear anything: the policy where none is configured.
     #[must_use]
     pub fn nobody() -> Self {
-        Self(Rule::Nobody)
+        Self {
+            engine: None,
+            groups: Groups::default(),
+        }
     }
 
-    /// Decides whether a principal may hear a recording of a PBX.
+    /// Whoever is authenticated may hear every recording; a link still opens only the one it names.
     ///
     /// # Errors
-    /// When the rules deny it, or a link token is used beyond its scope.
+    /// None, as long as [`SCHEMA`] is as it was shipped.
+    pub fn everyone() -> Result<Self, Flaw> {
+        let text = "@id(\"everyone\") permit(principal, action, resource);";
+        let parsed = Self::parse(text, Groups::default());
+        parsed.map_err(|flaws| flaws.into_iter().next().unwrap_or_default())
+    }
+
+    /// Reads policies in Cedar and checks them against [`SCHEMA`]; `groups` are the numbers that stand for others.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, each with its place.
+    pub fn parse(text: &str, groups: Groups) -> Result<Self, Vec<Flaw>> {
+        Ok(Self {
+            engine: Some(Arc::new(Engine::parse(text)?)),
+            groups,
+        })
+    }
+
+    /// The same policies with other groups.
+    #[must_use]
+    pub fn with_groups(self, groups: Groups) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// Whether there are policies at all; without any nobody may hear anything.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// The line on which a policy begins.
+    #[must_use]
+    pub fn line_of(&self, policy: &str) -> Option<usize> {
+        self.engine.as_ref()?.line_of(policy)
+    }
+
+    /// Decides whether a principal may do something with a recording of a PBX.
+    ///
+    /// # Errors
+    /// When a credential is used beyond its scope, or the policies do not allow it or cannot be evaluated.
     pub fn authorize(
         &self,
         principal: Principal,
+        action: Action,
         pbx: &str,
         recording: RecordingName,
+        context: &Context,
     ) -> Result<Grant, PolicyError> {
-        if let Credential::Link(scope) = principal.credential()
-            && (scope.pbx() != pbx || *scope.recording() != recording)
-        {
-            return Err(PolicyError::LinkForAnotherRecording);
-        }
-        match self.0 {
-            Rule::Everyone => Ok(Grant {
-                principal,
-                pbx: pbx.to_owned(),
-                recording,
-            }),
-            Rule::Nobody => Err(PolicyError::Denied),
-        }
+        let kind = principal.credential().kind();
+        let policies = self.decide(kind, &principal, action, pbx, &recording, context)?;
+        Ok(Grant {
+            principal,
+            action,
+            pbx: pbx.to_owned(),
+            recording,
+            source: context.source,
+            policies,
+        })
     }
-}
 
-impl Policy {
-    /// Whether what was granted is still allowed, by these rules.
+    /// Whether what was granted is still allowed, by these policies and at this time.
     #[must_use]
-    pub fn still_allows(&self, grant: &Grant) -> bool {
-        let principal = grant.principal.clone();
-        let decided = self.authorize(principal, &grant.pbx, grant.recording.clone());
-        decided.is_ok()
+    pub fn still_allows(&self, grant: &Grant, now: SystemTime) -> bool {
+        let (principal, source) = (&grant.principal, grant.source);
+        let kind = principal.credential().kind();
+        let context = Context { source, now };
+        let (pbx, name) = (&grant.pbx, &grant.recording);
+        self.decide(kind, principal, grant.action, pbx, name, &context)
+            .is_ok()
     }
 
     /// Lets a principal look at the list of a PBX.
     ///
     /// # Errors
-    /// When the credential is a link, which reaches no further than its recording.
-    pub fn view(&self, principal: Principal, pbx: &str) -> Result<Viewer<'_>, PolicyError> {
-        match principal.credential() {
-            Credential::Link(_) => Err(PolicyError::LinkForAnotherRecording),
-            Credential::Bearer => Ok(Viewer {
-                policy: self,
-                principal,
-                pbx: pbx.to_owned(),
-            }),
+    /// When the credential is a link, which reaches no further than its recording, or is not for this PBX.
+    pub fn view(
+        &self,
+        principal: Principal,
+        pbx: &str,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        if let Credential::Link(_) = principal.credential() {
+            return Err(PolicyError::LinkForAnotherRecording);
         }
+        if !principal.reaches(pbx) {
+            return Err(PolicyError::PbxOutOfReach);
+        }
+        let kind = principal.credential().kind();
+        let engine = self.engine.as_ref();
+        Ok(Viewer {
+            policy: self,
+            asker: engine.and_then(|engine| engine.asker(kind, &principal, context).ok()),
+            principal,
+            pbx: pbx.to_owned(),
+            decided: Mutex::default(),
+        })
+    }
+
+    /// What the policies are told of a request, to be shown.
+    #[must_use]
+    pub fn facts(
+        &self,
+        principal: &Principal,
+        pbx: &str,
+        name: &RecordingName,
+        context: &Context,
+    ) -> Facts {
+        Facts::of(principal, pbx, name, &self.groups, context)
+    }
+
+    /// The policies that allow it.
+    fn decide(
+        &self,
+        kind: CredentialKind,
+        principal: &Principal,
+        action: Action,
+        pbx: &str,
+        recording: &RecordingName,
+        context: &Context,
+    ) -> Result<Vec<Arc<str>>, PolicyError> {
+        if let Credential::Link(scope) = principal.credential()
+            && (scope.pbx() != pbx || scope.recording() != recording)
+        {
+            return Err(PolicyError::LinkForAnotherRecording);
+        }
+        if !principal.reaches(pbx) {
+            return Err(PolicyError::PbxOutOfReach);
+        }
+        let engine = self.engine.as_ref().ok_or(PolicyError::DEFAULT)?;
+        let asker = engine.asker(kind, principal, context)?;
+        engine.decide(&asker, action, &engine.facts(pbx, recording), &self.groups)
+    }
+}
+
+/// The ids alone: policies are long, and their order in memory means nothing.
+impl fmt::Debug for Policy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.engine.iter().flat_map(|engine| engine.ids());
+        formatter.write_str("Policy ")?;
+        formatter.debug_list().entries(ids).finish()
     }
 }
 
@@ -117,19 +256,44 @@ impl Viewer<'_> {
     /// Whether they may hear this recording.
     #[must_use]
     pub fn may_hear(&self, recording: &RecordingName) -> bool {
-        let principal = self.principal.clone();
-        let grant = self
-            .policy
-            .authorize(principal, &self.pbx, recording.clone());
-        grant.is_ok()
+        let (Some(engine), Some(asker)) = (&self.policy.engine, &self.asker) else {
+            return false;
+        };
+        let facts = engine.facts(&self.pbx, recording);
+        let decided = || self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowed) = decided().get(&facts) {
+            return *allowed;
+        }
+        let allowed = engine.allows(asker, Action::Listen, &facts, &self.policy.groups);
+        let mut decided = decided();
+        if decided.len() < MAX_DECIDED {
+            decided.insert(facts, allowed);
+        }
+        allowed
+    }
+}
+
+impl fmt::Debug for Viewer<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Viewer")
+            .field("principal", &self.principal)
+            .field("pbx", &self.pbx)
+            .finish_non_exhaustive()
     }
 }
 
 impl Grant {
-    /// Who may hear it.
+    /// Who may.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// What they may do.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
     }
 
     /// The configured name of the PBX that has it.
@@ -143,122 +307,13 @@ impl Grant {
     pub fn recording(&self) -> &RecordingName {
         &self.recording
     }
+
+    /// The ids of the policies that permit it, in alphabetical order.
+    #[must_use]
+    pub fn policies(&self) -> &[Arc<str>] {
+        &self.policies
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::super::link::LinkScope;
-    use super::super::principal::PrincipalId;
-    use super::*;
-
-    const NAME: &str = "20170901181806-1504261084.7-1001-1003-Internal.wav";
-
-    fn principal(credential: Credential) -> Principal {
-        Principal {
-            id: PrincipalId::new("https://sso.example", "alice"),
-            credential,
-            token_id: None,
-            issued_at: None,
-            expires_at: SystemTime::UNIX_EPOCH,
-        }
-    }
-
-    fn link() -> Principal {
-        principal(Credential::Link(LinkScope {
-            recording: NAME.parse().unwrap(),
-            pbx: "office".to_owned(),
-        }))
-    }
-
-    #[track_caller]
-    fn check(
-        policy: &Policy,
-        principal: Principal,
-        pbx: &str,
-        name: &str,
-        expected: Result<(), PolicyError>,
-    ) {
-        let decision = policy.authorize(principal.clone(), pbx, name.parse().unwrap());
-        assert_eq!(
-            decision.as_ref().map(|_| ()).map_err(|error| *error),
-            expected
-        );
-        if let Ok(grant) = decision {
-            assert_eq!(
-                (grant.principal(), grant.pbx(), grant.recording().as_str()),
-                (&principal, pbx, name)
-            );
-        }
-    }
-
-    #[test]
-    fn a_list_shows_what_may_be_heard_and_a_link_opens_none() {
-        let name: RecordingName = NAME.parse().unwrap();
-        for (policy, expected) in [(Policy::everyone(), true), (Policy::nobody(), false)] {
-            let viewer = policy
-                .view(principal(Credential::Bearer), "office")
-                .unwrap();
-            assert_eq!(viewer.may_hear(&name), expected);
-            let refused = policy.view(link(), "office").map(drop);
-            assert_eq!(refused, Err(PolicyError::LinkForAnotherRecording));
-        }
-    }
-
-    #[test]
-    fn a_link_reaches_no_further_than_its_recording() {
-        let (everyone, nobody) = (Policy::everyone(), Policy::nobody());
-        check(
-            &everyone,
-            principal(Credential::Bearer),
-            "office",
-            NAME,
-            Ok(()),
-        );
-        check(
-            &everyone,
-            principal(Credential::Bearer),
-            "branch",
-            "other.wav",
-            Ok(()),
-        );
-        check(&everyone, link(), "office", NAME, Ok(()));
-        check(
-            &everyone,
-            link(),
-            "office",
-            "other.wav",
-            Err(PolicyError::LinkForAnotherRecording),
-        );
-        check(
-            &everyone,
-            link(),
-            "branch",
-            NAME,
-            Err(PolicyError::LinkForAnotherRecording),
-        );
-        check(
-            &everyone,
-            link(),
-            "Office",
-            NAME,
-            Err(PolicyError::LinkForAnotherRecording),
-        );
-        check(
-            &nobody,
-            principal(Credential::Bearer),
-            "office",
-            NAME,
-            Err(PolicyError::Denied),
-        );
-        check(&nobody, link(), "office", NAME, Err(PolicyError::Denied));
-        check(
-            &nobody,
-            link(),
-            "office",
-            "other.wav",
-            Err(PolicyError::LinkForAnotherRecording),
-        );
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::attributes::Attributes;
 use super::link::LinkScope;
 
 /// Somebody whose credential was verified: an issuer's subject, and how they proved it.
@@ -16,6 +17,9 @@ pub struct Principal {
     pub(super) token_id: Option<String>,
     pub(super) issued_at: Option<SystemTime>,
     pub(super) expires_at: SystemTime,
+    pub(super) attributes: Arc<Attributes>,
+    /// The PBXs that the issuer's tokens are for; all when `None`.
+    pub(super) pbxs: Option<Arc<[String]>>,
 }
 
 /// Who somebody is: an issuer and a subject of it. For counting by; it proves nothing, is cheap to clone, and has no
@@ -45,6 +49,51 @@ pub enum Credential {
     Bearer,
     /// A link token, good for one recording.
     Link(LinkScope),
+}
+
+impl Credential {
+    /// Its kind, in one word.
+    #[must_use]
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Bearer => CredentialKind::Bearer,
+            Self::Link(_) => CredentialKind::Link,
+        }
+    }
+}
+
+/// The kinds of credential there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// A bearer token.
+    Bearer,
+    /// A link token.
+    Link,
+    /// The gateway's own cookie.
+    Session,
+    /// A cookie of the company's single sign-on.
+    Sso,
+}
+
+impl CredentialKind {
+    /// Every kind with its word, as policies and the log have it.
+    pub(crate) const NAMES: [(&str, Self); 4] = [
+        ("bearer", Self::Bearer),
+        ("link", Self::Link),
+        ("session", Self::Session),
+        ("sso", Self::Sso),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Link => "link",
+            Self::Session => "session",
+            Self::Sso => "sso",
+        }
+    }
 }
 
 impl Principal {
@@ -87,5 +136,18 @@ impl Principal {
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
+    }
+
+    /// What the issuer says of them; nothing, for a link.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// Whether their issuer's tokens are for this PBX.
+    #[must_use]
+    pub fn reaches(&self, pbx: &str) -> bool {
+        let pbxs = self.pbxs.as_deref();
+        pbxs.is_none_or(|pbxs| pbxs.iter().any(|one| one == pbx))
     }
 }

@@ -1,10 +1,12 @@
 //! Authentication as a whole: keys made in the test, tokens signed with them, and what comes of it.
 //!
 //! Here is what all of them use. `accepted` has what passes, `attacks` and `forgeries` what must not, `links` the link
-//! tokens, `times` the edges of time, `key_files` what an operator can give for a key.
+//! tokens, `attributes` what a token says of
+//! its subject, `times` the edges of time, `key_files` what an operator can give for a key.
 
 mod accepted;
 mod attacks;
+mod attributes;
 mod forgeries;
 mod key_files;
 mod links;
@@ -125,6 +127,8 @@ fn authenticator(keys: Vec<Key>) -> Authenticator {
         name: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned(), "backup".to_owned()],
         keys: KeyRing::fixed(keys),
+        claims: AttributeClaims::default(),
+        pbxs: None,
     };
     let link_key = LinkKey {
         key: hmac_pair(Some("crm"), b'l').1,

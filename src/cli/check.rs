@@ -10,6 +10,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
                 "{}: no mistakes (the PBX was not asked)",
                 path.display()
             ));
+            if !config.policy.rules.is_configured() {
+                super::print("note: there is no policy.file: nobody may hear anything");
+            }
             for (pbx, earlier) in config.never_meant() {
                 super::print(format_args!(
                     "note: a bare /recordings never means the PBX {}: {}, which stands before it, has all its names; give \

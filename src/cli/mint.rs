@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::ConfigFile;
-use crate::auth::Algorithm;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
+use crate::auth::{Algorithm, AttributeClaims};
 use crate::config::secret::Secret;
 use crate::config::{Config, Signer};
 use crate::recording::RecordingName;
@@ -43,6 +44,15 @@ pub(super) struct Token {
     /// The issuer; the first of the configuration otherwise.
     #[arg(long)]
     issuer: Option<String>,
+    /// A role of theirs; may be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// An extension of theirs, as pbx/number; may be repeated.
+    #[arg(long = "extension", value_name = "PBX/NUMBER")]
+    extensions: Vec<String>,
+    /// Their tenant.
+    #[arg(long)]
+    tenant: Option<String>,
     /// How long it lives, in seconds.
     #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     ttl_s: u64,
@@ -110,13 +120,33 @@ impl Token {
             subject: &self.subject,
             audience: issuer.audiences.first().map_or("", String::as_str),
         };
-        mint::bearer(
+        mint::bearer_with(
             &key,
             &claims,
+            &self.attributes(&issuer.claims),
             SystemTime::now(),
             Duration::from_secs(self.ttl_s),
         )
         .map_err(|error| error.to_string())
+    }
+}
+
+impl Token {
+    /// What is said of the subject, each under the whole name of its claim; that works for a path, too.
+    fn attributes(&self, claims: &AttributeClaims) -> Map<String, Value> {
+        let mut attributes = Map::new();
+        for (claim, values) in [
+            (&claims.roles, &self.roles),
+            (&claims.extensions, &self.extensions),
+        ] {
+            if !values.is_empty() {
+                attributes.insert(claim.clone(), Value::from(values.clone()));
+            }
+        }
+        if let Some(tenant) = &self.tenant {
+            attributes.insert(claims.tenant.clone(), Value::from(tenant.clone()));
+        }
+        attributes
     }
 }
 

@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod key_source;
 mod pbx;
+mod policy;
 mod tape;
 
 use std::io;
@@ -19,14 +20,15 @@ use url::Url;
 use super::secret::Secret;
 use super::section::{Section, read_public};
 use super::{
-    Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, PolicyRule, Problems, RecordingNames,
-    Relay, Server, ServerTls,
+    Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Relay, Server,
+    ServerTls,
 };
 use crate::auth::link::LinkKey;
 use audit::read_audit;
 use auth::{read_auth, read_links};
 use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
+use policy::{finish_policy, read_groups, read_policy};
 use tape::{read_range, read_tape};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -96,10 +98,17 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     if !root.has("pbx") {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
     }
-    let pbxs = root.sections("pbx", read_pbx);
+    let mut groups = Vec::new();
+    let pbxs = root.sections("pbx", |section| {
+        let members = read_groups(section);
+        let pbx = read_pbx(section)?;
+        groups.push((pbx.name.clone(), members));
+        Some(pbx)
+    });
     let mut pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
     share_streams(root, &mut pbxs, relay.max_streams);
     check_names(root, &auth, &pbxs);
+    let policy = finish_policy(root, policy, &auth, &pbxs, groups);
     Some(Config {
         state_dir: Some(state_dir),
         server,
@@ -358,18 +367,6 @@ fn read_log(section: &mut Section<'_>) -> Log {
         ),
         recording_names: section.choice("recording_names", &names, default.recording_names),
     }
-}
-
-fn read_policy(section: &mut Section<'_>) -> PolicyRule {
-    if section.boolean("everyone", false) {
-        return PolicyRule::Everyone;
-    }
-    section.problem(
-        "everyone",
-        "nobody could hear anything: this version knows one rule, everyone = true, by which everyone who is \
-         authenticated may hear every recording",
-    );
-    PolicyRule::Nobody
 }
 
 fn read_relay(section: &mut Section<'_>) -> Relay {

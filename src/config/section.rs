@@ -53,6 +53,11 @@ impl<'a> Section<'a> {
         self.problems.push(key, message);
     }
 
+    /// Whether anything of the whole file is wrong so far.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// The value, or a problem of `key`.
     pub(super) fn note<T, E: std::fmt::Display>(
         &mut self,
@@ -65,6 +70,16 @@ impl<'a> Section<'a> {
     /// Whether the file has this key and it has not been read yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
+    }
+
+    /// The keys that have not been read yet, for a table whose keys are the operator's own.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.table.keys().cloned().collect()
+    }
+
+    /// Forgets a key, whatever its value, and tells whether it was there.
+    pub(super) fn take_away(&mut self, key: &str) -> bool {
+        self.table.remove(key).is_some()
     }
 
     /// Reads the table `key`; an absent one reads as empty.

@@ -3,6 +3,8 @@
 //! Knows where each field of a decision comes from, and that nothing goes on before it is on disk. Does not know how it is
 //! written.
 
+use std::sync::Arc;
+
 use http::header::RANGE;
 use http::request;
 
@@ -26,7 +28,7 @@ pub(super) trait Granted {
 
 impl Granted for Grant {
     fn policies(&self) -> Vec<String> {
-        Vec::new()
+        ids(Self::policies(self))
     }
 }
 
@@ -34,6 +36,10 @@ impl Granted for Viewer<'_> {
     fn policies(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+fn ids(policies: &[Arc<str>]) -> Vec<String> {
+    policies.iter().map(|id| id.as_ref().to_owned()).collect()
 }
 
 /// What is known of a request before it is decided on.
@@ -89,6 +95,7 @@ impl Gateway {
                 Ok(granted)
             }
             Err(denied) => {
+                decision.policies = ids(denied.policies());
                 decision.reason = Some(denied.to_string());
                 self.audit.denied(decision).await?;
                 Err(denied.into())

@@ -38,6 +38,13 @@ pub(crate) enum GatewayError {
     Auth(#[from] Rejected),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A denial that is answered as a recording that does not exist.
+    #[error("{denial}; answered as if there were no such recording")]
+    Hidden {
+        denial: PolicyError,
+        /// Whether a recording of this name that is missing would be said to be on its way.
+        young: bool,
+    },
     #[error(transparent)]
     Audit(#[from] Unavailable),
     #[error(transparent)]
@@ -107,7 +114,11 @@ impl GatewayError {
             Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
             Self::NoPbxForName => &problem::RECORDING_NOT_FOUND,
             Self::Auth(rejected) => auth_problem(*rejected),
-            Self::Policy(PolicyError::Denied) => &problem::RECORDING_DENIED,
+            Self::Policy(PolicyError::Denied { .. } | PolicyError::PbxOutOfReach) => {
+                &problem::RECORDING_DENIED
+            }
+            Self::Hidden { young: false, .. } => &problem::RECORDING_NOT_FOUND,
+            Self::Hidden { young: true, .. } => pbx_problem(&PbxError::NotReady),
             Self::Policy(PolicyError::LinkForAnotherRecording) => {
                 &problem::LINK_FOR_ANOTHER_RECORDING
             }
@@ -144,12 +155,14 @@ impl GatewayError {
             Self::RateLimited { retry_after } => Some(*retry_after),
             Self::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => Some(SOON),
             Self::Pbx(error) => pbx_retry_after(error),
+            Self::Hidden { young: true, .. } => pbx_retry_after(&PbxError::NotReady),
             Self::Misdirected
             | Self::Route(_)
             | Self::NoSuchPbx
             | Self::NoPbxForName
             | Self::Auth(_)
             | Self::Policy(_)
+            | Self::Hidden { young: false, .. }
             | Self::PreconditionFailed
             | Self::RangeNotSatisfiable { .. }
             | Self::ListParameter(_)
@@ -174,6 +187,7 @@ fn auth_problem(rejected: Rejected) -> &'static Problem {
         | AuthError::NotYetValid
         | AuthError::WrongAudience
         | AuthError::Claim(_)
+        | AuthError::Attribute(..)
         | AuthError::LinksDisabled
         | AuthError::LinkTooLong
         | AuthError::LinkAddress

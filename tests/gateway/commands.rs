@@ -88,6 +88,8 @@ async fn check_prints_every_mistake_with_its_key_and_no_secret() {
         [[links.key]]
         algorithm = "none"
         secret_file = "missing"
+        [policy]
+        everyone = true
         [relay]
         max_stream = 1
         [[pbx]]

@@ -11,6 +11,7 @@ use wavegate::config;
 use crate::harness::write_secret;
 
 const EXAMPLE: &str = include_str!("../../config/wavegate.toml");
+const POLICIES: &str = include_str!("../../config/policy.cedar");
 
 /// A folder with the secrets that the example names.
 fn folder() -> TempDir {
@@ -22,6 +23,7 @@ fn folder() -> TempDir {
             &format!("thirty-two-bytes-or-more-of-secret-for-{name}"),
         );
     }
+    std::fs::write(folder.path().join("policy.cedar"), POLICIES).unwrap();
     folder
 }
 
@@ -106,6 +108,7 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file/key_source.rs"),
         include_str!("../../src/config/file/pbx.rs"),
         include_str!("../../src/config/file/pbx/account.rs"),
+        include_str!("../../src/config/file/policy.rs"),
         include_str!("../../src/config/file/tape.rs"),
     );
     // Keys are the texts in quotes that are handed to a section.
@@ -147,7 +150,7 @@ fn mistakes_are_reported_together_each_with_its_key() {
             "secret_file = \"secrets/bearer\"",
             "secret_file = \"secrets/absent\"",
         )
-        .replace("everyone = true", "")
+        .replace("file = \"policy.cedar\"", "everyone = true")
         .replace("name = \"office\"", "name = \"of/fice\"")
         .replace("api = \"s-series-2.0.0\"", "api = \"s-series-9\"")
         .replace(

@@ -37,6 +37,10 @@ pub(crate) const AUDIENCE: &str = "recordings";
 pub(crate) const LINK_AUDIENCE: &str = "links";
 /// The name of the PBX in every test.
 pub(crate) const PBX: &str = "office";
+/// The file of policies, beside the configuration.
+pub(crate) const POLICIES: &str = "policy.cedar";
+/// Whoever is authenticated may hear every recording.
+pub(crate) const EVERYONE: &str = "permit(principal, action, resource);";
 /// Far beyond any test, so that a hang fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
@@ -62,6 +66,9 @@ pub(crate) struct Builder {
     range: String,
     log: String,
     audit: String,
+    own_issuer: String,
+    policy: String,
+    groups: String,
     pbx: String,
     /// Further PBXs, as they stand in the file.
     others: String,
@@ -93,6 +100,9 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         range: String::new(),
         log: String::new(),
         audit: String::new(),
+        own_issuer: String::new(),
+        policy: String::new(),
+        groups: String::new(),
         pbx: String::new(),
         others: String::new(),
         issuers: String::new(),
@@ -101,7 +111,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
     builder.secret("link", LINK_SECRET);
-    builder
+    builder.policies(EVERYONE)
 }
 
 impl Builder {
@@ -175,6 +185,30 @@ impl Builder {
         self
     }
 
+    /// Further lines of the `[[auth.issuer]]` whose tokens [`jwt`] makes.
+    pub(crate) fn own_issuer(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.own_issuer, "{lines}");
+        self
+    }
+
+    /// Lines of `[policy]`, and tables below it.
+    pub(crate) fn policy(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.policy, "{lines}");
+        self
+    }
+
+    /// Lines of `[pbx.groups]`.
+    pub(crate) fn groups(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.groups, "{lines}");
+        self
+    }
+
+    /// Policies instead of the one by which everyone may hear everything.
+    pub(crate) fn policies(self, text: &str) -> Self {
+        std::fs::write(self.folder.path().join(POLICIES), text).unwrap();
+        self
+    }
+
     /// Lines of `[[pbx]]`.
     pub(crate) fn pbx(mut self, lines: &str) -> Self {
         let _ = writeln!(self.pbx, "{lines}");
@@ -223,6 +257,9 @@ impl Builder {
             range,
             log,
             audit,
+            own_issuer,
+            policy,
+            groups,
             pbx,
             others,
             issuers,
@@ -253,6 +290,7 @@ listen = "127.0.0.1:0"
 [[auth.issuer]]
 name = "{ISSUER}"
 audiences = ["{AUDIENCE}"]
+{own_issuer}
 [[auth.issuer.key]]
 id = "one"
 algorithm = "HS256"
@@ -265,7 +303,8 @@ id = "crm"
 algorithm = "HS256"
 secret_file = "link"
 [policy]
-everyone = true
+file = "{POLICIES}"
+{policy}
 [relay]
 {relay}
 [tape]
@@ -280,6 +319,8 @@ url = "{pbx_url}"
 password_file = "password"
 {pbx}
 {trust}
+[pbx.groups]
+{groups}
 {others}"#
         );
         let path = self.folder.path().join("wavegate.toml");
@@ -387,6 +428,25 @@ pub(crate) fn jwt(subject: &str) -> String {
     .unwrap()
 }
 
+/// A bearer token with further claims, such as roles.
+pub(crate) fn jwt_with(subject: &str, further: serde_json::Value) -> String {
+    jwt_of(ISSUER, subject, further)
+}
+
+/// The same, of another issuer with the same key.
+pub(crate) fn jwt_of(issuer: &str, subject: &str, further: serde_json::Value) -> String {
+    let claims = mint::Bearer {
+        issuer,
+        subject,
+        audience: AUDIENCE,
+    };
+    let serde_json::Value::Object(further) = further else {
+        panic!("not claims");
+    };
+    let life = Duration::from_secs(3600);
+    mint::bearer_with(&bearer_key(), &claims, &further, SystemTime::now(), life).unwrap()
+}
+
 /// A bearer token that ended an hour ago.
 pub(crate) fn expired_jwt(subject: &str) -> String {
     let claims = mint::Bearer {
@@ -414,6 +474,11 @@ pub(crate) fn link(pbx: &str, recording: &str) -> String {
 
 /// A link token that works from one address only.
 pub(crate) fn link_from(pbx: &str, recording: &str, ip: Option<IpAddr>) -> String {
+    link_of("bob", pbx, recording, ip)
+}
+
+/// A link token on somebody's behalf.
+pub(crate) fn link_of(subject: &str, pbx: &str, recording: &str, ip: Option<IpAddr>) -> String {
     let key = SigningKey::secret(
         Some("crm".to_owned()),
         Algorithm::Hs256,
@@ -422,7 +487,7 @@ pub(crate) fn link_from(pbx: &str, recording: &str, ip: Option<IpAddr>) -> Strin
     .unwrap();
     let claims = mint::Link {
         audience: LINK_AUDIENCE,
-        subject: "bob",
+        subject,
         pbx,
         recording: &recording.parse().unwrap(),
         ip,

@@ -14,8 +14,9 @@ use crate::harness::{NAME, write_secret};
 use crate::programs::{Ended, Running, program, run_wavegate, wavegate};
 
 const PASSWORD: &str = "hunter2 \"of\" the tests";
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "audit-head-key.pub",
+    "policy.cedar",
     "secrets/admin-token",
     "secrets/audit-head-key",
     "secrets/bearer",

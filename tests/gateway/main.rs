@@ -17,6 +17,7 @@ mod wire;
 
 mod admin;
 mod audit;
+mod authorize;
 mod browser;
 mod commands;
 mod config;

@@ -18,7 +18,7 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// One claim: a value of the types that matter here, something else, or nothing.
 #[derive(Default)]
-pub(super) enum Value<'t> {
+pub(in crate::auth) enum Value<'t> {
     #[default]
     Absent,
     Text(Cow<'t, str>),
@@ -28,7 +28,7 @@ pub(super) enum Value<'t> {
 }
 
 impl Value<'_> {
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(in crate::auth) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -36,7 +36,7 @@ impl Value<'_> {
     }
 
     /// A text that may be logged, compared and kept: 1 to 256 bytes without control characters.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(in crate::auth) fn name(&self) -> Option<&str> {
         self.text().filter(|text| {
             (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control())
         })
@@ -49,6 +49,16 @@ impl Value<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// The name of a member, borrowed where JSON has no escapes in it.
+#[derive(Deserialize)]
+pub(super) struct Key<'t>(#[serde(borrow)] Cow<'t, str>);
+
+impl Key<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

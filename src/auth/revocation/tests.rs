@@ -1,5 +1,6 @@
 //! Whom an entry means, and whom it does not.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::super::principal::{Credential, PrincipalId};
@@ -14,6 +15,8 @@ fn principal(issuer: &str, subject: &str, jti: Option<&str>, issued: Option<u64>
         token_id: jti.map(str::to_owned),
         issued_at: issued.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
         expires_at: SystemTime::UNIX_EPOCH,
+        attributes: Arc::default(),
+        pbxs: None,
     }
 }
 

@@ -120,6 +120,8 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
         name: name.to_owned(),
         audiences: vec![AUDIENCE.to_owned()],
         keys: KeyRing::fixed(vec![key]),
+        claims: AttributeClaims::default(),
+        pbxs: None,
     };
     let issuers = vec![
         issuer(ISSUER, hmac_pair(None, b'b').1),

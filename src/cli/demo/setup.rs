@@ -13,13 +13,14 @@ use url::Url;
 use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, Issuer, KeyRing};
+use crate::auth::policy;
+use crate::auth::{Algorithm, AttributeClaims, Issuer, KeyRing};
 use crate::cli::random_secret;
 use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
 use crate::config::secret::Secret;
 use crate::config::{
     Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
-    PbxLimits, PbxPassword, PbxReport, PbxTrust, PolicyRule, Prolong, Range, RecordingNames, Relay,
+    PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range, RecordingNames, Relay,
     Server, Tape, UpstreamRanges,
 };
 use crate::recording::NameRange;
@@ -111,6 +112,8 @@ pub(super) fn configuration(
                 name: ISSUER.to_owned(),
                 audiences: vec![AUDIENCE.to_owned()],
                 keys: KeyRing::fixed(vec![key(&keys.bearer)?]),
+                claims: AttributeClaims::default(),
+                pbxs: None,
             }],
             key_sources: Vec::new(),
             revocation_file: None,
@@ -127,7 +130,12 @@ pub(super) fn configuration(
             bearer_signers: Vec::new(),
             link_signers: Vec::new(),
         },
-        policy: PolicyRule::Everyone,
+        policy: Policy {
+            rules: policy::Policy::everyone().map_err(|flaw| flaw.to_string())?,
+            text: String::new(),
+            file: None,
+            forbidden_as_not_found: false,
+        },
         relay: Relay {
             // A browser that is paused keeps its place.
             idle_timeout: Duration::from_secs(600),

@@ -24,6 +24,15 @@ const ADMIN: &str = "secrets/admin-token";
 const AUDIT: &str = "audit";
 const HEAD_KEY: &str = "secrets/audit-head-key";
 const HEAD_PUBLIC_KEY: &str = "audit-head-key.pub";
+const POLICY: &str = "policy.cedar";
+/// The policies to begin with.
+const POLICIES: &str = r#"// Who may hear what, in Cedar. Written by `wavegate init`; a running gateway takes changes over at SIGHUP.
+// config/policy.cedar of the source tree shows narrower policies: own calls only, supervisors, nothing older than 90 days.
+
+// Everyone who is authenticated may hear every recording; a link opens only the one it was made for.
+@id("everyone")
+permit (principal, action, resource);
+"#;
 
 /// What was answered.
 pub(super) struct Answers {
@@ -41,6 +50,7 @@ pub(super) struct Answers {
 pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
     for name in [
         CONFIG,
+        POLICY,
         BEARER,
         LINK,
         PASSWORD,
@@ -85,6 +95,7 @@ impl Draft {
         self.file(&dir.join(HEAD_KEY), pem.expose())?;
         let public = head_key.public() + "\n";
         self.file(&dir.join(HEAD_PUBLIC_KEY), public.as_bytes())?;
+        self.file(&dir.join(POLICY), POLICIES.as_bytes())?;
         let path = dir.join(CONFIG);
         let path = path.strip_prefix(".").unwrap_or(&path);
         self.file(path, answers.configuration().as_bytes())?;
@@ -189,9 +200,9 @@ audience = "wavegate-links"
 algorithm = "HS256"
 secret_file = "{LINK}"
 
-# Everyone who is authenticated may hear every recording.
+# Who may hear what is in a file of its own.
 [policy]
-everyone = true
+file = "{POLICY}"
 
 [[pbx]]
 name = {name}

@@ -4,13 +4,16 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::key_source::{publishes, read_key_source};
+use super::policy::read_reach;
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, Issuer, KeyRing};
+use crate::auth::{Algorithm, AttributeClaims, Issuer, KeyRing};
 use crate::config::section::Section;
 use crate::config::{Auth, KeySource, Signer};
 
 const LINK_TTL: Duration = Duration::from_secs(900);
+/// The longest name of a claim, or path to one.
+const MAX_CLAIM_BYTES: usize = 256;
 const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
 
 pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
@@ -53,6 +56,8 @@ fn read_issuer(
     if audiences.iter().any(String::is_empty) {
         section.problem("audiences", "an audience is empty");
     }
+    let claims = read_claims(section);
+    let pbxs = read_reach(section);
     let keys = section.sections("key", |section| {
         read_key(section).map(|(key, signer)| {
             signers.extend(signer.map(|signer| Signer {
@@ -80,7 +85,30 @@ fn read_issuer(
         name: name?,
         audiences,
         keys,
+        claims,
+        pbxs,
     })
+}
+
+/// The claims that say what somebody is.
+fn read_claims(section: &mut Section<'_>) -> AttributeClaims {
+    let mut claims = AttributeClaims::default();
+    for (key, claim) in [
+        ("roles_claim", &mut claims.roles),
+        ("extensions_claim", &mut claims.extensions),
+        ("tenant_claim", &mut claims.tenant),
+    ] {
+        if let Some(text) = section.text(key) {
+            if text.split('.').any(str::is_empty) || text.len() > MAX_CLAIM_BYTES {
+                section.problem(
+                    key,
+                    "not the name of a claim, or a path such as realm_access.roles",
+                );
+            }
+            *claim = text;
+        }
+    }
+    claims
 }
 
 /// Reads a verification key; for a shared secret also what is needed to sign with it.

@@ -101,7 +101,11 @@ async fn a_configuration_with_a_mistake_changes_nothing() {
     let path = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     for (from, to, key) in [
-        ("everyone = true", "everyone = 7", "policy.everyone"),
+        (
+            "file = \"policy.cedar\"",
+            "everyone = true",
+            "policy.everyone",
+        ),
         ("[policy]", "[police]", "police"),
         ("\"password\"", "\"no-such-file\"", "password_file"),
     ] {

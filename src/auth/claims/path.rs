@@ -1,0 +1,153 @@
+//! A claim found by its name or by a path through objects, such as `realm_access.roles`.
+//!
+//! Knows how to find it without reading anything else, and that it must not stand there twice. Does not know what it means.
+//!
+//! Source: RFC 7519 §4: claim names within an object must be unique.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::value::{self, Value};
+
+/// What stands at a path; `None` where it stands there twice, or the claims are not an object.
+///
+/// A name may hold dots itself, as that of `https://example.com/roles` does; so at each level a member is on the way if it is
+/// all that is left of the path, or that up to one of its dots.
+pub(in crate::auth) fn find<'t>(json: &'t [u8], path: &str) -> Option<Value<'t>> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let found = At { rest: path }.deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    Some(found)
+}
+
+/// The object in which `rest` of a path begins.
+struct At<'p> {
+    rest: &'p str,
+}
+
+impl<'de> DeserializeSeed<'de> for At<'_> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value<'de>, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+/// What is no object ends the way: the claim is not absent, but of another form than the path says.
+impl<'de> Visitor<'de> for At<'_> {
+    type Value = Value<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a claim")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        let mut found = None;
+        while let Some(member) = map.next_key::<value::Key<'de>>()? {
+            let rest = self.rest.strip_prefix(member.as_str());
+            let value = match rest.map(|rest| (rest, rest.strip_prefix('.'))) {
+                Some(("", _)) => map.next_value()?,
+                Some((_, Some(rest))) => map.next_value_seed(At { rest })?,
+                Some((_, None)) | None => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if found.replace(value).is_some() {
+                return Err(A::Error::custom("stands there twice"));
+            }
+        }
+        Ok(found.unwrap_or_default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Value<'de>, A::Error> {
+        IgnoredAny.visit_seq(list).map(|_| Value::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, path: &str, expected: Option<&str>) {
+        let found = find(json.as_bytes(), path).map(|value| match &value {
+            Value::Absent => "absent".to_owned(),
+            Value::Text(text) => text.to_string(),
+            Value::List(values) => format!("{} values", values.len()),
+            Value::Seconds(_) | Value::Other => "other".to_owned(),
+        });
+        assert_eq!(found.as_deref(), expected, "{json} {path}");
+    }
+
+    #[test]
+    fn a_claim_is_found_by_its_name_or_its_path() {
+        check(r#"{"roles":"a"}"#, "roles", Some("a"));
+        check(r#"{"x":{"roles":"a"}}"#, "roles", Some("absent"));
+        check(r#"{"x":{"roles":["a","b"]}}"#, "x.roles", Some("2 values"));
+        check(r#"{"x.roles":"a"}"#, "x.roles", Some("a"));
+        check(r#"{"x":{"y.z":{"r":"a"}}}"#, "x.y.z.r", Some("a"));
+        check(
+            r#"{"https://e.com/roles":"a"}"#,
+            "https://e.com/roles",
+            Some("a"),
+        );
+        check(r#"{"\u0072oles":"a"}"#, "roles", Some("a"));
+        check("{}", "roles", Some("absent"));
+        check(r#"{"role":"a","rolesx":"b"}"#, "roles", Some("absent"));
+        check(r#"{"":"a"}"#, "roles", Some("absent"));
+        // A member that is on the way must lead on.
+        for value in ["1", "-1", "1.5", "true", "null", "\"a\"", "[{}]"] {
+            check(&format!(r#"{{"x":{value}}}"#), "x.roles", Some("other"));
+        }
+        check(r#"{"roles":null}"#, "roles", Some("other"));
+        check(r#"{"roles":{"a":1}}"#, "roles", Some("other"));
+    }
+
+    #[test]
+    fn a_claim_that_stands_there_twice_is_none() {
+        check(r#"{"roles":"a","roles":"a"}"#, "roles", None);
+        check(r#"{"roles":"a","\u0072oles":"b"}"#, "roles", None);
+        check(r#"{"x":{"r":"a"},"x":{"r":"b"}}"#, "x.r", None);
+        check(r#"{"x":{"r":"a"},"x.r":"b"}"#, "x.r", None);
+        check(r#"{"x":{"r":"a","r":"b"}}"#, "x.r", None);
+        check(r#"{"x":{},"x":{"r":"b"}}"#, "x.r", None);
+        check("[]", "x", Some("other"));
+        check("{", "x", None);
+        check("{} {}", "x", None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(json in "[{}\\[\\]\",:a.1 ]{0,40}", path in "[a.]{1,5}") {
+            let _ = find(json.as_bytes(), &path);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `wavegate explain`: what would be decided about a request, and why.
+//!
+//! The token comes from a file or standard input, never as an argument, and is never printed. It goes the way of a request:
+//! the same keys, the same policies, the same order. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with
+//! mistakes.
+
+use std::fmt::Write;
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::{Args, ValueEnum};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+use super::ConfigFile;
+use crate::auth::policy::{self, Action, Context, PolicyError};
+use crate::auth::{Authenticator, Principal};
+use crate::config::Config;
+use crate::config::secret::Secret;
+use crate::recording::RecordingName;
+
+/// More than any token; what is longer is another file.
+const MAX_TOKEN_BYTES: u64 = 64 * 1024;
+
+/// `wavegate explain`.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The recording's name, as the PBX's call list has it.
+    #[arg(long, value_name = "NAME")]
+    recording: RecordingName,
+    /// The PBX that has it; the one that the name alone means otherwise.
+    #[arg(long, value_name = "NAME")]
+    pbx: Option<String>,
+    /// What is to be done with it.
+    #[arg(long, value_enum, default_value_t = Wish::Listen)]
+    action: Wish,
+    /// The address it is asked from.
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    source: IpAddr,
+    /// A file with the token; standard input otherwise.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// What the token is.
+    #[arg(long, value_enum, default_value_t = Kind::Bearer)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Wish {
+    Listen,
+    Share,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// A bearer token, as in the Authorization field.
+    Bearer,
+    /// A link token, as in ?link=.
+    Link,
+}
+
+impl From<Wish> for Action {
+    fn from(wish: Wish) -> Self {
+        match wish {
+            Wish::Listen => Self::Listen,
+            Wish::Share => Self::Share,
+        }
+    }
+}
+
+impl Explain {
+    pub(super) fn run(self) -> ExitCode {
+        let config = match super::load(&self.file.config) {
+            Ok(config) => config,
+            Err(code) => return code,
+        };
+        match self.explain(config) {
+            Ok((is_allowed, text)) => {
+                super::print(text.trim_end());
+                if is_allowed {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+            Err(message) => super::fail(message),
+        }
+    }
+
+    fn explain(self, config: Config) -> Result<(bool, String), String> {
+        let mut pbxs = config.pbxs.iter();
+        let pbx = match &self.pbx {
+            Some(name) => pbxs.find(|pbx| pbx.name == *name),
+            None => pbxs.find(|pbx| pbx.names.holds(&self.recording)),
+        };
+        let pbx = pbx.ok_or("no such PBX in the configuration, or none of the time in the name; name one with --pbx")?;
+        let context = Context {
+            source: self.source,
+            now: SystemTime::now(),
+        };
+        let token = self.token()?;
+        let authenticator =
+            Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
+        let principal = match self.authenticate(&authenticator, &token, &context)? {
+            Ok(principal) => principal,
+            Err(reason) => {
+                return Ok((
+                    false,
+                    format!("deny (401)\nthe token is not accepted: {reason}"),
+                ));
+            }
+        };
+        let rules = &config.policy.rules;
+        let (name, action) = (self.recording, Action::from(self.action));
+        let decision =
+            rules.authorize(principal.clone(), action, &pbx.name, name.clone(), &context);
+        let mut text = match &decision {
+            Ok(grant) => told(
+                "allow",
+                grant.policies(),
+                rules,
+                config.policy.file.as_deref(),
+            ),
+            Err(denial @ PolicyError::Denied { policies, .. }) => {
+                let policies = told("deny", policies, rules, config.policy.file.as_deref());
+                format!("{policies}{denial}\n")
+            }
+            Err(denial) => format!("deny\n{denial}\n"),
+        };
+        show(&mut text, &principal, &pbx.name, &name, rules, &context);
+        Ok((decision.is_ok(), text))
+    }
+
+    /// Puts the token where a request has it.
+    fn authenticate(
+        &self,
+        authenticator: &Authenticator,
+        token: &Secret,
+        context: &Context,
+    ) -> Result<Result<Principal, String>, String> {
+        let token = token.expose_str().unwrap_or_default();
+        if token.is_empty() {
+            return Err("there is no token; `wavegate token` makes one".to_owned());
+        }
+        let mut headers = HeaderMap::new();
+        let mut query = None;
+        match self.kind {
+            Kind::Bearer => {
+                let field = HeaderValue::try_from(format!("Bearer {token}"));
+                let field =
+                    field.map_err(|_| "the token has characters that no header can have")?;
+                headers.insert(AUTHORIZATION, field);
+            }
+            Kind::Link => query = Some(format!("link={token}")),
+        }
+        let principal =
+            authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
+        Ok(principal.map_err(|rejected| rejected.to_string()))
+    }
+
+    fn token(&self) -> Result<Secret, String> {
+        let (place, secret) = match &self.token_file {
+            Some(path) => (path.display().to_string(), Secret::read(path)),
+            None => ("standard input".to_owned(), read_input()),
+        };
+        secret.map_err(|error| format!("{place}: {error}"))
+    }
+}
+
+fn read_input() -> io::Result<Secret> {
+    let mut bytes = Vec::new();
+    let mut input = io::stdin().lock().take(MAX_TOKEN_BYTES);
+    input.read_to_end(&mut bytes)?;
+    let secret = Secret::new(bytes);
+    Ok(Secret::new(secret.expose().trim_ascii()))
+}
+
+/// The decision, and a line for each policy that made it.
+fn told(
+    decision: &str,
+    policies: &[std::sync::Arc<str>],
+    rules: &policy::Policy,
+    file: Option<&Path>,
+) -> String {
+    let mut text = format!("{decision}\n");
+    for id in policies {
+        let line = rules.line_of(id).unwrap_or_default();
+        let file = file.unwrap_or(Path::new("policies")).display();
+        let _ = writeln!(text, "by policy {id} ({file}:{line})");
+    }
+    text
+}
+
+/// What the policies were told. Texts are written as a program would, so that none can pass for something else.
+fn show(
+    text: &mut String,
+    principal: &Principal,
+    pbx: &str,
+    name: &RecordingName,
+    rules: &policy::Policy,
+    context: &Context,
+) {
+    let facts = rules.facts(principal, pbx, name, context);
+    for (entity, attributes) in [
+        ("principal", facts.principal()),
+        ("resource", facts.recording()),
+        ("context", facts.context()),
+    ] {
+        for (key, values) in attributes {
+            let values: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+            let values = match values.as_slice() {
+                [] => "none".to_owned(),
+                values => values.join(", "),
+            };
+            let _ = writeln!(text, "{entity}.{key}: {values}");
+        }
+    }
+}
