@@ -70,7 +70,7 @@ async fn a_download_is_told_by_a_decision_and_a_delivery() {
     let expected = json!({
         "kind": "decision", "id": id, "source": "127.0.0.1", "issuer": ISSUER, "subject": "alice",
         "credential": "bearer", "jti": decision["jti"], "action": "listen", "method": "GET", "pbx": PBX, "recording": NAME,
-        "range": null, "allowed": true, "policies": [], "reason": null,
+        "range": null, "allowed": true, "policies": ["line-1"], "reason": null,
         "seq": decision["seq"], "prev": decision["prev"], "time": decision["time"],
     });
     assert_eq!(decision, expected);
