@@ -257,8 +257,12 @@ impl Reading {
                 Ok(Part::End(end)) if self.is_whole(end)? => return Poll::Ready(Ok(None)),
                 Ok(Part::End(_)) => {
                     // A shorter end says nothing about the place that an earlier pass had come to.
-                    if self.position == self.head {
+                    let is_shorter = self.position < self.head;
+                    if !is_shorter {
                         self.clean_end = Some(self.head);
+                    }
+                    if is_shorter || self.length.is_some() {
+                        self.mends += 1;
                     }
                     self.pass_again(StreamError::Truncated)?;
                 }

@@ -136,6 +136,12 @@ async fn a_length_that_is_known_from_earlier_needs_one_end() {
             inject(&pbx, "download:cut-after=1000");
             assert!(gateway.fetch(NAME).await == recording);
             assert_eq!(pbx.seen().tickets_issued, 6, "{switches:?}");
+            // What ends before it three times is mended twice.
+            for place in [1_000, 2_000, 3_000] {
+                inject(&pbx, &format!("download:cut-after={place}"));
+            }
+            assert!(ask(&gateway, NAME).await.bytes().await.is_err());
+            assert_eq!(pbx.seen().tickets_issued, 9, "{switches:?}");
         }
     }
 }
