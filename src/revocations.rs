@@ -4,7 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -28,9 +28,18 @@ pub(crate) type Spread = Box<dyn Fn(&Revoked) + Send + Sync>;
 pub(crate) struct Revocations {
     path: Option<PathBuf>,
     revoked: ArcSwap<Revoked>,
-    /// How the file looked when it was read last. One at a time changes it, or reads it.
-    seen: Mutex<Option<Look>>,
+    /// One at a time changes the file, or reads it.
+    known: Mutex<Known>,
     spread: Spread,
+}
+
+/// What is known of the file.
+#[derive(Default)]
+struct Known {
+    /// How it looked when it was read last.
+    seen: Option<Look>,
+    /// How it looked when it had fewer entries than are in force.
+    doubtful: Option<Look>,
 }
 
 /// What tells one state of a file from another.
@@ -49,6 +58,8 @@ pub(crate) enum RevokeError {
     NoFile,
     #[error("not a revocation: {0}")]
     Entry(String),
+    #[error("the list has gone; put it back, or an empty one if nothing is to be revoked any more")]
+    Lost,
     #[error("the list cannot be written: {0}")]
     File(#[from] io::Error),
     #[error(transparent)]
@@ -64,7 +75,7 @@ impl Revocations {
         let revocations = Arc::new(Self {
             path,
             revoked: ArcSwap::default(),
-            seen: Mutex::default(),
+            known: Mutex::default(),
             spread,
         });
         if let Some(path) = &revocations.path {
@@ -86,40 +97,55 @@ impl Revocations {
         self.revoked.load().means(principal)
     }
 
-    /// Writes an entry down and puts it in force. Blocks on the file.
+    /// Writes an entry down and puts it in force, whatever else has been written into the list meanwhile. Blocks on the
+    /// file.
     ///
     /// # Errors
     /// When nothing was revoked.
     pub(crate) fn revoke(&self, json: &str) -> Result<(), RevokeError> {
         let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
         let entry = Revocation::parse(json).map_err(RevokeError::Entry)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // A new list in its place would hold this entry alone.
+        if known.seen.is_some() && !path.try_exists()? {
+            return Err(RevokeError::Lost);
+        }
+        let mut revoked = Revoked::clone(&self.revoked.load());
+        revoked.add(&entry)?;
         append(path, &entry.line())?;
-        // With whatever else has been written into it meanwhile.
-        *seen = Some(look(path)?);
-        self.put(Revoked::parse(&read(path)?)?);
+        self.put(revoked);
         Ok(())
     }
 
-    /// Reads the list, if it has changed.
+    /// Reads the list, if it has changed. One that has fewer entries than are in force may be half of one that is just being
+    /// written: it counts once it looks the same twice.
     fn read(&self) -> Result<(), RevokeError> {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let now = match look(path) {
             // Nothing was ever revoked. A list that has gone is another matter.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && seen.is_none() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && known.seen.is_none() => {
                 return Ok(());
             }
-            now => now?,
+            now => Some(now?),
         };
-        if *seen == Some(now) {
+        if known.seen == now {
             return Ok(());
         }
         let text = read(path)?;
-        *seen = Some(now);
-        self.put(Revoked::parse(&text)?);
+        let revoked = Revoked::parse(&text);
+        let is_less = |revoked: &Revoked| revoked.entries() < self.revoked.load().entries();
+        if revoked.as_ref().is_ok_and(is_less) && known.doubtful != now {
+            known.doubtful = now;
+            return Ok(());
+        }
+        *known = Known {
+            seen: now,
+            doubtful: None,
+        };
+        self.put(revoked?);
         Ok(())
     }
 
@@ -175,15 +201,22 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Adds a line, behind a line feed where the one before has none, and sees to it that it stays.
+/// Adds a line, behind a line feed where the one before has none, and sees to it that it stays; or adds nothing.
 fn append(path: &Path, line: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        .open(path)?;
-    let ends = file.metadata()?.len() == 0 || read(path)?.ends_with('\n');
+    let mut options = OpenOptions::new();
+    // It names people.
+    options.create(true).append(true).read(true).mode(0o600);
+    let mut file = options.open(path)?;
+    let before = file.metadata()?.len();
+    let ends = before == 0 || read(path)?.ends_with('\n');
     let feed = if ends { "" } else { "\n" };
-    file.write_all(format!("{feed}{line}\n").as_bytes())?;
-    file.sync_all()
+    let written = file.write_all(format!("{feed}{line}\n").as_bytes());
+    if let Err(error) = written.and_then(|()| file.sync_all()) {
+        file.set_len(before)?;
+        return Err(error);
+    }
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,7 +171,7 @@ fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
         Refused::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
         Refused::Body => (StatusCode::PAYLOAD_TOO_LARGE, None),
         Refused::NotRevoked(RevokeError::NoFile) => (StatusCode::CONFLICT, None),
-        Refused::NotRevoked(RevokeError::File(_) | RevokeError::List(_)) => {
+        Refused::NotRevoked(RevokeError::File(_) | RevokeError::List(_) | RevokeError::Lost) => {
             (StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     };
