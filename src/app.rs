@@ -9,7 +9,7 @@ mod in_force;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -21,10 +21,8 @@ use tracing::{info, warn};
 
 use self::build::build;
 use crate::admin::{Admin, Calls};
-use crate::auth::policy::Grant;
 use crate::config::Config;
 use crate::gateway::Gateway;
-use crate::relay::Outcome;
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
 
@@ -154,9 +152,7 @@ impl App {
         }
         new.audit.started(start);
         self.gateway.store(Arc::clone(&new));
-        let now = SystemTime::now();
-        let denied = |grant: &Grant| !new.policy.still_allows(grant, now);
-        let ended = new.running.cut(Outcome::Revoked, denied);
+        let ended = new.running.judge(new.policy.clone());
         if ended > 0 {
             info!(ended, "the policy denies now what was being heard");
         }

@@ -48,7 +48,7 @@ pub(super) fn build(
         )?);
     }
     let running = match old {
-        None => Running::start(config.relay.max_stream),
+        None => Running::start(config.relay.max_stream, config.policy.rules.clone()),
         Some(old) => Arc::clone(&old.running),
     };
     let revocations = revocations(config.auth.revocation_file, old, &running)?;

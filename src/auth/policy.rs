@@ -163,6 +163,16 @@ impl Policy {
         })
     }
 
+    /// Whether both are the same, and not only alike: those of another reading of the configuration are not.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let same = match (&self.engine, &other.engine) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        same && self.groups.is(&other.groups)
+    }
+
     /// Whether what was granted is still allowed, by these policies and at this time.
     #[must_use]
     pub fn still_allows(&self, grant: &Grant, now: SystemTime) -> bool {

@@ -16,7 +16,7 @@ use super::{Gateway, audited};
 use crate::auth::Credential;
 use crate::auth::policy::Grant;
 use crate::pbx::Pbx;
-use crate::relay::{RelayBody, StreamPermit};
+use crate::relay::{Outcome, RelayBody, StreamPermit};
 use crate::response::AnswerBody;
 use crate::response::headers::{self, Body};
 use crate::tape::{Facts, Source};
@@ -67,6 +67,13 @@ impl Gateway {
             facts,
             content,
         })
+    }
+}
+
+impl Gateway {
+    /// Whether what was granted has been taken back since.
+    fn no_longer_allows(&self, grant: &Grant) -> bool {
+        self.revocations.mean(grant.principal()) || self.running.denies(grant, &self.policy)
     }
 }
 
@@ -134,7 +141,12 @@ pub(super) fn relay(
         let watchdog = &downstream.watchdog;
         let idle_timeout = gateway.downstream_idle;
         let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);
-        gateway.running.note(&Arc::new(grant), body.cutter());
+        let (grant, cutter) = (Arc::new(grant), body.cutter());
+        gateway.running.note(&grant, cutter.clone());
+        // In this order: what was revoked or denied while the request was on its way ends here, what is from now on ends there.
+        if gateway.no_longer_allows(&grant) {
+            cutter.cut(Outcome::Revoked);
+        }
         *response.body_mut() = AnswerBody::Recording(body);
     } else {
         line.outcome = "complete";

@@ -3,12 +3,12 @@
 //! Knows by which grant each is, and since when. Does not know why one has to end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
-use crate::auth::policy::Grant;
+use crate::auth::policy::{Grant, Policy};
 use crate::relay::{Cutter, Outcome};
 
 /// How often it is looked which last too long.
@@ -17,6 +17,8 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// All transfers of recordings that are under way.
 pub(crate) struct Running {
     max: ArcSwap<Duration>,
+    /// The policies in force, by which a request that began before them is judged again.
+    policy: ArcSwap<Policy>,
     transfers: Mutex<Vec<Transfer>>,
 }
 
@@ -28,9 +30,10 @@ struct Transfer {
 
 impl Running {
     /// `max` is how long one may last. Call it within a tokio runtime.
-    pub(crate) fn start(max: Duration) -> Arc<Self> {
+    pub(crate) fn start(max: Duration, policy: Policy) -> Arc<Self> {
         let running = Arc::new(Self {
             max: ArcSwap::from_pointee(max),
+            policy: ArcSwap::from_pointee(policy),
             transfers: Mutex::default(),
         });
         tokio::spawn(sweep(Arc::downgrade(&running)));
@@ -40,6 +43,19 @@ impl Running {
     /// Takes another limit over.
     pub(crate) fn configure(&self, max: Duration) {
         self.max.store(Arc::new(max));
+    }
+
+    /// Puts other policies in force, and ends what they deny. Returns how many transfers that were.
+    pub(crate) fn judge(&self, policy: Policy) -> usize {
+        self.policy.store(Arc::new(policy));
+        let (policy, now) = (self.policy.load(), SystemTime::now());
+        self.cut(Outcome::Revoked, |grant| !policy.still_allows(grant, now))
+    }
+
+    /// Whether the policies in force deny what those of its own time allowed.
+    pub(super) fn denies(&self, grant: &Grant, granted_by: &Policy) -> bool {
+        let policy = self.policy.load();
+        !policy.is(granted_by) && !policy.still_allows(grant, SystemTime::now())
     }
 
     /// Notes a transfer until it has ended.

@@ -10,6 +10,11 @@ use std::sync::Arc;
 pub struct Groups(Arc<HashMap<String, HashMap<String, Vec<String>>>>);
 
 impl Groups {
+    /// Whether both were read together.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// `groups` has, for each PBX, a number and its members.
     #[must_use]
     pub fn new(groups: impl IntoIterator<Item = (String, Vec<(String, Vec<String>)>)>) -> Self {
