@@ -29,7 +29,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Begins to keep a ring. An `old` keeper of the same source passes on what it has. Call it within a tokio runtime.
+    /// Begins to keep a ring. An `old` keeper of the same set passes on what it has. Call it within a tokio runtime.
     ///
     /// # Errors
     /// A sentence for an operator: the way to the issuer cannot be built.
@@ -39,7 +39,7 @@ impl Keeper {
         old: Option<&Self>,
     ) -> Result<Self, String> {
         let fetcher = Fetcher::new(source)?;
-        let had = match old.filter(|old| old.source == *source) {
+        let had = match old.filter(|old| old.source.has_the_keys_of(source)) {
             Some(old) => {
                 ring.take_over(&old.ring);
                 Arc::clone(&old.had)
@@ -170,7 +170,8 @@ impl Work {
             None => self.source.refresh,
             Some(before) => {
                 let pause = FIRST_PAUSE.saturating_mul(1 << before.min(16));
-                pause.min(self.source.min_interval / 2)
+                let most = self.source.refresh.min(self.source.min_interval / 2);
+                pause.min(most)
             }
         }
     }

@@ -25,7 +25,6 @@ pub(crate) type Revoke = Box<dyn Fn(&str) -> Result<(), RevokeError> + Send + Sy
 pub(crate) struct Calls {
     /// How the PBXs are doing, as JSON.
     pub(crate) pbxs: Report,
-    /// Whether what is asked for can be written down.
     /// What was counted, as [`crate::metrics::MEDIA_TYPE`].
     pub(crate) metrics: Report,
     pub(crate) forget: Forget,

@@ -27,6 +27,15 @@ pub struct KeySource {
     pub min_interval: Duration,
 }
 
+impl KeySource {
+    /// Whether what was got here is good for `other`, too. A file is read with the configuration, so it needs nothing from
+    /// before.
+    pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
+        let same = (&self.issuer, &self.place) == (&other.issuer, &other.place);
+        same && self.algorithms == other.algorithms && !matches!(self.place, KeyPlace::File(_))
+    }
+}
+
 /// Where a JWK Set is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyPlace {

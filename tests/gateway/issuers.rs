@@ -172,7 +172,13 @@ async fn an_issuer_that_goes_down_after_the_first_fetch_changes_nothing() {
     );
     let addr = gateway.app.admin_address();
     assert!(number(addr, &age).await >= 1);
-    // A reload keeps them, too.
+    // A reload keeps them, too, also where something else about the issuer has changed.
+    gateway.reload().unwrap();
+    assert_eq!(get(&gateway, &token).await.status(), StatusCode::OK);
+    let path = gateway.folder().join("wavegate.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("jwks_refresh_s = 1\n", "jwks_refresh_s = 2\n");
+    std::fs::write(&path, text).unwrap();
     gateway.reload().unwrap();
     assert_eq!(get(&gateway, &token).await.status(), StatusCode::OK);
     idp.be(Mood::Well);
