@@ -12,6 +12,7 @@
 mod algorithm;
 mod attributes;
 mod claims;
+pub(crate) mod cookies;
 mod credential;
 mod der;
 mod error;
@@ -20,11 +21,13 @@ mod keyring;
 pub mod keys;
 pub mod link;
 pub mod mint;
+pub mod minter;
 mod pem;
 pub mod policy;
 mod principal;
 mod revocation;
 mod self_test;
+mod session;
 mod token;
 mod verified;
 
@@ -37,6 +40,8 @@ use http::HeaderMap;
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 pub use self::attributes::{AttributeClaims, Attributes, Extension};
 use self::claims::{Claims, Clock};
+pub use self::cookies::Cookies;
+use self::cookies::SESSION_COOKIE;
 use self::credential::Presented;
 pub use self::error::{AuthError, Rejected};
 pub use self::keyring::KeyRing;
@@ -45,6 +50,7 @@ pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, CredentialKind, Principal};
 pub use self::revocation::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
+pub use self::session::{SessionError, Sessions};
 use self::token::Compact;
 use self::verified::Verified;
 
@@ -68,8 +74,16 @@ pub struct Issuer {
 pub struct Authenticator {
     issuers: Vec<Issuer>,
     links: Option<Links>,
+    cookies: Cookies,
     skew: Duration,
     verified: Verified,
+}
+
+/// What the credentials of a request come to.
+pub(crate) struct Judgement<'a> {
+    pub(crate) principal: Result<Principal, Rejected>,
+    /// The names of cookies that are authentic and have expired, and so count as absent.
+    pub(crate) expired: Vec<&'a str>,
 }
 
 impl Authenticator {
@@ -81,14 +95,27 @@ impl Authenticator {
         Self {
             issuers,
             links,
+            cookies: Cookies::default(),
             skew,
             verified: Verified::new(),
         }
     }
 
+    /// Looks at cookies as well.
+    #[must_use]
+    pub fn with_cookies(self, cookies: Cookies) -> Self {
+        Self { cookies, ..self }
+    }
+
+    /// The gateway's own sessions, where there are any.
+    pub(crate) fn sessions(&self) -> Option<&Sessions> {
+        self.cookies.sessions.as_ref()
+    }
+
     /// Finds out who is asking, at the time `now`, from the address `source`.
     ///
-    /// The first credential present decides: the `Authorization` field, then `?link=`.
+    /// The first credential present decides: the `Authorization` field, then `?link=`, then the gateway's own cookie, then that
+    /// of single sign-on.
     ///
     /// # Errors
     /// When there is no credential, or anything about it is wrong; a wrong one is never covered by another.
@@ -99,15 +126,84 @@ impl Authenticator {
         source: IpAddr,
         now: SystemTime,
     ) -> Result<Principal, Rejected> {
+        self.judge(headers, query, false, source, now).principal
+    }
+
+    /// The same for a request of a browser that goes to a page, if `is_navigation`: cookies that are authentic and have expired
+    /// count as absent there, so that whoever comes back the next day is asked to sign in and not turned away.
+    pub(crate) fn judge(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        is_navigation: bool,
+        source: IpAddr,
+        now: SystemTime,
+    ) -> Judgement<'_> {
+        let mut expired = Vec::new();
         let clock = Clock::at(now, self.skew);
-        match credential::find(headers, query)? {
-            Presented::Bearer(token) => clock
+        let principal = match credential::find(headers, query) {
+            Ok(Presented::Bearer(token)) => clock
                 .and_then(|clock| self.authenticate_bearer(token, &clock))
                 .map_err(Rejected::Bearer),
-            Presented::Link(token) => clock
+            Ok(Presented::Link(token)) => clock
                 .and_then(|clock| self.authenticate_link(token, source, &clock))
                 .map_err(Rejected::Link),
+            Err(Rejected::Bearer(AuthError::Missing)) => {
+                clock.map_err(Rejected::Cookie).and_then(|clock| {
+                    let expired = is_navigation.then_some(&mut expired);
+                    self.authenticate_cookie(headers, &clock, expired)
+                })
+            }
+            Err(rejected) => Err(rejected),
+        };
+        Judgement { principal, expired }
+    }
+
+    /// The names of the cookies that are looked at, the first that is present decides.
+    fn cookie_names(&self) -> impl Iterator<Item = (&str, Credential)> {
+        let own = self
+            .sessions()
+            .map(|_| (SESSION_COOKIE, Credential::Session));
+        let sso = self
+            .cookies
+            .sso
+            .as_deref()
+            .map(|name| (name, Credential::Sso));
+        own.into_iter().chain(sso)
+    }
+
+    /// With `expired`, a cookie that is authentic and has expired counts as absent, and is noted there.
+    fn authenticate_cookie<'a>(
+        &'a self,
+        headers: &HeaderMap,
+        clock: &Clock,
+        mut expired: Option<&mut Vec<&'a str>>,
+    ) -> Result<Principal, Rejected> {
+        for (name, credential) in self.cookie_names() {
+            let Some(token) = cookies::value(headers, name).map_err(Rejected::Cookie)? else {
+                continue;
+            };
+            let decided = match credential {
+                Credential::Session => self.authenticate_session(token, clock),
+                _ => self.authenticate_bearer(token, clock),
+            };
+            if let (Err(AuthError::Expired), Some(expired)) = (&decided, &mut expired) {
+                expired.push(name);
+                continue;
+            }
+            let principal = decided.map_err(Rejected::Cookie)?;
+            return Ok(Principal {
+                credential,
+                ..principal
+            });
         }
+        Err(Rejected::Bearer(AuthError::Missing))
+    }
+
+    /// A session whose issuer is not configured any more ends with it.
+    fn authenticate_session(&self, value: &str, clock: &Clock) -> Result<Principal, AuthError> {
+        let sessions = self.sessions().ok_or(AuthError::Missing)?;
+        sessions.authenticate(value, clock, |issuer| Ok(self.issuer(issuer)?.pbxs.clone()))
     }
 
     fn authenticate_link(
@@ -157,10 +253,11 @@ impl Authenticator {
     }
 
     /// The keys of the issuer that a bearer token names, since newer ones may verify it. For a token that was refused
-    /// because its key is not known.
+    /// because its key is not known, in the `Authorization` field or in the cookie of single sign-on.
     pub(crate) fn keys_to_renew(&self, headers: &HeaderMap) -> Option<KeyRing> {
-        let Ok(Presented::Bearer(token)) = credential::find(headers, None) else {
-            return None;
+        let token = match credential::find(headers, None) {
+            Ok(Presented::Bearer(token)) => token,
+            _ => cookies::value(headers, self.cookies.sso.as_deref()?).ok()??,
         };
         let token = Compact::decode(token).ok()?;
         let claims = Claims::parse(token.claims()).ok()?;

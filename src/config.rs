@@ -11,6 +11,7 @@ mod pin;
 mod problems;
 pub mod secret;
 mod section;
+mod session;
 mod tape;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,14 +23,16 @@ use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
-use crate::auth::Issuer;
 use crate::auth::link::Links;
+use crate::auth::minter::Minter;
+use crate::auth::{Cookies, Issuer};
 use crate::recording::NameRange;
 pub(crate) use file::{check_name, check_public_url, check_url};
 pub use key_source::{KeyPlace, KeySource};
 pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
 use secret::Secret;
+pub use session::{Cors, Embed};
 pub use tape::{Range, Tape, UpstreamRanges};
 
 /// Everything that can be configured, checked.
@@ -47,6 +50,10 @@ pub struct Config {
     pub audit: Option<audit::Audit>,
     /// Who may ask.
     pub auth: Auth,
+    /// Which pages may have the session cookie sent.
+    pub embed: Embed,
+    /// Other sites that may use the gateway.
+    pub cors: Cors,
     /// Who may hear what.
     pub policy: Policy,
     /// Limits of the streams.
@@ -153,6 +160,10 @@ pub struct Auth {
     pub key_sources: Vec<KeySource>,
     /// The link tokens that are accepted.
     pub links: Option<Links>,
+    /// What makes links for callers, where they may have some made.
+    pub minter: Option<Minter>,
+    /// The cookies that are accepted.
+    pub cookies: Cookies,
     /// The list of what is revoked, where there is one.
     pub revocation_file: Option<PathBuf>,
     /// How far clocks may disagree.

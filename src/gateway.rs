@@ -5,12 +5,16 @@
 
 mod access;
 mod audited;
+mod body;
 mod downstream;
 pub(crate) mod error;
+mod links;
 mod listing;
 mod recording;
 mod route;
 pub(crate) mod running;
+mod session;
+pub(crate) mod sites;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,15 +28,16 @@ use tracing::{error, info, warn};
 use url::Url;
 
 use crate::audit::AuditLog;
+use crate::auth::minter::Minter;
 use crate::auth::policy::{Action, Context, Policy};
 use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
 use crate::pbx::{Pbx, PbxError};
 use crate::relay::{Admission, AdmissionError, Reads, Watchdog};
-use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::problem::{self, Problem};
+use crate::response::{self, AnswerBody, Small};
 use crate::revocations::Revocations;
 use crate::tape::{TapeError, Tapes};
 use crate::telemetry::{AccessLine, NameMask};
@@ -42,6 +47,8 @@ use listing::Listed;
 use recording::Prepared;
 use route::{Route, RouteError, Target};
 use running::Running;
+use session::SetCookies;
+use sites::Sites;
 
 /// Everything a request needs.
 pub(crate) struct Gateway {
@@ -65,6 +72,9 @@ pub(crate) struct Gateway {
     pub(crate) names: Arc<NameMask>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) public_url: Option<Url>,
+    /// Makes links for callers, where that is configured.
+    pub(crate) minter: Option<Minter>,
+    pub(crate) sites: Sites,
     pub(crate) proxies: TrustedProxies,
     pub(crate) downstream_idle: Duration,
     /// Cancelled when nothing new is to be taken.
@@ -75,6 +85,7 @@ pub(crate) struct Gateway {
 enum Found {
     Recording(Box<Prepared>),
     List(Listed),
+    Small(Small),
 }
 
 impl Gateway {
@@ -87,7 +98,7 @@ impl Gateway {
         request: Request<Incoming>,
         downstream: &Downstream,
     ) -> Response<AnswerBody> {
-        let (head, _body) = request.into_parts();
+        let (head, body) = request.into_parts();
         let request_id = self.proxies.request_id(&head.headers, downstream.peer.ip());
         let id_field = HeaderValue::from_str(&request_id);
         let source = self
@@ -95,15 +106,24 @@ impl Gateway {
             .source_address(&head.headers, downstream.peer.ip());
         let mut line = AccessLine::new(request_id, method_name(&head.method), source);
 
-        let found = self.find(&head, source, &mut line).await;
+        let mut cookies = SetCookies::default();
+        let found = self
+            .find(&head, body, source, &mut line, &mut cookies)
+            .await;
         let route = line.route;
         let mut response = match found {
             Ok(Found::Recording(prepared)) => {
                 recording::relay(&head, *prepared, line, downstream, self)
             }
             Ok(Found::List(listed)) => listing::show(listed, line),
+            Ok(Found::Small(response)) => {
+                line.status = response.status().as_u16();
+                line.outcome = "complete";
+                *response
+            }
             Err(error) => refuse(&error, &head, line),
         };
+        cookies.write(response.headers_mut());
         self.metrics.answered(route, response.status());
         if let Ok(id) = id_field {
             response.headers_mut().insert(X_REQUEST_ID, id);
@@ -120,8 +140,10 @@ impl Gateway {
     async fn find(
         &self,
         head: &request::Parts,
+        body: Incoming,
         source: IpAddr,
         line: &mut AccessLine,
+        cookies: &mut SetCookies,
     ) -> Result<Found, GatewayError> {
         if self.draining.is_cancelled() {
             return Err(GatewayError::Draining);
@@ -132,29 +154,48 @@ impl Gateway {
         if let Target::Recording { name, .. } = &route.target {
             line.recording = self.names.mask(name);
         }
+        if sites::is_prefetch(&head.headers) {
+            return Err(GatewayError::Prefetch);
+        }
+        if let Target::Session { begins } = route.target {
+            self.require_sessions()?;
+            if !begins {
+                self.end_session(&head.headers, cookies)?;
+                return Ok(Found::Small(response::no_content()));
+            }
+        }
         let now = SystemTime::now();
         let query = head.uri.query();
-        let principal = self.authenticate(head, source, now).await;
+        let principal = self.authenticate(head, source, now, cookies).await;
         let principal = principal.inspect_err(|_| self.audit.refused(source))?;
         note_principal(line, &principal);
-        let pbx = self.pbx(&route, now)?;
-        pbx.name().clone_into(&mut line.pbx);
+        self.sites.require_ours(head, principal.credential())?;
         let context = Context { source, now };
-        match route.target {
+        match &route.target {
             Target::Recording { name } => {
-                let decision = audited::decision(line, head, &principal, "listen", Some(&name));
-                let hide = self.hiding(pbx, &name);
-                let (policy, action) = (&self.policy, Action::Listen);
+                let pbx = self.pbx(&route, now, line)?;
+                let decision = audited::decision(line, head, &principal, "listen", Some(name));
+                let hide = self.hiding(pbx, name);
+                let (policy, action, name) = (&self.policy, Action::Listen, name.clone());
                 let grant = policy.authorize(principal, action, pbx.name(), name, &context);
                 let grant = self.written(decision, grant, line).await.map_err(hide)?;
                 let prepared = self.recording(pbx, grant, head, now).await?;
                 Ok(Found::Recording(Box::new(prepared)))
             }
             Target::List => {
+                let pbx = self.pbx(&route, now, line)?;
                 let decision = audited::decision(line, head, &principal, "list", None);
                 let viewer = self.policy.view(principal, pbx.name(), &context);
                 let viewer = self.written(decision, viewer, line).await?;
                 Ok(Found::List(Box::pin(self.list(pbx, &viewer, query)).await?))
+            }
+            Target::Links => {
+                let made = self.make_link(principal, head, body, &context, line);
+                Ok(Found::Small(Box::pin(made).await?))
+            }
+            Target::Session { .. } => {
+                self.open_session(&principal, now, cookies)?;
+                Ok(Found::Small(response::no_content()))
             }
         }
     }
@@ -166,23 +207,30 @@ impl Gateway {
         head: &request::Parts,
         source: IpAddr,
         now: SystemTime,
+        cookies: &mut SetCookies,
     ) -> Result<Principal, Rejected> {
         let (headers, query) = (&head.headers, head.uri.query());
-        let authenticate = || self.authenticator.authenticate(headers, query, source, now);
-        let mut decided = authenticate();
-        if let Err(Rejected::Bearer(
-            AuthError::UnknownKey | AuthError::AlgorithmMismatch | AuthError::Signature,
-        )) = decided
-            && let Some(keys) = self.authenticator.keys_to_renew(headers)
+        let navigates = sites::is_navigation(head);
+        let authenticator = &self.authenticator;
+        let judge = || authenticator.judge(headers, query, navigates, source, now);
+        let mut judged = judge();
+        if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = judged.principal
+            && matches!(
+                reason,
+                AuthError::UnknownKey | AuthError::AlgorithmMismatch | AuthError::Signature
+            )
+            && let Some(keys) = authenticator.keys_to_renew(headers)
         {
             keys.renew().await;
-            decided = authenticate();
+            judged = judge();
         }
-        let principal = decided?;
+        cookies.clear_expired(&judged.expired);
+        let principal = judged.principal?;
         if self.revocations.mean(&principal) {
             return Err(match principal.credential() {
                 Credential::Bearer => Rejected::Bearer(AuthError::Revoked),
                 Credential::Link(_) => Rejected::Link(AuthError::Revoked),
+                Credential::Session | Credential::Sso => Rejected::Cookie(AuthError::Revoked),
             });
         }
         Ok(principal)
@@ -190,21 +238,28 @@ impl Gateway {
 
     /// The PBX that a path names, or else the first that the recording's name belongs to; of a list, the one that a
     /// recording made now would belong to.
-    fn pbx(&self, route: &Route, now: SystemTime) -> Result<&Arc<Pbx>, GatewayError> {
+    fn pbx(
+        &self,
+        route: &Route,
+        now: SystemTime,
+        line: &mut AccessLine,
+    ) -> Result<&Arc<Pbx>, GatewayError> {
         let mut pbxs = self.pbxs.iter();
-        match (&route.pbx, &route.target) {
+        let pbx = match (&route.pbx, &route.target) {
             (Some(name), _) => pbxs
                 .find(|pbx| pbx.name() == name)
                 .ok_or(GatewayError::NoSuchPbx),
             (None, Target::Recording { name, .. }) => pbxs
                 .find(|pbx| pbx.holds(name))
                 .ok_or(GatewayError::NoPbxForName),
-            (None, Target::List) => {
+            (None, Target::List | Target::Links | Target::Session { .. }) => {
                 let first = self.pbxs.first();
                 let current = pbxs.find(|pbx| pbx.holds_new(now));
                 current.or(first).ok_or(GatewayError::NoSuchPbx)
             }
-        }
+        }?;
+        pbx.name().clone_into(&mut line.pbx);
+        Ok(pbx)
     }
 
     /// Links are made for one public address; under any other name this gateway answers nothing.
@@ -312,6 +367,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
         GatewayError::Tape(_) => (false, "nothing is to be done: the caller can ask again"),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
+        GatewayError::Mint(_) => (true, "see to it that the machine's clock is right"),
         GatewayError::Admission(AdmissionError::PrincipalSaturated)
         | GatewayError::RateLimited { .. }
         | GatewayError::Draining
@@ -327,7 +383,12 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::ListUnsupported
         | GatewayError::PreconditionFailed
         | GatewayError::RangeNotSatisfiable { .. }
-        | GatewayError::LengthUnknown => {
+        | GatewayError::LengthUnknown
+        | GatewayError::Prefetch
+        | GatewayError::CrossSite(_)
+        | GatewayError::Body(_)
+        | GatewayError::Session(_)
+        | GatewayError::Links(_) => {
             line.reason = error.to_string();
             return;
         }

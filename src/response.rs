@@ -8,8 +8,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use serde_json::Value;
 
 use crate::relay::{BrokenOff, DocumentBody, RelayBody};
 
@@ -23,6 +26,32 @@ pub(crate) enum AnswerBody {
     Recording(RelayBody),
     /// None at all, as the answer to HEAD; of unknown size, so that no length is made up for it.
     Absent,
+}
+
+/// An answer that is neither a recording nor a list nor a problem, whole in memory.
+pub(crate) type Small = Box<Response<AnswerBody>>;
+
+/// A small JSON document.
+pub(crate) fn document(status: StatusCode, document: &Value) -> Small {
+    let mut response = small(status, document.to_string());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Done, and nothing to say.
+pub(crate) fn no_content() -> Small {
+    small(StatusCode::NO_CONTENT, String::new())
+}
+
+fn small(status: StatusCode, text: String) -> Small {
+    let body = AnswerBody::Document(Full::new(Bytes::from(text)));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Box::new(response)
 }
 
 impl Body for AnswerBody {

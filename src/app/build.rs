@@ -12,6 +12,7 @@ use crate::audit::AuditLog;
 use crate::auth::{Authenticator, Revoked};
 use crate::config::{self, Config};
 use crate::gateway::running::Running;
+use crate::gateway::sites::Sites;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::jwks::Keeper;
 use crate::pbx::Pbx;
@@ -28,8 +29,9 @@ pub(super) fn build(
     stop: &CancellationToken,
 ) -> Result<Gateway, String> {
     let keepers = keepers(&config.auth, old)?;
+    let auth = config.auth;
     let authenticator =
-        Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
+        Authenticator::new(auth.issuers, auth.links, auth.skew).with_cookies(auth.cookies);
     crate::auth::self_test().map_err(|error| error.to_string())?;
     let recording_names = config.log.recording_names;
     let names = match old.filter(|old| old.names.is(recording_names)) {
@@ -51,7 +53,7 @@ pub(super) fn build(
         None => Running::start(config.relay.max_stream, config.policy.rules.clone()),
         Some(old) => Arc::clone(&old.running),
     };
-    let revocations = revocations(config.auth.revocation_file, old, &running)?;
+    let revocations = revocations(auth.revocation_file, old, &running)?;
     let max_streams = config.relay.max_streams;
     let audit = match (old, &config.audit) {
         (Some(old), _) => old.audit.clone(),
@@ -100,7 +102,9 @@ pub(super) fn build(
         pbxs,
         names,
         metrics,
+        sites: Sites::new(&config.server, config.cors, config.embed),
         public_url: config.server.public_url,
+        minter: auth.minter,
         proxies: TrustedProxies::new(config.server.trusted_proxies),
         downstream_idle: config.relay.idle_timeout,
         draining: stop.clone(),

@@ -20,8 +20,8 @@ pub struct Attributes {
 /// An extension of a PBX. The same number on another PBX is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    pbx: String,
-    number: String,
+    pub(super) pbx: String,
+    pub(super) number: String,
 }
 
 /// Which claims of an issuer's tokens hold the attributes: names, or paths such as `realm_access.roles`.

@@ -14,6 +14,9 @@ pub enum Rejected {
     /// In `?link=`.
     #[error("link token: {0}")]
     Link(AuthError),
+    /// In a cookie, the gateway's own or that of single sign-on.
+    #[error("cookie: {0}")]
+    Cookie(AuthError),
 }
 
 impl Rejected {
@@ -21,7 +24,7 @@ impl Rejected {
     #[must_use]
     pub fn reason(self) -> AuthError {
         match self {
-            Self::Bearer(reason) | Self::Link(reason) => reason,
+            Self::Bearer(reason) | Self::Link(reason) | Self::Cookie(reason) => reason,
         }
     }
 }

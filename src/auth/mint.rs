@@ -1,4 +1,4 @@
-//! Making tokens: for `wavegate token`, `wavegate link` and the tests.
+//! Making tokens: for `wavegate token`, `wavegate link`, `POST /links` and the tests.
 //!
 //! Knows what a token must say to be accepted. Does not know who may have one, nor which keys the gateway verifies with.
 //!
@@ -254,11 +254,12 @@ fn check_private(block: &pem::Block<'_>) -> Result<(), KeyError> {
     }
 }
 
-/// 128 random bits, so that no two tokens share an id.
+/// A UUID of version 4, so that no two tokens share an id.
 fn random_id() -> Result<String, MintError> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| MintError::Crypto)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    Ok(id.to_string())
 }
 
 fn segment(json: &impl Serialize) -> Result<String, MintError> {

@@ -27,7 +27,7 @@ use self::facts::RecordingFacts;
 pub use self::groups::Groups;
 pub use self::source::Flaw;
 pub use self::trial::{Expected, Trial};
-use super::principal::{Credential, CredentialKind, Principal};
+use super::principal::{Credential, Principal};
 use crate::recording::RecordingName;
 
 /// The schema that policies are checked against, in Cedar's own notation.
@@ -151,8 +151,7 @@ impl Policy {
         recording: RecordingName,
         context: &Context,
     ) -> Result<Grant, PolicyError> {
-        let kind = principal.credential().kind();
-        let policies = self.decide(kind, &principal, action, pbx, &recording, context)?;
+        let policies = self.decide(&principal, action, pbx, &recording, context)?;
         Ok(Grant {
             principal,
             action,
@@ -177,10 +176,9 @@ impl Policy {
     #[must_use]
     pub fn still_allows(&self, grant: &Grant, now: SystemTime) -> bool {
         let (principal, source) = (&grant.principal, grant.source);
-        let kind = principal.credential().kind();
         let context = Context { source, now };
         let (pbx, name) = (&grant.pbx, &grant.recording);
-        self.decide(kind, principal, grant.action, pbx, name, &context)
+        self.decide(principal, grant.action, pbx, name, &context)
             .is_ok()
     }
 
@@ -200,11 +198,10 @@ impl Policy {
         if !principal.reaches(pbx) {
             return Err(PolicyError::PbxOutOfReach);
         }
-        let kind = principal.credential().kind();
         let engine = self.engine.as_ref();
         Ok(Viewer {
             policy: self,
-            asker: engine.and_then(|engine| engine.asker(kind, &principal, context).ok()),
+            asker: engine.and_then(|engine| engine.asker(&principal, context).ok()),
             principal,
             pbx: pbx.to_owned(),
             decided: Mutex::default(),
@@ -226,7 +223,6 @@ impl Policy {
     /// The policies that allow it.
     fn decide(
         &self,
-        kind: CredentialKind,
         principal: &Principal,
         action: Action,
         pbx: &str,
@@ -242,7 +238,7 @@ impl Policy {
             return Err(PolicyError::PbxOutOfReach);
         }
         let engine = self.engine.as_ref().ok_or(PolicyError::DEFAULT)?;
-        let asker = engine.asker(kind, principal, context)?;
+        let asker = engine.asker(principal, context)?;
         engine.decide(&asker, action, &engine.facts(pbx, recording), &self.groups)
     }
 }

@@ -49,6 +49,10 @@ pub enum Credential {
     Bearer,
     /// A link token, good for one recording.
     Link(LinkScope),
+    /// The gateway's own cookie, which a bearer token was exchanged for.
+    Session,
+    /// A cookie of the company's single sign-on that holds a bearer token.
+    Sso,
 }
 
 impl Credential {
@@ -58,6 +62,8 @@ impl Credential {
         match self {
             Self::Bearer => CredentialKind::Bearer,
             Self::Link(_) => CredentialKind::Link,
+            Self::Session => CredentialKind::Session,
+            Self::Sso => CredentialKind::Sso,
         }
     }
 }

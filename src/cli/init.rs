@@ -25,7 +25,7 @@ const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// `wavegate init`. Where --api, --url or --username is left out, a terminal is asked for everything that no flag says.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// The folder to write into: wavegate.toml, and secrets/ with four files.
+    /// The folder to write into: wavegate.toml, and secrets/ with five files.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
     /// The PBX's name in URLs and in the log; office otherwise, or the answer where questions are asked.
@@ -154,7 +154,7 @@ fn what_next(path: &Path, answers: &Answers) -> String {
     let config = format!("--config {}", shell_word(&path.to_string_lossy()));
     let url = answers.public_url.as_str().trim_end_matches('/');
     format!(
-        "{} is written, and in secrets/ beside it the keys for bearer tokens and links, the token of the admin listener,
+        "{} is written, and in secrets/ beside it the keys for bearer tokens, links and sessions, the token of the admin listener,
 and the PBX's password.
 Everyone with a token may hear every recording: see [policy].
 

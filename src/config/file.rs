@@ -5,9 +5,11 @@
 
 mod audit;
 mod auth;
+mod cors;
 mod key_source;
 mod pbx;
 mod policy;
+mod session;
 mod tape;
 
 use std::io;
@@ -26,9 +28,11 @@ use super::{
 use crate::auth::link::LinkKey;
 use audit::read_audit;
 use auth::{read_auth, read_links};
+use cors::read_cors;
 use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
 use policy::{finish_policy, read_groups, read_policy};
+use session::{check_session_key, read_session};
 use tape::{read_range, read_tape};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -88,9 +92,9 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let log = root.section("log", read_log);
     let audit = root.section("audit", read_audit);
     let mut auth = root.section("auth", read_auth);
-    let (links, link_signers) = root.section("links", read_links);
-    auth.links = links;
-    auth.link_signers = link_signers;
+    root.section("links", |section| read_links(section, &mut auth));
+    let embed = root.section("session", |section| read_session(section, &mut auth));
+    let cors = root.section("cors", read_cors);
     let policy = root.section("policy", read_policy);
     let relay = root.section("relay", read_relay);
     let tape = root.section("tape", read_tape);
@@ -108,6 +112,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let mut pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
     share_streams(root, &mut pbxs, relay.max_streams);
     check_names(root, &auth, &pbxs);
+    check_session_key(root, &auth);
     let policy = finish_policy(root, policy, &auth, &pbxs, groups);
     Some(Config {
         state_dir: Some(state_dir),
@@ -116,6 +121,8 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         log,
         audit,
         auth,
+        embed,
+        cors,
         policy,
         relay,
         tape,

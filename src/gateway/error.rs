@@ -11,10 +11,15 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::body::BodyError;
+use super::links::LinksError;
 use super::route::RouteError;
+use super::session::NoSession;
+use super::sites::CrossSite;
 use crate::audit::Unavailable;
+use crate::auth::mint::MintError;
 use crate::auth::policy::PolicyError;
-use crate::auth::{AuthError, Rejected};
+use crate::auth::{AuthError, Rejected, SessionError};
 use crate::list::QueryError;
 use crate::pbx::{Operation, PbxError, ReadingError, RefusalClass, StreamError, TransportError};
 use crate::relay::AdmissionError;
@@ -69,6 +74,18 @@ pub(crate) enum GatewayError {
     ListUnsupported,
     #[error("HTTP/1.0 needs a length, and there is none")]
     LengthUnknown,
+    #[error("a browser asks ahead of time")]
+    Prefetch,
+    #[error(transparent)]
+    CrossSite(#[from] CrossSite),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    Session(#[from] NoSession),
+    #[error(transparent)]
+    Links(#[from] LinksError),
+    #[error("no link could be made: {0}")]
+    Mint(#[from] MintError),
 }
 
 impl From<TapeError> for GatewayError {
@@ -134,15 +151,35 @@ impl GatewayError {
             Self::ListWindowRequired => &problem::LIST_WINDOW_REQUIRED,
             Self::ListUnsupported => &problem::LIST_UNSUPPORTED,
             Self::LengthUnknown => &problem::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Prefetch => &problem::PREFETCH_REFUSED,
+            Self::CrossSite(CrossSite) => &problem::CROSS_SITE_REFUSED,
+            Self::Body(error) => body_problem(error),
+            Self::Session(NoSession::NotConfigured) => &problem::NO_SUCH_RESOURCE,
+            Self::Session(NoSession::NotBearer) => &problem::BEARER_TOKEN_REQUIRED,
+            Self::Session(NoSession::Session(SessionError::TooLong)) => &problem::SESSION_TOO_LARGE,
+            Self::Links(LinksError::NoKey | LinksError::NoPublicUrl) => {
+                &problem::LINKS_UNCONFIGURED
+            }
+            Self::Links(LinksError::ByLink) => &problem::LINK_CANNOT_SHARE,
+            Self::Session(NoSession::Session(SessionError::Mint(_))) | Self::Mint(_) => {
+                &problem::INTERNAL
+            }
         }
     }
 
-    /// What exactly is wrong with a request, where its caller can mend it. Never repeats what the caller sent.
+    /// What exactly is wrong with a request, where its caller can mend it. Of what the caller sent it repeats the name of an
+    /// unknown member, and nothing else.
     pub(crate) fn reason(&self) -> Option<String> {
         if let Self::ListParameter(error) = self {
             return Some(error.to_string());
         }
-        None
+        if let Self::Links(error @ (LinksError::NoKey | LinksError::NoPublicUrl)) = self {
+            return Some(error.to_string());
+        }
+        let Self::Body(error) = self else {
+            return None;
+        };
+        Some(error.reason())
     }
 
     /// When a retry may work, where it may at all.
@@ -168,7 +205,13 @@ impl GatewayError {
             | Self::ListParameter(_)
             | Self::ListWindowRequired
             | Self::ListUnsupported
-            | Self::LengthUnknown => None,
+            | Self::LengthUnknown
+            | Self::Prefetch
+            | Self::CrossSite(_)
+            | Self::Body(_)
+            | Self::Session(_)
+            | Self::Links(_)
+            | Self::Mint(_) => None,
         }
     }
 }
@@ -194,7 +237,21 @@ fn auth_problem(rejected: Rejected) -> &'static Problem {
         | AuthError::LinkPbx => match rejected {
             Rejected::Bearer(_) => &problem::BEARER_TOKEN_INVALID,
             Rejected::Link(_) => &problem::LINK_TOKEN_INVALID,
+            Rejected::Cookie(_) => &problem::SESSION_INVALID,
         },
+    }
+}
+
+fn body_problem(error: &BodyError) -> &'static Problem {
+    match error {
+        BodyError::NotJson => &problem::JSON_REQUIRED,
+        BodyError::TooLong => &problem::REQUEST_TOO_LARGE,
+        BodyError::TooSlow => &problem::REQUEST_TIMEOUT,
+        BodyError::Broken
+        | BodyError::NotAnObject
+        | BodyError::Missing(_)
+        | BodyError::Member { .. }
+        | BodyError::Unknown(_) => &problem::REQUEST_BODY_INVALID,
     }
 }
 

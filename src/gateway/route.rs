@@ -15,11 +15,19 @@ pub(crate) struct Route {
     pub(crate) target: Target,
 }
 
-/// What of a PBX is asked for.
+/// What is asked for: something of a PBX, or something to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    Recording { name: RecordingName },
+    Recording {
+        name: RecordingName,
+    },
     List,
+    /// A link is to be made.
+    Links,
+    /// A session is to begin, or else to end.
+    Session {
+        begins: bool,
+    },
 }
 
 /// Why a request leads nowhere.
@@ -39,6 +47,10 @@ pub(crate) enum RouteError {
 impl Route {
     /// The path comes first, then the method, then the name: a path that is not ours says nothing about methods.
     pub(crate) fn of(method: &Method, path: &str) -> Result<Self, RouteError> {
+        if let Some(target) = Target::to_be_done(method, path) {
+            let (pbx, target) = (None, target?);
+            return Ok(Self { pbx, target });
+        }
         let mut segments = path.strip_prefix('/').unwrap_or_default().split('/');
         let (pbx, name) = match (
             segments.next(),
@@ -66,11 +78,26 @@ impl Route {
             (Some(_), Target::Recording { .. }) => "/pbx/{pbx}/recordings/{name}",
             (None, Target::List) => "/recordings",
             (Some(_), Target::List) => "/pbx/{pbx}/recordings",
+            (_, Target::Links) => "/links",
+            (_, Target::Session { .. }) => "/session",
         }
     }
 }
 
 impl Target {
+    /// What a path means that is of no PBX.
+    fn to_be_done(method: &Method, path: &str) -> Option<Result<Self, RouteError>> {
+        let refused = |allow| Err(RouteError::MethodNotAllowed { allow });
+        Some(match (path, method) {
+            ("/links", &Method::POST) => Ok(Self::Links),
+            ("/links", _) => refused("POST"),
+            ("/session", &Method::POST) => Ok(Self::Session { begins: true }),
+            ("/session", &Method::DELETE) => Ok(Self::Session { begins: false }),
+            ("/session", _) => refused("POST, DELETE"),
+            _ => return None,
+        })
+    }
+
     fn of(method: &Method, name: Option<&str>) -> Result<Self, RouteError> {
         match name {
             None if *method == Method::GET => Ok(Self::List),
@@ -95,7 +122,7 @@ mod tests {
         let route = route.as_ref().map(|route| {
             let name = match &route.target {
                 Target::Recording { name, .. } => name.as_str(),
-                Target::List => "",
+                _ => "",
             };
             (route.pbx.as_deref(), name)
         });
@@ -129,6 +156,21 @@ mod tests {
         check(Method::HEAD, "/recordings", allow("GET"));
         check(Method::DELETE, "/pbx/main/recordings", allow("GET"));
         check(Method::POST, "/elsewhere", nowhere());
+        check(Method::GET, "/links", allow("POST"));
+        check(Method::PUT, "/session", allow("POST, DELETE"));
+        check(Method::POST, "/links/", nowhere());
+        check(Method::POST, "/pbx/main/links", nowhere());
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_of_no_pbx() {
+        let route = |method, path| Route::of(&method, path).unwrap();
+        assert_eq!(route(Method::POST, "/links").target, Target::Links);
+        for (method, begins) in [(Method::POST, true), (Method::DELETE, false)] {
+            let route = route(method, "/session");
+            assert_eq!(route.target, Target::Session { begins });
+            assert_eq!((route.pbx.as_deref(), route.template()), (None, "/session"));
+        }
     }
 
     #[test]

@@ -50,14 +50,28 @@ problems! {
         "A parameter is unknown, repeated or malformed, or the cursor is of another list. Times need a date; from comes before to.";
     LIST_WINDOW_REQUIRED = "list-window-required", BAD_REQUEST, "Between which times?",
         "This PBX lists its calls by time only. Give both from and to.";
+    REQUEST_BODY_INVALID = "request-body-invalid", BAD_REQUEST, "Not what is asked for here",
+        "The body is not a JSON object with the members that are needed here, and no others.";
+    SESSION_TOO_LARGE = "session-too-large", BAD_REQUEST, "Too much for a cookie",
+        "What the bearer token says does not fit into a cookie, which has 4096 bytes at most. Send the bearer token itself.";
     BEARER_TOKEN_MISSING = "bearer-token-missing", UNAUTHORIZED, "Who is asking?",
         "Send a bearer token in the Authorization field, or use a link.";
     BEARER_TOKEN_INVALID = "bearer-token-invalid", UNAUTHORIZED, "The bearer token is not valid",
         "Signature, expiry, issuer, audience or a claim is wrong. Get a new token. A bearer token belongs into the Authorization field, a link token into ?link=.";
     LINK_TOKEN_INVALID = "link-token-invalid", UNAUTHORIZED, "The link is not valid",
         "The link has expired, or it was not made for this. Ask for a new one.";
+    SESSION_INVALID = "session-invalid", UNAUTHORIZED, "The session is not valid",
+        "The cookie has expired, or is not one that this gateway accepts, or is there twice. Sign in again.";
     LINK_FOR_ANOTHER_RECORDING = "link-for-another-recording", FORBIDDEN, "The link is for another recording",
         "A link opens the one recording it was made for.";
+    LINK_CANNOT_SHARE = "link-cannot-share", FORBIDDEN, "A link makes no links",
+        "A link opens its recording, and nothing else. Use a bearer token or a session.";
+    BEARER_TOKEN_REQUIRED = "bearer-token-required", FORBIDDEN, "Only for a bearer token",
+        "A session begins with a bearer token in the Authorization field, not with a link or another cookie.";
+    CROSS_SITE_REFUSED = "cross-site-refused", FORBIDDEN, "Another site asked",
+        "The browser sent its cookie for a page of another site, or does not say for which. The gateway's operator lists the sites that may.";
+    PREFETCH_REFUSED = "prefetch-refused", FORBIDDEN, "Not ahead of time",
+        "Recordings are not given out for what a browser loads ahead of time. It asks again when somebody wants to hear one.";
     RECORDING_DENIED = "recording-denied", FORBIDDEN, "Not allowed",
         "You may not hear this recording.";
     NO_SUCH_RESOURCE = "no-such-resource", NOT_FOUND, "Nothing here",
@@ -67,11 +81,17 @@ problems! {
     RECORDING_NOT_READY = "recording-not-ready", NOT_FOUND, "Not there yet",
         "The call is recent and the PBX does not know its recording yet. Try again later.";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Wrong method",
-        "Recordings answer to GET and HEAD, lists to GET.";
+        "Recordings answer to GET and HEAD, lists to GET, links to POST, the session to POST and DELETE.";
+    REQUEST_TIMEOUT = "request-timeout", REQUEST_TIMEOUT, "Too slow",
+        "The body of the request did not come in time.";
     RECORDING_DELETED = "recording-deleted", GONE, "Deleted",
         "The PBX had this recording and has deleted it.";
     PRECONDITION_FAILED = "precondition-failed", PRECONDITION_FAILED, "Not what you expected",
         "The recording is another one than If-Match or If-Unmodified-Since says. Ask again without them.";
+    REQUEST_TOO_LARGE = "request-too-large", PAYLOAD_TOO_LARGE, "Too long",
+        "The body of the request is longer than the 4096 bytes that anything asked for here needs.";
+    JSON_REQUIRED = "json-required", UNSUPPORTED_MEDIA_TYPE, "JSON, please",
+        "Send the body as JSON, with Content-Type: application/json.";
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable", RANGE_NOT_SATISFIABLE, "Nothing in this range",
         "The recording has no byte in the range asked for. Its length is in Content-Range.";
     MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "Another host",
@@ -82,6 +102,8 @@ problems! {
         "You have had as many recordings read from the PBX as one caller may in such a time. Try again later.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
+    LINKS_UNCONFIGURED = "links-unconfigured", NOT_IMPLEMENTED, "No links are made here",
+        "Making links needs links.signing_key and server.public_url. The gateway's operator has to set what is missing.";
     LIST_UNSUPPORTED = "list-unsupported", NOT_IMPLEMENTED, "This PBX has no list",
         "The API of this PBX (S-Series 1.0.1) cannot list recordings. Their names are in the PBX's own call reports.";
     PBX_UNREACHABLE = "pbx-unreachable", BAD_GATEWAY, "The PBX cannot be reached",

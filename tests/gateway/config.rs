@@ -1,6 +1,7 @@
 //! The configuration: what the example says is true, and mistakes are found together.
 
 mod pbxs;
+mod session;
 mod tape;
 
 use std::path::Path;
@@ -40,7 +41,9 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 22] = [
+const NO_DEFAULT: [&str; 24] = [
+    "cookie",
+    "signing_key",
     "revocation_file",
     "dir = ",
     "token_file",
@@ -105,6 +108,8 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file.rs"),
         include_str!("../../src/config/file/audit.rs"),
         include_str!("../../src/config/file/auth.rs"),
+        include_str!("../../src/config/file/cors.rs"),
+        include_str!("../../src/config/file/session.rs"),
         include_str!("../../src/config/file/key_source.rs"),
         include_str!("../../src/config/file/pbx.rs"),
         include_str!("../../src/config/file/pbx/account.rs"),

@@ -75,6 +75,9 @@ pub(crate) struct Builder {
     /// Further issuers, as they stand in the file.
     issuers: String,
     auth: String,
+    links: String,
+    /// Further tables, as they stand in the file.
+    tables: String,
 }
 
 /// Prepares a gateway for a simulated PBX.
@@ -107,6 +110,8 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         others: String::new(),
         issuers: String::new(),
         auth: String::new(),
+        links: String::new(),
+        tables: String::new(),
     };
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
@@ -221,6 +226,18 @@ impl Builder {
         self
     }
 
+    /// Lines of `[links]`.
+    pub(crate) fn links(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.links, "{lines}");
+        self
+    }
+
+    /// A further table.
+    pub(crate) fn table(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.tables, "{lines}");
+        self
+    }
+
     /// Lines of another `[[auth.issuer]]`.
     pub(crate) fn issuer(mut self, lines: &str) -> Self {
         let _ = writeln!(self.issuers, "[[auth.issuer]]\n{lines}");
@@ -264,6 +281,8 @@ impl Builder {
             others,
             issuers,
             auth,
+            links,
+            tables,
             ..
         } = self;
         let plain = if pbx_url.starts_with("http:") {
@@ -298,10 +317,12 @@ secret_file = "bearer"
 {issuers}
 [links]
 audience = "{LINK_AUDIENCE}"
+{links}
 [[links.key]]
 id = "crm"
 algorithm = "HS256"
 secret_file = "link"
+{tables}
 [policy]
 file = "{POLICIES}"
 {policy}

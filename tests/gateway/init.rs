@@ -14,7 +14,7 @@ use crate::harness::{NAME, write_secret};
 use crate::programs::{Ended, Running, program, run_wavegate, wavegate};
 
 const PASSWORD: &str = "hunter2 \"of\" the tests";
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "audit-head-key.pub",
     "policy.cedar",
     "secrets/admin-token",
@@ -22,6 +22,7 @@ const FILES: [&str; 8] = [
     "secrets/bearer",
     "secrets/link",
     "secrets/pbx-password",
+    "secrets/session",
     "wavegate.toml",
 ];
 
@@ -153,8 +154,9 @@ async fn flags_alone_make_a_configuration_that_works() {
     }
     assert_eq!((mode(&dir), mode(&dir.join("secrets"))), (0o700, 0o700));
     let secret = |file| std::fs::read_to_string(dir.join("secrets").join(file)).unwrap();
-    let keys = ["bearer", "link", "admin-token"].map(secret);
-    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[2] != keys[0]);
+    let keys = ["bearer", "link", "session", "admin-token"].map(secret);
+    let different: std::collections::HashSet<_> = keys.iter().collect();
+    assert_eq!(different.len(), keys.len());
     for key in keys {
         assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }

@@ -11,8 +11,11 @@ use http::Method;
 use wavegate::config;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
-use crate::harness::{BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway};
+use crate::harness::{
+    BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway, write_secret,
+};
 use crate::programs::{Running, serve};
+use crate::session::SESSION_SECRET;
 use record::{Record, found, spellings};
 
 const WRONG_PASSWORD: &str = "marked-and-wrong-password";
@@ -184,8 +187,14 @@ async fn no_pbx(record: &mut Record, format: &str) {
 async fn callers_at_fault(record: &mut Record, format: &str) {
     let pbx = pbx(Api::SSeries200, &[]).await;
     let host = "recordings.test";
-    let builder = talkative(&pbx, format).server(&format!("public_url = \"https://{host}\""));
+    let builder = talkative(&pbx, format)
+        .server(&format!("public_url = \"https://{host}\""))
+        .links("signing_key = \"crm\"")
+        .auth("cookie = \"sso\"")
+        .table("[session]\nkey_file = \"session\"");
+    write_secret(&builder.folder().join("session"), SESSION_SECRET);
     let (gateway, addr) = serve(&builder.write()).await;
+    cookies_and_wishes(record, addr, host).await;
     let (bearer, link, other) = (record.bearer(), record.link(), record.link());
     let expired = record.token(expired_jwt("alice"));
     let for_another = record.token(crate::harness::link(PBX, "another.wav"));
@@ -266,12 +275,86 @@ async fn callers_at_fault(record: &mut Record, format: &str) {
         record.send_raw(addr, bytes.as_bytes()).await;
     }
     record.end(gateway, builder.folder()).await;
+    for kind in ["bearer", "link", "session", "sso"] {
+        let (json, text) = (
+            format!("\"credential\":\"{kind}\""),
+            format!("credential=\"{kind}\""),
+        );
+        assert!(record.logs.contains(&json) || record.logs.contains(&text));
+    }
     record.add_pbx(&pbx);
+}
+
+/// Sessions and links that are had, used and refused.
+async fn cookies_and_wishes(record: &mut Record, addr: SocketAddr, host: &str) {
+    let call = |method, target: &str| Call::new(addr, method, target).header("host", host);
+    let (bearer, link) = (record.bearer(), record.link());
+    let (recording, wish) = (
+        format!("/recordings/{NAME}"),
+        format!("{{\"recording\":\"{NAME}\"}}"),
+    );
+    // The two answers that must hold a secret.
+    let opened = call(Method::POST, "/session").bearer(&bearer).send().await;
+    let cookie = opened.headers().get_all("set-cookie").iter().next_back();
+    let cookie = cookie.unwrap().to_str().unwrap().split(';').next().unwrap();
+    let (name, session) = cookie.split_once('=').unwrap();
+    let session = record.token(session.to_owned());
+    let made = call(Method::POST, "/links").bearer(&bearer).json(&wish);
+    let made = made.send().await.bytes().await.unwrap();
+    let made: serde_json::Value = serde_json::from_slice(&made).unwrap();
+    let (_, made) = made["url"].as_str().unwrap().split_once("link=").unwrap();
+    let made = record.token(made.to_owned());
+
+    let cookies = [
+        cookie.to_owned(),
+        format!("{name}={bearer}"),
+        format!("{name}={session}x"),
+        format!("{cookie}; {cookie}"),
+        format!("sso={bearer}"),
+        format!("sso={session}"),
+        format!("sso={link}"),
+        format!("{session}={bearer}"),
+    ];
+    let targets = [
+        (Method::GET, &*recording),
+        (Method::POST, "/links"),
+        (Method::POST, "/session"),
+        (Method::GET, "/session"),
+    ];
+    for (method, target) in targets {
+        for cookie in &cookies {
+            for site in ["same-origin", "cross-site"] {
+                let call = call(method.clone(), target).header("cookie", cookie);
+                let call = call.header("sec-fetch-site", site).json("{}");
+                record.note(call.header("origin", &bearer)).await;
+            }
+        }
+    }
+    for body in [
+        format!("{{\"{bearer}\":1}}"),
+        format!("{{\"recording\":\"{link}/\"}}"),
+        format!("{{\"recording\":\"a\",\"ip\":\"{bearer}\"}}"),
+        format!("{{\"recording\":\"a\",\"pbx\":\"{bearer}\"}}"),
+        bearer.clone(),
+    ] {
+        let call = call(Method::POST, "/links").bearer(&bearer);
+        record.note(call.json(&body)).await;
+    }
+    for target in [
+        format!("{recording}?link={made}"),
+        format!("{recording}?link={session}"),
+        format!("/links?link={made}"),
+        format!("/session?link={made}"),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            record.note(call(method, &target).json(&wish)).await;
+        }
+    }
 }
 
 async fn drive(format: &str) {
     let mut record = Record::default();
-    for secret in [BEARER_SECRET, LINK_SECRET] {
+    for secret in [BEARER_SECRET, LINK_SECRET, SESSION_SECRET] {
         record.secrets.push(secret.to_owned());
     }
     for api in [Api::SSeries200, Api::Cloud110, Api::PSeries] {
@@ -296,10 +379,14 @@ async fn no_secret_is_seen_with_a_log_in_text() {
 #[tokio::test]
 async fn the_configuration_shows_no_secret_when_it_is_printed() {
     let pbx = pbx(Api::SSeries200, &[]).await;
-    let builder = gateway(&pbx);
+    let builder = gateway(&pbx)
+        .links("signing_key = \"crm\"")
+        .table("[session]\nkey_file = \"session\"");
+    write_secret(&builder.folder().join("session"), SESSION_SECRET);
     let config = config::load(&builder.write()).unwrap();
-    let secrets = [pbx.password(), pbx.username(), BEARER_SECRET, LINK_SECRET];
-    let secrets = secrets.map(str::to_owned);
+    let keys = [BEARER_SECRET, LINK_SECRET, SESSION_SECRET];
+    let secrets = [[pbx.password(), pbx.username()].as_slice(), &keys].concat();
+    let secrets: Vec<_> = secrets.into_iter().map(str::to_owned).collect();
     for text in [format!("{config:?}"), format!("{config:#?}")] {
         assert_eq!(found(&text, &secrets), None, "{text}");
         assert!(found(&text, &[PBX.to_owned()]).is_some());

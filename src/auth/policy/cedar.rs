@@ -24,7 +24,7 @@ use super::groups::Groups;
 use super::source::{self, Flaw, flaw};
 use super::uses::Uses;
 use super::{Action, Context, SCHEMA};
-use crate::auth::principal::{CredentialKind, Principal};
+use crate::auth::principal::Principal;
 use crate::recording::RecordingName;
 
 /// The most policies: every decision asks each of them.
@@ -92,10 +92,10 @@ impl Engine {
 
     pub(super) fn asker(
         &self,
-        kind: CredentialKind,
         principal: &Principal,
         context: &Context,
     ) -> Result<Asker, &'static str> {
+        let kind = principal.credential().kind();
         let principal = self.vocabulary.principal(principal)?;
         Ok(Asker {
             context: entities::context(kind, context, &self.uses)?,

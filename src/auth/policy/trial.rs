@@ -65,7 +65,6 @@ impl Trial {
     /// When it comes out otherwise: how, and by which policies.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
         let decision = policy.decide(
-            self.credential,
             &self.principal(),
             self.action,
             &self.pbx,
@@ -114,9 +113,9 @@ impl Trial {
                 recording: self.recording.clone(),
                 pbx: self.pbx.clone(),
             }),
-            CredentialKind::Bearer | CredentialKind::Session | CredentialKind::Sso => {
-                Credential::Bearer
-            }
+            CredentialKind::Bearer => Credential::Bearer,
+            CredentialKind::Session => Credential::Session,
+            CredentialKind::Sso => Credential::Sso,
         };
         let (roles, extensions) = (self.roles.clone(), self.extensions.clone());
         Principal {

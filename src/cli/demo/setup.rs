@@ -14,14 +14,14 @@ use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::policy;
-use crate::auth::{Algorithm, AttributeClaims, Issuer, KeyRing};
+use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing};
 use crate::cli::random_secret;
 use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
 use crate::config::secret::Secret;
 use crate::config::{
-    Admin, AllowedIp, Auth, Config, Log, LogFormat, NotAPin, NotReady, Pbx, PbxAccount, PbxApi,
-    PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range, RecordingNames, Relay,
-    Server, Tape, UpstreamRanges,
+    Admin, AllowedIp, Auth, Config, Cors, Embed, Log, LogFormat, NotAPin, NotReady, Pbx,
+    PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range,
+    RecordingNames, Relay, Server, Tape, UpstreamRanges,
 };
 use crate::recording::NameRange;
 use crate::simulator::{Api, Simulator};
@@ -126,10 +126,14 @@ pub(super) fn configuration(
                     max_ttl: None,
                 }],
             }),
+            minter: None,
+            cookies: Cookies::default(),
             skew: Duration::from_secs(10),
             bearer_signers: Vec::new(),
             link_signers: Vec::new(),
         },
+        embed: Embed::default(),
+        cors: Cors::default(),
         policy: Policy {
             rules: policy::Policy::everyone().map_err(|flaw| flaw.to_string())?,
             text: String::new(),

@@ -19,6 +19,7 @@ const CONFIG: &str = "wavegate.toml";
 const FOLDER: &str = "secrets";
 const BEARER: &str = "secrets/bearer";
 const LINK: &str = "secrets/link";
+const SESSION: &str = "secrets/session";
 const PASSWORD: &str = "secrets/pbx-password";
 const ADMIN: &str = "secrets/admin-token";
 const AUDIT: &str = "audit";
@@ -53,6 +54,7 @@ pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
         POLICY,
         BEARER,
         LINK,
+        SESSION,
         PASSWORD,
         ADMIN,
         HEAD_KEY,
@@ -88,6 +90,7 @@ impl Draft {
         self.folder(&dir.join(FOLDER))?;
         self.file(&dir.join(BEARER), random_secret()?.expose())?;
         self.file(&dir.join(LINK), random_secret()?.expose())?;
+        self.file(&dir.join(SESSION), random_secret()?.expose())?;
         self.file(&dir.join(ADMIN), random_secret()?.expose())?;
         self.file(&dir.join(PASSWORD), password.expose())?;
         let (head_key, pem) = HeadKey::generate()?;
@@ -193,12 +196,18 @@ audiences = ["recordings"]
 algorithm = "HS256"
 secret_file = "{BEARER}"
 
-# Who signs links, which open one recording each.
+# Who signs links, which open one recording each; with signing_key, the gateway as well, for POST /links.
 [links]
 audience = "wavegate-links"
+signing_key = "links"
 [[links.key]]
+id = "links"
 algorithm = "HS256"
 secret_file = "{LINK}"
+
+# What signs the cookies of browsers.
+[session]
+key_file = "{SESSION}"
 
 # Who may hear what is in a file of its own.
 [policy]

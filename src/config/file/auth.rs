@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use super::key_source::{publishes, read_key_source};
 use super::policy::read_reach;
+use super::session::read_sso_cookie;
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, AttributeClaims, Issuer, KeyRing};
+use crate::auth::mint::SigningKey;
+use crate::auth::minter::Minter;
+use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing};
 use crate::config::section::Section;
 use crate::config::{Auth, KeySource, Signer};
 
@@ -33,6 +36,11 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
         issuers: issuers.into_iter().flatten().collect(),
         key_sources,
         links: None,
+        minter: None,
+        cookies: Cookies {
+            sessions: None,
+            sso: read_sso_cookie(section),
+        },
         skew,
         bearer_signers,
         link_signers: Vec::new(),
@@ -152,13 +160,13 @@ fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
     }
 }
 
-pub(super) fn read_links(section: &mut Section<'_>) -> (Option<Links>, Vec<Signer>) {
+pub(super) fn read_links(section: &mut Section<'_>, auth: &mut Auth) {
     if !section.has("key") {
-        return (None, Vec::new());
+        return;
     }
     let audience = section.required("audience").unwrap_or_default();
     let max_ttl = section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL);
-    let mut signers = Vec::new();
+    let signers = &mut auth.link_signers;
     let keys = section.sections("key", |section| {
         let pbxs = section.list("pbxs");
         let ttl = section
@@ -177,5 +185,35 @@ pub(super) fn read_links(section: &mut Section<'_>) -> (Option<Links>, Vec<Signe
         max_ttl,
         keys: keys.into_iter().flatten().collect(),
     };
-    (Some(links), signers)
+    auth.minter = read_signing_key(section, &links, signers);
+    auth.links = Some(links);
+}
+
+/// The key that makes links for callers: one whose secret is here, and that nobody can mix up with another.
+fn read_signing_key(
+    section: &mut Section<'_>,
+    links: &Links,
+    signers: &[Signer],
+) -> Option<Minter> {
+    let id = section.text("signing_key")?;
+    let mut keys = links.keys.iter().filter(|link| link.key.id() == Some(&id));
+    let signer = signers
+        .iter()
+        .find(|signer| signer.id.as_ref() == Some(&id));
+    let why = match (keys.next(), keys.next(), signer) {
+        (Some(link), None, Some(signer)) => {
+            let key = SigningKey::secret(signer.id.clone(), signer.algorithm, &signer.secret);
+            return Some(Minter {
+                key: section.note("signing_key", key)?,
+                audience: links.audience.clone(),
+                max_ttl: links.max_ttl_of(link),
+                pbxs: link.pbxs.clone(),
+            });
+        }
+        (None, ..) => "no [[links.key]] has this id",
+        (_, Some(_), _) => "more than one [[links.key]] has this id",
+        (_, _, None) => "that key has no secret_file, so the gateway cannot sign with it",
+    };
+    section.problem("signing_key", format!("{id:?}: {why}"));
+    None
 }

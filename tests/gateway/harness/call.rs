@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,6 +15,7 @@ use super::{Answer, PATIENCE};
 pub(crate) struct Call {
     addr: SocketAddr,
     pub(super) request: http::request::Builder,
+    body: Bytes,
 }
 
 impl Call {
@@ -22,6 +23,7 @@ impl Call {
         Self {
             addr,
             request: Request::builder().method(method).uri(target),
+            body: Bytes::new(),
         }
     }
 
@@ -32,6 +34,17 @@ impl Call {
 
     pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Sends a body, without saying what it is.
+    pub(crate) fn body(mut self, text: &str) -> Self {
+        self.body = Bytes::from(text.to_owned());
+        self
+    }
+
+    /// Sends a body that is JSON.
+    pub(crate) fn json(self, text: &str) -> Self {
+        self.header("content-type", "application/json").body(text)
     }
 
     /// Sends it as HTTP/1.0.
@@ -79,7 +92,7 @@ impl Call {
         } else {
             self.header("host", &host)
         };
-        let request = call.request.body(Empty::<Bytes>::new()).unwrap();
+        let request = call.request.body(Full::new(call.body)).unwrap();
         let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
             .await
             .unwrap()?;
@@ -98,7 +111,7 @@ impl Call {
         let driver = tokio::spawn(async move {
             let _ = connection.await;
         });
-        let request = self.request.body(Empty::<Bytes>::new()).unwrap();
+        let request = self.request.body(Full::new(self.body)).unwrap();
         let response = tokio::time::timeout(PATIENCE, sender.send_request(request))
             .await
             .unwrap()

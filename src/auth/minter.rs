@@ -1,0 +1,72 @@
+//! Links made by the gateway itself, on behalf of a caller.
+//!
+//! Knows which key signs them and what that key's links may be. Does not know whether the caller may have one.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use super::mint::{self, MintError, SigningKey};
+use crate::recording::RecordingName;
+
+/// Makes links with one key of the configuration.
+#[derive(Clone, Debug)]
+pub struct Minter {
+    /// What signs; the gateway verifies with the same key.
+    pub key: SigningKey,
+    /// The audience of links.
+    pub audience: String,
+    /// The longest life of this key's links, in whole seconds.
+    pub max_ttl: Duration,
+    /// The PBXs whose recordings they may open; all when `None`.
+    pub pbxs: Option<Vec<String>>,
+}
+
+/// What a link is to be good for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'o> {
+    /// On whose behalf the recording is heard.
+    pub(crate) subject: &'o str,
+    pub(crate) pbx: &'o str,
+    pub(crate) recording: &'o RecordingName,
+    pub(crate) ip: Option<IpAddr>,
+    /// In whole seconds.
+    pub(crate) ttl: Duration,
+}
+
+/// A link, and when it ends.
+pub(crate) struct Minted {
+    pub(crate) token: String,
+    pub(crate) expires_at: SystemTime,
+}
+
+impl Minter {
+    /// Whether its links may name a recording of this PBX.
+    pub(crate) fn reaches(&self, pbx: &str) -> bool {
+        let pbxs = self.pbxs.as_ref();
+        pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx))
+    }
+
+    /// Makes a link. The caller has seen to it that it may be made.
+    ///
+    /// # Errors
+    /// When the clock is before 1970 or the crypto library fails.
+    pub(crate) fn mint(&self, order: &Order<'_>, now: SystemTime) -> Result<Minted, MintError> {
+        let claims = mint::Link {
+            audience: &self.audience,
+            subject: order.subject,
+            pbx: order.pbx,
+            recording: order.recording,
+            ip: order.ip,
+        };
+        let token = mint::link(&self.key, &claims, now, order.ttl)?;
+        let since = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_err(|_| MintError::Clock)?;
+        // As the token has it: from the second in which it was made.
+        let ends = Duration::from_secs(since.as_secs()).saturating_add(order.ttl);
+        let expires_at = SystemTime::UNIX_EPOCH
+            .checked_add(ends)
+            .ok_or(MintError::Clock)?;
+        Ok(Minted { token, expires_at })
+    }
+}

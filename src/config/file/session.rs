@@ -1,0 +1,53 @@
+//! `[session]`, and what must not be mixed up with it.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::auth::Sessions;
+use crate::auth::cookies::{SESSION_COOKIE, is_cookie_name};
+use crate::config::section::Section;
+use crate::config::{Auth, Embed};
+
+const MAX_TTL_S: RangeInclusive<u64> = 60..=30 * 86_400;
+
+pub(super) fn read_session(section: &mut Section<'_>, auth: &mut Auth) -> Embed {
+    let max_ttl = section.seconds("max_ttl_s", MAX_TTL_S, Duration::from_secs(8 * 3600));
+    let secret = section.secret_file("key_file");
+    auth.cookies.sessions = secret.and_then(|secret| {
+        let sessions = Sessions::new(&secret, max_ttl);
+        section.note("key_file", sessions)
+    });
+    section.choice("embed", &Embed::NAMES, Embed::default())
+}
+
+/// Reads `cookie`, the name of the cookie that single sign-on sets.
+pub(super) fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
+    let name = section.text("cookie")?;
+    if !is_cookie_name(&name) {
+        section.problem("cookie", format!("{name:?} cannot be the name of a cookie"));
+    }
+    if name == SESSION_COOKIE {
+        section.problem("cookie", "the name of the gateway's own cookie");
+    }
+    Some(name)
+}
+
+/// Sessions need a key of their own: with another's, its tokens could be made into sessions, or the other way round.
+pub(super) fn check_session_key(root: &mut Section<'_>, auth: &Auth) {
+    let Some(sessions) = &auth.cookies.sessions else {
+        return;
+    };
+    for issuer in &auth.issuers {
+        let mut keys = issuer.keys.configured().iter();
+        if keys.any(|key| sessions.is_signed_with(key)) {
+            let name = &issuer.name;
+            let message = format!("also a key of issuer {name:?}; sessions need one of their own");
+            root.problem("session.key_file", message);
+        }
+    }
+    let mut link_keys = auth.links.iter().flat_map(|links| &links.keys);
+    if link_keys.any(|link| sessions.is_signed_with(&link.key)) {
+        let message = "also one of links.key; sessions need one of their own";
+        root.problem("session.key_file", message);
+    }
+}

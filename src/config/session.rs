@@ -1,0 +1,26 @@
+//! Which pages may use the sessions of browsers.
+
+/// Which pages may have the session cookie sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Embed {
+    /// Those of this very site, and links that lead here from others.
+    #[default]
+    SameSite,
+    /// Those of other sites as well, each with sessions of its own, as iframes in a CRM need it.
+    Partitioned,
+}
+
+impl Embed {
+    /// Both with their names in the configuration.
+    pub(super) const NAMES: [(&str, Self); 2] = [
+        ("same-site", Self::SameSite),
+        ("partitioned", Self::Partitioned),
+    ];
+}
+
+/// The other sites that count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// Their origins as browsers write them: `https://crm.example`, with a port where it is not the scheme's own.
+    pub origins: Vec<String>,
+}

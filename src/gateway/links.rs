@@ -1,0 +1,161 @@
+//! `POST /links`: a caller who may hear and share a recording has a link to it made.
+//!
+//! Knows what a caller may ask for, and what is answered. Does not know how a link is signed.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use http::{StatusCode, request};
+use http_body::Body;
+use jiff::Timestamp;
+use serde_json::json;
+use url::Url;
+
+use super::Gateway;
+use super::audited;
+use super::body::{BodyError, Members, wrong};
+use super::error::GatewayError;
+use super::route::{Route, Target};
+use crate::auth::minter::{Minter, Order};
+use crate::auth::policy::{Action, Context, Grant, PolicyError};
+use crate::auth::{Credential, Principal};
+use crate::pbx::Pbx;
+use crate::recording::RecordingName;
+use crate::response::{self, Small};
+use crate::telemetry::AccessLine;
+
+/// What a caller asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wish {
+    recording: RecordingName,
+    pbx: Option<String>,
+    ttl: Duration,
+    ip: Option<IpAddr>,
+    download: bool,
+}
+
+/// Why no links are made at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LinksError {
+    #[error("links.signing_key is not configured")]
+    NoKey,
+    #[error("server.public_url is not configured")]
+    NoPublicUrl,
+    #[error("a link makes no further links")]
+    ByLink,
+}
+
+impl Gateway {
+    /// Makes the link that a body asks for.
+    ///
+    /// # Cancel safety
+    /// Safe but for the body.
+    pub(super) async fn make_link<B>(
+        &self,
+        principal: Principal,
+        head: &request::Parts,
+        body: B,
+        context: &Context,
+        line: &mut AccessLine,
+    ) -> Result<Small, GatewayError>
+    where
+        B: Body<Error: std::error::Error + Send + Sync + 'static>,
+    {
+        if let Credential::Link(_) = principal.credential() {
+            return Err(LinksError::ByLink.into());
+        }
+        let minter = self.minter.as_ref().ok_or(LinksError::NoKey)?;
+        let public = self.public_url.as_ref().ok_or(LinksError::NoPublicUrl)?;
+        let wish = Wish::read(Members::read(&head.headers, body).await?, minter.max_ttl)?;
+        line.recording = self.names.mask(&wish.recording);
+        let pbx = self.pbx_of(&wish, minter, context.now, line)?;
+        let name = &wish.recording;
+        let decision = audited::decision(line, head, &principal, "share", Some(name));
+        let hide = self.hiding(pbx, name);
+        let grant = self.authorize_sharing(principal, pbx, name, context);
+        let grant = self.written(decision, grant, line).await.map_err(hide)?;
+        let pbx = pbx.name();
+        let order = Order {
+            subject: grant.principal().subject(),
+            pbx,
+            recording: &wish.recording,
+            ip: wish.ip,
+            ttl: wish.ttl,
+        };
+        let minted = minter.mint(&order, context.now)?;
+        let url = wish.url(public, pbx, &minted.token);
+        let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
+        let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
+        Ok(response::document(StatusCode::CREATED, &document))
+    }
+
+    /// Whether somebody may hand a recording on: who may, may hear it, too.
+    fn authorize_sharing(
+        &self,
+        principal: Principal,
+        pbx: &Pbx,
+        recording: &RecordingName,
+        context: &Context,
+    ) -> Result<Grant, PolicyError> {
+        let authorize = |principal, action| {
+            let name = recording.clone();
+            let policy = &self.policy;
+            policy.authorize(principal, action, pbx.name(), name, context)
+        };
+        authorize(principal.clone(), Action::Listen)?;
+        authorize(principal, Action::Share)
+    }
+
+    /// The PBX that is meant, which the key's links have to reach.
+    fn pbx_of(
+        &self,
+        wish: &Wish,
+        minter: &Minter,
+        now: SystemTime,
+        line: &mut AccessLine,
+    ) -> Result<&Pbx, GatewayError> {
+        let name = wish.recording.clone();
+        let route = Route {
+            pbx: wish.pbx.clone(),
+            target: Target::Recording { name },
+        };
+        let pbx = self.pbx(&route, now, line).map_err(|error| match error {
+            GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
+            error => error,
+        })?;
+        if !minter.reaches(pbx.name()) {
+            let why = "the key of links.signing_key is not for this PBX";
+            return Err(wrong("pbx", why).into());
+        }
+        Ok(pbx)
+    }
+}
+
+impl Wish {
+    fn read(mut members: Members, max_ttl: Duration) -> Result<Self, BodyError> {
+        let ttl = members.whole("ttl_s", 1..=max_ttl.as_secs())?;
+        let wish = Self {
+            recording: members
+                .parsed("recording")?
+                .ok_or(BodyError::Missing("recording"))?,
+            pbx: members.text("pbx")?,
+            ttl: ttl.map_or(max_ttl, Duration::from_secs),
+            ip: members.parsed("ip")?,
+            download: members.flag("download")?,
+        };
+        members.finish()?;
+        Ok(wish)
+    }
+
+    /// The address that opens the recording. It names the PBX, as the link does, so that it stays true when others come.
+    fn url(&self, public: &Url, pbx: &str, token: &str) -> Url {
+        let mut url = public.clone();
+        url.set_path(&format!(
+            "/pbx/{pbx}/recordings/{}",
+            self.recording.encoded()
+        ));
+        let download = if self.download { "&download=1" } else { "" };
+        url.set_query(Some(&format!("link={token}{download}")));
+        url
+    }
+}

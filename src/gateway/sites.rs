@@ -1,0 +1,126 @@
+//! Who made a browser send a request: this site, one that is listed, or any other.
+//!
+//! Knows which requests with a cookie may be caused by whom, and which ones nobody looks at. A browser sends cookies by itself,
+//! so a cookie does not show that its owner wants what is asked for; a bearer token or a link in the request does. Pure.
+//!
+//! Sources: Fetch Metadata Request Headers (W3C), `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which no script can set; Fetch standard,
+//! `Origin`; RFC 6454 §6.2; WICG "Prefetch", `Sec-Purpose`, and that only 2xx answers are kept.
+
+use http::{HeaderMap, Method, request};
+
+use crate::auth::Credential;
+use crate::config::{Cors, Embed, Server};
+
+/// The sites that count as ours.
+pub(crate) struct Sites {
+    /// The gateway's own origin, where `server.public_url` tells it.
+    own: Option<String>,
+    listed: Vec<String>,
+    embed: Embed,
+}
+
+/// Another site caused a request with a cookie that it may not cause.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cookie came with a request that another site caused, or that does not say who did")]
+pub(crate) struct CrossSite;
+
+impl Sites {
+    pub(crate) fn new(server: &Server, cors: Cors, embed: Embed) -> Self {
+        let own = server.public_url.as_ref();
+        Self {
+            own: own.map(|url| url.origin().ascii_serialization()),
+            listed: cors.origins,
+            embed,
+        }
+    }
+
+    /// Which pages may have the session cookie sent.
+    pub(super) fn embed(&self) -> Embed {
+        self.embed
+    }
+
+    /// Judges a request whose credential is known. Other credentials than cookies are nobody's but their owner's to send.
+    pub(super) fn require_ours(
+        &self,
+        head: &request::Parts,
+        credential: &Credential,
+    ) -> Result<(), CrossSite> {
+        let ours = match credential {
+            Credential::Bearer | Credential::Link(_) => true,
+            Credential::Session | Credential::Sso if is_read(&head.method) => {
+                self.may_read(&head.headers, credential)
+            }
+            Credential::Session | Credential::Sso => self.may_write(&head.headers),
+        };
+        if ours { Ok(()) } else { Err(CrossSite) }
+    }
+
+    /// Whether a request that changes something comes from a page of ours.
+    pub(super) fn may_write(&self, headers: &HeaderMap) -> bool {
+        field(headers, "sec-fetch-site") == Some("same-origin") || self.is_from_ours(headers)
+    }
+
+    fn may_read(&self, headers: &HeaderMap, credential: &Credential) -> bool {
+        if self.is_from_ours(headers) {
+            return true;
+        }
+        match field(headers, "sec-fetch-site") {
+            Some("same-origin" | "same-site" | "none") => true,
+            Some(_) => is_navigating(headers),
+            // A browser from before 2023, plain HTTP, or no browser. Where `SameSite` keeps other sites from having the cookie
+            // sent, that is enough; a cookie that says otherwise, or that somebody else set, needs to say where it comes from.
+            None if headers.contains_key("sec-fetch-site") => false,
+            None => {
+                !headers.contains_key("origin")
+                    && *credential == Credential::Session
+                    && self.embed == Embed::SameSite
+            }
+        }
+    }
+
+    fn is_from_ours(&self, headers: &HeaderMap) -> bool {
+        let origins = || self.own.iter().chain(&self.listed);
+        field(headers, "origin").is_some_and(|origin| origins().any(|ours| ours == origin))
+    }
+}
+
+/// Whether a browser goes to a page by this request, rather than loading something for one.
+pub(super) fn is_navigation(head: &request::Parts) -> bool {
+    is_read(&head.method) && is_navigating(&head.headers)
+}
+
+/// Whether a browser asks ahead of time, for what nobody may ever look at. `Purpose` is what browsers sent before `Sec-Purpose`.
+pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+    let asks_ahead = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        values.any(|value| {
+            let purposes = value.as_bytes().split(|byte| matches!(byte, b',' | b';'));
+            let mut purposes = purposes.map(<[u8]>::trim_ascii);
+            purposes.any(|purpose| {
+                purpose.eq_ignore_ascii_case(b"prefetch")
+                    || purpose.eq_ignore_ascii_case(b"prerender")
+            })
+        })
+    };
+    asks_ahead("sec-purpose") || asks_ahead("purpose")
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn is_navigating(headers: &HeaderMap) -> bool {
+    field(headers, "sec-fetch-mode") == Some("navigate")
+}
+
+/// The value of a field that is there once.
+fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Sessions, the keys that sign them and links, and the sites that are listed.
+
+use super::*;
+
+/// Checks the problems that lines of these tables come to, each with a part of what is said.
+#[track_caller]
+fn check(replace: &[(&str, &str)], expected: &[(&str, &str)]) {
+    let folder = folder();
+    for (name, secret) in [("session", "for-sessions"), ("short", "")] {
+        let secret = format!("a-secret-of-its-own-{secret}");
+        write_secret(&folder.path().join("secrets").join(name), &secret);
+    }
+    let mut text = EXAMPLE.to_owned();
+    for (from, to) in replace {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let problems = load(folder.path(), &text).err().unwrap_or_default();
+    let keys: Vec<_> = problems.iter().map(|(key, _)| &**key).collect();
+    let expected_keys: Vec<_> = expected.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, expected_keys, "{problems:?}");
+    for ((_, message), (_, part)) in problems.iter().zip(expected) {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+const KEY: &str = "#key_file = \"secrets/session\"";
+const SIGNING: &str = "#signing_key = \"crm\"";
+const COOKIE: &str = "#cookie = \"sso_token\"";
+
+#[test]
+fn all_of_it_may_be_switched_on() {
+    check(
+        &[
+            (KEY, &KEY[1..]),
+            (SIGNING, &SIGNING[1..]),
+            (COOKIE, &COOKIE[1..]),
+            ("#embed = \"same-site\"", "embed = \"partitioned\""),
+            ("#origins = []", "origins = [\"https://crm.example\"]"),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn the_key_of_sessions_is_long_enough_and_nobody_elses() {
+    let with = |file: &str| format!("key_file = \"secrets/{file}\"");
+    let problem = |part| [("session.key_file", part)];
+    check(&[(KEY, &with("short"))], &problem("at least 32 bytes"));
+    check(&[(KEY, &with("absent"))], &problem("absent"));
+    let bearer = "also a key of issuer \"https://idp.example.com\"";
+    check(&[(KEY, &with("bearer"))], &problem(bearer));
+    check(&[(KEY, &with("link"))], &problem("links.key"));
+}
+
+#[test]
+fn a_session_is_embedded_in_one_of_two_ways_for_a_time() {
+    check(
+        &[("#embed = \"same-site\"", "embed = \"none\"")],
+        &[("session.embed", "\"same-site\", \"partitioned\"")],
+    );
+    check(
+        &[("#max_ttl_s = 28800", "max_ttl_s = 59")],
+        &[("session.max_ttl_s", "60 to 2592000")],
+    );
+}
+
+#[test]
+fn the_cookie_of_single_sign_on_has_a_name_and_not_ours() {
+    for (name, part) in [
+        ("a b", "cannot be the name"),
+        ("", "cannot be the name"),
+        ("a=b", "cannot be the name"),
+        ("__Host-wavegate", "the gateway's own"),
+    ] {
+        let line = format!("cookie = \"{name}\"");
+        check(&[(COOKIE, &line)], &[("auth.cookie", part)]);
+    }
+}
+
+#[test]
+fn links_are_signed_with_a_key_that_is_here_and_the_only_one_of_its_id() {
+    let problem = |part| [("links.signing_key", part)];
+    let unknown = "signing_key = \"other\"";
+    check(&[(SIGNING, unknown)], &problem("no [[links.key]]"));
+    let key = "[[links.key]]\nid = \"crm\"\nalgorithm = \"HS256\"\nsecret_file =";
+    let twice = format!("{key} \"secrets/session\"\n{key}");
+    check(
+        &[
+            (SIGNING, &SIGNING[1..]),
+            (&format!("{key} "), &format!("{twice} ")),
+        ],
+        &problem("more than one"),
+    );
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pair.public_key_pem()).unwrap();
+    let path = file.path().display();
+    let public = format!("algorithm = \"ES256\"\npublic_key_file = \"{path}\"");
+    check(
+        &[
+            (SIGNING, &SIGNING[1..]),
+            (
+                "algorithm = \"HS256\"\nsecret_file = \"secrets/link\"",
+                &public,
+            ),
+        ],
+        &problem("no secret_file"),
+    );
+}
+
+#[test]
+fn a_site_is_listed_by_its_origin() {
+    for (origin, part) in [
+        ("*", "not an origin"),
+        ("https://*.crm.example", "list each origin"),
+        ("https://crm.example/app", "only scheme, host and port"),
+        ("null", "not an origin"),
+        ("ftp://crm.example", "neither http nor https"),
+    ] {
+        let line = format!("origins = [\"{origin}\"]");
+        check(&[("#origins = []", &line)], &[("cors.origins", part)]);
+    }
+}

@@ -1,0 +1,192 @@
+//! When a session ends: with its token, its issuer, its key, its time, or at its owner's word.
+
+use super::*;
+use crate::harness::admin::post;
+
+const OPERATOR: &str = "a-token-of-the-tests-for-the-admin-listener";
+
+/// A token that ended five seconds ago, which a gateway with a skew still takes.
+fn just_ended(subject: &str) -> String {
+    let secret = Secret::new(BEARER_SECRET);
+    let key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
+    let claims = mint::Bearer {
+        issuer: ISSUER,
+        subject,
+        audience: AUDIENCE,
+    };
+    let then = SystemTime::now() - Duration::from_secs(605);
+    mint::bearer(&key, &claims, then, Duration::from_secs(600)).unwrap()
+}
+
+/// Replaces a part of the configuration, and takes it over.
+fn change(gateway: &Gateway, from: &str, to: &str) {
+    let path = gateway.folder().join("wavegate.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&path, text.replace(from, to)).unwrap();
+    gateway.reload().unwrap();
+}
+
+#[tokio::test]
+async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_elsewhere() {
+    let pbx = pbx().await;
+    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"\nskew_s = 300");
+    let gateway = builder.start().await;
+    let token = just_ended("alice");
+    let (own_cookie, sso) = (own(&open(&gateway, &token).await), format!("sso={token}"));
+    assert_eq!(get(&gateway, &own_cookie).await.status(), StatusCode::OK);
+    assert_eq!(get(&gateway, &sso).await.status(), StatusCode::OK);
+    change(&gateway, "skew_s = 300", "skew_s = 0");
+    let before = pbx.seen().requests.total();
+
+    let answer = navigate(&gateway, &own_cookie).await;
+    assert_cleared(&answer);
+    assert_eq!(answer.problem().await.slug, "bearer-token-missing");
+    let answer = navigate(&gateway, &sso).await;
+    assert_eq!(set_cookies(&answer), ["sso=; Secure; Path=/; Max-Age=0"]);
+    assert_eq!(answer.problem().await.slug, "bearer-token-missing");
+    let answer = navigate(&gateway, &format!("{sso}; {own_cookie}")).await;
+    assert_eq!(set_cookies(&answer).len(), 3);
+    assert_eq!(answer.problem().await.slug, "bearer-token-missing");
+    for cookie in [&own_cookie, &sso] {
+        // A player's request, and a write, are told.
+        let answer = get(&gateway, cookie).await;
+        assert!(set_cookies(&answer).is_empty());
+        assert_eq!(answer.problem().await.slug, "session-invalid");
+        let write = call(&gateway, Method::POST, "/links").header("cookie", cookie);
+        let write = write.header("origin", ORIGIN);
+        let answer = write.header("sec-fetch-mode", "navigate").send().await;
+        assert!(set_cookies(&answer).is_empty());
+        assert_eq!(answer.problem().await.slug, "session-invalid");
+    }
+    // What is not authentic, or there twice, is no cookie that has expired.
+    let (signed, _) = own_cookie.rsplit_once('.').unwrap();
+    for cookies in [
+        format!("{signed}.AAAA"),
+        format!("{own_cookie}; {own_cookie}"),
+    ] {
+        let answer = navigate(&gateway, &cookies).await;
+        assert!(set_cookies(&answer).is_empty());
+        assert_eq!(answer.problem().await.slug, "session-invalid");
+    }
+    assert_eq!(pbx.seen().requests.total(), before);
+    // Absent means that the next one decides.
+    let good = format!("{own_cookie}; sso={}", jwt("bob"));
+    let answer = navigate(&gateway, &good).await;
+    assert_cleared(&answer);
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer = navigate(&gateway, &format!("{own_cookie}; sso=x")).await;
+    assert_cleared(&answer);
+    assert_eq!(answer.problem().await.slug, "session-invalid");
+}
+
+/// A gateway with a list of revocations, in front of a PBX that gives out no more than a beginning.
+async fn revoking() -> (Simulator, Gateway) {
+    let pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(4_000_000));
+    let pbx = pbx.start().await.unwrap();
+    pbx.hold_downloads(1_000_000);
+    let builder = with_sessions(&pbx, "").tape("");
+    let builder = builder.admin("token_file = \"admin-token\"");
+    write_secret(&builder.folder().join("admin-token"), OPERATOR);
+    let builder = builder.auth("revocation_file = \"revoked.jsonl\"");
+    let gateway = builder.start().await;
+    (pbx, gateway)
+}
+
+async fn revoke(gateway: &Gateway, entry: &str) {
+    let token = format!("Bearer {OPERATOR}");
+    let fields = [
+        ("authorization", &*token),
+        ("content-type", "application/json"),
+    ];
+    let reply = post(gateway.app.admin_address(), "/revocations", &fields, entry).await;
+    assert_eq!(reply.status, 204);
+}
+
+#[tokio::test]
+async fn a_session_and_what_it_plays_end_when_its_bearer_token_is_revoked() {
+    let token = jwt("alice");
+    let jti = claims(&token)["jti"].as_str().unwrap().to_owned();
+    for entry in [
+        format!(r#"{{"jti":"{jti}"}}"#),
+        format!(r#"{{"jti":"{jti}","issuer":"{ISSUER}"}}"#),
+        format!(r#"{{"issuer":"{ISSUER}","subject":"alice"}}"#),
+        format!(r#"{{"issuer":"{ISSUER}","issued_before":"2999-01-01T00:00:00Z"}}"#),
+        r#"{"issued_before":"2999-01-01T00:00:00Z"}"#.to_owned(),
+    ] {
+        let (_pbx, gateway) = revoking().await;
+        let cookie = own(&open(&gateway, &token).await);
+        let mut playing = get(&gateway, &cookie).await;
+        assert_eq!(playing.status(), StatusCode::OK);
+        playing.chunk().await.unwrap().unwrap();
+
+        revoke(&gateway, &entry).await;
+
+        // The PBX gives no more: it ends because it was revoked.
+        assert!(soon(playing.bytes()).await.is_err(), "{entry}");
+        let refused = get(&gateway, &cookie).await.problem().await;
+        assert_eq!(refused.slug, "session-invalid", "{entry}");
+        // Nor does it begin anew.
+        let again = call(&gateway, Method::POST, "/session").bearer(&token);
+        let refused = again.send().await.problem().await;
+        assert_eq!(refused.slug, "bearer-token-invalid", "{entry}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_issued_later_or_to_somebody_else_goes_on() {
+    let (pbx, gateway) = revoking().await;
+    let cookie = own(&open(&gateway, &jwt("alice")).await);
+    let of_bob = format!(r#"{{"issuer":"{ISSUER}","subject":"bob"}}"#);
+    revoke(&gateway, &of_bob).await;
+    revoke(&gateway, r#"{"jti":"another"}"#).await;
+    // A session is as old as its token, not as it is itself.
+    revoke(&gateway, r#"{"issued_before":"2020-01-01T00:00:00Z"}"#).await;
+    pbx.release_downloads();
+    let answer = get(&gateway, &cookie).await;
+    assert_eq!(answer.bytes().await.unwrap().len(), 4_000_000);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_key_and_with_its_issuer() {
+    let pbx = pbx().await;
+    let gateway = with_sessions(&pbx, "").start().await;
+    let cookie = own(&open(&gateway, &jwt("alice")).await);
+    let other = format!("name = \"{ISSUER}\"");
+    change(&gateway, &other, "name = \"https://another.test\"");
+    let refused = get(&gateway, &cookie).await.problem().await;
+    assert_eq!(refused.slug, "session-invalid");
+    change(&gateway, "name = \"https://another.test\"", &other);
+    assert_eq!(get(&gateway, &cookie).await.status(), StatusCode::OK);
+    let path = gateway.folder().join("session");
+    write_secret(&path, "another-secret-of-the-tests-for-sessions");
+    gateway.reload().unwrap();
+    let refused = get(&gateway, &cookie).await.problem().await;
+    assert_eq!(refused.slug, "session-invalid");
+}
+
+#[tokio::test]
+async fn whoever_signs_out_is_rid_of_every_cookie_whatever_it_says() {
+    let pbx = pbx().await;
+    let gateway = with_sessions(&pbx, "").start().await;
+    let cookie = own(&open(&gateway, &jwt("alice")).await);
+    for cookies in [
+        cookie.clone(),
+        own("x"),
+        format!("{cookie}; {cookie}"),
+        "a=b".to_owned(),
+    ] {
+        for (name, site) in [
+            ("origin", ORIGIN),
+            ("origin", CRM),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            let call = call(&gateway, Method::DELETE, "/session").header("cookie", &cookies);
+            let answer = call.header(name, site).send().await;
+            assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+            assert_cleared(&answer);
+        }
+    }
+    let by_bearer = call(&gateway, Method::DELETE, "/session").bearer(&jwt("alice"));
+    assert_cleared(&by_bearer.send().await);
+}

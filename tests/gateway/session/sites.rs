@@ -1,0 +1,134 @@
+//! What another site may cause with somebody's cookie, and what a browser gets ahead of time.
+
+use super::*;
+
+const EVIL: &str = "https://evil.test";
+
+#[tokio::test]
+async fn another_site_makes_nobody_play_share_or_sign_out() {
+    let pbx = pbx().await;
+    let builder = with_sessions(&pbx, "embed = \"partitioned\"").auth("cookie = \"sso\"");
+    let gateway = builder.start().await;
+    let session = own(&open(&gateway, &jwt("alice")).await);
+    let sso = format!("sso={}", jwt("alice"));
+    let before = pbx.seen().requests.total();
+    let wish = format!("{{\"recording\":\"{NAME}\"}}");
+    for cookie in [&session, &sso] {
+        for (method, target) in [
+            (Method::GET, recording()),
+            (Method::HEAD, recording()),
+            (Method::GET, "/recordings".to_owned()),
+            (Method::POST, "/links".to_owned()),
+            (Method::POST, "/session".to_owned()),
+            (Method::DELETE, "/session".to_owned()),
+        ] {
+            let rows: [&[(&str, &str)]; 6] = [
+                &[
+                    ("sec-fetch-site", "cross-site"),
+                    ("sec-fetch-mode", "no-cors"),
+                ],
+                &[("sec-fetch-site", "cross-site"), ("origin", EVIL)],
+                &[("sec-fetch-site", "cross-site"), ("origin", "null")],
+                &[("origin", EVIL)],
+                &[("origin", "http://crm.test")],
+                &[],
+            ];
+            for fields in rows {
+                let mut call = call(&gateway, method.clone(), &target).header("cookie", cookie);
+                for (name, value) in fields {
+                    call = call.header(name, value);
+                }
+                let answer = call.json(&wish).send().await;
+                assert!(set_cookies(&answer).is_empty());
+                let what = format!("{method} {target} {fields:?}");
+                assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{what}");
+                if method != Method::HEAD {
+                    assert_eq!(answer.problem().await.slug, "cross-site-refused", "{what}");
+                }
+            }
+        }
+        // A form of another site is a navigation, and still a write.
+        let form = call(&gateway, Method::POST, "/links").header("cookie", cookie);
+        let form = form
+            .header("sec-fetch-site", "cross-site")
+            .header("origin", EVIL);
+        let form = form.header("sec-fetch-mode", "navigate").json(&wish);
+        assert_eq!(form.send().await.problem().await.slug, "cross-site-refused");
+    }
+    assert_eq!(pbx.seen().requests.total(), before);
+}
+
+#[tokio::test]
+async fn a_listed_site_plays_and_so_does_whoever_follows_a_link_from_anywhere() {
+    let pbx = pbx().await;
+    let gateway = with_sessions(&pbx, "").start().await;
+    let cookie = own(&open(&gateway, &jwt("alice")).await);
+    let rows: [&[(&str, &str)]; 5] = [
+        &[("sec-fetch-site", "cross-site"), ("origin", CRM)],
+        &[
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+        ],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "none")],
+        // A browser that tells nothing, and a cookie that keeps to this site by itself.
+        &[],
+    ];
+    for fields in rows {
+        let mut call = call(&gateway, Method::GET, &recording()).header("cookie", &cookie);
+        for (name, value) in fields {
+            call = call.header(name, value);
+        }
+        assert_eq!(call.send().await.status(), StatusCode::OK, "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_bearer_token_or_a_link_comes_from_is_its_owners_business() {
+    let pbx = pbx().await;
+    let gateway = with_sessions(&pbx, "").start().await;
+    let by_link = format!("{}?link={}", recording(), link(PBX, NAME));
+    let bearer = call(&gateway, Method::GET, &recording()).bearer(&jwt("alice"));
+    for call in [bearer, call(&gateway, Method::GET, &by_link)] {
+        let call = call
+            .header("sec-fetch-site", "cross-site")
+            .header("origin", EVIL);
+        assert_eq!(call.send().await.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_given_out_for_what_a_browser_loads_ahead_of_time() {
+    let pbx = pbx().await;
+    let gateway = with_sessions(&pbx, "").start().await;
+    let cookie = own(&open(&gateway, &jwt("alice")).await);
+    let by_link = format!("{}?link={}", recording(), link(PBX, NAME));
+    let calls = || {
+        [
+            call(&gateway, Method::GET, &recording()).bearer(&jwt("alice")),
+            call(&gateway, Method::GET, &by_link),
+            call(&gateway, Method::GET, &recording()).header("cookie", &cookie),
+            call(&gateway, Method::GET, &recording()),
+            call(&gateway, Method::GET, "/recordings").bearer(&jwt("alice")),
+        ]
+    };
+    for (name, purpose) in [
+        ("sec-purpose", "prefetch"),
+        ("sec-purpose", "prefetch;prerender"),
+        ("purpose", "prefetch"),
+    ] {
+        for call in calls() {
+            let call = call.header("sec-fetch-mode", "navigate");
+            let refused = call.header(name, purpose).send().await.problem().await;
+            // An error, which browsers throw away and ask again when somebody goes there; a 204 they would keep.
+            assert_eq!(
+                (refused.status.as_u16(), &*refused.slug),
+                (403, "prefetch-refused")
+            );
+        }
+    }
+    assert_eq!(pbx.seen().requests.total(), 0);
+    for call in calls().into_iter().take(3) {
+        assert_eq!(call.send().await.status(), StatusCode::OK);
+    }
+}
