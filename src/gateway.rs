@@ -4,13 +4,16 @@
 //! list, which is authorized row by row, the same without the last. Each takes what the one before made, so none can be left out.
 
 mod access;
+mod audience;
 mod audited;
 mod body;
 mod downstream;
 pub(crate) mod error;
+pub(crate) mod limits;
 mod links;
 mod listing;
 mod recording;
+mod refusal;
 mod route;
 pub(crate) mod running;
 mod session;
@@ -20,32 +23,33 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{ALLOW, HOST, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
 use url::Url;
 
 use crate::audit::AuditLog;
 use crate::auth::minter::Minter;
 use crate::auth::policy::{Action, Context, Policy};
 use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
+use crate::config::LoginUrl;
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
-use crate::pbx::{Pbx, PbxError};
-use crate::relay::{Admission, AdmissionError, Reads, Watchdog};
+use crate::pbx::Pbx;
+use crate::relay::{Admission, Reads, Watchdog};
+use crate::response::cors::{self, Cors};
 use crate::response::headers::{self, X_REQUEST_ID};
-use crate::response::problem::{self, Problem};
 use crate::response::{self, AnswerBody, Small};
 use crate::revocations::Revocations;
-use crate::tape::{TapeError, Tapes};
+use crate::tape::Tapes;
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
+use limits::Limits;
 use listing::Listed;
 use recording::Prepared;
-use route::{Route, RouteError, Target};
+use route::{Route, Target};
 use running::Running;
 use session::SetCookies;
 use sites::Sites;
@@ -76,6 +80,11 @@ pub(crate) struct Gateway {
     pub(crate) minter: Option<Minter>,
     pub(crate) sites: Sites,
     pub(crate) proxies: TrustedProxies,
+    pub(crate) cors: Cors,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) login_url: Option<LoginUrl>,
+    /// The origins that may show pages in a frame, with spaces between them.
+    pub(crate) framers: String,
     pub(crate) downstream_idle: Duration,
     /// Cancelled when nothing new is to be taken.
     pub(crate) draining: CancellationToken,
@@ -86,6 +95,7 @@ enum Found {
     Recording(Box<Prepared>),
     List(Listed),
     Small(Small),
+    Preflight,
 }
 
 impl Gateway {
@@ -121,10 +131,17 @@ impl Gateway {
                 line.outcome = "complete";
                 *response
             }
-            Err(error) => refuse(&error, &head, line),
+            Ok(Found::Preflight) => {
+                line.outcome = "complete";
+                line.status = StatusCode::NO_CONTENT.as_u16();
+                self.cors.preflight(&head.headers)
+            }
+            Err(error) => self.refuse_for(&error, &head, line),
         };
         cookies.write(response.headers_mut());
         self.metrics.answered(route, response.status());
+        self.cors.fill(&head.headers, response.headers_mut());
+        headers::fill_common(response.headers_mut());
         if let Ok(id) = id_field {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
@@ -148,7 +165,11 @@ impl Gateway {
         if self.draining.is_cancelled() {
             return Err(GatewayError::Draining);
         }
+        self.limits.check_address(source)?;
         self.require_host(head)?;
+        if cors::is_preflight(head) {
+            return Ok(Found::Preflight);
+        }
         let route = Route::of(&head.method, head.uri.path())?;
         line.route = route.template();
         if let Target::Recording { name, .. } = &route.target {
@@ -166,10 +187,13 @@ impl Gateway {
         }
         let now = SystemTime::now();
         let query = head.uri.query();
-        let principal = self.authenticate(head, source, now, cookies).await;
-        let principal = principal.inspect_err(|_| self.audit.refused(source))?;
+        let principal = match self.authenticate(head, source, now, cookies).await {
+            Ok(principal) => principal,
+            Err(rejected) => return Err(self.failed(head, source, rejected)),
+        };
         note_principal(line, &principal);
         self.sites.require_ours(head, principal.credential())?;
+        self.limits.check_principal(&principal.id())?;
         let context = Context { source, now };
         match &route.target {
             Target::Recording { name } => {
@@ -303,99 +327,5 @@ fn method_name(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    }
-}
-
-/// Turns an error into its problem, and into the one log line that an operator can act on.
-fn refuse(
-    error: &GatewayError,
-    head: &request::Parts,
-    mut line: AccessLine,
-) -> Response<AnswerBody> {
-    let problem = error.problem();
-    log(error, problem, &mut line);
-    line.status = problem.status.as_u16();
-    line.outcome = problem.slug;
-    let mut response = problem::answer(problem, line.request_id(), error.reason());
-    let headers = response.headers_mut();
-    if let Some(pause) = error.retry_after() {
-        // Rounded up: who comes back then does not come too early.
-        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-    }
-    match error {
-        GatewayError::Auth(rejected) if problem.status == StatusCode::UNAUTHORIZED => {
-            let challenge = match rejected.reason().is_missing() {
-                true => "Bearer",
-                false => "Bearer error=\"invalid_token\"",
-            };
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        GatewayError::RangeNotSatisfiable { length } => headers::fill_unsatisfied(headers, *length),
-        GatewayError::Route(RouteError::MethodNotAllowed { allow }) => {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        _ => {}
-    }
-    if head.method == Method::HEAD {
-        *response.body_mut() = AnswerBody::Absent;
-    }
-    response
-}
-
-/// The line for an operator, where there is something to do. What a caller did wrong is for the access log.
-fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
-    let (request_id, pbx, problem) = (line.request_id(), &line.pbx, problem.slug);
-    let what = match line.route.ends_with("/recordings") {
-        true => "no list",
-        false => "no recording",
-    };
-    let (urgent, advice) = match error {
-        GatewayError::Pbx(cause @ PbxError::LoginStopped) => (true, cause.advice()),
-        GatewayError::Pbx(cause) if error.problem().status.is_client_error() => {
-            info!(request_id, pbx, problem, %error, advice = cause.advice(), "{what}");
-            return;
-        }
-        GatewayError::Pbx(cause) => (false, cause.advice()),
-        GatewayError::Misdirected => (
-            false,
-            "let the proxy pass the Host field on, or correct server.public_url",
-        ),
-        GatewayError::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => {
-            (false, "see to it that the issuer's keys can be had")
-        }
-        GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
-        GatewayError::Tape(_) => (false, "nothing is to be done: the caller can ask again"),
-        GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
-        GatewayError::Mint(_) => (true, "see to it that the machine's clock is right"),
-        GatewayError::Admission(AdmissionError::PrincipalSaturated)
-        | GatewayError::RateLimited { .. }
-        | GatewayError::Draining
-        | GatewayError::Route(_)
-        | GatewayError::NoSuchPbx
-        | GatewayError::NoPbxForName
-        | GatewayError::Auth(_)
-        | GatewayError::Policy(_)
-        | GatewayError::Audit(_)
-        | GatewayError::Hidden { .. }
-        | GatewayError::ListParameter(_)
-        | GatewayError::ListWindowRequired
-        | GatewayError::ListUnsupported
-        | GatewayError::PreconditionFailed
-        | GatewayError::RangeNotSatisfiable { .. }
-        | GatewayError::LengthUnknown
-        | GatewayError::Prefetch
-        | GatewayError::CrossSite(_)
-        | GatewayError::Body(_)
-        | GatewayError::Session(_)
-        | GatewayError::Links(_) => {
-            line.reason = error.to_string();
-            return;
-        }
-    };
-    if urgent {
-        error!(request_id, pbx, problem, %error, advice, "{what}");
-    } else {
-        warn!(request_id, pbx, problem, %error, advice, "{what}");
     }
 }

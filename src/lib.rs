@@ -22,6 +22,7 @@ mod list;
 mod metrics;
 mod pbx;
 mod permits;
+mod rates;
 pub mod recording;
 mod relay;
 pub mod response;

@@ -1,6 +1,8 @@
-//! Answers: the header fields of a recording, and problem documents.
+//! Answers: the header fields of a recording, problem documents and pages, and what scripts of other origins see.
 
+pub(crate) mod cors;
 pub(crate) mod headers;
+pub(crate) mod page;
 pub mod problem;
 
 use std::convert::Infallible;
@@ -8,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -28,6 +30,13 @@ pub(crate) enum AnswerBody {
     Absent,
 }
 
+impl AnswerBody {
+    /// A body of no bytes, which is told.
+    pub(crate) fn empty() -> Self {
+        Self::Document(Full::default())
+    }
+}
+
 /// An answer that is neither a recording nor a list nor a problem, whole in memory.
 pub(crate) type Small = Box<Response<AnswerBody>>;
 
@@ -36,7 +45,6 @@ pub(crate) fn document(status: StatusCode, document: &Value) -> Small {
     let mut response = small(status, document.to_string());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

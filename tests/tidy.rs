@@ -62,7 +62,7 @@ const KEPT_IN: [(&str, &[&str]); 12] = [
     ("use cookie::", &["auth/cookies.rs", "gateway/session.rs"]),
     ("csv_core::", &["pbx/dialect/csv.rs"]),
     ("prometheus_client::", &["metrics"]),
-    ("governor::", &["relay/reads.rs"]),
+    ("governor::", &["rates.rs"]),
     ("cedar_policy::", &["auth/policy/"]),
     ("miette::", &["auth/policy/cedar.rs"]),
     ("md5::", &["pbx/dialect/s_series.rs", "simulator"]),

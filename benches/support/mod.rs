@@ -54,6 +54,9 @@ algorithm = "HS256"
 secret_file = "jwt"
 [policy]
 file = "policy.cedar"
+[limits]
+principal_requests_per_second = 0
+address_requests_per_second = 0
 [relay]
 max_reads_per_minute = 1000000
 {more}

@@ -11,12 +11,14 @@ use tracing::info;
 use crate::audit::AuditLog;
 use crate::auth::{Authenticator, Revoked};
 use crate::config::{self, Config};
+use crate::gateway::limits::Limits;
 use crate::gateway::running::Running;
 use crate::gateway::sites::Sites;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::jwks::Keeper;
 use crate::pbx::Pbx;
 use crate::relay::{Admission, Outcome, Reads};
+use crate::response::cors::Cors;
 use crate::revocations::Revocations;
 use crate::tape::Tapes;
 use crate::telemetry::NameMask;
@@ -75,6 +77,10 @@ pub(super) fn build(
         Some(old) => Arc::clone(&old.reads),
         None => Arc::new(Reads::new(max_reads)),
     };
+    let limits = match old.filter(|old| old.limits.are(&config.limits)) {
+        Some(old) => Arc::clone(&old.limits),
+        None => Arc::new(Limits::new(config.limits)),
+    };
     for pbx in &pbxs {
         pbx.take_over();
     }
@@ -102,6 +108,10 @@ pub(super) fn build(
         pbxs,
         names,
         metrics,
+        cors: Cors::new(&config.cors),
+        framers: config.cors.framers(),
+        limits,
+        login_url: auth.login_url,
         sites: Sites::new(&config.server, config.cors, config.embed),
         public_url: config.server.public_url,
         minter: auth.minter,

@@ -7,8 +7,10 @@ mod audit;
 mod auth;
 mod cors;
 mod key_source;
+mod limits;
 mod pbx;
 mod policy;
+mod relay;
 mod session;
 mod tape;
 
@@ -16,22 +18,26 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
+use super::network::Network;
 use super::secret::Secret;
 use super::section::{Section, read_public};
 use super::{
-    Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Relay, Server,
+    Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Server,
     ServerTls,
 };
 use crate::auth::link::LinkKey;
 use audit::read_audit;
-use auth::{read_auth, read_links};
+use auth::{check_login, read_auth, read_links};
 use cors::read_cors;
+use limits::read_limits;
 use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
 use policy::{finish_policy, read_groups, read_policy};
+use relay::read_relay;
 use session::{check_session_key, read_session};
 use tape::{read_range, read_tape};
 
@@ -94,8 +100,9 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let mut auth = root.section("auth", read_auth);
     root.section("links", |section| read_links(section, &mut auth));
     let embed = root.section("session", |section| read_session(section, &mut auth));
-    let cors = root.section("cors", read_cors);
     let policy = root.section("policy", read_policy);
+    let cors = root.section("cors", read_cors);
+    let limits = root.section("limits", read_limits);
     let relay = root.section("relay", read_relay);
     let tape = root.section("tape", read_tape);
     let range = root.section("range", read_range);
@@ -112,6 +119,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let mut pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
     share_streams(root, &mut pbxs, relay.max_streams);
     check_names(root, &auth, &pbxs);
+    check_login(root, &auth, &server);
     check_session_key(root, &auth);
     let policy = finish_policy(root, policy, &auth, &pbxs, groups);
     Some(Config {
@@ -124,6 +132,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         embed,
         cors,
         policy,
+        limits,
         relay,
         tape,
         range,
@@ -266,7 +275,7 @@ fn read_server(section: &mut Section<'_>) -> Server {
         listen,
         tls,
         public_url: read_public_url(section),
-        trusted_proxies: section.list("trusted_proxies").unwrap_or_default(),
+        trusted_proxies: read_networks(section.list("trusted_proxies")),
         max_connections: section.size("max_connections", 1..=1_000_000, default.max_connections),
         max_header_bytes: section.size(
             "max_header_bytes",
@@ -281,6 +290,10 @@ fn read_server(section: &mut Section<'_>) -> Server {
         drain_delay: section.milliseconds("drain_delay_ms", 0..=600_000, default.drain_delay),
         drain_timeout: section.milliseconds("drain_timeout_ms", 0..=DAY_MS, default.drain_timeout),
     }
+}
+
+fn read_networks(networks: Option<Vec<Network>>) -> Vec<IpNet> {
+    networks.into_iter().flatten().map(|one| one.0).collect()
 }
 
 fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
@@ -373,24 +386,5 @@ fn read_log(section: &mut Section<'_>) -> Log {
             default.format,
         ),
         recording_names: section.choice("recording_names", &names, default.recording_names),
-    }
-}
-
-fn read_relay(section: &mut Section<'_>) -> Relay {
-    let default = Relay::default();
-    Relay {
-        max_streams: section.size("max_streams", 1..=1_000_000, default.max_streams),
-        max_streams_per_principal: section.size(
-            "max_streams_per_principal",
-            1..=1_000_000,
-            default.max_streams_per_principal,
-        ),
-        max_reads_per_minute: section.size(
-            "max_reads_per_minute",
-            1..=1_000_000,
-            default.max_reads_per_minute,
-        ),
-        idle_timeout: section.milliseconds("idle_timeout_ms", 50..=DAY_MS, default.idle_timeout),
-        max_stream: section.seconds("max_stream_s", 1..=DAY_MS / 1000, default.max_stream),
     }
 }

@@ -17,10 +17,3 @@ impl Embed {
         ("partitioned", Self::Partitioned),
     ];
 }
-
-/// The other sites that count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cors {
-    /// Their origins as browsers write them: `https://crm.example`, with a port where it is not the scheme's own.
-    pub origins: Vec<String>,
-}

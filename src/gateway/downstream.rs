@@ -128,6 +128,8 @@ fn new_request_id() -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -174,6 +176,30 @@ mod tests {
             &["198.51.100.9, \u{e9}, 203.0.113.5"],
             "203.0.113.5",
         );
+    }
+
+    proptest! {
+        #[test]
+        fn callers_cannot_choose_what_a_proxy_says_of_them(
+            written in prop::collection::vec("[ -~]{0,40}", 0..4),
+            caller in any::<[u8; 4]>().prop_filter("a caller", |octets| !matches!(octets[0], 10 | 127)),
+        ) {
+            let networks = vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+            let proxies = TrustedProxies::new(networks);
+            let caller = IpAddr::from(caller);
+            let mut headers = HeaderMap::new();
+            for field in &written {
+                headers.append("x-forwarded-for", field.parse().unwrap());
+            }
+            // Who connects by themselves is who they are.
+            prop_assert_eq!(proxies.source_address(&headers, caller), caller);
+            for told in [format!("{caller}"), format!("::ffff:{caller}, 10.0.0.1")] {
+                let mut headers = headers.clone();
+                headers.append("x-forwarded-for", told.parse().unwrap());
+                let peer = "::ffff:127.0.0.1".parse().unwrap();
+                prop_assert_eq!(proxies.source_address(&headers, peer), caller);
+            }
+        }
     }
 
     #[test]

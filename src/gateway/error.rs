@@ -58,6 +58,11 @@ pub(crate) enum GatewayError {
         "as many recordings were read anew for this principal as relay.max_reads_per_minute allows"
     )]
     RateLimited { retry_after: Duration },
+    #[error("more than {limit} allows")]
+    TooMany {
+        limit: &'static str,
+        retry_after: Duration,
+    },
     #[error(transparent)]
     Pbx(#[from] PbxError),
     #[error(transparent)]
@@ -142,7 +147,7 @@ impl GatewayError {
             Self::Audit(Unavailable) => &problem::AUDIT_UNAVAILABLE,
             Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
-            Self::RateLimited { .. } => &problem::RATE_LIMITED,
+            Self::RateLimited { .. } | Self::TooMany { .. } => &problem::RATE_LIMITED,
             Self::Pbx(error) => pbx_problem(error),
             Self::Tape(_) => &problem::SATURATED,
             Self::PreconditionFailed => &problem::PRECONDITION_FAILED,
@@ -189,7 +194,9 @@ impl GatewayError {
             | Self::Audit(Unavailable)
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
             | Self::Tape(_) => Some(SOON),
-            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::RateLimited { retry_after } | Self::TooMany { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => Some(SOON),
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Hidden { young: true, .. } => pbx_retry_after(&PbxError::NotReady),

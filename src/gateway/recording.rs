@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use http::{Response, StatusCode, request};
 
+use super::audience::is_for_a_person;
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::{Gateway, audited};
@@ -127,7 +128,7 @@ pub(super) fn relay(
                 body,
                 etag,
                 last_modified,
-                download: wants_download(head),
+                download: wants_download(head) || has_to_be_saved(head, &facts),
                 by_link,
             },
         ),
@@ -154,7 +155,13 @@ pub(super) fn relay(
     response
 }
 
-fn wants_download(head: &request::Parts) -> bool {
+/// Whether a browser that opens the recording by itself would show a player that cannot play it.
+fn has_to_be_saved(head: &request::Parts, facts: &Facts) -> bool {
+    let cannot = facts.wave.is_some_and(|wave| !wave.plays_in_browsers());
+    cannot && is_for_a_person(head)
+}
+
+pub(super) fn wants_download(head: &request::Parts) -> bool {
     let query = head.uri.query().unwrap_or_default();
     query.split('&').any(|parameter| parameter == "download=1")
 }

@@ -9,13 +9,13 @@
 use http::{HeaderMap, Method, request};
 
 use crate::auth::Credential;
-use crate::config::{Cors, Embed, Server};
+use crate::config::{Cors, Embed, Origin, Server};
 
 /// The sites that count as ours.
 pub(crate) struct Sites {
     /// The gateway's own origin, where `server.public_url` tells it.
     own: Option<String>,
-    listed: Vec<String>,
+    listed: Vec<Origin>,
     embed: Embed,
 }
 
@@ -79,8 +79,9 @@ impl Sites {
     }
 
     fn is_from_ours(&self, headers: &HeaderMap) -> bool {
-        let origins = || self.own.iter().chain(&self.listed);
-        field(headers, "origin").is_some_and(|origin| origins().any(|ours| ours == origin))
+        let listed = self.listed.iter().map(Origin::as_str);
+        let mut ours = self.own.as_deref().into_iter().chain(listed);
+        field(headers, "origin").is_some_and(|origin| ours.any(|ours| ours == origin))
     }
 }
 

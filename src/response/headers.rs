@@ -103,6 +103,20 @@ pub(crate) fn fill_not_modified(
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed(policy));
 }
 
+/// Fills in what every answer has: it is what it says it is, tells no other site where it was, and is for pages of this one, where
+/// nothing else was said before.
+pub(crate) fn fill_common(headers: &mut HeaderMap) {
+    for (field, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CROSS_ORIGIN_RESOURCE_POLICY, "same-site"),
+    ] {
+        headers
+            .entry(field)
+            .or_insert(HeaderValue::from_static(value));
+    }
+}
+
 /// Adds to a 416 how long the recording is.
 pub(crate) fn fill_unsatisfied(headers: &mut HeaderMap, length: u64) {
     insert_text(headers, CONTENT_RANGE, range::unsatisfied_range(length));

@@ -98,8 +98,8 @@ problems! {
         "The request names a host that is not this gateway's public address.";
     PRINCIPAL_SATURATED = "principal-saturated", TOO_MANY_REQUESTS, "Too many of yours at once",
         "As many of your requests are being answered as one caller may have. Try again when one has ended.";
-    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many of yours per minute",
-        "You have had as many recordings read from the PBX as one caller may in such a time. Try again later.";
+    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many of yours in too short a time",
+        "As many requests as one caller or one address may make in such a time have come, or as many recordings were read from the PBX for you. Try again after the time in Retry-After.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
     LINKS_UNCONFIGURED = "links-unconfigured", NOT_IMPLEMENTED, "No links are made here",

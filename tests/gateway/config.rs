@@ -41,8 +41,9 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 24] = [
+const NO_DEFAULT: [&str; 25] = [
     "cookie",
+    "login_url",
     "signing_key",
     "revocation_file",
     "dir = ",
@@ -109,11 +110,13 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file/audit.rs"),
         include_str!("../../src/config/file/auth.rs"),
         include_str!("../../src/config/file/cors.rs"),
+        include_str!("../../src/config/file/limits.rs"),
         include_str!("../../src/config/file/session.rs"),
         include_str!("../../src/config/file/key_source.rs"),
         include_str!("../../src/config/file/pbx.rs"),
         include_str!("../../src/config/file/pbx/account.rs"),
         include_str!("../../src/config/file/policy.rs"),
+        include_str!("../../src/config/file/relay.rs"),
         include_str!("../../src/config/file/tape.rs"),
     );
     // Keys are the texts in quotes that are handed to a section.

@@ -41,6 +41,8 @@ pub(crate) const PBX: &str = "office";
 pub(crate) const POLICIES: &str = "policy.cedar";
 /// Whoever is authenticated may hear every recording.
 pub(crate) const EVERYONE: &str = "permit(principal, action, resource);";
+const NO_LIMITS: &str = "principal_requests_per_second = 0\naddress_requests_per_second = 0\n\
+     address_failures_per_minute = 0";
 /// Far beyond any test, so that a hang fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
@@ -78,6 +80,8 @@ pub(crate) struct Builder {
     links: String,
     /// Further tables, as they stand in the file.
     tables: String,
+    cors: String,
+    limits: String,
 }
 
 /// Prepares a gateway for a simulated PBX.
@@ -112,6 +116,8 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         auth: String::new(),
         links: String::new(),
         tables: String::new(),
+        cors: String::new(),
+        limits: NO_LIMITS.to_owned(),
     };
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
@@ -238,6 +244,18 @@ impl Builder {
         self
     }
 
+    /// Lines of `[cors]`.
+    pub(crate) fn cors(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.cors);
+        self
+    }
+
+    /// Lines of `[limits]`. Without it there are none: all tests come from one address, and in a hurry.
+    pub(crate) fn limits(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.limits);
+        self
+    }
+
     /// Lines of another `[[auth.issuer]]`.
     pub(crate) fn issuer(mut self, lines: &str) -> Self {
         let _ = writeln!(self.issuers, "[[auth.issuer]]\n{lines}");
@@ -283,6 +301,8 @@ impl Builder {
             auth,
             links,
             tables,
+            cors,
+            limits,
             ..
         } = self;
         let plain = if pbx_url.starts_with("http:") {
@@ -326,6 +346,10 @@ secret_file = "link"
 [policy]
 file = "{POLICIES}"
 {policy}
+[cors]
+{cors}
+[limits]
+{limits}
 [relay]
 {relay}
 [tape]

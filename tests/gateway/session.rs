@@ -37,7 +37,7 @@ pub(crate) fn with_sessions(pbx: &Simulator, lines: &str) -> Builder {
         .server(&format!("public_url = \"{ORIGIN}\""))
         .links("signing_key = \"crm\"")
         .table(&format!("[session]\nkey_file = \"session\"\n{lines}"))
-        .table(&format!("[cors]\norigins = [\"{CRM}\"]"));
+        .cors(&format!("origins = [\"{CRM}\"]"));
     write_secret(&builder.folder().join("session"), SESSION_SECRET);
     builder
 }

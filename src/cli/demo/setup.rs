@@ -19,7 +19,7 @@ use crate::cli::random_secret;
 use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
 use crate::config::secret::Secret;
 use crate::config::{
-    Admin, AllowedIp, Auth, Config, Cors, Embed, Log, LogFormat, NotAPin, NotReady, Pbx,
+    Admin, AllowedIp, Auth, Config, Cors, Embed, Limits, Log, LogFormat, NotAPin, NotReady, Pbx,
     PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range,
     RecordingNames, Relay, Server, Tape, UpstreamRanges,
 };
@@ -117,6 +117,7 @@ pub(super) fn configuration(
             }],
             key_sources: Vec::new(),
             revocation_file: None,
+            login_url: None,
             links: Some(Links {
                 audience: LINK_AUDIENCE.to_owned(),
                 max_ttl: TTL,
@@ -134,6 +135,7 @@ pub(super) fn configuration(
         },
         embed: Embed::default(),
         cors: Cors::default(),
+        limits: Limits::default(),
         policy: Policy {
             rules: policy::Policy::everyone().map_err(|flaw| flaw.to_string())?,
             text: String::new(),

@@ -12,7 +12,7 @@ use crate::auth::mint::SigningKey;
 use crate::auth::minter::Minter;
 use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing};
 use crate::config::section::Section;
-use crate::config::{Auth, KeySource, Signer};
+use crate::config::{Auth, KeySource, Server, Signer};
 
 const LINK_TTL: Duration = Duration::from_secs(900);
 /// The longest name of a claim, or path to one.
@@ -33,6 +33,7 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
     });
     Auth {
         revocation_file: section.path("revocation_file"),
+        login_url: section.parsed("login_url"),
         issuers: issuers.into_iter().flatten().collect(),
         key_sources,
         links: None,
@@ -44,6 +45,16 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
         skew,
         bearer_signers,
         link_signers: Vec::new(),
+    }
+}
+
+/// People come back from where they sign in to the public address.
+pub(super) fn check_login(root: &mut Section<'_>, auth: &Auth, server: &Server) {
+    if auth.login_url.is_some() && server.public_url.is_none() {
+        root.problem(
+            "auth.login_url",
+            "needs server.public_url, the address that people come back to",
+        );
     }
 }
 

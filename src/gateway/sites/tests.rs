@@ -13,7 +13,7 @@ fn sites(embed: Embed) -> Sites {
         ..Server::default()
     };
     let cors = Cors {
-        origins: vec![LISTED.to_owned()],
+        origins: vec![LISTED.parse().unwrap()],
     };
     Sites::new(&server, cors, embed)
 }
@@ -129,7 +129,7 @@ fn a_silent_browser_is_believed_where_the_cookie_itself_keeps_to_this_site() {
 #[test]
 fn without_a_public_address_listed_sites_count_and_browsers_tell_the_rest() {
     let cors = Cors {
-        origins: vec![LISTED.to_owned()],
+        origins: vec![LISTED.parse().unwrap()],
     };
     let sites = Sites::new(&Server::default(), cors, Embed::SameSite);
     let judge = |fields: &[_]| sites.may_write(&head(&Method::POST, fields).headers);

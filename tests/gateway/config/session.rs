@@ -112,11 +112,11 @@ fn links_are_signed_with_a_key_that_is_here_and_the_only_one_of_its_id() {
 #[test]
 fn a_site_is_listed_by_its_origin() {
     for (origin, part) in [
-        ("*", "not an origin"),
-        ("https://*.crm.example", "list each origin"),
+        ("*", "wildcard"),
+        ("https://*.crm.example", "name each origin"),
         ("https://crm.example/app", "only scheme, host and port"),
-        ("null", "not an origin"),
-        ("ftp://crm.example", "neither http nor https"),
+        ("null", "sandboxed frame"),
+        ("ftp://crm.example", "not an origin"),
     ] {
         let line = format!("origins = [\"{origin}\"]");
         check(&[("#origins = []", &line)], &[("cors.origins", part)]);

@@ -106,6 +106,17 @@ impl Answer {
         Ok(received.into())
     }
 
+    /// The title of a page for people.
+    pub(crate) async fn page(self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        let html = String::from_utf8(self.bytes().await.unwrap().to_vec()).unwrap();
+        let (_, title) = html.split_once("<title>").unwrap();
+        title.split_once('<').unwrap().0.to_owned()
+    }
+
     /// The body as a problem document, checked for its shape.
     pub(crate) async fn problem(self) -> Problem {
         let status = self.status();

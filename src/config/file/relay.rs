@@ -1,0 +1,24 @@
+//! `[relay]`: limits of the streams.
+
+use super::DAY_MS;
+use crate::config::Relay;
+use crate::config::section::Section;
+
+pub(super) fn read_relay(section: &mut Section<'_>) -> Relay {
+    let default = Relay::default();
+    Relay {
+        max_streams: section.size("max_streams", 1..=1_000_000, default.max_streams),
+        max_streams_per_principal: section.size(
+            "max_streams_per_principal",
+            1..=1_000_000,
+            default.max_streams_per_principal,
+        ),
+        max_reads_per_minute: section.size(
+            "max_reads_per_minute",
+            1..=1_000_000,
+            default.max_reads_per_minute,
+        ),
+        idle_timeout: section.milliseconds("idle_timeout_ms", 50..=DAY_MS, default.idle_timeout),
+        max_stream: section.seconds("max_stream_s", 1..=DAY_MS / 1000, default.max_stream),
+    }
+}

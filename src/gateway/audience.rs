@@ -1,0 +1,311 @@
+//! Who reads an answer: a program, which gets a problem document, or a person, who gets a page or is sent to sign in.
+//!
+//! Knows what a browser says of itself, and the address of a recording without a token. The status is the same for both. Does not
+//! know what went wrong.
+//!
+//! Sources: Fetch Metadata Request Headers (`Sec-Fetch-Mode`), which scripts cannot set; RFC 9110 §12.5.1 (`Accept`).
+
+use std::net::IpAddr;
+
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Method, Response, StatusCode, request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::error::GatewayError;
+use super::route::{Route, Target};
+use super::{Gateway, recording, refusal};
+use crate::auth::{AuthError, Rejected};
+use crate::response::AnswerBody;
+use crate::response::page::{self, Page};
+use crate::telemetry::AccessLine;
+
+const SEC_FETCH: &str = "sec-fetch-";
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+impl Gateway {
+    /// The answer to a request that came to an error.
+    pub(super) fn refuse_for(
+        &self,
+        error: &GatewayError,
+        head: &request::Parts,
+        mut line: AccessLine,
+    ) -> Response<AnswerBody> {
+        if let GatewayError::Auth(rejected) = error
+            && let Some(address) = self.login_address(head, *rejected)
+        {
+            line.status = StatusCode::FOUND.as_u16();
+            line.outcome = "to-login";
+            return redirect(&address);
+        }
+        let request_id = line.request_id().to_owned();
+        let mut response = refusal::refuse(error, head, line);
+        if is_for_a_person(head) {
+            self.show(error, head, &request_id, &mut response);
+        }
+        response
+    }
+
+    /// What nobody could be made out behind comes to. Whoever is sent to sign in has not failed, and what could not be decided is
+    /// not their fault.
+    pub(super) fn failed(
+        &self,
+        head: &request::Parts,
+        source: IpAddr,
+        rejected: Rejected,
+    ) -> GatewayError {
+        if self.login_address(head, rejected).is_some() {
+            return rejected.into();
+        }
+        self.audit.refused(source);
+        match rejected.reason() {
+            AuthError::KeysUnavailable => rejected.into(),
+            _ => self.limits.failed(source, rejected),
+        }
+    }
+
+    /// Turns a problem document into a page.
+    fn show(
+        &self,
+        error: &GatewayError,
+        head: &request::Parts,
+        request_id: &str,
+        response: &mut Response<AnswerBody>,
+    ) {
+        let headers = response.headers_mut();
+        page::fill(headers, &self.framers);
+        if head.method == Method::HEAD {
+            return;
+        }
+        let retry_after = headers
+            .get(RETRY_AFTER)
+            .and_then(|field| field.to_str().ok());
+        let recording = match error {
+            GatewayError::Auth(Rejected::Link(_)) => self.recording_without_link(head),
+            _ => None,
+        };
+        let recording = recording.as_ref();
+        let body = Page {
+            problem: error.problem(),
+            request_id,
+            reason: error.reason().as_deref(),
+            retry_after,
+            recording: recording.map(|(path, name)| (path.as_str(), name.as_str())),
+        }
+        .body();
+        *response.body_mut() = body;
+    }
+
+    /// Where to send a browser that sent no credential: to sign in, and back to the stable address of what it asked for.
+    pub(super) fn login_address(
+        &self,
+        head: &request::Parts,
+        rejected: Rejected,
+    ) -> Option<String> {
+        let is_asked = rejected.reason() == AuthError::Missing
+            && head.method == Method::GET
+            && is_for_a_person(head);
+        let (login, public) = (self.login_url.as_ref()?, self.public_url.as_ref()?);
+        let route = Route::of(&head.method, head.uri.path())
+            .ok()
+            .filter(|_| is_asked)?;
+        let origin = public.origin().ascii_serialization();
+        let wish = match recording::wants_download(head) {
+            true => "?download=1",
+            false => "",
+        };
+        Some(login.returning_to(&format!("{origin}{}{wish}", stable_path(&route))))
+    }
+
+    /// Path and name of the recording that was asked for.
+    fn recording_without_link(&self, head: &request::Parts) -> Option<(String, String)> {
+        let route = Route::of(&Method::GET, head.uri.path()).ok()?;
+        let Target::Recording { name } = &route.target else {
+            return None;
+        };
+        Some((stable_path(&route), name.as_str().to_owned()))
+    }
+}
+
+/// The path of what a route means, made anew from its parts.
+fn stable_path(route: &Route) -> String {
+    let mut path = String::new();
+    if let Some(pbx) = &route.pbx {
+        path = format!("/pbx/{}", utf8_percent_encode(pbx, PATH_SEGMENT));
+    }
+    path.push_str("/recordings");
+    if let Target::Recording { name } = &route.target {
+        path = format!("{path}/{}", name.encoded());
+    }
+    path
+}
+
+fn redirect(address: &str) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // An address that was read as a URL, with an escaped one in it.
+    if let Ok(address) = HeaderValue::from_str(address) {
+        headers.insert(LOCATION, address);
+    }
+    response
+}
+
+/// Whether a browser shows the answer as a page: it says that it navigates, or it is too old to say anything of the kind (or the
+/// connection is not one it says it on) and wants HTML first.
+pub(super) fn is_for_a_person(head: &request::Parts) -> bool {
+    let headers = &head.headers;
+    match headers.get(SEC_FETCH_MODE) {
+        Some(mode) => mode == "navigate",
+        None if headers
+            .keys()
+            .any(|name| name.as_str().starts_with(SEC_FETCH)) =>
+        {
+            false
+        }
+        None => prefers_html(headers),
+    }
+}
+
+/// Whether HTML is what is wanted most, and of equals the first.
+fn prefers_html(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(ACCEPT).iter();
+    let fields = fields.filter_map(|field| field.to_str().ok());
+    let mut best = ("", 0);
+    for range in fields.flat_map(|field| field.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        let weight = parts.find_map(weight).unwrap_or(1_000);
+        if weight > best.1 {
+            best = (media_type, weight);
+        }
+    }
+    let (media_type, _) = best;
+    let is = |html: &str| media_type.eq_ignore_ascii_case(html);
+    is("text/html") || is("application/xhtml+xml")
+}
+
+/// RFC 9110 §12.4.2: a weight in thousandths; what is malformed weighs nothing.
+fn weight(parameter: &str) -> Option<u32> {
+    let (name, value) = parameter.split_once('=')?;
+    if !name.trim_end().eq_ignore_ascii_case("q") {
+        return None;
+    }
+    let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+    let is_number = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let thousandths = format!("{fraction:0<3}").parse().unwrap_or(0);
+    match whole {
+        "0" if is_number => Some(thousandths),
+        "1" if is_number && thousandths == 0 => Some(1_000),
+        _ => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn head(fields: &[(&str, &str)]) -> request::Parts {
+        let mut request = Request::builder();
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[track_caller]
+    fn check(fields: &[(&str, &str)], expected: bool) {
+        assert_eq!(is_for_a_person(&head(fields)), expected, "{fields:?}");
+    }
+
+    #[track_caller]
+    fn check_accept(accept: &str, expected: bool) {
+        check(&[("accept", accept)], expected);
+    }
+
+    #[test]
+    fn a_navigation_is_for_a_person_and_nothing_else_that_a_browser_sends() {
+        let html = ("accept", "text/html");
+        check(&[("sec-fetch-mode", "navigate")], true);
+        check(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], true);
+        for mode in [
+            "cors",
+            "no-cors",
+            "same-origin",
+            "websocket",
+            "",
+            "Navigate",
+        ] {
+            check(&[("sec-fetch-mode", mode), html], false);
+        }
+        check(&[("sec-fetch-dest", "audio"), html], false);
+        check(&[("sec-fetch-site", "none"), html], false);
+        check(&[], false);
+    }
+
+    #[test]
+    fn without_such_words_html_has_to_be_wanted_most() {
+        // Firefox, Chrome and Safari; links and w3m.
+        check_accept(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            true,
+        );
+        check_accept("text/html, text/*;q=0.5, image/*, application/*", true);
+        check_accept("application/xhtml+xml, text/html;q=0.9", true);
+        check_accept("TEXT/HTML", true);
+        check_accept("text/html;level=1;q=1.000", true);
+        check_accept("application/json;q=0.5, text/html;q=0.6", true);
+        check(
+            &[
+                ("accept", "application/json;q=0.5"),
+                ("accept", "text/html"),
+            ],
+            true,
+        );
+        // curl, axios, jQuery, an audio element.
+        check_accept("*/*", false);
+        check_accept("application/json, text/plain, */*", false);
+        check_accept("application/json, text/html", false);
+        check_accept("text/html;q=0.9, application/json", false);
+        check_accept(
+            "audio/webm,audio/ogg,audio/wav,audio/*;q=0.9,*/*;q=0.5",
+            false,
+        );
+        check_accept("text/html;q=0", false);
+        check_accept("text/html;q=0.0001, application/json;q=0.1", false);
+        check_accept("text/html;q=2, application/json;q=0.1", false);
+        check_accept("text/html;q=x", false);
+        check_accept("text/*", false);
+        check_accept("", false);
+        check_accept(",,;,;;q", false);
+    }
+
+    proptest! {
+        #[test]
+        fn no_field_makes_it_panic(accept in "[ -~]*") {
+            let _ = is_for_a_person(&head(&[("accept", &accept)]));
+        }
+
+        #[test]
+        fn what_weighs_more_is_wanted_more(html in 0_u32..=1_000, json in 0_u32..=1_000) {
+            let q = |number: u32| format!("{}.{:03}", number / 1_000, number % 1_000);
+            let accept = format!("application/json;q={}, text/html; q={}", q(json), q(html));
+            prop_assert_eq!(is_for_a_person(&head(&[("accept", &accept)])), html > json);
+        }
+
+        #[test]
+        fn the_address_without_a_token_leads_to_the_same_recording(name in "[^/\\\\\\p{Cc}.][^/\\\\\\p{Cc}]{0,30}", pbx in "[a-zA-Z0-9_-]{1,10}") {
+            let Ok(name) = name.parse::<crate::recording::RecordingName>() else {
+                return Ok(());
+            };
+            for pbx in [None, Some(pbx)] {
+                let route = Route { pbx, target: Target::Recording { name: name.clone() } };
+                prop_assert_eq!(Route::of(&Method::GET, &stable_path(&route)), Ok(route));
+            }
+        }
+    }
+}
