@@ -227,6 +227,23 @@ pub struct Relay {
     pub idle_timeout: Duration,
     /// How long one answer may take in all.
     pub max_stream: Duration,
+    /// Whether browsers may keep recordings.
+    pub browser_cache: BrowserCache,
+}
+
+/// Whether a browser may keep a recording. A cache that several people share never may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BrowserCache {
+    /// It keeps nothing.
+    #[default]
+    Never,
+    /// It keeps it, and asks each time before it uses it: rights are checked, and what has not changed is not sent again.
+    Revalidated,
+}
+
+impl BrowserCache {
+    /// Both with their names in the configuration.
+    const NAMES: [(&str, Self); 2] = [("never", Self::Never), ("revalidated", Self::Revalidated)];
 }
 
 /// Reads and checks a configuration file.

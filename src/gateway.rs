@@ -33,7 +33,7 @@ use crate::audit::AuditLog;
 use crate::auth::minter::Minter;
 use crate::auth::policy::{Action, Context, Policy};
 use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
-use crate::config::LoginUrl;
+use crate::config::{BrowserCache, LoginUrl};
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
 use crate::pbx::Pbx;
@@ -86,6 +86,7 @@ pub(crate) struct Gateway {
     /// The origins that may show pages in a frame, with spaces between them.
     pub(crate) framers: String,
     pub(crate) downstream_idle: Duration,
+    pub(crate) browser_cache: BrowserCache,
     /// Cancelled when nothing new is to be taken.
     pub(crate) draining: CancellationToken,
 }

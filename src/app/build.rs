@@ -117,6 +117,7 @@ pub(super) fn build(
         minter: auth.minter,
         proxies: TrustedProxies::new(config.server.trusted_proxies),
         downstream_idle: config.relay.idle_timeout,
+        browser_cache: config.relay.browser_cache,
         draining: stop.clone(),
     })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Admin, Log, LogFormat, NotReady, PbxAccount, PbxLimits, Range, RecordingNames, Relay, Server,
-    Tape,
+    Admin, BrowserCache, Log, LogFormat, NotReady, PbxAccount, PbxLimits, Range, RecordingNames,
+    Relay, Server, Tape,
 };
 
 impl Default for Server {
@@ -53,6 +53,7 @@ impl Default for Relay {
             max_reads_per_minute: 600,
             idle_timeout: Duration::from_secs(30),
             max_stream: Duration::from_secs(4 * 3600),
+            browser_cache: BrowserCache::default(),
         }
     }
 }

@@ -106,7 +106,12 @@ pub(super) fn relay(
     } = prepared;
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
-    let etag = facts.etag.as_ref();
+    let kept = headers::Kept {
+        etag: facts.etag.as_ref(),
+        last_modified,
+        by_link,
+        cache: gateway.browser_cache,
+    };
     let body = match &content {
         Content::NotModified => None,
         Content::Head(body) | Content::Bytes(body, _) => Some(*body),
@@ -119,17 +124,15 @@ pub(super) fn relay(
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
     match body {
-        None => headers::fill_not_modified(fields, etag, last_modified, by_link),
+        None => headers::fill_not_modified(fields, &kept),
         Some(body) => headers::fill(
             fields,
             &headers::Recording {
                 name: grant.recording(),
                 media_type: facts.media_type(),
                 body,
-                etag,
-                last_modified,
                 download: wants_download(head) || has_to_be_saved(head, &facts),
-                by_link,
+                kept: &kept,
             },
         ),
     }

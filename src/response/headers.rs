@@ -13,6 +13,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
+use crate::config::BrowserCache;
 use crate::recording::RecordingName;
 use crate::relay::etag::ETag;
 use crate::relay::range;
@@ -55,12 +56,18 @@ pub(crate) struct Recording<'a> {
     pub(crate) name: &'a RecordingName,
     pub(crate) media_type: &'static str,
     pub(crate) body: Body,
-    pub(crate) etag: Option<&'a ETag>,
-    pub(crate) last_modified: Option<SystemTime>,
     /// To be saved rather than played.
     pub(crate) download: bool,
+    pub(crate) kept: &'a Kept<'a>,
+}
+
+/// What every answer about a recording says, a 304 as well: what keeps a stored one usable.
+pub(crate) struct Kept<'a> {
+    pub(crate) etag: Option<&'a ETag>,
+    pub(crate) last_modified: Option<SystemTime>,
     /// A link token decided: the recording may be embedded by pages of other sites.
     pub(crate) by_link: bool,
+    pub(crate) cache: BrowserCache,
 }
 
 /// Fills in everything but the request id.
@@ -74,32 +81,31 @@ pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
         disposition(recording.name, recording.download),
     );
     headers.insert(X_ACCEL_BUFFERING, fixed("no"));
-    fill_not_modified(
-        headers,
-        recording.etag,
-        recording.last_modified,
-        recording.by_link,
-    );
+    fill_not_modified(headers, recording.kept);
 }
 
-/// Fills in what a 304 has, and any other answer as well: what keeps a stored recording usable, and nothing about bytes.
-pub(crate) fn fill_not_modified(
-    headers: &mut HeaderMap,
-    etag: Option<&ETag>,
-    last_modified: Option<SystemTime>,
-    by_link: bool,
-) {
+/// Fills in what a 304 has, and any other answer as well; nothing about bytes.
+///
+/// Source: RFC 9111 §5.2.2.4: with `no-cache` a stored answer is not used before the server has said that it is still good.
+pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &Kept<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
-    if let Some(etag) = etag.and_then(ETag::field_value) {
+    if let Some(etag) = kept.etag.and_then(ETag::field_value) {
         headers.insert(ETAG, etag);
     }
-    if let Some(date) = last_modified.and_then(date) {
+    if let Some(date) = kept.last_modified.and_then(date) {
         headers.insert(LAST_MODIFIED, date);
     }
-    headers.insert(CACHE_CONTROL, fixed("private, no-store"));
+    let cache = match kept.cache {
+        BrowserCache::Never => "private, no-store",
+        BrowserCache::Revalidated => "private, no-cache",
+    };
+    headers.insert(CACHE_CONTROL, fixed(cache));
     headers.insert(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(REFERRER_POLICY, fixed("no-referrer"));
-    let policy = if by_link { "cross-origin" } else { "same-site" };
+    let policy = match kept.by_link {
+        true => "cross-origin",
+        false => "same-site",
+    };
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed(policy));
 }
 

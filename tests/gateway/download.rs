@@ -49,6 +49,31 @@ async fn a_recording_arrives_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn what_a_browser_keeps_it_uses_after_asking_and_only_if_it_still_may() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx)
+        .relay("browser_cache = \"revalidated\"")
+        .tape("");
+    let gateway = builder.start().await;
+    let target = format!("/recordings/{NAME}");
+    let get = || gateway.request(Method::GET, &target);
+    let answer = get().bearer(&jwt("alice")).send().await;
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
+    let etag = answer.header("etag").unwrap().to_owned();
+    answer.bytes().await.unwrap();
+
+    let again = get().bearer(&jwt("alice")).header("if-none-match", &etag);
+    let again = again.send().await;
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    assert_eq!(again.header("cache-control"), Some("private, no-cache"));
+    let stranger = get().bearer("x").header("if-none-match", &etag);
+    let refused = stranger.send().await;
+    assert_eq!(refused.header("cache-control"), Some("no-store"));
+    assert_eq!(refused.problem().await.slug, "bearer-token-invalid");
+    assert_eq!(pbx.seen().tickets_used, 1);
+}
+
+#[tokio::test]
 async fn a_link_opens_its_recording_without_any_header() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).start().await;

@@ -1,8 +1,8 @@
-//! `[relay]`: limits of the streams.
+//! `[relay]`: limits of the streams, and what browsers keep of them.
 
 use super::DAY_MS;
-use crate::config::Relay;
 use crate::config::section::Section;
+use crate::config::{BrowserCache, Relay};
 
 pub(super) fn read_relay(section: &mut Section<'_>) -> Relay {
     let default = Relay::default();
@@ -20,5 +20,6 @@ pub(super) fn read_relay(section: &mut Section<'_>) -> Relay {
         ),
         idle_timeout: section.milliseconds("idle_timeout_ms", 50..=DAY_MS, default.idle_timeout),
         max_stream: section.seconds("max_stream_s", 1..=DAY_MS / 1000, default.max_stream),
+        browser_cache: section.choice("browser_cache", &BrowserCache::NAMES, default.browser_cache),
     }
 }

@@ -31,16 +31,23 @@ fn call() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(784_903_526)
 }
 
+fn kept(etag: Option<&ETag>, last_modified: Option<SystemTime>, by_link: bool) -> Kept<'_> {
+    Kept {
+        etag,
+        last_modified,
+        by_link,
+        cache: BrowserCache::Never,
+    }
+}
+
 fn filled(body: Body, etag: Option<&ETag>, last_modified: Option<SystemTime>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let recording = Recording {
         name: &"a.wav".parse().unwrap(),
         media_type: "audio/wav",
         body,
-        etag,
-        last_modified,
         download: false,
-        by_link: false,
+        kept: &kept(etag, last_modified, false),
     };
     fill(&mut headers, &recording);
     headers
@@ -96,7 +103,7 @@ fn a_time_without_a_date_makes_no_field() {
 #[test]
 fn a_304_says_nothing_about_bytes() {
     let mut headers = HeaderMap::new();
-    fill_not_modified(&mut headers, Some(&etag()), Some(call()), true);
+    fill_not_modified(&mut headers, &kept(Some(&etag()), Some(call()), true));
     let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     let expected = [
