@@ -129,13 +129,13 @@ impl Authenticator {
         self.judge(headers, query, false, source, now).principal
     }
 
-    /// The same for a request of a browser that goes to a page, if `is_navigation`: cookies that are authentic and have expired
+    /// The same for a request by which somebody goes to a page, if `is_visit`: cookies that are authentic and have expired
     /// count as absent there, so that whoever comes back the next day is asked to sign in and not turned away.
     pub(crate) fn judge(
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
-        is_navigation: bool,
+        is_visit: bool,
         source: IpAddr,
         now: SystemTime,
     ) -> Judgement<'_> {
@@ -150,7 +150,7 @@ impl Authenticator {
                 .map_err(Rejected::Link),
             Err(Rejected::Bearer(AuthError::Missing)) => {
                 clock.map_err(Rejected::Cookie).and_then(|clock| {
-                    let expired = is_navigation.then_some(&mut expired);
+                    let expired = is_visit.then_some(&mut expired);
                     self.authenticate_cookie(headers, &clock, expired)
                 })
             }

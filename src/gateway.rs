@@ -1,7 +1,7 @@
 //! The pipeline: from a request to its answer.
 //!
-//! The only file that knows the order of the stages: route, authenticate, authorize, write that down, admit, PBX, relay; for a
-//! list, which is authorized row by row, the same without the last. Each takes what the one before made, so none can be left out.
+//! The only file that knows the order of the stages: route, authenticate, whose request, authorize, write that down, admit, PBX,
+//! relay; for a list, which is authorized row by row, the same without the last. Each takes what the one before made, so none can be left out.
 
 mod access;
 mod audience;
@@ -235,9 +235,9 @@ impl Gateway {
         cookies: &mut SetCookies,
     ) -> Result<Principal, Rejected> {
         let (headers, query) = (&head.headers, head.uri.query());
-        let navigates = sites::is_navigation(head);
+        let visits = sites::is_visit(head);
         let authenticator = &self.authenticator;
-        let judge = || authenticator.judge(headers, query, navigates, source, now);
+        let judge = || authenticator.judge(headers, query, visits, source, now);
         let mut judged = judge();
         if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = judged.principal
             && matches!(

@@ -56,9 +56,11 @@ pub(super) fn refuse(
 /// The line for an operator, where there is something to do. What a caller did wrong is for the access log.
 fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
     let (request_id, pbx, problem) = (line.request_id(), &line.pbx, problem.slug);
-    let what = match line.route.ends_with("/recordings") {
-        true => "no list",
-        false => "no recording",
+    let what = match line.route {
+        "/recordings" | "/pbx/{pbx}/recordings" => "no list",
+        "/links" => "no link",
+        "/session" => "no session",
+        _ => "no recording",
     };
     let (urgent, advice) = match error {
         GatewayError::Pbx(cause @ PbxError::LoginStopped) => (true, cause.advice()),

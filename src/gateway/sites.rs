@@ -8,6 +8,7 @@
 
 use http::{HeaderMap, Method, request};
 
+use super::audience::is_for_a_person;
 use crate::auth::Credential;
 use crate::config::{Cors, Embed, Origin, Server};
 
@@ -85,9 +86,9 @@ impl Sites {
     }
 }
 
-/// Whether a browser goes to a page by this request, rather than loading something for one.
-pub(super) fn is_navigation(head: &request::Parts) -> bool {
-    is_read(&head.method) && is_navigating(&head.headers)
+/// Whether somebody goes to a page by this request, rather than a page loading something.
+pub(super) fn is_visit(head: &request::Parts) -> bool {
+    is_read(&head.method) && is_for_a_person(head)
 }
 
 /// Whether a browser asks ahead of time, for what nobody may ever look at. `Purpose` is what browsers sent before `Sec-Purpose`.

@@ -157,11 +157,14 @@ fn asking_ahead_is_seen_however_it_is_written() {
 }
 
 #[test]
-fn only_a_read_is_a_navigation() {
+fn only_a_read_is_a_visit() {
     let navigating = [(MODE, "navigate")];
-    assert!(is_navigation(&head(&Method::GET, &navigating)));
-    assert!(is_navigation(&head(&Method::HEAD, &navigating)));
-    assert!(!is_navigation(&head(&Method::POST, &navigating)));
-    assert!(!is_navigation(&head(&Method::GET, &[(MODE, "cors")])));
-    assert!(!is_navigation(&head(&Method::GET, &[])));
+    assert!(is_visit(&head(&Method::GET, &navigating)));
+    assert!(is_visit(&head(&Method::HEAD, &navigating)));
+    assert!(!is_visit(&head(&Method::POST, &navigating)));
+    assert!(!is_visit(&head(&Method::GET, &[(MODE, "cors")])));
+    assert!(!is_visit(&head(&Method::GET, &[])));
+    // A browser that tells nothing of the kind.
+    let old = [("accept", "text/html,*/*;q=0.8")];
+    assert!(is_visit(&head(&Method::GET, &old)));
 }
