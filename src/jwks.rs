@@ -110,15 +110,16 @@ impl Work {
                             may_ask = now + self.source.min_interval;
                             break;
                         }
-                        self.ring.answer();
+                        self.ring.answer(self.ring.question());
                     }
                 }
             }
         }
     }
 
-    /// Gets the set once, and puts it in force if it is good.
+    /// Gets the set once, and puts it in force if it is good. Whoever asks meanwhile waits for the next.
     async fn renew(&mut self) {
+        let question = self.ring.question();
         let fetched = self.fetcher.fetch().await;
         let judged = fetched.and_then(|set| self.judge(set));
         let issuer = &self.source.issuer;
@@ -144,7 +145,7 @@ impl Work {
                 }
             }
         }
-        self.ring.answer();
+        self.ring.answer(question);
     }
 
     fn judge(&mut self, set: Vec<u8>) -> Result<(), String> {

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::keys::Key;
 
@@ -25,9 +25,9 @@ struct Shared {
     /// Whether there is a set beside them.
     is_published: bool,
     current: ArcSwap<Current>,
-    /// Somebody has a token whose key is not known.
-    wanted: Notify,
-    /// Counts what came of that.
+    /// Counts the questions for a newer set, of those who have a token whose key is not known.
+    asked: watch::Sender<u64>,
+    /// The last of them for which was done what could be done.
     answered: watch::Sender<u64>,
 }
 
@@ -66,7 +66,7 @@ impl KeyRing {
             fixed,
             is_published: is_missing,
             current: ArcSwap::from_pointee(current),
-            wanted: Notify::new(),
+            asked: watch::Sender::new(0),
             answered: watch::Sender::new(0),
         }))
     }
@@ -107,7 +107,8 @@ impl KeyRing {
         self.0.current.load()
     }
 
-    /// Asks for a newer set, and returns when it has been asked for, or when it is too early to ask again.
+    /// Asks for a newer set, and returns when one has been asked for since, or when it is too early to ask again. A set that
+    /// was already on its way is no answer: it may be of before the key.
     ///
     /// # Cancel safety
     /// Safe: the question stays.
@@ -116,24 +117,34 @@ impl KeyRing {
             return;
         }
         let mut answered = self.0.answered.subscribe();
-        self.0.wanted.notify_one();
+        let mut question = 0;
+        self.0.asked.send_modify(|asked| {
+            *asked += 1;
+            question = *asked;
+        });
         // The sender is in the ring itself.
-        let _ = answered.changed().await;
+        let _ = answered.wait_for(|answered| *answered >= question).await;
     }
 
-    /// Returns when somebody asks for a newer set.
+    /// Returns when somebody asks for a newer set who has no answer.
     ///
     /// # Cancel safety
     /// Safe.
     pub(crate) async fn wanted(&self) {
-        self.0.wanted.notified().await;
+        let answered = *self.0.answered.borrow();
+        let mut asked = self.0.asked.subscribe();
+        // The sender is in the ring itself.
+        let _ = asked.wait_for(|asked| *asked > answered).await;
     }
 
-    /// Tells those who asked that what could be done has been done.
-    pub(crate) fn answer(&self) {
-        self.0
-            .answered
-            .send_modify(|answers| *answers = answers.wrapping_add(1));
+    /// The last question so far; what is fetched from now on answers it, and all before.
+    pub(crate) fn question(&self) -> u64 {
+        *self.0.asked.borrow()
+    }
+
+    /// Tells those who asked, up to a question, that what could be done has been done.
+    pub(crate) fn answer(&self, question: u64) {
+        self.0.answered.send_replace(question);
     }
 }
 
@@ -144,5 +155,41 @@ impl fmt::Debug for KeyRing {
             .field("configured", &self.0.fixed)
             .field("is_published", &self.0.is_published)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn is_over(future: std::pin::Pin<&mut impl Future<Output = ()>>) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        future.poll(&mut context) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_set_that_was_on_its_way_is_no_answer() {
+        let ring = KeyRing::with_set(Vec::new());
+        let (mut early, mut late) = (pin!(ring.renew()), pin!(ring.renew()));
+        assert!(!is_over(pin!(ring.wanted())));
+        assert!(!is_over(early.as_mut()));
+        assert!(is_over(pin!(ring.wanted())));
+        let fetched = ring.question();
+        assert!(!is_over(late.as_mut()));
+        ring.answer(fetched);
+        assert!(is_over(early.as_mut()) && !is_over(late.as_mut()));
+        assert!(is_over(pin!(ring.wanted())));
+        ring.answer(ring.question());
+        assert!(is_over(late.as_mut()));
+        assert!(!is_over(pin!(ring.wanted())));
+    }
+
+    #[test]
+    fn keys_that_never_change_are_not_asked_for() {
+        assert!(is_over(pin!(KeyRing::fixed(Vec::new()).renew())));
     }
 }

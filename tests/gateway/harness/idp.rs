@@ -46,6 +46,9 @@ pub(crate) struct Idp {
     addr: SocketAddr,
     state: Arc<Mutex<State>>,
     asked: watch::Receiver<u64>,
+    /// How many requests there were for its document.
+    asked_where: watch::Receiver<u64>,
+    is_held: watch::Sender<bool>,
 }
 
 struct State {
@@ -68,18 +71,24 @@ impl Idp {
             keys: Vec::new(),
             made: 0,
         }));
-        let (count, asked) = watch::channel(0);
-        tokio::spawn(serve(
-            listener,
-            acceptor(&identity),
-            Arc::clone(&state),
-            count,
-        ));
+        let (keys, asked) = watch::channel(0);
+        let (documents, asked_where) = watch::channel(0);
+        let (is_held, held) = watch::channel(false);
+        let service = Service {
+            name: format!("https://{addr}"),
+            state: Arc::clone(&state),
+            keys,
+            documents,
+            is_held: held,
+        };
+        tokio::spawn(serve(listener, acceptor(&identity), Arc::new(service)));
         let idp = Self {
             identity,
             addr,
             state,
             asked,
+            asked_where,
+            is_held,
         };
         idp.rotate();
         idp
@@ -106,6 +115,16 @@ impl Idp {
     /// Names another issuer in its document.
     pub(crate) fn rename(&self, issuer: &str) {
         issuer.clone_into(&mut self.state.lock().unwrap().issuer);
+    }
+
+    /// Keeps its answers back from now on, which are of the time they were asked for.
+    pub(crate) fn hold(&self) {
+        self.is_held.send_replace(true);
+    }
+
+    /// Gives out the answers that were kept back, and all others at once.
+    pub(crate) fn release(&self) {
+        self.is_held.send_replace(false);
     }
 
     /// Publishes a new key, and signs with that from now on; the two before stay published.
@@ -160,6 +179,21 @@ impl Idp {
         let mut asked = self.asked.clone();
         asked.wait_for(|asked| *asked >= times).await.unwrap();
     }
+
+    /// Waits until there have been so many requests for its document.
+    pub(crate) async fn until_asked_where(&self, times: u64) {
+        let mut asked = self.asked_where.clone();
+        asked.wait_for(|asked| *asked >= times).await.unwrap();
+    }
+}
+
+/// What answers.
+struct Service {
+    name: String,
+    state: Arc<Mutex<State>>,
+    keys: watch::Sender<u64>,
+    documents: watch::Sender<u64>,
+    is_held: watch::Receiver<bool>,
 }
 
 fn acceptor(identity: &Identity) -> TlsAcceptor {
@@ -174,35 +208,41 @@ fn acceptor(identity: &Identity) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn serve(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    state: Arc<Mutex<State>>,
-    count: watch::Sender<u64>,
-) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, service: Arc<Service>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             return;
         };
-        let (acceptor, state, count) = (acceptor.clone(), Arc::clone(&state), count.clone());
+        let (acceptor, service) = (acceptor.clone(), Arc::clone(&service));
         tokio::spawn(async move {
-            if state.lock().unwrap().mood == Mood::Down {
-                count.send_modify(|count| *count += 1);
+            if service.state.lock().unwrap().mood == Mood::Down {
+                service.keys.send_modify(|count| *count += 1);
                 return;
             }
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
             };
-            let service = service_fn(|request: Request<Incoming>| {
-                let response = state.lock().unwrap().answer(request.uri().path());
-                if request.uri().path() == "/keys" {
-                    count.send_modify(|count| *count += 1);
-                }
-                async { Ok::<_, Infallible>(response) }
-            });
+            let service = service_fn(|request| service.answer(request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             let _ = connection.await;
         });
+    }
+}
+
+impl Service {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let path = request.uri().path();
+        let response = self.state.lock().unwrap().answer(&self.name, path);
+        let count = match path {
+            "/keys" => &self.keys,
+            _ => &self.documents,
+        };
+        count.send_modify(|count| *count += 1);
+        let _ = self.is_held.clone().wait_for(|held| !held).await;
+        Ok(response)
     }
 }
 
@@ -212,7 +252,7 @@ impl State {
         json!({ "keys": keys })
     }
 
-    fn answer(&self, path: &str) -> Response<Full<Bytes>> {
+    fn answer(&self, name: &str, path: &str) -> Response<Full<Bytes>> {
         if let Mood::Says(status, location, body) = &self.mood {
             let response = Response::builder()
                 .status(*status)
@@ -222,7 +262,7 @@ impl State {
         let issuer = &self.issuer;
         let body = match path {
             "/keys" => self.set(),
-            _ => json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}),
+            _ => json!({"issuer": issuer, "jwks_uri": format!("{name}/keys")}),
         };
         Response::new(Full::from(body.to_string()))
     }
