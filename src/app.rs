@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::build::build;
+use self::in_force::InForce;
 use crate::admin::{Admin, Calls};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -44,6 +45,8 @@ pub struct App {
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
     calls: Arc<Calls>,
+    /// What the audit log is told of.
+    in_force: ArcSwapOption<in_force::Current>,
     /// Keys that a reload does not take over, and what they were at the start.
     fixed: Vec<(&'static str, String)>,
     certificates: Option<Arc<Certificates>>,
@@ -81,9 +84,9 @@ impl App {
         warn_of_risks(&config);
         let fixed = fixed_at_start(&config);
         let token = config.admin.token.clone();
-        let start = in_force::in_force(&config.auth, &config.policy);
+        let in_force = InForce::of(&config.auth, &config.policy);
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
-        gateway.audit.started(start);
+        let in_force = in_force.begin(&gateway.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
         let calls = admin::calls(&gateway, token);
@@ -96,6 +99,7 @@ impl App {
             admin: admin_address,
             gateway,
             calls,
+            in_force: ArcSwapOption::from_pointee(in_force),
             fixed,
             certificates,
             drain_delay,
@@ -142,7 +146,7 @@ impl App {
             _ => None,
         };
         let token = config.admin.token.clone();
-        let start = in_force::in_force(&config.auth, &config.policy);
+        let in_force = InForce::of(&config.auth, &config.policy);
         let new = Arc::new(build(config, Some(&old), &self.stop)?);
         if let Some((certificates, certificate)) = certificate {
             certificates.replace(certificate);
@@ -150,7 +154,10 @@ impl App {
         for pbx in &new.pbxs {
             pbx.forgive();
         }
-        new.audit.started(start);
+        // From here on nobody tells of the old keys.
+        self.in_force.store(None);
+        let in_force = in_force.begin(&new.audit);
+        self.in_force.store(Some(Arc::new(in_force)));
         self.gateway.store(Arc::clone(&new));
         let ended = new.running.judge(new.policy.clone());
         if ended > 0 {

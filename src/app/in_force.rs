@@ -1,44 +1,120 @@
 //! What is in force, in a form that can be compared later: for the audit log.
 //!
-//! Knows what belongs to it. Does not know keys themselves: their ids tell which there were.
+//! Knows what belongs to it, and writes it down anew when an issuer has published other keys. Does not know secrets: of a
+//! public key its thumbprint tells which it is, of a secret its id alone, since a hash of one could be tried against guesses.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 
-use crate::audit::Start;
+use crate::audit::{AuditLog, Start};
 use crate::auth::keys::Key;
+use crate::auth::{Issuer, KeyRing};
 use crate::config::{Auth, Policy};
 
-/// The program, the policy and the keys of a configuration.
-pub(super) fn in_force(auth: &Auth, policy: &Policy) -> Start {
-    Start {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        policy: hash(&policy.text),
-        keys: hash(&key_lines(auth)),
+/// What a configuration puts in force.
+pub(super) struct InForce {
+    policy: String,
+    /// The lines of the keys that links are made with.
+    links: Vec<String>,
+    issuers: Vec<(String, KeyRing)>,
+}
+
+/// What is in force until this is dropped.
+pub(super) struct Current {
+    /// The issuers tell it of their keys as long as it is there.
+    _told: Arc<Told>,
+}
+
+struct Told {
+    audit: AuditLog,
+    policy: String,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    /// The lines of each issuer, and those of links under the empty name.
+    lines: BTreeMap<String, Vec<String>>,
+    /// What was written last.
+    written: Option<Start>,
+}
+
+impl InForce {
+    /// The program, the policy and the keys of a configuration.
+    pub(super) fn of(auth: &Auth, policy: &Policy) -> Self {
+        let links = auth.links.iter().flat_map(|links| links.keys.iter());
+        let ring = |issuer: &Issuer| (issuer.name.clone(), issuer.keys.clone());
+        Self {
+            policy: hash(&policy.text),
+            links: links.map(|link| line("", &link.key)).collect(),
+            issuers: auth.issuers.iter().map(ring).collect(),
+        }
+    }
+
+    /// Writes it down, and again whenever an issuer has published other keys: before a token is verified with them.
+    pub(super) fn begin(self, audit: &AuditLog) -> Current {
+        let told = Arc::new(Told {
+            audit: audit.clone(),
+            policy: self.policy,
+            keys: Mutex::default(),
+        });
+        for (issuer, ring) in self.issuers {
+            let weak = Arc::downgrade(&told);
+            ring.tell(move |keys| {
+                if let Some(told) = weak.upgrade() {
+                    let lines = keys.iter().map(|key| line(&issuer, key)).collect();
+                    told.note(&issuer, lines);
+                }
+            });
+        }
+        told.begin(self.links);
+        Current { _told: told }
     }
 }
 
-/// One line for each key: issuer, id and algorithm, in an order of their own.
-fn key_lines(auth: &Auth) -> String {
-    let line = |issuer: &str, key: &Key| {
-        let id = key.id().unwrap_or_default();
-        format!("{issuer:?} {id:?} {:?}\n", key.algorithm())
-    };
-    let issuers = auth.issuers.iter();
-    let bearers = issuers.flat_map(|issuer| {
-        issuer
-            .keys
-            .configured()
-            .iter()
-            .map(move |key| (&*issuer.name, key))
-    });
-    let links = auth.links.iter().flat_map(|links| links.keys.iter());
-    let links = links.map(|link| ("", &link.key));
-    let mut lines: Vec<String> = bearers
-        .chain(links)
-        .map(|(issuer, key)| line(issuer, key))
-        .collect();
-    lines.sort_unstable();
-    lines.concat()
+impl Told {
+    /// Writes down what is in force, once all issuers have told of their keys.
+    fn begin(&self, links: Vec<String>) {
+        let mut keys = self.keys();
+        keys.lines.insert(String::new(), links);
+        self.write(&mut keys);
+    }
+
+    /// Notes the keys of an issuer, and writes them down if that makes a difference.
+    fn note(&self, issuer: &str, lines: Vec<String>) {
+        let mut keys = self.keys();
+        keys.lines.insert(issuer.to_owned(), lines);
+        if keys.written.is_some() {
+            self.write(&mut keys);
+        }
+    }
+
+    fn write(&self, keys: &mut Keys) {
+        let mut lines: Vec<&str> = keys.lines.values().flatten().map(String::as_str).collect();
+        lines.sort_unstable();
+        let start = Start {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: self.policy.clone(),
+            keys: hash(&lines.concat()),
+        };
+        if keys.written.as_ref() != Some(&start) {
+            self.audit.started(start.clone());
+            keys.written = Some(start);
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The line of one key.
+fn line(issuer: &str, key: &Key) -> String {
+    let (id, thumbprint) = (key.id().unwrap_or_default(), key.thumbprint());
+    let thumbprint = thumbprint.unwrap_or_default();
+    format!("{issuer:?} {id:?} {:?} {thumbprint}\n", key.algorithm())
 }
 
 fn hash(text: &str) -> String {

@@ -31,7 +31,7 @@ pub(crate) struct Line {
 pub(crate) enum Record {
     /// A file begins.
     File(FileBegins),
-    /// The gateway has started, or has taken over another configuration.
+    /// The gateway has started, or has taken over another configuration; or an issuer has published other keys.
     Start(Start),
     /// Somebody asked for something, and was or was not allowed it.
     Decision(Box<Decision>),
@@ -63,7 +63,8 @@ pub(crate) struct Start {
     pub(crate) version: String,
     /// SHA-256 of the policy's text, in hexadecimal.
     pub(crate) policy: String,
-    /// SHA-256 of the set of keys by which callers are known: issuer, key id and algorithm of each.
+    /// SHA-256 of the set of keys by which callers are known: issuer, key id and algorithm of each, and the thumbprint (RFC 7638)
+    /// of a public one. Nothing of a secret is in it.
     pub(crate) keys: String,
 }
 

@@ -28,12 +28,20 @@ pub(super) fn public_key_of_certificate(certificate: &[u8]) -> Option<&[u8]> {
 
 /// The length in bits of the modulus of an RSAPublicKey.
 pub(super) fn rsa_modulus_bits(public_key: &[u8]) -> Option<usize> {
-    let modulus = elements(sequence(public_key)?)
-        .next()
-        .filter(|field| field.tag == INTEGER)?;
-    let start = modulus.contents.iter().position(|byte| *byte != 0)?;
-    let (first, rest) = modulus.contents.get(start..)?.split_first()?;
+    let (modulus, _) = rsa_numbers(public_key)?;
+    let (first, rest) = modulus.split_first()?;
     Some(8 * rest.len() + (8 - first.leading_zeros() as usize))
+}
+
+/// The modulus and the exponent of an RSAPublicKey, without leading zeros.
+pub(super) fn rsa_numbers(public_key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut fields = elements(sequence(public_key)?);
+    let mut number = || {
+        let field = fields.next().filter(|field| field.tag == INTEGER)?;
+        let start = field.contents.iter().position(|byte| *byte != 0)?;
+        field.contents.get(start..)
+    };
+    Some((number()?, number()?))
 }
 
 /// An RSAPublicKey of a modulus and an exponent, both unsigned and most significant byte first.

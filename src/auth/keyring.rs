@@ -4,9 +4,9 @@
 //! publishes it here.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -15,6 +15,9 @@ use super::keys::Key;
 
 /// Tells the keys in force apart from all that were before, in this process.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// Told of the keys that are about to be in force.
+type Told = Box<dyn Fn(&[Key]) + Send + Sync>;
 
 /// The keys of one issuer. Clones share them.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ struct Shared {
     /// Whether there is a set beside them.
     is_published: bool,
     current: ArcSwap<Current>,
+    /// Held while the keys are changed.
+    told: Mutex<Option<Told>>,
     /// Counts the questions for a newer set, of those who have a token whose key is not known.
     asked: watch::Sender<u64>,
     /// The last of them for which was done what could be done.
@@ -66,6 +71,7 @@ impl KeyRing {
             fixed,
             is_published: is_missing,
             current: ArcSwap::from_pointee(current),
+            told: Mutex::default(),
             asked: watch::Sender::new(0),
             answered: watch::Sender::new(0),
         }))
@@ -75,12 +81,23 @@ impl KeyRing {
     pub fn publish(&self, set: Vec<Key>) {
         let mut keys = self.0.fixed.clone();
         keys.extend(set);
+        let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = &*told {
+            told(&keys);
+        }
         self.0.current.store(Arc::new(Current {
             fixed: self.0.fixed.len(),
             keys,
             is_missing: false,
             generation: GENERATION.fetch_add(1, Relaxed),
         }));
+    }
+
+    /// Tells of the keys in force, and from now on of others before a token is verified with them.
+    pub(crate) fn tell(&self, told: impl Fn(&[Key]) + Send + Sync + 'static) {
+        let mut before = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told(&self.current().keys);
+        *before = Some(Box::new(told));
     }
 
     /// Takes over the set that another ring has, if it has one.

@@ -7,6 +7,7 @@
 //! 3.5 (one algorithm per key, appropriate algorithms, key entropy); RFC 7515 §4.1.4 (`kid`).
 
 mod error;
+mod thumbprint;
 
 use std::fmt;
 
@@ -120,6 +121,13 @@ impl Key {
             (Ok(own), Ok(others)) => own == others,
             _ => false,
         }
+    }
+
+    /// What tells a public key from all others (RFC 7638), whatever its id; `None` of a secret, which could be guessed by it.
+    #[must_use]
+    pub fn thumbprint(&self) -> Option<String> {
+        let public_key = self.decoding.try_get_as_bytes().ok()?;
+        thumbprint::of(self.algorithm.key_kind(), public_key)
     }
 
     fn verifies(&self, token: &Compact<'_>) -> bool {

@@ -1,5 +1,7 @@
 //! Issuers that publish their keys: fetched, kept fresh, and kept through an outage.
 
+mod told;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
