@@ -20,6 +20,20 @@ use fetch::Fetcher;
 /// The first pause after a set could not be had; it doubles up to half of the interval.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
+/// Gets the published keys of an issuer once, as a keeper does at its start.
+///
+/// # Errors
+/// A sentence for an operator: there are none, and the ring is as it was.
+///
+/// # Cancel safety
+/// Safe.
+pub(crate) async fn fetch_once(source: &KeySource, ring: &KeyRing) -> Result<(), String> {
+    let set = Fetcher::new(source)?.fetch().await?;
+    let read = jwks::read(&set, &source.algorithms).map_err(|error| error.to_string())?;
+    ring.publish(read.keys);
+    Ok(())
+}
+
 /// Keeps the published keys of one issuer, for as long as it lives.
 pub(crate) struct Keeper {
     source: KeySource,

@@ -108,6 +108,11 @@ impl KeyRing {
         }
     }
 
+    /// Whether both are the same ring, not only alike.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The keys that are configured.
     #[must_use]
     pub fn configured(&self) -> &[Key] {

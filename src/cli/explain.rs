@@ -1,7 +1,7 @@
 //! `wavegate explain`: what would be decided about a request, and why.
 //!
 //! The token comes from a file or standard input, never as an argument, and is never printed. It goes the way of a request:
-//! the same keys, the same policies, the same order. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with
+//! the same keys, got where the issuer publishes them, the same policies, the same order. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with
 //! mistakes.
 
 use std::fmt::Write;
@@ -17,9 +17,10 @@ use http::{HeaderMap, HeaderValue};
 
 use super::ConfigFile;
 use crate::auth::policy::{self, Action, Context, PolicyError};
-use crate::auth::{Authenticator, Principal};
-use crate::config::Config;
+use crate::auth::{AuthError, Authenticator, Issuer, KeyRing, Principal};
 use crate::config::secret::Secret;
+use crate::config::{Config, KeySource};
+use crate::jwks;
 use crate::recording::RecordingName;
 
 /// More than any token; what is longer is another file.
@@ -104,14 +105,24 @@ impl Explain {
             now: SystemTime::now(),
         };
         let token = self.token()?;
-        let authenticator =
-            Authenticator::new(config.auth.issuers, config.auth.links, config.auth.skew);
-        let principal = match self.authenticate(&authenticator, &token, &context)? {
-            Ok(principal) => principal,
-            Err(reason) => {
+        let (headers, query) = self.request(&token)?;
+        let auth = config.auth;
+        let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew);
+        let keys = authenticator.keys_to_renew(&headers);
+        let fetched = keys.map_or(Ok(()), |keys| {
+            fetch(&keys, &auth.issuers, &auth.key_sources)
+        });
+        let principal =
+            authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
+        let principal = match (principal, fetched) {
+            (Ok(principal), _) => principal,
+            (Err(rejected), Err(error)) if rejected.reason() == AuthError::KeysUnavailable => {
+                return Ok((false, format!("no decision (503)\n{error}")));
+            }
+            (Err(rejected), _) => {
                 return Ok((
                     false,
-                    format!("deny (401)\nthe token is not accepted: {reason}"),
+                    format!("deny (401)\nthe token is not accepted: {rejected}"),
                 ));
             }
         };
@@ -136,31 +147,23 @@ impl Explain {
         Ok((decision.is_ok(), text))
     }
 
-    /// Puts the token where a request has it.
-    fn authenticate(
-        &self,
-        authenticator: &Authenticator,
-        token: &Secret,
-        context: &Context,
-    ) -> Result<Result<Principal, String>, String> {
+    /// Puts the token where a request has it: its header, or its query.
+    fn request(&self, token: &Secret) -> Result<(HeaderMap, Option<String>), String> {
         let token = token.expose_str().unwrap_or_default();
         if token.is_empty() {
             return Err("there is no token; `wavegate token` makes one".to_owned());
         }
         let mut headers = HeaderMap::new();
-        let mut query = None;
         match self.kind {
             Kind::Bearer => {
                 let field = HeaderValue::try_from(format!("Bearer {token}"));
                 let field =
                     field.map_err(|_| "the token has characters that no header can have")?;
                 headers.insert(AUTHORIZATION, field);
+                Ok((headers, None))
             }
-            Kind::Link => query = Some(format!("link={token}")),
+            Kind::Link => Ok((headers, Some(format!("link={token}")))),
         }
-        let principal =
-            authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
-        Ok(principal.map_err(|rejected| rejected.to_string()))
     }
 
     fn token(&self) -> Result<Secret, String> {
@@ -170,6 +173,28 @@ impl Explain {
         };
         secret.map_err(|error| format!("{place}: {error}"))
     }
+}
+
+/// Gets the keys of an issuer that publishes them, as a server does at its start; the others are there.
+fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<(), String> {
+    if !keys.is_missing() {
+        return Ok(());
+    }
+    let issuer = issuers.iter().find(|issuer| issuer.keys.is(keys));
+    let source = issuer.and_then(|issuer| {
+        let mut sources = sources.iter();
+        sources.find(|source| source.issuer == issuer.name)
+    });
+    let source = source.ok_or("nobody says where the keys of the issuer are")?;
+    let runtime = super::runtime().map_err(|error| error.to_string())?;
+    let fetched = runtime.block_on(jwks::fetch_once(source, keys));
+    fetched.map_err(|error| {
+        format!(
+            "the keys of the issuer {:?} cannot be had: {error}\n\
+             a server that has had them before goes on with those",
+            source.issuer
+        )
+    })
 }
 
 fn read_input() -> io::Result<Secret> {

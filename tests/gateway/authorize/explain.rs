@@ -6,9 +6,11 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use super::{STARTERS, pbx};
+use super::{STARTERS, outcome, pbx};
+use crate::harness::idp::{Idp, Mood};
 use crate::harness::{
-    NAME, POLICIES, expired_jwt, gateway, jwt, jwt_with, link_from, link_of, write_secret,
+    NAME, POLICIES, expired_jwt, gateway, jwt, jwt_of, jwt_with, link_from, link_of, soon,
+    write_secret,
 };
 use crate::programs::{Ended, run_wavegate, wavegate};
 
@@ -264,4 +266,53 @@ async fn a_token_with_roles_can_be_made_for_trying_out() {
     ] {
         assert!(ended.out.contains(line), "{}", ended.out);
     }
+}
+
+#[tokio::test]
+async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers() {
+    let (pbx, idp, other) = (pbx([OWN]).await, Idp::start().await, Idp::start().await);
+    let builder = gateway(&pbx).policies(
+        "@id(\"alice\") permit(principal, action, resource) when { principal.subject == \"alice\" };",
+    );
+    let lines = format!("discovery_url = \"{}/metadata\"", idp.name());
+    let lines = idp.lines(builder.folder(), &lines);
+    let gateway = builder.issuer(&lines).start().await;
+    soon(async { while outcome(&gateway, &idp.jwt("alice"), OWN).await != "200" {} }).await;
+    let config = gateway.folder().join("wavegate.toml");
+    for (token, fetches, served, words) in [
+        (idp.jwt("alice"), 1, "200", "allow\nby policy alice ("),
+        (idp.jwt("bob"), 1, "recording-denied", "deny\n"),
+        // Not its key.
+        (
+            other.jwt_as(&idp.name(), "alice"),
+            1,
+            "bearer-token-invalid",
+            "deny (401)\n",
+        ),
+        (jwt("alice"), 0, "200", "allow\n"),
+        (
+            jwt_of("https://nobody.example", "alice", json!({})),
+            0,
+            "bearer-token-invalid",
+            "deny (401)\n",
+        ),
+    ] {
+        assert_eq!(outcome(&gateway, &token, OWN).await, served);
+        let before = idp.asked();
+        let ended = explain(&config, &token, &["--recording", OWN]).await;
+        assert!(ended.out.starts_with(words), "{ended:?}");
+        assert_eq!((ended.code == Some(0), &*ended.err), (served == "200", ""));
+        assert_eq!(idp.asked(), before + fetches, "{words}");
+    }
+    idp.be(Mood::Down);
+    let ended = explain(&config, &idp.jwt("alice"), &["--recording", OWN]).await;
+    let told = format!(
+        "no decision (503)\nthe keys of the issuer {:?} cannot be had: ",
+        idp.name()
+    );
+    assert_eq!((ended.code, &*ended.err), (Some(1), ""));
+    assert!(ended.out.starts_with(&told), "{}", ended.out);
+    // Whom it does not concern has an answer.
+    let ended = explain(&config, &jwt("alice"), &["--recording", OWN]).await;
+    assert_eq!(ended.code, Some(0));
 }
