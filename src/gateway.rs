@@ -32,7 +32,7 @@ use url::Url;
 use crate::audit::AuditLog;
 use crate::auth::minter::Minter;
 use crate::auth::policy::{Action, Context, Policy};
-use crate::auth::{AuthError, Authenticator, Credential, Principal, Rejected};
+use crate::auth::{AuthError, Authenticator, Principal, Rejected};
 use crate::config::{BrowserCache, LoginUrl};
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
@@ -251,13 +251,7 @@ impl Gateway {
         }
         cookies.clear_expired(&judged.expired);
         let principal = judged.principal?;
-        if self.revocations.mean(&principal) {
-            return Err(match principal.credential() {
-                Credential::Bearer => Rejected::Bearer(AuthError::Revoked),
-                Credential::Link(_) => Rejected::Link(AuthError::Revoked),
-                Credential::Session | Credential::Sso => Rejected::Cookie(AuthError::Revoked),
-            });
-        }
+        self.revocations.check(&principal)?;
         Ok(principal)
     }
 

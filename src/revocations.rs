@@ -14,7 +14,9 @@ use thiserror::Error;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::auth::{Principal, Revocation, RevocationError, Revoked};
+use crate::auth::{
+    AuthError, Credential, Principal, Rejected, Revocation, RevocationError, Revoked,
+};
 
 /// How often it is looked whether the file has changed.
 const LOOK: Duration = Duration::from_millis(250);
@@ -82,9 +84,23 @@ impl Revocations {
             revocations
                 .read()
                 .map_err(|error| format!("{}: {error}", path.display()))?;
+            revocations.warn_if_absent(path);
             tokio::spawn(watch(Arc::downgrade(&revocations)));
         }
         Ok(revocations)
+    }
+
+    /// Nobody can tell a list that was never written from one that was lost.
+    fn warn_if_absent(&self, path: &Path) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.seen.is_none() {
+            warn!(
+                key = "auth.revocation_file",
+                path = %path.display(),
+                advice = "if there was one, put it back; POST /revocations makes a new one, and an empty file is one, too",
+                "there is no list of revocations: nothing is revoked"
+            );
+        }
     }
 
     /// Where the list is.
@@ -95,6 +111,21 @@ impl Revocations {
     /// Whether what somebody showed is revoked.
     pub(crate) fn mean(&self, principal: &Principal) -> bool {
         self.revoked.load().means(principal)
+    }
+
+    /// Refuses whoever showed something that is revoked.
+    ///
+    /// # Errors
+    /// When it is.
+    pub(crate) fn check(&self, principal: &Principal) -> Result<(), Rejected> {
+        if !self.mean(principal) {
+            return Ok(());
+        }
+        Err(match principal.credential() {
+            Credential::Bearer => Rejected::Bearer(AuthError::Revoked),
+            Credential::Link(_) => Rejected::Link(AuthError::Revoked),
+            Credential::Session | Credential::Sso => Rejected::Cookie(AuthError::Revoked),
+        })
     }
 
     /// Writes an entry down and puts it in force, whatever else has been written into the list meanwhile. Blocks on the
@@ -206,16 +237,26 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // It names people.
     options.create(true).append(true).read(true).mode(0o600);
+    let is_new = !path.try_exists()?;
     let mut file = options.open(path)?;
     let before = file.metadata()?.len();
     let ends = before == 0 || read(path)?.ends_with('\n');
     let feed = if ends { "" } else { "\n" };
     let written = file.write_all(format!("{feed}{line}\n").as_bytes());
-    if let Err(error) = written.and_then(|()| file.sync_all()) {
+    let synced = written.and_then(|()| file.sync_all());
+    if let Err(error) = synced.and_then(|()| if is_new { sync_folder(path) } else { Ok(()) }) {
         file.set_len(before)?;
         return Err(error);
     }
     Ok(())
+}
+
+/// A new file stays only if its folder knows of it.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ impl Gateway {
         }
         let permit = self.admission.admit(&viewer.principal().id())?;
         let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
+        // That may have taken a while.
+        self.revocations.check(viewer.principal())?;
         let next = page.next.map(|position| query.cursor(&position));
         let url = self.public_url.as_ref();
         Ok(Listed {

@@ -13,6 +13,7 @@ use http::{Response, StatusCode, request};
 use super::audience::is_for_a_person;
 use super::downstream::Downstream;
 use super::error::GatewayError;
+use super::running::Opening;
 use super::{Gateway, audited};
 use crate::auth::Credential;
 use crate::auth::policy::Grant;
@@ -27,7 +28,8 @@ use finding::Finding;
 
 /// What a request for a recording comes to.
 pub(super) struct Prepared {
-    grant: Grant,
+    grant: Arc<Grant>,
+    opening: Arc<Opening>,
     permit: StreamPermit,
     facts: Arc<Facts>,
     last_modified: Option<SystemTime>,
@@ -54,6 +56,8 @@ impl Gateway {
         now: SystemTime,
     ) -> Result<Prepared, GatewayError> {
         let permit = self.admission.admit(&grant.principal().id())?;
+        let grant = Arc::new(grant);
+        let opening = self.running.open(&grant);
         let asked = Asked::new(head, grant.recording(), now);
         let mut finding = Finding::new(self, pbx, &grant, &asked);
         let found = finding.find().await;
@@ -64,6 +68,7 @@ impl Gateway {
         Ok(Prepared {
             last_modified: asked.last_modified_of(&facts),
             grant,
+            opening,
             permit,
             facts,
             content,
@@ -99,6 +104,7 @@ pub(super) fn relay(
 ) -> Response<AnswerBody> {
     let Prepared {
         grant,
+        opening,
         permit,
         facts,
         last_modified,
@@ -145,10 +151,13 @@ pub(super) fn relay(
         let watchdog = &downstream.watchdog;
         let idle_timeout = gateway.downstream_idle;
         let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);
-        let (grant, cutter) = (Arc::new(grant), body.cutter());
+        let cutter = body.cutter();
         gateway.running.note(&grant, cutter.clone());
-        // In this order: what was revoked or denied while the request was on its way ends here, what is from now on ends there.
-        if gateway.no_longer_allows(&grant) {
+        // In this order: what was deleted, revoked or denied while the request was on its way ends here, what is from now on
+        // ends there.
+        if let Some(outcome) = opening.ended() {
+            cutter.cut(outcome);
+        } else if gateway.no_longer_allows(&grant) {
             cutter.cut(Outcome::Revoked);
         }
         *response.body_mut() = AnswerBody::Recording(body);

@@ -1,8 +1,9 @@
-//! The transfers under way, so that one can be ended from outside: whose right has gone, what was erased, what lasts too long.
+//! The transfers under way, and those that are about to begin, so that one can be ended from outside: whose right has gone, what
+//! was erased, what lasts too long.
 //!
 //! Knows by which grant each is, and since when. Does not know why one has to end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -19,7 +20,21 @@ pub(crate) struct Running {
     max: ArcSwap<Duration>,
     /// The policies in force, by which a request that began before them is judged again.
     policy: ArcSwap<Policy>,
+    openings: Mutex<Vec<Weak<Opening>>>,
     transfers: Mutex<Vec<Transfer>>,
+}
+
+/// A request that is on its way to its first byte.
+pub(super) struct Opening {
+    grant: Arc<Grant>,
+    ended: OnceLock<Outcome>,
+}
+
+impl Opening {
+    /// How its transfer has to end, if it was ended before it began. Note the transfer before this is asked.
+    pub(super) fn ended(&self) -> Option<Outcome> {
+        self.ended.get().copied()
+    }
 }
 
 struct Transfer {
@@ -34,6 +49,7 @@ impl Running {
         let running = Arc::new(Self {
             max: ArcSwap::from_pointee(max),
             policy: ArcSwap::from_pointee(policy),
+            openings: Mutex::default(),
             transfers: Mutex::default(),
         });
         tokio::spawn(sweep(Arc::downgrade(&running)));
@@ -58,6 +74,16 @@ impl Running {
         !policy.is(granted_by) && !policy.still_allows(grant, SystemTime::now())
     }
 
+    /// Notes a request before anything is opened for it, for as long as what this returns is kept.
+    pub(super) fn open(&self, grant: &Arc<Grant>) -> Arc<Opening> {
+        let opening = Arc::new(Opening {
+            grant: Arc::clone(grant),
+            ended: OnceLock::new(),
+        });
+        self.openings().push(Arc::downgrade(&opening));
+        opening
+    }
+
     /// Notes a transfer until it has ended.
     pub(super) fn note(&self, grant: &Arc<Grant>, cutter: Cutter) {
         self.lock().push(Transfer {
@@ -67,8 +93,16 @@ impl Running {
         });
     }
 
-    /// Ends the transfers by grants that are `meant`. Returns how many.
+    /// Ends the transfers by grants that are `meant`, and lets none begin that are on their way. Returns how many it ended.
     pub(crate) fn cut(&self, outcome: Outcome, meant: impl Fn(&Grant) -> bool) -> usize {
+        // These first: what is no opening any more by then is a transfer.
+        self.openings().retain(|opening| {
+            let opening = opening.upgrade();
+            if let Some(opening) = opening.as_ref().filter(|opening| meant(&opening.grant)) {
+                let _ = opening.ended.set(outcome);
+            }
+            opening.is_some()
+        });
         self.cut_those(outcome, |transfer| meant(&transfer.grant))
     }
 
@@ -82,6 +116,10 @@ impl Running {
         // Not under the lock: what a transfer holds goes with it.
         meant.iter().for_each(|cutter| cutter.cut(outcome));
         meant.len()
+    }
+
+    fn openings(&self) -> MutexGuard<'_, Vec<Weak<Opening>>> {
+        self.openings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Transfer>> {
@@ -100,5 +138,7 @@ async fn sweep(running: Weak<Running>) {
         };
         let max = **running.max.load();
         running.cut_those(Outcome::Overdue, |transfer| transfer.since.elapsed() >= max);
+        let mut openings = running.openings();
+        openings.retain(|opening| opening.strong_count() > 0);
     }
 }

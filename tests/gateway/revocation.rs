@@ -1,15 +1,18 @@
 //! What is revoked ends at once: for the next request, and for what is being heard.
 
 use std::path::Path;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tokio::task::JoinHandle;
-use wavegate::simulator::{Api, Simulator, wav};
+use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::admin::{Reply, ask, post};
 use crate::harness::{
     Answer, Builder, Gateway, ISSUER, NAME, PBX, POLICIES, gateway, jwt, link, soon, write_secret,
 };
+use crate::list::WINDOW;
+use crate::programs::serve;
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 const BYTES: usize = 4_000_000;
@@ -61,7 +64,13 @@ async fn begin(answer: Answer) -> Answer {
 }
 
 async fn until_refused(gateway: &Gateway, subject: &str) {
-    soon(async { while get(gateway, subject).await.status() != StatusCode::UNAUTHORIZED {} }).await;
+    // One that has just begun is cut, perhaps before its head.
+    let is_refused = async || {
+        let call = gateway.get(NAME).bearer(&jwt(subject));
+        let answer = call.try_send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED)
+    };
+    soon(async { while !is_refused().await {} }).await;
 }
 
 #[tokio::test]
@@ -110,6 +119,26 @@ async fn who_is_revoked_before_the_first_byte_hears_nothing() {
         pbx.release_downloads();
         assert!(opening.await.unwrap(), "{tape}");
     }
+}
+
+#[tokio::test]
+async fn who_is_revoked_while_a_list_is_read_gets_none() {
+    let calls = (0..20).map(|number| CallRecord::numbered(number, 0));
+    let pbx = Simulator::builder(Api::SSeries110).calls(calls);
+    let pbx = pbx.start().await.unwrap();
+    let slow = Misbehaviour::Slow(Duration::from_secs(3));
+    pbx.inject(Fault::once(Operation::CdrDownload, slow));
+    let gateway = revoking(&pbx).start().await;
+    let list = |subject| {
+        let call = gateway.request(Method::GET, &format!("/recordings?{WINDOW}"));
+        tokio::spawn(call.bearer(&jwt(subject)).send())
+    };
+    let alice = list("alice");
+    soon(pbx.until(|seen| seen.requests.cdr_download == 1)).await;
+    assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
+    let refused = soon(alice).await.unwrap().problem().await;
+    assert_eq!(refused.slug, "bearer-token-invalid");
+    assert_eq!(list("bob").await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -289,22 +318,52 @@ async fn no_answer_lasts_longer_than_it_may_and_a_range_goes_on_behind_it() {
     }
 }
 
+/// Erases the recording.
+async fn erase(gateway: &Gateway) {
+    let token = format!("Bearer {TOKEN}");
+    let path = format!("/tapes/{PBX}/{NAME}");
+    let addr = gateway.app.admin_address();
+    let reply = ask(addr, Method::DELETE, &path, &[&token]).await;
+    assert_eq!(reply.unwrap().status, 204);
+}
+
 #[tokio::test]
 async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
     for tape in ["", "max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).tape(tape).start().await;
         let heard = begin(get(&gateway, "alice").await).await;
-        let token = format!("Bearer {TOKEN}");
-        let path = format!("/tapes/{PBX}/{NAME}");
-        let reply = ask(
-            gateway.app.admin_address(),
-            Method::DELETE,
-            &path,
-            &[&token],
-        )
-        .await;
-        assert_eq!(reply.unwrap().status, 204);
+        erase(&gateway).await;
         assert!(soon(heard.bytes()).await.is_err(), "{tape}");
     }
+}
+
+#[tokio::test]
+async fn what_was_deleted_before_the_first_byte_is_not_heard() {
+    for tape in ["", "max_bytes = 0"] {
+        let pbx = held().await;
+        let gateway = revoking(&pbx).tape(tape).start().await;
+        let opening = opening(&gateway, &pbx).await;
+        erase(&gateway).await;
+        pbx.release_downloads();
+        assert!(opening.await.unwrap(), "{tape}");
+        // Who asks from now on hears what the PBX has.
+        let again = get(&gateway, "alice").await;
+        assert!(again.bytes().await.is_ok(), "{tape}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_there_at_the_start_is_told() {
+    let pbx = held().await;
+    let builder = revoking(&pbx);
+    let config = builder.write();
+    let absent = "there is no list of revocations";
+    let (running, _) = serve(&config).await;
+    let log = running.stop().await.err;
+    let line = log.lines().find(|line| line.contains(absent)).unwrap();
+    assert!(line.contains("auth.revocation_file") && line.contains("revoked.jsonl"));
+    write(builder.folder(), "");
+    let (running, _) = serve(&config).await;
+    assert!(!running.stop().await.err.contains(absent));
 }
