@@ -2,6 +2,7 @@
 //!
 //! Knows the file, and that nothing becomes valid again by a mistake in it. Does not know whom an entry means.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -187,6 +188,19 @@ impl Revocations {
         );
         self.revoked.store(Arc::new(revoked));
         (self.spread)(&self.revoked.load());
+    }
+}
+
+/// Reads a list once; one that is not there has no entries.
+///
+/// # Errors
+/// A sentence for an operator.
+pub(crate) fn read_once(path: &Path) -> Result<Revoked, String> {
+    let told = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    match read(path) {
+        Ok(text) => Revoked::parse(&text).map_err(|error| told(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Revoked::default()),
+        Err(error) => Err(told(&error)),
     }
 }
 

@@ -1,10 +1,11 @@
 //! `wavegate explain`: what would be decided about a request, and why.
 //!
 //! The token comes from a file or standard input, never as an argument, and is never printed. It goes the way of a request:
-//! the same keys, got where the issuer publishes them, the same policies, the same order. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with
+//! the same keys, got where the issuer publishes them, the same list
+//! of revocations, the same policies, the same order. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with
 //! mistakes.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -17,11 +18,12 @@ use http::{HeaderMap, HeaderValue};
 
 use super::ConfigFile;
 use crate::auth::policy::{self, Action, Context, PolicyError};
-use crate::auth::{AuthError, Authenticator, Issuer, KeyRing, Principal};
+use crate::auth::{AuthError, Authenticator, Issuer, KeyRing, Principal, Revoked};
 use crate::config::secret::Secret;
 use crate::config::{Config, KeySource};
 use crate::jwks;
 use crate::recording::RecordingName;
+use crate::revocations;
 
 /// More than any token; what is longer is another file.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
@@ -107,6 +109,10 @@ impl Explain {
         let token = self.token()?;
         let (headers, query) = self.request(&token)?;
         let auth = config.auth;
+        let revoked = match &auth.revocation_file {
+            Some(path) => revocations::read_once(path)?,
+            None => Revoked::default(),
+        };
         let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew);
         let keys = authenticator.keys_to_renew(&headers);
         let fetched = keys.map_or(Ok(()), |keys| {
@@ -115,16 +121,14 @@ impl Explain {
         let principal =
             authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
         let principal = match (principal, fetched) {
+            (Ok(principal), _) if revoked.means(&principal) => {
+                return Ok((false, refused(AuthError::Revoked)));
+            }
             (Ok(principal), _) => principal,
             (Err(rejected), Err(error)) if rejected.reason() == AuthError::KeysUnavailable => {
                 return Ok((false, format!("no decision (503)\n{error}")));
             }
-            (Err(rejected), _) => {
-                return Ok((
-                    false,
-                    format!("deny (401)\nthe token is not accepted: {rejected}"),
-                ));
-            }
+            (Err(rejected), _) => return Ok((false, refused(rejected))),
         };
         let rules = &config.policy.rules;
         let (name, action) = (self.recording, Action::from(self.action));
@@ -173,6 +177,10 @@ impl Explain {
         };
         secret.map_err(|error| format!("{place}: {error}"))
     }
+}
+
+fn refused(why: impl Display) -> String {
+    format!("deny (401)\nthe token is not accepted: {why}")
 }
 
 /// Gets the keys of an issuer that publishes them, as a server does at its start; the others are there.

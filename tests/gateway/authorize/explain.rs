@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{STARTERS, outcome, pbx};
 use crate::harness::idp::{Idp, Mood};
 use crate::harness::{
-    NAME, POLICIES, expired_jwt, gateway, jwt, jwt_of, jwt_with, link_from, link_of, soon,
+    ISSUER, NAME, POLICIES, expired_jwt, gateway, jwt, jwt_of, jwt_with, link_from, link_of, soon,
     write_secret,
 };
 use crate::programs::{Ended, run_wavegate, wavegate};
@@ -315,4 +315,33 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
     // Whom it does not concern has an answer.
     let ended = explain(&config, &jwt("alice"), &["--recording", OWN]).await;
     assert_eq!(ended.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_refused_as_the_server_refuses_it() {
+    let pbx = pbx([OWN]).await;
+    let builder = gateway(&pbx).auth("revocation_file = \"revoked.jsonl\"");
+    let config = builder.write();
+    let rest = ["--recording", OWN];
+    let ended = explain(&config, &jwt("alice"), &rest).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let list = builder.folder().join("revoked.jsonl");
+    std::fs::write(
+        &list,
+        format!(r#"{{"issuer":"{ISSUER}","subject":"alice"}}"#),
+    )
+    .unwrap();
+    let gateway = builder.start().await;
+    for (subject, code, served) in [("alice", 1, "bearer-token-invalid"), ("bob", 0, "200")] {
+        let ended = explain(&config, &jwt(subject), &rest).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(ended.out.contains("the token is revoked"), code == 1);
+        assert_eq!(outcome(&gateway, &jwt(subject), OWN).await, served);
+    }
+    std::fs::write(&list, "{").unwrap();
+    let ended = explain(&config, &jwt("bob"), &rest).await;
+    assert!(
+        ended.code == Some(1) && ended.err.contains("line 1"),
+        "{ended:?}"
+    );
 }
