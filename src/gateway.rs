@@ -212,7 +212,9 @@ impl Gateway {
                 let decision = audited::decision(line, head, &principal, "list", None);
                 let viewer = self.policy.view(principal, pbx.name(), &context);
                 let viewer = self.written(decision, viewer, line).await?;
-                Ok(Found::List(Box::pin(self.list(pbx, &viewer, query)).await?))
+                Ok(Found::List(
+                    Box::pin(self.list(pbx, &viewer, &context, query)).await?,
+                ))
             }
             Target::Links => {
                 let made = self.make_link(principal, head, body, &context, line);

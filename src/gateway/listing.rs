@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 
 use super::Gateway;
 use super::error::GatewayError;
-use crate::auth::policy::Viewer;
+use crate::auth::policy::{Context, Viewer};
 use crate::list::{self, Query};
 use crate::pbx::{ListKind, Pbx};
 use crate::relay::{DocumentBody, StreamPermit};
@@ -30,6 +30,7 @@ impl Gateway {
         &self,
         pbx: &Pbx,
         viewer: &Viewer<'_>,
+        context: &Context,
         query: Option<&str>,
     ) -> Result<Listed, GatewayError> {
         let kind = pbx.list_kind();
@@ -43,9 +44,14 @@ impl Gateway {
             return Err(GatewayError::ListWindowRequired);
         }
         let permit = self.admission.admit(&viewer.principal().id())?;
-        let page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
+        let mut page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
         // That may have taken a while.
-        self.revocations.check(viewer.principal())?;
+        let principal = viewer.principal();
+        self.revocations.check(principal)?;
+        if let Some(policy) = self.running.newer_than(&self.policy) {
+            let viewer = policy.view(principal.clone(), name, context)?;
+            page.entries.retain(|entry| viewer.may_hear(&entry.name));
+        }
         let next = page.next.map(|position| query.cursor(&position));
         let url = self.public_url.as_ref();
         Ok(Listed {

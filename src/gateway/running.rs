@@ -74,6 +74,12 @@ impl Running {
         !policy.is(granted_by) && !policy.still_allows(grant, SystemTime::now())
     }
 
+    /// The policies in force, if they are others than those.
+    pub(super) fn newer_than(&self, policy: &Policy) -> Option<Policy> {
+        let current = self.policy.load();
+        (!current.is(policy)).then(|| Policy::clone(&current))
+    }
+
     /// Notes a request before anything is opened for it, for as long as what this returns is kept.
     pub(super) fn open(&self, grant: &Arc<Grant>) -> Arc<Opening> {
         let opening = Arc::new(Opening {

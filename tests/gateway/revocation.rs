@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, wav};
 
@@ -16,6 +17,8 @@ use crate::programs::serve;
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 const BYTES: usize = 4_000_000;
+const NOT_ALICE: &str =
+    "permit(principal, action, resource) unless { principal.subject == \"alice\" };";
 /// So much comes of a recording that is being held.
 const HELD_AT: u64 = 1_000_000;
 
@@ -121,24 +124,47 @@ async fn who_is_revoked_before_the_first_byte_hears_nothing() {
     }
 }
 
-#[tokio::test]
-async fn who_is_revoked_while_a_list_is_read_gets_none() {
+/// A gateway whose PBX takes its time for the first list, which is being read for somebody when this returns.
+async fn listing(subject: &str) -> (Simulator, Gateway, JoinHandle<Answer>) {
     let calls = (0..20).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries110).calls(calls);
     let pbx = pbx.start().await.unwrap();
     let slow = Misbehaviour::Slow(Duration::from_secs(3));
     pbx.inject(Fault::once(Operation::CdrDownload, slow));
     let gateway = revoking(&pbx).start().await;
-    let list = |subject| {
-        let call = gateway.request(Method::GET, &format!("/recordings?{WINDOW}"));
-        tokio::spawn(call.bearer(&jwt(subject)).send())
-    };
-    let alice = list("alice");
+    let list = list(&gateway, subject);
     soon(pbx.until(|seen| seen.requests.cdr_download == 1)).await;
+    (pbx, gateway, list)
+}
+
+fn list(gateway: &Gateway, subject: &str) -> JoinHandle<Answer> {
+    let call = gateway.request(Method::GET, &format!("/recordings?{WINDOW}"));
+    tokio::spawn(call.bearer(&jwt(subject)).send())
+}
+
+async fn rows(list: JoinHandle<Answer>) -> usize {
+    let answer = soon(list).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    document["recordings"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn who_is_revoked_while_a_list_is_read_gets_none() {
+    let (_pbx, gateway, alice) = listing("alice").await;
     assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
     let refused = soon(alice).await.unwrap().problem().await;
     assert_eq!(refused.slug, "bearer-token-invalid");
-    assert_eq!(list("bob").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(rows(list(&gateway, "bob")).await, 20);
+}
+
+#[tokio::test]
+async fn a_list_that_is_read_under_other_policies_shows_what_the_new_ones_allow() {
+    let (_pbx, gateway, alice) = listing("alice").await;
+    std::fs::write(gateway.folder().join(POLICIES), NOT_ALICE).unwrap();
+    gateway.reload().unwrap();
+    assert_eq!(rows(alice).await, 0);
+    assert_eq!(rows(list(&gateway, "bob")).await, 20);
 }
 
 #[tokio::test]
@@ -148,9 +174,7 @@ async fn a_policy_that_is_read_again_ends_what_it_denies() {
         let gateway = revoking(&pbx).tape(tape).start().await;
         let alice = begin(get(&gateway, "alice").await).await;
         let bob = begin(get(&gateway, "bob").await).await;
-        let policies =
-            "permit(principal, action, resource) unless { principal.subject == \"alice\" };";
-        std::fs::write(gateway.folder().join(POLICIES), policies).unwrap();
+        std::fs::write(gateway.folder().join(POLICIES), NOT_ALICE).unwrap();
         gateway.reload().unwrap();
         assert!(soon(alice.bytes()).await.is_err(), "{tape}");
         assert_eq!(get(&gateway, "alice").await.status(), StatusCode::FORBIDDEN);
