@@ -8,6 +8,7 @@
 //! was written is read back by [`verify`], [`report`] and [`story`].
 
 mod chain;
+mod entry;
 mod files;
 pub(crate) mod heads;
 mod heard;
@@ -36,11 +37,13 @@ use tracing::error;
 use crate::config::audit::{Audit, OnFailure};
 use crate::metrics::AuditMetrics;
 use crate::permits::Permits;
+pub(crate) use entry::Entry;
+use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
 pub(crate) use heard::Audio;
+use line::Record;
 pub(crate) use line::{Decision, Start};
-use line::{Delivery, Record};
 use queue::{DecisionLine, Item, Place, Queue};
 use tally::Tally;
 use writer::Writer;
@@ -301,73 +304,5 @@ impl Handle {
                 Ok(())
             }
         }
-    }
-}
-
-/// What the log is still to be told of a request that was allowed: how it ended. Dropping it writes that, without waiting. The
-/// default is of a request that stands in no log.
-#[derive(Default)]
-pub(crate) struct Entry {
-    open: Option<Open>,
-    /// 0 where the caller left before an answer.
-    pub(crate) status: u16,
-    /// As in the access log; empty where the caller left.
-    pub(crate) outcome: &'static str,
-    /// Bytes of the body handed to the connection.
-    pub(crate) bytes: u64,
-    /// Where in the recording they begin.
-    pub(crate) first: Option<u64>,
-    /// Where the audio stands in the recording.
-    pub(crate) audio: Option<Audio>,
-    /// Entries of a list.
-    pub(crate) rows: Option<usize>,
-}
-
-/// A decision that is in the log, or on its way there.
-struct Open {
-    handle: Arc<Handle>,
-    id: String,
-    decision: DecisionLine,
-    place: Place,
-}
-
-impl Open {
-    /// Waits until the decision is on disk. Returns whether it is.
-    async fn decided(&mut self) -> bool {
-        if let DecisionLine::Awaited(seq) = &mut self.decision {
-            match seq.await {
-                Ok(seq) => self.decision = DecisionLine::Known(seq),
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let Some(open) = self.open.take() else {
-            return;
-        };
-        let heard = self.first.zip(self.audio);
-        let outcome = match self.outcome {
-            "" => "downstream-gone",
-            outcome => outcome,
-        };
-        open.handle.shared.queue.push(Item::Delivery {
-            delivery: Delivery {
-                id: open.id,
-                decision: 0,
-                status: self.status,
-                outcome: outcome.to_owned(),
-                first: self.first,
-                bytes: self.bytes,
-                audio: self.audio,
-                heard_ms: heard.and_then(|(first, audio)| audio.heard(first, self.bytes)),
-                rows: self.rows,
-            },
-            decision: open.decision,
-            place: open.place,
-        });
     }
 }

@@ -7,6 +7,7 @@
 //! chain goes on behind the last whole line.
 
 mod batch;
+mod recovery;
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio_util::sync::DropGuard;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::Shared;
 use super::chain::Link;
@@ -29,8 +30,6 @@ use batch::Batch;
 
 /// How often the log is signed while it grows.
 const HEAD_EVERY: Duration = Duration::from_secs(60);
-/// How often it is tried again while nothing can be written.
-const TRY_EVERY: Duration = Duration::from_secs(1);
 /// How long a line that nobody waits for may not be on disk yet.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);
 /// Lines that are written at once.
@@ -277,75 +276,6 @@ impl Writer {
             "audit head"
         );
         Ok(())
-    }
-
-    /// Nothing can be written any more. Said once; then it is tried again and again.
-    fn fail(&mut self, error: &io::Error) {
-        self.last_file = self
-            .files
-            .take()
-            .map_or(self.last_file, |files| files.last());
-        self.next_try = Instant::now() + TRY_EVERY;
-        self.shared.metrics.failures.inc();
-        self.shared.is_writable.store(false, Ordering::Release);
-        if !std::mem::replace(&mut self.is_failing, true) {
-            self.failed_at = Some(Timestamp::now());
-            error!(
-                %error,
-                on_failure = ?self.audit.on_failure,
-                advice = "give the disk room, or the folder back; it is tried again every second",
-                "the audit log cannot be written"
-            );
-        }
-    }
-
-    fn try_again(&mut self) {
-        // The folder was there: that it is not is for the operator to know.
-        match Files::open_again(&self.audit, self.last_file) {
-            Ok(opened) => self.take_over(opened),
-            Err(error) => self.fail(&error),
-        }
-    }
-
-    fn take_over(&mut self, opened: Opened) {
-        let Opened {
-            files,
-            end,
-            repaired,
-        } = opened;
-        let unsure = self.unsure.drain(..);
-        let unwritten = unsure.filter(|(seq, _)| end.is_none_or(|end| *seq > end.seq));
-        let mut unwritten: Vec<Item> = unwritten.map(|(_, item)| item).collect();
-        if let Some(end) = end {
-            if end.seq < self.end.seq {
-                warn!(
-                    last = end.seq,
-                    written = self.end.seq,
-                    "the disk has lost lines of the audit log"
-                );
-            }
-            self.end = end;
-        }
-        self.files = Some(files);
-        let mut own = Vec::new();
-        for repaired in repaired {
-            warn!(
-                file = repaired.file,
-                bytes = repaired.bytes,
-                moved_to = repaired.moved_to,
-                "the end of the audit log was no whole line and was moved away, as after a crash"
-            );
-            own.push(Item::Own(Record::Repaired(repaired)));
-        }
-        own.append(&mut unwritten);
-        own.append(&mut self.kept);
-        self.write(own);
-        if self.files.is_some() {
-            self.shared.is_writable.store(true, Ordering::Release);
-            if std::mem::take(&mut self.is_failing) {
-                info!("the audit log can be written again");
-            }
-        }
     }
 
     fn end_here(self) {

@@ -1,0 +1,78 @@
+//! What the log is still to be told of a request that is allowed.
+//!
+//! Knows that the end of a request is written down however it comes: by a drop, which cannot wait. Does not know who writes it.
+
+use std::sync::Arc;
+
+use super::Handle;
+use super::heard::Audio;
+use super::line::Delivery;
+use super::queue::{DecisionLine, Item, Place};
+
+/// What the log is still to be told of a request that was allowed: how it ended. Dropping it writes that, without waiting. The
+/// default is of a request that stands in no log.
+#[derive(Default)]
+pub(crate) struct Entry {
+    pub(super) open: Option<Open>,
+    /// 0 where the caller left before an answer.
+    pub(crate) status: u16,
+    /// As in the access log; empty where the caller left.
+    pub(crate) outcome: &'static str,
+    /// Bytes of the body handed to the connection.
+    pub(crate) bytes: u64,
+    /// Where in the recording they begin.
+    pub(crate) first: Option<u64>,
+    /// Where the audio stands in the recording.
+    pub(crate) audio: Option<Audio>,
+    /// Entries of a list.
+    pub(crate) rows: Option<usize>,
+}
+
+/// A decision that is in the log, or on its way there.
+pub(super) struct Open {
+    pub(super) handle: Arc<Handle>,
+    pub(super) id: String,
+    pub(super) decision: DecisionLine,
+    pub(super) place: Place,
+}
+
+impl Open {
+    /// Waits until the decision is on disk. Returns whether it is.
+    pub(super) async fn decided(&mut self) -> bool {
+        if let DecisionLine::Awaited(seq) = &mut self.decision {
+            match seq.await {
+                Ok(seq) => self.decision = DecisionLine::Known(seq),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let heard = self.first.zip(self.audio);
+        let outcome = match self.outcome {
+            "" => "downstream-gone",
+            outcome => outcome,
+        };
+        open.handle.shared.queue.push(Item::Delivery {
+            delivery: Delivery {
+                id: open.id,
+                decision: 0,
+                status: self.status,
+                outcome: outcome.to_owned(),
+                first: self.first,
+                bytes: self.bytes,
+                audio: self.audio,
+                heard_ms: heard.and_then(|(first, audio)| audio.heard(first, self.bytes)),
+                rows: self.rows,
+            },
+            decision: open.decision,
+            place: open.place,
+        });
+    }
+}
