@@ -13,6 +13,7 @@ mod files;
 pub(crate) mod heads;
 mod heard;
 mod line;
+mod outage;
 mod queue;
 pub(crate) mod read;
 pub(crate) mod report;
@@ -23,8 +24,8 @@ mod writer;
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,6 +45,7 @@ pub use heads::HeadKey;
 pub(crate) use heard::Audio;
 use line::Record;
 pub(crate) use line::{Decision, Start};
+use outage::Outage;
 use queue::{DecisionLine, Item, Place, Queue};
 use tally::Tally;
 use writer::Writer;
@@ -78,9 +80,7 @@ struct Handle {
 struct Shared {
     queue: Queue,
     tally: Tally,
-    is_writable: AtomicBool,
-    /// Decisions that were carried out without being written, since the log failed.
-    unwritten: AtomicU64,
+    outage: Outage,
     metrics: AuditMetrics,
 }
 
@@ -110,10 +110,12 @@ impl AuditLog {
         let shared = Arc::new(Shared {
             queue: Queue::default(),
             tally: Tally::default(),
-            is_writable: AtomicBool::new(opened.is_ok()),
-            unwritten: AtomicU64::new(0),
+            outage: Outage::default(),
             metrics,
         });
+        if opened.is_err() {
+            shared.outage.begin(Timestamp::now());
+        }
         let over = CancellationToken::new();
         let handle = Handle {
             shared: Arc::clone(&shared),
@@ -189,7 +191,7 @@ impl AuditLog {
     /// Whether requests are refused because it cannot be written.
     pub(crate) fn refuses(&self) -> bool {
         let refuses = |handle: &Arc<Handle>| {
-            handle.on_failure == OnFailure::Refuse && !handle.shared.is_writable()
+            handle.on_failure == OnFailure::Refuse && handle.shared.outage.is_on()
         };
         self.0.as_ref().is_some_and(refuses)
     }
@@ -214,20 +216,27 @@ fn places(max_streams: usize) -> usize {
 }
 
 impl Shared {
-    fn is_writable(&self) -> bool {
-        self.is_writable.load(Ordering::Acquire)
+    /// So many decisions were carried out and are not in the log.
+    fn missed(&self, decisions: u64) {
+        if decisions > 0 {
+            self.outage.miss(decisions, Timestamp::now());
+            self.metrics.unwritten.inc_by(decisions);
+        }
     }
 }
 
 impl Handle {
     /// A place for a request's lines, as soon as there is one.
     async fn place(&self) -> Result<Place, Unavailable> {
-        if !self.shared.is_writable() {
+        if self.shared.outage.is_on() {
             return Err(Unavailable);
         }
         match timeout(PATIENCE, self.places.take()).await {
             Ok(place) => place.ok_or(Unavailable),
-            Err(_) => Err(self.stalled()),
+            Err(_) => {
+                self.stalled();
+                Err(Unavailable)
+            }
         }
     }
 
@@ -238,7 +247,7 @@ impl Handle {
             open: Some(Open {
                 handle: Arc::clone(self),
                 id: decision.id.clone(),
-                decision: DecisionLine::Awaited(seq),
+                decision: DecisionLine::awaited(seq),
                 place,
             }),
             ..Entry::default()
@@ -249,49 +258,73 @@ impl Handle {
             _place: None,
         });
         let written = match &mut entry.open {
-            Some(open) => timeout(PATIENCE, open.decided()).await,
+            Some(open) => self.waited(open.decided()).await,
             None => return Err(Unavailable),
         };
-        match written {
-            Ok(true) => Ok(entry),
-            Ok(false) => {
+        match (written, self.on_failure) {
+            (Some(true), _) => Ok(entry),
+            (Some(false), _) => {
                 // There is no line of it.
                 entry.open = None;
                 Err(Unavailable)
             }
-            Err(_) => {
+            (None, OnFailure::Refuse) => {
                 entry.status = 503;
                 entry.outcome = "audit-unavailable";
-                Err(self.stalled())
+                Err(Unavailable)
+            }
+            // It may be written yet, and what really becomes of the request behind it.
+            (None, OnFailure::Serve) => {
+                entry.is_carried_out();
+                Ok(entry)
             }
         }
     }
 
     async fn deny(&self, decision: Decision) -> Result<(), Unavailable> {
         let place = self.place().await?;
-        let (written, seq) = oneshot::channel();
+        let (written, mut seq) = oneshot::channel();
         self.shared.queue.push(Item::Decision {
             decision: Box::new(decision),
             written,
             _place: Some(place),
         });
-        match timeout(PATIENCE, seq).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Unavailable),
-            Err(_) => Err(self.stalled()),
+        match (self.waited(&mut seq).await, self.on_failure) {
+            (Some(Ok(_)), _) => Ok(()),
+            (Some(Err(_)), _) | (None, OnFailure::Refuse) => Err(Unavailable),
+            (None, OnFailure::Serve) => {
+                self.shared.queue.push(Item::Answered(seq));
+                Ok(())
+            }
         }
     }
 
+    /// What the writer says of a decision; none where that takes too long.
+    async fn waited<F: Future>(&self, told: F) -> Option<F::Output> {
+        let mut told = pin!(told);
+        if let Ok(told) = timeout(PATIENCE, told.as_mut()).await {
+            return Some(told);
+        }
+        let is_new = self.stalled();
+        // The writer tells this first and ends the outage then: either its word is here by now, or the end is still to come.
+        let told = timeout(Duration::ZERO, told).await.ok();
+        if told.is_some() && is_new {
+            self.shared.outage.end();
+        }
+        told
+    }
+
     /// Lets nobody else wait for a disk that hangs. The next line that it takes shows that it does not any more.
-    fn stalled(&self) -> Unavailable {
-        if self.shared.is_writable.swap(false, Ordering::AcqRel) {
+    fn stalled(&self) -> bool {
+        let is_new = self.shared.outage.begin(Timestamp::now());
+        if is_new {
             error!(
                 patience = ?PATIENCE,
                 advice = "look at the disk of audit.dir",
                 "the audit log takes too long to be written"
             );
         }
-        Unavailable
+        is_new
     }
 
     /// Goes on without a line, where that may be.
@@ -299,8 +332,7 @@ impl Handle {
         match self.on_failure {
             OnFailure::Refuse => Err(unavailable),
             OnFailure::Serve => {
-                self.shared.unwritten.fetch_add(1, Ordering::AcqRel);
-                self.shared.metrics.unwritten.inc();
+                self.shared.missed(1);
                 Ok(())
             }
         }

@@ -39,13 +39,25 @@ pub(super) struct Open {
 impl Open {
     /// Waits until the decision is on disk. Returns whether it is.
     pub(super) async fn decided(&mut self) -> bool {
-        if let DecisionLine::Awaited(seq) = &mut self.decision {
+        if let DecisionLine::Awaited { seq, .. } = &mut self.decision {
             match seq.await {
                 Ok(seq) => self.decision = DecisionLine::Known(seq),
                 Err(_) => return false,
             }
         }
         true
+    }
+}
+
+impl Entry {
+    /// The request goes on although its decision is not on disk yet.
+    pub(super) fn is_carried_out(&mut self) {
+        let open = self.open.as_mut();
+        if let Some(DecisionLine::Awaited { is_carried_out, .. }) =
+            open.map(|open| &mut open.decision)
+        {
+            *is_carried_out = true;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod tail;
 
 use std::fmt;
 use std::fs::{DirBuilder, File, Metadata, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -81,7 +81,7 @@ pub(super) struct Files {
     rotate: Rotate,
     max_file_bytes: u64,
     keep_days: u64,
-    _lock: File,
+    lock: File,
     current: Option<Current>,
     /// The file before the one that is begun next.
     last: Option<FileName>,
@@ -128,7 +128,7 @@ impl Files {
     pub(super) fn open_again(audit: &Audit, last: Option<FileName>) -> io::Result<Opened> {
         let dir = audit.dir.clone();
         let mut files = Self {
-            _lock: lock(&dir)?,
+            lock: lock(&dir)?,
             dir,
             rotate: audit.rotate,
             max_file_bytes: audit.max_file_bytes,
@@ -265,6 +265,20 @@ impl Files {
         synced.map_err(|error| at(&self.path(current.name), &error))
     }
 
+    /// Brings a few bytes that are none of the log to the same disk.
+    ///
+    /// # Errors
+    /// When it does not take them.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        let probe = || {
+            let mut lock = &self.lock;
+            lock.rewind()?;
+            lock.write_all(b"Whether the disk can be written is tried here.\n")?;
+            lock.sync_data()
+        };
+        probe().map_err(|error| at(&self.dir.join(LOCK), &error))
+    }
+
     /// Writes a head beside the log, down to the disk.
     ///
     /// # Errors
@@ -281,8 +295,13 @@ impl Files {
         line.push(b'\n');
         let write = || {
             let mut file = options.open(&path)?;
-            file.write_all(&line)?;
-            file.sync_data()
+            let before = file.metadata()?.len();
+            let written = file.write_all(&line).and_then(|()| file.sync_data());
+            if written.is_err() {
+                // It is tried again, and stands there once.
+                let _ = file.set_len(before);
+            }
+            written
         };
         write().map_err(|error| at(&path, &error))
     }

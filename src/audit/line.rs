@@ -43,7 +43,7 @@ pub(crate) enum Record {
     Head(SignedHead),
     /// The end of a file was no whole line, and was moved away.
     Repaired(Repaired),
-    /// Requests were answered while nothing could be written.
+    /// Nothing could be written for a while.
     Unwritten(Unwritten),
     /// Whole files were removed because of their age.
     Removed(Removed),
@@ -140,11 +140,11 @@ pub(crate) struct Repaired {
     pub(crate) moved_to: String,
 }
 
-/// Requests were answered while nothing could be written, as `on_failure = "serve"` allows.
+/// Nothing could be written for a while.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Unwritten {
     pub(crate) since: String,
-    /// How many decisions are missing.
+    /// How many decisions are missing: requests that were answered meanwhile, as `on_failure = "serve"` allows.
     pub(crate) decisions: u64,
 }
 

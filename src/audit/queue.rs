@@ -27,6 +27,8 @@ pub(super) enum Item {
         decision: DecisionLine,
         place: Place,
     },
+    /// A denial that was answered before it was on disk.
+    Answered(oneshot::Receiver<u64>),
     /// What the gateway has to say of itself.
     Own(Record),
 }
@@ -35,8 +37,22 @@ pub(super) enum Item {
 pub(super) enum DecisionLine {
     /// The line of this number.
     Known(u64),
-    /// It was under way when its request ended.
-    Awaited(oneshot::Receiver<u64>),
+    /// It is under way.
+    Awaited {
+        seq: oneshot::Receiver<u64>,
+        /// The request goes on without it: one that never gets there is missing.
+        is_carried_out: bool,
+    },
+}
+
+impl DecisionLine {
+    /// One that is waited for.
+    pub(super) fn awaited(seq: oneshot::Receiver<u64>) -> Self {
+        Self::Awaited {
+            seq,
+            is_carried_out: false,
+        }
+    }
 }
 
 /// The queue of one writer.

@@ -11,7 +11,6 @@ mod recovery;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -23,7 +22,8 @@ use tracing::{error, info};
 use super::Shared;
 use super::chain::Link;
 use super::files::{FileName, Files, Opened};
-use super::line::{Record, Removed, Unwritten};
+use super::heads::SignedHead;
+use super::line::{Record, Removed};
 use super::queue::Item;
 use crate::config::audit::Audit;
 use batch::Batch;
@@ -59,8 +59,10 @@ pub(super) struct Writer {
     looked_on: Option<Date>,
     /// It has been said that nothing can be written.
     is_failing: bool,
-    /// When that was, the last time.
-    failed_at: Option<Timestamp>,
+    /// The line that will say so is on its way into the log.
+    is_gap_told: bool,
+    /// A head that stands in the log and not beside it.
+    head: Option<SignedHead>,
     /// Tells that the thread is over.
     _over: DropGuard,
 }
@@ -89,7 +91,8 @@ impl Writer {
             next_sync: now,
             looked_on: None,
             is_failing: false,
-            failed_at: None,
+            is_gap_told: false,
+            head: None,
             _over: over,
         };
         match opened {
@@ -148,6 +151,7 @@ impl Writer {
             batch.set_aside(chunk);
             self.kept.append(&mut batch.kept);
             self.unsure.append(&mut batch.written);
+            self.shared.missed(batch.missed);
             items = rest;
         }
     }
@@ -188,7 +192,8 @@ impl Writer {
         }
         let files = self.files.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         files.append(&batch.lines)?;
-        if batch.is_awaited() {
+        let is_synced = batch.is_awaited();
+        if is_synced {
             self.sync()?;
         } else if !self.is_unsynced {
             self.is_unsynced = true;
@@ -197,9 +202,18 @@ impl Writer {
         self.has_news = true;
         self.end = batch.end;
         self.shared.metrics.lines.inc_by(batch.count);
-        self.shared.is_writable.store(true, Ordering::Release);
         batch.is_written();
+        if is_synced {
+            self.works();
+        }
         Ok(())
+    }
+
+    /// The disk has taken what it was given. After a failure that is said when more has been tried.
+    fn works(&self) {
+        if !self.is_failing {
+            self.shared.outage.end();
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -225,11 +239,8 @@ impl Writer {
         let now = Timestamp::now();
         let refused = self.shared.tally.take(now, is_last).into_iter();
         let mut own: Vec<Item> = refused.map(Record::Refused).map(Item::Own).collect();
-        let decisions = self.shared.unwritten.swap(0, Ordering::AcqRel);
-        if decisions > 0 {
-            let since = time(self.failed_at.unwrap_or(now));
-            own.push(Item::Own(Record::Unwritten(Unwritten { since, decisions })));
-        }
+        let missed = self.shared.outage.missed().into_iter();
+        own.extend(missed.map(Record::Unwritten).map(Item::Own));
         let today = now.to_zoned(TimeZone::UTC).date();
         if self.looked_on.replace(today) != Some(today)
             && let Some(files) = &self.files
@@ -243,6 +254,7 @@ impl Writer {
         self.write(own);
         if self.is_unsynced && (is_last || Instant::now() >= self.next_sync) {
             self.sync()?;
+            self.works();
         }
         if self.has_news && (is_last || Instant::now() >= self.next_head) {
             self.sign()?;
@@ -262,10 +274,19 @@ impl Writer {
         let head = batch.sign(&self.audit.key, now)?;
         self.flush(&mut batch)?;
         self.sync()?;
-        let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        files.append_head(&head)?;
         self.has_news = false;
         self.next_head = Instant::now() + HEAD_EVERY;
+        self.head = Some(head);
+        self.tell_head()
+    }
+
+    /// Writes the last head beside the log and into the gateway's own, where that has not been done yet.
+    fn tell_head(&mut self) -> io::Result<()> {
+        let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let Some(head) = &self.head else {
+            return Ok(());
+        };
+        files.append_head(head)?;
         let hash = head.hash.to_string();
         info!(
             head = head.head,
@@ -275,6 +296,7 @@ impl Writer {
             signature = head.signature,
             "audit head"
         );
+        self.head = None;
         Ok(())
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Batch {
     pub(super) written: Vec<(u64, Item)>,
     /// What cannot be written yet.
     pub(super) kept: Vec<Item>,
+    /// Decisions that were carried out and never got here.
+    pub(super) missed: u64,
 }
 
 impl Batch {
@@ -38,6 +40,7 @@ impl Batch {
             awaited: Vec::new(),
             written: Vec::new(),
             kept: Vec::new(),
+            missed: 0,
         }
     }
 
@@ -71,6 +74,14 @@ impl Batch {
                 self.written.push((self.end.seq, Item::Own(record)));
                 Ok(())
             }
+            Item::Answered(mut seq) => {
+                match seq.try_recv() {
+                    Ok(_) => {}
+                    Err(TryRecvError::Closed) => self.missed += 1,
+                    Err(TryRecvError::Empty) => self.kept.push(Item::Answered(seq)),
+                }
+                Ok(())
+            }
             Item::Delivery {
                 mut delivery,
                 decision,
@@ -78,15 +89,24 @@ impl Batch {
             } => {
                 delivery.decision = match decision {
                     DecisionLine::Known(seq) => seq,
-                    DecisionLine::Awaited(mut seq) => match seq.try_recv() {
+                    DecisionLine::Awaited {
+                        mut seq,
+                        is_carried_out,
+                    } => match seq.try_recv() {
                         Ok(seq) => seq,
                         // Its decision is not in the log.
-                        Err(TryRecvError::Closed) => return Ok(()),
+                        Err(TryRecvError::Closed) => {
+                            self.missed += u64::from(is_carried_out);
+                            return Ok(());
+                        }
                         // It stands in this very batch.
                         Err(TryRecvError::Empty) => {
                             self.kept.push(Item::Delivery {
                                 delivery,
-                                decision: DecisionLine::Awaited(seq),
+                                decision: DecisionLine::Awaited {
+                                    seq,
+                                    is_carried_out,
+                                },
                                 place,
                             });
                             return Ok(());

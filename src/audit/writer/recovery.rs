@@ -3,7 +3,6 @@
 //! Knows which lines it has written itself. Does not know why a disk fails.
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -26,9 +25,8 @@ impl Writer {
             .map_or(self.last_file, |files| files.last());
         self.next_try = Instant::now() + TRY_EVERY;
         self.shared.metrics.failures.inc();
-        self.shared.is_writable.store(false, Ordering::Release);
+        self.shared.outage.begin(Timestamp::now());
         if !std::mem::replace(&mut self.is_failing, true) {
-            self.failed_at = Some(Timestamp::now());
             error!(
                 %error,
                 on_failure = ?self.audit.on_failure,
@@ -76,14 +74,32 @@ impl Writer {
             );
             own.push(Item::Own(Record::Repaired(repaired)));
         }
+        if self.is_failing && !std::mem::replace(&mut self.is_gap_told, true) {
+            let gap = self.shared.outage.gap(Timestamp::now());
+            own.push(Item::Own(Record::Unwritten(gap)));
+        }
         own.append(&mut unwritten);
         own.append(&mut self.kept);
         self.write(own);
-        if self.files.is_some() {
-            self.shared.is_writable.store(true, Ordering::Release);
-            if std::mem::take(&mut self.is_failing) {
-                info!("the audit log can be written again");
-            }
+        if self.is_failing
+            && self.files.is_some()
+            && let Err(error) = self.recover()
+        {
+            self.fail(&error);
         }
+    }
+
+    /// Says that it can be written again, once lines have really got to the disk.
+    fn recover(&mut self) -> io::Result<()> {
+        self.sync()?;
+        self.tell_head()?;
+        // What has been given up once may be called written although it is not, so something new is tried.
+        let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        files.probe()?;
+        self.is_failing = false;
+        self.is_gap_told = false;
+        self.shared.outage.end();
+        info!("the audit log can be written again");
+        Ok(())
     }
 }
