@@ -44,6 +44,8 @@ pub(super) struct Writer {
     /// The file that was written last.
     last_file: Option<FileName>,
     end: Link,
+    /// Lines behind that which a failed write may have brought into the file, in part or all.
+    in_doubt: Vec<Link>,
     /// Lines that could not be written yet. Each delivery among them holds its place, so they are bounded, too.
     kept: Vec<Item>,
     /// Lines that a failed write may have brought into the file nevertheless, by their numbers.
@@ -82,6 +84,7 @@ impl Writer {
             files: None,
             last_file: None,
             end: Link::default(),
+            in_doubt: Vec::new(),
             kept: Vec::new(),
             unsure: Vec::new(),
             has_news: false,
@@ -191,6 +194,7 @@ impl Writer {
             return Ok(());
         }
         let files = self.files.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        self.in_doubt.clone_from(&batch.links);
         files.append(&batch.lines)?;
         let is_synced = batch.is_awaited();
         if is_synced {
@@ -201,6 +205,7 @@ impl Writer {
         }
         self.has_news = true;
         self.end = batch.end;
+        self.in_doubt.clear();
         self.shared.metrics.lines.inc_by(batch.count);
         batch.is_written();
         if is_synced {

@@ -20,6 +20,8 @@ pub(super) struct Batch {
     pub(super) count: u64,
     /// The last of them.
     pub(super) end: Link,
+    /// All of them.
+    pub(super) links: Vec<Link>,
     /// Who waits for which line.
     awaited: Vec<(oneshot::Sender<u64>, u64)>,
     /// What must be written anew where this cannot be, by the numbers of the lines.
@@ -37,6 +39,7 @@ impl Batch {
             lines: Vec::new(),
             count: 0,
             end,
+            links: Vec::new(),
             awaited: Vec::new(),
             written: Vec::new(),
             kept: Vec::new(),
@@ -129,6 +132,7 @@ impl Batch {
     fn append(&mut self, record: Record, now: Timestamp) -> io::Result<()> {
         self.end.append(record, time(now), &mut self.lines)?;
         self.count += 1;
+        self.links.push(self.end);
         Ok(())
     }
 
@@ -145,6 +149,7 @@ impl Batch {
         }
         self.written.clear();
         self.lines.clear();
+        self.links.clear();
         self.count = 0;
     }
 

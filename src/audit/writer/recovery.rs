@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::Writer;
+use crate::audit::chain::Link;
 use crate::audit::files::{Files, Opened};
 use crate::audit::line::Record;
 use crate::audit::queue::Item;
@@ -50,19 +51,12 @@ impl Writer {
             end,
             repaired,
         } = opened;
-        let unsure = self.unsure.drain(..);
-        let unwritten = unsure.filter(|(seq, _)| end.is_none_or(|end| *seq > end.seq));
-        let mut unwritten: Vec<Item> = unwritten.map(|(_, item)| item).collect();
         if let Some(end) = end {
-            if end.seq < self.end.seq {
-                warn!(
-                    last = end.seq,
-                    written = self.end.seq,
-                    "the disk has lost lines of the audit log"
-                );
-            }
-            self.end = end;
+            self.go_on_behind(end);
         }
+        let last = self.end.seq;
+        let unsure = self.unsure.drain(..).filter(|(seq, _)| *seq > last);
+        let mut unwritten: Vec<Item> = unsure.map(|(_, item)| item).collect();
         self.files = Some(files);
         let mut own = Vec::new();
         for repaired in repaired {
@@ -87,6 +81,23 @@ impl Writer {
         {
             self.fail(&error);
         }
+    }
+
+    /// Goes on behind the last line that is in the files; but never behind one that another has written or changed: then the chain
+    /// goes on from what was written here, so that it breaks where that was.
+    fn go_on_behind(&mut self, found: Link) {
+        let is_first = self.end == Link::default();
+        if is_first || found == self.end || self.in_doubt.contains(&found) {
+            self.end = found;
+        } else {
+            error!(
+                found = found.seq,
+                written = self.end.seq,
+                advice = "run `wavegate audit verify`, which names the place; keep the files as they are",
+                "the end of the audit log is not what was written: somebody has changed it, or the disk has lost lines"
+            );
+        }
+        self.in_doubt.clear();
     }
 
     /// Says that it can be written again, once lines have really got to the disk.

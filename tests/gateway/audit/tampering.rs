@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use http::StatusCode;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{audited, dir, pbx};
 use crate::harness::audit::{HEAD_PUBLIC_KEY, files, verified, verify};
-use crate::harness::{Gateway, NAME, gateway};
+use crate::harness::{Gateway, NAME, gateway, jwt, soon};
 use crate::programs::Ended;
 
 /// A log of a few downloads, of which the gateway has let go.
@@ -117,6 +120,79 @@ async fn each_change_is_named_by_its_file_and_line() {
     }
     log.put(&lines);
     verified(&log.dir, &[]).await;
+}
+
+#[tokio::test]
+async fn an_end_that_is_changed_under_a_running_gateway_shows() {
+    let pbx = pbx().await;
+    type Change = fn(&mut Vec<String>);
+    let longer: Change = |lines| {
+        let last = lines.last_mut().unwrap();
+        *last = last.replace("\"complete\"", "\"downstream-gone\"");
+    };
+    let as_long: Change = |lines| {
+        let last = lines.last_mut().unwrap();
+        *last = last.replace("\"complete\"", "\"incomplet\"");
+    };
+    let cut: Change = |lines| drop(lines.pop());
+    let garbled: Change = |lines| *lines.last_mut().unwrap() = "nothing".to_owned();
+    let added: Change = |lines| {
+        let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        let hash = sha256(lines.last().unwrap());
+        let mut further = last.clone();
+        further["seq"] = (last["seq"].as_u64().unwrap() + 1).into();
+        further["prev"] = hash.into();
+        lines.push(further.to_string());
+    };
+    // How far behind the last line the place is that is named.
+    for (change, behind, words) in [
+        (longer, 0, "was changed"),
+        (as_long, 0, "was changed"),
+        (cut, 0, "removed or moved"),
+        (garbled, 0, "removed or moved"),
+        (added, 2, "belongs here"),
+    ] {
+        let gateway = audited(&pbx).await;
+        let folder = dir(&gateway);
+        gateway.fetch(NAME).await;
+        crate::harness::audit::until(&folder, "delivery", 1).await;
+        let file = files(&folder).remove(0);
+        let text = fs::read_to_string(&file).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let last = lines.len();
+        change(&mut lines);
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(&file, text).unwrap();
+        soon(async {
+            let get = async || gateway.get(NAME).bearer(&jwt("alice")).send().await;
+            while get().await.status() != StatusCode::OK {}
+        })
+        .await;
+        let log = Log::of(gateway).await;
+        let ended = verify(&log.dir, &[]).await;
+        faulty(
+            &ended,
+            &format!("{}:{}: ", log.name(), last + behind),
+            words,
+        );
+    }
+}
+
+/// In hexadecimal, by the program of everybody.
+fn sha256(line: &str) -> String {
+    use std::io::Write;
+
+    let mut program = Command::new("sha256sum");
+    let program = program.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = program.spawn().unwrap();
+    program
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(line.as_bytes())
+        .unwrap();
+    let told = program.wait_with_output().unwrap().stdout;
+    String::from_utf8(told[..64].to_vec()).unwrap()
 }
 
 #[tokio::test]
