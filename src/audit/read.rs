@@ -65,9 +65,15 @@ impl Lines {
                 reader.take(bound).read_until(b'\n', &mut bytes)?;
                 place.line += 1;
                 if !bytes.is_empty() {
+                    let is_cut = bytes.len() == MAX_LINE_BYTES;
                     let is_whole = bytes.pop_if(|byte| *byte == b'\n').is_some();
+                    let place = place.clone();
+                    if !is_whole && !is_cut {
+                        // What has come behind it since then is the rest of it, and no line.
+                        self.current = None;
+                    }
                     return Ok(Some(Written {
-                        place: place.clone(),
+                        place,
                         bytes,
                         is_whole,
                     }));
@@ -93,5 +99,43 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<io::Result<Written>> {
         self.read().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    fn told(lines: &mut Lines) -> Option<(String, bool)> {
+        let written = lines.next()?.unwrap();
+        Some((String::from_utf8(written.bytes).unwrap(), written.is_whole))
+    }
+
+    #[test]
+    fn a_line_that_is_being_written_is_the_last_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit-00000001-2026-03-02.jsonl");
+        fs::write(&path, "one\ntw").unwrap();
+        let mut lines = Lines::open(folder.path()).unwrap();
+        assert_eq!(told(&mut lines), Some(("one".to_owned(), true)));
+        assert_eq!(told(&mut lines), Some(("tw".to_owned(), false)));
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"o\nthree\n").unwrap();
+        assert_eq!(told(&mut lines), None);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_hides_none_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit-00000001-2026-03-02.jsonl");
+        fs::write(&path, format!("{}\ntwo\n", "1".repeat(MAX_LINE_BYTES))).unwrap();
+        let mut lines = Lines::open(folder.path()).unwrap();
+        let (text, is_whole) = told(&mut lines).unwrap();
+        assert_eq!((text.len(), is_whole), (MAX_LINE_BYTES, false));
+        assert_eq!(told(&mut lines), Some((String::new(), true)));
+        assert_eq!(told(&mut lines), Some(("two".to_owned(), true)));
     }
 }

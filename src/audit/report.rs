@@ -135,9 +135,11 @@ impl Report {
         let mut report = Self::default();
         let mut ours = Numbers::default();
         for written in lines {
-            match Line::parse(&written?.bytes) {
+            let written = written?;
+            match Line::parse(&written.bytes) {
                 Ok(line) => report.add(line, by, filter, &mut ours),
-                Err(_) => report.unreadable += 1,
+                // One without its end is being written, or was never told to anybody.
+                Err(_) => report.unreadable += u64::from(written.is_whole),
             }
         }
         Ok(report)
