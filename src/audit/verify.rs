@@ -32,6 +32,10 @@ pub(crate) struct Verdict {
     pub(crate) kept_head: Option<(u64, String)>,
     /// Heads that agree.
     pub(crate) heads: u64,
+    /// Those of them that do not stand in the log itself.
+    known_heads: u64,
+    /// The last line that a head stands for, or that is itself the one behind such a line.
+    signed: u64,
     /// Heads of lines that are not here any more.
     pub(crate) earlier_heads: u64,
     /// The keys of the heads, in the order they were seen.
@@ -62,7 +66,7 @@ struct Read {
 }
 
 /// Checks lines in their order against the chain, and against heads that are known besides. With a `key` all heads must be signed
-/// with that.
+/// with that, and one that is known besides must be of these lines.
 ///
 /// # Errors
 /// The first place that is not as it was written; or that something cannot be read.
@@ -93,6 +97,9 @@ pub(crate) fn verify(
         verdict.go_on(read, &mut heads)?;
     }
     verdict.finish(heads)?;
+    if key.is_some() && verdict.known_heads == 0 {
+        return Err(Fault::no_head().into());
+    }
     Ok(verdict)
 }
 
@@ -188,6 +195,7 @@ impl Verdict {
             Signature::Good if is_its_own => {
                 self.note_key(&head.key);
                 self.agrees(head, false);
+                self.signed = read.line.seq;
                 return Ok(());
             }
             Signature::Good => Wrong::HeadElsewhere,
@@ -212,6 +220,7 @@ impl Verdict {
                 };
                 return Err(Fault::new(read.place, wrong));
             }
+            self.known_heads += 1;
             self.agrees(&head, is_kept);
         }
         self.lines += 1;
@@ -222,11 +231,19 @@ impl Verdict {
 
     fn agrees(&mut self, head: &SignedHead, is_kept: bool) {
         self.heads += 1;
+        self.signed = self.signed.max(head.head);
         let told = (head.head, head.signed_at.clone());
         if is_kept {
             self.kept_head = Some(told.clone());
         }
         self.last_head = Some(told);
+    }
+
+    /// The first and the last line behind the last head, where there are any: nothing that is signed stands for them.
+    pub(crate) fn behind_heads(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.first.as_ref()?.0, self.last.as_ref()?.0);
+        let begin = first.max(self.signed + 1);
+        (begin <= last).then_some((begin, last))
     }
 
     fn note_key(&mut self, key: &str) {

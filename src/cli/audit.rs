@@ -178,6 +178,12 @@ impl Verify {
             ),
             None => "There is no head to compare it with.".to_owned(),
         });
+        if let Some((begin, end)) = verdict.behind_heads() {
+            told.push(format!(
+                "Lines {begin} to {end} stand behind the last head: nothing that is signed stands for them yet, so whoever can write \
+                 the files can have made them anew."
+            ));
+        }
         if verdict.earlier_heads > 0 {
             told.push(format!(
                 "{} more heads are of lines that are not here any more.",

@@ -44,6 +44,8 @@ pub(crate) enum Wrong {
         head: u64,
         signed_at: String,
     },
+    /// There is a key to check heads with, and no head beside the log.
+    NoHead,
     /// As for a head in the log, but of one that is kept beside it or elsewhere.
     KnownHead {
         head: u64,
@@ -68,6 +70,13 @@ impl Fault {
                 is_kept,
                 by: Box::new(wrong),
             },
+        }
+    }
+
+    pub(super) fn no_head() -> Self {
+        Self {
+            place: None,
+            wrong: Wrong::NoHead,
         }
     }
 
@@ -149,6 +158,10 @@ impl fmt::Display for Wrong {
                     head - last
                 )
             }
+            Self::NoHead => formatter.write_str(
+                "no head of these lines stands in heads.jsonl or in --head, so --key proves nothing of them: either the gateway has \
+                 not signed yet (it does so within a minute), or the heads were removed, and lines may be missing at the end",
+            ),
             Self::KnownHead { head, is_kept, by } => {
                 let from = if *is_kept { "--head" } else { "heads.jsonl" };
                 write!(formatter, "{from}, the head of line {head}: {by}")

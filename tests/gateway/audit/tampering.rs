@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{audited, dir, pbx};
 use crate::harness::audit::{HEAD_PUBLIC_KEY, files, verified, verify};
-use crate::harness::{Gateway, NAME, gateway, jwt, soon};
+use crate::harness::{Call, Gateway, NAME, gateway, jwt, soon};
 use crate::programs::Ended;
 
 /// A log of a few downloads, of which the gateway has let go.
@@ -32,11 +32,15 @@ impl Log {
     /// Takes it away, since the gateway's folder goes with it.
     async fn of(gateway: Gateway) -> Self {
         let from = dir(&gateway);
+        assert!(gateway.app.shut_down().await);
+        Self::copied(&from)
+    }
+
+    fn copied(from: &Path) -> Self {
         let kept = tempfile::tempdir().unwrap();
         let folder = kept.path().join("audit");
-        assert!(gateway.app.shut_down().await);
         fs::create_dir(&folder).unwrap();
-        for entry in fs::read_dir(&from).unwrap() {
+        for entry in fs::read_dir(from).unwrap() {
             let path = entry.unwrap().path();
             fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
         }
@@ -193,6 +197,92 @@ fn sha256(line: &str) -> String {
         .unwrap();
     let told = program.wait_with_output().unwrap().stdout;
     String::from_utf8(told[..64].to_vec()).unwrap()
+}
+
+/// The log of a gateway that was killed, so that its last lines stand behind the last head.
+async fn killed() -> Log {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx).tape("").audit("").log("level = \"info\"");
+    let config = builder.write();
+    let folder = crate::harness::audit::dir(builder.folder());
+    let (first, _) = crate::programs::serve(&config).await;
+    assert_eq!(first.stop().await.code, Some(0));
+    let (second, addr) = crate::programs::serve(&config).await;
+    let target = format!("/recordings/{NAME}");
+    let call = Call::new(addr, Method::GET, &target).bearer(&jwt("alice"));
+    drop(call.send().await.bytes().await);
+    crate::harness::audit::until(&folder, "delivery", 1).await;
+    second.signal("KILL");
+    second.end().await;
+    Log::copied(&folder)
+}
+
+/// Puts another line in the place of one, and makes those behind it anew.
+fn rewritten(lines: &[String], at: usize, from: &str, to: &str) -> Vec<String> {
+    let mut anew = lines[..at].to_vec();
+    for line in &lines[at..] {
+        let (begin, rest) = line.split_once("\"prev\":\"").unwrap();
+        let line = format!(
+            "{begin}\"prev\":\"{}{}",
+            sha256(anew.last().unwrap()),
+            &rest[64..]
+        );
+        anew.push(line.replace(from, to));
+    }
+    assert_ne!(anew, lines);
+    anew
+}
+
+#[tokio::test]
+async fn what_is_rewritten_behind_the_last_head_is_said_not_to_be_proved() {
+    let log = killed().await;
+    let lines = log.lines();
+    let head = lines
+        .iter()
+        .rposition(|line| line.contains("\"kind\":\"head\""));
+    let (head, last) = (head.unwrap() + 1, lines.len());
+    let told = verified(&log.dir, &["--key", HEAD_PUBLIC_KEY]).await;
+    let words = format!("Lines {} to {last} stand behind the last head", head + 1);
+    assert!(told.contains(&words), "{told}");
+
+    // Nobody can see it, so it is not called proved.
+    log.put(&rewritten(&lines, head, "alice", "mallory"));
+    let told = verified(&log.dir, &["--key", HEAD_PUBLIC_KEY]).await;
+    assert!(told.contains(&words), "{told}");
+    // Up to the head it shows.
+    log.put(&rewritten(&lines, 1, "\"version\":\"", "\"version\":\"9"));
+    let ended = verify(&log.dir, &[]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+
+    // Of a log that was let go in order nothing stands behind the head.
+    let log = Log::written().await;
+    let told = verified(&log.dir, &[]).await;
+    assert!(!told.contains("behind the last head"), "{told}");
+}
+
+#[tokio::test]
+async fn with_a_key_there_must_be_a_head() {
+    let log = Log::written().await;
+    let heads = log.dir.join("heads.jsonl");
+    for text in [None, Some(""), Some("nothing\n")] {
+        match text {
+            None => fs::remove_file(&heads).unwrap(),
+            Some(text) => fs::write(&heads, text).unwrap(),
+        }
+        let ended = verify(&log.dir, &["--key", HEAD_PUBLIC_KEY]).await;
+        faulty(&ended, "no head of these lines", "lines may be missing");
+        verified(&log.dir, &[]).await;
+    }
+    // Not even where the log itself has lost its own.
+    let lines: Vec<String> = log.lines();
+    log.put(&lines[..lines.len() - 2]);
+    let told = verified(&log.dir, &[]).await;
+    assert!(
+        told.contains("There is no head to compare it with"),
+        "{told}"
+    );
+    let words = format!("Lines 1 to {} stand behind the last head", lines.len() - 2);
+    assert!(told.contains(&words), "{told}");
 }
 
 #[tokio::test]
