@@ -6,6 +6,7 @@
 //! A name is `audit-<number>-<date>.jsonl`: counted from 1, and with the day (UTC) on which it was begun. Nothing is renamed, so a
 //! name stays with its lines.
 
+mod old;
 mod tail;
 
 use std::fmt;
@@ -304,32 +305,6 @@ impl Files {
             written
         };
         write().map_err(|error| at(&path, &error))
-    }
-
-    /// Removes the files whose last line is older than `keep_days`, and returns their names.
-    ///
-    /// # Errors
-    /// When one cannot be removed.
-    pub(super) fn remove_old(&self, today: Date) -> io::Result<Vec<String>> {
-        let mut removed = Vec::new();
-        if self.keep_days == 0 {
-            return Ok(removed);
-        }
-        let names = list(&self.dir)?;
-        for pair in names.windows(2) {
-            let [name, next] = pair else { break };
-            // It was written until the next one was begun.
-            let days = i64::from((today - next.date).get_days());
-            if u64::try_from(days).is_ok_and(|days| days > self.keep_days) {
-                let path = self.path(*name);
-                std::fs::remove_file(&path).map_err(|error| at(&path, &error))?;
-                let _ = std::fs::remove_file(format!("{}.torn", path.display()));
-                removed.push(name.to_string());
-            } else {
-                break;
-            }
-        }
-        Ok(removed)
     }
 }
 

@@ -12,6 +12,9 @@ use super::heard::Audio;
 /// The longest line that is read back; what is written is far shorter, since every text in it has a bound of its own.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// Files that are told by name, so that the line is far shorter than that.
+const MAX_NAMES: usize = 500;
+
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Line {
@@ -151,7 +154,20 @@ pub(crate) struct Unwritten {
 /// Whole files were removed because of their age.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Removed {
+    /// Their names, or the first [`MAX_NAMES`] of them.
     pub(crate) files: Vec<String>,
+    /// How many more there were.
+    #[serde(default)]
+    pub(crate) further: usize,
+}
+
+impl Removed {
+    /// Files of these names.
+    pub(crate) fn of(mut files: Vec<String>) -> Self {
+        let further = files.len().saturating_sub(MAX_NAMES);
+        files.truncate(MAX_NAMES);
+        Self { files, further }
+    }
 }
 
 impl Line {

@@ -8,6 +8,8 @@
 
 mod batch;
 mod recovery;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio_util::sync::DropGuard;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::Shared;
 use super::chain::Link;
@@ -250,11 +252,7 @@ impl Writer {
         if self.looked_on.replace(today) != Some(today)
             && let Some(files) = &self.files
         {
-            let removed = files.remove_old(today)?;
-            if !removed.is_empty() {
-                info!(files = ?removed, "files of the audit log were removed, as audit.keep_days says");
-                own.push(Item::Own(Record::Removed(Removed { files: removed })));
-            }
+            own.extend(remove_old(files, today).map(Record::Removed).map(Item::Own));
         }
         self.write(own);
         if self.is_unsynced && (is_last || Instant::now() >= self.next_sync) {
@@ -311,6 +309,27 @@ impl Writer {
             error!(lines, "the audit log could not be written to its end");
         }
     }
+}
+
+/// Removes what is old, and returns what is to be told of it. Where that cannot be done the log goes on: it is only longer.
+fn remove_old(files: &Files, today: Date) -> Option<Removed> {
+    let removal = files.remove_old(today);
+    if let Some(error) = removal.failed {
+        warn!(
+            %error,
+            advice = "remove it by hand; it is tried again tomorrow",
+            "a file of the audit log that is older than audit.keep_days cannot be removed"
+        );
+    }
+    if removal.files.is_empty() {
+        return None;
+    }
+    let removed = Removed::of(removal.files);
+    info!(files = ?removed.files, further = removed.further, "files of the audit log were removed, as audit.keep_days says");
+    if let Err(error) = files.prune_heads() {
+        warn!(%error, "heads of lines that are gone stay where they are");
+    }
+    Some(removed)
 }
 
 /// RFC 3339 in UTC, to the millisecond.

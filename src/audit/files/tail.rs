@@ -79,7 +79,8 @@ fn last_line_end(bytes: &[u8], end: usize) -> Option<usize> {
 /// Moves what is behind the last whole line into another file, and cuts it off.
 ///
 /// # Errors
-/// When one of the files cannot be written.
+/// When one of the files cannot be written. While it has not been cut off, it does not stand in the other file either: it is tried
+/// again, and moved once.
 pub(super) fn move_away(file: &mut File, tail: &Tail, to: &Path) -> io::Result<()> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(tail.whole))?;
@@ -89,8 +90,38 @@ pub(super) fn move_away(file: &mut File, tail: &Tail, to: &Path) -> io::Result<(
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut torn = options.open(to)?;
-    torn.write_all(&bytes)?;
-    torn.sync_all()?;
-    file.set_len(tail.whole)?;
+    let before = torn.metadata()?.len();
+    let moved = torn.write_all(&bytes).and_then(|()| torn.sync_all());
+    if let Err(error) = moved.and_then(|()| file.set_len(tail.whole)) {
+        let _ = torn.set_len(before);
+        return Err(error);
+    }
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_tried_again_is_moved_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, to) = (folder.path().join("file"), folder.path().join("torn"));
+        fs::write(&path, "{\"seq\":1}\nhalf").unwrap();
+        fs::write(&to, "earlier").unwrap();
+        for _ in 0..3 {
+            // One that cannot be cut.
+            let mut file = File::open(&path).unwrap();
+            let tail = read(&mut file).unwrap();
+            assert!(move_away(&mut file, &tail, &to).is_err());
+            assert_eq!(fs::read_to_string(&to).unwrap(), "earlier");
+        }
+        let mut file = File::options().read(true).append(true).open(&path).unwrap();
+        let tail = read(&mut file).unwrap();
+        move_away(&mut file, &tail, &to).unwrap();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "earlierhalf");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"seq\":1}\n");
+    }
 }

@@ -7,7 +7,7 @@ use wavegate::app::App;
 use wavegate::config;
 
 use super::{dir, pbx};
-use crate::harness::audit::{files, lines, of_kind, verified, verify};
+use crate::harness::audit::{HEAD_PUBLIC_KEY, files, lines, of_kind, verified, verify};
 use crate::harness::{NAME, gateway};
 
 fn names(dir: &Path) -> Vec<String> {
@@ -98,9 +98,51 @@ async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
     assert_eq!(names(&folder).len(), 2);
     let removed = of_kind(&folder, "removed");
     assert_eq!(removed[0]["files"][0], "audit-00000001-2020-01-01.jsonl");
-    assert!(lines(&folder)[0]["seq"].as_u64().unwrap() > 1);
-    let told = verified(&folder, &[]).await;
+    let first = lines(&folder)[0]["seq"].as_u64().unwrap();
+    assert!(first > 1);
+    // Heads of what is gone went, too; the others are all there.
+    let heads = fs::read_to_string(folder.join("heads.jsonl")).unwrap();
+    let heads = heads.lines().filter(|line| !line.is_empty());
+    let heads: Vec<serde_json::Value> = heads
+        .map(|head| serde_json::from_str(head).unwrap())
+        .collect();
+    assert!(
+        heads
+            .iter()
+            .all(|head| head["head"].as_u64().unwrap() >= first)
+    );
+    assert_eq!(heads.len(), of_kind(&folder, "head").len());
+    let told = verified(&folder, &["--key", HEAD_PUBLIC_KEY]).await;
+    assert!(!told.contains("more heads are of lines"), "{told}");
     assert!(told.contains("It begins in the middle"), "{told}");
+}
+
+#[tokio::test]
+async fn any_number_of_files_that_go_is_told_in_one_line_that_can_be_read() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx).tape("").audit("keep_days = 30");
+    let path = builder.write();
+    let folder = crate::harness::audit::dir(builder.folder());
+    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    assert!(app.shut_down().await);
+    let last = names(&folder).remove(0).replace("-00000001-", "-00003000-");
+    fs::rename(files(&folder).remove(0), folder.join(last)).unwrap();
+    for number in 1..=2001 {
+        fs::write(
+            folder.join(format!("audit-{number:08}-2020-01-01.jsonl")),
+            "",
+        )
+        .unwrap();
+    }
+    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    assert!(app.shut_down().await);
+    assert_eq!(files(&folder).len(), 2);
+    let removed = of_kind(&folder, "removed").remove(0);
+    assert_eq!(removed["files"].as_array().unwrap().len(), 500);
+    assert_eq!(removed["further"], 1500);
+    // The last of them has no line, as none of a real log; without it the rest is whole.
+    fs::remove_file(files(&folder).remove(0)).unwrap();
+    verified(&folder, &[]).await;
 }
 
 #[tokio::test]
