@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) first: Option<u64>,
     /// Where the audio stands in the recording.
     pub(crate) audio: Option<Audio>,
+    /// How long the recording is by its header; one that turns out to be longer was still being written when it got that header.
+    pub(crate) told_length: Option<u64>,
     /// Entries of a list.
     pub(crate) rows: Option<usize>,
 }
@@ -66,6 +68,12 @@ impl Drop for Entry {
         let Some(open) = self.open.take() else {
             return;
         };
+        if let (Some(audio), Some(told), Some(first)) =
+            (&mut self.audio, self.told_length, self.first)
+            && first.saturating_add(self.bytes) > told
+        {
+            audio.end = None;
+        }
         let heard = self.first.zip(self.audio);
         let outcome = match self.outcome {
             "" => "downstream-gone",

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Audio {
     /// The first byte of the audio: that behind the headers.
     pub(crate) begin: u64,
-    /// The first byte behind it; none where the header does not tell.
+    /// The first byte behind it; none where the header does not tell, or does not fit the recording's length.
     pub(crate) end: Option<u64>,
     pub(crate) bytes_per_second: u32,
 }

@@ -91,6 +91,8 @@ impl Sum {
         match delivery.first.zip(delivery.audio) {
             Some((first, audio)) if audio.bytes_per_second > 0 => {
                 if let Some((begin, end)) = audio.part(first, delivery.bytes) {
+                    // A header that was of an earlier state of the recording told another end, or none.
+                    let audio = Audio { end: None, ..audio };
                     self.heard.entry(audio).or_default().add(begin, end);
                 }
             }

@@ -147,7 +147,8 @@ pub(super) fn relay(
             Body::Whole(_) => 0,
             Body::Part { first, .. } => first,
         });
-        line.audit.audio = facts.wave.as_ref().and_then(audited::audio);
+        line.audit.audio = audited::audio(&facts);
+        line.audit.told_length = facts.told_length();
         let watchdog = &downstream.watchdog;
         let idle_timeout = gateway.downstream_idle;
         let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);

@@ -81,6 +81,12 @@ impl Facts {
         self.audio.media_type()
     }
 
+    /// The length by its own header, where that tells and does not contradict what is known.
+    pub(crate) fn told_length(&self) -> Option<u64> {
+        let told = self.audio.told_length();
+        told.filter(|told| self.length.is_none_or(|length| length == *told))
+    }
+
     /// The same, now that the length is known, too.
     pub(crate) fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
         self.etag = Some(self.tag(identity, length));

@@ -20,6 +20,58 @@ async fn command(dir: &Path, arguments: &[&str]) -> Ended {
     run_wavegate(&[&["audit", "report", dir], arguments].concat()).await
 }
 
+/// The recording with a header for the first `bytes` bytes of its audio alone, as it was before the rest was written.
+fn with_early_header(recording: &[u8], bytes: u32) -> Vec<u8> {
+    let begin = usize::try_from(audio_begins(recording)).unwrap();
+    let mut file = recording.to_vec();
+    let riff = u32::try_from(begin).unwrap() - 8 + bytes;
+    file[4..8].copy_from_slice(&riff.to_le_bytes());
+    file[begin - 4..begin].copy_from_slice(&bytes.to_le_bytes());
+    file
+}
+
+#[tokio::test]
+async fn a_header_that_is_older_than_its_recording_measures_nothing() {
+    let whole = wav::music(3);
+    let begin = usize::try_from(audio_begins(&whole)).unwrap();
+    let second = wav::BYTES_PER_SECOND;
+    let half = begin + usize::try_from(second).unwrap();
+    let unknown = |size: u32| {
+        let mut file = whole[..half].to_vec();
+        file[4..8].copy_from_slice(&size.to_le_bytes());
+        file[begin - 4..begin].copy_from_slice(&size.to_le_bytes());
+        file
+    };
+    for switch in [None, Some(Switch::DownloadWithLength)] {
+        let builder = Simulator::builder(Api::SSeries200).recording(NAME, whole.clone());
+        let builder = switch
+            .into_iter()
+            .fold(builder, |builder, switch| builder.switch(switch));
+        let pbx = builder.start().await.unwrap();
+        let gateway = gateway(&pbx).audit("").start().await;
+        for (file, told_end, heard_ms) in [
+            (unknown(0), false, 1000),
+            (unknown(u32::MAX), false, 1000),
+            (with_early_header(&whole, second / 2), false, 3000),
+            (whole.to_vec(), true, 3000),
+        ] {
+            pbx.add_recording(NAME, file.clone());
+            let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+            let id = id(&answer);
+            assert!(answer.bytes().await.unwrap() == file, "{switch:?}");
+            let (_, delivery) = ended(&gateway, &id).await;
+            assert_eq!(delivery["heard_ms"], heard_ms, "{switch:?}");
+            assert_eq!(delivery["audio"]["end"].is_u64(), told_end, "{switch:?}");
+        }
+        // The same three seconds, whatever their header was.
+        let rows = report(&dir(&gateway), &["--by", "recording"]).await;
+        assert_eq!(
+            (&rows[0]["requests"], &rows[0]["heard_s"]),
+            (&json!(4), &json!(3.0))
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_second_that_was_played_twice_counts_once() {
     let mut builder = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
