@@ -24,7 +24,12 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 use crate::harness::{Call, NAME, PATIENCE, PBX, gateway, link};
 use crate::programs::{Running, program, wavegate};
 
+mod devtools;
 mod seek;
+mod sessions;
+mod sites;
+mod traces;
+mod web;
 
 /// Reports once it has played for more than a second, or once something has failed.
 const PAGE: &str = r#"<!doctype html>
@@ -128,6 +133,14 @@ impl Browser {
 
 fn command(chromium: &Path, page: &str, profile: &Path) -> Command {
     let mut command = Command::new(chromium);
+    // Nothing but loopback has an address for it.
+    dress(&mut command, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", profile);
+    command.arg(page).stdin(Stdio::null());
+    command
+}
+
+/// What every Chromium of a test has: no window, a profile of its own, and no address but by these rules.
+fn dress(command: &mut Command, rules: &str, profile: &Path) {
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu"])
         .args(["--disable-dev-shm-usage", "--no-first-run", "--mute-audio"])
@@ -137,13 +150,9 @@ fn command(chromium: &Path, page: &str, profile: &Path) -> Command {
             "--disable-component-update",
         ])
         .arg("--autoplay-policy=no-user-gesture-required")
-        // Nothing but loopback has an address for it.
-        .arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+        .arg(format!("--host-resolver-rules={rules}"))
         .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(page)
-        .env("HOME", profile)
-        .stdin(Stdio::null());
-    command
+        .env("HOME", profile);
 }
 
 /// Lets Chromium play a link on a stranger's page, and returns the page's report: how long the recording is, as the

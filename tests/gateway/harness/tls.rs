@@ -7,19 +7,22 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::answer::Driver;
 use super::{Answer, Call, PATIENCE, write_secret};
@@ -31,16 +34,23 @@ listen = ["127.0.0.1:0"]
 certificate_file = "server.pem"
 key_file = "server.key""#;
 
-/// A self-signed certificate for 127.0.0.1 with its key.
+/// A self-signed certificate with its key.
 pub(crate) struct Identity {
     pub(crate) certificate: String,
     pub(crate) key: String,
 }
 
 impl Identity {
+    /// One for 127.0.0.1.
     pub(crate) fn new() -> Self {
+        Self::of(&["127.0.0.1"])
+    }
+
+    /// One for these names.
+    pub(crate) fn of(names: &[&str]) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let params = CertificateParams::new(names).unwrap();
         Self {
             certificate: params.self_signed(&key).unwrap().pem(),
             key: key.serialize_pem(),
@@ -51,6 +61,27 @@ impl Identity {
     pub(crate) fn write(&self, folder: &Path) {
         std::fs::write(folder.join("server.pem"), &self.certificate).unwrap();
         write_secret(&folder.join("server.key"), &self.key);
+    }
+
+    /// The SHA-256 of the public key, as Chromium wants it named.
+    pub(crate) fn key_hash(&self) -> String {
+        let key = KeyPair::from_pem(&self.key)
+            .unwrap()
+            .subject_public_key_info();
+        STANDARD.encode(digest::digest(&digest::SHA256, &key))
+    }
+
+    /// A server of the test's own, with HTTP/1.1.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// Connects over TLS, trusting this certificate only; `alpn` is what the client offers.
