@@ -73,7 +73,7 @@ impl Revocation {
         if json.len() > MAX_LINE_BYTES {
             return Err("longer than 2048 bytes".to_owned());
         }
-        let entry: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let entry: Self = serde_json::from_str(json).map_err(|error| without_values(&error))?;
         entry.check()?;
         Ok(entry)
     }
@@ -104,6 +104,30 @@ impl Revocation {
     pub fn line(&self) -> String {
         // A structure of texts is always JSON.
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// What is wrong with an entry, but for what stood in it: a token that got in there by mistake must not get into the log.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    let known = [
+        "unknown field",
+        "duplicate field",
+        "invalid type",
+        "invalid value",
+    ];
+    let kind = known.into_iter().find(|kind| text.starts_with(kind));
+    let members = "members are jti, issuer and subject, which are texts, and issued_before, a time such as 2026-11-20T12:00:00Z";
+    match (error.classify(), kind) {
+        (serde_json::error::Category::Data, Some(kind)) => {
+            format!("{kind} in column {}; {members}", error.column())
+        }
+        (serde_json::error::Category::Data, None) => {
+            format!("a wrong value in column {}; {members}", error.column())
+        }
+        _ => format!("not JSON: {text} in column {}", error.column()),
     }
 }
 

@@ -103,12 +103,30 @@ fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
             "issuer only",
         ),
         (r#"{"issuer":"a"}"#, "says nothing"),
-        (r#"{"issued_before":"yesterday"}"#, "year"),
+        (r#"{"issued_before":"yesterday"}"#, "a time such as"),
         (&format!(r#"{{"jti":"{}"}}"#, "a".repeat(3_000)), "longer"),
     ] {
         let error = Revoked::parse(&format!("{{\"jti\":\"a\"}}\n{line}")).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("line 2") && text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn what_stands_in_a_wrong_entry_is_not_repeated() {
+    for line in [
+        "\"marked\"",
+        r#"{"marked":1}"#,
+        r#"{"jti":["marked"]}"#,
+        r#"{"issued_before":"marked"}"#,
+        r#"{"jti":"a","marked\u0041":"#,
+        "marked",
+    ] {
+        let text = Revocation::parse(line).unwrap_err();
+        assert!(
+            !text.contains("marked") && text.contains("column"),
+            "{text}"
+        );
     }
 }
 
