@@ -7,6 +7,9 @@
 
 use std::fmt;
 
+/// The longest word of a file that is repeated, in bytes: keys have 32 at least, and so do the parts of a token.
+const MAX_WORD_BYTES: usize = 31;
+
 /// What is wrong with a file of policies, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flaw {
@@ -29,14 +32,31 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// What is wrong at a byte of a text.
+/// What is wrong at a byte of a text. Messages quote what they are about, and that may be a secret that somebody pasted, or that
+/// stands in a file named by mistake: long words are left out.
 pub(super) fn flaw(text: &str, offset: usize, message: impl fmt::Display) -> Flaw {
     let (line, column) = place(text, offset);
     Flaw {
         line,
         column,
-        message: message.to_string(),
+        message: without_long_words(&message.to_string()),
     }
+}
+
+fn without_long_words(message: &str) -> String {
+    let of_secret =
+        |character: char| character.is_ascii_alphanumeric() || "+/=_-".contains(character);
+    let mut text = String::new();
+    for piece in message.split_inclusive(|character| !of_secret(character)) {
+        let word = piece.trim_end_matches(|character| !of_secret(character));
+        if word.len() <= MAX_WORD_BYTES {
+            text.push_str(piece);
+            continue;
+        }
+        text.push('\u{2026}');
+        text.push_str(piece.get(word.len()..).unwrap_or_default());
+    }
+    text
 }
 
 /// Line and column of a byte; of one that is within a character, those of the character.
@@ -86,4 +106,29 @@ pub(super) fn policies(text: &str) -> Vec<usize> {
         };
     }
     starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_as_long_as_a_secret_is_not_repeated_and_all_else_is() {
+        let name = "n".repeat(MAX_WORD_BYTES);
+        for (message, told) in [
+            ("did you mean `roles`?", "did you mean `roles`?"),
+            (&*format!("no `{name}`"), &*format!("no `{name}`")),
+            (
+                &format!("no `{name}x`, \u{fc}ber"),
+                "no `\u{2026}`, \u{fc}ber",
+            ),
+            (
+                &format!("{name}-{name}.{name}"),
+                &format!("\u{2026}.{name}"),
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(without_long_words(message), told);
+        }
+    }
 }
