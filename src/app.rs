@@ -159,9 +159,9 @@ impl App {
         let in_force = in_force.begin(&new.audit);
         self.in_force.store(Some(Arc::new(in_force)));
         self.gateway.store(Arc::clone(&new));
-        let ended = new.running.judge(new.policy.clone());
+        let ended = new.running.judge(new.rules());
         if ended > 0 {
-            info!(ended, "the policy denies now what was being heard");
+            info!(ended, "what was being heard is not allowed any more");
         }
         self.calls.token.store(token.map(Arc::new));
         for pbx in old

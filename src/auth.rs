@@ -69,6 +69,13 @@ pub struct Issuer {
     pub pbxs: Option<Arc<[String]>>,
 }
 
+impl Issuer {
+    fn reaches(&self, pbx: &str) -> bool {
+        let pbxs = self.pbxs.as_deref();
+        pbxs.is_none_or(|pbxs| pbxs.iter().any(|one| one == pbx))
+    }
+}
+
 /// Makes principals out of requests.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
@@ -157,6 +164,11 @@ impl Authenticator {
             Err(rejected) => Err(rejected),
         };
         Judgement { principal, expired }
+    }
+
+    /// Whether there is a cookie of our own, whatever it says.
+    pub(crate) fn shows_session(&self, headers: &HeaderMap) -> bool {
+        self.sessions().is_some() && !matches!(cookies::value(headers, SESSION_COOKIE), Ok(None))
     }
 
     /// The names of the cookies that are looked at, the first that is present decides.
@@ -253,16 +265,44 @@ impl Authenticator {
     }
 
     /// The keys of the issuer that a bearer token names, since newer ones may verify it. For a token that was refused
-    /// because its key is not known, in the `Authorization` field or in the cookie of single sign-on.
-    pub(crate) fn keys_to_renew(&self, headers: &HeaderMap) -> Option<KeyRing> {
+    /// because its key is not known, in the `Authorization` field or in the cookie of single sign-on; cookies in `expired`
+    /// were passed over. Our own cookie names no issuer whose keys could help it.
+    pub(crate) fn keys_to_renew(&self, headers: &HeaderMap, expired: &[&str]) -> Option<KeyRing> {
         let token = match credential::find(headers, None) {
             Ok(Presented::Bearer(token)) => token,
-            _ => cookies::value(headers, self.cookies.sso.as_deref()?).ok()??,
+            _ => self.deciding_sso_cookie(headers, expired)?,
         };
         let token = Compact::decode(token).ok()?;
         let claims = Claims::parse(token.claims()).ok()?;
         let issuer = self.issuer(claims.issuer().ok()?).ok()?;
         Some(issuer.keys.clone())
+    }
+
+    fn deciding_sso_cookie<'r>(&self, headers: &'r HeaderMap, expired: &[&str]) -> Option<&'r str> {
+        let names = self.cookie_names();
+        for (name, credential) in names.filter(|(name, _)| !expired.contains(name)) {
+            let value = cookies::value(headers, name).ok()?;
+            if value.is_some() {
+                return value.filter(|_| credential == Credential::Sso);
+            }
+        }
+        None
+    }
+
+    /// Whether those are still known who vouched for somebody: the issuer or the key of the link, and that for this PBX. Their key may be
+    /// another one by now, which says nothing of what the old one has signed.
+    pub(crate) fn still_knows(&self, principal: &Principal, pbx: &str) -> bool {
+        let issuer = || self.issuer(principal.issuer()).ok();
+        let is_issued = || issuer().is_some_and(|issuer| issuer.reaches(pbx));
+        match principal.credential() {
+            Credential::Bearer => is_issued(),
+            Credential::Session => self.sessions().is_some() && is_issued(),
+            Credential::Sso => self.cookies.sso.is_some() && is_issued(),
+            Credential::Link(_) => self
+                .links
+                .as_ref()
+                .is_some_and(|links| links.reach(principal.issuer(), pbx)),
+        }
     }
 
     /// Whether the keys of every issuer have been had.

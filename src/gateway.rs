@@ -6,6 +6,7 @@
 mod access;
 mod audience;
 mod audited;
+mod authentication;
 mod body;
 mod downstream;
 pub(crate) mod error;
@@ -32,13 +33,14 @@ use url::Url;
 use crate::audit::AuditLog;
 use crate::auth::minter::Minter;
 use crate::auth::policy::{Action, Context, Policy};
-use crate::auth::{AuthError, Authenticator, Principal, Rejected};
+use crate::auth::{Authenticator, Principal};
 use crate::config::{BrowserCache, LoginUrl};
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
 use crate::pbx::Pbx;
 use crate::relay::{Admission, Reads, Watchdog};
 use crate::response::cors::{self, Cors};
+use crate::response::framing::Framing;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::{self, AnswerBody, Small};
 use crate::revocations::Revocations;
@@ -50,7 +52,7 @@ use limits::Limits;
 use listing::Listed;
 use recording::Prepared;
 use route::{Route, Target};
-use running::Running;
+use running::{Rules, Running};
 use session::SetCookies;
 use sites::Sites;
 
@@ -83,8 +85,7 @@ pub(crate) struct Gateway {
     pub(crate) cors: Cors,
     pub(crate) limits: Arc<Limits>,
     pub(crate) login_url: Option<LoginUrl>,
-    /// The origins that may show pages in a frame, with spaces between them.
-    pub(crate) framers: String,
+    pub(crate) framing: Framing,
     pub(crate) downstream_idle: Duration,
     pub(crate) browser_cache: BrowserCache,
     /// Cancelled when nothing new is to be taken.
@@ -147,6 +148,14 @@ impl Gateway {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
         response
+    }
+
+    /// By what those are judged whose requests began earlier.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            policy: self.policy.clone(),
+            authenticator: self.authenticator.clone(),
+        }
     }
 
     /// A watchdog for a new connection, with the limits in force.
@@ -225,36 +234,6 @@ impl Gateway {
                 Ok(Found::Small(response::no_content()))
             }
         }
-    }
-
-    /// Who is asking. An issuer may have published a new key, with or without an id: it is asked for once, for all who show
-    /// a token that no known key verifies.
-    async fn authenticate(
-        &self,
-        head: &request::Parts,
-        source: IpAddr,
-        now: SystemTime,
-        cookies: &mut SetCookies,
-    ) -> Result<Principal, Rejected> {
-        let (headers, query) = (&head.headers, head.uri.query());
-        let visits = sites::is_visit(head);
-        let authenticator = &self.authenticator;
-        let judge = || authenticator.judge(headers, query, visits, source, now);
-        let mut judged = judge();
-        if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = judged.principal
-            && matches!(
-                reason,
-                AuthError::UnknownKey | AuthError::AlgorithmMismatch | AuthError::Signature
-            )
-            && let Some(keys) = authenticator.keys_to_renew(headers)
-        {
-            keys.renew().await;
-            judged = judge();
-        }
-        cookies.clear_expired(&judged.expired);
-        let principal = judged.principal?;
-        self.revocations.check(&principal)?;
-        Ok(principal)
     }
 
     /// The PBX that a path names, or else the first that the recording's name belongs to; of a list, the one that a

@@ -1,6 +1,7 @@
 //! Answers: the header fields of a recording, problem documents and pages, and what scripts of other origins see.
 
 pub(crate) mod cors;
+pub(crate) mod framing;
 pub(crate) mod headers;
 pub(crate) mod page;
 pub mod problem;

@@ -12,13 +12,14 @@ use crate::audit::AuditLog;
 use crate::auth::{Authenticator, Revoked};
 use crate::config::{self, Config};
 use crate::gateway::limits::Limits;
-use crate::gateway::running::Running;
+use crate::gateway::running::{Rules, Running};
 use crate::gateway::sites::Sites;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::jwks::Keeper;
 use crate::pbx::Pbx;
 use crate::relay::{Admission, Outcome, Reads};
 use crate::response::cors::Cors;
+use crate::response::framing::Framing;
 use crate::revocations::Revocations;
 use crate::tape::Tapes;
 use crate::telemetry::NameMask;
@@ -52,7 +53,13 @@ pub(super) fn build(
         )?);
     }
     let running = match old {
-        None => Running::start(config.relay.max_stream, config.policy.rules.clone()),
+        None => {
+            let rules = Rules {
+                policy: config.policy.rules.clone(),
+                authenticator: authenticator.clone(),
+            };
+            Running::start(config.relay.max_stream, rules)
+        }
         Some(old) => Arc::clone(&old.running),
     };
     let revocations = revocations(auth.revocation_file, old, &running)?;
@@ -109,7 +116,7 @@ pub(super) fn build(
         names,
         metrics,
         cors: Cors::new(&config.cors),
-        framers: config.cors.framers(),
+        framing: Framing::new(&config.cors),
         limits,
         login_url: auth.login_url,
         sites: Sites::new(&config.server, config.cors, config.embed),

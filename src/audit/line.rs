@@ -80,7 +80,7 @@ pub(crate) struct Decision {
     pub(crate) source: String,
     pub(crate) issuer: String,
     pub(crate) subject: String,
-    /// The kind: `bearer` or `link`.
+    /// The kind: `bearer`, `link`, `session` or `sso`.
     pub(crate) credential: String,
     /// The claim `jti` of the credential, where it has one.
     pub(crate) jti: Option<String>,
@@ -97,6 +97,9 @@ pub(crate) struct Decision {
     pub(crate) policies: Vec<String>,
     /// Why it was denied.
     pub(crate) reason: Option<String>,
+    /// The claim `jti` of the link that is given out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) link: Option<String>,
 }
 
 /// How a request that was allowed ended.

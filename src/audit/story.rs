@@ -55,8 +55,12 @@ fn decided(decision: &Decision) -> String {
         [] => String::new(),
         policies => format!(", by {}", policies.join(", ")),
     };
+    let link = match &decision.link {
+        Some(link) => format!(", as link {link}"),
+        None => String::new(),
+    };
     format!(
-        "{} of {} asked from {}, with {}{jti}, to {} {what} ({}{range}): {outcome}{policies}",
+        "{} of {} asked from {}, with {}{jti}, to {} {what} ({}{range}): {outcome}{policies}{link}",
         decision.subject,
         decision.issuer,
         decision.source,

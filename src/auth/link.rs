@@ -76,6 +76,12 @@ impl Links {
         key.key.id().unwrap_or(NAMELESS_ISSUER)
     }
 
+    /// Whether there is a key whose links are vouched for by this issuer, and for this PBX.
+    pub(super) fn reach(&self, issuer: &str, pbx: &str) -> bool {
+        let mut keys = self.keys.iter();
+        keys.any(|key| Self::issuer_of(key) == issuer && key.reaches(pbx))
+    }
+
     /// Authenticates a link token that came from an address.
     pub(super) fn authenticate(
         &self,

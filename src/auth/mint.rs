@@ -209,7 +209,18 @@ pub fn link(
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
-    key.token(&Dated::new(claims, now, ttl)?)
+    identified_link(key, claims, now, ttl).map(|(token, _)| token)
+}
+
+/// The same, with the id that the token has.
+pub(super) fn identified_link(
+    key: &SigningKey,
+    claims: &Link<'_>,
+    now: SystemTime,
+    ttl: Duration,
+) -> Result<(String, String), MintError> {
+    let dated = Dated::new(claims, now, ttl)?;
+    Ok((key.token(&dated)?, dated.jti))
 }
 
 #[derive(Serialize)]

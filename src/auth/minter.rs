@@ -36,6 +36,8 @@ pub(crate) struct Order<'o> {
 /// A link, and when it ends.
 pub(crate) struct Minted {
     pub(crate) token: String,
+    /// The claim `jti`.
+    pub(crate) id: String,
     pub(crate) expires_at: SystemTime,
 }
 
@@ -58,7 +60,7 @@ impl Minter {
             recording: order.recording,
             ip: order.ip,
         };
-        let token = mint::link(&self.key, &claims, now, order.ttl)?;
+        let (token, id) = mint::identified_link(&self.key, &claims, now, order.ttl)?;
         let since = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_err(|_| MintError::Clock)?;
@@ -67,6 +69,10 @@ impl Minter {
         let expires_at = SystemTime::UNIX_EPOCH
             .checked_add(ends)
             .ok_or(MintError::Clock)?;
-        Ok(Minted { token, expires_at })
+        Ok(Minted {
+            token,
+            id,
+            expires_at,
+        })
     }
 }

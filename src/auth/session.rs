@@ -94,6 +94,12 @@ impl Sessions {
         self.key.is_same_as(key)
     }
 
+    /// Whether this is the secret of sessions.
+    #[must_use]
+    pub fn is_signed_by(&self, secret: &Secret) -> bool {
+        Key::secret(None, Algorithm::Hs256, secret).is_ok_and(|key| self.is_signed_with(&key))
+    }
+
     /// Makes the value of a cookie that stands for this principal, and ends no later than what they showed.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ impl Explain {
             None => Revoked::default(),
         };
         let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew);
-        let keys = authenticator.keys_to_renew(&headers);
+        let keys = authenticator.keys_to_renew(&headers, &[]);
         let fetched = keys.map_or(Ok(()), |keys| {
             fetch(&keys, &auth.issuers, &auth.key_sources)
         });

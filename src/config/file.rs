@@ -3,6 +3,7 @@
 //! Knows the names in `config/wavegate.toml`, which documents each of them. One function per section; a mistake is
 //! noted and reading goes on, so that all of them are reported together.
 
+mod apart;
 mod audit;
 mod auth;
 mod cors;
@@ -26,10 +27,9 @@ use super::network::Network;
 use super::secret::Secret;
 use super::section::{Section, read_public};
 use super::{
-    Admin, Auth, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Server,
-    ServerTls,
+    Admin, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Server, ServerTls,
 };
-use crate::auth::link::LinkKey;
+use apart::check_apart;
 use audit::read_audit;
 use auth::{check_login, read_auth, read_links};
 use cors::read_cors;
@@ -38,7 +38,7 @@ use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
 use policy::{finish_policy, read_groups, read_policy};
 use relay::read_relay;
-use session::{check_session_key, read_session};
+use session::read_session;
 use tape::{read_range, read_tape};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -118,9 +118,8 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     });
     let mut pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
     share_streams(root, &mut pbxs, relay.max_streams);
-    check_names(root, &auth, &pbxs);
+    check_apart(root, &auth, &admin, &pbxs);
     check_login(root, &auth, &server);
-    check_session_key(root, &auth);
     let policy = finish_policy(root, policy, &auth, &pbxs, groups);
     Some(Config {
         state_dir: Some(state_dir),
@@ -168,87 +167,6 @@ fn share_streams(root: &mut Section<'_>, pbxs: &mut [Pbx], max_streams: usize) {
                  take every stream from one that is well"
             ),
         );
-    }
-}
-
-/// What must not be mixed up: two issuers or two PBXs of one name, links and bearer tokens of one audience or one key, a link key
-/// for a PBX that does not exist.
-fn check_names(root: &mut Section<'_>, auth: &Auth, pbxs: &[Pbx]) {
-    for (index, issuer) in auth.issuers.iter().enumerate() {
-        if auth
-            .issuers
-            .iter()
-            .take(index)
-            .any(|other| other.name == issuer.name)
-        {
-            root.problem(
-                "auth.issuer",
-                format!("{:?} stands there twice", issuer.name),
-            );
-        }
-    }
-    for (index, pbx) in pbxs.iter().enumerate() {
-        if pbxs.iter().take(index).any(|other| other.name == pbx.name) {
-            root.problem("pbx", format!("name: {:?} stands there twice", pbx.name));
-        }
-        let address = |pbx: &Pbx| {
-            let host = pbx.url.host_str().map(str::to_owned);
-            (host, pbx.url.port_or_known_default())
-        };
-        if let Some(other) = pbxs
-            .iter()
-            .take(index)
-            .find(|other| address(other) == address(pbx))
-        {
-            root.problem(
-                "pbx",
-                format!(
-                    "url: {:?} and {:?} are one PBX; it would count the logins of both against our one address",
-                    other.name, pbx.name
-                ),
-            );
-        }
-    }
-    let Some(links) = &auth.links else {
-        return;
-    };
-    if auth
-        .issuers
-        .iter()
-        .any(|issuer| issuer.audiences.contains(&links.audience))
-    {
-        root.problem(
-            "links.audience",
-            "also an audience of an issuer; links need one of their own",
-        );
-    }
-    for issuer in &auth.issuers {
-        let also_bearer = |link: &LinkKey| {
-            issuer
-                .keys
-                .configured()
-                .iter()
-                .any(|key| key.is_same_as(&link.key))
-        };
-        if links.keys.iter().any(also_bearer) {
-            root.problem(
-                "links.key",
-                format!(
-                    "also a key of issuer {:?}; links need keys of their own",
-                    issuer.name
-                ),
-            );
-        }
-    }
-    for name in links
-        .keys
-        .iter()
-        .filter_map(|key| key.pbxs.as_ref())
-        .flatten()
-    {
-        if !pbxs.iter().any(|pbx| pbx.name == *name) {
-            root.problem("links.key", format!("pbxs: there is no PBX named {name:?}"));
-        }
     }
 }
 

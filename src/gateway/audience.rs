@@ -73,7 +73,7 @@ impl Gateway {
         response: &mut Response<AnswerBody>,
     ) {
         let headers = response.headers_mut();
-        page::fill(headers, &self.framers);
+        page::fill(headers, &self.framing);
         if head.method == Method::HEAD {
             return;
         }

@@ -10,6 +10,7 @@ use http::request;
 
 use super::Gateway;
 use super::error::GatewayError;
+use super::links::Shared;
 use crate::audit::{Audio, Decision};
 use crate::auth::Principal;
 use crate::auth::policy::{Grant, PolicyError, Viewer};
@@ -29,6 +30,12 @@ pub(super) trait Granted {
 impl Granted for Grant {
     fn policies(&self) -> Vec<String> {
         ids(Self::policies(self))
+    }
+}
+
+impl Granted for Shared {
+    fn policies(&self) -> Vec<String> {
+        ids(self.grant.policies())
     }
 }
 
@@ -69,6 +76,7 @@ pub(super) fn decision(
         allowed: false,
         policies: Vec::new(),
         reason: None,
+        link: None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::audited;
 use super::body::{BodyError, Members, wrong};
 use super::error::GatewayError;
 use super::route::{Route, Target};
-use crate::auth::minter::{Minter, Order};
+use crate::auth::minter::{Minted, Minter, Order};
 use crate::auth::policy::{Action, Context, Grant, PolicyError};
 use crate::auth::{Credential, Principal};
 use crate::pbx::Pbx;
@@ -32,6 +32,12 @@ struct Wish {
     ttl: Duration,
     ip: Option<IpAddr>,
     download: bool,
+}
+
+/// A link that somebody may have.
+pub(super) struct Shared {
+    pub(super) grant: Grant,
+    minted: Minted,
 }
 
 /// Why no links are made at all.
@@ -70,20 +76,19 @@ impl Gateway {
         line.recording = self.names.mask(&wish.recording);
         let pbx = self.pbx_of(&wish, minter, context.now, line)?;
         let name = &wish.recording;
-        let decision = audited::decision(line, head, &principal, "share", Some(name));
+        let mut decision = audited::decision(line, head, &principal, "share", Some(name));
         let hide = self.hiding(pbx, name);
-        let grant = self.authorize_sharing(principal, pbx, name, context);
-        let grant = self.written(decision, grant, line).await.map_err(hide)?;
-        let pbx = pbx.name();
-        let order = Order {
-            subject: grant.principal().subject(),
-            pbx,
-            recording: &wish.recording,
-            ip: wish.ip,
-            ttl: wish.ttl,
+        let shared = match self.authorize_sharing(principal, pbx, name, context) {
+            Ok(grant) => {
+                let order = wish.order(&grant);
+                let minted = minter.mint(&order, context.now)?;
+                decision.link = Some(minted.id.clone());
+                Ok(Shared { grant, minted })
+            }
+            Err(denied) => Err(denied),
         };
-        let minted = minter.mint(&order, context.now)?;
-        let url = wish.url(public, pbx, &minted.token);
+        let Shared { grant, minted } = self.written(decision, shared, line).await.map_err(hide)?;
+        let url = wish.url(public, grant.pbx(), &minted.token);
         let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
         let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
         Ok(response::document(StatusCode::CREATED, &document))
@@ -145,6 +150,16 @@ impl Wish {
         };
         members.finish()?;
         Ok(wish)
+    }
+
+    fn order<'o>(&'o self, grant: &'o Grant) -> Order<'o> {
+        Order {
+            subject: grant.principal().subject(),
+            pbx: grant.pbx(),
+            recording: &self.recording,
+            ip: self.ip,
+            ttl: self.ttl,
+        }
     }
 
     /// The address that opens the recording. It names the PBX, as the link does, so that it stays true when others come.

@@ -142,6 +142,9 @@ pub(super) fn relay(
             },
         ),
     }
+    if !by_link {
+        gateway.framing.fill_recording(fields);
+    }
     if let Content::Bytes(body, source) = content {
         line.audit.first = Some(match body {
             Body::Whole(_) => 0,

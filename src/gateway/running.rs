@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
+use crate::auth::Authenticator;
 use crate::auth::policy::{Grant, Policy};
 use crate::relay::{Cutter, Outcome};
 
@@ -18,10 +19,25 @@ const SWEEP: Duration = Duration::from_millis(500);
 /// All transfers of recordings that are under way.
 pub(crate) struct Running {
     max: ArcSwap<Duration>,
-    /// The policies in force, by which a request that began before them is judged again.
-    policy: ArcSwap<Policy>,
+    /// What is in force, by which a request that began before it is judged again.
+    rules: ArcSwap<Rules>,
     openings: Mutex<Vec<Weak<Opening>>>,
     transfers: Mutex<Vec<Transfer>>,
+}
+
+/// Who may hear what, and who is known at all.
+pub(crate) struct Rules {
+    pub(crate) policy: Policy,
+    pub(crate) authenticator: Authenticator,
+}
+
+impl Rules {
+    fn still_allow(&self, grant: &Grant, now: SystemTime) -> bool {
+        let known = self
+            .authenticator
+            .still_knows(grant.principal(), grant.pbx());
+        known && self.policy.still_allows(grant, now)
+    }
 }
 
 /// A request that is on its way to its first byte.
@@ -45,10 +61,10 @@ struct Transfer {
 
 impl Running {
     /// `max` is how long one may last. Call it within a tokio runtime.
-    pub(crate) fn start(max: Duration, policy: Policy) -> Arc<Self> {
+    pub(crate) fn start(max: Duration, rules: Rules) -> Arc<Self> {
         let running = Arc::new(Self {
             max: ArcSwap::from_pointee(max),
-            policy: ArcSwap::from_pointee(policy),
+            rules: ArcSwap::from_pointee(rules),
             openings: Mutex::default(),
             transfers: Mutex::default(),
         });
@@ -61,23 +77,23 @@ impl Running {
         self.max.store(Arc::new(max));
     }
 
-    /// Puts other policies in force, and ends what they deny. Returns how many transfers that were.
-    pub(crate) fn judge(&self, policy: Policy) -> usize {
-        self.policy.store(Arc::new(policy));
-        let (policy, now) = (self.policy.load(), SystemTime::now());
-        self.cut(Outcome::Revoked, |grant| !policy.still_allows(grant, now))
+    /// Puts other rules in force, and ends what they deny. Returns how many transfers that were.
+    pub(crate) fn judge(&self, rules: Rules) -> usize {
+        self.rules.store(Arc::new(rules));
+        let (rules, now) = (self.rules.load(), SystemTime::now());
+        self.cut(Outcome::Revoked, |grant| !rules.still_allow(grant, now))
     }
 
-    /// Whether the policies in force deny what those of its own time allowed.
+    /// Whether the rules in force deny what those of its own time allowed. Each reload makes policies of its own.
     pub(super) fn denies(&self, grant: &Grant, granted_by: &Policy) -> bool {
-        let policy = self.policy.load();
-        !policy.is(granted_by) && !policy.still_allows(grant, SystemTime::now())
+        let rules = self.rules.load();
+        !rules.policy.is(granted_by) && !rules.still_allow(grant, SystemTime::now())
     }
 
     /// The policies in force, if they are others than those.
     pub(super) fn newer_than(&self, policy: &Policy) -> Option<Policy> {
-        let current = self.policy.load();
-        (!current.is(policy)).then(|| Policy::clone(&current))
+        let current = &self.rules.load().policy;
+        (!current.is(policy)).then(|| current.clone())
     }
 
     /// Notes a request before anything is opened for it, for as long as what this returns is kept.

@@ -31,8 +31,8 @@ impl SetCookies {
         }
     }
 
-    /// Clears cookies that have expired, by their names.
-    pub(super) fn clear_expired(&mut self, names: &[&str]) {
+    /// Clears cookies that are of no use any more, by their names.
+    pub(super) fn clear_useless(&mut self, names: &[&str]) {
         for name in names {
             match *name {
                 SESSION_COOKIE => self.clear_own(),

@@ -1,16 +1,20 @@
 //! Who made a browser send a request: this site, one that is listed, or any other.
 //!
 //! Knows which requests with a cookie may be caused by whom, and which ones nobody looks at. A browser sends cookies by itself,
-//! so a cookie does not show that its owner wants what is asked for; a bearer token or a link in the request does. Pure.
+//! so a cookie does not show that its owner wants what is asked for, and no more does a bearer token that a proxy makes out of one;
+//! a link in the request does. Pure.
 //!
 //! Sources: Fetch Metadata Request Headers (W3C), `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which no script can set; Fetch standard,
 //! `Origin`; RFC 6454 §6.2; WICG "Prefetch", `Sec-Purpose`, and that only 2xx answers are kept.
 
+use http::header::ORIGIN;
 use http::{HeaderMap, Method, request};
 
 use super::audience::is_for_a_person;
 use crate::auth::Credential;
 use crate::config::{Cors, Embed, Origin, Server};
+
+const SITE: &str = "sec-fetch-site";
 
 /// The sites that count as ours.
 pub(crate) struct Sites {
@@ -40,39 +44,48 @@ impl Sites {
         self.embed
     }
 
-    /// Judges a request whose credential is known. Other credentials than cookies are nobody's but their owner's to send.
+    /// Judges a request whose credential is known. A link is in the address itself, so whoever has it may send it.
     pub(super) fn require_ours(
         &self,
         head: &request::Parts,
         credential: &Credential,
     ) -> Result<(), CrossSite> {
-        let ours = match credential {
-            Credential::Bearer | Credential::Link(_) => true,
-            Credential::Session | Credential::Sso if is_read(&head.method) => {
-                self.may_read(&head.headers, credential)
-            }
-            Credential::Session | Credential::Sso => self.may_write(&head.headers),
+        let headers = &head.headers;
+        let ours = match (credential, is_read(&head.method)) {
+            (Credential::Link(_), _) => true,
+            // A proxy may have put it in that knows the browser by a cookie, so a browser's word counts. A program says nothing.
+            (Credential::Bearer, true) if !headers.contains_key(SITE) => true,
+            (Credential::Bearer, true) => self.may_read(headers, credential),
+            (Credential::Bearer, false) => self.may_write_by_bearer(headers),
+            (Credential::Session | Credential::Sso, true) => self.may_read(headers, credential),
+            (Credential::Session | Credential::Sso, false) => self.may_write(headers),
         };
         if ours { Ok(()) } else { Err(CrossSite) }
     }
 
     /// Whether a request that changes something comes from a page of ours.
     pub(super) fn may_write(&self, headers: &HeaderMap) -> bool {
-        field(headers, "sec-fetch-site") == Some("same-origin") || self.is_from_ours(headers)
+        field(headers, SITE) == Some("same-origin") || self.is_from_ours(headers)
+    }
+
+    /// The same, or from no page at all: a program, an extension, or somebody's own doing.
+    fn may_write_by_bearer(&self, headers: &HeaderMap) -> bool {
+        let says_nothing = !headers.contains_key(SITE) && !headers.contains_key(ORIGIN);
+        says_nothing || field(headers, SITE) == Some("none") || self.may_write(headers)
     }
 
     fn may_read(&self, headers: &HeaderMap, credential: &Credential) -> bool {
         if self.is_from_ours(headers) {
             return true;
         }
-        match field(headers, "sec-fetch-site") {
+        match field(headers, SITE) {
             Some("same-origin" | "same-site" | "none") => true,
             Some(_) => is_navigating(headers),
             // A browser from before 2023, plain HTTP, or no browser. Where `SameSite` keeps other sites from having the cookie
             // sent, that is enough; a cookie that says otherwise, or that somebody else set, needs to say where it comes from.
-            None if headers.contains_key("sec-fetch-site") => false,
+            None if headers.contains_key(SITE) => false,
             None => {
-                !headers.contains_key("origin")
+                !headers.contains_key(ORIGIN)
                     && *credential == Credential::Session
                     && self.embed == Embed::SameSite
             }

@@ -3,22 +3,21 @@
 //! Knows the words and the form: one document without script, image or anything from elsewhere, in the reader's own light or dark.
 //! Everything but the recording's name is a fixed text, and that is escaped like everything else. Does not know who gets a page. Pure.
 //!
-//! Sources: HTML standard, §13.1.2.3 (text) and §13.1.2 (attributes in quotes); Content Security Policy level 3, §2.3.1 (hashes) and §6.4.2
-//! (`frame-ancestors`).
+//! Sources: HTML standard, §13.1.2.3 (text) and §13.1.2 (attributes in quotes); Content Security Policy level 3, §2.3.1 (hashes).
 
 mod words;
 
 use std::fmt::Write;
-use std::sync::LazyLock;
 
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::Full;
 
 use super::AnswerBody;
+use super::framing::Framing;
 use super::problem::Problem;
 use words::words;
 
@@ -29,12 +28,6 @@ main{max-width:36rem;margin:0 auto;padding:12vh 1.25rem 3rem}\
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}\
 a{color:var(--link)}a,code{overflow-wrap:anywhere}\
 footer{margin-top:2.5rem;padding-top:1rem;border-top:1px solid var(--line);font-size:.875rem}";
-
-/// The style of the page, by its hash: no other counts.
-static STYLE_HASH: LazyLock<String> = LazyLock::new(|| {
-    let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
-    STANDARD.encode(hash.as_ref())
-});
 
 /// What a page tells.
 pub(crate) struct Page<'a> {
@@ -90,19 +83,18 @@ impl Page<'_> {
     }
 }
 
-/// Fills in the fields of a page, instead of those of a document for programs. `framers` are the origins, with spaces between them,
-/// that may show it in a frame of theirs.
-pub(crate) fn fill(headers: &mut HeaderMap, framers: &str) {
+/// What a page may load: its style, by its hash, and nothing else.
+pub(super) fn content_policy() -> String {
+    let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
+    let hash = STANDARD.encode(hash.as_ref());
+    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
+}
+
+/// Fills in the fields of a page, instead of those of a document for programs.
+pub(crate) fn fill(headers: &mut HeaderMap, framing: &Framing) {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     headers.insert(CONTENT_TYPE, html);
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' {framers}",
-        *STYLE_HASH
-    );
-    // Origins are ASCII, so always a field's value; without one, nothing may be loaded or framed at all.
-    let strictest = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-    let policy = HeaderValue::from_str(policy.trim_end()).unwrap_or(strictest);
-    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    framing.fill_page(headers);
 }
 
 /// A text as it stands between tags or between quotation marks.

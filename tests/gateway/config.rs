@@ -235,6 +235,16 @@ fn a_link_key_that_is_also_a_bearer_key_is_refused() {
 }
 
 #[test]
+fn a_link_key_is_not_called_like_an_issuer() {
+    let folder = folder();
+    let text = EXAMPLE.replace("id = \"crm\"", "id = \"https://idp.example.com\"");
+    let problems = load(folder.path(), &text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].0, "links.key");
+    assert!(problems[0].1.contains("is an issuer"), "{problems:?}");
+}
+
+#[test]
 fn what_is_not_toml_is_reported_with_its_line_and_without_its_text() {
     let folder = folder();
     let problems = load(folder.path(), "state_dir = \"x\"\npassword = hunter2\n").unwrap_err();

@@ -1,5 +1,7 @@
 //! A link is made for whoever may hear the recording, opens that and nothing else, and makes no further links.
 
+mod rights;
+
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;

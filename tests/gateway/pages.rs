@@ -437,6 +437,25 @@ async fn where_to_sign_in_needs_an_address_to_come_back_to_and_a_place_for_it() 
 }
 
 #[tokio::test]
+async fn a_recording_is_framed_where_pages_are_and_one_of_a_link_anywhere() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .cors("origins = [\"https://crm.example\"]")
+        .start()
+        .await;
+    let policy = |answer: &Answer| {
+        let policy = answer.header("content-security-policy");
+        policy.map(str::to_owned)
+    };
+    let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
+    let listed = "frame-ancestors 'self' https://crm.example";
+    assert_eq!(policy(&answer).as_deref(), Some(listed));
+    let by_link = format!("/recordings/{NAME}?link={}", link(PBX, NAME));
+    let answer = gateway.request(Method::GET, &by_link).send().await;
+    assert_eq!((answer.status(), policy(&answer)), (StatusCode::OK, None));
+}
+
+#[tokio::test]
 async fn listed_origins_may_show_a_page_in_a_frame_and_no_others() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)

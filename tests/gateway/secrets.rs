@@ -3,6 +3,8 @@
 //! The real program runs at level trace while every way to fail is driven, with secrets that are searched for
 //! afterwards in several spellings: those the test made up, and every token and ticket that the PBX ever gave out.
 
+mod browsers;
+mod operators;
 mod record;
 
 use std::net::SocketAddr;

@@ -1,6 +1,10 @@
 //! A browser with a cookie is who its bearer token was, for as long and no longer, and no other site speaks for it.
 
+mod counts;
 mod ends;
+mod everywhere;
+mod keys;
+mod rights;
 mod sites;
 
 use std::time::{Duration, SystemTime};
@@ -93,7 +97,7 @@ fn attributes(cookie: &str) -> Vec<&str> {
     attributes
 }
 
-fn own(value: &str) -> String {
+pub(crate) fn own(value: &str) -> String {
     format!("{COOKIE}={value}")
 }
 

@@ -31,23 +31,3 @@ pub(super) fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
     }
     Some(name)
 }
-
-/// Sessions need a key of their own: with another's, its tokens could be made into sessions, or the other way round.
-pub(super) fn check_session_key(root: &mut Section<'_>, auth: &Auth) {
-    let Some(sessions) = &auth.cookies.sessions else {
-        return;
-    };
-    for issuer in &auth.issuers {
-        let mut keys = issuer.keys.configured().iter();
-        if keys.any(|key| sessions.is_signed_with(key)) {
-            let name = &issuer.name;
-            let message = format!("also a key of issuer {name:?}; sessions need one of their own");
-            root.problem("session.key_file", message);
-        }
-    }
-    let mut link_keys = auth.links.iter().flat_map(|links| &links.keys);
-    if link_keys.any(|link| sessions.is_signed_with(&link.key)) {
-        let message = "also one of links.key; sessions need one of their own";
-        root.problem("session.key_file", message);
-    }
-}

@@ -32,11 +32,8 @@ fn check(method: Method, fields: &[(&str, &str)], ours: bool) {
         let judged = sites(Embed::Partitioned).require_ours(&head(&method, fields), &credential);
         assert_eq!(judged.is_ok(), ours, "{method} {fields:?} {credential:?}");
     }
-    let bearer = sites(Embed::SameSite).require_ours(&head(&method, fields), &Credential::Bearer);
-    assert_eq!(bearer, Ok(()));
 }
 
-const SITE: &str = "sec-fetch-site";
 const MODE: &str = "sec-fetch-mode";
 const ORIGIN: &str = "origin";
 
@@ -105,6 +102,34 @@ fn a_cookie_writes_for_this_origin_and_for_listed_ones() {
         check(&[(ORIGIN, "https://recordings.example/")], false);
         check(&[(ORIGIN, "HTTPS://CRM.EXAMPLE")], false);
     }
+}
+
+#[test]
+fn a_bearer_token_is_a_programs_unless_a_browser_says_who_caused_it() {
+    let check = |method: &Method, fields: &[(&str, &str)], ours: bool| {
+        let judged =
+            sites(Embed::SameSite).require_ours(&head(method, fields), &Credential::Bearer);
+        assert_eq!(judged.is_ok(), ours, "{method} {fields:?}");
+    };
+    for method in [&Method::GET, &Method::POST] {
+        check(method, &[], true);
+        check(method, &[(SITE, "same-origin")], true);
+        check(method, &[(SITE, "none")], true);
+        check(method, &[(SITE, "cross-site"), (ORIGIN, LISTED)], true);
+        check(method, &[(SITE, "cross-site"), (MODE, "no-cors")], false);
+        check(method, &[(SITE, "cross-site"), (ORIGIN, "null")], false);
+        check(method, &[(SITE, "same-origin"), (SITE, "none")], false);
+    }
+    // What is read from elsewhere stays with the browser, which says so itself.
+    let (get, post) = (&Method::GET, &Method::POST);
+    let evil = (ORIGIN, "https://evil.example");
+    check(get, &[evil], true);
+    check(post, &[evil], false);
+    check(get, &[(SITE, "same-site")], true);
+    check(post, &[(SITE, "same-site")], false);
+    check(get, &[(SITE, "cross-site"), (MODE, "navigate")], true);
+    let form = [(SITE, "cross-site"), (MODE, "navigate"), evil];
+    check(post, &form, false);
 }
 
 /// A browser that tells nothing: where the cookie goes to no other site's requests, there is nothing to tell.

@@ -51,6 +51,9 @@ fn the_key_of_sessions_is_long_enough_and_nobody_elses() {
     let bearer = "also a key of issuer \"https://idp.example.com\"";
     check(&[(KEY, &with("bearer"))], &problem(bearer));
     check(&[(KEY, &with("link"))], &problem("links.key"));
+    let admin = "token_file = \"secrets/session\"";
+    let token = ("#token_file = \"secrets/admin-token\"", admin);
+    check(&[(KEY, &KEY[1..]), token], &problem("admin.token_file"));
 }
 
 #[test]

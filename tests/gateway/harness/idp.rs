@@ -169,6 +169,16 @@ impl Idp {
         mint::bearer(&key.unwrap(), &claims, SystemTime::now(), hour).unwrap()
     }
 
+    /// The lines of its private keys, as they stand in a PEM file.
+    pub(crate) fn private_keys(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let pems = state.keys.iter().map(|(_, pair)| pair.serialize_pem());
+        let lines = pems.flat_map(|pem| pem.lines().map(str::to_owned).collect::<Vec<_>>());
+        lines
+            .filter(|line| line.len() > 20 && !line.contains("KEY"))
+            .collect()
+    }
+
     /// How many requests there were for its keys.
     pub(crate) fn asked(&self) -> u64 {
         *self.asked.borrow()

@@ -16,8 +16,11 @@ use crate::harness::{Call, NAME, PATIENCE, PBX, audit, jwt, link};
 use crate::programs::Running;
 
 fn md5(text: &str) -> String {
-    let digest = Md5::digest(text);
-    digest.iter().fold(String::new(), |mut text, byte| {
+    hexadecimal(&Md5::digest(text))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -30,15 +33,11 @@ const CALLER: &str = "0049-30-5550199-marked";
 pub(super) fn spellings(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let list = format!("{bytes:?}");
-    let hexadecimal = bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
     vec![
         secret.to_owned(),
         STANDARD_NO_PAD.encode(bytes),
         URL_SAFE_NO_PAD.encode(bytes),
-        hexadecimal,
+        hexadecimal(bytes),
         list.trim_matches(['[', ']']).to_owned(),
         md5(secret),
     ]
@@ -64,10 +63,18 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A new bearer token, which must not be seen again. Of a token any part counts but its header.
+    /// A new bearer token, which must not be seen again. Of a token any part counts but its header, and what a part says in
+    /// plain as well.
     pub(super) fn token(&mut self, token: String) -> String {
         let (_, secret) = token.split_once('.').unwrap();
-        self.secrets.extend(secret.split('.').map(str::to_owned));
+        for part in secret.split('.') {
+            self.secrets.push(part.to_owned());
+            let plain = URL_SAFE_NO_PAD.decode(part).unwrap();
+            self.secrets.push(match String::from_utf8(plain) {
+                Ok(claims) => claims,
+                Err(signature) => hexadecimal(signature.as_bytes()),
+            });
+        }
         token
     }
 
@@ -80,6 +87,10 @@ impl Record {
     }
 
     pub(super) async fn note(&mut self, call: Call) -> u16 {
+        self.send(call).await.0
+    }
+
+    async fn send(&mut self, call: Call) -> (u16, String) {
         let answer = call.send().await;
         let status = answer.status();
         let _ = writeln!(self.shown, "{status} {:?}", answer.headers());
@@ -89,10 +100,42 @@ impl Record {
             Ok(body) => body,
             Err(broken) => broken.received,
         };
+        let mut text = String::new();
         if !status.is_success() {
-            self.shown += &String::from_utf8_lossy(&body);
+            text = String::from_utf8_lossy(&body).into_owned();
+            self.shown += &text;
         }
-        status.as_u16()
+        (status.as_u16(), text)
+    }
+
+    /// Sends a request, and tells its status and what the answer is: the slug of a problem, or a page for people.
+    pub(super) async fn told(&mut self, call: Call) -> String {
+        let (status, text) = self.send(call).await;
+        let slug = text.split_once("urn:wavegate:problem:");
+        let slug = slug.and_then(|(_, rest)| rest.split('"').next());
+        match slug {
+            Some(slug) => format!("{status} {slug}"),
+            None if text.contains("<title>") => format!("{status} page"),
+            None => status.to_string(),
+        }
+    }
+
+    /// Sends a request that must come to just this, so that no path is thought to be taken that was not.
+    pub(super) async fn take(&mut self, call: Call, expected: &str) {
+        let told = self.told(call).await;
+        let number = self.ids.len();
+        assert_eq!(told, expected, "answer {number}");
+    }
+
+    /// Keeps what something else showed.
+    pub(super) fn keep(&mut self, status: u16, text: &str) {
+        let _ = writeln!(self.shown, "{status} {text}");
+    }
+
+    pub(super) async fn get_with_host(&mut self, addr: SocketAddr, host: &str) -> u16 {
+        let token = self.bearer();
+        let call = Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
+        self.note(call.header("host", host).bearer(&token)).await
     }
 
     pub(super) async fn get_recording(&mut self, addr: SocketAddr) -> u16 {

@@ -8,7 +8,7 @@ const OPERATOR: &str = "a-token-of-the-tests-for-the-admin-listener";
 const SIGNED_OUT: &str = "You are not signed in any more";
 
 /// A token that ended five seconds ago, which a gateway with a skew still takes.
-fn just_ended(subject: &str) -> String {
+pub(super) fn just_ended(subject: &str) -> String {
     let secret = Secret::new(BEARER_SECRET);
     let key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
     let claims = mint::Bearer {
@@ -21,7 +21,7 @@ fn just_ended(subject: &str) -> String {
 }
 
 /// Replaces a part of the configuration, and takes it over.
-fn change(gateway: &Gateway, from: &str, to: &str) {
+pub(super) fn change(gateway: &Gateway, from: &str, to: &str) {
     let path = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{from}");
@@ -67,8 +67,12 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
         format!("{signed}.AAAA"),
         format!("{own_cookie}; {own_cookie}"),
     ] {
-        let answer = navigate(&gateway, &cookies).await;
+        let answer = get(&gateway, &cookies).await;
         assert!(set_cookies(&answer).is_empty());
+        assert_eq!(answer.problem().await.slug, "session-invalid");
+        // It goes all the same where somebody comes back, or it would be in the way of signing in.
+        let answer = navigate(&gateway, &cookies).await;
+        assert_cleared(&answer);
         assert_eq!(answer.page().await, SIGNED_OUT);
     }
     assert_eq!(pbx.seen().requests.total(), before);
@@ -83,19 +87,19 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
 }
 
 /// A gateway with a list of revocations, in front of a PBX that gives out no more than a beginning.
-async fn revoking() -> (Simulator, Gateway) {
+pub(super) async fn revoking(with: impl FnOnce(Builder) -> Builder) -> (Simulator, Gateway) {
     let pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(4_000_000));
     let pbx = pbx.start().await.unwrap();
     pbx.hold_downloads(1_000_000);
     let builder = with_sessions(&pbx, "").tape("");
     let builder = builder.admin("token_file = \"admin-token\"");
     write_secret(&builder.folder().join("admin-token"), OPERATOR);
-    let builder = builder.auth("revocation_file = \"revoked.jsonl\"");
-    let gateway = builder.start().await;
+    let builder = builder.auth("revocation_file = \"revoked.jsonl\"\ncookie = \"sso\"");
+    let gateway = with(builder).start().await;
     (pbx, gateway)
 }
 
-async fn revoke(gateway: &Gateway, entry: &str) {
+pub(super) async fn revoke(gateway: &Gateway, entry: &str) {
     let token = format!("Bearer {OPERATOR}");
     let fields = [
         ("authorization", &*token),
@@ -116,7 +120,7 @@ async fn a_session_and_what_it_plays_end_when_its_bearer_token_is_revoked() {
         format!(r#"{{"issuer":"{ISSUER}","issued_before":"2999-01-01T00:00:00Z"}}"#),
         r#"{"issued_before":"2999-01-01T00:00:00Z"}"#.to_owned(),
     ] {
-        let (_pbx, gateway) = revoking().await;
+        let (_pbx, gateway) = revoking(|builder| builder).await;
         let cookie = own(&open(&gateway, &token).await);
         let mut playing = get(&gateway, &cookie).await;
         assert_eq!(playing.status(), StatusCode::OK);
@@ -137,7 +141,7 @@ async fn a_session_and_what_it_plays_end_when_its_bearer_token_is_revoked() {
 
 #[tokio::test]
 async fn what_was_issued_later_or_to_somebody_else_goes_on() {
-    let (pbx, gateway) = revoking().await;
+    let (pbx, gateway) = revoking(|builder| builder).await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);
     let of_bob = format!(r#"{{"issuer":"{ISSUER}","subject":"bob"}}"#);
     revoke(&gateway, &of_bob).await;
