@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::devtools::{Chromium, Tab, ThirdParty};
-use super::web::Web;
+use super::web::{LEADS, Web};
 use crate::harness::admin::number;
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{Builder, Gateway, NAME, PBX, jwt, link, link_from, soon};
@@ -155,6 +155,22 @@ async fn a_link_plays_on_any_site_and_with_crossorigin_only_where_the_origin_is_
             let said = world.plays(&tab, &link, crossorigin).await;
             assert_eq!(said == "plays", readable, "{site} {crossorigin} {said}");
         }
+    }
+}
+
+/// As the README has it for CRMs: what is stored there is an address of theirs, and each time it leads to a fresh link.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_of_a_crm_that_leads_to_a_link_plays_in_its_player() {
+    let Some(mut world) = World::new("", |builder| builder).await else {
+        return;
+    };
+    let (link, _) = good_link();
+    for (site, readable) in [(CRM, true), (OTHER, false)] {
+        let tab = world.chromium.open(&format!("{site}/calls")).await;
+        let address = format!("{site}{LEADS}?{link}");
+        assert_eq!(world.plays(&tab, &address, "").await, "plays", "{site}");
+        let said = world.plays(&tab, &address, "anonymous").await;
+        assert_eq!(said == "plays", readable, "{site} {said}");
     }
 }
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
-use http::{Request, Response};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,6 +19,9 @@ use crate::harness::tls::Identity;
 /// With an icon, or else browsers ask for one at a time of their own.
 const PAGE: &str = "<!doctype html><html lang=\"en\"><title>A page of somebody else</title>\
     <link rel=\"icon\" href=\"data:,\"><p>Calls</p>";
+
+/// A path that leads somewhere else.
+pub(super) const LEADS: &str = "/recording";
 
 /// A request that one of the sites has got.
 #[derive(Clone)]
@@ -78,6 +81,16 @@ async fn answer(
         url: format!("https://{host}{}", request.uri()),
         headers: request.headers().clone(),
     });
+    // An address of the site's own that leads wherever its query says.
+    if request.uri().path() == LEADS
+        && let Some(address) = request.uri().query()
+    {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::SEE_OTHER;
+        let address = HeaderValue::from_str(address).unwrap();
+        response.headers_mut().insert(LOCATION, address);
+        return Ok(response);
+    }
     let mut response = Response::new(Full::from(PAGE));
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, html);
