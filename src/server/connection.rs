@@ -90,7 +90,8 @@ impl Connection {
         match shaken {
             Err(_) => debug!("a TLS handshake took too long"),
             Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
-            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                stream.get_mut().0.linger();
                 session.http2(stream).await
             }
             Ok(Ok(stream)) => session.http1(stream).await,

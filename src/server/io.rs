@@ -1,16 +1,26 @@
 //! A socket that tells the watchdog when it takes no more bytes.
 //!
-//! hyper has no limit on how long a write may take, and it polls no body while one hangs.
+//! hyper has no limit on how long a write may take, and it polls no body while one hangs. Nor does it wait, at the end, for a caller
+//! who is still reading: a socket that is closed with something unread in it is reset, and the kernel throws away what it has not
+//! sent. Over HTTP/2 a reader always says something more, how much it has read, so the last of an answer could be lost.
+//!
+//! Source: RFC 9112 §9.6, which describes the same of HTTP/1.1.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::relay::Watchdog;
+
+/// How long the caller may say nothing after our last word, before it is closed all the same; and how long it may take in all.
+const LINGER: Duration = Duration::from_secs(5);
+const MAX_LINGER: Duration = Duration::from_secs(30);
 
 /// A TCP stream under a watchdog.
 pub(super) struct WatchedIo {
@@ -18,6 +28,15 @@ pub(super) struct WatchedIo {
     watchdog: Arc<Watchdog>,
     /// What the watchdog was told last, so that it is told changes only.
     blocked: bool,
+    /// Whether the caller's last words are heard out at the end.
+    lingers: bool,
+    end: Option<End>,
+}
+
+/// Our last word has been said.
+struct End {
+    since: Instant,
+    patience: Pin<Box<Sleep>>,
 }
 
 impl WatchedIo {
@@ -26,6 +45,34 @@ impl WatchedIo {
             stream,
             watchdog,
             blocked: false,
+            lingers: false,
+            end: None,
+        }
+    }
+
+    /// Waits at the end until the caller has closed its side, too, for 30 s at most.
+    pub(super) fn linger(&mut self) {
+        self.lingers = true;
+    }
+
+    /// Reads what the caller still says, and drops it.
+    fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let end = self.end.get_or_insert_with(|| End {
+            since: Instant::now(),
+            patience: Box::pin(sleep(LINGER)),
+        });
+        let mut bytes = [0; 1024];
+        loop {
+            let mut words = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut words) {
+                Poll::Ready(Ok(())) if !words.filled().is_empty() => {
+                    let last = end.since + MAX_LINGER;
+                    let next = (Instant::now() + LINGER).min(last);
+                    end.patience.as_mut().reset(next);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return end.patience.as_mut().poll(context),
+            }
         }
     }
 
@@ -76,6 +123,49 @@ impl AsyncWrite for WatchedIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.end.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        if self.lingers {
+            ready!(self.poll_last_words(context));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_still_speaks_while_the_last_bytes_go_out_gets_them_all() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let caller = TcpSocket::new_v4().unwrap();
+        // So that most of it is still to be sent when the server has said its last word.
+        caller.set_recv_buffer_size(4096).unwrap();
+        let caller = caller.connect(listener.local_addr().unwrap());
+        let mut caller = caller.await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let watchdog = Arc::new(Watchdog::new(Duration::from_secs(600)));
+        let mut io = WatchedIo::new(stream, watchdog);
+        io.linger();
+        let answer = vec![7; 1_000_000];
+        let whole = answer.clone();
+        let server = tokio::spawn(async move {
+            io.write_all(&answer).await.unwrap();
+            // Something that nobody asked for lies in the socket by then.
+            io.stream.readable().await.unwrap();
+            io.shutdown().await.unwrap();
+        });
+        let mut received = vec![0; 100_000];
+        caller.read_exact(&mut received).await.unwrap();
+        caller.write_all(b"I have read so much").await.unwrap();
+        caller.read_to_end(&mut received).await.unwrap();
+        assert!(received == whole);
+        drop(caller);
+        server.await.unwrap();
     }
 }
