@@ -5,6 +5,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use url::Url;
+
 use super::mint::{self, MintError, SigningKey};
 use crate::recording::RecordingName;
 
@@ -20,6 +22,20 @@ pub struct Minter {
     /// The PBXs whose recordings they may open; all when `None`.
     pub pbxs: Option<Vec<String>>,
 }
+
+/// Why no link is made, whoever asks for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LinksError {
+    #[error("links.signing_key is not configured")]
+    NoKey,
+    #[error("server.public_url is not configured")]
+    NoPublicUrl,
+}
+
+/// Why no link is made to the recordings of a PBX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key of links.signing_key is not for this PBX")]
+pub(crate) struct OutOfReach;
 
 /// What a link is to be good for.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +57,27 @@ pub(crate) struct Minted {
     pub(crate) expires_at: SystemTime,
 }
 
+/// All that making links takes.
+///
+/// # Errors
+/// When the configuration lacks a part of it.
+pub(crate) fn configured<'c>(
+    minter: Option<&'c Minter>,
+    public_url: Option<&'c Url>,
+) -> Result<(&'c Minter, &'c Url), LinksError> {
+    let minter = minter.ok_or(LinksError::NoKey)?;
+    Ok((minter, public_url.ok_or(LinksError::NoPublicUrl)?))
+}
+
 impl Minter {
-    /// Whether its links may name a recording of this PBX.
-    pub(crate) fn reaches(&self, pbx: &str) -> bool {
+    /// Refuses a PBX whose recordings its links must not name.
+    ///
+    /// # Errors
+    /// When it is such a PBX.
+    pub(crate) fn require_reach(&self, pbx: &str) -> Result<(), OutOfReach> {
         let pbxs = self.pbxs.as_ref();
-        pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx))
+        let reaches = pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx));
+        if reaches { Ok(()) } else { Err(OutOfReach) }
     }
 
     /// Makes a link. The caller has seen to it that it may be made.

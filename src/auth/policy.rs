@@ -46,7 +46,7 @@ pub struct Policy {
 pub enum Action {
     /// Hear it, or see it in a list.
     Listen,
-    /// Make a link to it.
+    /// Make a link to it, which takes the right to hear it as well.
     Share,
 }
 
@@ -139,7 +139,8 @@ impl Policy {
         self.engine.as_ref()?.line_of(policy)
     }
 
-    /// Decides whether a principal may do something with a recording of a PBX.
+    /// Decides whether a principal may do something with a recording of a PBX. Who hands one on has to be allowed to hear it,
+    /// too: the policies are asked for that first, and whichever denies decides.
     ///
     /// # Errors
     /// When a credential is used beyond its scope, or the policies do not allow it or cannot be evaluated.
@@ -229,6 +230,9 @@ impl Policy {
         recording: &RecordingName,
         context: &Context,
     ) -> Result<Vec<Arc<str>>, PolicyError> {
+        if action == Action::Share {
+            require_sharer(principal)?;
+        }
         if let Credential::Link(scope) = principal.credential()
             && (scope.pbx() != pbx || scope.recording() != recording)
         {
@@ -239,7 +243,23 @@ impl Policy {
         }
         let engine = self.engine.as_ref().ok_or(PolicyError::DEFAULT)?;
         let asker = engine.asker(principal, context)?;
-        engine.decide(&asker, action, &engine.facts(pbx, recording), &self.groups)
+        let facts = engine.facts(pbx, recording);
+        let decide = |action| engine.decide(&asker, action, &facts, &self.groups);
+        match action {
+            Action::Listen => decide(Action::Listen),
+            Action::Share => decide(Action::Listen).and_then(|_| decide(Action::Share)),
+        }
+    }
+}
+
+/// Refuses who can share nothing, whatever it is and whatever the policies say.
+///
+/// # Errors
+/// For a link.
+pub(crate) fn require_sharer(principal: &Principal) -> Result<(), PolicyError> {
+    match principal.credential() {
+        Credential::Link(_) => Err(PolicyError::LinkMakesNoLinks),
+        Credential::Bearer | Credential::Session | Credential::Sso => Ok(()),
     }
 }
 

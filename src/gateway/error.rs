@@ -12,12 +12,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::body::BodyError;
-use super::links::LinksError;
 use super::route::RouteError;
 use super::session::NoSession;
 use super::sites::CrossSite;
 use crate::audit::Unavailable;
 use crate::auth::mint::MintError;
+use crate::auth::minter::LinksError;
 use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected, SessionError};
 use crate::list::QueryError;
@@ -144,6 +144,7 @@ impl GatewayError {
             Self::Policy(PolicyError::LinkForAnotherRecording) => {
                 &problem::LINK_FOR_ANOTHER_RECORDING
             }
+            Self::Policy(PolicyError::LinkMakesNoLinks) => &problem::LINK_CANNOT_SHARE,
             Self::Audit(Unavailable) => &problem::AUDIT_UNAVAILABLE,
             Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
@@ -165,7 +166,6 @@ impl GatewayError {
             Self::Links(LinksError::NoKey | LinksError::NoPublicUrl) => {
                 &problem::LINKS_UNCONFIGURED
             }
-            Self::Links(LinksError::ByLink) => &problem::LINK_CANNOT_SHARE,
             Self::Session(NoSession::Session(SessionError::Mint(_))) | Self::Mint(_) => {
                 &problem::INTERNAL
             }
@@ -178,7 +178,7 @@ impl GatewayError {
         if let Self::ListParameter(error) = self {
             return Some(error.to_string());
         }
-        if let Self::Links(error @ (LinksError::NoKey | LinksError::NoPublicUrl)) = self {
+        if let Self::Links(error) = self {
             return Some(error.to_string());
         }
         let Self::Body(error) = self else {

@@ -16,9 +16,9 @@ use super::audited;
 use super::body::{BodyError, Members, wrong};
 use super::error::GatewayError;
 use super::route::{Route, Target};
-use crate::auth::minter::{Minted, Minter, Order};
-use crate::auth::policy::{Action, Context, Grant, PolicyError};
-use crate::auth::{Credential, Principal};
+use crate::auth::Principal;
+use crate::auth::minter::{self, Minted, Minter, Order};
+use crate::auth::policy::{self, Action, Context, Grant};
 use crate::pbx::Pbx;
 use crate::recording::RecordingName;
 use crate::response::{self, Small};
@@ -40,17 +40,6 @@ pub(super) struct Shared {
     minted: Minted,
 }
 
-/// Why no links are made at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LinksError {
-    #[error("links.signing_key is not configured")]
-    NoKey,
-    #[error("server.public_url is not configured")]
-    NoPublicUrl,
-    #[error("a link makes no further links")]
-    ByLink,
-}
-
 impl Gateway {
     /// Makes the link that a body asks for.
     ///
@@ -67,18 +56,16 @@ impl Gateway {
     where
         B: Body<Error: std::error::Error + Send + Sync + 'static>,
     {
-        if let Credential::Link(_) = principal.credential() {
-            return Err(LinksError::ByLink.into());
-        }
-        let minter = self.minter.as_ref().ok_or(LinksError::NoKey)?;
-        let public = self.public_url.as_ref().ok_or(LinksError::NoPublicUrl)?;
+        policy::require_sharer(&principal)?;
+        let (minter, public) = minter::configured(self.minter.as_ref(), self.public_url.as_ref())?;
         let wish = Wish::read(Members::read(&head.headers, body).await?, minter.max_ttl)?;
         line.recording = self.names.mask(&wish.recording);
         let pbx = self.pbx_of(&wish, minter, context.now, line)?;
         let name = &wish.recording;
         let mut decision = audited::decision(line, head, &principal, "share", Some(name));
         let hide = self.hiding(pbx, name);
-        let shared = match self.authorize_sharing(principal, pbx, name, context) {
+        let (policy, action, name) = (&self.policy, Action::Share, name.clone());
+        let shared = match policy.authorize(principal, action, pbx.name(), name, context) {
             Ok(grant) => {
                 let order = wish.order(&grant);
                 let minted = minter.mint(&order, context.now)?;
@@ -92,23 +79,6 @@ impl Gateway {
         let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
         let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
         Ok(response::document(StatusCode::CREATED, &document))
-    }
-
-    /// Whether somebody may hand a recording on: who may, may hear it, too.
-    fn authorize_sharing(
-        &self,
-        principal: Principal,
-        pbx: &Pbx,
-        recording: &RecordingName,
-        context: &Context,
-    ) -> Result<Grant, PolicyError> {
-        let authorize = |principal, action| {
-            let name = recording.clone();
-            let policy = &self.policy;
-            policy.authorize(principal, action, pbx.name(), name, context)
-        };
-        authorize(principal.clone(), Action::Listen)?;
-        authorize(principal, Action::Share)
     }
 
     /// The PBX that is meant, which the key's links have to reach.
@@ -128,10 +98,8 @@ impl Gateway {
             GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
             error => error,
         })?;
-        if !minter.reaches(pbx.name()) {
-            let why = "the key of links.signing_key is not for this PBX";
-            return Err(wrong("pbx", why).into());
-        }
+        let reached = minter.require_reach(pbx.name());
+        reached.map_err(|error| wrong("pbx", error))?;
         Ok(pbx)
     }
 }

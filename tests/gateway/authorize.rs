@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::{Gateway, jwt_with};
+use crate::session::HOST;
 
 /// The policies that are shipped.
 pub(crate) const STARTERS: &str = include_str!("../../config/policy.cedar");
@@ -45,7 +46,8 @@ async fn outcome(gateway: &Gateway, token: &str, name: &str) -> String {
 async fn listed(gateway: &Gateway, token: &str, query: &str) -> Vec<String> {
     let target = format!("/pbx/office/recordings?{query}");
     let call = gateway.request(http::Method::GET, &target);
-    let answer = call.bearer(token).send().await;
+    // Where there is a public address, it is the only one that is answered.
+    let answer = call.bearer(token).header("host", HOST).send().await;
     assert_eq!(answer.status(), StatusCode::OK);
     let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     let entries = document["recordings"].as_array().unwrap().iter();

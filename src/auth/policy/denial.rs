@@ -18,6 +18,8 @@ pub enum PolicyError {
     },
     /// The link token names another recording, or the same name on another PBX.
     LinkForAnotherRecording,
+    /// A link token was to share its recording.
+    LinkMakesNoLinks,
     /// The issuer's tokens are for other PBXs.
     PbxOutOfReach,
 }
@@ -41,7 +43,7 @@ impl PolicyError {
     /// Whether it is the policies that deny, or the issuer's limits, rather than a link that is used for something else.
     #[must_use]
     pub fn is_denial(&self) -> bool {
-        !matches!(self, Self::LinkForAnotherRecording)
+        !matches!(self, Self::LinkForAnotherRecording | Self::LinkMakesNoLinks)
     }
 
     /// The ids of the policies that forbid it.
@@ -49,7 +51,7 @@ impl PolicyError {
     pub fn policies(&self) -> &[Arc<str>] {
         match self {
             Self::Denied { policies, .. } => policies,
-            Self::LinkForAnotherRecording | Self::PbxOutOfReach => &[],
+            Self::LinkForAnotherRecording | Self::LinkMakesNoLinks | Self::PbxOutOfReach => &[],
         }
     }
 }
@@ -69,6 +71,7 @@ impl fmt::Display for PolicyError {
             Self::LinkForAnotherRecording => {
                 formatter.write_str("the link is for another recording")
             }
+            Self::LinkMakesNoLinks => formatter.write_str("a link makes no links"),
             Self::PbxOutOfReach => formatter
                 .write_str("tokens of this issuer are not for this PBX (pbxs in [[auth.issuer]])"),
         }

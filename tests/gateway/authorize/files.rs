@@ -179,7 +179,7 @@ async fn a_policy_that_cannot_be_evaluated_denies() {
 /// A row of tests, and what is said of it where it comes out otherwise.
 type Row = (&'static str, Option<&'static str>);
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 20] = [
     (
         "extensions = [\"office/1001\"]\nexpect = \"allow\"\nby = [\"own-calls\"]",
         None,
@@ -226,6 +226,15 @@ const ROWS: [Row; 18] = [
         "source = \"10.0.0.1\"\nexpect = \"allow\"",
         Some("expected allow, but it is denied: forbidden by not-10"),
     ),
+    // The policy `open` lets everybody share, and so nobody but who may listen.
+    (
+        "subject = \"erin\"\naction = \"share\"\nexpect = \"allow\"",
+        Some("expected allow, but it is denied: no policy permits it"),
+    ),
+    (
+        "credential = \"link\"\naction = \"share\"\nexpect = \"allow\"",
+        Some("expected allow, but it is denied: a link makes no links"),
+    ),
     (
         "pbx = \"branch\"\nexpect = \"deny\"",
         Some("there is no PBX named \"branch\""),
@@ -253,6 +262,7 @@ async fn rows_of_tests_are_run_by_check_and_by_each_reload() {
     let pbx = pbx([OWN]).await;
     let policies = format!(
         "{STARTERS}\n\
+         @id(\"open\") permit(principal, action == Wavegate::Action::\"share\", resource);\n\
          @id(\"not-10\") forbid(principal, action, resource) when {{ context.source.isInRange(ip(\"10.0.0.0/8\")) }};\n\
          @id(\"not-in-2030\") forbid(principal, action, resource) when {{ context.now >= datetime(\"2030-01-01\") }};"
     );

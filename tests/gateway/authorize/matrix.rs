@@ -7,16 +7,19 @@ use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wavegate::auth::Authenticator;
 use wavegate::auth::policy::{Action, Context, Policy, PolicyError};
+use wavegate::simulator::Simulator;
 
 use super::{STARTERS, listed, pbx};
+use crate::harness::audit::{dir, of_kind};
 use crate::harness::{Gateway, gateway, jwt_of, link_of, write_secret};
 use crate::programs::run_wavegate;
+use crate::session::{ORIGIN, call};
 
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const OTHER_ISSUER: &str = "https://office.test";
@@ -54,7 +57,7 @@ fn principals() -> [(&'static str, Value); 8] {
 /// A PBX, what stands behind the epoch in a name, how old the call is, and a row of cells for each way to ask.
 ///
 /// O: own-calls, S: supervisors, L: links; forbidden by a: not-too-old, f: no-links-for-frank, n: no-sharing, t: tenant-of-pbx; a dash:
-/// no policy permits it; x: the issuer's tokens are not for this PBX.
+/// no policy permits it; x: the issuer's tokens are not for this PBX. Who may not hear a recording may not share it, for the same reason.
 type Row = (&'static str, &'static str, Age, [&'static str; 3]);
 
 #[derive(Clone, Copy, PartialEq)]
@@ -70,28 +73,26 @@ use Age::{Untold, Years, Yesterday};
 const LINKED: &str = "L  L  L  L  L  f  L  L";
 const OLD_LINKED: &str = "a  a  a  a  a  fa a  a";
 const OLD: &str = "a  a  a  at at at a  a";
-const OLD_SHARED: &str = "na na a  at nat nat a na";
-const SHARED: &str = "n  n  S  t  nt nt OS n";
 
 #[rustfmt::skip]
 const TABLE: [Row; 12] = [
     //                                                   alice bob carol dave erin frank grace heidi
-    ("office", "1001-1003-Internal.wav",       Yesterday, ["O  -  S  t  t  t  OS O", LINKED, SHARED]),
-    ("office", "1001-0205550147-Outbound.wav", Yesterday, ["O  -  S  t  t  t  OS -", LINKED, SHARED]),
-    ("office", "0205550147-1001-Inbound.wav",  Yesterday, ["O  -  S  t  t  t  OS -", LINKED, SHARED]),
+    ("office", "1001-1003-Internal.wav",       Yesterday, ["O  -  S  t  t  t  OS O", LINKED, "n  -  S  t  t  t  OS n"]),
+    ("office", "1001-0205550147-Outbound.wav", Yesterday, ["O  -  S  t  t  t  OS -", LINKED, "n  -  S  t  t  t  OS -"]),
+    ("office", "0205550147-1001-Inbound.wav",  Yesterday, ["O  -  S  t  t  t  OS -", LINKED, "n  -  S  t  t  t  OS -"]),
     // Somebody outside who shows the number of an extension.
-    ("office", "1001-1002-Inbound.wav",        Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "n  n  S  t  nt nt S  n"]),
+    ("office", "1001-1002-Inbound.wav",        Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "-  n  S  t  t  t  S  -"]),
     // A queue with 1001 and 1002.
-    ("office", "0205550148-6400-Inbound.wav",  Yesterday, ["O  O  S  t  t  t  OS -", LINKED, SHARED]),
-    ("office", "1003-6400-Internal.wav",       Yesterday, ["O  O  S  t  t  t  OS O", LINKED, SHARED]),
-    ("office", "1002-1001-Outbound.wav",       Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "n  n  S  t  nt nt S  n"]),
-    ("office", "1001-1003-Internal.wav",       Years,     [OLD, OLD_LINKED, OLD_SHARED]),
+    ("office", "0205550148-6400-Inbound.wav",  Yesterday, ["O  O  S  t  t  t  OS -", LINKED, "n  n  S  t  t  t  OS -"]),
+    ("office", "1003-6400-Internal.wav",       Yesterday, ["O  O  S  t  t  t  OS O", LINKED, "n  n  S  t  t  t  OS n"]),
+    ("office", "1002-1001-Outbound.wav",       Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "-  n  S  t  t  t  S  -"]),
+    ("office", "1001-1003-Internal.wav",       Years,     [OLD, OLD_LINKED, OLD]),
     // Six fields: whose call it was is not told, nor when.
-    ("office", "49-1001-1003-Internal.wav",    Yesterday, [OLD, OLD_LINKED, OLD_SHARED]),
-    ("office", "hello001",                     Untold,    [OLD, OLD_LINKED, OLD_SHARED]),
-    ("branch", "1001-1004-Internal.wav",       Yesterday, ["t  t  t  S  O  t  t  x", LINKED, "nt nt t  S  n  nt t  x"]),
+    ("office", "49-1001-1003-Internal.wav",    Yesterday, [OLD, OLD_LINKED, OLD]),
+    ("office", "hello001",                     Untold,    [OLD, OLD_LINKED, OLD]),
+    ("branch", "1001-1004-Internal.wav",       Yesterday, ["t  t  t  S  O  t  t  x", LINKED, "t  t  t  S  n  t  t  x"]),
     // The queue of the other PBX.
-    ("branch", "0205550149-6400-Inbound.wav",  Yesterday, ["t  t  t  S  -  t  t  x", LINKED, "nt nt t  S  n  nt t  x"]),
+    ("branch", "0205550149-6400-Inbound.wav",  Yesterday, ["t  t  t  S  -  t  t  x", LINKED, "t  t  t  S  -  t  t  x"]),
 ];
 
 /// The starters, those that are commented out included, and two that tell the three ways to ask apart.
@@ -200,7 +201,7 @@ fn cells() -> Vec<Cell> {
     cells
 }
 
-async fn start() -> (Gateway, [wavegate::simulator::Simulator; 2]) {
+async fn start() -> (Gateway, [Simulator; 2]) {
     let names = |pbx: &str| {
         let rows = TABLE.into_iter().enumerate();
         let rows = rows.filter(|(_, row)| row.0 == pbx);
@@ -211,6 +212,9 @@ async fn start() -> (Gateway, [wavegate::simulator::Simulator; 2]) {
     let office = pbx(of_office.iter().map(String::as_str)).await;
     let branch = pbx(of_branch.iter().map(String::as_str)).await;
     let gateway = gateway(&office)
+        .server(&format!("public_url = \"{ORIGIN}\""))
+        .links("signing_key = \"crm\"")
+        .audit("")
         .policies(&policies())
         .policy(&format!(
             "[[auth.issuer]]\nname = \"{OTHER_ISSUER}\"\naudiences = [\"recordings\"]\npbxs = [\"office\"]\n\
@@ -256,27 +260,55 @@ fn decided(authenticator: &Authenticator, policy: &Policy, cell: &Cell) -> (bool
     }
 }
 
-fn owned(ids: &[Arc<str>]) -> Vec<String> {
+fn owned(ids: &[impl ToString]) -> Vec<String> {
     ids.iter().map(|id| id.to_string()).collect()
 }
 
-/// What the server answers.
-async fn served(gateway: &Gateway, cell: &Cell) -> bool {
+/// What the server answers, and the id of the request.
+async fn served(gateway: &Gateway, cell: &Cell) -> (bool, String) {
     let target = format!("/pbx/{}/recordings/{}", cell.pbx, cell.name);
     let call = match cell.way {
-        Way::Link => gateway.request(http::Method::GET, &format!("{target}?link={}", cell.token)),
-        Way::Bearer | Way::Share => {
-            let call = gateway.request(http::Method::GET, &target);
-            call.bearer(&cell.token)
+        Way::Link => call(
+            gateway,
+            Method::GET,
+            &format!("{target}?link={}", cell.token),
+        ),
+        Way::Bearer => call(gateway, Method::GET, &target).bearer(&cell.token),
+        Way::Share => {
+            let wish = json!({"recording": cell.name, "pbx": cell.pbx});
+            let call = call(gateway, Method::POST, "/links").bearer(&cell.token);
+            call.json(&wish.to_string())
         }
     };
     let answer = call.send().await;
-    if answer.status() == StatusCode::OK {
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    let allowed = match cell.way {
+        Way::Bearer | Way::Link => StatusCode::OK,
+        Way::Share => StatusCode::CREATED,
+    };
+    if answer.status() == allowed {
         answer.bytes().await.expect("whole");
-        return true;
+        return (true, id);
     }
     assert_eq!(answer.problem().await.slug, "recording-denied");
-    false
+    (false, id)
+}
+
+/// The one decision that the audit log has of a request, where `cell` says what was asked.
+fn written(decisions: &[Value], id: &str, cell: &Cell) -> (bool, Vec<String>) {
+    let mut of_request = decisions.iter().filter(|decision| decision["id"] == id);
+    let decision = of_request.next().unwrap();
+    assert_eq!(of_request.count(), 0);
+    let action = match cell.way {
+        Way::Share => "share",
+        Way::Bearer | Way::Link => "listen",
+    };
+    assert_eq!(decision["action"], action);
+    assert_eq!(decision["pbx"], cell.pbx);
+    assert_eq!(decision["recording"], json!(cell.name));
+    let ids = decision["policies"].as_array().unwrap().iter();
+    let ids = ids.map(|id| id.as_str().unwrap().to_owned());
+    (decision["allowed"].as_bool().unwrap(), ids.collect())
 }
 
 /// What `wavegate explain` prints.
@@ -334,22 +366,31 @@ async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
             assert_eq!(told, expected, "explain: {who} {name} {way:?}");
         });
     }
-    for cell in &cells {
-        let (who, name, way) = (cell.who, &cell.name, cell.way);
-        let (allowed, policies) = decided(&authenticator, &config.policy.rules, cell);
+    let expect = |place: &str, cell: &Cell, (allowed, policies): (bool, Vec<String>)| {
         let told = (allowed, policies.iter().map(String::as_str).collect());
         let expected = (cell.allowed, cell.policies.clone());
-        assert_eq!(told, expected, "policy: {who} {name} {way:?}");
-        // There is nothing yet to share with.
-        if way != Way::Share {
-            let allowed = served(&gateway, cell).await;
-            assert_eq!(allowed, cell.allowed, "server: {who} {name} {way:?}");
-        }
+        let (who, name, way) = (cell.who, &cell.name, cell.way);
+        assert_eq!(told, expected, "{place}: {who} {name} {way:?}");
+    };
+    let mut ids = Vec::new();
+    for cell in &cells {
+        expect(
+            "policy",
+            cell,
+            decided(&authenticator, &config.policy.rules, cell),
+        );
+        let (allowed, id) = served(&gateway, cell).await;
+        expect("server", cell, (allowed, owned(&cell.policies)));
+        ids.push(id);
+    }
+    let decisions = of_kind(&dir(gateway.folder()), "decision");
+    for (cell, id) in cells.iter().zip(&ids) {
+        expect("audit", cell, written(&decisions, id, cell));
     }
     while let Some(cell) = running.join_next().await {
         cell.unwrap();
     }
-    // Who may hear nothing costs the PBX nothing.
+    // Who may hear nothing costs the PBX nothing, and neither does a link that is made.
     let downloads: u64 = pbxs.iter().map(|pbx| pbx.seen().requests.download).sum();
     let allowed = cells
         .iter()

@@ -124,6 +124,28 @@ fn the_address_and_the_time_are_what_was_handed_in() {
 }
 
 #[test]
+fn who_shares_is_asked_first_whether_they_may_listen() {
+    let policy = parse(
+        "@id(\"hear\") permit(principal, action == Wavegate::Action::\"listen\", resource)\n\
+         when { principal.roles.contains(\"hears\") };\n\
+         @id(\"share\") permit(principal, action == Wavegate::Action::\"share\", resource)\n\
+         when { principal.roles.contains(\"shares\") };\n\
+         @id(\"deaf\") forbid(principal, action == Wavegate::Action::\"listen\", resource)\n\
+         when { principal.roles.contains(\"deaf\") };",
+    );
+    for (roles, expected) in [
+        ("hears shares", "allow share"),
+        ("hears", "deny"),
+        ("shares", "deny"),
+        ("hears shares deaf", "deny deaf"),
+    ] {
+        let who = bearer(roles, "", "");
+        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
+        assert_eq!(told(&decision).trim_end(), expected, "{roles}");
+    }
+}
+
+#[test]
 fn who_somebody_is_cannot_be_made_up_by_another_issuer() {
     let text = "permit(principal == Wavegate::Principal::\"https://sso.example|alice\", action, resource);";
     let policy = parse(text);

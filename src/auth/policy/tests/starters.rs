@@ -62,11 +62,12 @@ fn agents_hear_their_own_calls_and_supervisors_all() {
 }
 
 #[test]
-fn a_link_shares_nothing() {
-    let policy = parse(STARTERS);
-    let who = link("office", NAME);
-    let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
-    assert_eq!(told(&decision).trim_end(), "deny");
+fn a_link_shares_nothing_whatever_the_policies_say() {
+    for policy in [parse(STARTERS), Policy::everyone().unwrap()] {
+        let who = link("office", NAME);
+        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
+        assert_eq!(decision, Err(PolicyError::LinkMakesNoLinks));
+    }
 }
 
 #[test]
