@@ -2,8 +2,8 @@
 //!
 //! The token comes from a file or standard input, never as an argument, and is never printed. It goes the way of a request:
 //! the same keys, got where the issuer publishes them, the same list
-//! of revocations, the same policies, the same order. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with
-//! mistakes.
+//! of revocations, the same policies, the same order. A cookie is taken as one that a page of the gateway's own has sent, and a
+//! link is only asked for, not made. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with mistakes.
 
 use std::fmt::{Display, Write};
 use std::io::{self, Read};
@@ -13,14 +13,17 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
+use url::Url;
 
 use super::ConfigFile;
+use crate::auth::cookies::SESSION_COOKIE;
+use crate::auth::minter::{self, Minter};
 use crate::auth::policy::{self, Action, Context, PolicyError};
-use crate::auth::{AuthError, Authenticator, Issuer, KeyRing, Principal, Revoked};
+use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal, Revoked};
 use crate::config::secret::Secret;
-use crate::config::{Config, KeySource};
+use crate::config::{self, Config, KeySource};
 use crate::jwks;
 use crate::recording::RecordingName;
 use crate::revocations;
@@ -45,7 +48,7 @@ pub(super) struct Explain {
     /// The address it is asked from.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     source: IpAddr,
-    /// A file with the token; standard input otherwise.
+    /// A file with the token, or with the value of the cookie; standard input otherwise.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// What the token is.
@@ -65,6 +68,10 @@ enum Kind {
     Bearer,
     /// A link token, as in ?link=.
     Link,
+    /// The value of the gateway's own cookie, __Host-wavegate.
+    Session,
+    /// The value of the cookie that single sign-on sets and auth.cookie names: a bearer token.
+    Sso,
 }
 
 impl From<Wish> for Action {
@@ -107,13 +114,17 @@ impl Explain {
             now: SystemTime::now(),
         };
         let token = self.token()?;
-        let (headers, query) = self.request(&token)?;
         let auth = config.auth;
+        let Some(asked) = self.request(&token, &auth.cookies)? else {
+            return Ok((false, self.not_looked_at()));
+        };
+        let (headers, query) = asked;
         let revoked = match &auth.revocation_file {
             Some(path) => revocations::read_once(path)?,
             None => Revoked::default(),
         };
-        let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew);
+        let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew)
+            .with_cookies(auth.cookies);
         let keys = authenticator.keys_to_renew(&headers, &[]);
         let fetched = keys.map_or(Ok(()), |keys| {
             fetch(&keys, &auth.issuers, &auth.key_sources)
@@ -130,44 +141,103 @@ impl Explain {
             }
             (Err(rejected), _) => return Ok((false, refused(rejected))),
         };
-        let rules = &config.policy.rules;
-        let (name, action) = (self.recording, Action::from(self.action));
-        let decision =
-            rules.authorize(principal.clone(), action, &pbx.name, name.clone(), &context);
-        let mut text = match &decision {
-            Ok(grant) => told(
-                "allow",
-                grant.policies(),
-                rules,
-                config.policy.file.as_deref(),
-            ),
-            Err(denial @ PolicyError::Denied { policies, .. }) => {
-                let policies = told("deny", policies, rules, config.policy.file.as_deref());
-                format!("{policies}{denial}\n")
-            }
-            Err(denial) => format!("deny\n{denial}\n"),
-        };
-        show(&mut text, &principal, &pbx.name, &name, rules, &context);
-        Ok((decision.is_ok(), text))
+        let (minter, public_url) = (auth.minter.as_ref(), config.server.public_url.as_ref());
+        let (is_allowed, mut text) =
+            match self.require_links(&principal, minter, public_url, &pbx.name) {
+                Ok(()) => self.decision(&principal, &pbx.name, &config.policy, &context),
+                Err(text) => (false, text),
+            };
+        let (rules, name) = (&config.policy.rules, &self.recording);
+        show(&mut text, &principal, &pbx.name, name, rules, &context);
+        Ok((is_allowed, text))
     }
 
-    /// Puts the token where a request has it: its header, or its query.
-    fn request(&self, token: &Secret) -> Result<(HeaderMap, Option<String>), String> {
+    /// What a server looks at before it asks the policies about a link: whether it can make any for this caller and this PBX.
+    fn require_links(
+        &self,
+        principal: &Principal,
+        minter: Option<&Minter>,
+        public_url: Option<&Url>,
+        pbx: &str,
+    ) -> Result<(), String> {
+        if Action::from(self.action) != Action::Share {
+            return Ok(());
+        }
+        policy::require_sharer(principal).map_err(|error| format!("deny\n{error}\n"))?;
+        let configured = minter::configured(minter, public_url);
+        let (minter, _) = configured.map_err(|error| format!("deny (501)\n{error}\n"))?;
+        let reached = minter.require_reach(pbx);
+        reached.map_err(|error| format!("deny (400)\n{error}\n"))
+    }
+
+    /// What the policies decide, and which of them.
+    fn decision(
+        &self,
+        principal: &Principal,
+        pbx: &str,
+        policy: &config::Policy,
+        context: &Context,
+    ) -> (bool, String) {
+        let (rules, file) = (&policy.rules, policy.file.as_deref());
+        let decide = |action| {
+            let (principal, name) = (principal.clone(), self.recording.clone());
+            rules.authorize(principal, action, pbx, name, context)
+        };
+        let denial = match decide(self.action.into()) {
+            Ok(grant) => return (true, told("allow", grant.policies(), rules, file)),
+            Err(denial) => denial,
+        };
+        let mut text = match &denial {
+            PolicyError::Denied { policies, .. } => told("deny", policies, rules, file),
+            _ => "deny\n".to_owned(),
+        };
+        let _ = writeln!(text, "{denial}");
+        if matches!(self.action, Wish::Share) && decide(Action::Listen).is_err() {
+            text.push_str("sharing takes listening first, and it is that which is denied\n");
+        }
+        (false, text)
+    }
+
+    /// Puts the token where a request has it: its header, or its query. `None` where a server would not look.
+    fn request(
+        &self,
+        token: &Secret,
+        cookies: &Cookies,
+    ) -> Result<Option<(HeaderMap, Option<String>)>, String> {
         let token = token.expose_str().unwrap_or_default();
         if token.is_empty() {
             return Err("there is no token; `wavegate token` makes one".to_owned());
         }
         let mut headers = HeaderMap::new();
-        match self.kind {
-            Kind::Bearer => {
-                let field = HeaderValue::try_from(format!("Bearer {token}"));
-                let field =
-                    field.map_err(|_| "the token has characters that no header can have")?;
-                headers.insert(AUTHORIZATION, field);
-                Ok((headers, None))
+        let (place, text) = match self.kind {
+            Kind::Link => return Ok(Some((headers, Some(format!("link={token}"))))),
+            Kind::Bearer => (AUTHORIZATION, format!("Bearer {token}")),
+            Kind::Session | Kind::Sso => {
+                let own = cookies.sessions.as_ref().map(|_| SESSION_COOKIE);
+                let is_own = matches!(self.kind, Kind::Session);
+                let Some(name) = (if is_own { own } else { cookies.sso.as_deref() }) else {
+                    return Ok(None);
+                };
+                if token.contains(';') {
+                    return Err("this is more than the value of one cookie".to_owned());
+                }
+                (COOKIE, format!("{name}={token}"))
             }
-            Kind::Link => Ok((headers, Some(format!("link={token}")))),
-        }
+        };
+        let field = HeaderValue::try_from(text);
+        let field = field.map_err(|_| "the token has characters that no header can have")?;
+        headers.insert(place, field);
+        Ok(Some((headers, None)))
+    }
+
+    fn not_looked_at(&self) -> String {
+        let key = match self.kind {
+            Kind::Sso => "auth.cookie",
+            Kind::Bearer | Kind::Link | Kind::Session => "session.key_file",
+        };
+        refused(format_args!(
+            "this cookie is not looked at, since {key} is not configured"
+        ))
     }
 
     fn token(&self) -> Result<Secret, String> {

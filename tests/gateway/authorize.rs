@@ -2,6 +2,7 @@
 
 mod claims;
 mod explain;
+mod explain_served;
 mod files;
 mod hidden;
 mod matrix;

@@ -14,9 +14,9 @@ use crate::harness::{
 };
 use crate::programs::{Ended, run_wavegate, wavegate};
 
-const OWN: &str = "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav";
+pub(super) const OWN: &str = "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav";
 
-async fn explain(config: &Path, token: &str, rest: &[&str]) -> Ended {
+pub(super) async fn explain(config: &Path, token: &str, rest: &[&str]) -> Ended {
     let file = config.with_file_name("token");
     write_secret(&file, token);
     let (config, file) = (config.to_str().unwrap(), file.to_str().unwrap());
