@@ -66,9 +66,12 @@ impl WatchedIo {
             let mut words = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.stream).poll_read(context, &mut words) {
                 Poll::Ready(Ok(())) if !words.filled().is_empty() => {
-                    let last = end.since + MAX_LINGER;
-                    let next = (Instant::now() + LINGER).min(last);
-                    end.patience.as_mut().reset(next);
+                    let (now, last) = (Instant::now(), end.since + MAX_LINGER);
+                    // Whoever never stops talking is not heard out.
+                    if now >= last {
+                        return Poll::Ready(());
+                    }
+                    end.patience.as_mut().reset((now + LINGER).min(last));
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return end.patience.as_mut().poll(context),
