@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-use crate::recording::RecordingName;
+use crate::recording::{Direction, RecordingName};
 
 /// A telephone number, as far as it matters for comparing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +37,11 @@ impl Party {
 }
 
 fn outside(name: &RecordingName) -> Option<&str> {
-    let mut fields = name.as_str().split('-');
-    let (caller, callee, direction) = (fields.nth(2)?, fields.next()?, fields.next()?);
-    if fields.next().is_some() {
-        return None;
-    }
-    match direction.split('.').next()? {
-        "Inbound" => Some(caller),
-        "Outbound" => Some(callee),
-        _ => None,
+    let parties = name.parties()?;
+    match parties.direction {
+        Direction::Inbound => Some(parties.caller),
+        Direction::Outbound => Some(parties.callee),
+        Direction::Internal => None,
     }
 }
 
