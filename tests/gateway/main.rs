@@ -30,6 +30,7 @@ mod download;
 mod drain;
 mod fairness;
 mod faults;
+mod field;
 mod init;
 mod issuers;
 mod limits;

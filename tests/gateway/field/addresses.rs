@@ -1,0 +1,1 @@
+//! Addresses as proxies write them into `X-Forwarded-For`.

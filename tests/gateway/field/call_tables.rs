@@ -1,0 +1,1 @@
+//! One odd row in a table of calls.

@@ -1,0 +1,1 @@
+//! Blanks in a query as form encoders write them.

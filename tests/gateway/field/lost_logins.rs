@@ -1,0 +1,1 @@
+//! Logins whose answer got lost, with credentials that were accepted before.

@@ -1,0 +1,1 @@
+//! Which formats browsers play, wherever the header names them.

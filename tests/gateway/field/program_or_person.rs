@@ -1,0 +1,1 @@
+//! A program that accepts HTML, or a person at a browser.

@@ -1,0 +1,1 @@
+//! Names whose parties cannot be told, but whose time can.

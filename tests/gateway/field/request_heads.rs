@@ -1,0 +1,1 @@
+//! Request heads that two readers could read in two ways.

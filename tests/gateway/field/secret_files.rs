@@ -1,0 +1,1 @@
+//! Secrets as containers hand them out.

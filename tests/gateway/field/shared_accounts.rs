@@ -1,0 +1,1 @@
+//! An account that another program uses as well.

@@ -1,0 +1,1 @@
+//! What an identity provider writes into a token that does not decide anything.

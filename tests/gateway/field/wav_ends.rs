@@ -1,0 +1,1 @@
+//! A WAV header that says more than there is, from a PBX that tells no length.
