@@ -27,8 +27,8 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -37,11 +37,13 @@ mod account;
 mod api;
 mod builder;
 mod calls;
+mod chaos;
 mod csv;
 mod errno;
 mod exchange;
 mod fault;
 mod generation;
+mod other_program;
 mod p_series;
 mod pbx;
 mod range;
@@ -69,6 +71,8 @@ pub use generation::{Api, UnknownApi};
 pub use seen::{CdrQuery, LoginFields, Requests, Seen};
 pub use switch::{Switch, UnknownSwitch};
 
+use chaos::Chaos;
+use other_program::OtherProgram;
 use pbx::{Pbx, lock};
 
 /// A running PBX. It stops when this is dropped, and all its connections end.
@@ -81,6 +85,7 @@ pub struct Simulator {
     password: String,
     pbx: Arc<Pbx>,
     server: JoinHandle<()>,
+    other_program: Mutex<Option<OtherProgram>>,
 }
 
 impl Simulator {
@@ -147,6 +152,29 @@ impl Simulator {
     /// Scripts a fault, behind those that are still to come.
     pub fn inject(&self, fault: Fault) {
         lock(&self.pbx.faults).add(fault);
+    }
+
+    /// Breaks a third of all answers from now on, by dice of this seed: 6 % each are reset, hang, are a page, have a status from
+    /// 500 on, or are cut, and with 3 % the token ends.
+    pub fn break_at_random(&self, seed: u64) {
+        *lock(&self.pbx.chaos) = Some(Chaos::new(seed));
+    }
+
+    /// Ends what [`Self::break_at_random`] began; a connection that hangs goes on hanging.
+    pub fn stop_breaking(&self) {
+        *lock(&self.pbx.chaos) = None;
+    }
+
+    /// Lets another program log in to the same account now and each time that `pause` has passed. Each of its logins ends
+    /// all tokens before it. Must be called inside a Tokio runtime.
+    pub fn start_other_program(&self, pause: Duration) {
+        let program = OtherProgram::start(Arc::clone(&self.pbx), pause);
+        *lock(&self.other_program) = Some(program);
+    }
+
+    /// Ends what [`Self::start_other_program`] began.
+    pub fn stop_other_program(&self) {
+        *lock(&self.other_program) = None;
     }
 
     /// Drops every scripted fault that is still to come.

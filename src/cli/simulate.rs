@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use clap::Args;
@@ -55,6 +55,12 @@ pub(super) struct Simulate {
     /// A misbehaviour, such as download:cut-after=100000:times=2; may be given several times.
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
+    /// Another program logs in with the same account every so many seconds, and ends all tokens before.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    other_program_every: Option<u64>,
+    /// Break a third of all answers, by dice of this seed.
+    #[arg(long, value_name = "SEED")]
+    break_at_random: Option<u64>,
 }
 
 impl Simulate {
@@ -84,6 +90,12 @@ impl Simulate {
             builder = builder.recording(name, bytes.clone());
         }
         let pbx = builder.start().await.map_err(|error| error.to_string())?;
+        if let Some(seconds) = self.other_program_every {
+            pbx.start_other_program(Duration::from_secs(seconds));
+        }
+        if let Some(seed) = self.break_at_random {
+            pbx.break_at_random(seed);
+        }
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         super::print(self.account_of(&pbx));
         for (name, _) in recordings {

@@ -218,6 +218,7 @@ impl Builder {
             password,
             pbx,
             server,
+            other_program: Mutex::default(),
         })
     }
 
@@ -300,6 +301,7 @@ impl Builder {
             calls: Mutex::new(calls),
             utc_offset_s: self.utc_offset_s,
             faults: Mutex::new(self.faults),
+            chaos: Mutex::default(),
         }
     }
 }

@@ -50,7 +50,10 @@ pub(super) async fn exchange(
         pbx.ledger.note(|seen| seen.head_requests += 1);
     }
     let recording = downloaded(pbx, call, request);
-    let plan = lock(&pbx.faults).meet(call.operation(), recording.as_deref());
+    let mut plan = lock(&pbx.faults).meet(call.operation(), recording.as_deref());
+    if let Some(chaos) = &mut *lock(&pbx.chaos) {
+        chaos.add_to(&mut plan, call.is_download());
+    }
     delay(pbx, &plan).await;
     // Held until the answer is sent.
     let _slot = match take_slot(pbx, call).await {

@@ -184,7 +184,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Takes the misbehaviour in, unless there is one of its kind already.
-    fn take(&mut self, what: &Misbehaviour) -> bool {
+    pub(super) fn take(&mut self, what: &Misbehaviour) -> bool {
         match *what {
             Misbehaviour::Slow(delay) => fill(&mut self.delay, delay),
             Misbehaviour::Throttle { bytes_per_s } => {

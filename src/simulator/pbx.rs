@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::account::Account;
 use super::calls::CallRecord;
+use super::chaos::Chaos;
 use super::errno::Errno;
 use super::fault::Faults;
 use super::generation::Api;
@@ -47,6 +48,8 @@ pub(super) struct Pbx {
     /// How far the box's local time is to the east of UTC.
     pub(super) utc_offset_s: i64,
     pub(super) faults: Mutex<Faults>,
+    /// Trouble at random, if any.
+    pub(super) chaos: Mutex<Option<Chaos>>,
     pub(super) slots: Slots,
     /// The byte of each recording before which downloads wait for now, if any.
     pub(super) held_at: watch::Sender<Option<u64>>,

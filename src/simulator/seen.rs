@@ -30,6 +30,8 @@ pub struct Seen {
     pub bad_requests: u64,
     /// Logins that gave a token.
     pub logins_ok: u64,
+    /// Logins of another program with the same account.
+    pub other_logins: u64,
     /// Logins that were refused, whatever the reason.
     pub logins_refused: u64,
     /// Which optional fields each login had: the last 1000.
