@@ -195,7 +195,13 @@ impl Report {
         let session = self.note(
             "login",
             session
-                .map(|session| (session, "accepted".to_owned()))
+                .map(|session| {
+                    let accepted = match session.logins().rival() {
+                        Some(rival) => format!("accepted, but {rival}"),
+                        None => "accepted".to_owned(),
+                    };
+                    (session, accepted)
+                })
                 .map_err(|error| Fault::of_login(&error, pbx.api)),
         )?;
         if let Some(listed) = session.list().await {

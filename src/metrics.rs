@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     downloads: Family<Labels, Counter>,
+    logins: Family<Labels, Counter>,
+    ended_early: Family<Labels, Counter>,
     tape_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
@@ -81,9 +83,37 @@ impl Download {
     ];
 }
 
+/// How a login to a PBX went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Login {
+    Accepted,
+    Refused,
+    /// The PBX has locked our address out.
+    LockedOut,
+    /// The credentials were not sent.
+    Unsent,
+    /// Something answered without a look at the credentials.
+    Unjudged,
+    /// The credentials were sent, and no answer came.
+    Unanswered,
+}
+
+impl Login {
+    const WORDS: [(Self, &'static str); 6] = [
+        (Self::Accepted, "accepted"),
+        (Self::Refused, "refused"),
+        (Self::LockedOut, "locked-out"),
+        (Self::Unsent, "unsent"),
+        (Self::Unjudged, "unjudged"),
+        (Self::Unanswered, "unanswered"),
+    ];
+}
+
 /// What is counted of one PBX.
 pub(crate) struct PbxMetrics {
     downloads: Words<Download, 3>,
+    logins: Words<Login, 6>,
+    ended_early: Counter,
     /// Of all PBXs together.
     mends: Words<Mend, 3>,
 }
@@ -92,6 +122,16 @@ impl PbxMetrics {
     /// Counts a download that broke off, once it is decided what became of it.
     pub(crate) fn mended(&self, mend: Mend) {
         self.mends.count(mend);
+    }
+
+    /// Counts a login.
+    pub(crate) fn login_ended(&self, login: Login) {
+        self.logins.count(login);
+    }
+
+    /// Counts a token that somebody ended long before its time.
+    pub(crate) fn token_ended_early(&self) {
+        self.ended_early.inc();
     }
 
     /// Counts a try to begin a download.
@@ -104,6 +144,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let (requests, downloads) = (Family::default(), Family::default());
+        let (logins, ended_early) = (Family::default(), Family::default());
         let tape_max_bytes = Gauge::default();
         registry.register(
             "requests",
@@ -115,6 +156,16 @@ impl Default for Metrics {
             "Tries to begin a download, by what the PBX did",
             Family::clone(&downloads),
         );
+        registry.register(
+            "pbx_logins",
+            "Logins to a PBX, by how they went",
+            Family::clone(&logins),
+        );
+        registry.register(
+            "pbx_tokens_ended_early",
+            "Tokens that ended long before their time, as where another program logs in with the same account",
+            Family::clone(&ended_early),
+        );
         registry.register_with_unit(
             "tape_max",
             "Bytes of recordings that memory may hold, as tape.max_bytes says",
@@ -124,6 +175,8 @@ impl Default for Metrics {
         Self {
             requests,
             downloads,
+            logins,
+            ended_early,
             tape_max_bytes,
             hits: tape::hits(&mut registry),
             evictions: tape::evictions(&mut registry),
@@ -148,6 +201,8 @@ impl Metrics {
     pub(crate) fn pbx(&self, name: &str) -> PbxMetrics {
         let labels = vec![("pbx", name.to_owned())];
         PbxMetrics {
+            ended_early: self.ended_early.get_or_create_owned(&labels),
+            logins: Words::of(&self.logins, labels.clone(), "outcome", Login::WORDS),
             downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
             mends: self.mends.clone(),
         }
@@ -261,8 +316,15 @@ wavegate_mends_total{outcome="mended"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="not-found"} 0
+wavegate_pbx_logins_total{pbx="office",outcome="accepted"} 0
+wavegate_pbx_logins_total{pbx="office",outcome="locked-out"} 0
+wavegate_pbx_logins_total{pbx="office",outcome="refused"} 0
+wavegate_pbx_logins_total{pbx="office",outcome="unanswered"} 0
+wavegate_pbx_logins_total{pbx="office",outcome="unjudged"} 0
+wavegate_pbx_logins_total{pbx="office",outcome="unsent"} 0
 wavegate_pbx_requests_waiting{pbx="branch"} 0
 wavegate_pbx_requests_waiting{pbx="office"} 3
+wavegate_pbx_tokens_ended_early_total{pbx="office"} 0
 wavegate_streams_open 2
 wavegate_tape_bytes 30064771072
 wavegate_tape_evictions_total{reason="age"} 0

@@ -60,6 +60,7 @@ pub(crate) use reading::{Reading, ReadingError, Seen};
 pub(crate) use sniff::Audio;
 use standing::Standing;
 pub(crate) use stream::StreamError;
+pub(crate) use token::end_of;
 use token::{TokenKeeper, Way};
 use transport::Transport;
 pub(crate) use wave::Wave;
@@ -127,7 +128,7 @@ impl Pbx {
                     dialect: Arc::clone(&dialect),
                     transport: Arc::clone(&transport),
                 };
-                TokenKeeper::new(&config.name, way, history)
+                TokenKeeper::new(&config.name, way, history, metrics.pbx(&config.name))
             }
         };
         let pbx = Arc::new(Self {
@@ -228,9 +229,9 @@ impl Pbx {
         self.gives_excerpts.load(Relaxed)
     }
 
-    /// How it has been doing.
+    /// How it has been doing, and whether it may be logged in to.
     pub(crate) fn health(&self) -> Report {
-        self.standing.health.report()
+        self.standing.health.report(self.keeper.logins())
     }
 
     /// How many requests have not got their first byte.

@@ -5,7 +5,7 @@
 
 use crate::config::{PbxApi, PbxTrust};
 use crate::pbx::tls::{TlsError, TlsFault};
-use crate::pbx::{Certificate, PbxError, ProbeError};
+use crate::pbx::{Certificate, PbxError, ProbeError, end_of};
 
 /// Why a step failed.
 pub(super) struct Fault {
@@ -95,6 +95,14 @@ impl Fault {
     /// A login that failed or was not tried.
     pub(super) fn of_login(error: &PbxError, api: PbxApi) -> Self {
         let fault = Self::of_pbx(error, api);
+        let said = match error {
+            PbxError::HeldOff { retry_after, .. } => match end_of(*retry_after) {
+                Some(end) => format!("{} (until {end})", fault.said),
+                None => fault.said,
+            },
+            _ => fault.said,
+        };
+        let fault = Self { said, ..fault };
         match error {
             PbxError::HeldOff { .. } | PbxError::LoginStopped => Self::new(
                 fault.said,

@@ -103,6 +103,14 @@ impl Attempts {
                 source: TransportError::Unreachable(_),
                 ..
             } => first(&mut self.delayed).then_some(delay),
+            // The PBX may be starting, or something before it fails; no ticket is lost by asking again.
+            PbxError::Status {
+                status: 500..,
+                operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
+            }
+            | PbxError::Page {
+                operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
+            } => first(&mut self.delayed).then_some(delay),
             // A kept connection may have been closed or forgotten meanwhile; no ticket is lost by asking again.
             PbxError::Transport {
                 source: TransportError::Broken(_),

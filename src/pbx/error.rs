@@ -11,6 +11,8 @@ use super::tls::TlsError;
 
 /// The limit on a list as a whole. It cannot be configured.
 pub(super) const WHOLE_LIST: &str = "list";
+/// The limit on a login with credentials that were accepted before. It cannot be configured.
+pub(super) const GIVEN_UP: &str = "10 s";
 
 /// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared and logged.
 #[derive(Debug, Clone, Error)]
@@ -57,7 +59,7 @@ pub(crate) enum PbxError {
     NotAudio,
     #[error("the ticket grew stale before it could be used")]
     TicketStale,
-    #[error("no login for another {} s: {reason}", .retry_after.as_secs())]
+    #[error("no login for another {} s: {reason}", .retry_after.as_secs_f64().ceil())]
     HeldOff {
         retry_after: Duration,
         reason: HoldOff,
@@ -83,14 +85,16 @@ pub(crate) enum HoldOff {
     LoginRefused,
     #[error("the last logins got no answer, and may have been refused")]
     LoginsUnanswered,
+    #[error("the last logins got no answer; the PBX has accepted these credentials before")]
+    Outage,
     #[error("the PBX has locked our address out")]
     LockedOut,
     #[error("the last four logins failed, and the fifth in a row would lock our address out")]
     Brink,
     #[error("all slots for tokens are taken")]
     SlotsTaken,
-    #[error("tokens die early again and again")]
-    TokensDieEarly,
+    #[error("another program logs in with this account again and again, and ends our tokens")]
+    TokensEnded,
     #[error("the configuration of this PBX was exchanged a moment ago")]
     Retired,
 }
@@ -177,6 +181,9 @@ impl PbxError {
                 TransportError::Timeout(WHOLE_LIST) => {
                     "let callers ask for shorter times; where pbx.max_bytes_per_second is set, raise it"
                 }
+                TransportError::Timeout(GIVEN_UP) => {
+                    "the PBX hangs or is starting; look at its load if it goes on"
+                }
                 TransportError::Timeout(_) => {
                     "the PBX is slow or hangs; look at its load, or raise the limit"
                 }
@@ -208,19 +215,7 @@ impl PbxError {
                 "play the recording on the PBX's own page; it may be empty or damaged"
             }
             Self::TicketStale => "connecting to the PBX takes too long; look at its load",
-            Self::HeldOff { reason, .. } => match reason {
-                HoldOff::LoginRefused => refusal_advice(RefusalClass::LoginRefused),
-                HoldOff::LoginsUnanswered => {
-                    "the PBX is slow or hangs; look at its load, or raise pbx.answer_timeout_ms; SIGHUP tries at once"
-                }
-                HoldOff::Retired => "nothing to do",
-                HoldOff::Brink => refusal_advice(RefusalClass::LoginRefused),
-                HoldOff::LockedOut => refusal_advice(RefusalClass::LockedOut),
-                HoldOff::SlotsTaken => refusal_advice(RefusalClass::TokenLimit),
-                HoldOff::TokensDieEarly => {
-                    "another program uses this API account and its logins end ours; let it share the token or log in less"
-                }
-            },
+            Self::HeldOff { reason, .. } => reason.advice(),
             Self::LoginStopped => refusal_advice(RefusalClass::LoginRefused),
             Self::Saturated => {
                 "raise pbx.max_downloads if the PBX bears it, or pbx.queue_timeout_ms"
@@ -233,6 +228,32 @@ impl PbxError {
                 "set pbx.bind_address to an IPv4 address, or pbx.allowed_ip to the address itself"
             }
             Self::NotReady => "nothing to do: the PBX has not filed the recording yet",
+        }
+    }
+}
+
+impl HoldOff {
+    /// Whether it is a matter of seconds, so that a request may wait for its end.
+    pub(super) fn passes_soon(self) -> bool {
+        matches!(self, Self::Outage | Self::TokensEnded)
+    }
+
+    /// What an operator can do, for the log.
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            Self::LoginRefused | Self::Brink => refusal_advice(RefusalClass::LoginRefused),
+            Self::LoginsUnanswered => {
+                "the PBX is slow or hangs; look at its load, or raise pbx.answer_timeout_ms; SIGHUP tries at once"
+            }
+            Self::Outage => {
+                "nothing to do if the PBX is starting; else look at its load and at what answers at pbx.url; SIGHUP tries at once"
+            }
+            Self::LockedOut => refusal_advice(RefusalClass::LockedOut),
+            Self::SlotsTaken => refusal_advice(RefusalClass::TokenLimit),
+            Self::TokensEnded => {
+                "another program uses this API account and its logins end ours; let it share the token or log in less"
+            }
+            Self::Retired => "nothing to do",
         }
     }
 }

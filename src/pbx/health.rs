@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::dialect::RefusalClass;
 use super::error::PbxError;
+use super::token::Logins;
 
 /// What the last request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,40 +38,50 @@ struct Track {
 /// A PBX's health, as an operator sees it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
+    #[serde(flatten)]
+    tracks: Tracks,
+    logins: Logins,
+}
+
+/// How each kind of request has been doing. Downloads and lists are apart: the account may have the permission for one of
+/// them only.
+#[derive(Debug, Clone, Serialize)]
+struct Tracks {
     name: String,
     downloads: Track,
     lists: Track,
 }
 
-/// The health of one PBX. Downloads and lists are apart: the account may have the permission for one of them only.
-pub(super) struct Health(Mutex<Report>);
+/// The health of one PBX.
+pub(super) struct Health(Mutex<Tracks>);
 
 impl Health {
     pub(super) fn new(name: &str) -> Self {
-        Self(Mutex::new(Report {
+        Self(Mutex::new(Tracks {
             name: name.to_owned(),
             downloads: Track::new(),
             lists: Track::new(),
         }))
     }
 
-    pub(super) fn report(&self) -> Report {
-        self.lock().clone()
+    pub(super) fn report(&self, logins: Logins) -> Report {
+        let tracks = self.lock().clone();
+        Report { tracks, logins }
     }
 
     /// Notes how a download began.
     pub(super) fn note<T>(&self, result: &Result<T, PbxError>) {
-        let report = &mut *self.lock();
-        report.downloads.note(result, &report.name, "downloads");
+        let tracks = &mut *self.lock();
+        tracks.downloads.note(result, &tracks.name, "downloads");
     }
 
     /// Notes how a list went.
     pub(super) fn note_list<T>(&self, result: &Result<T, PbxError>) {
-        let report = &mut *self.lock();
-        report.lists.note(result, &report.name, "lists");
+        let tracks = &mut *self.lock();
+        tracks.lists.note(result, &tracks.name, "lists");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Report> {
+    fn lock(&self) -> MutexGuard<'_, Tracks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -139,7 +150,7 @@ mod tests {
         };
         let operation = Operation::ListPage;
         health.note_list::<()>(&Err(PbxError::Refused { operation, refusal }));
-        let report = health.report();
+        let report = health.lock().clone();
         assert_eq!(report.downloads.state, State::Well);
         assert_eq!(report.lists.state, State::Failing);
         assert!(
@@ -153,7 +164,7 @@ mod tests {
     #[test]
     fn only_what_the_pbx_does_wrong_makes_it_fail() {
         let health = Health::new("office");
-        let state = || health.report().downloads.state;
+        let state = || health.lock().clone().downloads.state;
         assert_eq!(state(), State::Unknown);
         health.note::<()>(&Err(PbxError::NotReady));
         assert_eq!(state(), State::Unknown);
@@ -164,15 +175,16 @@ mod tests {
         assert_eq!(state(), State::Failing);
         assert!(
             health
-                .report()
+                .lock()
                 .downloads
                 .problem
+                .as_ref()
                 .is_some_and(|text| text.contains("WAV"))
         );
         health.note::<()>(&Err(PbxError::Crowded));
         assert_eq!(state(), State::Failing);
         health.note(&Ok(()));
-        let downloads = health.report().downloads;
+        let downloads = health.lock().clone().downloads;
         assert_eq!((downloads.state, downloads.problem), (State::Well, None));
     }
 }

@@ -9,7 +9,7 @@ use super::answer::read_answer;
 use super::dialect::Operation;
 use super::stream::{Part, PbxStream};
 use super::ticket::Ticket;
-use super::token::PbxToken;
+use super::token::{Logins, PbxToken};
 use super::wave::{self, Wave};
 use super::{Pbx, PbxError, TransportError, within};
 use crate::auth::PrincipalId;
@@ -40,12 +40,17 @@ impl Pbx {
     /// # Errors
     /// How that went, or why it was not tried.
     pub(crate) async fn log_in(&self) -> Result<Session<'_>, PbxError> {
-        let token = self.keeper.token().await?;
+        let token = self.keeper.token_now().await?;
         Ok(Session { pbx: self, token })
     }
 }
 
 impl Session<'_> {
+    /// How the logins to this PBX stand.
+    pub(crate) fn logins(&self) -> Logins {
+        self.pbx.keeper.logins()
+    }
+
     /// Asks for a ticket.
     pub(crate) async fn ticket(&self, recording: &RecordingName) -> Result<Ticket, PbxError> {
         let operation = Operation::Ticket;

@@ -3,9 +3,9 @@
 //! Knows the order of permit, token and try. Does not know one try, or what comes of an open recording.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 use tracing::debug;
 
 use super::Pbx;
@@ -100,23 +100,33 @@ impl Pbx {
         who: &PrincipalId,
         excerpt: Option<Excerpt>,
     ) -> Result<(Asked, PbxStream), PbxError> {
+        let deadline = self.queue_deadline();
         let turn = self.standing.downloads.take(who);
-        let place = timeout(self.config.limits.queue_timeout, turn).await;
+        let place = timeout_at(deadline.into(), turn).await;
         let asked = Asked {
             pbx: Arc::clone(self),
             recording: recording.clone(),
             excerpt,
             permit: Arc::new(place.map_err(|_| PbxError::Saturated)?),
         };
-        let stream = asked.open().await?;
+        let stream = asked.open(deadline).await?;
         Ok((asked, stream))
     }
 
-    /// Opens a recording under a permit, as often as that is worth it.
-    pub(super) async fn connect(&self, asked: &Asked) -> Result<PbxStream, PbxError> {
+    /// Until when something may wait that begins to wait now.
+    pub(super) fn queue_deadline(&self) -> Instant {
+        Instant::now() + self.config.limits.queue_timeout
+    }
+
+    /// Opens a recording under a permit, as often as that is worth it. A token is waited for until `deadline`.
+    pub(super) async fn connect(
+        &self,
+        asked: &Asked,
+        deadline: Instant,
+    ) -> Result<PbxStream, PbxError> {
         let mut attempts = Attempts::default();
         loop {
-            let token = self.keeper.token().await?;
+            let token = self.keeper.token(deadline).await?;
             match self.attempt(&token, asked, &mut attempts).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => self.recover(error, &token, &mut attempts).await?,

@@ -10,6 +10,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -364,16 +365,17 @@ impl Reading {
 }
 
 impl Asked {
-    /// Opens the recording, each time under the one permit.
-    pub(super) async fn open(&self) -> Result<PbxStream, PbxError> {
-        self.pbx.connect(self).await
+    /// Opens the recording, each time under the one permit. A token is waited for until `deadline`.
+    pub(super) async fn open(&self, deadline: Instant) -> Result<PbxStream, PbxError> {
+        self.pbx.connect(self, deadline).await
     }
 
     /// The same for a further pass. A PBX that is busy then may not have noticed that the pass before is over.
     async fn open_again(&self) -> Result<PbxStream, PbxError> {
+        let deadline = self.pbx.queue_deadline();
         let mut pauses = self.pbx.config.not_ready.retries.iter();
         loop {
-            match (self.open().await, pauses.next()) {
+            match (self.open(deadline).await, pauses.next()) {
                 (Err(error), Some(pause)) if error.is_busy() => sleep(*pause).await,
                 (opened, _) => return opened,
             }

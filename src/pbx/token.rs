@@ -9,28 +9,34 @@
 mod hold_off;
 mod outcome;
 mod pbx_token;
+mod standing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use super::answer::read_answer;
 use super::dialect::{AnswerError, Call, Dialect, Operation, RefusalClass, Tokens};
-use super::error::PbxError;
-use super::logins::{Ended, LoginHistory};
+use super::error::{GIVEN_UP, HoldOff, PbxError};
+use super::logins::{LoginEnd, LoginHistory};
 use super::transport::Transport;
 use crate::config::secret::Secret;
+use crate::metrics::PbxMetrics;
 use outcome::judge;
 pub(super) use pbx_token::PbxToken;
+pub(crate) use standing::{Logins, end_of};
 
 /// A token that dies younger than this has been ended by somebody.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// An unused token is prolonged at this age, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
+/// A login with credentials that the PBX has accepted before is given up after this time: a PBX that starts may take
+/// connections and never answer.
+const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long the end of the program may take for the token's sake.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -45,8 +51,8 @@ struct State {
     refresh: Option<Secret>,
     /// The renewal under way.
     renewal: Option<watch::Receiver<Option<LoginResult>>>,
-    /// Tokens that died early, in a row.
-    early_deaths: u32,
+    /// The last token was ended by somebody, long before its time.
+    ended_early: bool,
     last_login: Option<Instant>,
     /// Logins in a row that found all slots taken, and when the last one did.
     slots_taken: Option<(u32, Instant)>,
@@ -66,15 +72,22 @@ pub(super) struct TokenKeeper {
     way: ArcSwap<Way>,
     history: Mutex<LoginHistory>,
     state: Mutex<State>,
+    metrics: PbxMetrics,
 }
 
 impl TokenKeeper {
-    pub(super) fn new(pbx: &str, way: Way, history: LoginHistory) -> Arc<Self> {
+    pub(super) fn new(
+        pbx: &str,
+        way: Way,
+        history: LoginHistory,
+        metrics: PbxMetrics,
+    ) -> Arc<Self> {
         Arc::new(Self {
             pbx: pbx.to_owned(),
             way: ArcSwap::from_pointee(way),
             history: Mutex::new(history),
             state: Mutex::default(),
+            metrics,
         })
     }
 
@@ -84,11 +97,36 @@ impl TokenKeeper {
         self.history().change_retry(login_retry);
     }
 
-    /// The token, after a login if there is none.
+    /// The token, after a login if there is none. A short pause between logins is waited for, until `deadline`.
+    ///
+    /// # Errors
+    /// How the login went, or why none was tried.
     ///
     /// # Cancel safety
     /// Safe: a login that has begun goes on for the others.
-    pub(super) async fn token(self: &Arc<Self>) -> LoginResult {
+    pub(super) async fn token(self: &Arc<Self>, deadline: Instant) -> LoginResult {
+        loop {
+            match self.token_now().await {
+                Err(PbxError::HeldOff {
+                    retry_after,
+                    reason,
+                }) if reason.passes_soon() && Instant::now() < deadline => {
+                    let end = Instant::now() + retry_after;
+                    sleep_until(end.min(deadline).into()).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The token, after a login if there is none, and if one is allowed now.
+    ///
+    /// # Errors
+    /// As for [`TokenKeeper::token`].
+    ///
+    /// # Cancel safety
+    /// As for [`TokenKeeper::token`].
+    pub(super) async fn token_now(self: &Arc<Self>) -> LoginResult {
         let renewal = {
             let mut state = self.lock();
             if let Some(token) = state.token.as_ref().filter(|token| !token.left().is_zero()) {
@@ -122,17 +160,18 @@ impl TokenKeeper {
     fn count_death(&self, state: &mut State) {
         let age = state.last_login.map_or(EARLY, |login| login.elapsed());
         let age_s = age.as_secs();
-        if age >= EARLY {
-            state.early_deaths = 0;
+        state.ended_early = age < EARLY;
+        if !state.ended_early {
             info!(pbx = self.pbx, age_s, "the PBX token has ended");
             return;
         }
-        state.early_deaths = state.early_deaths.saturating_add(1);
+        self.metrics.token_ended_early();
         warn!(
             pbx = self.pbx,
             age_s,
-            in_a_row = state.early_deaths,
-            "the PBX token was ended early, as by another login to this account"
+            within_ten_minutes = self.history().counts(SystemTime::now()).renewals,
+            advice = HoldOff::TokensEnded.advice(),
+            "the PBX token was ended early, as by another program that logs in with this account"
         );
     }
 
@@ -182,7 +221,7 @@ impl TokenKeeper {
     /// Lets the next request log in, whatever was refused before: the operator says that something has changed.
     pub(super) fn forgive(&self) {
         let mut state = self.lock();
-        state.early_deaths = 0;
+        state.ended_early = false;
         state.slots_taken = None;
         drop(state);
         self.note("forgetting refused logins", LoginHistory::forgive);
@@ -290,12 +329,13 @@ impl TokenKeeper {
                 }
             }
         }
-        {
+        let is_renewal = {
             let mut state = self.lock();
             self.allow_login(&state)?;
             state.last_login = Some(Instant::now());
-        }
-        self.log_in(&way).await
+            state.ended_early
+        };
+        self.log_in(&way, is_renewal).await
     }
 
     async fn exchange(
@@ -304,7 +344,11 @@ impl TokenKeeper {
         operation: Operation,
         call: &Call,
     ) -> Result<Tokens, PbxError> {
-        let answer = way.transport.call(call).await;
+        let accepted = self.history().counts(SystemTime::now()).accepted;
+        let answer = match accepted {
+            true => way.transport.call_early(call, LOGIN_LIMIT, GIVEN_UP).await,
+            false => way.transport.call(call).await,
+        };
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
         read_answer(operation, answer, |body| way.dialect.read_tokens(body))
     }
@@ -314,19 +358,21 @@ impl TokenKeeper {
         let token = Arc::new(PbxToken::new(tokens.access, tokens.life));
         let mut state = self.lock();
         state.token = Some(Arc::clone(&token));
+        state.ended_early = false;
         state.dead = None;
         state.refresh = tokens.refresh;
         state.slots_taken = None;
         token
     }
 
-    async fn log_in(&self, way: &Way) -> LoginResult {
+    async fn log_in(&self, way: &Way, is_renewal: bool) -> LoginResult {
         self.note("noting a login", |history| history.begin(SystemTime::now()));
         let login = way.dialect.login();
         let result = self.exchange(way, Operation::Login, &login).await;
-        let ended = result.as_ref().map_or_else(judge, |_| Ended::Accepted);
+        let end = result.as_ref().map_or_else(judge, |_| LoginEnd::Accepted);
+        self.metrics.login_ended(end.into());
         self.note("noting how a login went", |history| {
-            history.end(ended, SystemTime::now())
+            history.end(end, is_renewal, SystemTime::now())
         });
         match &result {
             Ok(_) => info!(pbx = self.pbx, "logged in to the PBX"),

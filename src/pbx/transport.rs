@@ -107,9 +107,34 @@ impl Transport {
     /// # Cancel safety
     /// The call may or may not have reached the PBX.
     pub(crate) async fn call(&self, call: &Call) -> Result<Answer, TransportError> {
-        let answer = timeout(self.answer_timeout, self.exchange(call))
+        self.call_within(call, self.answer_timeout, "answer").await
+    }
+
+    /// The same within this limit, where the answer limit is longer. What is given up loses its connection.
+    ///
+    /// # Cancel safety
+    /// As for [`Transport::call`].
+    pub(super) async fn call_early(
+        &self,
+        call: &Call,
+        limit: Duration,
+        name: &'static str,
+    ) -> Result<Answer, TransportError> {
+        match limit < self.answer_timeout {
+            true => self.call_within(call, limit, name).await,
+            false => self.call(call).await,
+        }
+    }
+
+    async fn call_within(
+        &self,
+        call: &Call,
+        limit: Duration,
+        name: &'static str,
+    ) -> Result<Answer, TransportError> {
+        let answer = timeout(limit, self.exchange(call))
             .await
-            .unwrap_or(Err(TransportError::Timeout("answer")));
+            .unwrap_or(Err(TransportError::Timeout(name)));
         let operation = call.operation.as_str();
         match &answer {
             Ok(answer) => debug!(

@@ -160,7 +160,10 @@ async fn a_fault_at_the_login_is_told_and_costs_one_login() {
 #[tokio::test]
 async fn a_fault_at_the_ticket_is_tried_once_more_where_that_can_help() {
     for row in [
-        ("get-random:html=200", Problem("pbx-protocol"), 0, 1),
+        ("get-random:html=200", SameBytes, 1, 1),
+        ("get-random:html=500", SameBytes, 1, 1),
+        ("get-random:status=502", SameBytes, 1, 1),
+        ("get-random:html=200:times=2", Problem("pbx-protocol"), 0, 1),
         ("get-random:status=200", Problem("pbx-protocol"), 0, 1),
         ("get-random:status=302", Problem("pbx-protocol"), 0, 1),
         ("get-random:wrong-json", Problem("pbx-protocol"), 0, 1),

@@ -183,29 +183,6 @@ async fn a_lost_answer_to_an_exchange_costs_one_request_and_no_login() {
 }
 
 #[tokio::test]
-async fn logins_of_another_program_end_in_a_pause_where_they_end_our_tokens() {
-    // A Cloud PBX that keeps one pair: the exchange is refused, and each login ends the other program's token.
-    let builder = Simulator::builder(Api::Cloud110).recording(NAME, wav::music(1));
-    let pbx = builder.start().await.unwrap();
-    let gateway = gateway(&pbx).start().await;
-    let mut slugs = Vec::new();
-    for _ in 0..5 {
-        let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
-        slugs.push(match answer.status() {
-            StatusCode::OK => {
-                answer.bytes().await.unwrap();
-                "200".to_owned()
-            }
-            _ => answer.problem().await.slug,
-        });
-        pbx.expire_tokens();
-    }
-    assert_eq!(slugs[..3], ["200"; 3]);
-    assert_eq!(slugs[3..], ["pbx-held-off"; 2]);
-    assert_eq!(pbx.seen().logins_ok, 3);
-}
-
-#[tokio::test]
 async fn a_token_that_replaces_another_is_the_only_one_of_ours() {
     let builder = Simulator::builder(Api::PSeries).recording(NAME, wav::music(1));
     let pbx = builder.switch(Switch::RefreshFails).start().await.unwrap();

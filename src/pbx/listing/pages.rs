@@ -131,9 +131,10 @@ impl Pbx {
             order: gathering.query.order,
             filter: &gathering.wider,
         };
+        let deadline = self.queue_deadline();
         let mut attempts = Attempts::default();
         loop {
-            let token = self.keeper.token().await?;
+            let token = self.keeper.token(deadline).await?;
             let asked = self.ask_page(dialect, &token, &wanted, &mut attempts);
             match asked.await {
                 Ok(found) => return Ok(found),

@@ -83,10 +83,11 @@ impl Pbx {
             dialect,
             span: self.span(query),
         };
+        let deadline = self.queue_deadline();
         let mut attempts = Attempts::default();
         let mut readings: Vec<Vec<u8>> = Vec::new();
         loop {
-            let token = self.keeper.token().await?;
+            let token = self.keeper.token(deadline).await?;
             let table = match self.fetch(&token, &calls, &mut attempts).await {
                 Ok((_, arriving)) => self.choose(arriving, query, visible).await,
                 Err(error) => Err(error),

@@ -10,11 +10,6 @@ use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{HoldOff, PbxError};
 use crate::pbx::logins::Verdict;
 
-/// So many early deaths in a row are no accident.
-const EARLY_DEATHS: u32 = 3;
-/// How often a token is renewed then.
-const SLOW_RENEWAL: Duration = Duration::from_secs(5 * 60);
-
 impl TokenKeeper {
     /// What keeps from getting a token in any way.
     pub(super) fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
@@ -35,16 +30,19 @@ impl TokenKeeper {
 
     pub(super) fn allow_login(&self, state: &State) -> Result<(), PbxError> {
         self.allow_exchange(state)?;
-        let since = state.last_login.map(|login| login.elapsed());
-        if let Some(since) =
-            since.filter(|since| state.early_deaths >= EARLY_DEATHS && *since < SLOW_RENEWAL)
-        {
-            return held_off(SLOW_RENEWAL - since, HoldOff::TokensDieEarly);
-        }
-        match self.history().verdict(SystemTime::now()) {
-            Verdict::Go => Ok(()),
+        let now = SystemTime::now();
+        let verdict = self.history().verdict(now);
+        match verdict {
+            Verdict::Go => {
+                let pause = self.history().renewal_pause(now);
+                match pause.filter(|_| state.ended_early) {
+                    None => Ok(()),
+                    Some(left) => held_off(left, HoldOff::TokensEnded),
+                }
+            }
             Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
             Verdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
+            Verdict::Outage(left) => held_off(left, HoldOff::Outage),
             Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
             Verdict::Brink(left) => held_off(left, HoldOff::Brink),
             Verdict::Stopped => Err(PbxError::LoginStopped),

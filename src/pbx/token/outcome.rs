@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{PbxError, TransportError};
-use crate::pbx::logins::Ended;
+use crate::pbx::logins::LoginEnd;
 
 /// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
 /// of another program ends, which takes up to 30 minutes.
@@ -14,19 +14,19 @@ const SLOTS_TAKEN: (Duration, Duration) =
     (Duration::from_secs(5 * 60), Duration::from_secs(30 * 60));
 
 /// What a failed login means for the next one.
-pub(super) fn judge(error: &PbxError) -> Ended {
+pub(super) fn judge(error: &PbxError) -> LoginEnd {
     match error {
         PbxError::Refused { refusal, .. } => match refusal.class {
-            RefusalClass::LoginRefused => Ended::Refused,
-            RefusalClass::LockedOut => Ended::LockedOut,
+            RefusalClass::LoginRefused => LoginEnd::Refused,
+            RefusalClass::LockedOut => LoginEnd::LockedOut,
             RefusalClass::Other | RefusalClass::Request | RefusalClass::PermissionMissing => {
-                Ended::Unanswered
+                LoginEnd::Unanswered
             }
-            _ => Ended::Unjudged,
+            _ => LoginEnd::Unjudged,
         },
         PbxError::Status {
             status: 401 | 403, ..
-        } => Ended::Refused,
+        } => LoginEnd::Refused,
         // Nothing was sent before the connection and its trust stood.
         PbxError::Transport {
             source:
@@ -34,15 +34,16 @@ pub(super) fn judge(error: &PbxError) -> Ended {
                 | TransportError::Tls(_)
                 | TransportError::Timeout("connect"),
             ..
-        }
+        } => LoginEnd::Unsent,
         // A web server that has not got as far as the API.
-        | PbxError::Status {
+        PbxError::Status {
             status: 404 | 500..,
             ..
         }
-        | PbxError::Redirected { .. } => Ended::Unjudged,
+        | PbxError::Redirected { .. } => LoginEnd::Unjudged,
+        PbxError::Page { .. } => LoginEnd::Page,
         // Whatever it is, it may be how a refusal looks from here.
-        _ => Ended::Unanswered,
+        _ => LoginEnd::Unanswered,
     }
 }
 

@@ -1,0 +1,94 @@
+//! How the logins to a PBX stand, for an operator.
+//!
+//! Knows what holds logins off and until when, and how many were refused and how many got no answer. Does not log in.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::TokenKeeper;
+use crate::pbx::error::PbxError;
+
+/// Whether the gateway may log in to a PBX now, and what is known of the logins so far.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Logins {
+    state: LoginState,
+    /// What holds logins off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// When the next login may be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
+    /// The PBX has accepted these credentials, and not refused them since.
+    accepted: bool,
+    /// Logins refused in a row.
+    refused: u32,
+    /// Logins since the last acceptance that may have been judged, and whose answer is not known.
+    unanswered: u32,
+    /// Logins since the last acceptance that cannot have been judged.
+    unjudged: u32,
+    /// Logins of the last ten minutes that took the place of a token which somebody had ended; at most 20.
+    renewals: usize,
+}
+
+impl Logins {
+    /// A sentence on another program that ends our tokens, where there is one.
+    pub(crate) fn rival(&self) -> Option<String> {
+        (self.renewals > 0).then(|| {
+            format!(
+                "our token was ended {} times within ten minutes, as by another program that logs in with this account",
+                self.renewals
+            )
+        })
+    }
+}
+
+/// Whether a login may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum LoginState {
+    Allowed,
+    HeldOff,
+    /// Until the credentials change or the operator says so.
+    Stopped,
+}
+
+impl TokenKeeper {
+    /// How the logins stand now.
+    pub(in crate::pbx) fn logins(&self) -> Logins {
+        let allowed = self.allow_login(&self.lock());
+        let counts = self.history().counts(SystemTime::now());
+        let (state, reason, until) = match &allowed {
+            Ok(()) => (LoginState::Allowed, None, None),
+            Err(PbxError::HeldOff {
+                retry_after,
+                reason,
+            }) => (
+                LoginState::HeldOff,
+                Some(reason.to_string()),
+                end_of(*retry_after),
+            ),
+            Err(error) => (LoginState::Stopped, Some(error.to_string()), None),
+        };
+        Logins {
+            state,
+            reason,
+            until,
+            advice: allowed.as_ref().err().map(PbxError::advice),
+            accepted: counts.accepted,
+            refused: counts.refused,
+            unanswered: counts.unanswered,
+            unjudged: counts.unjudged,
+            renewals: counts.renewals,
+        }
+    }
+}
+
+/// The second in which a pause is over.
+pub(crate) fn end_of(left: Duration) -> Option<Timestamp> {
+    let end = Timestamp::try_from(SystemTime::now() + left).ok()?;
+    Timestamp::from_second(end.as_second().saturating_add(1)).ok()
+}
