@@ -10,6 +10,7 @@ mod hold_off;
 mod outcome;
 mod pbx_token;
 mod standing;
+mod upkeep;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,7 +21,7 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use super::answer::read_answer;
-use super::dialect::{AnswerError, Call, Dialect, Operation, RefusalClass, Tokens};
+use super::dialect::{Call, Dialect, Operation, Tokens};
 use super::error::{GIVEN_UP, HoldOff, PbxError};
 use super::logins::{LoginEnd, LoginHistory};
 use super::transport::Transport;
@@ -32,8 +33,6 @@ pub(crate) use standing::{Logins, end_of};
 
 /// A token that dies younger than this has been ended by somebody.
 const EARLY: Duration = Duration::from_secs(5 * 60);
-/// An unused token is prolonged at this age, well before its end.
-const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
 /// A login with credentials that the PBX has accepted before is given up after this time: a PBX that starts may take
 /// connections and never answer.
 const LOGIN_LIMIT: Duration = Duration::from_secs(10);
@@ -178,44 +177,6 @@ impl TokenKeeper {
     /// Whether a new token can be had without a login.
     pub(super) fn can_refresh(&self) -> bool {
         self.lock().refresh.is_some()
-    }
-
-    /// Keeps an unused token alive. Called now and then.
-    pub(super) async fn upkeep(self: &Arc<Self>) {
-        let Some(token) = self.lock().token.clone() else {
-            return;
-        };
-        if token.wants_exchange() && self.can_refresh() {
-            debug!(pbx = self.pbx, "the PBX token is exchanged before its end");
-            let renewal = self.join_renewal(&mut self.lock());
-            if let Ok(renewal) = renewal {
-                let _ = wait(renewal).await;
-            }
-            return;
-        }
-        if token.unused_for() < PROLONG_AFTER {
-            return;
-        }
-        let way = self.way.load_full();
-        let Some(call) = way.dialect.prolong(token.text()) else {
-            return;
-        };
-        let answer = way.transport.call(&call).await;
-        match answer.map(|answer| way.dialect.read_prolong(&answer.body)) {
-            Ok(Ok(())) => {
-                token.touch();
-                debug!(pbx = self.pbx, "the PBX token was prolonged");
-            }
-            Ok(Err(AnswerError::Refused(refusal))) if refusal.class == RefusalClass::TokenDead => {
-                self.died(&token)
-            }
-            Ok(Err(error)) => warn!(
-                pbx = self.pbx,
-                ?error,
-                "the PBX token could not be prolonged"
-            ),
-            Err(error) => warn!(pbx = self.pbx, %error, "the PBX token could not be prolonged"),
-        }
     }
 
     /// Lets the next request log in, whatever was refused before: the operator says that something has changed.
