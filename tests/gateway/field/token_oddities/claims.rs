@@ -361,7 +361,8 @@ async fn check_names_a_forbid_that_passes_over_whoever_has_no_tenant() {
         "{told}"
     );
     let meets = "permit(principal, action, resource) when { principal has tenant };\nforbid(principal, action, resource)\n\
-         unless { principal has tenant && principal.tenant == resource.pbx };";
+         unless { principal has tenant && principal.tenant == resource.pbx };
+         forbid(principal, action, resource) when { !(principal has tenant) || resource.pbx == \"a\" };";
     assert!(!check(meets).await.contains("note:"));
     assert!(!check(crate::authorize::STARTERS).await.contains("note:"));
 }
