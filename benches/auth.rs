@@ -30,7 +30,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use wavegate::auth::keys::Key;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
-use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing};
+use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, RequiredClaims};
 use wavegate::config::secret::Secret;
 
 const ISSUER: &str = "https://sso.example/realms/company";
@@ -148,6 +148,7 @@ fn verifications(criterion: &mut Criterion) {
         let issuer = Issuer {
             name: ISSUER.into(),
             audiences: vec!["wavegate".into()],
+            required: RequiredClaims::default(),
             keys: ring.clone(),
             claims: AttributeClaims::default(),
             pbxs: None,

@@ -25,7 +25,9 @@ use serde_json::json;
 use wavegate::auth::keys::Key;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
 use wavegate::auth::policy::{Action, Context, Groups, Policy};
-use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal};
+use wavegate::auth::{
+    Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
+};
 use wavegate::config::secret::Secret;
 use wavegate::recording::RecordingName;
 
@@ -53,6 +55,7 @@ fn principal() -> Principal {
     let issuer = Issuer {
         name: ISSUER.into(),
         audiences: vec!["wavegate".into()],
+        required: RequiredClaims::default(),
         keys: KeyRing::fixed(vec![Key::secret(None, Algorithm::Hs256, &secret).unwrap()]),
         claims: AttributeClaims::default(),
         pbxs: None,

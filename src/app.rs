@@ -261,6 +261,13 @@ fn warn_of_risks(config: &Config) {
             "no policies: nobody may hear anything"
         );
     }
+    for policy in config.policy.rules.forbidding_only_with_tenant() {
+        warn!(
+            policy,
+            advice = "write `unless { principal has tenant && … }` to forbid it to them as well",
+            "the policy forbids nothing to whoever has no tenant, and an empty tenant is none"
+        );
+    }
     for address in config
         .server
         .listen

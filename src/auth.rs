@@ -17,6 +17,7 @@ mod credential;
 mod der;
 mod error;
 pub mod jwks;
+mod key_id;
 mod keyring;
 pub mod keys;
 pub mod link;
@@ -25,6 +26,7 @@ pub mod minter;
 mod pem;
 pub mod policy;
 mod principal;
+mod required;
 mod revocation;
 mod self_test;
 mod session;
@@ -38,20 +40,23 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
+use self::attributes::max_values;
 pub use self::attributes::{AttributeClaims, Attributes, Extension};
 use self::claims::{Claims, Clock};
 pub use self::cookies::Cookies;
 use self::cookies::SESSION_COOKIE;
-use self::credential::Presented;
+use self::credential::{Presented, unescaped};
 pub use self::error::{AuthError, Rejected};
+pub use self::key_id::KeyId;
 pub use self::keyring::KeyRing;
 use self::link::Links;
 pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, CredentialKind, Principal};
+pub use self::required::RequiredClaims;
 pub use self::revocation::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
 pub use self::session::{SessionError, Sessions};
-use self::token::Compact;
+use self::token::{Compact, MAX_TOKEN_BYTES};
 use self::verified::Verified;
 
 /// Who makes bearer tokens, and with which keys.
@@ -59,8 +64,10 @@ use self::verified::Verified;
 pub struct Issuer {
     /// What `iss` must be, to the letter.
     pub name: String,
-    /// What `aud` may name; one that the token names is enough.
+    /// What `aud`, or the claim in its place, may name; one that the token names is enough.
     pub audiences: Vec<String>,
+    /// What its tokens must say besides.
+    pub required: RequiredClaims,
     /// The keys that verify this issuer's tokens, and nobody else's.
     pub keys: KeyRing,
     /// Which claims say what its subjects are.
@@ -83,6 +90,7 @@ pub struct Authenticator {
     links: Option<Links>,
     cookies: Cookies,
     skew: Duration,
+    max_token_bytes: usize,
     verified: Verified,
 }
 
@@ -104,6 +112,7 @@ impl Authenticator {
             links,
             cookies: Cookies::default(),
             skew,
+            max_token_bytes: MAX_TOKEN_BYTES,
             verified: Verified::new(),
         }
     }
@@ -112,6 +121,15 @@ impl Authenticator {
     #[must_use]
     pub fn with_cookies(self, cookies: Cookies) -> Self {
         Self { cookies, ..self }
+    }
+
+    /// Takes tokens as long as the head of a request may be, in bytes.
+    #[must_use]
+    pub fn with_max_token_bytes(self, max_token_bytes: usize) -> Self {
+        Self {
+            max_token_bytes,
+            ..self
+        }
     }
 
     /// The gateway's own sessions, where there are any.
@@ -153,7 +171,7 @@ impl Authenticator {
                 .and_then(|clock| self.authenticate_bearer(token, &clock))
                 .map_err(Rejected::Bearer),
             Ok(Presented::Link(token)) => clock
-                .and_then(|clock| self.authenticate_link(token, source, &clock))
+                .and_then(|clock| self.authenticate_link(&unescaped(token), source, &clock))
                 .map_err(Rejected::Link),
             Err(Rejected::Bearer(AuthError::Missing)) => {
                 clock.map_err(Rejected::Cookie).and_then(|clock| {
@@ -215,7 +233,8 @@ impl Authenticator {
     /// A session whose issuer is not configured any more ends with it.
     fn authenticate_session(&self, value: &str, clock: &Clock) -> Result<Principal, AuthError> {
         let sessions = self.sessions().ok_or(AuthError::Missing)?;
-        sessions.authenticate(value, clock, |issuer| Ok(self.issuer(issuer)?.pbxs.clone()))
+        let pbxs_of = |issuer: &str| Ok(self.issuer(issuer)?.pbxs.clone());
+        sessions.authenticate(value, clock, self.max_token_bytes, pbxs_of)
     }
 
     fn authenticate_link(
@@ -225,7 +244,7 @@ impl Authenticator {
         clock: &Clock,
     ) -> Result<Principal, AuthError> {
         let links = self.links.as_ref().ok_or(AuthError::LinksDisabled)?;
-        links.authenticate(token, source, clock)
+        links.authenticate(token, source, clock, self.max_token_bytes)
     }
 
     /// The claim `iss` is read before it is verified, but only to choose the keys that must verify it.
@@ -237,7 +256,7 @@ impl Authenticator {
         if let Some(principal) = self.verified.find(text, clock, generation_of) {
             return Ok(principal);
         }
-        let token = Compact::decode(text)?;
+        let token = Compact::decode(text, self.max_token_bytes)?;
         let header = token.header()?;
         let json = token.claims();
         let claims = Claims::parse(json)?;
@@ -248,15 +267,16 @@ impl Authenticator {
             true => AuthError::KeysUnavailable,
             false => error,
         })?;
-        claims.require_audience(&issuer.audiences)?;
+        issuer.required.check(&claims, json, &issuer.audiences)?;
         let validity = clock.check(&claims)?;
+        let max = max_values(self.max_token_bytes);
         let principal = Principal {
             id: PrincipalId::new(&issuer.name, claims.subject()?),
             credential: Credential::Bearer,
             token_id: claims.token_id()?.map(str::to_owned),
             issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
-            attributes: Arc::new(issuer.claims.read(json, issuer.pbxs.as_deref())?),
+            attributes: Arc::new(issuer.claims.read(json, issuer.pbxs.as_deref(), max)?),
             pbxs: issuer.pbxs.clone(),
         };
         self.verified
@@ -272,7 +292,7 @@ impl Authenticator {
             Ok(Presented::Bearer(token)) => token,
             _ => self.deciding_sso_cookie(headers, expired)?,
         };
-        let token = Compact::decode(token).ok()?;
+        let token = Compact::decode(token, self.max_token_bytes).ok()?;
         let claims = Claims::parse(token.claims()).ok()?;
         let issuer = self.issuer(claims.issuer().ok()?).ok()?;
         Some(issuer.keys.clone())

@@ -10,6 +10,7 @@ mod authentication;
 mod body;
 mod downstream;
 pub(crate) mod error;
+mod head;
 pub(crate) mod limits;
 mod links;
 mod listing;
@@ -59,6 +60,8 @@ use sites::Sites;
 /// Everything a request needs.
 pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
+    /// The longest head of a request, and so the longest token.
+    pub(crate) max_header_bytes: usize,
     /// Keep the keys that issuers publish.
     pub(crate) keepers: Vec<Keeper>,
     pub(crate) revocations: Arc<Revocations>,
@@ -176,6 +179,7 @@ impl Gateway {
             return Err(GatewayError::Draining);
         }
         self.limits.check_address(source)?;
+        self.require_short_head(head)?;
         self.require_host(head)?;
         if cors::is_preflight(head) {
             return Ok(Found::Preflight);

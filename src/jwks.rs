@@ -167,8 +167,8 @@ impl Work {
             return Ok(());
         }
         let read = jwks::read(&set, &self.source.algorithms).map_err(|error| error.to_string())?;
-        for (place, error) in &read.skipped {
-            info!(issuer = self.source.issuer, place, %error, "a key of the issuer is left out");
+        for key in &read.skipped {
+            info!(issuer = self.source.issuer, error = %key, "a key of the issuer is left out");
         }
         info!(
             issuer = self.source.issuer,

@@ -5,6 +5,7 @@
 mod connection;
 mod io;
 mod listener;
+mod refusal;
 pub(crate) mod tls;
 
 use std::io as std_io;

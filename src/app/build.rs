@@ -33,8 +33,11 @@ pub(super) fn build(
 ) -> Result<Gateway, String> {
     let keepers = keepers(&config.auth, old)?;
     let auth = config.auth;
-    let authenticator =
-        Authenticator::new(auth.issuers, auth.links, auth.skew).with_cookies(auth.cookies);
+    // The server's own limit stays as it was at the start.
+    let max_header_bytes = old.map_or(config.server.max_header_bytes, |old| old.max_header_bytes);
+    let authenticator = Authenticator::new(auth.issuers, auth.links, auth.skew)
+        .with_cookies(auth.cookies)
+        .with_max_token_bytes(max_header_bytes);
     crate::auth::self_test().map_err(|error| error.to_string())?;
     let recording_names = config.log.recording_names;
     let names = match old.filter(|old| old.names.is(recording_names)) {
@@ -102,6 +105,7 @@ pub(super) fn build(
     };
     Ok(Gateway {
         authenticator,
+        max_header_bytes,
         keepers,
         policy: config.policy.rules,
         hides_denied: config.policy.forbidden_as_not_found,

@@ -2,12 +2,20 @@
 //!
 //! Knows which claims say so, and what they may hold. Does not know what follows from it. Everything is bounded, since each
 //! decision looks at all of it.
+//!
+//! A claim that is absent says nothing, and `null` or an empty text in its place says no more. Within a list, either is a mistake:
+//! a list says what somebody is, and nobody can tell what was meant there.
 
 use super::claims::{Value, path};
 use super::error::AuthError;
 
-/// The most roles, and the most extensions, that one token may name.
-const MAX_VALUES: usize = 256;
+/// One role, and one extension, may stand for so many bytes of the longest token.
+const BYTES_FOR_A_VALUE: usize = 16;
+
+/// The most roles, and the most extensions, where a token has so many bytes at most.
+pub(super) fn max_values(max_token_bytes: usize) -> usize {
+    max_token_bytes / BYTES_FOR_A_VALUE
+}
 
 /// Somebody's attributes, as the issuer has them. Those of a link are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,14 +57,15 @@ impl AttributeClaims {
     /// Reads the attributes out of the claims of a token of an issuer for `pbxs`. A claim that is absent is empty.
     ///
     /// # Errors
-    /// When a claim stands there twice or is of a wrong type, or a value is too long or one too many.
+    /// When a claim stands there twice or is of a wrong type, or a value is too long, or there are more than `max` of a claim.
     pub(super) fn read(
         &self,
         claims: &[u8],
         pbxs: Option<&[String]>,
+        max: usize,
     ) -> Result<Attributes, AuthError> {
-        let roles = names(claims, &self.roles, "roles_claim")?;
-        let extensions = names(claims, &self.extensions, "extensions_claim")?;
+        let roles = names(claims, &self.roles, "roles_claim", max)?;
+        let extensions = names(claims, &self.extensions, "extensions_claim", max)?;
         let only_pbx = match pbxs {
             Some([pbx]) => Some(pbx.as_str()),
             _ => None,
@@ -65,7 +74,7 @@ impl AttributeClaims {
             Extension::read(text, only_pbx)
                 .map_err(|why| AuthError::Attribute("extensions_claim", why))
         });
-        let mut tenants = names(claims, &self.tenant, "tenant_claim")?;
+        let mut tenants = names(claims, &self.tenant, "tenant_claim", max)?;
         if tenants.len() > 1 {
             return Err(AuthError::Attribute("tenant_claim", "more than one"));
         }
@@ -78,19 +87,25 @@ impl AttributeClaims {
 }
 
 /// The names that a claim holds: none, one, or a list of them. `key` is what the configuration calls the claim.
-fn names(claims: &[u8], claim: &str, key: &'static str) -> Result<Vec<String>, AuthError> {
+fn names(
+    claims: &[u8],
+    claim: &str,
+    key: &'static str,
+    max: usize,
+) -> Result<Vec<String>, AuthError> {
     let wrong = |why| AuthError::Attribute(key, why);
     let value = path::find(claims, claim).ok_or(wrong("it stands there twice"))?;
     let values = match &value {
-        Value::Absent => &[],
+        Value::Absent | Value::Null => &[],
+        Value::Text(text) if text.is_empty() => &[],
         Value::List(values) => values.as_slice(),
         Value::Text(_) => std::slice::from_ref(&value),
         Value::Seconds(_) | Value::Other => {
             return Err(wrong("neither a text nor a list of texts"));
         }
     };
-    if values.len() > MAX_VALUES {
-        return Err(wrong("more than 256 values"));
+    if values.len() > max {
+        return Err(AuthError::TooManyValues { key, max });
     }
     let names = values.iter().map(|value| {
         value.text().ok_or(wrong("a value is not a text"))?;
@@ -103,6 +118,14 @@ fn names(claims: &[u8], claim: &str, key: &'static str) -> Result<Vec<String>, A
 }
 
 impl Attributes {
+    /// About so many bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        let one = |text: &String| text.len() + size_of::<String>();
+        let extensions = self.extensions.iter();
+        let extensions = extensions.map(|extension| one(&extension.pbx) + one(&extension.number));
+        self.roles.iter().map(one).sum::<usize>() + extensions.sum::<usize>()
+    }
+
     /// What they are, as their issuer calls it.
     #[must_use]
     pub fn roles(&self) -> &[String] {

@@ -3,6 +3,8 @@
 //! Knows the registered claims and the three of a link token, their types and the times between which a token is good.
 //! Does not know keys or where a token came from. The clock is a parameter.
 //!
+//! `nbf`, `iat` and `jti` may be absent, and `null` says the same. Of the claims that decide, none may be `null`.
+//!
 //! Source: RFC 7519 §2 (NumericDate), §4 (claim names must be unique) and §4.1 (registered claims).
 
 pub(super) mod path;
@@ -57,7 +59,7 @@ impl<'t> Claims<'t> {
     /// The token's own id; one that is no name could not be revoked, so it is an error.
     pub(super) fn token_id(&self) -> Result<Option<&str>, AuthError> {
         match &self.jti {
-            Value::Absent => Ok(None),
+            jti if jti.is_nothing() => Ok(None),
             jti => jti.name().map(Some).ok_or(AuthError::Claim("jti")),
         }
     }
@@ -70,6 +72,7 @@ impl<'t> Claims<'t> {
         self.pbx.name().ok_or(AuthError::Claim("pbx"))
     }
 
+    /// The only address that a link is for. It decides, so it may be absent and not `null`.
     pub(super) fn address(&self) -> Result<Option<&str>, AuthError> {
         match &self.ip {
             Value::Absent => Ok(None),
@@ -77,23 +80,17 @@ impl<'t> Claims<'t> {
         }
     }
 
+    /// Whether there is an `aud` at all, whatever it is.
+    pub(super) fn has_audience(&self) -> bool {
+        !matches!(self.aud, Value::Absent)
+    }
+
     /// Whether `aud`, one string or an array of strings, names one that is accepted.
     pub(super) fn require_audience(&self, accepted: &[impl AsRef<str>]) -> Result<(), AuthError> {
-        let named = match &self.aud {
-            Value::List(audiences) => audiences.as_slice(),
-            audience => std::slice::from_ref(audience),
-        };
-        let mut meant_here = false;
-        for audience in named {
-            let audience = audience.text().ok_or(AuthError::Claim("aud"))?;
-            meant_here |= accepted
-                .iter()
-                .any(|accepted| accepted.as_ref() == audience);
-        }
-        if meant_here {
-            Ok(())
-        } else {
-            Err(AuthError::WrongAudience)
+        let is_meant = self.aud.names_one_of(accepted);
+        match is_meant.ok_or(AuthError::Claim("aud"))? {
+            true => Ok(()),
+            false => Err(AuthError::WrongAudience("claim aud")),
         }
     }
 }
@@ -117,7 +114,7 @@ impl Clock {
     pub(super) fn at(now: SystemTime, skew: Duration) -> Result<Self, AuthError> {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)
-            .map_err(|_| AuthError::NotYetValid)?;
+            .map_err(|_| AuthError::Clock)?;
         Ok(Self { now, skew })
     }
 
@@ -131,9 +128,10 @@ impl Clock {
             return Err(AuthError::Expired);
         }
         let latest = self.now.saturating_add(self.skew);
-        if issued.is_some_and(|time| time > latest) || not_before.is_some_and(|time| time > latest)
-        {
-            return Err(AuthError::NotYetValid);
+        for (time, claim) in [(issued, "iat"), (not_before, "nbf")] {
+            if time.is_some_and(|time| time > latest) {
+                return Err(AuthError::NotYetValid(claim));
+            }
         }
         Ok(validity)
     }
@@ -170,7 +168,7 @@ fn after_1970(time: Duration) -> SystemTime {
 
 fn optional_time(value: &Value<'_>, claim: &'static str) -> Result<Option<Duration>, AuthError> {
     match value {
-        Value::Absent => Ok(None),
+        value if value.is_nothing() => Ok(None),
         value => value.time().map(Some).ok_or(AuthError::Claim(claim)),
     }
 }

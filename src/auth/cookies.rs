@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn one_cookie_of_the_name_counts_and_no_other() {
-        let twice = Err(AuthError::Malformed("more than one cookie of this name"));
-        let not_text = Err(AuthError::Malformed("a cookie is not text"));
+        let twice = || Err(AuthError::Malformed("more than one cookie of this name"));
+        let not_text = || Err(AuthError::Malformed("a cookie is not text"));
         check(&[], Ok(None));
         check(&[b""], Ok(None));
         check(&[b"sid=a.b.c"], Ok(Some("a.b.c")));
@@ -100,10 +100,10 @@ mod tests {
         check(&[b"sid"], Ok(None));
         check(&[b"SID=a; sid2=b; xsid=c; $sid=d; =sid=e"], Ok(None));
         check(&[b"other=\xff; ; =; sid=a"], Ok(Some("a")));
-        check(&[b"sid=\xff"], not_text);
-        check(&[b"sid=a; sid=a"], twice);
-        check(&[b"sid=a", b"sid=b"], twice);
-        check(&[b"sid=; sid=a"], twice);
+        check(&[b"sid=\xff"], not_text());
+        check(&[b"sid=a; sid=a"], twice());
+        check(&[b"sid=a", b"sid=b"], twice());
+        check(&[b"sid=; sid=a"], twice());
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! Sources: RFC 6750 §2 (one method per request; §2.3 and RFC 9700 §4.3.2 on why not in a query); RFC 9110 §11.1 (the
 //! scheme in any case) and §11.6.2 (one `Authorization` field).
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 
@@ -50,7 +52,37 @@ fn in_field(field: &HeaderValue) -> Result<Presented<'_>, AuthError> {
     Ok(Presented::Bearer(token.trim_start_matches(' ')))
 }
 
-/// Looks for `link`. Nothing is decoded: no character of a token needs an escape.
+/// A link token as it is meant. No character of one needs an escape, but there are programs that escape whatever is no letter; and
+/// an unreserved character and its escape are the same address (RFC 3986 §6.2.2.2). No other escape is undone, and none twice.
+pub(super) fn unescaped(token: &str) -> Cow<'_, str> {
+    let mut pieces = token.split('%');
+    let mut text = Cow::Borrowed(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let text = text.to_mut();
+        let escape = piece.split_at_checked(2);
+        match escape.and_then(|(digits, rest)| Some((unreserved(digits)?, rest))) {
+            Some((character, rest)) => {
+                text.push(character);
+                text.push_str(rest);
+            }
+            None => {
+                text.push('%');
+                text.push_str(piece);
+            }
+        }
+    }
+    text
+}
+
+/// The character that two hexadecimal digits stand for, if it is unreserved (RFC 3986 §2.3).
+fn unreserved(digits: &str) -> Option<char> {
+    let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let byte = u8::from_str_radix(digits, 16).ok()?;
+    let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (are_digits && is_unreserved).then(|| char::from(byte))
+}
+
+/// Looks for `link`. Nothing is decoded here, and no name at all.
 fn in_query(query: &str) -> Result<Presented<'_>, Rejected> {
     let mut link = None;
     for parameter in query.split('&') {
@@ -70,7 +102,50 @@ fn in_query(query: &str) -> Result<Presented<'_>, Rejected> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[track_caller]
+    fn check_unescaped(token: &str, expected: &str) {
+        assert_eq!(unescaped(token), expected, "{token}");
+    }
+
+    #[test]
+    fn the_escape_of_an_unreserved_character_is_that_character_and_no_other_escape_is_one() {
+        check_unescaped("a.b-c_d~e", "a.b-c_d~e");
+        check_unescaped("a%2Eb%2Dc%5Fd%7Ee", "a.b-c_d~e");
+        check_unescaped("a%2eb%2dc%5fd%7ee", "a.b-c_d~e");
+        check_unescaped("%65yJ%30", "eyJ0");
+        check_unescaped("", "");
+        for same in [
+            "a%", "a%2", "%%", "%25", "%2G", "%+5", "%+41", "% 2E", "a%00", "%0A", "%20", "%2B",
+            "%2F", "%3D", "%26", "%C3%A9", "%2\u{e9}", "%\u{e9}", "+", "a=b",
+        ] {
+            check_unescaped(same, same);
+        }
+        // What comes of one is not looked at again.
+        check_unescaped("%252E", "%252E");
+        check_unescaped("%2%45", "%2E");
+        check_unescaped("%%32E", "%2E");
+    }
+
+    proptest! {
+        #[test]
+        fn any_escape_of_a_token_means_the_token(token in "[A-Za-z0-9._-]{0,80}", which in any::<u128>()) {
+            let escape = |(at, byte): (usize, u8)| match which >> (at % 128) & 1 {
+                1 => format!("%{byte:02x}"),
+                _ => char::from(byte).to_string(),
+            };
+            let escaped: String = token.bytes().enumerate().map(escape).collect();
+            prop_assert_eq!(unescaped(&escaped), token);
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = unescaped(&text);
+        }
+    }
 
     #[track_caller]
     fn check(fields: &[&str], query: Option<&str>, expected: Result<Presented<'_>, Rejected>) {
@@ -88,15 +163,15 @@ mod tests {
     fn the_first_credential_decides() {
         use Presented::{Bearer, Link};
 
-        let missing = Err(Rejected::Bearer(AuthError::Missing));
-        let no_bearer = Err(Rejected::Bearer(AuthError::UnsupportedScheme));
+        let missing = || Err(Rejected::Bearer(AuthError::Missing));
+        let no_bearer = || Err(Rejected::Bearer(AuthError::UnsupportedScheme));
         let wrong_bearer = |what| Err(Rejected::Bearer(AuthError::Malformed(what)));
         let wrong_link = |what| Err(Rejected::Link(AuthError::Malformed(what)));
-        let in_query = wrong_bearer("a bearer token does not belong into a query");
+        let in_query = || wrong_bearer("a bearer token does not belong into a query");
 
-        check(&[], None, missing);
-        check(&[], Some(""), missing);
-        check(&[], Some("download=1"), missing);
+        check(&[], None, missing());
+        check(&[], Some(""), missing());
+        check(&[], Some("download=1"), missing());
         check(&["Bearer a"], None, Ok(Bearer("a")));
         check(&["bearer a"], None, Ok(Bearer("a")));
         check(&["BEARER   a"], None, Ok(Bearer("a")));
@@ -104,9 +179,9 @@ mod tests {
         check(&["Bearer "], Some("link=b"), Ok(Bearer("")));
         check(&["Bearer"], Some("link=b"), Ok(Bearer("")));
         check(&["Bearer a, Bearer b"], None, Ok(Bearer("a, Bearer b")));
-        check(&["Basic YTpi"], Some("link=b"), no_bearer);
-        check(&[""], Some("link=b"), no_bearer);
-        check(&["Bearer\ta"], None, no_bearer);
+        check(&["Basic YTpi"], Some("link=b"), no_bearer());
+        check(&[""], Some("link=b"), no_bearer());
+        check(&["Bearer\ta"], None, no_bearer());
         check(&["Bearer ä"], None, wrong_bearer("not ASCII"));
         check(
             &["Bearer a", "Bearer a"],
@@ -117,11 +192,11 @@ mod tests {
         check(&[], Some("download=1&link=b&x"), Ok(Link("b")));
         check(&[], Some("link"), Ok(Link("")));
         check(&[], Some("link=b=&"), Ok(Link("b=")));
-        check(&[], Some("LINK=b"), missing);
+        check(&[], Some("LINK=b"), missing());
         check(&[], Some("link=b&link=b"), wrong_link("more than one link"));
-        check(&[], Some("access_token=b"), in_query);
-        check(&[], Some("link=b&token=c"), in_query);
-        check(&[], Some("access_token=b&link=c"), in_query);
+        check(&[], Some("access_token=b"), in_query());
+        check(&[], Some("link=b&token=c"), in_query());
+        check(&[], Some("access_token=b&link=c"), in_query());
         check(&[], Some("link&link"), wrong_link("more than one link"));
     }
 }

@@ -21,6 +21,7 @@ use jsonwebtoken::crypto::aws_lc;
 pub use self::error::KeyError;
 use super::algorithm::{Algorithm, KeyKind};
 use super::error::AuthError;
+use super::key_id::KeyId;
 use super::token::{Compact, Header};
 use super::{der, pem};
 use crate::config::secret::Secret;
@@ -171,15 +172,18 @@ pub(super) fn verify<'k, K: AsRef<Key>>(
         Some(_) => key.as_ref().id().is_none(),
     };
     let mut fitting = keys.iter().filter(named).peekable();
-    fitting.peek().ok_or(AuthError::UnknownKey)?;
+    let shown = || KeyId::of(kid);
+    let unknown = || AuthError::UnknownKey(shown());
+    fitting.peek().ok_or_else(unknown)?;
     let mut fitting = fitting
         .filter(|key| key.as_ref().algorithm() == header.algorithm())
         .peekable();
-    fitting.peek().ok_or(AuthError::AlgorithmMismatch)?;
+    let mismatch = || AuthError::AlgorithmMismatch(shown());
+    fitting.peek().ok_or_else(mismatch)?;
     fitting
         .take(MAX_TRIES)
         .find(|key| key.as_ref().verifies(token))
-        .ok_or(AuthError::Signature)
+        .ok_or_else(|| AuthError::Signature(shown()))
 }
 
 /// Whether a secret may serve an algorithm; also asked for keys that sign.

@@ -88,14 +88,17 @@ impl Links {
         token: &str,
         source: IpAddr,
         clock: &Clock,
+        max_bytes: usize,
     ) -> Result<Principal, AuthError> {
-        let token = Compact::decode(token)?;
+        let token = Compact::decode(token, max_bytes)?;
         let key = keys::verify(&self.keys, &token.header()?, &token)?;
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[&self.audience])?;
         let validity = clock.check(&claims)?;
-        if clock.lifetime(&validity) > self.max_ttl_of(key) {
-            return Err(AuthError::LinkTooLong);
+        let max_ttl = self.max_ttl_of(key);
+        if clock.lifetime(&validity) > max_ttl {
+            let max_s = max_ttl.as_secs();
+            return Err(AuthError::LinkTooLong { max_s });
         }
         check_address(&claims, source)?;
         Ok(Principal {

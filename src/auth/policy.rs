@@ -11,6 +11,7 @@ mod entities;
 mod facts;
 mod groups;
 mod source;
+mod tenantless;
 mod trial;
 mod uses;
 
@@ -137,6 +138,12 @@ impl Policy {
     #[must_use]
     pub fn line_of(&self, policy: &str) -> Option<usize> {
         self.engine.as_ref()?.line_of(policy)
+    }
+
+    /// The ids of the policies that forbid something, and only to principals who have a tenant.
+    pub fn forbidding_only_with_tenant(&self) -> impl Iterator<Item = &str> {
+        let engine = self.engine.iter();
+        engine.flat_map(|engine| engine.forbidding_only_with_tenant())
     }
 
     /// Decides whether a principal may do something with a recording of a PBX. Who hands one on has to be allowed to hear it,

@@ -203,11 +203,11 @@ impl Revoked {
             return false;
         }
         let issuer = principal.issuer().to_owned();
-        let issued = principal.issued_at().unwrap_or(SystemTime::UNIX_EPOCH);
         let token = principal.token_id().is_some_and(|jti| {
             self.tokens.contains(jti) || self.tokens_of.contains(&(issuer.clone(), jti.to_owned()))
         });
-        let early = |before: &SystemTime| issued < *before;
+        let issued = principal.issued_at();
+        let early = |before: &SystemTime| issued.is_none_or(|issued| issued < *before);
         let of_all = self.everybody.as_ref().is_some_and(early);
         let of_issuer = self.issuers.get(&issuer).is_some_and(early);
         let person = (issuer, principal.subject().to_owned());

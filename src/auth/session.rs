@@ -25,7 +25,8 @@ use crate::config::secret::Secret;
 const AUDIENCE: &str = "urn:wavegate:session";
 /// The longest cookie that every browser keeps: name and value together, in bytes.
 ///
-/// Source: draft-ietf-httpbis-rfc6265bis, "Storage Model": longer ones are ignored.
+/// Source: draft-ietf-httpbis-rfc6265bis, "Storage Model": longer ones are ignored. So a bearer token may say more than a session
+/// can carry.
 const MAX_COOKIE_BYTES: usize = 4096;
 
 /// Makes the values of session cookies, and reads them.
@@ -40,7 +41,7 @@ pub struct Sessions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// What the bearer token says does not fit into a cookie.
-    #[error("the session does not fit into a cookie")]
+    #[error("what the bearer token says does not fit into the 4096 bytes of a cookie")]
     TooLong,
     /// It could not be signed.
     #[error(transparent)]
@@ -132,9 +133,10 @@ impl Sessions {
         &self,
         value: &str,
         clock: &Clock,
+        max_bytes: usize,
         pbxs_of: impl FnOnce(&str) -> Result<Option<Arc<[String]>>, AuthError>,
     ) -> Result<Principal, AuthError> {
-        let token = Compact::decode(value)?;
+        let token = Compact::decode(value, max_bytes)?;
         keys::verify(std::slice::from_ref(&self.key), &token.header()?, &token)?;
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[AUDIENCE])?;

@@ -126,6 +126,7 @@ fn authenticator(keys: Vec<Key>) -> Authenticator {
     let issuer = Issuer {
         name: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned(), "backup".to_owned()],
+        required: RequiredClaims::default(),
         keys: KeyRing::fixed(keys),
         claims: AttributeClaims::default(),
         pbxs: None,
@@ -155,7 +156,7 @@ fn bearer_headers(token: &str) -> HeaderMap {
 fn authenticate_bearer(keys: Vec<Key>, token: &str) -> Result<Principal, AuthError> {
     authenticator(keys)
         .authenticate(&bearer_headers(token), None, SOURCE, at(NOW))
-        .map_err(Rejected::reason)
+        .map_err(|rejected| rejected.reason().clone())
 }
 
 /// A token from its header and claims as they are, signed over exactly these bytes.

@@ -4,9 +4,12 @@
 //! claims only that they are a JSON object. Everything here runs before the signature is verified, so it is bounded and
 //! trusts nothing.
 //!
-//! Sources: RFC 7515 §3.1 and §7.1 (compact form), §4 (header members; names must be unique), §5.2 (what to reject);
-//! RFC 7797 (`b64`); RFC 8725 §3.10 (do not follow received claims such as `jku`) and §3.11 (explicit typing);
-//! RFC 9068 §2.1 (`at+jwt`).
+//! Keys and certificates that a header brings along, or says where to get (`jwk`, `jku`, `x5c`, `x5u`), are members like any that
+//! is not known here: they decide nothing, so they are skipped, and nobody reads or follows them.
+//!
+//! Sources: RFC 7515 §3.1 and §7.1 (compact form), §4 (header members: UTF-8, names must be unique; what is not understood is
+//! ignored), §4.1.11 (`crit`), §5.2 (what to reject); RFC 7797 (`b64`); RFC 8725 §3.10 (do not follow received claims such as
+//! `jku`) and §3.11 (explicit typing); RFC 9068 §2.1 (`at+jwt`).
 
 use std::borrow::Cow;
 
@@ -17,11 +20,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::algorithm::Algorithm;
 use super::error::AuthError;
+use super::key_id::KeyId;
 
-/// The longest token, in bytes.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// The longest header, in bytes of JSON.
-const MAX_HEADER_BYTES: usize = 2 * 1024;
+/// The longest token, in bytes, where nobody says how long the head of a request may be.
+pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The three segments of a token, decoded.
 pub(super) struct Compact<'t> {
@@ -32,23 +34,19 @@ pub(super) struct Compact<'t> {
 }
 
 impl<'t> Compact<'t> {
-    /// Takes a token apart.
+    /// Takes a token of at most `max_bytes` apart. Its header has no bound of its own.
     ///
     /// # Errors
-    /// When it is too long or is not three non-empty segments of base64url without padding.
-    pub(super) fn decode(token: &'t str) -> Result<Self, AuthError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(AuthError::Malformed("longer than 8 KiB"));
+    /// When it is longer or is not three non-empty segments of base64url without padding, the first two of them UTF-8.
+    pub(super) fn decode(token: &'t str, max_bytes: usize) -> Result<Self, AuthError> {
+        if token.len() > max_bytes {
+            return Err(AuthError::TooLong { max_bytes });
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(NOT_COMPACT)?;
         let (header, claims) = signed.split_once('.').ok_or(NOT_COMPACT)?;
-        let header = decode_segment(header)?;
-        if header.len() > MAX_HEADER_BYTES {
-            return Err(AuthError::Malformed("header longer than 2 KiB"));
-        }
         Ok(Self {
-            header,
-            claims: decode_segment(claims)?,
+            header: decode_text(header, "header is not UTF-8")?,
+            claims: decode_text(claims, "claims are not UTF-8")?,
             signature: decode_segment(signature)?,
             signed,
         })
@@ -65,7 +63,7 @@ impl<'t> Compact<'t> {
         let algorithm = members
             .alg
             .parse()
-            .map_err(|_| AuthError::AlgorithmMismatch)?;
+            .map_err(|_| AuthError::AlgorithmMismatch(KeyId::of(members.key_id())))?;
         Ok(Header {
             algorithm,
             key_id: members.kid.map(|kid| kid.0),
@@ -95,6 +93,15 @@ fn decode_segment(segment: &str) -> Result<Vec<u8>, AuthError> {
         return Err(NOT_COMPACT);
     }
     URL_SAFE_NO_PAD.decode(segment).map_err(|_| NOT_COMPACT)
+}
+
+/// JSON is UTF-8 wherever it stands (RFC 7515 §4, RFC 7519 §3); a reader who skips a member would not look.
+fn decode_text(segment: &str, otherwise: &'static str) -> Result<Vec<u8>, AuthError> {
+    let text = decode_segment(segment)?;
+    match str::from_utf8(&text) {
+        Ok(_) => Ok(text),
+        Err(_) => Err(AuthError::Malformed(otherwise)),
+    }
 }
 
 /// Reads a JSON object; `None` for any other JSON, since serde would also take a structure from an array.
@@ -138,14 +145,6 @@ struct Members<'t> {
     #[serde(default, deserialize_with = "present")]
     b64: bool,
     #[serde(default, deserialize_with = "present")]
-    jku: bool,
-    #[serde(default, deserialize_with = "present")]
-    jwk: bool,
-    #[serde(default, deserialize_with = "present")]
-    x5u: bool,
-    #[serde(default, deserialize_with = "present")]
-    x5c: bool,
-    #[serde(default, deserialize_with = "present")]
     enc: bool,
     #[serde(default, deserialize_with = "present")]
     zip: bool,
@@ -156,12 +155,16 @@ struct Members<'t> {
 struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
 impl Members<'_> {
+    fn key_id(&self) -> Option<&str> {
+        self.kid.as_ref().map(|kid| kid.0.as_ref())
+    }
+
     fn check(&self) -> Result<(), AuthError> {
+        if self.key_id() == Some("") {
+            return Err(AuthError::Malformed("header has an empty kid"));
+        }
         if self.crit || self.b64 {
             return Err(AuthError::Malformed("header has extensions"));
-        }
-        if self.jku || self.jwk || self.x5u || self.x5c {
-            return Err(AuthError::Malformed("header brings its own key"));
         }
         if self.enc || self.zip {
             return Err(AuthError::Malformed("encrypted or compressed"));

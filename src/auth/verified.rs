@@ -12,8 +12,10 @@ use moka::sync::Cache;
 use super::claims::{Clock, Validity};
 use super::principal::Principal;
 
-/// Tokens that are remembered at once; some hundred bytes each.
-const MAX_TOKENS: u64 = 10_000;
+/// Bytes of all tokens that are remembered at once: some ten thousand, or fewer where they say much.
+const MAX_BYTES: u64 = 16 << 20;
+/// Bytes of one, beside its attributes.
+const TOKEN_BYTES: usize = 1024;
 /// How long one is remembered that nobody shows again.
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -31,7 +33,11 @@ struct Token {
 
 impl Verified {
     pub(super) fn new() -> Self {
-        let cache = Cache::builder().max_capacity(MAX_TOKENS);
+        let weigh = |_: &[u8; 32], token: &Arc<Token>| {
+            let bytes = TOKEN_BYTES + token.principal.attributes().bytes();
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder().weigher(weigh).max_capacity(MAX_BYTES);
         Self(cache.time_to_idle(IDLE).build())
     }
 

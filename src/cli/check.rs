@@ -13,6 +13,14 @@ pub(super) fn run(path: &Path) -> ExitCode {
             if !config.policy.rules.is_configured() {
                 super::print("note: there is no policy.file: nobody may hear anything");
             }
+            let rules = &config.policy.rules;
+            for policy in rules.forbidding_only_with_tenant() {
+                super::print(format_args!(
+                    "note: policy {policy} (line {}) forbids nothing to whoever has no tenant, and an empty tenant is none; to \
+                     forbid it to them as well, write `unless {{ principal has tenant && … }}`",
+                    rules.line_of(policy).unwrap_or_default()
+                ));
+            }
             for (pbx, earlier) in config.never_meant() {
                 super::print(format_args!(
                     "note: a bare /recordings never means the PBX {}: {}, which stands before it, has all its names; give \

@@ -124,7 +124,8 @@ impl Explain {
             None => Revoked::default(),
         };
         let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew)
-            .with_cookies(auth.cookies);
+            .with_cookies(auth.cookies)
+            .with_max_token_bytes(config.server.max_header_bytes);
         let keys = authenticator.keys_to_renew(&headers, &[]);
         let fetched = keys.map_or(Ok(()), |keys| {
             fetch(&keys, &auth.issuers, &auth.key_sources)
@@ -136,10 +137,17 @@ impl Explain {
                 return Ok((false, refused(AuthError::Revoked)));
             }
             (Ok(principal), _) => principal,
-            (Err(rejected), Err(error)) if rejected.reason() == AuthError::KeysUnavailable => {
+            (Err(rejected), Err(error)) if *rejected.reason() == AuthError::KeysUnavailable => {
                 return Ok((false, format!("no decision (503)\n{error}")));
             }
-            (Err(rejected), _) => return Ok((false, refused(rejected))),
+            (Err(rejected), _) => {
+                let text = match rejected.reason() {
+                    // A server answers that before it looks for a token.
+                    error @ AuthError::TooLong { .. } => format!("deny (431)\n{error}"),
+                    _ => refused(rejected),
+                };
+                return Ok((false, text));
+            }
         };
         let (minter, public_url) = (auth.minter.as_ref(), config.server.public_url.as_ref());
         let (is_allowed, mut text) =

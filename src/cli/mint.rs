@@ -14,7 +14,7 @@ use url::Url;
 use super::ConfigFile;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
-use crate::auth::{Algorithm, AttributeClaims};
+use crate::auth::{Algorithm, AttributeClaims, Issuer};
 use crate::config::secret::Secret;
 use crate::config::{Config, Signer};
 use crate::recording::RecordingName;
@@ -123,7 +123,7 @@ impl Token {
         mint::bearer_with(
             &key,
             &claims,
-            &self.attributes(&issuer.claims),
+            &self.further(issuer),
             SystemTime::now(),
             Duration::from_secs(self.ttl_s),
         )
@@ -132,6 +132,16 @@ impl Token {
 }
 
 impl Token {
+    /// The claims that the issuer's tokens have besides: those that it is required to write, and what is said of the subject.
+    fn further(&self, issuer: &Issuer) -> Map<String, Value> {
+        let required = issuer.required.texts.iter();
+        let mut further: Map<String, Value> = required
+            .map(|(claim, text)| (claim.clone(), Value::from(text.clone())))
+            .collect();
+        further.extend(self.attributes(&issuer.claims));
+        further
+    }
+
     /// What is said of the subject, each under the whole name of its claim; that works for a path, too.
     fn attributes(&self, claims: &AttributeClaims) -> Map<String, Value> {
         let mut attributes = Map::new();

@@ -32,7 +32,7 @@ impl Gateway {
         mut line: AccessLine,
     ) -> Response<AnswerBody> {
         if let GatewayError::Auth(rejected) = error
-            && let Some(address) = self.login_address(head, *rejected)
+            && let Some(address) = self.login_address(head, rejected)
         {
             line.status = StatusCode::FOUND.as_u16();
             line.outcome = "to-login";
@@ -54,7 +54,7 @@ impl Gateway {
         source: IpAddr,
         rejected: Rejected,
     ) -> GatewayError {
-        if self.login_address(head, rejected).is_some() {
+        if self.login_address(head, &rejected).is_some() {
             return rejected.into();
         }
         self.audit.refused(source);
@@ -100,9 +100,9 @@ impl Gateway {
     pub(super) fn login_address(
         &self,
         head: &request::Parts,
-        rejected: Rejected,
+        rejected: &Rejected,
     ) -> Option<String> {
-        let is_asked = rejected.reason() == AuthError::Missing
+        let is_asked = *rejected.reason() == AuthError::Missing
             && head.method == Method::GET
             && is_for_a_person(head);
         let (login, public) = (self.login_url.as_ref()?, self.public_url.as_ref()?);

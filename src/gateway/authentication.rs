@@ -30,7 +30,7 @@ impl Gateway {
         let authenticator = &self.authenticator;
         let judge = || authenticator.judge(headers, query, visits, source, now);
         let mut judged = judge();
-        if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = judged.principal
+        if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = &judged.principal
             && newer_keys_may_help(reason)
             && let Some(keys) = authenticator.keys_to_renew(headers, &judged.expired)
         {
@@ -57,9 +57,9 @@ impl Gateway {
     }
 }
 
-fn newer_keys_may_help(reason: AuthError) -> bool {
+fn newer_keys_may_help(reason: &AuthError) -> bool {
     matches!(
         reason,
-        AuthError::UnknownKey | AuthError::AlgorithmMismatch | AuthError::Signature
+        AuthError::UnknownKey(_) | AuthError::AlgorithmMismatch(_) | AuthError::Signature(_)
     )
 }

@@ -1,6 +1,7 @@
 //! The body of a request that is a small JSON object.
 //!
 //! Knows how long it may be and how long it may take to come, and what a member may be. Does not know what any member means.
+//! A known member that is `null` is as if it were not there: programs write it where they have nothing to say.
 //!
 //! Sources: RFC 8259 §4 (members; names should be unique); RFC 9110 §15.5.14 and §15.5.16 (413, 415).
 
@@ -118,7 +119,8 @@ impl Members {
 
     fn take(&mut self, name: &str) -> Option<Value> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(index).1)
+        let (_, value) = self.0.swap_remove(index);
+        Some(value).filter(|value| !value.is_null())
     }
 
     /// A text.
@@ -270,7 +272,11 @@ mod tests {
             refused(json, no_object);
         }
         refused(r#"{"t":1}"#, "t: not a text");
-        refused(r#"{"t":null}"#, "t: not a text");
+        let nothing = r#"{"t":null,"n":null,"f":null}"#;
+        assert_eq!(read(nothing), Ok((None, None, false)));
+        refused(r#"{"t":""}{"t":null}"#, no_object);
+        refused(r#"{"t":"a","t":null}"#, no_object);
+        refused(r#"{"x":null}"#, "x: not known here");
         for n in [
             "0",
             "10",
@@ -278,7 +284,7 @@ mod tests {
             "1.5",
             "1e0",
             "\"1\"",
-            "null",
+            "\"\"",
             "99999999999999999999",
         ] {
             refused(

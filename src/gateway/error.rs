@@ -33,6 +33,15 @@ pub(crate) enum GatewayError {
     Draining,
     #[error("the request names another host than server.public_url")]
     Misdirected,
+    /// Its head, token and all.
+    #[error(
+        "the head of the request is longer than the {max_bytes} bytes of server.max_header_bytes{or}"
+    )]
+    HeadTooLong {
+        max_bytes: usize,
+        /// What else it may be.
+        or: &'static str,
+    },
     #[error(transparent)]
     Route(#[from] RouteError),
     #[error("the path names a PBX that is not configured")]
@@ -131,11 +140,12 @@ impl GatewayError {
         match self {
             Self::Draining => &problem::DRAINING,
             Self::Misdirected => &problem::MISDIRECTED,
+            Self::HeadTooLong { .. } => &problem::REQUEST_HEAD_TOO_LARGE,
             Self::Route(RouteError::NoSuchResource) | Self::NoSuchPbx => &problem::NO_SUCH_RESOURCE,
             Self::Route(RouteError::MethodNotAllowed { .. }) => &problem::METHOD_NOT_ALLOWED,
             Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
             Self::NoPbxForName => &problem::RECORDING_NOT_FOUND,
-            Self::Auth(rejected) => auth_problem(*rejected),
+            Self::Auth(rejected) => auth_problem(rejected),
             Self::Policy(PolicyError::Denied { .. } | PolicyError::PbxOutOfReach) => {
                 &problem::RECORDING_DENIED
             }
@@ -181,6 +191,9 @@ impl GatewayError {
         if let Self::Links(error) = self {
             return Some(error.to_string());
         }
+        if let Self::HeadTooLong { .. } = self {
+            return Some(self.to_string());
+        }
         let Self::Body(error) = self else {
             return None;
         };
@@ -197,10 +210,11 @@ impl GatewayError {
             Self::RateLimited { retry_after } | Self::TooMany { retry_after, .. } => {
                 Some(*retry_after)
             }
-            Self::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => Some(SOON),
+            Self::Auth(rejected) if *rejected.reason() == AuthError::KeysUnavailable => Some(SOON),
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Hidden { young: true, .. } => pbx_retry_after(&PbxError::NotReady),
             Self::Misdirected
+            | Self::HeadTooLong { .. }
             | Self::Route(_)
             | Self::NoSuchPbx
             | Self::NoPbxForName
@@ -223,23 +237,27 @@ impl GatewayError {
     }
 }
 
-fn auth_problem(rejected: Rejected) -> &'static Problem {
+fn auth_problem(rejected: &Rejected) -> &'static Problem {
     match rejected.reason() {
         AuthError::Missing | AuthError::UnsupportedScheme => &problem::BEARER_TOKEN_MISSING,
         AuthError::KeysUnavailable => &problem::KEYS_UNAVAILABLE,
         AuthError::Malformed(_)
+        | AuthError::TooLong { .. }
         | AuthError::UnknownIssuer
-        | AuthError::UnknownKey
-        | AuthError::AlgorithmMismatch
-        | AuthError::Signature
+        | AuthError::UnknownKey(_)
+        | AuthError::AlgorithmMismatch(_)
+        | AuthError::Signature(_)
         | AuthError::Expired
         | AuthError::Revoked
-        | AuthError::NotYetValid
-        | AuthError::WrongAudience
+        | AuthError::NotYetValid(_)
+        | AuthError::Clock
+        | AuthError::WrongAudience(_)
         | AuthError::Claim(_)
         | AuthError::Attribute(..)
+        | AuthError::TooManyValues { .. }
+        | AuthError::Required(_)
         | AuthError::LinksDisabled
-        | AuthError::LinkTooLong
+        | AuthError::LinkTooLong { .. }
         | AuthError::LinkAddress
         | AuthError::LinkPbx => match rejected {
             Rejected::Bearer(_) => &problem::BEARER_TOKEN_INVALID,

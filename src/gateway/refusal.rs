@@ -73,7 +73,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
             false,
             "let the proxy pass the Host field on, or correct server.public_url",
         ),
-        GatewayError::Auth(rejected) if rejected.reason() == AuthError::KeysUnavailable => {
+        GatewayError::Auth(rejected) if *rejected.reason() == AuthError::KeysUnavailable => {
             (false, "see to it that the issuer's keys can be had")
         }
         GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
@@ -84,6 +84,7 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::RateLimited { .. }
         | GatewayError::TooMany { .. }
         | GatewayError::Draining
+        | GatewayError::HeadTooLong { .. }
         | GatewayError::Route(_)
         | GatewayError::NoSuchPbx
         | GatewayError::NoPbxForName

@@ -1,20 +1,23 @@
 //! Getting a set of keys: out of a file, from a URL, or from where OpenID discovery says.
 //!
 //! Knows what may be fetched, and how much. Does not know what is in a set. `https` only, no redirects, no proxy of the
-//! environment, at most 256 KiB.
+//! environment, no content coding, at most 256 KiB.
 //!
-//! Sources: OpenID Connect Discovery 1.0 §4.2 (the document) and §4.3 (`issuer` must be the issuer's name).
+//! Sources: OpenID Connect Discovery 1.0 §4.2 (the document) and §4.3 (`issuer` must be the issuer's name); RFC 9110 §8.4 and
+//! §12.5.3 (content codings, and how to ask for none).
 
 use std::path::Path;
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::StatusCode;
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use url::{Origin, Url};
 
+use crate::auth::jwks::without_byte_order_mark;
 use crate::config::{KeyPlace, KeySource, PbxTrust};
 use crate::pbx::tls;
 
@@ -23,6 +26,8 @@ const MAX_BYTES: usize = 256 * 1024;
 /// How long one of them may take.
 const LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How much of what an issuer says is shown, in characters.
+const MAX_SHOWN: usize = 200;
 const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
 /// The way to the keys of one issuer.
@@ -74,10 +79,14 @@ impl Fetcher {
 
     /// Where the document says that the set is, if that may be believed.
     fn set_of(&self, document: &Url, metadata: &[u8]) -> Result<Url, String> {
-        let metadata: Metadata = serde_json::from_slice(metadata)
+        let metadata: Metadata = serde_json::from_slice(without_byte_order_mark(metadata))
             .map_err(|_| "the discovery document has no issuer or no jwks_uri")?;
         if metadata.issuer != self.issuer {
-            return Err("the discovery document is of another issuer".to_owned());
+            return Err(format!(
+                "the discovery document is of another issuer: its issuer is {}, and the name of this one is {}",
+                shown(&metadata.issuer),
+                shown(&self.issuer)
+            ));
         }
         let set = Url::parse(&metadata.jwks_uri)
             .map_err(|_| "jwks_uri of the discovery document is no URL")?;
@@ -124,6 +133,7 @@ fn client(source: &KeySource) -> Result<reqwest::Client, String> {
 async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
     let request = client.get(url.clone());
     let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+    let request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let mut response = request.send().await.map_err(describe)?;
     if response.status() != StatusCode::OK {
         return Err(match response.status().is_redirection() {
@@ -131,6 +141,7 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
             false => format!("the answer has status {}", response.status().as_u16()),
         });
     }
+    require_no_coding(response.headers())?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(describe)? {
         if body.len() + chunk.len() > MAX_BYTES {
@@ -139,6 +150,31 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// Refuses what was encoded, which was not asked for and is not undone here.
+fn require_no_coding(headers: &HeaderMap) -> Result<(), String> {
+    for coding in headers.get_all(CONTENT_ENCODING) {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
+            let coding = shown(&coding);
+            return Err(format!(
+                "the answer has the content coding {coding}, and none was asked for"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A text of somebody else: short, in quotes, and as a program would write it.
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(MAX_SHOWN).collect();
+    let more = if start.len() < text.len() {
+        "\u{2026}"
+    } else {
+        ""
+    };
+    format!("{start:?}{more}")
 }
 
 /// All causes, without the URL, which is in the configuration.

@@ -100,6 +100,8 @@ problems! {
         "As many of your requests are being answered as one caller may have. Try again when one has ended.";
     RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many of yours in too short a time",
         "As many requests as one caller or one address may make in such a time have come, or as many recordings were read from the PBX for you. Try again after the time in Retry-After.";
+    REQUEST_HEAD_TOO_LARGE = "request-head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "Too long a head",
+        "Address and header fields of the request, the token among them, are longer than this gateway takes. Send a shorter token, or ask the gateway's operator for more.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "The gateway failed. Its operator finds the reason by the request id.";
     LINKS_UNCONFIGURED = "links-unconfigured", NOT_IMPLEMENTED, "No links are made here",

@@ -16,10 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::io::WatchedIo;
+use super::refusal::Worded;
 use crate::gateway::{Downstream, Gateway};
 use crate::relay::Verdict;
 
@@ -75,7 +77,7 @@ impl Connection {
             kill,
         };
         let Some(acceptor) = acceptor else {
-            return session.http1(stream).await;
+            return session.http1(stream, WatchedIo::linger).await;
         };
         // What a caller does not take is not encrypted ahead for it.
         let accept = acceptor.accept_with(stream, |session| {
@@ -94,7 +96,10 @@ impl Connection {
                 stream.get_mut().0.linger();
                 session.http2(stream).await
             }
-            Ok(Ok(stream)) => session.http1(stream).await,
+            Ok(Ok(stream)) => {
+                let linger = |stream: &mut TlsStream<WatchedIo>| stream.get_mut().0.linger();
+                session.http1(stream, linger).await
+            }
         }
     }
 }
@@ -170,12 +175,19 @@ macro_rules! drive {
 }
 
 impl Session {
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+    /// `linger` makes a stream wait at its end for what the caller still says.
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, linger: fn(&mut S)) {
         let service = self.service();
+        let stream = Worded::new(stream, |stream| {
+            linger(stream);
+            self.gateway.load().refuse_head(&self.downstream)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout)
             .max_buf_size(self.settings.max_header_bytes)
+            // The buffer alone lets somewhat more pass.
+            .max_header_size(self.settings.max_header_bytes)
             .serve_connection(TokioIo::new(stream), service_fn(service));
         // hyper's limit on heads counts from the end of the last answer.
         drive!(&self, connection, None);
@@ -187,12 +199,18 @@ impl Session {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_send_buf_size(BUFFER_BYTES)
-            .max_header_list_size(u32::try_from(self.settings.max_header_bytes).unwrap_or(u32::MAX))
+            .max_header_list_size(self.max_header_list_size())
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service_fn(service));
         // hyper has no such limit here: not for the preface, and a caller who answers pings may stay for ever.
         drive!(&self, connection, Some(self.settings.header_timeout));
+    }
+
+    /// What HTTP/2 itself refuses, with a status alone, is somewhat more than what the gateway refuses with words.
+    fn max_header_list_size(&self) -> u32 {
+        let size = self.settings.max_header_bytes.saturating_mul(2);
+        u32::try_from(size).unwrap_or(u32::MAX)
     }
 
     fn service(&self) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {

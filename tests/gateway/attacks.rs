@@ -9,7 +9,7 @@ mod algorithms;
 mod claims;
 mod forms;
 mod headers;
-mod keys;
+pub(crate) mod keys;
 
 use std::cell::Cell;
 use std::collections::HashSet;

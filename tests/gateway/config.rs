@@ -41,7 +41,8 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
 }
 
 /// Commented keys without a default: alternatives, and what is absent unless configured.
-const NO_DEFAULT: [&str; 25] = [
+const NO_DEFAULT: [&str; 26] = [
+    "required_claims",
     "cookie",
     "login_url",
     "signing_key",

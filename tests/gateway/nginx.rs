@@ -3,6 +3,7 @@
 //! What the gateway promises must survive nginx: a cut recording stays cut, nothing is held back, a link is in no log.
 //! The test reads the very file and replaces addresses and paths only.
 
+mod heads;
 mod process;
 mod sso;
 

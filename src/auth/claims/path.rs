@@ -34,7 +34,8 @@ impl<'de> DeserializeSeed<'de> for At<'_> {
     }
 }
 
-/// What is no object ends the way: the claim is not absent, but of another form than the path says.
+/// What is no object ends the way: the claim is not absent, but of another form than the path says. `null` ends it, too, and
+/// says no more than if it were not there.
 impl<'de> Visitor<'de> for At<'_> {
     type Value = Value<'de>;
 
@@ -86,7 +87,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+        Ok(Value::Null)
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
     fn check(json: &str, path: &str, expected: Option<&str>) {
         let found = find(json.as_bytes(), path).map(|value| match &value {
             Value::Absent => "absent".to_owned(),
+            Value::Null => "null".to_owned(),
             Value::Text(text) => text.to_string(),
             Value::List(values) => format!("{} values", values.len()),
             Value::Seconds(_) | Value::Other => "other".to_owned(),
@@ -124,10 +126,13 @@ mod tests {
         check(r#"{"role":"a","rolesx":"b"}"#, "roles", Some("absent"));
         check(r#"{"":"a"}"#, "roles", Some("absent"));
         // A member that is on the way must lead on.
-        for value in ["1", "-1", "1.5", "true", "null", "\"a\"", "[{}]"] {
+        for value in ["1", "-1", "1.5", "true", "\"a\"", "[{}]", "[null]"] {
             check(&format!(r#"{{"x":{value}}}"#), "x.roles", Some("other"));
         }
-        check(r#"{"roles":null}"#, "roles", Some("other"));
+        // Or end there, with nothing.
+        check(r#"{"x":null}"#, "x.roles", Some("null"));
+        check(r#"{"x":{"y":null}}"#, "x.y.roles", Some("null"));
+        check(r#"{"roles":null}"#, "roles", Some("null"));
         check(r#"{"roles":{"a":1}}"#, "roles", Some("other"));
     }
 
@@ -139,6 +144,9 @@ mod tests {
         check(r#"{"x":{"r":"a"},"x.r":"b"}"#, "x.r", None);
         check(r#"{"x":{"r":"a","r":"b"}}"#, "x.r", None);
         check(r#"{"x":{},"x":{"r":"b"}}"#, "x.r", None);
+        check(r#"{"x":null,"x":{"r":"b"}}"#, "x.r", None);
+        check(r#"{"x":null,"x.r":"b"}"#, "x.r", None);
+        check(r#"{"r":null,"r":"b"}"#, "r", None);
         check("[]", "x", Some("other"));
         check("{", "x", None);
         check("{} {}", "x", None);

@@ -21,6 +21,7 @@ const MAX_NAME_BYTES: usize = 256;
 pub(in crate::auth) enum Value<'t> {
     #[default]
     Absent,
+    Null,
     Text(Cow<'t, str>),
     Seconds(u64),
     List(Vec<Value<'t>>),
@@ -28,6 +29,12 @@ pub(in crate::auth) enum Value<'t> {
 }
 
 impl Value<'_> {
+    /// Whether it says nothing: issuers write `null` where they have no value. Whoever needs the claim asks for its text or
+    /// time instead, which neither has.
+    pub(in crate::auth) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Absent | Self::Null)
+    }
+
     pub(in crate::auth) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -40,6 +47,20 @@ impl Value<'_> {
         self.text().filter(|text| {
             (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control())
         })
+    }
+
+    /// Whether a text, or one of a list of texts, is accepted; `None` where it is neither.
+    pub(in crate::auth) fn names_one_of(&self, accepted: &[impl AsRef<str>]) -> Option<bool> {
+        let named = match self {
+            Self::List(named) => named.as_slice(),
+            named => std::slice::from_ref(named),
+        };
+        let mut is_accepted = false;
+        for name in named {
+            let name = name.text()?;
+            is_accepted |= accepted.iter().any(|accepted| accepted.as_ref() == name);
+        }
+        Some(is_accepted)
     }
 
     pub(super) fn time(&self) -> Option<Duration> {
@@ -125,6 +146,6 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(Value::Null)
     }
 }

@@ -1,11 +1,14 @@
 //! Sets as issuers publish them, and as they should not.
 
+mod numbers;
+
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -58,9 +61,9 @@ fn read_one(jwk: &Value, accepted: &[Algorithm]) -> Result<Vec<Algorithm>, JwkEr
     };
     let jwks = read(&set(&[okp(), jwk.clone()]), &accepted_beside).unwrap();
     match jwks.skipped.into_iter().next() {
-        Some((place, error)) => {
-            assert_eq!((place, jwks.keys.len()), (1, 1));
-            Err(error)
+        Some(skipped) => {
+            assert_eq!((skipped.place, jwks.keys.len()), (1, 1));
+            Err(skipped.why)
         }
         None => Ok(jwks.keys[1..].iter().map(Key::algorithm).collect()),
     }
@@ -103,18 +106,33 @@ fn what_does_not_verify_is_left_out_and_the_rest_stays() {
     let p256 = || ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING);
     let rows = [
         (json!("a"), JwkError::Malformed),
-        (json!({}), JwkError::Malformed),
-        (json!({"kty": 1}), JwkError::Malformed),
-        (with(rsa(), &json!({"use": "enc"})), JwkError::OtherUse),
+        (json!({}), JwkError::Member("kty")),
+        (json!({"kty": 1}), JwkError::Member("kty")),
+        (
+            with(rsa(), &json!({"use": "enc"})),
+            JwkError::OtherUse("use"),
+        ),
         (
             with(rsa(), &json!({"key_ops": ["encrypt"]})),
-            JwkError::OtherUse,
+            JwkError::OtherUse("key_ops"),
         ),
-        (with(rsa(), &json!({"key_ops": []})), JwkError::OtherUse),
-        (with(rsa(), &json!({"d": "AQAB"})), JwkError::Secret),
-        (json!({"kty": "oct", "k": "c2VjcmV0"}), JwkError::Secret),
-        (json!({"kty": "oct", "alg": "HS256"}), JwkError::Secret),
-        (with(rsa(), &json!({"k": "c2VjcmV0"})), JwkError::Secret),
+        (
+            with(rsa(), &json!({"key_ops": []})),
+            JwkError::OtherUse("key_ops"),
+        ),
+        (with(rsa(), &json!({"d": "AQAB"})), JwkError::Secret("d")),
+        (
+            json!({"kty": "oct", "k": "c2VjcmV0"}),
+            JwkError::Secret("k"),
+        ),
+        (
+            json!({"kty": "oct", "alg": "HS256"}),
+            JwkError::Secret("kty"),
+        ),
+        (
+            with(rsa(), &json!({"k": "c2VjcmV0"})),
+            JwkError::Secret("k"),
+        ),
         (
             with(rsa(), &json!({"alg": "HS256"})),
             JwkError::Member("alg"),
@@ -127,19 +145,25 @@ fn what_does_not_verify_is_left_out_and_the_rest_stays() {
             with(p256(), &json!({"alg": "ES384"})),
             JwkError::Member("alg"),
         ),
-        (with(rsa(), &json!({"alg": "none"})), JwkError::Unsupported),
+        (
+            with(rsa(), &json!({"alg": "none"})),
+            JwkError::Unsupported("alg"),
+        ),
         (
             with(rsa(), &json!({"alg": "RSA-OAEP"})),
-            JwkError::Unsupported,
+            JwkError::Unsupported("alg"),
         ),
-        (with(rsa(), &json!({"kty": "RSA2"})), JwkError::Unsupported),
+        (
+            with(rsa(), &json!({"kty": "RSA2"})),
+            JwkError::Unsupported("kty"),
+        ),
         (
             with(p256(), &json!({"crv": "secp256k1"})),
-            JwkError::Unsupported,
+            JwkError::Unsupported("crv"),
         ),
         (
             with(okp(), &json!({"crv": "X25519"})),
-            JwkError::Unsupported,
+            JwkError::Unsupported("crv"),
         ),
         (
             json!({"kty": "EC", "x": "AA", "y": "AA"}),
@@ -151,6 +175,13 @@ fn what_does_not_verify_is_left_out_and_the_rest_stays() {
         (with(p256(), &json!({"y": "AA"})), JwkError::Member("y")),
         (with(okp(), &json!({"x": "AA"})), JwkError::Member("x")),
         (with(rsa(), &json!({"kid": ""})), JwkError::Member("kid")),
+        (with(rsa(), &json!({"kid": 7})), JwkError::Member("kid")),
+        (with(rsa(), &json!({"n": ["AQAB"]})), JwkError::Member("n")),
+        (with(p256(), &json!({"x": 7})), JwkError::Member("x")),
+        (
+            with(rsa(), &json!({"key_ops": "verify"})),
+            JwkError::Member("key_ops"),
+        ),
         (
             with(rsa(), &json!({"kid": "k".repeat(257)})),
             JwkError::Member("kid"),
@@ -169,7 +200,7 @@ fn a_key_that_is_too_short_or_no_key_is_left_out() {
         ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
         &json!({"x": encode(&[1; 32])}),
     );
-    assert!(matches!(read_one(&no_point, &[]), Err(JwkError::Key(_))));
+    assert_eq!(read_one(&no_point, &[]), Err(JwkError::NoPoint));
     let no_exponent = with(rsa(), &json!({"e": "AA"}));
     assert!(matches!(read_one(&no_exponent, &[]), Err(JwkError::Key(_))));
 }
@@ -187,8 +218,19 @@ fn a_set_without_a_key_is_refused() {
     let check = |json: &[u8], expected| {
         assert_eq!(read(json, &[]).map(|set| set.keys.len()), Err(expected));
     };
-    check(&set(&[]), JwksError::NoKey);
-    check(&set(&[json!({"kty": "oct", "k": "AA"})]), JwksError::NoKey);
+    let no_key = |why: &str| JwksError::NoKey(why.to_owned());
+    check(&set(&[]), no_key("it is empty"));
+    let told = "keys[0] (kid \"a\\n\"): of a kind that is not supported, by kty; keys[1] (no kid): crv is missing or wrong";
+    let bad = [json!({"kty": "x", "kid": "a\n"}), json!({"kty": "EC"})];
+    check(&set(&bad), no_key(told));
+    let more = vec![json!({"kty": "EC"}); 9];
+    let error = read(&set(&more), &[]).unwrap_err().to_string();
+    assert!(
+        error.contains("keys[3]") && error.ends_with("; and 5 more"),
+        "{error}"
+    );
+    let secret = read(&set(&[json!({"kty": "oct", "k": "AA"})]), &[]);
+    assert!(matches!(secret, Err(JwksError::NoKey(why)) if why.contains("by k:")));
     for text in [
         "",
         "[]",
@@ -232,7 +274,7 @@ proptest! {
 
     #[test]
     fn no_member_panics(
-        kty in "(RSA|EC|OKP|oct)", crv in "(P-256|P-384|Ed25519|x)", text in "[A-Za-z0-9_-]{0,90}",
+        kty in "(RSA|EC|OKP|oct)", crv in "(P-256|P-384|Ed25519|x)", text in "[A-Za-z0-9_-]{0,90}={0,2}",
     ) {
         let jwk = json!({"kty": kty, "crv": crv, "n": text, "e": text, "x": text, "y": text});
         let _ = read(&set(&[jwk]), &[]);

@@ -22,6 +22,7 @@ use super::entities::{self, Vocabulary};
 use super::facts::RecordingFacts;
 use super::groups::Groups;
 use super::source::{self, Flaw, flaw};
+use super::tenantless::forbids_only_with_tenant;
 use super::uses::Uses;
 use super::{Action, Context, SCHEMA};
 use crate::auth::principal::Principal;
@@ -84,6 +85,14 @@ impl Engine {
 
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
         self.lines.keys().map(AsRef::as_ref)
+    }
+
+    /// In alphabetical order.
+    pub(super) fn forbidding_only_with_tenant(&self) -> impl Iterator<Item = &str> {
+        self.ids().filter(|id| {
+            let policy = self.policies.policy(&PolicyId::new(id));
+            policy.is_some_and(forbids_only_with_tenant)
+        })
     }
 
     pub(super) fn line_of(&self, policy: &str) -> Option<usize> {

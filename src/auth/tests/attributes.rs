@@ -16,7 +16,7 @@ fn read(further: &str, pbxs: Option<&[&str]>) -> Result<Principal, AuthError> {
     let token = forge(&signing, HEADER, &claims);
     let headers = bearer_headers(&token);
     let principal = authenticator.authenticate(&headers, None, SOURCE, at(NOW));
-    principal.map_err(Rejected::reason)
+    principal.map_err(|rejected| rejected.reason().clone())
 }
 
 #[track_caller]
@@ -67,6 +67,44 @@ fn attributes_are_what_the_claims_say() {
     );
 }
 
+#[test]
+fn a_claim_that_is_null_or_empty_says_what_one_says_that_is_absent() {
+    for nothing in [
+        r#","realm_access":null"#,
+        r#","realm_access":{"roles":null}"#,
+        r#","realm_access":{"roles":""}"#,
+        r#","realm_access":{"roles":[]}"#,
+        r#","realm_access.roles":null"#,
+        r#","extensions":null,"tenant":null"#,
+        r#","extensions":"","tenant":"""#,
+        r#","extensions":[],"tenant":[]"#,
+    ] {
+        check(nothing, &[], &[], None);
+    }
+    // Next to one that says something.
+    check(
+        r#","realm_access":{"roles":["a"]},"extensions":null,"tenant":"""#,
+        &["a"],
+        &[],
+        None,
+    );
+}
+
+#[test]
+fn as_many_roles_are_taken_as_the_longest_token_allows() {
+    let roles = |count: usize| {
+        let roles: Vec<String> = (0..count).map(|number| format!("\"{number}\"")).collect();
+        format!(r#","realm_access":{{"roles":[{}]}}"#, roles.join(","))
+    };
+    let most = read(&roles(1_024), None).unwrap();
+    assert_eq!(most.attributes().roles().len(), 1_024);
+    let too_many = AuthError::TooManyValues {
+        key: "roles_claim",
+        max: 1_024,
+    };
+    assert_eq!(read(&roles(1_025), None).map(drop), Err(too_many));
+}
+
 #[track_caller]
 fn refused(further: &str, pbxs: Option<&[&str]>, key: &str) {
     match read(further, pbxs) {
@@ -83,7 +121,12 @@ fn a_claim_that_stands_there_twice_or_is_of_another_form_is_refused() {
         r#","realm_access":{"roles":["a"],"role\u0073":["b"]}"#,
         r#","realm_access":{},"realm_access":{"roles":["supervisor"]}"#,
         r#","realm_access":{"roles":[]},"realm_access.roles":["supervisor"]"#,
-        r#","realm_access":null"#,
+        r#","realm_access":"supervisor""#,
+        r#","realm_access":"""#,
+        r#","realm_access":{"roles":["a",null]}"#,
+        r#","realm_access":{"roles":[""]}"#,
+        r#","realm_access":null,"realm_access":{"roles":["supervisor"]}"#,
+        r#","realm_access":{"roles":null,"roles":["supervisor"]}"#,
         r#","realm_access":{"roles":false}"#,
         r#","realm_access":{"roles":["a",{}]}"#,
     ] {
@@ -91,6 +134,10 @@ fn a_claim_that_stands_there_twice_or_is_of_another_form_is_refused() {
     }
     refused(r#","tenant":"a","tenant":"b""#, None, "tenant_claim");
     refused(r#","tenant":1"#, None, "tenant_claim");
+    refused(r#","tenant":[null]"#, None, "tenant_claim");
+    refused(r#","tenant":[""]"#, None, "tenant_claim");
+    refused(r#","tenant":null,"tenant":"b""#, None, "tenant_claim");
+    refused(r#","tenant":"","tenant":"b""#, None, "tenant_claim");
     refused(
         r#","extensions":"office/1","extensions":"office/2""#,
         None,
@@ -121,5 +168,5 @@ fn what_nobody_verified_is_not_looked_at() {
         NOW + 60
     );
     let refused = authenticate_bearer(vec![key], &forge(&other, HEADER, &claims));
-    assert_eq!(refused.unwrap_err(), AuthError::Signature);
+    assert_eq!(refused.unwrap_err(), AuthError::Signature(KeyId::default()));
 }

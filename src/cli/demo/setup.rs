@@ -14,7 +14,7 @@ use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::policy;
-use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing};
+use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
 use crate::cli::random_secret;
 use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
 use crate::config::secret::Secret;
@@ -111,6 +111,7 @@ pub(super) fn configuration(
             issuers: vec![Issuer {
                 name: ISSUER.to_owned(),
                 audiences: vec![AUDIENCE.to_owned()],
+                required: RequiredClaims::default(),
                 keys: KeyRing::fixed(vec![key(&keys.bearer)?]),
                 claims: AttributeClaims::default(),
                 pbxs: None,

@@ -10,13 +10,18 @@ use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::SigningKey;
 use crate::auth::minter::Minter;
-use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing};
+use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
 use crate::config::section::Section;
 use crate::config::{Auth, KeySource, Server, Signer};
 
 const LINK_TTL: Duration = Duration::from_secs(900);
 /// The longest name of a claim, or path to one.
 const MAX_CLAIM_BYTES: usize = 256;
+/// Claims that say something else than for whom a token is, so that none can be the audience.
+const NO_AUDIENCE: [&str; 6] = ["iss", "sub", "jti", "exp", "nbf", "iat"];
+/// The most claims of `required_claims`, and the longest text of one in bytes: every token is searched for each.
+const MAX_REQUIRED: usize = 16;
+const MAX_TEXT_BYTES: usize = 256;
 const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
 
 pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
@@ -76,6 +81,14 @@ fn read_issuer(
         section.problem("audiences", "an audience is empty");
     }
     let claims = read_claims(section);
+    let required = RequiredClaims {
+        audience: read_audience_claim(section, &claims),
+        texts: section.section("required_claims", read_required_texts),
+    };
+    if required.texts.len() > MAX_REQUIRED {
+        let message = format!("more than {MAX_REQUIRED} claims");
+        section.problem("required_claims", message);
+    }
     let pbxs = read_reach(section);
     let keys = section.sections("key", |section| {
         read_key(section).map(|(key, signer)| {
@@ -103,6 +116,7 @@ fn read_issuer(
     Some(Issuer {
         name: name?,
         audiences,
+        required,
         keys,
         claims,
         pbxs,
@@ -118,16 +132,50 @@ fn read_claims(section: &mut Section<'_>) -> AttributeClaims {
         ("tenant_claim", &mut claims.tenant),
     ] {
         if let Some(text) = section.text(key) {
-            if text.split('.').any(str::is_empty) || text.len() > MAX_CLAIM_BYTES {
-                section.problem(
-                    key,
-                    "not the name of a claim, or a path such as realm_access.roles",
-                );
-            }
+            check_claim(section, key, &text);
             *claim = text;
         }
     }
     claims
+}
+
+fn check_claim(section: &mut Section<'_>, key: &str, text: &str) {
+    if text.split('.').any(str::is_empty) || text.len() > MAX_CLAIM_BYTES {
+        section.problem(
+            key,
+            "not the name of a claim, or a path such as realm_access.roles",
+        );
+    }
+}
+
+/// The claim that says for whom a token is, where `aud` is absent. One that the subject can have a say in, or that says something
+/// else already, must not let anybody in.
+fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> String {
+    const KEY: &str = "audience_claim";
+    let Some(text) = section.text("audience_claim") else {
+        return RequiredClaims::default().audience;
+    };
+    check_claim(section, KEY, &text);
+    let attributes = [&claims.roles, &claims.extensions, &claims.tenant];
+    if NO_AUDIENCE.contains(&text.as_str()) || attributes.contains(&&text) {
+        let message = format!("{text:?} says something else; name a claim that the issuer sets");
+        section.problem(KEY, message);
+    }
+    text
+}
+
+/// The further claims that tokens must have, each with its text.
+fn read_required_texts(section: &mut Section<'_>) -> Vec<(String, String)> {
+    let claims = section.keys();
+    let texts = claims.into_iter().filter_map(|claim| {
+        check_claim(section, &claim, &claim);
+        let text = section.text(&claim)?;
+        if !(1..=MAX_TEXT_BYTES).contains(&text.len()) {
+            section.problem(&claim, "not a text of 1 to 256 bytes");
+        }
+        Some((claim, text))
+    });
+    texts.collect()
 }
 
 /// Reads a verification key; for a shared secret also what is needed to sign with it.

@@ -56,6 +56,57 @@ fn a_set_is_where_the_issuer_is_or_where_the_operator_says() {
 }
 
 #[test]
+fn both_names_are_told_where_they_differ_and_neither_can_pass_for_something_else() {
+    let told = |issuer: &str| {
+        let document =
+            serde_json::json!({"issuer": issuer, "jwks_uri": "https://sso.example/certs"});
+        let url = DOCUMENT.parse().unwrap();
+        let found = fetcher().set_of(&url, document.to_string().as_bytes());
+        found.unwrap_err()
+    };
+    let both = format!(": its issuer is \"{ISSUER}/\", and the name of this one is \"{ISSUER}\"");
+    assert!(told(&format!("{ISSUER}/")).ends_with(&both));
+    assert!(told("a\"\n\u{1b}[2J").contains(r#""a\"\n\u{1b}[2J","#));
+    let long = told(&"\u{e9}".repeat(5_000));
+    assert!(
+        long.contains("\u{e9}\"\u{2026}, and") && long.len() < 700,
+        "{long}"
+    );
+}
+
+#[test]
+fn an_answer_in_a_content_coding_is_refused_and_the_coding_told() {
+    let require = |codings: &[&str]| {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(CONTENT_ENCODING, coding.parse().unwrap());
+        }
+        require_no_coding(&headers)
+    };
+    for none in [&[][..], &["identity"], &["Identity"], &[""]] {
+        assert_eq!(require(none), Ok(()));
+    }
+    for (coding, shown) in [
+        ("gzip", "\"gzip\""),
+        ("br", "\"br\""),
+        ("identity, gzip", "\"identity, gzip\""),
+        ("x\ty", r#""x\ty""#),
+    ] {
+        let told = format!("the answer has the content coding {shown}, and none was asked for");
+        assert_eq!(require(&[coding]), Err(told));
+    }
+    assert!(require(&["identity", "gzip"]).is_err());
+}
+
+#[test]
+fn a_byte_order_mark_before_a_document_is_passed_over() {
+    let set = "https://sso.example/certs";
+    check(&format!("\u{FEFF}{}", metadata(ISSUER, set)), Ok(set));
+    let twice = format!("\u{FEFF}\u{FEFF}{}", metadata(ISSUER, set));
+    check(&twice, Err("no issuer or no jwks_uri"));
+}
+
+#[test]
 fn a_document_of_another_issuer_is_refused() {
     for issuer in [
         "https://sso.example/realms/other",

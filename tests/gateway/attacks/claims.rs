@@ -141,7 +141,7 @@ fn bad(issuer: &Issuer, required: &[&str]) -> Vec<(String, Claims)> {
         ],
     );
     for name in ["nbf", "iat"] {
-        times(&mut rows, name, &["null".to_owned(), "false".to_owned()]);
+        times(&mut rows, name, &["\"\"".to_owned(), "false".to_owned()]);
         times(
             &mut rows,
             name,
@@ -152,7 +152,7 @@ fn bad(issuer: &Issuer, required: &[&str]) -> Vec<(String, Claims)> {
             ],
         );
     }
-    for json in ["7", "null", "\"\"", "[\"a\"]", "\"a\\nb\""] {
+    for json in ["7", "{}", "\"\"", "[\"a\"]", "\"a\\nb\""] {
         rows.push((format!("jti {json}"), good().with("jti", json)));
     }
     rows

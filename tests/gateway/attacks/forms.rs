@@ -11,9 +11,10 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
     }
     for (what, token) in rewritten(&issuers.link.good()) {
         // No client sends a space, a quotation mark or another script's letters in a query as they are.
-        if token
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+        let is_sent = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+        // In a query, and there alone, the escape of a dot or a letter is the dot or the letter.
+        if token.bytes().all(is_sent)
+            && !["a percent-escaped dot", "a percent-escaped letter"].contains(&what)
         {
             rows.push(Row::link(format!("link: {what}"), &token));
         }
@@ -90,7 +91,7 @@ fn rewritten(good: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Rightly signed, and too long.
+/// Long, and signed by nobody. (What is longer than a head may be gets 431, and not 401: `field/token_oddities` has that.)
 fn sizes(issuers: &Issuers, rows: &mut Vec<Row>) {
     for issuer in [issuers.first(), &issuers.each[1], &issuers.link] {
         let padded = |bytes| {
@@ -98,26 +99,23 @@ fn sizes(issuers: &Issuers, rows: &mut Vec<Row>) {
                 .claims()
                 .with("x", &format!("\"{}\"", "x".repeat(bytes)))
         };
-        let token = issuer.sign(&issuer.header(), &padded(6_900));
-        assert!(
-            (9 * 1024..10 * 1024).contains(&token.len()),
-            "{}",
-            token.len()
-        );
-        let header = format!(
+        let long = format!(
             r#"{{"alg":"{}","kid":"{}","x":"{}"}}"#,
             issuer.algorithm,
             issuer.id,
-            "x".repeat(3 * 1024)
+            "x".repeat(9 * 1024)
         );
-        let head = issuer.sign(&header, &issuer.claims());
-        let (nine, three) = (
-            format!("{}: 9 KiB", issuer.id),
-            format!("{}: header of 3 KiB", issuer.id),
-        );
-        match issuer.id {
-            "crm" => rows.extend([Row::link(nine, &token), Row::link(three, &head)]),
-            _ => rows.extend([Row::bearer(nine, &token), Row::bearer(three, &head)]),
+        for (what, header, claims) in [
+            ("14 KiB", issuer.header(), padded(10_500)),
+            ("header of 9 KiB", long, issuer.claims()),
+        ] {
+            let unsigned = keys::token(&header, &claims.json(), |_| vec![0; 32]);
+            assert!((12 * 1024..15 * 1024).contains(&unsigned.len()));
+            let what = format!("{}: {what}", issuer.id);
+            rows.push(match issuer.id {
+                "crm" => Row::link(what, &unsigned),
+                _ => Row::bearer(what, &unsigned),
+            });
         }
     }
     let dots = ".".repeat(8_000);

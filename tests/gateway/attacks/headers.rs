@@ -1,7 +1,8 @@
-//! Headers that bring a key along, name one in a way that leads elsewhere, or ask for another way to read the token. All are
-//! rightly signed, so only the header can be what is refused.
+//! Headers that name a key in a way that leads elsewhere, or ask for another way to read the token. All are rightly signed, so only
+//! the header can be what is refused. And headers that bring a key along, signed with that: it is not looked at, and so the
+//! signature is wrong. (Rightly signed they are good: `field/token_oddities` has them.)
 
-use super::keys::base64;
+use super::keys::{Key, base64};
 use super::{Issuer, Issuers, Row};
 
 pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
@@ -20,8 +21,49 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
             &link.sign(&header, &link.claims()),
         ));
     }
+    for issuer in [issuers.first(), &issuers.each[1], &issuers.set[1]] {
+        for (what, token) in by_the_key_in_the_header(issuer) {
+            rows.push(Row::bearer(format!("{}: {what}", issuer.id), &token));
+        }
+    }
+    for (what, token) in by_the_key_in_the_header(link) {
+        rows.push(Row::link(format!("link: {what}"), &token));
+    }
     nested(issuers, &mut rows);
     rows
+}
+
+/// Tokens signed with a key that the header brings, or says where to get.
+fn by_the_key_in_the_header(issuer: &Issuer) -> Vec<(String, String)> {
+    let Issuer { algorithm, id, .. } = issuer;
+    let key = match *algorithm {
+        "HS256" => Key::secret("a secret of the attacker's own, long enough"),
+        algorithm => Key::generate(algorithm),
+    };
+    let chain = match key {
+        Key::Secret(_) => base64(b"a certificate"),
+        _ => base64(&key.der()),
+    };
+    [
+        ("jwk", key.jwk(id).to_string()),
+        ("jku", r#""https://evil.example/jwks.json""#.to_owned()),
+        ("x5u", r#""https://evil.example/chain.pem""#.to_owned()),
+        ("x5c", format!("[\"{chain}\"]")),
+    ]
+    .into_iter()
+    .flat_map(|(member, json)| {
+        let sign = |header: &str| {
+            let sign = |message: &[u8]| key.sign(algorithm, message);
+            super::keys::token(header, &issuer.claims().json(), sign)
+        };
+        let under_its_id = format!(r#"{{"alg":"{algorithm}","kid":"{id}","{member}":{json}}}"#);
+        let under_none = format!(r#"{{"alg":"{algorithm}","{member}":{json}}}"#);
+        [
+            (format!("by the key of {member}"), sign(&under_its_id)),
+            (format!("by the key of {member}, no kid"), sign(&under_none)),
+        ]
+    })
+    .collect()
 }
 
 /// What is wrong, and the header that has it.
@@ -90,13 +132,7 @@ fn headers(issuer: &Issuer) -> Vec<(String, String)> {
             "deep",
             format!(r#"{{"alg":"{algorithm}","x":{}}}"#, "[".repeat(1_000)),
         ),
-        (
-            "3 KiB",
-            format!(
-                r#"{{"alg":"{algorithm}","kid":"{id}","x":"{}"}}"#,
-                "x".repeat(3_072)
-            ),
-        ),
+        ("alg empty", r#"{"alg":""}"#.to_owned()),
     ];
     headers.extend(alone.map(|(what, header)| (what.to_owned(), header)));
     headers
@@ -133,31 +169,27 @@ fn key_ids() -> Vec<String> {
 
 /// Members that ask for something.
 fn members() -> Vec<String> {
-    let own_key = base64(b"a secret of the attacker's own, long enough");
-    let mut members: Vec<String> = [
-        r#""jku":"https://evil.example/jwks.json""#,
-        r#""\u006aku":"https://evil.example/jwks.json""#,
-        r#""jku":null"#,
-        r#""x5u":"https://evil.example/chain.pem""#,
-        r#""x5c":["MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A"]"#,
-        r#""x5c":[]"#,
+    [
         r#""crit":["exp"],"exp":1"#,
+        r#""crit":["jku"],"jku":"https://evil.example/jwks.json""#,
+        r#""\u0063rit":["x"],"x":1"#,
+        r#""crit":"""#,
         r#""crit":[]"#,
         r#""crit":null"#,
         r#""crit":["b64"],"b64":false"#,
         r#""b64":false"#,
         r#""b64":true"#,
+        r#""b64":null"#,
         r#""zip":"DEF""#,
+        r#""zip":null"#,
+        r#""enc":null"#,
         r#""enc":"A256GCM""#,
         r#""typ":7"#,
         r#""typ":null"#,
         r#""typ":"JWT","typ":"JWT""#,
     ]
     .map(str::to_owned)
-    .into();
-    members.push(format!(r#""jwk":{{"kty":"oct","k":"{own_key}"}}"#));
-    members.push(r#""jwk":null"#.to_owned());
-    members
+    .into()
 }
 
 /// A token in a token, and what stands for an encrypted one.

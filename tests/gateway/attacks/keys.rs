@@ -15,7 +15,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 /// A private key or a shared secret.
-pub(super) enum Key {
+pub(crate) enum Key {
     Secret(Vec<u8>),
     Rsa(Box<rsa::KeyPair>),
     Curve(EcdsaKeyPair, &'static str),
@@ -23,12 +23,12 @@ pub(super) enum Key {
 }
 
 impl Key {
-    pub(super) fn secret(text: &str) -> Self {
+    pub(crate) fn secret(text: &str) -> Self {
         Self::Secret(text.as_bytes().to_vec())
     }
 
     /// A key for an algorithm with public keys.
-    pub(super) fn generate(algorithm: &str) -> Self {
+    pub(crate) fn generate(algorithm: &str) -> Self {
         match algorithm {
             "ES256" => Self::Curve(
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
@@ -44,7 +44,7 @@ impl Key {
     }
 
     /// Signs as the algorithm says, with a key that can do that.
-    pub(super) fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self {
             Self::Secret(secret) => hmac(algorithm, secret, message),
@@ -68,7 +68,7 @@ impl Key {
     }
 
     /// Its public half as a SubjectPublicKeyInfo.
-    pub(super) fn der(&self) -> Vec<u8> {
+    pub(crate) fn der(&self) -> Vec<u8> {
         let der = match self {
             Self::Secret(_) => panic!("a secret has no public half"),
             Self::Rsa(key) => AsDer::<PublicKeyX509Der<'_>>::as_der(key.public_key()).unwrap(),
@@ -79,7 +79,7 @@ impl Key {
     }
 
     /// The same in PEM.
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         let text = STANDARD.encode(self.der());
         let lines: Vec<&str> = (0..text.len())
             .step_by(64)
@@ -92,7 +92,7 @@ impl Key {
     }
 
     /// Its public half without any wrapping: a point, or an RSAPublicKey.
-    pub(super) fn bare(&self) -> Vec<u8> {
+    pub(crate) fn bare(&self) -> Vec<u8> {
         match self {
             Self::Secret(secret) => secret.clone(),
             Self::Rsa(key) => key.public_key().as_ref().to_vec(),
@@ -102,7 +102,7 @@ impl Key {
     }
 
     /// The same as a JWK.
-    pub(super) fn jwk(&self, id: &str) -> Value {
+    pub(crate) fn jwk(&self, id: &str) -> Value {
         let bare = self.bare();
         match self {
             Self::Secret(_) => json!({"kty": "oct", "kid": id, "k": base64(&bare)}),
@@ -126,7 +126,7 @@ impl Key {
 }
 
 /// HMAC with any text as the secret.
-pub(super) fn hmac(algorithm: &str, secret: &[u8], message: &[u8]) -> Vec<u8> {
+pub(crate) fn hmac(algorithm: &str, secret: &[u8], message: &[u8]) -> Vec<u8> {
     use aws_lc_rs::hmac;
 
     let hash = match algorithm {
@@ -138,12 +138,12 @@ pub(super) fn hmac(algorithm: &str, secret: &[u8], message: &[u8]) -> Vec<u8> {
     hmac::sign(&key, message).as_ref().to_vec()
 }
 
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A token of this header and these claims, to the byte, with what `sign` makes of it.
-pub(super) fn token(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+pub(crate) fn token(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let signed = format!(
         "{}.{}",
         base64(header.as_bytes()),

@@ -29,11 +29,20 @@ async fn a_claim_that_is_absent_says_nothing_and_one_of_another_form_makes_the_t
         "recording-denied"
     );
     let long = "x".repeat(257);
-    let many: Vec<String> = (0..257).map(|number| format!("r{number}")).collect();
+    let many: Vec<String> = (0..1_025).map(|number| format!("r{number}")).collect();
+    for nothing in [
+        json!({"roles": null}),
+        json!({"roles": ""}),
+        json!({"tenant": ""}),
+    ] {
+        let mut claims = nothing.clone();
+        claims["extensions"] = mine.clone();
+        assert_eq!(ask(&gateway, claims).await, "200", "{nothing}");
+    }
     for wrong in [
         json!({"roles": 7}),
-        json!({"roles": null}),
         json!({"roles": {"supervisor": true}}),
+        json!({"roles": ["supervisor", null]}),
         json!({"roles": ["supervisor", 7]}),
         json!({"roles": [["supervisor"]]}),
         json!({"roles": [""]}),
@@ -42,7 +51,7 @@ async fn a_claim_that_is_absent_says_nothing_and_one_of_another_form_makes_the_t
         json!({ "roles": many }),
         json!({"tenant": ["a", "b"]}),
         json!({"tenant": true}),
-        json!({"tenant": ""}),
+        json!({"tenant": [""]}),
         // A number that could be that of any PBX.
         json!({"extensions": ["1001"]}),
         json!({"extensions": ["/1001"]}),
@@ -57,7 +66,7 @@ async fn a_claim_that_is_absent_says_nothing_and_one_of_another_form_makes_the_t
         let slug = ask(&gateway, claims).await;
         assert_eq!(slug, "bearer-token-invalid", "{wrong}");
     }
-    assert_eq!(pbx.seen().requests.download, 2);
+    assert_eq!(pbx.seen().requests.download, 5);
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ struct State {
     mood: Mood,
     /// The issuer that its document names.
     issuer: String,
+    /// The content coding that it says its words are in.
+    coding: Option<&'static str>,
     /// Published, the newest last.
     keys: Vec<(String, KeyPair)>,
     made: u32,
@@ -68,6 +70,7 @@ impl Idp {
         let state = Arc::new(Mutex::new(State {
             mood: Mood::Well,
             issuer: format!("https://{addr}"),
+            coding: None,
             keys: Vec::new(),
             made: 0,
         }));
@@ -115,6 +118,11 @@ impl Idp {
     /// Names another issuer in its document.
     pub(crate) fn rename(&self, issuer: &str) {
         issuer.clone_into(&mut self.state.lock().unwrap().issuer);
+    }
+
+    /// Says of what it says that it is in a content coding.
+    pub(crate) fn encode(&self, coding: Option<&'static str>) {
+        self.state.lock().unwrap().coding = coding;
     }
 
     /// Keeps its answers back from now on, which are of the time they were asked for.
@@ -264,9 +272,12 @@ impl State {
 
     fn answer(&self, name: &str, path: &str) -> Response<Full<Bytes>> {
         if let Mood::Says(status, location, body) = &self.mood {
-            let response = Response::builder()
+            let mut response = Response::builder()
                 .status(*status)
                 .header("location", *location);
+            if let Some(coding) = self.coding {
+                response = response.header("content-encoding", coding);
+            }
             return response.body(Full::from(body.clone())).unwrap();
         }
         let issuer = &self.issuer;

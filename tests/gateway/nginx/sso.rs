@@ -21,7 +21,7 @@ use super::{behind, link_target, pbx};
 use crate::harness::{Answer, NAME, expired_jwt, jwt, soon};
 
 const SSO: &str = include_str!("../../../config/nginx-sso.conf");
-const COOKIE: &str = "_oauth2_proxy=alice";
+pub(super) const COOKIE: &str = "_oauth2_proxy=alice";
 /// The lines of nginx.conf that give way to the file.
 const LOCATION: &str = "        location / {
             # No path after the name: the request goes on as it came, percent-encoding included.
@@ -68,7 +68,7 @@ fn answer(request: &Request<Incoming>, token: &str) -> Response<Empty<Bytes>> {
 }
 
 /// Runs `test` against nginx in front of a gateway, with a browser's token; returns what the PBX gave out tickets for.
-async fn run(token: String, test: impl AsyncFn(&Nginx)) -> Option<u64> {
+pub(super) async fn run(token: String, test: impl AsyncFn(&Nginx)) -> Option<u64> {
     let pbx = pbx(1, &[]).await;
     let gateway = behind(&pbx).start().await;
     let proxy = oauth2_proxy(token).await;
@@ -83,7 +83,7 @@ async fn run(token: String, test: impl AsyncFn(&Nginx)) -> Option<u64> {
     Some(pbx.seen().tickets_issued)
 }
 
-async fn get(nginx: &Nginx, protocol: Protocol, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn get(nginx: &Nginx, protocol: Protocol, fields: &[(&str, &str)]) -> Answer {
     let call = nginx.call(protocol, &format!("/recordings/{NAME}"));
     let call = fields
         .iter()

@@ -1,0 +1,131 @@
+//! The same number in several ways to write it, and marks before a set.
+
+use super::*;
+
+/// The member of a JWK, decoded.
+fn bytes_of(jwk: &Value, member: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD
+        .decode(jwk[member].as_str().unwrap())
+        .unwrap()
+}
+
+/// What comes of a JWK whose member is written in another way: the same key, or why it is left out.
+fn read_with(jwk: &Value, member: &str, text: &str) -> Result<(), JwkError> {
+    let other = with(jwk.clone(), &json!({ member: text }));
+    let jwks = read(&set(&[jwk.clone(), other]), &[]).unwrap();
+    if let Some(skipped) = jwks.skipped.into_iter().next() {
+        return Err(skipped.why);
+    }
+    let [key, other] = jwks.keys.as_slice() else {
+        panic!("{} keys", jwks.keys.len());
+    };
+    assert!(key.is_same_as(other) && key.thumbprint() == other.thumbprint());
+    Ok(())
+}
+
+/// A key with a coordinate that begins with a byte of zero: one in 256 has one.
+fn ec_with_zero(curve: &str, algorithm: &'static EcdsaSigningAlgorithm, member: &str) -> Value {
+    let keys = std::iter::repeat_with(|| ec(curve, algorithm));
+    let mut keys =
+        keys.filter(|key| bytes_of(key, member)[0] == 0 && bytes_of(key, member)[1] != 0);
+    keys.next().unwrap()
+}
+
+#[test]
+fn a_coordinate_is_the_number_that_it_is_with_and_without_its_leading_zeros() {
+    for (curve, algorithm) in [
+        ("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
+        ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),
+    ] {
+        for member in ["x", "y"] {
+            let key = ec_with_zero(curve, algorithm, member);
+            let check = |bytes: &[u8], expected: Result<(), JwkError>| {
+                let found = read_with(&key, member, &encode(bytes));
+                assert_eq!(found, expected, "{curve} {member} {bytes:?}");
+            };
+            let full = bytes_of(&key, member);
+            let wrong = || Err(JwkError::Member(member));
+            check(&full, Ok(()));
+            check(&full[1..], Ok(()));
+            check(&[&[0], full.as_slice()].concat(), Ok(()));
+            // Longer by more than the zero that keeps a number from looking negative, or by something else.
+            check(&[&[0, 0], full.as_slice()].concat(), wrong());
+            check(&[&[1], full.as_slice()].concat(), wrong());
+            // The zero before it is taken for the one too many.
+            check(&[full.as_slice(), &[0]].concat(), Err(JwkError::NoPoint));
+            // Cut short, at either end: another number, and no point.
+            check(&full[2..], Err(JwkError::NoPoint));
+            check(&full[1..full.len() - 1], Err(JwkError::NoPoint));
+            // With some of its zeros, and none at all.
+            check(&full[..full.len() - 1], wrong());
+            check(&[], wrong());
+            check(&[0], wrong());
+        }
+    }
+}
+
+#[test]
+fn base64url_may_have_its_padding_and_nothing_else_may_stand_there() {
+    let (rsa, p256, p384, okp) = (
+        rsa(),
+        ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
+        ec("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),
+        okp(),
+    );
+    for (key, member) in [
+        (&rsa, "n"),
+        (&rsa, "e"),
+        (&p256, "x"),
+        (&p256, "y"),
+        (&p384, "x"),
+        (&okp, "x"),
+    ] {
+        let text = key[member].as_str().unwrap();
+        let padding = ["", "", "==", "="][text.len() % 4];
+        assert_eq!(read_with(key, member, &format!("{text}{padding}")), Ok(()));
+        for other in [
+            format!("{text}{padding}="),
+            format!("{text}===="),
+            format!("={text}"),
+            format!("{text} "),
+            format!("{text}\n"),
+            format!("{}+{}", &text[..1], &text[2..]),
+            format!("{}/{}", &text[..1], &text[2..]),
+            format!("{}%3D", &text),
+        ] {
+            let found = read_with(key, member, &other);
+            assert_eq!(found, Err(JwkError::Member(member)), "{other}");
+        }
+    }
+    // A modulus may have leading zeros, as a number in DER has.
+    for zeros in [1, 2] {
+        let n = [vec![0; zeros], bytes_of(&rsa, "n")].concat();
+        assert_eq!(read_with(&rsa, "n", &encode(&n)), Ok(()));
+    }
+    // An Ed25519 key is no number.
+    let x = bytes_of(&okp, "x");
+    for other in [&x[1..], &[&[0], x.as_slice()].concat()] {
+        let found = read_with(&okp, "x", &encode(other));
+        assert_eq!(found, Err(JwkError::Member("x")));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_set_is_passed_over_once_and_before_nothing_else() {
+    let text = set(&[okp()]);
+    let marked = [b"\xEF\xBB\xBF", text.as_slice()].concat();
+    assert_eq!(read(&marked, &[]).unwrap().keys.len(), 1);
+    let utf16: Vec<u8> = str::from_utf8(&text)
+        .unwrap()
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for other in [
+        [b"\xEF\xBB\xBF", marked.as_slice()].concat(),
+        [b"\xEF\xBB", text.as_slice()].concat(),
+        [b"\xFF\xFE", utf16.as_slice()].concat(),
+        utf16,
+    ] {
+        assert_eq!(read(&other, &[]).map(drop), Err(JwksError::NotASet));
+    }
+}

@@ -1,0 +1,70 @@
+//! A key id in a message.
+//!
+//! Knows how much of one is shown. Does not know keys. Whoever sends a token chooses its `kid`, so a message has the beginning of it
+//! only, in quotes, and as a program would write it.
+
+use std::fmt;
+
+/// The longest part that is shown, in characters: a thumbprint has 43, a UUID 36.
+const MAX_CHARS: usize = 64;
+
+/// The beginning of a key id, or that there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyId(Option<Start>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Start {
+    text: String,
+    is_cut: bool,
+}
+
+impl KeyId {
+    /// What is shown of an id.
+    #[must_use]
+    pub fn of(id: Option<&str>) -> Self {
+        Self(id.map(|id| {
+            let text: String = id.chars().take(MAX_CHARS).collect();
+            let is_cut = text.len() < id.len();
+            Start { text, is_cut }
+        }))
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => formatter.write_str("no kid"),
+            Some(Start { text, is_cut }) => {
+                let more = if *is_cut { "\u{2026}" } else { "" };
+                write!(formatter, "kid {text:?}{more}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(id: Option<&str>, expected: &str) {
+        assert_eq!(KeyId::of(id).to_string(), expected);
+    }
+
+    #[test]
+    fn an_id_is_shown_short_and_without_anything_that_a_reader_could_take_for_something_else() {
+        check(None, "no kid");
+        check(Some("one"), "kid \"one\"");
+        check(
+            Some("a\"b\n\u{1b}[2J\u{202e}"),
+            r#"kid "a\"b\n\u{1b}[2J\u{202e}""#,
+        );
+        let long = "k".repeat(64);
+        check(Some(&long), &format!("kid \"{long}\""));
+        check(Some(&"k".repeat(65)), &format!("kid \"{long}\"\u{2026}"));
+        check(
+            Some(&"\u{e9}".repeat(9_000)),
+            &format!("kid \"{}\"\u{2026}", "\u{e9}".repeat(64)),
+        );
+    }
+}

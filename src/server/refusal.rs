@@ -1,0 +1,137 @@
+//! hyper's own answer to a head that is too long, with words.
+//!
+//! hyper answers 431 by itself, says nothing of which bound was passed, and closes the connection. Here, what it writes is
+//! recognized and another text goes out in its place. Knows the bytes of that one answer. Does not know what the text says.
+//!
+//! Whoever still sends the rest of such a head must be heard out, or a reset takes the answer from them (RFC 9112 §9.6).
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How hyper's answer begins, and what it has of a body. Nothing else that is written here begins so: the gateway's own answers
+/// of this status are longer.
+const BEGIN: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n";
+const MAX_BYTES: usize = 160;
+const NO_BODY: &[u8] = b"content-length: 0\r\n";
+
+/// A stream under hyper's HTTP/1.1.
+pub(super) struct Worded<S, T> {
+    stream: S,
+    /// Makes the text, and sees to it that the caller is heard out.
+    text_for: Option<T>,
+    text: Option<Text>,
+}
+
+struct Text {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl<S, T: FnOnce(&mut S) -> Vec<u8>> Worded<S, T> {
+    pub(super) fn new(stream: S, text_for: T) -> Self {
+        Self {
+            stream,
+            text_for: Some(text_for),
+            text: None,
+        }
+    }
+
+    /// Whether the text takes the place of these bytes.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        if self.text.is_none()
+            && is_bare_refusal(bytes)
+            && let Some(text_for) = self.text_for.take()
+        {
+            let bytes = text_for(&mut self.stream);
+            self.text = Some(Text { bytes, sent: 0 });
+        }
+        self.text.is_some()
+    }
+}
+
+fn is_bare_refusal(bytes: &[u8]) -> bool {
+    bytes.len() <= MAX_BYTES
+        && bytes.starts_with(BEGIN)
+        && bytes.ends_with(b"\r\n\r\n")
+        && bytes.windows(NO_BODY.len()).any(|window| window == NO_BODY)
+}
+
+impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for Worded<S, T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite for Worded<S, T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if !self.replaces(bytes) {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        }
+        let Self { stream, text, .. } = &mut *self;
+        while let Some(Text { bytes, sent }) = text
+            && let Some(rest @ [_, ..]) = bytes.get(*sent..)
+        {
+            match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
+                0 => return Poll::Ready(Ok(0)),
+                count => *sent += count,
+            }
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match slices.first() {
+            Some(first) if self.replaces(first) => self.poll_write(context, first),
+            _ => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bare_answer_is_given_words() {
+        let bare = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\
+                    date: Mon, 30 Nov 2026 07:41:00 GMT\r\n\r\n";
+        assert!(is_bare_refusal(bare.as_bytes()));
+        for other in [
+            "",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+            &bare.replace("length: 0", "length: 9"),
+            &format!("{bare}x"),
+            &format!("x{bare}"),
+            &bare.replace("date: ", &"date: ".repeat(20)),
+        ] {
+            assert!(!is_bare_refusal(other.as_bytes()), "{other}");
+        }
+    }
+}
