@@ -111,8 +111,8 @@ impl Gateway {
             .filter(|_| is_asked)?;
         let origin = public.origin().ascii_serialization();
         let wish = match recording::wants_download(head) {
-            true => "?download=1",
-            false => "",
+            Ok(true) => "?download=1",
+            Ok(false) | Err(_) => "",
         };
         Some(login.returning_to(&format!("{origin}{}{wish}", stable_path(&route))))
     }
