@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use http::{Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 
-use super::audience::is_for_a_person;
+use super::audience::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::running::Opening;
@@ -135,6 +135,10 @@ pub(super) fn relay(
     };
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
+    let plays = facts.wave.is_none_or(|wave| wave.plays_in_browsers());
+    if !plays {
+        audience::vary(fields);
+    }
     match body {
         None => headers::fill_not_modified(fields, &kept),
         Some(body) => headers::fill(
@@ -143,7 +147,8 @@ pub(super) fn relay(
                 name: grant.recording(),
                 media_type: facts.media_type(),
                 body,
-                download: download || has_to_be_saved(head, &facts),
+                // A browser that opens it by itself would show a player that cannot play it.
+                download: download || (!plays && is_for_a_person(head)),
                 kept: &kept,
             },
         ),
@@ -175,12 +180,6 @@ pub(super) fn relay(
         line.outcome = "complete";
     }
     response
-}
-
-/// Whether a browser that opens the recording by itself would show a player that cannot play it.
-fn has_to_be_saved(head: &request::Parts, facts: &Facts) -> bool {
-    let cannot = facts.wave.is_some_and(|wave| !wave.plays_in_browsers());
-    cannot && is_for_a_person(head)
 }
 
 /// The parameter `download` has another value than those that it can have, or is there twice.
