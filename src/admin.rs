@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use http::header::{CONNECTION, HeaderValue};
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,10 +19,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::gateway::head::{self, MessageFraming};
+use crate::server::heads::WatchedHeads;
 use answer::answer;
 pub(crate) use calls::Calls;
 
@@ -82,13 +85,27 @@ impl Admin {
 }
 
 async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, calls: &Arc<Calls>) {
-    let service = service_fn(|request: Request<Incoming>| async {
-        let (head, body) = request.into_parts();
-        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-        let request = Request::from_parts(head, body.ok().map(Collected::to_bytes));
-        let (ready, calls) = (!unready.is_cancelled(), Arc::clone(calls));
-        // Some calls write a file.
-        spawn_blocking(move || answer(&request, source, ready, &calls)).await
+    let (stream, heads) = WatchedHeads::new(stream);
+    let service = service_fn(|request: Request<Incoming>| {
+        let framing = heads.next();
+        async move {
+            let (head, body) = request.into_parts();
+            if let Err(fault) = head::authority(&head, framing) {
+                return Ok(answer::refuse_head(fault));
+            }
+            let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+            let request = Request::from_parts(head, body.ok().map(Collected::to_bytes));
+            let (ready, calls) = (!unready.is_cancelled(), Arc::clone(calls));
+            // Some calls write a file.
+            let answered = spawn_blocking(move || answer(&request, source, ready, &calls));
+            let mut response = answered.await?;
+            if framing != MessageFraming::Plain {
+                // Behind this request no head is looked at.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, JoinError>(response)
+        }
     });
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -10,7 +10,8 @@ mod authentication;
 mod body;
 mod downstream;
 pub(crate) mod error;
-mod head;
+pub(crate) mod head;
+mod head_length;
 pub(crate) mod limits;
 mod links;
 mod listing;
@@ -25,7 +26,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{HOST, HeaderValue};
+use http::header::HeaderValue;
 use http::{Method, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ use crate::tape::Tapes;
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
+use head::MessageFraming;
 use limits::Limits;
 use listing::Listed;
 use recording::Prepared;
@@ -111,6 +113,7 @@ impl Gateway {
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
+        framing: MessageFraming,
         downstream: &Downstream,
     ) -> Response<AnswerBody> {
         let (head, body) = request.into_parts();
@@ -123,7 +126,7 @@ impl Gateway {
 
         let mut cookies = SetCookies::default();
         let found = self
-            .find(&head, body, source, &mut line, &mut cookies)
+            .find(&head, framing, body, source, &mut line, &mut cookies)
             .await;
         let route = line.route;
         let mut response = match found {
@@ -170,24 +173,30 @@ impl Gateway {
     async fn find(
         &self,
         head: &request::Parts,
+        framing: MessageFraming,
         body: Incoming,
         source: IpAddr,
         line: &mut AccessLine,
         cookies: &mut SetCookies,
     ) -> Result<Found, GatewayError> {
+        // A head that is no request counts, and is told so whatever the rate.
+        let counted = self.limits.check_address(source);
+        let authority = head::authority(head, framing)?;
         if self.draining.is_cancelled() {
             return Err(GatewayError::Draining);
         }
-        self.limits.check_address(source)?;
+        counted?;
         self.require_short_head(head)?;
-        self.require_host(head)?;
+        self.require_host(authority)?;
         if cors::is_preflight(head) {
             return Ok(Found::Preflight);
         }
         let route = Route::of(&head.method, head.uri.path())?;
         line.route = route.template();
+        let mut download = false;
         if let Target::Recording { name, .. } = &route.target {
             line.recording = self.names.mask(name);
+            download = recording::wants_download(head)?;
         }
         if sites::is_prefetch(&head.headers) {
             return Err(GatewayError::Prefetch);
@@ -217,7 +226,7 @@ impl Gateway {
                 let (policy, action, name) = (&self.policy, Action::Listen, name.clone());
                 let grant = policy.authorize(principal, action, pbx.name(), name, &context);
                 let grant = self.written(decision, grant, line).await.map_err(hide)?;
-                let prepared = self.recording(pbx, grant, head, now).await?;
+                let prepared = self.recording(pbx, grant, head, download, now).await?;
                 Ok(Found::Recording(Box::new(prepared)))
             }
             Target::List => {
@@ -267,16 +276,10 @@ impl Gateway {
     }
 
     /// Links are made for one public address; under any other name this gateway answers nothing.
-    fn require_host(&self, head: &request::Parts) -> Result<(), GatewayError> {
+    fn require_host(&self, authority: Option<&str>) -> Result<(), GatewayError> {
         let Some(public) = &self.public_url else {
             return Ok(());
         };
-        let field = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let authority = head
-            .uri
-            .authority()
-            .map(http::uri::Authority::as_str)
-            .or_else(field);
         let named = authority
             .and_then(|authority| Url::parse(&format!("{}://{authority}/", public.scheme())).ok());
         let same = named.is_some_and(|named| {

@@ -174,8 +174,9 @@ mod tests {
         check_start(
             "20170914113015-1505352615_274-1-9-Outbound.wav",
             None,
-            Some(second),
+            Some(1_505_352_615),
         );
+        check_start("20170914113015-x-1-9-Outbound.wav", None, Some(second));
         check_start("hello001", row, Some(second));
         check_start("hello001", None, None);
     }

@@ -9,12 +9,12 @@
 //! `20170914093038-1505352615.274-1000-91000-Outbound.wav`: stamp, UTC epoch of the call and a counter, caller, callee,
 //! direction. The character set of the parties is documented nowhere, so little is assumed about it.
 
+mod call;
 mod parties;
 mod range;
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -99,29 +99,6 @@ impl RecordingName {
     #[must_use]
     pub fn encoded(&self) -> String {
         utf8_percent_encode(&self.0, RESERVED).to_string()
-    }
-
-    /// When the call began, in UTC, as far as the name tells.
-    ///
-    /// `None` unless the name has exactly five fields and the second is an epoch and a counter. Nine digits are taken
-    /// besides ten because a PBX whose clock was never set starts in the year 2000.
-    #[must_use]
-    pub fn call_started(&self) -> Option<SystemTime> {
-        let (epoch, _) = self.call_id()?.split_once('.')?;
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(epoch.parse().ok()?))
-    }
-
-    /// The PBX's id of the call, epoch and counter, where the name has it; see [`RecordingName::call_started`].
-    #[must_use]
-    pub fn call_id(&self) -> Option<&str> {
-        let mut fields = self.0.split('-');
-        let unique = fields.nth(1)?;
-        if fields.count() != 3 {
-            return None;
-        }
-        let (epoch, counter) = unique.split_once('.')?;
-        let is_epoch = matches!(epoch.len(), 9 | 10) && is_digits(epoch);
-        (is_epoch && is_digits(counter)).then_some(unique)
     }
 }
 
@@ -271,48 +248,6 @@ mod tests {
         assert_eq!(name.encoded(), "a%2Bb%20%2A%23%40~_-.%25%C3%A9");
     }
 
-    #[track_caller]
-    fn check_start(name: &str, expected: Option<u64>) {
-        let started = name.parse::<RecordingName>().unwrap().call_started();
-        assert_eq!(
-            started,
-            expected.map(|epoch| SystemTime::UNIX_EPOCH + Duration::from_secs(epoch))
-        );
-    }
-
-    #[test]
-    fn the_start_of_the_call_stands_in_the_second_of_five_fields() {
-        check_start(
-            "20170901181806-1504261084.7-1001-1003-Internal.wav",
-            Some(1_504_261_084),
-        );
-        check_start(
-            "20251211160749-1765454864.23722-201-0556195159-Outbound.wav",
-            Some(1_765_454_864),
-        );
-        check_start(
-            "20000101000110-946684870.1-201-202-Internal.wav",
-            Some(946_684_870),
-        );
-        check_start("x-1504261084.7-+49 30-*97-y", Some(1_504_261_084));
-        check_start(
-            "20251104173706-1762252614_105999-104-0819979336-Outbound.wav",
-            None,
-        );
-        check_start("20251211-201-Inbound-0501234567.wav", None);
-        check_start("exten-101-106-20200505-042135-1588641695.1772.wav", None);
-        check_start("20170901181806-1504261084.7-1001-1003-Internal-1.wav", None);
-        check_start("20170901181806-1504261084-1001-1003-Internal.wav", None);
-        check_start("20170901181806-1504261084.-1001-1003-Internal.wav", None);
-        check_start("20170901181806-+504261084.7-1001-1003-Internal.wav", None);
-        check_start(
-            "20170901181806-99999999999999999999.7-1001-1003-Internal.wav",
-            None,
-        );
-        check_start("----", None);
-        check_start("hello001", None);
-    }
-
     proptest! {
         #[test]
         fn no_segment_panics_and_what_is_accepted_is_clean(segment in any::<String>()) {
@@ -340,12 +275,6 @@ mod tests {
                 prop_assert!(encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
                 prop_assert_eq!(RecordingName::from_path_segment(&encoded), Ok(name));
             }
-        }
-
-        #[test]
-        fn a_start_is_found_wherever_there_is_one(epoch in 100_000_000_u64..10_000_000_000, caller in "[0-9+*# a-z]{1,12}") {
-            let name: RecordingName = format!("0-{epoch}.7-{caller}-1000-Inbound.wav").parse().unwrap();
-            prop_assert_eq!(name.call_started(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(epoch)));
         }
     }
 }

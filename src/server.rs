@@ -3,6 +3,7 @@
 //! Knows sockets, TLS and HTTP's framing. Does not know paths, tokens or the PBX.
 
 mod connection;
+pub(crate) mod heads;
 mod io;
 mod listener;
 mod refusal;

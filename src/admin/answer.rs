@@ -6,12 +6,13 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tracing::{info, warn};
 
 use super::calls::{Calls, Refused};
+use crate::gateway::head::HeadFault;
 use crate::metrics;
 use crate::recording::RecordingName;
 use crate::revocations::RevokeError;
@@ -97,6 +98,14 @@ pub(super) fn answer(
         Target::Revocations => revoke(request, source, calls),
         Target::Tape { pbx, name } => forget(request, source, calls, pbx, name),
     }
+}
+
+/// The answer to a head that is no request; the connection ends with it.
+pub(super) fn refuse_head(fault: HeadFault) -> Response<Full<Bytes>> {
+    let mut response = page(StatusCode::BAD_REQUEST, TEXT, format!("{fault}\n"));
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 /// Puts an entry on the list of what is revoked, and leaves one line in the log whatever comes of it.

@@ -3,11 +3,13 @@
 //! Knows what a browser says of itself, and the address of a recording without a token. The status is the same for both. Does not
 //! know what went wrong.
 //!
-//! Sources: Fetch Metadata Request Headers (`Sec-Fetch-Mode`), which scripts cannot set; RFC 9110 §12.5.1 (`Accept`).
+//! Sources: Fetch Metadata Request Headers (`Sec-Fetch-Mode`), which scripts cannot set and
+//! which is not sent over plain HTTP; Upgrade Insecure Requests §3.2.1 (its field goes with
+//! navigations); RFC 9110 §12.5.1 (`Accept`) and §12.5.5 (`Vary`).
 
 use std::net::IpAddr;
 
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, VARY};
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -21,6 +23,11 @@ use crate::telemetry::AccessLine;
 
 const SEC_FETCH: &str = "sec-fetch-";
 const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+const UPGRADE_INSECURE_REQUESTS: &str = "upgrade-insecure-requests";
+/// The fields that [`is_for_a_person`] looks at.
+const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
+    "Sec-Fetch-Mode, Sec-Fetch-Dest, Sec-Fetch-Site, Sec-Fetch-User, Upgrade-Insecure-Requests, Accept",
+);
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 impl Gateway {
@@ -40,6 +47,7 @@ impl Gateway {
         }
         let request_id = line.request_id().to_owned();
         let mut response = refusal::refuse(error, head, line);
+        vary(response.headers_mut());
         if is_for_a_person(head) {
             self.show(error, head, &request_id, &mut response);
         }
@@ -111,8 +119,8 @@ impl Gateway {
             .filter(|_| is_asked)?;
         let origin = public.origin().ascii_serialization();
         let wish = match recording::wants_download(head) {
-            true => "?download=1",
-            false => "",
+            Ok(true) => "?download=1",
+            Ok(false) | Err(_) => "",
         };
         Some(login.returning_to(&format!("{origin}{}{wish}", stable_path(&route))))
     }
@@ -145,6 +153,7 @@ fn redirect(address: &str) -> Response<AnswerBody> {
     *response.status_mut() = StatusCode::FOUND;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    vary(headers);
     // An address that was read as a URL, with an escaped one in it.
     if let Ok(address) = HeaderValue::from_str(address) {
         headers.insert(LOCATION, address);
@@ -152,38 +161,48 @@ fn redirect(address: &str) -> Response<AnswerBody> {
     response
 }
 
-/// Whether a browser shows the answer as a page: it says that it navigates, or it is too old to say anything of the kind (or the
-/// connection is not one it says it on) and wants HTML first.
+/// True for a navigation: a browser shows the answer as a page.
+///
+/// A browser says so by `Sec-Fetch-Mode`. It sends no field of that kind over plain HTTP, and an
+/// old one sends none at all; then it says so by `Upgrade-Insecure-Requests`, or by an `Accept`
+/// that wants pages. `text/html` alone says nothing: programs accept it, too.
 pub(super) fn is_for_a_person(head: &request::Parts) -> bool {
     let headers = &head.headers;
-    match headers.get(SEC_FETCH_MODE) {
-        Some(mode) => mode == "navigate",
-        None if headers
-            .keys()
-            .any(|name| name.as_str().starts_with(SEC_FETCH)) =>
-        {
-            false
-        }
-        None => prefers_html(headers),
+    let is = |name: &str, value: &str| {
+        let mut fields = headers.get_all(name).iter();
+        matches!((fields.next(), fields.next()), (Some(field), None) if field == value)
+    };
+    let mut names = headers.keys();
+    if names.any(|name| name.as_str().starts_with(SEC_FETCH)) {
+        return is(SEC_FETCH_MODE, "navigate");
     }
+    is(UPGRADE_INSECURE_REQUESTS, "1") || wants_pages(headers)
 }
 
-/// Whether HTML is what is wanted most, and of equals the first.
-fn prefers_html(headers: &HeaderMap) -> bool {
+/// Says to caches that the answer depends on who reads it.
+pub(super) fn vary(headers: &mut HeaderMap) {
+    headers.append(VARY, DEPENDS_ON);
+}
+
+/// True where XHTML is wanted, which browsers ask for by name and programs do not, and nothing is
+/// wanted more than pages.
+fn wants_pages(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(ACCEPT).iter();
     let fields = fields.filter_map(|field| field.to_str().ok());
-    let mut best = ("", 0);
+    let (mut names_xhtml, mut pages, mut others) = (false, 0, 0);
     for range in fields.flat_map(|field| field.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
         let weight = parts.find_map(weight).unwrap_or(1_000);
-        if weight > best.1 {
-            best = (media_type, weight);
+        let is_xhtml = media_type.eq_ignore_ascii_case("application/xhtml+xml");
+        names_xhtml |= is_xhtml && weight > 0;
+        if is_xhtml || media_type.eq_ignore_ascii_case("text/html") {
+            pages = weight.max(pages);
+        } else {
+            others = weight.max(others);
         }
     }
-    let (media_type, _) = best;
-    let is = |html: &str| media_type.eq_ignore_ascii_case(html);
-    is("text/html") || is("application/xhtml+xml")
+    names_xhtml && pages >= others
 }
 
 /// RFC 9110 §12.4.2: a weight in thousandths; what is malformed weighs nothing.
@@ -209,6 +228,8 @@ mod tests {
 
     use super::*;
 
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
     fn head(fields: &[(&str, &str)]) -> request::Parts {
         let mut request = Request::builder();
         for (name, value) in fields {
@@ -229,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_navigation_is_for_a_person_and_nothing_else_that_a_browser_sends() {
-        let html = ("accept", "text/html");
+        let (html, upgrade) = (("accept", BROWSER), ("upgrade-insecure-requests", "1"));
         check(&[("sec-fetch-mode", "navigate")], true);
         check(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], true);
         for mode in [
@@ -240,46 +261,76 @@ mod tests {
             "",
             "Navigate",
         ] {
-            check(&[("sec-fetch-mode", mode), html], false);
+            check(&[("sec-fetch-mode", mode), html, upgrade], false);
         }
-        check(&[("sec-fetch-dest", "audio"), html], false);
-        check(&[("sec-fetch-site", "none"), html], false);
+        check(&[("sec-fetch-dest", "audio"), html, upgrade], false);
+        check(&[("sec-fetch-site", "none"), html, upgrade], false);
         check(&[], false);
     }
 
     #[test]
-    fn without_such_words_html_has_to_be_wanted_most() {
-        // Firefox, Chrome and Safari; links and w3m.
+    fn without_such_words_a_browser_upgrades_or_wants_pages() {
+        let upgrade = |value| [("upgrade-insecure-requests", value), ("accept", "*/*")];
+        check(&upgrade("1"), true);
+        check(&upgrade("1")[..1], true);
+        for value in ["0", "", "true", "1, 1"] {
+            check(&upgrade(value), false);
+        }
+        // Firefox, Chrome and Safari; Internet Explorer; Safari of 2010; Opera of 2012.
+        check_accept(BROWSER, true);
+        check_accept("text/html, application/xhtml+xml, */*", true);
         check_accept(
-            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/xml,application/xhtml+xml,text/html;q=0.9,text/plain;q=0.8,image/png,*/*;q=0.5",
             true,
         );
-        check_accept("text/html, text/*;q=0.5, image/*, application/*", true);
+        check_accept(
+            "text/html, application/xml;q=0.9, application/xhtml+xml, image/png, image/gif, */*;q=0.1",
+            true,
+        );
         check_accept("application/xhtml+xml, text/html;q=0.9", true);
-        check_accept("TEXT/HTML", true);
-        check_accept("text/html;level=1;q=1.000", true);
-        check_accept("application/json;q=0.5, text/html;q=0.6", true);
+        check_accept("APPLICATION/XHTML+XML", true);
+        check_accept(
+            "text/html;level=1;q=1.000,application/xhtml+xml;q=0.001",
+            true,
+        );
+        check_accept("application/json;q=0.5, application/xhtml+xml;q=0.5", true);
         check(
             &[
                 ("accept", "application/json;q=0.5"),
-                ("accept", "text/html"),
+                ("accept", "application/xhtml+xml"),
             ],
             true,
         );
-        // curl, axios, jQuery, an audio element.
+        // Java; jQuery; whoever takes any text.
+        check_accept(
+            "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+            false,
+        );
+        check_accept("text/html, */*; q=0.01", false);
+        check_accept("text/html,*/*", false);
+        check_accept("text/html", false);
+        check_accept("text/html, text/*;q=0.5, image/*, application/*", false);
+        // curl, axios, an audio element.
         check_accept("*/*", false);
         check_accept("application/json, text/plain, */*", false);
-        check_accept("application/json, text/html", false);
-        check_accept("text/html;q=0.9, application/json", false);
         check_accept(
             "audio/webm,audio/ogg,audio/wav,audio/*;q=0.9,*/*;q=0.5",
             false,
         );
-        check_accept("text/html;q=0", false);
-        check_accept("text/html;q=0.0001, application/json;q=0.1", false);
-        check_accept("text/html;q=2, application/json;q=0.1", false);
-        check_accept("text/html;q=x", false);
-        check_accept("text/*", false);
+        // Pages are wanted least, or not at all.
+        check_accept("application/json, application/xhtml+xml;q=0.9", false);
+        check_accept("text/html, application/xhtml+xml;q=0", false);
+        check_accept("text/html, application/xhtml+xml;q=0.000", false);
+        check_accept(
+            "application/xhtml+xml;q=0.0001, application/json;q=0.1",
+            false,
+        );
+        check_accept("application/xhtml+xml;q=2, application/json;q=0.1", false);
+        check_accept("application/xhtml+xml;q=x", false);
+        check_accept("application/*", false);
+        check_accept("application/xhtml", false);
+        check_accept("x-application/xhtml+xml", false);
+        check_accept("text/plain;x=application/xhtml+xml", false);
         check_accept("", false);
         check_accept(",,;,;;q", false);
     }
@@ -291,10 +342,16 @@ mod tests {
         }
 
         #[test]
-        fn what_weighs_more_is_wanted_more(html in 0_u32..=1_000, json in 0_u32..=1_000) {
+        fn pages_are_for_whoever_wants_nothing_more(page in 0_u32..=1_000, json in 0_u32..=1_000) {
             let q = |number: u32| format!("{}.{:03}", number / 1_000, number % 1_000);
-            let accept = format!("application/json;q={}, text/html; q={}", q(json), q(html));
-            prop_assert_eq!(is_for_a_person(&head(&[("accept", &accept)])), html > json);
+            let accept = format!("application/json;q={}, application/xhtml+xml; q={}", q(json), q(page));
+            let expected = page > 0 && page >= json;
+            prop_assert_eq!(is_for_a_person(&head(&[("accept", &accept)])), expected);
+        }
+
+        #[test]
+        fn without_xhtml_no_accept_is_a_browsers(accept in "(text/html|text/\\*|\\*/\\*|image/gif|[;,= q.0-9])*") {
+            prop_assert!(!is_for_a_person(&head(&[("accept", &accept)])));
         }
 
         #[test]

@@ -2,7 +2,7 @@
 //!
 //! Knows which peers are proxies to be believed. Does not know what is asked for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -98,10 +98,38 @@ impl TrustedProxies {
     }
 }
 
-/// The address of a hop; some proxies write the port, too.
+/// The address of a hop. The field has no standard: some proxies write it in quotation marks and
+/// brackets, as RFC 7239 §6 has it for `Forwarded`, and some with the port, or with the zone of
+/// RFC 6874 §2, which means nothing elsewhere and is dropped.
 fn address_of(hop: &str) -> Option<IpAddr> {
-    let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
-    hop.parse().or_else(|_| with_port()).ok()
+    let hop = match hop.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => hop,
+    };
+    if let Some(literal) = hop.strip_prefix('[') {
+        let (address, rest) = literal.split_once(']')?;
+        return ipv6(address).filter(|_| rest.is_empty() || is_port(rest));
+    }
+    let with_port = || {
+        hop.parse::<SocketAddrV4>()
+            .map(|address| (*address.ip()).into())
+    };
+    ipv6(hop).or_else(|| hop.parse().or_else(|_| with_port()).ok())
+}
+
+/// An IPv6 address, with or without a zone.
+fn ipv6(text: &str) -> Option<IpAddr> {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+    let has_zone = !zone.is_empty() && zone.bytes().all(is_zone);
+    let address: Ipv6Addr = address.parse().ok().filter(|_| has_zone)?;
+    Some(address.into())
+}
+
+/// A colon and a port.
+fn is_port(text: &str) -> bool {
+    let digits = text.strip_prefix(':').unwrap_or_default();
+    digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
 }
 
 fn is_harmless(id: &str) -> bool {
@@ -176,9 +204,125 @@ mod tests {
             &["198.51.100.9, \u{e9}, 203.0.113.5"],
             "203.0.113.5",
         );
+        check(
+            "127.0.0.1",
+            &["[2001:db8::7], \"[fd00::1]:80\""],
+            "2001:db8::7",
+        );
+    }
+
+    #[track_caller]
+    fn check_hop(hop: &str, expected: Option<&str>) {
+        let found = address_of(hop).map(|address| address.to_string());
+        assert_eq!(found.as_deref(), expected, "{hop}");
+    }
+
+    #[test]
+    fn a_hop_is_an_address_however_proxies_write_it() {
+        let (v4, v6) = (Some("203.0.113.9"), Some("2001:db8::9"));
+        for hop in [
+            "203.0.113.9",
+            "203.0.113.9:4711",
+            "\"203.0.113.9\"",
+            "\"203.0.113.9:1\"",
+        ] {
+            check_hop(hop, v4);
+        }
+        for hop in [
+            "2001:db8::9",
+            "2001:DB8:0::9",
+            "[2001:db8::9]",
+            "[2001:db8::9]:443",
+            "\"2001:db8::9\"",
+            "\"[2001:db8::9]\"",
+            "\"[2001:db8::9]:443\"",
+            "2001:db8::9%eth0",
+            "2001:db8::9%25eth0",
+            "2001:db8::9%br-lan.2",
+            "[2001:db8::9%eth0]",
+            "[2001:db8::9%1]:443",
+            "\"[2001:db8::9%25eth0]:443\"",
+        ] {
+            check_hop(hop, v6);
+        }
+        check_hop("[::ffff:203.0.113.9]:1", Some("::ffff:203.0.113.9"));
+        for hop in [
+            "",
+            "unknown",
+            "_hidden",
+            "203.0.113",
+            "203.0.113.9:",
+            "203.0.113.9:x",
+            "203.0.113.9:+1",
+            "203.0.113.9:65536",
+            "203.0.113.9%eth0",
+            "203.0.113.09",
+            "[203.0.113.9]",
+            "[203.0.113.9]:80",
+            "\"",
+            "\"\"",
+            "\"203.0.113.9",
+            "203.0.113.9\"",
+            "\"\"203.0.113.9\"\"",
+            "'203.0.113.9'",
+            "\"203.0.113.9\":80",
+            "[2001:db8::9",
+            "2001:db8::9]",
+            "[[2001:db8::9]]",
+            "[\"2001:db8::9\"]",
+            "[]",
+            "[]:80",
+            "[2001:db8::9]443",
+            "[2001:db8::9]:",
+            "[2001:db8::9]:+1",
+            "[2001:db8::9]:65536",
+            "[2001:db8::9] :443",
+            "2001:db8::9%",
+            "2001:db8::9%eth 0",
+            "2001:db8::9%eth0]",
+            "[2001:db8::9%]",
+            "%eth0",
+            "for=203.0.113.9",
+        ] {
+            check_hop(hop, None);
+        }
     }
 
     proptest! {
+        #[test]
+        fn every_form_of_an_address_is_that_address(
+            address in any::<IpAddr>(),
+            port in prop::option::of(any::<u16>()),
+            zone in prop::option::of("[a-z0-9.-]{1,8}"),
+            is_bracketed in any::<bool>(),
+            is_quoted in any::<bool>(),
+            mark in prop::sample::select(vec!['"', '[', ']', ' ']),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let zone = zone.filter(|_| address.is_ipv6());
+            let mut text = format!("{address}{}", zone.map_or(String::new(), |zone| format!("%{zone}")));
+            if address.is_ipv6() && (is_bracketed || port.is_some()) {
+                text = format!("[{text}]");
+            }
+            if let Some(port) = port {
+                text = format!("{text}:{port}");
+            }
+            if is_quoted {
+                text = format!("\"{text}\"");
+            }
+            prop_assert_eq!(address_of(&text), Some(address), "{}", text);
+            // A quotation mark, bracket or blank too many makes it none.
+            let characters = text.chars().count();
+            let place = place.index(characters + 1);
+            let broken: String = text.chars().take(place).chain([mark]).chain(text.chars().skip(place)).collect();
+            prop_assert_eq!(address_of(&broken), None, "{}", broken);
+        }
+
+        #[test]
+        fn no_hop_makes_it_panic(hop in "[ -~]{0,60}") {
+            let _ = address_of(&hop);
+        }
+
         #[test]
         fn callers_cannot_choose_what_a_proxy_says_of_them(
             written in prop::collection::vec("[ -~]{0,40}", 0..4),

@@ -12,6 +12,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::body::BodyError;
+use super::head::HeadFault;
+use super::recording::NotADownload;
 use super::route::RouteError;
 use super::session::NoSession;
 use super::sites::CrossSite;
@@ -29,6 +31,8 @@ use crate::tape::TapeError;
 /// Why a request got neither recording nor list.
 #[derive(Debug, Error)]
 pub(crate) enum GatewayError {
+    #[error("the head is no request: {0}")]
+    Head(#[from] HeadFault),
     #[error("this instance is draining")]
     Draining,
     #[error("the request names another host than server.public_url")]
@@ -44,6 +48,8 @@ pub(crate) enum GatewayError {
     },
     #[error(transparent)]
     Route(#[from] RouteError),
+    #[error(transparent)]
+    Download(#[from] NotADownload),
     #[error("the path names a PBX that is not configured")]
     NoSuchPbx,
     #[error("the name is of a time that no PBX's names_from and names_until hold")]
@@ -138,12 +144,14 @@ impl GatewayError {
     /// The table.
     pub(crate) fn problem(&self) -> &'static Problem {
         match self {
+            Self::Head(_) => &problem::REQUEST_HEAD_INVALID,
             Self::Draining => &problem::DRAINING,
             Self::Misdirected => &problem::MISDIRECTED,
             Self::HeadTooLong { .. } => &problem::REQUEST_HEAD_TOO_LARGE,
             Self::Route(RouteError::NoSuchResource) | Self::NoSuchPbx => &problem::NO_SUCH_RESOURCE,
             Self::Route(RouteError::MethodNotAllowed { .. }) => &problem::METHOD_NOT_ALLOWED,
             Self::Route(RouteError::Name(_)) => &problem::RECORDING_NAME_INVALID,
+            Self::Download(_) => &problem::RECORDING_PARAMETER_INVALID,
             Self::NoPbxForName => &problem::RECORDING_NOT_FOUND,
             Self::Auth(rejected) => auth_problem(rejected),
             Self::Policy(PolicyError::Denied { .. } | PolicyError::PbxOutOfReach) => {
@@ -185,6 +193,9 @@ impl GatewayError {
     /// What exactly is wrong with a request, where its caller can mend it. Of what the caller sent it repeats the name of an
     /// unknown member, and nothing else.
     pub(crate) fn reason(&self) -> Option<String> {
+        if let Self::Head(fault) = self {
+            return Some(fault.to_string());
+        }
         if let Self::ListParameter(error) = self {
             return Some(error.to_string());
         }
@@ -213,9 +224,11 @@ impl GatewayError {
             Self::Auth(rejected) if *rejected.reason() == AuthError::KeysUnavailable => Some(SOON),
             Self::Pbx(error) => pbx_retry_after(error),
             Self::Hidden { young: true, .. } => pbx_retry_after(&PbxError::NotReady),
-            Self::Misdirected
+            Self::Head(_)
+            | Self::Misdirected
             | Self::HeadTooLong { .. }
             | Self::Route(_)
+            | Self::Download(_)
             | Self::NoSuchPbx
             | Self::NoPbxForName
             | Self::Auth(_)

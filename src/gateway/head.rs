@@ -1,123 +1,305 @@
-//! The length of a request's head, which bounds every token in it.
+//! The host that a request head names, and the faults that make a head no request at all.
 //!
-//! Knows how long a head is and what is said of one that is too long. Does not know what stands in it. Over HTTP/1.1 hyper measures
-//! it and answers by itself, with a status and nothing else; what it does not say is made here. Over HTTP/2 it is measured here.
+//! Knows which heads two readers could read in two ways: a proxy in front that reads one of them
+//! another way would route a request, or end its body, elsewhere. Both listeners refuse these
+//! before anything else. Does not know which host is the right one. Pure.
 //!
-//! Sources: RFC 6585 §5 (431); RFC 9113 §10.5.1 and §6.5.2 (the size of a header list, and 32 bytes more for each field).
+//! Sources: RFC 9112 §3.2 (`Host` in HTTP/1.1, absolute-form targets) and §6.3 (`Content-Length`
+//! with `Transfer-Encoding`); RFC 9110 §4.2.1 (no empty host), §4.2.4 (no user information) and
+//! §7.2 (`Host`); RFC 9113 §8.3.1 (`:authority`); RFC 3986 §3.2.2 and §3.2.3 (host, port).
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::net::Ipv6Addr;
 
-use http::{HeaderMap, Request, Response, Version, request};
-use http_body::Body;
+use http::header::HOST;
+use http::{Version, request};
+use thiserror::Error;
+use url::Url;
 
-use super::error::GatewayError;
-use super::{Downstream, Gateway, refusal};
-use crate::response::AnswerBody;
-use crate::response::headers::{self, X_REQUEST_ID};
-use crate::telemetry::AccessLine;
+/// The end of a request's body, as its head tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageFraming {
+    /// A length, or no body; or HTTP/2, which frames bodies itself.
+    Plain,
+    /// A transfer coding.
+    Coded,
+    /// Both a length and a transfer coding.
+    Ambiguous,
+}
 
-/// What else hyper answers so: it does not tell which it was.
-const OR_TOO_MANY: &str = ", or has more than 100 fields";
-/// What each field counts for beside its name and value.
-const FIELD_BYTES: usize = 32;
-/// The names of an HTTP/2 request's four pseudo-header fields.
-const PSEUDO_FIELDS: [&str; 4] = [":method", ":scheme", ":authority", ":path"];
+/// A head that is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum HeadFault {
+    #[error("there are both Content-Length and Transfer-Encoding")]
+    TwoFramings,
+    #[error("there is no Host")]
+    NoHost,
+    #[error("there is more than one Host")]
+    SeveralHosts,
+    #[error("Host is not a host, with or without a port")]
+    Host,
+    #[error("the target is not of a host, with or without a port")]
+    Target,
+    #[error("Host is not the host of :authority")]
+    OtherHost,
+}
 
-impl Gateway {
-    /// # Errors
-    /// When an HTTP/2 request has a longer header list.
-    pub(super) fn require_short_head(&self, head: &request::Parts) -> Result<(), GatewayError> {
-        let max_bytes = self.max_header_bytes;
-        if head.version == Version::HTTP_2 && list_bytes(head) > max_bytes {
-            return Err(GatewayError::HeadTooLong { max_bytes, or: "" });
+/// The host, and perhaps the port, that a request is for. `None` where HTTP/1.0 or HTTP/2 names
+/// none.
+///
+/// The authority of the target comes first: that of an absolute-form target replaces `Host`, which
+/// may differ (RFC 9112 §3.2.2).
+///
+/// # Errors When the head is no request.
+pub(crate) fn authority(
+    head: &request::Parts,
+    framing: MessageFraming,
+) -> Result<Option<&str>, HeadFault> {
+    if framing == MessageFraming::Ambiguous {
+        return Err(HeadFault::TwoFramings);
+    }
+    let field = host_field(head)?;
+    let Some(target) = head.uri.authority() else {
+        return Ok(field);
+    };
+    let target = target.as_str();
+    if !is_authority(target) {
+        return Err(HeadFault::Target);
+    }
+    let scheme = head.uri.scheme_str().unwrap_or("https");
+    match field {
+        Some(field) if head.version == Version::HTTP_2 && !are_same(scheme, field, target) => {
+            Err(HeadFault::OtherHost)
         }
-        Ok(())
+        _ => Ok(Some(target)),
     }
+}
 
-    /// The answer to an HTTP/1.1 request whose head is too long to be read, as it goes over the wire; the connection ends with it.
-    pub(crate) fn refuse_head(&self, downstream: &Downstream) -> Vec<u8> {
-        let source = downstream.peer.ip();
-        let request_id = self.proxies.request_id(&HeaderMap::new(), source);
-        // Nobody has read which method it has.
-        let line = AccessLine::new(request_id.clone(), "other", source);
-        let max_bytes = self.max_header_bytes;
-        let (head, ()) = Request::new(()).into_parts();
-        let error = GatewayError::HeadTooLong {
-            max_bytes,
-            or: OR_TOO_MANY,
-        };
-        let mut response = refusal::refuse(&error, &head, line);
-        self.metrics.answered("", response.status());
-        headers::fill_common(response.headers_mut());
-        if let Ok(id) = request_id.parse() {
-            response.headers_mut().insert(X_REQUEST_ID, id);
+fn host_field(head: &request::Parts) -> Result<Option<&str>, HeadFault> {
+    let mut fields = head.headers.get_all(HOST).iter();
+    match (fields.next(), fields.next()) {
+        (None, _) if head.version == Version::HTTP_11 => Err(HeadFault::NoHost),
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(HeadFault::SeveralHosts),
+        (Some(field), None) => {
+            let host = field.to_str().ok().filter(|host| is_authority(host));
+            host.map(Some).ok_or(HeadFault::Host)
         }
-        written(response)
     }
 }
 
-/// RFC 9113 §10.5.1: names and values without compression.
-fn list_bytes(head: &request::Parts) -> usize {
-    let fields = head.headers.iter();
-    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES);
-    let names = PSEUDO_FIELDS.iter().map(|name| name.len() + FIELD_BYTES);
-    let uri = &head.uri;
-    let authority = uri
-        .authority()
-        .map_or(0, |authority| authority.as_str().len());
-    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
-    let scheme = uri.scheme_str().map_or(0, str::len);
-    let values = head.method.as_str().len() + scheme + authority + path;
-    fields.sum::<usize>() + names.sum::<usize>() + values
+/// Compares two authorities as RFC 3986 §6.2 has it: in any case, and with the scheme's own port or
+/// without.
+fn are_same(scheme: &str, one: &str, other: &str) -> bool {
+    let read = |authority: &str| Url::parse(&format!("{scheme}://{authority}/")).ok();
+    let alike = |one: &Url, other: &Url| {
+        one.host() == other.host() && one.port_or_known_default() == other.port_or_known_default()
+    };
+    one.eq_ignore_ascii_case(other)
+        || matches!((read(one), read(other)), (Some(one), Some(other)) if alike(&one, &other))
 }
 
-/// A small answer in HTTP/1.1, after which the connection ends.
-fn written(response: Response<AnswerBody>) -> Vec<u8> {
-    let (head, body) = response.into_parts();
-    let body = whole(body);
-    let status = head.status;
-    let mut text = format!("HTTP/1.1 {status}\r\n").into_bytes();
-    for (name, value) in &head.headers {
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(b": ");
-        text.extend_from_slice(value.as_bytes());
-        text.extend_from_slice(b"\r\n");
-    }
-    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
-    let length = body.len();
-    let end = format!("date: {date}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-    text.extend_from_slice(end.as_bytes());
-    text.extend_from_slice(&body);
-    text
+/// True for a host that is not empty, and perhaps a port: `uri-host [ ":" port ]`.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(literal) => {
+            let Some((address, rest)) = literal.split_once(']') else {
+                return false;
+            };
+            (address.parse::<Ipv6Addr>().is_ok(), rest)
+        }
+        None => {
+            let end = text.find(':').unwrap_or(text.len());
+            let (name, rest) = text.split_at(end);
+            (is_registered_name(name), rest)
+        }
+    };
+    host && is_port(port)
 }
 
-/// The bytes of a body that is whole in memory, and so never lets anybody wait.
-fn whole(body: AnswerBody) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut body = pin!(body);
-    let mut context = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut context) {
-        bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
-    }
-    bytes
+/// Nothing, or a colon and a port. A port of no digits is one (RFC 3986 §3.2.3).
+fn is_port(text: &str) -> bool {
+    let digits = text.strip_prefix(':').unwrap_or("");
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = text.is_empty() || text.starts_with(':');
+    is_whole && is_number && (digits.is_empty() || digits.parse::<u16>().is_ok())
+}
+
+/// A name or an IPv4 address: unreserved characters, sub-delimiters and escapes.
+fn is_registered_name(name: &str) -> bool {
+    let mut pieces = name.split('%');
+    let is_plain = |piece: &str| {
+        piece
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte))
+    };
+    let is_escaped = |piece: &str| {
+        let digits = piece.as_bytes().first_chunk::<2>();
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) && is_plain(piece)
+    };
+    !name.is_empty() && pieces.next().is_some_and(is_plain) && pieces.all(is_escaped)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+    use http::header::HeaderValue;
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn head(version: Version, target: &str, hosts: &[&str]) -> request::Parts {
+        let request = Request::builder().version(version).uri(target);
+        let mut head = request.body(()).unwrap().into_parts().0;
+        for host in hosts {
+            let host = HeaderValue::from_bytes(host.as_bytes()).unwrap();
+            head.headers.append(HOST, host);
+        }
+        head
+    }
+
+    #[track_caller]
+    fn check(
+        version: Version,
+        target: &str,
+        hosts: &[&str],
+        expected: Result<Option<&str>, HeadFault>,
+    ) {
+        let head = head(version, target, hosts);
+        let found = authority(&head, MessageFraming::Plain);
+        assert_eq!(found, expected, "{version:?} {target} {hosts:?}");
+    }
+
     #[test]
-    fn a_list_is_measured_as_http_2_does() {
-        let request = Request::builder()
-            .method("GET")
-            .uri("https://a.test/b?c")
-            .header("accept", "*/*")
-            .body(());
-        let (head, ()) = request.unwrap().into_parts();
-        // :method GET, :scheme https, :authority a.test, :path /b?c, accept */*.
-        let names_and_values = [7 + 3, 7 + 5, 10 + 6, 5 + 4, 6 + 3];
-        let expected: usize = names_and_values.iter().map(|bytes| bytes + 32).sum();
-        assert_eq!(list_bytes(&head), expected);
+    fn http_1_1_names_one_host() {
+        let v11 = Version::HTTP_11;
+        check(v11, "/", &["a.example"], Ok(Some("a.example")));
+        check(v11, "/", &[], Err(HeadFault::NoHost));
+        check(v11, "/", &["a", "a"], Err(HeadFault::SeveralHosts));
+        check(v11, "/", &["a b"], Err(HeadFault::Host));
+        let absolute = "http://b.example:81/x";
+        check(v11, absolute, &["a.example"], Ok(Some("b.example:81")));
+        check(v11, absolute, &[], Err(HeadFault::NoHost));
+        check(v11, absolute, &["a/b"], Err(HeadFault::Host));
+        check(v11, absolute, &["a", "b"], Err(HeadFault::SeveralHosts));
+        let user = "http://me:secret@b.example/";
+        check(v11, user, &["b.example"], Err(HeadFault::Target));
+    }
+
+    #[test]
+    fn http_1_0_need_not_name_a_host_and_names_no_two() {
+        let v10 = Version::HTTP_10;
+        check(v10, "/", &[], Ok(None));
+        check(v10, "/", &["a"], Ok(Some("a")));
+        check(v10, "/", &["a", "a"], Err(HeadFault::SeveralHosts));
+        check(v10, "/", &[""], Err(HeadFault::Host));
+    }
+
+    #[test]
+    fn http_2_names_the_same_host_twice_or_once() {
+        let v2 = Version::HTTP_2;
+        let target = "https://a.example/x";
+        let named = Ok(Some("a.example"));
+        check(v2, target, &[], named);
+        check(v2, target, &["a.example"], named);
+        check(v2, target, &["A.Example:443"], named);
+        check(v2, target, &["a%2Eexample"], named);
+        check(v2, target, &["a.example:"], named);
+        check(v2, target, &["b.example"], Err(HeadFault::OtherHost));
+        check(v2, target, &["a.example:80"], Err(HeadFault::OtherHost));
+        check(
+            v2,
+            target,
+            &["a.example", "a.example"],
+            Err(HeadFault::SeveralHosts),
+        );
+        check(v2, target, &["a example"], Err(HeadFault::Host));
+        check(v2, "https://me@a.example/", &[], Err(HeadFault::Target));
+        check(v2, "/x", &["a.example"], Ok(Some("a.example")));
+        check(v2, "/x", &[], Ok(None));
+    }
+
+    #[test]
+    fn two_framings_are_told_first() {
+        let head = head(Version::HTTP_11, "/", &[]);
+        let found = authority(&head, MessageFraming::Ambiguous);
+        assert_eq!(found, Err(HeadFault::TwoFramings));
+        let found = authority(&head, MessageFraming::Coded);
+        assert_eq!(found, Err(HeadFault::NoHost));
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for good in [
+            "a",
+            "a.example.",
+            "a_b-c~d.example",
+            "xn--bcher-kva.example",
+            "a%2Eb",
+            "192.0.2.1",
+            "192.0.2.1:80",
+            "[::1]",
+            "[2001:db8::9]:8443",
+            "[::ffff:192.0.2.1]",
+            "a:",
+            "a:0",
+            "a:65535",
+            "a:00080",
+        ] {
+            assert!(is_authority(good), "{good}");
+        }
+        for bad in [
+            "",
+            ":80",
+            "a b",
+            "a\tb",
+            " a",
+            "a/",
+            "a/b",
+            "http://a",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "me@a",
+            "me:x@a",
+            "a:b",
+            "a:80:80",
+            "a:-1",
+            "a:+1",
+            "a:65536",
+            "a:99999999999999999999",
+            "::1",
+            "2001:db8::9",
+            "[::1",
+            "::1]",
+            "[]",
+            "[a]",
+            "[192.0.2.1]",
+            "[::1]80",
+            "[::1]:x",
+            "[fe80::1%25eth0]",
+            "[::1].a",
+            "a[::1]",
+            "a%",
+            "a%2",
+            "a%zz",
+            "a<b",
+            "a\"b",
+            "a|b",
+            "a^b",
+            "a, b",
+            "bücher.example",
+        ] {
+            assert!(!is_authority(bad), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_and_an_authority_makes_a_uri(text in "[ -~]{0,24}") {
+            if is_authority(&text) {
+                prop_assert!(text.parse::<http::uri::Authority>().is_ok(), "{}", text);
+                prop_assert!(!text.contains(['@', '/', '?', '#', ' ', '\\']));
+            }
+        }
     }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{Response, StatusCode, request};
+use percent_encoding::percent_decode_str;
 
-use super::audience::is_for_a_person;
+use super::audience::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::running::Opening;
@@ -33,6 +34,8 @@ pub(super) struct Prepared {
     permit: StreamPermit,
     facts: Arc<Facts>,
     last_modified: Option<SystemTime>,
+    /// To be saved rather than played, as the query asks.
+    download: bool,
     content: Content,
 }
 
@@ -53,6 +56,7 @@ impl Gateway {
         pbx: &Arc<Pbx>,
         grant: Grant,
         head: &request::Parts,
+        download: bool,
         now: SystemTime,
     ) -> Result<Prepared, GatewayError> {
         let permit = self.admission.admit(&grant.principal().id())?;
@@ -71,6 +75,7 @@ impl Gateway {
             opening,
             permit,
             facts,
+            download,
             content,
         })
     }
@@ -108,6 +113,7 @@ pub(super) fn relay(
         permit,
         facts,
         last_modified,
+        download,
         content,
     } = prepared;
     let mut response = Response::new(AnswerBody::Absent);
@@ -129,6 +135,10 @@ pub(super) fn relay(
     };
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
+    let plays = facts.wave.is_none_or(|wave| wave.plays_in_browsers());
+    if !plays {
+        audience::vary(fields);
+    }
     match body {
         None => headers::fill_not_modified(fields, &kept),
         Some(body) => headers::fill(
@@ -137,7 +147,8 @@ pub(super) fn relay(
                 name: grant.recording(),
                 media_type: facts.media_type(),
                 body,
-                download: wants_download(head) || has_to_be_saved(head, &facts),
+                // A browser that opens it by itself would show a player that cannot play it.
+                download: download || (!plays && is_for_a_person(head)),
                 kept: &kept,
             },
         ),
@@ -171,13 +182,79 @@ pub(super) fn relay(
     response
 }
 
-/// Whether a browser that opens the recording by itself would show a player that cannot play it.
-fn has_to_be_saved(head: &request::Parts, facts: &Facts) -> bool {
-    let cannot = facts.wave.is_some_and(|wave| !wave.plays_in_browsers());
-    cannot && is_for_a_person(head)
+/// The parameter `download` has another value than those that it can have, or is there twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("download is neither 1, true, yes nor empty, or it is given more than once")]
+pub(crate) struct NotADownload;
+
+/// True where the query asks for the recording as a file to save.
+///
+/// # Errors
+/// When `download` has another value. One that says no is refused as well: another reader may
+/// take it for a yes.
+pub(super) fn wants_download(head: &request::Parts) -> Result<bool, NotADownload> {
+    let decoded = |text| percent_decode_str(text).collect::<Vec<u8>>();
+    let query = head.uri.query().unwrap_or_default();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let mut values = pairs.filter_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name) == b"download").then(|| decoded(value))
+    });
+    match (values.next().as_deref(), values.next()) {
+        (None, _) => Ok(false),
+        (Some(b"1" | b"true" | b"yes" | b""), None) => Ok(true),
+        _ => Err(NotADownload),
+    }
 }
 
-pub(super) fn wants_download(head: &request::Parts) -> bool {
-    let query = head.uri.query().unwrap_or_default();
-    query.split('&').any(|parameter| parameter == "download=1")
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wants(query: &str) -> Result<bool, NotADownload> {
+        let request = Request::builder().uri(format!("/recordings/a.wav?{query}"));
+        wants_download(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn a_download_is_asked_for_in_four_ways_and_no_other() {
+        for query in ["", "link=a", "x&link=download", "Download=0", "xdownload=0"] {
+            assert_eq!(wants(query), Ok(false), "{query}");
+        }
+        for value in ["=1", "=true", "=yes", "=", "", "=%31", "=tr%75e"] {
+            assert_eq!(wants(&format!("download{value}")), Ok(true), "{value}");
+            let among = format!("link=a&&download{value}&x");
+            assert_eq!(wants(&among), Ok(true), "{value}");
+        }
+        assert_eq!(wants("%64ownload=1"), Ok(true));
+        for value in [
+            "0", "no", "false", "off", "2", "11", "TRUE", "Yes", "y", "1+", "%201", "1;", "1=",
+            "%ff", "%",
+        ] {
+            assert_eq!(
+                wants(&format!("download={value}")),
+                Err(NotADownload),
+                "{value}"
+            );
+        }
+        for twice in [
+            "download=1&download=1",
+            "download&link=a&download=0",
+            "download=0&download",
+        ] {
+            assert_eq!(wants(twice), Err(NotADownload), "{twice}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_the_parameter_changes_nothing(other in "[a-c=%0-9]{0,20}", value in "[a-z01]{0,4}") {
+            let alone = wants(&format!("download={value}"));
+            prop_assert_eq!(wants(&format!("{other}&download={value}")), alone);
+            prop_assert_eq!(wants(&format!("download={value}&{other}")), alone);
+        }
+    }
 }

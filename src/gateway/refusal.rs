@@ -2,8 +2,8 @@
 //!
 //! Knows what an operator can do about an error. Does not know who reads the answer.
 
-use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Method, Response, StatusCode, request};
+use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Method, Response, StatusCode, Version, request};
 use tracing::{error, info, warn};
 
 use super::error::GatewayError;
@@ -40,6 +40,10 @@ pub(super) fn refuse(
                 false => "Bearer error=\"invalid_token\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        // HTTP/2 has no such field (RFC 9113 §8.2.2).
+        GatewayError::Head(_) if head.version != Version::HTTP_2 => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         GatewayError::RangeNotSatisfiable { length } => headers::fill_unsatisfied(headers, *length),
         GatewayError::Route(RouteError::MethodNotAllowed { allow }) => {
@@ -85,7 +89,9 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         | GatewayError::TooMany { .. }
         | GatewayError::Draining
         | GatewayError::HeadTooLong { .. }
+        | GatewayError::Head(_)
         | GatewayError::Route(_)
+        | GatewayError::Download(_)
         | GatewayError::NoSuchPbx
         | GatewayError::NoPbxForName
         | GatewayError::Auth(_)

@@ -44,8 +44,12 @@ macro_rules! problems {
 }
 
 problems! {
+    REQUEST_HEAD_INVALID = "request-head-invalid", BAD_REQUEST, "Request head not valid",
+        "A request names one host. Its body has a Content-Length or a Transfer-Encoding, not both.";
     RECORDING_NAME_INVALID = "recording-name-invalid", BAD_REQUEST, "Not a recording's name",
         "The name in the path is not one that a PBX gives to a recording. Send it percent-encoded, as the PBX's call list has it.";
+    RECORDING_PARAMETER_INVALID = "recording-parameter-invalid", BAD_REQUEST, "Value of download not valid",
+        "The parameter download is 1, true, yes or empty, and given once. Leave it out to play the recording.";
     LIST_PARAMETER_INVALID = "list-parameter-invalid", BAD_REQUEST, "Not a parameter of the list",
         "A parameter is unknown, repeated or malformed, or the cursor is of another list. Times need a date; from comes before to.";
     LIST_WINDOW_REQUIRED = "list-window-required", BAD_REQUEST, "Between which times?",

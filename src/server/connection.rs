@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,8 +21,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::heads::{Heads, WatchedHeads};
 use super::io::WatchedIo;
 use super::refusal::Worded;
+use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
 use crate::relay::Verdict;
 
@@ -177,11 +180,12 @@ macro_rules! drive {
 impl Session {
     /// `linger` makes a stream wait at its end for what the caller still says.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, linger: fn(&mut S)) {
-        let service = self.service();
         let stream = Worded::new(stream, |stream| {
             linger(stream);
             self.gateway.load().refuse_head(&self.downstream)
         });
+        let (stream, heads) = WatchedHeads::new(stream);
+        let service = self.service(Some(heads));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout)
@@ -194,7 +198,7 @@ impl Session {
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
-        let service = self.service();
+        let service = self.service(None);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -213,13 +217,26 @@ impl Session {
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
-    fn service(&self) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
+    /// Answers requests; `heads` are those of an HTTP/1 connection.
+    fn service(
+        &self,
+        heads: Option<Arc<Heads>>,
+    ) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
         let (gateway, downstream) = (Arc::clone(&self.gateway), Arc::clone(&self.downstream));
         move |request| {
+            let framing = heads
+                .as_ref()
+                .map_or(MessageFraming::Plain, |heads| heads.next());
             let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
             let answering = downstream.watchdog.answering();
             Box::pin(async move {
-                let response = gateway.load_full().answer(request, &downstream).await;
+                let gateway = gateway.load_full();
+                let mut response = gateway.answer(request, framing, &downstream).await;
+                if framing != MessageFraming::Plain {
+                    // Behind this request no head is looked at.
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 drop(answering);
                 Ok(response)
             })

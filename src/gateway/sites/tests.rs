@@ -190,6 +190,6 @@ fn only_a_read_is_a_visit() {
     assert!(!is_visit(&head(&Method::GET, &[(MODE, "cors")])));
     assert!(!is_visit(&head(&Method::GET, &[])));
     // A browser that tells nothing of the kind.
-    let old = [("accept", "text/html,*/*;q=0.8")];
+    let old = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
     assert!(is_visit(&head(&Method::GET, &old)));
 }

@@ -87,8 +87,8 @@ const TABLE: [Row; 12] = [
     ("office", "1003-6400-Internal.wav",       Yesterday, ["O  O  S  t  t  t  OS O", LINKED, "n  n  S  t  t  t  OS n"]),
     ("office", "1002-1001-Outbound.wav",       Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "-  n  S  t  t  t  S  -"]),
     ("office", "1001-1003-Internal.wav",       Years,     [OLD, OLD_LINKED, OLD]),
-    // Six fields: whose call it was is not told, nor when.
-    ("office", "49-1001-1003-Internal.wav",    Yesterday, [OLD, OLD_LINKED, OLD]),
+    // Six fields: whose call it was is not told, but when.
+    ("office", "49-1001-1003-Internal.wav",    Yesterday, ["-  -  S  t  t  t  S  -", LINKED, "-  -  S  t  t  t  S  -"]),
     ("office", "hello001",                     Untold,    [OLD, OLD_LINKED, OLD]),
     ("branch", "1001-1004-Internal.wav",       Yesterday, ["t  t  t  S  O  t  t  x", LINKED, "t  t  t  S  n  t  t  x"]),
     // The queue of the other PBX.
@@ -407,9 +407,10 @@ async fn a_list_shows_what_its_reader_may_hear_and_nothing_else() {
         let mine = cells
             .iter()
             .filter(|cell| cell.who == who && cell.way == Way::Bearer && cell.pbx == "office");
+        // The simulated PBX remembers calls of the usual names only.
         let mut expected: Vec<&str> = mine
             .clone()
-            .filter(|cell| cell.allowed)
+            .filter(|cell| cell.allowed && cell.name.split('-').count() == 5)
             .map(|cell| cell.name.as_str())
             .collect();
         let token = &mine.clone().next().unwrap().token;

@@ -134,7 +134,7 @@ fn entry(entry: &Value) -> Option<(u64, Row)> {
 /// The list does not have the id that events and the calls of other families have; the name does.
 fn call_id(name: &str) -> Option<String> {
     let name: RecordingName = name.parse().ok()?;
-    name.call_id().map(str::to_owned)
+    name.call_id()
 }
 
 fn time_in(uid: &str) -> Option<DateTime> {
