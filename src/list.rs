@@ -4,6 +4,7 @@
 
 mod cursor;
 mod document;
+mod form;
 mod page;
 mod query;
 
