@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     downloads: Family<Labels, Counter>,
+    rows_unreadable: Family<Labels, Counter>,
     tape_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
@@ -84,6 +85,7 @@ impl Download {
 /// What is counted of one PBX.
 pub(crate) struct PbxMetrics {
     downloads: Words<Download, 3>,
+    rows_unreadable: Counter,
     /// Of all PBXs together.
     mends: Words<Mend, 3>,
 }
@@ -92,6 +94,11 @@ impl PbxMetrics {
     /// Counts a download that broke off, once it is decided what became of it.
     pub(crate) fn mended(&self, mend: Mend) {
         self.mends.count(mend);
+    }
+
+    /// Counts rows of a list that cannot be read.
+    pub(crate) fn unreadable(&self, rows: u64) {
+        self.rows_unreadable.inc_by(rows);
     }
 
     /// Counts a try to begin a download.
@@ -104,6 +111,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let (requests, downloads) = (Family::default(), Family::default());
+        let rows_unreadable = Family::default();
         let tape_max_bytes = Gauge::default();
         registry.register(
             "requests",
@@ -115,6 +123,11 @@ impl Default for Metrics {
             "Tries to begin a download, by what the PBX did",
             Family::clone(&downloads),
         );
+        registry.register(
+            "pbx_rows_unreadable",
+            "Rows of lists that were left out because they cannot be read",
+            Family::clone(&rows_unreadable),
+        );
         registry.register_with_unit(
             "tape_max",
             "Bytes of recordings that memory may hold, as tape.max_bytes says",
@@ -124,6 +137,7 @@ impl Default for Metrics {
         Self {
             requests,
             downloads,
+            rows_unreadable,
             tape_max_bytes,
             hits: tape::hits(&mut registry),
             evictions: tape::evictions(&mut registry),
@@ -148,6 +162,7 @@ impl Metrics {
     pub(crate) fn pbx(&self, name: &str) -> PbxMetrics {
         let labels = vec![("pbx", name.to_owned())];
         PbxMetrics {
+            rows_unreadable: self.rows_unreadable.get_or_create_owned(&labels),
             downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
             mends: self.mends.clone(),
         }
@@ -263,6 +278,7 @@ wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="not-found"} 0
 wavegate_pbx_requests_waiting{pbx="branch"} 0
 wavegate_pbx_requests_waiting{pbx="office"} 3
+wavegate_pbx_rows_unreadable_total{pbx="office"} 0
 wavegate_streams_open 2
 wavegate_tape_bytes 30064771072
 wavegate_tape_evictions_total{reason="age"} 0
