@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use self::build::build;
 use self::in_force::InForce;
 use crate::admin::{Admin, Calls};
-use crate::config::Config;
+use crate::config::{Config, Warnings};
 use crate::gateway::Gateway;
 use crate::server::Server;
 use crate::server::tls::{self, Certificates};
@@ -49,6 +49,8 @@ pub struct App {
     in_force: ArcSwapOption<in_force::Current>,
     /// Keys that a reload does not take over, and what they were at the start.
     fixed: Vec<(&'static str, String)>,
+    /// The warnings in the log so far.
+    warnings: ArcSwap<Warnings>,
     certificates: Option<Arc<Certificates>>,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -82,6 +84,8 @@ impl App {
         let admin_address = listener.address().map_err(StartError::Listen)?;
         let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
         warn_of_risks(&config);
+        warn_of(&config.warnings, &Warnings::default());
+        let warnings = ArcSwap::from_pointee(config.warnings.clone());
         let fixed = fixed_at_start(&config);
         let token = config.admin.token.clone();
         let in_force = InForce::of(&config.auth, &config.policy);
@@ -101,6 +105,7 @@ impl App {
             calls,
             in_force: ArcSwapOption::from_pointee(in_force),
             fixed,
+            warnings,
             certificates,
             drain_delay,
             drain_timeout,
@@ -138,6 +143,7 @@ impl App {
     pub fn reload(&self, config: Config) -> Result<(), String> {
         let old = self.gateway.load_full();
         let fixed = fixed_at_start(&config);
+        let warnings = config.warnings.clone();
         let certificate = match (&self.certificates, &config.server.tls) {
             (Some(certificates), Some(files)) => {
                 let certificate = tls::read(files).map_err(|(_, message)| message)?;
@@ -176,6 +182,8 @@ impl App {
                 warn!(key, "changed, but needs a restart");
             }
         }
+        warn_of(&warnings, &self.warnings.load());
+        self.warnings.store(Arc::new(warnings));
         info!("the configuration was read again");
         Ok(())
     }
@@ -248,6 +256,16 @@ fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
         ("log.level", log.level.to_string()),
         ("log.format", format!("{:?}", log.format)),
     ]
+}
+
+/// Writes down what is odd about the configuration, and was not before.
+fn warn_of(warnings: &Warnings, known: &Warnings) {
+    let known = known.lines();
+    for line in warnings.lines() {
+        if !known.contains(&line) {
+            warn!(what = line, "the configuration has something odd");
+        }
+    }
 }
 
 fn warn_of_risks(config: &Config) {

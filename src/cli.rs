@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use aws_lc_rs::rand;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::secret::Secret;
+use crate::config::secret::{Secret, SecretFiles, oddities};
 use crate::config::{self, Config, Problems};
 
 /// A configuration with mistakes.
@@ -110,6 +110,31 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
         complain(mistakes(path, &problems));
         ExitCode::from(EXIT_CONFIG)
     })
+}
+
+/// Reads a secret file that an argument names.
+fn read_secret(file: &Path, secrets: &SecretFiles) -> Result<Secret, String> {
+    let read = secrets.read(file);
+    let read = read.map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(read.secret)
+}
+
+/// Reads the file of `--password-file`, before there is a configuration.
+fn read_password(file: &Path) -> Result<Secret, String> {
+    let secret = read_secret(file, &SecretFiles::default());
+    let secret = secret.map_err(|error| format!("--password-file {error}"))?;
+    let mut oddities = oddities(secret.expose()).into_iter();
+    match oddities.find(|oddity| oddity.spoils_password()) {
+        Some(oddity) => Err(format!("--password-file {} {oddity}", file.display())),
+        None => Ok(secret),
+    }
+}
+
+/// Prints what is odd about a configuration, beside the result.
+fn warn(config: &Config) {
+    for line in config.warnings.lines() {
+        complain(format_args!("warning: {line}"));
+    }
 }
 
 /// A line that says how many mistakes there are, and a line for each. A file that is none has no list.

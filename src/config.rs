@@ -18,9 +18,11 @@ pub mod secret;
 mod section;
 mod session;
 mod tape;
+mod warning;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -41,13 +43,18 @@ pub use pbx::{
 };
 pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
-use secret::Secret;
+use secret::{Secret, SecretFiles};
 pub use session::Embed;
 pub use tape::{Range, Tape, UpstreamRanges};
+pub use warning::Warnings;
 
 /// Everything that can be configured, checked.
 #[derive(Debug)]
 pub struct Config {
+    /// Things that are odd about it, though allowed.
+    pub warnings: Warnings,
+    /// Which secret files are taken that other users can read.
+    pub secrets: SecretFiles,
     /// Where login times and refusals are kept over restarts; `None` keeps them in memory only.
     pub state_dir: Option<PathBuf>,
     /// The public listener.
@@ -123,6 +130,8 @@ pub struct ServerTls {
     pub key_file: PathBuf,
     /// How long a handshake may take.
     pub handshake_timeout: Duration,
+    /// Which key files are taken that other users can read.
+    pub secrets: Arc<SecretFiles>,
 }
 
 /// The listener for checks and for the operator.

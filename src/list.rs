@@ -4,6 +4,7 @@
 
 mod cursor;
 mod document;
+mod form;
 mod page;
 mod query;
 
@@ -50,6 +51,26 @@ impl Order {
             Self::Ascending => one.cmp(other) == Ordering::Less,
             Self::Descending => one.cmp(other) == Ordering::Greater,
         }
+    }
+}
+
+/// Rows of a PBX's list that are left out because they cannot be read. So much is told to whoever
+/// asks: a number of rows, and nothing of what stands in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) rows: u64,
+    /// Why the first one cannot be.
+    pub(crate) first: &'static str,
+}
+
+impl Unreadable {
+    pub(crate) const NO_NAME: &'static str = "its recording has no name that an address can hold";
+
+    pub(crate) fn add(&mut self, rows: u64, why: &'static str) {
+        if self.rows == 0 && rows > 0 {
+            self.first = why;
+        }
+        self.rows = self.rows.saturating_add(rows);
     }
 }
 

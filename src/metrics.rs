@@ -6,6 +6,7 @@
 //! Source: OpenMetrics 1.0, "Text format" and "Metric and label names": a counter ends in `_total`, a unit stands before that.
 
 mod audit;
+mod pbx;
 mod tape;
 mod words;
 
@@ -21,6 +22,8 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use audit::AuditMetrics;
+use pbx::PbxFamilies;
+pub(crate) use pbx::{Download, Login, PbxMetrics};
 pub(crate) use tape::{Eviction, Hit, Mend};
 use words::{Labels, Words};
 
@@ -33,9 +36,7 @@ const PREFIX: &str = "wavegate";
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
-    downloads: Family<Labels, Counter>,
-    logins: Family<Labels, Counter>,
-    ended_early: Family<Labels, Counter>,
+    pbxs: PbxFamilies,
     tape_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
@@ -64,108 +65,17 @@ struct Answered {
     status: u16,
 }
 
-/// What a PBX does when it is asked for a recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Download {
-    /// It sends audio.
-    Begun,
-    /// It does not know the recording.
-    NotFound,
-    /// Something else, or nothing.
-    Failed,
-}
-
-impl Download {
-    const WORDS: [(Self, &'static str); 3] = [
-        (Self::Begun, "begun"),
-        (Self::NotFound, "not-found"),
-        (Self::Failed, "failed"),
-    ];
-}
-
-/// How a login to a PBX went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Login {
-    Accepted,
-    Refused,
-    /// The PBX has locked our address out.
-    LockedOut,
-    /// The credentials were not sent.
-    Unsent,
-    /// Something answered without a look at the credentials.
-    Unjudged,
-    /// The credentials were sent, and no answer came.
-    Unanswered,
-}
-
-impl Login {
-    const WORDS: [(Self, &'static str); 6] = [
-        (Self::Accepted, "accepted"),
-        (Self::Refused, "refused"),
-        (Self::LockedOut, "locked-out"),
-        (Self::Unsent, "unsent"),
-        (Self::Unjudged, "unjudged"),
-        (Self::Unanswered, "unanswered"),
-    ];
-}
-
-/// What is counted of one PBX.
-pub(crate) struct PbxMetrics {
-    downloads: Words<Download, 3>,
-    logins: Words<Login, 6>,
-    ended_early: Counter,
-    /// Of all PBXs together.
-    mends: Words<Mend, 3>,
-}
-
-impl PbxMetrics {
-    /// Counts a download that broke off, once it is decided what became of it.
-    pub(crate) fn mended(&self, mend: Mend) {
-        self.mends.count(mend);
-    }
-
-    /// Counts a login.
-    pub(crate) fn login_ended(&self, login: Login) {
-        self.logins.count(login);
-    }
-
-    /// Counts a token that somebody ended long before its time.
-    pub(crate) fn token_ended_early(&self) {
-        self.ended_early.inc();
-    }
-
-    /// Counts a try to begin a download.
-    pub(crate) fn tried(&self, download: Download) {
-        self.downloads.count(download);
-    }
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
-        let (requests, downloads) = (Family::default(), Family::default());
-        let (logins, ended_early) = (Family::default(), Family::default());
+        let requests = Family::default();
         let tape_max_bytes = Gauge::default();
         registry.register(
             "requests",
             "Requests answered, by pattern of the path and status",
             Family::clone(&requests),
         );
-        registry.register(
-            "pbx_downloads",
-            "Tries to begin a download, by what the PBX did",
-            Family::clone(&downloads),
-        );
-        registry.register(
-            "pbx_logins",
-            "Logins to a PBX, by how they went",
-            Family::clone(&logins),
-        );
-        registry.register(
-            "pbx_tokens_ended_early",
-            "Tokens that ended long before their time, as where another program logs in with the same account",
-            Family::clone(&ended_early),
-        );
+        let pbxs = PbxFamilies::register(&mut registry);
         registry.register_with_unit(
             "tape_max",
             "Bytes of recordings that memory may hold, as tape.max_bytes says",
@@ -174,9 +84,7 @@ impl Default for Metrics {
         );
         Self {
             requests,
-            downloads,
-            logins,
-            ended_early,
+            pbxs,
             tape_max_bytes,
             hits: tape::hits(&mut registry),
             evictions: tape::evictions(&mut registry),
@@ -199,13 +107,7 @@ impl Metrics {
 
     /// What is counted of the PBX of this name; the same counters for the same name.
     pub(crate) fn pbx(&self, name: &str) -> PbxMetrics {
-        let labels = vec![("pbx", name.to_owned())];
-        PbxMetrics {
-            ended_early: self.ended_early.get_or_create_owned(&labels),
-            logins: Words::of(&self.logins, labels.clone(), "outcome", Login::WORDS),
-            downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
-            mends: self.mends.clone(),
-        }
+        self.pbxs.of(name, self.mends.clone())
     }
 
     /// What is counted of the audit log.
@@ -324,6 +226,7 @@ wavegate_pbx_logins_total{pbx="office",outcome="unjudged"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="unsent"} 0
 wavegate_pbx_requests_waiting{pbx="branch"} 0
 wavegate_pbx_requests_waiting{pbx="office"} 3
+wavegate_pbx_rows_unreadable_total{pbx="office"} 0
 wavegate_pbx_tokens_ended_early_total{pbx="office"} 0
 wavegate_streams_open 2
 wavegate_tape_bytes 30064771072

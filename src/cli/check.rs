@@ -10,6 +10,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
                 "{}: no mistakes (the PBX was not asked)",
                 path.display()
             ));
+            for line in config.warnings.lines() {
+                super::print(format_args!("warning: {line}"));
+            }
             if !config.policy.rules.is_configured() {
                 super::print("note: there is no policy.file: nobody may hear anything");
             }

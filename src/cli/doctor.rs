@@ -41,6 +41,8 @@ impl Doctor {
             Ok(config) => config,
             Err(code) => return code,
         };
+        // Before they cost a login.
+        super::warn(&config);
         match super::runtime() {
             Ok(runtime) => runtime.block_on(self.examine(&config)),
             Err(error) => super::fail(error),

@@ -22,7 +22,7 @@ use crate::auth::cookies::SESSION_COOKIE;
 use crate::auth::minter::{self, Minter};
 use crate::auth::policy::{self, Action, Context, PolicyError};
 use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal, Revoked};
-use crate::config::secret::Secret;
+use crate::config::secret::{Secret, SecretFiles};
 use crate::config::{self, Config, KeySource};
 use crate::jwks;
 use crate::recording::RecordingName;
@@ -113,7 +113,7 @@ impl Explain {
             source: self.source,
             now: SystemTime::now(),
         };
-        let token = self.token()?;
+        let token = self.token(&config.secrets)?;
         let auth = config.auth;
         let Some(asked) = self.request(&token, &auth.cookies)? else {
             return Ok((false, self.not_looked_at()));
@@ -248,12 +248,11 @@ impl Explain {
         ))
     }
 
-    fn token(&self) -> Result<Secret, String> {
-        let (place, secret) = match &self.token_file {
-            Some(path) => (path.display().to_string(), Secret::read(path)),
-            None => ("standard input".to_owned(), read_input()),
-        };
-        secret.map_err(|error| format!("{place}: {error}"))
+    fn token(&self, secrets: &SecretFiles) -> Result<Secret, String> {
+        match &self.token_file {
+            Some(path) => super::read_secret(path, secrets),
+            None => read_input().map_err(|error| format!("standard input: {error}")),
+        }
     }
 }
 

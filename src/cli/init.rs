@@ -103,8 +103,7 @@ impl Init {
         let name = questions.ask(self.name, question, Some(DEFAULT_NAME), parse_name)?;
         let username = questions.ask(self.username, id, None, parse_username)?;
         let password = match &self.password_file {
-            Some(file) => Secret::read(file)
-                .map_err(|error| format!("--password-file {}: {error}", file.display()))?,
+            Some(file) => super::read_password(file)?,
             None => questions.secret(secret)?,
         };
         let question = "What callers will use to reach the gateway";
@@ -128,7 +127,8 @@ impl Init {
 fn write_all(dir: &Path, answers: &Answers, password: &Secret) -> Result<PathBuf, String> {
     let mut draft = Draft::default();
     let path = draft.write(dir, answers, password)?;
-    config::load(&path).map_err(|problems| problems.to_string())?;
+    let config = config::load(&path).map_err(|problems| problems.to_string())?;
+    super::warn(&config);
     draft.keep();
     Ok(path)
 }

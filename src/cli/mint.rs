@@ -15,7 +15,7 @@ use super::ConfigFile;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
 use crate::auth::{Algorithm, AttributeClaims, Issuer};
-use crate::config::secret::Secret;
+use crate::config::secret::SecretFiles;
 use crate::config::{Config, Signer};
 use crate::recording::RecordingName;
 
@@ -114,7 +114,7 @@ impl Token {
             .bearer_signers
             .iter()
             .filter(|signer| signer.issuer == issuer.name);
-        let key = self.key.signing_key(signers)?;
+        let key = self.key.signing_key(signers, &config.secrets)?;
         let claims = mint::Bearer {
             issuer: &issuer.name,
             subject: &self.subject,
@@ -195,7 +195,8 @@ impl Link {
                 .find(|pbx| pbx.name == *name)
                 .ok_or_else(|| format!("no PBX {name:?} in the configuration"))?,
         };
-        let key = self.key.signing_key(config.auth.link_signers.iter())?;
+        let signers = config.auth.link_signers.iter();
+        let key = self.key.signing_key(signers, &config.secrets)?;
         let verifier = verifier(links, &key)
             .ok_or("no [[links.key]] of the configuration would verify this key's links")?;
         if !verifier.reaches(&pbx.name) {
@@ -255,9 +256,10 @@ impl KeyChoice {
     fn signing_key<'a>(
         &self,
         mut signers: impl Iterator<Item = &'a Signer>,
+        secrets: &SecretFiles,
     ) -> Result<SigningKey, String> {
         if let (Some(path), Some(algorithm)) = (&self.private_key_file, self.algorithm) {
-            let pem = Secret::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let pem = super::read_secret(path, secrets)?;
             return SigningKey::private_pem(self.key_id.clone(), algorithm, pem.expose())
                 .map_err(|error| error.to_string());
         }

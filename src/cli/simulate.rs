@@ -12,7 +12,6 @@ use clap::Args;
 
 use super::quoted;
 use super::serve::Signals;
-use crate::config::secret::Secret;
 use crate::simulator::{Api, Builder, CallRecord, Fault, Simulator, Switch, wav};
 
 /// The grammar of `--fault`, for `--help`.
@@ -185,8 +184,9 @@ fn recordings() -> Vec<(String, Bytes)> {
 }
 
 fn read_password(file: &Path) -> Result<String, String> {
-    let complaint = |why: &str| format!("--password-file {}: {why}", file.display());
-    let secret = Secret::read(file).map_err(|error| complaint(&error.to_string()))?;
-    let password = secret.expose_str().ok_or_else(|| complaint("not UTF-8"))?;
+    let secret = super::read_password(file)?;
+    let password = secret.expose_str();
+    let password =
+        password.ok_or_else(|| format!("--password-file {}: not UTF-8", file.display()))?;
     Ok(password.to_owned())
 }

@@ -12,11 +12,13 @@ mod limits;
 mod pbx;
 mod policy;
 mod relay;
+mod secrets;
 mod session;
 mod tape;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -28,6 +30,7 @@ use super::secret::Secret;
 use super::section::{Section, read_public};
 use super::{
     Admin, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Server, ServerTls,
+    Warnings,
 };
 use apart::check_apart;
 use audit::read_audit;
@@ -38,6 +41,7 @@ use pbx::read_pbx;
 pub(crate) use pbx::{check_name, check_url};
 use policy::{finish_policy, read_groups, read_policy};
 use relay::read_relay;
+use secrets::read_secrets;
 use session::read_session;
 use tape::{read_range, read_tape};
 
@@ -53,7 +57,10 @@ pub(super) fn load(path: &Path) -> Result<Config, Problems> {
     let config = read_root(&mut root, folder);
     root.finish();
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(config) if problems.is_empty() => Ok(Config {
+            warnings: problems.warnings,
+            ..config
+        }),
         _ => Err(problems),
     }
 }
@@ -90,6 +97,9 @@ fn parse(path: &Path, problems: &mut Problems) -> Option<toml::Table> {
 }
 
 fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
+    // Before any secret is read.
+    let secrets = root.section("secrets", |section| read_secrets(section, folder));
+    root.trust(secrets.clone());
     let state_dir = root
         .path("state_dir")
         .unwrap_or_else(|| default_state_dir(folder));
@@ -122,6 +132,8 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     check_login(root, &auth, &server);
     let policy = finish_policy(root, policy, &auth, &pbxs, groups);
     Some(Config {
+        warnings: Warnings::default(),
+        secrets,
         state_dir: Some(state_dir),
         server,
         admin,
@@ -233,9 +245,11 @@ fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
         certificate_file: certificate_file?,
         key_file: key_file?,
         handshake_timeout,
+        secrets: Arc::clone(section.secret_files()),
     };
-    if let Err((key, message)) = crate::server::tls::read(&tls) {
-        section.problem(key, message);
+    match crate::server::tls::read(&tls) {
+        Ok(_) => section.note_secret_file(&tls.key_file),
+        Err((key, message)) => section.problem(key, message),
     }
     Some(tls)
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Warnings;
+
 /// One mistake and the key it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -11,14 +13,17 @@ pub struct Problem {
     pub message: String,
 }
 
-/// A list of mistakes, in the order of the file's sections.
+/// A list of mistakes, in the order of the file's sections, and beside it what is odd.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    mistakes: Vec<Problem>,
+    pub(super) warnings: Warnings,
+}
 
 impl Problems {
     /// Adds a mistake.
     pub fn push(&mut self, key: impl Into<String>, message: impl fmt::Display) {
-        self.0.push(Problem {
+        self.mistakes.push(Problem {
             key: key.into(),
             message: message.to_string(),
         });
@@ -27,18 +32,18 @@ impl Problems {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.mistakes.is_empty()
     }
 
     /// The mistakes one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.mistakes.iter()
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { key, message }) in self.0.iter().enumerate() {
+        for (index, Problem { key, message }) in self.iter().enumerate() {
             if index > 0 {
                 formatter.write_str("\n")?;
             }

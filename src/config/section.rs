@@ -3,18 +3,21 @@
 //! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong types, values out of
 //! range, unknown keys. (A `deny_unknown_fields` struct stops at the first.) Does not know what any key means.
 
+mod secrets;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::{Table, Value};
 use url::Url;
 
 use super::Problems;
-use super::secret::Secret;
+use super::secret::SecretFiles;
 
 /// A configuration, a key or a certificate is far smaller; anything larger is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -26,6 +29,7 @@ pub(super) struct Section<'a> {
     table: Table,
     /// Folder of the configuration file: relative paths start there.
     folder: &'a Path,
+    secret_files: Arc<SecretFiles>,
     problems: &'a mut Problems,
 }
 
@@ -35,6 +39,7 @@ impl<'a> Section<'a> {
             path: String::new(),
             table,
             folder,
+            secret_files: Arc::default(),
             problems,
         }
     }
@@ -133,6 +138,7 @@ impl<'a> Section<'a> {
             path,
             table,
             folder: self.folder,
+            secret_files: Arc::clone(&self.secret_files),
             problems: self.problems,
         };
         let result = read(&mut section);
@@ -324,18 +330,6 @@ impl<'a> Section<'a> {
     /// A path; a relative one starts at the configuration file's folder.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         Some(self.folder.join(self.text(key)?))
-    }
-
-    /// A secret out of the file named by `key`.
-    pub(super) fn secret_file(&mut self, key: &str) -> Option<Secret> {
-        let path = self.path(key)?;
-        match Secret::read(&path) {
-            Ok(secret) => Some(secret),
-            Err(error) => {
-                self.problem(key, format!("{}: {error}", path.display()));
-                None
-            }
-        }
     }
 
     /// The bytes of a public file named by `key`, at most 1 MiB.

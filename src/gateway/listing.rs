@@ -57,7 +57,14 @@ impl Gateway {
         Ok(Listed {
             permit,
             rows: page.entries.len(),
-            document: list::write(&page.entries, next.as_deref(), name, zone, url),
+            document: list::write(
+                &page.entries,
+                next.as_deref(),
+                &page.unreadable,
+                name,
+                zone,
+                url,
+            ),
             link: next.map(|cursor| list::next_link(&query, &cursor, name, url)),
         })
     }

@@ -10,12 +10,15 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use url::Url;
 
-use super::{Entry, Query, Second};
+use super::{Entry, Query, Second, Unreadable};
 
 #[derive(Serialize)]
 struct Document<'a> {
     recordings: Vec<Recording<'a>>,
     next: Option<&'a str>,
+    /// Absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +39,7 @@ struct Recording<'a> {
 pub(crate) fn write(
     entries: &[Entry],
     next: Option<&str>,
+    unreadable: &Unreadable,
     pbx: &str,
     zone: &TimeZone,
     public_url: Option<&Url>,
@@ -53,9 +57,13 @@ pub(crate) fn write(
         size_bytes: entry.size_bytes,
         call_id: entry.call_id.as_deref(),
     });
-    let recordings = recordings.collect();
+    let document = Document {
+        recordings: recordings.collect(),
+        next,
+        unreadable: Some(unreadable.rows).filter(|rows| *rows > 0),
+    };
     // Texts and numbers under names: nothing that cannot be written.
-    serde_json::to_string(&Document { recordings, next }).unwrap_or_default()
+    serde_json::to_string(&document).unwrap_or_default()
 }
 
 /// The value of a `Link` field that leads to the next page. Names the PBX, which a path without one need not mean for
@@ -95,7 +103,15 @@ mod tests {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let entry = Entry::of(row, &zone).unwrap();
         let public_url = public_url.map(|url| url.parse().unwrap());
-        let text = write(&[entry], Some("c"), "office", &zone, public_url.as_ref());
+        let none = Unreadable::default();
+        let text = write(
+            &[entry],
+            Some("c"),
+            &none,
+            "office",
+            &zone,
+            public_url.as_ref(),
+        );
         serde_json::from_str(&text).unwrap()
     }
 
@@ -145,8 +161,12 @@ mod tests {
         let entry = document["recordings"][0].as_object().unwrap();
         let nulls = entry.values().filter(|value| value.is_null()).count();
         assert_eq!((entry.len(), nulls), (10, 7));
-        let empty = write(&[], None, "office", &TimeZone::UTC, None);
-        assert_eq!(empty, r#"{"recordings":[],"next":null}"#);
+        let empty = |unreadable| write(&[], None, &unreadable, "office", &TimeZone::UTC, None);
+        let mut unreadable = Unreadable::default();
+        assert_eq!(empty(unreadable), r#"{"recordings":[],"next":null}"#);
+        unreadable.add(2, "odd");
+        let odd = r#"{"recordings":[],"next":null,"unreadable":2}"#;
+        assert_eq!(empty(unreadable), odd);
     }
 
     #[test]

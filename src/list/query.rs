@@ -2,18 +2,18 @@
 //!
 //! Knows names, forms and limits. Does not know which PBX needs which of them. Pure: no clock.
 //!
-//! Sources: RFC 3339 (times), RFC 3986 (percent-encoding). A `+` in a query is a plus sign here, as it is in a path:
-//! numbers begin with it, and so do offsets.
+//! Sources: RFC 3339 (times). How a value is decoded is in `form.rs`.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use thiserror::Error;
 
 use super::cursor::{self, Position};
+use super::form::decode;
 use super::{Direction, Entry, Order, Second, local};
 use crate::recording::RESERVED;
 
@@ -191,12 +191,11 @@ fn parameters(query: &str) -> Result<Vec<(&'static str, String)>, QueryError> {
         if name == "link" {
             continue;
         }
-        let decoded = percent_decode_str(value).decode_utf8();
-        let value = decoded.map_err(|_| QueryError::Value(name))?;
+        let value = decode(value).map_err(|_| QueryError::Value(name))?;
         if value.is_empty() || value.len() > MAX_VALUE_BYTES {
             return Err(QueryError::Value(name));
         }
-        found.push((name, value.into_owned()));
+        found.push((name, value));
     }
     Ok(found)
 }

@@ -50,6 +50,8 @@ pub(super) struct Arriving {
     received: u64,
     /// What has been read ahead, in order; the last may be how the body broke.
     pub(super) ahead: VecDeque<hyper::Result<Bytes>>,
+    /// Reading ahead has come to the end.
+    is_over: bool,
     pub(super) framing: Framing,
     /// Which byte of what is fetched comes first.
     pub(super) start: u64,
@@ -70,6 +72,7 @@ impl Arriving {
             body,
             received: 0,
             ahead: VecDeque::new(),
+            is_over: false,
             framing,
             start: 0,
         }
@@ -87,7 +90,10 @@ impl Arriving {
         while self.bytes_ahead() < bytes && !matches!(self.ahead.back(), Some(Err(_))) {
             match poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await {
                 Some(data) => self.ahead.push_back(data),
-                None => break,
+                None => {
+                    self.is_over = true;
+                    break;
+                }
             }
         }
         if matches!(self.ahead.front(), Some(Err(_))) {
@@ -129,6 +135,12 @@ impl Arriving {
             (_, Some(error)) if !ended_early(&error) => Err(StreamError::Broken),
             (_, _) => Err(StreamError::Truncated),
         }
+    }
+
+    /// Returns true if all of it has been read ahead, and its length or a last chunk says so. The
+    /// end of a connection may be that of a process that died before the first byte.
+    pub(super) fn is_told_to_be_over(&self) -> bool {
+        self.is_over && matches!(self.framing, Framing::Length(_) | Framing::Chunked)
     }
 
     fn bytes_ahead(&self) -> usize {

@@ -16,8 +16,8 @@ use http::Method;
 use crate::config::secret::Secret;
 use crate::config::{self, PbxApi};
 use crate::recording::RecordingName;
-pub(super) use p_series::{FoundPage, PSeries};
-pub(super) use s_series::{Columns, RowError, SSeries, Span};
+pub(super) use p_series::{FoundEntry, FoundPage, PSeries};
+pub(super) use s_series::{Columns, FoundRow, RowError, SSeries, Span};
 
 /// What a call is for; the word that logs and counters use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,6 +47,10 @@ pub(super) trait Ticketed: Sync {
     }
     /// What an object says that came in place of it.
     fn read_refusal(&self, object: &[u8]) -> AnswerError;
+    /// Returns true if an answer without a byte is an answer, where the PBX says so on purpose.
+    fn may_be_empty(&self) -> bool {
+        false
+    }
 }
 
 impl Pbx {
@@ -184,7 +188,8 @@ impl Pbx {
     }
 }
 
-/// Tells an error from what was asked for: that is [`Beginning::Audio`] or [`Beginning::Unknown`].
+/// Tells an error from what was asked for: that is [`Beginning::Audio`] or [`Beginning::Unknown`],
+/// or nothing where that may be.
 async fn judge<T: Ticketed>(
     what: &T,
     status: StatusCode,
@@ -212,6 +217,9 @@ async fn judge<T: Ticketed>(
             Err(PbxError::Status { operation, status })
         }
         Beginning::Page => Err(PbxError::Page { operation }),
+        Beginning::Empty if what.may_be_empty() && arriving.is_told_to_be_over() => {
+            Ok(Beginning::Empty)
+        }
         Beginning::Empty => Err(PbxError::Empty),
         beginning @ (Beginning::Audio(_) | Beginning::Unknown) => Ok(beginning),
     }

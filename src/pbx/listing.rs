@@ -12,13 +12,14 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::attempts::Attempts;
 use super::dialect::{Lists, Operation};
 use super::error::{PbxError, WHOLE_LIST};
 use super::token::PbxToken;
 use super::{Pbx, within};
-use crate::list::{Entry, Position, Query, Second};
+use crate::list::{Entry, Position, Query, Second, Unreadable};
 use crate::recording::RecordingName;
 use pages::Wanted;
 
@@ -35,11 +36,13 @@ const SLACK_S: Second = 24 * 60 * 60;
 pub(crate) type Visible<'v> = dyn Fn(&RecordingName) -> bool + Send + Sync + 'v;
 
 /// One page of a list, in the order that was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ListPage {
     pub(crate) entries: Vec<Entry>,
     /// Where it ends, if another one follows. A page may be short, or empty, and lead on.
     pub(crate) next: Option<Position>,
+    /// The rows that were left out because they cannot be read.
+    pub(crate) unreadable: Unreadable,
 }
 
 /// What lists a PBX has.
@@ -88,7 +91,22 @@ impl Pbx {
         let _permit = permit.ok().flatten().ok_or(PbxError::ListsSaturated)?;
         let page = self.read_list(query, visible).await;
         self.standing.health.note_list(&page);
+        if let Ok(page) = &page {
+            self.note_unreadable(&page.unreadable);
+        }
         page
+    }
+
+    fn note_unreadable(&self, unreadable: &Unreadable) {
+        let Unreadable { rows, first } = *unreadable;
+        if rows > 0 {
+            let pbx = self.name();
+            warn!(
+                pbx,
+                rows, first, "rows of the PBX's list cannot be read, and are left out"
+            );
+            self.standing.metrics.unreadable(rows);
+        }
     }
 
     /// Asks once for what a list begins with; `None` where the API has no list.

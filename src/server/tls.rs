@@ -13,7 +13,6 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::ServerTls;
-use crate::config::secret::Secret;
 
 /// The certificate in use.
 pub(crate) struct Certificates {
@@ -75,7 +74,9 @@ pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, Str
         return Err(in_certificate("holds no certificate".to_owned()));
     }
     let in_key = |error: String| ("key_file", format!("{}: {error}", files.key_file.display()));
-    let pem = Secret::read(&files.key_file).map_err(|error| in_key(error.to_string()))?;
+    let pem = files.secrets.read(&files.key_file);
+    let pem = pem.map_err(|error| in_key(format!("{error}{}", error.way_out())))?;
+    let pem = pem.secret;
     let key =
         PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|error| in_key(error.to_string()))?;
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())

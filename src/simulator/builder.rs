@@ -2,6 +2,7 @@
 //!
 //! Knows the defaults and what fits together. Does not know how anything is carried out.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
@@ -41,6 +42,7 @@ pub struct Builder {
     credentials: Option<(String, String)>,
     recordings: Vec<(String, Bytes)>,
     calls: Vec<CallRecord>,
+    odd_rows: HashMap<String, String>,
     utc_offset_s: i64,
     switches: Switches,
     faults: Faults,
@@ -68,6 +70,7 @@ impl Builder {
             credentials: None,
             recordings: Vec::new(),
             calls: Vec::new(),
+            odd_rows: HashMap::new(),
             utc_offset_s: 0,
             switches: Switches::default(),
             faults: Faults::default(),
@@ -103,6 +106,13 @@ impl Builder {
     /// Lets the box remember these calls, beside those that the names of its recordings tell of.
     pub fn calls(mut self, calls: impl IntoIterator<Item = CallRecord>) -> Self {
         self.calls.extend(calls);
+        self
+    }
+
+    /// Writes this text in place of the call of `recording`: a line of the CDR, or a row of a
+    /// P-Series' list in JSON.
+    pub fn odd_row(mut self, recording: impl Into<String>, text: impl Into<String>) -> Self {
+        self.odd_rows.insert(recording.into(), text.into());
         self
     }
 
@@ -299,6 +309,7 @@ impl Builder {
             cdr_downloads: AtomicU64::new(0),
             shelf: Mutex::new(shelf),
             calls: Mutex::new(calls),
+            odd_rows: self.odd_rows,
             utc_offset_s: self.utc_offset_s,
             faults: Mutex::new(self.faults),
             chaos: Mutex::default(),

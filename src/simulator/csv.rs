@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
@@ -55,6 +56,7 @@ impl Period {
 /// Writes the table, in one pass over the calls.
 pub(super) fn sheet(
     calls: &[CallRecord],
+    odd_rows: &HashMap<String, String>,
     period: &Period,
     form: Form,
     utc_offset_s: i64,
@@ -71,11 +73,14 @@ pub(super) fn sheet(
     writer.line(columns.iter().map(|column| column.title(form, switches)));
     let mut row_ends = Vec::new();
     for row in rows(calls, period, switches) {
-        writer.line(
-            columns
-                .iter()
-                .map(|column| column.value(&row, utc_offset_s, switches)),
-        );
+        match odd_rows.get(&row.call.recording) {
+            Some(text) => writer.as_it_is(text),
+            None => writer.line(
+                columns
+                    .iter()
+                    .map(|column| column.value(&row, utc_offset_s, switches)),
+            ),
+        }
         row_ends.push(writer.text.len() as u64);
     }
     Sheet {
@@ -136,6 +141,11 @@ impl Writer {
             }
             self.value(&value);
         }
+        self.text.push_str(self.line_end);
+    }
+
+    fn as_it_is(&mut self, line: &str) {
+        self.text.push_str(line);
         self.text.push_str(self.line_end);
     }
 

@@ -3,6 +3,7 @@
 //! Knows the state and how its parts are reached. Does not know HTTP or sockets. No lock is held
 //! while another is taken, or across an await.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +46,8 @@ pub(super) struct Pbx {
     pub(super) shelf: Mutex<Shelf>,
     /// In the order in which they came to be known.
     pub(super) calls: Mutex<Vec<CallRecord>>,
+    /// The text that is written in place of the call, by the name of its recording.
+    pub(super) odd_rows: HashMap<String, String>,
     /// How far the box's local time is to the east of UTC.
     pub(super) utc_offset_s: i64,
     pub(super) faults: Mutex<Faults>,

@@ -118,6 +118,7 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file/pbx/account.rs"),
         include_str!("../../src/config/file/policy.rs"),
         include_str!("../../src/config/file/relay.rs"),
+        include_str!("../../src/config/file/secrets.rs"),
         include_str!("../../src/config/file/tape.rs"),
     );
     // Keys are the texts in quotes that are handed to a section.

@@ -17,11 +17,11 @@ use crate::auth::policy;
 use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
 use crate::cli::random_secret;
 use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
-use crate::config::secret::Secret;
+use crate::config::secret::{Secret, SecretFiles};
 use crate::config::{
     Admin, AllowedIp, Auth, Config, Cors, Embed, Limits, Log, LogFormat, NotAPin, NotReady, Pbx,
     PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range,
-    RecordingNames, Relay, Server, Tape, UpstreamRanges,
+    RecordingNames, Relay, Server, Tape, UpstreamRanges, Warnings,
 };
 use crate::recording::NameRange;
 use crate::simulator::{Api, Simulator};
@@ -95,6 +95,8 @@ pub(super) fn configuration(
     let key =
         |secret| Key::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string());
     Ok(Config {
+        warnings: Warnings::default(),
+        secrets: SecretFiles::default(),
         state_dir: None,
         server: Server {
             listen: vec![listen],

@@ -1,9 +1,17 @@
 //! Records of a CSV that arrives in pieces.
 //!
-//! Knows RFC 4180 and how long a record may be. Does not know columns or where the pieces come from. Pure.
+//! Knows RFC 4180, which quotation marks are none of it, and how long a record may be. Does not
+//! know columns or where the pieces come from. Pure.
 //!
-//! csv-core does the reading. It takes line ends of any kind, quotation marks doubled within quoted fields, and a last
-//! record without a line end; it passes over empty lines.
+//! A line is a record, but for line breaks within quotation marks (RFC 4180 §2, rule 6). Programs
+//! that quote nothing write a name that begins with a quotation mark as it is; read by the letter,
+//! that one would swallow every row up to the next. So a mark that is not closed in its own line
+//! opens nothing, unless the lines up to the one that closes it are one record beyond doubt: none
+//! behind the first is as wide as a row by itself, the closing mark stands at the end of its field,
+//! and the whole is exactly as wide as the first record. Empty lines are passed over.
+//!
+//! csv-core takes a record apart: it takes line ends of any kind and quotation marks doubled within
+//! quoted fields.
 
 use csv_core::{ReadRecordResult, Reader};
 use thiserror::Error;
@@ -23,6 +31,8 @@ pub(in crate::pbx) struct Record<'r> {
     text: &'r [u8],
     /// Where each field ends in the text.
     ends: &'r [usize],
+    is_closed: bool,
+    has_line_end: bool,
 }
 
 impl<'r> Record<'r> {
@@ -42,42 +52,60 @@ impl<'r> Record<'r> {
     pub(super) fn fields(self) -> impl Iterator<Item = &'r [u8]> {
         (0..self.len()).filter_map(move |index| self.field(index))
     }
+
+    /// Returns true if every quotation mark that opens a field is closed. Where one is not, the
+    /// fields behind it are unknown.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Returns true if a line end follows it. Without one it is the last, and may be cut.
+    pub(super) fn has_line_end(&self) -> bool {
+        self.has_line_end
+    }
 }
 
-/// Makes records out of pieces. Holds one record at a time.
+/// Makes records out of pieces. Holds a piece, and one record before it.
 pub(in crate::pbx) struct Records {
-    reader: Box<Reader>,
-    text: Vec<u8>,
-    text_length: usize,
-    ends: Vec<usize>,
-    ends_length: usize,
+    /// The bytes that have not been given out.
+    held: Vec<u8>,
+    /// Where the record begins in `held` that comes next.
+    start: usize,
+    /// Up to where `held` has been looked at.
+    at: usize,
+    scan: Scan,
+    /// Where the first line of the record ends, once it goes on behind that.
+    first_line: Option<usize>,
+    /// Fields of the first record.
+    width: Option<usize>,
+    parser: Parser,
 }
 
 impl Records {
     pub(in crate::pbx) fn new() -> Self {
         Self {
-            reader: Box::new(Reader::new()),
-            text: vec![0; MAX_RECORD_BYTES],
-            text_length: 0,
-            ends: vec![0; MAX_FIELDS],
-            ends_length: 0,
+            held: Vec::new(),
+            start: 0,
+            at: 0,
+            scan: Scan::default(),
+            first_line: None,
+            width: None,
+            parser: Parser::new(),
         }
     }
 
     /// Reads a piece, and gives every record that ends in it to `take`.
     pub(in crate::pbx) fn push<E: From<TooLong>>(
         &mut self,
-        mut piece: &[u8],
+        piece: &[u8],
         mut take: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        while !piece.is_empty() {
-            let (read, has_record) = self.step(piece)?;
-            piece = piece.get(read..).unwrap_or_default();
-            if has_record {
-                take(self.record())?;
-                self.clear();
-            }
-        }
+        self.held.extend_from_slice(piece);
+        self.look(&mut take)?;
+        self.held.drain(..self.start);
+        self.at -= self.start;
+        self.first_line = self.first_line.map(|end| end - self.start);
+        self.start = 0;
         Ok(())
     }
 
@@ -86,100 +114,193 @@ impl Records {
         mut self,
         mut take: impl FnMut(Record<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // An empty piece is how the reader is told of the end.
-        let (_, has_record) = self.step(&[])?;
-        if has_record {
-            take(self.record())?;
+        while self.start < self.held.len() {
+            match self.first_line {
+                Some(first) if !self.scan.is_whole(self.width) => {
+                    self.give(first, false, &mut take)?;
+                    self.look(&mut take)?;
+                }
+                _ => {
+                    let is_closed = !self.scan.is_open() || !self.scan.is_row(self.width);
+                    self.give(self.held.len(), is_closed, &mut take)?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Reads until a record or the piece ends; returns how much was read, and whether it was a record.
-    fn step(&mut self, piece: &[u8]) -> Result<(usize, bool), TooLong> {
-        let text = self.text.get_mut(self.text_length..).unwrap_or_default();
-        let ends = self.ends.get_mut(self.ends_length..).unwrap_or_default();
-        let (result, read, written, ended) = self.reader.read_record(piece, text, ends);
-        self.text_length += written;
-        self.ends_length += ended;
-        match result {
-            ReadRecordResult::Record => Ok((read, true)),
-            ReadRecordResult::InputEmpty | ReadRecordResult::End => Ok((read, false)),
-            ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => Err(TooLong),
+    /// Looks at what is held, and gives the records in it away.
+    fn look<E: From<TooLong>>(
+        &mut self,
+        take: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while let Some(byte) = self.held.get(self.at).copied() {
+            self.at += 1;
+            self.scan.step(byte);
+            if is_line_end(byte) {
+                self.end_line(take)?;
+            }
+            if self.at - self.start > MAX_RECORD_BYTES {
+                let Some(first) = self.first_line else {
+                    return Err(TooLong.into());
+                };
+                self.give(first, false, take)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides what the line that has just ended comes to.
+    fn end_line<E: From<TooLong>>(
+        &mut self,
+        take: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (scan, width) = (&self.scan, self.width);
+        match (self.first_line, scan.is_open()) {
+            (None, false) => self.give(self.at, true, take),
+            (Some(_), false) if scan.is_whole(width) => self.give(self.at, true, take),
+            (Some(first), is_open) if !is_open || scan.is_row(width) => {
+                self.give(first, false, take)
+            }
+            (first, _) => {
+                self.first_line = first.or(Some(self.at));
+                self.scan.begin_line();
+                Ok(())
+            }
         }
     }
 
-    fn record(&self) -> Record<'_> {
-        Record {
-            text: self.text.get(..self.text_length).unwrap_or_default(),
-            ends: self.ends.get(..self.ends_length).unwrap_or_default(),
+    /// Gives a record away that ends there, and begins anew behind it.
+    fn give<E: From<TooLong>>(
+        &mut self,
+        end: usize,
+        is_closed: bool,
+        take: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let bytes = self.held.get(self.start..end).unwrap_or_default();
+        let has_line_end = bytes.last().copied().is_some_and(is_line_end);
+        self.start = end;
+        self.at = end;
+        self.first_line = None;
+        self.scan = Scan::default();
+        let Some((text, ends)) = self.parser.parse(bytes)? else {
+            return Ok(());
+        };
+        self.width = self.width.or(Some(ends.len()));
+        take(Record {
+            text,
+            ends,
+            is_closed,
+            has_line_end,
+        })
+    }
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Where quotation marks stand in the record that is being looked at.
+#[derive(Default)]
+struct Scan {
+    place: Place,
+    /// Commas outside quotation marks.
+    commas: usize,
+    /// Commas of the last line, wherever they are.
+    commas_of_line: usize,
+    /// A mark within quotation marks stands neither doubled nor at the end of its field.
+    is_improper: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    #[default]
+    FieldStart,
+    Bare,
+    Quoted,
+    /// Behind a mark within quotation marks.
+    Closing,
+}
+
+impl Scan {
+    fn step(&mut self, byte: u8) {
+        self.commas_of_line += usize::from(byte == b',');
+        self.commas += usize::from(byte == b',' && self.place != Place::Quoted);
+        self.is_improper |=
+            self.place == Place::Closing && !matches!(byte, b'"' | b',' | b'\n' | b'\r');
+        self.place = match (self.place, byte) {
+            (Place::Quoted, b'"') => Place::Closing,
+            (Place::Quoted, _) | (Place::FieldStart | Place::Closing, b'"') => Place::Quoted,
+            (_, b',') => Place::FieldStart,
+            _ => Place::Bare,
+        };
+    }
+
+    fn begin_line(&mut self) {
+        self.commas_of_line = 0;
+    }
+
+    /// Returns true while a field is open.
+    fn is_open(&self) -> bool {
+        self.place == Place::Quoted
+    }
+
+    /// Returns true if the last line is as wide as a row by itself, its marks taken as text.
+    fn is_row(&self, width: Option<usize>) -> bool {
+        width.is_some_and(|width| self.commas_of_line + 1 >= width)
+    }
+
+    /// Returns true if several lines are one record beyond doubt.
+    fn is_whole(&self, width: Option<usize>) -> bool {
+        let fits = width.is_none_or(|width| self.commas + 1 == width);
+        !self.is_open() && !self.is_improper && fits && !self.is_row(width)
+    }
+}
+
+/// The text of a record, and where each field ends in it.
+type Parts<'r> = (&'r [u8], &'r [usize]);
+
+/// csv-core, and room for one record.
+struct Parser {
+    reader: Box<Reader>,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Parser {
+    fn new() -> Self {
+        Self {
+            reader: Box::new(Reader::new()),
+            text: vec![0; MAX_RECORD_BYTES],
+            ends: vec![0; MAX_FIELDS],
         }
     }
 
-    fn clear(&mut self) {
-        self.text_length = 0;
-        self.ends_length = 0;
+    /// Takes one record apart; `None` for an empty line.
+    fn parse(&mut self, mut record: &[u8]) -> Result<Option<Parts<'_>>, TooLong> {
+        self.reader.reset();
+        let (mut written, mut ended) = (0, 0);
+        loop {
+            let text = self.text.get_mut(written..).unwrap_or_default();
+            let ends = self.ends.get_mut(ended..).unwrap_or_default();
+            let (result, read, more_text, more_ends) = self.reader.read_record(record, text, ends);
+            written += more_text;
+            ended += more_ends;
+            match result {
+                ReadRecordResult::Record => {
+                    let text = self.text.get(..written).unwrap_or_default();
+                    return Ok(Some((text, self.ends.get(..ended).unwrap_or_default())));
+                }
+                ReadRecordResult::End => return Ok(None),
+                // An empty piece is how the reader is told of the end.
+                ReadRecordResult::InputEmpty => record = record.get(read..).unwrap_or_default(),
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
+                    return Err(TooLong);
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(pieces: &[&[u8]]) -> Result<Vec<Vec<String>>, TooLong> {
-        let mut all = Vec::new();
-        let mut take = |record: Record<'_>| {
-            let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
-            all.push(record.fields().map(text).collect());
-            Ok(())
-        };
-        let mut records = Records::new();
-        for piece in pieces {
-            records.push(piece, &mut take)?;
-        }
-        records.finish(&mut take)?;
-        Ok(all)
-    }
-
-    #[track_caller]
-    fn check(text: &str, expected: &[&[&str]]) {
-        assert_eq!(read(&[text.as_bytes()]).unwrap(), expected, "{text}");
-        for at in 0..=text.len() {
-            let (one, other) = text.as_bytes().split_at(at);
-            assert_eq!(read(&[one, other]).unwrap(), expected, "{text} at {at}");
-        }
-    }
-
-    #[test]
-    fn records_are_read_wherever_pieces_end() {
-        check("", &[]);
-        check("a,b\n1,2\n", &[&["a", "b"], &["1", "2"]]);
-        check("a,b\r\n1,2", &[&["a", "b"], &["1", "2"]]);
-        check("a,b\r\n\r\n,\r\n", &[&["a", "b"], &["", ""]]);
-        check(
-            "\"a\",\"b, \"\"c\"\"\r\nd\"\n1,2\n",
-            &[&["a", "b, \"c\"\r\nd"], &["1", "2"]],
-        );
-        check("a,\"b", &[&["a", "b"]]);
-    }
-
-    #[test]
-    fn a_record_has_a_bound() {
-        let row = |bytes: usize| format!("{}\n", "x".repeat(bytes));
-        assert!(read(&[row(MAX_RECORD_BYTES - 1).as_bytes()]).is_ok());
-        assert_eq!(read(&[row(MAX_RECORD_BYTES + 1).as_bytes()]), Err(TooLong));
-        let open = format!("\"{}", "x\n".repeat(MAX_RECORD_BYTES));
-        assert_eq!(read(&[open.as_bytes()]), Err(TooLong));
-        assert_eq!(read(&[",".repeat(MAX_FIELDS + 1).as_bytes()]), Err(TooLong));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_reader_panic(pieces in proptest::collection::vec("[a,\"\r\n]{0,12}", 0..6)) {
-            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_bytes()).collect();
-            let whole = pieces.concat();
-            prop_assert_eq!(read(&pieces), read(&[&whole]));
-        }
-    }
-}
+mod tests;

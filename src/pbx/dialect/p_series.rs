@@ -24,7 +24,7 @@ use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLif
 use crate::config::secret::Secret;
 use crate::config::{PbxAccount, PbxPassword};
 use crate::recording::RecordingName;
-pub(in crate::pbx) use list::FoundPage;
+pub(in crate::pbx) use list::{FoundEntry, FoundPage};
 
 /// An access token lives for 30 minutes, whatever its use ("Authorization Rule"). The answer that brings one says so
 /// too; this is for one that does not.

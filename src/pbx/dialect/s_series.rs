@@ -10,6 +10,7 @@
 
 mod answer;
 mod cdr;
+mod columns;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLif
 use crate::config::secret::Secret;
 use crate::config::{PbxAccount, PbxPassword, Prolong};
 use crate::recording::RecordingName;
-pub(in crate::pbx) use cdr::{Columns, RowError, Span};
+pub(in crate::pbx) use cdr::Span;
+pub(in crate::pbx) use columns::{Columns, FoundRow, RowError};
 
 /// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);

@@ -4,22 +4,11 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::tz::TimeZone;
-use thiserror::Error;
 
 use super::super::dialect::csv::{Record, Records};
-use super::super::dialect::{Columns, RowError};
+use super::super::dialect::{Columns, FoundRow, RowError};
 use super::{ListPage, Visible};
-use crate::list::{Entry, Position, Query, Selection};
-
-/// Why a table gives no page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum TableError {
-    #[error(transparent)]
-    Row(#[from] RowError),
-    /// It ends in the middle of a row.
-    #[error("it ends within a row")]
-    Cut,
-}
+use crate::list::{Entry, Position, Query, Row, Selection, Unreadable};
 
 /// What a table came to.
 pub(super) struct Chosen {
@@ -29,7 +18,7 @@ pub(super) struct Chosen {
     /// What two readings of the table are compared by.
     pub(super) hash: Vec<u8>,
     pub(super) rows: u64,
-    /// Rows of calls without a recording, or whose recording no path of ours can name.
+    /// Rows of calls without a recording.
     pub(super) nameless: u64,
 }
 
@@ -57,6 +46,7 @@ impl<'a> Choice<'a> {
                 selection: Selection::new(query.order, query.page_size, after),
                 rows: 0,
                 nameless: 0,
+                unreadable: Unreadable::default(),
             },
             hash: Context::new(&SHA256),
             last: None,
@@ -64,28 +54,27 @@ impl<'a> Choice<'a> {
     }
 
     /// Takes the next piece of the table.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), TableError> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), RowError> {
         self.hash.update(bytes);
         self.last = bytes.last().copied().or(self.last);
         let rows = &mut self.rows;
-        let pushed = self.records.push(bytes, |record| rows.take(record));
-        pushed.map_err(TableError::Row)
+        self.records.push(bytes, |record| rows.take(record))
     }
 
     /// After the last piece.
-    pub(super) fn finish(self) -> Result<Chosen, TableError> {
+    pub(super) fn finish(self) -> Result<Chosen, RowError> {
         let mut rows = self.rows;
-        let last = self.records.finish(|record| rows.take(record));
-        last.map_err(|error| match error {
-            RowError::Ragged => TableError::Cut,
-            other => TableError::Row(other),
-        })?;
+        self.records.finish(|record| rows.take(record))?;
         if rows.columns.is_none() {
-            return Err(RowError::NoRecordings.into());
+            return Err(RowError::NoRecordings);
         }
         let (entries, next) = rows.selection.finish();
         Ok(Chosen {
-            page: ListPage { entries, next },
+            page: ListPage {
+                entries,
+                next,
+                unreadable: rows.unreadable,
+            },
             ends_in_line: matches!(self.last, Some(b'\n' | b'\r')),
             hash: self.hash.finish().as_ref().to_vec(),
             rows: rows.rows,
@@ -102,6 +91,7 @@ struct Rows<'a> {
     selection: Selection,
     rows: u64,
     nameless: u64,
+    unreadable: Unreadable,
 }
 
 impl Rows<'_> {
@@ -110,16 +100,26 @@ impl Rows<'_> {
             self.columns = Some(Columns::of(record)?);
             return Ok(());
         };
-        self.rows += 1;
-        match Entry::of(columns.row(record)?, self.zone) {
+        let found = columns.row(record)?;
+        self.rows += u64::from(found != FoundRow::Blank);
+        match found {
+            FoundRow::Recorded(row) => self.offer(row),
+            FoundRow::Unrecorded => self.nameless += 1,
+            FoundRow::Unreadable(why) => self.unreadable.add(1, why),
+            FoundRow::Blank => {}
+        }
+        Ok(())
+    }
+
+    fn offer(&mut self, row: Row) {
+        match Entry::of(row, self.zone) {
             Some(entry) if self.query.filter.wants(&entry) => {
                 let visible = |entry: &Entry| (self.visible)(&entry.name);
                 self.selection.offer(entry, visible);
             }
             Some(_) => {}
-            None => self.nameless += 1,
+            None => self.unreadable.add(1, Unreadable::NO_NAME),
         }
-        Ok(())
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         Query::parse(Some(&format!("{window}{text}")), "office", &TimeZone::UTC).unwrap()
     }
 
-    fn choose(query: &Query, table: &str) -> Result<Chosen, TableError> {
+    fn choose(query: &Query, table: &str) -> Result<Chosen, RowError> {
         let zone = TimeZone::UTC;
         let mut choice = Choice::new(query, &zone, &|_| true);
         for piece in table.as_bytes().chunks(1_000) {
@@ -191,9 +191,7 @@ mod tests {
             let is_line = table[..length].ends_with('\n');
             let expected = match length {
                 _ if is_line => Ok(true),
-                _ if length < HEAD.find(",sn").unwrap() => {
-                    Err(TableError::Row(RowError::NoRecordings))
-                }
+                _ if length < HEAD.find(",sn").unwrap() => Err(RowError::NoRecordings),
                 _ if length < HEAD.len() => Ok(false),
                 _ if length > within_last_field => Ok(false),
                 _ if length > HEAD.len() + first.rfind(',').unwrap()
@@ -201,7 +199,7 @@ mod tests {
                 {
                     Ok(false)
                 }
-                _ => Err(TableError::Cut),
+                _ => Err(RowError::Cut),
             };
             assert_eq!(cut, expected, "{length}");
         }
@@ -211,14 +209,25 @@ mod tests {
     fn calls_without_a_recording_are_counted_and_left_out() {
         let table = format!("{HEAD}1.1,,1001,,36\n1.2,,1001, ,36\n1.3,,1001,../x.wav,36\n");
         let chosen = choose(&query(""), &table).unwrap();
-        assert_eq!((chosen.rows, chosen.nameless), (3, 3));
+        assert_eq!((chosen.rows, chosen.nameless), (3, 2));
+        // That one is a recording, so the list is short by it.
+        assert_eq!(chosen.page.unreadable.rows, 1);
         assert!(chosen.page.entries.is_empty() && chosen.page.next.is_none());
     }
 
     #[test]
-    fn a_row_of_another_number_of_fields_is_no_cut() {
-        let table = format!("{HEAD}1.1,,Doe, Jo,a.wav,36\n");
-        let ragged = choose(&query(""), &table).map(drop);
-        assert_eq!(ragged, Err(TableError::Row(RowError::Ragged)));
+    fn a_row_that_cannot_be_read_is_counted_and_no_cut() {
+        let odd = "1.1,,Doe, Jo,a.wav,36\n";
+        let (first, second) = (row(1), row(2));
+        for (table, expected) in [
+            (odd.to_owned(), (0, 1)),
+            (format!("{odd}{first}{odd}{second}"), (2, 2)),
+            (format!("{first}{second}{}", odd.trim_end()), (2, 1)),
+        ] {
+            let chosen = choose(&query(""), &format!("{HEAD}{table}")).unwrap();
+            let page = &chosen.page;
+            assert_eq!((page.entries.len(), page.unreadable.rows), expected);
+            assert_eq!(chosen.rows, (expected.0 as u64) + expected.1);
+        }
     }
 }

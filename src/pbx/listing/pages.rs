@@ -8,13 +8,13 @@ use tracing::debug;
 
 use super::super::answer::read_answer;
 use super::super::attempts::Attempts;
-use super::super::dialect::{FoundPage, Operation, PSeries};
+use super::super::dialect::{FoundEntry, FoundPage, Operation, PSeries};
 use super::super::error::PbxError;
 use super::super::token::PbxToken;
 use super::super::{Pbx, within};
 use super::walk::{Answer, Ask, Look, Walk};
 use super::{ListPage, SLACK_S, Visible};
-use crate::list::{Entry, Filter, Order, Query, Row};
+use crate::list::{Entry, Filter, Order, Query, Row, Unreadable};
 
 /// Pages of the PBX that one request may cost. Where few entries are wanted, its page is short, and leads on.
 const MAX_CALLS: usize = 20;
@@ -22,6 +22,9 @@ const MAX_CALLS: usize = 20;
 const MAX_TIME: Duration = Duration::from_secs(20);
 /// 100 entries take some 60 KB.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
+
+/// Why an entry is left out by which the place in the list could not be found again.
+const NO_ID: &str = "it has no id";
 
 /// A page as the PBX is asked for it.
 pub(super) struct Wanted<'q> {
@@ -57,8 +60,7 @@ struct Gathering<'q> {
     visible: &'q Visible<'q>,
     walk: Walk,
     entries: Vec<Entry>,
-    /// Entries that no path of ours can name.
-    nameless: u64,
+    unreadable: Unreadable,
 }
 
 impl Pbx {
@@ -76,13 +78,13 @@ impl Pbx {
             visible,
             walk: Walk::new(query.order, query.after.as_ref()),
             entries: Vec::new(),
-            nameless: 0,
+            unreadable: Unreadable::default(),
         };
         for calls in 1..=MAX_CALLS {
             let found = self.found_page(dialect, &gathering).await?;
             let look = self.take(found, &mut gathering)?;
-            let (pbx, nameless) = (self.name(), gathering.nameless);
-            debug!(pbx, calls, nameless, "a page of the list was read");
+            let pbx = self.name();
+            debug!(pbx, calls, "a page of the list was read");
             if look == Look::End {
                 return Ok(gathering.finish(false));
             }
@@ -96,10 +98,11 @@ impl Pbx {
 
     /// Takes what is wanted from a page.
     fn take(&self, found: FoundPage, gathering: &mut Gathering<'_>) -> Result<Look, PbxError> {
-        let ids: Vec<u64> = found.entries.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = found.entries.iter().map(|entry| entry.id).collect();
         let looked = gathering.walk.look(Answer {
             ids: &ids,
             rows: found.rows,
+            behind: found.behind,
             total: found.total,
             is_refusal: found.is_refusal,
         });
@@ -107,18 +110,14 @@ impl Pbx {
             operation: Operation::ListPage,
             what: astray.as_str(),
         })?;
-        let Look::From(next) = looked else {
-            return Ok(looked);
+        let look = match looked {
+            Look::From(next) => gathering.take(found.entries, next, self),
+            other => other,
         };
-        let count = ids.len();
-        for (index, (id, row)) in found.entries.into_iter().enumerate().skip(next) {
-            gathering.walk.pass(id);
-            gathering.offer(row, self);
-            if gathering.entries.len() == gathering.query.page_size && index + 1 < count {
-                return Ok(Look::Elsewhere);
-            }
+        if look == Look::End {
+            gathering.unreadable.add(found.behind, NO_ID);
         }
-        Ok(gathering.walk.turn())
+        Ok(look)
     }
 
     async fn found_page(
@@ -171,10 +170,26 @@ impl Pbx {
 }
 
 impl Gathering<'_> {
+    /// Takes the entries of a page from the `next` one on, until there are enough. Entries without
+    /// an id are counted with the one behind them, and those at the end of the list with the end: a
+    /// page is seen more than once.
+    fn take(&mut self, entries: Vec<FoundEntry>, next: usize, pbx: &Pbx) -> Look {
+        let count = entries.len();
+        for (index, entry) in entries.into_iter().enumerate().skip(next) {
+            self.walk.pass(entry.id);
+            self.unreadable.add(entry.before, NO_ID);
+            self.offer(entry.row, pbx);
+            if self.entries.len() == self.query.page_size && index + 1 < count {
+                return Look::Elsewhere;
+            }
+        }
+        self.walk.turn()
+    }
+
     /// The filter is applied once more: a PBX may pass over parameters.
-    fn offer(&mut self, row: Row, pbx: &Pbx) {
-        let Some(entry) = Entry::of(row, pbx.time_zone()) else {
-            self.nameless += 1;
+    fn offer(&mut self, row: Option<Row>, pbx: &Pbx) {
+        let Some(entry) = row.and_then(|row| Entry::of(row, pbx.time_zone())) else {
+            self.unreadable.add(1, Unreadable::NO_NAME);
             return;
         };
         if self.query.filter.wants(&entry) && (self.visible)(&entry.name) {
@@ -187,6 +202,7 @@ impl Gathering<'_> {
         ListPage {
             entries: self.entries,
             next,
+            unreadable: self.unreadable,
         }
     }
 }

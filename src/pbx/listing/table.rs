@@ -2,9 +2,11 @@
 //!
 //! Knows how the table is read, and when it is whole. Does not know its columns.
 //!
-//! A table that was cut must not look like a short list. It is whole where its end is told, by `Content-Length`, a last
-//! chunk or close_notify, and its last row has a line end. Where the end may be that of a process that died, as over
-//! plain HTTP, or the last row has none, the table is read once more: two that agree byte by byte are whole.
+//! A table that was cut must not look like a short list. It is whole where its end is told, by
+//! `Content-Length`, a last chunk or close_notify, and its last row has a line end. Where the end
+//! may be that of a process that died, as over plain HTTP, or the last row has none, the table is
+//! read once more: two that agree byte by byte are whole. A table of no byte is an empty list where
+//! `Content-Length` or a last chunk says so.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -19,10 +21,11 @@ use super::super::dialect::{AnswerError, Call, Operation, RowError, SSeries, Spa
 use super::super::error::{PbxError, TransportError};
 use super::super::fetch::Ticketed;
 use super::super::pace::Turns;
+use super::super::sniff::Beginning;
 use super::super::stream::StreamError;
 use super::super::token::PbxToken;
 use super::super::{Pbx, within};
-use super::choice::{Choice, TableError};
+use super::choice::Choice;
 use super::{ListPage, SLACK_S, Visible};
 use crate::config::secret::Secret;
 use crate::list::{Order, Position, Query, Second, on_the_wall};
@@ -61,6 +64,11 @@ impl Ticketed for Calls<'_> {
     fn read_refusal(&self, object: &[u8]) -> AnswerError {
         self.dialect.read_table_refusal(object)
     }
+
+    /// A PBX that has no calls of that time may write no line at all.
+    fn may_be_empty(&self) -> bool {
+        true
+    }
 }
 
 /// A table that was read to its end.
@@ -89,6 +97,7 @@ impl Pbx {
         loop {
             let token = self.keeper.token(deadline).await?;
             let table = match self.fetch(&token, &calls, &mut attempts).await {
+                Ok((Beginning::Empty, _)) => return Ok(ListPage::default()),
                 Ok((_, arriving)) => self.choose(arriving, query, visible).await,
                 Err(error) => Err(error),
             };
@@ -195,12 +204,12 @@ fn broken(error: StreamError) -> PbxError {
     }
 }
 
-fn unusable(error: TableError) -> PbxError {
+fn unusable(error: RowError) -> PbxError {
     let what = match error {
-        TableError::Cut => return broken(StreamError::Truncated),
-        TableError::Row(RowError::TooLong(_)) => "a row is longer than any row of a list of calls",
-        TableError::Row(RowError::NoRecordings) => "it has no column with the names of recordings",
-        TableError::Row(RowError::Ragged) => "a row has not as many fields as there are columns",
+        RowError::Cut => return broken(StreamError::Truncated),
+        RowError::TooLong(_) => "a row is longer than any row of a list of calls",
+        RowError::NoRecordings => "it has no column with the names of recordings",
+        RowError::Interrupted => "an object or a page stands among its rows",
     };
     let operation = DOWNLOAD;
     PbxError::Unreadable { operation, what }

@@ -77,8 +77,10 @@ impl Ask {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer<'a> {
     pub(super) ids: &'a [u64],
-    /// Entries on the page, those that it repeats too.
+    /// Entries on the page, those that it repeats and those without an id too.
     pub(super) rows: u64,
+    /// Entries without an id behind the last one that has one.
+    pub(super) behind: u64,
     /// How many the list has, where that is told.
     pub(super) total: Option<u64>,
     /// It said that there is no such thing, and not that there is nothing.
@@ -180,6 +182,7 @@ impl Walk {
         self.place = self.place.min(answer.total.unwrap_or(u64::MAX));
         match answer.ids.first() {
             Some(first) => self.look_at_entries(ask, answer, *first),
+            None if answer.rows > 0 => self.look_at_strangers(ask, answer),
             None => self.look_at_nothing(ask, answer.is_refusal),
         }
     }
@@ -213,7 +216,9 @@ impl Walk {
         }
         if measure.is_known {
             let left = (answer.ids.len() - next) as u64;
-            let stands = measure.before.saturating_add(answer.rows);
+            // The place is that of an entry with an id: by that it is found again.
+            let rows = answer.rows.saturating_sub(answer.behind);
+            let stands = measure.before.saturating_add(rows);
             self.place = stands.saturating_sub(left);
         }
         if next == answer.ids.len() {
@@ -240,6 +245,22 @@ impl Walk {
             is_known,
             ends,
             is_short: has_limit && !is_full && !ends,
+        }
+    }
+
+    /// Not one entry of the page has an id. By itself it is a list; in the middle of one it leads
+    /// nowhere.
+    fn look_at_strangers(&mut self, ask: Ask, answer: Answer<'_>) -> Result<Look, Astray> {
+        if ask.page > 1 {
+            return self.look_before(ask.before());
+        }
+        let is_whole = match answer.total {
+            Some(total) => answer.rows >= total,
+            None => answer.rows < LEAST_LIMIT,
+        };
+        match is_whole {
+            true => Ok(Look::End),
+            false => self.doubt(),
         }
     }
 

@@ -160,6 +160,7 @@ fn list(
     let calls = lock(&pbx.calls);
     Ok(sheet(
         &calls,
+        &pbx.odd_rows,
         &period,
         asked.form,
         pbx.utc_offset_s,

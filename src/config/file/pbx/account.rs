@@ -64,9 +64,19 @@ fn read_password(section: &mut Section<'_>, api: Option<PbxApi>) -> Option<PbxPa
         section.has("password_file"),
         section.has("password_md5_file"),
     ) {
-        (true, false) => section.secret_file("password_file").map(PbxPassword::Clear),
+        (true, false) => {
+            let secret = section.password_file("password_file")?;
+            if api == Some(PbxApi::PSeries) && secret.expose_str().is_none() {
+                section.problem(
+                    "password_file",
+                    "not in UTF-8, and a P-Series is sent a text",
+                );
+                return None;
+            }
+            Some(PbxPassword::Clear(secret))
+        }
         (false, true) => {
-            let secret = section.secret_file("password_md5_file")?;
+            let secret = section.password_file("password_md5_file")?;
             if api == Some(PbxApi::PSeries) {
                 section.problem(
                     "password_md5_file",

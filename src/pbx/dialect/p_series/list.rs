@@ -6,6 +6,10 @@
 //! PBX's display format, which its administrator chooses, so it is not read: the name tells the start, else `uid`, which
 //! begins with 14 digits of local time. `duration` is 0 in every documented sample and `size` may be, so 0 says nothing.
 //! Newer firmware has the parties' numbers in fields of their own.
+//!
+//! Assumed of odd entries: one without an id, or whose file's name is no text, cannot be listed,
+//! and is counted. Any other member that is missing or of another type says nothing; a number is as
+//! good as its digits in quotes.
 
 use std::fmt::Write as _;
 
@@ -25,12 +29,24 @@ use crate::recording::{RESERVED, RecordingName};
 pub(in crate::pbx) struct FoundPage {
     /// How many entries the list has, where the PBX says so.
     pub(in crate::pbx) total: Option<u64>,
-    /// Entries of the page, those that it repeats too.
+    /// Entries of the page, those that it repeats and those without an id too.
     pub(in crate::pbx) rows: u64,
+    /// Entries without an id behind the last one that has one.
+    pub(in crate::pbx) behind: u64,
     /// The PBX knows of nothing here. It says the same of a list that is empty, and of a fault.
     pub(in crate::pbx) is_refusal: bool,
-    /// The PBX's own id of each entry, and the entry.
-    pub(in crate::pbx) entries: Vec<(u64, Row)>,
+    /// Those that have an id of the PBX, in its order.
+    pub(in crate::pbx) entries: Vec<FoundEntry>,
+}
+
+/// An entry of a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::pbx) struct FoundEntry {
+    pub(in crate::pbx) id: u64,
+    /// `None` where its recording cannot be named.
+    pub(in crate::pbx) row: Option<Row>,
+    /// Entries without an id between this one and the one before.
+    pub(in crate::pbx) before: u64,
 }
 
 impl PSeries {
@@ -88,23 +104,34 @@ impl PSeries {
             None if total == Some(0) => &[],
             None => return Err(AnswerError::Unreadable("it reports success without a list")),
         };
-        let entries = entries.iter().map(entry).collect::<Option<Vec<_>>>();
-        let mut entries = entries.ok_or(AnswerError::Unreadable("an entry has no id"))?;
-        let rows = entries.len() as u64;
-        entries.dedup_by_key(|(id, _)| *id);
-        Ok(FoundPage {
+        let mut page = FoundPage {
             total,
-            rows,
-            is_refusal: false,
-            entries,
-        })
+            rows: entries.len() as u64,
+            ..FoundPage::default()
+        };
+        for entry in entries {
+            let Some(id) = entry.get("id").and_then(number) else {
+                page.behind += 1;
+                continue;
+            };
+            if page.entries.last().is_some_and(|last| last.id == id) {
+                continue;
+            }
+            page.entries.push(FoundEntry {
+                id,
+                row: row(entry),
+                before: std::mem::take(&mut page.behind),
+            });
+        }
+        Ok(page)
     }
 }
 
-fn entry(entry: &Value) -> Option<(u64, Row)> {
-    let text = |name: &str| {
-        let text = entry.get(name).and_then(Value::as_str).unwrap_or_default();
-        text.trim().to_owned()
+fn row(entry: &Value) -> Option<Row> {
+    let text = |name: &str| match entry.get(name) {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
     };
     let amount = |name: &str| {
         entry
@@ -116,9 +143,8 @@ fn entry(entry: &Value) -> Option<(u64, Row)> {
         number if number.is_empty() => text(both),
         number => number,
     };
-    let id = entry.get("id").and_then(number)?;
-    let name = text("file");
-    let row = Row {
+    let name = entry.get("file")?.as_str()?.trim().to_owned();
+    Some(Row {
         local_start: time_in(&text("uid")),
         caller: party("call_from_number", "call_from"),
         callee: party("call_to_number", "call_to"),
@@ -127,8 +153,7 @@ fn entry(entry: &Value) -> Option<(u64, Row)> {
         size_bytes: amount("size"),
         call_id: call_id(&name).unwrap_or_default(),
         name,
-    };
-    Some((id, row))
+    })
 }
 
 /// The list does not have the id that events and the calls of other families have; the name does.
@@ -201,8 +226,63 @@ mod tests {
         ));
         let page = page.unwrap();
         assert_eq!((page.total, page.rows), (Some(184), 3));
-        let empty = (8, Row::default());
-        assert_eq!(page.entries, [(7, expected), empty]);
+        let entry = |id, row| FoundEntry { id, row, before: 0 };
+        assert_eq!(page.entries, [entry(7, Some(expected)), entry(8, None)]);
+    }
+
+    /// The ids, each with the entries without one before it; and those behind the last.
+    type Shape = (Vec<(u64, u64)>, u64);
+
+    #[track_caller]
+    fn check_shape(data: &str, (ids, behind): Shape) {
+        let page = read(&format!(r#"{{"errcode":0,"data":[{data}]}}"#)).unwrap();
+        let found: Vec<_> = page
+            .entries
+            .iter()
+            .map(|one| (one.id, one.before))
+            .collect();
+        assert_eq!((found, page.behind), (ids, behind), "{data}");
+    }
+
+    #[test]
+    fn an_entry_without_an_id_is_counted_where_it_stands() {
+        check_shape(r#"{"id":1}"#, (vec![(1, 0)], 0));
+        check_shape("7", (vec![], 1));
+        check_shape(
+            r#"null,"x",[],{"file":"x"},{"id":null},{"id":"x"},{"id":-1},{"id":1.5}"#,
+            (vec![], 8),
+        );
+        check_shape(
+            r#"{},{"id":1},{},{},{"id":"2"},{"id":2},{}"#,
+            (vec![(1, 1), (2, 2)], 1),
+        );
+    }
+
+    #[test]
+    fn a_member_of_another_type_says_nothing_but_the_name() {
+        let read = |entry: &str| {
+            let page = read(&format!(r#"{{"errcode":0,"data":[{entry}]}}"#));
+            page.unwrap().entries.pop().unwrap().row
+        };
+        let odd = format!(
+            r#"{{"id":1,"file":"{NAME}","uid":7,"call_from_number":1001,"call_to":[1],"call_type":null,"duration":"x",
+            "size":1.5,"time":{{}}}}"#
+        );
+        let expected = Row {
+            name: NAME.to_owned(),
+            caller: "1001".to_owned(),
+            call_id: "1641980184.14".to_owned(),
+            ..Row::default()
+        };
+        assert_eq!(read(&odd), Some(expected));
+        for file in ["null", "7", "[]", "{}", "true"] {
+            assert_eq!(
+                read(&format!(r#"{{"id":1,"file":{file}}}"#)),
+                None,
+                "{file}"
+            );
+        }
+        assert_eq!(read(r#"{"id":1,"name":"x"}"#), None);
     }
 
     #[test]
@@ -219,8 +299,7 @@ mod tests {
         for body in [
             r#"{"errcode":0}"#,
             r#"{"errcode":0,"total_number":1}"#,
-            r#"{"errcode":0,"data":[{"file":"x"}]}"#,
-            r#"{"errcode":0,"data":[7]}"#,
+            r#"{"errcode":0,"data":{"id":7}}"#,
             r#"{"errcode":10005}"#,
             "<html>",
         ] {

@@ -1,23 +1,18 @@
-//! The table of calls (CDR) of an S-Series from 1.1.0 on and of a Cloud PBX: how it is asked for, and what its rows say.
+//! The table of calls (CDR) of an S-Series from 1.1.0 on and of a Cloud PBX: how it is asked for.
 //!
-//! Knows parameters and columns. Does not know pages, filters or sockets.
+//! Knows parameters. Does not know rows (those are in `columns.rs`), pages, filters or sockets.
 //!
 //! Sources: Yeastar, "S-Series Developer Guide", "CDR" and "Download CDR": a one-time string for a span of time, then
-//! the table; blanks in times must be written `%20`. Columns are found by their names, since published clients know
-//! different orders of them; the misspelt names are the vendor's. That values may be quoted, and that a byte order mark
-//! and blanks may stand around them, is known from published clients, too.
+//! the table; blanks in times must be written `%20`.
 
 use std::net::Ipv4Addr;
 
 use http::Method;
 use jiff::civil::DateTime;
 use serde_json::json;
-use thiserror::Error;
 
 use super::{SSeries, answer, field};
 use crate::config::secret::Secret;
-use crate::list::Row;
-use crate::pbx::dialect::csv::{Record, TooLong};
 use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
 
 /// A span of time on the PBX's clocks.
@@ -122,98 +117,6 @@ fn about_no_recording(error: AnswerError) -> AnswerError {
     }
 }
 
-/// Why a table cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(in crate::pbx) enum RowError {
-    #[error(transparent)]
-    TooLong(#[from] TooLong),
-    #[error("there is no column with the names of recordings")]
-    NoRecordings,
-    #[error("a row has not as many fields as there are columns")]
-    Ragged,
-}
-
-/// Where the columns are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::pbx) struct Columns {
-    count: usize,
-    recording: usize,
-    call_id: Option<usize>,
-    start: Option<usize>,
-    caller: Option<usize>,
-    callee: Option<usize>,
-    direction: Option<usize>,
-    /// How long the parties talked, which is what is recorded; else how long the call was.
-    duration: Option<usize>,
-}
-
-impl Columns {
-    /// Reads the first record.
-    pub(in crate::pbx) fn of(header: Record<'_>) -> Result<Self, RowError> {
-        let names: Vec<String> = header.fields().map(column_name).collect();
-        let find = |wanted: &[&str]| {
-            let place = |wanted: &&str| names.iter().position(|name| name == wanted);
-            wanted.iter().find_map(place)
-        };
-        Ok(Self {
-            count: names.len(),
-            recording: find(&["recording"]).ok_or(RowError::NoRecordings)?,
-            call_id: find(&["callid"]),
-            start: find(&["timestart"]),
-            caller: find(&["callfrom"]),
-            callee: find(&["callto"]),
-            direction: find(&["type"]),
-            duration: find(&[
-                "talkduraction",
-                "talkduration",
-                "callduraction",
-                "callduration",
-            ]),
-        })
-    }
-
-    /// Reads any other record. One of another number of fields is a row that was cut, or whose values slipped into the
-    /// wrong columns.
-    pub(in crate::pbx) fn row(&self, record: Record<'_>) -> Result<Row, RowError> {
-        let surplus = record.fields().skip(self.count);
-        if record.len() < self.count || surplus.map(text).any(|field| !field.is_empty()) {
-            return Err(RowError::Ragged);
-        }
-        let at = |index: Option<usize>| {
-            let field = index.and_then(|index| record.field(index));
-            field.map(text).unwrap_or_default()
-        };
-        Ok(Row {
-            name: at(Some(self.recording)),
-            local_start: at(self.start).parse().ok(),
-            caller: at(self.caller),
-            callee: at(self.callee),
-            direction: at(self.direction),
-            duration_s: at(self.duration).parse().ok(),
-            size_bytes: None,
-            call_id: at(self.call_id),
-        })
-    }
-}
-
-/// A field without blanks around it, and without quotation marks that blanks before them have hidden from the reader.
-fn text(field: &[u8]) -> String {
-    let field = String::from_utf8_lossy(field);
-    let field = field.trim();
-    let quoted = field
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    match quoted {
-        Some(inner) => inner.replace("\"\"", "\"").trim().to_owned(),
-        None => field.to_owned(),
-    }
-}
-
-fn column_name(field: &[u8]) -> String {
-    let field = field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field);
-    text(field).to_ascii_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -222,7 +125,6 @@ mod tests {
     use super::super::tests::account;
     use super::*;
     use crate::config::PbxPassword;
-    use crate::pbx::dialect::csv::Records;
 
     fn dialect(version: &'static str) -> SSeries {
         SSeries::office(version, account(PbxPassword::Clear(Secret::new("x"))))
@@ -270,82 +172,5 @@ mod tests {
         let body = br#"{"status":"Failed","errno":"20013"}"#;
         let error = Err(dialect("v1.1.0").read_table_refusal(body));
         assert_eq!(error, refused(RefusalClass::TicketRefused, "20013"));
-    }
-
-    fn rows(table: &str) -> Result<Vec<Row>, RowError> {
-        let (mut rows, mut columns) = (Vec::new(), None);
-        let mut take = |record: Record<'_>| -> Result<(), RowError> {
-            match &columns {
-                None => columns = Some(Columns::of(record)?),
-                Some(columns) => rows.push(columns.row(record)?),
-            }
-            Ok(())
-        };
-        let mut records = Records::new();
-        records.push(table.as_bytes(), &mut take)?;
-        records.finish(&mut take)?;
-        Ok(rows)
-    }
-
-    const NAME: &str = "20170914093038-1505352615.274-1000-91000-Outbound.wav";
-
-    fn expected() -> Row {
-        Row {
-            name: NAME.to_owned(),
-            local_start: "2017-09-14T09:30:15".parse().ok(),
-            caller: "1000".to_owned(),
-            callee: "91000".to_owned(),
-            direction: "Outbound".to_owned(),
-            duration_s: Some(29),
-            size_bytes: None,
-            call_id: "1505352615.274".to_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn check(table: &str) {
-        assert_eq!(rows(table), Ok(vec![expected()]), "{table}");
-    }
-
-    #[test]
-    fn columns_are_found_by_name() {
-        check(&format!(
-            "callid,timestart,callfrom,callto,callduraction,talkduraction,srctrunkname,dsttrunkname,status,type,pincode,\
-             recording,didnumber,sn\n1505352615.274,2017-09-14 09:30:15,1000,91000,31,29,,t,ANSWERED,Outbound,,{NAME},,36\n"
-        ));
-        check(&format!(
-            "\u{feff}\"SN\", Recording ,\" TYPE \",CallTo,CallFrom,TimeStart,CallId,Talkduration\r\n\
-             1,{NAME},Outbound, 91000 ,\"1000\",2017-09-14 09:30:15,1505352615.274, \"29\""
-        ));
-        check(&format!(
-            "recording,type,callto,callfrom,timestart,callid,callduraction\n\
-             {NAME},Outbound,91000,1000,2017-09-14 09:30:15,1505352615.274,29,,\n"
-        ));
-        let bare = rows(&format!("recording\n{NAME}\n")).unwrap();
-        let name = NAME.to_owned();
-        assert_eq!(
-            bare,
-            [Row {
-                name,
-                ..Row::default()
-            }]
-        );
-    }
-
-    #[test]
-    fn a_table_that_is_none_is_an_error() {
-        assert_eq!(rows("callid,sn\n1,2\n"), Err(RowError::NoRecordings));
-        let head = "callid,recording,sn\n";
-        for row in ["1,a.wav", "1,a", "1,Doe, Jo,a.wav,36"] {
-            assert_eq!(
-                rows(&format!("{head}{row}")),
-                Err(RowError::Ragged),
-                "{row}"
-            );
-        }
-        assert_eq!(rows(head), Ok(Vec::new()));
-        // Not a number and not a time are nothing.
-        let odd = rows("recording,timestart,talkduraction\na.wav,yesterday,-1\n").unwrap();
-        assert_eq!((odd[0].local_start, odd[0].duration_s), (None, None));
     }
 }

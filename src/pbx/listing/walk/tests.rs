@@ -43,6 +43,7 @@ fn told(ids: &[u64], total: Option<u64>) -> Answer<'_> {
     Answer {
         ids,
         rows,
+        behind: 0,
         total,
         is_refusal,
     }
@@ -51,6 +52,7 @@ fn told(ids: &[u64], total: Option<u64>) -> Answer<'_> {
 const REFUSAL: Answer<'static> = Answer {
     ids: &[],
     rows: 0,
+    behind: 0,
     total: None,
     is_refusal: true,
 };

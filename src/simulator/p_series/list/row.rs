@@ -38,6 +38,9 @@ impl<'a> Writer<'a> {
     }
 
     fn row(&self, id: usize, call: &CallRecord) -> String {
+        if let Some(text) = self.pbx.odd_rows.get(&call.recording) {
+            return text.clone();
+        }
         let zero = |switch, value: u64| if self.pbx.has(switch) { 0 } else { value };
         let local = stamp(call.started, self.pbx.utc_offset_s);
         let (caller, callee) = (&*call.caller, &*call.callee);

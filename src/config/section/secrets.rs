@@ -1,0 +1,83 @@
+//! Secrets that a table names: passwords and keys, each in a file of its own.
+//!
+//! Knows what is a mistake about such a file, and what is odd. Does not know what any key means.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Section;
+use crate::config::secret::{Oddity, Secret, SecretFiles, oddities};
+
+impl Section<'_> {
+    /// Says which secret files may be read from here on.
+    pub(in crate::config) fn trust(&mut self, secret_files: SecretFiles) {
+        self.secret_files = Arc::new(secret_files);
+    }
+
+    /// Which secret files may be read.
+    pub(in crate::config) fn secret_files(&self) -> &Arc<SecretFiles> {
+        &self.secret_files
+    }
+
+    /// A key out of the file named by `key`. It may be any bytes, so what is odd about it is a
+    /// warning.
+    pub(in crate::config) fn secret_file(&mut self, key: &str) -> Option<Secret> {
+        let path = self.path(key)?;
+        let secret = self.read_secret(key, &path)?;
+        for oddity in oddities(secret.expose()) {
+            if oddity != Oddity::NotUtf8 {
+                self.warn(key, &path, oddity);
+            }
+        }
+        Some(secret)
+    }
+
+    /// A password out of the file named by `key`: text that somebody typed. No password begins with
+    /// a byte order mark or is in UTF-16, so such a one is refused before it costs a login; it may
+    /// end with a blank, so that is a warning.
+    pub(in crate::config) fn password_file(&mut self, key: &str) -> Option<Secret> {
+        let path = self.path(key)?;
+        let secret = self.read_secret(key, &path)?;
+        let mut is_good = true;
+        for oddity in oddities(secret.expose()) {
+            if oddity.spoils_password() {
+                self.problem(key, format!("{} {oddity}", path.display()));
+                is_good = false;
+            } else {
+                self.warn(key, &path, oddity);
+            }
+        }
+        is_good.then_some(secret)
+    }
+
+    /// Notes that other users can read a secret file that another part reads.
+    pub(in crate::config) fn note_secret_file(&mut self, path: &Path) {
+        if let Ok(read) = self.secret_files.read(path)
+            && let Some(readable) = read.readable
+        {
+            self.problems.warnings.note_readable(path, readable);
+        }
+    }
+
+    fn read_secret(&mut self, key: &str, path: &Path) -> Option<Secret> {
+        match self.secret_files.read(path) {
+            Ok(read) => {
+                if let Some(readable) = read.readable {
+                    self.problems.warnings.note_readable(path, readable);
+                }
+                Some(read.secret)
+            }
+            Err(error) => {
+                let way_out = error.way_out();
+                self.problem(key, format!("{}: {error}{way_out}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn warn(&mut self, key: &str, path: &Path, oddity: Oddity) {
+        let key = self.key(key);
+        let message = format!("{} {oddity}", path.display());
+        self.problems.warnings.push(&key, message);
+    }
+}

@@ -1,0 +1,137 @@
+//! What is counted of each PBX.
+//!
+//! Knows the names and labels. Does not know who counts, or when.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::tape::Mend;
+use super::words::{Labels, Words};
+
+/// The counters of all PBXs.
+pub(super) struct PbxFamilies {
+    downloads: Family<Labels, Counter>,
+    logins: Family<Labels, Counter>,
+    ended_early: Family<Labels, Counter>,
+    rows_unreadable: Family<Labels, Counter>,
+}
+
+impl PbxFamilies {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let mut family = |name: &str, help: &str| {
+            let family = Family::<Labels, Counter>::default();
+            registry.register(name, help, Family::clone(&family));
+            family
+        };
+        Self {
+            downloads: family(
+                "pbx_downloads",
+                "Tries to begin a download, by what the PBX did",
+            ),
+            logins: family("pbx_logins", "Logins to a PBX, by how they went"),
+            ended_early: family(
+                "pbx_tokens_ended_early",
+                "Tokens that ended long before their time, as where another program logs in with the same account",
+            ),
+            rows_unreadable: family(
+                "pbx_rows_unreadable",
+                "Rows of lists that were left out because they cannot be read",
+            ),
+        }
+    }
+
+    /// The counters of the PBX of this name; the same ones for the same name.
+    pub(super) fn of(&self, name: &str, mends: Words<Mend, 3>) -> PbxMetrics {
+        let labels = vec![("pbx", name.to_owned())];
+        PbxMetrics {
+            ended_early: self.ended_early.get_or_create_owned(&labels),
+            rows_unreadable: self.rows_unreadable.get_or_create_owned(&labels),
+            logins: Words::of(&self.logins, labels.clone(), "outcome", Login::WORDS),
+            downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
+            mends,
+        }
+    }
+}
+
+/// What a PBX does when it is asked for a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Download {
+    /// It sends audio.
+    Begun,
+    /// It does not know the recording.
+    NotFound,
+    /// Something else, or nothing.
+    Failed,
+}
+
+impl Download {
+    const WORDS: [(Self, &'static str); 3] = [
+        (Self::Begun, "begun"),
+        (Self::NotFound, "not-found"),
+        (Self::Failed, "failed"),
+    ];
+}
+
+/// How a login to a PBX went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Login {
+    Accepted,
+    Refused,
+    /// The PBX has locked our address out.
+    LockedOut,
+    /// The credentials were not sent.
+    Unsent,
+    /// Something answered without a look at the credentials.
+    Unjudged,
+    /// The credentials were sent, and no answer came.
+    Unanswered,
+}
+
+impl Login {
+    const WORDS: [(Self, &'static str); 6] = [
+        (Self::Accepted, "accepted"),
+        (Self::Refused, "refused"),
+        (Self::LockedOut, "locked-out"),
+        (Self::Unsent, "unsent"),
+        (Self::Unjudged, "unjudged"),
+        (Self::Unanswered, "unanswered"),
+    ];
+}
+
+/// What is counted of one PBX.
+pub(crate) struct PbxMetrics {
+    downloads: Words<Download, 3>,
+    logins: Words<Login, 6>,
+    ended_early: Counter,
+    rows_unreadable: Counter,
+    /// Of all PBXs together.
+    mends: Words<Mend, 3>,
+}
+
+impl PbxMetrics {
+    /// Counts a download that broke off, once it is decided what became of it.
+    pub(crate) fn mended(&self, mend: Mend) {
+        self.mends.count(mend);
+    }
+
+    /// Counts a login.
+    pub(crate) fn login_ended(&self, login: Login) {
+        self.logins.count(login);
+    }
+
+    /// Counts a token that somebody ended long before its time.
+    pub(crate) fn token_ended_early(&self) {
+        self.ended_early.inc();
+    }
+
+    /// Counts rows of a list that cannot be read.
+    pub(crate) fn unreadable(&self, rows: u64) {
+        self.rows_unreadable.inc_by(rows);
+    }
+
+    /// Counts a try to begin a download.
+    pub(crate) fn tried(&self, download: Download) {
+        self.downloads.count(download);
+    }
+}

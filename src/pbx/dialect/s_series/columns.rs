@@ -1,0 +1,348 @@
+//! The rows of a table of calls: where its columns are, and what a row says.
+//!
+//! Knows the names of columns, and which row cannot be read. Does not know how the table is got,
+//! pages or filters. Pure.
+//!
+//! Sources: columns are found by their names, since published clients know different orders of
+//! them; the misspelt names are the vendor's. That values may be quoted, and that a byte order mark
+//! and blanks may stand around them, is known from published clients, too.
+//!
+//! A row that is odd is left out and counted, and the others are read: a name with a comma that
+//! nobody quoted puts every later value into the wrong column. So a value is believed only where
+//! the row is as wide as the header says, or lacks its last, empty fields, and where no other
+//! column holds what looks like the name of a recording.
+
+use thiserror::Error;
+
+use crate::list::Row;
+use crate::pbx::dialect::csv::{Record, TooLong};
+use crate::recording::RecordingName;
+
+/// Why a table cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(in crate::pbx) enum RowError {
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    #[error("there is no column with the names of recordings")]
+    NoRecordings,
+    /// The last row is short and has no line end.
+    #[error("it ends within a row")]
+    Cut,
+    /// The PBX failed on its way through the table, and said so in place of a row.
+    #[error("an object or a page stands among its rows")]
+    Interrupted,
+}
+
+/// The reading of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::pbx) enum FoundRow {
+    /// A call with a recording.
+    Recorded(Row),
+    /// A call without one.
+    Unrecorded,
+    /// Nothing but blanks.
+    Blank,
+    /// The words say why, and nothing of what stands there.
+    Unreadable(&'static str),
+}
+
+/// Where the columns are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::pbx) struct Columns {
+    count: usize,
+    recording: usize,
+    call_id: Option<usize>,
+    start: Option<usize>,
+    caller: Option<usize>,
+    callee: Option<usize>,
+    direction: Option<usize>,
+    /// How long the parties talked, which is what is recorded; else how long the call was.
+    duration: Option<usize>,
+}
+
+impl Columns {
+    /// Reads the first record.
+    pub(in crate::pbx) fn of(header: Record<'_>) -> Result<Self, RowError> {
+        let names: Vec<String> = header.fields().map(column_name).collect();
+        let find = |wanted: &[&str]| {
+            let place = |wanted: &&str| names.iter().position(|name| name == wanted);
+            wanted.iter().find_map(place)
+        };
+        Ok(Self {
+            count: names.len(),
+            recording: find(&["recording"]).ok_or(RowError::NoRecordings)?,
+            call_id: find(&["callid"]),
+            start: find(&["timestart"]),
+            caller: find(&["callfrom"]),
+            callee: find(&["callto"]),
+            direction: find(&["type"]),
+            duration: find(&[
+                "talkduraction",
+                "talkduration",
+                "callduraction",
+                "callduration",
+            ]),
+        })
+    }
+
+    /// Reads any other record.
+    ///
+    /// # Errors
+    /// When it shows that the table was cut or went wrong.
+    pub(in crate::pbx) fn row(&self, record: Record<'_>) -> Result<FoundRow, RowError> {
+        let is_short = record.len() < self.count;
+        if is_short && !record.has_line_end() {
+            return Err(RowError::Cut);
+        }
+        if record.fields().all(|field| field.trim_ascii().is_empty()) {
+            return Ok(FoundRow::Blank);
+        }
+        match self.read(record) {
+            Ok(FoundRow::Recorded(row)) if names_a_recording(&row.name) => {
+                Ok(FoundRow::Recorded(row))
+            }
+            _ if is_interruption(record) => Err(RowError::Interrupted),
+            Ok(found) => Ok(found),
+            Err(why) => Ok(FoundRow::Unreadable(why)),
+        }
+    }
+
+    fn read(&self, record: Record<'_>) -> Result<FoundRow, &'static str> {
+        if !record.is_closed() {
+            return Err("a quotation mark is not closed in its line");
+        }
+        let surplus = record.fields().skip(self.count);
+        if surplus.map(text).any(|field| !field.is_empty()) {
+            return Err("it has more fields than there are columns");
+        }
+        let field = record.field(self.recording).unwrap_or_default();
+        if str::from_utf8(field).is_err() {
+            return Err("the name of its recording is not UTF-8");
+        }
+        let row = self.values(record);
+        let is_named = names_a_recording(&row.name);
+        if !is_named && self.has_slipped(record) {
+            return Err("the name of its recording stands in another column");
+        }
+        match (record.len() < self.count, row.name.is_empty()) {
+            (false, true) => Ok(FoundRow::Unrecorded),
+            (false, false) => Ok(FoundRow::Recorded(row)),
+            (true, false) if is_named => Ok(FoundRow::Recorded(row)),
+            // Nothing is missing of it but what is empty, as far as can be told.
+            (true, true) if row.local_start.is_some() => Ok(FoundRow::Unrecorded),
+            (true, _) => Err("it has fewer fields than there are columns"),
+        }
+    }
+
+    fn values(&self, record: Record<'_>) -> Row {
+        let at = |index: Option<usize>| {
+            let field = index.and_then(|index| record.field(index));
+            field.map(text).unwrap_or_default()
+        };
+        Row {
+            name: at(Some(self.recording)),
+            local_start: at(self.start).parse().ok(),
+            caller: at(self.caller),
+            callee: at(self.callee),
+            direction: at(self.direction),
+            duration_s: at(self.duration).parse().ok(),
+            size_bytes: None,
+            call_id: at(self.call_id),
+        }
+    }
+
+    /// Returns true if another column holds the name of a recording.
+    fn has_slipped(&self, record: Record<'_>) -> bool {
+        let mut fields = record.fields().enumerate();
+        fields.any(|(index, field)| index != self.recording && names_a_recording(&text(field)))
+    }
+}
+
+/// Returns true if a text begins as the vendor's names of recordings do, with 14 digits of a time.
+/// Nothing else in a row does.
+fn names_a_recording(text: &str) -> bool {
+    let may_be = text.as_bytes().get(14) == Some(&b'-');
+    let name = may_be.then(|| text.parse::<RecordingName>());
+    name.is_some_and(|name| name.is_ok_and(|name| name.stamp().is_some()))
+}
+
+/// Returns true for the beginning of an object or of a page, which a PBX that fails sends in place
+/// of what comes next.
+fn is_interruption(record: Record<'_>) -> bool {
+    let first = record.field(0).unwrap_or_default().trim_ascii_start();
+    matches!(first.first(), Some(b'{' | b'<'))
+}
+
+/// A field without blanks around it, and without quotation marks that blanks before them have
+/// hidden from the reader.
+fn text(field: &[u8]) -> String {
+    let field = String::from_utf8_lossy(field);
+    let field = field.trim();
+    let quoted = field
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    match quoted {
+        Some(inner) => inner.replace("\"\"", "\"").trim().to_owned(),
+        None => field.to_owned(),
+    }
+}
+
+fn column_name(field: &[u8]) -> String {
+    let field = field.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(field);
+    text(field).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pbx::dialect::csv::Records;
+
+    fn rows(table: &[u8]) -> Result<Vec<FoundRow>, RowError> {
+        let (mut rows, mut columns) = (Vec::new(), None);
+        let mut take = |record: Record<'_>| -> Result<(), RowError> {
+            match &columns {
+                None => columns = Some(Columns::of(record)?),
+                Some(columns) => rows.push(columns.row(record)?),
+            }
+            Ok(())
+        };
+        let mut records = Records::new();
+        records.push(table, &mut take)?;
+        records.finish(&mut take)?;
+        Ok(rows)
+    }
+
+    const NAME: &str = "20170914093038-1505352615.274-1000-91000-Outbound.wav";
+
+    fn expected() -> Row {
+        Row {
+            name: NAME.to_owned(),
+            local_start: "2017-09-14T09:30:15".parse().ok(),
+            caller: "1000".to_owned(),
+            callee: "91000".to_owned(),
+            direction: "Outbound".to_owned(),
+            duration_s: Some(29),
+            size_bytes: None,
+            call_id: "1505352615.274".to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn check(table: &str) {
+        let expected = vec![FoundRow::Recorded(expected())];
+        assert_eq!(rows(table.as_bytes()), Ok(expected), "{table}");
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        check(&format!(
+            "callid,timestart,callfrom,callto,callduraction,talkduraction,srctrunkname,dsttrunkname,status,type,pincode,\
+             recording,didnumber,sn\n1505352615.274,2017-09-14 09:30:15,1000,91000,31,29,,t,ANSWERED,Outbound,,{NAME},,36\n"
+        ));
+        check(&format!(
+            "\u{feff}\"SN\", Recording ,\" TYPE \",CallTo,CallFrom,TimeStart,CallId,Talkduration\r\n\
+             1,{NAME},Outbound, 91000 ,\"1000\",2017-09-14 09:30:15,1505352615.274, \"29\""
+        ));
+        check(&format!(
+            "recording,type,callto,callfrom,timestart,callid,callduraction\n\
+             {NAME},Outbound,91000,1000,2017-09-14 09:30:15,1505352615.274,29,,\n"
+        ));
+        let name = NAME.to_owned();
+        let bare = Row {
+            name,
+            ..Row::default()
+        };
+        let table = format!("recording\n{NAME}\n");
+        let bare = vec![FoundRow::Recorded(bare)];
+        assert_eq!(rows(table.as_bytes()), Ok(bare));
+    }
+
+    const HEAD: &str = "callid,timestart,callfrom,recording,did,sn\n";
+
+    /// The row alone, and with others around it.
+    #[track_caller]
+    fn check_row(row: &str, expected: &FoundRow) {
+        let found = rows(format!("{HEAD}{row}\n").as_bytes());
+        assert_eq!(found.as_deref(), Ok(&[expected.clone()][..]), "{row}");
+    }
+
+    #[track_caller]
+    fn unreadable(row: &str, why: &str) {
+        let found = rows(format!("{HEAD}{row}\n").as_bytes()).unwrap();
+        let is_it = matches!(&*found, [FoundRow::Unreadable(what)] if what.contains(why));
+        assert!(is_it, "{row}: {found:?}");
+    }
+
+    #[test]
+    fn an_odd_row_is_known_as_one() {
+        let start = "1.1,2017-09-14 09:30:15";
+        let good = format!("{start},1000,{NAME},,36");
+        let row = Row {
+            name: NAME.to_owned(),
+            local_start: "2017-09-14T09:30:15".parse().ok(),
+            caller: "1000".to_owned(),
+            call_id: "1.1".to_owned(),
+            ..Row::default()
+        };
+        let recorded = FoundRow::Recorded(row);
+        check_row(&good, &recorded);
+        // Without its last, empty fields, or with more of them.
+        check_row(&format!("{start},1000,{NAME}"), &recorded);
+        check_row(&format!("{start},1000,{NAME},,36, ,"), &recorded);
+        check_row(start, &FoundRow::Unrecorded);
+        check_row(&format!("{start},1000,,,36"), &FoundRow::Unrecorded);
+        check_row(",,,,,", &FoundRow::Blank);
+        check_row(" ", &FoundRow::Blank);
+
+        unreadable(&format!("{start},Doe, Jo<1>,{NAME},,36"), "more fields");
+        // One comma more, and one empty field less.
+        let slipped = "another column";
+        unreadable(&format!("{start},Doe, Jo<1>,{NAME},36"), slipped);
+        unreadable(&format!("{start},Doe, Jo<1>,{NAME},,"), slipped);
+        unreadable(&format!("{start},{NAME},,36"), slipped);
+        unreadable(&format!("{start},Doe, Jo<1>,{NAME}"), slipped);
+        unreadable(&format!("{start},\"Doe<1>,{NAME},,36"), "quotation mark");
+        unreadable(&format!("{start},\"Doe, Jo<1>,{NAME}"), "quotation mark");
+        // Halves of a row.
+        unreadable("1.1", "fewer fields");
+        unreadable("1.1,2017-09-1", "fewer fields");
+        unreadable(&format!("e<1>,{NAME},,36"), slipped);
+        unreadable("Doe<1>,x,y,hello001", "fewer fields");
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf8_is_not_guessed() {
+        let mut table = format!("{HEAD}1.1,2017-09-14 09:30:15,M").into_bytes();
+        table.extend(b"\xFCller<1>,20170914093038-1505352615.274-M\xFCller-1-Inbound.wav,,36\n");
+        let found = rows(&table).unwrap();
+        assert!(matches!(&*found, [FoundRow::Unreadable(why)] if why.contains("UTF-8")));
+    }
+
+    #[test]
+    fn a_table_that_is_none_is_an_error() {
+        assert_eq!(rows(b"callid,sn\n1,2\n"), Err(RowError::NoRecordings));
+        let head = "callid,recording,sn\n";
+        let table = |rest: &str| rows(format!("{head}{rest}").as_bytes());
+        for row in ["1,a.wav", "1,a", "1"] {
+            assert_eq!(table(row), Err(RowError::Cut), "{row}");
+        }
+        // It cannot be read, but nothing was cut off it.
+        let long = table("1,Doe, Jo,a.wav,36").unwrap();
+        assert!(matches!(&*long, [FoundRow::Unreadable(_)]));
+        for end in [
+            "{\"status\":\"Failed\",\"errno\":\"20010\"}\n",
+            " {\"status\":\"Failed\",\"errno\":\"20010\",\"more\":1}",
+            "<html>\n<body>504, 504, 504</body>\n</html>\n",
+        ] {
+            let found = table(&format!("1,a.wav,36\n{end}"));
+            assert_eq!(found, Err(RowError::Interrupted), "{end}");
+        }
+        assert_eq!(table(""), Ok(Vec::new()));
+        // Not a number and not a time are nothing.
+        let odd = rows(b"recording,timestart,talkduraction\na.wav,yesterday,-1\n").unwrap();
+        let [FoundRow::Recorded(row)] = &*odd else {
+            panic!("{odd:?}");
+        };
+        assert_eq!((row.local_start, row.duration_s), (None, None));
+    }
+}
