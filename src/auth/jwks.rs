@@ -321,13 +321,13 @@ fn coordinate(
     bytes: usize,
 ) -> Result<Vec<u8>, JwkError> {
     let value = member(name, value)?;
-    match (value.as_slice(), bytes.checked_sub(value.len())) {
-        (_, Some(0)) => Ok(value),
-        // Zeros are left out all or none.
-        ([first, ..], Some(missing)) if *first != 0 => Ok([vec![0; missing], value].concat()),
-        ([0, rest @ ..], None) if rest.len() == bytes => Ok(rest.to_vec()),
-        _ => Err(JwkError::Member(name)),
+    let zeros = value.iter().take_while(|byte| **byte == 0).count();
+    let digits = value.get(zeros..).unwrap_or_default();
+    if digits.is_empty() || digits.len() > bytes || value.len() > bytes + 1 {
+        return Err(JwkError::Member(name));
     }
+    let missing = bytes.saturating_sub(digits.len());
+    Ok([&vec![0; missing], digits].concat())
 }
 
 #[cfg(test)]

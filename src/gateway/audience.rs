@@ -21,8 +21,14 @@ use crate::response::AnswerBody;
 use crate::response::page::{self, Page};
 use crate::telemetry::AccessLine;
 
-const SEC_FETCH: &str = "sec-fetch-";
 const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+/// The fields by which a browser says what a request is for.
+const SEC_FETCH: [&str; 4] = [
+    SEC_FETCH_MODE,
+    "sec-fetch-dest",
+    "sec-fetch-site",
+    "sec-fetch-user",
+];
 const UPGRADE_INSECURE_REQUESTS: &str = "upgrade-insecure-requests";
 /// The fields that [`is_for_a_person`] looks at.
 const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
@@ -172,8 +178,7 @@ pub(super) fn is_for_a_person(head: &request::Parts) -> bool {
         let mut fields = headers.get_all(name).iter();
         matches!((fields.next(), fields.next()), (Some(field), None) if field == value)
     };
-    let mut names = headers.keys();
-    if names.any(|name| name.as_str().starts_with(SEC_FETCH)) {
+    if SEC_FETCH.iter().any(|name| headers.contains_key(*name)) {
         return is(SEC_FETCH_MODE, "navigate");
     }
     is(UPGRADE_INSECURE_REQUESTS, "1") || wants_pages(headers)
@@ -184,12 +189,12 @@ pub(super) fn vary(headers: &mut HeaderMap) {
     headers.append(VARY, DEPENDS_ON);
 }
 
-/// True where XHTML is wanted, which browsers ask for by name and programs do not, and nothing is
-/// wanted more than pages.
+/// True where XHTML is wanted, which browsers ask for by name and programs do not, nothing is
+/// wanted more than pages, and JSON less than they are.
 fn wants_pages(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(ACCEPT).iter();
     let fields = fields.filter_map(|field| field.to_str().ok());
-    let (mut names_xhtml, mut pages, mut others) = (false, 0, 0);
+    let (mut names_xhtml, mut pages, mut json, mut others) = (false, 0, 0, 0);
     for range in fields.flat_map(|field| field.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
@@ -198,11 +203,13 @@ fn wants_pages(headers: &HeaderMap) -> bool {
         names_xhtml |= is_xhtml && weight > 0;
         if is_xhtml || media_type.eq_ignore_ascii_case("text/html") {
             pages = weight.max(pages);
+        } else if media_type.to_ascii_lowercase().ends_with("json") {
+            json = weight.max(json);
         } else {
             others = weight.max(others);
         }
     }
-    names_xhtml && pages >= others
+    names_xhtml && pages >= others && pages > json
 }
 
 /// RFC 9110 §12.4.2: a weight in thousandths; what is malformed weighs nothing.
@@ -293,7 +300,7 @@ mod tests {
             "text/html;level=1;q=1.000,application/xhtml+xml;q=0.001",
             true,
         );
-        check_accept("application/json;q=0.5, application/xhtml+xml;q=0.5", true);
+        check_accept("application/json;q=0.5, application/xhtml+xml;q=0.5", false);
         check(
             &[
                 ("accept", "application/json;q=0.5"),
@@ -345,7 +352,7 @@ mod tests {
         fn pages_are_for_whoever_wants_nothing_more(page in 0_u32..=1_000, json in 0_u32..=1_000) {
             let q = |number: u32| format!("{}.{:03}", number / 1_000, number % 1_000);
             let accept = format!("application/json;q={}, application/xhtml+xml; q={}", q(json), q(page));
-            let expected = page > 0 && page >= json;
+            let expected = page > json;
             prop_assert_eq!(is_for_a_person(&head(&[("accept", &accept)])), expected);
         }
 

@@ -103,13 +103,18 @@ impl TrustedProxies {
 /// RFC 6874 §2, which means nothing elsewhere and is dropped.
 fn address_of(hop: &str) -> Option<IpAddr> {
     let hop = match hop.strip_prefix('"') {
-        Some(quoted) => quoted.strip_suffix('"')?,
+        Some(quoted) => quoted.strip_suffix('"')?.trim(),
         None => hop,
     };
     if let Some(literal) = hop.strip_prefix('[') {
         let (address, rest) = literal.split_once(']')?;
-        return ipv6(address).filter(|_| rest.is_empty() || is_port(rest));
+        let address = ipv6(address).or_else(|| address.parse().ok());
+        return address.filter(|_| rest.is_empty() || is_port(rest));
     }
+    let hop = hop
+        .strip_suffix(':')
+        .filter(|rest| !rest.contains(':'))
+        .unwrap_or(hop);
     let with_port = || {
         hop.parse::<SocketAddrV4>()
             .map(|address| (*address.ip()).into())
@@ -126,10 +131,13 @@ fn ipv6(text: &str) -> Option<IpAddr> {
     Some(address.into())
 }
 
-/// A colon and a port.
+/// A colon and a port, which may be left out (RFC 3986 §3.2.3).
 fn is_port(text: &str) -> bool {
-    let digits = text.strip_prefix(':').unwrap_or_default();
-    digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+    let Some(digits) = text.strip_prefix(':') else {
+        return false;
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.is_empty() || is_number && digits.parse::<u16>().is_ok()
 }
 
 fn is_harmless(id: &str) -> bool {
@@ -246,19 +254,19 @@ mod tests {
             check_hop(hop, v6);
         }
         check_hop("[::ffff:203.0.113.9]:1", Some("::ffff:203.0.113.9"));
+        check_hop("[203.0.113.9]:80", Some("203.0.113.9"));
+        check_hop("203.0.113.9:", Some("203.0.113.9"));
+        check_hop("[2001:db8::9]:", Some("2001:db8::9"));
         for hop in [
             "",
             "unknown",
             "_hidden",
             "203.0.113",
-            "203.0.113.9:",
             "203.0.113.9:x",
             "203.0.113.9:+1",
             "203.0.113.9:65536",
             "203.0.113.9%eth0",
             "203.0.113.09",
-            "[203.0.113.9]",
-            "[203.0.113.9]:80",
             "\"",
             "\"\"",
             "\"203.0.113.9",
@@ -273,7 +281,6 @@ mod tests {
             "[]",
             "[]:80",
             "[2001:db8::9]443",
-            "[2001:db8::9]:",
             "[2001:db8::9]:+1",
             "[2001:db8::9]:65536",
             "[2001:db8::9] :443",

@@ -137,6 +137,15 @@ impl PbxError {
         by_status || self.refusal_class() == Some(RefusalClass::TicketRefused)
     }
 
+    /// Somebody has waited for as long as a request may wait.
+    pub(crate) fn is_out_of_patience(&self) -> bool {
+        match self {
+            Self::Saturated => true,
+            Self::HeldOff { reason, .. } => reason.passes_soon(),
+            _ => false,
+        }
+    }
+
     /// The PBX has not finished with the recording, or with another one.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(

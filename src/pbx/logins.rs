@@ -148,14 +148,15 @@ impl LoginHistory {
     }
 
     /// Takes over what another process has written: `wavegate doctor` may log in beside a running gateway, and the PBX
-    /// counts for both. A file that is gone, damaged or of other credentials changes nothing.
+    /// counts for both. Of a file of other credentials that is what the PBX counts by address. A file that is gone or damaged
+    /// changes nothing.
     fn catch_up(&mut self) {
         let Some(Ok(record)) = self.file.as_deref().map(read) else {
             return;
         };
-        let ours = &self.record;
-        let same = record.salt == ours.salt && record.credentials == ours.credentials;
-        if same && !self.unsaved {
+        if !record.is_like(&self.record) {
+            self.record.take_over_address(&record);
+        } else if !self.unsaved {
             self.record = record;
         }
     }

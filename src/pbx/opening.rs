@@ -107,10 +107,15 @@ impl Pbx {
             pbx: Arc::clone(self),
             recording: recording.clone(),
             excerpt,
-            permit: Arc::new(place.map_err(|_| PbxError::Saturated)?),
+            permit: Arc::new(place.map_err(|_| self.why_saturated())?),
         };
         let stream = asked.open(deadline).await?;
         Ok((asked, stream))
+    }
+
+    /// The reason why no download came free: those who have one may wait for a login.
+    fn why_saturated(&self) -> PbxError {
+        self.keeper.short_pause().unwrap_or(PbxError::Saturated)
     }
 
     /// Until when something may wait that begins to wait now.

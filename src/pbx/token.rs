@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::sync::{Notify, watch};
+use tokio::time::{timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::answer::read_answer;
@@ -71,6 +71,8 @@ pub(super) struct TokenKeeper {
     way: ArcSwap<Way>,
     history: Mutex<LoginHistory>,
     state: Mutex<State>,
+    /// Calls those who wait for the end of a pause: there is a token, or the pause is over before its time.
+    changed: Notify,
     metrics: PbxMetrics,
 }
 
@@ -86,6 +88,7 @@ impl TokenKeeper {
             way: ArcSwap::from_pointee(way),
             history: Mutex::new(history),
             state: Mutex::default(),
+            changed: Notify::new(),
             metrics,
         })
     }
@@ -105,13 +108,14 @@ impl TokenKeeper {
     /// Safe: a login that has begun goes on for the others.
     pub(super) async fn token(self: &Arc<Self>, deadline: Instant) -> LoginResult {
         loop {
+            let changed = self.changed.notified();
             match self.token_now().await {
                 Err(PbxError::HeldOff {
                     retry_after,
                     reason,
                 }) if reason.passes_soon() && Instant::now() < deadline => {
                     let end = Instant::now() + retry_after;
-                    sleep_until(end.min(deadline).into()).await;
+                    let _ = timeout_at(end.min(deadline).into(), changed).await;
                 }
                 result => return result,
             }
@@ -186,12 +190,14 @@ impl TokenKeeper {
         state.slots_taken = None;
         drop(state);
         self.note("forgetting refused logins", LoginHistory::forgive);
+        self.changed.notify_waiters();
     }
 
     /// Gets no token any more: another keeper has taken over. The one there is goes on until it ends.
     pub(super) fn retire(&self) {
         self.lock().retired = true;
         self.history().let_go();
+        self.changed.notify_waiters();
     }
 
     /// Whether somebody uses the token just now.
@@ -208,6 +214,7 @@ impl TokenKeeper {
     /// for: cut off, it would count as a login whose answer was lost.
     pub(super) async fn close(&self) {
         self.lock().retired = true;
+        self.changed.notify_waiters();
         let _ = timeout(CLOSING, async {
             let renewal = self.lock().renewal.clone();
             if let Some(renewal) = renewal {
@@ -323,6 +330,7 @@ impl TokenKeeper {
         state.dead = None;
         state.refresh = tokens.refresh;
         state.slots_taken = None;
+        self.changed.notify_waiters();
         token
     }
 

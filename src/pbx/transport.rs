@@ -321,7 +321,8 @@ pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, St
 /// The only place where an error of reqwest becomes ours. Its text would hold the URL, and that the PBX token.
 fn from_reqwest(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
-    if let Some(tls) = find_tls(&error) {
+    // An alert behind the handshake may be the answer to what was sent.
+    if let Some(tls) = find_tls(&error).filter(|_| error.is_connect()) {
         return TransportError::Tls(tls.into());
     }
     match (error.is_timeout(), error.is_connect()) {

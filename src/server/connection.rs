@@ -23,7 +23,7 @@ use tracing::debug;
 
 use super::heads::{Heads, WatchedHeads};
 use super::io::WatchedIo;
-use super::refusal::Worded;
+use super::refusal::{CountedBody, InFlight, Worded};
 use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
 use crate::relay::Verdict;
@@ -180,12 +180,13 @@ macro_rules! drive {
 impl Session {
     /// `linger` makes a stream wait at its end for what the caller still says.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, linger: fn(&mut S)) {
-        let stream = Worded::new(stream, |stream| {
+        let in_flight = InFlight::default();
+        let stream = Worded::new(stream, in_flight.clone(), |stream| {
             linger(stream);
             self.gateway.load().refuse_head(&self.downstream)
         });
         let (stream, heads) = WatchedHeads::new(stream);
-        let service = self.service(Some(heads));
+        let service = self.service(Some(heads), in_flight);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout)
@@ -198,7 +199,7 @@ impl Session {
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
-        let service = self.service(None);
+        let service = self.service(None, InFlight::default());
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -211,9 +212,9 @@ impl Session {
         drive!(&self, connection, Some(self.settings.header_timeout));
     }
 
-    /// What HTTP/2 itself refuses, with a status alone, is somewhat more than what the gateway refuses with words.
+    /// HTTP/2 itself refuses a list with a status alone, so its bound is well above the gateway's, which has words.
     fn max_header_list_size(&self) -> u32 {
-        let size = self.settings.max_header_bytes.saturating_mul(2);
+        let size = self.settings.max_header_bytes.saturating_mul(4);
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
@@ -221,6 +222,7 @@ impl Session {
     fn service(
         &self,
         heads: Option<Arc<Heads>>,
+        in_flight: InFlight,
     ) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
         let (gateway, downstream) = (Arc::clone(&self.gateway), Arc::clone(&self.downstream));
         move |request| {
@@ -229,6 +231,7 @@ impl Session {
                 .map_or(MessageFraming::Plain, |heads| heads.next());
             let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
             let answering = downstream.watchdog.answering();
+            let on_its_way = in_flight.begin();
             Box::pin(async move {
                 let gateway = gateway.load_full();
                 let mut response = gateway.answer(request, framing, &downstream).await;
@@ -238,7 +241,10 @@ impl Session {
                     response.headers_mut().insert(CONNECTION, close);
                 }
                 drop(answering);
-                Ok(response)
+                Ok(response.map(|body| CountedBody {
+                    body,
+                    answering: on_its_way,
+                }))
             })
         }
     }
@@ -246,7 +252,11 @@ impl Session {
 
 type Answering = std::pin::Pin<
     Box<
-        dyn Future<Output = Result<hyper::Response<crate::response::AnswerBody>, Infallible>>
-            + Send,
+        dyn Future<
+                Output = Result<
+                    hyper::Response<CountedBody<crate::response::AnswerBody>>,
+                    Infallible,
+                >,
+            > + Send,
     >,
 >;

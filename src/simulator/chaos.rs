@@ -8,7 +8,7 @@ use super::fault::{Misbehaviour, Plan};
 /// Chances out of a hundred.
 const EACH: u64 = 6;
 const DEAD_TOKEN: u64 = 3;
-/// A recording breaks off before this byte, and any other answer before that one: all of them are longer.
+/// A recording breaks off within so many bytes, and any other answer within the second number: all are longer.
 const BREAKS_WITHIN: (u64, u64) = (64 * 1024, 20);
 
 /// Dice of a seed.

@@ -164,11 +164,17 @@ fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> S
     text
 }
 
+/// Claims that are required, or whose value is no fixed text.
+const DECIDED_ELSEWHERE: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
+
 /// The further claims that tokens must have, each with its text.
 fn read_required_texts(section: &mut Section<'_>) -> Vec<(String, String)> {
     let claims = section.keys();
     let texts = claims.into_iter().filter_map(|claim| {
         check_claim(section, &claim, &claim);
+        if DECIDED_ELSEWHERE.contains(&claim.as_str()) {
+            section.problem(&claim, "is checked anyway; name another claim");
+        }
         let text = section.text(&claim)?;
         if !(1..=MAX_TEXT_BYTES).contains(&text.len()) {
             section.problem(&claim, "not a text of 1 to 256 bytes");

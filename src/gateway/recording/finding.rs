@@ -129,8 +129,8 @@ impl<'a> Finding<'a> {
         }
         let _waiting = self.pbx.wait()?;
         match source.facts().await {
-            // It was another's turn that did not come, and that may have begun to wait much earlier.
-            Err(error @ TapeError::NotOpened(PbxError::Saturated)) => Err(Lost::Gone(error)),
+            // It was another's turn that did not come.
+            Err(error) if is_anothers_patience(&error) => Err(Lost::Gone(error)),
             begun => Ok(begun.map(|_| source)?),
         }
     }
@@ -227,4 +227,9 @@ impl From<TapeError> for Lost {
             error => Self::Failed(error.into()),
         }
     }
+}
+
+/// Whether somebody's wait is over who may have begun it much earlier.
+fn is_anothers_patience(error: &TapeError) -> bool {
+    matches!(error, TapeError::NotOpened(error) if error.is_out_of_patience())
 }

@@ -110,6 +110,8 @@ pub(super) struct Record {
     /// When the last of them was sent.
     last_failure: u64,
     last_try: u64,
+    /// Both times before the login under way, for one that turns out not to have been judged.
+    before: (u64, u64),
     /// When the last login began.
     began_ms: u64,
     locked_until: u64,
@@ -151,6 +153,19 @@ impl Record {
     pub(super) fn is_of(&self, credentials: &[&[u8]]) -> bool {
         let salt = BASE64.decode(&self.salt).unwrap_or_default();
         !salt.is_empty() && fingerprint(&salt, credentials) == self.credentials
+    }
+
+    /// Whether both are of the same credentials.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.salt == other.salt && self.credentials == other.credentials
+    }
+
+    /// Takes over what the PBX counts against our address, whoever tried which credentials. Where both have counted, it
+    /// is the higher count: one that is too high costs ten minutes, and one that is too low a lock-out.
+    pub(super) fn take_over_address(&mut self, other: &Self) {
+        self.failures = self.failures.max(other.failures);
+        self.last_failure = self.last_failure.max(other.last_failure);
+        self.locked_until = self.locked_until.max(other.locked_until);
     }
 
     /// Whether a login may be tried at `now`; `retry` is the pause after a refusal.
@@ -226,6 +241,7 @@ impl Record {
     pub(super) fn begin(&mut self, now: SystemTime) {
         self.unanswered = self.unanswered.saturating_add(1);
         self.failures = self.failures.saturating_add(1);
+        self.before = (self.last_failure, self.last_try);
         self.last_failure = seconds(now);
         self.last_try = seconds(now);
         self.began_ms = milliseconds(now);
@@ -267,14 +283,20 @@ impl Record {
             }
             LoginEnd::LockedOut => self.lock_out(now),
             LoginEnd::Unsent => {
-                self.failures = self.failures.saturating_sub(1);
+                self.take_back_failure();
                 self.unsent = self.unsent.saturating_add(1);
             }
             _ => {
-                self.failures = self.failures.saturating_sub(1);
+                self.take_back_failure();
                 self.unjudged = self.unjudged.saturating_add(1);
             }
         }
+    }
+
+    /// The login that has ended was not judged, so it neither counts nor makes anybody wait.
+    fn take_back_failure(&mut self) {
+        self.failures = self.failures.saturating_sub(1);
+        (self.last_failure, self.last_try) = self.before;
     }
 
     /// Notes that the PBX has locked our address out.

@@ -11,8 +11,27 @@ use crate::pbx::error::{HoldOff, PbxError};
 use crate::pbx::logins::Verdict;
 
 impl TokenKeeper {
+    /// A pause of a few seconds in which no login is tried, where there is no token either.
+    pub(in crate::pbx) fn short_pause(&self) -> Option<PbxError> {
+        let state = self.lock();
+        let paused = match &state.token {
+            None => self.allow_login(&state).err(),
+            Some(_) => None,
+        };
+        paused.filter(PbxError::is_out_of_patience)
+    }
+
     /// What keeps from getting a token in any way.
     pub(super) fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
+        self.allow_call(state)?;
+        match self.history().verdict(SystemTime::now()) {
+            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            _ => Ok(()),
+        }
+    }
+
+    /// What keeps from any call for a token, whatever the history of logins says.
+    fn allow_call(&self, state: &State) -> Result<(), PbxError> {
         if state.retired {
             return held_off(Duration::from_secs(1), HoldOff::Retired);
         }
@@ -22,14 +41,12 @@ impl TokenKeeper {
                 return held_off(pause, HoldOff::SlotsTaken);
             }
         }
-        match self.history().verdict(SystemTime::now()) {
-            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
+    /// What keeps from a login.
     pub(super) fn allow_login(&self, state: &State) -> Result<(), PbxError> {
-        self.allow_exchange(state)?;
+        self.allow_call(state)?;
         let now = SystemTime::now();
         let verdict = self.history().verdict(now);
         match verdict {

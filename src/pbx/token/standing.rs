@@ -39,7 +39,7 @@ impl Logins {
     pub(crate) fn rival(&self) -> Option<String> {
         (self.renewals > 0).then(|| {
             format!(
-                "our token was ended {} times within ten minutes, as by another program that logs in with this account",
+                "our token was ended at least {} times within ten minutes, as by another program that logs in with this account",
                 self.renewals
             )
         })
