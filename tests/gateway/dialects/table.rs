@@ -248,6 +248,13 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         Switch::DownloadTypeWav => vec![fetch(), clear().said("Content-Type: audio/wav\r\n")],
         Switch::DownloadWithoutType => vec![fetch(), clear().never_said("octet-stream")],
         Switch::DownloadWithDisposition => vec![fetch(), clear().said("Content-Disposition: ")],
+        Switch::DownloadChunked => vec![
+            fetch(),
+            clear().said("Transfer-Encoding: chunked\r\n"),
+            fetch()
+                .with(&[Switch::Mp3])
+                .seen(|seen| seen.tickets_issued == 2),
+        ],
         Switch::HonoursRange => {
             vec![
                 fetch()
