@@ -69,21 +69,24 @@ pub(crate) enum Download {
     Begun,
     /// It does not know the recording.
     NotFound,
+    /// It has the recording, and that has no bytes.
+    Empty,
     /// Something else, or nothing.
     Failed,
 }
 
 impl Download {
-    const WORDS: [(Self, &'static str); 3] = [
+    const WORDS: [(Self, &'static str); 4] = [
         (Self::Begun, "begun"),
         (Self::NotFound, "not-found"),
+        (Self::Empty, "empty"),
         (Self::Failed, "failed"),
     ];
 }
 
 /// What is counted of one PBX.
 pub(crate) struct PbxMetrics {
-    downloads: Words<Download, 3>,
+    downloads: Words<Download, 4>,
     /// Of all PBXs together.
     mends: Words<Mend, 3>,
 }
@@ -259,6 +262,7 @@ wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
 wavegate_mends_total{outcome="mended"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0
+wavegate_pbx_downloads_total{pbx="office",outcome="empty"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="not-found"} 0
 wavegate_pbx_requests_waiting{pbx="branch"} 0
@@ -289,7 +293,12 @@ wavegate_tape_max_bytes 1099511627776"#;
             Eviction::Reload,
         ];
         let mends = [Mend::Mended, Mend::Failed, Mend::Differs];
-        let tries = [Download::Begun, Download::NotFound, Download::Failed];
+        let tries = [
+            Download::Begun,
+            Download::NotFound,
+            Download::Failed,
+            Download::Empty,
+        ];
         for (index, hit) in hits.into_iter().enumerate() {
             (0..=index).for_each(|_| metrics.hit(hit));
         }
@@ -322,6 +331,7 @@ wavegate_tape_max_bytes 1099511627776"#;
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"begun\"} 1",
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"not-found\"} 2",
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"failed\"} 3",
+            "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"empty\"} 4",
             "wavegate_requests_total{route=\"/recordings/{name}\",status=\"200\"} 2",
             "wavegate_requests_total{route=\"other\",status=\"404\"} 1",
         ] {

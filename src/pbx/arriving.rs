@@ -131,6 +131,17 @@ impl Arriving {
         }
     }
 
+    /// Whether a body that has been read to its end says itself that it has no bytes, by its `Content-Length` or a last chunk. A
+    /// connection that closes before the first byte says nothing.
+    pub(super) fn is_told_empty(&self) -> bool {
+        let is_told = match self.framing {
+            Framing::Length(length) => length == 0,
+            Framing::Chunked => true,
+            Framing::UntilClose { .. } => false,
+        };
+        is_told && self.ahead.is_empty()
+    }
+
     fn bytes_ahead(&self) -> usize {
         self.ahead.iter().flatten().map(Bytes::len).sum()
     }

@@ -142,6 +142,7 @@ impl Attempts {
             | PbxError::ListsSaturated
             | PbxError::Crowded
             | PbxError::NoOwnAddress
+            | PbxError::EmptyRecording
             | PbxError::NotReady => None,
         }
     }

@@ -212,6 +212,9 @@ async fn judge<T: Ticketed>(
             Err(PbxError::Status { operation, status })
         }
         Beginning::Page => Err(PbxError::Page { operation }),
+        Beginning::Empty if operation == Operation::Download && arriving.is_told_empty() => {
+            Err(PbxError::EmptyRecording)
+        }
         Beginning::Empty => Err(PbxError::Empty),
         beginning @ (Beginning::Audio(_) | Beginning::Unknown) => Ok(beginning),
     }

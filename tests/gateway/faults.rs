@@ -325,6 +325,7 @@ async fn boxes_that_differ_are_borne_or_told() {
         (MissingRandomField, "pbx-protocol", 1, 1),
         (BlankRandomField, "pbx-protocol", 1, 1),
         (FilesDeleted, "recording-deleted", 0, 1),
+        // The connection closes before any byte, which says nothing.
         (ZeroBytes, "pbx-protocol", 2, 1),
     ] {
         let pbx = start(&[switch], "").await;

@@ -306,8 +306,14 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
         Switch::ZeroBytes => {
-            let case = fetch().problem("pbx-protocol");
-            vec![case.seen(|seen| seen.tickets_used == 2)]
+            // A connection that closes at once says nothing; a length of 0 does.
+            let untold = fetch().problem("pbx-protocol");
+            let told = fetch().problem("recording-empty");
+            let told = told.with(&[Switch::DownloadWithLength]);
+            vec![
+                untold.seen(|seen| seen.tickets_used == 2),
+                told.seen(|seen| seen.tickets_used == 1),
+            ]
         }
 
         // Tokens that are exchanged.
