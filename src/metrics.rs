@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     downloads: Family<Labels, Counter>,
+    agreed_ends: Family<Labels, Counter>,
     tape_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
@@ -87,6 +88,7 @@ impl Download {
 /// What is counted of one PBX.
 pub(crate) struct PbxMetrics {
     downloads: Words<Download, 4>,
+    agreed_ends: Counter,
     /// Of all PBXs together.
     mends: Words<Mend, 3>,
 }
@@ -95,6 +97,11 @@ impl PbxMetrics {
     /// Counts a download that broke off, once it is decided what became of it.
     pub(crate) fn mended(&self, mend: Mend) {
         self.mends.count(mend);
+    }
+
+    /// Counts a recording whose end nothing told, and on which two passes agreed.
+    pub(crate) fn agreed_end(&self) {
+        self.agreed_ends.inc();
     }
 
     /// Counts a try to begin a download.
@@ -107,6 +114,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let (requests, downloads) = (Family::default(), Family::default());
+        let agreed_ends = Family::default();
         let tape_max_bytes = Gauge::default();
         registry.register(
             "requests",
@@ -118,6 +126,11 @@ impl Default for Metrics {
             "Tries to begin a download, by what the PBX did",
             Family::clone(&downloads),
         );
+        registry.register(
+            "pbx_agreed_ends",
+            "Recordings whose end nothing told, and on which two readings agreed",
+            Family::clone(&agreed_ends),
+        );
         registry.register_with_unit(
             "tape_max",
             "Bytes of recordings that memory may hold, as tape.max_bytes says",
@@ -127,6 +140,7 @@ impl Default for Metrics {
         Self {
             requests,
             downloads,
+            agreed_ends,
             tape_max_bytes,
             hits: tape::hits(&mut registry),
             evictions: tape::evictions(&mut registry),
@@ -151,6 +165,7 @@ impl Metrics {
     pub(crate) fn pbx(&self, name: &str) -> PbxMetrics {
         let labels = vec![("pbx", name.to_owned())];
         PbxMetrics {
+            agreed_ends: self.agreed_ends.get_or_create_owned(&labels),
             downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
             mends: self.mends.clone(),
         }
@@ -261,6 +276,7 @@ wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
 wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
 wavegate_mends_total{outcome="mended"} 0
+wavegate_pbx_agreed_ends_total{pbx="office"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="empty"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
@@ -315,6 +331,7 @@ wavegate_tape_max_bytes 1099511627776"#;
         metrics.answered("/recordings/{name}", StatusCode::OK);
         metrics.answered("/recordings/{name}", StatusCode::OK);
         metrics.answered("", StatusCode::NOT_FOUND);
+        metrics.pbx("office").agreed_end();
         let numbers = numbers(&metrics);
         for line in [
             "wavegate_tape_hits_total{kind=\"tape\"} 1",
@@ -332,6 +349,7 @@ wavegate_tape_max_bytes 1099511627776"#;
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"not-found\"} 2",
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"failed\"} 3",
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"empty\"} 4",
+            "wavegate_pbx_agreed_ends_total{pbx=\"office\"} 1",
             "wavegate_requests_total{route=\"/recordings/{name}\",status=\"200\"} 2",
             "wavegate_requests_total{route=\"other\",status=\"404\"} 1",
         ] {

@@ -216,14 +216,15 @@ impl Tape {
         state.wake();
     }
 
-    /// Notes that the head is the end, and returns what is known then.
-    fn complete(&self, identity: Identity<'_>) -> Option<Arc<Facts>> {
+    /// Notes that the head is the end, and returns what is known then. `is_agreed` says that two passes had to agree on it.
+    fn complete(&self, identity: Identity<'_>, is_agreed: bool) -> Option<Arc<Facts>> {
         let mut state = self.lock();
         let facts = state.facts.clone()?;
         if facts.length.is_some() {
             return Some(facts);
         }
-        let facts = Arc::new(Facts::clone(&facts).with_length(identity, state.head));
+        let facts = Facts::clone(&facts).with_end(identity, state.head, is_agreed);
+        let facts = Arc::new(facts);
         state.facts = Some(Arc::clone(&facts));
         Some(facts)
     }

@@ -110,6 +110,7 @@ pub(super) fn relay(
         last_modified,
         content,
     } = prepared;
+    line.audit.end_is_agreed = facts.end_is_agreed;
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
     let kept = headers::Kept {

@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) length: Option<u64>,
     /// Known with the length.
     pub(crate) etag: Option<ETag>,
+    /// Nothing told the length: two passes agreed on the end.
+    pub(crate) end_is_agreed: bool,
     /// The format, where it is a WAV file whose header says.
     pub(crate) wave: Option<Wave>,
     /// It was still being written: its header does not fit its length.
@@ -53,6 +55,7 @@ impl Facts {
         let facts = Self {
             length: None,
             etag: None,
+            end_is_agreed: false,
             wave: wave::read(first),
             is_unfinished: identity.is_young && !fits(audio, length),
             may_grow: identity.is_young,
@@ -88,13 +91,21 @@ impl Facts {
     }
 
     /// The same, now that the length is known, too.
-    pub(crate) fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
+    fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
         self.etag = Some(self.tag(identity, length));
         self.is_unfinished = identity.is_young && !fits(self.audio, Some(length));
         self.may_grow = self.is_unfinished;
         self.length = Some(length);
         self.first = Bytes::new();
         self
+    }
+
+    /// The same, now that the recording has been read to its end. `is_agreed` says that two passes had to agree on that.
+    pub(super) fn with_end(self, identity: Identity<'_>, length: u64, is_agreed: bool) -> Self {
+        Self {
+            end_is_agreed: is_agreed,
+            ..self.with_length(identity, length)
+        }
     }
 
     /// Whether this is, by its beginning, the recording that was read to its end `before`.

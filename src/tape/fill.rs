@@ -176,7 +176,7 @@ impl Fill {
             self.begin(reading);
         }
         let identity = self.tapes.identity(&tape.pbx, &tape.key);
-        let Some(facts) = tape.complete(identity) else {
+        let Some(facts) = tape.complete(identity, reading.end_is_agreed()) else {
             return Phase::Whole;
         };
         if self

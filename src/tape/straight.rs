@@ -216,7 +216,8 @@ impl Straight {
         if self.facts.length.is_none() {
             let facts = Facts::clone(&self.facts);
             let identity = tapes.identity(&self.pbx, &self.key);
-            self.facts = Arc::new(facts.with_length(identity, seen.witness.at));
+            let is_agreed = self.reading.end_is_agreed();
+            self.facts = Arc::new(facts.with_end(identity, seen.witness.at, is_agreed));
         }
         if tapes.note(&self.key, &self.facts, Some(seen.witness)) {
             return Ok(());

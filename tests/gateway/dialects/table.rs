@@ -234,7 +234,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
                 .inject("download:cut-after=20000")
                 .seen(|seen| seen.tickets_issued == 2),
             fetch()
-                .inject("download:cut-after=20000:times=3")
+                .inject("download:cut-after=20000:with-length:times=3")
                 .expect(Expect::Broken)
                 .seen(|seen| seen.tickets_issued == 3),
         ],
