@@ -215,7 +215,9 @@ wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
 wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
 wavegate_mends_total{outcome="mended"} 0
+wavegate_pbx_agreed_ends_total{pbx="office"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0
+wavegate_pbx_downloads_total{pbx="office",outcome="empty"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="not-found"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="accepted"} 0
@@ -254,7 +256,12 @@ wavegate_tape_max_bytes 1099511627776"#;
             Eviction::Reload,
         ];
         let mends = [Mend::Mended, Mend::Failed, Mend::Differs];
-        let tries = [Download::Begun, Download::NotFound, Download::Failed];
+        let tries = [
+            Download::Begun,
+            Download::NotFound,
+            Download::Failed,
+            Download::Empty,
+        ];
         for (index, hit) in hits.into_iter().enumerate() {
             (0..=index).for_each(|_| metrics.hit(hit));
         }
@@ -271,6 +278,7 @@ wavegate_tape_max_bytes 1099511627776"#;
         metrics.answered("/recordings/{name}", StatusCode::OK);
         metrics.answered("/recordings/{name}", StatusCode::OK);
         metrics.answered("", StatusCode::NOT_FOUND);
+        metrics.pbx("office").agreed_end();
         let numbers = numbers(&metrics);
         for line in [
             "wavegate_tape_hits_total{kind=\"tape\"} 1",
@@ -287,6 +295,8 @@ wavegate_tape_max_bytes 1099511627776"#;
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"begun\"} 1",
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"not-found\"} 2",
             "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"failed\"} 3",
+            "wavegate_pbx_downloads_total{pbx=\"office\",outcome=\"empty\"} 4",
+            "wavegate_pbx_agreed_ends_total{pbx=\"office\"} 1",
             "wavegate_requests_total{route=\"/recordings/{name}\",status=\"200\"} 2",
             "wavegate_requests_total{route=\"other\",status=\"404\"} 1",
         ] {

@@ -30,7 +30,7 @@ use crate::pbx::{Pbx, ReadingError, Seen};
 use block::{BLOCK_BYTES, Block};
 pub(crate) use error::{Ended, TapeError};
 pub(crate) use facts::Facts;
-use facts::{FIRST_BYTES, Identity};
+use facts::Identity;
 use reader::Reader;
 use shelf::Key;
 pub(crate) use source::Source;
@@ -192,12 +192,12 @@ impl Tape {
         self.lock().head
     }
 
-    /// A copy of its first bytes.
-    fn beginning(&self) -> Vec<u8> {
+    /// A copy of its first bytes, as many as there are up to `limit`, which is less than a block.
+    fn beginning(&self, limit: usize) -> Vec<u8> {
         let state = self.lock();
         let block = state.blocks.front().filter(|_| state.base == 0);
         let bytes = block.map(|block| block.bytes()).unwrap_or_default();
-        bytes.get(..FIRST_BYTES).unwrap_or(bytes).to_vec()
+        bytes.get(..limit).unwrap_or(bytes).to_vec()
     }
 
     /// Notes that the recording is open.
@@ -216,14 +216,15 @@ impl Tape {
         state.wake();
     }
 
-    /// Notes that the head is the end, and returns what is known then.
-    fn complete(&self, identity: Identity<'_>) -> Option<Arc<Facts>> {
+    /// Notes that the head is the end, and returns what is known then. `is_agreed` says that two passes had to agree on it.
+    fn complete(&self, identity: Identity<'_>, is_agreed: bool) -> Option<Arc<Facts>> {
         let mut state = self.lock();
         let facts = state.facts.clone()?;
         if facts.length.is_some() {
             return Some(facts);
         }
-        let facts = Arc::new(Facts::clone(&facts).with_length(identity, state.head));
+        let facts = Facts::clone(&facts).with_end(identity, state.head, is_agreed);
+        let facts = Arc::new(facts);
         state.facts = Some(Arc::clone(&facts));
         Some(facts)
     }

@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     pub(crate) audio: Option<Audio>,
     /// How long the recording is by its header; one that turns out to be longer was still being written when it got that header.
     pub(crate) told_length: Option<u64>,
+    /// Nothing told where the recording ends, and two passes agreed on it.
+    pub(crate) end_is_agreed: bool,
     /// Entries of a list.
     pub(crate) rows: Option<usize>,
 }
@@ -74,6 +76,10 @@ impl Drop for Entry {
         {
             audio.end = None;
         }
+        // The header says nothing, or more than there is.
+        if let Some(audio) = self.audio.as_mut().filter(|_| self.end_is_agreed) {
+            audio.end = None;
+        }
         let heard = self.first.zip(self.audio);
         let outcome = match self.outcome {
             "" => "downstream-gone",
@@ -89,6 +95,7 @@ impl Drop for Entry {
                 bytes: self.bytes,
                 audio: self.audio,
                 heard_ms: heard.and_then(|(first, audio)| audio.heard(first, self.bytes)),
+                agreed_end: self.end_is_agreed,
                 rows: self.rows,
             },
             decision: open.decision,

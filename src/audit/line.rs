@@ -121,6 +121,9 @@ pub(crate) struct Delivery {
     pub(crate) audio: Option<Audio>,
     /// Milliseconds of audio in the delivered bytes.
     pub(crate) heard_ms: Option<u64>,
+    /// Nothing told where the recording ends, and two readings of it agreed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) agreed_end: bool,
     /// Entries of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<usize>,

@@ -83,12 +83,16 @@ fn delivered(delivery: &Delivery) -> String {
         Some(ms) => format!(", {}.{:03} s of audio", ms / 1000, ms % 1000),
         None => String::new(),
     };
+    let agreed = match delivery.agreed_end {
+        true => ", where two readings agreed on the end",
+        false => "",
+    };
     let rows = match delivery.rows {
         Some(rows) => format!(", {rows} entries"),
         None => String::new(),
     };
     format!(
-        "{status}, {} bytes{from}{heard}{rows}: {}",
+        "{status}, {} bytes{from}{heard}{agreed}{rows}: {}",
         delivery.bytes, delivery.outcome
     )
 }

@@ -333,6 +333,7 @@ fn pbx_problem(error: &PbxError) -> &'static Problem {
         PbxError::LoginStopped => &problem::PBX_LOGIN_REFUSED,
         PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded => &problem::SATURATED,
         PbxError::NoOwnAddress => &problem::INTERNAL,
+        PbxError::EmptyRecording => &problem::RECORDING_EMPTY,
         PbxError::NotReady => &problem::RECORDING_NOT_READY,
     }
 }
@@ -366,6 +367,7 @@ fn pbx_retry_after(error: &PbxError) -> Option<Duration> {
         | PbxError::Status { .. }
         | PbxError::Page { .. }
         | PbxError::Empty
+        | PbxError::EmptyRecording
         | PbxError::NotAudio
         | PbxError::TicketStale
         | PbxError::LoginStopped

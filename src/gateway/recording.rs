@@ -116,6 +116,7 @@ pub(super) fn relay(
         download,
         content,
     } = prepared;
+    line.audit.end_is_agreed = facts.end_is_agreed;
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
     let kept = headers::Kept {

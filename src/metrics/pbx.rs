@@ -14,6 +14,7 @@ pub(super) struct PbxFamilies {
     downloads: Family<Labels, Counter>,
     logins: Family<Labels, Counter>,
     ended_early: Family<Labels, Counter>,
+    agreed_ends: Family<Labels, Counter>,
     rows_unreadable: Family<Labels, Counter>,
 }
 
@@ -34,6 +35,10 @@ impl PbxFamilies {
                 "pbx_tokens_ended_early",
                 "Tokens that ended long before their time, as where another program logs in with the same account",
             ),
+            agreed_ends: family(
+                "pbx_agreed_ends",
+                "Recordings whose end nothing told, and on which two readings agreed",
+            ),
             rows_unreadable: family(
                 "pbx_rows_unreadable",
                 "Rows of lists that were left out because they cannot be read",
@@ -46,6 +51,7 @@ impl PbxFamilies {
         let labels = vec![("pbx", name.to_owned())];
         PbxMetrics {
             ended_early: self.ended_early.get_or_create_owned(&labels),
+            agreed_ends: self.agreed_ends.get_or_create_owned(&labels),
             rows_unreadable: self.rows_unreadable.get_or_create_owned(&labels),
             logins: Words::of(&self.logins, labels.clone(), "outcome", Login::WORDS),
             downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
@@ -61,14 +67,17 @@ pub(crate) enum Download {
     Begun,
     /// It does not know the recording.
     NotFound,
+    /// It has the recording, and that has no bytes.
+    Empty,
     /// Something else, or nothing.
     Failed,
 }
 
 impl Download {
-    const WORDS: [(Self, &'static str); 3] = [
+    const WORDS: [(Self, &'static str); 4] = [
         (Self::Begun, "begun"),
         (Self::NotFound, "not-found"),
+        (Self::Empty, "empty"),
         (Self::Failed, "failed"),
     ];
 }
@@ -101,9 +110,10 @@ impl Login {
 
 /// What is counted of one PBX.
 pub(crate) struct PbxMetrics {
-    downloads: Words<Download, 3>,
+    downloads: Words<Download, 4>,
     logins: Words<Login, 6>,
     ended_early: Counter,
+    agreed_ends: Counter,
     rows_unreadable: Counter,
     /// Of all PBXs together.
     mends: Words<Mend, 3>,
@@ -123,6 +133,11 @@ impl PbxMetrics {
     /// Counts a token that somebody ended long before its time.
     pub(crate) fn token_ended_early(&self) {
         self.ended_early.inc();
+    }
+
+    /// Counts a recording whose end nothing told, and on which two passes agreed.
+    pub(crate) fn agreed_end(&self) {
+        self.agreed_ends.inc();
     }
 
     /// Counts rows of a list that cannot be read.

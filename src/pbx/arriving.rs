@@ -137,10 +137,15 @@ impl Arriving {
         }
     }
 
-    /// Returns true if all of it has been read ahead, and its length or a last chunk says so. The
-    /// end of a connection may be that of a process that died before the first byte.
-    pub(super) fn is_told_to_be_over(&self) -> bool {
-        self.is_over && matches!(self.framing, Framing::Length(_) | Framing::Chunked)
+    /// Whether a body that has been read to its end says itself that it has no bytes, by its `Content-Length` or a last chunk. A
+    /// connection that closes before the first byte says nothing.
+    pub(super) fn is_told_empty(&self) -> bool {
+        let is_told = match self.framing {
+            Framing::Length(length) => length == 0,
+            Framing::Chunked => true,
+            Framing::UntilClose { .. } => false,
+        };
+        is_told && self.ahead.is_empty()
     }
 
     fn bytes_ahead(&self) -> usize {

@@ -150,6 +150,7 @@ impl Attempts {
             | PbxError::ListsSaturated
             | PbxError::Crowded
             | PbxError::NoOwnAddress
+            | PbxError::EmptyRecording
             | PbxError::NotReady => None,
         }
     }

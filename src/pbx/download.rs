@@ -76,6 +76,7 @@ impl Pbx {
         self.standing.metrics.tried(match &result {
             Ok(_) => Download::Begun,
             Err(error) if error.is_not_found() => Download::NotFound,
+            Err(PbxError::EmptyRecording) => Download::Empty,
             Err(_) => Download::Failed,
         });
         result

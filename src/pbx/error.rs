@@ -55,6 +55,8 @@ pub(crate) enum PbxError {
     Page { operation: Operation },
     #[error("the PBX answered the download with nothing")]
     Empty,
+    #[error("the PBX has the recording, and says that it has no bytes")]
+    EmptyRecording,
     #[error("the PBX answered the download with something that is neither WAV nor MP3")]
     NotAudio,
     #[error("the ticket grew stale before it could be used")]
@@ -120,9 +122,11 @@ impl PbxError {
         by_status || self.refusal_class() == Some(RefusalClass::NotFound)
     }
 
-    /// The PBX says that there is no such recording, or none any more.
+    /// The PBX says that there is no such recording, or none any more, or nothing in it.
     pub(crate) fn is_gone(&self) -> bool {
-        self.is_not_found() || self.refusal_class() == Some(RefusalClass::Deleted)
+        self.is_not_found()
+            || self.refusal_class() == Some(RefusalClass::Deleted)
+            || matches!(self, Self::EmptyRecording)
     }
 
     /// The ticket refused by errno, or by the status of a server that says it that way.
@@ -220,6 +224,9 @@ impl PbxError {
                 refusal_advice(RefusalClass::TicketRefused)
             }
             Self::Status { .. } | Self::Page { .. } | Self::Unreadable { .. } => NOT_A_YEASTAR,
+            Self::EmptyRecording => {
+                "nothing to do: a call that nobody answered leaves an empty recording; the PBX's own page shows it empty, too"
+            }
             Self::Empty | Self::NotAudio => {
                 "play the recording on the PBX's own page; it may be empty or damaged"
             }

@@ -217,8 +217,9 @@ async fn judge<T: Ticketed>(
             Err(PbxError::Status { operation, status })
         }
         Beginning::Page => Err(PbxError::Page { operation }),
-        Beginning::Empty if what.may_be_empty() && arriving.is_told_to_be_over() => {
-            Ok(Beginning::Empty)
+        Beginning::Empty if arriving.is_told_empty() && what.may_be_empty() => Ok(Beginning::Empty),
+        Beginning::Empty if arriving.is_told_empty() && operation == Operation::Download => {
+            Err(PbxError::EmptyRecording)
         }
         Beginning::Empty => Err(PbxError::Empty),
         beginning @ (Beginning::Audio(_) | Beginning::Unknown) => Ok(beginning),

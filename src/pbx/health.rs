@@ -124,9 +124,11 @@ impl Track {
 /// limits.
 fn is_to_blame(error: &PbxError) -> bool {
     match error {
-        PbxError::Saturated | PbxError::ListsSaturated | PbxError::Crowded | PbxError::NotReady => {
-            false
-        }
+        PbxError::Saturated
+        | PbxError::ListsSaturated
+        | PbxError::Crowded
+        | PbxError::EmptyRecording
+        | PbxError::NotReady => false,
         error if error.is_not_found() => false,
         error => !matches!(
             error.refusal_class(),
@@ -170,6 +172,7 @@ mod tests {
         assert_eq!(state(), State::Unknown);
         health.note(&Ok(()));
         health.note::<()>(&Err(PbxError::Saturated));
+        health.note::<()>(&Err(PbxError::EmptyRecording));
         assert_eq!(state(), State::Well);
         health.note::<()>(&Err(PbxError::NotAudio));
         assert_eq!(state(), State::Failing);

@@ -15,7 +15,7 @@ use super::{Pbx, PbxError, TransportError, within};
 use crate::auth::PrincipalId;
 use crate::recording::RecordingName;
 
-/// Enough of a recording to tell its format: headers are far shorter.
+/// Enough of a recording to tell its format, where no other chunks stand in front of it: headers are far shorter.
 const SAMPLE_BYTES: usize = 4 * 1024;
 
 /// A login that lasts as long as somebody looks.
@@ -122,7 +122,7 @@ fn nobody() -> PrincipalId {
 /// The first bytes; fewer only of a short recording.
 async fn beginning(stream: &mut PbxStream) -> Result<Vec<u8>, PbxError> {
     let mut head = Vec::new();
-    while head.len() < SAMPLE_BYTES {
+    while head.len() < SAMPLE_BYTES || wave::reach(&head).is_some() {
         match std::future::poll_fn(|context| stream.poll_next(context)).await {
             Ok(Part::End(_)) => break,
             Ok(Part::Bytes(bytes)) => head.extend_from_slice(&bytes),

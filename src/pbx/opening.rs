@@ -80,7 +80,8 @@ impl Pbx {
     }
 
     fn may_come(&self, error: &PbxError, recording: &RecordingName) -> bool {
-        let missing = error.is_not_found() || matches!(error, PbxError::Empty);
+        let empty = matches!(error, PbxError::Empty | PbxError::EmptyRecording);
+        let missing = error.is_not_found() || empty;
         error.is_busy() || (missing && self.is_young(recording))
     }
 

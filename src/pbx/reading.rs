@@ -1,10 +1,13 @@
 //! One recording, read from its start over as many connections as it takes.
 //!
 //! Knows how a reading that broke off is mended: another ticket, the recording again from its start, what was handed out
-//! before compared and not handed out again, and on from there. Knows when a recording is whole where no length is told: when two
-//! passes end cleanly at the same byte, with the same content. Does not know who listens, or where the bytes go.
+//! before compared and not handed out again, and on from there. Knows when a recording is whole where nothing trustworthy tells
+//! its length: when two passes end on purpose at the same byte, with the same content. Does not know who listens, or where the bytes
+//! go. How often it may be begun anew is in [`passes`].
 //!
 //! Polled by whoever takes the bytes, in that task: nobody reads ahead.
+
+mod passes;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -26,11 +29,7 @@ use super::stream::{End, Part, PbxStream, StreamError};
 use super::{Pbx, Permit};
 use crate::metrics::Mend;
 use crate::recording::RecordingName;
-
-/// How often a recording that broke off is mended.
-const MAX_MENDS: u32 = 2;
-/// Further passes over a recording that may follow the first: those, and one to confirm an end that nothing tells.
-const MAX_FURTHER_PASSES: u32 = MAX_MENDS + 1;
+use passes::Passes;
 
 /// Why a reading ended before its end.
 #[derive(Debug, Clone, Error)]
@@ -79,12 +78,9 @@ pub(crate) struct Reading {
     digest: Digest,
     /// What this pass must agree with where it comes to.
     witness: Option<Witness>,
-    /// Where a pass ended cleanly without a length to tell.
-    clean_end: Option<u64>,
-    further_passes: u32,
-    mends: u32,
-    /// It broke off, and has not come to that place again.
-    is_broken: bool,
+    passes: Passes,
+    /// Nothing told where it ends, and two passes agreed.
+    end_is_agreed: bool,
     silence: Silence,
 }
 
@@ -109,10 +105,8 @@ impl Reading {
             pass: Pass::Running(Box::new(stream)),
             digest: Digest::new(),
             witness: None,
-            clean_end: None,
-            further_passes: 0,
-            mends: 0,
-            is_broken: false,
+            passes: Passes::default(),
+            end_is_agreed: false,
             silence,
         }
     }
@@ -172,6 +166,11 @@ impl Reading {
             Pass::Opening(_) => false,
             Pass::Over => true,
         }
+    }
+
+    /// Whether nothing told where it ends, and two passes agreed.
+    pub(crate) fn end_is_agreed(&self) -> bool {
+        self.end_is_agreed
     }
 
     /// The least bytes per second at which it has to be read while others wait for its place.
@@ -258,23 +257,21 @@ impl Reading {
                 Ok(Part::End(end)) if self.is_whole(end)? => return Poll::Ready(Ok(None)),
                 Ok(Part::End(_)) => {
                     // A shorter end says nothing about the place that an earlier pass had come to.
-                    let is_shorter = self.position < self.head;
-                    if !is_shorter {
-                        self.clean_end = Some(self.head);
-                    }
-                    if is_shorter || self.length.is_some() {
-                        self.mends += 1;
-                    }
+                    let end = (self.position == self.head).then_some(self.head);
+                    self.passes.end(end, self.length.is_some());
                     self.pass_again(StreamError::Truncated)?;
                 }
                 Err(error) => {
-                    self.mends += 1;
-                    info!(pbx = self.asked.pbx.name(), %error, bytes = self.head, "a recording broke off");
-                    self.is_broken = true;
+                    self.tell_break(error);
+                    self.passes.break_off();
                     self.pass_again(error)?;
                 }
             }
         }
+    }
+
+    fn tell_break(&self, error: StreamError) {
+        info!(pbx = self.asked.pbx.name(), %error, bytes = self.head, "a recording broke off");
     }
 
     fn note(&self, mend: Mend) {
@@ -315,12 +312,19 @@ impl Reading {
             if self.digest.witness(self.head) != witness {
                 return Err(ReadingError::Differs);
             }
-            if std::mem::take(&mut self.is_broken) {
+            if self.passes.is_past_break() {
                 self.note(Mend::Mended);
             }
         }
         if data.is_empty() {
             return Ok(None);
+        }
+        if self.passes.is_past_end(self.head) {
+            self.tell_break(StreamError::Truncated);
+            if self.passes.are_mended_too_often() {
+                return Err(ReadingError::Broken(StreamError::Truncated));
+            }
+            self.note(Mend::Mended);
         }
         self.digest.write(&data);
         self.position += data.len() as u64;
@@ -331,30 +335,37 @@ impl Reading {
         Ok(Some(data))
     }
 
-    /// Whether the recording ends here. Where no length is told, another pass has to say so, too.
-    fn is_whole(&self, end: End) -> Result<bool, ReadingError> {
+    /// Whether the recording ends here. Where nothing trustworthy tells that, another pass has to say so, too.
+    fn is_whole(&mut self, end: End) -> Result<bool, ReadingError> {
         let (short, length) = (self.position < self.head, self.length);
-        match end {
-            End::Whole if short || length.is_some_and(|length| length != self.head) => {
-                Err(ReadingError::Differs)
+        match (end, length) {
+            (End::Whole, _) if short => Err(ReadingError::Differs),
+            (End::Whole, Some(length)) if length != self.head => Err(ReadingError::Differs),
+            (End::Whole, _) => Ok(true),
+            (End::Clean, _) if short => Ok(false),
+            (End::Clean, Some(length)) if length == self.head => Ok(true),
+            (End::Clean, _) if !self.passes.agree_on(self.head) => Ok(false),
+            // The header does not contradict the length that is known, so both ends are cuts.
+            (End::Clean, Some(length)) if self.is_told_within(length) => Ok(false),
+            (End::Clean, Some(_)) => Err(ReadingError::Differs),
+            (End::Clean, None) => {
+                self.end_is_agreed = true;
+                self.asked.pbx.standing.metrics.agreed_end();
+                Ok(true)
             }
-            End::Whole => Ok(true),
-            End::Clean if short => Ok(false),
-            End::Clean if length == Some(self.head) => Ok(true),
-            End::Clean if self.clean_end == Some(self.head) => match length {
-                Some(_) => Err(ReadingError::Differs),
-                None => Ok(true),
-            },
-            End::Clean => Ok(false),
         }
+    }
+
+    fn is_told_within(&self, length: u64) -> bool {
+        let told = self.audio.told_length();
+        told.is_some_and(|told| told <= length)
     }
 
     /// Goes for a further pass, if there may be one after `error`.
     fn pass_again(&mut self, error: StreamError) -> Result<(), ReadingError> {
-        if self.further_passes == MAX_FURTHER_PASSES || self.mends > MAX_MENDS {
+        if !self.passes.begin_another() {
             return Err(ReadingError::Broken(error));
         }
-        self.further_passes += 1;
         if self.position == self.head {
             self.witness = Some(self.digest.witness(self.head));
         }

@@ -35,7 +35,7 @@ pub(crate) enum StreamError {
 pub(super) enum End {
     /// Where its length says.
     Whole,
-    /// Without a sign that anything is missing, and without one that nothing is: no length is told anywhere.
+    /// On purpose, where nothing trustworthy tells the end: there is no length, or a header that says more than came.
     Clean,
 }
 
@@ -176,8 +176,10 @@ impl PbxStream {
             }
             // Embedded servers leave out close_notify. Exactly at the end of the file that is forgiven.
             (Framing::UntilClose { tls: true }, ByHeader::Exact) => cut_short.then_some(End::Whole),
-            (Framing::Chunked, ByHeader::Silent) => told.then_some(End::Clean),
-            (Framing::UntilClose { .. }, ByHeader::Silent) => cut_short.then_some(End::Clean),
+            // Headers say nothing, or more than there is: then another pass has to end here, too. A FIN without close_notify
+            // is an end on purpose, since embedded servers know no other.
+            (Framing::Chunked, ByHeader::Open) => told.then_some(End::Clean),
+            (Framing::UntilClose { .. }, ByHeader::Open) => cut_short.then_some(End::Clean),
             (Framing::Chunked | Framing::UntilClose { .. }, _) => None,
         };
         match (end, connection) {
@@ -194,10 +196,10 @@ impl PbxStream {
     /// What the length in the RIFF header says about the bytes that have come.
     fn by_header(&self) -> ByHeader {
         let Some(total) = self.audio.told_length() else {
-            return ByHeader::Silent;
+            return ByHeader::Open;
         };
         match self.position.checked_sub(total) {
-            None => ByHeader::Short,
+            None => ByHeader::Open,
             // A chunk of odd length is followed by one byte that belongs to nothing.
             Some(more) if more <= (total & 1) => ByHeader::Exact,
             Some(_) => ByHeader::Reached,
@@ -208,10 +210,8 @@ impl PbxStream {
 /// What a recording's header says about the bytes that have come.
 #[derive(Clone, Copy)]
 enum ByHeader {
-    /// Nothing: it has no length.
-    Silent,
-    /// There must be more.
-    Short,
+    /// Nothing, or that there should be more. It may be wrong: a writer that was stopped leaves the size it had meant to reach.
+    Open,
     /// They are the whole.
     Exact,
     /// They are the whole, and something behind it.

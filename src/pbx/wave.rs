@@ -3,7 +3,7 @@
 //! Knows RIFF chunks and the format tags that PBXs use. Does not know where bytes come from. Pure.
 //!
 //! Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, `fmt `); the tags
-//! are those of RFC 2361, appendix A.
+//! are those of RFC 2361, appendix A; Microsoft, "WAVEFORMATEXTENSIBLE structure" (tag 0xFFFE, sub-formats).
 
 use std::fmt;
 
@@ -21,41 +21,128 @@ pub(crate) struct Wave {
     data_bytes: Option<u32>,
 }
 
+/// The format is looked for in so many first bytes: other chunks may stand in front of it.
+pub(crate) const MAX_REACH: usize = 32 * 1024;
+
+/// The size of a format that tells no sub-format, and of one that does.
+const PLAIN_FORMAT_BYTES: usize = 16;
+const EXTENSIBLE_FORMAT_BYTES: usize = 40;
+/// What an extensible format has behind the fields that every format has.
+const MIN_EXTENSION_BYTES: u16 = 22;
+
+/// Tags of formats.
+const PCM: u16 = 0x0001;
+const FLOAT: u16 = 0x0003;
+const A_LAW: u16 = 0x0006;
+const MU_LAW: u16 = 0x0007;
+const MP3: u16 = 0x0055;
+const EXTENSIBLE: u16 = 0xFFFE;
+
+/// The end of a sub-format's identifier that begins with a tag: `xxxxxxxx-0000-0010-8000-00AA00389B71`.
+const OF_A_TAG: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+
 /// Reads the header out of a file's first bytes; `None` where its format does not stand in them.
 pub(crate) fn read(bytes: &[u8]) -> Option<Wave> {
-    let mut rest = bytes
-        .strip_prefix(b"RIFF")?
-        .get(4..)?
-        .strip_prefix(b"WAVE")?;
     let mut wave = None;
-    while let Some((id, after)) = rest.split_first_chunk::<4>() {
-        let (size, body) = after.split_first_chunk::<4>()?;
-        let size = u32::from_le_bytes(*size);
-        match id {
-            b"fmt " => wave = Some(format(body)?),
+    for chunk in Chunks::of(bytes)? {
+        match &chunk.id {
+            b"fmt " => wave = Some(format(chunk.body(bytes))?),
             b"data" => {
-                let data_bytes = Some(size).filter(|size| (1..u32::MAX).contains(size));
-                let data_offset = Some((bytes.len() - body.len()) as u64);
                 return wave.map(|wave| Wave {
-                    data_offset,
-                    data_bytes,
+                    data_offset: Some(chunk.begin as u64),
+                    data_bytes: Some(chunk.size).filter(|size| (1..u32::MAX).contains(size)),
                     ..wave
                 });
             }
             _ => {}
         }
-        // Chunks begin at even places.
-        let next = usize::try_from(size).ok()?.checked_add(1)? & !1;
-        rest = body.get(next..).unwrap_or_default();
     }
     wave
 }
 
+/// How many first bytes of a file it takes to find its format, or to look further; `None` where that stands in these bytes, or
+/// cannot be found: behind the audio, beyond [`MAX_REACH`], or in a file of another sort.
+pub(crate) fn reach(bytes: &[u8]) -> Option<usize> {
+    let mut chunks = Chunks::of(bytes)?;
+    let format = chunks.find(|chunk| matches!(&chunk.id, b"fmt " | b"data"));
+    let reach = match format {
+        None => chunks.next.saturating_add(CHUNK_HEAD_BYTES),
+        Some(chunk) if &chunk.id == b"data" => return None,
+        Some(chunk) => chunk.begin + chunk.size().min(EXTENSIBLE_FORMAT_BYTES),
+    };
+    (bytes.len() + 1..=MAX_REACH)
+        .contains(&reach)
+        .then_some(reach)
+}
+
+/// Bytes of a chunk in front of its body: what it is, and the size of the body.
+const CHUNK_HEAD_BYTES: usize = 8;
+
+/// A chunk whose head stands in the bytes that were read.
+struct Chunk {
+    id: [u8; 4],
+    size: u32,
+    /// Where its body begins.
+    begin: usize,
+}
+
+/// The chunks of a file, one after the other, as far as their heads were read.
+struct Chunks<'a> {
+    bytes: &'a [u8],
+    next: usize,
+}
+
+impl<'a> Chunks<'a> {
+    /// `None` of what is no WAV file.
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(b"RIFF")?.get(4..)?;
+        let next = bytes.len() - rest.strip_prefix(b"WAVE")?.len();
+        Some(Self { bytes, next })
+    }
+}
+
+impl Iterator for Chunks<'_> {
+    type Item = Chunk;
+
+    fn next(&mut self) -> Option<Chunk> {
+        let (id, rest) = self.bytes.get(self.next..)?.split_first_chunk::<4>()?;
+        let size = u32::from_le_bytes(*rest.first_chunk()?);
+        let chunk = Chunk {
+            id: *id,
+            size,
+            begin: self.next + CHUNK_HEAD_BYTES,
+        };
+        // Chunks begin at even places.
+        let size = chunk.size().saturating_add(1) & !1;
+        self.next = chunk.begin.saturating_add(size);
+        Some(chunk)
+    }
+}
+
+impl Chunk {
+    fn size(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(usize::MAX)
+    }
+
+    /// Its body, as far as that was read.
+    fn body<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let body = bytes.get(self.begin..).unwrap_or_default();
+        body.get(..self.size()).unwrap_or(body)
+    }
+}
+
+/// Reads the body of a chunk `fmt `; `None` where it is cut.
 fn format(body: &[u8]) -> Option<Wave> {
+    let body = body.get(..body.len().min(EXTENSIBLE_FORMAT_BYTES))?;
+    body.get(..PLAIN_FORMAT_BYTES)?;
     let short = |at: usize| Some(u16::from_le_bytes(*body.get(at..)?.first_chunk()?));
     let long = |at: usize| Some(u32::from_le_bytes(*body.get(at..)?.first_chunk()?));
+    let tag = short(0)?;
+    let is_extended =
+        tag == EXTENSIBLE && short(16).is_some_and(|size| size >= MIN_EXTENSION_BYTES);
+    let sub_format = is_extended.then(|| sub_format(body)).flatten();
     Some(Wave {
-        tag: short(0)?,
+        tag: sub_format.unwrap_or(tag),
         channels: short(2)?,
         samples_per_second: long(4)?,
         bytes_per_second: long(8)?,
@@ -65,23 +152,34 @@ fn format(body: &[u8]) -> Option<Wave> {
     })
 }
 
+/// The tag that the sub-format of an extensible format stands for, where it stands for one.
+fn sub_format(body: &[u8]) -> Option<u16> {
+    let (tag, rest) = body.get(24..)?.split_first_chunk::<2>()?;
+    (rest == OF_A_TAG).then(|| u16::from_le_bytes(*tag))
+}
+
 impl Wave {
     /// The codec's name.
     pub(crate) fn codec(&self) -> String {
         match self.tag {
-            0x0001 => format!("PCM, {} bits", self.bits),
-            0x0006 => "G.711 A-law".to_owned(),
-            0x0007 => "G.711 µ-law".to_owned(),
+            PCM => format!("PCM, {} bits", self.bits),
+            FLOAT => format!("float, {} bits", self.bits),
+            A_LAW => "G.711 A-law".to_owned(),
+            MU_LAW => "G.711 µ-law".to_owned(),
             0x0031 => "GSM 6.10".to_owned(),
             0x0050 => "MPEG".to_owned(),
-            0x0055 => "MP3".to_owned(),
+            MP3 => "MP3".to_owned(),
             tag => format!("format {tag:#06x}"),
         }
     }
 
-    /// Whether browsers play it: PCM and the two of G.711 they do, GSM they do not.
+    /// Whether browsers play it: PCM, float but of 64 bits, and the two of G.711 they do, GSM they do not.
     pub(crate) fn plays_in_browsers(&self) -> bool {
-        matches!(self.tag, 0x0001 | 0x0006 | 0x0007 | 0x0055)
+        match self.tag {
+            PCM | A_LAW | MU_LAW | MP3 => true,
+            FLOAT => self.bits != 64,
+            _ => false,
+        }
     }
 
     /// Where the audio begins in the file.
@@ -123,58 +221,4 @@ impl fmt::Display for Wave {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn file(tag: u16, data: u32) -> Vec<u8> {
-        let mut bytes = b"RIFF\0\0\0\0WAVELIST\x03\0\0\0abc\0fmt \x10\0\0\0".to_vec();
-        bytes.extend_from_slice(&tag.to_le_bytes());
-        bytes.extend_from_slice(&1u16.to_le_bytes());
-        bytes.extend_from_slice(&8000u32.to_le_bytes());
-        bytes.extend_from_slice(&16_000u32.to_le_bytes());
-        bytes.extend_from_slice(&2u16.to_le_bytes());
-        bytes.extend_from_slice(&16u16.to_le_bytes());
-        bytes.extend_from_slice(b"data");
-        bytes.extend_from_slice(&data.to_le_bytes());
-        bytes
-    }
-
-    #[track_caller]
-    fn check(bytes: &[u8], expected: Option<&str>) {
-        let text = read(bytes).map(|wave| wave.to_string());
-        assert_eq!(text.as_deref(), expected, "{bytes:?}");
-    }
-
-    #[test]
-    fn the_header_tells_codec_and_length() {
-        check(&file(1, 56_000), Some("PCM, 16 bits, 8000 Hz, mono, 3.5 s"));
-        check(&file(0x31, 16_000), Some("GSM 6.10, 8000 Hz, mono, 1.0 s"));
-        check(&file(1, u32::MAX), Some("PCM, 16 bits, 8000 Hz, mono"));
-        check(&file(0xABCD, 0), Some("format 0xabcd, 8000 Hz, mono"));
-        // Cut inside the format, and before the audio.
-        check(&file(1, 0)[..40], None);
-        check(&file(1, 0)[..48], Some("PCM, 16 bits, 8000 Hz, mono"));
-        check(b"RIFF\0\0\0\0AVI fmt ", None);
-        check(b"{}", None);
-    }
-
-    #[test]
-    fn the_audio_begins_behind_all_headers() {
-        let bytes = file(1, 56_000);
-        assert_eq!(
-            read(&bytes).unwrap().data_offset(),
-            Some(bytes.len() as u64)
-        );
-        assert_eq!(read(&bytes[..48]).unwrap().data_offset(), None);
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_panic(tail in any::<Vec<u8>>()) {
-            let bytes = [&b"RIFF\0\0\0\0WAVE"[..], &tail].concat();
-            let _ = read(&bytes).map(|wave| wave.to_string());
-        }
-    }
-}
+mod tests;

@@ -134,6 +134,7 @@ impl State {
     fn end(&mut self, outcome: Outcome) {
         if let Some(mut running) = self.running.take() {
             self.is_whole = outcome == Outcome::Complete;
+            running.line.audit.end_is_agreed |= running.source.end_is_agreed();
             running.line.outcome = outcome.as_str();
             running.line.bytes = self.bytes;
         }

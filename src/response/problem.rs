@@ -84,6 +84,8 @@ problems! {
         "The PBX has no recording of this name.";
     RECORDING_NOT_READY = "recording-not-ready", NOT_FOUND, "Not there yet",
         "The call is recent and the PBX does not know its recording yet. Try again later.";
+    RECORDING_EMPTY = "recording-empty", NOT_FOUND, "Nothing was recorded",
+        "The PBX has this recording, and it has no bytes: nobody answered the call, or it ended at once.";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Wrong method",
         "Recordings answer to GET and HEAD, lists to GET, links to POST, the session to POST and DELETE.";
     REQUEST_TIMEOUT = "request-timeout", REQUEST_TIMEOUT, "Too slow",

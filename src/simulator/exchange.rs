@@ -79,6 +79,7 @@ pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
         1,
         Framing {
             length: None,
+            is_chunked: false,
             stays_open: false,
         },
     ))
@@ -203,6 +204,7 @@ impl Exchange<'_> {
                 pbx: self.pbx,
                 plan: &self.plan,
                 answer: &answer,
+                is_chunked: framing.is_chunked,
             }
             .run(wire)
             .await?;
@@ -220,7 +222,11 @@ impl Exchange<'_> {
 
     fn framing(&self, answer: &Answer) -> Framing {
         let keep_alive = self.pbx.has(Switch::KeepAlive);
+        let is_chunked = self.pbx.has(Switch::DownloadChunked)
+            && answer.opened_by.is_some()
+            && self.request.minor == 1;
         let told = match self.plan.ending {
+            _ if is_chunked => false,
             Some(Break::Cut { with_length, .. }) => with_length,
             _ => keep_alive || answer.with_length,
         };
@@ -228,10 +234,14 @@ impl Exchange<'_> {
             .request
             .field("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let stays_open =
-            keep_alive && told && !closing && self.request.minor == 1 && !self.plan.no_close_notify;
+        let stays_open = keep_alive
+            && (told || is_chunked)
+            && !closing
+            && self.request.minor == 1
+            && !self.plan.no_close_notify;
         Framing {
             length: told.then(|| answer.body.len()),
+            is_chunked,
             stays_open,
         }
     }

@@ -154,6 +154,7 @@ switches! {
     DownloadTypeWav = "download-type-wav", EVERY, "Downloads have the type audio/wav.";
     DownloadWithoutType = "download-without-type", EVERY, "Downloads have no Content-Type.";
     DownloadWithDisposition = "download-with-disposition", EVERY, "Downloads have a Content-Disposition with the file name.";
+    DownloadChunked = "download-chunked", EVERY, "Downloads come in chunks, without a Content-Length; one that is cut ends inside a chunk.";
     HonoursRange = "honours-range", EVERY, "A download with a single Range is answered 206 or 416.";
     PlusIsSpace = "plus-is-space", ANY, "A plus sign in a query stands for a space.";
     RawQuery = "raw-query", EVERY, "Percent signs in a query are not decoded.";

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 pub mod forms;
 
-pub use forms::{demo_recordings, gsm, header_only, mp3, riff_size, stereo};
+pub use forms::{demo_recordings, gsm, header_only, mp3, riff_size, stereo, with_missing};
 
 /// Samples per second.
 pub const SAMPLE_RATE: u32 = 8_000;

@@ -4,12 +4,31 @@
 
 use bytes::Bytes;
 
+use super::block::BLOCK_BYTES;
+use crate::config::READ_BUFFER_BYTES;
 use crate::pbx::{Audio, Excerpt, Wave, wave};
 use crate::recording::RecordingName;
 use crate::relay::ETag;
 
 /// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
 pub(crate) const FIRST_BYTES: usize = 512;
+
+/// The first block of a tape holds all that may be read before its readers are told what the recording is: they cannot make room for
+/// another one before that.
+const _: () = assert!(wave::MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
+
+/// The first bytes of a recording, out of those that are there: as many as it takes to tell what it is. `telling` is how many that
+/// is; it begins with [`FIRST_BYTES`] and grows where the format of a WAV file stands behind other chunks.
+pub(super) fn first_bytes(telling: &mut usize, there: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
+    loop {
+        let first = there(*telling);
+        let further = wave::reach(&first).filter(|further| further > telling);
+        match further.filter(|_| first.len() == *telling) {
+            Some(further) => *telling = further,
+            None => return first,
+        }
+    }
+}
 
 /// A recording, as it was seen.
 #[derive(Debug, Clone)]
@@ -18,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) length: Option<u64>,
     /// Known with the length.
     pub(crate) etag: Option<ETag>,
+    /// Nothing told the length: two passes agreed on the end.
+    pub(crate) end_is_agreed: bool,
     /// The format, where it is a WAV file whose header says.
     pub(crate) wave: Option<Wave>,
     /// It was still being written: its header does not fit its length.
@@ -42,18 +63,20 @@ pub(crate) struct Identity<'a> {
 }
 
 impl Facts {
-    /// What the first [`FIRST_BYTES`] bytes tell, all of a shorter recording.
+    /// What the [`first_bytes`] tell, all of a shorter recording.
     pub(crate) fn new(
         identity: Identity<'_>,
         audio: Audio,
         length: Option<u64>,
         first: &[u8],
     ) -> Self {
+        let wave = wave::read(first);
         let first = first.get(..FIRST_BYTES).unwrap_or(first);
         let facts = Self {
             length: None,
             etag: None,
-            wave: wave::read(first),
+            end_is_agreed: false,
+            wave,
             is_unfinished: identity.is_young && !fits(audio, length),
             may_grow: identity.is_young,
             audio,
@@ -88,13 +111,21 @@ impl Facts {
     }
 
     /// The same, now that the length is known, too.
-    pub(crate) fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
+    fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
         self.etag = Some(self.tag(identity, length));
         self.is_unfinished = identity.is_young && !fits(self.audio, Some(length));
         self.may_grow = self.is_unfinished;
         self.length = Some(length);
         self.first = Bytes::new();
         self
+    }
+
+    /// The same, now that the recording has been read to its end. `is_agreed` says that two passes had to agree on that.
+    pub(super) fn with_end(self, identity: Identity<'_>, length: u64, is_agreed: bool) -> Self {
+        Self {
+            end_is_agreed: is_agreed,
+            ..self.with_length(identity, length)
+        }
     }
 
     /// Whether this is, by its beginning, the recording that was read to its end `before`.

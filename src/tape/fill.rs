@@ -13,10 +13,10 @@ use bytes::{Buf, Bytes};
 use tokio::time::{Instant, timeout_at};
 
 use super::block::Block;
-use super::facts::FIRST_BYTES;
+use super::facts::{FIRST_BYTES, first_bytes};
 use super::store::Tapes;
 use super::{Ended, Owner, Phase, Tape, TapeError, Written};
-use crate::pbx::{Reading, ReadingError, Seen};
+use crate::pbx::{Reading, ReadingError, Seen, wave};
 
 /// The fill of one tape.
 pub(super) struct Fill {
@@ -85,6 +85,7 @@ impl Fill {
         let mut left_alone = pin!(tape.left_alone(self.linger));
         let agrees = |offset, bytes: &[u8]| tape.agrees(offset, bytes);
         let (mut to_the_end, mut begun) = (false, tape.has_begun());
+        let mut telling = FIRST_BYTES;
         loop {
             let next = tokio::select! {
                 biased;
@@ -116,9 +117,12 @@ impl Fill {
             if let Err(error) = written {
                 return Phase::Failed(error);
             }
-            if !begun && (reading.head() >= FIRST_BYTES as u64 || reading.has_ended()) {
-                self.begin(&mut reading);
-                begun = true;
+            if !begun && (reading.head() >= telling as u64 || reading.has_ended()) {
+                let first = first_bytes(&mut telling, |limit| tape.beginning(limit));
+                if first.len() == telling || reading.has_ended() {
+                    self.begin(&mut reading, &first);
+                    begun = true;
+                }
             }
             if reading.head() > self.max_recording_bytes {
                 self.make_window();
@@ -155,11 +159,9 @@ impl Fill {
     }
 
     /// The beginning has been read.
-    fn begin(&self, reading: &mut Reading) {
+    fn begin(&self, reading: &mut Reading, first: &[u8]) {
         let tape = &self.tape;
-        let facts = self
-            .tapes
-            .recognise(&tape.pbx, &tape.key, reading, &tape.beginning());
+        let facts = self.tapes.recognise(&tape.pbx, &tape.key, reading, first);
         if facts
             .length
             .is_some_and(|length| length > self.max_recording_bytes)
@@ -173,10 +175,10 @@ impl Fill {
     fn whole(&self, reading: &mut Reading) -> Phase {
         let tape = &self.tape;
         if !tape.has_begun() {
-            self.begin(reading);
+            self.begin(reading, &tape.beginning(wave::MAX_REACH));
         }
         let identity = self.tapes.identity(&tape.pbx, &tape.key);
-        let Some(facts) = tape.complete(identity) else {
+        let Some(facts) = tape.complete(identity, reading.end_is_agreed()) else {
             return Phase::Whole;
         };
         if self

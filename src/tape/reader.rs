@@ -140,6 +140,15 @@ impl Reader {
         facts.are_those_of(identity, before)
     }
 
+    /// Whether two passes had to agree on the end of the recording.
+    pub(super) fn end_is_agreed(&self) -> bool {
+        let state = self.tape.lock();
+        state
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.end_is_agreed)
+    }
+
     /// Whether the bytes up to `end` are there, and no fill is at work.
     pub(super) fn has_stopped_at(&self, end: u64) -> bool {
         let state = self.tape.lock();

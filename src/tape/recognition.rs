@@ -48,10 +48,12 @@ impl Tapes {
         facts
     }
 
-    /// Remembers what has been seen of a recording. Returns whether its content, where it has been read whole, is what it
-    /// was the last time.
+    /// Remembers what has been seen of a recording, but of one that is still being written nothing. Returns whether its content,
+    /// where it has been read whole, is what it was the last time.
     pub(super) fn note(&self, key: &Key, facts: &Arc<Facts>, witness: Option<Witness>) -> bool {
         if facts.is_unfinished {
+            // That may have shown at its end only.
+            self.known.forget(key);
             return true;
         }
         if let (Some(before), Some(now)) = (self.known.get(key).witness, &witness)

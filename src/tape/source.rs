@@ -145,6 +145,14 @@ impl Source {
         }
     }
 
+    /// Whether nothing told where the recording ends, and two passes agreed on it; known at its end.
+    pub(crate) fn end_is_agreed(&self) -> bool {
+        match self {
+            Self::Tape(reader) => reader.end_is_agreed(),
+            Self::Straight(straight) => straight.facts().end_is_agreed,
+        }
+    }
+
     /// The least bytes per second at which its caller has to take them: where others wait for the place among the
     /// downloads that it holds.
     pub(crate) fn least_pace(&self) -> Option<u64> {

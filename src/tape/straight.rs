@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 
-use super::facts::FIRST_BYTES;
+use super::facts::{FIRST_BYTES, first_bytes};
 use super::shelf::Key;
 use super::store::Tapes;
 use super::{Facts, TapeError};
@@ -53,17 +53,17 @@ impl Straight {
         key: Key,
         known: Option<Arc<Facts>>,
     ) -> Result<Self, TapeError> {
-        let mut ahead = VecDeque::new();
-        let mut first = Vec::with_capacity(FIRST_BYTES);
+        let mut ahead = VecDeque::<Bytes>::new();
+        let (mut first, mut telling) = (Vec::new(), FIRST_BYTES);
         let position = reading.start();
         let known = known.filter(|_| position > 0);
-        while known.is_none() && first.len() < FIRST_BYTES {
+        while known.is_none() && first.len() < telling {
             let Some(data) = reading.bytes(&|_, _| true).await.transpose()? else {
                 break;
             };
-            let wanted = FIRST_BYTES - first.len();
-            first.extend_from_slice(data.get(..wanted).unwrap_or(&data));
             ahead.push_back(data);
+            let there = |limit| ahead.iter().flatten().take(limit).copied().collect();
+            first = first_bytes(&mut telling, there);
         }
         let facts = known.unwrap_or_else(|| tapes.recognise(&pbx, &key, &mut reading, &first));
         Ok(Self {
@@ -216,7 +216,8 @@ impl Straight {
         if self.facts.length.is_none() {
             let facts = Facts::clone(&self.facts);
             let identity = tapes.identity(&self.pbx, &self.key);
-            self.facts = Arc::new(facts.with_length(identity, seen.witness.at));
+            let is_agreed = self.reading.end_is_agreed();
+            self.facts = Arc::new(facts.with_end(identity, seen.witness.at, is_agreed));
         }
         if tapes.note(&self.key, &self.facts, Some(seen.witness)) {
             return Ok(());

@@ -157,7 +157,7 @@ fn dress(command: &mut Command, rules: &str, profile: &Path) {
 
 /// Lets Chromium play a link on a stranger's page, and returns the page's report: how long the recording is, as the
 /// element says it, and how far it was played. `None` when there is no Chromium.
-async fn play(link: &str) -> Option<(f64, f64)> {
+pub(crate) async fn play(link: &str) -> Option<(f64, f64)> {
     let mut browser = Browser::show(PAGE, link).await?;
     let (report, _) = browser.report().await;
     let duration = report["duration"].as_str().unwrap().parse().unwrap();
@@ -165,7 +165,7 @@ async fn play(link: &str) -> Option<(f64, f64)> {
 }
 
 /// A link to the recording.
-fn url(gateway: SocketAddr) -> String {
+pub(crate) fn url(gateway: SocketAddr) -> String {
     let token = link(PBX, NAME);
     format!("http://{gateway}/pbx/{PBX}/recordings/{NAME}?link={token}")
 }

@@ -285,15 +285,15 @@ async fn two_different_faults_do_not_add_up_to_a_third_ticket() {
             1,
         ),
         // What breaks off once it flows is asked for again, and that is counted anew. The answer that is refused takes the
-        // first cut along.
+        // first reset along.
         (
-            "download:errno=20013 download:cut-after=200000:times=3",
+            "download:errno=20013 download:reset-after=200000:times=3",
             SameBytes,
             4,
             1,
         ),
         (
-            "download:errno=20013 download:cut-after=200000:times=4",
+            "download:errno=20013 download:reset-after=200000:times=4",
             BrokenAfter,
             4,
             1,
@@ -328,6 +328,7 @@ async fn boxes_that_differ_are_borne_or_told() {
         (MissingRandomField, "pbx-protocol", 1, 1),
         (BlankRandomField, "pbx-protocol", 1, 1),
         (FilesDeleted, "recording-deleted", 0, 1),
+        // The connection closes before any byte, which says nothing.
         (ZeroBytes, "pbx-protocol", 2, 1),
     ] {
         let pbx = start(&[switch], "").await;

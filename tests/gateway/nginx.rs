@@ -111,10 +111,6 @@ async fn a_broken_transfer_stays_broken() {
             after_bytes: 200 * KIB,
             with_length: true,
         },
-        Misbehaviour::Cut {
-            after_bytes: 200 * KIB,
-            with_length: false,
-        },
         Misbehaviour::Reset {
             after_bytes: 200 * KIB,
         },

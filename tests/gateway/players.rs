@@ -97,7 +97,7 @@ async fn the_requests_of_safari_cost_one_ticket() {
 }
 
 /// Starts `curl` for the recording, into a file.
-fn curl(program: &Path, arguments: &[&str], file: &Path, url: &str) -> Running {
+pub(crate) fn curl(program: &Path, arguments: &[&str], file: &Path, url: &str) -> Running {
     let mut command = Command::new(program);
     command
         .args(["--silent", "--show-error", "--noproxy", "*"])

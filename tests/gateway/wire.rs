@@ -1,7 +1,8 @@
 //! The wire between gateway and PBX in the test's hands: what leaves from where, what is said, and when it goes on.
 //!
 //! A forwarder of TCP connections on loopback. The n-th connection leaves from the n-th address of a list, as behind a
-//! NAT with several; what the PBX says is kept; and new connections can be held until the test lets them go on.
+//! NAT with several; what the PBX says is kept; new connections can be held until the test lets them go on; and the PBX can be told
+//! something that the gateway has not said.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,8 @@ struct Shared {
     said: Mutex<Vec<u8>>,
     connections: watch::Sender<usize>,
     held: watch::Sender<bool>,
+    /// What the PBX is told besides.
+    besides: watch::Sender<Vec<u8>>,
 }
 
 impl Drop for Wire {
@@ -51,6 +54,7 @@ impl Wire {
             said: Mutex::default(),
             connections: watch::Sender::new(0),
             held: watch::Sender::new(false),
+            besides: watch::Sender::default(),
         });
         Self {
             url: format!("{scheme}://127.0.0.1:{port}"),
@@ -77,6 +81,11 @@ impl Wire {
     /// Lets all connections go on.
     pub(crate) fn release(&self) {
         self.shared.held.send_replace(false);
+    }
+
+    /// Tells the PBX something on every connection that is open.
+    pub(crate) fn say(&self, bytes: &[u8]) {
+        self.shared.besides.send_replace(bytes.to_vec());
     }
 
     /// Waits until so many connections have come.
@@ -107,8 +116,22 @@ async fn forward(gateway: TcpStream, source: Option<Ipv4Addr>, shared: Arc<Share
     let pbx = socket.connect(shared.pbx).await.ok()?;
     let (mut from_gateway, mut to_gateway) = gateway.into_split();
     let (mut from_pbx, mut to_pbx) = pbx.into_split();
+    let mut besides = shared.besides.subscribe();
     let asking = async {
-        tokio::io::copy(&mut from_gateway, &mut to_pbx).await.ok()?;
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let bytes = tokio::select! {
+                count = from_gateway.read(&mut buffer) => match count.ok()? {
+                    0 => break,
+                    count => buffer[..count].to_vec(),
+                },
+                said = besides.changed() => {
+                    said.ok()?;
+                    besides.borrow_and_update().clone()
+                }
+            };
+            to_pbx.write_all(&bytes).await.ok()?;
+        }
         to_pbx.shutdown().await.ok()
     };
     let answering = async {

@@ -64,6 +64,11 @@ pub(super) fn words(problem: &Problem) -> (&'static str, &'static str, &'static 
             "The call is recent, and the telephone system has not got its recording ready.",
             LATER,
         ),
+        "recording-empty" => (
+            "Nothing was recorded",
+            "The telephone system has this recording, and it is empty: nobody answered the call, or it ended at once.",
+            "There is nothing to hear.",
+        ),
         "recording-deleted" => (
             "Deleted",
             "The telephone system had this recording and has deleted it.",

@@ -22,6 +22,8 @@ pub(super) struct Delivery<'a> {
     pub(super) pbx: &'a Pbx,
     pub(super) plan: &'a Plan,
     pub(super) answer: &'a Answer,
+    /// In chunks, and with a last one where it is sent to its end.
+    pub(super) is_chunked: bool,
 }
 
 impl Delivery<'_> {
@@ -84,10 +86,22 @@ impl Delivery<'_> {
             let free = self.until_free(wire, position).await?;
             let bytes = self.chunk_bytes().min(end - position).min(free);
             let chunk = self.answer.body.chunk(position, bytes);
-            wire.write(&chunk).await?;
-            sent(chunk.len());
             position += chunk.len() as u64;
+            if self.is_chunked {
+                // The last one before a break says more than comes of it.
+                let more = usize::from(ending.is_some() && position == end);
+                let size = format!("{:x}\r\n", chunk.len() + more);
+                wire.write(size.as_bytes()).await?;
+            }
+            wire.write(&chunk).await?;
+            if self.is_chunked && !(ending.is_some() && position == end) {
+                wire.write(b"\r\n").await?;
+            }
+            sent(chunk.len());
             self.keep_pace(wire, start, position).await?;
+        }
+        if self.is_chunked && ending.is_none() {
+            wire.write(b"0\r\n\r\n").await?;
         }
         wire.flush().await?;
         if let Some(Break::Stall { .. }) = ending {

@@ -16,6 +16,8 @@ use crate::simulator::switch::Switch;
 #[derive(Clone, Copy)]
 pub(super) struct Framing {
     pub(super) length: Option<u64>,
+    /// By a last chunk.
+    pub(super) is_chunked: bool,
     pub(super) stays_open: bool,
 }
 
@@ -46,6 +48,9 @@ pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> V
     }
     if let Some(length) = framing.length {
         field("Content-Length", &length.to_string());
+    }
+    if framing.is_chunked {
+        field("Transfer-Encoding", "chunked");
     }
     // The short samples have no type for JSON, which is the only type that depends on this.
     if let Some(kind) = answer

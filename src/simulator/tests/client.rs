@@ -254,7 +254,7 @@ pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<Answer> {
     };
     match parse(&bytes) {
         Some(mut answer) => {
-            answer.ended_cleanly = broken.is_none();
+            answer.ended_cleanly &= broken.is_none();
             Ok(answer)
         }
         None => Err(broken.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
@@ -273,6 +273,12 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         httparse::Status::Partial => return None,
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let mut names = head.headers.iter().map(|field| field.name);
+    let body = &bytes[head_bytes..];
+    let (body, ended_cleanly) = match names.any(|name| name == "Transfer-Encoding") {
+        true => unchunked(body),
+        false => (Bytes::copy_from_slice(body), true),
+    };
     Some(Answer {
         status: head.code.unwrap(),
         fields: head
@@ -280,9 +286,29 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
             .iter()
             .map(|field| (field.name.to_owned(), text(field.value)))
             .collect(),
-        body: Bytes::copy_from_slice(&bytes[head_bytes..]),
-        ended_cleanly: false,
+        body,
+        ended_cleanly,
     })
+}
+
+/// What stands in chunks (RFC 9112, section 7.1), and whether the last one is there and nothing behind it.
+fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
+    let mut body = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        bytes = &bytes[end + 2..];
+        body.extend_from_slice(&bytes[..size.min(bytes.len())]);
+        match bytes
+            .get(size..)
+            .and_then(|rest| rest.strip_prefix(b"\r\n"))
+        {
+            Some(rest) if size == 0 => return (body.into(), rest.is_empty()),
+            Some(rest) => bytes = rest,
+            None => break,
+        }
+    }
+    (body.into(), false)
 }
 
 /// Trusts one certificate by its fingerprint.

@@ -39,6 +39,30 @@ async fn a_cut_with_length_shows_and_one_without_does_not() {
 }
 
 #[tokio::test]
+async fn a_download_in_chunks_ends_with_the_last_one_or_inside_one() {
+    for (fault, sent) in [
+        (None, 16_308),
+        (Some("download:cut-after=1000"), 1000),
+        (Some("download:cut-after=1000:with-length"), 1000),
+    ] {
+        let pbx = Simulator::builder(Api::SSeries110)
+            .recording(NAME, wav::music(1))
+            .switch(Switch::DownloadChunked)
+            .start()
+            .await
+            .unwrap();
+        if let Some(fault) = fault {
+            pbx.inject(fault.parse().unwrap());
+        }
+        let answer = Client::of(&pbx).fetch(NAME).await.unwrap();
+        assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+        assert_eq!(answer.field("content-length"), None);
+        assert!(answer.body == wav::music(1)[..sent], "{fault:?}");
+        assert_eq!(answer.ended_cleanly, fault.is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_reset_breaks_the_connection() {
     let [first, second] = two_downloads(Misbehaviour::Reset { after_bytes: 1000 }).await;
     assert!(first.is_err() || first.is_ok_and(|answer| !answer.ended_cleanly));

@@ -59,6 +59,19 @@ pub fn riff_size(recording: &Bytes, size: u32) -> Bytes {
     file.freeze()
 }
 
+/// Copies a recording whose header says `more` bytes of audio than there are, as where its writer was stopped before the end; what
+/// is too short for the header that this module writes stays as it is.
+pub fn with_missing(recording: &Bytes, more: u32) -> Bytes {
+    let mut file = BytesMut::from(recording.as_ref());
+    let size =
+        |bytes: usize| u32::try_from(bytes).map_or(u32::MAX, |bytes| bytes.saturating_add(more));
+    if let Some(audio) = recording.len().checked_sub(HEADER_BYTES) {
+        put_at(&mut file, 4, &size(recording.len() - 8).to_le_bytes());
+        put_at(&mut file, HEADER_BYTES - 4, &size(audio).to_le_bytes());
+    }
+    file.freeze()
+}
+
 /// Copies a recording with its channel twice: PCM, 8 kHz, 16 bits, stereo; what is too short for the header that this
 /// module writes stays as it is.
 pub fn stereo(recording: &Bytes) -> Bytes {
@@ -173,6 +186,17 @@ mod tests {
         assert_eq!(other[4..8], [0xFF; 4]);
         assert_eq!((&file[..4], &file[8..]), (&other[..4], &other[8..]));
         assert_eq!(riff_size(&Bytes::from_static(b"text"), 0), "text");
+    }
+
+    #[test]
+    fn a_header_says_more_than_there_is() {
+        let (file, other) = (music(1), with_missing(&music(1), 7));
+        assert_eq!(other.len(), file.len());
+        assert_eq!(other[4..8], 16_307_u32.to_le_bytes());
+        assert_eq!(other[304..308], 16_007_u32.to_le_bytes());
+        assert_eq!(other[308..], file[308..]);
+        assert_eq!(with_missing(&file, 0), file);
+        assert_eq!(with_missing(&Bytes::from_static(b"text"), 7), "text");
     }
 
     #[test]

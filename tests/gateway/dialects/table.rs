@@ -234,7 +234,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
                 .inject("download:cut-after=20000")
                 .seen(|seen| seen.tickets_issued == 2),
             fetch()
-                .inject("download:cut-after=20000:times=3")
+                .inject("download:cut-after=20000:with-length:times=3")
                 .expect(Expect::Broken)
                 .seen(|seen| seen.tickets_issued == 3),
         ],
@@ -248,6 +248,13 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         Switch::DownloadTypeWav => vec![fetch(), clear().said("Content-Type: audio/wav\r\n")],
         Switch::DownloadWithoutType => vec![fetch(), clear().never_said("octet-stream")],
         Switch::DownloadWithDisposition => vec![fetch(), clear().said("Content-Disposition: ")],
+        Switch::DownloadChunked => vec![
+            fetch(),
+            clear().said("Transfer-Encoding: chunked\r\n"),
+            fetch()
+                .with(&[Switch::Mp3])
+                .seen(|seen| seen.tickets_issued == 2),
+        ],
         Switch::HonoursRange => {
             vec![
                 fetch()
@@ -299,8 +306,14 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
         Switch::ZeroBytes => {
-            let case = fetch().problem("pbx-protocol");
-            vec![case.seen(|seen| seen.tickets_used == 2)]
+            // A connection that closes at once says nothing; a length of 0 does.
+            let untold = fetch().problem("pbx-protocol");
+            let told = fetch().problem("recording-empty");
+            let told = told.with(&[Switch::DownloadWithLength]);
+            vec![
+                untold.seen(|seen| seen.tickets_used == 2),
+                told.seen(|seen| seen.tickets_used == 1),
+            ]
         }
 
         // Tokens that are exchanged.

@@ -1,8 +1,8 @@
 //! A recording that ends too early is asked for again, twice at most, and goes on where it broke off; then the caller's
 //! transfer breaks as well, wherever and however it ends. One that is whole is whole even where the PBX leaves without a word.
 //!
-//! MP3 has no length of its own, nor has a file whose RIFF size was never written: without one from HTTP two ends that agree
-//! have to do.
+//! MP3 has no length of its own, nor has a file whose RIFF size was never written, and one that says more than came may be wrong:
+//! without a length from HTTP two ends on purpose that agree have to do. An end at another byte than the one before is a break.
 
 use bytes::Bytes;
 use wavegate::simulator::{Api, Switch, wav};
@@ -16,14 +16,25 @@ const API: Api = Api::SSeries200;
 #[tokio::test]
 async fn a_recording_that_ends_early_is_mended_twice_and_never_looks_whole() {
     for fault in [
-        "download:cut-after=200000",
         "download:cut-after=200000:with-length",
-        "download:cut-after=400307",
-        "download:cut-after=200000 download:no-close-notify",
+        "download:cut-after=400307:with-length",
         "download:reset-after=200000",
     ] {
         check_mending(API, &[], fault).await;
         check_mending(API, &[Switch::PlainHttp], fault).await;
+    }
+    for switches in [&[][..], &[Switch::PlainHttp]] {
+        for fault in ["", " download:no-close-notify:times=forever"] {
+            let row = |faults: &str| format!("{faults}{fault}");
+            let once = row("download:cut-after=200000");
+            check(switches, (&once, SameBytes, 2, 1)).await;
+            let twice = row("download:cut-after=200000 download:cut-after=400307");
+            check(switches, (&twice, SameBytes, 3, 1)).await;
+            // The last of them might be the end, so it takes one more to show that it is not.
+            let thrice =
+                row("download:cut-after=1000 download:cut-after=200000 download:cut-after=400307");
+            check(switches, (&thrice, BrokenAfter, 4, 1)).await;
+        }
     }
     let told = [Switch::DownloadWithLength];
     check_mending(API, &told, "download:reset-after=200000").await;
@@ -98,8 +109,9 @@ async fn the_riff_header_decides_where_a_recording_ends() {
         // Behind the end that the header tells, the header tells nothing any more.
         (LENGTH + 500, true, true),
         (LENGTH + 500, false, false),
-        (LENGTH - 1, true, false),
-        (LENGTH - 1, false, false),
+        // It says more than there is, and each time it ends at the same byte.
+        (LENGTH - 1, true, true),
+        (LENGTH - 1, false, true),
     ] {
         let pbx = start(&[], "").await;
         pbx.add_recording(NAME, with_more.clone());
@@ -115,7 +127,11 @@ async fn the_riff_header_decides_where_a_recording_ends() {
             Ok(bytes) => assert!(is_whole && bytes == with_more[..sent], "{row}"),
             Err(_) => assert!(!is_whole, "{row}"),
         }
-        let tickets = if is_whole { 1 } else { 3 };
+        let tickets = match (is_whole, sent < LENGTH) {
+            (true, false) => 1,
+            (true, true) => 2,
+            (false, _) => 3,
+        };
         assert_eq!(pbx.seen().tickets_issued, tickets, "{row}");
         if is_whole {
             // By now its length is known, and told to the next caller. It turns out another one, so that is known then.
@@ -147,7 +163,7 @@ async fn a_token_that_dies_under_a_download_costs_a_login_and_no_byte() {
 #[tokio::test]
 async fn tokens_that_die_under_every_pass_break_the_download() {
     let pbx = start(
-        &[Switch::TokenDeathCutsDownload],
+        &[Switch::TokenDeathCutsDownload, Switch::DownloadWithLength],
         "download:throttle=100000:times=3",
     )
     .await;

@@ -81,7 +81,6 @@ async fn a_fault_of_a_p_series_is_told_for_what_it_is() {
 async fn a_download_that_breaks_is_mended_at_every_pbx() {
     for fault in [
         "download:cut-after=200000:with-length",
-        "download:cut-after=200000",
         "download:reset-after=200000",
         "download:stall-after=200000",
     ] {

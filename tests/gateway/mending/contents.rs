@@ -95,7 +95,7 @@ async fn a_content_that_differs_at_the_third_pass_only_breaks_the_transfer_too()
             let gateway = tight(&pbx, tape).start().await;
             inject(
                 &pbx,
-                &format!("download:cut-after={BREAK} download:cut-after={second}"),
+                &format!("download:cut-after={BREAK} download:cut-after={second}:with-length"),
             );
             pbx.replace_after_download(NAME, old.clone());
             pbx.replace_after_download(NAME, new.clone());

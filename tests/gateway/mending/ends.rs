@@ -1,5 +1,5 @@
-//! A recording of which nothing tells the length is whole when two passes end on purpose at the same byte, with the same
-//! content.
+//! A recording of which nothing trustworthy tells the length is whole when two passes end on purpose at the same byte, with the
+//! same content: an MP3, one whose header says nothing, and one whose header says more than there is.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,12 +16,14 @@ const NONE: &str = "cut-after=1000000000";
 /// How each of the passes ends; then whether the recording is whole, and the tickets that it costs.
 type Row = (&'static [&'static str], bool, u64);
 
-fn recordings() -> [Bytes; 3] {
+fn recordings() -> [Bytes; 5] {
     let whole = wav::pcm_of_size(LENGTH);
     [
         mp3(),
         wav::riff_size(&whole, 0),
         wav::riff_size(&whole, u32::MAX),
+        wav::with_missing(&whole, 1),
+        wav::with_missing(&whole, LENGTH as u32),
     ]
 }
 
@@ -162,9 +164,12 @@ async fn a_young_recording_that_contradicts_its_header_is_served_and_not_kept() 
         // Twice two ends.
         (&young, false, 0, 4),
         (&young, false, u32::MAX, 4),
+        (&young, false, right + 1, 4),
+        (&young, false, right + 1000, 4),
         // It grows no more.
         (NAME, false, right - 1000, 1),
         (NAME, false, 0, 2),
+        (NAME, false, right + 1, 2),
     ] {
         let switches: &[Switch] = if told {
             &[Switch::DownloadWithLength]

@@ -201,7 +201,10 @@ async fn a_third_break_breaks_the_transfer_and_what_came_is_right() {
         |_| 3,
         |plan, outcome| {
             assert_eq!(outcome.whole, 0, "{outcome:?}");
-            assert_eq!(plan.pbx.seen().tickets_issued, plan.breaks, "{outcome:?}");
+            // An end on purpose might be the end, so it takes one more pass to show that it is a break.
+            let tickets = plan.breaks..=plan.breaks + DOWNLOADS as u64;
+            let issued = plan.pbx.seen().tickets_issued;
+            assert!(tickets.contains(&issued), "{issued} {outcome:?}");
             assert_eq!(outcome.failed, DOWNLOADS as u64, "{outcome:?}");
             assert_eq!(outcome.differs, 0, "{outcome:?}");
         },

@@ -76,7 +76,11 @@ async fn every_break_that_was_passed_is_counted() {
         ("", 0),
         ("download:cut-after=100000", 1),
         ("download:cut-after=100000 download:cut-after=300000", 2),
-        ("download:cut-after=100000 download:cut-after=100000", 2),
+        // Without a length that would be twice the same end.
+        (
+            "download:cut-after=100000:with-length download:cut-after=100000:with-length",
+            2,
+        ),
         // The second pass has not come to where the first broke off.
         ("download:cut-after=300000 download:cut-after=100000", 1),
     ] {

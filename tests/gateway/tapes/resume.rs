@@ -72,16 +72,18 @@ async fn what_came_before_a_third_cut_is_kept() {
                 pbx.inject(fault.parse().unwrap());
             }
             assert!(get(&gateway).await.bytes().await.is_err(), "{places:?}");
-            assert_eq!(tickets(&pbx), 3, "{places:?}");
+            // Where no length tells that these are cuts, it takes one more pass to show that the last was none of the ends.
+            let spent = if tells_length { 3 } else { 4 };
+            assert_eq!(tickets(&pbx), spent, "{places:?}");
 
             if tells_length {
                 check_part(&gateway, 0, READ - 1).await;
                 check_part(&gateway, READ - 10, READ - 1).await;
-                assert_eq!(tickets(&pbx), 3, "{places:?}");
+                assert_eq!(tickets(&pbx), spent, "{places:?}");
             }
             assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
             check_part(&gateway, 0, LENGTH - 1).await;
-            assert_eq!(tickets(&pbx), 4, "{places:?}");
+            assert_eq!(tickets(&pbx), spent + 1, "{places:?}");
         }
     }
 }

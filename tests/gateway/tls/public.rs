@@ -64,9 +64,8 @@ async fn a_source_that_breaks_breaks_the_stream_and_not_the_connection() {
     let addr = gateway.tls_addr();
     let connection = identity.http2(addr).await;
     let whole = pbx.recording_bytes(NAME).unwrap();
-    // Two breaks are mended.
+    // Two breaks are mended. Two ends on purpose at one byte would be none.
     for fault in [
-        "download:cut-after=20000:times=3",
         "download:cut-after=20000:with-length:times=3",
         "download:reset-after=20000:times=3",
     ] {

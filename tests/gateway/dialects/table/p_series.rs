@@ -76,6 +76,15 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
                 second.seen(|seen| seen.downloads_started == 1 && seen.requests.download == 3),
             ]
         }
+        Switch::ZeroBytes => {
+            let told = fetch().problem("recording-empty");
+            let untold = fetch().with(&[Switch::DownloadWithoutLength]);
+            let untold = untold.problem("pbx-protocol");
+            vec![
+                told.seen(|seen| seen.tickets_used == 1),
+                untold.seen(|seen| seen.tickets_used == 2),
+            ]
+        }
         Switch::Gsm
         | Switch::HeaderOnly
         | Switch::RiffSizeZero

@@ -1,0 +1,152 @@
+//! What the passes over a recording came to: how often it was mended, and where they ended on purpose.
+//!
+//! Knows when another pass may begin, and when two ends agree. Does not know bytes, or how a pass is asked for. Pure.
+
+/// How often a recording that broke off is mended.
+const MAX_MENDS: u32 = 2;
+/// Further passes over a recording that may follow the first: those, and one to confirm an end that nothing tells.
+const MAX_FURTHER_PASSES: u32 = MAX_MENDS + 1;
+
+/// What the passes came to so far.
+#[derive(Debug, Default)]
+pub(super) struct Passes {
+    further: u32,
+    mends: u32,
+    /// It broke off, and has not come to that place again.
+    is_broken: bool,
+    end: Option<End>,
+}
+
+/// Where a pass ended on purpose, and nothing told whether that is the end of the recording.
+#[derive(Debug)]
+struct End {
+    at: u64,
+    /// It is known not to be the end, and counted among the mends.
+    is_break: bool,
+}
+
+impl Passes {
+    /// A pass broke off.
+    pub(super) fn break_off(&mut self) {
+        self.mends += 1;
+        self.is_broken = true;
+    }
+
+    /// A pass ended on purpose: at the furthest place that any has come to, or before it. Where the length is known, it
+    /// ended too early.
+    pub(super) fn end(&mut self, at: Option<u64>, length_is_known: bool) {
+        let is_break = at.is_none() || length_is_known;
+        self.mends += u32::from(is_break);
+        if let Some(at) = at {
+            self.end = Some(End { at, is_break });
+        }
+    }
+
+    /// Whether an earlier pass has ended on purpose at `place`.
+    pub(super) fn agree_on(&self, place: u64) -> bool {
+        self.end.as_ref().is_some_and(|end| end.at == place)
+    }
+
+    /// Whether a pass has come again to where one broke off; true once.
+    pub(super) fn is_past_break(&mut self) -> bool {
+        std::mem::take(&mut self.is_broken)
+    }
+
+    /// Whether a pass that goes on behind `place` shows that an end there was a break; true once.
+    pub(super) fn is_past_end(&mut self, place: u64) -> bool {
+        let Some(end) = self.end.take_if(|end| end.at == place) else {
+            return false;
+        };
+        self.mends += u32::from(!end.is_break);
+        true
+    }
+
+    /// Whether it has broken off more often than it may be mended.
+    pub(super) fn are_mended_too_often(&self) -> bool {
+        self.mends > MAX_MENDS
+    }
+
+    /// Begins another pass. Returns whether there may be one.
+    pub(super) fn begin_another(&mut self) -> bool {
+        if self.further == MAX_FURTHER_PASSES || self.are_mended_too_often() {
+            return false;
+        }
+        self.further += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a pass comes to its end.
+    #[derive(Clone, Copy)]
+    enum Pass {
+        /// It breaks off there.
+        Breaks(u64),
+        /// It ends on purpose there.
+        Ends(u64),
+    }
+
+    use Pass::{Breaks, Ends};
+
+    /// What passes come to that each begin anew, of a recording whose length is not known: where the end is, if two agree,
+    /// and how many passes there were.
+    #[track_caller]
+    fn check(passes: &[Pass], expected: Option<u64>, tickets: usize) {
+        let (mut state, mut head, mut begun, mut agreed) = (Passes::default(), 0, 0, None);
+        for pass in passes {
+            begun += 1;
+            let (Breaks(place) | Ends(place)) = *pass;
+            if place >= head {
+                state.is_past_break();
+            }
+            if place > head {
+                if state.is_past_end(head) && state.are_mended_too_often() {
+                    break;
+                }
+                head = place;
+            }
+            match pass {
+                Ends(_) if place == head && state.agree_on(place) => {
+                    agreed = Some(place);
+                    break;
+                }
+                Ends(_) => state.end((place == head).then_some(head), false),
+                Breaks(_) => state.break_off(),
+            }
+            if !state.begin_another() {
+                break;
+            }
+        }
+        assert_eq!((agreed, begun), (expected, tickets));
+    }
+
+    #[test]
+    fn two_ends_that_agree_are_the_end_and_three_breaks_are_too_many() {
+        check(&[Ends(9), Ends(9)], Some(9), 2);
+        check(&[Breaks(5), Ends(9), Ends(9)], Some(9), 3);
+        check(&[Ends(5), Ends(9), Ends(9)], Some(9), 3);
+        check(&[Ends(9), Breaks(5), Ends(9)], Some(9), 3);
+        check(&[Ends(9), Ends(5), Ends(9)], Some(9), 3);
+        check(&[Breaks(5), Breaks(6), Ends(9), Ends(9)], Some(9), 4);
+        check(&[Ends(5), Ends(6), Ends(9), Ends(9)], Some(9), 4);
+        check(&[Ends(9), Ends(5), Ends(6), Ends(9)], Some(9), 4);
+        check(&[Ends(5), Ends(6), Ends(7), Ends(9), Ends(9)], None, 4);
+        check(&[Ends(9), Ends(5), Ends(6), Ends(7), Ends(9)], None, 4);
+        check(&[Breaks(5), Breaks(6), Breaks(7), Ends(9)], None, 3);
+        check(&[Breaks(5), Ends(6), Ends(7), Ends(9)], None, 4);
+        check(&[Breaks(9), Breaks(9), Breaks(9), Ends(9)], None, 3);
+    }
+
+    #[test]
+    fn an_end_before_a_length_that_is_known_is_a_break() {
+        let mut passes = Passes::default();
+        for place in [5, 6, 7] {
+            passes.end(Some(place), true);
+            assert!(passes.is_past_end(place) && !passes.is_past_end(place));
+            assert_eq!(passes.begin_another(), place < 7);
+        }
+    }
+}
