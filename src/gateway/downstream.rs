@@ -318,9 +318,11 @@ mod tests {
                 text = format!("\"{text}\"");
             }
             prop_assert_eq!(address_of(&text), Some(address), "{}", text);
-            // A quotation mark, bracket or blank too many makes it none.
+            // A quotation mark, bracket or blank too many makes it none, but for blanks around it.
             let characters = text.chars().count();
             let place = place.index(characters + 1);
+            let is_around = is_quoted && (place == 1 || place + 1 == characters);
+            prop_assume!(mark != ' ' || !is_around);
             let broken: String = text.chars().take(place).chain([mark]).chain(text.chars().skip(place)).collect();
             prop_assert_eq!(address_of(&broken), None, "{}", broken);
         }

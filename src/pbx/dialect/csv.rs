@@ -18,6 +18,8 @@ use thiserror::Error;
 
 /// No row of a list of calls comes near this.
 const MAX_RECORD_BYTES: usize = 64 * 1024;
+/// A field over several lines is looked for within this. Behind each stray mark all of it is read again.
+const MAX_OPEN_BYTES: usize = 4 * 1024;
 const MAX_FIELDS: usize = 256;
 
 /// A record is longer than any record of a list of calls.
@@ -140,11 +142,10 @@ impl Records {
             if is_line_end(byte) {
                 self.end_line(take)?;
             }
-            if self.at - self.start > MAX_RECORD_BYTES {
-                let Some(first) = self.first_line else {
-                    return Err(TooLong.into());
-                };
-                self.give(first, false, take)?;
+            match (self.first_line, self.at - self.start) {
+                (Some(first), MAX_OPEN_BYTES..) => self.give(first, false, take)?,
+                (None, length) if length > MAX_RECORD_BYTES => return Err(TooLong.into()),
+                _ => {}
             }
         }
         Ok(())

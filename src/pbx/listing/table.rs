@@ -97,7 +97,8 @@ impl Pbx {
         loop {
             let token = self.keeper.token(deadline).await?;
             let table = match self.fetch(&token, &calls, &mut attempts).await {
-                Ok((Beginning::Empty, _)) => return Ok(ListPage::default()),
+                Ok((Beginning::Empty, _)) if readings.is_empty() => return Ok(ListPage::default()),
+                Ok((Beginning::Empty, _)) => Err(broken(StreamError::Truncated)),
                 Ok((_, arriving)) => self.choose(arriving, query, visible).await,
                 Err(error) => Err(error),
             };

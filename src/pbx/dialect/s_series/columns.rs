@@ -102,6 +102,9 @@ impl Columns {
                 Ok(FoundRow::Recorded(row))
             }
             _ if is_interruption(record) => Err(RowError::Interrupted),
+            Err(_) | Ok(FoundRow::Unrecorded) if holds_an_object(record) => {
+                Err(RowError::Interrupted)
+            }
             Ok(found) => Ok(found),
             Err(why) => Ok(FoundRow::Unreadable(why)),
         }
@@ -127,9 +130,12 @@ impl Columns {
         match (record.len() < self.count, row.name.is_empty()) {
             (false, true) => Ok(FoundRow::Unrecorded),
             (false, false) => Ok(FoundRow::Recorded(row)),
-            (true, false) if is_named => Ok(FoundRow::Recorded(row)),
-            // Nothing is missing of it but what is empty, as far as can be told.
-            (true, true) if row.local_start.is_some() => Ok(FoundRow::Unrecorded),
+            // A name that was cut lacks its ending.
+            (true, false) if is_named && has_audio_ending(&row.name) => Ok(FoundRow::Recorded(row)),
+            // Nothing is missing of it but what is empty, as far as can be told: every call is of a type.
+            (true, true) if row.local_start.is_some() && self.reaches_type(record) => {
+                Ok(FoundRow::Unrecorded)
+            }
             (true, _) => Err("it has fewer fields than there are columns"),
         }
     }
@@ -151,6 +157,16 @@ impl Columns {
         }
     }
 
+    /// Returns true if the row goes as far as the call's type, where there is that column.
+    fn reaches_type(&self, record: Record<'_>) -> bool {
+        let is_filled = |index| {
+            record
+                .field(index)
+                .is_some_and(|field| !text(field).is_empty())
+        };
+        self.direction.is_none_or(is_filled)
+    }
+
     /// Returns true if another column holds the name of a recording.
     fn has_slipped(&self, record: Record<'_>) -> bool {
         let mut fields = record.fields().enumerate();
@@ -166,11 +182,35 @@ fn names_a_recording(text: &str) -> bool {
     name.is_some_and(|name| name.is_ok_and(|name| name.stamp().is_some()))
 }
 
+fn has_audio_ending(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(".wav") || name.ends_with(".mp3")
+}
+
 /// Returns true for the beginning of an object or of a page, which a PBX that fails sends in place
-/// of what comes next.
+/// of what comes next. A number in angle brackets begins neither.
 fn is_interruption(record: Record<'_>) -> bool {
     let first = record.field(0).unwrap_or_default().trim_ascii_start();
-    matches!(first.first(), Some(b'{' | b'<'))
+    match first.split_first() {
+        Some((b'{', rest)) => rest
+            .trim_ascii_start()
+            .first()
+            .is_none_or(|byte| *byte == b'"'),
+        Some((b'<', rest)) => rest
+            .first()
+            .is_some_and(|byte| byte.is_ascii_alphabetic() || b"!?/".contains(byte)),
+        _ => false,
+    }
+}
+
+/// Returns true for a row in whose middle an object of the API begins.
+fn holds_an_object(record: Record<'_>) -> bool {
+    let marks: [&[u8]; 2] = [b"{\"status\"", b"{\"errno\""];
+    record.fields().any(|field| {
+        marks
+            .iter()
+            .any(|mark| field.windows(mark.len()).any(|window| window == *mark))
+    })
 }
 
 /// A field without blanks around it, and without quotation marks that blanks before them have
@@ -288,6 +328,7 @@ mod tests {
         check_row(&good, &recorded);
         // Without its last, empty fields, or with more of them.
         check_row(&format!("{start},1000,{NAME}"), &recorded);
+        unreadable(&format!("{start},1000,{}", &NAME[..40]), "fewer fields");
         check_row(&format!("{start},1000,{NAME},,36, ,"), &recorded);
         check_row(start, &FoundRow::Unrecorded);
         check_row(&format!("{start},1000,,,36"), &FoundRow::Unrecorded);
@@ -337,6 +378,18 @@ mod tests {
             let found = table(&format!("1,a.wav,36\n{end}"));
             assert_eq!(found, Err(RowError::Interrupted), "{end}");
         }
+        let middle = "1,2017-09-14 09:30:15,10{\"status\":\"Failed\",\"errno\":\"20010\"}\n";
+        let found = rows(format!("{HEAD}{middle}").as_bytes());
+        assert_eq!(found, Err(RowError::Interrupted));
+        // The second half of a name with a line break in it.
+        let found = rows(format!("{HEAD}<0205550147>,{NAME},,36\n").as_bytes()).unwrap();
+        assert!(matches!(&*found, [FoundRow::Unreadable(_)]), "{found:?}");
+        // A row that ends before the type of its call.
+        let head = "callid,timestart,callfrom,type,recording,sn";
+        let found = rows(format!("{head}\n1.1,2017-09-14 09:30:15,10\n").as_bytes()).unwrap();
+        assert!(matches!(&*found, [FoundRow::Unreadable(_)]), "{found:?}");
+        let found = rows(format!("{head}\n1.1,2017-09-14 09:30:15,10,Internal\n").as_bytes());
+        assert_eq!(found, Ok(vec![FoundRow::Unrecorded]));
         assert_eq!(table(""), Ok(Vec::new()));
         // Not a number and not a time are nothing.
         let odd = rows(b"recording,timestart,talkduraction\na.wav,yesterday,-1\n").unwrap();
