@@ -64,9 +64,9 @@ use self::verified::Verified;
 pub struct Issuer {
     /// What `iss` must be, to the letter.
     pub name: String,
-    /// What `aud`, or the claim in its place, may name; one that the token names is enough.
+    /// The audiences that `aud`, or the claim in its place, may name. One that the token names is enough.
     pub audiences: Vec<String>,
-    /// What its tokens must say besides.
+    /// Further claims that its tokens must have.
     pub required: RequiredClaims,
     /// The keys that verify this issuer's tokens, and nobody else's.
     pub keys: KeyRing,

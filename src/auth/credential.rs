@@ -124,7 +124,7 @@ mod tests {
         ] {
             check_unescaped(same, same);
         }
-        // What comes of one is not looked at again.
+        // An escape that comes out of one is not undone again.
         check_unescaped("%252E", "%252E");
         check_unescaped("%2%45", "%2E");
         check_unescaped("%%32E", "%2E");

@@ -27,7 +27,7 @@ use super::token::json_object;
 const MAX_KEYS: usize = 100;
 /// Longest key id, in bytes.
 const MAX_ID_BYTES: usize = 256;
-/// Most JWKs of a set without a key of which is told why they are left out.
+/// The most JWKs, of a set without a usable key, whose faults are told.
 const MAX_TOLD: usize = 4;
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -51,7 +51,7 @@ pub struct Skipped {
     pub place: usize,
     /// Its `kid`.
     pub key_id: KeyId,
-    /// What is wrong with it.
+    /// The fault of it.
     #[source]
     pub why: JwkError,
 }

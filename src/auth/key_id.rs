@@ -19,7 +19,7 @@ struct Start {
 }
 
 impl KeyId {
-    /// What is shown of an id.
+    /// The part of an id that is shown.
     #[must_use]
     pub fn of(id: Option<&str>) -> Self {
         Self(id.map(|id| {

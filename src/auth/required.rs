@@ -1,4 +1,4 @@
-//! What an issuer's bearer tokens must say beyond the claims that every one must have: for which audience, and of which kind.
+//! The claims that an issuer's bearer tokens must have beyond the claims that every one must have: for which audience, and of which kind.
 //!
 //! Knows how such a claim is judged. Does not know which issuer asks for it. Some issuers write no `aud` into their access tokens and
 //! name the client in another claim; that one then decides, and only where `aud` is absent: a token for somebody else stays one.

@@ -43,7 +43,7 @@ pub(crate) enum GatewayError {
     )]
     HeadTooLong {
         max_bytes: usize,
-        /// What else it may be.
+        /// Another reason that it may have.
         or: &'static str,
     },
     #[error(transparent)]

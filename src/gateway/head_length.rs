@@ -17,9 +17,9 @@ use crate::response::AnswerBody;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::telemetry::AccessLine;
 
-/// What else hyper answers so: it does not tell which it was.
+/// The other reason for which hyper answers so. It does not tell which it was.
 const OR_TOO_MANY: &str = ", or has more than 100 fields";
-/// What each field counts for beside its name and value.
+/// The bytes that each field counts for beside its name and value.
 const FIELD_BYTES: usize = 32;
 /// The names of an HTTP/2 request's four pseudo-header fields.
 const PSEUDO_FIELDS: [&str; 4] = [":method", ":scheme", ":authority", ":path"];

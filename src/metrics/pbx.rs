@@ -1,4 +1,4 @@
-//! What is counted of each PBX.
+//! The counters of each PBX.
 //!
 //! Knows the names and labels. Does not know who counts, or when.
 
@@ -60,7 +60,7 @@ impl PbxFamilies {
     }
 }
 
-/// What a PBX does when it is asked for a recording.
+/// The ways in which a PBX answers when it is asked for a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Download {
     /// It sends audio.
@@ -108,7 +108,7 @@ impl Login {
     ];
 }
 
-/// What is counted of one PBX.
+/// The counters of one PBX.
 pub(crate) struct PbxMetrics {
     downloads: Words<Download, 4>,
     logins: Words<Login, 6>,

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use http::header::TRANSFER_ENCODING;
-use http::{StatusCode, response};
+use http::{HeaderMap, StatusCode, response};
 
 use super::answer::{answer_error, read_answer};
 use super::arriving::Arriving;
@@ -147,7 +147,7 @@ impl Pbx {
         let answer = connection.send(&self.transport, &call).await;
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
         let (head, body) = answer.into_parts();
-        let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+        let is_chunked = is_chunked(&head.headers);
         let mut arriving = Arriving::new(connection, body, is_chunked);
         let beginning = match self.begin_excerpt(what, &head, &mut arriving)? {
             Some(audio) => Beginning::Audio(audio),
@@ -186,6 +186,14 @@ impl Pbx {
             status: head.status.as_u16(),
         })
     }
+}
+
+/// Whether a body ends with a last chunk: `chunked` is the last coding, if it is one (RFC 9112 §6.1).
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());
+    last.last()
+        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// Tells an error from what was asked for: that is [`Beginning::Audio`] or [`Beginning::Unknown`],

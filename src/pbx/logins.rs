@@ -79,7 +79,7 @@ impl LoginHistory {
         self.record.counts(now)
     }
 
-    /// What is left of the pause before a login that takes the place of a token which was ended early.
+    /// The rest of the pause before a login that takes the place of a token which was ended early.
     pub(super) fn renewal_pause(&mut self, now: SystemTime) -> Option<Duration> {
         self.catch_up();
         self.record.renewal_pause(now)

@@ -71,11 +71,18 @@ impl Pbx {
             match self.read(recording, who, excerpt).await {
                 Err(error) if self.may_come(&error, recording) => match pauses.next() {
                     Some(pause) => sleep(*pause).await,
-                    None if error.is_busy() => return Err(error),
-                    None => return Err(PbxError::NotReady),
+                    None => return Err(self.or_not_ready(error, recording)),
                 },
                 result => return result,
             }
+        }
+    }
+
+    /// The error, or that the recording is not ready where it may come yet.
+    pub(super) fn or_not_ready(&self, error: PbxError, recording: &RecordingName) -> PbxError {
+        match self.may_come(&error, recording) && !error.is_busy() {
+            true => PbxError::NotReady,
+            false => error,
         }
     }
 

@@ -388,7 +388,9 @@ impl Asked {
         loop {
             match (self.open(deadline).await, pauses.next()) {
                 (Err(error), Some(pause)) if error.is_busy() => sleep(*pause).await,
-                (opened, _) => return opened,
+                (opened, _) => {
+                    return opened.map_err(|error| self.pbx.or_not_ready(error, &self.recording));
+                }
             }
         }
     }

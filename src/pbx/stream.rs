@@ -165,22 +165,14 @@ impl PbxStream {
         let end = match (self.framing, self.by_header()) {
             // hyper counts.
             (Framing::Length(_), _) => told.then_some(End::Whole),
-            // Some files go on behind what their header tells, where the end is told on purpose.
-            (
-                Framing::Chunked | Framing::UntilClose { tls: true },
-                ByHeader::Reached | ByHeader::Exact,
-            ) if told => Some(End::Whole),
-            // The end of a process that died looks the same, so only the header can tell.
-            (Framing::UntilClose { tls: false }, ByHeader::Reached | ByHeader::Exact) => {
-                told.then_some(End::Whole)
-            }
-            // Embedded servers leave out close_notify. Exactly at the end of the file that is forgiven.
-            (Framing::UntilClose { tls: true }, ByHeader::Exact) => cut_short.then_some(End::Whole),
-            // Headers say nothing, or more than there is: then another pass has to end here, too. A FIN without close_notify
-            // is an end on purpose, since embedded servers know no other.
+            // The header fits.
+            (Framing::Chunked, ByHeader::Exact) => told.then_some(End::Whole),
+            // Embedded servers leave out close_notify, so it is not asked for.
+            (Framing::UntilClose { .. }, ByHeader::Exact) => cut_short.then_some(End::Whole),
+            // The header tells nothing: then another pass has to end here, too. A FIN without close_notify is an end on
+            // purpose, since embedded servers know no other.
             (Framing::Chunked, ByHeader::Open) => told.then_some(End::Clean),
             (Framing::UntilClose { .. }, ByHeader::Open) => cut_short.then_some(End::Clean),
-            (Framing::Chunked | Framing::UntilClose { .. }, _) => None,
         };
         match (end, connection) {
             (Some(end), Some(connection)) => {
@@ -199,10 +191,9 @@ impl PbxStream {
             return ByHeader::Open;
         };
         match self.position.checked_sub(total) {
-            None => ByHeader::Open,
             // A chunk of odd length is followed by one byte that belongs to nothing.
             Some(more) if more <= (total & 1) => ByHeader::Exact,
-            Some(_) => ByHeader::Reached,
+            _ => ByHeader::Open,
         }
     }
 }
@@ -210,10 +201,8 @@ impl PbxStream {
 /// What a recording's header says about the bytes that have come.
 #[derive(Clone, Copy)]
 enum ByHeader {
-    /// Nothing, or that there should be more. It may be wrong: a writer that was stopped leaves the size it had meant to reach.
+    /// Nothing, or another length, and so nothing either. A writer that was stopped leaves the size it had meant to reach.
     Open,
     /// They are the whole.
     Exact,
-    /// They are the whole, and something behind it.
-    Reached,
 }

@@ -27,7 +27,7 @@ pub(crate) const MAX_REACH: usize = 32 * 1024;
 /// The size of a format that tells no sub-format, and of one that does.
 const PLAIN_FORMAT_BYTES: usize = 16;
 const EXTENSIBLE_FORMAT_BYTES: usize = 40;
-/// What an extensible format has behind the fields that every format has.
+/// The part of an extensible format behind the fields that every format has.
 const MIN_EXTENSION_BYTES: u16 = 22;
 
 /// Tags of formats.

@@ -63,7 +63,7 @@ pub(crate) struct Identity<'a> {
 }
 
 impl Facts {
-    /// What the [`first_bytes`] tell, all of a shorter recording.
+    /// Reads what the [`first_bytes`] tell, all of a shorter recording.
     pub(crate) fn new(
         identity: Identity<'_>,
         audio: Audio,

@@ -27,7 +27,7 @@ struct Shared {
     said: Mutex<Vec<u8>>,
     connections: watch::Sender<usize>,
     held: watch::Sender<bool>,
-    /// What the PBX is told besides.
+    /// Further lines that the PBX is told.
     besides: watch::Sender<Vec<u8>>,
 }
 

@@ -34,7 +34,7 @@ impl<'de> DeserializeSeed<'de> for At<'_> {
     }
 }
 
-/// What is no object ends the way: the claim is not absent, but of another form than the path says. `null` ends it, too, and
+/// A value that is no object ends the way: the claim is not absent, but of another form than the path says. `null` ends it, too, and
 /// says no more than if it were not there.
 impl<'de> Visitor<'de> for At<'_> {
     type Value = Value<'de>;

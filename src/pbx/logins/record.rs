@@ -1,4 +1,4 @@
-//! What is remembered of the logins to one PBX, and the rule by which the next one waits. Pure.
+//! The memory of the logins to one PBX, and the rule by which the next one waits. Pure.
 //!
 //! Knows counts and times. Does not know files, tokens or passwords: only a salted, stretched and cut hash, to notice that the
 //! credentials have changed.
@@ -31,8 +31,8 @@ const OUTAGE_PAUSES: [Duration; 5] = [
     Duration::from_secs(15),
 ];
 const MAX_LOGINS: usize = 20;
-/// So many logins within [`RENEWAL_WINDOW`] may take the place of tokens that were ended early, and then one after each
-/// [`RENEWAL_PAUSE`]: two programs that end each other's tokens must not log in without a pause.
+/// The number of logins within [`RENEWAL_WINDOW`] that may take the place of tokens that were ended early. Then
+/// there is one after each [`RENEWAL_PAUSE`]: two programs that end each other's tokens must not log in without a pause.
 const RENEWALS_AT_ONCE: usize = 5;
 const RENEWAL_WINDOW: Duration = Duration::from_secs(60);
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
@@ -214,7 +214,7 @@ impl Record {
         self.locked_until = self.locked_until.min(seconds + LOCK_OUT.as_secs());
     }
 
-    /// What is left of the pause after logins without an answer, to credentials that were accepted before.
+    /// The rest of the pause after logins without an answer, to credentials that were accepted before.
     fn outage_pause(&self, now: SystemTime) -> Option<Duration> {
         let tries = [self.unanswered, self.unsent, self.unjudged];
         let tries = tries.into_iter().fold(0, u32::saturating_add);
@@ -224,7 +224,7 @@ impl Record {
         left_of(*pause, self.began_ms, now)
     }
 
-    /// What is left of the pause before a login that takes the place of a token which was ended early.
+    /// The rest of the pause before a login that takes the place of a token which was ended early.
     pub(super) fn renewal_pause(&mut self, now: SystemTime) -> Option<Duration> {
         self.mend_times(now);
         let last = self.renewals_ms.last()?;
@@ -327,7 +327,7 @@ impl Record {
     }
 }
 
-/// What is left at `now` of a pause that began at `start_ms`.
+/// The rest at `now` of a pause that began at `start_ms`.
 fn left_of(pause: Duration, start_ms: u64, now: SystemTime) -> Option<Duration> {
     let until = Duration::from_millis(start_ms).saturating_add(pause);
     let left = until.saturating_sub(Duration::from_millis(milliseconds(now)));

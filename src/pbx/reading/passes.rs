@@ -1,4 +1,4 @@
-//! What the passes over a recording came to: how often it was mended, and where they ended on purpose.
+//! The passes over a recording: how often it was mended, and where they ended on purpose.
 //!
 //! Knows when another pass may begin, and when two ends agree. Does not know bytes, or how a pass is asked for. Pure.
 
@@ -7,7 +7,7 @@ const MAX_MENDS: u32 = 2;
 /// Further passes over a recording that may follow the first: those, and one to confirm an end that nothing tells.
 const MAX_FURTHER_PASSES: u32 = MAX_MENDS + 1;
 
-/// What the passes came to so far.
+/// The passes so far.
 #[derive(Debug, Default)]
 pub(super) struct Passes {
     further: u32,
@@ -91,7 +91,7 @@ mod tests {
 
     use Pass::{Breaks, Ends};
 
-    /// What passes come to that each begin anew, of a recording whose length is not known: where the end is, if two agree,
+    /// The end of passes that each begin anew, of a recording whose length is not known: where the end is, if two agree,
     /// and how many passes there were.
     #[track_caller]
     fn check(passes: &[Pass], expected: Option<u64>, tickets: usize) {

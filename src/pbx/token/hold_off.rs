@@ -21,7 +21,7 @@ impl TokenKeeper {
         paused.filter(PbxError::is_out_of_patience)
     }
 
-    /// What keeps from getting a token in any way.
+    /// Whether a token may be asked for in any way.
     pub(super) fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
         self.allow_call(state)?;
         match self.history().verdict(SystemTime::now()) {
@@ -30,7 +30,7 @@ impl TokenKeeper {
         }
     }
 
-    /// What keeps from any call for a token, whatever the history of logins says.
+    /// Whether a call for a token may be made, whatever the history of logins says.
     fn allow_call(&self, state: &State) -> Result<(), PbxError> {
         if state.retired {
             return held_off(Duration::from_secs(1), HoldOff::Retired);
@@ -44,7 +44,7 @@ impl TokenKeeper {
         Ok(())
     }
 
-    /// What keeps from a login.
+    /// Whether a login may be tried.
     pub(super) fn allow_login(&self, state: &State) -> Result<(), PbxError> {
         self.allow_call(state)?;
         let now = SystemTime::now();

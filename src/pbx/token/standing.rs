@@ -14,7 +14,7 @@ use crate::pbx::error::PbxError;
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Logins {
     state: LoginState,
-    /// What holds logins off.
+    /// The reason why logins are held off.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// When the next login may be tried.

@@ -160,7 +160,7 @@ proptest! {
             bytes.extend_from_slice(&body);
         }
         let _ = read(&bytes).map(|wave| wave.to_string());
-        // Whoever reads as far as is told comes to an end.
+        // A reader who goes as far as is told comes to an end.
         let mut there = 12.min(bytes.len());
         while let Some(further) = reach(&bytes[..there]) {
             if further > bytes.len() {

@@ -291,7 +291,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     })
 }
 
-/// What stands in chunks (RFC 9112, section 7.1), and whether the last one is there and nothing behind it.
+/// The bytes that stand in chunks (RFC 9112, section 7.1), and whether the last one is there and nothing behind it.
 fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {

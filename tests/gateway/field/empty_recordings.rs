@@ -7,7 +7,7 @@
 //! and off; it is remembered for as long as "not found" is, and what was known of the recording is forgotten. The doctor, the audit
 //! log, the metrics and a page for people name it.
 //!
-//! What it must not open: a connection that closes before any byte is a failed download, as before, and so are a length that does
+//! The rule must not open more: a connection that closes before any byte is a failed download, as before, and so are a length that does
 //! not come, chunks without a last one, blanks, and other statuses. A recording that is empty at a further pass breaks off.
 
 use std::time::{SystemTime, UNIX_EPOCH};

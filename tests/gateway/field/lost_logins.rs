@@ -4,7 +4,7 @@
 //! kind: answers cut in the middle, garbage, a connection that is refused, the calls that take a login's place on Cloud and
 //! P-Series, and restarts of the gateway while this goes on.
 //!
-//! What must not open: credentials that were never accepted are tried with the caution of `logins`, a refusal ends the
+//! The rule must not open more: credentials that were never accepted are tried with the caution of `logins`, a refusal ends the
 //! trust at once, and the tries before it that may have been judged count as failures then.
 
 use std::path::Path;
@@ -279,7 +279,7 @@ async fn logins(gateway: &Gateway) -> Value {
     document["pbxs"][0]["logins"].clone()
 }
 
-/// What doctor says, its lines joined.
+/// The words of doctor, its lines joined.
 async fn doctor(config: &Path) -> String {
     let ended = run_wavegate(&["doctor", "--config", config.to_str().unwrap()]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");

@@ -7,7 +7,7 @@
 //! sizes and in any number, up to 32 KiB; the same where the PBX tells a length or none, with the tape and without, for a part, from
 //! every generation of PBX, and for the doctor.
 //!
-//! What it must not open: a sub-format of another family, one that is cut or said to be too short, decides nothing, and what
+//! The rule must not open more: a sub-format of another family, one that is cut or said to be too short, decides nothing, and what
 //! browsers do not play is saved as before. No size, tag or end makes a recording unavailable, and nobody waits for a format
 //! that is beyond the bound or cannot come.
 
@@ -36,7 +36,7 @@ const EXTENSIBLE: u16 = 0xFFFE;
 struct Form {
     tag: u16,
     bits: u16,
-    /// What stands in the format behind the fields that every format has.
+    /// The part of the format behind the fields that every format has.
     extension: Vec<u8>,
     /// Other chunks in front of the format.
     in_front: Vec<(&'static [u8; 4], usize)>,
@@ -144,7 +144,7 @@ fn forms() -> Vec<(&'static str, Form, bool)> {
             true,
         ),
         ("30 KB in front", pcm().behind(&[(JUNK, 30_000)]), true),
-        // What browsers do not play stays as it was.
+        // Formats that browsers do not play stay as they were.
         ("GSM", Form::plain(GSM, 8), false),
         ("64 bits of float", Form::plain(FLOAT, 64), false),
         ("extensible, 64 bits of float", extensible(FLOAT, 64), false),

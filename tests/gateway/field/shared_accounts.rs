@@ -4,7 +4,7 @@
 //! kind: tokens that end every second or two, now and then, or at once; every generation, those included whose tokens are
 //! exchanged; and all this while a third of the PBX's answers is broken.
 //!
-//! What must not open: two programs that end each other's tokens do not log in without a pause, nothing is renewed without a
+//! The rule must not open more: two programs that end each other's tokens do not log in without a pause, nothing is renewed without a
 //! request, and a login that is refused counts as before (`logins`).
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ async fn download(gateway: &Gateway, whole: &Bytes) -> Result<(), String> {
     Ok(())
 }
 
-/// What became of a gateway beside another program.
+/// The end of a gateway beside another program.
 struct Row {
     api: Api,
     pause_s: u64,

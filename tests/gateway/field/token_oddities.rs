@@ -1,6 +1,6 @@
-//! What an identity provider writes into a token that does not decide anything.
+//! Claims and members that an identity provider writes into a token that does not decide anything.
 //!
-//! What does not decide is passed over; what decides is as strict as ever. What belongs to the kind, and where it is tried:
+//! A claim that does not decide is passed over; one that decides is as strict as ever. The list of what belongs to the kind, and where it is tried:
 //!
 //! - `bounds`: how long a token and its header may be, in the `Authorization` field, in `?link=` and in a cookie, over HTTP/1.1 and
 //!   HTTP/2; how many roles and extensions it may name; beyond that an answer that names the bound. Through nginx: `nginx::heads`.
@@ -121,7 +121,7 @@ fn with_other(builder: Builder, key: &Key, algorithm: &str, id: &str) -> Builder
     ))
 }
 
-/// What somebody gets who asks for the recording: 200, or the problem.
+/// The answer to a request for the recording: 200, or the problem.
 async fn outcome(answer: Answer) -> String {
     if answer.status() == StatusCode::OK {
         return "200".to_owned();
@@ -133,7 +133,7 @@ async fn by_bearer(gateway: &Gateway, token: &str) -> String {
     outcome(gateway.get(NAME).bearer(token).send().await).await
 }
 
-/// What stands in `?link=` may be escaped already.
+/// The value of `?link=` may be escaped already.
 async fn by_link(gateway: &Gateway, token: &str) -> String {
     let target = format!("/recordings/{NAME}?link={token}");
     let call = gateway.request(http::Method::GET, &target);

@@ -9,7 +9,7 @@ fn bytes_of(jwk: &Value, member: &str) -> Vec<u8> {
         .unwrap()
 }
 
-/// What comes of a JWK whose member is written in another way: the same key, or why it is left out.
+/// Reads a JWK whose member is written in another way: the same key, or the reason why it is left out.
 fn read_with(jwk: &Value, member: &str, text: &str) -> Result<(), JwkError> {
     let other = with(jwk.clone(), &json!({ member: text }));
     let jwks = read(&set(&[jwk.clone(), other]), &[]).unwrap();

@@ -6,7 +6,7 @@ use super::*;
 use crate::harness::{gateway, link as minted_link};
 use crate::programs::{run_wavegate, wavegate};
 
-/// What such an issuer is configured with.
+/// The configuration of such an issuer.
 const COGNITO: &str =
     "audience_claim = \"client_id\"\nrequired_claims = { token_use = \"access\" }";
 
@@ -72,7 +72,7 @@ async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
         (access(json!({"client_id": {AUDIENCE: true}})), refused),
         (access(json!({"client_id": true})), refused),
         (access(json!({"client_id": LINK_AUDIENCE})), refused),
-        // What is required besides.
+        // A claim that is required besides.
         (access(json!({"token_use": "id"})), refused),
         (access(json!({"token_use": "Access"})), refused),
         (access(json!({"token_use": ""})), refused),
@@ -112,7 +112,7 @@ async fn without_a_setting_aud_is_required_as_ever() {
         "name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\n{COGNITO}\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\""
     ));
     let gateway = gateway.start().await;
-    // What one issuer may, another may not.
+    // One issuer may do it, and another may not.
     assert_eq!(
         by_bearer(&gateway, &jwt(&access(json!({})))).await,
         "bearer-token-invalid"

@@ -151,7 +151,7 @@ async fn configured_names_and_paths_are_read_in_the_same_way() {
             json!({"https://idp.test/ext.numbers": null, "org.id": null}),
             "200",
         ),
-        // What is not named says nothing, whatever it is.
+        // A claim that is not named says nothing, whatever it is.
         (
             json!({"roles": ["supervisor"], "tenant": 7, "extensions": {}}),
             "200",
@@ -251,7 +251,7 @@ async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
             let call = call(&gateway, Method::GET, &format!("/recordings/{NAME}"));
             let call = call.header(name, value).header("origin", ORIGIN);
             let call = call.header("sec-fetch-site", "same-origin");
-            // What has begun when the list is read again is cut, perhaps before its head.
+            // A transfer that has begun when the list is read again is cut, perhaps before its head.
             let answer = call.try_send().await;
             answer.map_or(0, |answer| answer.status().as_u16())
         };
@@ -274,7 +274,7 @@ async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
     }
 }
 
-/// What `POST /links` says to a body.
+/// The answer of `POST /links` to a body.
 async fn ask_for_a_link(gateway: &Gateway, body: &Value) -> (u16, Value) {
     let call = call(gateway, Method::POST, "/links").bearer(&jwt(&bearer_claims(json!({}))));
     let answer = call.json(&body.to_string()).send().await;

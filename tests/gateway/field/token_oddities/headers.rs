@@ -54,7 +54,7 @@ fn certificate() -> String {
     pem.lines().filter(|line| !line.starts_with('-')).collect()
 }
 
-/// What a header may bring, of any key and in any form.
+/// Members that a header may bring, of any key and in any form.
 fn brought(key: &Key, id: &str, trap: &Trap) -> Vec<Value> {
     let url = |path: &str| json!(format!("{}/{path}", trap.url));
     let chain = [certificate(), certificate(), certificate()];

@@ -167,7 +167,7 @@ async fn a_set_may_begin_with_a_byte_order_mark_in_a_file_and_at_a_url() {
     soon(async { while by_bearer(&gateway, &token).await != "200" {} }).await;
 }
 
-/// What the log tells of an issuer with this set, which is said to be in a content coding.
+/// The log's words on an issuer with this set, which is said to be in a content coding.
 async fn told(set: Bytes, coding: Option<&'static str>) -> String {
     let pbx = pbx().await;
     let idp = Idp::start().await;

@@ -63,7 +63,7 @@ async fn no_other_escape_is_undone_and_none_twice() {
     let gateway = gateway(&pbx).start().await;
     let token = with_every_sign();
     for query in [
-        // What was escaped twice is not what it was.
+        // A text that was escaped twice is another one.
         token.replace('.', "%252E"),
         token.replace('.', "%25%32%45"),
         token.replace('.', "%%32E"),

@@ -1,4 +1,4 @@
-//! What a 401 keeps to itself stands in the log: which claim, which bound, which key id. And nothing of the token besides.
+//! The log says what a 401 keeps to itself: which claim, which bound, which key id. And nothing of the token besides.
 
 use http::Method;
 use serde_json::{Value, json};
