@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use file::{create_private, lock, read};
 use record::Record;
-pub(super) use record::{LoginCounts, LoginEnd, Verdict};
+pub(super) use record::{LoginCounts, LoginEnd, Verdict, outage_pause};
 
 /// The history of one PBX.
 pub(super) struct LoginHistory {

@@ -55,6 +55,8 @@ struct State {
     last_login: Option<Instant>,
     /// Logins in a row that found all slots taken, and when the last one did.
     slots_taken: Option<(u32, Instant)>,
+    /// Exchanges in a row without an answer, and when the last one began.
+    lost_exchanges: Option<(u32, Instant)>,
     /// Another keeper has taken over.
     retired: bool,
 }
@@ -188,6 +190,7 @@ impl TokenKeeper {
         let mut state = self.lock();
         state.ended_early = false;
         state.slots_taken = None;
+        state.lost_exchanges = None;
         drop(state);
         self.note("forgetting refused logins", LoginHistory::forgive);
         self.changed.notify_waiters();
@@ -273,6 +276,7 @@ impl TokenKeeper {
         let way = self.way.load_full();
         let refresh = self.lock().refresh.clone();
         if let Some(call) = refresh.and_then(|refresh| way.dialect.refresh(&refresh)) {
+            let began = Instant::now();
             match self.exchange(&way, Operation::Refresh, &call).await {
                 Ok(tokens) => {
                     debug!(pbx = self.pbx, "the PBX token was exchanged for a new one");
@@ -281,6 +285,7 @@ impl TokenKeeper {
                 // It says nothing about the pair, which may still be good; the next try will tell.
                 Err(error) if !outcome::spoils_pair(&error) => {
                     self.note_refusal(&error);
+                    self.note_lost_exchange(began);
                     return Err(error);
                 }
                 Err(error) => {
@@ -330,6 +335,7 @@ impl TokenKeeper {
         state.dead = None;
         state.refresh = tokens.refresh;
         state.slots_taken = None;
+        state.lost_exchanges = None;
         self.changed.notify_waiters();
         token
     }

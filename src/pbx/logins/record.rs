@@ -218,10 +218,7 @@ impl Record {
     fn outage_pause(&self, now: SystemTime) -> Option<Duration> {
         let tries = [self.unanswered, self.unsent, self.unjudged];
         let tries = tries.into_iter().fold(0, u32::saturating_add);
-        let last = OUTAGE_PAUSES.len().checked_sub(1)?;
-        let index = usize::try_from(tries.checked_sub(1)?).unwrap_or(last);
-        let pause = OUTAGE_PAUSES.get(index.min(last))?;
-        left_of(*pause, self.began_ms, now)
+        left_of(outage_pause(tries), self.began_ms, now)
     }
 
     /// The rest of the pause before a login that takes the place of a token which was ended early.
@@ -325,6 +322,13 @@ impl Record {
             renewals: self.renewals_within(RENEWALS_TOLD, now),
         }
     }
+}
+
+/// The pause from the beginning of the last of so many tries in a row without an answer.
+pub(in crate::pbx) fn outage_pause(tries: u32) -> Duration {
+    let index = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+    let pause = OUTAGE_PAUSES.get(index).or(OUTAGE_PAUSES.last());
+    pause.copied().filter(|_| tries > 0).unwrap_or_default()
 }
 
 /// The rest at `now` of a pause that began at `start_ms`.

@@ -8,7 +8,7 @@ use super::outcome::slots_pause;
 use super::{State, TokenKeeper};
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{HoldOff, PbxError};
-use crate::pbx::logins::Verdict;
+use crate::pbx::logins::{Verdict, outage_pause};
 
 impl TokenKeeper {
     /// A pause of a few seconds in which no login is tried, where there is no token either.
@@ -24,10 +24,23 @@ impl TokenKeeper {
     /// Whether a token may be asked for in any way.
     pub(super) fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
         self.allow_call(state)?;
+        if let Some((times, began)) = state.lost_exchanges {
+            let pause = outage_pause(times).saturating_sub(began.elapsed());
+            if !pause.is_zero() {
+                return held_off(pause, HoldOff::Outage);
+            }
+        }
         match self.history().verdict(SystemTime::now()) {
             Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
             _ => Ok(()),
         }
+    }
+
+    /// Notes an exchange that began then and got no answer. The next one waits as a login would.
+    pub(super) fn note_lost_exchange(&self, began: Instant) {
+        let mut state = self.lock();
+        let times = state.lost_exchanges.map_or(0, |(times, _)| times);
+        state.lost_exchanges = Some((times.saturating_add(1), began));
     }
 
     /// Whether a call for a token may be made, whatever the history of logins says.
