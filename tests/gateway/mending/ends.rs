@@ -158,16 +158,16 @@ async fn a_young_recording_that_contradicts_its_header_is_served_and_not_kept() 
         (young.as_str(), true, right, 1),
         (&young, false, right, 1),
         (&young, true, right - 1000, 2),
-        (&young, false, right - 1000, 2),
         (&young, true, right + 1000, 2),
         (&young, true, 0, 2),
         // Twice two ends.
+        (&young, false, right - 1000, 4),
         (&young, false, 0, 4),
         (&young, false, u32::MAX, 4),
         (&young, false, right + 1, 4),
         (&young, false, right + 1000, 4),
         // It grows no more.
-        (NAME, false, right - 1000, 1),
+        (NAME, false, right - 1000, 2),
         (NAME, false, 0, 2),
         (NAME, false, right + 1, 2),
     ] {
