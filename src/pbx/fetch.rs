@@ -191,8 +191,8 @@ impl Pbx {
 /// Whether a body ends with a last chunk: `chunked` is the last coding, if it is one (RFC 9112 §6.1).
 fn is_chunked(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());
-    last.last()
+    let mut last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());
+    last.next_back()
         .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 

@@ -206,7 +206,8 @@ async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() 
     assert!(seen.bytes_sent > READ as u64, "it went on for nobody");
     pbx.release_downloads();
     gateway.fetch(NAME).await;
-    assert_eq!(tickets(&pbx), 2);
+    // Its header tells no end, so the last download takes two readings.
+    assert_eq!(tickets(&pbx), 3);
 }
 
 /// Waits until so many answers are being sent.
