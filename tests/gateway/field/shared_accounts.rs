@@ -123,6 +123,7 @@ async fn where_every_token_is_ended_at_once_throughput_is_what_the_rule_allows()
     for api in [Api::SSeries101, Api::Cloud110, Api::PSeries] {
         let pbx = pbx(api).await;
         let gateway = gateway(&pbx).start().await;
+        let begun = Instant::now();
         // The sixth renewal waits, and the caller with it.
         for logins in 1..=2 + AT_ONCE {
             gateway.fetch(NAME).await;
@@ -131,6 +132,7 @@ async fn where_every_token_is_ended_at_once_throughput_is_what_the_rule_allows()
             pbx.expire_refresh_tokens();
         }
         assert_eq!(pbx.seen().requests.login, 2 + AT_ONCE);
+        assert!(begun.elapsed() >= PAUSE, "{api}");
     }
 }
 
