@@ -165,7 +165,8 @@ async fn who_gets_no_more_room_goes_on_with_what_they_have() {
     }
     pauses.finish().await;
     assert!(number(admin, TAPE_BYTES).await <= BLOCKS * BLOCK);
-    assert_eq!(pbx.seen().tickets_issued, 5);
+    let seen = pbx.seen();
+    assert_eq!(seen.tickets_issued, 5, "{:?}", seen.ticket_recordings);
 }
 
 #[tokio::test]
