@@ -254,7 +254,7 @@ impl HoldOff {
         matches!(self, Self::Outage | Self::TokensEnded)
     }
 
-    /// What an operator can do, for the log.
+    /// Advice to an operator, for the log.
     pub(super) fn advice(self) -> &'static str {
         match self {
             Self::LoginRefused | Self::Brink => refusal_advice(RefusalClass::LoginRefused),
