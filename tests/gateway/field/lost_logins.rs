@@ -241,14 +241,8 @@ async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() 
         Misbehaviour::Slow(Duration::from_secs(3600)),
     ));
     end_tokens(&pbx);
-    // Pauses of one, two and four seconds, so that there is time to look.
-    soon(async {
-        while logins(&gateway).await["unanswered"] != 4 {
-            gateway.problem(NAME).await;
-            sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    // As far as the pause of fifteen seconds, so that there is time to look.
+    until_counted(&gateway, "unanswered", 5).await;
     let told = logins(&gateway).await;
     assert_eq!(
         (&told["state"], &told["accepted"]),
@@ -267,13 +261,7 @@ async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() 
 
     pbx.clear_faults();
     pbx.set_password("another one");
-    soon(async {
-        while logins(&gateway).await["refused"] != 1 {
-            gateway.problem(NAME).await;
-            sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    until_counted(&gateway, "refused", 1).await;
     let told = logins(&gateway).await;
     assert_eq!(
         (&told["state"], &told["accepted"]),
@@ -285,6 +273,17 @@ async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() 
     );
     let said = doctor(&path).await;
     assert!(said.contains("would lock our address out"), "{said}");
+}
+
+/// Asks for a recording until so many logins have gone that way.
+async fn until_counted(gateway: &Gateway, way: &str, count: u32) {
+    soon(async {
+        while logins(gateway).await[way] != count {
+            gateway.problem(NAME).await;
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }
 
 /// How the logins to the PBX stand, as the admin listener tells.
