@@ -4,6 +4,7 @@
 //! `file.rs`; this module only holds the result. Parts of the program receive the section they need, never [`Config`].
 
 pub mod audit;
+mod cache;
 mod cors;
 mod defaults;
 mod file;
@@ -17,7 +18,6 @@ mod problems;
 pub mod secret;
 mod section;
 mod session;
-mod tape;
 mod warning;
 
 use std::net::SocketAddr;
@@ -31,6 +31,7 @@ use url::Url;
 use crate::auth::link::Links;
 use crate::auth::minter::Minter;
 use crate::auth::{Cookies, Issuer};
+pub use cache::{CacheSettings, Range, UpstreamRanges};
 pub use cors::{Cors, Origin, OriginError};
 pub(crate) use file::{check_name, check_public_url, check_url};
 pub use key_source::{KeyPlace, KeySource};
@@ -45,7 +46,6 @@ pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
 use secret::{Secret, SecretFiles};
 pub use session::Embed;
-pub use tape::{Range, Tape, UpstreamRanges};
 pub use warning::Warnings;
 
 /// Everything that can be configured, checked.
@@ -78,7 +78,7 @@ pub struct Config {
     /// Limits of the streams.
     pub relay: Relay,
     /// Recordings in memory.
-    pub tape: Tape,
+    pub cache: CacheSettings,
     /// Requests for a part of a recording.
     pub range: Range,
     /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the name.

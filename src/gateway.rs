@@ -36,6 +36,7 @@ use crate::audit::AuditLog;
 use crate::auth::minter::Minter;
 use crate::auth::policy::{Action, Context, Policy};
 use crate::auth::{Authenticator, Principal};
+use crate::cache::Cache;
 use crate::config::{BrowserCache, LoginUrl};
 use crate::jwks::Keeper;
 use crate::metrics::Metrics;
@@ -46,7 +47,6 @@ use crate::response::framing::Framing;
 use crate::response::headers::{self, X_REQUEST_ID};
 use crate::response::{self, AnswerBody, Small};
 use crate::revocations::Revocations;
-use crate::tape::Tapes;
 use crate::telemetry::{AccessLine, NameMask};
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
@@ -74,7 +74,7 @@ pub(crate) struct Gateway {
     pub(crate) audit: AuditLog,
     pub(crate) admission: Arc<Admission>,
     pub(crate) reads: Arc<Reads>,
-    pub(crate) tapes: Arc<Tapes>,
+    pub(crate) cache: Arc<Cache>,
     /// How long a range waits for the end of a recording of unknown length.
     pub(crate) range_wait: Duration,
     pub(crate) running: Arc<Running>,

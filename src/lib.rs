@@ -13,6 +13,7 @@ mod admin;
 pub mod app;
 mod audit;
 pub mod auth;
+mod cache;
 pub mod cli;
 pub mod config;
 mod doctor;
@@ -30,5 +31,4 @@ mod revocations;
 mod server;
 #[cfg(feature = "simulator")]
 pub mod simulator;
-mod tape;
 mod telemetry;

@@ -30,8 +30,8 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
             let gateway = asked.load();
             let pbx = gateway.pbxs.iter().find(|known| known.name() == pbx);
             pbx.is_some_and(|pbx| {
-                gateway.tapes.delete(pbx, name);
-                // Also what is not on a tape.
+                gateway.cache.delete(pbx, name);
+                // Also what is not in the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
                 gateway.running.cut(Outcome::Deleted, of_it);
                 true
@@ -66,7 +66,7 @@ fn levels(gateway: &Gateway) -> Levels {
     let age = |keeper: &Keeper| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
         streams: gateway.admission.open(),
-        tape_bytes: gateway.tapes.bytes_held(),
+        cache_bytes: gateway.cache.bytes_held(),
         audit_waiting: gateway.audit.waiting(),
         waiting: gateway.pbxs.iter().map(waiting).collect(),
         key_ages: gateway.keepers.iter().filter_map(age).collect(),

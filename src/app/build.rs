@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::audit::AuditLog;
 use crate::auth::{Authenticator, Revoked};
+use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::gateway::limits::Limits;
 use crate::gateway::running::{Rules, Running};
@@ -21,7 +22,6 @@ use crate::relay::{Admission, Outcome, Reads};
 use crate::response::cors::Cors;
 use crate::response::framing::Framing;
 use crate::revocations::Revocations;
-use crate::tape::Tapes;
 use crate::telemetry::NameMask;
 
 /// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
@@ -94,13 +94,13 @@ pub(super) fn build(
     for pbx in &pbxs {
         pbx.take_over();
     }
-    metrics.bound_tape(config.tape.max_bytes);
-    let tapes = match old {
-        None => Tapes::start(config.tape, Arc::clone(&metrics)),
+    metrics.bound_cache(config.cache.max_bytes);
+    let cache = match old {
+        None => Cache::start(config.cache, Arc::clone(&metrics)),
         Some(old) => {
-            old.tapes.configure(config.tape);
-            old.tapes.retain(&pbxs);
-            Arc::clone(&old.tapes)
+            old.cache.configure(config.cache);
+            old.cache.retain(&pbxs);
+            Arc::clone(&old.cache)
         }
     };
     Ok(Gateway {
@@ -112,7 +112,7 @@ pub(super) fn build(
         audit,
         admission,
         reads,
-        tapes,
+        cache,
         range_wait: config.range.wait,
         running,
         revocations,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    Admin, BrowserCache, Log, LogFormat, NotReady, PbxAccount, PbxLimits, Range, RecordingNames,
-    Relay, Server, Tape,
+    Admin, BrowserCache, CacheSettings, Log, LogFormat, NotReady, PbxAccount, PbxLimits, Range,
+    RecordingNames, Relay, Server,
 };
 
 impl Default for Server {
@@ -58,7 +58,7 @@ impl Default for Relay {
     }
 }
 
-impl Default for Tape {
+impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             max_bytes: 256 << 20,

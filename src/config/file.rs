@@ -6,6 +6,7 @@
 mod apart;
 mod audit;
 mod auth;
+mod cache;
 mod cors;
 mod key_source;
 mod limits;
@@ -14,7 +15,6 @@ mod policy;
 mod relay;
 mod secrets;
 mod session;
-mod tape;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ use super::{
 use apart::check_apart;
 use audit::read_audit;
 use auth::{check_login, read_auth, read_links};
+use cache::{read_cache, read_range};
 use cors::read_cors;
 use limits::read_limits;
 use pbx::read_pbx;
@@ -43,7 +44,9 @@ use policy::{finish_policy, read_groups, read_policy};
 use relay::read_relay;
 use secrets::read_secrets;
 use session::read_session;
-use tape::{read_range, read_tape};
+
+/// The name that `[cache]` had in an earlier version.
+const OLD_CACHE: &str = "tape";
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -114,7 +117,10 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let cors = root.section("cors", read_cors);
     let limits = root.section("limits", read_limits);
     let relay = root.section("relay", read_relay);
-    let tape = root.section("tape", read_tape);
+    if root.take_away(OLD_CACHE) {
+        root.problem(OLD_CACHE, "renamed; write [cache] with the same keys");
+    }
+    let cache = root.section("cache", read_cache);
     let range = root.section("range", read_range);
     if !root.has("pbx") {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
@@ -145,7 +151,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         policy,
         limits,
         relay,
-        tape,
+        cache,
         range,
         pbxs: if pbxs.is_empty() { return None } else { pbxs },
     })

@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
+use super::cache::UpstreamRanges;
 use super::pin::Pin;
 use super::secret::Secret;
-use super::tape::UpstreamRanges;
 use crate::recording::NameRange;
 
 /// One PBX.

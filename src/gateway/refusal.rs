@@ -9,11 +9,11 @@ use tracing::{error, info, warn};
 use super::error::GatewayError;
 use super::route::RouteError;
 use crate::auth::AuthError;
+use crate::cache::CacheError;
 use crate::pbx::PbxError;
 use crate::relay::AdmissionError;
 use crate::response::problem::{self, Problem};
 use crate::response::{AnswerBody, headers};
-use crate::tape::TapeError;
 use crate::telemetry::AccessLine;
 
 /// Turns an error into its problem, and into the one log line that an operator can act on.
@@ -80,8 +80,8 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         GatewayError::Auth(rejected) if *rejected.reason() == AuthError::KeysUnavailable => {
             (false, "see to it that the issuer's keys can be had")
         }
-        GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
-        GatewayError::Tape(_) => (false, "nothing is to be done: the caller can ask again"),
+        GatewayError::Cache(CacheError::NoRoom) => (false, "raise cache.max_bytes if it goes on"),
+        GatewayError::Cache(_) => (false, "nothing is to be done: the caller can ask again"),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
         GatewayError::Mint(_) => (true, "see to it that the machine's clock is right"),
         GatewayError::Admission(AdmissionError::PrincipalSaturated)

@@ -19,9 +19,9 @@ use crate::cli::random_secret;
 use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
 use crate::config::secret::{Secret, SecretFiles};
 use crate::config::{
-    Admin, AllowedIp, Auth, Config, Cors, Embed, Limits, Log, LogFormat, NotAPin, NotReady, Pbx,
-    PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range,
-    RecordingNames, Relay, Server, Tape, UpstreamRanges, Warnings,
+    Admin, AllowedIp, Auth, CacheSettings, Config, Cors, Embed, Limits, Log, LogFormat, NotAPin,
+    NotReady, Pbx, PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy,
+    Prolong, Range, RecordingNames, Relay, Server, UpstreamRanges, Warnings,
 };
 use crate::recording::NameRange;
 use crate::simulator::{Api, Simulator};
@@ -150,7 +150,7 @@ pub(super) fn configuration(
             idle_timeout: Duration::from_secs(600),
             ..Relay::default()
         },
-        tape: Tape::default(),
+        cache: CacheSettings::default(),
         range: Range::default(),
         pbxs: vec![
             simulated(OLD_PBX, &pbxs.old, until_the_move)?,

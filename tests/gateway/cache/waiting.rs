@@ -1,4 +1,4 @@
-//! Who waits for the PBX, and who need not: what is on tape is there however the PBX does, and nobody is refused for the
+//! Who waits for the PBX, and who need not: what is in the cache is there however the PBX does, and nobody is refused for the
 //! time that somebody else has waited.
 
 use http::StatusCode;
@@ -36,10 +36,10 @@ async fn until_waiting(gateway: &Gateway, count: u64) {
 }
 
 #[tokio::test]
-async fn what_is_on_tape_is_served_while_as_many_as_may_wait_for_a_pbx_that_hangs() {
+async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_hangs() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .tape("")
+        .cache("")
         .pbx("max_waiting = 1\nanswer_timeout_ms = 600000")
         .start()
         .await;
@@ -72,7 +72,7 @@ async fn what_is_on_tape_is_served_while_as_many_as_may_wait_for_a_pbx_that_hang
 async fn who_joins_one_whose_turn_does_not_come_waits_a_time_of_their_own() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .tape("linger_ms = 0")
+        .cache("linger_ms = 0")
         .pbx("max_downloads = 1\nqueue_timeout_ms = 3000")
         .start()
         .await;

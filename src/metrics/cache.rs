@@ -12,7 +12,7 @@ use super::words::{Labels, Words};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hit {
     /// The bytes were there.
-    Tape,
+    Cache,
     /// They were being read for somebody else.
     Joined,
     /// No bytes were needed, and what the answer says was known.
@@ -22,9 +22,9 @@ pub(crate) enum Hit {
 /// Why a recording left memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Eviction {
-    /// Nobody had listened for `tape.keep_s`.
+    /// Nobody had listened for `cache.keep_s`.
     Idle,
-    /// It had been there for `tape.max_age_s`.
+    /// It had been there for `cache.max_age_s`.
     Age,
     /// Another one needed the room.
     Room,
@@ -59,12 +59,12 @@ impl Metrics {
 
 pub(super) fn hits(registry: &mut Registry) -> Words<Hit, 3> {
     let words = [
-        (Hit::Tape, "tape"),
+        (Hit::Cache, "cache"),
         (Hit::Joined, "joined"),
         (Hit::Known, "known"),
     ];
     let help = "Requests served without a read of their own from a PBX";
-    register(registry, "tape_hits", help, "kind", words)
+    register(registry, "cache_hits", help, "kind", words)
 }
 
 pub(super) fn evictions(registry: &mut Registry) -> Words<Eviction, 5> {
@@ -76,7 +76,7 @@ pub(super) fn evictions(registry: &mut Registry) -> Words<Eviction, 5> {
         (Eviction::Reload, "reload"),
     ];
     let help = "Recordings that left memory, by why";
-    register(registry, "tape_evictions", help, "reason", words)
+    register(registry, "cache_evictions", help, "reason", words)
 }
 
 pub(super) fn mends(registry: &mut Registry) -> Words<Mend, 3> {

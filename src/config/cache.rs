@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Recordings in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tape {
+pub struct CacheSettings {
     /// Bytes of all recordings together; 0 keeps none.
     pub max_bytes: u64,
     /// Bytes of one recording; a longer one is forgotten behind its readers.

@@ -1,4 +1,4 @@
-//! What the keys of the tape, of ranges and of the operator's calls may be.
+//! What the keys of the cache, of ranges and of the operator's calls may be.
 
 use super::{EXAMPLE, folder, load};
 use crate::harness::write_secret;
@@ -16,6 +16,17 @@ fn problems(changes: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+fn the_old_name_of_the_section_is_told_the_new_one() {
+    let text = format!("{EXAMPLE}\n[tape]\nmax_bytes = 0\n");
+    let found = load(folder().path(), &text).unwrap_err();
+    let told = (
+        "tape".to_owned(),
+        "renamed; write [cache] with the same keys".to_owned(),
+    );
+    assert_eq!(found, [told]);
+}
+
+#[test]
 fn values_out_of_range_are_all_named() {
     let below = [
         ("#max_bytes = 268435456", "max_bytes = 1048575"),
@@ -30,9 +41,9 @@ fn values_out_of_range_are_all_named() {
         ),
     ];
     let named = [
-        "tape.max_bytes",
-        "tape.max_recording_bytes",
-        "tape.max_age_s",
+        "cache.max_bytes",
+        "cache.max_recording_bytes",
+        "cache.max_age_s",
         "pbx[0].upstream_ranges",
     ];
     assert_eq!(problems(&below), named);
@@ -50,13 +61,13 @@ fn values_out_of_range_are_all_named() {
         ("#wait_ms = 2000", "wait_ms = 60001"),
     ];
     let named = [
-        "tape.max_bytes",
-        "tape.max_recording_bytes",
-        "tape.linger_ms",
-        "tape.keep_s",
-        "tape.max_age_s",
-        "tape.remember_s",
-        "tape.remember_missing_ms",
+        "cache.max_bytes",
+        "cache.max_recording_bytes",
+        "cache.linger_ms",
+        "cache.keep_s",
+        "cache.max_age_s",
+        "cache.remember_s",
+        "cache.remember_missing_ms",
         "range.wait_ms",
     ];
     assert_eq!(problems(&above), named);
@@ -106,7 +117,7 @@ fn one_recording_is_no_larger_than_all_of_them() {
         (all, "max_bytes = 1048576"),
         (one, "max_recording_bytes = 1048577"),
     ];
-    assert_eq!(problems(&larger), ["tape.max_recording_bytes"]);
+    assert_eq!(problems(&larger), ["cache.max_recording_bytes"]);
     // With none given, it is what all of them leave.
     let folder = folder();
     let small = EXAMPLE.replace(all, "max_bytes = 1048576");

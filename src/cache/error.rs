@@ -1,4 +1,4 @@
-//! Why a tape has no more bytes to give.
+//! Why an entry has no more bytes to give.
 //!
 //! Knows the reasons. Does not know what they mean to a caller.
 
@@ -6,9 +6,9 @@ use thiserror::Error;
 
 use crate::pbx::{PbxError, ReadingError};
 
-/// Why a tape has no more bytes to give.
+/// Why an entry has no more bytes to give.
 #[derive(Debug, Clone, Error)]
-pub(crate) enum TapeError {
+pub(crate) enum CacheError {
     /// The recording could not be had.
     #[error(transparent)]
     NotOpened(#[from] PbxError),
@@ -18,12 +18,12 @@ pub(crate) enum TapeError {
     /// There is no block for it, not even one.
     #[error("no memory came free for the recording")]
     NoRoom,
-    /// The tape was ended from outside.
+    /// The entry was ended from outside.
     #[error("{}", .0.as_str())]
     Ended(Ended),
 }
 
-/// Why a tape was ended from outside.
+/// Why an entry was ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// Nobody reads it any more, and it has been kept long enough.
@@ -45,7 +45,7 @@ impl Ended {
         match self {
             Self::Idle => "the recording was no longer kept",
             Self::Room => "the memory of the recording was needed",
-            Self::Age => "the recording had been kept for tape.max_age_s",
+            Self::Age => "the recording had been kept for cache.max_age_s",
             Self::Deleted => "the recording was deleted",
             Self::Reload => "the PBX was configured anew",
             Self::Deserted => "nobody was left to read the recording",

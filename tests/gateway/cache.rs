@@ -97,9 +97,9 @@ async fn until_metric(gateway: &Gateway, sample: &str, least: u64) {
     .await;
 }
 
-/// A stopped tape with the beginning of the recording.
+/// A stopped cache with the beginning of the recording.
 async fn stopped(pbx: &Simulator, range: &str) -> Gateway {
-    let gateway = gateway(pbx).tape("linger_ms = 0").range(range);
+    let gateway = gateway(pbx).cache("linger_ms = 0").range(range);
     let gateway = gateway.start().await;
     drop(begin(&gateway).await);
     until_let_go(pbx).await;
@@ -133,7 +133,7 @@ async fn a_pbx_is_let_go_and_what_was_read_serves_without_it() {
 }
 
 #[tokio::test]
-async fn a_tape_that_was_read_on_is_whole() {
+async fn a_cache_that_was_read_on_is_whole() {
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;
         let gateway = stopped(&pbx, "wait_ms = 60000").await;
@@ -151,7 +151,7 @@ async fn a_tape_that_was_read_on_is_whole() {
 #[tokio::test]
 async fn a_listener_who_comes_back_in_time_finds_the_download_still_running() {
     let pbx = held(true).await;
-    let gateway = gateway(&pbx).tape("linger_ms = 60000").start().await;
+    let gateway = gateway(&pbx).cache("linger_ms = 60000").start().await;
     drop(begin(&gateway).await);
     let again = begin(&gateway).await;
     drop(again);
@@ -167,7 +167,9 @@ async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;
         pbx.hold_downloads(LENGTH as u64 / 2 + 1_000);
-        let gateway = gateway(&pbx).tape("linger_ms = 0").range("wait_ms = 60000");
+        let gateway = gateway(&pbx)
+            .cache("linger_ms = 0")
+            .range("wait_ms = 60000");
         let gateway = gateway.start().await;
         let mut answer = get(&gateway).await;
         let mut heard = 0;
@@ -192,8 +194,8 @@ async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() 
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, recording);
     let pbx = builder.start().await.unwrap();
     pbx.hold_downloads(READ as u64);
-    let tape = format!("linger_ms = 0\nmax_recording_bytes = {MOST}");
-    let gateway = gateway(&pbx).tape(&tape).start().await;
+    let cache = format!("linger_ms = 0\nmax_recording_bytes = {MOST}");
+    let gateway = gateway(&pbx).cache(&cache).start().await;
     drop(begin(&gateway).await);
     until_streams(&gateway, 0).await;
     // As far as it would have to be read, and not to its end: nothing but the gateway ends it.
@@ -253,7 +255,7 @@ async fn a_recording_that_changed_meanwhile_is_never_put_behind_its_old_beginnin
 }
 
 #[tokio::test]
-async fn a_recording_of_another_length_is_not_taken_for_the_one_on_tape() {
+async fn a_recording_of_another_length_is_not_taken_for_the_one_on_cache() {
     let longer = wav::pcm_of_size(LENGTH + 1_000);
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::block::BLOCK_BYTES;
+use super::entry::BLOCK_BYTES;
 use crate::config::READ_BUFFER_BYTES;
 use crate::pbx::{Audio, Excerpt, Wave, wave};
 use crate::recording::RecordingName;
@@ -13,7 +13,7 @@ use crate::relay::ETag;
 /// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
 pub(crate) const FIRST_BYTES: usize = 512;
 
-/// The first block of a tape holds all that may be read before its readers are told what the recording is: they cannot make room for
+/// The first block of an entry holds all that may be read before its readers are told what the recording is: they cannot make room for
 /// another one before that.
 const _: () = assert!(wave::MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
 
@@ -32,10 +32,10 @@ pub(super) fn first_bytes(telling: &mut usize, there: impl Fn(usize) -> Vec<u8>)
 
 /// A recording, as it was seen.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
+pub(crate) struct Metadata {
     /// The whole length, where it is known.
     pub(crate) length: Option<u64>,
-    /// Known with the length.
+    /// RememberedMetadata with the length.
     pub(crate) etag: Option<ETag>,
     /// Nothing told the length: two passes agreed on the end.
     pub(crate) end_is_agreed: bool,
@@ -53,7 +53,7 @@ pub(crate) struct Facts {
 
 /// Which recording it is.
 #[derive(Clone, Copy)]
-pub(crate) struct Identity<'a> {
+pub(crate) struct ContentIdentity<'a> {
     pub(crate) pbx: &'a str,
     pub(crate) name: &'a RecordingName,
     /// Counts the contents that this name has had with the same length and first bytes.
@@ -62,17 +62,17 @@ pub(crate) struct Identity<'a> {
     pub(crate) is_young: bool,
 }
 
-impl Facts {
+impl Metadata {
     /// Reads what the [`first_bytes`] tell, all of a shorter recording.
     pub(crate) fn new(
-        identity: Identity<'_>,
+        identity: ContentIdentity<'_>,
         audio: Audio,
         length: Option<u64>,
         first: &[u8],
     ) -> Self {
         let wave = wave::read(first);
         let first = first.get(..FIRST_BYTES).unwrap_or(first);
-        let facts = Self {
+        let metadata = Self {
             length: None,
             etag: None,
             end_is_agreed: false,
@@ -83,8 +83,8 @@ impl Facts {
             first: Bytes::copy_from_slice(first),
         };
         match length {
-            Some(length) => facts.with_length(identity, length),
-            None => facts,
+            Some(length) => metadata.with_length(identity, length),
+            None => metadata,
         }
     }
 
@@ -111,7 +111,7 @@ impl Facts {
     }
 
     /// The same, now that the length is known, too.
-    fn with_length(mut self, identity: Identity<'_>, length: u64) -> Self {
+    fn with_length(mut self, identity: ContentIdentity<'_>, length: u64) -> Self {
         self.etag = Some(self.tag(identity, length));
         self.is_unfinished = identity.is_young && !fits(self.audio, Some(length));
         self.may_grow = self.is_unfinished;
@@ -121,7 +121,12 @@ impl Facts {
     }
 
     /// The same, now that the recording has been read to its end. `is_agreed` says that two passes had to agree on that.
-    pub(super) fn with_end(self, identity: Identity<'_>, length: u64, is_agreed: bool) -> Self {
+    pub(super) fn with_end(
+        self,
+        identity: ContentIdentity<'_>,
+        length: u64,
+        is_agreed: bool,
+    ) -> Self {
         Self {
             end_is_agreed: is_agreed,
             ..self.with_length(identity, length)
@@ -129,7 +134,7 @@ impl Facts {
     }
 
     /// Whether this is, by its beginning, the recording that was read to its end `before`.
-    pub(super) fn are_those_of(&self, identity: Identity<'_>, before: &Self) -> bool {
+    pub(super) fn are_those_of(&self, identity: ContentIdentity<'_>, before: &Self) -> bool {
         match (self.length, before.length) {
             (Some(_), _) => self.etag == before.etag,
             (None, Some(length)) => before.etag == Some(self.tag(identity, length)),
@@ -138,8 +143,8 @@ impl Facts {
     }
 
     /// The tag it has if it is of this length. Call it while the length is not known.
-    pub(super) fn tag(&self, identity: Identity<'_>, length: u64) -> ETag {
-        let Identity {
+    pub(super) fn tag(&self, identity: ContentIdentity<'_>, length: u64) -> ETag {
+        let ContentIdentity {
             pbx,
             name,
             generation,

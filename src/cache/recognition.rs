@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use tracing::{debug, info};
 
-use super::facts::Identity;
-use super::shelf::Key;
-use super::store::Tapes;
-use super::{Facts, TapeError};
+use super::index::EntryKey;
+use super::metadata::ContentIdentity;
+use super::{Cache, CacheError, Metadata};
 use crate::pbx::{Pbx, Reading, ReadingError, Witness};
 
-impl Tapes {
+impl Cache {
     /// What a key stands for.
-    pub(super) fn identity<'a>(&self, pbx: &'a Pbx, key: &'a Key) -> Identity<'a> {
-        Identity {
+    pub(super) fn identity<'a>(&self, pbx: &'a Pbx, key: &'a EntryKey) -> ContentIdentity<'a> {
+        ContentIdentity {
             pbx: pbx.name(),
             name: key.name(),
             generation: self.known.generation(key),
@@ -28,30 +27,39 @@ impl Tapes {
     pub(super) fn recognise(
         &self,
         pbx: &Pbx,
-        key: &Key,
+        key: &EntryKey,
         reading: &mut Reading,
         first: &[u8],
-    ) -> Arc<Facts> {
+    ) -> Arc<Metadata> {
         let identity = self.identity(pbx, key);
-        let facts = Facts::new(identity, reading.audio(), reading.length(), first);
-        let known = self.known.get(key).facts.filter(|_| facts.length.is_none());
+        let metadata = Metadata::new(identity, reading.audio(), reading.length(), first);
+        let known = self
+            .known
+            .get(key)
+            .metadata
+            .filter(|_| metadata.length.is_none());
         if let Some(known) = known
             && let Some(length) = known.length
-            && known.etag == Some(facts.tag(identity, length))
+            && known.etag == Some(metadata.tag(identity, length))
         {
             reading.expect_length(length);
             return known;
         }
-        log_format(pbx, &facts);
-        let facts = Arc::new(facts);
-        self.note(key, &facts, None);
-        facts
+        log_format(pbx, &metadata);
+        let metadata = Arc::new(metadata);
+        self.note(key, &metadata, None);
+        metadata
     }
 
     /// Remembers what has been seen of a recording, but of one that is still being written nothing. Returns whether its content,
     /// where it has been read whole, is what it was the last time.
-    pub(super) fn note(&self, key: &Key, facts: &Arc<Facts>, witness: Option<Witness>) -> bool {
-        if facts.is_unfinished {
+    pub(super) fn note(
+        &self,
+        key: &EntryKey,
+        metadata: &Arc<Metadata>,
+        witness: Option<Witness>,
+    ) -> bool {
+        if metadata.is_unfinished {
             // That may have shown at its end only.
             self.known.forget(key);
             return true;
@@ -63,28 +71,28 @@ impl Tapes {
             self.known.differs(key);
             return false;
         }
-        self.known.put(key, facts, witness);
+        self.known.put(key, metadata, witness);
         true
     }
 
     /// Remembers why a recording could not be had, as far as that says something about it.
-    pub(super) fn note_failure(&self, key: &Key, error: &TapeError) {
+    pub(super) fn note_failure(&self, key: &EntryKey, error: &CacheError) {
         match error {
-            TapeError::NotOpened(error) | TapeError::Broken(ReadingError::NotAgain(error)) => {
+            CacheError::NotOpened(error) | CacheError::Broken(ReadingError::NotAgain(error)) => {
                 if error.is_gone() {
                     self.known.gone(key, error);
                 }
             }
-            TapeError::Broken(ReadingError::Differs) => self.known.differs(key),
-            TapeError::Broken(ReadingError::Broken(_))
-            | TapeError::NoRoom
-            | TapeError::Ended(_) => {}
+            CacheError::Broken(ReadingError::Differs) => self.known.differs(key),
+            CacheError::Broken(ReadingError::Broken(_))
+            | CacheError::NoRoom
+            | CacheError::Ended(_) => {}
         }
     }
 }
 
-fn log_format(pbx: &Pbx, facts: &Facts) {
-    let Some(wave) = &facts.wave else {
+fn log_format(pbx: &Pbx, metadata: &Metadata) {
+    let Some(wave) = &metadata.wave else {
         return;
     };
     let (pbx, rate) = (pbx.name(), wave.bytes_per_second());

@@ -13,7 +13,7 @@ use memmap2::{MmapMut, MmapOptions};
 use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Owner;
+use crate::cache::Owner;
 use crate::permits::Permits;
 
 /// The size of a block.
@@ -24,17 +24,17 @@ const SHARE: usize = 4;
 
 /// Why there is no block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(super) enum NoBlock {
+pub(in crate::cache) enum NoBlock {
     #[error("the owner holds as much as one may")]
     Share,
     #[error("all blocks are held")]
     Room,
     #[error("the system has no memory")]
-    Memory,
+    Remembered,
 }
 
 /// All blocks there may be.
-pub(super) struct Pool(Arc<Shared>);
+pub(in crate::cache) struct Pool(Arc<Shared>);
 
 struct Shared {
     /// Blocks that may still be taken.
@@ -47,14 +47,14 @@ struct State {
     held: usize,
     /// By owner; only those who hold any.
     owners: HashMap<Owner, usize>,
-    /// Memory to use again.
+    /// Remembered to use again.
     free: Vec<MmapMut>,
     /// The fewest that were free since the last sweep.
     spare: usize,
 }
 
 /// A block and what is written in it; counted until it is dropped.
-pub(super) struct Block {
+pub(in crate::cache) struct Block {
     memory: Option<MmapMut>,
     len: usize,
     owner: Owner,
@@ -63,7 +63,7 @@ pub(super) struct Block {
 }
 
 impl Pool {
-    pub(super) fn new(total: usize) -> Self {
+    pub(in crate::cache) fn new(total: usize) -> Self {
         Self(Arc::new(Shared {
             slots: Permits::new(total),
             state: Mutex::new(State {
@@ -78,30 +78,30 @@ impl Pool {
 
     /// Changes how many there may be. Those that are held stay, and surplus ones go as they come back. Call it within a
     /// tokio runtime.
-    pub(super) fn resize(&self, total: usize) {
+    pub(in crate::cache) fn resize(&self, total: usize) {
         self.0.slots.resize(total);
         self.0.lock().total = total;
     }
 
     /// How many are held.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::cache) fn held(&self) -> usize {
         self.0.lock().held
     }
 
     /// Whether more are held than there may be.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::cache) fn is_over(&self) -> bool {
         let state = self.0.lock();
         state.held > state.total
     }
 
     /// A block, if there is one for this owner now.
-    pub(super) fn try_take(&self, owner: &Owner) -> Result<Block, NoBlock> {
+    pub(in crate::cache) fn try_take(&self, owner: &Owner) -> Result<Block, NoBlock> {
         let slot = self.0.slots.try_take().ok_or(NoBlock::Room)?;
         self.0.block(owner, slot)
     }
 
     /// Gives memory back to the system that nobody has needed since the last time.
-    pub(super) fn sweep(&self) {
+    pub(in crate::cache) fn sweep(&self) {
         let unused = {
             let mut state = self.0.lock();
             let keep = state.free.len().saturating_sub(state.spare);
@@ -142,7 +142,7 @@ impl Shared {
             _slot: slot,
         };
         if block.memory.is_none() {
-            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Memory)?);
+            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Remembered)?);
         }
         Ok(block)
     }
@@ -155,13 +155,13 @@ fn fresh_memory() -> io::Result<MmapMut> {
 
 impl Block {
     /// What is written in it.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(in crate::cache) fn bytes(&self) -> &[u8] {
         let memory = self.memory.as_deref().unwrap_or_default();
         memory.get(..self.len).unwrap_or_default()
     }
 
     /// Writes as much of `bytes` as there is room for, and returns how much that was.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
+    pub(in crate::cache) fn write(&mut self, bytes: &[u8]) -> usize {
         let memory = self.memory.as_deref_mut().unwrap_or_default();
         let room = memory.get_mut(self.len..).unwrap_or_default();
         let size = room.len().min(bytes.len());
@@ -172,12 +172,12 @@ impl Block {
         size
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::cache) fn is_full(&self) -> bool {
         self.len == BLOCK_BYTES
     }
 
     /// The same block, to be written from its start.
-    pub(super) fn emptied(mut self) -> Self {
+    pub(in crate::cache) fn emptied(mut self) -> Self {
         self.len = 0;
         self
     }

@@ -1,4 +1,4 @@
-//! One reader of a tape.
+//! One reader of an entry.
 //!
 //! Knows its place and where it stops. Does not know where the bytes go.
 
@@ -9,17 +9,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::block::Block;
-use super::store::Tapes;
-use super::{Facts, Phase, State, Tape, TapeError};
+use super::{CacheEntry, Phase, State};
+use crate::cache::{Cache, CacheError, Metadata};
 
-/// Largest piece handed out at once: a caller that listens slowly shows progress often enough. By `cargo bench --bench tape`,
+/// Largest piece handed out at once: a caller that listens slowly shows progress often enough. By `cargo bench --bench cache`,
 /// half of it and twice of it cost more.
 const PIECE_BYTES: usize = 32 * 1024;
 
-/// A place on a tape, and an interest in it: as long as there is a reader, the tape is being filled and kept.
+/// A place on an entry, and an interest in it: as long as there is a reader, the entry is being filled and kept.
 pub(crate) struct Reader {
-    tape: Arc<Tape>,
-    tapes: Weak<Tapes>,
+    entry: Arc<CacheEntry>,
+    cache: Weak<Cache>,
     seat: u64,
     offset: u64,
     /// Where it stops; `None` for the end of the recording.
@@ -32,7 +32,7 @@ struct Slice {
     block: Option<Arc<Block>>,
     from: usize,
     to: usize,
-    tape: Arc<Tape>,
+    entry: Arc<CacheEntry>,
 }
 
 impl AsRef<[u8]> for Slice {
@@ -45,11 +45,11 @@ impl AsRef<[u8]> for Slice {
 }
 
 impl Reader {
-    pub(super) fn new(tape: Arc<Tape>, tapes: Weak<Tapes>) -> Self {
-        let seat = tape.seat();
+    pub(in crate::cache) fn new(entry: Arc<CacheEntry>, cache: Weak<Cache>) -> Self {
+        let seat = entry.seat();
         Self {
-            tape,
-            tapes,
+            entry,
+            cache,
             seat,
             offset: 0,
             end: None,
@@ -57,7 +57,7 @@ impl Reader {
     }
 
     /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it before anything is read.
-    pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
+    pub(in crate::cache) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.offset = offset;
         self.end = end;
         self.sit(offset);
@@ -65,33 +65,33 @@ impl Reader {
 
     /// Has a window hold nothing for it that lies before `offset`.
     fn sit(&self, offset: u64) {
-        let mut state = self.tape.lock();
+        let mut state = self.entry.lock();
         if let Some(seat) = state.readers.get_mut(&self.seat) {
             seat.offset = offset;
         }
         state.forget_behind();
         drop(state);
-        self.tape.note_room();
+        self.entry.note_room();
     }
 
     /// Whether bytes are gone that it has not read.
-    pub(super) fn is_spent(&self) -> bool {
-        self.tape.lock().base > self.offset
+    pub(in crate::cache) fn is_spent(&self) -> bool {
+        self.entry.lock().base > self.offset
     }
 
     /// What is known of the recording, once its beginning has been read.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(super) async fn facts(&self) -> Result<Arc<Facts>, TapeError> {
-        self.when(|state| state.facts.clone()).await
+    pub(in crate::cache) async fn metadata(&self) -> Result<Arc<Metadata>, CacheError> {
+        self.when(|state| state.metadata.clone()).await
     }
 
     /// The length, once the recording has been read to its end.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(super) async fn length(&self) -> Result<u64, TapeError> {
+    pub(in crate::cache) async fn length(&self) -> Result<u64, CacheError> {
         self.when(|state| matches!(state.phase, Phase::Whole).then_some(state.head))
             .await
     }
@@ -100,7 +100,7 @@ impl Reader {
     ///
     /// # Cancel safety
     /// Safe, but the reader may be spent.
-    pub(super) async fn length_at_any_price(&self) -> Result<u64, TapeError> {
+    pub(in crate::cache) async fn length_at_any_price(&self) -> Result<u64, CacheError> {
         self.sit(u64::MAX);
         let length = self.length().await;
         self.sit(self.offset);
@@ -111,7 +111,7 @@ impl Reader {
     ///
     /// # Cancel safety
     /// Safe, but what lies before `offset` may be gone.
-    pub(super) async fn read_beyond(&self, offset: u64) -> Result<u64, TapeError> {
+    pub(in crate::cache) async fn read_beyond(&self, offset: u64) -> Result<u64, CacheError> {
         self.sit(offset);
         let whole = |state: &State| matches!(state.phase, Phase::Whole);
         self.when(|state| (state.head > offset || whole(state)).then_some(state.head))
@@ -119,79 +119,79 @@ impl Reader {
     }
 
     /// Whether the bytes up to `end`, or to the end of the recording, will not come unless somebody has them read on.
-    pub(super) fn lacks(&self, end: Option<u64>) -> bool {
-        let state = self.tape.lock();
+    pub(in crate::cache) fn lacks(&self, end: Option<u64>) -> bool {
+        let state = self.entry.lock();
         let there = end.is_some_and(|end| end <= state.head && !state.is_unconfirmed(end));
         matches!(state.phase, Phase::Stopped(..)) && !there
     }
 
-    pub(super) fn has_begun(&self) -> bool {
-        let state = self.tape.lock();
-        state.facts.is_some() || matches!(state.phase, Phase::Failed(_))
+    pub(in crate::cache) fn has_begun(&self) -> bool {
+        let state = self.entry.lock();
+        state.metadata.is_some() || matches!(state.phase, Phase::Failed(_))
     }
 
     /// Whether this is, by its beginning, the recording that was read to its end `before`.
-    pub(super) fn looks_like(&self, before: &Facts) -> bool {
-        let facts = self.tape.lock().facts.clone();
-        let (Some(facts), Some(tapes)) = (facts, self.tapes.upgrade()) else {
+    pub(in crate::cache) fn looks_like(&self, before: &Metadata) -> bool {
+        let metadata = self.entry.lock().metadata.clone();
+        let (Some(metadata), Some(cache)) = (metadata, self.cache.upgrade()) else {
             return false;
         };
-        let identity = tapes.identity(&self.tape.pbx, &self.tape.key);
-        facts.are_those_of(identity, before)
+        let identity = cache.identity(&self.entry.pbx, &self.entry.key);
+        metadata.are_those_of(identity, before)
     }
 
     /// Whether two passes had to agree on the end of the recording.
-    pub(super) fn end_is_agreed(&self) -> bool {
-        let state = self.tape.lock();
+    pub(in crate::cache) fn end_is_agreed(&self) -> bool {
+        let state = self.entry.lock();
         state
-            .facts
+            .metadata
             .as_ref()
-            .is_some_and(|facts| facts.end_is_agreed)
+            .is_some_and(|metadata| metadata.end_is_agreed)
     }
 
     /// Whether the bytes up to `end` are there, and no fill is at work.
-    pub(super) fn has_stopped_at(&self, end: u64) -> bool {
-        let state = self.tape.lock();
+    pub(in crate::cache) fn has_stopped_at(&self, end: u64) -> bool {
+        let state = self.entry.lock();
         matches!(state.phase, Phase::Stopped(..)) && end <= state.head
     }
 
-    pub(super) fn is_filling(&self) -> bool {
-        self.tape.is_filling()
+    pub(in crate::cache) fn is_filling(&self) -> bool {
+        self.entry.is_filling()
     }
 
     /// Returns once the fill has the recording open.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(super) async fn opened(&self) -> Result<(), TapeError> {
+    pub(in crate::cache) async fn opened(&self) -> Result<(), CacheError> {
         let is_open = |state: &State| !matches!(state.phase, Phase::Opening);
         self.when(|state| (is_open(state) && state.error().is_none()).then_some(()))
             .await
     }
 
     /// Whether it has been given everything up to where it stops.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::cache) fn has_ended(&self) -> bool {
         self.end.is_some_and(|end| self.offset >= end)
     }
 
     /// The least bytes per second at which it has to be read: on a window, where the fill waits for the slowest reader,
     /// and others may wait for the fill.
-    pub(super) fn least_pace(&self) -> Option<u64> {
-        let state = self.tape.lock();
+    pub(in crate::cache) fn least_pace(&self) -> Option<u64> {
+        let state = self.entry.lock();
         let filling = matches!(state.phase, Phase::Opening | Phase::Filling);
         let holder = state.window_of.as_ref().filter(|_| filling)?;
-        self.tape.pbx.least_pace(holder)
+        self.entry.pbx.least_pace(holder)
     }
 
     /// The next bytes; `None` where it stops.
-    pub(super) fn poll_bytes(
+    pub(in crate::cache) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, TapeError>>> {
+    ) -> Poll<Option<Result<Bytes, CacheError>>> {
         if self.has_ended() {
             return Poll::Ready(None);
         }
-        let mut state = self.tape.lock();
+        let mut state = self.entry.lock();
         if let Some(bytes) = self.slice(&state) {
             self.offset += bytes.len() as u64;
             if let Some(seat) = state.readers.get_mut(&self.seat) {
@@ -199,7 +199,7 @@ impl Reader {
             }
             if state.is_window() {
                 state.forget_behind();
-                self.tape.note_room();
+                self.entry.note_room();
             }
             return Poll::Ready(Some(Ok(bytes)));
         }
@@ -226,15 +226,15 @@ impl Reader {
                 block: Some(Arc::clone(block)),
                 from,
                 to: from + size,
-                tape: Arc::clone(&self.tape),
+                entry: Arc::clone(&self.entry),
             })
         })
     }
 
-    /// Waits until `find` finds something, or the tape has failed.
-    async fn when<T>(&self, find: impl Fn(&State) -> Option<T>) -> Result<T, TapeError> {
+    /// Waits until `find` finds something, or the entry has failed.
+    async fn when<T>(&self, find: impl Fn(&State) -> Option<T>) -> Result<T, CacheError> {
         poll_fn(|context| {
-            let mut state = self.tape.lock();
+            let mut state = self.entry.lock();
             if let Some(found) = find(&state) {
                 return Poll::Ready(Ok(found));
             }
@@ -247,14 +247,14 @@ impl Reader {
         .await
     }
 
-    pub(super) fn tape(&self) -> &Arc<Tape> {
-        &self.tape
+    pub(in crate::cache) fn entry(&self) -> &Arc<CacheEntry> {
+        &self.entry
     }
 }
 
 impl State {
     /// Why no more comes, where more is wanted.
-    fn error(&self) -> Option<&TapeError> {
+    fn error(&self) -> Option<&CacheError> {
         match &self.phase {
             Phase::Failed(error) | Phase::Stopped(_, Some(error)) => Some(error),
             Phase::Opening | Phase::Filling | Phase::Stopped(_, None) | Phase::Whole => None,
@@ -264,7 +264,7 @@ impl State {
     /// Whether `offset` is taken for the end of the recording, and it has not shown yet that it is. What comes last is held
     /// back until then: only the end tells whether all of it was what it was taken for.
     fn is_unconfirmed(&self, offset: u64) -> bool {
-        let length = self.facts.as_ref().and_then(|facts| facts.length);
+        let length = self.metadata.as_ref().and_then(|metadata| metadata.length);
         length == Some(offset) && !matches!(self.phase, Phase::Whole)
     }
 
@@ -278,16 +278,16 @@ impl State {
 impl Drop for Slice {
     fn drop(&mut self) {
         self.block = None;
-        self.tape.note_room();
+        self.entry.note_room();
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if let Some(tapes) = self.tapes.upgrade() {
-            tapes.leave(&self.tape, self.seat);
+        if let Some(cache) = self.cache.upgrade() {
+            cache.leave(&self.entry, self.seat);
         } else {
-            self.tape.leave(self.seat);
+            self.entry.leave(self.seat);
         }
     }
 }

@@ -1,18 +1,19 @@
-//! A tape that holds only what lies before its readers, and what it forgets.
+//! An entry that holds only what lies before its readers, and what it forgets.
 //!
 //! Knows blocks and where the slowest reader is. Does not know why there is a window, nor who waits for it.
 
 use std::sync::Arc;
 
 use super::block::{BLOCK_BYTES, Block};
-use super::{Owner, State, Tape};
+use super::{CacheEntry, State};
+use crate::cache::Owner;
 
 /// Blocks that a window may hold.
 const WINDOW_BLOCKS: usize = 4;
 
-impl Tape {
+impl CacheEntry {
     /// Holds only what lies before its readers from now on. Nobody may join them any more.
-    pub(super) fn make_window(&self, holder: &Owner) {
+    pub(in crate::cache) fn make_window(&self, holder: &Owner) {
         let mut state = self.lock();
         state.window_of = Some(holder.clone());
         state.forget_behind();

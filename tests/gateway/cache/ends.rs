@@ -15,14 +15,14 @@ use crate::harness::{Gateway, NAME, PBX, gateway, soon, write_secret};
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 
-async fn guarded(pbx: &Simulator, tape: &str) -> Gateway {
+async fn guarded(pbx: &Simulator, cache: &str) -> Gateway {
     let builder = gateway(pbx).admin("token_file = \"admin-token\"");
     write_secret(&builder.folder().join("admin-token"), TOKEN);
-    builder.tape(tape).start().await
+    builder.cache(cache).start().await
 }
 
 async fn delete(gateway: &Gateway) {
-    let (addr, path) = (gateway.app.admin_address(), format!("/tapes/{PBX}/{NAME}"));
+    let (addr, path) = (gateway.app.admin_address(), format!("/cache/{PBX}/{NAME}"));
     let token = format!("Bearer {TOKEN}");
     let reply = ask(addr, Method::DELETE, &path, &[&token]).await.unwrap();
     assert_eq!(reply.status, 204);
@@ -66,7 +66,7 @@ async fn a_reload_that_leaves_a_pbx_as_it_is_keeps_its_recordings() {
 #[tokio::test]
 async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
     let pbx = held(true).await;
-    let gateway = gateway(&pbx).tape("").pbx("answer_timeout_ms = 15000");
+    let gateway = gateway(&pbx).cache("").pbx("answer_timeout_ms = 15000");
     let gateway = gateway.start().await;
     let listener = begin(&gateway).await;
     let file = gateway.folder().join("wavegate.toml");
@@ -99,7 +99,7 @@ async fn a_recording_that_nobody_has_listened_to_for_long_goes() {
     gateway.fetch(NAME).await;
     until_metric(
         &gateway,
-        "wavegate_tape_evictions_total{reason=\"idle\"}",
+        "wavegate_cache_evictions_total{reason=\"idle\"}",
         1,
     )
     .await;
@@ -154,7 +154,7 @@ async fn until_settled(gateway: &Gateway) {
     let addr = gateway.app.admin_address();
     loop {
         let metrics = ask(addr, Method::GET, "/metrics", &[]).await.unwrap().text;
-        if metrics.contains("wavegate_tape_bytes 0\n") {
+        if metrics.contains("wavegate_cache_bytes 0\n") {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -193,7 +193,7 @@ fn reload(gateway: &Gateway, from: u64, to: u64) {
 #[tokio::test]
 async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
     const OTHERS: [&str; 2] = ["second.wav", "third.wav"];
-    let evicted = "wavegate_tape_evictions_total{reason=\"room\"}";
+    let evicted = "wavegate_cache_evictions_total{reason=\"room\"}";
     let pbx = held(true).await;
     pbx.release_downloads();
     let gateway = guarded(&pbx, &max_bytes(64)).await;
@@ -204,7 +204,7 @@ async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
     }
     until_streams(&gateway, 0).await;
     let admin = gateway.app.admin_address();
-    let held = async || number(admin, "wavegate_tape_bytes").await;
+    let held = async || number(admin, "wavegate_cache_bytes").await;
     assert!(held().await >= 3 * LENGTH as u64);
 
     // The longest idle goes, and two have room.
@@ -226,7 +226,7 @@ async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
 }
 
 #[tokio::test]
-async fn a_tape_that_is_turned_off_serves_those_who_read_it_and_nobody_more() {
+async fn a_cache_that_is_turned_off_serves_those_who_read_it_and_nobody_more() {
     let pbx = held(true).await;
     let gateway = guarded(&pbx, &max_bytes(64)).await;
     let listener = begin(&gateway).await;

@@ -1,4 +1,4 @@
-//! The task that fills a tape.
+//! The task that fills an entry.
 //!
 //! Knows when to go on, when to wait and when to stop. Holds the reading, so with it the place among the downloads of the
 //! PBX: never longer than there is something to read.
@@ -10,18 +10,16 @@ use std::sync::atomic::fence;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::time::{Instant, timeout_at};
 
-use super::block::Block;
-use super::facts::{FIRST_BYTES, first_bytes};
-use super::store::Tapes;
-use super::{Ended, Owner, Phase, Tape, TapeError, Written};
+use super::entry::{Block, CacheEntry, Phase, Written};
+use super::metadata::{FIRST_BYTES, first_bytes};
+use super::{Cache, CacheError, Ended, Owner};
 use crate::pbx::{Reading, ReadingError, Seen, wave};
 
-/// The fill of one tape.
+/// The fill of one entry.
 pub(super) struct Fill {
-    tapes: Arc<Tapes>,
-    tape: Arc<Tape>,
+    cache: Arc<Cache>,
+    entry: Arc<CacheEntry>,
     /// Who waits for the place among the downloads, and holds it.
     holder: Owner,
     linger: Duration,
@@ -33,17 +31,17 @@ pub(super) struct Fill {
 
 impl Fill {
     pub(super) fn new(
-        tapes: Arc<Tapes>,
-        tape: Arc<Tape>,
+        cache: Arc<Cache>,
+        entry: Arc<CacheEntry>,
         holder: Owner,
         spare: Option<Block>,
     ) -> Self {
-        let settings = tapes.settings();
+        let settings = cache.settings();
         let (linger, max_recording_bytes) = (settings.linger, settings.max_recording_bytes);
         drop(settings);
         Self {
-            tapes,
-            tape,
+            cache,
+            entry,
             holder,
             linger,
             max_recording_bytes,
@@ -65,31 +63,31 @@ impl Fill {
     /// Ends the work, unless somebody has come at the last moment: then it goes on behind what this returns.
     fn settle(&mut self, phase: Phase) -> Option<Seen> {
         self.spare = None;
-        let seen = self.tapes.settle(&self.tape, phase);
+        let seen = self.cache.settle(&self.entry, phase);
         self.settled = seen.is_none();
         seen
     }
 
     async fn fill(&mut self, seen: Option<Seen>) -> Phase {
-        let tape = Arc::clone(&self.tape);
+        let entry = Arc::clone(&self.entry);
         let mut reading = tokio::select! {
             biased;
-            () = tape.ended.cancelled() => return deserted(None),
-            () = tape.left_alone(Duration::ZERO) => return deserted(seen),
-            opened = open(&tape, &self.holder, seen.clone()) => match opened {
+            () = entry.ended.cancelled() => return deserted(None),
+            () = entry.left_alone(Duration::ZERO) => return deserted(seen),
+            opened = open(&entry, &self.holder, seen.clone()) => match opened {
                 Ok(reading) => reading,
                 Err(error) => return failed(error, seen),
             },
         };
-        tape.open();
-        let mut left_alone = pin!(tape.left_alone(self.linger));
-        let agrees = |offset, bytes: &[u8]| tape.agrees(offset, bytes);
-        let (mut to_the_end, mut begun) = (false, tape.has_begun());
+        entry.open();
+        let mut left_alone = pin!(entry.left_alone(self.linger));
+        let agrees = |offset, bytes: &[u8]| entry.agrees(offset, bytes);
+        let (mut to_the_end, mut begun) = (false, entry.has_begun());
         let mut telling = FIRST_BYTES;
         loop {
             let next = tokio::select! {
                 biased;
-                () = tape.ended.cancelled() => return deserted(None),
+                () = entry.ended.cancelled() => return deserted(None),
                 () = &mut left_alone, if !to_the_end => match self.stop(&reading) {
                     Some(phase) => return phase,
                     None => {
@@ -110,7 +108,7 @@ impl Fill {
             let written = tokio::select! {
                 biased;
                 written = self.write(data) => written,
-                () = tape.ended.cancelled() => return deserted(None),
+                () = entry.ended.cancelled() => return deserted(None),
                 // Only a window waits, and nobody joins that any more.
                 () = &mut left_alone, if !to_the_end => return deserted(None),
             };
@@ -118,7 +116,7 @@ impl Fill {
                 return Phase::Failed(error);
             }
             if !begun && (reading.head() >= telling as u64 || reading.has_ended()) {
-                let first = first_bytes(&mut telling, |limit| tape.beginning(limit));
+                let first = first_bytes(&mut telling, |limit| entry.beginning(limit));
                 if first.len() == telling || reading.has_ended() {
                     self.begin(&mut reading, &first);
                     begun = true;
@@ -131,7 +129,7 @@ impl Fill {
                 return self.whole(&mut reading);
             }
             // What goes on for nobody is for those who may still come.
-            if to_the_end && !tape.has_readers() && !self.can_be_joined() {
+            if to_the_end && !entry.has_readers() && !self.can_be_joined() {
                 return deserted(None);
             }
         }
@@ -139,18 +137,18 @@ impl Fill {
 
     /// Whether somebody may still come to read what has been read.
     fn can_be_joined(&self) -> bool {
-        !self.tape.is_window() && self.tapes.has(&self.tape)
+        !self.entry.is_window() && self.cache.has(&self.entry)
     }
 
     fn is_worth_keeping(&self) -> bool {
-        self.tape.can_go_on() && self.can_be_joined()
+        self.entry.can_go_on() && self.can_be_joined()
     }
 
     /// What to do when nobody reads any more: `None` is to go on to the end.
     fn stop(&self, reading: &Reading) -> Option<Phase> {
-        let tape = &self.tape;
+        let entry = &self.entry;
         let length = reading.length().or(reading.audio().told_length());
-        let read = tape.head();
+        let read = entry.head();
         if self.can_be_joined() && length.is_some_and(|length| length.saturating_sub(read) < read) {
             return None;
         }
@@ -160,77 +158,78 @@ impl Fill {
 
     /// The beginning has been read.
     fn begin(&self, reading: &mut Reading, first: &[u8]) {
-        let tape = &self.tape;
-        let facts = self.tapes.recognise(&tape.pbx, &tape.key, reading, first);
-        if facts
+        let entry = &self.entry;
+        let metadata = self.cache.recognise(&entry.pbx, &entry.key, reading, first);
+        if metadata
             .length
             .is_some_and(|length| length > self.max_recording_bytes)
         {
             self.make_window();
         }
-        tape.begin(facts);
+        entry.begin(metadata);
     }
 
     /// The end has been read.
     fn whole(&self, reading: &mut Reading) -> Phase {
-        let tape = &self.tape;
-        if !tape.has_begun() {
-            self.begin(reading, &tape.beginning(wave::MAX_REACH));
+        let entry = &self.entry;
+        if !entry.has_begun() {
+            self.begin(reading, &entry.beginning(wave::MAX_REACH));
         }
-        let identity = self.tapes.identity(&tape.pbx, &tape.key);
-        let Some(facts) = tape.complete(identity, reading.end_is_agreed()) else {
+        let identity = self.cache.identity(&entry.pbx, &entry.key);
+        let Some(metadata) = entry.complete(identity, reading.end_is_agreed()) else {
             return Phase::Whole;
         };
-        if self
-            .tapes
-            .note(&tape.key, &facts, reading.seen().map(|seen| seen.witness))
-        {
+        if self.cache.note(
+            &entry.key,
+            &metadata,
+            reading.seen().map(|seen| seen.witness),
+        ) {
             return Phase::Whole;
         }
-        Phase::Failed(TapeError::Broken(ReadingError::Differs))
+        Phase::Failed(CacheError::Broken(ReadingError::Differs))
     }
 
-    async fn write(&mut self, mut data: Bytes) -> Result<(), TapeError> {
+    async fn write(&mut self, mut data: Bytes) -> Result<(), CacheError> {
         loop {
-            match self.tape.write(&data, &mut self.spare) {
+            match self.entry.write(&data, &mut self.spare) {
                 Written::All => break,
                 Written::Some(written) => data.advance(written),
             }
             // Whoever makes room from now on says so; who did a moment ago did not.
-            let waited = self.tape.wants_room.swap(true, AcqRel);
+            let waited = self.entry.wants_room.swap(true, AcqRel);
             fence(SeqCst);
             if waited {
                 self.make_room().await?;
             }
         }
-        self.tape.wants_room.store(false, Release);
+        self.entry.wants_room.store(false, Release);
         Ok(())
     }
 
-    /// Gets a block. Where there is none, the tape becomes a window, and a window waits for its slowest reader: it goes on
+    /// Gets a block. Where there is none, the entry becomes a window, and a window waits for its slowest reader: it goes on
     /// with what it has.
-    async fn make_room(&mut self) -> Result<(), TapeError> {
+    async fn make_room(&mut self) -> Result<(), CacheError> {
         if self.spare.is_none() {
-            self.spare = self.tapes.block(&self.tape.owner, &self.tape.key).ok();
+            self.spare = self.cache.block(&self.entry.owner, &self.entry.key).ok();
             if self.spare.is_some() || self.make_window() {
                 return Ok(());
             }
         }
-        if !self.tape.holds_anything() {
-            return Err(TapeError::NoRoom);
+        if !self.entry.holds_anything() {
+            return Err(CacheError::NoRoom);
         }
-        self.tape.room.notified().await;
+        self.entry.room.notified().await;
         Ok(())
     }
 
     /// From now on only what lies before the readers is held, and nobody joins them. Returns whether that was not so before.
     fn make_window(&self) -> bool {
-        if self.tape.is_window() {
+        if self.entry.is_window() {
             return false;
         }
         // In this order: who joined it now would wait for what is gone.
-        self.tapes.withdraw(&self.tape);
-        self.tape.make_window(&self.holder);
+        self.cache.withdraw(&self.entry);
+        self.entry.make_window(&self.holder);
         true
     }
 }
@@ -244,8 +243,12 @@ impl Drop for Fill {
     }
 }
 
-async fn open(tape: &Tape, holder: &Owner, seen: Option<Seen>) -> Result<Reading, TapeError> {
-    let (pbx, name) = (&tape.pbx, tape.key.name());
+async fn open(
+    entry: &CacheEntry,
+    holder: &Owner,
+    seen: Option<Seen>,
+) -> Result<Reading, CacheError> {
+    let (pbx, name) = (&entry.pbx, entry.key.name());
     match seen {
         Some(seen) => Ok(pbx.open_behind(name, holder, seen).await?),
         None => Ok(pbx.open(name, holder, None).await?),
@@ -253,14 +256,14 @@ async fn open(tape: &Tape, holder: &Owner, seen: Option<Seen>) -> Result<Reading
 }
 
 /// What was `seen` stays good where the error says nothing about it: the next who wants more tries again.
-fn failed(error: TapeError, seen: Option<Seen>) -> Phase {
+fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
     let says_nothing = match &error {
-        TapeError::Broken(ReadingError::Broken(_)) => true,
-        TapeError::Broken(ReadingError::NotAgain(error)) => !error.is_gone(),
-        TapeError::Broken(ReadingError::Differs)
-        | TapeError::NotOpened(_)
-        | TapeError::NoRoom
-        | TapeError::Ended(_) => false,
+        CacheError::Broken(ReadingError::Broken(_)) => true,
+        CacheError::Broken(ReadingError::NotAgain(error)) => !error.is_gone(),
+        CacheError::Broken(ReadingError::Differs)
+        | CacheError::NotOpened(_)
+        | CacheError::NoRoom
+        | CacheError::Ended(_) => false,
     };
     match seen.filter(|_| says_nothing) {
         Some(seen) => Phase::Stopped(seen, Some(error)),
@@ -271,35 +274,6 @@ fn failed(error: TapeError, seen: Option<Seen>) -> Phase {
 fn deserted(seen: Option<Seen>) -> Phase {
     match seen {
         Some(seen) => Phase::Stopped(seen, None),
-        None => Phase::Failed(TapeError::Ended(Ended::Deserted)),
-    }
-}
-
-impl Tape {
-    fn holds_anything(&self) -> bool {
-        !self.lock().blocks.is_empty()
-    }
-
-    /// Returns once there has been no reader for `linger`; at once of a window.
-    async fn left_alone(&self, linger: Duration) {
-        loop {
-            while self.has_readers() {
-                self.readers_changed.notified().await;
-            }
-            let linger = if self.is_window() {
-                Duration::ZERO
-            } else {
-                linger
-            };
-            let until = Instant::now() + linger;
-            while !self.has_readers() {
-                if timeout_at(until, self.readers_changed.notified())
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-            }
-        }
+        None => Phase::Failed(CacheError::Ended(Ended::Deserted)),
     }
 }

@@ -9,8 +9,8 @@ use crate::metrics::Numbers;
 /// Hits so far: from memory, of who joined a read, and of what is known.
 pub(super) async fn hits(gateway: &Gateway) -> [u64; 3] {
     let numbers = Numbers::of(gateway).await;
-    ["tape", "joined", "known"]
-        .map(|kind| numbers.at(&format!("tape_hits_total{{kind=\"{kind}\"}}")))
+    ["cache", "joined", "known"]
+        .map(|kind| numbers.at(&format!("cache_hits_total{{kind=\"{kind}\"}}")))
 }
 
 async fn with(gateway: &Gateway, method: Method, field: (&str, &str)) -> Answer {
@@ -45,7 +45,7 @@ async fn ask_what_is_known(gateway: &Gateway) -> u64 {
 #[tokio::test]
 async fn a_request_is_a_hit_once_by_what_served_it() {
     let pbx = held(true).await;
-    let gateway = gateway(&pbx).tape("").start().await;
+    let gateway = gateway(&pbx).cache("").start().await;
     let first = begin(&gateway).await;
     assert_eq!(hits(&gateway).await, [0, 0, 0], "it cost a read");
     let second = begin(&gateway).await;
@@ -67,7 +67,7 @@ async fn a_request_is_a_hit_once_by_what_served_it() {
 }
 
 #[tokio::test]
-async fn who_has_a_stopped_tape_read_on_is_no_hit() {
+async fn who_has_a_stopped_cache_read_on_is_no_hit() {
     let pbx = held(true).await;
     let gateway = stopped(&pbx, "").await;
     assert_eq!(range(&gateway, &format!("bytes=0-{}", READ - 1)).await, 206);
@@ -91,7 +91,7 @@ async fn who_waits_for_a_length_is_one_hit_or_none() {
 }
 
 #[tokio::test]
-async fn without_a_tape_only_what_is_known_is_a_hit() {
+async fn without_a_cache_only_what_is_known_is_a_hit() {
     let pbx = held(true).await;
     pbx.release_downloads();
     let gateway = gateway(&pbx).start().await;
@@ -108,7 +108,7 @@ async fn without_a_tape_only_what_is_known_is_a_hit() {
 async fn who_is_refused_the_read_that_they_need_is_no_hit() {
     let pbx = held(true).await;
     let gateway = gateway(&pbx)
-        .tape("linger_ms = 0")
+        .cache("linger_ms = 0")
         .relay("max_reads_per_minute = 1")
         .start()
         .await;

@@ -1,4 +1,4 @@
-//! What does the tape cost in CPU time: to read a range from, and to write to when a recording is read for the first time?
+//! What does the cache cost in CPU time: to read a range from, and to write to when a recording is read for the first time?
 //!
 //! Two questions, each with its baseline in the same run. All sides take turns in every round, each does the same work in it,
 //! and what is told is the median of the rounds' ratios, with the middle half of them.
@@ -8,10 +8,10 @@
 //!   comes, without buffering, and with larger buffers each; nginx serving the file alone is there to compare. The gateway
 //!   verifies a JWT and asks its policy for each request and nginx does neither; both write an access log, the gateway to a
 //!   pipe, each nginx to a file. This part needs nginx on the machine, and is left out without it.
-//! - Downloads of recordings nobody has asked for before, from the simulated PBX over TLS: the gateway with the tape as it comes
-//!   against the gateway with the tape off. The PBX closes each connection and tells no length, or keeps its connections and tells
-//!   it. One principal asks for all of them, who may hold a quarter of the tape, 64 MiB, so but for the first round each finds it
-//!   full and the longest idle tape has to go. That round, in which memory is taken from the system, is told apart.
+//! - Downloads of recordings nobody has asked for before, from the simulated PBX over TLS: the gateway with the cache as it comes
+//!   against the gateway with the cache off. The PBX closes each connection and tells no length, or keeps its connections and tells
+//!   it. One principal asks for all of them, who may hold a quarter of the cache, 64 MiB, so but for the first round each finds it
+//!   full and the longest idle cache has to go. That round, in which memory is taken from the system, is told apart.
 //!
 //! Every side has one thread, and the PBX and the client are in the bench's own process. Does not show: TLS to the caller,
 //! several threads, throughput, slow readers, or memory.
@@ -40,7 +40,7 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 use support::nginx::Nginx;
 use support::{Connection, Gateway, Meter, Process};
 
-const NAME: &str = "tape.wav";
+const NAME: &str = "cache.wav";
 const LENGTH: usize = 10_000_000;
 /// Callers at once, each on a connection of its own.
 const CALLERS: usize = 4;
@@ -83,7 +83,9 @@ async fn main() {
     let rounds = if is_bench { ROUNDS } else { 1 };
     match Nginx::program() {
         Some(program) => ranges(program, rounds).await,
-        None => println!("no nginx on this machine: nothing to compare a range from the tape with"),
+        None => {
+            println!("no nginx on this machine: nothing to compare a range from the cache with")
+        }
     }
     first_downloads(rounds).await;
 }
@@ -177,7 +179,7 @@ async fn ranges(program: &str, rounds: usize) {
         let directives = format!("{directives} proxy_max_temp_file_size 0;");
         (name, Nginx::in_front_of(program, &file, &directives))
     });
-    println!("CPU time of ranges from the tape, {CALLERS} at once, {rounds} rounds");
+    println!("CPU time of ranges from the cache, {CALLERS} at once, {rounds} rounds");
     for (size, bytes, count) in RANGES {
         let count = if rounds == 1 { 1 } else { count };
         let mut sides = vec![Side::new(
@@ -244,11 +246,11 @@ async fn first_downloads(rounds: usize) {
         }
         let pbx = builder.start().await.unwrap();
         let with = Gateway::start(&pbx, 1, "");
-        let without = Gateway::start(&pbx, 1, "[tape]\nmax_bytes = 0");
+        let without = Gateway::start(&pbx, 1, "[cache]\nmax_bytes = 0");
         let side = |name, gateway: &Gateway| {
             Side::new(name, gateway.addr, "/recordings/", &[&gateway.process])
         };
-        let mut sides = [side("tape on", &with), side("tape off", &without)];
+        let mut sides = [side("cache on", &with), side("cache off", &without)];
         let first = take_turns(&mut sides, &rounds).await;
         tell(size, &sides[0], &sides[1..], bytes, &rounds);
         println!(

@@ -34,7 +34,7 @@ async fn a_date_stands_for_finished_recordings_only() {
             builder = builder.switch(Switch::RiffSizeZero);
         }
         let pbx = builder.start().await.unwrap();
-        let gateway = gateway(&pbx).tape("").start().await;
+        let gateway = gateway(&pbx).cache("").start().await;
         let answer = gateway.get(&name).bearer(&jwt("alice")).send().await;
         let has_date = answer.header("last-modified").is_some();
         assert_eq!(has_date, dated, "unfinished: {unfinished}");
@@ -52,9 +52,9 @@ async fn part_if(gateway: &Gateway, name: &str, date: &str) -> Answer {
 #[tokio::test]
 async fn a_young_recording_has_no_date_before_its_end_has_shown_that_it_is_complete() {
     let length = u32::try_from(LENGTH).unwrap();
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         for (told, is_complete) in [(length - 8, true), (length - 1_000, false)] {
-            let row = format!("{tape} {told}");
+            let row = format!("{cache} {told}");
             // So long ago that a date would be believed.
             let began = began(600);
             let (name, date) = (recording_since(began), httpdate::fmt_http_date(began));
@@ -62,7 +62,11 @@ async fn a_young_recording_has_no_date_before_its_end_has_shown_that_it_is_compl
             let builder = Simulator::builder(Api::SSeries200).recording(&name, recording.clone());
             let pbx = builder.start().await.unwrap();
             pbx.hold_downloads(READ as u64);
-            let gateway = gateway(&pbx).tape(tape).range("wait_ms = 0").start().await;
+            let gateway = gateway(&pbx)
+                .cache(cache)
+                .range("wait_ms = 0")
+                .start()
+                .await;
 
             let first = gateway.get(&name).bearer(&jwt("alice")).send().await;
             assert_eq!(first.header("last-modified"), None, "{row}");

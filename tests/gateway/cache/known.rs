@@ -15,14 +15,14 @@ async fn pbx() -> Simulator {
 async fn a_recording_that_is_gone_is_forgotten_at_once() {
     let idle = "keep_s = 0\nremember_missing_ms = 0";
     let off = "max_bytes = 0\nremember_missing_ms = 0";
-    for (tape, kept) in [(idle, true), (off, false)] {
+    for (cache, kept) in [(idle, true), (off, false)] {
         let pbx = pbx().await;
-        let gateway = gateway(&pbx).tape(tape).start().await;
+        let gateway = gateway(&pbx).cache(cache).start().await;
         gateway.fetch(NAME).await;
         if kept {
             until_metric(
                 &gateway,
-                "wavegate_tape_evictions_total{reason=\"idle\"}",
+                "wavegate_cache_evictions_total{reason=\"idle\"}",
                 1,
             )
             .await;
@@ -45,7 +45,7 @@ async fn a_recording_that_is_not_there_is_asked_for_once_and_again_soon() {
     let pbx = pbx().await;
     pbx.remove_recording(NAME);
     // As long as it may be remembered, which is longer than this takes.
-    let patient = gateway(&pbx).tape("remember_missing_ms = 10000");
+    let patient = gateway(&pbx).cache("remember_missing_ms = 10000");
     let patient = patient.start().await;
     for _ in 0..3 {
         assert_eq!(patient.problem(NAME).await.slug, "recording-not-found");
@@ -53,7 +53,7 @@ async fn a_recording_that_is_not_there_is_asked_for_once_and_again_soon() {
     }
     assert_eq!(pbx.seen().requests.get_random, 1);
 
-    let gateway = gateway(&pbx).tape("remember_missing_ms = 200");
+    let gateway = gateway(&pbx).cache("remember_missing_ms = 200");
     let gateway = gateway.start().await;
     assert_eq!(gateway.problem(NAME).await.slug, "recording-not-found");
     pbx.add_recording(NAME, wav::music(3));
@@ -74,20 +74,20 @@ async fn a_recording_that_was_replaced_gets_another_tag() {
     // As long, and with the same beginning: only the whole shows it.
     let new = [&old[..1_000], &new[1_000..]].concat();
     assert!(old != new);
-    let ways = ["keep_s = 0", "max_bytes = 0"].map(|tape| [(tape, true), (tape, false)]);
-    for (tape, tells_length) in ways.into_iter().flatten() {
+    let ways = ["keep_s = 0", "max_bytes = 0"].map(|cache| [(cache, true), (cache, false)]);
+    for (cache, tells_length) in ways.into_iter().flatten() {
         let mut pbx = Simulator::builder(Api::SSeries200).recording(NAME, old.clone());
         if tells_length {
             pbx = pbx.switch(Switch::DownloadWithLength);
         }
         let pbx = pbx.start().await.unwrap();
-        let gateway = gateway(&pbx).tape(tape).start().await;
+        let gateway = gateway(&pbx).cache(cache).start().await;
         gateway.fetch(NAME).await;
         let tag = head(&gateway).await.header("etag").unwrap().to_owned();
-        if tape == "keep_s = 0" {
+        if cache == "keep_s = 0" {
             until_metric(
                 &gateway,
-                "wavegate_tape_evictions_total{reason=\"idle\"}",
+                "wavegate_cache_evictions_total{reason=\"idle\"}",
                 1,
             )
             .await;

@@ -1,4 +1,4 @@
-//! Where the bytes of one transfer come from: a tape, or straight from the PBX.
+//! Where the bytes of one transfer come from: an entry, or straight from the PBX.
 //!
 //! Knows what both can do. Does not know where the bytes go.
 
@@ -7,16 +7,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::straight::Straight;
-use super::{Facts, Reader, TapeError};
+use super::entry::Reader;
+use super::passthrough::Passthrough;
+use super::{CacheError, Metadata};
 use crate::metrics::Hit;
 
 /// The bytes of a recording, or of a part of it, for one caller.
 pub(crate) enum Source {
     /// From memory, or as they come in there.
-    Tape(Reader),
+    Entry(Reader),
     /// As they come from the PBX, for this caller alone.
-    Straight(Box<Straight>),
+    Passthrough(Box<Passthrough>),
 }
 
 impl Source {
@@ -27,27 +28,27 @@ impl Source {
     ///
     /// # Cancel safety
     /// Safe.
-    pub(crate) async fn facts(&mut self) -> Result<Arc<Facts>, TapeError> {
+    pub(crate) async fn metadata(&mut self) -> Result<Arc<Metadata>, CacheError> {
         match self {
-            Self::Tape(reader) => reader.facts().await,
-            Self::Straight(straight) => Ok(Arc::clone(straight.facts())),
+            Self::Entry(reader) => reader.metadata().await,
+            Self::Passthrough(passthrough) => Ok(Arc::clone(passthrough.metadata())),
         }
     }
 
     /// Whether it is known what it is, or why it cannot be had.
     pub(crate) fn has_begun(&self) -> bool {
         match self {
-            Self::Tape(reader) => reader.has_begun(),
-            Self::Straight(_) => true,
+            Self::Entry(reader) => reader.has_begun(),
+            Self::Passthrough(_) => true,
         }
     }
 
     /// How it serves one more caller without another read.
     pub(crate) fn hit(&self) -> Option<Hit> {
         match self {
-            Self::Tape(reader) if reader.is_filling() => Some(Hit::Joined),
-            Self::Tape(_) => Some(Hit::Tape),
-            Self::Straight(_) => None,
+            Self::Entry(reader) if reader.is_filling() => Some(Hit::Joined),
+            Self::Entry(_) => Some(Hit::Cache),
+            Self::Passthrough(_) => None,
         }
     }
 
@@ -59,10 +60,10 @@ impl Source {
     ///
     /// # Cancel safety
     /// Safe, but the source may be spent.
-    pub(crate) async fn learn_length(&mut self) -> Result<u64, TapeError> {
+    pub(crate) async fn learn_length(&mut self) -> Result<u64, CacheError> {
         match self {
-            Self::Tape(reader) => reader.length().await,
-            Self::Straight(straight) => straight.learn_length().await,
+            Self::Entry(reader) => reader.length().await,
+            Self::Passthrough(passthrough) => passthrough.learn_length().await,
         }
     }
 
@@ -73,34 +74,34 @@ impl Source {
     ///
     /// # Cancel safety
     /// Safe, but the source may be spent.
-    pub(crate) async fn learn_length_at_any_price(&mut self) -> Result<u64, TapeError> {
+    pub(crate) async fn learn_length_at_any_price(&mut self) -> Result<u64, CacheError> {
         match self {
-            Self::Tape(reader) => reader.length_at_any_price().await,
-            Self::Straight(straight) => straight.learn_length().await,
+            Self::Entry(reader) => reader.length_at_any_price().await,
+            Self::Passthrough(passthrough) => passthrough.learn_length().await,
         }
     }
 
     /// Takes the recording for the one that was read to its end `before`, if it is by its beginning. Returns whether it is.
-    pub(crate) fn expect(&mut self, before: &Arc<Facts>) -> bool {
+    pub(crate) fn expect(&mut self, before: &Arc<Metadata>) -> bool {
         match self {
-            Self::Tape(reader) => reader.looks_like(before),
-            Self::Straight(straight) => straight.expect(before),
+            Self::Entry(reader) => reader.looks_like(before),
+            Self::Passthrough(passthrough) => passthrough.expect(before),
         }
     }
 
     /// Whether it has the bytes up to `end`, and nothing more comes by itself.
     pub(crate) fn has_stopped_at(&self, end: u64) -> bool {
         match self {
-            Self::Tape(reader) => reader.has_stopped_at(end),
-            Self::Straight(_) => false,
+            Self::Entry(reader) => reader.has_stopped_at(end),
+            Self::Passthrough(_) => false,
         }
     }
 
     /// Whether bytes are gone that may be wanted.
     pub(crate) fn is_spent(&self) -> bool {
         match self {
-            Self::Tape(reader) => reader.is_spent(),
-            Self::Straight(straight) => straight.is_spent(),
+            Self::Entry(reader) => reader.is_spent(),
+            Self::Passthrough(passthrough) => passthrough.is_spent(),
         }
     }
 
@@ -111,18 +112,18 @@ impl Source {
     ///
     /// # Cancel safety
     /// Safe, but what lies before `offset` may be gone.
-    pub(crate) async fn read_beyond(&mut self, offset: u64) -> Result<u64, TapeError> {
+    pub(crate) async fn read_beyond(&mut self, offset: u64) -> Result<u64, CacheError> {
         match self {
-            Self::Tape(reader) => reader.read_beyond(offset).await,
-            Self::Straight(straight) => straight.read_beyond(offset).await,
+            Self::Entry(reader) => reader.read_beyond(offset).await,
+            Self::Passthrough(passthrough) => passthrough.read_beyond(offset).await,
         }
     }
 
     /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it before anything is read.
     pub(crate) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         match self {
-            Self::Tape(reader) => reader.go_to(offset, end),
-            Self::Straight(straight) => straight.go_to(offset, end),
+            Self::Entry(reader) => reader.go_to(offset, end),
+            Self::Passthrough(passthrough) => passthrough.go_to(offset, end),
         }
     }
 
@@ -130,26 +131,26 @@ impl Source {
     pub(crate) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, TapeError>>> {
+    ) -> Poll<Option<Result<Bytes, CacheError>>> {
         match self {
-            Self::Tape(reader) => reader.poll_bytes(context),
-            Self::Straight(straight) => straight.poll_bytes(context),
+            Self::Entry(reader) => reader.poll_bytes(context),
+            Self::Passthrough(passthrough) => passthrough.poll_bytes(context),
         }
     }
 
     /// Whether all bytes have been given out, known without asking for more.
     pub(crate) fn has_ended(&self) -> bool {
         match self {
-            Self::Tape(reader) => reader.has_ended(),
-            Self::Straight(straight) => straight.has_ended(),
+            Self::Entry(reader) => reader.has_ended(),
+            Self::Passthrough(passthrough) => passthrough.has_ended(),
         }
     }
 
     /// Whether nothing told where the recording ends, and two passes agreed on it; known at its end.
     pub(crate) fn end_is_agreed(&self) -> bool {
         match self {
-            Self::Tape(reader) => reader.end_is_agreed(),
-            Self::Straight(straight) => straight.facts().end_is_agreed,
+            Self::Entry(reader) => reader.end_is_agreed(),
+            Self::Passthrough(passthrough) => passthrough.metadata().end_is_agreed,
         }
     }
 
@@ -157,8 +158,8 @@ impl Source {
     /// downloads that it holds.
     pub(crate) fn least_pace(&self) -> Option<u64> {
         match self {
-            Self::Tape(reader) => reader.least_pace(),
-            Self::Straight(straight) => straight.reading().least_pace(),
+            Self::Entry(reader) => reader.least_pace(),
+            Self::Passthrough(passthrough) => passthrough.reading().least_pace(),
         }
     }
 }

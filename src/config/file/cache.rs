@@ -1,16 +1,16 @@
-//! `[tape]` and `[range]`: what is kept of recordings, and how long a part of one may be waited for.
+//! `[cache]` and `[range]`: what is kept of recordings, and how long a part of one may be waited for.
 
 use std::ops::RangeInclusive;
 
 use crate::config::section::Section;
-use crate::config::{Range, Tape};
+use crate::config::{CacheSettings, Range};
 
 const MAX_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
-pub(super) fn read_tape(section: &mut Section<'_>) -> Tape {
-    let default = Tape::default();
+pub(super) fn read_cache(section: &mut Section<'_>) -> CacheSettings {
+    let default = CacheSettings::default();
     let max_bytes = read_max_bytes(section, default.max_bytes);
-    Tape {
+    CacheSettings {
         max_bytes,
         max_recording_bytes: read_max_recording_bytes(
             section,
@@ -36,7 +36,7 @@ fn read_max_bytes(section: &mut Section<'_>, default: u64) -> u64 {
         section.problem(
             "max_bytes",
             format!(
-                "neither 0, which turns the tape off, nor from {} up",
+                "neither 0, which turns the cache off, nor from {} up",
                 MAX_BYTES.start()
             ),
         );

@@ -1,19 +1,10 @@
 //! The bytes of one recording in memory: written once, by one task, and read by any number of readers at any place.
 //!
 //! Knows bytes, blocks and readers. Does not know who asks beyond an opaque owner, nor HTTP or what a PBX speaks.
-//! ARCHITECTURE.md, "The tape", says how the parts below work together.
+//! ARCHITECTURE.md, "The cache", says how the parts below work together.
 
 mod block;
-mod error;
-mod facts;
-mod fill;
-mod known;
 mod reader;
-mod recognition;
-mod shelf;
-mod source;
-mod store;
-mod straight;
 mod window;
 
 use std::collections::{HashMap, VecDeque};
@@ -21,44 +12,39 @@ use std::sync::atomic::Ordering::{Acquire, SeqCst};
 use std::sync::atomic::{AtomicBool, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::PrincipalId;
+use super::index::EntryKey;
+use super::metadata::{ContentIdentity, Metadata};
+use super::{CacheError, Ended, Owner};
 use crate::pbx::{Pbx, ReadingError, Seen};
-use block::{BLOCK_BYTES, Block};
-pub(crate) use error::{Ended, TapeError};
-pub(crate) use facts::Facts;
-use facts::Identity;
-use reader::Reader;
-use shelf::Key;
-pub(crate) use source::Source;
-pub(crate) use store::{PartOf, Tapes};
-
-/// For whom memory is held.
-type Owner = PrincipalId;
+pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
+pub(crate) use reader::Reader;
 
 /// The bytes of one recording.
-pub(crate) struct Tape {
-    key: Key,
-    pbx: Arc<Pbx>,
+pub(crate) struct CacheEntry {
+    pub(super) key: EntryKey,
+    pub(super) pbx: Arc<Pbx>,
     /// For whom its memory is held.
-    owner: Owner,
+    pub(super) owner: Owner,
     state: Mutex<State>,
     /// A reader came or left.
     readers_changed: Notify,
     /// The fill waits for room.
-    wants_room: AtomicBool,
+    pub(super) wants_room: AtomicBool,
     /// There may be room: a reader has moved on, or let go of bytes.
-    room: Notify,
+    pub(super) room: Notify,
     /// Ends the fill.
-    ended: CancellationToken,
+    pub(super) ended: CancellationToken,
 }
 
 struct State {
     phase: Phase,
-    facts: Option<Arc<Facts>>,
+    metadata: Option<Arc<Metadata>>,
     /// In order; all but the last are full.
     blocks: VecDeque<Arc<Block>>,
     /// Where the first of them begins.
@@ -78,37 +64,37 @@ struct Seat {
     waker: Option<Waker>,
 }
 
-/// How far a tape is.
+/// How far an entry is.
 #[derive(Debug, Clone)]
-enum Phase {
+pub(super) enum Phase {
     /// Its fill waits for the PBX.
     Opening,
     /// Its fill is at work.
     Filling,
     /// It has a beginning, and no fill; and why the last one came no further, where that was not for want of readers.
-    Stopped(Seen, Option<TapeError>),
+    Stopped(Seen, Option<CacheError>),
     /// It has the whole recording.
     Whole,
-    Failed(TapeError),
+    Failed(CacheError),
 }
 
 /// What became of bytes that were to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
+pub(super) enum Written {
     All,
     /// So many; for the rest another block is needed.
     Some(usize),
 }
 
-impl Tape {
-    fn new(key: Key, pbx: Arc<Pbx>, owner: Owner) -> Self {
+impl CacheEntry {
+    pub(super) fn new(key: EntryKey, pbx: Arc<Pbx>, owner: Owner) -> Self {
         Self {
             key,
             pbx,
             owner,
             state: Mutex::new(State {
                 phase: Phase::Opening,
-                facts: None,
+                metadata: None,
                 blocks: VecDeque::new(),
                 base: 0,
                 head: 0,
@@ -139,7 +125,7 @@ impl Tape {
     }
 
     /// Takes a reader's seat away. Returns whether it was the last one.
-    fn leave(&self, id: u64) -> bool {
+    pub(super) fn leave(&self, id: u64) -> bool {
         let mut state = self.lock();
         state.readers.remove(&id);
         state.forget_behind();
@@ -150,50 +136,50 @@ impl Tape {
         last
     }
 
-    fn has_readers(&self) -> bool {
+    pub(super) fn has_readers(&self) -> bool {
         !self.lock().readers.is_empty()
     }
 
-    fn has_begun(&self) -> bool {
-        self.lock().facts.is_some()
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock().metadata.is_some()
     }
 
     /// Whether a later fill can go on behind what is there.
-    fn can_go_on(&self) -> bool {
+    pub(super) fn can_go_on(&self) -> bool {
         let state = self.lock();
         let kept = state
-            .facts
+            .metadata
             .as_ref()
-            .is_some_and(|facts| !facts.is_unfinished);
+            .is_some_and(|metadata| !metadata.is_unfinished);
         kept && !state.is_window()
     }
 
-    fn is_unfinished(&self) -> bool {
+    pub(super) fn is_unfinished(&self) -> bool {
         let state = self.lock();
         state
-            .facts
+            .metadata
             .as_ref()
-            .is_some_and(|facts| facts.is_unfinished)
+            .is_some_and(|metadata| metadata.is_unfinished)
     }
 
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         matches!(self.lock().phase, Phase::Whole)
     }
 
-    fn is_filling(&self) -> bool {
+    pub(super) fn is_filling(&self) -> bool {
         matches!(self.lock().phase, Phase::Opening | Phase::Filling)
     }
 
-    fn is_window(&self) -> bool {
+    pub(super) fn is_window(&self) -> bool {
         self.lock().is_window()
     }
 
-    fn head(&self) -> u64 {
+    pub(super) fn head(&self) -> u64 {
         self.lock().head
     }
 
     /// A copy of its first bytes, as many as there are up to `limit`, which is less than a block.
-    fn beginning(&self, limit: usize) -> Vec<u8> {
+    pub(super) fn beginning(&self, limit: usize) -> Vec<u8> {
         let state = self.lock();
         let block = state.blocks.front().filter(|_| state.base == 0);
         let bytes = block.map(|block| block.bytes()).unwrap_or_default();
@@ -201,7 +187,7 @@ impl Tape {
     }
 
     /// Notes that the recording is open.
-    fn open(&self) {
+    pub(super) fn open(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Opening) {
             state.phase = Phase::Filling;
@@ -210,27 +196,31 @@ impl Tape {
     }
 
     /// Tells its readers what is known by now.
-    fn begin(&self, facts: Arc<Facts>) {
+    pub(super) fn begin(&self, metadata: Arc<Metadata>) {
         let mut state = self.lock();
-        state.facts = Some(facts);
+        state.metadata = Some(metadata);
         state.wake();
     }
 
     /// Notes that the head is the end, and returns what is known then. `is_agreed` says that two passes had to agree on it.
-    fn complete(&self, identity: Identity<'_>, is_agreed: bool) -> Option<Arc<Facts>> {
+    pub(super) fn complete(
+        &self,
+        identity: ContentIdentity<'_>,
+        is_agreed: bool,
+    ) -> Option<Arc<Metadata>> {
         let mut state = self.lock();
-        let facts = state.facts.clone()?;
-        if facts.length.is_some() {
-            return Some(facts);
+        let metadata = state.metadata.clone()?;
+        if metadata.length.is_some() {
+            return Some(metadata);
         }
-        let facts = Facts::clone(&facts).with_end(identity, state.head, is_agreed);
-        let facts = Arc::new(facts);
-        state.facts = Some(Arc::clone(&facts));
-        Some(facts)
+        let metadata = Metadata::clone(&metadata).with_end(identity, state.head, is_agreed);
+        let metadata = Arc::new(metadata);
+        state.metadata = Some(Arc::clone(&metadata));
+        Some(metadata)
     }
 
-    /// What a fill has to go on behind, of a tape that has none; it is taken to have one from now on.
-    fn resume(&self) -> Option<Seen> {
+    /// What a fill has to go on behind, of an entry that has none; it is taken to have one from now on.
+    pub(super) fn resume(&self) -> Option<Seen> {
         let mut state = self.lock();
         let Phase::Stopped(seen, _) = state.phase.clone() else {
             return None;
@@ -248,20 +238,21 @@ impl Tape {
         }
     }
 
-    /// Ends the tape, whoever reads it. What is handed out already stays good.
-    fn end(&self, why: Ended) {
+    /// Ends the entry, whoever reads it. What is handed out already stays good.
+    pub(super) fn end(&self, why: Ended) {
         self.ended.cancel();
-        self.finish(Phase::Failed(TapeError::Ended(why)));
+        self.finish(Phase::Failed(CacheError::Ended(why)));
     }
 
-    /// Notes how the fill came out; a tape that has ended stays so.
-    fn finish(&self, phase: Phase) {
+    /// Notes how the fill came out; an entry that has ended stays so.
+    pub(super) fn finish(&self, phase: Phase) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Failed(_)) {
             return;
         }
         // What is good stays for those who read it; it goes with the last of them.
-        if let Phase::Failed(TapeError::Ended(_) | TapeError::Broken(ReadingError::Differs)) = phase
+        if let Phase::Failed(CacheError::Ended(_) | CacheError::Broken(ReadingError::Differs)) =
+            phase
         {
             state.base = state.head;
             state.blocks.clear();
@@ -271,7 +262,7 @@ impl Tape {
     }
 
     /// Writes bytes behind the head, as far as there is room in the last block or in `spare`.
-    fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> Written {
+    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> Written {
         let mut state = self.lock();
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -290,7 +281,7 @@ impl Tape {
     }
 
     /// Whether these bytes of the recording are those that are held, as far as they are.
-    fn agrees(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
+    pub(super) fn agrees(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
         let state = self.lock();
         let behind = state.base.saturating_sub(offset);
         let behind = usize::try_from(behind)
@@ -311,6 +302,33 @@ impl Tape {
             }
         }
         true
+    }
+
+    pub(super) fn holds_anything(&self) -> bool {
+        !self.lock().blocks.is_empty()
+    }
+
+    /// Returns once there has been no reader for `linger`; at once of a window.
+    pub(super) async fn left_alone(&self, linger: Duration) {
+        loop {
+            while self.has_readers() {
+                self.readers_changed.notified().await;
+            }
+            let linger = if self.is_window() {
+                Duration::ZERO
+            } else {
+                linger
+            };
+            let until = Instant::now() + linger;
+            while !self.has_readers() {
+                if timeout_at(until, self.readers_changed.notified())
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        }
     }
 }
 

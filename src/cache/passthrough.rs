@@ -8,19 +8,18 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 
-use super::facts::{FIRST_BYTES, first_bytes};
-use super::shelf::Key;
-use super::store::Tapes;
-use super::{Facts, TapeError};
+use super::index::EntryKey;
+use super::metadata::{FIRST_BYTES, first_bytes};
+use super::{Cache, CacheError, Metadata};
 use crate::pbx::{Pbx, Reading, ReadingError};
 
 /// The transfer of one recording to one caller.
-pub(crate) struct Straight {
+pub(crate) struct Passthrough {
     reading: Reading,
-    tapes: Weak<Tapes>,
+    cache: Weak<Cache>,
     pbx: Arc<Pbx>,
-    key: Key,
-    facts: Arc<Facts>,
+    key: EntryKey,
+    metadata: Arc<Metadata>,
     /// Read before it was known what is wanted.
     ahead: VecDeque<Bytes>,
     /// Where in the recording that begins, or what comes next.
@@ -37,7 +36,7 @@ pub(crate) struct Straight {
     last: Option<Bytes>,
 }
 
-impl Straight {
+impl Passthrough {
     /// Reads the beginning, which tells what the recording is. A part of it tells nothing: that is a part of what is
     /// `known`.
     ///
@@ -48,11 +47,11 @@ impl Straight {
     /// Safe: the reading is given up.
     pub(super) async fn begin(
         mut reading: Reading,
-        tapes: &Tapes,
+        cache: &Cache,
         pbx: Arc<Pbx>,
-        key: Key,
-        known: Option<Arc<Facts>>,
-    ) -> Result<Self, TapeError> {
+        key: EntryKey,
+        known: Option<Arc<Metadata>>,
+    ) -> Result<Self, CacheError> {
         let mut ahead = VecDeque::<Bytes>::new();
         let (mut first, mut telling) = (Vec::new(), FIRST_BYTES);
         let position = reading.start();
@@ -65,13 +64,13 @@ impl Straight {
             let there = |limit| ahead.iter().flatten().take(limit).copied().collect();
             first = first_bytes(&mut telling, there);
         }
-        let facts = known.unwrap_or_else(|| tapes.recognise(&pbx, &key, &mut reading, &first));
+        let metadata = known.unwrap_or_else(|| cache.recognise(&pbx, &key, &mut reading, &first));
         Ok(Self {
             reading,
-            tapes: tapes.weak(),
+            cache: cache.weak(),
             pbx,
             key,
-            facts,
+            metadata,
             ahead,
             position,
             is_spent: false,
@@ -82,8 +81,8 @@ impl Straight {
         })
     }
 
-    pub(super) fn facts(&self) -> &Arc<Facts> {
-        &self.facts
+    pub(super) fn metadata(&self) -> &Arc<Metadata> {
+        &self.metadata
     }
 
     pub(super) fn reading(&self) -> &Reading {
@@ -94,7 +93,7 @@ impl Straight {
     ///
     /// # Cancel safety
     /// Safe: what has been read by then is gone.
-    pub(super) async fn learn_length(&mut self) -> Result<u64, TapeError> {
+    pub(super) async fn learn_length(&mut self) -> Result<u64, CacheError> {
         self.is_spent = true;
         loop {
             match self.reading.bytes(&|_, _| true).await {
@@ -106,14 +105,14 @@ impl Straight {
     }
 
     /// Takes it for the recording that was read to its end `before`, if it is that by its beginning: it ends there, too.
-    pub(super) fn expect(&mut self, before: &Arc<Facts>) -> bool {
-        let is_same = self.tapes.upgrade().is_some_and(|tapes| {
-            let identity = tapes.identity(&self.pbx, &self.key);
-            self.facts.are_those_of(identity, before)
+    pub(super) fn expect(&mut self, before: &Arc<Metadata>) -> bool {
+        let is_same = self.cache.upgrade().is_some_and(|cache| {
+            let identity = cache.identity(&self.pbx, &self.key);
+            self.metadata.are_those_of(identity, before)
         });
-        if let (true, None, Some(length)) = (is_same, self.facts.length, before.length) {
+        if let (true, None, Some(length)) = (is_same, self.metadata.length, before.length) {
             self.reading.expect_length(length);
-            self.facts = Arc::clone(before);
+            self.metadata = Arc::clone(before);
         }
         is_same
     }
@@ -127,7 +126,7 @@ impl Straight {
     ///
     /// # Cancel safety
     /// Safe: what has been read by then may be gone.
-    pub(super) async fn read_beyond(&mut self, offset: u64) -> Result<u64, TapeError> {
+    pub(super) async fn read_beyond(&mut self, offset: u64) -> Result<u64, CacheError> {
         loop {
             while let Some(front) = self.ahead.pop_front() {
                 let end = self.position + front.len() as u64;
@@ -157,7 +156,7 @@ impl Straight {
     pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.skip = offset.saturating_sub(self.position);
         self.left = end.map(|end| end.saturating_sub(offset));
-        self.to_the_end = end.is_some() && end == self.facts.length;
+        self.to_the_end = end.is_some() && end == self.metadata.length;
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -167,7 +166,7 @@ impl Straight {
     pub(super) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, TapeError>>> {
+    ) -> Poll<Option<Result<Bytes, CacheError>>> {
         while !self.has_ended() {
             let next = match self.ahead.pop_front() {
                 Some(data) => Some(Ok(data)),
@@ -209,26 +208,26 @@ impl Straight {
     }
 
     /// Notes that the recording has been read whole.
-    fn note_end(&mut self) -> Result<(), TapeError> {
-        let (Some(tapes), Some(seen)) = (self.tapes.upgrade(), self.reading.seen()) else {
+    fn note_end(&mut self) -> Result<(), CacheError> {
+        let (Some(cache), Some(seen)) = (self.cache.upgrade(), self.reading.seen()) else {
             return Ok(());
         };
-        if self.facts.length.is_none() {
-            let facts = Facts::clone(&self.facts);
-            let identity = tapes.identity(&self.pbx, &self.key);
+        if self.metadata.length.is_none() {
+            let metadata = Metadata::clone(&self.metadata);
+            let identity = cache.identity(&self.pbx, &self.key);
             let is_agreed = self.reading.end_is_agreed();
-            self.facts = Arc::new(facts.with_end(identity, seen.witness.at, is_agreed));
+            self.metadata = Arc::new(metadata.with_end(identity, seen.witness.at, is_agreed));
         }
-        if tapes.note(&self.key, &self.facts, Some(seen.witness)) {
+        if cache.note(&self.key, &self.metadata, Some(seen.witness)) {
             return Ok(());
         }
-        Err(TapeError::Broken(ReadingError::Differs))
+        Err(CacheError::Broken(ReadingError::Differs))
     }
 
-    fn note_error(&self, error: ReadingError) -> TapeError {
-        let error = TapeError::Broken(error);
-        if let Some(tapes) = self.tapes.upgrade() {
-            tapes.note_failure(&self.key, &error);
+    fn note_error(&self, error: ReadingError) -> CacheError {
+        let error = CacheError::Broken(error);
+        if let Some(cache) = self.cache.upgrade() {
+            cache.note_failure(&self.key, &error);
         }
         error
     }
