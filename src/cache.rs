@@ -13,6 +13,7 @@ mod metadata;
 mod passthrough;
 mod recognition;
 mod remembered;
+pub mod settings;
 mod source;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,10 +30,10 @@ pub(crate) use self::metadata::Metadata;
 use self::passthrough::Passthrough;
 use self::remembered::RememberedMetadata;
 pub(crate) use self::source::Source;
-use crate::auth::PrincipalId;
-use crate::config;
+use crate::cache::settings::CacheSettings;
 use crate::metrics::{Eviction, Metrics};
 use crate::pbx::{Excerpt, Pbx, PbxError, Seen};
+use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 /// For whom memory is held.
@@ -47,7 +48,7 @@ const SWEEPS_OF_MEMORY: u32 = 20;
 pub(crate) struct Cache {
     me: Weak<Self>,
     metrics: Arc<Metrics>,
-    settings: ArcSwap<config::CacheSettings>,
+    settings: ArcSwap<CacheSettings>,
     pool: Pool,
     known: RememberedMetadata,
     index: Mutex<CacheIndex>,
@@ -61,7 +62,7 @@ pub(crate) struct PartOf {
 
 impl Cache {
     /// Call it within a tokio runtime.
-    pub(crate) fn start(settings: config::CacheSettings, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn start(settings: CacheSettings, metrics: Arc<Metrics>) -> Arc<Self> {
         let cache = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             metrics,
@@ -75,7 +76,7 @@ impl Cache {
     }
 
     /// Takes other settings over. What is held beyond a smaller bound goes as soon as nobody reads it.
-    pub(crate) fn configure(&self, settings: config::CacheSettings) {
+    pub(crate) fn configure(&self, settings: CacheSettings) {
         self.pool.resize(blocks(&settings));
         self.known.configure(&settings);
         self.settings.store(Arc::new(settings));
@@ -272,7 +273,7 @@ impl Cache {
         Weak::clone(&self.me)
     }
 
-    fn settings(&self) -> Arc<config::CacheSettings> {
+    fn settings(&self) -> Arc<CacheSettings> {
         self.settings.load_full()
     }
 
@@ -357,6 +358,6 @@ async fn sweep(cache: Weak<Cache>) {
     }
 }
 
-fn blocks(settings: &config::CacheSettings) -> usize {
+fn blocks(settings: &CacheSettings) -> usize {
     usize::try_from(settings.max_bytes).unwrap_or(usize::MAX) / BLOCK_BYTES
 }

@@ -12,10 +12,10 @@ use http_body_util::Full;
 use tracing::{info, warn};
 
 use super::calls::{Calls, Refused};
+use crate::auth::revocations::RevokeError;
 use crate::gateway::head::HeadFault;
 use crate::metrics;
 use crate::recording::RecordingName;
-use crate::revocations::RevokeError;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 

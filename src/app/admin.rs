@@ -8,13 +8,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
 use crate::admin::Calls;
-use crate::auth::policy::Grant;
-use crate::config::secret::Secret;
+use crate::auth::key_sets::Keeper;
 use crate::gateway::Gateway;
-use crate::jwks::Keeper;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
+use crate::policy::Grant;
 use crate::relay::Outcome;
+use crate::secret::Secret;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
 pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {

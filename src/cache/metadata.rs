@@ -5,10 +5,10 @@
 use bytes::Bytes;
 
 use super::entry::BLOCK_BYTES;
-use crate::config::READ_BUFFER_BYTES;
+use crate::http::etag::ETag;
+use crate::pbx::settings::READ_BUFFER_BYTES;
 use crate::pbx::{Audio, Excerpt, Wave, wave};
 use crate::recording::RecordingName;
-use crate::relay::ETag;
 
 /// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
 pub(crate) const FIRST_BYTES: usize = 512;

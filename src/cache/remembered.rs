@@ -12,7 +12,7 @@ use moka::sync::Cache;
 
 use super::Metadata;
 use super::index::EntryKey;
-use crate::config;
+use crate::cache::settings::CacheSettings;
 use crate::pbx::{PbxError, Witness};
 use crate::recording::RecordingName;
 
@@ -62,7 +62,7 @@ impl<V> Expiry<EntryKey, V> for ConfiguredLifetime {
 }
 
 impl RememberedMetadata {
-    pub(super) fn new(settings: &config::CacheSettings) -> Self {
+    pub(super) fn new(settings: &CacheSettings) -> Self {
         let (known, missing) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let this = Self {
             recordings: Cache::builder()
@@ -82,7 +82,7 @@ impl RememberedMetadata {
     }
 
     /// Changes how long recordings are remembered that are seen from now on.
-    pub(super) fn configure(&self, settings: &config::CacheSettings) {
+    pub(super) fn configure(&self, settings: &CacheSettings) {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.remember
             .store(milliseconds(settings.remember), Relaxed);

@@ -13,10 +13,10 @@ use super::error::GatewayError;
 use super::links::Shared;
 use crate::audit::{Audio, Decision};
 use crate::auth::Principal;
-use crate::auth::policy::{Grant, PolicyError, Viewer};
 use crate::cache::Metadata;
+use crate::policy::{Grant, PolicyError, Viewer};
 use crate::recording::RecordingName;
-use crate::telemetry::AccessLine;
+use crate::relay::access_line::AccessLine;
 
 /// A range is the caller's word; a real one is far shorter.
 const MAX_RANGE_CHARS: usize = 128;

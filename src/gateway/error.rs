@@ -15,18 +15,19 @@ use super::body::BodyError;
 use super::head::HeadFault;
 use super::recording::NotADownload;
 use super::route::RouteError;
-use super::session::NoSession;
-use super::sites::CrossSite;
 use crate::audit::Unavailable;
 use crate::auth::mint::MintError;
 use crate::auth::minter::LinksError;
-use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected, SessionError};
 use crate::cache::CacheError;
+use crate::gateway::browser::session::NoSession;
+use crate::gateway::browser::sites::CrossSite;
+use crate::http::problem;
+use crate::http::problem::Problem;
+use crate::limits::streams::AdmissionError;
 use crate::list::QueryError;
 use crate::pbx::{Operation, PbxError, ReadingError, RefusalClass, StreamError, TransportError};
-use crate::relay::AdmissionError;
-use crate::response::problem::{self, Problem};
+use crate::policy::PolicyError;
 
 /// Why a request got neither recording nor list.
 #[derive(Debug, Error)]

@@ -11,19 +11,22 @@ use std::time::SystemTime;
 use http::{Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 
-use super::audience::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::running::Opening;
 use super::{Gateway, audited};
 use crate::auth::Credential;
-use crate::auth::policy::Grant;
 use crate::cache::{Metadata, Source};
+use crate::gateway::answer::AnswerBody;
+use crate::gateway::browser::navigation;
+use crate::gateway::browser::navigation::is_for_a_person;
+use crate::http::headers;
+use crate::http::headers::Body;
+use crate::limits::streams::StreamPermit;
 use crate::pbx::Pbx;
-use crate::relay::{Outcome, RelayBody, StreamPermit};
-use crate::response::AnswerBody;
-use crate::response::headers::{self, Body};
-use crate::telemetry::AccessLine;
+use crate::policy::Grant;
+use crate::relay::access_line::AccessLine;
+use crate::relay::{Outcome, RelayBody};
 use asked::Asked;
 use finding::Finding;
 
@@ -138,7 +141,7 @@ pub(super) fn relay(
     let fields = response.headers_mut();
     let plays = metadata.wave.is_none_or(|wave| wave.plays_in_browsers());
     if !plays {
-        audience::vary(fields);
+        navigation::vary(fields);
     }
     match body {
         None => headers::fill_not_modified(fields, &kept),

@@ -14,10 +14,11 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tracing::warn;
 
-use super::{Outcome, StreamPermit, Watchdog};
+use super::{Outcome, Watchdog};
 use crate::cache::{CacheError, Source};
+use crate::limits::streams::StreamPermit;
 use crate::pbx::{ReadingError, StreamError};
-use crate::telemetry::AccessLine;
+use crate::relay::access_line::AccessLine;
 
 /// The transfer broke off. Seen by hyper only, which then breaks the caller's connection or stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use wavegate::app::App;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config::secret::Secret;
 use wavegate::config::{self, Config, Problems};
 use wavegate::recording::RecordingName;
+use wavegate::secret::Secret;
 use wavegate::simulator::{Api, Simulator};
 
 pub(crate) mod admin;

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Owner;
-use crate::permits::Permits;
+use crate::limits::concurrency::Permits;
 
 /// The size of a block.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;

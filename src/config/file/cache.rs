@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::cache::settings::{CacheSettings, Range};
 use crate::config::section::Section;
-use crate::config::{CacheSettings, Range};
 
 const MAX_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 

@@ -10,10 +10,12 @@ use http::{Method, Version, request};
 use super::Content;
 use crate::cache::{Metadata, PartOf, Source};
 use crate::gateway::error::GatewayError;
+use crate::http::conditions;
+use crate::http::conditions::{Evaluation, Validators};
+use crate::http::headers::Body;
+use crate::http::range;
+use crate::http::range::{Selection, Wanted};
 use crate::recording::RecordingName;
-use crate::relay::conditions::{self, Evaluation, Validators};
-use crate::relay::range::{self, Selection, Wanted};
-use crate::response::headers::Body;
 
 /// What is asked of a recording.
 pub(super) struct Asked<'r> {

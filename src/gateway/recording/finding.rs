@@ -8,13 +8,13 @@ use tokio::time::timeout;
 
 use super::Content;
 use super::asked::{Asked, Choice, Found};
-use crate::auth::policy::Grant;
 use crate::cache::{CacheError, Metadata, PartOf, Source};
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
+use crate::http::headers::Body;
 use crate::metrics::Hit;
 use crate::pbx::{Pbx, PbxError, ReadingError};
-use crate::response::headers::Body;
+use crate::policy::Grant;
 
 /// Openings of a recording for one request: a cache entry may end just as somebody comes to it, or turn out to be of an earlier
 /// content.
