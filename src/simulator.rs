@@ -73,7 +73,7 @@ pub use switch::{Switch, UnknownSwitch};
 
 use chaos::Chaos;
 use other_program::OtherProgram;
-use pbx::{Pbx, lock};
+use pbx::{PbxState, lock};
 
 /// A running PBX. It stops when this is dropped, and all its connections end.
 pub struct Simulator {
@@ -83,7 +83,7 @@ pub struct Simulator {
     fingerprint: String,
     username: String,
     password: String,
-    pbx: Arc<Pbx>,
+    pbx: Arc<PbxState>,
     server: JoinHandle<()>,
     other_program: Mutex<Option<OtherProgram>>,
 }

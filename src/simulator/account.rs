@@ -20,7 +20,7 @@ const FAILURES_BEFORE_LOCKOUT: u32 = 5;
 const MAX_ADDRESSES: usize = 100_000;
 
 /// The account and the failures against it.
-pub(super) struct Account {
+pub(super) struct SimulatedAccount {
     username: String,
     password_md5: String,
     lockout: Duration,
@@ -33,7 +33,7 @@ struct Failures {
     locked_until: Option<Instant>,
 }
 
-impl Account {
+impl SimulatedAccount {
     pub(super) fn new(username: &str, password: &str, lockout: Duration) -> Self {
         let (username, password_md5) = (username.to_owned(), md5_hex(password));
         Self {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn upper_case_and_clear_text_are_wrong_passwords() {
-        let mut account = Account::new("api", "Passw0rd", Duration::from_secs(600));
+        let mut account = SimulatedAccount::new("api", "Passw0rd", Duration::from_secs(600));
         let now = Instant::now();
         let upper = md5_hex("Passw0rd").to_uppercase();
         assert_eq!(
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_block_one_address_for_a_while() {
-        let mut account = Account::new("api", "right", Duration::from_secs(600));
+        let mut account = SimulatedAccount::new("api", "right", Duration::from_secs(600));
         let (now, right) = (Instant::now(), md5_hex("right"));
         for _ in 0..4 {
             assert_eq!(

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::errno::Errno;
 use super::generation::Api;
 use super::p_series;
-use super::pbx::{Pbx, lock};
+use super::pbx::{PbxState, lock};
 use super::reply::Reply;
 use super::request::Request;
 use super::route::Call;
@@ -31,7 +31,7 @@ mod get_random;
 type Fields = Vec<(&'static str, String)>;
 
 /// Carries out a call.
-pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Reply {
     let outcome = match call {
         Call::Download => return download::answer(pbx, request, peer),
         Call::CdrDownload => return cdr::download(pbx, request, peer),
@@ -53,7 +53,7 @@ pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> 
 }
 
 /// The status of the page that stands in for an answer to get_random, under the switches for that.
-fn page_instead(pbx: &Pbx, request: &Request) -> Option<u16> {
+fn page_instead(pbx: &PbxState, request: &Request) -> Option<u16> {
     let once = pbx.has(Switch::Overload503Once) || pbx.has(Switch::GatewayTimeout504Once);
     let first = once && get_random::is_first_ask(pbx, request);
     if pbx.has(Switch::Overload503Always) || (first && pbx.has(Switch::Overload503Once)) {
@@ -91,7 +91,7 @@ fn required(object: &Map<String, Value>, key: &str) -> Result<String, Errno> {
     }
 }
 
-fn counted_login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
+fn counted_login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
     let outcome = login(pbx, body, peer);
     pbx.ledger.note(|seen| match outcome {
         Ok(_) => seen.logins_ok += 1,
@@ -100,7 +100,7 @@ fn counted_login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> 
     outcome
 }
 
-fn login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
+fn login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
     if lock(&pbx.account).is_locked_out(peer, Instant::now()) {
         return Err(Errno::LOCKED_OUT);
     }
@@ -125,7 +125,7 @@ fn login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
 }
 
 /// Published clients log in with port 0 or none, so both pass unless a switch says otherwise.
-fn check_port(pbx: &Pbx, port: &str) -> Result<(), Errno> {
+fn check_port(pbx: &PbxState, port: &str) -> Result<(), Errno> {
     let demanding = pbx.has(Switch::PortRequired10004) || pbx.has(Switch::PortRequired20008);
     if port.trim().is_empty() {
         return match demanding {
@@ -142,7 +142,7 @@ fn check_port(pbx: &Pbx, port: &str) -> Result<(), Errno> {
 }
 
 /// Gives out a token, and a refreshtoken where the box has those: a new one unless `refresh` stays good.
-fn new_token(pbx: &Pbx, peer: IpAddr, refresh: Option<String>) -> Result<Fields, Errno> {
+fn new_token(pbx: &PbxState, peer: IpAddr, refresh: Option<String>) -> Result<Fields, Errno> {
     let token = new_secret(pbx)?;
     let refresh = match refresh {
         None if pbx.switches.token_refresh(pbx.api) => Some(new_secret(pbx)?),
@@ -163,13 +163,13 @@ fn new_token(pbx: &Pbx, peer: IpAddr, refresh: Option<String>) -> Result<Fields,
     Ok(fields)
 }
 
-fn new_secret(pbx: &Pbx) -> Result<String, Errno> {
+fn new_secret(pbx: &PbxState) -> Result<String, Errno> {
     let secret = secret::fresh().map_err(|_| Errno::NOT_PASSED_ON)?;
     pbx.ledger.secret(&secret);
     Ok(secret)
 }
 
-fn token_refresh(pbx: &Pbx, body: &[u8]) -> Result<Fields, Errno> {
+fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<Fields, Errno> {
     let refresh = required(&object(body)?, "refreshtoken")?;
     if pbx.has(Switch::RefreshRefused) {
         return Err(Errno::NO_SUCH_TOKEN);
@@ -187,7 +187,7 @@ fn token_refresh(pbx: &Pbx, body: &[u8]) -> Result<Fields, Errno> {
 }
 
 /// Published clients send no body; one that is there must be JSON.
-fn heartbeat(pbx: &Pbx, request: &Request) -> Result<Fields, Errno> {
+fn heartbeat(pbx: &PbxState, request: &Request) -> Result<Fields, Errno> {
     pbx.token(&request.parameter("token", &pbx.switches), true)?;
     if !request.body.trim_ascii().is_empty() {
         object(&request.body)?;
@@ -196,7 +196,7 @@ fn heartbeat(pbx: &Pbx, request: &Request) -> Result<Fields, Errno> {
     Ok(Vec::new())
 }
 
-fn logout(pbx: &Pbx, request: &Request) -> Result<Fields, Errno> {
+fn logout(pbx: &PbxState, request: &Request) -> Result<Fields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     pbx.token(&token, true)?;
     lock(&pbx.tokens).erase(&token);

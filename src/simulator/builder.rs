@@ -15,12 +15,12 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::Simulator;
-use super::account::Account;
+use super::account::SimulatedAccount;
 use super::calls::CallRecord;
 use super::fault::{Fault, Faults};
 use super::generation::Api;
 use super::p_series;
-use super::pbx::{Pbx, Slots};
+use super::pbx::{PbxState, Slots};
 use super::seen::Ledger;
 use super::shelf::Shelf;
 use super::switch::{Switch, Switches};
@@ -276,7 +276,7 @@ impl Builder {
         with_port.chain([addr.to_string()]).collect()
     }
 
-    fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> Pbx {
+    fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> PbxState {
         p_series::set_defaults(self.api, &mut self.switches);
         let mut shelf = Shelf::default();
         let mut calls = std::mem::take(&mut self.calls);
@@ -287,7 +287,7 @@ impl Builder {
         let listed = self.switches.has(Switch::WrongAddressDropped);
         let hosts = self.hosts(addr);
         let loopback = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        Pbx {
+        PbxState {
             api: self.api,
             p_series: p_series::State::new(&p_series::Limits {
                 access_life: self.token_life,
@@ -302,7 +302,7 @@ impl Builder {
             allowed_peers: self.allowed_peers.or_else(|| listed.then(loopback)),
             hosts,
             ledger: Ledger::new(),
-            account: Mutex::new(Account::new(username, password, self.lockout)),
+            account: Mutex::new(SimulatedAccount::new(username, password, self.lockout)),
             tokens: Mutex::new(Tokens::new(self.token_life)),
             tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),

@@ -14,7 +14,7 @@ use super::errno::Errno;
 use super::fault::{Break, Misbehaviour, Plan};
 use super::generation::Api;
 use super::p_series;
-use super::pbx::{Busy, Pbx, lock};
+use super::pbx::{Busy, PbxState, lock};
 use super::reply::{Answer, Reply};
 use super::request::Request;
 use super::route::Call;
@@ -39,7 +39,7 @@ pub(super) enum Next {
 ///
 /// When the connection breaks.
 pub(super) async fn exchange(
-    pbx: &Pbx,
+    pbx: &PbxState,
     wire: &mut Wire,
     request: &Request,
     peer: IpAddr,
@@ -70,7 +70,7 @@ pub(super) async fn exchange(
 }
 
 /// Tells a peer that its bytes were no request.
-pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
+pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
     pbx.ledger.note(|seen| seen.bad_requests += 1);
     let answer = Reply::Page(400).into_answer(&pbx.switches);
     wire.write(&head(
@@ -89,7 +89,7 @@ pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
 }
 
 /// The recording that a download is for.
-fn downloaded(pbx: &Pbx, call: Call, request: &Request) -> Option<String> {
+fn downloaded(pbx: &PbxState, call: Call, request: &Request) -> Option<String> {
     match call {
         Call::Download => Some(request.parameter("recording", &pbx.switches)),
         Call::PSeries(p_series::Call::File) => {
@@ -100,7 +100,7 @@ fn downloaded(pbx: &Pbx, call: Call, request: &Request) -> Option<String> {
     }
 }
 
-async fn delay(pbx: &Pbx, plan: &Plan) {
+async fn delay(pbx: &PbxState, plan: &Plan) {
     if let Some(delay) = plan.delay {
         tokio::time::sleep(delay).await;
     }
@@ -110,7 +110,7 @@ async fn delay(pbx: &Pbx, plan: &Plan) {
 }
 
 async fn take_slot(
-    pbx: &Pbx,
+    pbx: &PbxState,
     call: Call,
 ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Busy> {
     if call.is_download() {
@@ -121,7 +121,7 @@ async fn take_slot(
 }
 
 /// What is said to a download for which there is no slot.
-fn busy(pbx: &Pbx) -> Reply {
+fn busy(pbx: &PbxState) -> Reply {
     if pbx.has(Switch::BusyIs503) {
         Reply::Page(503)
     } else {
@@ -130,7 +130,7 @@ fn busy(pbx: &Pbx) -> Reply {
 }
 
 struct Exchange<'a> {
-    pbx: &'a Pbx,
+    pbx: &'a PbxState,
     request: &'a Request,
     plan: Plan,
 }
@@ -263,7 +263,7 @@ impl Exchange<'_> {
 }
 
 /// The reply that a scripted fault puts in place of the right one.
-fn replaced(instead: &Misbehaviour, pbx: &Pbx) -> Option<Reply> {
+fn replaced(instead: &Misbehaviour, pbx: &PbxState) -> Option<Reply> {
     match instead {
         Misbehaviour::Html { status: 200 } => Some(Reply::LoginPage),
         Misbehaviour::Html { status } => Some(Reply::Page(*status)),

@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::pbx::{Pbx, lock};
+use super::pbx::{PbxState, lock};
 
 /// The program at work; it stops when this is dropped.
 pub(super) struct OtherProgram(JoinHandle<()>);
 
 impl OtherProgram {
     /// Lets it log in now, and then each time that `pause` has passed.
-    pub(super) fn start(pbx: Arc<Pbx>, pause: Duration) -> Self {
+    pub(super) fn start(pbx: Arc<PbxState>, pause: Duration) -> Self {
         Self(tokio::spawn(async move {
             let mut ticks = interval(pause);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,7 +38,7 @@ impl Drop for OtherProgram {
 }
 
 /// Ends every token there is, on a box of any family.
-fn end_tokens(pbx: &Pbx) {
+fn end_tokens(pbx: &PbxState) {
     lock(&pbx.tokens).erase_all();
     let mut tokens = lock(&pbx.p_series.tokens);
     tokens.expire_all();

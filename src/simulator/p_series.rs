@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::Operation;
 use super::generation::Api;
-use super::pbx::{Pbx, lock};
+use super::pbx::{PbxState, lock};
 use super::reply::Reply;
 use super::request::Request;
 use super::switch::{Switch, Switches};
@@ -132,7 +132,7 @@ impl Call {
 }
 
 /// Carries out a call.
-pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Reply {
     match call {
         Call::NoPage => return Reply::Page(404),
         Call::File => return file::answer(pbx, request, peer),
@@ -147,7 +147,7 @@ pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> 
 }
 
 /// Carries out a call that shows an access token.
-fn known(pbx: &Pbx, call: Call, request: &Request) -> Result<Reply, Failure> {
+fn known(pbx: &PbxState, call: Call, request: &Request) -> Result<Reply, Failure> {
     let token = authorized(pbx, request)?;
     match call {
         Call::DelToken => Ok(account::del_token(pbx, &token)),
@@ -159,7 +159,7 @@ fn known(pbx: &Pbx, call: Call, request: &Request) -> Result<Reply, Failure> {
 }
 
 /// Checks what every call needs before anything is looked at.
-fn admit(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Result<(), Failure> {
+fn admit(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Result<(), Failure> {
     let named = request
         .field("user-agent")
         .is_some_and(|agent| !agent.trim().is_empty());
@@ -180,7 +180,7 @@ fn admit(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Result<(), F
 }
 
 /// Finds the access token of a request, which counts as one use of it.
-fn authorized(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
+fn authorized(pbx: &PbxState, request: &Request) -> Result<String, Failure> {
     let token = request.parameter("access_token", &pbx.switches);
     if lock(&pbx.p_series.tokens).show(&token, Instant::now()) {
         Ok(token)
@@ -190,12 +190,12 @@ fn authorized(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
 }
 
 /// The answer to a fetch beside another one that is running.
-pub(super) fn overloaded(pbx: &Pbx) -> Reply {
+pub(super) fn overloaded(pbx: &PbxState) -> Reply {
     Reply::FileRefused(Failure::from(Errcode::OVERLOADED).text(&pbx.switches))
 }
 
 /// An answer with this code, for a scripted fault.
-pub(super) fn scripted(errcode: &str, pbx: &Pbx) -> Reply {
+pub(super) fn scripted(errcode: &str, pbx: &PbxState) -> Reply {
     Reply::Written(Failure::from(Errcode::other(errcode)).text(&pbx.switches))
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::account::Account;
+use super::account::SimulatedAccount;
 use super::calls::CallRecord;
 use super::chaos::Chaos;
 use super::errno::Errno;
@@ -27,7 +27,7 @@ use super::tokens::{Token, Tokens};
 const DOWNLOADS_WHEN_BUSY: usize = 2;
 
 /// The state of one simulated box.
-pub(super) struct Pbx {
+pub(super) struct PbxState {
     pub(super) api: Api,
     pub(super) switches: Switches,
     /// How late answers are under [`Switch::SlowAnswers`].
@@ -37,7 +37,7 @@ pub(super) struct Pbx {
     /// Values of `Host` that are accepted under [`Switch::HostRequired`].
     pub(super) hosts: Vec<String>,
     pub(super) ledger: Ledger,
-    pub(super) account: Mutex<Account>,
+    pub(super) account: Mutex<SimulatedAccount>,
     pub(super) tokens: Mutex<Tokens>,
     pub(super) tickets: Mutex<Tickets>,
     pub(super) cdr_tickets: Mutex<Tickets>,
@@ -65,7 +65,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Pbx {
+impl PbxState {
     pub(super) fn has(&self, switch: Switch) -> bool {
         self.switches.has(switch)
     }

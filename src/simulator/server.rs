@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::exchange::{Next, exchange, refuse};
-use super::pbx::Pbx;
+use super::pbx::PbxState;
 use super::request::{self, Incoming};
 use super::wire::{Goodbye, Wire};
 
@@ -26,7 +26,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
 /// Accepts connections until it is dropped; all of them end with it.
-pub(super) async fn run(listener: TcpListener, pbx: Arc<Pbx>, tls: Option<TlsAcceptor>) {
+pub(super) async fn run(listener: TcpListener, pbx: Arc<PbxState>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -45,7 +45,7 @@ pub(super) async fn run(listener: TcpListener, pbx: Arc<Pbx>, tls: Option<TlsAcc
     }
 }
 
-async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<Pbx>, tls: Option<TlsAcceptor>) {
+async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<PbxState>, tls: Option<TlsAcceptor>) {
     pbx.ledger.note(|seen| seen.connections += 1);
     if !pbx.admits(peer) {
         pbx.ledger.note(|seen| seen.connections_dropped += 1);
@@ -61,7 +61,7 @@ async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<Pbx>, tls: Option<TlsAc
     }
 }
 
-async fn open(stream: TcpStream, pbx: &Pbx, tls: Option<TlsAcceptor>) -> Option<Wire> {
+async fn open(stream: TcpStream, pbx: &PbxState, tls: Option<TlsAcceptor>) -> Option<Wire> {
     stream.set_nodelay(true).ok()?;
     let Some(acceptor) = tls else {
         return Some(Wire::Plain(stream));
@@ -77,7 +77,7 @@ async fn open(stream: TcpStream, pbx: &Pbx, tls: Option<TlsAcceptor>) -> Option<
 }
 
 /// Answers requests until one of the sides has had enough.
-async fn converse(pbx: &Pbx, wire: &mut Wire, peer: IpAddr) -> io::Result<Goodbye> {
+async fn converse(pbx: &PbxState, wire: &mut Wire, peer: IpAddr) -> io::Result<Goodbye> {
     let mut buffer = BytesMut::with_capacity(4 * 1024);
     loop {
         let Ok(incoming) = timeout(REQUEST_LIMIT, request::read(wire, &mut buffer)).await else {

@@ -14,7 +14,7 @@ use super::{Fields, new_secret, object, required, text};
 use crate::simulator::csv::{Form, Period, Sheet, read_clock, sheet};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
 use crate::simulator::request::Request;
 use crate::simulator::seen::CdrQuery;
@@ -48,7 +48,7 @@ impl Asked {
         format!("{}\n{}\n{}", self.extensions, self.start, self.end)
     }
 
-    fn period(&self, pbx: &Pbx) -> Result<Period, Errno> {
+    fn period(&self, pbx: &PbxState) -> Result<Period, Errno> {
         let time = |text| read_clock(text, pbx.utc_offset_s).ok_or(Errno::DATA_BLANK);
         let extensions = self.extensions.split(',').map(|one| one.trim().to_owned());
         Ok(Period {
@@ -71,7 +71,7 @@ fn form(request: &Request) -> Form {
 }
 
 /// Answers `cdr/get_random`.
-pub(super) fn random(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
+pub(super) fn random(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     let login_peer = pbx.token(&token, true)?.login_peer;
     let body = object(&request.body)?;
@@ -99,7 +99,7 @@ pub(super) fn random(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
     Ok(fields(pbx, asked, random))
 }
 
-fn fields(pbx: &Pbx, asked: Asked, random: String) -> Fields {
+fn fields(pbx: &PbxState, asked: Asked, random: String) -> Fields {
     let mut fields = vec![
         (asked.form.extensions_key(), asked.extensions),
         ("starttime", asked.start),
@@ -114,7 +114,7 @@ fn fields(pbx: &Pbx, asked: Asked, random: String) -> Fields {
 }
 
 /// Answers `cdr/download`.
-pub(super) fn download(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn download(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
     if !matches!(&*request.method, "GET" | "HEAD" | "POST") {
         return Reply::CdrFailed(Errno::NOT_POST);
     }
@@ -148,7 +148,7 @@ pub(super) fn download(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
 }
 
 fn list(
-    pbx: &Pbx,
+    pbx: &PbxState,
     token: &str,
     asked: Result<Asked, Errno>,
     spent: Result<(), Refusal>,

@@ -9,14 +9,14 @@
 use std::net::IpAddr;
 
 use crate::simulator::errno::Errno;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::range::{self, Wanted};
 use crate::simulator::reply::{Opened, Playback, Reply};
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{Refusal, Shown};
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
     if !matches!(&*request.method, "GET" | "HEAD" | "POST") {
         return Reply::DownloadFailed(Errno::NOT_POST);
     }
@@ -56,7 +56,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
 }
 
 fn recording(
-    pbx: &Pbx,
+    pbx: &PbxState,
     name: &str,
     token: &str,
     spent: Result<(), Refusal>,
@@ -78,7 +78,7 @@ fn recording(
 }
 
 /// What part of a recording a request gets; the whole, unless the box honours ranges.
-pub(in crate::simulator) fn wanted(pbx: &Pbx, request: &Request, length: usize) -> Wanted {
+pub(in crate::simulator) fn wanted(pbx: &PbxState, request: &Request, length: usize) -> Wanted {
     match request.field("range") {
         Some(range) if pbx.has(Switch::HonoursRange) && request.field("if-range").is_none() => {
             range::wanted(range, length)

@@ -12,14 +12,14 @@ use std::time::Instant;
 use super::{Fields, new_secret, object, text};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Ticket;
 
 const ASKS_UNTIL_THERE: u32 = 3;
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
+pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     let login_peer = pbx.token(&token, true)?.login_peer;
     let body = object(&request.body)?;
@@ -54,12 +54,12 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
 }
 
 /// Counts a request as the first for its recording, under the switch that refuses those.
-pub(super) fn is_first_ask(pbx: &Pbx, request: &Request) -> bool {
+pub(super) fn is_first_ask(pbx: &PbxState, request: &Request) -> bool {
     let name = object(&request.body).map(|body| text(&body, "recording"));
     name.is_ok_and(|name| lock(&pbx.shelf).ask(&name) == Some(1))
 }
 
-fn blank_name(pbx: &Pbx) -> Errno {
+fn blank_name(pbx: &PbxState) -> Errno {
     if pbx.has(Switch::BlankNameIs20007) {
         Errno::DATA_BLANK
     } else {
@@ -67,7 +67,7 @@ fn blank_name(pbx: &Pbx) -> Errno {
     }
 }
 
-fn is_there(pbx: &Pbx, recording: &str) -> Result<(), Errno> {
+fn is_there(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
     let asked = lock(&pbx.shelf).ask(recording);
     let first = asked == Some(1);
     if pbx.has(Switch::InternalError20010Always) || (first && pbx.has(Switch::InternalError20010)) {
@@ -86,7 +86,7 @@ fn is_there(pbx: &Pbx, recording: &str) -> Result<(), Errno> {
     }
 }
 
-fn fields(pbx: &Pbx, recording: String, random: String) -> Fields {
+fn fields(pbx: &PbxState, recording: String, random: String) -> Fields {
     let mut fields = Vec::new();
     if !pbx.has(Switch::NoRecordingEcho) {
         fields.push(("recording", recording));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::simulator::fault::{Break, Plan};
-use crate::simulator::pbx::Pbx;
+use crate::simulator::pbx::PbxState;
 use crate::simulator::reply::Answer;
 use crate::simulator::seen::DownloadEnd;
 use crate::simulator::switch::Switch;
@@ -19,7 +19,7 @@ const CHUNKS_PER_SECOND: u64 = 20;
 
 /// A body to be sent.
 pub(super) struct Delivery<'a> {
-    pub(super) pbx: &'a Pbx,
+    pub(super) pbx: &'a PbxState,
     pub(super) plan: &'a Plan,
     pub(super) answer: &'a Answer,
     /// In chunks, and with a last one where it is sent to its end.
@@ -168,7 +168,7 @@ impl<'a> CountedRows<'a> {
         }
     }
 
-    fn sent(&mut self, pbx: &Pbx, bytes: usize) {
+    fn sent(&mut self, pbx: &PbxState, bytes: usize) {
         let bytes = bytes as u64;
         self.bytes += bytes;
         let rows = self.row_ends.partition_point(|end| *end <= self.bytes) as u64;

@@ -8,7 +8,7 @@
 //! that of Boa 0.94.14, src/response.c, without its Date, which no sample has.
 
 use crate::simulator::generation::Api;
-use crate::simulator::pbx::Pbx;
+use crate::simulator::pbx::PbxState;
 use crate::simulator::reply::{Answer, reason};
 use crate::simulator::switch::Switch;
 
@@ -22,7 +22,7 @@ pub(super) struct Framing {
 }
 
 /// Writes the head of an answer. The order of the fields is Boa's.
-pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> Vec<u8> {
+pub(super) fn head(pbx: &PbxState, answer: &Answer, minor: u8, framing: Framing) -> Vec<u8> {
     let mut text = format!(
         "HTTP/1.{minor} {} {}\r\n",
         answer.status,

@@ -16,7 +16,7 @@ use super::tokens::{NoPair, Pair, Renewal};
 use super::{Call, admit};
 use crate::simulator::account::md5_hex;
 use crate::simulator::errno::Errno;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
 use crate::simulator::request::Request;
 use crate::simulator::secret;
@@ -24,7 +24,7 @@ use crate::simulator::switch::Switch;
 
 const TOKEN_LENGTH: usize = 32;
 
-pub(super) fn get_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+pub(super) fn get_token(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
     let outcome =
         admit(pbx, Call::GetToken, request, peer).and_then(|()| login(pbx, request, peer));
     pbx.ledger.note(|seen| match outcome {
@@ -34,7 +34,7 @@ pub(super) fn get_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Re
     outcome
 }
 
-fn login(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+fn login(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
     let body = object(&request.body)?;
     let (username, password) = (required(&body, "username")?, required(&body, "password")?);
     let checked = lock(&pbx.account).login(username, &md5_hex(password), peer, Instant::now());
@@ -52,7 +52,11 @@ fn login(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
     Ok(given(pbx, &pair))
 }
 
-pub(super) fn refresh_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+pub(super) fn refresh_token(
+    pbx: &PbxState,
+    request: &Request,
+    peer: IpAddr,
+) -> Result<Reply, Failure> {
     admit(pbx, Call::RefreshToken, request, peer)?;
     let body = object(&request.body)?;
     let refresh = required(&body, "refresh_token")?;
@@ -71,7 +75,7 @@ pub(super) fn refresh_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Resul
     Ok(given(pbx, &pair))
 }
 
-pub(super) fn del_token(pbx: &Pbx, token: &str) -> Reply {
+pub(super) fn del_token(pbx: &PbxState, token: &str) -> Reply {
     lock(&pbx.p_series.tokens).revoke(token);
     pbx.ledger.note(|seen| seen.logouts += 1);
     Reply::Written(text(Errcode::SUCCESS, &Fields::new(), &pbx.switches))
@@ -108,7 +112,7 @@ fn new_pair() -> Result<Pair, Failure> {
 }
 
 /// Tells a pair that is good from now on.
-fn given(pbx: &Pbx, pair: &Pair) -> Reply {
+fn given(pbx: &PbxState, pair: &Pair) -> Reply {
     pbx.ledger.secret(&pair.access);
     pbx.ledger.secret(&pair.refresh);
     let (access_life, refresh_life) = {

@@ -14,13 +14,13 @@ use super::errcode::{Errcode, Failure};
 use super::resources::media_type;
 use super::{Call, admit, authorized};
 use crate::simulator::api::download::wanted;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::{Opened, Playback, Reply};
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Refusal;
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
     if request.field("range").is_some() {
         pbx.ledger.note(|seen| seen.range_headers_seen += 1);
     }
@@ -35,7 +35,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
     }
 }
 
-fn fetch(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Playback, Failure> {
+fn fetch(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Playback, Failure> {
     admit(pbx, Call::File, request, peer)?;
     let token = request.parameter("access_token", &pbx.switches);
     // First of all: whatever is wrong besides, the address has been used.
@@ -58,7 +58,7 @@ fn fetch(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Playback, Failure
 }
 
 /// Uses an address, and counts how that went.
-fn open(pbx: &Pbx, path: &str, token: &str) -> Result<String, Refusal> {
+fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, Refusal> {
     let once = pbx.has(Switch::ResourceUrlSingleUse);
     let shown = lock(&pbx.p_series.resources).show(path, token, once, Instant::now());
     pbx.ledger.note(|seen| {
@@ -74,7 +74,7 @@ fn open(pbx: &Pbx, path: &str, token: &str) -> Result<String, Refusal> {
     shown.opened.map(|(recording, _)| recording)
 }
 
-fn bytes(pbx: &Pbx, name: &str) -> Result<Bytes, Failure> {
+fn bytes(pbx: &PbxState, name: &str) -> Result<Bytes, Failure> {
     let grows = pbx.has(Switch::GrowingFile);
     let bytes = lock(&pbx.shelf).serve(name, grows);
     let there = bytes.filter(|_| !pbx.has(Switch::FilesDeleted));

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use super::errcode::{Errcode, Failure, Fields, text};
 use crate::simulator::calls::CallRecord;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
@@ -28,11 +28,11 @@ const CAPPED_PAGE_SIZE: usize = 37;
 /// A recording, with its id.
 type Row<'a> = (usize, &'a CallRecord);
 
-pub(super) fn list(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
+pub(super) fn list(pbx: &PbxState, request: &Request) -> Result<Reply, Failure> {
     answer(pbx, request, &Filter::default())
 }
 
-pub(super) fn search(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
+pub(super) fn search(pbx: &PbxState, request: &Request) -> Result<Reply, Failure> {
     let filter = Filter::of(pbx, request)?;
     if pbx.has(Switch::SearchIgnoresFilters) {
         return list(pbx, request);
@@ -40,7 +40,7 @@ pub(super) fn search(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
     answer(pbx, request, &filter)
 }
 
-fn answer(pbx: &Pbx, request: &Request, filter: &Filter) -> Result<Reply, Failure> {
+fn answer(pbx: &PbxState, request: &Request, filter: &Filter) -> Result<Reply, Failure> {
     if pbx.has(Switch::ListDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
@@ -76,7 +76,7 @@ struct Page {
 }
 
 impl Page {
-    fn of(pbx: &Pbx, request: &Request) -> Result<Self, Failure> {
+    fn of(pbx: &PbxState, request: &Request) -> Result<Self, Failure> {
         let page = parameter(pbx, request, "page")?.unwrap_or(1);
         let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
         for (name, value) in [("page", page), ("page_size", page_size)] {
@@ -119,7 +119,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn of(pbx: &Pbx, request: &Request) -> Result<Self, Failure> {
+    fn of(pbx: &PbxState, request: &Request) -> Result<Self, Failure> {
         Ok(Self {
             start: parameter(pbx, request, "start_time")?,
             end: parameter(pbx, request, "end_time")?,
@@ -144,7 +144,7 @@ impl Filter {
     }
 }
 
-fn ids(pbx: &Pbx, request: &Request) -> Result<Option<HashSet<usize>>, Failure> {
+fn ids(pbx: &PbxState, request: &Request) -> Result<Option<HashSet<usize>>, Failure> {
     let list: Option<String> = parameter(pbx, request, "ids")?;
     let read = |list: String| {
         let ids: Result<_, _> = list.split(',').map(|id| id.trim().parse()).collect();
@@ -155,7 +155,7 @@ fn ids(pbx: &Pbx, request: &Request) -> Result<Option<HashSet<usize>>, Failure> 
 
 /// The value of a parameter; an empty one counts as absent.
 fn parameter<T: FromStr>(
-    pbx: &Pbx,
+    pbx: &PbxState,
     request: &Request,
     name: &'static str,
 ) -> Result<Option<T>, Failure> {
@@ -169,7 +169,7 @@ fn parameter<T: FromStr>(
 
 /// Whether a parameter has the second of two values; the first one is the default.
 fn is_second(
-    pbx: &Pbx,
+    pbx: &PbxState,
     request: &Request,
     name: &'static str,
     [first, second]: [&str; 2],

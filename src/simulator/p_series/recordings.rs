@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::errcode::{Errcode, Failure, Fields, quoted, text};
 use super::resources::{self, Resource};
 use crate::simulator::calls::stamp;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
 use crate::simulator::request::Request;
 use crate::simulator::secret;
@@ -39,7 +39,7 @@ const TROUBLES: [(Switch, Switch, Errcode); 3] = [
     ),
 ];
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, token: &str) -> Result<Reply, Failure> {
+pub(super) fn answer(pbx: &PbxState, request: &Request, token: &str) -> Result<Reply, Failure> {
     if pbx.has(Switch::AccessDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
@@ -63,7 +63,7 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, token: &str) -> Result<Reply,
 }
 
 /// The name that the request gives, or that belongs to the id in it.
-fn name(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
+fn name(pbx: &PbxState, request: &Request) -> Result<String, Failure> {
     let parameter = |name| request.parameter(name, &pbx.switches);
     let (file, id) = (parameter("file"), parameter("id"));
     match (file.trim().is_empty(), id.is_empty()) {
@@ -75,7 +75,7 @@ fn name(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
     }
 }
 
-fn name_of(pbx: &Pbx, id: &str) -> Result<String, Failure> {
+fn name_of(pbx: &PbxState, id: &str) -> Result<String, Failure> {
     let bad = || Failure::invalid(Errcode::BAD_PARAMETER, "id", id);
     let number: usize = id.parse().map_err(|_| bad())?;
     let calls = lock(&pbx.calls);
@@ -85,7 +85,7 @@ fn name_of(pbx: &Pbx, id: &str) -> Result<String, Failure> {
         .ok_or_else(|| unknown(pbx))
 }
 
-fn unknown(pbx: &Pbx) -> Failure {
+fn unknown(pbx: &PbxState) -> Failure {
     if pbx.has(Switch::UnknownFileIs40002) {
         Errcode::BAD_PARAMETER.into()
     } else if pbx.has(Switch::UnknownFileIsMinus1) {
@@ -96,7 +96,12 @@ fn unknown(pbx: &Pbx) -> Failure {
 }
 
 /// Gives out an address.
-fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Result<Reply, Failure> {
+fn address(
+    pbx: &PbxState,
+    request: &Request,
+    recording: String,
+    token: &str,
+) -> Result<Reply, Failure> {
     let tail = secret::alphanumeric(TAIL_LENGTH).map_err(|_| Errcode::INTERNAL)?;
     let path = resources::path(pbx, &recording, &local_time(pbx), &tail);
     let resource = Resource {
@@ -123,7 +128,7 @@ fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Resu
 }
 
 /// The clock of the box.
-fn local_time(pbx: &Pbx) -> String {
+fn local_time(pbx: &PbxState) -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = since.map_or(0, |since| since.as_secs());
     stamp(i64::try_from(epoch).unwrap_or(0), pbx.utc_offset_s)

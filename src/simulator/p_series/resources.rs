@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::simulator::pbx::Pbx;
+use crate::simulator::pbx::PbxState;
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Refusal;
@@ -125,7 +125,7 @@ impl Resource {
 }
 
 /// Makes up a path: `stamp` is the local time, `tail` nobody can guess.
-pub(super) fn path(pbx: &Pbx, recording: &str, stamp: &str, tail: &str) -> String {
+pub(super) fn path(pbx: &PbxState, recording: &str, stamp: &str, tail: &str) -> String {
     let [usual, attachment] = PREFIXES;
     let prefix = if pbx.has(Switch::DownloadAttachmentPrefix) {
         attachment
@@ -150,7 +150,12 @@ pub(super) fn media_type(path: &str) -> &'static str {
 }
 
 /// Writes a path as the box does, or in a way that a client must refuse or get along with. `number` counts addresses.
-pub(super) fn spelled(pbx: &Pbx, request: &Request, path: &str, number: usize) -> Option<String> {
+pub(super) fn spelled(
+    pbx: &PbxState,
+    request: &Request,
+    path: &str,
+    number: usize,
+) -> Option<String> {
     if pbx.has(Switch::ResourceUrlMissing) {
         return None;
     }

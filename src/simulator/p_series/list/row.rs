@@ -9,16 +9,16 @@
 use super::Row;
 use crate::simulator::calls::{CallRecord, LocalTime, stamp};
 use crate::simulator::p_series::errcode::quoted;
-use crate::simulator::pbx::Pbx;
+use crate::simulator::pbx::PbxState;
 use crate::simulator::switch::Switch;
 
 /// Writes rows for one box.
 pub(super) struct Writer<'a> {
-    pbx: &'a Pbx,
+    pbx: &'a PbxState,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn of(pbx: &'a Pbx) -> Self {
+    pub(super) fn of(pbx: &'a PbxState) -> Self {
         Self { pbx }
     }
 
