@@ -18,7 +18,7 @@ use super::p_series;
 use super::pbx::{PbxState, lock};
 use super::reply::Reply;
 use super::request::Request;
-use super::route::Call;
+use super::route::RoutedCall;
 use super::secret;
 use super::seen::LoginFields;
 use super::switch::Switch;
@@ -28,26 +28,26 @@ mod cdr;
 pub(super) mod download;
 mod get_random;
 
-type Fields = Vec<(&'static str, String)>;
+type ReplyFields = Vec<(&'static str, String)>;
 
 /// Carries out a call.
-pub(super) fn answer(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, call: RoutedCall, request: &Request, peer: IpAddr) -> Reply {
     let outcome = match call {
-        Call::Download => return download::answer(pbx, request, peer),
-        Call::CdrDownload => return cdr::download(pbx, request, peer),
-        Call::PSeries(call) => return p_series::answer(pbx, call, request, peer),
-        Call::NoPage => return Reply::Page(404),
-        Call::Unknown => Err(Errno::UNSUPPORTED),
+        RoutedCall::Download => return download::answer(pbx, request, peer),
+        RoutedCall::CdrDownload => return cdr::download(pbx, request, peer),
+        RoutedCall::PSeries(call) => return p_series::answer(pbx, call, request, peer),
+        RoutedCall::NoPage => return Reply::Page(404),
+        RoutedCall::Unknown => Err(Errno::UNSUPPORTED),
         _ if request.method != "POST" => Err(Errno::NOT_POST),
-        Call::Login => counted_login(pbx, &request.body, peer),
-        Call::TokenRefresh => token_refresh(pbx, &request.body),
-        Call::Heartbeat => heartbeat(pbx, request),
-        Call::Logout => logout(pbx, request),
-        Call::GetRandom => match page_instead(pbx, request) {
+        RoutedCall::Login => counted_login(pbx, &request.body, peer),
+        RoutedCall::TokenRefresh => token_refresh(pbx, &request.body),
+        RoutedCall::Heartbeat => heartbeat(pbx, request),
+        RoutedCall::Logout => logout(pbx, request),
+        RoutedCall::GetRandom => match page_instead(pbx, request) {
             Some(status) => return Reply::Page(status),
             None => get_random::answer(pbx, request, peer),
         },
-        Call::CdrRandom => cdr::random(pbx, request, peer),
+        RoutedCall::CdrRandom => cdr::random(pbx, request, peer),
     };
     outcome.map_or_else(Reply::Failed, Reply::Success)
 }
@@ -91,7 +91,7 @@ fn required(object: &Map<String, Value>, key: &str) -> Result<String, Errno> {
     }
 }
 
-fn counted_login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
+fn counted_login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<ReplyFields, Errno> {
     let outcome = login(pbx, body, peer);
     pbx.ledger.note(|seen| match outcome {
         Ok(_) => seen.logins_ok += 1,
@@ -100,7 +100,7 @@ fn counted_login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<Fields, Er
     outcome
 }
 
-fn login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
+fn login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<ReplyFields, Errno> {
     if lock(&pbx.account).is_locked_out(peer, Instant::now()) {
         return Err(Errno::LOCKED_OUT);
     }
@@ -142,7 +142,7 @@ fn check_port(pbx: &PbxState, port: &str) -> Result<(), Errno> {
 }
 
 /// Gives out a token, and a refreshtoken where the box has those: a new one unless `refresh` stays good.
-fn new_token(pbx: &PbxState, peer: IpAddr, refresh: Option<String>) -> Result<Fields, Errno> {
+fn new_token(pbx: &PbxState, peer: IpAddr, refresh: Option<String>) -> Result<ReplyFields, Errno> {
     let token = new_secret(pbx)?;
     let refresh = match refresh {
         None if pbx.switches.token_refresh(pbx.api) => Some(new_secret(pbx)?),
@@ -169,7 +169,7 @@ fn new_secret(pbx: &PbxState) -> Result<String, Errno> {
     Ok(secret)
 }
 
-fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<Fields, Errno> {
+fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<ReplyFields, Errno> {
     let refresh = required(&object(body)?, "refreshtoken")?;
     if pbx.has(Switch::RefreshRefused) {
         return Err(Errno::NO_SUCH_TOKEN);
@@ -187,7 +187,7 @@ fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<Fields, Errno> {
 }
 
 /// Published clients send no body; one that is there must be JSON.
-fn heartbeat(pbx: &PbxState, request: &Request) -> Result<Fields, Errno> {
+fn heartbeat(pbx: &PbxState, request: &Request) -> Result<ReplyFields, Errno> {
     pbx.token(&request.parameter("token", &pbx.switches), true)?;
     if !request.body.trim_ascii().is_empty() {
         object(&request.body)?;
@@ -196,7 +196,7 @@ fn heartbeat(pbx: &PbxState, request: &Request) -> Result<Fields, Errno> {
     Ok(Vec::new())
 }
 
-fn logout(pbx: &PbxState, request: &Request) -> Result<Fields, Errno> {
+fn logout(pbx: &PbxState, request: &Request) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     pbx.token(&token, true)?;
     lock(&pbx.tokens).erase(&token);

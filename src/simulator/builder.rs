@@ -289,7 +289,7 @@ impl Builder {
         let loopback = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         PbxState {
             api: self.api,
-            p_series: p_series::State::new(&p_series::Limits {
+            p_series: p_series::PSeriesState::new(&p_series::PSeriesLimits {
                 access_life: self.token_life,
                 refresh_life: self.refresh_token_life,
                 calls: self.token_calls,

@@ -17,7 +17,7 @@ use super::p_series;
 use super::pbx::{Busy, PbxState, lock};
 use super::reply::{Answer, Reply};
 use super::request::Request;
-use super::route::Call;
+use super::route::RoutedCall;
 use super::switch::Switch;
 use super::wire::{Goodbye, Wire};
 
@@ -44,7 +44,7 @@ pub(super) async fn exchange(
     request: &Request,
     peer: IpAddr,
 ) -> io::Result<Next> {
-    let call = Call::of(request.path(), pbx.api, &pbx.switches);
+    let call = RoutedCall::of(request.path(), pbx.api, &pbx.switches);
     pbx.ledger.request(call.operation());
     if request.is_head() {
         pbx.ledger.note(|seen| seen.head_requests += 1);
@@ -89,10 +89,10 @@ pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
 }
 
 /// The recording that a download is for.
-fn downloaded(pbx: &PbxState, call: Call, request: &Request) -> Option<String> {
+fn downloaded(pbx: &PbxState, call: RoutedCall, request: &Request) -> Option<String> {
     match call {
-        Call::Download => Some(request.parameter("recording", &pbx.switches)),
-        Call::PSeries(p_series::Call::File) => {
+        RoutedCall::Download => Some(request.parameter("recording", &pbx.switches)),
+        RoutedCall::PSeries(p_series::PSeriesCall::File) => {
             let resources = lock(&pbx.p_series.resources);
             resources.recording(request.path()).map(str::to_owned)
         }
@@ -111,7 +111,7 @@ async fn delay(pbx: &PbxState, plan: &Plan) {
 
 async fn take_slot(
     pbx: &PbxState,
-    call: Call,
+    call: RoutedCall,
 ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Busy> {
     if call.is_download() {
         pbx.slots.take().await
@@ -137,7 +137,7 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Finds the reply; `None` closes the connection without one.
-    fn reply(&self, call: Call, peer: IpAddr) -> Option<Reply> {
+    fn reply(&self, call: RoutedCall, peer: IpAddr) -> Option<Reply> {
         if let Some(reply) = self.web_server_reply() {
             return Some(reply);
         }

@@ -27,13 +27,13 @@ mod recordings;
 mod resources;
 mod tokens;
 
-use errcode::{Errcode, Failure};
+use errcode::{Errcode, PSeriesFailure};
 use resources::Resources;
 use tokens::Tokens;
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum PSeriesCall {
     GetToken,
     RefreshToken,
     DelToken,
@@ -50,7 +50,7 @@ pub(super) enum Call {
 }
 
 /// What only a P-Series has.
-pub(super) struct State {
+pub(super) struct PSeriesState {
     pub(super) tokens: Mutex<Tokens>,
     pub(super) resources: Mutex<Resources>,
     /// Recordings at whose first fetch a token has died, under [`Switch::TokenDiesBetween`].
@@ -58,7 +58,7 @@ pub(super) struct State {
 }
 
 /// How long things are good.
-pub(super) struct Limits {
+pub(super) struct PSeriesLimits {
     pub(super) access_life: Duration,
     pub(super) refresh_life: Duration,
     /// How many calls an access token bears.
@@ -66,8 +66,8 @@ pub(super) struct Limits {
     pub(super) resource_life: Duration,
 }
 
-impl State {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl PSeriesState {
+    pub(super) fn new(limits: &PSeriesLimits) -> Self {
         Self {
             tokens: Mutex::new(Tokens::new(
                 limits.access_life,
@@ -87,7 +87,7 @@ pub(super) fn set_defaults(api: Api, switches: &mut Switches) {
     }
 }
 
-impl Call {
+impl PSeriesCall {
     pub(super) fn of(path: &str) -> Self {
         if resources::PREFIXES
             .iter()
@@ -132,34 +132,39 @@ impl Call {
 }
 
 /// Carries out a call.
-pub(super) fn answer(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, call: PSeriesCall, request: &Request, peer: IpAddr) -> Reply {
     match call {
-        Call::NoPage => return Reply::Page(404),
-        Call::File => return file::answer(pbx, request, peer),
+        PSeriesCall::NoPage => return Reply::Page(404),
+        PSeriesCall::File => return file::answer(pbx, request, peer),
         _ => {}
     }
     let outcome = match call {
-        Call::GetToken => account::get_token(pbx, request, peer),
-        Call::RefreshToken => account::refresh_token(pbx, request, peer),
+        PSeriesCall::GetToken => account::get_token(pbx, request, peer),
+        PSeriesCall::RefreshToken => account::refresh_token(pbx, request, peer),
         _ => admit(pbx, call, request, peer).and_then(|()| known(pbx, call, request)),
     };
     outcome.unwrap_or_else(|failure| Reply::Written(failure.text(&pbx.switches)))
 }
 
 /// Carries out a call that shows an access token.
-fn known(pbx: &PbxState, call: Call, request: &Request) -> Result<Reply, Failure> {
+fn known(pbx: &PbxState, call: PSeriesCall, request: &Request) -> Result<Reply, PSeriesFailure> {
     let token = authorized(pbx, request)?;
     match call {
-        Call::DelToken => Ok(account::del_token(pbx, &token)),
-        Call::List => list::list(pbx, request),
-        Call::Search => list::search(pbx, request),
-        Call::Download => recordings::answer(pbx, request, &token),
+        PSeriesCall::DelToken => Ok(account::del_token(pbx, &token)),
+        PSeriesCall::List => list::list(pbx, request),
+        PSeriesCall::Search => list::search(pbx, request),
+        PSeriesCall::Download => recordings::answer(pbx, request, &token),
         _ => Err(Errcode::NO_INTERFACE.into()),
     }
 }
 
 /// Checks what every call needs before anything is looked at.
-fn admit(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Result<(), Failure> {
+fn admit(
+    pbx: &PbxState,
+    call: PSeriesCall,
+    request: &Request,
+    peer: IpAddr,
+) -> Result<(), PSeriesFailure> {
     let named = request
         .field("user-agent")
         .is_some_and(|agent| !agent.trim().is_empty());
@@ -172,7 +177,7 @@ fn admit(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Result<
     if pbx.has(Switch::IpForbidden70087) {
         return Err(Errcode::IP_FORBIDDEN.into());
     }
-    let blocked = call == Call::GetToken || pbx.has(Switch::LockoutBlocksEveryCall);
+    let blocked = call == PSeriesCall::GetToken || pbx.has(Switch::LockoutBlocksEveryCall);
     if blocked && lock(&pbx.account).is_locked_out(peer, Instant::now()) {
         return Err(Errcode::IP_BLOCKED.into());
     }
@@ -180,7 +185,7 @@ fn admit(pbx: &PbxState, call: Call, request: &Request, peer: IpAddr) -> Result<
 }
 
 /// Finds the access token of a request, which counts as one use of it.
-fn authorized(pbx: &PbxState, request: &Request) -> Result<String, Failure> {
+fn authorized(pbx: &PbxState, request: &Request) -> Result<String, PSeriesFailure> {
     let token = request.parameter("access_token", &pbx.switches);
     if lock(&pbx.p_series.tokens).show(&token, Instant::now()) {
         Ok(token)
@@ -191,12 +196,12 @@ fn authorized(pbx: &PbxState, request: &Request) -> Result<String, Failure> {
 
 /// The answer to a fetch beside another one that is running.
 pub(super) fn overloaded(pbx: &PbxState) -> Reply {
-    Reply::FileRefused(Failure::from(Errcode::OVERLOADED).text(&pbx.switches))
+    Reply::FileRefused(PSeriesFailure::from(Errcode::OVERLOADED).text(&pbx.switches))
 }
 
 /// An answer with this code, for a scripted fault.
 pub(super) fn scripted(errcode: &str, pbx: &PbxState) -> Reply {
-    Reply::Written(Failure::from(Errcode::other(errcode)).text(&pbx.switches))
+    Reply::Written(PSeriesFailure::from(Errcode::other(errcode)).text(&pbx.switches))
 }
 
 #[cfg(test)]
@@ -204,21 +209,21 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(path: &str, expected: Call) {
-        assert_eq!(Call::of(path), expected);
+    fn check(path: &str, expected: PSeriesCall) {
+        assert_eq!(PSeriesCall::of(path), expected);
     }
 
     #[test]
     fn paths_are_those_of_the_open_api() {
-        check("/openapi/v1.0/get_token", Call::GetToken);
-        check("/openapi/v1.0/recording/download", Call::Download);
-        check("/openapi/v1.0/recording/get_random", Call::Unknown);
-        check("/openapi/v1.0//recording/list", Call::Unknown);
-        check("/openapi/v2.0/get_token", Call::Unknown);
-        check("/openapi", Call::NoPage);
-        check("/api/v2.0.0/login", Call::NoPage);
-        check("/api/download/Recording-1.wav", Call::File);
-        check("/api/downloadattachment/Recording-1.wav", Call::File);
-        check("//api/download/Recording-1.wav", Call::NoPage);
+        check("/openapi/v1.0/get_token", PSeriesCall::GetToken);
+        check("/openapi/v1.0/recording/download", PSeriesCall::Download);
+        check("/openapi/v1.0/recording/get_random", PSeriesCall::Unknown);
+        check("/openapi/v1.0//recording/list", PSeriesCall::Unknown);
+        check("/openapi/v2.0/get_token", PSeriesCall::Unknown);
+        check("/openapi", PSeriesCall::NoPage);
+        check("/api/v2.0.0/login", PSeriesCall::NoPage);
+        check("/api/download/Recording-1.wav", PSeriesCall::File);
+        check("/api/downloadattachment/Recording-1.wav", PSeriesCall::File);
+        check("//api/download/Recording-1.wav", PSeriesCall::NoPage);
     }
 }

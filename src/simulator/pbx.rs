@@ -57,7 +57,7 @@ pub(super) struct PbxState {
     /// The byte of each recording before which downloads wait for now, if any.
     pub(super) held_at: watch::Sender<Option<u64>>,
     /// What only a P-Series has.
-    pub(super) p_series: p_series::State,
+    pub(super) p_series: p_series::PSeriesState,
 }
 
 /// Locks; what a panicking task left behind is still whole, since every change is a single step.

@@ -13,7 +13,7 @@ use super::switch::{Switch, Switches};
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum RoutedCall {
     Login,
     TokenRefresh,
     Heartbeat,
@@ -23,17 +23,17 @@ pub(super) enum Call {
     CdrRandom,
     CdrDownload,
     /// A call of the P-Series.
-    PSeries(p_series::Call),
+    PSeries(p_series::PSeriesCall),
     /// Below `/api/`, but not known.
     Unknown,
     /// Not below `/api/`.
     NoPage,
 }
 
-impl Call {
+impl RoutedCall {
     pub(super) fn of(path: &str, api: Api, switches: &Switches) -> Self {
         if api == Api::PSeries {
-            return Self::PSeries(p_series::Call::of(path));
+            return Self::PSeries(p_series::PSeriesCall::of(path));
         }
         let Some((segment, call)) = path
             .strip_prefix("/api/")
@@ -96,52 +96,68 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(api: Api, path: &str, expected: Call) {
-        assert_eq!(Call::of(path, api, &Switches::default()), expected);
+    fn check(api: Api, path: &str, expected: RoutedCall) {
+        assert_eq!(RoutedCall::of(path, api, &Switches::default()), expected);
     }
 
     #[test]
     fn paths_belong_to_their_version() {
-        check(Api::SSeries101, "/api/v1.0.1/login", Call::Login);
-        check(Api::SSeries101, "/api/v1.10/login", Call::Unknown);
-        check(Api::SSeries110, "/api/v1.10/login", Call::Login);
-        check(Api::SSeries110, "/api/v1.10/logout", Call::Unknown);
+        check(Api::SSeries101, "/api/v1.0.1/login", RoutedCall::Login);
+        check(Api::SSeries101, "/api/v1.10/login", RoutedCall::Unknown);
+        check(Api::SSeries110, "/api/v1.10/login", RoutedCall::Login);
+        check(Api::SSeries110, "/api/v1.10/logout", RoutedCall::Unknown);
         check(
             Api::SSeries110,
             "/api/v1.1.0/recording/get_random",
-            Call::GetRandom,
+            RoutedCall::GetRandom,
         );
         check(
             Api::SSeries200,
             "/api/v2.0.0/recording/download",
-            Call::Download,
+            RoutedCall::Download,
         );
         check(
             Api::SSeries200,
             "/api/v1.1.0/recording/download",
-            Call::Unknown,
+            RoutedCall::Unknown,
         );
-        check(Api::SSeries200, "/api/v2.0.0/token/refresh", Call::Unknown);
-        check(Api::SSeries200, "/api/", Call::Unknown);
-        check(Api::SSeries200, "/index.html", Call::NoPage);
+        check(
+            Api::SSeries200,
+            "/api/v2.0.0/token/refresh",
+            RoutedCall::Unknown,
+        );
+        check(Api::SSeries200, "/api/", RoutedCall::Unknown);
+        check(Api::SSeries200, "/index.html", RoutedCall::NoPage);
     }
 
     #[test]
     fn clouds_and_newer_boxes_have_more() {
-        check(Api::Cloud110, "/api/v1.10/login", Call::Login);
-        check(Api::Cloud110, "/api/v1.1.0/heartbeat", Call::Unknown);
-        check(Api::Cloud200, "/api/v2.0.0/heartbeat", Call::Heartbeat);
+        check(Api::Cloud110, "/api/v1.10/login", RoutedCall::Login);
+        check(Api::Cloud110, "/api/v1.1.0/heartbeat", RoutedCall::Unknown);
+        check(
+            Api::Cloud200,
+            "/api/v2.0.0/heartbeat",
+            RoutedCall::Heartbeat,
+        );
         for api in [Api::Cloud110, Api::Cloud200, Api::SSeries110] {
             let path = |call: &str| format!("/api/{}/{call}", api.segment());
             let refresh = match api.is_cloud() {
-                true => Call::TokenRefresh,
-                false => Call::Unknown,
+                true => RoutedCall::TokenRefresh,
+                false => RoutedCall::Unknown,
             };
             check(api, &path("token/refresh"), refresh);
-            check(api, &path("cdr/get_random"), Call::CdrRandom);
-            check(api, &path("cdr/download"), Call::CdrDownload);
+            check(api, &path("cdr/get_random"), RoutedCall::CdrRandom);
+            check(api, &path("cdr/download"), RoutedCall::CdrDownload);
         }
-        check(Api::SSeries101, "/api/v1.0.1/cdr/get_random", Call::Unknown);
-        check(Api::SSeries101, "/api/v1.0.1/cdr/download", Call::Unknown);
+        check(
+            Api::SSeries101,
+            "/api/v1.0.1/cdr/get_random",
+            RoutedCall::Unknown,
+        );
+        check(
+            Api::SSeries101,
+            "/api/v1.0.1/cdr/download",
+            RoutedCall::Unknown,
+        );
     }
 }

@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Fields, new_secret, object, required, text};
+use super::{ReplyFields, new_secret, object, required, text};
 use crate::simulator::csv::{Form, Period, Sheet, read_clock, sheet};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
@@ -71,7 +71,11 @@ fn form(request: &Request) -> Form {
 }
 
 /// Answers `cdr/get_random`.
-pub(super) fn random(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
+pub(super) fn random(
+    pbx: &PbxState,
+    request: &Request,
+    peer: IpAddr,
+) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     let login_peer = pbx.token(&token, true)?.login_peer;
     let body = object(&request.body)?;
@@ -99,7 +103,7 @@ pub(super) fn random(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<
     Ok(fields(pbx, asked, random))
 }
 
-fn fields(pbx: &PbxState, asked: Asked, random: String) -> Fields {
+fn fields(pbx: &PbxState, asked: Asked, random: String) -> ReplyFields {
     let mut fields = vec![
         (asked.form.extensions_key(), asked.extensions),
         ("starttime", asked.start),

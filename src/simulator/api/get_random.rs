@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Fields, new_secret, object, text};
+use super::{ReplyFields, new_secret, object, text};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::{PbxState, lock};
@@ -19,7 +19,11 @@ use crate::simulator::tickets::Ticket;
 
 const ASKS_UNTIL_THERE: u32 = 3;
 
-pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
+pub(super) fn answer(
+    pbx: &PbxState,
+    request: &Request,
+    peer: IpAddr,
+) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     let login_peer = pbx.token(&token, true)?.login_peer;
     let body = object(&request.body)?;
@@ -86,7 +90,7 @@ fn is_there(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
     }
 }
 
-fn fields(pbx: &PbxState, recording: String, random: String) -> Fields {
+fn fields(pbx: &PbxState, recording: String, random: String) -> ReplyFields {
     let mut fields = Vec::new();
     if !pbx.has(Switch::NoRecordingEcho) {
         fields.push(("recording", recording));

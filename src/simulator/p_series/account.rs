@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::errcode::{Errcode, Failure, Fields, quoted, text};
+use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, quoted, text};
 use super::tokens::{NoPair, Pair, Renewal};
-use super::{Call, admit};
+use super::{PSeriesCall, admit};
 use crate::simulator::account::md5_hex;
 use crate::simulator::errno::Errno;
 use crate::simulator::pbx::{PbxState, lock};
@@ -24,9 +24,13 @@ use crate::simulator::switch::Switch;
 
 const TOKEN_LENGTH: usize = 32;
 
-pub(super) fn get_token(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+pub(super) fn get_token(
+    pbx: &PbxState,
+    request: &Request,
+    peer: IpAddr,
+) -> Result<Reply, PSeriesFailure> {
     let outcome =
-        admit(pbx, Call::GetToken, request, peer).and_then(|()| login(pbx, request, peer));
+        admit(pbx, PSeriesCall::GetToken, request, peer).and_then(|()| login(pbx, request, peer));
     pbx.ledger.note(|seen| match outcome {
         Ok(_) => seen.logins_ok += 1,
         Err(_) => seen.logins_refused += 1,
@@ -34,7 +38,7 @@ pub(super) fn get_token(pbx: &PbxState, request: &Request, peer: IpAddr) -> Resu
     outcome
 }
 
-fn login(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+fn login(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, PSeriesFailure> {
     let body = object(&request.body)?;
     let (username, password) = (required(&body, "username")?, required(&body, "password")?);
     let checked = lock(&pbx.account).login(username, &md5_hex(password), peer, Instant::now());
@@ -42,7 +46,7 @@ fn login(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, Failu
         if errno == Errno::LOCKED_OUT {
             Errcode::IP_BLOCKED.into()
         } else {
-            Failure::invalid(Errcode::FAILURE, "username or password", "error")
+            PSeriesFailure::invalid(Errcode::FAILURE, "username or password", "error")
         }
     })?;
     let pair = new_pair()?;
@@ -56,8 +60,8 @@ pub(super) fn refresh_token(
     pbx: &PbxState,
     request: &Request,
     peer: IpAddr,
-) -> Result<Reply, Failure> {
-    admit(pbx, Call::RefreshToken, request, peer)?;
+) -> Result<Reply, PSeriesFailure> {
+    admit(pbx, PSeriesCall::RefreshToken, request, peer)?;
     let body = object(&request.body)?;
     let refresh = required(&body, "refresh_token")?;
     if pbx.has(Switch::RefreshFails) {
@@ -78,10 +82,10 @@ pub(super) fn refresh_token(
 pub(super) fn del_token(pbx: &PbxState, token: &str) -> Reply {
     lock(&pbx.p_series.tokens).revoke(token);
     pbx.ledger.note(|seen| seen.logouts += 1);
-    Reply::Written(text(Errcode::SUCCESS, &Fields::new(), &pbx.switches))
+    Reply::Written(text(Errcode::SUCCESS, &PSeriesFields::new(), &pbx.switches))
 }
 
-fn refused(why: NoPair) -> Failure {
+fn refused(why: NoPair) -> PSeriesFailure {
     match why {
         NoPair::Unknown => Errcode::TOKEN_EXPIRED.into(),
         NoPair::Full => Errcode::LIMIT_EXCEEDED.into(),
@@ -89,23 +93,26 @@ fn refused(why: NoPair) -> Failure {
 }
 
 /// Reads a body that must hold a JSON object; an empty one lacks every field.
-fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+fn object(body: &[u8]) -> Result<Map<String, Value>, PSeriesFailure> {
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
     serde_json::from_slice(body).map_err(|_| Errcode::BAD_SYNTAX.into())
 }
 
-fn required<'a>(object: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, Failure> {
+fn required<'a>(
+    object: &'a Map<String, Value>,
+    key: &'static str,
+) -> Result<&'a str, PSeriesFailure> {
     let value = object.get(key).and_then(Value::as_str).unwrap_or_default();
     if value.trim().is_empty() {
-        Err(Failure::invalid(Errcode::BAD_PARAMETER, key, value))
+        Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, key, value))
     } else {
         Ok(value)
     }
 }
 
-fn new_pair() -> Result<Pair, Failure> {
+fn new_pair() -> Result<Pair, PSeriesFailure> {
     let fresh = || secret::alphanumeric(TOKEN_LENGTH).map_err(|_| Errcode::INTERNAL);
     let (access, refresh) = (fresh()?, fresh()?);
     Ok(Pair { access, refresh })
@@ -119,7 +126,7 @@ fn given(pbx: &PbxState, pair: &Pair) -> Reply {
         let tokens = lock(&pbx.p_series.tokens);
         (tokens.access_life(), tokens.refresh_life())
     };
-    let mut fields = Fields::new();
+    let mut fields = PSeriesFields::new();
     let life = |key, seconds: u64| {
         (!pbx.has(Switch::LifetimesMissing)).then(|| (key, seconds.to_string()))
     };

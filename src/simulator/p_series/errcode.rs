@@ -67,20 +67,20 @@ impl Errcode {
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct PSeriesFailure {
     pub(super) errcode: Errcode,
     /// The field at fault, and what was wrong with it.
     invalid: Option<(&'static str, String)>,
 }
 
-impl From<Errcode> for Failure {
+impl From<Errcode> for PSeriesFailure {
     fn from(errcode: Errcode) -> Self {
         let invalid = None;
         Self { errcode, invalid }
     }
 }
 
-impl Failure {
+impl PSeriesFailure {
     pub(super) fn invalid(errcode: Errcode, field: &'static str, value: impl Into<String>) -> Self {
         let invalid = Some((field, value.into()));
         Self { errcode, invalid }
@@ -92,7 +92,7 @@ impl Failure {
             let (field, value) = (quoted(field), quoted(value));
             format!(r#"[{{"field":{field},"value":{value}}}]"#)
         });
-        let fields: Fields = list
+        let fields: PSeriesFields = list
             .map(|list| ("invalid_param_list", list))
             .into_iter()
             .collect();
@@ -101,7 +101,7 @@ impl Failure {
 }
 
 /// What follows `errmsg`: keys, and their values in JSON.
-pub(super) type Fields = Vec<(&'static str, String)>;
+pub(super) type PSeriesFields = Vec<(&'static str, String)>;
 
 /// Writes a string as JSON.
 pub(super) fn quoted(text: &str) -> String {
@@ -109,7 +109,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// Writes an answer, `errcode` first, as the box does.
-pub(super) fn text(errcode: Errcode, fields: &Fields, switches: &Switches) -> String {
+pub(super) fn text(errcode: Errcode, fields: &PSeriesFields, switches: &Switches) -> String {
     let mut code = errcode.0.to_string();
     if switches.has(Switch::ErrcodeAsString) {
         code = quoted(&code);
@@ -141,7 +141,7 @@ mod tests {
     fn check(switch: Option<Switch>, expected: &str) {
         let mut switches = Switches::default();
         switch.into_iter().for_each(|switch| switches.set(switch));
-        let failure = Failure::invalid(Errcode::FAILURE, "username or password", "error");
+        let failure = PSeriesFailure::invalid(Errcode::FAILURE, "username or password", "error");
         assert_eq!(failure.text(&switches), expected);
     }
 

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::errcode::{Errcode, Failure};
+use super::errcode::{Errcode, PSeriesFailure};
 use super::resources::media_type;
-use super::{Call, admit, authorized};
+use super::{PSeriesCall, admit, authorized};
 use crate::simulator::api::download::wanted;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::{Opened, Playback, Reply};
@@ -35,8 +35,8 @@ pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
     }
 }
 
-fn fetch(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Playback, Failure> {
-    admit(pbx, Call::File, request, peer)?;
+fn fetch(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Playback, PSeriesFailure> {
+    admit(pbx, PSeriesCall::File, request, peer)?;
     let token = request.parameter("access_token", &pbx.switches);
     // First of all: whatever is wrong besides, the address has been used.
     let opened = open(pbx, request.path(), &token);
@@ -74,7 +74,7 @@ fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, Refusal> {
     shown.opened.map(|(recording, _)| recording)
 }
 
-fn bytes(pbx: &PbxState, name: &str) -> Result<Bytes, Failure> {
+fn bytes(pbx: &PbxState, name: &str) -> Result<Bytes, PSeriesFailure> {
     let grows = pbx.has(Switch::GrowingFile);
     let bytes = lock(&pbx.shelf).serve(name, grows);
     let there = bytes.filter(|_| !pbx.has(Switch::FilesDeleted));

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use super::errcode::{Errcode, Failure, Fields, text};
+use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, text};
 use crate::simulator::calls::CallRecord;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
@@ -28,11 +28,11 @@ const CAPPED_PAGE_SIZE: usize = 37;
 /// A recording, with its id.
 type Row<'a> = (usize, &'a CallRecord);
 
-pub(super) fn list(pbx: &PbxState, request: &Request) -> Result<Reply, Failure> {
+pub(super) fn list(pbx: &PbxState, request: &Request) -> Result<Reply, PSeriesFailure> {
     answer(pbx, request, &Filter::default())
 }
 
-pub(super) fn search(pbx: &PbxState, request: &Request) -> Result<Reply, Failure> {
+pub(super) fn search(pbx: &PbxState, request: &Request) -> Result<Reply, PSeriesFailure> {
     let filter = Filter::of(pbx, request)?;
     if pbx.has(Switch::SearchIgnoresFilters) {
         return list(pbx, request);
@@ -40,7 +40,7 @@ pub(super) fn search(pbx: &PbxState, request: &Request) -> Result<Reply, Failure
     answer(pbx, request, &filter)
 }
 
-fn answer(pbx: &PbxState, request: &Request, filter: &Filter) -> Result<Reply, Failure> {
+fn answer(pbx: &PbxState, request: &Request, filter: &Filter) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::ListDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
@@ -55,7 +55,7 @@ fn answer(pbx: &PbxState, request: &Request, filter: &Filter) -> Result<Reply, F
         page.sort(&mut rows);
         (rows.len(), writer.rows(page.cut(&rows)))
     };
-    let mut fields = Fields::new();
+    let mut fields = PSeriesFields::new();
     if !pbx.has(Switch::ListTotalMissing) {
         fields.push(("total_number", writer.number(total)));
     }
@@ -76,12 +76,12 @@ struct Page {
 }
 
 impl Page {
-    fn of(pbx: &PbxState, request: &Request) -> Result<Self, Failure> {
+    fn of(pbx: &PbxState, request: &Request) -> Result<Self, PSeriesFailure> {
         let page = parameter(pbx, request, "page")?.unwrap_or(1);
         let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
         for (name, value) in [("page", page), ("page_size", page_size)] {
             if value == 0 {
-                return Err(Failure::invalid(Errcode::BAD_PARAMETER, name, "0"));
+                return Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, name, "0"));
             }
         }
         let capped = pbx.has(Switch::ListPageCapped);
@@ -119,7 +119,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn of(pbx: &PbxState, request: &Request) -> Result<Self, Failure> {
+    fn of(pbx: &PbxState, request: &Request) -> Result<Self, PSeriesFailure> {
         Ok(Self {
             start: parameter(pbx, request, "start_time")?,
             end: parameter(pbx, request, "end_time")?,
@@ -144,11 +144,11 @@ impl Filter {
     }
 }
 
-fn ids(pbx: &PbxState, request: &Request) -> Result<Option<HashSet<usize>>, Failure> {
+fn ids(pbx: &PbxState, request: &Request) -> Result<Option<HashSet<usize>>, PSeriesFailure> {
     let list: Option<String> = parameter(pbx, request, "ids")?;
     let read = |list: String| {
         let ids: Result<_, _> = list.split(',').map(|id| id.trim().parse()).collect();
-        ids.map_err(|_| Failure::invalid(Errcode::BAD_PARAMETER, "ids", list.clone()))
+        ids.map_err(|_| PSeriesFailure::invalid(Errcode::BAD_PARAMETER, "ids", list.clone()))
     };
     list.map(read).transpose()
 }
@@ -158,12 +158,12 @@ fn parameter<T: FromStr>(
     pbx: &PbxState,
     request: &Request,
     name: &'static str,
-) -> Result<Option<T>, Failure> {
+) -> Result<Option<T>, PSeriesFailure> {
     let value = request.parameter(name, &pbx.switches);
     if value.is_empty() {
         return Ok(None);
     }
-    let bad = |_| Failure::invalid(Errcode::BAD_PARAMETER, name, value.clone());
+    let bad = |_| PSeriesFailure::invalid(Errcode::BAD_PARAMETER, name, value.clone());
     value.parse().map(Some).map_err(bad)
 }
 
@@ -173,11 +173,11 @@ fn is_second(
     request: &Request,
     name: &'static str,
     [first, second]: [&str; 2],
-) -> Result<bool, Failure> {
+) -> Result<bool, PSeriesFailure> {
     match parameter::<String>(pbx, request, name)? {
         None => Ok(false),
         Some(value) if value == first => Ok(false),
         Some(value) if value == second => Ok(true),
-        Some(value) => Err(Failure::invalid(Errcode::BAD_PARAMETER, name, value)),
+        Some(value) => Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, name, value)),
     }
 }

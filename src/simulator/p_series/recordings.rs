@@ -8,7 +8,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::errcode::{Errcode, Failure, Fields, quoted, text};
+use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, quoted, text};
 use super::resources::{self, Resource};
 use crate::simulator::calls::stamp;
 use crate::simulator::pbx::{PbxState, lock};
@@ -39,7 +39,11 @@ const TROUBLES: [(Switch, Switch, Errcode); 3] = [
     ),
 ];
 
-pub(super) fn answer(pbx: &PbxState, request: &Request, token: &str) -> Result<Reply, Failure> {
+pub(super) fn answer(
+    pbx: &PbxState,
+    request: &Request,
+    token: &str,
+) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::AccessDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
@@ -63,20 +67,22 @@ pub(super) fn answer(pbx: &PbxState, request: &Request, token: &str) -> Result<R
 }
 
 /// The name that the request gives, or that belongs to the id in it.
-fn name(pbx: &PbxState, request: &Request) -> Result<String, Failure> {
+fn name(pbx: &PbxState, request: &Request) -> Result<String, PSeriesFailure> {
     let parameter = |name| request.parameter(name, &pbx.switches);
     let (file, id) = (parameter("file"), parameter("id"));
     match (file.trim().is_empty(), id.is_empty()) {
         (false, true) => Ok(file),
         (true, false) => name_of(pbx, &id),
-        (true, true) | (false, false) => {
-            Err(Failure::invalid(Errcode::BAD_PARAMETER, "file", file))
-        }
+        (true, true) | (false, false) => Err(PSeriesFailure::invalid(
+            Errcode::BAD_PARAMETER,
+            "file",
+            file,
+        )),
     }
 }
 
-fn name_of(pbx: &PbxState, id: &str) -> Result<String, Failure> {
-    let bad = || Failure::invalid(Errcode::BAD_PARAMETER, "id", id);
+fn name_of(pbx: &PbxState, id: &str) -> Result<String, PSeriesFailure> {
+    let bad = || PSeriesFailure::invalid(Errcode::BAD_PARAMETER, "id", id);
     let number: usize = id.parse().map_err(|_| bad())?;
     let calls = lock(&pbx.calls);
     let call = number.checked_sub(1).and_then(|index| calls.get(index));
@@ -85,7 +91,7 @@ fn name_of(pbx: &PbxState, id: &str) -> Result<String, Failure> {
         .ok_or_else(|| unknown(pbx))
 }
 
-fn unknown(pbx: &PbxState) -> Failure {
+fn unknown(pbx: &PbxState) -> PSeriesFailure {
     if pbx.has(Switch::UnknownFileIs40002) {
         Errcode::BAD_PARAMETER.into()
     } else if pbx.has(Switch::UnknownFileIsMinus1) {
@@ -101,7 +107,7 @@ fn address(
     request: &Request,
     recording: String,
     token: &str,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, PSeriesFailure> {
     let tail = secret::alphanumeric(TAIL_LENGTH).map_err(|_| Errcode::INTERNAL)?;
     let path = resources::path(pbx, &recording, &local_time(pbx), &tail);
     let resource = Resource {
@@ -113,7 +119,7 @@ fn address(
     pbx.ledger.secret(&path);
     pbx.ledger.ticket(&recording);
 
-    let mut fields = Fields::new();
+    let mut fields = PSeriesFields::new();
     if !pbx.has(Switch::NoRecordingEcho) {
         fields.push(("file", quoted(&recording)));
     }
