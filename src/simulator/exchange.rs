@@ -15,7 +15,7 @@ use super::fault::{Break, Misbehaviour, Plan};
 use super::generation::Api;
 use super::p_series;
 use super::pbx::{Busy, PbxState, lock};
-use super::reply::{Answer, Reply};
+use super::reply::{RenderedReply, Reply};
 use super::request::Request;
 use super::route::RoutedCall;
 use super::switch::Switch;
@@ -24,12 +24,12 @@ use super::wire::{Goodbye, Wire};
 mod delivery;
 mod head;
 
-use delivery::Delivery;
-use head::{Framing, head};
+use delivery::BodyDelivery;
+use head::{ReplyFraming, head};
 
 /// Whether the connection stays open for another request.
-pub(super) enum Next {
-    Request,
+pub(super) enum Continuation {
+    NextRequest,
     End(Goodbye),
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn exchange(
     wire: &mut Wire,
     request: &Request,
     peer: IpAddr,
-) -> io::Result<Next> {
+) -> io::Result<Continuation> {
     let call = RoutedCall::of(request.path(), pbx.api, &pbx.switches);
     pbx.ledger.request(call.operation());
     if request.is_head() {
@@ -64,7 +64,7 @@ pub(super) async fn exchange(
     };
     let exchange = Exchange { pbx, request, plan };
     let Some(reply) = exchange.reply(call, peer) else {
-        return Ok(Next::End(exchange.goodbye()));
+        return Ok(Continuation::End(exchange.goodbye()));
     };
     exchange.send(wire, reply).await
 }
@@ -72,12 +72,12 @@ pub(super) async fn exchange(
 /// Tells a peer that its bytes were no request.
 pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
     pbx.ledger.note(|seen| seen.bad_requests += 1);
-    let answer = Reply::Page(400).into_answer(&pbx.switches);
+    let answer = Reply::Page(400).render(&pbx.switches);
     wire.write(&head(
         pbx,
         &answer,
         1,
-        Framing {
+        ReplyFraming {
             length: None,
             is_chunked: false,
             stays_open: false,
@@ -193,14 +193,14 @@ impl Exchange<'_> {
         self.pbx.kill_token(&token);
     }
 
-    async fn send(&self, wire: &mut Wire, reply: Reply) -> io::Result<Next> {
-        let answer = reply.into_answer(&self.pbx.switches);
+    async fn send(&self, wire: &mut Wire, reply: Reply) -> io::Result<Continuation> {
+        let answer = reply.render(&self.pbx.switches);
         let framing = self.framing(&answer);
         wire.write(&head(self.pbx, &answer, self.request.minor, framing))
             .await?;
         let stays_open = framing.stays_open;
         if !self.request.is_head() {
-            let ending = Delivery {
+            let ending = BodyDelivery {
                 pbx: self.pbx,
                 plan: &self.plan,
                 answer: &answer,
@@ -209,18 +209,18 @@ impl Exchange<'_> {
             .run(wire)
             .await?;
             if let Some(ending) = ending {
-                return Ok(Next::End(self.broken_off(ending)));
+                return Ok(Continuation::End(self.broken_off(ending)));
             }
         }
         wire.flush().await?;
         Ok(if stays_open {
-            Next::Request
+            Continuation::NextRequest
         } else {
-            Next::End(self.goodbye())
+            Continuation::End(self.goodbye())
         })
     }
 
-    fn framing(&self, answer: &Answer) -> Framing {
+    fn framing(&self, answer: &RenderedReply) -> ReplyFraming {
         let keep_alive = self.pbx.has(Switch::KeepAlive);
         let is_chunked = self.pbx.has(Switch::DownloadChunked)
             && answer.opened_by.is_some()
@@ -239,7 +239,7 @@ impl Exchange<'_> {
             && !closing
             && self.request.minor == 1
             && !self.plan.no_close_notify;
-        Framing {
+        ReplyFraming {
             length: told.then(|| answer.body.len()),
             is_chunked,
             stays_open,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::csv::Sheet;
 use super::errno::Errno;
-use super::range::Wanted;
+use super::range::RequestedPart;
 use super::switch::{Switch, Switches};
 
 mod text;
@@ -45,49 +45,49 @@ pub(super) enum Reply {
     /// The same in place of a file, whose form is not documented.
     FileRefused(String),
     /// A file of the P-Series, and the type that its address tells.
-    File(Playback, &'static str),
+    File(OutgoingRecording, &'static str),
     Garbage,
     HugeJson,
-    Recording(Playback),
+    Recording(OutgoingRecording),
     Cdr(Sheet),
 }
 
 /// A recording about to be sent.
-pub(super) struct Playback {
+pub(super) struct OutgoingRecording {
     pub(super) name: String,
     pub(super) bytes: Bytes,
-    pub(super) wanted: Wanted,
-    pub(super) opened_by: Opened,
+    pub(super) part: RequestedPart,
+    pub(super) opened_by: DownloadSecrets,
 }
 
 /// The secrets that opened a download.
-pub(super) struct Opened {
+pub(super) struct DownloadSecrets {
     pub(super) random: String,
     pub(super) token: String,
 }
 
 /// A reply in the form it is sent.
-pub(super) struct Answer {
+pub(super) struct RenderedReply {
     pub(super) status: u16,
     pub(super) content_type: Option<&'static str>,
     pub(super) fields: Vec<(&'static str, String)>,
-    pub(super) body: Body,
+    pub(super) body: ReplyBody,
     /// Whether the length is announced even where the connection closes afterwards.
     pub(super) with_length: bool,
     /// Set when the body is a recording.
-    pub(super) opened_by: Option<Opened>,
+    pub(super) opened_by: Option<DownloadSecrets>,
     /// Set when the body is a CDR: where each row ends.
     pub(super) row_ends: Option<Vec<u64>>,
 }
 
 /// The bytes of an answer.
-pub(super) enum Body {
+pub(super) enum ReplyBody {
     Bytes(Bytes),
     /// JSON that does not end; the value is what it is made of.
     HugeJson(Bytes),
 }
 
-impl Body {
+impl ReplyBody {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -115,17 +115,17 @@ impl Body {
 impl Reply {
     /// The same with a part that begins one byte too early.
     pub(super) fn earlier(mut self) -> Self {
-        if let Self::File(Playback { wanted, .. }, _) | Self::Recording(Playback { wanted, .. }) =
-            &mut self
-            && let Wanted::Part(first @ 1.., end) = *wanted
+        if let Self::File(OutgoingRecording { part, .. }, _)
+        | Self::Recording(OutgoingRecording { part, .. }) = &mut self
+            && let RequestedPart::Range(first @ 1.., end) = *part
         {
-            *wanted = Wanted::Part(first - 1, end - 1);
+            *part = RequestedPart::Range(first - 1, end - 1);
         }
         self
     }
 
     /// Gives the reply the form that the switches demand.
-    pub(super) fn into_answer(self, switches: &Switches) -> Answer {
+    pub(super) fn render(self, switches: &Switches) -> RenderedReply {
         match self {
             Self::Success(fields) => json(success(&fields, switches), switches),
             Self::Failed(errno) => json(failed(&errno, switches), switches),
@@ -137,7 +137,7 @@ impl Reply {
             Self::FileRefused(text) => download_failed(text, switches),
             Self::Page(status) => page(status, boa_page(status)),
             Self::LoginPage => page(200, LOGIN_PAGE.to_owned()),
-            Self::Empty(status) => Answer::new(status, None, Bytes::new()),
+            Self::Empty(status) => RenderedReply::new(status, None, Bytes::new()),
             Self::Redirect(location) => {
                 let mut answer = page(302, boa_page(302));
                 answer.fields.push(("Location", location));
@@ -145,21 +145,22 @@ impl Reply {
             }
             Self::Json(text) => json(text.to_owned(), switches),
             Self::Written(text) => json(text, switches),
-            Self::Garbage => Answer::new(200, None, Bytes::from_static(GARBAGE)),
+            Self::Garbage => RenderedReply::new(200, None, Bytes::from_static(GARBAGE)),
             Self::HugeJson => {
                 let mut answer = json(String::new(), switches);
-                answer.body = Body::HugeJson(Bytes::from(vec![b'a'; CHUNK_BYTES]));
+                answer.body = ReplyBody::HugeJson(Bytes::from(vec![b'a'; CHUNK_BYTES]));
                 answer
             }
-            Self::Recording(playback) => playback.into_answer(switches),
+            Self::Recording(playback) => playback.render(switches),
             Self::Cdr(sheet) => {
-                let mut answer = Answer::new(200, Some("application/octet-stream"), sheet.bytes);
+                let mut answer =
+                    RenderedReply::new(200, Some("application/octet-stream"), sheet.bytes);
                 answer.with_length = switches.has(Switch::CdrWithLength);
                 answer.row_ends = Some(sheet.row_ends);
                 answer
             }
             Self::File(playback, kind) => {
-                let mut answer = playback.into_answer(switches);
+                let mut answer = playback.render(switches);
                 let typed = [
                     Switch::DownloadTypeOctetStream,
                     Switch::DownloadTypeWav,
@@ -175,9 +176,9 @@ impl Reply {
     }
 }
 
-impl Answer {
+impl RenderedReply {
     fn new(status: u16, content_type: Option<&'static str>, bytes: Bytes) -> Self {
-        let body = Body::Bytes(bytes);
+        let body = ReplyBody::Bytes(bytes);
         Self {
             status,
             content_type,
@@ -190,45 +191,45 @@ impl Answer {
     }
 }
 
-fn json(text: String, switches: &Switches) -> Answer {
-    let mut answer = Answer::new(200, Some("application/json"), Bytes::from(text));
+fn json(text: String, switches: &Switches) -> RenderedReply {
+    let mut answer = RenderedReply::new(200, Some("application/json"), Bytes::from(text));
     answer.with_length = switches.has(Switch::JsonWithLength);
     answer
 }
 
-fn page(status: u16, text: String) -> Answer {
-    Answer::new(
+fn page(status: u16, text: String) -> RenderedReply {
+    RenderedReply::new(
         status,
         Some("text/html; charset=ISO-8859-1"),
         Bytes::from(text),
     )
 }
 
-fn download_failed(text: String, switches: &Switches) -> Answer {
+fn download_failed(text: String, switches: &Switches) -> RenderedReply {
     if switches.has(Switch::DownloadErrorsAre404Html) {
         page(404, boa_page(404))
     } else if switches.has(Switch::DownloadErrorsAre403Html) {
         page(403, boa_page(403))
     } else if switches.has(Switch::DownloadErrorsAreEmpty) {
-        Answer::new(200, None, Bytes::new())
+        RenderedReply::new(200, None, Bytes::new())
     } else {
         json(text, switches)
     }
 }
 
-impl Playback {
-    fn into_answer(self, switches: &Switches) -> Answer {
+impl OutgoingRecording {
+    fn render(self, switches: &Switches) -> RenderedReply {
         let whole = self.bytes.len();
-        let (status, bytes, range) = match self.wanted {
-            Wanted::Whole => (200, self.bytes, None),
-            Wanted::Part(first, end) => (
+        let (status, bytes, range) = match self.part {
+            RequestedPart::Whole => (200, self.bytes, None),
+            RequestedPart::Range(first, end) => (
                 206,
                 self.bytes.slice(first..end),
                 Some(format!("{first}-{}", end - 1)),
             ),
-            Wanted::Nothing => (416, Bytes::new(), Some("*".to_owned())),
+            RequestedPart::Unsatisfiable => (416, Bytes::new(), Some("*".to_owned())),
         };
-        let mut answer = Answer::new(status, recording_type(switches), bytes);
+        let mut answer = RenderedReply::new(status, recording_type(switches), bytes);
         if let Some(range) = range {
             answer
                 .fields
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn chunks_cover_a_body() {
-        let body = Body::Bytes(Bytes::from(vec![7; 100_000]));
+        let body = ReplyBody::Bytes(Bytes::from(vec![7; 100_000]));
         assert_eq!(body.chunk(0, u64::MAX).len(), 65_536);
         assert_eq!(body.chunk(65_536, u64::MAX).len(), 34_464);
         assert_eq!(body.chunk(100, 10).len(), 10);

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::exchange::{Next, exchange, refuse};
+use super::exchange::{Continuation, exchange, refuse};
 use super::pbx::PbxState;
 use super::request::{self, Incoming};
 use super::wire::{Goodbye, Wire};
@@ -90,7 +90,7 @@ async fn converse(pbx: &PbxState, wire: &mut Wire, peer: IpAddr) -> io::Result<G
                 return Ok(Goodbye::Close);
             }
             Incoming::Request(request) => {
-                if let Next::End(goodbye) = exchange(pbx, wire, &request, peer).await? {
+                if let Continuation::End(goodbye) = exchange(pbx, wire, &request, peer).await? {
                     return Ok(goodbye);
                 }
             }

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use crate::simulator::errno::Errno;
 use crate::simulator::pbx::{PbxState, lock};
-use crate::simulator::range::{self, Wanted};
-use crate::simulator::reply::{Opened, Playback, Reply};
+use crate::simulator::range::{self, RequestedPart};
+use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{Refusal, Shown};
@@ -43,12 +43,12 @@ pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
     }
     match recording(pbx, &name, &token, spent) {
         Ok(bytes) => {
-            let wanted = wanted(pbx, request, bytes.len());
-            Reply::Recording(Playback {
+            let part = requested_part(pbx, request, bytes.len());
+            Reply::Recording(OutgoingRecording {
                 name,
                 bytes,
-                wanted,
-                opened_by: Opened { random, token },
+                part,
+                opened_by: DownloadSecrets { random, token },
             })
         }
         Err(errno) => Reply::DownloadFailed(errno),
@@ -78,11 +78,15 @@ fn recording(
 }
 
 /// What part of a recording a request gets; the whole, unless the box honours ranges.
-pub(in crate::simulator) fn wanted(pbx: &PbxState, request: &Request, length: usize) -> Wanted {
+pub(in crate::simulator) fn requested_part(
+    pbx: &PbxState,
+    request: &Request,
+    length: usize,
+) -> RequestedPart {
     match request.field("range") {
         Some(range) if pbx.has(Switch::HonoursRange) && request.field("if-range").is_none() => {
-            range::wanted(range, length)
+            range::requested_part(range, length)
         }
-        _ => Wanted::Whole,
+        _ => RequestedPart::Whole,
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::simulator::fault::{Break, Plan};
 use crate::simulator::pbx::PbxState;
-use crate::simulator::reply::Answer;
+use crate::simulator::reply::RenderedReply;
 use crate::simulator::seen::DownloadEnd;
 use crate::simulator::switch::Switch;
 use crate::simulator::wire::Wire;
@@ -18,15 +18,15 @@ const CHUNK_BYTES: u64 = 64 * 1024;
 const CHUNKS_PER_SECOND: u64 = 20;
 
 /// A body to be sent.
-pub(super) struct Delivery<'a> {
+pub(super) struct BodyDelivery<'a> {
     pub(super) pbx: &'a PbxState,
     pub(super) plan: &'a Plan,
-    pub(super) answer: &'a Answer,
+    pub(super) answer: &'a RenderedReply,
     /// In chunks, and with a last one where it is sent to its end.
     pub(super) is_chunked: bool,
 }
 
-impl Delivery<'_> {
+impl BodyDelivery<'_> {
     /// Sends the body; `Some` if it was broken off on purpose.
     ///
     /// # Errors

@@ -9,12 +9,12 @@
 
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::PbxState;
-use crate::simulator::reply::{Answer, reason};
+use crate::simulator::reply::{RenderedReply, reason};
 use crate::simulator::switch::Switch;
 
 /// How the peer learns where the answer ends.
 #[derive(Clone, Copy)]
-pub(super) struct Framing {
+pub(super) struct ReplyFraming {
     pub(super) length: Option<u64>,
     /// By a last chunk.
     pub(super) is_chunked: bool,
@@ -22,7 +22,12 @@ pub(super) struct Framing {
 }
 
 /// Writes the head of an answer. The order of the fields is Boa's.
-pub(super) fn head(pbx: &PbxState, answer: &Answer, minor: u8, framing: Framing) -> Vec<u8> {
+pub(super) fn head(
+    pbx: &PbxState,
+    answer: &RenderedReply,
+    minor: u8,
+    framing: ReplyFraming,
+) -> Vec<u8> {
     let mut text = format!(
         "HTTP/1.{minor} {} {}\r\n",
         answer.status,

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use super::errcode::{Errcode, PSeriesFailure};
 use super::resources::media_type;
 use super::{PSeriesCall, admit, authorized};
-use crate::simulator::api::download::wanted;
+use crate::simulator::api::download::requested_part;
 use crate::simulator::pbx::{PbxState, lock};
-use crate::simulator::reply::{Opened, Playback, Reply};
+use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
 use crate::simulator::request::Request;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Refusal;
@@ -35,7 +35,11 @@ pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
     }
 }
 
-fn fetch(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Playback, PSeriesFailure> {
+fn fetch(
+    pbx: &PbxState,
+    request: &Request,
+    peer: IpAddr,
+) -> Result<OutgoingRecording, PSeriesFailure> {
     admit(pbx, PSeriesCall::File, request, peer)?;
     let token = request.parameter("access_token", &pbx.switches);
     // First of all: whatever is wrong besides, the address has been used.
@@ -47,13 +51,13 @@ fn fetch(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Playback, PS
         return Err(Errcode::TOKEN_EXPIRED.into());
     }
     let bytes = bytes(pbx, &name)?;
-    let wanted = wanted(pbx, request, bytes.len());
+    let part = requested_part(pbx, request, bytes.len());
     let random = request.path().to_owned();
-    Ok(Playback {
+    Ok(OutgoingRecording {
         name,
         bytes,
-        wanted,
-        opened_by: Opened { random, token },
+        part,
+        opened_by: DownloadSecrets { random, token },
     })
 }
 
