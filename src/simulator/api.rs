@@ -17,7 +17,7 @@ use super::generation::Api;
 use super::p_series;
 use super::pbx::{PbxState, lock};
 use super::reply::Reply;
-use super::request::Request;
+use super::request::ParsedRequest;
 use super::route::RoutedCall;
 use super::secret;
 use super::seen::LoginFields;
@@ -31,7 +31,12 @@ mod get_random;
 type ReplyFields = Vec<(&'static str, String)>;
 
 /// Carries out a call.
-pub(super) fn answer(pbx: &PbxState, call: RoutedCall, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(
+    pbx: &PbxState,
+    call: RoutedCall,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Reply {
     let outcome = match call {
         RoutedCall::Download => return download::answer(pbx, request, peer),
         RoutedCall::CdrDownload => return cdr::download(pbx, request, peer),
@@ -53,7 +58,7 @@ pub(super) fn answer(pbx: &PbxState, call: RoutedCall, request: &Request, peer: 
 }
 
 /// The status of the page that stands in for an answer to get_random, under the switches for that.
-fn page_instead(pbx: &PbxState, request: &Request) -> Option<u16> {
+fn page_instead(pbx: &PbxState, request: &ParsedRequest) -> Option<u16> {
     let once = pbx.has(Switch::Overload503Once) || pbx.has(Switch::GatewayTimeout504Once);
     let first = once && get_random::is_first_ask(pbx, request);
     if pbx.has(Switch::Overload503Always) || (first && pbx.has(Switch::Overload503Once)) {
@@ -187,7 +192,7 @@ fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<ReplyFields, Errno> {
 }
 
 /// Published clients send no body; one that is there must be JSON.
-fn heartbeat(pbx: &PbxState, request: &Request) -> Result<ReplyFields, Errno> {
+fn heartbeat(pbx: &PbxState, request: &ParsedRequest) -> Result<ReplyFields, Errno> {
     pbx.token(&request.parameter("token", &pbx.switches), true)?;
     if !request.body.trim_ascii().is_empty() {
         object(&request.body)?;
@@ -196,7 +201,7 @@ fn heartbeat(pbx: &PbxState, request: &Request) -> Result<ReplyFields, Errno> {
     Ok(Vec::new())
 }
 
-fn logout(pbx: &PbxState, request: &Request) -> Result<ReplyFields, Errno> {
+fn logout(pbx: &PbxState, request: &ParsedRequest) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     pbx.token(&token, true)?;
     lock(&pbx.tokens).erase(&token);

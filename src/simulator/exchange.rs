@@ -16,10 +16,10 @@ use super::generation::Api;
 use super::p_series;
 use super::pbx::{Busy, PbxState, lock};
 use super::reply::{RenderedReply, Reply};
-use super::request::Request;
+use super::request::ParsedRequest;
 use super::route::RoutedCall;
 use super::switch::Switch;
-use super::wire::{Goodbye, Wire};
+use super::wire::{ConnectionEnd, Wire};
 
 mod delivery;
 mod head;
@@ -30,7 +30,7 @@ use head::{ReplyFraming, head};
 /// Whether the connection stays open for another request.
 pub(super) enum Continuation {
     NextRequest,
-    End(Goodbye),
+    End(ConnectionEnd),
 }
 
 /// Answers one request.
@@ -41,7 +41,7 @@ pub(super) enum Continuation {
 pub(super) async fn exchange(
     pbx: &PbxState,
     wire: &mut Wire,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> io::Result<Continuation> {
     let call = RoutedCall::of(request.path(), pbx.api, &pbx.switches);
@@ -64,7 +64,7 @@ pub(super) async fn exchange(
     };
     let exchange = Exchange { pbx, request, plan };
     let Some(reply) = exchange.reply(call, peer) else {
-        return Ok(Continuation::End(exchange.goodbye()));
+        return Ok(Continuation::End(exchange.connection_end()));
     };
     exchange.send(wire, reply).await
 }
@@ -89,7 +89,7 @@ pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
 }
 
 /// The recording that a download is for.
-fn downloaded(pbx: &PbxState, call: RoutedCall, request: &Request) -> Option<String> {
+fn downloaded(pbx: &PbxState, call: RoutedCall, request: &ParsedRequest) -> Option<String> {
     match call {
         RoutedCall::Download => Some(request.parameter("recording", &pbx.switches)),
         RoutedCall::PSeries(p_series::PSeriesCall::File) => {
@@ -131,7 +131,7 @@ fn busy(pbx: &PbxState) -> Reply {
 
 struct Exchange<'a> {
     pbx: &'a PbxState,
-    request: &'a Request,
+    request: &'a ParsedRequest,
     plan: Plan,
 }
 
@@ -216,7 +216,7 @@ impl Exchange<'_> {
         Ok(if stays_open {
             Continuation::NextRequest
         } else {
-            Continuation::End(self.goodbye())
+            Continuation::End(self.connection_end())
         })
     }
 
@@ -246,18 +246,18 @@ impl Exchange<'_> {
         }
     }
 
-    fn goodbye(&self) -> Goodbye {
+    fn connection_end(&self) -> ConnectionEnd {
         if self.plan.no_close_notify || self.pbx.has(Switch::NoCloseNotify) {
-            Goodbye::CloseSilently
+            ConnectionEnd::CloseSilently
         } else {
-            Goodbye::Close
+            ConnectionEnd::Close
         }
     }
 
-    fn broken_off(&self, ending: Break) -> Goodbye {
+    fn broken_off(&self, ending: Break) -> ConnectionEnd {
         match ending {
-            Break::Reset { .. } => Goodbye::Reset,
-            Break::Cut { .. } | Break::Stall { .. } => self.goodbye(),
+            Break::Reset { .. } => ConnectionEnd::Reset,
+            Break::Cut { .. } | Break::Stall { .. } => self.connection_end(),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::fault::Operation;
 use super::generation::Api;
 use super::pbx::{PbxState, lock};
 use super::reply::Reply;
-use super::request::Request;
+use super::request::ParsedRequest;
 use super::switch::{Switch, Switches};
 
 mod account;
@@ -132,7 +132,12 @@ impl PSeriesCall {
 }
 
 /// Carries out a call.
-pub(super) fn answer(pbx: &PbxState, call: PSeriesCall, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(
+    pbx: &PbxState,
+    call: PSeriesCall,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Reply {
     match call {
         PSeriesCall::NoPage => return Reply::Page(404),
         PSeriesCall::File => return file::answer(pbx, request, peer),
@@ -147,7 +152,11 @@ pub(super) fn answer(pbx: &PbxState, call: PSeriesCall, request: &Request, peer:
 }
 
 /// Carries out a call that shows an access token.
-fn known(pbx: &PbxState, call: PSeriesCall, request: &Request) -> Result<Reply, PSeriesFailure> {
+fn known(
+    pbx: &PbxState,
+    call: PSeriesCall,
+    request: &ParsedRequest,
+) -> Result<Reply, PSeriesFailure> {
     let token = authorized(pbx, request)?;
     match call {
         PSeriesCall::DelToken => Ok(account::del_token(pbx, &token)),
@@ -162,7 +171,7 @@ fn known(pbx: &PbxState, call: PSeriesCall, request: &Request) -> Result<Reply, 
 fn admit(
     pbx: &PbxState,
     call: PSeriesCall,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> Result<(), PSeriesFailure> {
     let named = request
@@ -185,7 +194,7 @@ fn admit(
 }
 
 /// Finds the access token of a request, which counts as one use of it.
-fn authorized(pbx: &PbxState, request: &Request) -> Result<String, PSeriesFailure> {
+fn authorized(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let token = request.parameter("access_token", &pbx.switches);
     if lock(&pbx.p_series.tokens).show(&token, Instant::now()) {
         Ok(token)

@@ -16,7 +16,7 @@ const MAX_FIELDS: usize = 64;
 
 /// One request, whole.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct ParsedRequest {
     pub(super) method: String,
     /// Path and query as sent.
     pub(super) target: String,
@@ -27,15 +27,15 @@ pub(super) struct Request {
 }
 
 /// What came next on a connection.
-pub(super) enum Incoming {
-    Request(Request),
+pub(super) enum ReadOutcome {
+    Request(ParsedRequest),
     /// The peer closed between requests.
     End,
     /// What came is no request that this server takes.
     Malformed,
 }
 
-impl Request {
+impl ParsedRequest {
     pub(super) fn path(&self) -> &str {
         self.target
             .split_once('?')
@@ -83,51 +83,53 @@ fn decode(value: &str, switches: &Switches) -> String {
 /// # Errors
 ///
 /// When the connection breaks. One that ends inside a request is malformed.
-pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<Incoming> {
+pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<ReadOutcome> {
     let (mut request, head_bytes, body_bytes) = loop {
         match parse(buffer) {
-            Parsed::Head(request, head_bytes, body_bytes) => {
+            ParseOutcome::Head(request, head_bytes, body_bytes) => {
                 break (request, head_bytes, body_bytes);
             }
-            Parsed::Malformed => return Ok(Incoming::Malformed),
-            Parsed::More if buffer.len() > MAX_HEAD_BYTES => return Ok(Incoming::Malformed),
-            Parsed::More => {}
+            ParseOutcome::Malformed => return Ok(ReadOutcome::Malformed),
+            ParseOutcome::Incomplete if buffer.len() > MAX_HEAD_BYTES => {
+                return Ok(ReadOutcome::Malformed);
+            }
+            ParseOutcome::Incomplete => {}
         }
         if wire.read(buffer).await? == 0 {
             return Ok(if buffer.is_empty() {
-                Incoming::End
+                ReadOutcome::End
             } else {
-                Incoming::Malformed
+                ReadOutcome::Malformed
             });
         }
     };
     while buffer.len() < head_bytes + body_bytes {
         if wire.read(buffer).await? == 0 {
-            return Ok(Incoming::Malformed);
+            return Ok(ReadOutcome::Malformed);
         }
     }
     buffer.advance(head_bytes);
     request.body = buffer.split_to(body_bytes).freeze();
-    Ok(Incoming::Request(request))
+    Ok(ReadOutcome::Request(request))
 }
 
-enum Parsed {
+enum ParseOutcome {
     /// A head, its length, and the length of the body that follows.
-    Head(Request, usize, usize),
-    More,
+    Head(ParsedRequest, usize, usize),
+    Incomplete,
     Malformed,
 }
 
-fn parse(buffer: &[u8]) -> Parsed {
+fn parse(buffer: &[u8]) -> ParseOutcome {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Request::new(&mut fields);
     let head_bytes = match head.parse(buffer) {
         Ok(httparse::Status::Complete(bytes)) if bytes <= MAX_HEAD_BYTES => bytes,
-        Ok(httparse::Status::Partial) => return Parsed::More,
-        Ok(httparse::Status::Complete(_)) | Err(_) => return Parsed::Malformed,
+        Ok(httparse::Status::Partial) => return ParseOutcome::Incomplete,
+        Ok(httparse::Status::Complete(_)) | Err(_) => return ParseOutcome::Malformed,
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let request = Request {
+    let request = ParsedRequest {
         method: head.method.unwrap_or_default().to_owned(),
         target: head.path.unwrap_or_default().to_owned(),
         minor: head.version.unwrap_or(1),
@@ -139,13 +141,13 @@ fn parse(buffer: &[u8]) -> Parsed {
         body: Bytes::new(),
     };
     match body_bytes(&request) {
-        Some(bytes) => Parsed::Head(request, head_bytes, bytes),
-        None => Parsed::Malformed,
+        Some(bytes) => ParseOutcome::Head(request, head_bytes, bytes),
+        None => ParseOutcome::Malformed,
     }
 }
 
 /// How long the body is; chunked ones are not taken, as by Boa 0.94.
-fn body_bytes(request: &Request) -> Option<usize> {
+fn body_bytes(request: &ParsedRequest) -> Option<usize> {
     if request.field("transfer-encoding").is_some() {
         return None;
     }
@@ -159,11 +161,11 @@ fn body_bytes(request: &Request) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn request(target: &str) -> Request {
+    fn request(target: &str) -> ParsedRequest {
         let text = format!("GET {target} HTTP/1.1\r\nHost: pbx\r\n\r\n");
         match parse(text.as_bytes()) {
-            Parsed::Head(request, ..) => request,
-            Parsed::More | Parsed::Malformed => panic!("{text}"),
+            ParseOutcome::Head(request, ..) => request,
+            ParseOutcome::Incomplete | ParseOutcome::Malformed => panic!("{text}"),
         }
     }
 
@@ -196,15 +198,24 @@ mod tests {
         let with = |field: &str| parse(format!("POST / HTTP/1.1\r\n{field}\r\n\r\n").as_bytes());
         assert!(matches!(
             with("Content-Length: 65536"),
-            Parsed::Head(_, _, 65_536)
+            ParseOutcome::Head(_, _, 65_536)
         ));
-        assert!(matches!(with("Content-Length: 65537"), Parsed::Malformed));
-        assert!(matches!(with("Content-Length: many"), Parsed::Malformed));
+        assert!(matches!(
+            with("Content-Length: 65537"),
+            ParseOutcome::Malformed
+        ));
+        assert!(matches!(
+            with("Content-Length: many"),
+            ParseOutcome::Malformed
+        ));
         assert!(matches!(
             with("Transfer-Encoding: chunked"),
-            Parsed::Malformed
+            ParseOutcome::Malformed
         ));
-        assert!(matches!(parse(b"POST / HT"), Parsed::More));
-        assert!(matches!(parse(b"\x16\x03\x01\x02"), Parsed::Malformed));
+        assert!(matches!(parse(b"POST / HT"), ParseOutcome::Incomplete));
+        assert!(matches!(
+            parse(b"\x16\x03\x01\x02"),
+            ParseOutcome::Malformed
+        ));
     }
 }

@@ -16,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::exchange::{Continuation, exchange, refuse};
 use super::pbx::PbxState;
-use super::request::{self, Incoming};
-use super::wire::{Goodbye, Wire};
+use super::request::{self, ReadOutcome};
+use super::wire::{ConnectionEnd, Wire};
 
 const MAX_CONNECTIONS: usize = 20_000;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<PbxState>, tls: Option<
         return;
     };
     match converse(&pbx, &mut wire, peer).await {
-        Ok(goodbye) => wire.end(goodbye).await,
+        Ok(connection_end) => wire.end(connection_end).await,
         Err(error) => tracing::debug!(%error, "connection to the simulated PBX broke"),
     }
 }
@@ -77,21 +77,23 @@ async fn open(stream: TcpStream, pbx: &PbxState, tls: Option<TlsAcceptor>) -> Op
 }
 
 /// Answers requests until one of the sides has had enough.
-async fn converse(pbx: &PbxState, wire: &mut Wire, peer: IpAddr) -> io::Result<Goodbye> {
+async fn converse(pbx: &PbxState, wire: &mut Wire, peer: IpAddr) -> io::Result<ConnectionEnd> {
     let mut buffer = BytesMut::with_capacity(4 * 1024);
     loop {
         let Ok(incoming) = timeout(REQUEST_LIMIT, request::read(wire, &mut buffer)).await else {
-            return Ok(Goodbye::Close);
+            return Ok(ConnectionEnd::Close);
         };
         match incoming? {
-            Incoming::End => return Ok(Goodbye::Close),
-            Incoming::Malformed => {
+            ReadOutcome::End => return Ok(ConnectionEnd::Close),
+            ReadOutcome::Malformed => {
                 refuse(pbx, wire).await?;
-                return Ok(Goodbye::Close);
+                return Ok(ConnectionEnd::Close);
             }
-            Incoming::Request(request) => {
-                if let Continuation::End(goodbye) = exchange(pbx, wire, &request, peer).await? {
-                    return Ok(goodbye);
+            ReadOutcome::Request(request) => {
+                if let Continuation::End(connection_end) =
+                    exchange(pbx, wire, &request, peer).await?
+                {
+                    return Ok(connection_end);
                 }
             }
         }

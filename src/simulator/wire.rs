@@ -22,7 +22,7 @@ pub(super) enum Wire {
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goodbye {
+pub(super) enum ConnectionEnd {
     /// In an orderly way.
     Close,
     /// Without the TLS close_notify.
@@ -65,13 +65,13 @@ impl Wire {
     }
 
     /// Ends the connection.
-    pub(super) async fn end(mut self, goodbye: Goodbye) {
-        let ended = match goodbye {
-            Goodbye::Close => self.close().await,
-            Goodbye::CloseSilently => self.tcp().shutdown().await,
-            Goodbye::Reset => self.tcp().set_zero_linger(),
+    pub(super) async fn end(mut self, connection_end: ConnectionEnd) {
+        let ended = match connection_end {
+            ConnectionEnd::Close => self.close().await,
+            ConnectionEnd::CloseSilently => self.tcp().shutdown().await,
+            ConnectionEnd::Reset => self.tcp().set_zero_linger(),
         };
-        if ended.is_ok() && goodbye != Goodbye::Reset {
+        if ended.is_ok() && connection_end != ConnectionEnd::Reset {
             self.drain().await;
         }
     }

@@ -16,7 +16,7 @@ use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::seen::CdrQuery;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{Refusal, Shown, Ticket};
@@ -32,7 +32,7 @@ struct Asked {
 impl Asked {
     /// Collects the three values; `value` finds one by its key.
     fn of(
-        request: &Request,
+        request: &ParsedRequest,
         value: impl Fn(&'static str) -> Result<String, Errno>,
     ) -> Result<Self, Errno> {
         let form = form(request);
@@ -60,7 +60,7 @@ impl Asked {
 }
 
 /// The version is that of the path, which may be older than the box.
-fn form(request: &Request) -> Form {
+fn form(request: &ParsedRequest) -> Form {
     let newer = Api::SSeries200.segment();
     let mut segments = request.path().split('/');
     if segments.any(|segment| segment == newer) {
@@ -73,7 +73,7 @@ fn form(request: &Request) -> Form {
 /// Answers `cdr/get_random`.
 pub(super) fn random(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
@@ -118,7 +118,7 @@ fn fields(pbx: &PbxState, asked: Asked, random: String) -> ReplyFields {
 }
 
 /// Answers `cdr/download`.
-pub(super) fn download(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn download(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if !matches!(&*request.method, "GET" | "HEAD" | "POST") {
         return Reply::CdrFailed(Errno::NOT_POST);
     }

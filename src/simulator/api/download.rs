@@ -12,11 +12,11 @@ use crate::simulator::errno::Errno;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::range::{self, RequestedPart};
 use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{Refusal, Shown};
 
-pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if !matches!(&*request.method, "GET" | "HEAD" | "POST") {
         return Reply::DownloadFailed(Errno::NOT_POST);
     }
@@ -80,7 +80,7 @@ fn recording(
 /// What part of a recording a request gets; the whole, unless the box honours ranges.
 pub(in crate::simulator) fn requested_part(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     length: usize,
 ) -> RequestedPart {
     match request.field("range") {

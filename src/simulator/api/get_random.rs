@@ -13,7 +13,7 @@ use super::{ReplyFields, new_secret, object, text};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::{PbxState, lock};
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Ticket;
 
@@ -21,7 +21,7 @@ const ASKS_UNTIL_THERE: u32 = 3;
 
 pub(super) fn answer(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
@@ -58,7 +58,7 @@ pub(super) fn answer(
 }
 
 /// Counts a request as the first for its recording, under the switch that refuses those.
-pub(super) fn is_first_ask(pbx: &PbxState, request: &Request) -> bool {
+pub(super) fn is_first_ask(pbx: &PbxState, request: &ParsedRequest) -> bool {
     let name = object(&request.body).map(|body| text(&body, "recording"));
     name.is_ok_and(|name| lock(&pbx.shelf).ask(&name) == Some(1))
 }

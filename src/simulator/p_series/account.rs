@@ -18,7 +18,7 @@ use crate::simulator::account::md5_hex;
 use crate::simulator::errno::Errno;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
@@ -26,7 +26,7 @@ const TOKEN_LENGTH: usize = 32;
 
 pub(super) fn get_token(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> Result<Reply, PSeriesFailure> {
     let outcome =
@@ -38,7 +38,7 @@ pub(super) fn get_token(
     outcome
 }
 
-fn login(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, PSeriesFailure> {
+fn login(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Result<Reply, PSeriesFailure> {
     let body = object(&request.body)?;
     let (username, password) = (required(&body, "username")?, required(&body, "password")?);
     let checked = lock(&pbx.account).login(username, &md5_hex(password), peer, Instant::now());
@@ -58,7 +58,7 @@ fn login(pbx: &PbxState, request: &Request, peer: IpAddr) -> Result<Reply, PSeri
 
 pub(super) fn refresh_token(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> Result<Reply, PSeriesFailure> {
     admit(pbx, PSeriesCall::RefreshToken, request, peer)?;

@@ -16,11 +16,11 @@ use super::{PSeriesCall, admit, authorized};
 use crate::simulator::api::download::requested_part;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Refusal;
 
-pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if request.field("range").is_some() {
         pbx.ledger.note(|seen| seen.range_headers_seen += 1);
     }
@@ -37,7 +37,7 @@ pub(super) fn answer(pbx: &PbxState, request: &Request, peer: IpAddr) -> Reply {
 
 fn fetch(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
 ) -> Result<OutgoingRecording, PSeriesFailure> {
     admit(pbx, PSeriesCall::File, request, peer)?;

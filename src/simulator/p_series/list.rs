@@ -14,7 +14,7 @@ use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, text};
 use crate::simulator::calls::CallRecord;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 
 mod row;
@@ -28,11 +28,11 @@ const CAPPED_PAGE_SIZE: usize = 37;
 /// A recording, with its id.
 type Row<'a> = (usize, &'a CallRecord);
 
-pub(super) fn list(pbx: &PbxState, request: &Request) -> Result<Reply, PSeriesFailure> {
+pub(super) fn list(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
     answer(pbx, request, &Filter::default())
 }
 
-pub(super) fn search(pbx: &PbxState, request: &Request) -> Result<Reply, PSeriesFailure> {
+pub(super) fn search(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
     let filter = Filter::of(pbx, request)?;
     if pbx.has(Switch::SearchIgnoresFilters) {
         return list(pbx, request);
@@ -40,7 +40,11 @@ pub(super) fn search(pbx: &PbxState, request: &Request) -> Result<Reply, PSeries
     answer(pbx, request, &filter)
 }
 
-fn answer(pbx: &PbxState, request: &Request, filter: &Filter) -> Result<Reply, PSeriesFailure> {
+fn answer(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    filter: &Filter,
+) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::ListDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
@@ -76,7 +80,7 @@ struct Page {
 }
 
 impl Page {
-    fn of(pbx: &PbxState, request: &Request) -> Result<Self, PSeriesFailure> {
+    fn of(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         let page = parameter(pbx, request, "page")?.unwrap_or(1);
         let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
         for (name, value) in [("page", page), ("page_size", page_size)] {
@@ -119,7 +123,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn of(pbx: &PbxState, request: &Request) -> Result<Self, PSeriesFailure> {
+    fn of(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         Ok(Self {
             start: parameter(pbx, request, "start_time")?,
             end: parameter(pbx, request, "end_time")?,
@@ -144,7 +148,7 @@ impl Filter {
     }
 }
 
-fn ids(pbx: &PbxState, request: &Request) -> Result<Option<HashSet<usize>>, PSeriesFailure> {
+fn ids(pbx: &PbxState, request: &ParsedRequest) -> Result<Option<HashSet<usize>>, PSeriesFailure> {
     let list: Option<String> = parameter(pbx, request, "ids")?;
     let read = |list: String| {
         let ids: Result<_, _> = list.split(',').map(|id| id.trim().parse()).collect();
@@ -156,7 +160,7 @@ fn ids(pbx: &PbxState, request: &Request) -> Result<Option<HashSet<usize>>, PSer
 /// The value of a parameter; an empty one counts as absent.
 fn parameter<T: FromStr>(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     name: &'static str,
 ) -> Result<Option<T>, PSeriesFailure> {
     let value = request.parameter(name, &pbx.switches);
@@ -170,7 +174,7 @@ fn parameter<T: FromStr>(
 /// Whether a parameter has the second of two values; the first one is the default.
 fn is_second(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     name: &'static str,
     [first, second]: [&str; 2],
 ) -> Result<bool, PSeriesFailure> {

@@ -13,7 +13,7 @@ use super::resources::{self, Resource};
 use crate::simulator::calls::stamp;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
@@ -41,7 +41,7 @@ const TROUBLES: [(Switch, Switch, Errcode); 3] = [
 
 pub(super) fn answer(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     token: &str,
 ) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::AccessDenied10005) {
@@ -67,7 +67,7 @@ pub(super) fn answer(
 }
 
 /// The name that the request gives, or that belongs to the id in it.
-fn name(pbx: &PbxState, request: &Request) -> Result<String, PSeriesFailure> {
+fn name(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let parameter = |name| request.parameter(name, &pbx.switches);
     let (file, id) = (parameter("file"), parameter("id"));
     match (file.trim().is_empty(), id.is_empty()) {
@@ -104,7 +104,7 @@ fn unknown(pbx: &PbxState) -> PSeriesFailure {
 /// Gives out an address.
 fn address(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     recording: String,
     token: &str,
 ) -> Result<Reply, PSeriesFailure> {

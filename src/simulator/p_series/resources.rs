@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::simulator::pbx::PbxState;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::Refusal;
 
@@ -152,7 +152,7 @@ pub(super) fn media_type(path: &str) -> &'static str {
 /// Writes a path as the box does, or in a way that a client must refuse or get along with. `number` counts addresses.
 pub(super) fn spelled(
     pbx: &PbxState,
-    request: &Request,
+    request: &ParsedRequest,
     path: &str,
     number: usize,
 ) -> Option<String> {
