@@ -26,7 +26,7 @@ use super::shelf::Shelf;
 use super::switch::{Switch, Switches};
 use super::tickets::Tickets;
 use super::tls::{self, Identity};
-use super::tokens::Tokens;
+use super::tokens::LoginTokens;
 use super::{secret, server};
 
 /// How long a random string is good.
@@ -303,7 +303,7 @@ impl Builder {
             hosts,
             ledger: Ledger::new(),
             account: Mutex::new(SimulatedAccount::new(username, password, self.lockout)),
-            tokens: Mutex::new(Tokens::new(self.token_life)),
+            tokens: Mutex::new(LoginTokens::new(self.token_life)),
             tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_downloads: AtomicU64::new(0),

@@ -29,7 +29,7 @@ mod tokens;
 
 use errcode::{Errcode, PSeriesFailure};
 use resources::Resources;
-use tokens::Tokens;
+use tokens::PSeriesTokens;
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) enum PSeriesCall {
 
 /// What only a P-Series has.
 pub(super) struct PSeriesState {
-    pub(super) tokens: Mutex<Tokens>,
+    pub(super) tokens: Mutex<PSeriesTokens>,
     pub(super) resources: Mutex<Resources>,
     /// Recordings at whose first fetch a token has died, under [`Switch::TokenDiesBetween`].
     killers: Mutex<HashSet<String>>,
@@ -69,7 +69,7 @@ pub(super) struct PSeriesLimits {
 impl PSeriesState {
     pub(super) fn new(limits: &PSeriesLimits) -> Self {
         Self {
-            tokens: Mutex::new(Tokens::new(
+            tokens: Mutex::new(PSeriesTokens::new(
                 limits.access_life,
                 limits.refresh_life,
                 limits.calls,

@@ -21,8 +21,8 @@ use super::p_series;
 use super::seen::Ledger;
 use super::shelf::Shelf;
 use super::switch::{Switch, Switches};
-use super::tickets::{Refusal, Shown, Tickets};
-use super::tokens::{Token, Tokens};
+use super::tickets::{TicketClaim, TicketRefusal, Tickets};
+use super::tokens::{LiveToken, LoginTokens};
 
 const DOWNLOADS_WHEN_BUSY: usize = 2;
 
@@ -38,7 +38,7 @@ pub(super) struct PbxState {
     pub(super) hosts: Vec<String>,
     pub(super) ledger: Ledger,
     pub(super) account: Mutex<SimulatedAccount>,
-    pub(super) tokens: Mutex<Tokens>,
+    pub(super) tokens: Mutex<LoginTokens>,
     pub(super) tickets: Mutex<Tickets>,
     pub(super) cdr_tickets: Mutex<Tickets>,
     /// How often `cdr/download` was asked for.
@@ -77,7 +77,7 @@ impl PbxState {
     }
 
     /// Finds a live token, in the words of the API where there is none.
-    pub(super) fn token(&self, token: &str, prolong: bool) -> Result<Token, Errno> {
+    pub(super) fn token(&self, token: &str, prolong: bool) -> Result<LiveToken, Errno> {
         let prolong = prolong && self.api != Api::Cloud110; // its tokens have a fixed life
         let found = lock(&self.tokens).find(token, Instant::now(), prolong);
         found.map_err(|errno| {
@@ -108,8 +108,8 @@ impl PbxState {
     }
 
     /// Spends a random string and counts how that went.
-    pub(super) fn spend(&self, random: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
-        let spent = lock(&self.tickets).spend(random, shown, Instant::now());
+    pub(super) fn spend(&self, random: &str, claim: &TicketClaim<'_>) -> Result<(), TicketRefusal> {
+        let spent = lock(&self.tickets).spend(random, claim, Instant::now());
         self.ledger.note(|seen| match spent {
             Ok(age) => {
                 seen.tickets_used += 1;
@@ -117,17 +117,21 @@ impl PbxState {
             }
             Err(refusal) => {
                 seen.tickets_refused += 1;
-                seen.tickets_used_twice += u64::from(refusal == Refusal::Spent);
+                seen.tickets_used_twice += u64::from(refusal == TicketRefusal::Spent);
             }
         });
         spent.map(drop)
     }
 
     /// The same for a random string of the CDR.
-    pub(super) fn spend_for_cdr(&self, random: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
-        let mut spent = lock(&self.cdr_tickets).spend(random, shown, Instant::now());
+    pub(super) fn spend_for_cdr(
+        &self,
+        random: &str,
+        claim: &TicketClaim<'_>,
+    ) -> Result<(), TicketRefusal> {
+        let mut spent = lock(&self.cdr_tickets).spend(random, claim, Instant::now());
         if self.has(Switch::CdrRandomForNobody) {
-            spent = spent.and(Err(Refusal::OtherPurpose));
+            spent = spent.and(Err(TicketRefusal::OtherPurpose));
         }
         self.ledger.note(|seen| match spent {
             Ok(_) => seen.cdr_tickets_used += 1,

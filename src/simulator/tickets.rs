@@ -14,7 +14,7 @@ const MAX_REMEMBERED: usize = 100_000;
 
 /// What one random string is good for.
 #[derive(Clone, Debug)]
-pub(super) struct Ticket {
+pub(super) struct IssuedTicket {
     /// What it opens: the name of a recording, or the part of the CDR that was asked for.
     pub(super) purpose: String,
     /// The application: the address that asked, or that logged in.
@@ -28,7 +28,7 @@ pub(super) struct Ticket {
 
 /// Why a random string opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum TicketRefusal {
     Unknown,
     Spent,
     Stale,
@@ -38,7 +38,7 @@ pub(super) enum Refusal {
 }
 
 /// What a download shows besides the random string.
-pub(super) struct Shown<'a> {
+pub(super) struct TicketClaim<'a> {
     pub(super) purpose: &'a str,
     pub(super) token: &'a str,
     pub(super) peer: IpAddr,
@@ -47,7 +47,7 @@ pub(super) struct Shown<'a> {
 /// Every random string given out, spent ones included.
 pub(super) struct Tickets {
     life: Duration,
-    known: HashMap<String, (Ticket, bool)>,
+    known: HashMap<String, (IssuedTicket, bool)>,
 }
 
 impl Tickets {
@@ -58,7 +58,7 @@ impl Tickets {
         }
     }
 
-    pub(super) fn add(&mut self, random: &str, ticket: Ticket) {
+    pub(super) fn add(&mut self, random: &str, ticket: IssuedTicket) {
         if self.known.len() >= MAX_REMEMBERED {
             let (life, now) = (self.life, ticket.issued);
             self.known
@@ -71,18 +71,18 @@ impl Tickets {
     pub(super) fn spend(
         &mut self,
         random: &str,
-        shown: &Shown<'_>,
+        claim: &TicketClaim<'_>,
         now: Instant,
-    ) -> Result<Duration, Refusal> {
-        let (ticket, spent) = self.known.get_mut(random).ok_or(Refusal::Unknown)?;
+    ) -> Result<Duration, TicketRefusal> {
+        let (ticket, spent) = self.known.get_mut(random).ok_or(TicketRefusal::Unknown)?;
         if std::mem::replace(spent, true) {
-            return Err(Refusal::Spent);
+            return Err(TicketRefusal::Spent);
         }
         let age = ticket.age(now);
         if age >= self.life {
-            return Err(Refusal::Stale);
+            return Err(TicketRefusal::Stale);
         }
-        ticket.admits(shown).map(|()| age)
+        ticket.admits(claim).map(|()| age)
     }
 
     /// Makes a spent random string good again, for as long as it would have lived.
@@ -98,20 +98,20 @@ impl Tickets {
     }
 }
 
-impl Ticket {
+impl IssuedTicket {
     fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.issued)
     }
 
-    fn admits(&self, shown: &Shown<'_>) -> Result<(), Refusal> {
-        if self.purpose != shown.purpose {
-            return Err(Refusal::OtherPurpose);
+    fn admits(&self, claim: &TicketClaim<'_>) -> Result<(), TicketRefusal> {
+        if self.purpose != claim.purpose {
+            return Err(TicketRefusal::OtherPurpose);
         }
-        if self.requester != shown.peer && self.allowed != Some(shown.peer) {
-            return Err(Refusal::OtherAddress);
+        if self.requester != claim.peer && self.allowed != Some(claim.peer) {
+            return Err(TicketRefusal::OtherAddress);
         }
         match &self.token {
-            Some(token) if token != shown.token => Err(Refusal::OtherToken),
+            Some(token) if token != claim.token => Err(TicketRefusal::OtherToken),
             _ => Ok(()),
         }
     }
@@ -132,10 +132,10 @@ mod tests {
         token: &str,
         peer: IpAddr,
         seconds: u64,
-        expected: Result<(), Refusal>,
+        expected: Result<(), TicketRefusal>,
     ) {
         let issued = Instant::now();
-        let ticket = Ticket {
+        let ticket = IssuedTicket {
             purpose: "a.wav".into(),
             requester: PEER,
             allowed: Some(OTHER),
@@ -144,28 +144,28 @@ mod tests {
         };
         let mut tickets = Tickets::new(Duration::from_secs(30));
         tickets.add("r", ticket);
-        let (shown, now) = (
-            Shown {
+        let (claim, now) = (
+            TicketClaim {
                 purpose,
                 token,
                 peer,
             },
             issued + Duration::from_secs(seconds),
         );
-        assert_eq!(tickets.spend("r", &shown, now).map(drop), expected);
-        assert_eq!(tickets.spend("r", &shown, now), Err(Refusal::Spent));
+        assert_eq!(tickets.spend("r", &claim, now).map(drop), expected);
+        assert_eq!(tickets.spend("r", &claim, now), Err(TicketRefusal::Spent));
         tickets.restore("r");
-        assert_eq!(tickets.spend("r", &shown, now).map(drop), expected);
-        assert_eq!(tickets.spend("x", &shown, now), Err(Refusal::Unknown));
+        assert_eq!(tickets.spend("r", &claim, now).map(drop), expected);
+        assert_eq!(tickets.spend("x", &claim, now), Err(TicketRefusal::Unknown));
     }
 
     #[test]
     fn a_random_is_good_once_for_its_purpose() {
         check("a.wav", "t", PEER, 29, Ok(()));
         check("a.wav", "t", OTHER, 0, Ok(()));
-        check("a.wav", "t", THIRD, 0, Err(Refusal::OtherAddress));
-        check("b.wav", "t", PEER, 0, Err(Refusal::OtherPurpose));
-        check("a.wav", "u", PEER, 0, Err(Refusal::OtherToken));
-        check("a.wav", "t", PEER, 30, Err(Refusal::Stale));
+        check("a.wav", "t", THIRD, 0, Err(TicketRefusal::OtherAddress));
+        check("b.wav", "t", PEER, 0, Err(TicketRefusal::OtherPurpose));
+        check("a.wav", "u", PEER, 0, Err(TicketRefusal::OtherToken));
+        check("a.wav", "t", PEER, 30, Err(TicketRefusal::Stale));
     }
 }

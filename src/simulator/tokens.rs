@@ -17,9 +17,9 @@ use super::errno::Errno;
 const MAX_REMEMBERED: usize = 100_000;
 
 /// The live tokens, and the ones that timed out.
-pub(super) struct Tokens {
+pub(super) struct LoginTokens {
     life: Duration,
-    live: HashMap<String, Token>,
+    live: HashMap<String, LiveToken>,
     timed_out: HashSet<String>,
     /// By refreshtoken: the token it was given out with, and who had logged in for that.
     refreshes: HashMap<String, (String, IpAddr)>,
@@ -27,7 +27,7 @@ pub(super) struct Tokens {
 
 /// What the box knows about a live token.
 #[derive(Clone, Debug)]
-pub(super) struct Token {
+pub(super) struct LiveToken {
     pub(super) login_peer: IpAddr,
     /// Of a token that use does not prolong: when it was given out.
     pub(super) last_used: Instant,
@@ -44,7 +44,7 @@ pub(super) struct RefreshRules {
     pub(super) keeps_refresh: bool,
 }
 
-impl Tokens {
+impl LoginTokens {
     pub(super) fn new(life: Duration) -> Self {
         Self {
             life,
@@ -62,7 +62,7 @@ impl Tokens {
         now: Instant,
     ) {
         self.forget_expired(now);
-        let entry = Token {
+        let entry = LiveToken {
             login_peer,
             last_used: now,
         };
@@ -87,7 +87,7 @@ impl Tokens {
         token: &str,
         now: Instant,
         prolong: bool,
-    ) -> Result<Token, Errno> {
+    ) -> Result<LiveToken, Errno> {
         if token.trim().is_empty() {
             return Err(Errno::TOKEN_BLANK);
         }
@@ -148,7 +148,7 @@ impl Tokens {
             self.timed_out.clear();
         }
         let life = self.life;
-        let expired = |entry: &Token| now.saturating_duration_since(entry.last_used) >= life;
+        let expired = |entry: &LiveToken| now.saturating_duration_since(entry.last_used) >= life;
         let gone = self
             .live
             .extract_if(|_, entry| expired(entry))
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn use_prolongs_a_token_and_silence_ends_it() {
-        let mut tokens = Tokens::new(Duration::from_secs(10));
+        let mut tokens = LoginTokens::new(Duration::from_secs(10));
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         tokens.add("a", None, PEER, start);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_refresh_works_once() {
-        let mut tokens = Tokens::new(Duration::from_secs(10));
+        let mut tokens = LoginTokens::new(Duration::from_secs(10));
         let now = Instant::now();
         let rules = RefreshRules::default();
         tokens.add("a", Some("r".into()), PEER, now);
@@ -204,7 +204,7 @@ mod tests {
     fn a_refreshtoken_dies_with_its_token() {
         let now = Instant::now();
         for (even_timed_out, expected) in [(false, None), (true, Some(PEER))] {
-            let mut tokens = Tokens::new(Duration::from_secs(10));
+            let mut tokens = LoginTokens::new(Duration::from_secs(10));
             let rules = RefreshRules {
                 even_timed_out,
                 ..RefreshRules::default()

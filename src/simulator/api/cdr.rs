@@ -19,7 +19,7 @@ use crate::simulator::reply::Reply;
 use crate::simulator::request::ParsedRequest;
 use crate::simulator::seen::CdrQuery;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::{Refusal, Shown, Ticket};
+use crate::simulator::tickets::{IssuedTicket, TicketClaim, TicketRefusal};
 
 /// What was asked for, in the words of whoever asked.
 struct Asked {
@@ -91,7 +91,7 @@ pub(super) fn random(
 
     let random = new_secret(pbx)?;
     let login_decides = pbx.has(Switch::RequesterIsLoginPeer);
-    let ticket = Ticket {
+    let ticket = IssuedTicket {
         purpose: asked.purpose(),
         requester: if login_decides { login_peer } else { peer },
         allowed: allowed.and_then(|ip| ip.trim().parse().ok()),
@@ -135,13 +135,13 @@ pub(super) fn download(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) ->
     // First of all: whatever is wrong besides, the string is spent.
     let spent = pbx.spend_for_cdr(
         &parameter("random"),
-        &Shown {
+        &TicketClaim {
             purpose: &asked.as_ref().map(Asked::purpose).unwrap_or_default(),
             token: &token,
             peer,
         },
     );
-    if spent == Err(Refusal::OtherAddress) && pbx.has(Switch::WrongAddressIs403Html) {
+    if spent == Err(TicketRefusal::OtherAddress) && pbx.has(Switch::WrongAddressIs403Html) {
         return Reply::Page(403);
     }
     let first = pbx.is_first_cdr_download();
@@ -155,7 +155,7 @@ fn list(
     pbx: &PbxState,
     token: &str,
     asked: Result<Asked, Errno>,
-    spent: Result<(), Refusal>,
+    spent: Result<(), TicketRefusal>,
 ) -> Result<Sheet, Errno> {
     pbx.token(token, !pbx.has(Switch::DownloadDoesNotProlong))?;
     let asked = asked?;

@@ -14,7 +14,7 @@ use crate::simulator::range::{self, RequestedPart};
 use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
 use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::{Refusal, Shown};
+use crate::simulator::tickets::{TicketClaim, TicketRefusal};
 
 pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if !matches!(&*request.method, "GET" | "HEAD" | "POST") {
@@ -32,13 +32,13 @@ pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> R
     // First of all: whatever is wrong besides, the string is spent.
     let spent = pbx.spend(
         &random,
-        &Shown {
+        &TicketClaim {
             purpose: &name,
             token: &token,
             peer,
         },
     );
-    if spent == Err(Refusal::OtherAddress) && pbx.has(Switch::WrongAddressIs403Html) {
+    if spent == Err(TicketRefusal::OtherAddress) && pbx.has(Switch::WrongAddressIs403Html) {
         return Reply::Page(403);
     }
     match recording(pbx, &name, &token, spent) {
@@ -59,7 +59,7 @@ fn recording(
     pbx: &PbxState,
     name: &str,
     token: &str,
-    spent: Result<(), Refusal>,
+    spent: Result<(), TicketRefusal>,
 ) -> Result<bytes::Bytes, Errno> {
     pbx.token(token, !pbx.has(Switch::DownloadDoesNotProlong))?;
     if name.trim().is_empty() {

@@ -15,7 +15,7 @@ use crate::simulator::generation::Api;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::Ticket;
+use crate::simulator::tickets::IssuedTicket;
 
 const ASKS_UNTIL_THERE: u32 = 3;
 
@@ -39,7 +39,7 @@ pub(super) fn answer(
     is_there(pbx, &recording)?;
 
     let random = new_secret(pbx)?;
-    let ticket = Ticket {
+    let ticket = IssuedTicket {
         purpose: recording.clone(),
         requester: if pbx.has(Switch::RequesterIsLoginPeer) {
             login_peer

@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, quoted, text};
-use super::tokens::{NoPair, Pair, Renewal};
+use super::tokens::{PSeriesTokenPair, PairRefusal, RenewalRules};
 use super::{PSeriesCall, admit};
 use crate::simulator::account::md5_hex;
 use crate::simulator::errno::Errno;
@@ -68,12 +68,12 @@ pub(super) fn refresh_token(
         return Err(Errcode::FAILURE.into());
     }
     let pair = new_pair()?;
-    let renewal = Renewal {
+    let rules = RenewalRules {
         old_lives_on: pbx.has(Switch::OldAccessTokenLivesOn),
         needs_slot: pbx.has(Switch::RefreshNeedsSlot),
     };
     lock(&pbx.p_series.tokens)
-        .renew(refresh, &pair, renewal, Instant::now())
+        .renew(refresh, &pair, rules, Instant::now())
         .map_err(refused)?;
     pbx.ledger.note(|seen| seen.refreshes += 1);
     Ok(given(pbx, &pair))
@@ -85,10 +85,10 @@ pub(super) fn del_token(pbx: &PbxState, token: &str) -> Reply {
     Reply::Written(text(Errcode::SUCCESS, &PSeriesFields::new(), &pbx.switches))
 }
 
-fn refused(why: NoPair) -> PSeriesFailure {
+fn refused(why: PairRefusal) -> PSeriesFailure {
     match why {
-        NoPair::Unknown => Errcode::TOKEN_EXPIRED.into(),
-        NoPair::Full => Errcode::LIMIT_EXCEEDED.into(),
+        PairRefusal::Unknown => Errcode::TOKEN_EXPIRED.into(),
+        PairRefusal::Full => Errcode::LIMIT_EXCEEDED.into(),
     }
 }
 
@@ -112,14 +112,14 @@ fn required<'a>(
     }
 }
 
-fn new_pair() -> Result<Pair, PSeriesFailure> {
+fn new_pair() -> Result<PSeriesTokenPair, PSeriesFailure> {
     let fresh = || secret::alphanumeric(TOKEN_LENGTH).map_err(|_| Errcode::INTERNAL);
     let (access, refresh) = (fresh()?, fresh()?);
-    Ok(Pair { access, refresh })
+    Ok(PSeriesTokenPair { access, refresh })
 }
 
 /// Tells a pair that is good from now on.
-fn given(pbx: &PbxState, pair: &Pair) -> Reply {
+fn given(pbx: &PbxState, pair: &PSeriesTokenPair) -> Reply {
     pbx.ledger.secret(&pair.access);
     pbx.ledger.secret(&pair.refresh);
     let (access_life, refresh_life) = {

@@ -18,7 +18,7 @@ use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
 use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::Refusal;
+use crate::simulator::tickets::TicketRefusal;
 
 pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if request.field("range").is_some() {
@@ -62,7 +62,7 @@ fn fetch(
 }
 
 /// Uses an address, and counts how that went.
-fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, Refusal> {
+fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, TicketRefusal> {
     let once = pbx.has(Switch::ResourceUrlSingleUse);
     let shown = lock(&pbx.p_series.resources).show(path, token, once, Instant::now());
     pbx.ledger.note(|seen| {

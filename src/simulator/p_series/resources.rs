@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::simulator::pbx::PbxState;
 use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::Refusal;
+use crate::simulator::tickets::TicketRefusal;
 
 /// How the path of a file begins.
 pub(super) const PREFIXES: [&str; 2] = ["/api/download/", "/api/downloadattachment/"];
@@ -41,11 +41,11 @@ pub(super) struct Resource {
 
 /// What came of showing an address.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct ResourceUse {
     /// It had been shown before.
     pub(super) again: bool,
     /// The recording, and the age of its address.
-    pub(super) opened: Result<(String, Duration), Refusal>,
+    pub(super) opened: Result<(String, Duration), TicketRefusal>,
 }
 
 /// Every address given out, by its path.
@@ -82,10 +82,16 @@ impl Resources {
     }
 
     /// Uses an address.
-    pub(super) fn show(&mut self, path: &str, token: &str, once: bool, now: Instant) -> Shown {
+    pub(super) fn show(
+        &mut self,
+        path: &str,
+        token: &str,
+        once: bool,
+        now: Instant,
+    ) -> ResourceUse {
         let Some((resource, spent)) = self.known.get_mut(path) else {
-            let opened = Err(Refusal::Unknown);
-            return Shown {
+            let opened = Err(TicketRefusal::Unknown);
+            return ResourceUse {
                 again: false,
                 opened,
             };
@@ -94,15 +100,15 @@ impl Resources {
         let age = resource.age(now);
         let other_token = resource.token.as_ref().is_some_and(|own| own != token);
         let opened = if again && once {
-            Err(Refusal::Spent)
+            Err(TicketRefusal::Spent)
         } else if age >= self.life {
-            Err(Refusal::Stale)
+            Err(TicketRefusal::Stale)
         } else if other_token {
-            Err(Refusal::OtherToken)
+            Err(TicketRefusal::OtherToken)
         } else {
             Ok((resource.recording.clone(), age))
         };
-        Shown { again, opened }
+        ResourceUse { again, opened }
     }
 
     /// Makes an address as if it had not been shown, for as long as it would have lived.
@@ -190,7 +196,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(token: &str, seconds: u64, once: bool, expected: [Result<(), Refusal>; 2]) {
+    fn check(token: &str, seconds: u64, once: bool, expected: [Result<(), TicketRefusal>; 2]) {
         let issued = Instant::now();
         let mut resources = Resources::new(Duration::from_secs(30));
         let resource = Resource {
@@ -207,14 +213,14 @@ mod tests {
         resources.restore("/a");
         assert!(!resources.show("/a", token, once, now).again);
         let unknown = resources.show("/b", token, once, now).opened;
-        assert_eq!(unknown, Err(Refusal::Unknown));
+        assert_eq!(unknown, Err(TicketRefusal::Unknown));
     }
 
     #[test]
     fn an_address_is_good_for_its_life() {
         check("t", 29, false, [Ok(()), Ok(())]);
-        check("t", 0, true, [Ok(()), Err(Refusal::Spent)]);
-        check("t", 30, false, [Err(Refusal::Stale); 2]);
-        check("u", 0, false, [Err(Refusal::OtherToken); 2]);
+        check("t", 0, true, [Ok(()), Err(TicketRefusal::Spent)]);
+        check("t", 30, false, [Err(TicketRefusal::Stale); 2]);
+        check("u", 0, false, [Err(TicketRefusal::OtherToken); 2]);
     }
 }

@@ -13,54 +13,54 @@ use std::time::{Duration, Instant};
 const SLOTS: usize = 8;
 
 /// All tokens that are good.
-pub(in crate::simulator) struct Tokens {
+pub(in crate::simulator) struct PSeriesTokens {
     access_life: Duration,
     refresh_life: Duration,
     /// How many calls an access token bears.
     max_calls: Option<u32>,
-    access: HashMap<String, Access>,
-    refresh: HashMap<String, Refresh>,
+    access: HashMap<String, PSeriesAccessToken>,
+    refresh: HashMap<String, PSeriesRefreshToken>,
     /// When another program took each of its tokens.
     foreign: Vec<Instant>,
     /// The number of the next slot; none is used again.
     next: u64,
 }
 
-struct Access {
+struct PSeriesAccessToken {
     slot: u64,
     issued: Instant,
     calls: u32,
 }
 
-struct Refresh {
+struct PSeriesRefreshToken {
     slot: u64,
     issued: Instant,
 }
 
 /// What a login or a refresh gives.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
+pub(super) struct PSeriesTokenPair {
     pub(super) access: String,
     pub(super) refresh: String,
 }
 
 /// What a refresh does beyond the documents.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Renewal {
+pub(super) struct RenewalRules {
     pub(super) old_lives_on: bool,
     pub(super) needs_slot: bool,
 }
 
 /// Why there is no new pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoPair {
+pub(super) enum PairRefusal {
     /// The refresh token is not good.
     Unknown,
     /// All slots are taken.
     Full,
 }
 
-impl Tokens {
+impl PSeriesTokens {
     pub(super) fn new(
         access_life: Duration,
         refresh_life: Duration,
@@ -86,10 +86,10 @@ impl Tokens {
     }
 
     /// Adds the pair of a login.
-    pub(super) fn add(&mut self, pair: &Pair, now: Instant) -> Result<(), NoPair> {
+    pub(super) fn add(&mut self, pair: &PSeriesTokenPair, now: Instant) -> Result<(), PairRefusal> {
         self.forget_expired(now);
         if self.free_slots() == 0 {
-            return Err(NoPair::Full);
+            return Err(PairRefusal::Full);
         }
         self.next += 1;
         self.insert(pair, self.next, now);
@@ -100,32 +100,32 @@ impl Tokens {
     pub(super) fn renew(
         &mut self,
         refresh: &str,
-        pair: &Pair,
-        renewal: Renewal,
+        pair: &PSeriesTokenPair,
+        rules: RenewalRules,
         now: Instant,
-    ) -> Result<(), NoPair> {
+    ) -> Result<(), PairRefusal> {
         self.forget_expired(now);
-        let slot = self.refresh.get(refresh).ok_or(NoPair::Unknown)?.slot;
+        let slot = self.refresh.get(refresh).ok_or(PairRefusal::Unknown)?.slot;
         let held = self.access.values().any(|access| access.slot == slot);
-        if renewal.needs_slot && !held && self.free_slots() == 0 {
-            return Err(NoPair::Full);
+        if rules.needs_slot && !held && self.free_slots() == 0 {
+            return Err(PairRefusal::Full);
         }
         self.refresh.remove(refresh);
-        if !renewal.old_lives_on {
+        if !rules.old_lives_on {
             self.access.retain(|_, access| access.slot != slot);
         }
         self.insert(pair, slot, now);
         Ok(())
     }
 
-    fn insert(&mut self, pair: &Pair, slot: u64, issued: Instant) {
-        let access = Access {
+    fn insert(&mut self, pair: &PSeriesTokenPair, slot: u64, issued: Instant) {
+        let access = PSeriesAccessToken {
             slot,
             issued,
             calls: 0,
         };
         self.access.insert(pair.access.clone(), access);
-        let refresh = Refresh { slot, issued };
+        let refresh = PSeriesRefreshToken { slot, issued };
         self.refresh.insert(pair.refresh.clone(), refresh);
     }
 
@@ -149,7 +149,7 @@ impl Tokens {
 
     /// Ends everything that came of the login or refresh that gave this access token.
     pub(super) fn revoke(&mut self, token: &str) {
-        if let Some(Access { slot, .. }) = self.access.remove(token) {
+        if let Some(PSeriesAccessToken { slot, .. }) = self.access.remove(token) {
             self.access.retain(|_, access| access.slot != slot);
             self.refresh.retain(|_, refresh| refresh.slot != slot);
         }
@@ -203,16 +203,16 @@ impl Tokens {
 mod tests {
     use super::*;
 
-    fn pair(name: &str) -> Pair {
-        Pair {
+    fn pair(name: &str) -> PSeriesTokenPair {
+        PSeriesTokenPair {
             access: name.to_owned(),
             refresh: format!("{name}-refresh"),
         }
     }
 
-    fn tokens(max_calls: Option<u32>) -> (Tokens, Instant) {
+    fn tokens(max_calls: Option<u32>) -> (PSeriesTokens, Instant) {
         let (access_life, refresh_life) = (Duration::from_secs(10), Duration::from_secs(100));
-        let tokens = Tokens::new(access_life, refresh_life, max_calls);
+        let tokens = PSeriesTokens::new(access_life, refresh_life, max_calls);
         (tokens, Instant::now())
     }
 
@@ -223,10 +223,15 @@ mod tests {
         tokens.add(&pair("a"), start).unwrap();
         assert!(tokens.show("a", after(9)));
         assert!(!tokens.show("a", after(10)));
-        let renewed = |tokens: &mut Tokens, seconds| {
-            tokens.renew("a-refresh", &pair("b"), Renewal::default(), after(seconds))
+        let renewed = |tokens: &mut PSeriesTokens, seconds| {
+            tokens.renew(
+                "a-refresh",
+                &pair("b"),
+                RenewalRules::default(),
+                after(seconds),
+            )
         };
-        assert_eq!(renewed(&mut tokens, 100), Err(NoPair::Unknown));
+        assert_eq!(renewed(&mut tokens, 100), Err(PairRefusal::Unknown));
     }
 
     #[test]
@@ -242,20 +247,20 @@ mod tests {
         let (mut tokens, now) = tokens(None);
         tokens.occupy(7, now);
         tokens.add(&pair("a"), now).unwrap();
-        assert_eq!(tokens.add(&pair("b"), now), Err(NoPair::Full));
-        let lives_on = Renewal {
+        assert_eq!(tokens.add(&pair("b"), now), Err(PairRefusal::Full));
+        let lives_on = RenewalRules {
             old_lives_on: true,
             needs_slot: true,
         };
         assert_eq!(tokens.renew("a-refresh", &pair("b"), lives_on, now), Ok(()));
         assert_eq!(
             tokens.renew("a-refresh", &pair("c"), lives_on, now),
-            Err(NoPair::Unknown)
+            Err(PairRefusal::Unknown)
         );
         assert_eq!(tokens.count(now), 9);
         assert!(tokens.show("a", now) && tokens.show("b", now));
         assert_eq!(
-            tokens.renew("b-refresh", &pair("c"), Renewal::default(), now),
+            tokens.renew("b-refresh", &pair("c"), RenewalRules::default(), now),
             Ok(())
         );
         assert!(!tokens.show("a", now) && !tokens.show("b", now));
@@ -270,16 +275,16 @@ mod tests {
         tokens.add(&pair("a"), now).unwrap();
         tokens.erase("a");
         tokens.occupy(100, now);
-        let needs_slot = Renewal {
+        let needs_slot = RenewalRules {
             old_lives_on: false,
             needs_slot: true,
         };
         assert_eq!(
             tokens.renew("a-refresh", &pair("b"), needs_slot, now),
-            Err(NoPair::Full)
+            Err(PairRefusal::Full)
         );
         assert_eq!(
-            tokens.renew("a-refresh", &pair("b"), Renewal::default(), now),
+            tokens.renew("a-refresh", &pair("b"), RenewalRules::default(), now),
             Ok(())
         );
         tokens.release();
