@@ -1,6 +1,6 @@
 //! The CDR as a table of text: columns, rows, and how values are written.
 //!
-//! Knows which calls lie in a period, the order of rows, and quotation marks, blanks and line ends. Does not know
+//! Knows which calls lie in a selection, the order of rows, and quotation marks, blanks and line ends. Does not know
 //! who may have the table, or how it is sent. What stands in a column is in [`columns`], times are in [`clock`].
 //!
 //! Source: published clients that import `cdr/download` take the first line for the names of its columns, and get
@@ -20,9 +20,9 @@ mod clock;
 mod columns;
 
 pub(super) use clock::read_clock;
-pub(super) use columns::Form;
+pub(super) use columns::CdrVersion;
 
-use columns::Row;
+use columns::CdrRow;
 
 /// How much later the second row of a call is, under [`Switch::CsvRowsRepeat`].
 const SECOND_ROW_AFTER_S: i64 = 7;
@@ -30,7 +30,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Which calls are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Period {
+pub(super) struct CallSelection {
     /// The extensions that called or were called; `None` stands for all.
     pub(super) extensions: Option<Vec<String>>,
     /// First and last second, of the Unix epoch.
@@ -39,14 +39,14 @@ pub(super) struct Period {
 }
 
 /// The finished table.
-pub(super) struct Sheet {
+pub(super) struct CdrTable {
     pub(super) bytes: Bytes,
     /// The place after the last byte of each row; the line with the names is none.
     pub(super) row_ends: Vec<u64>,
 }
 
-impl Period {
-    fn has(&self, time: i64, call: &CallRecord) -> bool {
+impl CallSelection {
+    fn includes(&self, time: i64, call: &CallRecord) -> bool {
         let named = |extension: &String| *extension == call.caller || *extension == call.callee;
         let of_extension = |extensions: &Vec<String>| extensions.iter().any(named);
         (self.start..=self.end).contains(&time) && self.extensions.as_ref().is_none_or(of_extension)
@@ -54,25 +54,25 @@ impl Period {
 }
 
 /// Writes the table, in one pass over the calls.
-pub(super) fn sheet(
+pub(super) fn table(
     calls: &[CallRecord],
     odd_rows: &HashMap<String, String>,
-    period: &Period,
-    form: Form,
+    selection: &CallSelection,
+    version: CdrVersion,
     utc_offset_s: i64,
     switches: &Switches,
-) -> Sheet {
+) -> CdrTable {
     if switches.has(Switch::CsvEmptyBody) {
-        return Sheet {
+        return CdrTable {
             bytes: Bytes::new(),
             row_ends: Vec::new(),
         };
     }
-    let columns = form.columns(switches);
-    let mut writer = Writer::new(switches);
-    writer.line(columns.iter().map(|column| column.title(form, switches)));
+    let columns = version.columns(switches);
+    let mut writer = CdrWriter::new(switches);
+    writer.line(columns.iter().map(|column| column.title(version, switches)));
     let mut row_ends = Vec::new();
-    for row in rows(calls, period, switches) {
+    for row in rows(calls, selection, switches) {
         match odd_rows.get(&row.call.recording) {
             Some(text) => writer.as_it_is(text),
             None => writer.line(
@@ -83,13 +83,17 @@ pub(super) fn sheet(
         }
         row_ends.push(writer.text.len() as u64);
     }
-    Sheet {
+    CdrTable {
         bytes: Bytes::from(writer.text),
         row_ends,
     }
 }
 
-fn rows<'a>(calls: &'a [CallRecord], period: &Period, switches: &Switches) -> Vec<Row<'a>> {
+fn rows<'a>(
+    calls: &'a [CallRecord],
+    selection: &CallSelection,
+    switches: &Switches,
+) -> Vec<CdrRow<'a>> {
     if switches.has(Switch::CsvHeaderOnly) {
         return Vec::new();
     }
@@ -100,10 +104,12 @@ fn rows<'a>(calls: &'a [CallRecord], period: &Period, switches: &Switches) -> Ve
         [Some(time), second]
             .into_iter()
             .flatten()
-            .map(move |time| Row { time, call })
+            .map(move |time| CdrRow { time, call })
     };
     let all = calls.iter().flat_map(of_call);
-    let mut rows: Vec<_> = all.filter(|row| period.has(row.time, row.call)).collect();
+    let mut rows: Vec<_> = all
+        .filter(|row| selection.includes(row.time, row.call))
+        .collect();
     if switches.has(Switch::CsvNewestFirst) {
         rows.sort_by_key(|row| Reverse(row.time));
     }
@@ -111,14 +117,14 @@ fn rows<'a>(calls: &'a [CallRecord], period: &Period, switches: &Switches) -> Ve
 }
 
 /// Text so far, and how values are written.
-struct Writer {
+struct CdrWriter {
     text: String,
     all_quoted: bool,
     blanks: bool,
     line_end: &'static str,
 }
 
-impl Writer {
+impl CdrWriter {
     fn new(switches: &Switches) -> Self {
         let start = if switches.has(Switch::CsvBom) {
             BYTE_ORDER_MARK
@@ -180,7 +186,7 @@ mod tests {
     fn check(switches: &[Switch], value: &str, expected: &str) {
         let mut set = Switches::default();
         switches.iter().for_each(|switch| set.set(*switch));
-        let mut writer = Writer::new(&set);
+        let mut writer = CdrWriter::new(&set);
         writer.line([value.into(), "b".into()].into_iter());
         assert_eq!(writer.text, expected);
     }

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use super::csv::Sheet;
+use super::csv::CdrTable;
 use super::errno::Errno;
 use super::range::RequestedPart;
 use super::switch::{Switch, Switches};
@@ -49,7 +49,7 @@ pub(super) enum Reply {
     Garbage,
     HugeJson,
     Recording(OutgoingRecording),
-    Cdr(Sheet),
+    Cdr(CdrTable),
 }
 
 /// A recording about to be sent.
@@ -152,11 +152,11 @@ impl Reply {
                 answer
             }
             Self::Recording(playback) => playback.render(switches),
-            Self::Cdr(sheet) => {
+            Self::Cdr(table) => {
                 let mut answer =
-                    RenderedReply::new(200, Some("application/octet-stream"), sheet.bytes);
+                    RenderedReply::new(200, Some("application/octet-stream"), table.bytes);
                 answer.with_length = switches.has(Switch::CdrWithLength);
-                answer.row_ends = Some(sheet.row_ends);
+                answer.row_ends = Some(table.row_ends);
                 answer
             }
             Self::File(playback, kind) => {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::{ReplyFields, new_secret, object, required, text};
-use crate::simulator::csv::{Form, Period, Sheet, read_clock, sheet};
+use crate::simulator::csv::{CallSelection, CdrTable, CdrVersion, read_clock, table};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::{PbxState, lock};
@@ -22,23 +22,23 @@ use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{IssuedTicket, TicketClaim, TicketRefusal};
 
 /// What was asked for, in the words of whoever asked.
-struct Asked {
-    form: Form,
+struct CdrParameters {
+    version: CdrVersion,
     extensions: String,
     start: String,
     end: String,
 }
 
-impl Asked {
+impl CdrParameters {
     /// Collects the three values; `value` finds one by its key.
     fn of(
         request: &ParsedRequest,
         value: impl Fn(&'static str) -> Result<String, Errno>,
     ) -> Result<Self, Errno> {
-        let form = form(request);
+        let version = version(request);
         Ok(Self {
-            form,
-            extensions: value(form.extensions_key())?,
+            version,
+            extensions: value(version.extensions_key())?,
             start: value("starttime")?,
             end: value("endtime")?,
         })
@@ -48,10 +48,10 @@ impl Asked {
         format!("{}\n{}\n{}", self.extensions, self.start, self.end)
     }
 
-    fn period(&self, pbx: &PbxState) -> Result<Period, Errno> {
+    fn selection(&self, pbx: &PbxState) -> Result<CallSelection, Errno> {
         let time = |text| read_clock(text, pbx.utc_offset_s).ok_or(Errno::DATA_BLANK);
         let extensions = self.extensions.split(',').map(|one| one.trim().to_owned());
-        Ok(Period {
+        Ok(CallSelection {
             extensions: (self.extensions.trim() != "all").then(|| extensions.collect()),
             start: time(&self.start)?,
             end: time(&self.end)?,
@@ -60,13 +60,13 @@ impl Asked {
 }
 
 /// The version is that of the path, which may be older than the box.
-fn form(request: &ParsedRequest) -> Form {
+fn version(request: &ParsedRequest) -> CdrVersion {
     let newer = Api::SSeries200.segment();
     let mut segments = request.path().split('/');
     if segments.any(|segment| segment == newer) {
-        Form::V200
+        CdrVersion::V200
     } else {
-        Form::V110
+        CdrVersion::V110
     }
 }
 
@@ -81,18 +81,18 @@ pub(super) fn random(
     let body = object(&request.body)?;
     let allowed = body.get("allowedip").map(|_| text(&body, "allowedip"));
     pbx.ledger.cdr_query(CdrQuery {
-        extensions: text(&body, form(request).extensions_key()),
+        extensions: text(&body, version(request).extensions_key()),
         start: text(&body, "starttime"),
         end: text(&body, "endtime"),
         allowedip: allowed.clone(),
     });
-    let asked = Asked::of(request, |key| required(&body, key))?;
-    asked.period(pbx)?;
+    let parameters = CdrParameters::of(request, |key| required(&body, key))?;
+    parameters.selection(pbx)?;
 
     let random = new_secret(pbx)?;
     let login_decides = pbx.has(Switch::RequesterIsLoginPeer);
     let ticket = IssuedTicket {
-        purpose: asked.purpose(),
+        purpose: parameters.purpose(),
         requester: if login_decides { login_peer } else { peer },
         allowed: allowed.and_then(|ip| ip.trim().parse().ok()),
         token: pbx.has(Switch::TokenBoundRandom).then_some(token),
@@ -100,14 +100,14 @@ pub(super) fn random(
     };
     lock(&pbx.cdr_tickets).add(&random, ticket);
     pbx.ledger.note(|seen| seen.cdr_tickets_issued += 1);
-    Ok(fields(pbx, asked, random))
+    Ok(fields(pbx, parameters, random))
 }
 
-fn fields(pbx: &PbxState, asked: Asked, random: String) -> ReplyFields {
+fn fields(pbx: &PbxState, parameters: CdrParameters, random: String) -> ReplyFields {
     let mut fields = vec![
-        (asked.form.extensions_key(), asked.extensions),
-        ("starttime", asked.start),
-        ("endtime", asked.end),
+        (parameters.version.extensions_key(), parameters.extensions),
+        ("starttime", parameters.start),
+        ("endtime", parameters.end),
     ];
     if pbx.has(Switch::BlankRandomField) {
         fields.push(("random", String::new()));
@@ -130,13 +130,16 @@ pub(super) fn download(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) ->
             false => Ok(value),
         }
     };
-    let asked = Asked::of(request, given);
+    let parameters = CdrParameters::of(request, given);
     let token = parameter("token");
     // First of all: whatever is wrong besides, the string is spent.
     let spent = pbx.spend_for_cdr(
         &parameter("random"),
         &TicketClaim {
-            purpose: &asked.as_ref().map(Asked::purpose).unwrap_or_default(),
+            purpose: &parameters
+                .as_ref()
+                .map(CdrParameters::purpose)
+                .unwrap_or_default(),
             token: &token,
             peer,
         },
@@ -148,25 +151,25 @@ pub(super) fn download(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) ->
     if pbx.has(Switch::Cdr504Always) || (first && pbx.has(Switch::Cdr504Once)) {
         return Reply::Page(504);
     }
-    list(pbx, &token, asked, spent).map_or_else(Reply::CdrFailed, Reply::Cdr)
+    list(pbx, &token, parameters, spent).map_or_else(Reply::CdrFailed, Reply::Cdr)
 }
 
 fn list(
     pbx: &PbxState,
     token: &str,
-    asked: Result<Asked, Errno>,
+    parameters: Result<CdrParameters, Errno>,
     spent: Result<(), TicketRefusal>,
-) -> Result<Sheet, Errno> {
+) -> Result<CdrTable, Errno> {
     pbx.token(token, !pbx.has(Switch::DownloadDoesNotProlong))?;
-    let asked = asked?;
+    let parameters = parameters?;
     spent.map_err(|_| Errno::BAD_RANDOM)?;
-    let period = asked.period(pbx)?;
+    let selection = parameters.selection(pbx)?;
     let calls = lock(&pbx.calls);
-    Ok(sheet(
+    Ok(table(
         &calls,
         &pbx.odd_rows,
-        &period,
-        asked.form,
+        &selection,
+        parameters.version,
         pbx.utc_offset_s,
         &pbx.switches,
     ))

@@ -16,14 +16,14 @@ const SERIAL_NUMBER: &str = "3692B0000001";
 
 /// Which columns there are, and what they are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulator) enum Form {
+pub(in crate::simulator) enum CdrVersion {
     V110,
     V200,
 }
 
 /// One row: a call, and when it says it began.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+pub(super) struct CdrRow<'a> {
     pub(super) time: i64,
     pub(super) call: &'a CallRecord,
 }
@@ -83,7 +83,7 @@ const V200: &[Column] = &[
     Column::SerialNumber,
 ];
 
-impl Form {
+impl CdrVersion {
     /// The field and parameter that names the extensions.
     pub(in crate::simulator) fn extensions_key(self) -> &'static str {
         match self {
@@ -113,7 +113,7 @@ impl Form {
 }
 
 impl Column {
-    pub(super) fn title(self, form: Form, switches: &Switches) -> Cow<'static, str> {
+    pub(super) fn title(self, version: CdrVersion, switches: &Switches) -> Cow<'static, str> {
         let title = match self {
             Self::CallId => "callid",
             Self::TimeStart => "timestart",
@@ -122,7 +122,7 @@ impl Column {
             Self::CallDuration => "callduraction",
             Self::TalkDuration => "talkduraction",
             Self::SourceTrunk => "srctrunkname",
-            Self::DestinationTrunk if form == Form::V200 => "dsttrcunkname",
+            Self::DestinationTrunk if version == CdrVersion::V200 => "dsttrcunkname",
             Self::DestinationTrunk => "dsttrunkname",
             Self::Status => "status",
             Self::Type => "type",
@@ -143,7 +143,7 @@ impl Column {
 
     pub(super) fn value<'a>(
         self,
-        row: &Row<'a>,
+        row: &CdrRow<'a>,
         utc_offset_s: i64,
         switches: &Switches,
     ) -> Cow<'a, str> {

@@ -19,21 +19,21 @@ use crate::simulator::switch::Switch;
 
 mod row;
 
-use row::Writer;
+use row::ListRowWriter;
 
 const DEFAULT_PAGE_SIZE: usize = 10_000;
 /// No divisor or multiple of what clients ask for.
 const CAPPED_PAGE_SIZE: usize = 37;
 
 /// A recording, with its id.
-type Row<'a> = (usize, &'a CallRecord);
+type NumberedCall<'a> = (usize, &'a CallRecord);
 
 pub(super) fn list(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
-    answer(pbx, request, &Filter::default())
+    answer(pbx, request, &SearchFilter::default())
 }
 
 pub(super) fn search(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
-    let filter = Filter::of(pbx, request)?;
+    let filter = SearchFilter::of(pbx, request)?;
     if pbx.has(Switch::SearchIgnoresFilters) {
         return list(pbx, request);
     }
@@ -43,19 +43,19 @@ pub(super) fn search(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, P
 fn answer(
     pbx: &PbxState,
     request: &ParsedRequest,
-    filter: &Filter,
+    filter: &SearchFilter,
 ) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::ListDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
-    let page = Page::of(pbx, request)?;
-    let writer = Writer::of(pbx);
+    let page = PageSelection::of(pbx, request)?;
+    let writer = ListRowWriter::of(pbx);
     let (total, rows) = {
         let calls = lock(&pbx.calls);
         let ids = (1..).zip(calls.iter());
         let recorded =
-            ids.filter(|(id, call)| !call.recording.is_empty() && filter.lets(*id, call));
-        let mut rows: Vec<Row<'_>> = recorded.collect();
+            ids.filter(|(id, call)| !call.recording.is_empty() && filter.matches(*id, call));
+        let mut rows: Vec<NumberedCall<'_>> = recorded.collect();
         page.sort(&mut rows);
         (rows.len(), writer.rows(page.cut(&rows)))
     };
@@ -72,14 +72,14 @@ fn answer(
 }
 
 /// Which part of the list, and in which order.
-struct Page {
+struct PageSelection {
     page: usize,
     page_size: usize,
     by_time: bool,
     descending: bool,
 }
 
-impl Page {
+impl PageSelection {
     fn of(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         let page = parameter(pbx, request, "page")?.unwrap_or(1);
         let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
@@ -97,7 +97,7 @@ impl Page {
         })
     }
 
-    fn sort(&self, rows: &mut [Row<'_>]) {
+    fn sort(&self, rows: &mut [NumberedCall<'_>]) {
         if self.by_time {
             rows.sort_by_key(|(id, call)| (call.started, *id));
         }
@@ -106,7 +106,10 @@ impl Page {
         }
     }
 
-    fn cut<'a, 'b>(&self, rows: &'b [Row<'a>]) -> impl Iterator<Item = &'b Row<'a>> + use<'a, 'b> {
+    fn cut<'a, 'b>(
+        &self,
+        rows: &'b [NumberedCall<'a>],
+    ) -> impl Iterator<Item = &'b NumberedCall<'a>> + use<'a, 'b> {
         let before = (self.page - 1).saturating_mul(self.page_size);
         rows.iter().skip(before).take(self.page_size)
     }
@@ -114,7 +117,7 @@ impl Page {
 
 /// What a search asks for; everything, if it asks for nothing.
 #[derive(Default)]
-struct Filter {
+struct SearchFilter {
     start: Option<i64>,
     end: Option<i64>,
     caller: Option<String>,
@@ -122,7 +125,7 @@ struct Filter {
     ids: Option<HashSet<usize>>,
 }
 
-impl Filter {
+impl SearchFilter {
     fn of(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         Ok(Self {
             start: parameter(pbx, request, "start_time")?,
@@ -133,7 +136,7 @@ impl Filter {
         })
     }
 
-    fn lets(&self, id: usize, call: &CallRecord) -> bool {
+    fn matches(&self, id: usize, call: &CallRecord) -> bool {
         self.start.is_none_or(|start| call.started >= start)
             && self.end.is_none_or(|end| call.started <= end)
             && self

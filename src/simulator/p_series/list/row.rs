@@ -6,24 +6,27 @@
 //! fields of older firmware are known from published clients. That an extension is called by its number, and the
 //! places where files lie, are made up.
 
-use super::Row;
+use super::NumberedCall;
 use crate::simulator::calls::{CallRecord, LocalTime, stamp};
 use crate::simulator::p_series::errcode::quoted;
 use crate::simulator::pbx::PbxState;
 use crate::simulator::switch::Switch;
 
 /// Writes rows for one box.
-pub(super) struct Writer<'a> {
+pub(super) struct ListRowWriter<'a> {
     pbx: &'a PbxState,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ListRowWriter<'a> {
     pub(super) fn of(pbx: &'a PbxState) -> Self {
         Self { pbx }
     }
 
     /// A JSON array.
-    pub(super) fn rows<'r, 'c: 'r>(&self, rows: impl Iterator<Item = &'r Row<'c>>) -> String {
+    pub(super) fn rows<'r, 'c: 'r>(
+        &self,
+        rows: impl Iterator<Item = &'r NumberedCall<'c>>,
+    ) -> String {
         let rows: Vec<String> = rows.map(|(id, call)| self.row(*id, call)).collect();
         format!("[{}]", rows.join(","))
     }
