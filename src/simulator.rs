@@ -53,7 +53,7 @@ mod route;
 mod secret;
 mod seen;
 mod server;
-mod shelf;
+mod store;
 mod switch;
 mod tickets;
 mod tls;
@@ -214,18 +214,18 @@ impl Simulator {
     /// Puts another recording on the box, or replaces the one of that name.
     pub fn add_recording(&self, name: &str, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
-        lock(&self.pbx.shelf).put(name, &bytes, &self.pbx.switches);
+        lock(&self.pbx.recordings).put(name, &bytes, &self.pbx.switches);
         lock(&self.pbx.calls).extend(CallRecord::of(name, bytes.len() as u64));
     }
 
     /// Replaces a recording as soon as one more download of it has begun; several such replacements take a download each.
     pub fn replace_after_download(&self, name: &str, bytes: impl Into<Bytes>) {
-        lock(&self.pbx.shelf).put_later(name, &bytes.into(), &self.pbx.switches);
+        lock(&self.pbx.recordings).put_after_download(name, &bytes.into(), &self.pbx.switches);
     }
 
     /// Takes a recording off the box; its call stays known. A download under way goes on.
     pub fn remove_recording(&self, name: &str) {
-        lock(&self.pbx.shelf).remove(name);
+        lock(&self.pbx.recordings).remove(name);
     }
 
     /// Sends no more than the first `bytes` of any recording, those on their way included, until
@@ -246,7 +246,7 @@ impl Simulator {
 
     /// The bytes that a whole download of a recording has, in the form the switches give it.
     pub fn recording_bytes(&self, name: &str) -> Option<Bytes> {
-        lock(&self.pbx.shelf).bytes(name)
+        lock(&self.pbx.recordings).bytes(name)
     }
 
     /// Changes the password of the API account; tokens stay good. [`Self::password`] does not follow.

@@ -22,10 +22,10 @@ use super::generation::Api;
 use super::p_series;
 use super::pbx::{PbxState, Slots};
 use super::seen::Ledger;
-use super::shelf::Shelf;
+use super::store::RecordingStore;
 use super::switch::{Switch, Switches};
 use super::tickets::Tickets;
-use super::tls::{self, Identity};
+use super::tls::{self, CertificateAndKey};
 use super::tokens::LoginTokens;
 use super::{secret, server};
 
@@ -52,14 +52,14 @@ pub struct Builder {
     ticket_life: Option<Duration>,
     lockout: Duration,
     answer_delay: Duration,
-    certificate: Certificate,
+    certificate: CertificateSource,
     allowed_peers: Option<Vec<IpAddr>>,
 }
 
-enum Certificate {
+enum CertificateSource {
     Factory,
     For(Vec<String>),
-    Given(Identity),
+    Given(CertificateAndKey),
 }
 
 impl Builder {
@@ -80,7 +80,7 @@ impl Builder {
             ticket_life: None,
             lockout: Duration::from_secs(600),
             answer_delay: Duration::from_secs(20),
-            certificate: Certificate::Factory,
+            certificate: CertificateSource::Factory,
             allowed_peers: None,
         }
     }
@@ -178,7 +178,7 @@ impl Builder {
         key_pem: impl Into<String>,
     ) -> Self {
         let (certificate_pem, key_pem) = (certificate_pem.into(), key_pem.into());
-        self.certificate = Certificate::Given(Identity {
+        self.certificate = CertificateSource::Given(CertificateAndKey {
             certificate_pem,
             key_pem,
         });
@@ -188,7 +188,7 @@ impl Builder {
     /// Makes a self-signed certificate that is good for these host names and addresses. The default one
     /// is good for `localhost` and 127.0.0.1 on a Cloud PBX, and for nothing elsewhere.
     pub fn certificate_for<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.certificate = Certificate::For(names.into_iter().map(Into::into).collect());
+        self.certificate = CertificateSource::For(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -232,14 +232,15 @@ impl Builder {
         })
     }
 
-    fn identity(&self) -> io::Result<Identity> {
+    fn identity(&self) -> io::Result<CertificateAndKey> {
         match &self.certificate {
-            Certificate::Factory if self.api.is_cloud() => {
-                Identity::self_signed(self.api, &["localhost".to_owned(), "127.0.0.1".to_owned()])
-            }
-            Certificate::Factory => Identity::factory(self.api),
-            Certificate::For(names) => Identity::self_signed(self.api, names),
-            Certificate::Given(identity) => Ok(identity.clone()),
+            CertificateSource::Factory if self.api.is_cloud() => CertificateAndKey::self_signed(
+                self.api,
+                &["localhost".to_owned(), "127.0.0.1".to_owned()],
+            ),
+            CertificateSource::Factory => CertificateAndKey::factory(self.api),
+            CertificateSource::For(names) => CertificateAndKey::self_signed(self.api, names),
+            CertificateSource::Given(identity) => Ok(identity.clone()),
         }
     }
 
@@ -253,7 +254,7 @@ impl Builder {
         }
     }
 
-    fn acceptor(&self, identity: &Identity) -> io::Result<Option<TlsAcceptor>> {
+    fn acceptor(&self, identity: &CertificateAndKey) -> io::Result<Option<TlsAcceptor>> {
         if self.switches.plain() {
             return Ok(None);
         }
@@ -264,8 +265,8 @@ impl Builder {
     /// What clients may write into `Host` to mean this box.
     fn hosts(&self, addr: SocketAddr) -> Vec<String> {
         let named: &[String] = match &self.certificate {
-            Certificate::For(names) => names,
-            Certificate::Factory | Certificate::Given(_) => &[],
+            CertificateSource::For(names) => names,
+            CertificateSource::Factory | CertificateSource::Given(_) => &[],
         };
         let port = addr.port();
         let names = named
@@ -278,10 +279,10 @@ impl Builder {
 
     fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> PbxState {
         p_series::set_defaults(self.api, &mut self.switches);
-        let mut shelf = Shelf::default();
+        let mut recordings = RecordingStore::default();
         let mut calls = std::mem::take(&mut self.calls);
         for (name, bytes) in &self.recordings {
-            shelf.put(name, bytes, &self.switches);
+            recordings.put(name, bytes, &self.switches);
             calls.extend(CallRecord::of(name, bytes.len() as u64));
         }
         let listed = self.switches.has(Switch::WrongAddressDropped);
@@ -307,7 +308,7 @@ impl Builder {
             tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_downloads: AtomicU64::new(0),
-            shelf: Mutex::new(shelf),
+            recordings: Mutex::new(recordings),
             calls: Mutex::new(calls),
             odd_rows: self.odd_rows,
             utc_offset_s: self.utc_offset_s,

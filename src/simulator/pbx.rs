@@ -19,7 +19,7 @@ use super::fault::Faults;
 use super::generation::Api;
 use super::p_series;
 use super::seen::Ledger;
-use super::shelf::Shelf;
+use super::store::RecordingStore;
 use super::switch::{Switch, Switches};
 use super::tickets::{TicketClaim, TicketRefusal, Tickets};
 use super::tokens::{LiveToken, LoginTokens};
@@ -43,7 +43,7 @@ pub(super) struct PbxState {
     pub(super) cdr_tickets: Mutex<Tickets>,
     /// How often `cdr/download` was asked for.
     pub(super) cdr_downloads: AtomicU64,
-    pub(super) shelf: Mutex<Shelf>,
+    pub(super) recordings: Mutex<RecordingStore>,
     /// In the order in which they came to be known.
     pub(super) calls: Mutex<Vec<CallRecord>>,
     /// The text that is written in place of the call, by the name of its recording.

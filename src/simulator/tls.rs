@@ -26,12 +26,12 @@ const SESSIONS_KEPT: usize = 1_024;
 
 /// A certificate with its key, both as PEM.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub(super) struct CertificateAndKey {
     pub(super) certificate_pem: String,
     pub(super) key_pem: String,
 }
 
-impl Identity {
+impl CertificateAndKey {
     /// Makes a self-signed certificate, ECDSA on P-256, for these names and addresses.
     pub(super) fn self_signed(api: Api, names: &[String]) -> io::Result<Self> {
         let subject = match api {
@@ -81,7 +81,10 @@ impl Identity {
 }
 
 /// Builds the server side of TLS, with session tickets and a session cache.
-pub(super) fn server_config(identity: &Identity, switches: &Switches) -> io::Result<ServerConfig> {
+pub(super) fn server_config(
+    identity: &CertificateAndKey,
+    switches: &Switches,
+) -> io::Result<ServerConfig> {
     let both: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
     let versions = if switches.has(Switch::Tls13) {
         both

@@ -67,7 +67,7 @@ fn recording(
     }
     spent.map_err(|_| Errno::BAD_RANDOM)?;
     let grows = pbx.has(Switch::GrowingFile);
-    let bytes = lock(&pbx.shelf)
+    let bytes = lock(&pbx.recordings)
         .serve(name, grows)
         .ok_or(Errno::NO_SUCH_RECORDING)?;
     if pbx.has(Switch::FilesDeleted) {

@@ -60,7 +60,7 @@ pub(super) fn answer(
 /// Counts a request as the first for its recording, under the switch that refuses those.
 pub(super) fn is_first_ask(pbx: &PbxState, request: &ParsedRequest) -> bool {
     let name = object(&request.body).map(|body| text(&body, "recording"));
-    name.is_ok_and(|name| lock(&pbx.shelf).ask(&name) == Some(1))
+    name.is_ok_and(|name| lock(&pbx.recordings).count_request(&name) == Some(1))
 }
 
 fn blank_name(pbx: &PbxState) -> Errno {
@@ -72,7 +72,7 @@ fn blank_name(pbx: &PbxState) -> Errno {
 }
 
 fn is_there(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
-    let asked = lock(&pbx.shelf).ask(recording);
+    let asked = lock(&pbx.recordings).count_request(recording);
     let first = asked == Some(1);
     if pbx.has(Switch::InternalError20010Always) || (first && pbx.has(Switch::InternalError20010)) {
         return Err(Errno::NOT_PASSED_ON);

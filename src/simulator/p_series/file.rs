@@ -80,7 +80,7 @@ fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, TicketRefusal
 
 fn bytes(pbx: &PbxState, name: &str) -> Result<Bytes, PSeriesFailure> {
     let grows = pbx.has(Switch::GrowingFile);
-    let bytes = lock(&pbx.shelf).serve(name, grows);
+    let bytes = lock(&pbx.recordings).serve(name, grows);
     let there = bytes.filter(|_| !pbx.has(Switch::FilesDeleted));
     there.ok_or_else(|| Errcode::NOT_FOUND.into())
 }

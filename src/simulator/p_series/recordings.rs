@@ -48,7 +48,7 @@ pub(super) fn answer(
         return Err(Errcode::ACCESS_DENIED.into());
     }
     let name = name(pbx, request)?;
-    let asked = lock(&pbx.shelf).ask(&name);
+    let asked = lock(&pbx.recordings).count_request(&name);
     let strikes = |once, always| pbx.has(always) || (asked == Some(1) && pbx.has(once));
     if strikes(Switch::Overload503Once, Switch::Overload503Always) {
         return Ok(Reply::Page(503));
