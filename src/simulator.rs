@@ -6,7 +6,7 @@
 //!
 //! It serves the demonstration, `wavegate simulate`, the integration tests and the benches. Where the
 //! documents leave a behaviour open, a [`Switch`] chooses; scripted trouble is a [`Fault`]. What the
-//! box saw can be looked at and waited for in [`Seen`].
+//! box saw can be looked at and waited for in [`Observations`].
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -43,6 +43,7 @@ mod errno;
 mod exchange;
 mod fault;
 mod generation;
+mod observations;
 mod other_program;
 mod p_series;
 mod pbx;
@@ -51,7 +52,6 @@ mod reply;
 mod request;
 mod route;
 mod secret;
-mod seen;
 mod server;
 mod store;
 mod switch;
@@ -68,7 +68,7 @@ pub use builder::Builder;
 pub use calls::CallRecord;
 pub use fault::{Fault, FaultError, Misbehaviour, Operation, Times};
 pub use generation::{Api, UnknownApi};
-pub use seen::{CdrQuery, LoginFields, Requests, Seen};
+pub use observations::{CdrQuery, LoginFields, Observations, Requests};
 pub use switch::{Switch, UnknownSwitch};
 
 use chaos::Chaos;
@@ -136,7 +136,7 @@ impl Simulator {
     }
 
     /// A copy of all counters.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> Observations {
         self.pbx.ledger.snapshot()
     }
 
@@ -145,7 +145,7 @@ impl Simulator {
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub async fn until(&self, predicate: impl Fn(&Seen) -> bool) {
+    pub async fn until(&self, predicate: impl Fn(&Observations) -> bool) {
         self.pbx.ledger.until(predicate).await;
     }
 

@@ -14,13 +14,13 @@ use serde_json::{Map, Value};
 
 use super::errno::Errno;
 use super::generation::Api;
+use super::observations::LoginFields;
 use super::p_series;
 use super::pbx::{PbxState, lock};
 use super::reply::Reply;
 use super::request::ParsedRequest;
 use super::route::RoutedCall;
 use super::secret;
-use super::seen::LoginFields;
 use super::switch::Switch;
 use super::tokens::RefreshRules;
 

@@ -19,9 +19,9 @@ use super::account::SimulatedAccount;
 use super::calls::CallRecord;
 use super::fault::{Fault, Faults};
 use super::generation::Api;
+use super::observations::ObservationLedger;
 use super::p_series;
 use super::pbx::{PbxState, Slots};
-use super::seen::Ledger;
 use super::store::RecordingStore;
 use super::switch::{Switch, Switches};
 use super::tickets::Tickets;
@@ -302,7 +302,7 @@ impl Builder {
             answer_delay: self.answer_delay,
             allowed_peers: self.allowed_peers.or_else(|| listed.then(loopback)),
             hosts,
-            ledger: Ledger::new(),
+            ledger: ObservationLedger::new(),
             account: Mutex::new(SimulatedAccount::new(username, password, self.lockout)),
             tokens: Mutex::new(LoginTokens::new(self.token_life)),
             tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),

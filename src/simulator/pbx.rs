@@ -17,8 +17,8 @@ use super::chaos::Chaos;
 use super::errno::Errno;
 use super::fault::Faults;
 use super::generation::Api;
+use super::observations::ObservationLedger;
 use super::p_series;
-use super::seen::Ledger;
 use super::store::RecordingStore;
 use super::switch::{Switch, Switches};
 use super::tickets::{TicketClaim, TicketRefusal, Tickets};
@@ -36,7 +36,7 @@ pub(super) struct PbxState {
     pub(super) allowed_peers: Option<Vec<IpAddr>>,
     /// Values of `Host` that are accepted under [`Switch::HostRequired`].
     pub(super) hosts: Vec<String>,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: ObservationLedger,
     pub(super) account: Mutex<SimulatedAccount>,
     pub(super) tokens: Mutex<LoginTokens>,
     pub(super) tickets: Mutex<Tickets>,

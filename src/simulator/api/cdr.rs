@@ -14,10 +14,10 @@ use super::{ReplyFields, new_secret, object, required, text};
 use crate::simulator::csv::{CallSelection, CdrTable, CdrVersion, read_clock, table};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
+use crate::simulator::observations::CdrQuery;
 use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
 use crate::simulator::request::ParsedRequest;
-use crate::simulator::seen::CdrQuery;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{IssuedTicket, TicketClaim, TicketRefusal};
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::simulator::fault::{Break, Plan};
+use crate::simulator::observations::DownloadEnd;
 use crate::simulator::pbx::PbxState;
 use crate::simulator::reply::RenderedReply;
-use crate::simulator::seen::DownloadEnd;
 use crate::simulator::switch::Switch;
 use crate::simulator::wire::Wire;
 

@@ -15,7 +15,7 @@ const MAX_SECRETS: usize = 100_000;
 ///
 /// `downloads_started` is the sum of the complete, aborted, cut and running ones.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct Observations {
     /// TCP connections accepted, dropped ones included.
     pub connections: u64,
     /// TCP connections dropped because their address is not allowed.
@@ -169,24 +169,24 @@ impl Requests {
 }
 
 /// The counters, shared by all connections.
-pub(super) struct Ledger(watch::Sender<Seen>);
+pub(super) struct ObservationLedger(watch::Sender<Observations>);
 
-impl Ledger {
+impl ObservationLedger {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(Seen::default()))
+        Self(watch::Sender::new(Observations::default()))
     }
 
-    pub(super) fn snapshot(&self) -> Seen {
+    pub(super) fn snapshot(&self) -> Observations {
         self.0.borrow().clone()
     }
 
     /// Waits until the predicate holds. Cancel safe.
-    pub(super) async fn until(&self, predicate: impl Fn(&Seen) -> bool) {
+    pub(super) async fn until(&self, predicate: impl Fn(&Observations) -> bool) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|seen| predicate(seen)).await;
     }
 
-    pub(super) fn note(&self, change: impl FnOnce(&mut Seen)) {
+    pub(super) fn note(&self, change: impl FnOnce(&mut Observations)) {
         self.0.send_modify(change);
     }
 
@@ -222,13 +222,13 @@ impl Ledger {
     }
 
     /// Counts a download as running until the returned value is dropped.
-    pub(super) fn download(&self) -> Running<'_> {
+    pub(super) fn download(&self) -> CountedDownload<'_> {
         self.note(|seen| {
             seen.downloads_started += 1;
             seen.downloads_running += 1;
             seen.downloads_running_max = seen.downloads_running_max.max(seen.downloads_running);
         });
-        Running {
+        CountedDownload {
             ledger: self,
             end: DownloadEnd::AbortedByPeer,
         }
@@ -251,12 +251,12 @@ pub(super) enum DownloadEnd {
 }
 
 /// A download being sent. Unless told otherwise it ends as aborted by the peer.
-pub(super) struct Running<'a> {
-    ledger: &'a Ledger,
+pub(super) struct CountedDownload<'a> {
+    ledger: &'a ObservationLedger,
     end: DownloadEnd,
 }
 
-impl Running<'_> {
+impl CountedDownload<'_> {
     pub(super) fn sent(&self, bytes: usize) {
         self.ledger.note(|seen| seen.bytes_sent += bytes as u64);
     }
@@ -266,7 +266,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for CountedDownload<'_> {
     fn drop(&mut self) {
         let end = self.end;
         self.ledger.note(|seen| {
@@ -286,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_ends_when_the_state_is_there() {
-        let ledger = Ledger::new();
+        let ledger = ObservationLedger::new();
         let waiting = ledger.until(|seen| seen.downloads_complete == 1);
         let working = async {
             let mut running = ledger.download();
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn samples_are_bounded() {
-        let ledger = Ledger::new();
+        let ledger = ObservationLedger::new();
         for number in 0..1_001 {
             ledger.allowed_ip(Some(number.to_string()));
         }
