@@ -21,7 +21,7 @@ use super::fault::{Fault, Faults};
 use super::generation::Api;
 use super::observations::ObservationLedger;
 use super::p_series;
-use super::pbx::{PbxState, Slots};
+use super::pbx::{DownloadSlots, PbxState};
 use super::store::RecordingStore;
 use super::switch::{Switch, Switches};
 use super::tickets::Tickets;
@@ -296,7 +296,7 @@ impl Builder {
                 calls: self.token_calls,
                 resource_life: self.ticket_life.unwrap_or(RESOURCE_LIFE),
             }),
-            slots: Slots::new(self.api, &self.switches),
+            slots: DownloadSlots::new(self.api, &self.switches),
             held_at: watch::Sender::new(None),
             switches: self.switches,
             answer_delay: self.answer_delay,

@@ -3,7 +3,7 @@
 //! Knows how likely each kind of trouble is. The same seed gives the same row of dice, though not the same run: the order of
 //! requests is the network's.
 
-use super::fault::{Misbehaviour, Plan};
+use super::fault::{FaultPlan, Misbehaviour};
 
 /// Chances out of a hundred.
 const EACH: u64 = 6;
@@ -20,7 +20,7 @@ impl Chaos {
     }
 
     /// Adds to the plan for one request what goes wrong with it.
-    pub(super) fn add_to(&mut self, plan: &mut Plan, is_download: bool) {
+    pub(super) fn add_to(&mut self, plan: &mut FaultPlan, is_download: bool) {
         let (recording, other) = BREAKS_WITHIN;
         let within = if is_download { recording } else { other };
         let dice = self.next() % 100;
@@ -45,7 +45,7 @@ impl Chaos {
             None if dice >= 100 - DEAD_TOKEN => &Misbehaviour::DeadTokenAfterTicket,
             None => return,
         };
-        plan.take(what);
+        plan.add(what);
     }
 
     /// SplitMix64.
@@ -71,9 +71,9 @@ mod tests {
         let broken = |seed| {
             let mut chaos = Chaos::new(seed);
             let plans = (0..10_000).map(|_| {
-                let mut plan = Plan::default();
+                let mut plan = FaultPlan::default();
                 chaos.add_to(&mut plan, true);
-                plan != Plan::default()
+                plan != FaultPlan::default()
             });
             plans.collect::<Vec<_>>()
         };

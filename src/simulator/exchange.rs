@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use super::api;
 use super::errno::Errno;
-use super::fault::{Break, Misbehaviour, Plan};
+use super::fault::{BodyBreak, FaultPlan, Misbehaviour};
 use super::generation::Api;
 use super::p_series;
 use super::pbx::{Busy, PbxState, lock};
@@ -100,7 +100,7 @@ fn downloaded(pbx: &PbxState, call: RoutedCall, request: &ParsedRequest) -> Opti
     }
 }
 
-async fn delay(pbx: &PbxState, plan: &Plan) {
+async fn delay(pbx: &PbxState, plan: &FaultPlan) {
     if let Some(delay) = plan.delay {
         tokio::time::sleep(delay).await;
     }
@@ -132,7 +132,7 @@ fn busy(pbx: &PbxState) -> Reply {
 struct Exchange<'a> {
     pbx: &'a PbxState,
     request: &'a ParsedRequest,
-    plan: Plan,
+    plan: FaultPlan,
 }
 
 impl Exchange<'_> {
@@ -227,7 +227,7 @@ impl Exchange<'_> {
             && self.request.minor == 1;
         let told = match self.plan.ending {
             _ if is_chunked => false,
-            Some(Break::Cut { with_length, .. }) => with_length,
+            Some(BodyBreak::Cut { with_length, .. }) => with_length,
             _ => keep_alive || answer.with_length,
         };
         let closing = self
@@ -254,10 +254,10 @@ impl Exchange<'_> {
         }
     }
 
-    fn broken_off(&self, ending: Break) -> ConnectionEnd {
+    fn broken_off(&self, ending: BodyBreak) -> ConnectionEnd {
         match ending {
-            Break::Reset { .. } => ConnectionEnd::Reset,
-            Break::Cut { .. } | Break::Stall { .. } => self.connection_end(),
+            BodyBreak::Reset { .. } => ConnectionEnd::Reset,
+            BodyBreak::Cut { .. } | BodyBreak::Stall { .. } => self.connection_end(),
         }
     }
 }

@@ -147,12 +147,12 @@ impl Fault {
     }
 
     fn strikes(&self, operation: Option<Operation>, recording: Option<&str>) -> bool {
-        let is_meant = self.of.is_none() || self.of.as_deref() == recording;
-        is_meant && (self.on == Operation::Any || Some(self.on) == operation)
+        let names_recording = self.of.is_none() || self.of.as_deref() == recording;
+        names_recording && (self.on == Operation::Any || Some(self.on) == operation)
     }
 
     /// Counts one strike; false once there are none left.
-    fn strike(&mut self) -> bool {
+    fn count_strike(&mut self) -> bool {
         if let Times::Exactly(left) = &mut self.times {
             *left = left.saturating_sub(1);
             return *left > 0;
@@ -163,7 +163,7 @@ impl Fault {
 
 /// Where a body ends too early, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Break {
+pub(super) enum BodyBreak {
     Cut { after: u64, with_length: bool },
     Reset { after: u64 },
     Stall { after: u64 },
@@ -171,34 +171,34 @@ pub(super) enum Break {
 
 /// All that goes wrong with one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct FaultPlan {
     pub(super) delay: Option<Duration>,
     pub(super) bytes_per_s: Option<u64>,
     /// The misbehaviour that replaces the answer.
     pub(super) instead: Option<Misbehaviour>,
-    pub(super) ending: Option<Break>,
+    pub(super) ending: Option<BodyBreak>,
     pub(super) no_close_notify: bool,
     pub(super) other_range: bool,
     pub(super) dead_token: bool,
 }
 
-impl Plan {
+impl FaultPlan {
     /// Takes the misbehaviour in, unless there is one of its kind already.
-    pub(super) fn take(&mut self, what: &Misbehaviour) -> bool {
+    pub(super) fn add(&mut self, what: &Misbehaviour) -> bool {
         match *what {
-            Misbehaviour::Slow(delay) => fill(&mut self.delay, delay),
+            Misbehaviour::Slow(delay) => fill_if_empty(&mut self.delay, delay),
             Misbehaviour::Throttle { bytes_per_s } => {
-                fill(&mut self.bytes_per_s, bytes_per_s.max(1))
+                fill_if_empty(&mut self.bytes_per_s, bytes_per_s.max(1))
             }
             Misbehaviour::Cut {
                 after_bytes: after,
                 with_length,
-            } => fill(&mut self.ending, Break::Cut { after, with_length }),
+            } => fill_if_empty(&mut self.ending, BodyBreak::Cut { after, with_length }),
             Misbehaviour::Reset { after_bytes: after } => {
-                fill(&mut self.ending, Break::Reset { after })
+                fill_if_empty(&mut self.ending, BodyBreak::Reset { after })
             }
             Misbehaviour::Stall { after_bytes: after } => {
-                fill(&mut self.ending, Break::Stall { after })
+                fill_if_empty(&mut self.ending, BodyBreak::Stall { after })
             }
             Misbehaviour::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
             Misbehaviour::OtherRange => !std::mem::replace(&mut self.other_range, true),
@@ -209,13 +209,13 @@ impl Plan {
             | Misbehaviour::Errno(_)
             | Misbehaviour::Status(_)
             | Misbehaviour::HugeJson
-            | Misbehaviour::CloseBeforeAnswer => fill(&mut self.instead, what.clone()),
+            | Misbehaviour::CloseBeforeAnswer => fill_if_empty(&mut self.instead, what.clone()),
         }
     }
 }
 
 /// Puts `value` into an empty `slot`; false if it was not empty.
-fn fill<T>(slot: &mut Option<T>, value: T) -> bool {
+fn fill_if_empty<T>(slot: &mut Option<T>, value: T) -> bool {
     let empty = slot.is_none();
     if empty {
         *slot = Some(value);
@@ -235,11 +235,15 @@ impl Faults {
     }
 
     /// Takes out what meets one request: `None` is a request that is no known operation, or no download of a recording.
-    pub(super) fn meet(&mut self, operation: Option<Operation>, recording: Option<&str>) -> Plan {
-        let mut plan = Plan::default();
+    pub(super) fn meet(
+        &mut self,
+        operation: Option<Operation>,
+        recording: Option<&str>,
+    ) -> FaultPlan {
+        let mut plan = FaultPlan::default();
         self.0.retain_mut(|fault| {
-            let struck = fault.strikes(operation, recording) && plan.take(&fault.what);
-            !struck || fault.strike()
+            let struck = fault.strikes(operation, recording) && plan.add(&fault.what);
+            !struck || fault.count_strike()
         });
         plan
     }

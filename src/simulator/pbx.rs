@@ -53,7 +53,7 @@ pub(super) struct PbxState {
     pub(super) faults: Mutex<Faults>,
     /// Trouble at random, if any.
     pub(super) chaos: Mutex<Option<Chaos>>,
-    pub(super) slots: Slots,
+    pub(super) slots: DownloadSlots,
     /// The byte of each recording before which downloads wait for now, if any.
     pub(super) held_at: watch::Sender<Option<u64>>,
     /// What only a P-Series has.
@@ -147,7 +147,7 @@ impl PbxState {
 }
 
 /// How many downloads the box bears at a time.
-pub(super) enum Slots {
+pub(super) enum DownloadSlots {
     Unlimited,
     /// The next one waits.
     Queued(Arc<Semaphore>),
@@ -158,7 +158,7 @@ pub(super) enum Slots {
 /// All slots are taken, and nobody waits here.
 pub(super) struct Busy;
 
-impl Slots {
+impl DownloadSlots {
     pub(super) fn new(api: Api, switches: &Switches) -> Self {
         let mp3_alone = api == Api::PSeries && switches.has(Switch::Mp3);
         if switches.has(Switch::OneDownloadAtATime) {

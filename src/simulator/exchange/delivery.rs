@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::simulator::fault::{Break, Plan};
+use crate::simulator::fault::{BodyBreak, FaultPlan};
 use crate::simulator::observations::DownloadEnd;
 use crate::simulator::pbx::PbxState;
 use crate::simulator::reply::RenderedReply;
@@ -20,7 +20,7 @@ const CHUNKS_PER_SECOND: u64 = 20;
 /// A body to be sent.
 pub(super) struct BodyDelivery<'a> {
     pub(super) pbx: &'a PbxState,
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a FaultPlan,
     pub(super) answer: &'a RenderedReply,
     /// In chunks, and with a last one where it is sent to its end.
     pub(super) is_chunked: bool,
@@ -32,7 +32,7 @@ impl BodyDelivery<'_> {
     /// # Errors
     ///
     /// When the peer breaks the connection.
-    pub(super) async fn run(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+    pub(super) async fn run(&self, wire: &mut Wire) -> io::Result<Option<BodyBreak>> {
         let delivered = self.counted(wire).await;
         let whole = matches!(delivered, Ok(None));
         if let Some(opened) = &self.answer.opened_by
@@ -44,7 +44,7 @@ impl BodyDelivery<'_> {
         delivered
     }
 
-    async fn counted(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+    async fn counted(&self, wire: &mut Wire) -> io::Result<Option<BodyBreak>> {
         if let Some(row_ends) = &self.answer.row_ends {
             let mut counted = CountedRows::new(row_ends);
             return self.send(wire, |bytes| counted.sent(self.pbx, bytes)).await;
@@ -66,7 +66,7 @@ impl BodyDelivery<'_> {
         &self,
         wire: &mut Wire,
         mut sent: impl FnMut(usize),
-    ) -> io::Result<Option<Break>> {
+    ) -> io::Result<Option<BodyBreak>> {
         let length = self.answer.body.len();
         let ending = self
             .plan
@@ -78,7 +78,7 @@ impl BodyDelivery<'_> {
         while position < end {
             if self.is_token_dead() {
                 wire.flush().await?;
-                return Ok(Some(Break::Cut {
+                return Ok(Some(BodyBreak::Cut {
                     after: position,
                     with_length: false,
                 }));
@@ -104,7 +104,7 @@ impl BodyDelivery<'_> {
             wire.write(b"0\r\n\r\n").await?;
         }
         wire.flush().await?;
-        if let Some(Break::Stall { .. }) = ending {
+        if let Some(BodyBreak::Stall { .. }) = ending {
             wire.until_peer_leaves().await;
         }
         Ok(ending)
@@ -180,8 +180,10 @@ impl<'a> CountedRows<'a> {
     }
 }
 
-fn breaks_after(ending: Break) -> u64 {
+fn breaks_after(ending: BodyBreak) -> u64 {
     match ending {
-        Break::Cut { after, .. } | Break::Reset { after } | Break::Stall { after } => after,
+        BodyBreak::Cut { after, .. } | BodyBreak::Reset { after } | BodyBreak::Stall { after } => {
+            after
+        }
     }
 }
