@@ -35,7 +35,7 @@ pub(super) struct Client {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ReceivedAnswer {
     pub(super) status: u16,
     pub(super) fields: Vec<(String, String)>,
     pub(super) body: Bytes,
@@ -48,7 +48,7 @@ impl Client {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions();
-        let pinned = Pinned {
+        let pinned = PinnedTestVerifier {
             fingerprint: pbx.fingerprint().to_owned(),
             provider,
         };
@@ -136,11 +136,16 @@ impl Client {
         Ok(stream)
     }
 
-    pub(super) async fn ask(&self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> io::Result<ReceivedAnswer> {
         answer(self.open(method, path, body).await?).await
     }
 
-    pub(super) async fn raw(&self, bytes: &[u8]) -> io::Result<Answer> {
+    pub(super) async fn raw(&self, bytes: &[u8]) -> io::Result<ReceivedAnswer> {
         let mut stream = self.connect().await?;
         stream.write_all(bytes).await?;
         stream.flush().await?;
@@ -198,13 +203,13 @@ impl Client {
         token: &str,
         name: &str,
         random: &str,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<ReceivedAnswer> {
         self.ask("GET", &self.download_path(token, name, random), "")
             .await
     }
 
     /// Login, get_random and download in one.
-    pub(super) async fn fetch(&self, name: &str) -> Result<Answer, String> {
+    pub(super) async fn fetch(&self, name: &str) -> Result<ReceivedAnswer, String> {
         let token = self.login().await?;
         let random = self.get_random(&token, name).await?;
         self.download(&token, name, &random)
@@ -213,7 +218,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl ReceivedAnswer {
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let found = self
             .fields
@@ -234,7 +239,7 @@ impl Answer {
 }
 
 /// Reads one answer: to its announced length, else to the end of the connection.
-pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<Answer> {
+pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<ReceivedAnswer> {
     let mut bytes = Vec::new();
     let broken = loop {
         if let Some(mut answer) = parse(&bytes) {
@@ -261,11 +266,11 @@ pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<Answer> {
     }
 }
 
-async fn answer(mut stream: Box<dyn Stream>) -> io::Result<Answer> {
+async fn answer(mut stream: Box<dyn Stream>) -> io::Result<ReceivedAnswer> {
     read_answer(&mut *stream).await
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8]) -> Option<ReceivedAnswer> {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut fields);
     let head_bytes = match head.parse(bytes).unwrap() {
@@ -279,7 +284,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         true => unchunked(body),
         false => (Bytes::copy_from_slice(body), true),
     };
-    Some(Answer {
+    Some(ReceivedAnswer {
         status: head.code.unwrap(),
         fields: head
             .headers
@@ -313,12 +318,12 @@ fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
 
 /// Trusts one certificate by its fingerprint.
 #[derive(Debug)]
-struct Pinned {
+struct PinnedTestVerifier {
     fingerprint: String,
     provider: Arc<rustls::crypto::CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for PinnedTestVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,

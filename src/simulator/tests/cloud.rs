@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client};
+use super::client::{Client, ReceivedAnswer};
 use super::*;
 use crate::simulator::account::md5_hex;
 
@@ -24,10 +24,10 @@ async fn cloud(api: Api, switches: &[Switch]) -> (Simulator, Client) {
 
 /// A token and its refreshtoken.
 #[derive(Clone, Debug, PartialEq)]
-struct Pair(String, String);
+struct CloudTokens(String, String);
 
-impl Pair {
-    fn of(answer: &Answer) -> Self {
+impl CloudTokens {
+    fn of(answer: &ReceivedAnswer) -> Self {
         let json: Value = serde_json::from_slice(&answer.body).unwrap();
         let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
         Self(text("token"), text("refreshtoken"))
@@ -35,20 +35,20 @@ impl Pair {
 }
 
 /// Logs in and reads both tokens out of the counters.
-async fn login(pbx: &Simulator, client: &Client) -> Pair {
+async fn login(pbx: &Simulator, client: &Client) -> CloudTokens {
     let token = client.login().await.unwrap();
     let secrets = pbx.seen().secrets;
     let place = secrets.iter().position(|one| *one == token).unwrap();
-    Pair(token, secrets[place + 1].clone())
+    CloudTokens(token, secrets[place + 1].clone())
 }
 
-async fn refresh(client: &Client, refresh: &str) -> Result<Pair, String> {
+async fn refresh(client: &Client, refresh: &str) -> Result<CloudTokens, String> {
     let body = json!({ "refreshtoken": refresh }).to_string();
     let path = client.path("token/refresh");
     let answer = client.ask("POST", &path, &body).await.unwrap();
     assert_eq!(answer.status, 200);
     match &*answer.errno() {
-        "" => Ok(Pair::of(&answer)),
+        "" => Ok(CloudTokens::of(&answer)),
         errno => Err(errno.to_owned()),
     }
 }
@@ -93,7 +93,7 @@ async fn a_login_answers_two_tokens_and_nothing_else() {
         let mut keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
         keys.sort();
         assert_eq!(keys, ["refreshtoken", "status", "token"]);
-        let Pair(token, refresh) = Pair::of(&answer);
+        let CloudTokens(token, refresh) = CloudTokens::of(&answer);
         assert_eq!(pbx.seen().secrets, [token, refresh]);
     }
 }

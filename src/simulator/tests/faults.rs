@@ -1,10 +1,10 @@
 //! Scripted faults over real sockets.
 
-use super::client::{Answer, Client};
+use super::client::{Client, ReceivedAnswer};
 use super::*;
 
 /// The first download, and the second, which meets no fault.
-async fn two_downloads(what: Misbehaviour) -> [Result<Answer, String>; 2] {
+async fn two_downloads(what: Misbehaviour) -> [Result<ReceivedAnswer, String>; 2] {
     let builder = Simulator::builder(Api::SSeries110).recording(NAME, wav::music(3));
     let pbx = builder
         .fault(Fault::once(Operation::Download, what))
@@ -16,7 +16,7 @@ async fn two_downloads(what: Misbehaviour) -> [Result<Answer, String>; 2] {
 }
 
 #[track_caller]
-fn whole(answer: &Result<Answer, String>) {
+fn whole(answer: &Result<ReceivedAnswer, String>) {
     assert_eq!(answer.as_ref().unwrap().body, wav::music(3));
 }
 
@@ -151,7 +151,7 @@ async fn a_throttled_and_a_late_answer_are_whole() {
 }
 
 #[track_caller]
-fn replaced(answers: [Result<Answer, String>; 2], status: u16, start: &[u8]) {
+fn replaced(answers: [Result<ReceivedAnswer, String>; 2], status: u16, start: &[u8]) {
     let [first, second] = answers;
     let first = first.unwrap();
     assert_eq!(first.status, status);

@@ -2,11 +2,11 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::client::{Answer, Client, read_answer};
+use super::client::{Client, ReceivedAnswer, read_answer};
 use super::*;
 
 /// A download without any tolerance, from a box with this switch.
-async fn fetched(switch: Switch) -> (Result<Answer, String>, Simulator) {
+async fn fetched(switch: Switch) -> (Result<ReceivedAnswer, String>, Simulator) {
     let pbx = with(switch).await;
     let client = client(&pbx, switch);
     (client.fetch(NAME).await, pbx)

@@ -8,7 +8,7 @@ async fn with_switch(switch: Switch) -> Downloader {
 }
 
 /// What a downloader without tolerance gets instead of the bytes.
-enum Instead {
+enum ExpectedFailure {
     /// get_token gives no usable token, with this code.
     NoToken(Option<i64>),
     /// recording/download gives no address, with this code.
@@ -21,8 +21,8 @@ enum Instead {
     Nothing,
 }
 
-fn instead(switch: Switch) -> Option<Instead> {
-    use Instead::*;
+fn expected_failure(switch: Switch) -> Option<ExpectedFailure> {
+    use ExpectedFailure::*;
     Some(match switch {
         Switch::RedirectFromPort80 | Switch::SniRequired => Nothing,
         Switch::ApiOff70123 => NoToken(Some(70_123)),
@@ -55,9 +55,9 @@ async fn every_switch_delivers_or_fails_as_it_should() {
         .filter(|switch| switch.applies_to(Api::PSeries))
     {
         let pbx = with_switch(switch).await;
-        match instead(switch) {
+        match expected_failure(switch) {
             None => delivers(&pbx, switch).await,
-            Some(instead) => fails(&pbx, switch, instead).await,
+            Some(expected_failure) => fails(&pbx, switch, expected_failure).await,
         }
     }
 }
@@ -78,8 +78,8 @@ async fn delivers(pbx: &Downloader, switch: Switch) {
     assert_eq!(announced, !without.contains(&switch), "{switch}");
 }
 
-async fn fails(pbx: &Downloader, switch: Switch, instead: Instead) {
-    if let Instead::Nothing = instead {
+async fn fails(pbx: &Downloader, switch: Switch, expected_failure: ExpectedFailure) {
+    if let ExpectedFailure::Nothing = expected_failure {
         let answer = pbx.try_ask("GET", "/openapi/v1.0/recording/list", "").await;
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 302));
         return;
@@ -89,23 +89,23 @@ async fn fails(pbx: &Downloader, switch: Switch, instead: Instead) {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    if let Instead::NoToken(errcode) = instead {
+    if let ExpectedFailure::NoToken(errcode) = expected_failure {
         assert_eq!((given.errcode(), &*token), (errcode, ""), "{switch}");
         return;
     }
     let address = pbx.resource(&token, NAME).await;
-    match instead {
-        Instead::NoAddress(errcode) => assert_eq!(address, Err(errcode), "{switch}"),
-        Instead::NoPath => {
+    match expected_failure {
+        ExpectedFailure::NoAddress(errcode) => assert_eq!(address, Err(errcode), "{switch}"),
+        ExpectedFailure::NoPath => {
             let address = address.unwrap();
             let usable = address.starts_with("/api/") && address.ends_with(".wav");
             assert!(!usable, "{switch}: {address:?}");
         }
-        Instead::NoFile(errcode) => {
+        ExpectedFailure::NoFile(errcode) => {
             let answer = pbx.file(&address.unwrap(), &token).await;
             assert_eq!(answer.errcode(), Some(errcode), "{switch}");
         }
-        Instead::NoToken(_) | Instead::Nothing => unreachable!(),
+        ExpectedFailure::NoToken(_) | ExpectedFailure::Nothing => unreachable!(),
     }
 }
 
