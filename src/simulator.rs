@@ -5,7 +5,7 @@
 //! shared struct would share its mistakes.
 //!
 //! It serves the demonstration, `wavegate simulate`, the integration tests and the benches. Where the
-//! documents leave a behaviour open, a [`Switch`] chooses; scripted trouble is a [`Fault`]. What the
+//! documents leave a behaviour open, a [`Switch`] chooses; scripted trouble is a [`ScriptedFault`]. What the
 //! box saw can be looked at and waited for in [`Observations`].
 //!
 //! ```no_run
@@ -66,7 +66,7 @@ mod tests;
 
 pub use builder::Builder;
 pub use calls::CallRecord;
-pub use fault::{Fault, FaultError, Misbehaviour, Operation, Times};
+pub use fault::{CallKind, FaultError, Misbehavior, ScriptedFault, Times};
 pub use generation::{Api, UnknownApi};
 pub use observations::{CdrQuery, LoginFields, Observations, Requests};
 pub use switch::{Switch, UnknownSwitch};
@@ -150,7 +150,7 @@ impl Simulator {
     }
 
     /// Scripts a fault, behind those that are still to come.
-    pub fn inject(&self, fault: Fault) {
+    pub fn inject(&self, fault: ScriptedFault) {
         lock(&self.pbx.faults).add(fault);
     }
 

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Simulator;
 use super::account::SimulatedAccount;
 use super::calls::CallRecord;
-use super::fault::{Fault, Faults};
+use super::fault::{Faults, ScriptedFault};
 use super::generation::Api;
 use super::observations::ObservationLedger;
 use super::p_series;
@@ -129,7 +129,7 @@ impl Builder {
     }
 
     /// Scripts a fault; more can be injected later.
-    pub fn fault(mut self, fault: Fault) -> Self {
+    pub fn fault(mut self, fault: ScriptedFault) -> Self {
         self.faults.add(fault);
         self
     }

@@ -3,7 +3,7 @@
 //! Knows how likely each kind of trouble is. The same seed gives the same row of dice, though not the same run: the order of
 //! requests is the network's.
 
-use super::fault::{FaultPlan, Misbehaviour};
+use super::fault::{FaultPlan, Misbehavior};
 
 /// Chances out of a hundred.
 const EACH: u64 = 6;
@@ -28,13 +28,13 @@ impl Chaos {
         let with_length = self.next().is_multiple_of(2);
         let status = [500, 502, 503, 504].into_iter().nth(pick(self.next()));
         let kinds = [
-            Misbehaviour::Reset { after_bytes },
-            Misbehaviour::Stall { after_bytes },
-            Misbehaviour::Html { status: 200 },
-            Misbehaviour::Html {
+            Misbehavior::Reset { after_bytes },
+            Misbehavior::Stall { after_bytes },
+            Misbehavior::Html { status: 200 },
+            Misbehavior::Html {
                 status: status.unwrap_or(500),
             },
-            Misbehaviour::Cut {
+            Misbehavior::Cut {
                 after_bytes,
                 with_length,
             },
@@ -42,7 +42,7 @@ impl Chaos {
         let kind = usize::try_from(dice / EACH).ok();
         let what = match kind.and_then(|kind| kinds.get(kind)) {
             Some(kind) => kind,
-            None if dice >= 100 - DEAD_TOKEN => &Misbehaviour::DeadTokenAfterTicket,
+            None if dice >= 100 - DEAD_TOKEN => &Misbehavior::DeadTokenAfterTicket,
             None => return,
         };
         plan.add(what);

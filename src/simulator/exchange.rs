@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use super::api;
 use super::errno::Errno;
-use super::fault::{BodyBreak, FaultPlan, Misbehaviour};
+use super::fault::{BodyBreak, FaultPlan, Misbehavior};
 use super::generation::Api;
 use super::p_series;
 use super::pbx::{Busy, PbxState, lock};
@@ -263,28 +263,28 @@ impl Exchange<'_> {
 }
 
 /// The reply that a scripted fault puts in place of the right one.
-fn replaced(instead: &Misbehaviour, pbx: &PbxState) -> Option<Reply> {
+fn replaced(instead: &Misbehavior, pbx: &PbxState) -> Option<Reply> {
     match instead {
-        Misbehaviour::Html { status: 200 } => Some(Reply::LoginPage),
-        Misbehaviour::Html { status } => Some(Reply::Page(*status)),
-        Misbehaviour::Status(status) => Some(Reply::Empty(*status)),
-        Misbehaviour::Errno(errcode) if pbx.api == Api::PSeries => {
+        Misbehavior::Html { status: 200 } => Some(Reply::LoginPage),
+        Misbehavior::Html { status } => Some(Reply::Page(*status)),
+        Misbehavior::Status(status) => Some(Reply::Empty(*status)),
+        Misbehavior::Errno(errcode) if pbx.api == Api::PSeries => {
             Some(p_series::scripted(errcode, pbx))
         }
-        Misbehaviour::Errno(errno) => Some(Reply::Failed(Errno::other(errno))),
-        Misbehaviour::WrongJson => Some(Reply::Json(
+        Misbehavior::Errno(errno) => Some(Reply::Failed(Errno::other(errno))),
+        Misbehavior::WrongJson => Some(Reply::Json(
             r#"["status",{"status":7,"token":null,"random":[]}]"#,
         )),
-        Misbehaviour::NotJsonGarbage => Some(Reply::Garbage),
-        Misbehaviour::HugeJson => Some(Reply::HugeJson),
-        Misbehaviour::CloseBeforeAnswer
-        | Misbehaviour::Slow(_)
-        | Misbehaviour::Throttle { .. }
-        | Misbehaviour::Cut { .. }
-        | Misbehaviour::Reset { .. }
-        | Misbehaviour::Stall { .. }
-        | Misbehaviour::NoCloseNotify
-        | Misbehaviour::OtherRange
-        | Misbehaviour::DeadTokenAfterTicket => None,
+        Misbehavior::NotJsonGarbage => Some(Reply::Garbage),
+        Misbehavior::HugeJson => Some(Reply::HugeJson),
+        Misbehavior::CloseBeforeAnswer
+        | Misbehavior::Slow(_)
+        | Misbehavior::Throttle { .. }
+        | Misbehavior::Cut { .. }
+        | Misbehavior::Reset { .. }
+        | Misbehavior::Stall { .. }
+        | Misbehavior::NoCloseNotify
+        | Misbehavior::OtherRange
+        | Misbehavior::DeadTokenAfterTicket => None,
     }
 }

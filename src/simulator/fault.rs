@@ -11,7 +11,7 @@ pub use text::FaultError;
 
 /// The calls a fault can strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum CallKind {
     /// `login`; `get_token` of the P-Series.
     Login,
     /// `token/refresh`; `refresh_token` of the P-Series.
@@ -49,7 +49,7 @@ pub enum Times {
 /// a fault spends its random all the same; any other call whose answer is replaced is not carried
 /// out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misbehaviour {
+pub enum Misbehavior {
     /// The answer starts that much later.
     Slow(Duration),
     /// The body is written at this rate.
@@ -104,30 +104,30 @@ pub enum Misbehaviour {
 /// A request meets every fault for its operation, but of faults of one kind (delay, pace, replaced
 /// answer, early end, close_notify, other range, dead token) only the first; the next waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ScriptedFault {
     /// The call it strikes.
-    pub on: Operation,
+    pub on: CallKind,
     /// The recording whose downloads it strikes, `None` for all; other calls tell of no recording.
     pub of: Option<String>,
     /// How many requests it strikes.
     pub times: Times,
     /// What goes wrong then.
-    pub what: Misbehaviour,
+    pub what: Misbehavior,
 }
 
-impl Fault {
+impl ScriptedFault {
     /// Makes a fault that strikes the next request only.
-    pub fn once(on: Operation, what: Misbehaviour) -> Self {
+    pub fn once(on: CallKind, what: Misbehavior) -> Self {
         Self::of_all(on, Times::Exactly(1), what)
     }
 
     /// Makes a fault that strikes the next `times` requests.
-    pub fn times(times: u32, on: Operation, what: Misbehaviour) -> Self {
+    pub fn times(times: u32, on: CallKind, what: Misbehavior) -> Self {
         Self::of_all(on, Times::Exactly(times), what)
     }
 
     /// Makes a fault that strikes every request.
-    pub fn forever(on: Operation, what: Misbehaviour) -> Self {
+    pub fn forever(on: CallKind, what: Misbehavior) -> Self {
         Self::of_all(on, Times::Forever, what)
     }
 
@@ -137,7 +137,7 @@ impl Fault {
         self
     }
 
-    fn of_all(on: Operation, times: Times, what: Misbehaviour) -> Self {
+    fn of_all(on: CallKind, times: Times, what: Misbehavior) -> Self {
         Self {
             on,
             of: None,
@@ -146,9 +146,9 @@ impl Fault {
         }
     }
 
-    fn strikes(&self, operation: Option<Operation>, recording: Option<&str>) -> bool {
+    fn strikes(&self, operation: Option<CallKind>, recording: Option<&str>) -> bool {
         let names_recording = self.of.is_none() || self.of.as_deref() == recording;
-        names_recording && (self.on == Operation::Any || Some(self.on) == operation)
+        names_recording && (self.on == CallKind::Any || Some(self.on) == operation)
     }
 
     /// Counts one strike; false once there are none left.
@@ -175,7 +175,7 @@ pub(super) struct FaultPlan {
     pub(super) delay: Option<Duration>,
     pub(super) bytes_per_s: Option<u64>,
     /// The misbehaviour that replaces the answer.
-    pub(super) instead: Option<Misbehaviour>,
+    pub(super) instead: Option<Misbehavior>,
     pub(super) ending: Option<BodyBreak>,
     pub(super) no_close_notify: bool,
     pub(super) other_range: bool,
@@ -184,32 +184,32 @@ pub(super) struct FaultPlan {
 
 impl FaultPlan {
     /// Takes the misbehaviour in, unless there is one of its kind already.
-    pub(super) fn add(&mut self, what: &Misbehaviour) -> bool {
+    pub(super) fn add(&mut self, what: &Misbehavior) -> bool {
         match *what {
-            Misbehaviour::Slow(delay) => fill_if_empty(&mut self.delay, delay),
-            Misbehaviour::Throttle { bytes_per_s } => {
+            Misbehavior::Slow(delay) => fill_if_empty(&mut self.delay, delay),
+            Misbehavior::Throttle { bytes_per_s } => {
                 fill_if_empty(&mut self.bytes_per_s, bytes_per_s.max(1))
             }
-            Misbehaviour::Cut {
+            Misbehavior::Cut {
                 after_bytes: after,
                 with_length,
             } => fill_if_empty(&mut self.ending, BodyBreak::Cut { after, with_length }),
-            Misbehaviour::Reset { after_bytes: after } => {
+            Misbehavior::Reset { after_bytes: after } => {
                 fill_if_empty(&mut self.ending, BodyBreak::Reset { after })
             }
-            Misbehaviour::Stall { after_bytes: after } => {
+            Misbehavior::Stall { after_bytes: after } => {
                 fill_if_empty(&mut self.ending, BodyBreak::Stall { after })
             }
-            Misbehaviour::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
-            Misbehaviour::OtherRange => !std::mem::replace(&mut self.other_range, true),
-            Misbehaviour::DeadTokenAfterTicket => !std::mem::replace(&mut self.dead_token, true),
-            Misbehaviour::Html { .. }
-            | Misbehaviour::WrongJson
-            | Misbehaviour::NotJsonGarbage
-            | Misbehaviour::Errno(_)
-            | Misbehaviour::Status(_)
-            | Misbehaviour::HugeJson
-            | Misbehaviour::CloseBeforeAnswer => fill_if_empty(&mut self.instead, what.clone()),
+            Misbehavior::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
+            Misbehavior::OtherRange => !std::mem::replace(&mut self.other_range, true),
+            Misbehavior::DeadTokenAfterTicket => !std::mem::replace(&mut self.dead_token, true),
+            Misbehavior::Html { .. }
+            | Misbehavior::WrongJson
+            | Misbehavior::NotJsonGarbage
+            | Misbehavior::Errno(_)
+            | Misbehavior::Status(_)
+            | Misbehavior::HugeJson
+            | Misbehavior::CloseBeforeAnswer => fill_if_empty(&mut self.instead, what.clone()),
         }
     }
 }
@@ -225,10 +225,10 @@ fn fill_if_empty<T>(slot: &mut Option<T>, value: T) -> bool {
 
 /// The faults still to come, in the order they were asked for.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<ScriptedFault>);
 
 impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+    pub(super) fn add(&mut self, fault: ScriptedFault) {
         if fault.times != Times::Exactly(0) {
             self.0.push(fault);
         }
@@ -237,7 +237,7 @@ impl Faults {
     /// Takes out what meets one request: `None` is a request that is no known operation, or no download of a recording.
     pub(super) fn meet(
         &mut self,
-        operation: Option<Operation>,
+        operation: Option<CallKind>,
         recording: Option<&str>,
     ) -> FaultPlan {
         let mut plan = FaultPlan::default();
@@ -256,28 +256,35 @@ mod tests {
     #[test]
     fn faults_of_one_kind_come_one_after_the_other() {
         let mut faults = Faults::default();
-        let status = |status| Fault::once(Operation::Login, Misbehaviour::Status(status));
+        let status = |status| ScriptedFault::once(CallKind::Login, Misbehavior::Status(status));
         faults.add(status(500));
         faults.add(status(503));
-        faults.add(Fault::forever(Operation::Any, Misbehaviour::NoCloseNotify));
+        faults.add(ScriptedFault::forever(
+            CallKind::Any,
+            Misbehavior::NoCloseNotify,
+        ));
 
-        assert_eq!(faults.meet(Some(Operation::Download), None).instead, None);
-        let first = faults.meet(Some(Operation::Login), None);
-        assert_eq!(first.instead, Some(Misbehaviour::Status(500)));
+        assert_eq!(faults.meet(Some(CallKind::Download), None).instead, None);
+        let first = faults.meet(Some(CallKind::Login), None);
+        assert_eq!(first.instead, Some(Misbehavior::Status(500)));
         assert!(first.no_close_notify);
-        let second = faults.meet(Some(Operation::Login), None);
-        assert_eq!(second.instead, Some(Misbehaviour::Status(503)));
-        assert_eq!(faults.meet(Some(Operation::Login), None).instead, None);
+        let second = faults.meet(Some(CallKind::Login), None);
+        assert_eq!(second.instead, Some(Misbehavior::Status(503)));
+        assert_eq!(faults.meet(Some(CallKind::Login), None).instead, None);
         assert!(faults.meet(None, None).no_close_notify);
     }
 
     #[test]
     fn a_fault_for_two_requests_strikes_two() {
         let mut faults = Faults::default();
-        faults.add(Fault::times(2, Operation::Download, Misbehaviour::HugeJson));
+        faults.add(ScriptedFault::times(
+            2,
+            CallKind::Download,
+            Misbehavior::HugeJson,
+        ));
         let mut meets = || {
             faults
-                .meet(Some(Operation::Download), None)
+                .meet(Some(CallKind::Download), None)
                 .instead
                 .is_some()
         };
@@ -287,12 +294,12 @@ mod tests {
     #[test]
     fn a_fault_of_one_recording_waits_for_its_downloads() {
         let mut faults = Faults::default();
-        let huge = |name| Fault::once(Operation::Download, Misbehaviour::HugeJson).of(name);
+        let huge = |name| ScriptedFault::once(CallKind::Download, Misbehavior::HugeJson).of(name);
         faults.add(huge("a.wav"));
         faults.add(huge("a.wav"));
         faults.add(huge("b.wav"));
         let mut meets = |recording| {
-            let plan = faults.meet(Some(Operation::Download), recording);
+            let plan = faults.meet(Some(CallKind::Download), recording);
             plan.instead.is_some()
         };
         assert!(!meets(None) && !meets(Some("c.wav")));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::fault::Operation;
+use super::fault::CallKind;
 
 const MAX_SAMPLES: usize = 1_000;
 const MAX_SECRETS: usize = 100_000;
@@ -151,18 +151,18 @@ impl Requests {
         account + self.get_random + self.download + lists + self.other
     }
 
-    fn count(&mut self, operation: Option<Operation>) {
+    fn count(&mut self, operation: Option<CallKind>) {
         let counter = match operation {
-            Some(Operation::Login) => &mut self.login,
-            Some(Operation::GetRandom) => &mut self.get_random,
-            Some(Operation::Download) => &mut self.download,
-            Some(Operation::Heartbeat) => &mut self.heartbeat,
-            Some(Operation::Logout) => &mut self.logout,
-            Some(Operation::Refresh) => &mut self.refresh,
-            Some(Operation::CdrRandom) => &mut self.cdr_random,
-            Some(Operation::CdrDownload) => &mut self.cdr_download,
-            Some(Operation::List) => &mut self.list,
-            Some(Operation::Any) | None => &mut self.other,
+            Some(CallKind::Login) => &mut self.login,
+            Some(CallKind::GetRandom) => &mut self.get_random,
+            Some(CallKind::Download) => &mut self.download,
+            Some(CallKind::Heartbeat) => &mut self.heartbeat,
+            Some(CallKind::Logout) => &mut self.logout,
+            Some(CallKind::Refresh) => &mut self.refresh,
+            Some(CallKind::CdrRandom) => &mut self.cdr_random,
+            Some(CallKind::CdrDownload) => &mut self.cdr_download,
+            Some(CallKind::List) => &mut self.list,
+            Some(CallKind::Any) | None => &mut self.other,
         };
         *counter += 1;
     }
@@ -190,7 +190,7 @@ impl ObservationLedger {
         self.0.send_modify(change);
     }
 
-    pub(super) fn request(&self, operation: Option<Operation>) {
+    pub(super) fn request(&self, operation: Option<CallKind>) {
         self.note(|seen| seen.requests.count(operation));
     }
 

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::fault::Operation;
+use super::fault::CallKind;
 use super::generation::Api;
 use super::pbx::{PbxState, lock};
 use super::reply::Reply;
@@ -109,14 +109,14 @@ impl PSeriesCall {
     }
 
     /// The operation a fault would name.
-    pub(super) fn operation(self) -> Option<Operation> {
+    pub(super) fn operation(self) -> Option<CallKind> {
         match self {
-            Self::GetToken => Some(Operation::Login),
-            Self::RefreshToken => Some(Operation::Refresh),
-            Self::DelToken => Some(Operation::Logout),
-            Self::List | Self::Search => Some(Operation::List),
-            Self::Download => Some(Operation::GetRandom),
-            Self::File => Some(Operation::Download),
+            Self::GetToken => Some(CallKind::Login),
+            Self::RefreshToken => Some(CallKind::Refresh),
+            Self::DelToken => Some(CallKind::Logout),
+            Self::List | Self::Search => Some(CallKind::List),
+            Self::Download => Some(CallKind::GetRandom),
+            Self::File => Some(CallKind::Download),
             Self::Unknown | Self::NoPage => None,
         }
     }

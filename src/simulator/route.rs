@@ -6,7 +6,7 @@
 //! (new in API 1.1.0); "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat" (2.0.0 only). The
 //! login page of API 1.1.0 prints the path `/api/v1.10/login`, and published clients use it.
 
-use super::fault::Operation;
+use super::fault::CallKind;
 use super::generation::Api;
 use super::p_series;
 use super::switch::{Switch, Switches};
@@ -66,20 +66,20 @@ impl RoutedCall {
 
     /// Tells whether the call gives a recording.
     pub(super) fn is_download(self) -> bool {
-        self.operation() == Some(Operation::Download)
+        self.operation() == Some(CallKind::Download)
     }
 
     /// The operation a fault would name.
-    pub(super) fn operation(self) -> Option<Operation> {
+    pub(super) fn operation(self) -> Option<CallKind> {
         match self {
-            Self::Login => Some(Operation::Login),
-            Self::Heartbeat => Some(Operation::Heartbeat),
-            Self::Logout => Some(Operation::Logout),
-            Self::GetRandom => Some(Operation::GetRandom),
-            Self::Download => Some(Operation::Download),
-            Self::TokenRefresh => Some(Operation::Refresh),
-            Self::CdrRandom => Some(Operation::CdrRandom),
-            Self::CdrDownload => Some(Operation::CdrDownload),
+            Self::Login => Some(CallKind::Login),
+            Self::Heartbeat => Some(CallKind::Heartbeat),
+            Self::Logout => Some(CallKind::Logout),
+            Self::GetRandom => Some(CallKind::GetRandom),
+            Self::Download => Some(CallKind::Download),
+            Self::TokenRefresh => Some(CallKind::Refresh),
+            Self::CdrRandom => Some(CallKind::CdrRandom),
+            Self::CdrDownload => Some(CallKind::CdrDownload),
             Self::PSeries(call) => call.operation(),
             Self::Unknown | Self::NoPage => None,
         }

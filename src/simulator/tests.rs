@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use super::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 use client::Client;
 
 mod cdr;
@@ -309,9 +309,9 @@ async fn a_peer_that_leaves_is_seen() {
 #[tokio::test]
 async fn nothing_listens_after_the_stop() {
     let pbx = started(Api::SSeries110).await;
-    pbx.inject(Fault::once(
-        Operation::Login,
-        Misbehaviour::Stall { after_bytes: 0 },
+    pbx.inject(ScriptedFault::once(
+        CallKind::Login,
+        Misbehavior::Stall { after_bytes: 0 },
     ));
     let client = Client::of(&pbx);
     let addr = pbx.addr();

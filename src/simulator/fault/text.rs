@@ -21,7 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Fault, Misbehaviour, Operation, Times};
+use super::{CallKind, Misbehavior, ScriptedFault, Times};
 
 /// Why a text is not a fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +55,7 @@ pub enum FaultError {
     Option(String),
 }
 
-impl FromStr for Fault {
+impl FromStr for ScriptedFault {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -63,7 +63,7 @@ impl FromStr for Fault {
         let (Some(on), Some(what)) = (parts.next(), parts.next()) else {
             return Err(FaultError::Shape(text.to_owned()));
         };
-        let mut fault = Self::once(on.parse()?, misbehaviour(what)?);
+        let mut fault = Self::once(on.parse()?, misbehavior(what)?);
         for option in parts {
             fault.apply(option)?;
         }
@@ -71,15 +71,15 @@ impl FromStr for Fault {
     }
 }
 
-impl Fault {
+impl ScriptedFault {
     fn apply(&mut self, option: &str) -> Result<(), FaultError> {
         match (option.split_once('='), &mut self.what) {
             (Some(("times", "forever")), _) => self.times = Times::Forever,
             (Some(("times", count)), _) => self.times = Times::Exactly(number("times", count)?),
-            (Some(("of", recording)), _) if self.on == Operation::Download => {
+            (Some(("of", recording)), _) if self.on == CallKind::Download => {
                 self.of = Some(recording.to_owned());
             }
-            (None, Misbehaviour::Cut { with_length, .. }) if option == "with-length" => {
+            (None, Misbehavior::Cut { with_length, .. }) if option == "with-length" => {
                 *with_length = true;
             }
             _ => return Err(FaultError::Option(option.to_owned())),
@@ -88,7 +88,7 @@ impl Fault {
     }
 }
 
-impl FromStr for Operation {
+impl FromStr for CallKind {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -108,7 +108,7 @@ impl FromStr for Operation {
     }
 }
 
-fn misbehaviour(text: &str) -> Result<Misbehaviour, FaultError> {
+fn misbehavior(text: &str) -> Result<Misbehavior, FaultError> {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) => (key, Some(value)),
         None => (text, None),
@@ -116,39 +116,39 @@ fn misbehaviour(text: &str) -> Result<Misbehaviour, FaultError> {
     let needed = || value.ok_or_else(|| FaultError::Missing(key.to_owned()));
     let bytes = || needed().and_then(|value| number(key, value));
     let what = match key {
-        "slow" => Misbehaviour::Slow(duration(key, needed()?)?),
-        "throttle" => Misbehaviour::Throttle {
+        "slow" => Misbehavior::Slow(duration(key, needed()?)?),
+        "throttle" => Misbehavior::Throttle {
             bytes_per_s: bytes()?,
         },
-        "cut-after" => Misbehaviour::Cut {
+        "cut-after" => Misbehavior::Cut {
             after_bytes: bytes()?,
             with_length: false,
         },
-        "reset-after" => Misbehaviour::Reset {
+        "reset-after" => Misbehavior::Reset {
             after_bytes: bytes()?,
         },
-        "stall-after" => Misbehaviour::Stall {
+        "stall-after" => Misbehavior::Stall {
             after_bytes: bytes()?,
         },
-        "html" => Misbehaviour::Html {
+        "html" => Misbehavior::Html {
             status: status(key, needed()?)?,
         },
-        "status" => Misbehaviour::Status(status(key, needed()?)?),
-        "errno" => Misbehaviour::Errno(digits(key, needed()?)?),
+        "status" => Misbehavior::Status(status(key, needed()?)?),
+        "errno" => Misbehavior::Errno(digits(key, needed()?)?),
         _ => return without_value(text),
     };
     Ok(what)
 }
 
-fn without_value(text: &str) -> Result<Misbehaviour, FaultError> {
+fn without_value(text: &str) -> Result<Misbehavior, FaultError> {
     match text {
-        "no-close-notify" => Ok(Misbehaviour::NoCloseNotify),
-        "wrong-json" => Ok(Misbehaviour::WrongJson),
-        "garbage" => Ok(Misbehaviour::NotJsonGarbage),
-        "huge-json" => Ok(Misbehaviour::HugeJson),
-        "close-before-answer" => Ok(Misbehaviour::CloseBeforeAnswer),
-        "other-range" => Ok(Misbehaviour::OtherRange),
-        "dead-token-after-ticket" => Ok(Misbehaviour::DeadTokenAfterTicket),
+        "no-close-notify" => Ok(Misbehavior::NoCloseNotify),
+        "wrong-json" => Ok(Misbehavior::WrongJson),
+        "garbage" => Ok(Misbehavior::NotJsonGarbage),
+        "huge-json" => Ok(Misbehavior::HugeJson),
+        "close-before-answer" => Ok(Misbehavior::CloseBeforeAnswer),
+        "other-range" => Ok(Misbehavior::OtherRange),
+        "dead-token-after-ticket" => Ok(Misbehavior::DeadTokenAfterTicket),
         _ => Err(FaultError::What(text.to_owned())),
     }
 }
@@ -188,7 +188,7 @@ fn duration(key: &str, value: &str) -> Result<Duration, FaultError> {
     parsed.map_err(|_| bad_value(key, value))
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for CallKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Login => "login",
@@ -205,7 +205,7 @@ impl fmt::Display for Operation {
     }
 }
 
-impl fmt::Display for Misbehaviour {
+impl fmt::Display for Misbehavior {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slow(delay) => write!(f, "slow={}ms", delay.as_millis()),
@@ -233,7 +233,7 @@ impl fmt::Display for Misbehaviour {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ScriptedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:times=", self.on, self.what)?;
         match self.times {
@@ -252,54 +252,54 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: Fault) {
+    fn check(text: &str, expected: ScriptedFault) {
         assert_eq!(text.parse(), Ok(expected.clone()));
         assert_eq!(expected.to_string().parse(), Ok(expected));
     }
 
     #[test]
     fn faults_read_back() {
-        use Misbehaviour::*;
+        use Misbehavior::*;
         let cut = |with_length| Cut {
             after_bytes: 1000,
             with_length,
         };
         check(
             "download:cut-after=1000:times=1",
-            Fault::once(Operation::Download, cut(false)),
+            ScriptedFault::once(CallKind::Download, cut(false)),
         );
         check(
             "download:cut-after=1000:with-length",
-            Fault::once(Operation::Download, cut(true)),
+            ScriptedFault::once(CallKind::Download, cut(true)),
         );
         check(
             "login:slow=1500ms:times=3",
-            Fault::times(3, Operation::Login, Slow(Duration::from_millis(1500))),
+            ScriptedFault::times(3, CallKind::Login, Slow(Duration::from_millis(1500))),
         );
         check(
             "any:slow=2s:times=forever",
-            Fault::forever(Operation::Any, Slow(Duration::from_secs(2))),
+            ScriptedFault::forever(CallKind::Any, Slow(Duration::from_secs(2))),
         );
         check(
             "get-random:errno=20012",
-            Fault::once(Operation::GetRandom, Errno("20012".into())),
+            ScriptedFault::once(CallKind::GetRandom, Errno("20012".into())),
         );
         check(
             "refresh:errno=-1",
-            Fault::once(Operation::Refresh, Errno("-1".into())),
+            ScriptedFault::once(CallKind::Refresh, Errno("-1".into())),
         );
         check(
             "heartbeat:status=503",
-            Fault::once(Operation::Heartbeat, Status(503)),
+            ScriptedFault::once(CallKind::Heartbeat, Status(503)),
         );
         check(
             "logout:html=200",
-            Fault::once(Operation::Logout, Html { status: 200 }),
+            ScriptedFault::once(CallKind::Logout, Html { status: 200 }),
         );
         check(
             "download:throttle=16000",
-            Fault::once(
-                Operation::Download,
+            ScriptedFault::once(
+                CallKind::Download,
                 Throttle {
                     bytes_per_s: 16_000,
                 },
@@ -307,15 +307,15 @@ mod tests {
         );
         check(
             "download:reset-after=0",
-            Fault::once(Operation::Download, Reset { after_bytes: 0 }),
+            ScriptedFault::once(CallKind::Download, Reset { after_bytes: 0 }),
         );
         check(
             "download:garbage:of=a=b.wav:times=2",
-            Fault::times(2, Operation::Download, NotJsonGarbage).of("a=b.wav"),
+            ScriptedFault::times(2, CallKind::Download, NotJsonGarbage).of("a=b.wav"),
         );
         check(
             "download:stall-after=9",
-            Fault::once(Operation::Download, Stall { after_bytes: 9 }),
+            ScriptedFault::once(CallKind::Download, Stall { after_bytes: 9 }),
         );
         let valueless = [
             NoCloseNotify,
@@ -327,13 +327,16 @@ mod tests {
             DeadTokenAfterTicket,
         ];
         for what in valueless {
-            check(&format!("any:{what}"), Fault::once(Operation::Any, what));
+            check(
+                &format!("any:{what}"),
+                ScriptedFault::once(CallKind::Any, what),
+            );
         }
     }
 
     #[track_caller]
     fn refused(text: &str, part: &str) {
-        let message = text.parse::<Fault>().unwrap_err().to_string();
+        let message = text.parse::<ScriptedFault>().unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     }
 

@@ -22,7 +22,7 @@ const ALL: [&str; 2] = ["2026-01-01 00:00:00", "2026-12-31 23:59:59"];
 
 /// A downloader of the CDR that is logged in.
 struct CdrClient {
-    client: Client,
+    http: Client,
     key: &'static str,
     token: String,
 }
@@ -37,14 +37,15 @@ impl CdrClient {
     fn with_token(client: Client, api: Api, token: String) -> Self {
         let newer = matches!(api, Api::SSeries200 | Api::Cloud200);
         let key = if newer { "number" } else { "extid" };
-        Self { client, key, token }
+        let http = client;
+        Self { http, key, token }
     }
 
     async fn random_for(&self, body: Value) -> Result<String, String> {
         let path = self
-            .client
+            .http
             .path(&format!("cdr/get_random?token={}", self.token));
-        self.client.value(&path, body, "random").await
+        self.http.value(&path, body, "random").await
     }
 
     async fn random(&self, who: &str, [start, end]: [&str; 2]) -> Result<String, String> {
@@ -57,12 +58,12 @@ impl CdrClient {
         let query = format!(
             "cdr/download?{key}={who}&starttime={start}&endtime={end}&token={token}&random={random}"
         );
-        self.client.path(&query.replace(' ', "%20"))
+        self.http.path(&query.replace(' ', "%20"))
     }
 
     async fn download(&self, who: &str, times: [&str; 2], random: &str) -> ReceivedAnswer {
         let path = self.path(who, times, random);
-        self.client.ask("GET", &path, "").await.unwrap()
+        self.http.ask("GET", &path, "").await.unwrap()
     }
 
     async fn fetch(&self, who: &str, times: [&str; 2]) -> ReceivedAnswer {
@@ -216,14 +217,14 @@ async fn what_is_missing_or_no_time_is_refused() {
             let answer = client.random_for(body.clone()).await;
             assert_eq!(answer.unwrap_err(), errno, "{body}");
         }
-        let path = client.client.path("cdr/get_random");
+        let path = client.http.path("cdr/get_random");
         for (method, token, body, errno) in [
             ("POST", "", "{}", "20005"),
             ("POST", "?token=0", "{}", "20004"),
             ("GET", "", "", "20001"),
         ] {
             let path = format!("{path}{token}");
-            let answer = client.client.ask(method, &path, body).await.unwrap();
+            let answer = client.http.ask(method, &path, body).await.unwrap();
             assert_eq!(answer.errno(), errno);
         }
         assert_eq!(pbx.seen().cdr_tickets_issued, 0);
@@ -241,7 +242,7 @@ async fn a_random_opens_what_was_asked_for_once() {
 
     let good = random().await;
     let head = client.path("all", ALL, &good);
-    let head = client.client.ask("HEAD", &head, "").await.unwrap();
+    let head = client.http.ask("HEAD", &head, "").await.unwrap();
     assert_eq!((head.status, head.body.len()), (200, 0));
     refused("all", ALL, &good).await;
     refused("all", ALL, "0").await;
@@ -252,10 +253,10 @@ async fn a_random_opens_what_was_asked_for_once() {
     refused("all", ALL, &stale).await;
 
     // A recording's random opens no CDR, and the other way round.
-    let of_recording = client.client.get_random(&client.token, NAME).await.unwrap();
+    let of_recording = client.http.get_random(&client.token, NAME).await.unwrap();
     refused("all", ALL, &of_recording).await;
     let of_cdr = random().await;
-    let download = client.client.download(&client.token, NAME, &of_cdr).await;
+    let download = client.http.download(&client.token, NAME, &of_cdr).await;
     assert_eq!(download.unwrap().errno(), "20013");
 
     // A blank parameter, and a dead token; both spend it.
@@ -265,14 +266,14 @@ async fn a_random_opens_what_was_asked_for_once() {
     let spent = random().await;
     let path = client.path("all", ALL, &spent);
     let path = path.replace(&client.token, "0");
-    let dead = client.client.ask("GET", &path, "").await.unwrap();
+    let dead = client.http.ask("GET", &path, "").await.unwrap();
     assert_eq!(dead.errno(), "20004");
     refused("all", ALL, &spent).await;
 
     let path = client.path("all", ALL, &random().await);
-    let put = client.client.ask("PUT", &path, "").await.unwrap();
+    let put = client.http.ask("PUT", &path, "").await.unwrap();
     assert_eq!(put.errno(), "20001");
-    let post = client.client.ask("POST", &path, "").await.unwrap();
+    let post = client.http.ask("POST", &path, "").await.unwrap();
     assert!(post.body.starts_with(NEW_HEADER.as_bytes()));
     assert_eq!(pbx.seen().cdr_tickets_refused, 9);
 }
@@ -333,7 +334,7 @@ async fn plus_signs_are_spaces_under_a_switch_only() {
         let client = CdrClient::of(&pbx, Api::SSeries200).await;
         let random = client.random("all", ALL).await.unwrap();
         let path = client.path("all", ALL, &random).replace("%20", "+");
-        let answer = client.client.ask("GET", &path, "").await.unwrap();
+        let answer = client.http.ask("GET", &path, "").await.unwrap();
         assert_eq!(answer.errno(), errno);
     }
 }

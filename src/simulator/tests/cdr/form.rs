@@ -159,9 +159,9 @@ async fn faults_strike_the_cdr() {
 
     let header_bytes = NEW_HEADER.len() as u64;
     for with_length in [true, false] {
-        pbx.inject(Fault::once(
-            Operation::CdrDownload,
-            Misbehaviour::Cut {
+        pbx.inject(ScriptedFault::once(
+            CallKind::CdrDownload,
+            Misbehavior::Cut {
                 after_bytes: header_bytes + 3,
                 with_length,
             },
@@ -190,7 +190,7 @@ async fn a_stalled_cdr_stands_until_the_peer_leaves() {
     pbx.inject("cdr-download:stall-after=10".parse().unwrap());
     let random = client.random("all", ALL).await.unwrap();
     let path = client.path("all", ALL, &random);
-    let stalled = client.client.open("GET", &path, "").await.unwrap();
+    let stalled = client.http.open("GET", &path, "").await.unwrap();
     pbx.until(|seen| seen.cdr_bytes_sent == 10).await;
     drop(stalled);
     assert_eq!(client.fetch("all", DAY).await.status, 200);
