@@ -215,7 +215,7 @@ impl Simulator {
     pub fn add_recording(&self, name: &str, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
         lock(&self.pbx.recordings).put(name, &bytes, &self.pbx.switches);
-        lock(&self.pbx.calls).extend(CallRecord::of(name, bytes.len() as u64));
+        lock(&self.pbx.calls).extend(CallRecord::from_name(name, bytes.len() as u64));
     }
 
     /// Replaces a recording as soon as one more download of it has begun; several such replacements take a download each.

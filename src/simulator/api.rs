@@ -60,7 +60,7 @@ pub(super) fn answer(
 /// The status of the page that stands in for an answer to get_random, under the switches for that.
 fn page_instead(pbx: &PbxState, request: &ParsedRequest) -> Option<u16> {
     let once = pbx.has(Switch::Overload503Once) || pbx.has(Switch::GatewayTimeout504Once);
-    let first = once && get_random::is_first_ask(pbx, request);
+    let first = once && get_random::is_first_request(pbx, request);
     if pbx.has(Switch::Overload503Always) || (first && pbx.has(Switch::Overload503Once)) {
         Some(503)
     } else if pbx.has(Switch::GatewayTimeout504Always) || first {
@@ -150,7 +150,7 @@ fn check_port(pbx: &PbxState, port: &str) -> Result<(), Errno> {
 fn new_token(pbx: &PbxState, peer: IpAddr, refresh: Option<String>) -> Result<ReplyFields, Errno> {
     let token = new_secret(pbx)?;
     let refresh = match refresh {
-        None if pbx.switches.token_refresh(pbx.api) => Some(new_secret(pbx)?),
+        None if pbx.switches.has_token_refresh(pbx.api) => Some(new_secret(pbx)?),
         other => other,
     };
     lock(&pbx.tokens).add(&token, refresh.clone(), peer, Instant::now());

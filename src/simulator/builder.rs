@@ -205,7 +205,7 @@ impl Builder {
     /// When the address cannot be listened on, certificate and key do not fit, or a switch means
     /// nothing for the API.
     pub async fn start(self) -> io::Result<Simulator> {
-        if let Some(switch) = self.switches.out_of_place(self.api) {
+        if let Some(switch) = self.switches.first_inapplicable(self.api) {
             let message = format!("switch {switch} does not apply to {}", self.api);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -255,7 +255,7 @@ impl Builder {
     }
 
     fn acceptor(&self, identity: &CertificateAndKey) -> io::Result<Option<TlsAcceptor>> {
-        if self.switches.plain() {
+        if self.switches.is_plain_http() {
             return Ok(None);
         }
         let config = tls::server_config(identity, &self.switches)?;
@@ -283,7 +283,7 @@ impl Builder {
         let mut calls = std::mem::take(&mut self.calls);
         for (name, bytes) in &self.recordings {
             recordings.put(name, bytes, &self.switches);
-            calls.extend(CallRecord::of(name, bytes.len() as u64));
+            calls.extend(CallRecord::from_name(name, bytes.len() as u64));
         }
         let listed = self.switches.has(Switch::WrongAddressDropped);
         let hosts = self.hosts(addr);

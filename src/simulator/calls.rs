@@ -62,7 +62,7 @@ impl CallRecord {
     }
 
     /// Reads a recording's name as the vendor's samples are written; `None` for any other.
-    pub(super) fn of(name: &str, size: u64) -> Option<Self> {
+    pub(super) fn from_name(name: &str, size: u64) -> Option<Self> {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         let fields: Vec<&str> = stem.split('-').collect();
         let [_, unique, caller, callee, direction] = *fields.as_slice() else {
@@ -92,7 +92,7 @@ impl CallRecord {
 
 /// `YYYYMMDDHHMMSS` in the box's local time.
 pub(super) fn stamp(epoch: i64, utc_offset_s: i64) -> String {
-    let time = LocalTime::of(epoch, utc_offset_s);
+    let time = LocalTime::from_epoch(epoch, utc_offset_s);
     let mut text = String::new();
     for (value, width) in [
         (time.year, 4),
@@ -119,7 +119,7 @@ pub(super) struct LocalTime {
 }
 
 impl LocalTime {
-    pub(super) fn of(epoch: i64, utc_offset_s: i64) -> Self {
+    pub(super) fn from_epoch(epoch: i64, utc_offset_s: i64) -> Self {
         let local = epoch + utc_offset_s;
         let (days, seconds) = (local.div_euclid(86_400), local.rem_euclid(86_400));
         let (year, month, day) = civil(days);
@@ -134,7 +134,7 @@ impl LocalTime {
     }
 
     /// The seconds of the epoch.
-    pub(super) fn epoch(self, utc_offset_s: i64) -> i64 {
+    pub(super) fn to_epoch(self, utc_offset_s: i64) -> i64 {
         let day = days(self.year, self.month, self.day) * 86_400;
         day + self.hour * 3_600 + self.minute * 60 + self.second - utc_offset_s
     }
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(stamp(951_782_399, 0), "20000228235959");
         for epoch in [0, 951_782_400, 951_868_800, 1_772_442_845, 4_107_542_399] {
             for offset in [-5 * 3_600, 0, 5 * 3_600 + 1_800] {
-                assert_eq!(LocalTime::of(epoch, offset).epoch(offset), epoch);
+                assert_eq!(LocalTime::from_epoch(epoch, offset).to_epoch(offset), epoch);
             }
         }
     }
@@ -186,11 +186,11 @@ mod tests {
         let call = CallRecord::numbered(61, 3_600);
         let name = "20260101020102-1767229260.61-1011-2061-Internal.wav";
         assert_eq!(call.recording, name);
-        let read = CallRecord::of(name, call.size).unwrap();
+        let read = CallRecord::from_name(name, call.size).unwrap();
         assert_eq!(
             (read.started, &*read.caller, &*read.callee, read.call_id()),
             (1_767_229_260, "1011", "2061", "1767229260.61".to_owned())
         );
-        assert_eq!(CallRecord::of("hello001", 0), None);
+        assert_eq!(CallRecord::from_name("hello001", 0), None);
     }
 }

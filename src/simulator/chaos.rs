@@ -6,10 +6,10 @@
 use super::fault::{FaultPlan, Misbehavior};
 
 /// Chances out of a hundred.
-const EACH: u64 = 6;
-const DEAD_TOKEN: u64 = 3;
+const PERCENT_OF_EACH_KIND: u64 = 6;
+const PERCENT_OF_DEAD_TOKENS: u64 = 3;
 /// A recording breaks off within so many bytes, and any other answer within the second number: all are longer.
-const BREAKS_WITHIN: (u64, u64) = (64 * 1024, 20);
+const MAX_BYTES_BEFORE_BREAK: (u64, u64) = (64 * 1024, 20);
 
 /// Dice of a seed.
 pub(super) struct Chaos(u64);
@@ -21,7 +21,7 @@ impl Chaos {
 
     /// Adds to the plan for one request what goes wrong with it.
     pub(super) fn add_to(&mut self, plan: &mut FaultPlan, is_download: bool) {
-        let (recording, other) = BREAKS_WITHIN;
+        let (recording, other) = MAX_BYTES_BEFORE_BREAK;
         let within = if is_download { recording } else { other };
         let dice = self.next() % 100;
         let after_bytes = self.next() % within;
@@ -39,10 +39,10 @@ impl Chaos {
                 with_length,
             },
         ];
-        let kind = usize::try_from(dice / EACH).ok();
+        let kind = usize::try_from(dice / PERCENT_OF_EACH_KIND).ok();
         let what = match kind.and_then(|kind| kinds.get(kind)) {
             Some(kind) => kind,
-            None if dice >= 100 - DEAD_TOKEN => &Misbehavior::DeadTokenAfterTicket,
+            None if dice >= 100 - PERCENT_OF_DEAD_TOKENS => &Misbehavior::DeadTokenAfterTicket,
             None => return,
         };
         plan.add(what);

@@ -44,7 +44,7 @@ pub(super) async fn exchange(
     request: &ParsedRequest,
     peer: IpAddr,
 ) -> io::Result<Continuation> {
-    let call = RoutedCall::of(request.path(), pbx.api, &pbx.switches);
+    let call = RoutedCall::from_path(request.path(), pbx.api, &pbx.switches);
     pbx.ledger.request(call.operation());
     if request.is_head() {
         pbx.ledger.note(|seen| seen.head_requests += 1);
@@ -141,7 +141,7 @@ impl Exchange<'_> {
         if let Some(reply) = self.web_server_reply() {
             return Some(reply);
         }
-        if self.plan.dead_token && call.spends() {
+        if self.plan.dead_token && call.spends_ticket() {
             self.kill_token();
         }
         let reply = match &self.plan.instead {
@@ -154,14 +154,14 @@ impl Exchange<'_> {
                 })
             }
             Some(instead) => {
-                if call.spends() {
+                if call.spends_ticket() {
                     // Carried out for what it spends; its reply is replaced.
                     drop(api::answer(self.pbx, call, self.request, peer));
                 }
                 replaced(instead, self.pbx)
             }
         };
-        if self.plan.dead_token && !call.spends() {
+        if self.plan.dead_token && !call.spends_ticket() {
             self.kill_token();
         }
         reply

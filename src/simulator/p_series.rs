@@ -54,7 +54,7 @@ pub(super) struct PSeriesState {
     pub(super) tokens: Mutex<PSeriesTokens>,
     pub(super) resources: Mutex<Resources>,
     /// Recordings at whose first fetch a token has died, under [`Switch::TokenDiesBetween`].
-    killers: Mutex<HashSet<String>>,
+    first_fetches: Mutex<HashSet<String>>,
 }
 
 /// How long things are good.
@@ -75,7 +75,7 @@ impl PSeriesState {
                 limits.calls,
             )),
             resources: Mutex::new(Resources::new(limits.resource_life)),
-            killers: Mutex::default(),
+            first_fetches: Mutex::default(),
         }
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn set_defaults(api: Api, switches: &mut Switches) {
 }
 
 impl PSeriesCall {
-    pub(super) fn of(path: &str) -> Self {
+    pub(super) fn from_path(path: &str) -> Self {
         if resources::PREFIXES
             .iter()
             .any(|prefix| path.starts_with(prefix))
@@ -121,7 +121,7 @@ impl PSeriesCall {
         }
     }
 
-    fn takes(self, method: &str) -> bool {
+    fn allows_method(self, method: &str) -> bool {
         match self {
             Self::GetToken | Self::RefreshToken => method == "POST",
             Self::DelToken | Self::List | Self::Search | Self::Download => method == "GET",
@@ -177,7 +177,7 @@ fn admit(
     let named = request
         .field("user-agent")
         .is_some_and(|agent| !agent.trim().is_empty());
-    if !named || !call.takes(&request.method) {
+    if !named || !call.allows_method(&request.method) {
         return Err(Errcode::NO_INTERFACE.into());
     }
     if pbx.has(Switch::ApiOff70123) {
@@ -196,7 +196,7 @@ fn admit(
 /// Finds the access token of a request, which counts as one use of it.
 fn authorized(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let token = request.parameter("access_token", &pbx.switches);
-    if lock(&pbx.p_series.tokens).show(&token, Instant::now()) {
+    if lock(&pbx.p_series.tokens).count_use(&token, Instant::now()) {
         Ok(token)
     } else {
         Err(Errcode::TOKEN_EXPIRED.into())
@@ -219,7 +219,7 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: PSeriesCall) {
-        assert_eq!(PSeriesCall::of(path), expected);
+        assert_eq!(PSeriesCall::from_path(path), expected);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::switch::{Switch, Switches};
 use super::tickets::{TicketClaim, TicketRefusal, Tickets};
 use super::tokens::{LiveToken, LoginTokens};
 
-const DOWNLOADS_WHEN_BUSY: usize = 2;
+const MAX_DOWNLOADS_OF_BUSY_BOX: usize = 2;
 
 /// The state of one simulated box.
 pub(super) struct PbxState {
@@ -164,7 +164,7 @@ impl DownloadSlots {
         if switches.has(Switch::OneDownloadAtATime) {
             Self::Queued(Arc::new(Semaphore::new(1)))
         } else if switches.has(Switch::BusyIs503) {
-            Self::Refused(Arc::new(Semaphore::new(DOWNLOADS_WHEN_BUSY)))
+            Self::Refused(Arc::new(Semaphore::new(MAX_DOWNLOADS_OF_BUSY_BOX)))
         } else if mp3_alone {
             Self::Refused(Arc::new(Semaphore::new(1)))
         } else {

@@ -31,9 +31,9 @@ pub(super) enum RoutedCall {
 }
 
 impl RoutedCall {
-    pub(super) fn of(path: &str, api: Api, switches: &Switches) -> Self {
+    pub(super) fn from_path(path: &str, api: Api, switches: &Switches) -> Self {
         if api == Api::PSeries {
-            return Self::PSeries(p_series::PSeriesCall::of(path));
+            return Self::PSeries(p_series::PSeriesCall::from_path(path));
         }
         let Some((segment, call)) = path
             .strip_prefix("/api/")
@@ -57,7 +57,7 @@ impl RoutedCall {
             "logout" => Self::Logout,
             "recording/get_random" => Self::GetRandom,
             "recording/download" => Self::Download,
-            "token/refresh" if switches.token_refresh(api) => Self::TokenRefresh,
+            "token/refresh" if switches.has_token_refresh(api) => Self::TokenRefresh,
             "cdr/get_random" if segment != Api::SSeries101.segment() => Self::CdrRandom,
             "cdr/download" if segment != Api::SSeries101.segment() => Self::CdrDownload,
             _ => Self::Unknown,
@@ -86,7 +86,7 @@ impl RoutedCall {
     }
 
     /// Tells whether the call spends a random string, or the address of a file.
-    pub(super) fn spends(self) -> bool {
+    pub(super) fn spends_ticket(self) -> bool {
         self.is_download() || self == Self::CdrDownload
     }
 }
@@ -97,7 +97,10 @@ mod tests {
 
     #[track_caller]
     fn check(api: Api, path: &str, expected: RoutedCall) {
-        assert_eq!(RoutedCall::of(path, api, &Switches::default()), expected);
+        assert_eq!(
+            RoutedCall::from_path(path, api, &Switches::default()),
+            expected
+        );
     }
 
     #[test]

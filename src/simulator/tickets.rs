@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-const MAX_REMEMBERED: usize = 100_000;
+const MAX_REMEMBERED_TICKETS: usize = 100_000;
 
 /// What one random string is good for.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl Tickets {
     }
 
     pub(super) fn add(&mut self, random: &str, ticket: IssuedTicket) {
-        if self.known.len() >= MAX_REMEMBERED {
+        if self.known.len() >= MAX_REMEMBERED_TICKETS {
             let (life, now) = (self.life, ticket.issued);
             self.known
                 .retain(|_, (old, spent)| !*spent && old.age(now) < life);

@@ -22,7 +22,7 @@ use super::generation::Api;
 use super::secret;
 use super::switch::{Switch, Switches};
 
-const SESSIONS_KEPT: usize = 1_024;
+const MAX_TLS_SESSIONS: usize = 1_024;
 
 /// A certificate with its key, both as PEM.
 #[derive(Clone)]
@@ -100,7 +100,7 @@ pub(super) fn server_config(
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS_KEPT);
+    config.session_storage = ServerSessionMemoryCache::new(MAX_TLS_SESSIONS);
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
     Ok(config)
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::errno::Errno;
 
-const MAX_REMEMBERED: usize = 100_000;
+const MAX_REMEMBERED_TOKENS: usize = 100_000;
 
 /// The live tokens, and the ones that timed out.
 pub(super) struct LoginTokens {
@@ -67,7 +67,7 @@ impl LoginTokens {
             last_used: now,
         };
         self.live.insert(token.to_owned(), entry);
-        if self.refreshes.len() >= MAX_REMEMBERED {
+        if self.refreshes.len() >= MAX_REMEMBERED_TOKENS {
             let live = &self.live;
             self.refreshes
                 .retain(|_, (token, _)| live.contains_key(token));
@@ -144,7 +144,7 @@ impl LoginTokens {
     }
 
     fn forget_expired(&mut self, now: Instant) {
-        if self.timed_out.len() >= MAX_REMEMBERED {
+        if self.timed_out.len() >= MAX_REMEMBERED_TOKENS {
             self.timed_out.clear();
         }
         let life = self.life;

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 /// How long the peer may go on sending after the last answer.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+const MAX_LINGER: Duration = Duration::from_secs(1);
+const MAX_LINGER_BYTES: usize = 256 * 1024;
 
 /// An open connection.
 pub(super) enum Wire {
@@ -91,12 +91,12 @@ impl Wire {
         let tcp = self.tcp();
         let reading = async {
             while let Ok(bytes @ 1..) = tcp.read(&mut buffer).await
-                && taken < LINGER_BYTES
+                && taken < MAX_LINGER_BYTES
             {
                 taken += bytes;
             }
         };
-        let _ = tokio::time::timeout(LINGER, reading).await;
+        let _ = tokio::time::timeout(MAX_LINGER, reading).await;
     }
 
     fn tcp(&mut self) -> &mut TcpStream {

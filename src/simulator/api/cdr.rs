@@ -31,7 +31,7 @@ struct CdrParameters {
 
 impl CdrParameters {
     /// Collects the three values; `value` finds one by its key.
-    fn of(
+    fn from_request(
         request: &ParsedRequest,
         value: impl Fn(&'static str) -> Result<String, Errno>,
     ) -> Result<Self, Errno> {
@@ -86,7 +86,7 @@ pub(super) fn random(
         end: text(&body, "endtime"),
         allowedip: allowed.clone(),
     });
-    let parameters = CdrParameters::of(request, |key| required(&body, key))?;
+    let parameters = CdrParameters::from_request(request, |key| required(&body, key))?;
     parameters.selection(pbx)?;
 
     let random = new_secret(pbx)?;
@@ -130,7 +130,7 @@ pub(super) fn download(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) ->
             false => Ok(value),
         }
     };
-    let parameters = CdrParameters::of(request, given);
+    let parameters = CdrParameters::from_request(request, given);
     let token = parameter("token");
     // First of all: whatever is wrong besides, the string is spent.
     let spent = pbx.spend_for_cdr(

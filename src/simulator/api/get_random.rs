@@ -17,7 +17,7 @@ use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::IssuedTicket;
 
-const ASKS_UNTIL_THERE: u32 = 3;
+const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
 
 pub(super) fn answer(
     pbx: &PbxState,
@@ -36,7 +36,7 @@ pub(super) fn answer(
     if allowed.is_some() && pbx.has(Switch::AllowedIpIs30001) {
         return Err(Errno::INTERNAL);
     }
-    is_there(pbx, &recording)?;
+    check_present(pbx, &recording)?;
 
     let random = new_secret(pbx)?;
     let ticket = IssuedTicket {
@@ -58,7 +58,7 @@ pub(super) fn answer(
 }
 
 /// Counts a request as the first for its recording, under the switch that refuses those.
-pub(super) fn is_first_ask(pbx: &PbxState, request: &ParsedRequest) -> bool {
+pub(super) fn is_first_request(pbx: &PbxState, request: &ParsedRequest) -> bool {
     let name = object(&request.body).map(|body| text(&body, "recording"));
     name.is_ok_and(|name| lock(&pbx.recordings).count_request(&name) == Some(1))
 }
@@ -71,7 +71,7 @@ fn blank_name(pbx: &PbxState) -> Errno {
     }
 }
 
-fn is_there(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
+fn check_present(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
     let asked = lock(&pbx.recordings).count_request(recording);
     let first = asked == Some(1);
     if pbx.has(Switch::InternalError20010Always) || (first && pbx.has(Switch::InternalError20010)) {
@@ -81,7 +81,7 @@ fn is_there(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
         return Err(Errno::INTERNAL);
     }
     match asked {
-        Some(asked) if asked < ASKS_UNTIL_THERE && pbx.has(Switch::LateFile) => {
+        Some(asked) if asked < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) => {
             Err(Errno::NO_SUCH_RECORDING)
         }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(Errno::DELETED),

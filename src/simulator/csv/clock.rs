@@ -8,7 +8,7 @@ use crate::simulator::calls::LocalTime;
 
 /// Writes a second of the Unix epoch.
 pub(in crate::simulator) fn write_clock(epoch: i64, utc_offset_s: i64) -> String {
-    let time = LocalTime::of(epoch, utc_offset_s);
+    let time = LocalTime::from_epoch(epoch, utc_offset_s);
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
         time.year, time.month, time.day, time.hour, time.minute, time.second
@@ -29,7 +29,7 @@ pub(in crate::simulator) fn read_clock(text: &str, utc_offset_s: i64) -> Option<
         second,
     };
     let plausible = (1..=12).contains(&month) && year <= 9_999;
-    let epoch = plausible.then(|| time.epoch(utc_offset_s))?;
+    let epoch = plausible.then(|| time.to_epoch(utc_offset_s))?;
     // A 30th of February comes back as another day, and a wrong number of digits as another text.
     (write_clock(epoch, utc_offset_s) == text).then_some(epoch)
 }

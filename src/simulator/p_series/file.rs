@@ -46,7 +46,7 @@ fn fetch(
     let opened = open(pbx, request.path(), &token);
     authorized(pbx, request)?;
     let name = opened.map_err(|_| Errcode::NOT_FOUND)?;
-    if pbx.has(Switch::TokenDiesBetween) && lock(&pbx.p_series.killers).insert(name.clone()) {
+    if pbx.has(Switch::TokenDiesBetween) && lock(&pbx.p_series.first_fetches).insert(name.clone()) {
         pbx.kill_token(&token);
         return Err(Errcode::TOKEN_EXPIRED.into());
     }
@@ -64,10 +64,10 @@ fn fetch(
 /// Uses an address, and counts how that went.
 fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, TicketRefusal> {
     let once = pbx.has(Switch::ResourceUrlSingleUse);
-    let shown = lock(&pbx.p_series.resources).show(path, token, once, Instant::now());
+    let address_use = lock(&pbx.p_series.resources).use_address(path, token, once, Instant::now());
     pbx.ledger.note(|seen| {
-        seen.tickets_used_twice += u64::from(shown.again);
-        match &shown.opened {
+        seen.tickets_used_twice += u64::from(address_use.again);
+        match &address_use.opened {
             Ok((_, age)) => {
                 seen.tickets_used += 1;
                 seen.oldest_ticket_used = seen.oldest_ticket_used.max(*age);
@@ -75,7 +75,7 @@ fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, TicketRefusal
             Err(_) => seen.tickets_refused += 1,
         }
     });
-    shown.opened.map(|(recording, _)| recording)
+    address_use.opened.map(|(recording, _)| recording)
 }
 
 fn bytes(pbx: &PbxState, name: &str) -> Result<Bytes, PSeriesFailure> {

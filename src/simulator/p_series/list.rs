@@ -33,7 +33,7 @@ pub(super) fn list(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSe
 }
 
 pub(super) fn search(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
-    let filter = SearchFilter::of(pbx, request)?;
+    let filter = SearchFilter::from_request(pbx, request)?;
     if pbx.has(Switch::SearchIgnoresFilters) {
         return list(pbx, request);
     }
@@ -48,8 +48,8 @@ fn answer(
     if pbx.has(Switch::ListDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
-    let page = PageSelection::of(pbx, request)?;
-    let writer = ListRowWriter::of(pbx);
+    let page = PageSelection::from_request(pbx, request)?;
+    let writer = ListRowWriter::new(pbx);
     let (total, rows) = {
         let calls = lock(&pbx.calls);
         let ids = (1..).zip(calls.iter());
@@ -80,7 +80,7 @@ struct PageSelection {
 }
 
 impl PageSelection {
-    fn of(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
+    fn from_request(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         let page = parameter(pbx, request, "page")?.unwrap_or(1);
         let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
         for (name, value) in [("page", page), ("page_size", page_size)] {
@@ -126,7 +126,7 @@ struct SearchFilter {
 }
 
 impl SearchFilter {
-    fn of(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
+    fn from_request(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         Ok(Self {
             start: parameter(pbx, request, "start_time")?,
             end: parameter(pbx, request, "end_time")?,

@@ -17,7 +17,7 @@ use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
-const ASKS_UNTIL_THERE: u32 = 3;
+const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
 const TAIL_LENGTH: usize = 16;
 
 /// Codes that are answered the first time for each recording, or always.
@@ -59,7 +59,9 @@ pub(super) fn answer(
         }
     }
     match asked {
-        Some(asked) if asked < ASKS_UNTIL_THERE && pbx.has(Switch::LateFile) => Err(unknown(pbx)),
+        Some(asked) if asked < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) => {
+            Err(unknown(pbx))
+        }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(unknown(pbx)),
         Some(_) => address(pbx, request, name, token),
         None => Err(unknown(pbx)),

@@ -19,7 +19,7 @@ use crate::simulator::tickets::TicketRefusal;
 /// How the path of a file begins.
 pub(super) const PREFIXES: [&str; 2] = ["/api/download/", "/api/downloadattachment/"];
 
-const MAX_REMEMBERED: usize = 100_000;
+const MAX_REMEMBERED_ADDRESSES: usize = 100_000;
 /// Ways to name another host that a lenient reader of URLs takes for one.
 const HIDDEN_HOSTS: [&str; 6] = [
     "/\\evil.example",
@@ -42,7 +42,7 @@ pub(super) struct Resource {
 /// What came of showing an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResourceUse {
-    /// It had been shown before.
+    /// It had been address_use before.
     pub(super) again: bool,
     /// The recording, and the age of its address.
     pub(super) opened: Result<(String, Duration), TicketRefusal>,
@@ -66,7 +66,7 @@ impl Resources {
 
     /// Adds an address, and tells how many there were before.
     pub(super) fn add(&mut self, path: &str, resource: Resource) -> usize {
-        if self.known.len() >= MAX_REMEMBERED {
+        if self.known.len() >= MAX_REMEMBERED_ADDRESSES {
             let (life, now) = (self.life, resource.issued);
             self.known.retain(|_, (old, _)| old.age(now) < life);
         }
@@ -82,7 +82,7 @@ impl Resources {
     }
 
     /// Uses an address.
-    pub(super) fn show(
+    pub(super) fn use_address(
         &mut self,
         path: &str,
         token: &str,
@@ -111,7 +111,7 @@ impl Resources {
         ResourceUse { again, opened }
     }
 
-    /// Makes an address as if it had not been shown, for as long as it would have lived.
+    /// Makes an address as if it had not been address_use, for as long as it would have lived.
     pub(in crate::simulator) fn restore(&mut self, path: &str) {
         if let Some((_, spent)) = self.known.get_mut(path) {
             *spent = false;
@@ -168,7 +168,7 @@ pub(super) fn spelled(
     Some(if pbx.has(Switch::ResourceUrlBlank) {
         String::new()
     } else if pbx.has(Switch::ResourceUrlAbsolute) {
-        let scheme = if pbx.switches.plain() {
+        let scheme = if pbx.switches.is_plain_http() {
             "http"
         } else {
             "https"
@@ -207,12 +207,15 @@ mod tests {
         assert_eq!(resources.add("/a", resource), 0);
         let now = issued + Duration::from_secs(seconds);
         for (again, expected) in [false, true].into_iter().zip(expected) {
-            let shown = resources.show("/a", token, once, now);
-            assert_eq!((shown.again, shown.opened.map(drop)), (again, expected));
+            let address_use = resources.use_address("/a", token, once, now);
+            assert_eq!(
+                (address_use.again, address_use.opened.map(drop)),
+                (again, expected)
+            );
         }
         resources.restore("/a");
-        assert!(!resources.show("/a", token, once, now).again);
-        let unknown = resources.show("/b", token, once, now).opened;
+        assert!(!resources.use_address("/a", token, once, now).again);
+        let unknown = resources.use_address("/b", token, once, now).opened;
         assert_eq!(unknown, Err(TicketRefusal::Unknown));
     }
 

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-const SLOTS: usize = 8;
+const MAX_ACCESS_TOKENS: usize = 8;
 
 /// All tokens that are good.
 pub(in crate::simulator) struct PSeriesTokens {
@@ -130,7 +130,7 @@ impl PSeriesTokens {
     }
 
     /// Counts a call that shows an access token, and tells whether that is good.
-    pub(super) fn show(&mut self, token: &str, now: Instant) -> bool {
+    pub(super) fn count_use(&mut self, token: &str, now: Instant) -> bool {
         self.forget_expired(now);
         let shown = self.access.get_mut(token);
         shown.map(|access| access.calls += 1).is_some()
@@ -184,7 +184,7 @@ impl PSeriesTokens {
 
     fn free_slots(&self) -> usize {
         let held: HashSet<u64> = self.access.values().map(|access| access.slot).collect();
-        SLOTS.saturating_sub(held.len() + self.foreign.len())
+        MAX_ACCESS_TOKENS.saturating_sub(held.len() + self.foreign.len())
     }
 
     fn forget_expired(&mut self, now: Instant) {
@@ -221,8 +221,8 @@ mod tests {
         let (mut tokens, start) = tokens(None);
         let after = |seconds| start + Duration::from_secs(seconds);
         tokens.add(&pair("a"), start).unwrap();
-        assert!(tokens.show("a", after(9)));
-        assert!(!tokens.show("a", after(10)));
+        assert!(tokens.count_use("a", after(9)));
+        assert!(!tokens.count_use("a", after(10)));
         let renewed = |tokens: &mut PSeriesTokens, seconds| {
             tokens.renew(
                 "a-refresh",
@@ -238,7 +238,10 @@ mod tests {
     fn a_token_bears_so_many_calls() {
         let (mut tokens, now) = tokens(Some(2));
         tokens.add(&pair("a"), now).unwrap();
-        assert_eq!([(); 3].map(|()| tokens.show("a", now)), [true, true, false]);
+        assert_eq!(
+            [(); 3].map(|()| tokens.count_use("a", now)),
+            [true, true, false]
+        );
         assert_eq!(tokens.count(now), 0);
     }
 
@@ -258,12 +261,12 @@ mod tests {
             Err(PairRefusal::Unknown)
         );
         assert_eq!(tokens.count(now), 9);
-        assert!(tokens.show("a", now) && tokens.show("b", now));
+        assert!(tokens.count_use("a", now) && tokens.count_use("b", now));
         assert_eq!(
             tokens.renew("b-refresh", &pair("c"), RenewalRules::default(), now),
             Ok(())
         );
-        assert!(!tokens.show("a", now) && !tokens.show("b", now));
+        assert!(!tokens.count_use("a", now) && !tokens.count_use("b", now));
         assert_eq!((tokens.count(now), tokens.free_slots()), (8, 0));
         tokens.revoke("c");
         assert_eq!((tokens.count(now), tokens.refresh.len()), (7, 0));

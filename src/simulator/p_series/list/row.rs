@@ -18,7 +18,7 @@ pub(super) struct ListRowWriter<'a> {
 }
 
 impl<'a> ListRowWriter<'a> {
-    pub(super) fn of(pbx: &'a PbxState) -> Self {
+    pub(super) fn new(pbx: &'a PbxState) -> Self {
         Self { pbx }
     }
 
@@ -87,7 +87,7 @@ impl<'a> ListRowWriter<'a> {
 
     /// The time of the call as the box displays it.
     fn time(&self, call: &CallRecord) -> String {
-        let time = LocalTime::of(call.started, self.pbx.utc_offset_s);
+        let time = LocalTime::from_epoch(call.started, self.pbx.utc_offset_s);
         let LocalTime {
             year,
             month,
