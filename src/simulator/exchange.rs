@@ -45,12 +45,12 @@ pub(super) async fn exchange(
     peer: IpAddr,
 ) -> io::Result<Continuation> {
     let call = RoutedCall::from_path(request.path(), pbx.api, &pbx.switches);
-    pbx.ledger.request(call.operation());
+    pbx.ledger.request(call.kind());
     if request.is_head() {
         pbx.ledger.note(|seen| seen.head_requests += 1);
     }
     let recording = downloaded(pbx, call, request);
-    let mut plan = lock(&pbx.faults).meet(call.operation(), recording.as_deref());
+    let mut plan = lock(&pbx.faults).meet(call.kind(), recording.as_deref());
     if let Some(chaos) = &mut *lock(&pbx.chaos) {
         chaos.add_to(&mut plan, call.is_download());
     }
@@ -144,7 +144,7 @@ impl Exchange<'_> {
         if self.plan.dead_token && call.spends_ticket() {
             self.kill_token();
         }
-        let reply = match &self.plan.instead {
+        let reply = match &self.plan.replacement {
             None => {
                 let reply = api::answer(self.pbx, call, self.request, peer);
                 Some(if self.plan.other_range {
@@ -225,7 +225,7 @@ impl Exchange<'_> {
         let is_chunked = self.pbx.has(Switch::DownloadChunked)
             && answer.opened_by.is_some()
             && self.request.minor == 1;
-        let told = match self.plan.ending {
+        let told = match self.plan.early_end {
             _ if is_chunked => false,
             Some(BodyBreak::Cut { with_length, .. }) => with_length,
             _ => keep_alive || answer.with_length,

@@ -109,7 +109,7 @@ impl PSeriesCall {
     }
 
     /// The operation a fault would name.
-    pub(super) fn operation(self) -> Option<CallKind> {
+    pub(super) fn kind(self) -> Option<CallKind> {
         match self {
             Self::GetToken => Some(CallKind::Login),
             Self::RefreshToken => Some(CallKind::Refresh),

@@ -66,11 +66,11 @@ impl RoutedCall {
 
     /// Tells whether the call gives a recording.
     pub(super) fn is_download(self) -> bool {
-        self.operation() == Some(CallKind::Download)
+        self.kind() == Some(CallKind::Download)
     }
 
     /// The operation a fault would name.
-    pub(super) fn operation(self) -> Option<CallKind> {
+    pub(super) fn kind(self) -> Option<CallKind> {
         match self {
             Self::Login => Some(CallKind::Login),
             Self::Heartbeat => Some(CallKind::Heartbeat),
@@ -80,7 +80,7 @@ impl RoutedCall {
             Self::TokenRefresh => Some(CallKind::Refresh),
             Self::CdrRandom => Some(CallKind::CdrRandom),
             Self::CdrDownload => Some(CallKind::CdrDownload),
-            Self::PSeries(call) => call.operation(),
+            Self::PSeries(call) => call.kind(),
             Self::Unknown | Self::NoPage => None,
         }
     }

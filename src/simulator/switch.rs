@@ -1,13 +1,14 @@
-//! The switches: one for every point where the truth about a PBX is unknown, or boxes differ.
+//! The switches: one for every point where the behavior of a PBX is unknown, or differs between
+//! boxes.
 //!
-//! Knows their names, what they mean and which versions they concern. Does not know how they are
-//! carried out; each is asked for by name where it matters.
+//! Knows their names, their meaning and the generations that they apply to. Does not carry them
+//! out: the code that a switch changes asks for it by name.
 //!
-//! Without a switch the simulator behaves as documented, or, where the documents are silent, as is
-//! most likely. A downloader must get along with every switch, if only by failing clearly.
+//! Without a switch the simulator behaves as documented, or in the most likely way where the
+//! documents are silent. A downloader must work with every switch, or fail with a clear error.
 //! Documented are the points named in Yeastar, "S-Series API Guide", "API Authentication", "Acquire
-//! Auto Recording files" and "Error Code Descriptions", and in Yeastar, "P-Series Developer Guide"; the
-//! alternatives themselves are assumptions, or known from published clients.
+//! Auto Recording files" and "Error Code Descriptions", and in Yeastar, "P-Series Developer Guide";
+//! the alternatives themselves are assumptions, or known from published clients.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -45,14 +46,14 @@ const WITH_CDR: &[Api] = &[
     Api::Cloud200,
 ];
 
-/// The name is not one of [`Switch::ALL`].
+/// Error: the text is not the name of a switch in [`Switch::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no switch {0:?}")]
 pub struct UnknownSwitch(String);
 
 macro_rules! switches {
     ($($name:ident = $text:literal, $versions:ident, $about:literal;)*) => {
-        /// One way in which a PBX may differ from the default.
+        /// One way in which the box differs from the default.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Switch {
             $(#[doc = $about] $name,)*
@@ -81,8 +82,8 @@ macro_rules! switches {
 
 switches! {
     // The listener.
-    PlainHttp = "plain-http", ALL, "The listener speaks plain HTTP, as where the administrator chose it.";
-    RedirectFromPort80 = "redirect-from-port-80", ALL, "Plain HTTP, and every request is answered 302 to HTTPS on port 8088, or the default one on a Cloud PBX, as port 80 does.";
+    PlainHttp = "plain-http", ALL, "The listener speaks plain HTTP, which an administrator can choose.";
+    RedirectFromPort80 = "redirect-from-port-80", ALL, "The listener speaks plain HTTP and answers every request with 302 to HTTPS on port 8088, or on the default port for a Cloud PBX, as port 80 does.";
     Tls13 = "tls-13", ALL, "TLS 1.3 is offered beside TLS 1.2.";
     SniRequired = "sni-required", ALL, "A handshake without a server name is refused.";
     HostRequired = "host-required", ALL, "A request whose Host does not name the box and its port gets 400 with a page.";
@@ -98,7 +99,7 @@ switches! {
     JsonWithLength = "json-with-length", ALL, "JSON answers have a Content-Length.";
     StatusLowerCase = "status-lower-case", NOT_P_SERIES, "The status words are success and failed.";
     StatusUpperCase = "status-upper-case", NOT_P_SERIES, "The status words are SUCCESS and FAILED.";
-    StatusKeyCapital = "status-key-capital", NOT_P_SERIES, "The key is Status.";
+    StatusKeyCapital = "status-key-capital", NOT_P_SERIES, "The key of the status is Status instead of status.";
     FailureWord = "failure-word", NOT_P_SERIES, "The status of an error is Failure instead of Failed.";
     ErrnoAsNumber = "errno-as-number", NOT_P_SERIES, "errno is a number instead of a string.";
     UnsolicitedExtras = "unsolicited-extras", ALL, "JSON answers have unknown fields and much white space.";
@@ -127,7 +128,7 @@ switches! {
     RandomForUnknownName = "random-for-unknown-name", NOT_P_SERIES, "get_random succeeds for unknown names; the download fails with 20012.";
     BlankNameIs20007 = "blank-name-is-20007", NOT_P_SERIES, "A blank recording name is answered 20007 instead of 10004.";
     FilesDeleted = "files-deleted", ALL, "Every recording has been deleted: 20014, or 60001 on a P-Series.";
-    LateFile = "late-file", ALL, "The first two requests for a recording find it unknown, 20012 or 60001; then it is there.";
+    LateFile = "late-file", ALL, "The first two requests for a recording fail as unknown, with 20012 or 60001; the third succeeds.";
     AllowedIpIs30001 = "allowed-ip-is-30001", V1_0_1, "get_random with the unknown field allowedip fails with 30001.";
     InternalError20010 = "internal-error-20010", NOT_P_SERIES, "The first get_random for each recording fails with 20010.";
     InternalError20010Always = "internal-error-20010-always", NOT_P_SERIES, "Every get_random fails with 20010.";
@@ -137,9 +138,9 @@ switches! {
     Overload503Always = "overload-503-always", ALL, "Every get_random, or recording/download of a P-Series, is answered 503 with a page.";
     GatewayTimeout504Once = "gateway-timeout-504-once", CLOUD, "The first get_random for each recording is answered 504 with a page by the cloud's front gateway.";
     GatewayTimeout504Always = "gateway-timeout-504-always", CLOUD, "Every get_random is answered 504 with a page by the cloud's front gateway.";
-    SlowAnswers = "slow-answers", ALL, "Every answer comes late: by 20 s, or what the builder says.";
+    SlowAnswers = "slow-answers", ALL, "Every answer is 20 s late, or as late as the builder says.";
 
-    // Who may use a random, and how often.
+    // The use of a ticket: from which address, with which token, how often.
     RequesterIsLoginPeer = "requester-is-login-peer", NOT_P_SERIES, "The address compared at a download is that of the login, not of get_random.";
     TokenBoundRandom = "token-bound-random", ALL, "A random, or the address of a file, works only with the token that asked for it, and dies with it.";
     WrongAddressIs403Html = "wrong-address-is-403-html", NOT_P_SERIES, "A download from a wrong address is answered 403 with a page.";
@@ -160,21 +161,21 @@ switches! {
     RawQuery = "raw-query", ALL, "Percent signs in a query are not decoded.";
     OneDownloadAtATime = "one-download-at-a-time", ALL, "A second download waits until the first has ended.";
     BusyIs503 = "busy-is-503", ALL, "A third download at a time is answered 503 with a page; its random is not spent.";
-    GrowingFile = "growing-file", ALL, "The first download of each recording is its first half with a RIFF size of 0; then it is whole.";
+    GrowingFile = "growing-file", ALL, "The first download of each recording sends only its first half, with a RIFF size of 0; later ones send all of it.";
 
     // P-Series: the form of answers.
     ErrcodeAsString = "errcode-as-string", P_SERIES, "errcode is a string instead of a number.";
     WithoutMessage = "without-message", P_SERIES, "Answers have no errmsg.";
     PlusIsPlus = "plus-is-plus", P_SERIES, "A plus sign in a query stands for itself.";
 
-    // P-Series: tokens, and who may ask at all.
+    // P-Series: tokens, and permission to call the API.
     NoRefreshToken = "no-refresh-token", P_SERIES, "Answers that give an access token give no refresh token.";
     LifetimesMissing = "lifetimes-missing", P_SERIES, "Answers that give tokens do not tell how long they live.";
     OldAccessTokenLivesOn = "old-access-token-lives-on", P_SERIES, "A refresh leaves the old access token alive; it takes no second slot.";
     RefreshFails = "refresh-fails", P_SERIES, "Every refresh_token fails with -1.";
-    RefreshNeedsSlot = "refresh-needs-slot", P_SERIES, "A refresh whose access token is dead already needs a free slot: 60002 without one.";
+    RefreshNeedsSlot = "refresh-needs-slot", P_SERIES, "A refresh whose access token has ended needs a free slot, and fails with 60002 without one.";
     LockoutBlocksEveryCall = "lockout-blocks-every-call", P_SERIES, "An address that is locked out gets 70004 for every call, not only for get_token.";
-    TokenDiesBetween = "token-dies-between", P_SERIES, "The first fetch of each recording finds its access token dead, 10004, good as it was when it asked for the address.";
+    TokenDiesBetween = "token-dies-between", P_SERIES, "The access token ends between the address and the first download of each recording, which fails with 10004.";
     AccessDenied10005 = "access-denied-10005", P_SERIES, "The application may not download: recording/download fails with 10005.";
     ListDenied10005 = "list-denied-10005", P_SERIES, "The application may not list: recording/list and recording/search fail with 10005.";
     IpForbidden70087 = "ip-forbidden-70087", P_SERIES, "The application may not be used from this address: every call fails with 70087.";
@@ -205,7 +206,7 @@ switches! {
     Mp3ResourceSuffix = "mp3-resource-suffix", P_SERIES, "The address of a file ends in .mp3, whatever the recording's name ends in.";
 
     // P-Series: the file.
-    RasLoginShell = "ras-login-shell", P_SERIES, "A fetch whose token is not accepted gets 200 with the login page, as from remote-access hosts.";
+    RasLoginShell = "ras-login-shell", P_SERIES, "A download whose token is not accepted gets 200 with the login page, as remote-access hosts answer.";
     DownloadWithoutLength = "download-without-length", P_SERIES, "Files have no Content-Length.";
     DownloadTypeOctetStream = "download-type-octet-stream", P_SERIES, "Files have the type application/octet-stream.";
 
@@ -217,7 +218,7 @@ switches! {
     ListSizeZero = "list-size-zero", P_SERIES, "Every size in lists is 0.";
     ListDurationZero = "list-duration-zero", P_SERIES, "Every duration in lists is 0, as in the documented samples.";
     OldListFields = "old-list-fields", P_SERIES, "Lists lack call_from_number and its three likes, as in older firmware.";
-    SearchIgnoresFilters = "search-ignores-filters", P_SERIES, "recording/search gives every recording, whatever it is asked for.";
+    SearchIgnoresFilters = "search-ignores-filters", P_SERIES, "recording/search ignores its filters and lists every recording.";
 
     // The CDR.
     Cdr504Once = "cdr-504-once", WITH_CDR, "The first cdr/download is answered 504 with a page; its random is spent.";
@@ -239,18 +240,18 @@ switches! {
     CsvEmptyBody = "csv-empty-body", WITH_CDR, "The CDR is empty, without even the names of its columns.";
     CsvNameWithCommaAndQuote = "csv-name-with-comma-and-quote", WITH_CDR, "Callers in the CDR have names with a comma and quotation marks, quoted as in RFC 4180.";
 
-    // What a recording is made of; the first of these that is set decides.
+    // The form of recordings. If several of these are set, the first in this list decides.
     Gsm = "gsm", ALL, "Recordings are WAV files in GSM 6.10.";
     HeaderOnly = "header-only", ALL, "Recordings are WAV headers without audio.";
     ZeroBytes = "zero-bytes", ALL, "Recordings are empty files.";
     RiffSizeZero = "riff-size-zero", ALL, "The RIFF size of recordings is 0.";
     RiffSizeMax = "riff-size-max", ALL, "The RIFF size of recordings is 0xFFFFFFFF.";
-    Stereo = "stereo", P_SERIES, "Recordings have two channels, as where the box separates the sides of a call.";
+    Stereo = "stereo", P_SERIES, "Recordings have two channels, one for each side of the call.";
     Mp3 = "mp3", ALL, "Recordings are MP3 under a name that ends in .wav; a P-Series refuses a second download at a time then, with 70082.";
 }
 
 impl Switch {
-    /// Tells whether the switch means anything for a box of this generation.
+    /// True if the switch has an effect on a box of this generation.
     pub fn applies_to(self, api: Api) -> bool {
         self.apis().contains(&api)
     }
@@ -287,7 +288,7 @@ impl Switches {
         self.0.contains(&switch)
     }
 
-    /// Names a switch that is set but means nothing for `api`.
+    /// Returns a switch that is set but does not apply to `api`, if there is one.
     pub(super) fn first_inapplicable(&self, api: Api) -> Option<Switch> {
         self.0
             .iter()
@@ -295,7 +296,7 @@ impl Switches {
             .find(|switch| !switch.applies_to(api))
     }
 
-    /// Whether logins give a refreshtoken, and `token/refresh` is there.
+    /// True if a login answers a refreshtoken, and `token/refresh` exists.
     pub(super) fn has_token_refresh(&self, api: Api) -> bool {
         let implied = [
             Switch::TokenRefresh,
@@ -308,7 +309,7 @@ impl Switches {
         api.is_cloud() || implied.into_iter().any(|switch| self.has(switch))
     }
 
-    /// Whether the listener speaks HTTP without TLS.
+    /// True if the listener speaks HTTP without TLS.
     pub(super) fn is_plain_http(&self) -> bool {
         self.has(Switch::PlainHttp) || self.has(Switch::RedirectFromPort80)
     }
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn every_switch_reads_back_and_is_named_after_itself() {
+    fn every_switch_parses_back_and_has_the_name_of_its_variant() {
         for &switch in Switch::ALL {
             assert_eq!(switch.to_string().parse(), Ok(switch));
             let named = kebab(&format!("{switch:?}")).replace("mp-3", "mp3");
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_know_their_versions() {
+    fn a_switch_applies_to_its_generations_only() {
         assert!(Switch::FullBoaHeaders.applies_to(Api::SSeries110));
         assert!(!Switch::FullBoaHeaders.applies_to(Api::SSeries200));
         assert!(Switch::MinimalHeaders.applies_to(Api::SSeries200));

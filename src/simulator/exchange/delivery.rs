@@ -70,7 +70,7 @@ impl BodyDelivery<'_> {
         let length = self.answer.body.len();
         let ending = self
             .plan
-            .ending
+            .early_end
             .filter(|ending| breaks_after(*ending) < length);
         let end = ending.map_or(length, breaks_after);
         let start = Instant::now();

@@ -1,6 +1,6 @@
-//! Faults as text, for the command line.
+//! The text form of faults, for the command line.
 //!
-//! Knows the grammar below, both ways. Does not know what the faults do.
+//! Knows how to read and write the grammar below. Does not know what the faults do.
 //!
 //! ```text
 //! fault     = operation ":" what *( ":" option )
@@ -23,32 +23,32 @@ use std::time::Duration;
 
 use super::{CallKind, Misbehavior, ScriptedFault, Times};
 
-/// Why a text is not a fault.
+/// The reason why a text is not a fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    /// There is no colon, so no operation and misbehaviour.
+    /// The text has no colon, so the call or the misbehavior is missing.
     #[error("a fault is written operation:what, such as download:cut-after=1000, not {0:?}")]
     Shape(String),
-    /// The operation is not known.
+    /// The call is not known.
     #[error(
         "no operation {0:?}; known are login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list and any"
     )]
     Operation(String),
-    /// The misbehaviour is not known.
+    /// The misbehavior is not known.
     #[error("no fault {0:?}")]
     What(String),
-    /// The misbehaviour lacks its value.
+    /// The misbehavior needs a value and has none.
     #[error("{0} needs a value, as in {0}=…")]
     Missing(String),
-    /// The value does not fit.
+    /// The value does not fit the misbehavior or option.
     #[error("{value:?} is no value for {key}")]
     Value {
-        /// The misbehaviour or option.
+        /// The misbehavior or option.
         key: String,
-        /// What was given.
+        /// The value as it was given.
         value: String,
     },
-    /// The option is not known, or not for this misbehaviour.
+    /// The option is not known, or does not apply to this misbehavior.
     #[error(
         "no option {0:?} here; known are times=N, times=forever, with-length for cut-after, and of=RECORDING for download"
     )]
@@ -73,11 +73,11 @@ impl FromStr for ScriptedFault {
 
 impl ScriptedFault {
     fn apply(&mut self, option: &str) -> Result<(), FaultError> {
-        match (option.split_once('='), &mut self.what) {
+        match (option.split_once('='), &mut self.misbehavior) {
             (Some(("times", "forever")), _) => self.times = Times::Forever,
             (Some(("times", count)), _) => self.times = Times::Exactly(number("times", count)?),
-            (Some(("of", recording)), _) if self.on == CallKind::Download => {
-                self.of = Some(recording.to_owned());
+            (Some(("of", recording)), _) if self.kind == CallKind::Download => {
+                self.recording = Some(recording.to_owned());
             }
             (None, Misbehavior::Cut { with_length, .. }) if option == "with-length" => {
                 *with_length = true;
@@ -168,7 +168,7 @@ fn status(key: &str, value: &str) -> Result<u16, FaultError> {
     known.then_some(status).ok_or_else(|| bad_value(key, value))
 }
 
-/// A number that may be negative, as some of a P-Series are.
+/// Accepts an optional minus sign and digits; error codes of a P-Series may be negative.
 fn digits(key: &str, value: &str) -> Result<String, FaultError> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -235,12 +235,12 @@ impl fmt::Display for Misbehavior {
 
 impl fmt::Display for ScriptedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:times=", self.on, self.what)?;
+        write!(f, "{}:{}:times=", self.kind, self.misbehavior)?;
         match self.times {
             Times::Exactly(count) => write!(f, "{count}"),
             Times::Forever => f.write_str("forever"),
         }?;
-        match &self.of {
+        match &self.recording {
             Some(recording) => write!(f, ":of={recording}"),
             None => Ok(()),
         }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_read_back() {
+    fn a_written_fault_parses_back() {
         use Misbehavior::*;
         let cut = |with_length| Cut {
             after_bytes: 1000,
@@ -311,7 +311,7 @@ mod tests {
         );
         check(
             "download:garbage:of=a=b.wav:times=2",
-            ScriptedFault::times(2, CallKind::Download, NotJsonGarbage).of("a=b.wav"),
+            ScriptedFault::times(2, CallKind::Download, NotJsonGarbage).for_recording("a=b.wav"),
         );
         check(
             "download:stall-after=9",

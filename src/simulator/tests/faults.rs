@@ -228,7 +228,7 @@ async fn a_fault_of_one_recording_strikes_its_downloads_in_turn() {
                 after_bytes: bytes,
                 with_length: false,
             };
-            pbx.inject(ScriptedFault::once(CallKind::Download, what).of(NAME));
+            pbx.inject(ScriptedFault::once(CallKind::Download, what).for_recording(NAME));
         }
         let client = Client::of(&pbx).api(api);
         for (name, bytes) in [(OTHER, 48_308), (NAME, 1000), (OTHER, 48_308), (NAME, 2000)] {

@@ -78,7 +78,8 @@ impl Plan {
             builder = builder.recording(&name, bytes.clone());
             for _ in 0..times(&mut dice) {
                 let what = dice.a_break(with_length);
-                builder = builder.fault(ScriptedFault::once(CallKind::Download, what).of(&name));
+                builder = builder
+                    .fault(ScriptedFault::once(CallKind::Download, what).for_recording(&name));
                 breaks += 1;
             }
             recordings.push((name, bytes.clone()));
