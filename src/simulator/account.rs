@@ -1,11 +1,11 @@
-//! The API account of the box: one user name, one password, and who is locked out of it.
+//! The API account of the box: one user name, one password, and the addresses that are locked out.
 //!
-//! Knows credentials and counts failures by address. Does not know tokens or JSON.
+//! Knows the credentials and counts failed logins by address. Does not know tokens or JSON.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication": the password is sent as the MD5 of the
-//! API password, and five consecutive failures block the address for 10 minutes. That the fifth
-//! failure itself is still answered as a wrong password, and that a block runs out unprolonged, is
-//! an assumption.
+//! Source: Yeastar, "S-Series API Guide", "API Authentication": the password is sent as the MD5 of
+//! the API password, and five consecutive failures block the address for 10 minutes. Assumptions:
+//! the fifth failure itself is still answered as a wrong password, and further attempts do not
+//! prolong a block.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use super::secret;
 const FAILURES_BEFORE_LOCKOUT: u32 = 5;
 const MAX_ADDRESSES: usize = 100_000;
 
-/// The account and the failures against it.
+/// The credentials of the account, and its failed logins.
 pub(super) struct SimulatedAccount {
     username: String,
     password_md5: String,
@@ -48,7 +48,7 @@ impl SimulatedAccount {
         self.password_md5 = md5_hex(password);
     }
 
-    /// Lifts every block, as an administrator can.
+    /// Unblocks all addresses, as an administrator can.
     pub(super) fn unlock(&mut self) {
         self.failures.clear();
     }
@@ -65,7 +65,7 @@ impl SimulatedAccount {
         locked
     }
 
-    /// Compares credentials and counts: a success forgets the failures of `peer`.
+    /// Checks credentials and counts failures. A success clears the failures of `peer`.
     pub(super) fn login(
         &mut self,
         username: &str,
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_and_clear_text_are_wrong_passwords() {
+    fn a_password_in_clear_or_upper_case_hex_is_wrong() {
         let mut account = SimulatedAccount::new("api", "Passw0rd", Duration::from_secs(600));
         let now = Instant::now();
         let upper = md5_hex("Passw0rd").to_uppercase();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_block_one_address_for_a_while() {
+    fn five_failures_in_a_row_block_the_address_until_the_end() {
         let mut account = SimulatedAccount::new("api", "right", Duration::from_secs(600));
         let (now, right) = (Instant::now(), md5_hex("right"));
         for _ in 0..4 {

@@ -1,17 +1,19 @@
-//! Trouble at random: a third of all answers is broken.
+//! Faults at random: a third of all answers breaks.
 //!
-//! Knows how likely each kind of trouble is. The same seed gives the same row of dice, though not the same run: the order of
-//! requests is the network's.
+//! Knows how likely each kind of fault is. The same seed gives the same sequence of decisions, but
+//! not the same run, because the network decides the order of requests.
 
 use super::fault::{FaultPlan, Misbehavior};
 
-/// Chances out of a hundred.
+/// The chance of each of the five kinds of early end and replaced answer, in percent.
 const PERCENT_OF_EACH_KIND: u64 = 6;
+/// The chance that the token of the request ends, in percent.
 const PERCENT_OF_DEAD_TOKENS: u64 = 3;
-/// A recording breaks off within so many bytes, and any other answer within the second number: all are longer.
+/// The early end of a recording lies within the first number of bytes, and that of any other answer
+/// within the second. Both are shorter than the answers.
 const MAX_BYTES_BEFORE_BREAK: (u64, u64) = (64 * 1024, 20);
 
-/// Dice of a seed.
+/// A generator of pseudo-random faults.
 pub(super) struct Chaos(u64);
 
 impl Chaos {
@@ -19,7 +21,7 @@ impl Chaos {
         Self(seed)
     }
 
-    /// Adds to the plan for one request what goes wrong with it.
+    /// Draws the faults of one request and adds them to its plan.
     pub(super) fn add_to(&mut self, plan: &mut FaultPlan, is_download: bool) {
         let (recording, other) = MAX_BYTES_BEFORE_BREAK;
         let within = if is_download { recording } else { other };
@@ -48,7 +50,7 @@ impl Chaos {
         plan.add(what);
     }
 
-    /// SplitMix64.
+    /// Returns the next pseudo-random number (SplitMix64).
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_third_of_all_answers_is_broken_and_a_seed_tells_which() {
+    fn a_third_of_all_answers_breaks_and_the_seed_decides_which() {
         let broken = |seed| {
             let mut chaos = Chaos::new(seed);
             let plans = (0..10_000).map(|_| {

@@ -1,7 +1,7 @@
-//! The box behind the listener: everything its connections share.
+//! The state of the box, shared by all its connections.
 //!
-//! Knows the state and how its parts are reached. Does not know HTTP or sockets. No lock is held
-//! while another is taken, or across an await.
+//! Knows the parts of the state and how to reach them. Does not know HTTP or sockets. No code holds
+//! a lock while it takes another one, or across an await.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,37 +30,38 @@ const MAX_DOWNLOADS_OF_BUSY_BOX: usize = 2;
 pub(super) struct PbxState {
     pub(super) api: Api,
     pub(super) switches: Switches,
-    /// How late answers are under [`Switch::SlowAnswers`].
+    /// The delay of each answer under [`Switch::SlowAnswers`].
     pub(super) answer_delay: Duration,
-    /// The only addresses that may connect, if there is a list.
+    /// If set, only these addresses may connect.
     pub(super) allowed_peers: Option<Vec<IpAddr>>,
-    /// Values of `Host` that are accepted under [`Switch::HostRequired`].
+    /// The values of `Host` that are accepted under [`Switch::HostRequired`].
     pub(super) hosts: Vec<String>,
     pub(super) ledger: ObservationLedger,
     pub(super) account: Mutex<SimulatedAccount>,
     pub(super) tokens: Mutex<LoginTokens>,
     pub(super) tickets: Mutex<Tickets>,
     pub(super) cdr_tickets: Mutex<Tickets>,
-    /// How often `cdr/download` was asked for.
+    /// The number of requests for `cdr/download`.
     pub(super) cdr_downloads: AtomicU64,
     pub(super) recordings: Mutex<RecordingStore>,
-    /// In the order in which they came to be known.
+    /// The calls in the order in which they were added.
     pub(super) calls: Mutex<Vec<CallRecord>>,
-    /// The text that is written in place of the call, by the name of its recording.
+    /// Texts that replace the row of a call, by the name of its recording.
     pub(super) odd_rows: HashMap<String, String>,
-    /// How far the box's local time is to the east of UTC.
+    /// The offset of the box's local time from UTC, in seconds to the east.
     pub(super) utc_offset_s: i64,
     pub(super) faults: Mutex<Faults>,
-    /// Trouble at random, if any.
+    /// Set while answers break at random.
     pub(super) chaos: Mutex<Option<Chaos>>,
     pub(super) slots: DownloadSlots,
-    /// The byte of each recording before which downloads wait for now, if any.
+    /// If set, every download stops after this number of bytes of its recording.
     pub(super) held_at: watch::Sender<Option<u64>>,
-    /// What only a P-Series has.
+    /// The state that only a P-Series has.
     pub(super) p_series: p_series::PSeriesState,
 }
 
-/// Locks; what a panicking task left behind is still whole, since every change is a single step.
+/// Locks `mutex`, also after a task has panicked while it held the lock: every change is one step,
+/// so the value is whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -76,9 +77,9 @@ impl PbxState {
             .is_none_or(|allowed| allowed.contains(&peer))
     }
 
-    /// Finds a live token, in the words of the API where there is none.
+    /// Finds a live token of the S-Series or Cloud PBX, and prolongs its life if `prolong` is true.
     pub(super) fn token(&self, token: &str, prolong: bool) -> Result<LiveToken, Errno> {
-        let prolong = prolong && self.api != Api::Cloud110; // its tokens have a fixed life
+        let prolong = prolong && self.api != Api::Cloud110; // tokens of Cloud PBX 1.1.0 have a fixed life
         let found = lock(&self.tokens).find(token, Instant::now(), prolong);
         found.map_err(|errno| {
             let plain = errno == Errno::TOKEN_TIMED_OUT && !self.has(Switch::ExpiredTokenIs20006);
@@ -86,7 +87,7 @@ impl PbxState {
         })
     }
 
-    /// Whether a token is good now, on a box of any family. This is no use of it.
+    /// True if the token is good now, on a box of any family. Does not count as a use of the token.
     pub(super) fn is_token_live(&self, token: &str) -> bool {
         if self.api == Api::PSeries {
             lock(&self.p_series.tokens).is_live(token, Instant::now())
@@ -101,13 +102,13 @@ impl PbxState {
         lock(&self.p_series.tokens).erase(token);
     }
 
-    /// Makes a ticket good again that was spent, on a box of any family.
+    /// Makes a spent ticket good again, on a box of any family.
     pub(super) fn restore_ticket(&self, ticket: &str) {
         lock(&self.tickets).restore(ticket);
         lock(&self.p_series.resources).restore(ticket);
     }
 
-    /// Spends a random string and counts how that went.
+    /// Spends the ticket of a download and counts the result.
     pub(super) fn spend(&self, random: &str, claim: &TicketClaim<'_>) -> Result<(), TicketRefusal> {
         let spent = lock(&self.tickets).spend(random, claim, Instant::now());
         self.ledger.note(|seen| match spent {
@@ -123,7 +124,7 @@ impl PbxState {
         spent.map(drop)
     }
 
-    /// The same for a random string of the CDR.
+    /// Spends the ticket of a `cdr/download` and counts the result.
     pub(super) fn spend_for_cdr(
         &self,
         random: &str,
@@ -140,22 +141,22 @@ impl PbxState {
         spent.map(drop)
     }
 
-    /// Counts a `cdr/download`: true for the first.
+    /// Counts a request for `cdr/download`. Returns true for the first one.
     pub(super) fn is_first_cdr_download(&self) -> bool {
         self.cdr_downloads.fetch_add(1, Ordering::Relaxed) == 0
     }
 }
 
-/// How many downloads the box bears at a time.
+/// The limit on downloads at the same time.
 pub(super) enum DownloadSlots {
     Unlimited,
-    /// The next one waits.
+    /// A download without a slot waits for one.
     Queued(Arc<Semaphore>),
-    /// The next one is refused.
+    /// A download without a slot is refused.
     Refused(Arc<Semaphore>),
 }
 
-/// All slots are taken, and nobody waits here.
+/// Error: all slots are taken, and this box refuses instead of waiting.
 pub(super) struct Busy;
 
 impl DownloadSlots {
@@ -172,7 +173,7 @@ impl DownloadSlots {
         }
     }
 
-    /// Takes a slot for one download. Cancel safe.
+    /// Takes a slot for one download; it is free again when the permit is dropped. Cancel safe.
     pub(super) async fn take(&self) -> Result<Option<OwnedSemaphorePermit>, Busy> {
         match self {
             Self::Unlimited => Ok(None),

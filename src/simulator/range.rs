@@ -1,18 +1,20 @@
-//! Ranges, for boxes that honour them.
+//! The byte ranges of requests, for boxes that honor them.
 //!
-//! Knows a single byte range (RFC 9110, section 14.1.2). Does not know conditions: with `If-Range`,
-//! or more than one range, the whole recording is sent.
+//! Knows a single byte range (RFC 9110, section 14.1.2). Does not know conditions: the
+//! caller sends the whole recording to a request with `If-Range`. So does this module if there are
+//! several ranges.
 
-/// Which part of a recording a request asks for.
+/// The part of a recording that a request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestedPart {
     Whole,
-    /// From the first to before the second.
+    /// The bytes from the first position to before the second.
     Range(usize, usize),
+    /// No byte, because the range lies outside the recording.
     Unsatisfiable,
 }
 
-/// Reads the value of a `Range` field for a recording of `length` bytes.
+/// Reads the value of a `Range` field, for a recording of `length` bytes.
 pub(super) fn requested_part(range: &str, length: usize) -> RequestedPart {
     let Some((first, last)) = range
         .trim()
@@ -47,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn single_ranges_are_understood() {
+    fn a_single_range_is_read_and_several_are_ignored() {
         check("bytes=0-", RequestedPart::Range(0, 100));
         check("bytes=10-19", RequestedPart::Range(10, 20));
         check("bytes=90-500", RequestedPart::Range(90, 100));

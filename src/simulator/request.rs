@@ -1,6 +1,6 @@
-//! Requests as they come off the wire.
+//! HTTP requests, read from a connection.
 //!
-//! Knows the syntax of HTTP/1 and of queries. Does not know paths or their meaning.
+//! Knows the syntax of HTTP/1 and of queries. Does not know paths or the meaning of a request.
 
 use std::io;
 
@@ -14,24 +14,24 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;
 
-/// One request, whole.
+/// One complete request.
 #[derive(Debug)]
 pub(super) struct ParsedRequest {
     pub(super) method: String,
-    /// Path and query as sent.
+    /// Path and query, as the peer sent them.
     pub(super) target: String,
-    /// Minor version of HTTP/1.
+    /// The minor version of HTTP/1.
     pub(super) minor: u8,
     fields: Vec<(String, String)>,
     pub(super) body: Bytes,
 }
 
-/// What came next on a connection.
+/// The result of reading the next request of a connection.
 pub(super) enum ReadOutcome {
     Request(ParsedRequest),
-    /// The peer closed between requests.
+    /// The peer closed the connection before another request.
     End,
-    /// What came is no request that this server takes.
+    /// The bytes are not a request that this server accepts.
     Malformed,
 }
 
@@ -42,7 +42,7 @@ impl ParsedRequest {
             .map_or(&*self.target, |(path, _)| path)
     }
 
-    /// The first value of a field, names compared without case.
+    /// Returns the first value of a header field. Upper and lower case of `name` are equal.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let found = self
             .fields
@@ -51,7 +51,7 @@ impl ParsedRequest {
         found.map(|(_, value)| &**value)
     }
 
-    /// The first value of a query parameter, decoded; empty if there is none.
+    /// Returns the first value of a query parameter, decoded; empty if it is absent.
     pub(super) fn parameter(&self, name: &str, switches: &Switches) -> String {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         query
@@ -78,11 +78,12 @@ fn decode(value: &str, switches: &Switches) -> String {
     percent_decode_str(&value).decode_utf8_lossy().into_owned()
 }
 
-/// Reads the next request. `buffer` keeps what came too early.
+/// Reads the next request. Bytes behind it stay in `buffer` for the request after it.
 ///
 /// # Errors
 ///
-/// When the connection breaks. One that ends inside a request is malformed.
+/// When the connection breaks. A connection that ends inside a request is no error: the result is
+/// [`ReadOutcome::Malformed`].
 pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<ReadOutcome> {
     let (mut request, head_bytes, body_bytes) = loop {
         match parse(buffer) {
@@ -114,7 +115,7 @@ pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<R
 }
 
 enum ParseOutcome {
-    /// A head, its length, and the length of the body that follows.
+    /// A request without its body yet, the length of its head, and the length of its body.
     Head(ParsedRequest, usize, usize),
     Incomplete,
     Malformed,
@@ -146,7 +147,7 @@ fn parse(buffer: &[u8]) -> ParseOutcome {
     }
 }
 
-/// How long the body is; chunked ones are not taken, as by Boa 0.94.
+/// The length of the body. `None` if it is too large, or chunked, which Boa 0.94 does not accept.
 fn body_bytes(request: &ParsedRequest) -> Option<usize> {
     if request.field("transfer-encoding").is_some() {
         return None;
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_decoded() {
+    fn query_parameters_are_decoded_as_the_switches_say() {
         check("recording=a%2Bb+c%20d", None, "a+b+c d");
         check("recording=a%2Bb+c", Some(Switch::PlusIsSpace), "a+b c");
         check("recording=a%2Bb+c", Some(Switch::RawQuery), "a%2Bb+c");
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold() {
+    fn a_request_beyond_the_limits_is_malformed() {
         let with = |field: &str| parse(format!("POST / HTTP/1.1\r\n{field}\r\n\r\n").as_bytes());
         assert!(matches!(
             with("Content-Length: 65536"),

@@ -1,17 +1,18 @@
-//! Which call a path means.
+//! The call that a path stands for.
 //!
-//! Knows the paths of the API. Does not know methods or bodies.
+//! Knows the paths of the API of each generation. Does not know methods or bodies.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and "CDR"
-//! (new in API 1.1.0); "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat" (2.0.0 only). The
-//! login page of API 1.1.0 prints the path `/api/v1.10/login`, and published clients use it.
+//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and
+//! "CDR" (new in API 1.1.0); "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat"
+//! (2.0.0 only). The login page of API 1.1.0 prints the path `/api/v1.10/login`, and published
+//! clients use it.
 
 use super::fault::CallKind;
 use super::generation::Api;
 use super::p_series;
 use super::switch::{Switch, Switches};
 
-/// What a path means.
+/// The call that a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RoutedCall {
     Login,
@@ -24,9 +25,9 @@ pub(super) enum RoutedCall {
     CdrDownload,
     /// A call of the P-Series.
     PSeries(p_series::PSeriesCall),
-    /// Below `/api/`, but not known.
+    /// A path below `/api/` that is no call of this generation.
     Unknown,
-    /// Not below `/api/`.
+    /// A path outside `/api/`.
     NoPage,
 }
 
@@ -64,12 +65,12 @@ impl RoutedCall {
         }
     }
 
-    /// Tells whether the call gives a recording.
+    /// True if the call answers a recording.
     pub(super) fn is_download(self) -> bool {
         self.kind() == Some(CallKind::Download)
     }
 
-    /// The operation a fault would name.
+    /// The kind of call that faults and counters know it as; `None` for an unknown path.
     pub(super) fn kind(self) -> Option<CallKind> {
         match self {
             Self::Login => Some(CallKind::Login),
@@ -85,7 +86,7 @@ impl RoutedCall {
         }
     }
 
-    /// Tells whether the call spends a random string, or the address of a file.
+    /// True if the call spends a ticket.
     pub(super) fn spends_ticket(self) -> bool {
         self.is_download() || self == Self::CdrDownload
     }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_belong_to_their_version() {
+    fn a_path_of_another_version_is_unknown() {
         check(Api::SSeries101, "/api/v1.0.1/login", RoutedCall::Login);
         check(Api::SSeries101, "/api/v1.10/login", RoutedCall::Unknown);
         check(Api::SSeries110, "/api/v1.10/login", RoutedCall::Login);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn clouds_and_newer_boxes_have_more() {
+    fn clouds_and_newer_boxes_have_more_calls() {
         check(Api::Cloud110, "/api/v1.10/login", RoutedCall::Login);
         check(Api::Cloud110, "/api/v1.1.0/heartbeat", RoutedCall::Unknown);
         check(

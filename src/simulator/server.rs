@@ -1,6 +1,6 @@
-//! The listener: a task for each connection.
+//! The listener: it runs one task for each connection.
 //!
-//! Knows accepting, handshakes and limits. Does not know requests.
+//! Knows how to accept connections, handshakes and limits. Does not know requests.
 
 use std::io;
 use std::net::IpAddr;
@@ -21,11 +21,11 @@ use super::wire::{ConnectionEnd, Wire};
 
 const MAX_CONNECTIONS: usize = 20_000;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
-/// Boa's limit on the time between requests is of this order.
+/// The time for one request to arrive. Boa's limit between two requests is of this order.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
-/// Accepts connections until it is dropped; all of them end with it.
+/// Accepts connections until the future is dropped. All connections end with it.
 pub(super) async fn run(listener: TcpListener, pbx: Arc<PbxState>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
@@ -36,7 +36,7 @@ pub(super) async fn run(listener: TcpListener, pbx: Arc<PbxState>, tls: Option<T
                     connections.spawn(serve(stream, peer, Arc::clone(&pbx), tls.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "simulated PBX cannot accept");
+                    tracing::warn!(%error, "simulated PBX cannot accept a connection");
                     tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
                 }
             },
@@ -76,7 +76,7 @@ async fn open(stream: TcpStream, pbx: &PbxState, tls: Option<TlsAcceptor>) -> Op
     Some(Wire::Tls(Box::new(stream)))
 }
 
-/// Answers requests until one of the sides has had enough.
+/// Answers the requests of one connection until one side ends it.
 async fn converse(pbx: &PbxState, wire: &mut Wire, peer: IpAddr) -> io::Result<ConnectionEnd> {
     let mut buffer = BytesMut::with_capacity(4 * 1024);
     loop {

@@ -1,7 +1,7 @@
-//! The recordings on the box.
+//! The recordings that the box stores.
 //!
-//! Knows their bytes in the form the box has them, and how often each was asked for. Does not know
-//! who may have them.
+//! Knows the bytes of each recording, and how often tickets and downloads were requested for it.
+//! Does not know who may have them.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,14 +16,14 @@ pub(super) struct RecordingStore(HashMap<String, StoredRecording>);
 
 struct StoredRecording {
     bytes: Bytes,
-    /// What it is after that, a download each.
+    /// The next contents: each download moves the first of them into `bytes`.
     replacements: VecDeque<Bytes>,
     requests: u32,
     downloads: u32,
 }
 
 impl RecordingStore {
-    /// Stores a recording in the form that the switches demand.
+    /// Stores a recording in the form that the switches choose.
     pub(super) fn put(&mut self, name: &str, recording: &Bytes, switches: &Switches) {
         let bytes = in_form(recording, switches);
         self.0.insert(
@@ -37,7 +37,8 @@ impl RecordingStore {
         );
     }
 
-    /// Replaces a recording behind its next download, or behind one of each that was stored for later before.
+    /// Replaces a recording when its next download begins. Each further replacement waits for one
+    /// more download. Does nothing if there is no recording of this name.
     pub(super) fn put_after_download(
         &mut self,
         name: &str,
@@ -58,14 +59,16 @@ impl RecordingStore {
         self.0.get(name).map(|entry| entry.bytes.clone())
     }
 
-    /// Counts a get_random for a recording: 1 at the first, `None` if there is none of that name.
+    /// Counts a request for a ticket and returns the count: 1 at the first request, `None` if there
+    /// is no recording of this name.
     pub(super) fn count_request(&mut self, name: &str) -> Option<u32> {
         let entry = self.0.get_mut(name)?;
         entry.requests = entry.requests.saturating_add(1);
         Some(entry.requests)
     }
 
-    /// Takes a recording for a download; one that still `grows` is half there the first time.
+    /// Returns the bytes for a download and counts it. If `grows` is true, the first download gets
+    /// only the first half, with a RIFF size of 0.
     pub(super) fn serve(&mut self, name: &str, grows: bool) -> Option<Bytes> {
         let entry = self.0.get_mut(name)?;
         entry.downloads = entry.downloads.saturating_add(1);
@@ -107,7 +110,7 @@ mod tests {
     use crate::simulator::wav;
 
     #[test]
-    fn a_growing_file_is_short_once() {
+    fn a_growing_file_is_half_at_its_first_download_only() {
         let (mut store, recording) = (RecordingStore::default(), wav::music(1));
         store.put("a.wav", &recording, &Switches::default());
         let first = store.serve("a.wav", true).unwrap();
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_that_changes_does_so_behind_a_download() {
+    fn a_replacement_waits_for_the_next_download() {
         let mut store = RecordingStore::default();
         let (first, second) = (wav::music(1), wav::music(2));
         store.put("a.wav", &first, &Switches::default());
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_follows_the_switch() {
+    fn a_switch_changes_the_form_of_a_recording() {
         check(Switch::Gsm, forms::gsm(2));
         check(Switch::HeaderOnly, forms::header_only());
         check(Switch::ZeroBytes, Bytes::new());

@@ -1,10 +1,11 @@
-//! The one-time strings ("random") that get_random gave out.
+//! The tickets of the S-Series and the Cloud PBX: the one-time strings ("random") of get_random.
 //!
-//! Knows what each is good for, and that it is good once. Does not know tokens' lives or files.
+//! Knows what each ticket opens, and that it works once. Does not know the lifetime of tokens, or
+//! files.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files": valid for 30 s, once, for the
-//! application and for the address in `allowedip`. That it is bound to its purpose, and spent by
-//! the first request that shows it whatever comes of that, is an assumption.
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files": valid for 30 s, once, for
+//! the application and for the address in `allowedip`. Assumptions: a ticket is bound to its
+//! purpose, and the first request that shows it spends it, whatever the result.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,21 +13,21 @@ use std::time::{Duration, Instant};
 
 const MAX_REMEMBERED_TICKETS: usize = 100_000;
 
-/// What one random string is good for.
+/// The conditions of one ticket.
 #[derive(Clone, Debug)]
 pub(super) struct IssuedTicket {
-    /// What it opens: the name of a recording, or the part of the CDR that was asked for.
+    /// The name of the recording that it opens, or the parameters of the CDR.
     pub(super) purpose: String,
-    /// The application: the address that asked, or that logged in.
+    /// The address of the application: the one that requested the ticket, or that logged in.
     pub(super) requester: IpAddr,
-    /// The address in `allowedip`, when one was given and understood.
+    /// The address in `allowedip`, if the request had a valid one.
     pub(super) allowed: Option<IpAddr>,
-    /// The token it is bound to, where boxes bind it.
+    /// If set, only this token may use the ticket.
     pub(super) token: Option<String>,
     pub(super) issued: Instant,
 }
 
-/// Why a random string opens nothing.
+/// The reason why a ticket opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TicketRefusal {
     Unknown,
@@ -37,14 +38,14 @@ pub(super) enum TicketRefusal {
     OtherToken,
 }
 
-/// What a download shows besides the random string.
+/// The values that a download sends with its ticket, and the address it comes from.
 pub(super) struct TicketClaim<'a> {
     pub(super) purpose: &'a str,
     pub(super) token: &'a str,
     pub(super) peer: IpAddr,
 }
 
-/// Every random string given out, spent ones included.
+/// All tickets by their random string, each with a flag that is true once it is spent.
 pub(super) struct Tickets {
     life: Duration,
     known: HashMap<String, (IssuedTicket, bool)>,
@@ -67,7 +68,7 @@ impl Tickets {
         self.known.insert(random.to_owned(), (ticket, false));
     }
 
-    /// Spends a random string and returns its age. It is spent also when refused.
+    /// Spends a ticket and returns its age. A ticket that is refused is spent as well.
     pub(super) fn spend(
         &mut self,
         random: &str,
@@ -85,14 +86,14 @@ impl Tickets {
         ticket.admits(claim).map(|()| age)
     }
 
-    /// Makes a spent random string good again, for as long as it would have lived.
+    /// Makes a spent ticket good again, until its lifetime ends.
     pub(super) fn restore(&mut self, random: &str) {
         if let Some((_, spent)) = self.known.get_mut(random) {
             *spent = false;
         }
     }
 
-    /// Lets every random string become stale now.
+    /// Forgets every ticket, so that none of them opens anything.
     pub(super) fn expire_all(&mut self) {
         self.known.clear();
     }
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_is_good_once_for_its_purpose() {
+    fn a_ticket_opens_its_purpose_once() {
         check("a.wav", "t", PEER, 29, Ok(()));
         check("a.wav", "t", OTHER, 0, Ok(()));
         check("a.wav", "t", THIRD, 0, Err(TicketRefusal::OtherAddress));

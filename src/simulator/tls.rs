@@ -1,11 +1,12 @@
-//! TLS as a box has it: its own certificate, and TLS 1.2.
+//! TLS of the box: its own certificate, and by default TLS 1.2 only.
 //!
-//! Knows how the factory certificate is made and presented. Does not know HTTP.
+//! Knows how certificates are made and presented. Does not know HTTP.
 //!
-//! Source: Yeastar, "S-Series User Guide", "Service" and "Web Access Security": the certificate is the
-//! factory's own unless one is uploaded, and the high security level means TLS 1.2 only. The names in
-//! a factory certificate are not documented; here they match nothing, as is usual. A published client
-//! that pins the certificate of a P-Series knows its subject as "UCCPBX".
+//! Source: Yeastar, "S-Series User Guide", "Service" and "Web Access Security": the certificate is
+//! the factory's own unless one is uploaded, and the high security level means TLS 1.2 only. The
+//! names in a factory certificate are not documented; the usual case is assumed, that they match no
+//! address. A published client that pins the certificate of a P-Series knows its subject as
+//! "UCCPBX".
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::switch::{Switch, Switches};
 
 const MAX_TLS_SESSIONS: usize = 1_024;
 
-/// A certificate with its key, both as PEM.
+/// A certificate chain, leaf first, and the key of the leaf; both as PEM.
 #[derive(Clone)]
 pub(super) struct CertificateAndKey {
     pub(super) certificate_pem: String,
@@ -52,7 +53,7 @@ impl CertificateAndKey {
         make().map_err(|error: rcgen::Error| io::Error::other(error))
     }
 
-    /// Makes the certificate a box leaves the factory with: it names no address of the box.
+    /// Makes the factory certificate of a box. It names no address of the box.
     pub(super) fn factory(api: Api) -> io::Result<Self> {
         Self::self_signed(api, &["pbx.invalid".to_owned()])
     }
@@ -105,7 +106,8 @@ pub(super) fn server_config(
     Ok(config)
 }
 
-/// Presents one certificate to everybody, or to those only who name a server.
+/// Presents one certificate. If `name_required` is set, a handshake without a server name gets none
+/// and fails.
 #[derive(Debug)]
 struct FixedCertificate {
     certified: Arc<CertifiedKey>,

@@ -1,12 +1,14 @@
-//! The tokens that logins gave out.
+//! The tokens of the S-Series and the Cloud PBX that logins gave out.
 //!
-//! Knows how long they live and who asked for them. Does not know JSON or credentials.
+//! Knows how long each token lives, and the address that logged in for it. Does not know JSON or
+//! credentials.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication": a token lives for 30 minutes after the
-//! last request and is erased then. One of Cloud PBX 1.1.0 is not prolonged by use ("Cloud PBX API", "Login"); who
-//! asks for it here sees to that. Refreshing is from Yeastar, "S-Series API 2.0" and "Cloud PBX API",
-//! "Token Refresh": only the latest refreshtoken counts. How long one lives is not documented; that it dies
-//! with its token is an assumption, with a switch.
+//! Source: Yeastar, "S-Series API Guide", "API Authentication": a token lives for 30 minutes after
+//! the last request and is erased then. A token of Cloud PBX 1.1.0 is not prolonged by use ("Cloud
+//! PBX API", "Login"): for it, callers of this module never prolong. Refreshing is from Yeastar,
+//! "S-Series API 2.0" and "Cloud PBX API", "Token Refresh": only the latest refreshtoken is good.
+//! The lifetime of a refreshtoken is not documented; that it ends with its token is an assumption,
+//! with a switch.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -16,31 +18,31 @@ use super::errno::Errno;
 
 const MAX_REMEMBERED_TOKENS: usize = 100_000;
 
-/// The live tokens, and the ones that timed out.
+/// The live tokens, the ones that timed out, and the refreshtokens.
 pub(super) struct LoginTokens {
     life: Duration,
     live: HashMap<String, LiveToken>,
     timed_out: HashSet<String>,
-    /// By refreshtoken: the token it was given out with, and who had logged in for that.
+    /// For each refreshtoken the token of the same pair, and the address that logged in.
     refreshes: HashMap<String, (String, IpAddr)>,
 }
 
-/// What the box knows about a live token.
+/// A token that is good now.
 #[derive(Clone, Debug)]
 pub(super) struct LiveToken {
     pub(super) login_peer: IpAddr,
-    /// Of a token that use does not prolong: when it was given out.
+    /// The time of the last use. For a token that use does not prolong, it is the time of issue.
     pub(super) last_used: Instant,
 }
 
-/// What an exchange of a refreshtoken leaves behind.
+/// Rules for the exchange of a refreshtoken. The default is the documented behavior.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RefreshRules {
-    /// A token that timed out can be exchanged as well.
+    /// The exchange works even if the token has timed out.
     pub(super) even_timed_out: bool,
-    /// The old token lives on.
+    /// The old token stays good.
     pub(super) keeps_token: bool,
-    /// The refreshtoken is not spent.
+    /// The refreshtoken stays good.
     pub(super) keeps_refresh: bool,
 }
 
@@ -77,11 +79,11 @@ impl LoginTokens {
             .extend(refresh.map(|refresh| (refresh, owner)));
     }
 
-    /// Finds a live token, and prolongs its life if asked to.
+    /// Finds a live token. Prolongs its life if `prolong` is true.
     ///
     /// # Errors
     ///
-    /// Blank, unknown (erased ones too) or timed out.
+    /// When the token is blank, unknown, erased or timed out.
     pub(super) fn find(
         &mut self,
         token: &str,
@@ -110,7 +112,8 @@ impl LoginTokens {
         self.live.clear();
     }
 
-    /// Exchanges a refreshtoken: the token it belongs to is erased. Tells who had logged in for it.
+    /// Uses up a refreshtoken and erases its token, as far as `rules` say so. Returns the address
+    /// that logged in for them, or `None` if the refreshtoken is not good.
     pub(super) fn take_refresh(
         &mut self,
         refresh: &str,
@@ -164,7 +167,7 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn use_prolongs_a_token_and_silence_ends_it() {
+    fn use_prolongs_a_token_and_disuse_ends_it() {
         let mut tokens = LoginTokens::new(Duration::from_secs(10));
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_works_once() {
+    fn a_refreshtoken_works_once() {
         let mut tokens = LoginTokens::new(Duration::from_secs(10));
         let now = Instant::now();
         let rules = RefreshRules::default();
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refreshtoken_dies_with_its_token() {
+    fn a_refreshtoken_ends_with_its_token() {
         let now = Instant::now();
         for (even_timed_out, expected) in [(false, None), (true, Some(PEER))] {
             let mut tokens = LoginTokens::new(Duration::from_secs(10));
