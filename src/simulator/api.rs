@@ -1,7 +1,8 @@
-//! The calls of the API: from a request to a reply.
+//! The calls of the S-Series and Cloud PBX API: from a request to a reply.
 //!
-//! Knows what each call demands and does, in the order the box looks at it: method, token, body.
-//! Does not know sockets, header fields or scripted faults. Downloads are in [`download`], the CDR is in [`cdr`].
+//! Knows the demands and effects of each call, and the order of the checks: method, token, body.
+//! Does not know sockets, header fields or scripted faults. Downloads are in [`download`], the CDR
+//! is in [`cdr`].
 //!
 //! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and
 //! "Error Code Descriptions"; Yeastar, "S-Series API 2.0" and "Cloud PBX API", "Login" and "Token
@@ -57,7 +58,7 @@ pub(super) fn answer(
     outcome.map_or_else(Reply::Failed, Reply::Success)
 }
 
-/// The status of the page that stands in for an answer to get_random, under the switches for that.
+/// Returns the status of the page that a switch puts in place of the answer to get_random.
 fn page_instead(pbx: &PbxState, request: &ParsedRequest) -> Option<u16> {
     let once = pbx.has(Switch::Overload503Once) || pbx.has(Switch::GatewayTimeout504Once);
     let first = once && get_random::is_first_request(pbx, request);
@@ -70,7 +71,7 @@ fn page_instead(pbx: &PbxState, request: &ParsedRequest) -> Option<u16> {
     }
 }
 
-/// Reads a body that must hold a JSON object.
+/// Reads a body that must be a JSON object.
 fn object(body: &[u8]) -> Result<Map<String, Value>, Errno> {
     if body.trim_ascii().is_empty() {
         return Err(Errno::REQUEST_BLANK);
@@ -78,7 +79,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Errno> {
     serde_json::from_slice(body).map_err(|_| Errno::NOT_JSON)
 }
 
-/// The text of a field: strings and numbers are read alike, anything else is blank.
+/// Returns the text of a field. Strings and numbers are accepted; anything else is blank.
 fn text(object: &Map<String, Value>, key: &str) -> String {
     match object.get(key) {
         Some(Value::String(text)) => text.clone(),
@@ -129,7 +130,8 @@ fn login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<ReplyFields, Errno
     Ok(fields)
 }
 
-/// Published clients log in with port 0 or none, so both pass unless a switch says otherwise.
+/// Checks the port of a login. Published clients log in with port 0 or without a port, so both are
+/// good unless a switch says otherwise.
 fn check_port(pbx: &PbxState, port: &str) -> Result<(), Errno> {
     let demanding = pbx.has(Switch::PortRequired10004) || pbx.has(Switch::PortRequired20008);
     if port.trim().is_empty() {
@@ -146,7 +148,8 @@ fn check_port(pbx: &PbxState, port: &str) -> Result<(), Errno> {
     }
 }
 
-/// Gives out a token, and a refreshtoken where the box has those: a new one unless `refresh` stays good.
+/// Issues a token and, on boxes that have them, a refreshtoken. If `refresh` is given, that one
+/// stays good and is answered again.
 fn new_token(pbx: &PbxState, peer: IpAddr, refresh: Option<String>) -> Result<ReplyFields, Errno> {
     let token = new_secret(pbx)?;
     let refresh = match refresh {
@@ -191,7 +194,7 @@ fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<ReplyFields, Errno> {
     Ok(fields)
 }
 
-/// Published clients send no body; one that is there must be JSON.
+/// Answers a heartbeat. Published clients send no body; a body must be JSON.
 fn heartbeat(pbx: &PbxState, request: &ParsedRequest) -> Result<ReplyFields, Errno> {
     pbx.token(&request.parameter("token", &pbx.switches), true)?;
     if !request.body.trim_ascii().is_empty() {

@@ -1,11 +1,12 @@
-//! The CDR as a table of text: columns, rows, and how values are written.
+//! The CDR as a table of text: columns, rows, and the spelling of values.
 //!
-//! Knows which calls lie in a selection, the order of rows, and quotation marks, blanks and line ends. Does not know
-//! who may have the table, or how it is sent. What stands in a column is in [`columns`], times are in [`clock`].
+//! Knows which calls a selection includes, the order of rows, quotation marks, blanks and line
+//! ends. Does not know who may have the table, or how it is sent. The values of columns are in
+//! [`columns`], times are in [`clock`].
 //!
-//! Source: published clients that import `cdr/download` take the first line for the names of its columns, and get
-//! along with quoted values, blanks and a byte order mark. What is usual, the line end and the order of rows are
-//! assumptions, with switches.
+//! Source: published clients that import `cdr/download` read the names of columns from the first
+//! line, and accept quoted values, blanks and a byte order mark. The default form, the line end and
+//! the order of rows are assumptions, with switches.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -24,24 +25,25 @@ pub(super) use columns::CdrVersion;
 
 use columns::CdrRow;
 
-/// How much later the second row of a call is, under [`Switch::CsvRowsRepeat`].
+/// The time by which the second row of a call is later, under [`Switch::CsvRowsRepeat`].
 const SECOND_ROW_AFTER_S: i64 = 7;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Which calls are wanted.
+/// The conditions for calls of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CallSelection {
-    /// The extensions that called or were called; `None` stands for all.
+    /// The extensions that called or were called. `None` means all.
     pub(super) extensions: Option<Vec<String>>,
-    /// First and last second, of the Unix epoch.
+    /// First and last second of the period, in the Unix epoch.
     pub(super) start: i64,
     pub(super) end: i64,
 }
 
-/// The finished table.
+/// A complete table.
 pub(super) struct CdrTable {
     pub(super) bytes: Bytes,
-    /// The place after the last byte of each row; the line with the names is none.
+    /// The position after the last byte of each row. The line with the names of columns has no
+    /// entry.
     pub(super) row_ends: Vec<u64>,
 }
 
@@ -53,7 +55,7 @@ impl CallSelection {
     }
 }
 
-/// Writes the table, in one pass over the calls.
+/// Writes the table.
 pub(super) fn table(
     calls: &[CallRecord],
     odd_rows: &HashMap<String, String>,
@@ -116,7 +118,7 @@ fn rows<'a>(
     rows
 }
 
-/// Text so far, and how values are written.
+/// Writes the lines of the table.
 struct CdrWriter {
     text: String,
     all_quoted: bool,
@@ -155,8 +157,8 @@ impl CdrWriter {
         self.text.push_str(self.line_end);
     }
 
-    /// A value with a comma, a quotation mark or a line end in it is quoted anyway (RFC 4180, section 2). Blanks stand
-    /// inside the marks.
+    /// Writes a value. One with a comma, a quotation mark or a line end in it is always quoted (RFC
+    /// 4180, section 2). Blanks stand inside the quotation marks.
     fn value(&mut self, value: &str) {
         let quoted = self.all_quoted || value.bytes().any(must_be_quoted);
         let around = [
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_quoted_where_they_must_be_or_everywhere() {
+    fn a_value_is_quoted_if_it_must_be_or_a_switch_is_set() {
         check(&[], "a", "a,b\n");
         check(&[], "", ",b\n");
         check(&[], "a, \"b\"", "\"a, \"\"b\"\"\",b\n");

@@ -1,10 +1,10 @@
-//! One request and its answer, on an open connection.
+//! One request and its answer on an open connection.
 //!
-//! Knows the web server around the API: delays, redirects, when connections stay open, and the faults
-//! that strike a request. Does not know what the calls do.
+//! Knows the web server around the API: delays, redirects, whether a connection stays open, and the
+//! faults that strike a request. Does not know the calls of the API.
 //!
-//! That connections close after each answer is in the samples of Yeastar, "S-Series API 2.0",
-//! "Heartbeat"; the redirect is described in Yeastar, "S-Series User Guide", "Service".
+//! Source: the samples in Yeastar, "S-Series API 2.0", "Heartbeat", show that a connection closes
+//! after each answer. Yeastar, "S-Series User Guide", "Service", describes the redirect.
 
 use std::io;
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ mod head;
 use delivery::BodyDelivery;
 use head::{ReplyFraming, head};
 
-/// Whether the connection stays open for another request.
+/// The future of a connection after an answer.
 pub(super) enum Continuation {
     NextRequest,
     End(ConnectionEnd),
@@ -55,7 +55,7 @@ pub(super) async fn exchange(
         chaos.add_to(&mut plan, call.is_download());
     }
     delay(pbx, &plan).await;
-    // Held until the answer is sent.
+    // The slot is held until the answer is sent.
     let _slot = match take_slot(pbx, call).await {
         Ok(slot) => slot,
         Err(Busy) => {
@@ -69,7 +69,7 @@ pub(super) async fn exchange(
     exchange.send(wire, reply).await
 }
 
-/// Tells a peer that its bytes were no request.
+/// Answers 400 to bytes that are not a request.
 pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
     pbx.ledger.note(|seen| seen.bad_requests += 1);
     let answer = Reply::Page(400).render(&pbx.switches);
@@ -88,7 +88,7 @@ pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
     wire.flush().await
 }
 
-/// The recording that a download is for.
+/// The name of the recording that a download asks for; `None` for other calls.
 fn downloaded(pbx: &PbxState, call: RoutedCall, request: &ParsedRequest) -> Option<String> {
     match call {
         RoutedCall::Download => Some(request.parameter("recording", &pbx.switches)),
@@ -120,7 +120,7 @@ async fn take_slot(
     }
 }
 
-/// What is said to a download for which there is no slot.
+/// The reply to a download for which there is no slot.
 fn busy(pbx: &PbxState) -> Reply {
     if pbx.has(Switch::BusyIs503) {
         Reply::Page(503)
@@ -136,7 +136,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Finds the reply; `None` closes the connection without one.
+    /// Finds the reply, with faults applied. `None` closes the connection without a reply.
     fn reply(&self, call: RoutedCall, peer: IpAddr) -> Option<Reply> {
         if let Some(reply) = self.web_server_reply() {
             return Some(reply);
@@ -155,7 +155,7 @@ impl Exchange<'_> {
             }
             Some(instead) => {
                 if call.spends_ticket() {
-                    // Carried out for what it spends; its reply is replaced.
+                    // The call is carried out because it spends a ticket. Its own reply is dropped.
                     drop(api::answer(self.pbx, call, self.request, peer));
                 }
                 replaced(instead, self.pbx)
@@ -167,7 +167,7 @@ impl Exchange<'_> {
         reply
     }
 
-    /// What the web server says before the API is asked.
+    /// The reply of the web server, if it does not pass the request on to the API.
     fn web_server_reply(&self) -> Option<Reply> {
         let host = self.request.field("host").unwrap_or_default();
         if self.pbx.has(Switch::RedirectFromPort80) {
@@ -262,7 +262,7 @@ impl Exchange<'_> {
     }
 }
 
-/// The reply that a scripted fault puts in place of the right one.
+/// The reply that a scripted fault puts in place of the right one. `None` closes the connection.
 fn replaced(instead: &Misbehavior, pbx: &PbxState) -> Option<Reply> {
     match instead {
         Misbehavior::Html { status: 200 } => Some(Reply::LoginPage),

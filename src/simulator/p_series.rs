@@ -1,11 +1,12 @@
-//! The P-Series: its calls, from a request to a reply.
+//! The calls of the P-Series: from a request to a reply.
 //!
-//! Knows what every call of `openapi/v1.0` demands first: a User-Agent, leave to call at all, a path and a method, a
-//! token. Does not know what the calls do; they are in the files below. Nor does it know sockets or header fields.
+//! Knows what every call of `openapi/v1.0` demands first: a User-Agent, permission to call the API,
+//! a known path and method, a token. Does not know the effects of the calls, which are in the files
+//! below, and does not know sockets or header fields.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "API Request Overview", "Authorization Rule" and "Error Code and Error
-//! Message". That a request without a User-Agent is answered 10001 is known from a published client, and the order of
-//! the checks is an assumption.
+//! Source: Yeastar, "P-Series Developer Guide", "API Request Overview", "Authorization Rule" and
+//! "Error Code and Error Message". A published client reports that a request without a User-Agent
+//! is answered 10001. The order of the checks is an assumption.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -31,7 +32,7 @@ use errcode::{Errcode, PSeriesFailure};
 use resources::Resources;
 use tokens::PSeriesTokens;
 
-/// What a path means.
+/// The call that a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PSeriesCall {
     GetToken,
@@ -39,29 +40,29 @@ pub(super) enum PSeriesCall {
     DelToken,
     List,
     Search,
-    /// `recording/download`, which gives the address of a file.
+    /// `recording/download`, which answers the address of a file.
     Download,
-    /// The file itself.
+    /// The address of a file, which answers the file.
     File,
-    /// Below `/openapi/`, but not known.
+    /// A path below `/openapi/` that is no call.
     Unknown,
-    /// Of the web interface, which is not simulated.
+    /// A path of the web interface, which is not simulated.
     NoPage,
 }
 
-/// What only a P-Series has.
+/// The state that only a P-Series has.
 pub(super) struct PSeriesState {
     pub(super) tokens: Mutex<PSeriesTokens>,
     pub(super) resources: Mutex<Resources>,
-    /// Recordings at whose first fetch a token has died, under [`Switch::TokenDiesBetween`].
+    /// The recordings whose first download has ended its token, under [`Switch::TokenDiesBetween`].
     first_fetches: Mutex<HashSet<String>>,
 }
 
-/// How long things are good.
+/// Lifetimes and other bounds of tokens and addresses.
 pub(super) struct PSeriesLimits {
     pub(super) access_life: Duration,
     pub(super) refresh_life: Duration,
-    /// How many calls an access token bears.
+    /// The number of calls after which an access token ends.
     pub(super) calls: Option<u32>,
     pub(super) resource_life: Duration,
 }
@@ -80,7 +81,7 @@ impl PSeriesState {
     }
 }
 
-/// Sets what is so on a P-Series without any switch, and on other boxes with one.
+/// Sets the switches whose effect is the default on a P-Series.
 pub(super) fn set_defaults(api: Api, switches: &mut Switches) {
     if api == Api::PSeries && !switches.has(Switch::PlusIsPlus) {
         switches.set(Switch::PlusIsSpace);
@@ -108,7 +109,7 @@ impl PSeriesCall {
         }
     }
 
-    /// The operation a fault would name.
+    /// The kind of call that faults and counters know it as; `None` for an unknown path.
     pub(super) fn kind(self) -> Option<CallKind> {
         match self {
             Self::GetToken => Some(CallKind::Login),
@@ -151,7 +152,7 @@ pub(super) fn answer(
     outcome.unwrap_or_else(|failure| Reply::Written(failure.text(&pbx.switches)))
 }
 
-/// Carries out a call that shows an access token.
+/// Carries out a call that needs an access token.
 fn known(
     pbx: &PbxState,
     call: PSeriesCall,
@@ -167,7 +168,7 @@ fn known(
     }
 }
 
-/// Checks what every call needs before anything is looked at.
+/// Checks the conditions that every call has before its token and parameters are read.
 fn admit(
     pbx: &PbxState,
     call: PSeriesCall,
@@ -193,7 +194,7 @@ fn admit(
     Ok(())
 }
 
-/// Finds the access token of a request, which counts as one use of it.
+/// Returns the access token of a request if it is good, and counts one use of it.
 fn authorized(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let token = request.parameter("access_token", &pbx.switches);
     if lock(&pbx.p_series.tokens).count_use(&token, Instant::now()) {
@@ -203,12 +204,12 @@ fn authorized(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeries
     }
 }
 
-/// The answer to a fetch beside another one that is running.
+/// The reply to a download for which there is no slot.
 pub(super) fn overloaded(pbx: &PbxState) -> Reply {
     Reply::FileRefused(PSeriesFailure::from(Errcode::OVERLOADED).text(&pbx.switches))
 }
 
-/// An answer with this code, for a scripted fault.
+/// A reply with this code, for a scripted fault.
 pub(super) fn scripted(errcode: &str, pbx: &PbxState) -> Reply {
     Reply::Written(PSeriesFailure::from(Errcode::other(errcode)).text(&pbx.switches))
 }
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_those_of_the_open_api() {
+    fn a_path_outside_the_open_api_is_no_call() {
         check("/openapi/v1.0/get_token", PSeriesCall::GetToken);
         check("/openapi/v1.0/recording/download", PSeriesCall::Download);
         check("/openapi/v1.0/recording/get_random", PSeriesCall::Unknown);

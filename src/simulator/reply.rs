@@ -1,10 +1,11 @@
-//! Replies: what the box says, before it becomes bytes.
+//! Replies of the box, before they become bytes.
 //!
-//! Knows which body and header fields a reply has, and the switches that change this. Does not know
-//! why it is given, or connections.
+//! Knows the body and header fields of each reply, and the switches that change them. Does not know
+//! the reason for a reply, or connections.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files" and "Download CDR". They print no
-//! header fields of downloads and no failed one, so type, length and form of errors are assumptions, with switches.
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files" and "Download CDR". They
+//! show no header fields of a download and no download that fails. So the type, the length and the
+//! form of errors are assumptions, with switches.
 
 use bytes::Bytes;
 
@@ -23,28 +24,28 @@ const HUGE_BYTES: u64 = 10 * 1024 * 1024;
 const GARBAGE: &[u8] =
     b"\x00\x7f\xfe\x01%%\x93 neither JSON nor audio \xc3\x28\x00\x00\x1b\xff\xff\x02\r\n\r\n\x00";
 
-/// What the box says to a request.
+/// The reply of the box to a request.
 pub(super) enum Reply {
     /// Success, with these fields after `status`.
     Success(Vec<(&'static str, String)>),
     Failed(Errno),
-    /// Failure of a download, whose form is not documented.
+    /// A download failed. The form of this reply is not documented.
     DownloadFailed(Errno),
-    /// Failure of a `cdr/download`.
+    /// A `cdr/download` failed.
     CdrFailed(Errno),
-    /// The web server's page for a status.
+    /// The page of the web server for a status.
     Page(u16),
     /// The login page of the web interface.
     LoginPage,
     Empty(u16),
-    /// 302 to this place.
+    /// A redirect, 302, to this URL.
     Redirect(String),
     Json(&'static str),
-    /// JSON in the words of the P-Series.
+    /// JSON of the P-Series.
     Written(String),
-    /// The same in place of a file, whose form is not documented.
+    /// JSON of the P-Series in place of a file. The form of this reply is not documented.
     FileRefused(String),
-    /// A file of the P-Series, and the type that its address tells.
+    /// A file of the P-Series, and the media type that follows from its address.
     File(OutgoingRecording, &'static str),
     Garbage,
     HugeJson,
@@ -52,7 +53,7 @@ pub(super) enum Reply {
     Cdr(CdrTable),
 }
 
-/// A recording about to be sent.
+/// A recording, or a part of it, to send.
 pub(super) struct OutgoingRecording {
     pub(super) name: String,
     pub(super) bytes: Bytes,
@@ -60,30 +61,30 @@ pub(super) struct OutgoingRecording {
     pub(super) opened_by: DownloadSecrets,
 }
 
-/// The secrets that opened a download.
+/// The ticket and the token that opened a download.
 pub(super) struct DownloadSecrets {
     pub(super) random: String,
     pub(super) token: String,
 }
 
-/// A reply in the form it is sent.
+/// A reply with its status, header fields and body.
 pub(super) struct RenderedReply {
     pub(super) status: u16,
     pub(super) content_type: Option<&'static str>,
     pub(super) fields: Vec<(&'static str, String)>,
     pub(super) body: ReplyBody,
-    /// Whether the length is announced even where the connection closes afterwards.
+    /// True if the head announces the length even if the connection closes afterwards.
     pub(super) with_length: bool,
-    /// Set when the body is a recording.
+    /// Set if the body is a recording.
     pub(super) opened_by: Option<DownloadSecrets>,
-    /// Set when the body is a CDR: where each row ends.
+    /// Set if the body is a CDR: the position after each of its rows.
     pub(super) row_ends: Option<Vec<u64>>,
 }
 
-/// The bytes of an answer.
+/// The bytes of a reply.
 pub(super) enum ReplyBody {
     Bytes(Bytes),
-    /// JSON that does not end; the value is what it is made of.
+    /// JSON of [`HUGE_BYTES`] that is never closed; the value is a chunk of its content.
     HugeJson(Bytes),
 }
 
@@ -95,7 +96,7 @@ impl ReplyBody {
         }
     }
 
-    /// At most `limit` bytes from `position` on, not copied.
+    /// Returns at most `limit` bytes from `position` on, without a copy.
     pub(super) fn chunk(&self, position: u64, limit: u64) -> Bytes {
         let (bytes, start) = match self {
             Self::Bytes(bytes) => (bytes, usize::try_from(position).unwrap_or(usize::MAX)),
@@ -113,7 +114,7 @@ impl ReplyBody {
 }
 
 impl Reply {
-    /// The same with a part that begins one byte too early.
+    /// Moves the requested range one byte to the front, unless it begins at 0.
     pub(super) fn earlier(mut self) -> Self {
         if let Self::File(OutgoingRecording { part, .. }, _)
         | Self::Recording(OutgoingRecording { part, .. }) = &mut self
@@ -124,7 +125,7 @@ impl Reply {
         self
     }
 
-    /// Gives the reply the form that the switches demand.
+    /// Gives the reply the form that the switches choose.
     pub(super) fn render(self, switches: &Switches) -> RenderedReply {
         match self {
             Self::Success(fields) => json(success(&fields, switches), switches),
@@ -263,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_cover_a_body() {
+    fn chunks_cover_a_whole_body() {
         let body = ReplyBody::Bytes(Bytes::from(vec![7; 100_000]));
         assert_eq!(body.chunk(0, u64::MAX).len(), 65_536);
         assert_eq!(body.chunk(65_536, u64::MAX).len(), 34_464);

@@ -1,11 +1,11 @@
-//! `cdr/get_random` and `cdr/download`: the list of calls, for a one-time string.
+//! `cdr/get_random` and `cdr/download`: the list of calls, for a ticket.
 //!
-//! Knows what has to be asked for and who gets it. Does not know what the list looks like.
+//! Knows the parameters and the conditions for the list. Does not know the form of the list.
 //!
-//! Source: Yeastar, "S-Series API Guide", "CDR" and "Download CDR" (API 1.1.0 and later), and published clients for
-//! the parameter `number` of 2.0.0 and for errors in a 200 body. Assumptions: a string is bound to what was asked
-//! for, word for word; a malformed time is 20007; an extension that the box does not have has no calls; and which
-//! of several errors is named.
+//! Source: Yeastar, "S-Series API Guide", "CDR" and "Download CDR" (API 1.1.0 and later), and
+//! published clients for the parameter `number` of 2.0.0 and for errors in a 200 body. Assumptions:
+//! a ticket is bound to its parameters, word for word; a malformed time is 20007; an extension that
+//! the box does not have has no calls; and which of several errors is answered.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::{IssuedTicket, TicketClaim, TicketRefusal};
 
-/// What was asked for, in the words of whoever asked.
+/// The parameters of a request, as the request spelled them.
 struct CdrParameters {
     version: CdrVersion,
     extensions: String,
@@ -30,7 +30,7 @@ struct CdrParameters {
 }
 
 impl CdrParameters {
-    /// Collects the three values; `value` finds one by its key.
+    /// Collects the three parameters. `value` finds one by its key.
     fn from_request(
         request: &ParsedRequest,
         value: impl Fn(&'static str) -> Result<String, Errno>,
@@ -59,7 +59,7 @@ impl CdrParameters {
     }
 }
 
-/// The version is that of the path, which may be older than the box.
+/// Returns the version of the path, which may be older than that of the box.
 fn version(request: &ParsedRequest) -> CdrVersion {
     let newer = Api::SSeries200.segment();
     let mut segments = request.path().split('/');
@@ -132,7 +132,7 @@ pub(super) fn download(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) ->
     };
     let parameters = CdrParameters::from_request(request, given);
     let token = parameter("token");
-    // First of all: whatever is wrong besides, the string is spent.
+    // The ticket is spent first, whatever else is wrong with the request.
     let spent = pbx.spend_for_cdr(
         &parameter("random"),
         &TicketClaim {

@@ -1,10 +1,10 @@
-//! `recording/download`: a recording for a one-time string.
+//! `recording/download`: sends a recording for a ticket.
 //!
-//! Knows who gets the bytes. Does not know how they are sent.
+//! Knows the conditions for the bytes. Does not know how they are sent.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". What errors look like, which
-//! of several is named, and whether `Range` and HEAD are understood is not documented. `cdr/download`
-//! is known to take POST as well as GET, so this does too.
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". Not documented: the form
+//! of errors, which of several errors is answered, and whether `Range` and HEAD work. Published
+//! clients send `cdr/download` as POST as well as GET, so this call accepts both.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> R
         parameter("random"),
         parameter("token"),
     );
-    // First of all: whatever is wrong besides, the string is spent.
+    // The ticket is spent first, whatever else is wrong with the request.
     let spent = pbx.spend(
         &random,
         &TicketClaim {
@@ -77,7 +77,8 @@ fn recording(
     }
 }
 
-/// What part of a recording a request gets; the whole, unless the box honours ranges.
+/// Returns the part of a recording that a request gets: the whole recording, unless the box honors
+/// ranges.
 pub(in crate::simulator) fn requested_part(
     pbx: &PbxState,
     request: &ParsedRequest,

@@ -1,10 +1,10 @@
-//! `recording/get_random`: the one-time string for one download.
+//! `recording/get_random`: issues the ticket for one download.
 //!
-//! Knows whom it is made out to, and the switches for files that are not there. Does not know what
-//! becomes of it.
+//! Knows which address and token the ticket is bound to, and the switches for files that do not
+//! exist. Does not know how the ticket is used.
 //!
 //! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". API 1.0.1 does not define
-//! `allowedip`; it is ignored there, so that only the requester may download.
+//! `allowedip`: the field is ignored there, so only the requester may download.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -17,6 +17,7 @@ use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 use crate::simulator::tickets::IssuedTicket;
 
+/// The first request that finds a recording under [`Switch::LateFile`].
 const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
 
 pub(super) fn answer(
@@ -57,7 +58,8 @@ pub(super) fn answer(
     Ok(fields(pbx, recording, random))
 }
 
-/// Counts a request as the first for its recording, under the switch that refuses those.
+/// Counts a request for its recording and returns true for the first one. Only the switches that
+/// refuse first requests use it.
 pub(super) fn is_first_request(pbx: &PbxState, request: &ParsedRequest) -> bool {
     let name = object(&request.body).map(|body| text(&body, "recording"));
     name.is_ok_and(|name| lock(&pbx.recordings).count_request(&name) == Some(1))

@@ -1,10 +1,12 @@
-//! The columns of the CDR: their names, their order, and what stands in them.
+//! The columns of the CDR: their names, their order and their values.
 //!
-//! Knows what both API versions have, and the switches for columns. Does not know how values are written.
+//! Knows the columns of both API versions, and the switches for columns. Does not know how values
+//! are written.
 //!
-//! Source: the columns of 1.1.0 stand in this order in published clients that import `cdr/download`; another one
-//! knows `dsttrcunkname`, `agentringtime` and a `pincode` before `status`, which are taken for those of 2.0.0
-//! here. The misspellings are the vendor's. What calls without an answer look like is an assumption.
+//! Source: published clients that import `cdr/download` have the columns of 1.1.0 in this order.
+//! Another one knows `dsttrcunkname`, `agentringtime` and a `pincode` before `status`; they are
+//! assumed to be those of 2.0.0. The misspellings are the vendor's. The form of calls without an
+//! answer is an assumption.
 
 use std::borrow::Cow;
 
@@ -14,14 +16,14 @@ use crate::simulator::switch::{Switch, Switches};
 
 const SERIAL_NUMBER: &str = "3692B0000001";
 
-/// Which columns there are, and what they are called.
+/// The API version of a table, which decides about its columns and their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::simulator) enum CdrVersion {
     V110,
     V200,
 }
 
-/// One row: a call, and when it says it began.
+/// One row: a call, and the start that the row tells, in seconds of the Unix epoch.
 #[derive(Clone, Copy)]
 pub(super) struct CdrRow<'a> {
     pub(super) time: i64,
@@ -84,7 +86,7 @@ const V200: &[Column] = &[
 ];
 
 impl CdrVersion {
-    /// The field and parameter that names the extensions.
+    /// The name of the field and parameter with the extensions.
     pub(in crate::simulator) fn extensions_key(self) -> &'static str {
         match self {
             Self::V110 => "extid",

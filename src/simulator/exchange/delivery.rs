@@ -1,6 +1,6 @@
-//! The body of an answer on its way, at its pace, and as far as it gets.
+//! The body of an answer: its transfer, its rate and its early end.
 //!
-//! Knows chunks, rates and early ends. Does not know what the bytes mean.
+//! Knows chunks, rates and early ends. Does not know the content of the bytes.
 
 use std::io;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::simulator::wire::Wire;
 const CHUNK_BYTES: u64 = 64 * 1024;
 const CHUNKS_PER_SECOND: u64 = 20;
 
-/// A body to be sent.
+/// A body to send, with the faults that strike it.
 pub(super) struct BodyDelivery<'a> {
     pub(super) pbx: &'a PbxState,
     pub(super) plan: &'a FaultPlan,
     pub(super) answer: &'a RenderedReply,
-    /// In chunks, and with a last one where it is sent to its end.
+    /// True if the body is sent in chunks. A body that is sent to its end gets a last chunk.
     pub(super) is_chunked: bool,
 }
 
 impl BodyDelivery<'_> {
-    /// Sends the body; `Some` if it was broken off on purpose.
+    /// Sends the body. Returns `Some` if a fault or a switch ended it early.
     ///
     /// # Errors
     ///
@@ -88,7 +88,8 @@ impl BodyDelivery<'_> {
             let chunk = self.answer.body.chunk(position, bytes);
             position += chunk.len() as u64;
             if self.is_chunked {
-                // The last one before a break says more than comes of it.
+                // The last chunk before an early end announces one byte more than it sends, so that
+                // the end falls inside a chunk.
                 let more = usize::from(ending.is_some() && position == end);
                 let size = format!("{:x}\r\n", chunk.len() + more);
                 wire.write(size.as_bytes()).await?;
@@ -110,7 +111,8 @@ impl BodyDelivery<'_> {
         Ok(ending)
     }
 
-    /// How many bytes of a recording may go on from `position`; waits while it is held there.
+    /// Returns how many bytes of a recording may be sent after `position`. Waits while there are
+    /// none, because the box holds downloads there.
     async fn until_free(&self, wire: &mut Wire, position: u64) -> io::Result<u64> {
         if self.answer.opened_by.is_none() {
             return Ok(u64::MAX);
@@ -123,7 +125,7 @@ impl BodyDelivery<'_> {
             }
             wire.flush().await?;
             tokio::select! {
-                // The sender lives as long as the box.
+                // The box keeps the sender alive, so this cannot fail.
                 _ = held_at.changed() => {}
                 () = wire.until_peer_leaves() => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
@@ -135,7 +137,7 @@ impl BodyDelivery<'_> {
         (rate / CHUNKS_PER_SECOND).clamp(1, CHUNK_BYTES)
     }
 
-    /// Waits until the bytes sent so far are due.
+    /// Waits until the rate of the plan allows more than the `sent` bytes.
     async fn keep_pace(&self, wire: &mut Wire, start: Instant, sent: u64) -> io::Result<()> {
         if let Some(rate) = self.plan.bytes_per_s {
             wire.flush().await?;
@@ -152,7 +154,7 @@ impl BodyDelivery<'_> {
     }
 }
 
-/// A CDR on its way: how much of it is gone.
+/// Counts the bytes and complete rows of a CDR that were sent.
 struct CountedRows<'a> {
     row_ends: &'a [u64],
     bytes: u64,

@@ -1,10 +1,11 @@
 //! `get_token`, `refresh_token` and `del_token`.
 //!
-//! Knows what they demand and give. Does not know how long tokens live.
+//! Knows their parameters and answers. Does not know how long tokens live.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Get Access Token", "Refresh Access Token" and the page on revoking.
-//! The credentials are sent in clear. What answers a refresh token that is not good is not documented: here 10004, as
-//! for an access token. Five failures block the address; for how long is not documented.
+//! Source: Yeastar, "P-Series Developer Guide", "Get Access Token", "Refresh Access Token" and the
+//! page on revoking. The credentials are sent in clear text. Not documented: the answer to a
+//! refresh token that is not good (10004 is assumed, as for an access token), and how long the
+//! address is blocked after five failures.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -92,7 +93,7 @@ fn refused(why: PairRefusal) -> PSeriesFailure {
     }
 }
 
-/// Reads a body that must hold a JSON object; an empty one lacks every field.
+/// Reads a body that must be a JSON object. An empty body lacks every field.
 fn object(body: &[u8]) -> Result<Map<String, Value>, PSeriesFailure> {
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
@@ -118,7 +119,7 @@ fn new_pair() -> Result<PSeriesTokenPair, PSeriesFailure> {
     Ok(PSeriesTokenPair { access, refresh })
 }
 
-/// Tells a pair that is good from now on.
+/// Answers a pair of tokens that is good from now on.
 fn given(pbx: &PbxState, pair: &PSeriesTokenPair) -> Reply {
     pbx.ledger.secret(&pair.access);
     pbx.ledger.secret(&pair.refresh);

@@ -1,9 +1,10 @@
-//! The file itself, for its address and an access token.
+//! The file behind an address, for an access token.
 //!
-//! Knows who gets the bytes. Does not know how they are sent.
+//! Knows the conditions for the bytes. Does not know how they are sent.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". Failures are not documented: published
-//! clients know JSON and, from remote-access hosts, the login page, both with status 200.
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". The answers to
+//! failures are not documented. Published clients know JSON and, from remote-access hosts, the
+//! login page; both have status 200.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -42,7 +43,7 @@ fn fetch(
 ) -> Result<OutgoingRecording, PSeriesFailure> {
     admit(pbx, PSeriesCall::File, request, peer)?;
     let token = request.parameter("access_token", &pbx.switches);
-    // First of all: whatever is wrong besides, the address has been used.
+    // The address is used first, whatever else is wrong with the request.
     let opened = open(pbx, request.path(), &token);
     authorized(pbx, request)?;
     let name = opened.map_err(|_| Errcode::NOT_FOUND)?;
@@ -61,7 +62,7 @@ fn fetch(
     })
 }
 
-/// Uses an address, and counts how that went.
+/// Uses an address and counts the result. Returns the name of the recording.
 fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, TicketRefusal> {
     let once = pbx.has(Switch::ResourceUrlSingleUse);
     let address_use = lock(&pbx.p_series.resources).use_address(path, token, once, Instant::now());

@@ -2,10 +2,11 @@
 //!
 //! Knows their parameters, and which recordings are on a page. Does not know how a row is written.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings": pages count from 1,
-//! times are Unix seconds, unknown parameters are ignored. No greatest page is documented; the pages on CDR name
-//! 10 000 as default and maximum, so that is the default here. The order without `sort_by` and `order_by` is an
-//! assumption: by id, upwards. So are exact comparison of numbers, and 40002 for what cannot be read.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings":
+//! pages count from 1, times are Unix seconds, unknown parameters are ignored. The greatest page
+//! size is not documented. The pages on CDR name 10 000 as default and maximum, so this is the
+//! default here. Assumptions: the order without `sort_by` and `order_by` is ascending by id,
+//! numbers are compared exactly, and a value that cannot be read is answered 40002.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -22,10 +23,11 @@ mod row;
 use row::ListRowWriter;
 
 const DEFAULT_PAGE_SIZE: usize = 10_000;
-/// No divisor or multiple of what clients ask for.
+/// The page size under [`Switch::ListPageCapped`]. It neither divides nor is a multiple of page
+/// sizes that clients use.
 const CAPPED_PAGE_SIZE: usize = 37;
 
-/// A recording, with its id.
+/// The id of a recording in the list, and its call.
 type NumberedCall<'a> = (usize, &'a CallRecord);
 
 pub(super) fn list(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
@@ -71,7 +73,7 @@ fn answer(
     )))
 }
 
-/// Which part of the list, and in which order.
+/// The page of a list, and the order of its rows.
 struct PageSelection {
     page: usize,
     page_size: usize,
@@ -115,7 +117,7 @@ impl PageSelection {
     }
 }
 
-/// What a search asks for; everything, if it asks for nothing.
+/// The conditions of a search. The default includes every recording.
 #[derive(Default)]
 struct SearchFilter {
     start: Option<i64>,
@@ -160,7 +162,7 @@ fn ids(pbx: &PbxState, request: &ParsedRequest) -> Result<Option<HashSet<usize>>
     list.map(read).transpose()
 }
 
-/// The value of a parameter; an empty one counts as absent.
+/// Returns the value of a parameter. An empty value counts as absent.
 fn parameter<T: FromStr>(
     pbx: &PbxState,
     request: &ParsedRequest,
@@ -174,7 +176,7 @@ fn parameter<T: FromStr>(
     value.parse().map(Some).map_err(bad)
 }
 
-/// Whether a parameter has the second of two values; the first one is the default.
+/// True if a parameter has the second of two values. The first value is the default.
 fn is_second(
     pbx: &PbxState,
     request: &ParsedRequest,

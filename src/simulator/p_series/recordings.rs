@@ -1,10 +1,11 @@
-//! `recording/download`: the address of a file.
+//! `recording/download`: issues the address of a file.
 //!
-//! Knows how a recording is named, and the switches for files that are not there or not yet. Does not know what
-//! becomes of the address.
+//! Knows how a request names a recording, and the switches for files that do not exist, or not yet.
+//! Does not know how the address is used.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". Exactly one of `file` and `id` is needed;
-//! what answers both is an assumption, as is the code for an unknown recording.
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". A request needs
+//! exactly one of `file` and `id`. The answer to a request with both is an assumption, and so is
+//! the code for an unknown recording.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,10 +18,12 @@ use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
+/// The first request that finds a recording under [`Switch::LateFile`].
 const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
 const TAIL_LENGTH: usize = 16;
 
-/// Codes that are answered the first time for each recording, or always.
+/// Error codes, each with the switch that answers it to the first request for a recording, and the
+/// switch that answers it to every request.
 const TROUBLES: [(Switch, Switch, Errcode); 3] = [
     (
         Switch::InternalMinus2Once,
@@ -68,7 +71,7 @@ pub(super) fn answer(
     }
 }
 
-/// The name that the request gives, or that belongs to the id in it.
+/// Returns the name in the request, or the name that belongs to the id in the request.
 fn name(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let parameter = |name| request.parameter(name, &pbx.switches);
     let (file, id) = (parameter("file"), parameter("id"));
@@ -103,7 +106,7 @@ fn unknown(pbx: &PbxState) -> PSeriesFailure {
     }
 }
 
-/// Gives out an address.
+/// Issues an address and answers it.
 fn address(
     pbx: &PbxState,
     request: &ParsedRequest,
@@ -135,7 +138,7 @@ fn address(
     Ok(Reply::Written(text(errcode, &fields, &pbx.switches)))
 }
 
-/// The clock of the box.
+/// The current time of the box, `YYYYMMDDHHMMSS`.
 fn local_time(pbx: &PbxState) -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = since.map_or(0, |since| since.as_secs());

@@ -1,28 +1,29 @@
-//! The tokens of the P-Series: pairs, and slots for the access tokens.
+//! The tokens of the P-Series: pairs of tokens, and slots for the access tokens.
 //!
-//! Knows how long they live and how many there may be. Does not know JSON or credentials.
+//! Knows how long tokens live and how many there may be. Does not know JSON or credentials.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Authorization Rule" and "Get Access Token": an access token lives for
-//! 30 minutes from its issue, a refresh token for 24 hours, and at most 8 access tokens are good at a time. That a
-//! refresh takes no further slot is known from published clients. That `del_token` ends the refresh token too is an
-//! assumption.
+//! Source: Yeastar, "P-Series Developer Guide", "Authorization Rule" and "Get Access Token": an
+//! access token lives for 30 minutes from its issue, a refresh token for 24 hours, and at most 8
+//! access tokens are good at a time. Published clients report that a refresh takes no further slot.
+//! That `del_token` ends the refresh token too is an assumption.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+/// The number of access tokens that are good at a time.
 const MAX_ACCESS_TOKENS: usize = 8;
 
 /// All tokens that are good.
 pub(in crate::simulator) struct PSeriesTokens {
     access_life: Duration,
     refresh_life: Duration,
-    /// How many calls an access token bears.
+    /// The number of calls after which an access token ends; `None` means no limit.
     max_calls: Option<u32>,
     access: HashMap<String, PSeriesAccessToken>,
     refresh: HashMap<String, PSeriesRefreshToken>,
-    /// When another program took each of its tokens.
+    /// The times at which another program took its tokens; each takes a slot.
     foreign: Vec<Instant>,
-    /// The number of the next slot; none is used again.
+    /// The number of the last slot taken. Numbers are not used again.
     next: u64,
 }
 
@@ -37,21 +38,21 @@ struct PSeriesRefreshToken {
     issued: Instant,
 }
 
-/// What a login or a refresh gives.
+/// The tokens that a login or a refresh answers.
 #[derive(Clone, Debug)]
 pub(super) struct PSeriesTokenPair {
     pub(super) access: String,
     pub(super) refresh: String,
 }
 
-/// What a refresh does beyond the documents.
+/// Rules for a refresh. The default is the documented behavior.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RenewalRules {
     pub(super) old_lives_on: bool,
     pub(super) needs_slot: bool,
 }
 
-/// Why there is no new pair.
+/// The reason why a login or a refresh gives no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PairRefusal {
     /// The refresh token is not good.
@@ -85,7 +86,7 @@ impl PSeriesTokens {
         self.refresh_life
     }
 
-    /// Adds the pair of a login.
+    /// Adds the pair of a login, in a new slot.
     pub(super) fn add(&mut self, pair: &PSeriesTokenPair, now: Instant) -> Result<(), PairRefusal> {
         self.forget_expired(now);
         if self.free_slots() == 0 {
@@ -96,7 +97,7 @@ impl PSeriesTokens {
         Ok(())
     }
 
-    /// Puts a new pair in the place of the one that `refresh` belongs to.
+    /// Replaces the pair that `refresh` belongs to. The new pair takes over its slot.
     pub(super) fn renew(
         &mut self,
         refresh: &str,
@@ -129,14 +130,14 @@ impl PSeriesTokens {
         self.refresh.insert(pair.refresh.clone(), refresh);
     }
 
-    /// Counts a call that shows an access token, and tells whether that is good.
+    /// Counts one use of an access token. Returns false if the token is not good.
     pub(super) fn count_use(&mut self, token: &str, now: Instant) -> bool {
         self.forget_expired(now);
         let shown = self.access.get_mut(token);
         shown.map(|access| access.calls += 1).is_some()
     }
 
-    /// Tells whether another call may show this access token.
+    /// True if the access token is good now. Does not count as a use of it.
     pub(in crate::simulator) fn is_live(&mut self, token: &str, now: Instant) -> bool {
         self.forget_expired(now);
         self.access.contains_key(token)
@@ -147,7 +148,7 @@ impl PSeriesTokens {
         self.access.remove(token);
     }
 
-    /// Ends everything that came of the login or refresh that gave this access token.
+    /// Ends the access tokens and the refresh token of the slot of this access token.
     pub(super) fn revoke(&mut self, token: &str) {
         if let Some(PSeriesAccessToken { slot, .. }) = self.access.remove(token) {
             self.access.retain(|_, access| access.slot != slot);
@@ -164,7 +165,7 @@ impl PSeriesTokens {
         self.refresh.clear();
     }
 
-    /// Takes slots as another program would, as far as there are any.
+    /// Takes up to `tokens` free slots, as another program would.
     pub(in crate::simulator) fn occupy(&mut self, tokens: usize, now: Instant) {
         self.forget_expired(now);
         let free = self.free_slots();
@@ -176,7 +177,7 @@ impl PSeriesTokens {
         self.foreign.clear();
     }
 
-    /// How many access tokens are good.
+    /// The number of access tokens that are good, with those of the other program.
     pub(in crate::simulator) fn count(&mut self, now: Instant) -> usize {
         self.forget_expired(now);
         self.access.len() + self.foreign.len()
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_bears_so_many_calls() {
+    fn an_access_token_ends_after_its_last_call() {
         let (mut tokens, now) = tokens(Some(2));
         tokens.add(&pair("a"), now).unwrap();
         assert_eq!(
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_slot_is_needed_again_under_a_switch_only() {
+    fn a_refresh_needs_a_free_slot_under_its_switch_only() {
         let (mut tokens, now) = tokens(None);
         tokens.add(&pair("a"), now).unwrap();
         tokens.erase("a");

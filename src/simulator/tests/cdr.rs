@@ -1,4 +1,4 @@
-//! The CDR over real sockets: what is in it, and who gets it.
+//! Tests of the CDR over real sockets: its content, and the conditions for it.
 
 use serde_json::{Value, json};
 
@@ -14,9 +14,9 @@ const WITH_CDR: &[Api] = &[
     Api::Cloud110,
     Api::Cloud200,
 ];
-/// An hour to the east.
+/// The offset of the box's local time: one hour to the east of UTC.
 const OFFSET_S: i64 = 3_600;
-/// The local day of [`NAME`], and of no numbered call.
+/// The local day of the call of [`NAME`]. No numbered call lies in it.
 const DAY: [&str; 2] = ["2026-03-02 00:00:00", "2026-03-02 23:59:59"];
 const ALL: [&str; 2] = ["2026-01-01 00:00:00", "2026-12-31 23:59:59"];
 
@@ -72,7 +72,7 @@ impl CdrClient {
     }
 }
 
-/// A box with [`NAME`] and three numbered calls, the last of which has no recording.
+/// Starts a box with [`NAME`] and three numbered calls, of which the last has no recording.
 async fn pbx(api: Api, switches: &[Switch]) -> Simulator {
     let mut calls: Vec<_> = (0..3)
         .map(|number| CallRecord::numbered(number, OFFSET_S))
@@ -142,10 +142,10 @@ async fn the_cdr_has_every_call_of_the_period() {
 }
 
 #[tokio::test]
-async fn period_and_extensions_choose() {
+async fn period_and_extensions_choose_the_calls_of_a_cdr() {
     let pbx = pbx(Api::Cloud200, &[]).await;
     let client = CdrClient::of(&pbx, Api::Cloud200).await;
-    // The first second and the last belong to it.
+    // The first and the last second belong to the period.
     let cases = [
         ("all", DAY, 1),
         ("all", ["2026-01-01 01:00:00", "2026-01-01 01:01:00"], 2),
@@ -171,7 +171,7 @@ async fn the_oldest_version_has_no_cdr() {
 }
 
 #[tokio::test]
-async fn paths_decide_about_the_form() {
+async fn the_version_of_the_path_decides_the_form_of_a_cdr() {
     let pbx = pbx(Api::SSeries200, &[Switch::OlderPathsToo]).await;
     for (api, header) in [(Api::SSeries110, OLD_HEADER), (Api::SSeries200, NEW_HEADER)] {
         let answer = CdrClient::of(&pbx, api).await.fetch("all", ALL).await;
@@ -182,7 +182,7 @@ async fn paths_decide_about_the_form() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_no_time_is_refused() {
+async fn a_missing_parameter_or_malformed_time_is_refused() {
     for &api in WITH_CDR {
         let pbx = pbx(api, &[]).await;
         let client = CdrClient::of(&pbx, api).await;
@@ -232,7 +232,7 @@ async fn what_is_missing_or_no_time_is_refused() {
 }
 
 #[tokio::test]
-async fn a_random_opens_what_was_asked_for_once() {
+async fn a_cdr_ticket_opens_its_own_parameters_once() {
     let pbx = pbx(Api::SSeries200, &[]).await;
     let client = CdrClient::of(&pbx, Api::SSeries200).await;
     let random = async || client.random("all", ALL).await.unwrap();
@@ -252,14 +252,14 @@ async fn a_random_opens_what_was_asked_for_once() {
     pbx.expire_tickets();
     refused("all", ALL, &stale).await;
 
-    // A recording's random opens no CDR, and the other way round.
+    // A ticket for a recording opens no CDR, and a ticket for a CDR opens no recording.
     let of_recording = client.http.get_random(&client.token, NAME).await.unwrap();
     refused("all", ALL, &of_recording).await;
     let of_cdr = random().await;
     let download = client.http.download(&client.token, NAME, &of_cdr).await;
     assert_eq!(download.unwrap().errno(), "20013");
 
-    // A blank parameter, and a dead token; both spend it.
+    // A blank parameter and an ended token spend the ticket as well.
     let spent = random().await;
     assert_eq!(client.download(" ", ALL, &spent).await.errno(), "10004");
     refused("all", ALL, &spent).await;
@@ -319,7 +319,7 @@ async fn only_the_requester_and_the_allowed_address_get_the_cdr() {
 }
 
 #[tokio::test]
-async fn randoms_may_be_bound_to_their_token() {
+async fn under_its_switch_a_cdr_ticket_needs_its_token() {
     let pbx = pbx(Api::Cloud110, &[Switch::TokenBoundRandom]).await;
     let client = CdrClient::of(&pbx, Api::Cloud110).await;
     let other = CdrClient::of(&pbx, Api::Cloud110).await;
@@ -328,7 +328,7 @@ async fn randoms_may_be_bound_to_their_token() {
 }
 
 #[tokio::test]
-async fn plus_signs_are_spaces_under_a_switch_only() {
+async fn a_plus_sign_is_a_space_under_its_switch_only() {
     for (switch, errno) in [(Switch::PlusIsSpace, ""), (Switch::CdrWithLength, "20013")] {
         let pbx = pbx(Api::SSeries200, &[switch]).await;
         let client = CdrClient::of(&pbx, Api::SSeries200).await;
@@ -340,7 +340,7 @@ async fn plus_signs_are_spaces_under_a_switch_only() {
 }
 
 #[tokio::test]
-async fn a_get_random_without_its_random_is_the_cdr_s_too() {
+async fn a_cdr_get_random_may_lack_its_ticket_too() {
     for (switch, value) in [
         (Switch::MissingRandomField, Err("missing".to_owned())),
         (Switch::BlankRandomField, Ok(String::new())),

@@ -1,5 +1,5 @@
-//! A small downloader, written by hand: one connection per request, over TLS with a pinned
-//! certificate, and without any tolerance.
+//! A small downloader: one connection per request, over TLS with a pinned certificate. It accepts
+//! only documented answers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ pub(super) struct Client {
     credentials: (String, String),
 }
 
-/// An answer, read to its end.
+/// An answer that was read to its end.
 #[derive(Debug)]
 pub(super) struct ReceivedAnswer {
     pub(super) status: u16,
@@ -85,7 +85,7 @@ impl Client {
         self
     }
 
-    /// Trusts the certificate as a root, and compares names.
+    /// Trusts the certificate of the box as a root, and checks names.
     pub(super) fn verifying_names(mut self) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -105,7 +105,7 @@ impl Client {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(self.source, 0))?;
         let stream: TcpStream = socket.connect(self.addr).await?;
-        stream.set_nodelay(true)?; // else a resumed handshake costs 40 ms, waiting for an ACK
+        stream.set_nodelay(true)?; // without it a resumed handshake waits 40 ms for an ACK
         let Some(config) = &self.tls else {
             return Ok(Box::new(stream));
         };
@@ -156,7 +156,7 @@ impl Client {
         format!("/api/{}/{call}", self.api.segment())
     }
 
-    /// The value of `key` in a successful answer, else the errno or what is wrong.
+    /// Returns the value of `key` in a successful answer, else the errno or a message.
     pub(super) async fn value(&self, path: &str, body: Value, key: &str) -> Result<String, String> {
         let answer = self.ask("POST", path, &body.to_string()).await;
         let answer = answer.map_err(|error| error.to_string())?;
@@ -208,7 +208,7 @@ impl Client {
             .await
     }
 
-    /// Login, get_random and download in one.
+    /// Logs in, gets a ticket and downloads.
     pub(super) async fn fetch(&self, name: &str) -> Result<ReceivedAnswer, String> {
         let token = self.login().await?;
         let random = self.get_random(&token, name).await?;
@@ -227,7 +227,7 @@ impl ReceivedAnswer {
         found.map(|(_, value)| &**value)
     }
 
-    /// The errno; empty if the body is no failure.
+    /// The errno; empty if the answer is not a failure.
     pub(super) fn errno(&self) -> String {
         let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         match &json["errno"] {
@@ -238,7 +238,7 @@ impl ReceivedAnswer {
     }
 }
 
-/// Reads one answer: to its announced length, else to the end of the connection.
+/// Reads one answer: up to its announced length, else to the end of the connection.
 pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<ReceivedAnswer> {
     let mut bytes = Vec::new();
     let broken = loop {
@@ -296,7 +296,8 @@ fn parse(bytes: &[u8]) -> Option<ReceivedAnswer> {
     })
 }
 
-/// The bytes that stand in chunks (RFC 9112, section 7.1), and whether the last one is there and nothing behind it.
+/// Decodes chunks (RFC 9112, section 7.1). The flag is true if the last chunk is there and no byte
+/// follows it.
 fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
@@ -316,7 +317,7 @@ fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
     (body.into(), false)
 }
 
-/// Trusts one certificate by its fingerprint.
+/// Accepts only the certificate with this fingerprint.
 #[derive(Debug)]
 struct PinnedTestVerifier {
     fingerprint: String,

@@ -1,10 +1,11 @@
-//! One recording in a list, as text.
+//! The JSON text of one recording in a list.
 //!
-//! Knows the fields and their forms, which some switches change. Does not know which recordings are listed.
+//! Knows the fields and their forms, which some switches change. Does not know which recordings are
+//! in the list.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List"; the 12 h form of times, sizes of 0 and the
-//! fields of older firmware are known from published clients. That an extension is called by its number, and the
-//! places where files lie, are made up.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List". The 12 h form of times,
+//! sizes of 0 and the fields of older firmware are known from published clients. Made up: the
+//! number of an extension as its name, and the paths of files.
 
 use super::NumberedCall;
 use crate::simulator::calls::{CallRecord, LocalTime, stamp};
@@ -12,7 +13,7 @@ use crate::simulator::p_series::errcode::quoted;
 use crate::simulator::pbx::PbxState;
 use crate::simulator::switch::Switch;
 
-/// Writes rows for one box.
+/// Writes rows in the form that the switches of a box choose.
 pub(super) struct ListRowWriter<'a> {
     pbx: &'a PbxState,
 }
@@ -22,7 +23,7 @@ impl<'a> ListRowWriter<'a> {
         Self { pbx }
     }
 
-    /// A JSON array.
+    /// Writes rows as a JSON array.
     pub(super) fn rows<'r, 'c: 'r>(
         &self,
         rows: impl Iterator<Item = &'r NumberedCall<'c>>,
@@ -85,7 +86,7 @@ impl<'a> ListRowWriter<'a> {
         format!("{{{}}}", pairs.join(","))
     }
 
-    /// The time of the call as the box displays it.
+    /// The start of the call, as the box displays it.
     fn time(&self, call: &CallRecord) -> String {
         let time = LocalTime::from_epoch(call.started, self.pbx.utc_offset_s);
         let LocalTime {

@@ -1,8 +1,8 @@
-//! What a CDR looks like under its switches, and how it goes wrong.
+//! The form of a CDR under its switches, and its faults.
 
 use super::*;
 
-/// The whole CDR of a box of API 1.1.0 with these switches.
+/// Returns the whole CDR of a box of API 1.1.0 with these switches, and the box.
 async fn table(switches: &[Switch]) -> (String, Simulator) {
     let pbx = pbx(Api::SSeries110, switches).await;
     let answer = CdrClient::of(&pbx, Api::SSeries110)
@@ -14,7 +14,7 @@ async fn table(switches: &[Switch]) -> (String, Simulator) {
 }
 
 #[tokio::test]
-async fn the_form_of_the_cdr_follows_its_switches() {
+async fn a_switch_changes_the_form_of_the_cdr() {
     let (plain, _) = table(&[]).await;
     let lines: Vec<&str> = plain.lines().collect();
     assert_eq!(table(&[Switch::CsvBom]).await.0, format!("\u{feff}{plain}"));
@@ -70,7 +70,7 @@ async fn the_form_of_the_cdr_follows_its_switches() {
 }
 
 #[tokio::test]
-async fn a_call_may_be_there_twice() {
+async fn under_its_switch_each_call_has_two_rows() {
     let (text, _pbx) = table(&[Switch::CsvRowsRepeat]).await;
     let rows: Vec<Vec<&str>> = text
         .lines()
@@ -87,7 +87,7 @@ async fn a_call_may_be_there_twice() {
         ("2026-01-01 01:00:00", "2026-01-01 01:00:07")
     );
 
-    // Each row lies in the period, or is not there.
+    // A row whose own start lies outside the period is left out.
     let pbx = pbx(
         Api::SSeries110,
         &[Switch::CsvRowsRepeat, Switch::CsvNewestFirst],
@@ -109,7 +109,7 @@ async fn a_call_may_be_there_twice() {
 }
 
 #[tokio::test]
-async fn a_cdr_may_come_to_nothing() {
+async fn a_cdr_download_fails_as_its_switch_says() {
     for (switch, statuses) in [
         (Switch::Cdr504Once, [504, 200]),
         (Switch::Cdr504Always, [504; 2]),
@@ -140,7 +140,7 @@ async fn a_cdr_may_come_to_nothing() {
 }
 
 #[tokio::test]
-async fn a_length_may_be_told() {
+async fn under_its_switch_a_cdr_announces_its_length() {
     let pbx = pbx(Api::SSeries110, &[Switch::CdrWithLength]).await;
     let answer = CdrClient::of(&pbx, Api::SSeries110)
         .await
@@ -151,7 +151,7 @@ async fn a_length_may_be_told() {
 }
 
 #[tokio::test]
-async fn faults_strike_the_cdr() {
+async fn a_fault_strikes_the_cdr() {
     let pbx = pbx(Api::Cloud200, &[]).await;
     let client = CdrClient::of(&pbx, Api::Cloud200).await;
     pbx.inject("cdr-random:errno=20010".parse().unwrap());
@@ -172,7 +172,7 @@ async fn faults_strike_the_cdr() {
     }
     assert_eq!(pbx.seen().cdr_rows_sent, 0);
 
-    // A fault spends the random; another call's fault does not strike.
+    // A fault on a CDR download spends the ticket. A fault of another kind of call does not strike.
     pbx.inject("cdr-download:html=504".parse().unwrap());
     pbx.inject("download:status=500".parse().unwrap());
     let random = client.random("all", ALL).await.unwrap();
@@ -184,7 +184,7 @@ async fn faults_strike_the_cdr() {
 }
 
 #[tokio::test]
-async fn a_stalled_cdr_stands_until_the_peer_leaves() {
+async fn a_stalled_cdr_lasts_until_the_peer_leaves() {
     let pbx = pbx(Api::SSeries110, &[]).await;
     let client = CdrClient::of(&pbx, Api::SSeries110).await;
     pbx.inject("cdr-download:stall-after=10".parse().unwrap());
@@ -197,7 +197,7 @@ async fn a_stalled_cdr_stands_until_the_peer_leaves() {
 }
 
 #[tokio::test]
-async fn fifty_thousand_calls_are_one_cdr() {
+async fn fifty_thousand_calls_fit_in_one_cdr() {
     let calls = (0..50_000).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries200).calls(calls);
     let pbx = pbx.start().await.unwrap();

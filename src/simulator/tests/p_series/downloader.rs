@@ -1,4 +1,4 @@
-//! A small downloader for the P-Series, and the box it talks to.
+//! A small downloader for the P-Series, and the box that it calls.
 
 use std::ops::Deref;
 
@@ -28,7 +28,7 @@ impl Downloader {
         Self { pbx, client }
     }
 
-    /// Changes how it connects.
+    /// Changes the client that makes the connections.
     pub(super) fn with(mut self, change: impl FnOnce(Client) -> Client) -> Self {
         self.client = change(self.client);
         self
@@ -91,7 +91,7 @@ impl Downloader {
         self.ask("GET", &path, "").await
     }
 
-    /// The address of a file as it is written, else the code.
+    /// Returns the address of a file as the box writes it, else the errcode.
     pub(super) async fn resource(&self, token: &str, name: &str) -> Result<String, Option<i64>> {
         let answer = self.download(token, name).await;
         match answer.json()["download_resource_url"].as_str() {
@@ -105,14 +105,14 @@ impl Downloader {
             .await
     }
 
-    /// All three steps in one.
+    /// Gets a token, gets an address and downloads.
     pub(super) async fn fetch(&self, name: &str) -> Result<ReceivedAnswer, Option<i64>> {
         let token = self.token().await;
         let path = self.resource(&token, name).await?;
         Ok(self.file(&path, &token).await)
     }
 
-    /// `call` ends in `?` or has parameters already, and then in `&`.
+    /// Calls a list. `call` ends in `?`, or in `&` after other parameters.
     pub(super) async fn list(&self, token: &str, call: &str) -> ReceivedAnswer {
         let path = format!("/openapi/v1.0/{call}access_token={token}");
         self.ask("GET", &path, "").await
@@ -124,7 +124,7 @@ impl ReceivedAnswer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The errcode; `None` if there is none, or it is no number.
+    /// The errcode; `None` if it is absent or not a number.
     pub(super) fn errcode(&self) -> Option<i64> {
         self.json()["errcode"].as_i64()
     }
