@@ -176,7 +176,7 @@ impl Simulator {
         *lock(&self.other_program) = Some(program);
     }
 
-    /// Ends what [`Self::start_other_program`] began.
+    /// Stops the program that [`Self::start_other_program`] started.
     pub fn stop_other_program(&self) {
         *lock(&self.other_program) = None;
     }

@@ -16,7 +16,9 @@ use md5::{Digest, Md5};
 use super::errno::Errno;
 use super::secret;
 
+/// The number of consecutive failed logins that blocks an address.
 const FAILURES_BEFORE_LOCKOUT: u32 = 5;
+/// The bound on addresses whose failures are counted. At the bound all counts are dropped.
 const MAX_ADDRESSES: usize = 100_000;
 
 /// The credentials of the account, and its failed logins.

@@ -31,7 +31,8 @@ mod get_random;
 
 type ReplyFields = Vec<(&'static str, String)>;
 
-/// Carries out a call.
+/// Carries out a call of the S-Series or Cloud PBX API, or passes it on to [`p_series`]. Faults are
+/// applied by the caller.
 pub(super) fn answer(
     pbx: &PbxState,
     call: RoutedCall,

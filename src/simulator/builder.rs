@@ -35,7 +35,7 @@ const RANDOM_LIFE: Duration = Duration::from_secs(30);
 /// The lifetime of a file address (P-Series).
 const RESOURCE_LIFE: Duration = Duration::from_secs(1_800);
 
-/// Sets up a [`Simulator`].
+/// The settings of a [`Simulator`] before its start.
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     api: Api,
@@ -57,9 +57,13 @@ pub struct Builder {
     allowed_peers: Option<Vec<IpAddr>>,
 }
 
+/// The origin of the certificate that the box presents.
 enum CertificateSource {
+    /// Made at the start, as in a factory.
     Factory,
+    /// Made at the start, for these names and addresses.
     For(Vec<String>),
+    /// Given by the caller.
     Given(CertificateAndKey),
 }
 
@@ -125,7 +129,7 @@ impl Builder {
         self
     }
 
-    /// Sets a switch.
+    /// Sets a switch. [`Self::start`] refuses one that does not apply to this generation.
     pub fn switch(mut self, switch: Switch) -> Self {
         self.switches.set(switch);
         self

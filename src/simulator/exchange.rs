@@ -153,12 +153,12 @@ impl Exchange<'_> {
                     reply
                 })
             }
-            Some(instead) => {
+            Some(misbehavior) => {
                 if call.spends_ticket() {
                     // The call is carried out because it spends a ticket. Its own reply is dropped.
                     drop(api::answer(self.pbx, call, self.request, peer));
                 }
-                replaced(instead, self.pbx)
+                replacement_reply(misbehavior, self.pbx)
             }
         };
         if self.plan.dead_token && !call.spends_ticket() {
@@ -225,7 +225,7 @@ impl Exchange<'_> {
         let is_chunked = self.pbx.has(Switch::DownloadChunked)
             && answer.opened_by.is_some()
             && self.request.minor == 1;
-        let told = match self.plan.early_end {
+        let announces_length = match self.plan.early_end {
             _ if is_chunked => false,
             Some(BodyBreak::Cut { with_length, .. }) => with_length,
             _ => keep_alive || answer.with_length,
@@ -235,12 +235,12 @@ impl Exchange<'_> {
             .field("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let stays_open = keep_alive
-            && (told || is_chunked)
+            && (announces_length || is_chunked)
             && !closing
             && self.request.minor == 1
             && !self.plan.no_close_notify;
         ReplyFraming {
-            length: told.then(|| answer.body.len()),
+            length: announces_length.then(|| answer.body.len()),
             is_chunked,
             stays_open,
         }
@@ -263,8 +263,8 @@ impl Exchange<'_> {
 }
 
 /// The reply that a scripted fault puts in place of the right one. `None` closes the connection.
-fn replaced(instead: &Misbehavior, pbx: &PbxState) -> Option<Reply> {
-    match instead {
+fn replacement_reply(misbehavior: &Misbehavior, pbx: &PbxState) -> Option<Reply> {
+    match misbehavior {
         Misbehavior::Html { status: 200 } => Some(Reply::LoginPage),
         Misbehavior::Html { status } => Some(Reply::Page(*status)),
         Misbehavior::Status(status) => Some(Reply::Empty(*status)),

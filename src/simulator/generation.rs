@@ -31,7 +31,7 @@ pub enum Api {
 /// Error: the text is not the name of a generation in [`Api::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no API {0:?}; known are s-series-1.0.1, s-series-1.1.0, s-series-2.0.0, cloud-1.1.0, cloud-2.0.0 and p-series"
+    "unknown API {0:?}; known are s-series-1.0.1, s-series-1.1.0, s-series-2.0.0, cloud-1.1.0, cloud-2.0.0 and p-series"
 )]
 pub struct UnknownApi(String);
 

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use super::fault::CallKind;
 
+/// The bound on samples of one kind; the oldest goes first.
 const MAX_SAMPLES: usize = 1_000;
+/// The bound on secrets; later ones are not kept.
 const MAX_SECRETS: usize = 100_000;
 
 /// Counters and samples since the start.

@@ -132,7 +132,7 @@ impl PSeriesCall {
     }
 }
 
-/// Carries out a call.
+/// Carries out a call of the P-Series. Faults are applied by the caller.
 pub(super) fn answer(
     pbx: &PbxState,
     call: PSeriesCall,

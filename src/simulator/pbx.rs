@@ -24,6 +24,7 @@ use super::switch::{Switch, Switches};
 use super::tickets::{TicketClaim, TicketRefusal, Tickets};
 use super::tokens::{LiveToken, LoginTokens};
 
+/// The number of downloads at a time under [`Switch::BusyIs503`].
 const MAX_DOWNLOADS_OF_BUSY_BOX: usize = 2;
 
 /// The state of one simulated box.

@@ -19,8 +19,11 @@ mod text;
 pub(super) use text::reason;
 use text::{LOGIN_PAGE, boa_page, failed, success};
 
+/// The bound on bytes that [`ReplyBody::chunk`] returns.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// The length of the JSON that is never closed.
 const HUGE_BYTES: u64 = 10 * 1024 * 1024;
+/// Bytes that are neither JSON nor audio nor a page.
 const GARBAGE: &[u8] =
     b"\x00\x7f\xfe\x01%%\x93 neither JSON nor audio \xc3\x28\x00\x00\x1b\xff\xff\x02\r\n\r\n\x00";
 

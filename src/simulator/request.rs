@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::switch::{Switch, Switches};
 use super::wire::Wire;
 
+/// Bounds on the head, the body and the header fields of a request; a larger one is malformed.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;

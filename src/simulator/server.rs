@@ -19,10 +19,13 @@ use super::pbx::PbxState;
 use super::request::{self, ReadOutcome};
 use super::wire::{ConnectionEnd, Wire};
 
+/// The bound on open connections; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 20_000;
+/// The time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// The time for one request to arrive. Boa's limit between two requests is of this order.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+/// The pause after a failed accept, for example without free file descriptors.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
 /// Accepts connections until the future is dropped. All connections end with it.

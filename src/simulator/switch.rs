@@ -16,6 +16,7 @@ use std::str::FromStr;
 
 use super::generation::Api;
 
+// The lists of generations that switches apply to.
 const NOT_P_SERIES: &[Api] = &[
     Api::SSeries101,
     Api::SSeries110,
@@ -48,7 +49,7 @@ const WITH_CDR: &[Api] = &[
 
 /// Error: the text is not the name of a switch in [`Switch::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no switch {0:?}")]
+#[error("unknown switch {0:?}")]
 pub struct UnknownSwitch(String);
 
 macro_rules! switches {
@@ -68,7 +69,7 @@ macro_rules! switches {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// Says in one line what the PBX does differently.
+            /// Describes in one line how the PBX differs from the default.
             pub fn about(self) -> &'static str {
                 match self { $(Self::$name => $about,)* }
             }

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+/// The number of tickets at which spent and stale ones are dropped.
 const MAX_REMEMBERED_TICKETS: usize = 100_000;
 
 /// The conditions of one ticket.

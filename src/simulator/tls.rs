@@ -23,6 +23,7 @@ use super::generation::Api;
 use super::secret;
 use super::switch::{Switch, Switches};
 
+/// The bound on TLS sessions that can be resumed.
 const MAX_TLS_SESSIONS: usize = 1_024;
 
 /// A certificate chain, leaf first, and the key of the leaf; both as PEM.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::errno::Errno;
 
+/// The number of ended tokens, and of refreshtokens, at which old ones are dropped.
 const MAX_REMEMBERED_TOKENS: usize = 100_000;
 
 /// The live tokens, the ones that timed out, and the refreshtokens.

@@ -21,8 +21,11 @@ pub const BYTES_PER_SECOND: u32 = 2 * SAMPLE_RATE;
 /// The length of the header that this module writes, except for short files of [`pcm_of_size`].
 pub const HEADER_BYTES: usize = 308;
 
+/// The length of the classic header, without a LIST chunk.
 const SHORT_HEADER_BYTES: usize = 44;
+/// The length of a note, in samples.
 const NOTE_SAMPLES: u32 = 1_600;
+/// The length of the wave table, in samples.
 const SAMPLES_OF_TABLE: u32 = 1_024;
 
 /// Makes a recording of `seconds` with a melody in it: PCM, 8 kHz, 16 bits, mono.

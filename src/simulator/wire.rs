@@ -12,6 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 /// The time for which bytes of the peer are still read after the last answer.
 const MAX_LINGER: Duration = Duration::from_secs(1);
+/// The number of such bytes after which the connection is dropped.
 const MAX_LINGER_BYTES: usize = 256 * 1024;
 
 /// An open connection of a peer, with or without TLS.

@@ -74,16 +74,18 @@ fn blank_name(pbx: &PbxState) -> Errno {
 }
 
 fn check_present(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
-    let asked = lock(&pbx.recordings).count_request(recording);
-    let first = asked == Some(1);
+    let request_number = lock(&pbx.recordings).count_request(recording);
+    let first = request_number == Some(1);
     if pbx.has(Switch::InternalError20010Always) || (first && pbx.has(Switch::InternalError20010)) {
         return Err(Errno::NOT_PASSED_ON);
     }
     if pbx.has(Switch::InternalError30001Always) || (first && pbx.has(Switch::InternalError30001)) {
         return Err(Errno::INTERNAL);
     }
-    match asked {
-        Some(asked) if asked < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) => {
+    match request_number {
+        Some(request_number)
+            if request_number < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) =>
+        {
             Err(Errno::NO_SUCH_RECORDING)
         }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(Errno::DELETED),

@@ -14,6 +14,7 @@ use super::clock::write_clock;
 use crate::simulator::calls::CallRecord;
 use crate::simulator::switch::{Switch, Switches};
 
+/// The serial number of the box, the same in every row.
 const SERIAL_NUMBER: &str = "3692B0000001";
 
 /// The API version of a table, which decides about its columns and their names.
@@ -51,6 +52,7 @@ pub(super) enum Column {
     UnknownLast,
 }
 
+/// The columns of API 1.1.0, in order.
 const V110: &[Column] = &[
     Column::CallId,
     Column::TimeStart,
@@ -67,6 +69,7 @@ const V110: &[Column] = &[
     Column::DidNumber,
     Column::SerialNumber,
 ];
+/// The columns of API 2.0.0, in order.
 const V200: &[Column] = &[
     Column::CallId,
     Column::TimeStart,

@@ -14,7 +14,9 @@ use crate::simulator::reply::RenderedReply;
 use crate::simulator::switch::Switch;
 use crate::simulator::wire::Wire;
 
+/// The bound on bytes written at once.
 const CHUNK_BYTES: u64 = 64 * 1024;
+/// A slow body is written in this number of pieces per second.
 const CHUNKS_PER_SECOND: u64 = 20;
 
 /// A body to send, with the faults that strike it.
@@ -76,6 +78,7 @@ impl BodyDelivery<'_> {
         let start = Instant::now();
         let mut position = 0;
         while position < end {
+            // Checked before each chunk, so that the end of a token cuts a running download.
             if self.is_token_dead() {
                 wire.flush().await?;
                 return Ok(Some(BodyBreak::Cut {
@@ -83,6 +86,7 @@ impl BodyDelivery<'_> {
                     with_length: false,
                 }));
             }
+            // A held download waits here. Its connection stays open.
             let free = self.until_free(wire, position).await?;
             let bytes = self.chunk_bytes().min(end - position).min(free);
             let chunk = self.answer.body.chunk(position, bytes);

@@ -31,17 +31,17 @@ pub enum FaultError {
     Shape(String),
     /// The call is not known.
     #[error(
-        "no operation {0:?}; known are login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list and any"
+        "unknown operation {0:?}; known are login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list and any"
     )]
     Operation(String),
     /// The misbehavior is not known.
-    #[error("no fault {0:?}")]
+    #[error("unknown fault {0:?}")]
     What(String),
     /// The misbehavior needs a value and has none.
     #[error("{0} needs a value, as in {0}=…")]
     Missing(String),
     /// The value does not fit the misbehavior or option.
-    #[error("{value:?} is no value for {key}")]
+    #[error("{value:?} is not a valid value for {key}")]
     Value {
         /// The misbehavior or option.
         key: String,
@@ -50,7 +50,7 @@ pub enum FaultError {
     },
     /// The option is not known, or does not apply to this misbehavior.
     #[error(
-        "no option {0:?} here; known are times=N, times=forever, with-length for cut-after, and of=RECORDING for download"
+        "unknown option {0:?}; known are times=N, times=forever, with-length for cut-after, and of=RECORDING for download"
     )]
     Option(String),
 }
@@ -346,11 +346,17 @@ mod tests {
         refused("upload:garbage", "\"upload\"");
         refused("login:explode", "\"explode\"");
         refused("login:slow", "slow needs a value");
-        refused("login:slow=5", "\"5\" is no value for slow");
-        refused("login:status=99", "\"99\" is no value for status");
-        refused("login:errno=abc", "\"abc\" is no value for errno");
-        refused("login:garbage:with-length", "no option \"with-length\"");
-        refused("login:garbage:of=a.wav", "no option \"of=a.wav\"");
-        refused("login:garbage:times=many", "\"many\" is no value for times");
+        refused("login:slow=5", "\"5\" is not a valid value for slow");
+        refused("login:status=99", "\"99\" is not a valid value for status");
+        refused("login:errno=abc", "\"abc\" is not a valid value for errno");
+        refused(
+            "login:garbage:with-length",
+            "unknown option \"with-length\"",
+        );
+        refused("login:garbage:of=a.wav", "unknown option \"of=a.wav\"");
+        refused(
+            "login:garbage:times=many",
+            "\"many\" is not a valid value for times",
+        );
     }
 }

@@ -23,6 +23,7 @@ use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
+/// The number of characters of a token.
 const TOKEN_LENGTH: usize = 32;
 
 pub(super) fn get_token(

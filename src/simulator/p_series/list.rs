@@ -22,6 +22,7 @@ mod row;
 
 use row::ListRowWriter;
 
+/// The page size of a request without `page_size`.
 const DEFAULT_PAGE_SIZE: usize = 10_000;
 /// The page size under [`Switch::ListPageCapped`]. It neither divides nor is a multiple of page
 /// sizes that clients use.

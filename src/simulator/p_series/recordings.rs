@@ -20,6 +20,7 @@ use crate::simulator::switch::Switch;
 
 /// The first request that finds a recording under [`Switch::LateFile`].
 const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
+/// The number of random characters in an address.
 const TAIL_LENGTH: usize = 16;
 
 /// Error codes, each with the switch that answers it to the first request for a recording, and the
@@ -51,8 +52,8 @@ pub(super) fn answer(
         return Err(Errcode::ACCESS_DENIED.into());
     }
     let name = name(pbx, request)?;
-    let asked = lock(&pbx.recordings).count_request(&name);
-    let strikes = |once, always| pbx.has(always) || (asked == Some(1) && pbx.has(once));
+    let request_number = lock(&pbx.recordings).count_request(&name);
+    let strikes = |once, always| pbx.has(always) || (request_number == Some(1) && pbx.has(once));
     if strikes(Switch::Overload503Once, Switch::Overload503Always) {
         return Ok(Reply::Page(503));
     }
@@ -61,8 +62,10 @@ pub(super) fn answer(
             return Err(errcode.into());
         }
     }
-    match asked {
-        Some(asked) if asked < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) => {
+    match request_number {
+        Some(request_number)
+            if request_number < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) =>
+        {
             Err(unknown(pbx))
         }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(unknown(pbx)),

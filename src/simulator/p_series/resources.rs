@@ -20,6 +20,7 @@ use crate::simulator::tickets::TicketRefusal;
 /// The two ways in which the path of a file begins.
 pub(super) const PREFIXES: [&str; 2] = ["/api/download/", "/api/downloadattachment/"];
 
+/// The number of addresses at which stale ones are dropped.
 const MAX_REMEMBERED_ADDRESSES: usize = 100_000;
 /// Prefixes that a lenient reader of URLs takes for another host.
 const HIDDEN_HOSTS: [&str; 6] = [

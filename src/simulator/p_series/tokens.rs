@@ -133,8 +133,8 @@ impl PSeriesTokens {
     /// Counts one use of an access token. Returns false if the token is not good.
     pub(super) fn count_use(&mut self, token: &str, now: Instant) -> bool {
         self.forget_expired(now);
-        let shown = self.access.get_mut(token);
-        shown.map(|access| access.calls += 1).is_some()
+        let access = self.access.get_mut(token);
+        access.map(|access| access.calls += 1).is_some()
     }
 
     /// True if the access token is good now. Does not count as a use of it.
