@@ -24,12 +24,12 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use wavegate::auth::keys::Key;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
-use wavegate::auth::policy::{Action, Context, Groups, Policy};
 use wavegate::auth::{
     Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
 };
-use wavegate::config::secret::Secret;
+use wavegate::policy::{Action, Context, Groups, Policy};
 use wavegate::recording::RecordingName;
+use wavegate::secret::Secret;
 
 const ISSUER: &str = "https://sso.example/realms/company";
 const STARTERS: &str = include_str!("../config/policy.cedar");

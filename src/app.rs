@@ -25,7 +25,7 @@ use crate::admin::{Admin, Calls};
 use crate::config::{Config, Warnings};
 use crate::gateway::Gateway;
 use crate::server::Server;
-use crate::server::tls::{self, Certificates};
+use crate::tls::server::Certificates;
 
 /// Why the gateway cannot start.
 #[derive(Debug, Error)]
@@ -146,7 +146,8 @@ impl App {
         let warnings = config.warnings.clone();
         let certificate = match (&self.certificates, &config.server.tls) {
             (Some(certificates), Some(files)) => {
-                let certificate = tls::read(files).map_err(|(_, message)| message)?;
+                let certificate =
+                    crate::tls::server::read(files).map_err(|(_, message)| message)?;
                 Some((certificates, certificate))
             }
             _ => None,

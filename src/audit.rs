@@ -7,19 +7,16 @@
 //! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread writes them ([`writer`]). What
 //! was written is read back by [`verify`], [`report`] and [`story`].
 
-mod chain;
+pub(crate) mod chain;
 mod entry;
-mod files;
+pub(crate) mod files;
 pub(crate) mod heads;
-mod heard;
-mod line;
+pub(crate) mod heard;
+pub(crate) mod line;
 mod outage;
 mod queue;
-pub(crate) mod read;
-pub(crate) mod report;
-pub(crate) mod story;
+pub mod settings;
 mod tally;
-pub(crate) mod verify;
 mod writer;
 
 use std::io;
@@ -35,9 +32,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::config::audit::{Audit, OnFailure};
+use crate::audit::settings::{AuditSettings, OnFailure};
+use crate::limits::concurrency::Permits;
 use crate::metrics::AuditMetrics;
-use crate::permits::Permits;
 pub(crate) use entry::Entry;
 use entry::Open;
 use files::Files;
@@ -96,7 +93,7 @@ impl AuditLog {
     /// # Errors
     /// When another process has it; or it cannot be written, unless `on_failure` is `serve`.
     pub(crate) fn start(
-        audit: &Audit,
+        audit: &AuditSettings,
         max_streams: usize,
         metrics: AuditMetrics,
     ) -> Result<Self, String> {

@@ -10,24 +10,23 @@
 //! current practices for JWTs).
 
 mod algorithm;
-mod attributes;
+pub(crate) mod attributes;
 mod claims;
 pub(crate) mod cookies;
 mod credential;
 mod der;
 mod error;
-pub mod jwks;
 mod key_id;
+pub mod key_sets;
 mod keyring;
 pub mod keys;
 pub mod link;
 pub mod mint;
 pub mod minter;
 mod pem;
-pub mod policy;
-mod principal;
+pub(crate) mod principal;
 mod required;
-mod revocation;
+pub mod revocations;
 mod self_test;
 mod session;
 mod token;
@@ -50,14 +49,14 @@ pub use self::error::{AuthError, Rejected};
 pub use self::key_id::KeyId;
 pub use self::keyring::KeyRing;
 use self::link::Links;
-pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, CredentialKind, Principal};
 pub use self::required::RequiredClaims;
-pub use self::revocation::{Revocation, RevocationError, Revoked};
+pub use self::revocations::entries::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
 pub use self::session::{SessionError, Sessions};
 use self::token::{Compact, MAX_TOKEN_BYTES};
 use self::verified::Verified;
+use crate::principal::PrincipalId;
 
 /// Who makes bearer tokens, and with which keys.
 #[derive(Clone, Debug)]

@@ -4,10 +4,11 @@
 //! relay; for a list, which is authorized row by row, the same without the last. Each takes what the one before made, so none can be left out.
 
 mod access;
-mod audience;
+pub(crate) mod answer;
 mod audited;
 mod authentication;
 mod body;
+pub(crate) mod browser;
 mod downstream;
 pub(crate) mod error;
 pub(crate) mod head;
@@ -19,8 +20,7 @@ mod recording;
 mod refusal;
 mod route;
 pub(crate) mod running;
-mod session;
-pub(crate) mod sites;
+pub mod settings;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,21 +33,29 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::audit::AuditLog;
+use crate::auth::key_sets::Keeper;
 use crate::auth::minter::Minter;
-use crate::auth::policy::{Action, Context, Policy};
+use crate::auth::revocations::Revocations;
 use crate::auth::{Authenticator, Principal};
-use crate::config::{BrowserCache, LoginUrl};
-use crate::jwks::Keeper;
+use crate::cache::Cache;
+use crate::gateway::answer::{AnswerBody, Small};
+use crate::gateway::browser::cors;
+use crate::gateway::browser::cors::Cors;
+use crate::gateway::browser::frames::Framing;
+use crate::gateway::browser::session::SetCookies;
+use crate::gateway::browser::sites::Sites;
+use crate::gateway::settings::login::LoginUrl;
+use crate::http::headers;
+use crate::http::headers::BrowserCache;
+use crate::http::headers::X_REQUEST_ID;
+use crate::limits::reads::Reads;
+use crate::limits::streams::Admission;
+use crate::log::NameMask;
 use crate::metrics::Metrics;
 use crate::pbx::Pbx;
-use crate::relay::{Admission, Reads, Watchdog};
-use crate::response::cors::{self, Cors};
-use crate::response::framing::Framing;
-use crate::response::headers::{self, X_REQUEST_ID};
-use crate::response::{self, AnswerBody, Small};
-use crate::revocations::Revocations;
-use crate::tape::Tapes;
-use crate::telemetry::{AccessLine, NameMask};
+use crate::policy::{Action, Context, Policy};
+use crate::relay::Watchdog;
+use crate::relay::access_line::AccessLine;
 pub(crate) use downstream::{Downstream, TrustedProxies};
 use error::GatewayError;
 use head::MessageFraming;
@@ -56,8 +64,6 @@ use listing::Listed;
 use recording::Prepared;
 use route::{Route, Target};
 use running::{Rules, Running};
-use session::SetCookies;
-use sites::Sites;
 
 /// Everything a request needs.
 pub(crate) struct Gateway {
@@ -74,7 +80,7 @@ pub(crate) struct Gateway {
     pub(crate) audit: AuditLog,
     pub(crate) admission: Arc<Admission>,
     pub(crate) reads: Arc<Reads>,
-    pub(crate) tapes: Arc<Tapes>,
+    pub(crate) cache: Arc<Cache>,
     /// How long a range waits for the end of a recording of unknown length.
     pub(crate) range_wait: Duration,
     pub(crate) running: Arc<Running>,
@@ -198,14 +204,14 @@ impl Gateway {
             line.recording = self.names.mask(name);
             download = recording::wants_download(head)?;
         }
-        if sites::is_prefetch(&head.headers) {
+        if browser::sites::is_prefetch(&head.headers) {
             return Err(GatewayError::Prefetch);
         }
         if let Target::Session { begins } = route.target {
             self.require_sessions()?;
             if !begins {
                 self.end_session(&head.headers, cookies)?;
-                return Ok(Found::Small(response::no_content()));
+                return Ok(Found::Small(answer::no_content()));
             }
         }
         let now = SystemTime::now();
@@ -244,7 +250,7 @@ impl Gateway {
             }
             Target::Session { .. } => {
                 self.open_session(&principal, now, cookies)?;
-                Ok(Found::Small(response::no_content()))
+                Ok(Found::Small(answer::no_content()))
             }
         }
     }

@@ -8,13 +8,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
 use crate::admin::Calls;
-use crate::auth::policy::Grant;
-use crate::config::secret::Secret;
+use crate::auth::key_sets::Keeper;
 use crate::gateway::Gateway;
-use crate::jwks::Keeper;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
+use crate::policy::Grant;
 use crate::relay::Outcome;
+use crate::secret::Secret;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
 pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
@@ -30,8 +30,8 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
             let gateway = asked.load();
             let pbx = gateway.pbxs.iter().find(|known| known.name() == pbx);
             pbx.is_some_and(|pbx| {
-                gateway.tapes.delete(pbx, name);
-                // Also what is not on a tape.
+                gateway.cache.delete(pbx, name);
+                // Also what is not in the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
                 gateway.running.cut(Outcome::Deleted, of_it);
                 true
@@ -66,7 +66,7 @@ fn levels(gateway: &Gateway) -> Levels {
     let age = |keeper: &Keeper| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
         streams: gateway.admission.open(),
-        tape_bytes: gateway.tapes.bytes_held(),
+        cache_bytes: gateway.cache.bytes_held(),
         audit_waiting: gateway.audit.waiting(),
         waiting: gateway.pbxs.iter().map(waiting).collect(),
         key_ages: gateway.keepers.iter().filter_map(age).collect(),

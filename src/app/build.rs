@@ -9,20 +9,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::audit::AuditLog;
-use crate::auth::{Authenticator, Revoked};
+use crate::auth::Authenticator;
+use crate::auth::key_sets::Keeper;
+use crate::auth::revocations::Revocations;
+use crate::auth::revocations::entries::Revoked;
+use crate::cache::Cache;
 use crate::config::{self, Config};
+use crate::gateway::browser::cors::Cors;
+use crate::gateway::browser::frames::Framing;
+use crate::gateway::browser::sites::Sites;
 use crate::gateway::limits::Limits;
 use crate::gateway::running::{Rules, Running};
-use crate::gateway::sites::Sites;
 use crate::gateway::{Gateway, TrustedProxies};
-use crate::jwks::Keeper;
+use crate::limits::reads::Reads;
+use crate::limits::streams::Admission;
+use crate::log::NameMask;
 use crate::pbx::Pbx;
-use crate::relay::{Admission, Outcome, Reads};
-use crate::response::cors::Cors;
-use crate::response::framing::Framing;
-use crate::revocations::Revocations;
-use crate::tape::Tapes;
-use crate::telemetry::NameMask;
+use crate::relay::Outcome;
 
 /// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
 /// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
@@ -67,6 +70,7 @@ pub(super) fn build(
     };
     let revocations = revocations(auth.revocation_file, old, &running)?;
     let max_streams = config.relay.max_streams;
+    let max_per_principal = config.relay.max_streams_per_principal;
     let audit = match (old, &config.audit) {
         (Some(old), _) => old.audit.clone(),
         (None, None) => AuditLog::default(),
@@ -76,9 +80,9 @@ pub(super) fn build(
     running.configure(config.relay.max_stream);
     audit.resize(max_streams);
     let admission = match old {
-        None => Admission::new(&config.relay),
+        None => Admission::new(max_streams, max_per_principal),
         Some(old) => {
-            old.admission.resize(&config.relay);
+            old.admission.resize(max_streams, max_per_principal);
             Arc::clone(&old.admission)
         }
     };
@@ -94,13 +98,13 @@ pub(super) fn build(
     for pbx in &pbxs {
         pbx.take_over();
     }
-    metrics.bound_tape(config.tape.max_bytes);
-    let tapes = match old {
-        None => Tapes::start(config.tape, Arc::clone(&metrics)),
+    metrics.bound_cache(config.cache.max_bytes);
+    let cache = match old {
+        None => Cache::start(config.cache, Arc::clone(&metrics)),
         Some(old) => {
-            old.tapes.configure(config.tape);
-            old.tapes.retain(&pbxs);
-            Arc::clone(&old.tapes)
+            old.cache.configure(config.cache);
+            old.cache.retain(&pbxs);
+            Arc::clone(&old.cache)
         }
     };
     Ok(Gateway {
@@ -112,7 +116,7 @@ pub(super) fn build(
         audit,
         admission,
         reads,
-        tapes,
+        cache,
         range_wait: config.range.wait,
         running,
         revocations,
@@ -123,7 +127,7 @@ pub(super) fn build(
         framing: Framing::new(&config.cors),
         limits,
         login_url: auth.login_url,
-        sites: Sites::new(&config.server, config.cors, config.embed),
+        sites: Sites::new(config.server.public_url.as_ref(), config.cors, config.embed),
         public_url: config.server.public_url,
         minter: auth.minter,
         proxies: TrustedProxies::new(config.server.trusted_proxies),

@@ -32,7 +32,7 @@ use super::keys::Key;
 use super::link::LinkKey;
 use super::mint::{self, SigningKey};
 use super::*;
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 const ISSUER: &str = "https://sso.example";
 const AUDIENCE: &str = "wavegate";

@@ -1,5 +1,8 @@
 //! `wavegate doctor`: what is wrong between here and each PBX, in a sentence that says what to change.
 
+pub(super) mod examination;
+mod fault;
+
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -7,8 +10,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::ConfigFile;
-use crate::config::{Config, Pbx};
-use crate::doctor::{self, Report, Request, SeenCertificate, Step, Wanted};
+use crate::cli::doctor::examination::{Report, Request, SeenCertificate, Step, Wanted};
+use crate::config::Config;
+use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
 /// Where a line ends.
@@ -73,7 +77,7 @@ impl Doctor {
                 },
                 forgive: self.retry_login,
             };
-            let report = doctor::examine(pbx, request).await;
+            let report = examination::examine(pbx, request).await;
             if !self.json {
                 if !reports.is_empty() {
                     super::print("");
@@ -92,7 +96,7 @@ impl Doctor {
         }
     }
 
-    fn looks_at(&self, pbx: &Pbx) -> bool {
+    fn looks_at(&self, pbx: &PbxSettings) -> bool {
         self.pbx.as_ref().is_none_or(|wanted| *wanted == pbx.name)
     }
 }

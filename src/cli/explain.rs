@@ -19,14 +19,18 @@ use url::Url;
 
 use super::ConfigFile;
 use crate::auth::cookies::SESSION_COOKIE;
+use crate::auth::key_sets;
+use crate::auth::key_sets::source::KeySource;
 use crate::auth::minter::{self, Minter};
-use crate::auth::policy::{self, Action, Context, PolicyError};
-use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal, Revoked};
-use crate::config::secret::{Secret, SecretFiles};
-use crate::config::{self, Config, KeySource};
-use crate::jwks;
+use crate::auth::revocations;
+use crate::auth::revocations::entries::Revoked;
+use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
+use crate::config::{self, Config};
+use crate::policy;
+use crate::policy::{Action, Context, PolicyError};
 use crate::recording::RecordingName;
-use crate::revocations;
+use crate::secret::Secret;
+use crate::secret_files::SecretFiles;
 
 /// More than any token; what is longer is another file.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
@@ -272,7 +276,7 @@ fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<()
     });
     let source = source.ok_or("nobody says where the keys of the issuer are")?;
     let runtime = super::runtime().map_err(|error| error.to_string())?;
-    let fetched = runtime.block_on(jwks::fetch_once(source, keys));
+    let fetched = runtime.block_on(key_sets::fetch_once(source, keys));
     fetched.map_err(|error| {
         format!(
             "the keys of the issuer {:?} cannot be had: {error}\n\

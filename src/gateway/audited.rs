@@ -13,10 +13,10 @@ use super::error::GatewayError;
 use super::links::Shared;
 use crate::audit::{Audio, Decision};
 use crate::auth::Principal;
-use crate::auth::policy::{Grant, PolicyError, Viewer};
+use crate::cache::Metadata;
+use crate::policy::{Grant, PolicyError, Viewer};
 use crate::recording::RecordingName;
-use crate::tape::Facts;
-use crate::telemetry::AccessLine;
+use crate::relay::access_line::AccessLine;
 
 /// A range is the caller's word; a real one is far shorter.
 const MAX_RANGE_CHARS: usize = 128;
@@ -114,12 +114,12 @@ impl Gateway {
 
 /// Where the audio stands in a recording, as far as its header tells. Where the length in the header is not
 /// the recording's, it is of an earlier state of it, as while it was being written, and nobody knows where the audio ends.
-pub(super) fn audio(facts: &Facts) -> Option<Audio> {
-    let wave = facts.wave.as_ref()?;
+pub(super) fn audio(metadata: &Metadata) -> Option<Audio> {
+    let wave = metadata.wave.as_ref()?;
     let begin = wave.data_offset()?;
     let end = wave
         .data_bytes()
-        .filter(|_| facts.told_length().is_some())
+        .filter(|_| metadata.told_length().is_some())
         .map(|bytes| begin.saturating_add(bytes.into()));
     Some(Audio {
         begin,

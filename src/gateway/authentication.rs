@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, request};
 
-use super::session::SetCookies;
-use super::{Gateway, sites};
+use super::Gateway;
 use crate::auth::cookies::SESSION_COOKIE;
 use crate::auth::{AuthError, Principal, Rejected};
+use crate::gateway::browser::session::SetCookies;
+use crate::gateway::browser::sites;
 
 impl Gateway {
     /// Who is asking. An issuer may have published a new key, with or without an id: it is asked for once, for all who show

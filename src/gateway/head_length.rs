@@ -13,9 +13,10 @@ use http_body::Body;
 
 use super::error::GatewayError;
 use super::{Downstream, Gateway, refusal};
-use crate::response::AnswerBody;
-use crate::response::headers::{self, X_REQUEST_ID};
-use crate::telemetry::AccessLine;
+use crate::gateway::answer::AnswerBody;
+use crate::http::headers;
+use crate::http::headers::X_REQUEST_ID;
+use crate::relay::access_line::AccessLine;
 
 /// The other reason for which hyper answers so. It does not tell which it was.
 const OR_TOO_MANY: &str = ", or has more than 100 fields";

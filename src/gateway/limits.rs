@@ -6,23 +6,25 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::error::GatewayError;
-use crate::auth::{PrincipalId, Rejected};
-use crate::config::{self, Rate};
-use crate::rates::Rates;
+use crate::auth::Rejected;
+use crate::gateway::settings::limits::Rate;
+use crate::gateway::settings::limits::RequestLimits;
+use crate::limits::rate::Rates;
+use crate::principal::PrincipalId;
 
 /// Bits of an IPv6 address that name a network; whoever has one has all addresses in it.
 const NETWORK_BITS: u32 = 64;
 
 /// The rates in force.
 pub(crate) struct Limits {
-    config: config::Limits,
+    config: RequestLimits,
     principals: Option<Rates<PrincipalId>>,
     addresses: Option<Rates<IpAddr>>,
     failures: Option<Rates<IpAddr>>,
 }
 
 impl Limits {
-    pub(crate) fn new(config: config::Limits) -> Self {
+    pub(crate) fn new(config: RequestLimits) -> Self {
         Self {
             principals: config.per_principal.map(rates),
             addresses: config.per_address.map(rates),
@@ -32,7 +34,7 @@ impl Limits {
     }
 
     /// Whether these are the limits.
-    pub(crate) fn are(&self, config: &config::Limits) -> bool {
+    pub(crate) fn are(&self, config: &RequestLimits) -> bool {
         self.config == *config
     }
 

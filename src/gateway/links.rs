@@ -18,11 +18,13 @@ use super::error::GatewayError;
 use super::route::{Route, Target};
 use crate::auth::Principal;
 use crate::auth::minter::{self, Minted, Minter, Order};
-use crate::auth::policy::{self, Action, Context, Grant};
+use crate::gateway::answer;
+use crate::gateway::answer::Small;
 use crate::pbx::Pbx;
+use crate::policy;
+use crate::policy::{Action, Context, Grant};
 use crate::recording::RecordingName;
-use crate::response::{self, Small};
-use crate::telemetry::AccessLine;
+use crate::relay::access_line::AccessLine;
 
 /// What a caller asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Gateway {
         let url = wish.url(public, grant.pbx(), &minted.token);
         let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
         let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
-        Ok(response::document(StatusCode::CREATED, &document))
+        Ok(answer::document(StatusCode::CREATED, &document))
     }
 
     /// The PBX that is meant, which the key's links have to reach.

@@ -7,12 +7,14 @@ use http::{Response, StatusCode};
 
 use super::Gateway;
 use super::error::GatewayError;
-use crate::auth::policy::{Context, Viewer};
+use crate::gateway::answer::AnswerBody;
+use crate::http::headers;
+use crate::limits::streams::StreamPermit;
 use crate::list::{self, Query};
 use crate::pbx::{ListKind, Pbx};
-use crate::relay::{DocumentBody, StreamPermit};
-use crate::response::{AnswerBody, headers};
-use crate::telemetry::AccessLine;
+use crate::policy::{Context, Viewer};
+use crate::relay::DocumentBody;
+use crate::relay::access_line::AccessLine;
 
 /// A page of a list.
 pub(super) struct Listed {

@@ -1,6 +1,6 @@
 //! A request for a recording, once it is allowed: what of it is wanted, whether it is wanted at all, and from where.
 //!
-//! Knows the order: what is known already, then a tape or the PBX, then the range. Does not know how any of them works.
+//! Knows the order: what is known already, then a cache entry or the PBX, then the range. Does not know how any of them works.
 
 mod asked;
 mod finding;
@@ -11,19 +11,22 @@ use std::time::SystemTime;
 use http::{Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 
-use super::audience::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::running::Opening;
 use super::{Gateway, audited};
 use crate::auth::Credential;
-use crate::auth::policy::Grant;
+use crate::cache::{Metadata, Source};
+use crate::gateway::answer::AnswerBody;
+use crate::gateway::browser::navigation;
+use crate::gateway::browser::navigation::is_for_a_person;
+use crate::http::headers;
+use crate::http::headers::Body;
+use crate::limits::streams::StreamPermit;
 use crate::pbx::Pbx;
-use crate::relay::{Outcome, RelayBody, StreamPermit};
-use crate::response::AnswerBody;
-use crate::response::headers::{self, Body};
-use crate::tape::{Facts, Source};
-use crate::telemetry::AccessLine;
+use crate::policy::Grant;
+use crate::relay::access_line::AccessLine;
+use crate::relay::{Outcome, RelayBody};
 use asked::Asked;
 use finding::Finding;
 
@@ -32,7 +35,7 @@ pub(super) struct Prepared {
     grant: Arc<Grant>,
     opening: Arc<Opening>,
     permit: StreamPermit,
-    facts: Arc<Facts>,
+    metadata: Arc<Metadata>,
     last_modified: Option<SystemTime>,
     /// To be saved rather than played, as the query asks.
     download: bool,
@@ -68,13 +71,13 @@ impl Gateway {
         if let Some(hit) = finding.hit().filter(|_| is_served(&found)) {
             self.metrics.hit(hit);
         }
-        let (facts, content) = found?;
+        let (metadata, content) = found?;
         Ok(Prepared {
-            last_modified: asked.last_modified_of(&facts),
+            last_modified: asked.last_modified_of(&metadata),
             grant,
             opening,
             permit,
-            facts,
+            metadata,
             download,
             content,
         })
@@ -111,16 +114,16 @@ pub(super) fn relay(
         grant,
         opening,
         permit,
-        facts,
+        metadata,
         last_modified,
         download,
         content,
     } = prepared;
-    line.audit.end_is_agreed = facts.end_is_agreed;
+    line.audit.end_is_agreed = metadata.end_is_agreed;
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
     let kept = headers::Kept {
-        etag: facts.etag.as_ref(),
+        etag: metadata.etag.as_ref(),
         last_modified,
         by_link,
         cache: gateway.browser_cache,
@@ -136,9 +139,9 @@ pub(super) fn relay(
     };
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
-    let plays = facts.wave.is_none_or(|wave| wave.plays_in_browsers());
+    let plays = metadata.wave.is_none_or(|wave| wave.plays_in_browsers());
     if !plays {
-        audience::vary(fields);
+        navigation::vary(fields);
     }
     match body {
         None => headers::fill_not_modified(fields, &kept),
@@ -146,7 +149,7 @@ pub(super) fn relay(
             fields,
             &headers::Recording {
                 name: grant.recording(),
-                media_type: facts.media_type(),
+                media_type: metadata.media_type(),
                 body,
                 // A browser that opens it by itself would show a player that cannot play it.
                 download: download || (!plays && is_for_a_person(head)),
@@ -162,8 +165,8 @@ pub(super) fn relay(
             Body::Whole(_) => 0,
             Body::Part { first, .. } => first,
         });
-        line.audit.audio = audited::audio(&facts);
-        line.audit.told_length = facts.told_length();
+        line.audit.audio = audited::audio(&metadata);
+        line.audit.told_length = metadata.told_length();
         let watchdog = &downstream.watchdog;
         let idle_timeout = gateway.downstream_idle;
         let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
 use crate::auth::Authenticator;
-use crate::auth::policy::{Grant, Policy};
+use crate::policy::{Grant, Policy};
 use crate::relay::{Cutter, Outcome};
 
 /// How often it is looked which last too long.

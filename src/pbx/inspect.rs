@@ -12,7 +12,7 @@ use super::ticket::Ticket;
 use super::token::{Logins, PbxToken};
 use super::wave::{self, Wave};
 use super::{Pbx, PbxError, TransportError, within};
-use crate::auth::PrincipalId;
+use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 /// Enough of a recording to tell its format, where no other chunks stand in front of it: headers are far shorter.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wavegate::auth::Authenticator;
-use wavegate::auth::policy::{Action, Context, Policy, PolicyError};
+use wavegate::policy::{Action, Context, Policy, PolicyError};
 use wavegate::simulator::Simulator;
 
 use super::{STARTERS, listed, pbx};
