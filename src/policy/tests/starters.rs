@@ -126,9 +126,9 @@ fn the_rules_that_forbid_do_so_once_they_are_uncommented() {
 }
 
 #[test]
-fn the_policies_of_the_readme_are_without_mistakes() {
-    let readme = include_str!("../../../README.md");
-    let blocks = readme.split("```cedar\n").skip(1);
+fn the_policies_of_the_documentation_are_without_mistakes() {
+    let page = include_str!("../../../docs/policies.md");
+    let blocks = page.split("```cedar\n").skip(1);
     let blocks: Vec<&str> = blocks
         .filter_map(|block| block.split("```").next())
         .collect();
