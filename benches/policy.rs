@@ -22,7 +22,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
-use wavegate::auth::keys::Key;
+use wavegate::auth::keys::VerifyingKey;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
 use wavegate::auth::{
     Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
@@ -56,7 +56,9 @@ fn principal() -> Principal {
         name: ISSUER.into(),
         audiences: vec!["wavegate".into()],
         required: RequiredClaims::default(),
-        keys: KeyRing::fixed(vec![Key::secret(None, Algorithm::Hs256, &secret).unwrap()]),
+        keys: KeyRing::fixed(vec![
+            VerifyingKey::secret(None, Algorithm::Hs256, &secret).unwrap(),
+        ]),
         claims: AttributeClaims::default(),
         pbxs: None,
     };

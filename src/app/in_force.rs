@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest;
 
 use crate::audit::{AuditLog, Start};
-use crate::auth::keys::Key;
+use crate::auth::keys::VerifyingKey;
 use crate::auth::{Issuer, KeyRing};
 use crate::config::{Auth, Policy};
 
@@ -111,7 +111,7 @@ impl Told {
 }
 
 /// The line of one key.
-fn line(issuer: &str, key: &Key) -> String {
+fn line(issuer: &str, key: &VerifyingKey) -> String {
     let (id, thumbprint) = (key.id().unwrap_or_default(), key.thumbprint());
     let thumbprint = thumbprint.unwrap_or_default();
     format!("{issuer:?} {id:?} {:?} {thumbprint}\n", key.algorithm())

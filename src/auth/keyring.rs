@@ -11,20 +11,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::keys::Key;
+use super::keys::VerifyingKey;
 
 /// Tells the keys in force apart from all that were before, in this process.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// Told of the keys that are about to be in force.
-type Told = Box<dyn Fn(&[Key]) + Send + Sync>;
+type Told = Box<dyn Fn(&[VerifyingKey]) + Send + Sync>;
 
 /// The keys of one issuer. Clones share them.
 #[derive(Clone)]
 pub struct KeyRing(Arc<Shared>);
 
 struct Shared {
-    fixed: Vec<Key>,
+    fixed: Vec<VerifyingKey>,
     /// Whether there is a set beside them.
     is_published: bool,
     current: ArcSwap<Current>,
@@ -38,7 +38,7 @@ struct Shared {
 
 /// The keys in force.
 pub(crate) struct Current {
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Vec<VerifyingKey>,
     /// How many of them are configured; the others are published.
     fixed: usize,
     /// Of an issuer that publishes keys: none has been had yet.
@@ -50,17 +50,17 @@ pub(crate) struct Current {
 impl KeyRing {
     /// Keys that never change.
     #[must_use]
-    pub fn fixed(keys: Vec<Key>) -> Self {
+    pub fn fixed(keys: Vec<VerifyingKey>) -> Self {
         Self::with(keys, false)
     }
 
     /// Keys beside which others are published.
     #[must_use]
-    pub fn with_set(fixed: Vec<Key>) -> Self {
+    pub fn with_set(fixed: Vec<VerifyingKey>) -> Self {
         Self::with(fixed, true)
     }
 
-    fn with(fixed: Vec<Key>, is_missing: bool) -> Self {
+    fn with(fixed: Vec<VerifyingKey>, is_missing: bool) -> Self {
         let current = Current {
             fixed: fixed.len(),
             keys: fixed.clone(),
@@ -78,7 +78,7 @@ impl KeyRing {
     }
 
     /// Puts a set in the place of the one before.
-    pub fn publish(&self, set: Vec<Key>) {
+    pub fn publish(&self, set: Vec<VerifyingKey>) {
         let mut keys = self.0.fixed.clone();
         keys.extend(set);
         let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +94,7 @@ impl KeyRing {
     }
 
     /// Tells of the keys in force, and from now on of others before a token is verified with them.
-    pub(crate) fn tell(&self, told: impl Fn(&[Key]) + Send + Sync + 'static) {
+    pub(crate) fn tell(&self, told: impl Fn(&[VerifyingKey]) + Send + Sync + 'static) {
         let mut before = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
         told(&self.current().keys);
         *before = Some(Box::new(told));
@@ -115,7 +115,7 @@ impl KeyRing {
 
     /// The keys that are configured.
     #[must_use]
-    pub fn configured(&self) -> &[Key] {
+    pub fn configured(&self) -> &[VerifyingKey] {
         &self.0.fixed
     }
 

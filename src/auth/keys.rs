@@ -35,13 +35,13 @@ const MAX_TRIES: usize = 4;
 
 /// A key that verifies tokens, with the one algorithm it does that with.
 #[derive(Clone)]
-pub struct Key {
+pub struct VerifyingKey {
     id: Option<String>,
     algorithm: Algorithm,
     decoding: DecodingKey,
 }
 
-impl Key {
+impl VerifyingKey {
     /// Makes a key from a shared secret, for HS256, HS384 and HS512.
     ///
     /// # Errors
@@ -138,16 +138,16 @@ impl Key {
     }
 }
 
-impl AsRef<Key> for Key {
-    fn as_ref(&self) -> &Key {
+impl AsRef<VerifyingKey> for VerifyingKey {
+    fn as_ref(&self) -> &VerifyingKey {
         self
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for VerifyingKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Key")
+            .debug_struct("VerifyingKey")
             .field("id", &self.id)
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
@@ -159,7 +159,7 @@ impl fmt::Debug for Key {
 /// A token with a `kid` is tried against the keys of that id; where no key has it, against the keys without an id, so
 /// that one configured key needs no id although its issuer writes one. A token without a `kid` is tried against all.
 /// Only keys of the token's algorithm are tried, and at most four.
-pub(super) fn verify<'k, K: AsRef<Key>>(
+pub(super) fn verify<'k, K: AsRef<VerifyingKey>>(
     keys: &'k [K],
     header: &Header<'_>,
     token: &Compact<'_>,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::claims::{Claims, Clock};
 use super::error::AuthError;
-use super::keys::{self, Key};
+use super::keys::{self, VerifyingKey};
 use super::principal::{Credential, Principal};
 use super::token::Compact;
 use crate::principal::PrincipalId;
@@ -36,7 +36,7 @@ pub struct Links {
 #[derive(Clone, Debug)]
 pub struct LinkKey {
     /// The key itself; its id is the issuer of its links.
-    pub key: Key,
+    pub key: VerifyingKey,
     /// The PBXs whose recordings its links may name; all when `None`.
     pub pbxs: Option<Vec<String>>,
     /// The longest life of its links, where that is shorter than [`Links::max_ttl`].
@@ -144,8 +144,8 @@ impl LinkKey {
     }
 }
 
-impl AsRef<Key> for LinkKey {
-    fn as_ref(&self) -> &Key {
+impl AsRef<VerifyingKey> for LinkKey {
+    fn as_ref(&self) -> &VerifyingKey {
         &self.key
     }
 }

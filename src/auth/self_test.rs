@@ -7,7 +7,7 @@
 use super::algorithm::Algorithm;
 use super::error::AuthError;
 use super::key_id::KeyId;
-use super::keys::{self, Key};
+use super::keys::{self, VerifyingKey};
 use super::mint::SigningKey;
 use super::token::{Compact, MAX_TOKEN_BYTES};
 use crate::secret::Secret;
@@ -37,7 +37,7 @@ pub fn self_test() -> Result<(), SelfTestError> {
 }
 
 fn verify(token: &str, secret: &Secret) -> Result<Result<(), AuthError>, SelfTestError> {
-    let key = Key::secret(None, Algorithm::Hs256, secret).map_err(|_| SelfTestError)?;
+    let key = VerifyingKey::secret(None, Algorithm::Hs256, secret).map_err(|_| SelfTestError)?;
     let token = Compact::decode(token, MAX_TOKEN_BYTES).map_err(|_| SelfTestError)?;
     let header = token.header().map_err(|_| SelfTestError)?;
     Ok(keys::verify(&[key], &header, &token).map(|_| ()))

@@ -15,7 +15,7 @@ use super::attributes::{Attributes, Extension};
 use super::claims::{Claims, Clock};
 use super::cookies::SESSION_COOKIE;
 use super::error::AuthError;
-use super::keys::{self, Key, KeyError};
+use super::keys::{self, KeyError, VerifyingKey};
 use super::mint::{MintError, SigningKey};
 use super::principal::{Credential, Principal};
 use super::token::{Compact, json_object};
@@ -33,7 +33,7 @@ const MAX_COOKIE_BYTES: usize = 4096;
 /// Makes the values of session cookies, and reads them.
 #[derive(Clone, Debug)]
 pub struct Sessions {
-    key: Key,
+    key: VerifyingKey,
     signing_key: SigningKey,
     max_ttl: Duration,
 }
@@ -84,7 +84,7 @@ impl Sessions {
     /// When the secret is shorter, or is a PEM file.
     pub fn new(secret: &Secret, max_ttl: Duration) -> Result<Self, KeyError> {
         Ok(Self {
-            key: Key::secret(None, Algorithm::Hs256, secret)?,
+            key: VerifyingKey::secret(None, Algorithm::Hs256, secret)?,
             signing_key: SigningKey::secret(None, Algorithm::Hs256, secret)?,
             max_ttl,
         })
@@ -92,14 +92,15 @@ impl Sessions {
 
     /// Whether this key is the one of sessions, whatever its id and algorithm.
     #[must_use]
-    pub fn is_signed_with(&self, key: &Key) -> bool {
+    pub fn is_signed_with(&self, key: &VerifyingKey) -> bool {
         self.key.is_same_as(key)
     }
 
     /// Whether this is the secret of sessions.
     #[must_use]
     pub fn is_signed_by(&self, secret: &Secret) -> bool {
-        Key::secret(None, Algorithm::Hs256, secret).is_ok_and(|key| self.is_signed_with(&key))
+        VerifyingKey::secret(None, Algorithm::Hs256, secret)
+            .is_ok_and(|key| self.is_signed_with(&key))
     }
 
     /// Makes the value of a cookie that stands for this principal, and ends no later than what they showed.

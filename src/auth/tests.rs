@@ -28,7 +28,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::algorithm::KeyKind;
-use super::keys::Key;
+use super::keys::VerifyingKey;
 use super::link::LinkKey;
 use super::mint::{self, SigningKey};
 use super::*;
@@ -90,23 +90,23 @@ fn secret(letter: u8) -> Secret {
     Secret::new([letter; 64])
 }
 
-fn hmac_pair(id: Option<&str>, letter: u8) -> (SigningKey, Key) {
+fn hmac_pair(id: Option<&str>, letter: u8) -> (SigningKey, VerifyingKey) {
     let id = id.map(str::to_owned);
     let signing_key = SigningKey::secret(id.clone(), Algorithm::Hs256, &secret(letter)).unwrap();
     (
         signing_key,
-        Key::secret(id, Algorithm::Hs256, &secret(letter)).unwrap(),
+        VerifyingKey::secret(id, Algorithm::Hs256, &secret(letter)).unwrap(),
     )
 }
 
 /// A signing key of any algorithm, and the key that verifies for it.
-fn key_pair(algorithm: Algorithm) -> (SigningKey, Key) {
+fn key_pair(algorithm: Algorithm) -> (SigningKey, VerifyingKey) {
     let pair = match algorithm.key_kind() {
         KeyKind::Secret { .. } => {
             let signing_key = SigningKey::secret(None, algorithm, &secret(b'a')).unwrap();
             return (
                 signing_key,
-                Key::secret(None, algorithm, &secret(b'a')).unwrap(),
+                VerifyingKey::secret(None, algorithm, &secret(b'a')).unwrap(),
             );
         }
         KeyKind::Rsa => &RSA,
@@ -117,12 +117,12 @@ fn key_pair(algorithm: Algorithm) -> (SigningKey, Key) {
     let signing_key = SigningKey::private_pem(None, algorithm, pair.private.as_bytes()).unwrap();
     (
         signing_key,
-        Key::public_pem(None, algorithm, pair.public.as_bytes()).unwrap(),
+        VerifyingKey::public_pem(None, algorithm, pair.public.as_bytes()).unwrap(),
     )
 }
 
 /// A gateway with one issuer and one link key for one PBX.
-fn authenticator(keys: Vec<Key>) -> Authenticator {
+fn authenticator(keys: Vec<VerifyingKey>) -> Authenticator {
     let issuer = Issuer {
         name: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned(), "backup".to_owned()],
@@ -153,7 +153,7 @@ fn bearer_headers(token: &str) -> HeaderMap {
     headers
 }
 
-fn authenticate_bearer(keys: Vec<Key>, token: &str) -> Result<Principal, AuthError> {
+fn authenticate_bearer(keys: Vec<VerifyingKey>, token: &str) -> Result<Principal, AuthError> {
     authenticator(keys)
         .authenticate(&bearer_headers(token), None, SOURCE, at(NOW))
         .map_err(|rejected| rejected.reason().clone())

@@ -20,7 +20,7 @@ const ID: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Position {
     /// In a list that is put in order by the gateway.
-    Start(Key),
+    Start(SortKey),
     /// In a list that the PBX keeps in the order of its own ids; `place` is how many
     /// entries stood up to this one when it was seen.
     Id { last: u64, place: u64 },
@@ -28,7 +28,7 @@ pub(crate) enum Position {
 
 /// The place of an entry: its start, then its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct SortKey {
     pub(crate) start: Second,
     /// Text and not a name, which has no order.
     pub(crate) name: String,
@@ -60,7 +60,7 @@ pub(super) fn encode(position: &Position, fingerprint: Fingerprint) -> String {
     let mut bytes = vec![VERSION];
     bytes.extend(fingerprint);
     match position {
-        Position::Start(Key { start, name }) => {
+        Position::Start(SortKey { start, name }) => {
             bytes.push(START);
             bytes.extend(start.to_be_bytes());
             bytes.extend(name.as_bytes());
@@ -87,7 +87,7 @@ fn read(bytes: &[u8], fingerprint: Fingerprint) -> Option<Position> {
     match *kind {
         START => {
             let name: RecordingName = str::from_utf8(rest).ok()?.parse().ok()?;
-            Some(Position::Start(Key {
+            Some(Position::Start(SortKey {
                 start: Second::from_be_bytes(*number),
                 name: name.as_str().to_owned(),
             }))
@@ -125,7 +125,7 @@ mod tests {
         for name in ["a.wav", "Jörg +49*.wav", &"x".repeat(255)] {
             for start in [i64::MIN, -1, 0, 1_772_442_845] {
                 let name = name.to_owned();
-                check(&Position::Start(Key { start, name }));
+                check(&Position::Start(SortKey { start, name }));
             }
         }
         for (last, place) in [(0, 1), (u64::MAX, u64::MAX)] {
@@ -138,7 +138,7 @@ mod tests {
         let good = encode(&Position::Id { last: 7, place: 1 }, mark());
         let no_place = encode(&Position::Id { last: 7, place: 0 }, mark());
         let no_name = encode(
-            &Position::Start(Key {
+            &Position::Start(SortKey {
                 start: 0,
                 name: "../x".to_owned(),
             }),

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Key, Position};
+use super::cursor::{Position, SortKey};
 use super::{Entry, Order};
 
 /// The entries of one page, chosen while the list goes by: the first ones behind the place where the last page ended.
@@ -17,13 +17,13 @@ use super::{Entry, Order};
 pub(crate) struct Selection {
     order: Order,
     page_size: usize,
-    after: Option<Key>,
+    after: Option<SortKey>,
     /// At most one more than the page: that one tells that there is a next page.
-    kept: BTreeMap<Key, Entry>,
+    kept: BTreeMap<SortKey, Entry>,
 }
 
 impl Selection {
-    pub(crate) fn new(order: Order, page_size: usize, after: Option<Key>) -> Self {
+    pub(crate) fn new(order: Order, page_size: usize, after: Option<SortKey>) -> Self {
         Self {
             order,
             page_size,
@@ -34,7 +34,7 @@ impl Selection {
 
     /// Takes an entry if it belongs to the page, as far as the list has gone by; `is_visible` is asked only then.
     pub(crate) fn offer(&mut self, entry: Entry, is_visible: impl FnOnce(&Entry) -> bool) {
-        let key = Key {
+        let key = SortKey {
             start: entry.started.unwrap_or_default(),
             name: entry.name.as_str().to_owned(),
         };
@@ -53,7 +53,7 @@ impl Selection {
         }
     }
 
-    fn has_room_for(&self, key: &Key) -> bool {
+    fn has_room_for(&self, key: &SortKey) -> bool {
         let order = self.order;
         let is_behind = self
             .after
@@ -69,7 +69,7 @@ impl Selection {
 
     /// The rows of one recording may differ in their times where the name has none. The earliest counts: returns whether
     /// `key` is that one, and takes out a later one.
-    fn replace_later_row(&mut self, key: &Key) -> bool {
+    fn replace_later_row(&mut self, key: &SortKey) -> bool {
         let same = self.kept.keys().find(|kept| kept.name == key.name).cloned();
         match same {
             None => true,
@@ -86,7 +86,7 @@ impl Selection {
 
     /// The page, and where it ends if another one follows.
     pub(crate) fn finish(self) -> (Vec<Entry>, Option<Position>) {
-        let mut kept: Vec<(Key, Entry)> = self.kept.into_iter().collect();
+        let mut kept: Vec<(SortKey, Entry)> = self.kept.into_iter().collect();
         if self.order == Order::Descending {
             kept.reverse();
         }

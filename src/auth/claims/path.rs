@@ -45,7 +45,7 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         let mut found = None;
-        while let Some(member) = map.next_key::<value::Key<'de>>()? {
+        while let Some(member) = map.next_key::<value::MemberName<'de>>()? {
             let rest = self.rest.strip_prefix(member.as_str());
             let value = match rest.map(|rest| (rest, rest.strip_prefix('.'))) {
                 Some(("", _)) => map.next_value()?,

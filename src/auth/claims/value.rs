@@ -75,9 +75,9 @@ impl Value<'_> {
 
 /// The name of a member, borrowed where JSON has no escapes in it.
 #[derive(Deserialize)]
-pub(super) struct Key<'t>(#[serde(borrow)] Cow<'t, str>);
+pub(super) struct MemberName<'t>(#[serde(borrow)] Cow<'t, str>);
 
-impl Key<'_> {
+impl MemberName<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::auth::algorithm::{Algorithm, KeyKind};
 use crate::auth::der;
 use crate::auth::key_id::KeyId;
-use crate::auth::keys::{Key, KeyError};
+use crate::auth::keys::{KeyError, VerifyingKey};
 use crate::auth::token::json_object;
 
 /// Most JWKs of one set that are looked at.
@@ -38,7 +38,7 @@ const TEXTS: [&str; 9] = ["kty", "use", "alg", "kid", "crv", "n", "e", "x", "y"]
 #[derive(Clone, Debug)]
 pub struct Jwks {
     /// The keys that verify; one JWK for RSA without an `alg` is one key for each algorithm that it may have.
-    pub keys: Vec<Key>,
+    pub keys: Vec<VerifyingKey>,
     /// The others.
     pub skipped: Vec<Skipped>,
 }
@@ -174,14 +174,14 @@ fn told(skipped: &[Skipped]) -> String {
     told.join("; ")
 }
 
-fn read_jwk(jwk: &RawValue, accepted: &[Algorithm]) -> Result<Vec<Key>, JwkError> {
+fn read_jwk(jwk: &RawValue, accepted: &[Algorithm]) -> Result<Vec<VerifyingKey>, JwkError> {
     let read: Option<Jwk> = json_object(jwk.get().as_bytes());
     let jwk = read.ok_or_else(|| wrong_member(jwk))?;
     jwk.check_use()?;
     let kind = jwk.kind()?;
     let algorithms = jwk.algorithms(kind, accepted)?;
     let public_key = jwk.public_key(kind)?;
-    let key = |algorithm| Key::public(jwk.kid.clone(), algorithm, &public_key);
+    let key = |algorithm| VerifyingKey::public(jwk.kid.clone(), algorithm, &public_key);
     let keys: Result<_, _> = algorithms.into_iter().map(key).collect();
     keys.map_err(|error| match (error, kind) {
         (KeyError::Unreadable, KeyKind::P256 | KeyKind::P384) => JwkError::NoPoint,

@@ -78,7 +78,7 @@ fn encode(bytes: &[u8]) -> String {
 mod tests {
     use crate::auth::Algorithm;
     use crate::auth::key_sets::document;
-    use crate::auth::keys::Key;
+    use crate::auth::keys::VerifyingKey;
     use crate::secret::Secret;
 
     #[track_caller]
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_secret_has_none() {
         let secret = Secret::new("a secret that is long enough for it".as_bytes());
-        let key = Key::secret(None, Algorithm::Hs256, &secret).unwrap();
+        let key = VerifyingKey::secret(None, Algorithm::Hs256, &secret).unwrap();
         assert_eq!(key.thumbprint(), None);
     }
 }

@@ -109,7 +109,7 @@ fn a_published_key_is_never_taken_for_a_shared_secret() {
     let token = format!("{signed}.{}", message(&signed));
     let outcome = authenticate_bearer(vec![key_pair(Algorithm::Rs256).1], &token);
     assert_eq!(outcome, Err(AuthError::AlgorithmMismatch(KeyId::default())));
-    let refused = Key::secret(None, Algorithm::Hs256, &Secret::new(public_pem));
+    let refused = VerifyingKey::secret(None, Algorithm::Hs256, &Secret::new(public_pem));
     assert_eq!(refused.unwrap_err(), keys::KeyError::SecretIsPem);
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
-use crate::auth::keys::Key;
+use crate::auth::keys::VerifyingKey;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
 use crate::cache::settings::{CacheSettings, Range};
@@ -101,8 +101,9 @@ pub(super) fn configuration(
         from: moved,
         until: None,
     };
-    let key =
-        |secret| Key::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string());
+    let key = |secret| {
+        VerifyingKey::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string())
+    };
     Ok(Config {
         warnings: Warnings::default(),
         secrets: SecretFiles::default(),

@@ -65,7 +65,7 @@ fn read_one(jwk: &Value, accepted: &[Algorithm]) -> Result<Vec<Algorithm>, JwkEr
             assert_eq!((skipped.place, jwks.keys.len()), (1, 1));
             Err(skipped.why)
         }
-        None => Ok(jwks.keys[1..].iter().map(Key::algorithm).collect()),
+        None => Ok(jwks.keys[1..].iter().map(VerifyingKey::algorithm).collect()),
     }
 }
 
