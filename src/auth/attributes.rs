@@ -6,7 +6,7 @@
 //! A claim that is absent says nothing, and `null` or an empty text in its place says no more. Within a list, either is a mistake:
 //! a list says what somebody is, and nobody can tell what was meant there.
 
-use super::claims::{Value, path};
+use super::claims::{ClaimValue, path};
 use super::error::AuthError;
 
 /// One role, and one extension, may stand for so many bytes of the longest token.
@@ -111,11 +111,11 @@ fn names(
     let wrong = |why| AuthError::Attribute(key, why);
     let value = path::find(claims, claim).ok_or(wrong("it stands there twice"))?;
     let values = match &value {
-        Value::Absent | Value::Null => &[],
-        Value::Text(text) if text.is_empty() => &[],
-        Value::List(values) => values.as_slice(),
-        Value::Text(_) => std::slice::from_ref(&value),
-        Value::Seconds(_) | Value::Other => {
+        ClaimValue::Absent | ClaimValue::Null => &[],
+        ClaimValue::Text(text) if text.is_empty() => &[],
+        ClaimValue::List(values) => values.as_slice(),
+        ClaimValue::Text(_) => std::slice::from_ref(&value),
+        ClaimValue::Seconds(_) | ClaimValue::Other => {
             return Err(wrong("neither a text nor a list of texts"));
         }
     };

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-pub(super) use self::value::Value;
+pub(super) use self::value::ClaimValue;
 use super::error::AuthError;
 use super::token::json_object;
 
@@ -25,16 +25,16 @@ use super::token::json_object;
 #[derive(Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 't"))]
 pub(super) struct Claims<'t> {
-    iss: Value<'t>,
-    sub: Value<'t>,
-    aud: Value<'t>,
-    exp: Value<'t>,
-    nbf: Value<'t>,
-    iat: Value<'t>,
-    jti: Value<'t>,
-    recording: Value<'t>,
-    pbx: Value<'t>,
-    ip: Value<'t>,
+    iss: ClaimValue<'t>,
+    sub: ClaimValue<'t>,
+    aud: ClaimValue<'t>,
+    exp: ClaimValue<'t>,
+    nbf: ClaimValue<'t>,
+    iat: ClaimValue<'t>,
+    jti: ClaimValue<'t>,
+    recording: ClaimValue<'t>,
+    pbx: ClaimValue<'t>,
+    ip: ClaimValue<'t>,
 }
 
 impl<'t> Claims<'t> {
@@ -59,7 +59,7 @@ impl<'t> Claims<'t> {
     /// The token's own id; one that is no name could not be revoked, so it is an error.
     pub(super) fn token_id(&self) -> Result<Option<&str>, AuthError> {
         match &self.jti {
-            jti if jti.is_nothing() => Ok(None),
+            jti if jti.is_null_or_absent() => Ok(None),
             jti => jti.name().map(Some).ok_or(AuthError::Claim("jti")),
         }
     }
@@ -75,14 +75,14 @@ impl<'t> Claims<'t> {
     /// The only address that a link is for. It decides, so it may be absent and not `null`.
     pub(super) fn address(&self) -> Result<Option<&str>, AuthError> {
         match &self.ip {
-            Value::Absent => Ok(None),
+            ClaimValue::Absent => Ok(None),
             ip => ip.text().map(Some).ok_or(AuthError::Claim("ip")),
         }
     }
 
     /// Whether there is an `aud` at all, whatever it is.
     pub(super) fn has_audience(&self) -> bool {
-        !matches!(self.aud, Value::Absent)
+        !matches!(self.aud, ClaimValue::Absent)
     }
 
     /// Whether `aud`, one string or an array of strings, names one that is accepted.
@@ -124,7 +124,7 @@ impl Clock {
         let issued = optional_time(&claims.iat, "iat")?;
         let not_before = optional_time(&claims.nbf, "nbf")?;
         let validity = Validity { expires, issued };
-        if self.is_over(&validity) {
+        if self.has_expired(&validity) {
             return Err(AuthError::Expired);
         }
         let latest = self.now.saturating_add(self.skew);
@@ -137,7 +137,7 @@ impl Clock {
     }
 
     /// Whether a token has expired.
-    pub(super) fn is_over(&self, validity: &Validity) -> bool {
+    pub(super) fn has_expired(&self, validity: &Validity) -> bool {
         self.now >= validity.expires.saturating_add(self.skew)
     }
 
@@ -166,9 +166,12 @@ fn after_1970(time: Duration) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn optional_time(value: &Value<'_>, claim: &'static str) -> Result<Option<Duration>, AuthError> {
+fn optional_time(
+    value: &ClaimValue<'_>,
+    claim: &'static str,
+) -> Result<Option<Duration>, AuthError> {
     match value {
-        value if value.is_nothing() => Ok(None),
+        value if value.is_null_or_absent() => Ok(None),
         value => value.time().map(Some).ok_or(AuthError::Claim(claim)),
     }
 }

@@ -52,7 +52,7 @@ impl Verified {
         let hash = hash(token);
         let known = self.0.get(&hash)?;
         let in_force = generation_of(known.principal.issuer()) == Some(known.generation);
-        if in_force && !clock.is_over(&known.validity) {
+        if in_force && !clock.has_expired(&known.validity) {
             return Some(known.principal.clone());
         }
         self.0.invalidate(&hash);

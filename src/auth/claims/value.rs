@@ -18,20 +18,20 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// One claim: a value of the types that matter here, something else, or nothing.
 #[derive(Default)]
-pub(in crate::auth) enum Value<'t> {
+pub(in crate::auth) enum ClaimValue<'t> {
     #[default]
     Absent,
     Null,
     Text(Cow<'t, str>),
     Seconds(u64),
-    List(Vec<Value<'t>>),
+    List(Vec<ClaimValue<'t>>),
     Other,
 }
 
-impl Value<'_> {
+impl ClaimValue<'_> {
     /// Whether it says nothing: issuers write `null` where they have no value. Whoever needs the claim asks for its text or
     /// time instead, which neither has.
-    pub(in crate::auth) fn is_nothing(&self) -> bool {
+    pub(in crate::auth) fn is_null_or_absent(&self) -> bool {
         matches!(self, Self::Absent | Self::Null)
     }
 
@@ -83,35 +83,35 @@ impl MemberName<'_> {
     }
 }
 
-impl<'de: 't, 't> Deserialize<'de> for Value<'t> {
+impl<'de: 't, 't> Deserialize<'de> for ClaimValue<'t> {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        value.deserialize_any(ValueVisitor)
+        value.deserialize_any(ClaimValueVisitor)
     }
 }
 
-struct ValueVisitor;
+struct ClaimValueVisitor;
 
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
+impl<'de> Visitor<'de> for ClaimValueVisitor {
+    type Value = ClaimValue<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a claim")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
+        Ok(ClaimValue::Text(Cow::Borrowed(text)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
+        Ok(ClaimValue::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Value::Seconds(number))
+        Ok(ClaimValue::Seconds(number))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(u64::try_from(number).map_or(Value::Other, Value::Seconds))
+        Ok(u64::try_from(number).map_or(ClaimValue::Other, ClaimValue::Seconds))
     }
 
     /// Floors: the conversion drops the fraction, and the range keeps it exact.
@@ -123,9 +123,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
         let in_range = (0.0..=MAX_SECONDS as f64).contains(&number);
         Ok(if in_range {
-            Value::Seconds(number as u64)
+            ClaimValue::Seconds(number as u64)
         } else {
-            Value::Other
+            ClaimValue::Other
         })
     }
 
@@ -134,18 +134,18 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(value) = list.next_element()? {
             values.push(value);
         }
-        Ok(Value::List(values))
+        Ok(ClaimValue::List(values))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| Value::Other)
+        IgnoredAny.visit_map(map).map(|_| ClaimValue::Other)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Other)
+        Ok(ClaimValue::Other)
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
+        Ok(ClaimValue::Null)
     }
 }
