@@ -44,8 +44,8 @@ pub use self::attributes::{AttributeClaims, Attributes, Extension};
 use self::claims::{Claims, Clock};
 pub use self::cookies::Cookies;
 use self::cookies::SESSION_COOKIE;
-use self::credential::{Presented, unescaped};
-pub use self::error::{AuthError, Rejected};
+use self::credential::{RequestCredential, unescaped};
+pub use self::error::{AuthError, CredentialError};
 pub use self::key_id::KeyId;
 pub use self::keyring::KeyRing;
 use self::link::Links;
@@ -94,8 +94,8 @@ pub struct Authenticator {
 }
 
 /// What the credentials of a request come to.
-pub(crate) struct Judgement<'a> {
-    pub(crate) principal: Result<Principal, Rejected>,
+pub(crate) struct AuthenticationResult<'a> {
+    pub(crate) principal: Result<Principal, CredentialError>,
     /// The names of cookies that are authentic and have expired, and so count as absent.
     pub(crate) expired: Vec<&'a str>,
 }
@@ -149,42 +149,43 @@ impl Authenticator {
         query: Option<&str>,
         source: IpAddr,
         now: SystemTime,
-    ) -> Result<Principal, Rejected> {
-        self.judge(headers, query, false, source, now).principal
+    ) -> Result<Principal, CredentialError> {
+        self.authenticate_request(headers, query, false, source, now)
+            .principal
     }
 
     /// The same for a request by which somebody goes to a page, if `is_visit`: cookies that are authentic and have expired
     /// count as absent there, so that whoever comes back the next day is asked to sign in and not turned away.
-    pub(crate) fn judge(
+    pub(crate) fn authenticate_request(
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
         is_visit: bool,
         source: IpAddr,
         now: SystemTime,
-    ) -> Judgement<'_> {
+    ) -> AuthenticationResult<'_> {
         let mut expired = Vec::new();
         let clock = Clock::at(now, self.skew);
         let principal = match credential::find(headers, query) {
-            Ok(Presented::Bearer(token)) => clock
+            Ok(RequestCredential::Bearer(token)) => clock
                 .and_then(|clock| self.authenticate_bearer(token, &clock))
-                .map_err(Rejected::Bearer),
-            Ok(Presented::Link(token)) => clock
+                .map_err(CredentialError::Bearer),
+            Ok(RequestCredential::Link(token)) => clock
                 .and_then(|clock| self.authenticate_link(&unescaped(token), source, &clock))
-                .map_err(Rejected::Link),
-            Err(Rejected::Bearer(AuthError::Missing)) => {
-                clock.map_err(Rejected::Cookie).and_then(|clock| {
+                .map_err(CredentialError::Link),
+            Err(CredentialError::Bearer(AuthError::Missing)) => {
+                clock.map_err(CredentialError::Cookie).and_then(|clock| {
                     let expired = is_visit.then_some(&mut expired);
                     self.authenticate_cookie(headers, &clock, expired)
                 })
             }
             Err(rejected) => Err(rejected),
         };
-        Judgement { principal, expired }
+        AuthenticationResult { principal, expired }
     }
 
     /// Whether there is a cookie of our own, whatever it says.
-    pub(crate) fn shows_session(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn has_session_cookie(&self, headers: &HeaderMap) -> bool {
         self.sessions().is_some() && !matches!(cookies::value(headers, SESSION_COOKIE), Ok(None))
     }
 
@@ -207,9 +208,10 @@ impl Authenticator {
         headers: &HeaderMap,
         clock: &Clock,
         mut expired: Option<&mut Vec<&'a str>>,
-    ) -> Result<Principal, Rejected> {
+    ) -> Result<Principal, CredentialError> {
         for (name, credential) in self.cookie_names() {
-            let Some(token) = cookies::value(headers, name).map_err(Rejected::Cookie)? else {
+            let Some(token) = cookies::value(headers, name).map_err(CredentialError::Cookie)?
+            else {
                 continue;
             };
             let decided = match credential {
@@ -220,13 +222,13 @@ impl Authenticator {
                 expired.push(name);
                 continue;
             }
-            let principal = decided.map_err(Rejected::Cookie)?;
+            let principal = decided.map_err(CredentialError::Cookie)?;
             return Ok(Principal {
                 credential,
                 ..principal
             });
         }
-        Err(Rejected::Bearer(AuthError::Missing))
+        Err(CredentialError::Bearer(AuthError::Missing))
     }
 
     /// A session whose issuer is not configured any more ends with it.
@@ -288,7 +290,7 @@ impl Authenticator {
     /// were passed over. Our own cookie names no issuer whose keys could help it.
     pub(crate) fn keys_to_renew(&self, headers: &HeaderMap, expired: &[&str]) -> Option<KeyRing> {
         let token = match credential::find(headers, None) {
-            Ok(Presented::Bearer(token)) => token,
+            Ok(RequestCredential::Bearer(token)) => token,
             _ => self.deciding_sso_cookie(headers, expired)?,
         };
         let token = Compact::decode(token, self.max_token_bytes).ok()?;
@@ -310,7 +312,7 @@ impl Authenticator {
 
     /// Whether those are still known who vouched for somebody: the issuer or the key of the link, and that for this PBX. Their key may be
     /// another one by now, which says nothing of what the old one has signed.
-    pub(crate) fn still_knows(&self, principal: &Principal, pbx: &str) -> bool {
+    pub(crate) fn still_accepts(&self, principal: &Principal, pbx: &str) -> bool {
         let issuer = || self.issuer(principal.issuer()).ok();
         let is_issued = || issuer().is_some_and(|issuer| issuer.reaches(pbx));
         match principal.credential() {
@@ -320,7 +322,7 @@ impl Authenticator {
             Credential::Link(_) => self
                 .links
                 .as_ref()
-                .is_some_and(|links| links.reach(principal.issuer(), pbx)),
+                .is_some_and(|links| links.has_key_for(principal.issuer(), pbx)),
         }
     }
 

@@ -11,14 +11,14 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 
-use super::error::{AuthError, Rejected};
+use super::error::{AuthError, CredentialError};
 
 /// The parameters under which others look for a bearer token in a query; here that is a mistake to be told.
 const BEARER_PARAMETERS: [&str; 2] = ["access_token", "token"];
 
 /// A credential and where it stood, which says what it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presented<'r> {
+pub(super) enum RequestCredential<'r> {
     Bearer(&'r str),
     Link(&'r str),
 }
@@ -30,18 +30,18 @@ pub(super) enum Presented<'r> {
 pub(super) fn find<'r>(
     headers: &'r HeaderMap,
     query: Option<&'r str>,
-) -> Result<Presented<'r>, Rejected> {
+) -> Result<RequestCredential<'r>, CredentialError> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     match (fields.next(), fields.next()) {
         (None, _) => in_query(query.unwrap_or_default()),
-        (Some(field), None) => in_field(field).map_err(Rejected::Bearer),
-        (Some(_), Some(_)) => Err(Rejected::Bearer(AuthError::Malformed(
+        (Some(field), None) => in_field(field).map_err(CredentialError::Bearer),
+        (Some(_), Some(_)) => Err(CredentialError::Bearer(AuthError::Malformed(
             "more than one authorization field",
         ))),
     }
 }
 
-fn in_field(field: &HeaderValue) -> Result<Presented<'_>, AuthError> {
+fn in_field(field: &HeaderValue) -> Result<RequestCredential<'_>, AuthError> {
     let field = field
         .to_str()
         .map_err(|_| AuthError::Malformed("not ASCII"))?;
@@ -49,7 +49,7 @@ fn in_field(field: &HeaderValue) -> Result<Presented<'_>, AuthError> {
     if !scheme.eq_ignore_ascii_case("Bearer") {
         return Err(AuthError::UnsupportedScheme);
     }
-    Ok(Presented::Bearer(token.trim_start_matches(' ')))
+    Ok(RequestCredential::Bearer(token.trim_start_matches(' ')))
 }
 
 /// A link token as it is meant. No character of one needs an escape, but there are programs that escape whatever is no letter; and
@@ -83,21 +83,23 @@ fn unreserved(digits: &str) -> Option<char> {
 }
 
 /// Looks for `link`. Nothing is decoded here, and no name at all.
-fn in_query(query: &str) -> Result<Presented<'_>, Rejected> {
+fn in_query(query: &str) -> Result<RequestCredential<'_>, CredentialError> {
     let mut link = None;
     for parameter in query.split('&') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         if BEARER_PARAMETERS.contains(&name) {
-            return Err(Rejected::Bearer(AuthError::Malformed(
+            return Err(CredentialError::Bearer(AuthError::Malformed(
                 "a bearer token does not belong into a query",
             )));
         }
         if name == "link" && link.replace(value).is_some() {
-            return Err(Rejected::Link(AuthError::Malformed("more than one link")));
+            return Err(CredentialError::Link(AuthError::Malformed(
+                "more than one link",
+            )));
         }
     }
-    link.map(Presented::Link)
-        .ok_or(Rejected::Bearer(AuthError::Missing))
+    link.map(RequestCredential::Link)
+        .ok_or(CredentialError::Bearer(AuthError::Missing))
 }
 
 #[cfg(test)]
@@ -148,7 +150,11 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(fields: &[&str], query: Option<&str>, expected: Result<Presented<'_>, Rejected>) {
+    fn check(
+        fields: &[&str],
+        query: Option<&str>,
+        expected: Result<RequestCredential<'_>, CredentialError>,
+    ) {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(
@@ -161,12 +167,12 @@ mod tests {
 
     #[test]
     fn the_first_credential_decides() {
-        use Presented::{Bearer, Link};
+        use RequestCredential::{Bearer, Link};
 
-        let missing = || Err(Rejected::Bearer(AuthError::Missing));
-        let no_bearer = || Err(Rejected::Bearer(AuthError::UnsupportedScheme));
-        let wrong_bearer = |what| Err(Rejected::Bearer(AuthError::Malformed(what)));
-        let wrong_link = |what| Err(Rejected::Link(AuthError::Malformed(what)));
+        let missing = || Err(CredentialError::Bearer(AuthError::Missing));
+        let no_bearer = || Err(CredentialError::Bearer(AuthError::UnsupportedScheme));
+        let wrong_bearer = |what| Err(CredentialError::Bearer(AuthError::Malformed(what)));
+        let wrong_link = |what| Err(CredentialError::Link(AuthError::Malformed(what)));
         let in_query = || wrong_bearer("a bearer token does not belong into a query");
 
         check(&[], None, missing());

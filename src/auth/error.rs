@@ -9,7 +9,7 @@ use super::key_id::KeyId;
 ///
 /// The kind is that of the place where it stood. Where there is none, a bearer token is what is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
+pub enum CredentialError {
     /// In the `Authorization` field, or a bearer token where none may be.
     #[error("bearer token: {0}")]
     Bearer(AuthError),
@@ -21,7 +21,7 @@ pub enum Rejected {
     Cookie(AuthError),
 }
 
-impl Rejected {
+impl CredentialError {
     /// Why it was not accepted.
     #[must_use]
     pub fn reason(&self) -> &AuthError {

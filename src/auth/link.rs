@@ -83,7 +83,7 @@ impl Links {
     }
 
     /// Whether there is a key whose links are vouched for by this issuer, and for this PBX.
-    pub(super) fn reach(&self, issuer: &str, pbx: &str) -> bool {
+    pub(super) fn has_key_for(&self, issuer: &str, pbx: &str) -> bool {
         let mut keys = self.keys.iter();
         keys.any(|key| Self::issuer_of(key) == issuer && key.reaches(pbx))
     }

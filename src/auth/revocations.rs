@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::auth::revocations::entries::{Revocation, RevocationError, Revoked};
-use crate::auth::{AuthError, Credential, Principal, Rejected};
+use crate::auth::{AuthError, Credential, CredentialError, Principal};
 
 /// How often it is looked whether the file has changed.
 const LOOK: Duration = Duration::from_millis(250);
@@ -119,14 +119,14 @@ impl Revocations {
     ///
     /// # Errors
     /// When it is.
-    pub(crate) fn check(&self, principal: &Principal) -> Result<(), Rejected> {
+    pub(crate) fn check(&self, principal: &Principal) -> Result<(), CredentialError> {
         if !self.mean(principal) {
             return Ok(());
         }
         Err(match principal.credential() {
-            Credential::Bearer => Rejected::Bearer(AuthError::Revoked),
-            Credential::Link(_) => Rejected::Link(AuthError::Revoked),
-            Credential::Session | Credential::Sso => Rejected::Cookie(AuthError::Revoked),
+            Credential::Bearer => CredentialError::Bearer(AuthError::Revoked),
+            Credential::Link(_) => CredentialError::Link(AuthError::Revoked),
+            Credential::Session | Credential::Sso => CredentialError::Cookie(AuthError::Revoked),
         })
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, request};
 
 use super::Gateway;
 use crate::auth::cookies::SESSION_COOKIE;
-use crate::auth::{AuthError, Principal, Rejected};
+use crate::auth::{AuthError, CredentialError, Principal};
 use crate::gateway::browser::session::SetCookies;
 use crate::gateway::browser::sites;
 
@@ -25,13 +25,14 @@ impl Gateway {
         source: IpAddr,
         now: SystemTime,
         cookies: &mut SetCookies,
-    ) -> Result<Principal, Rejected> {
+    ) -> Result<Principal, CredentialError> {
         let (headers, query) = (&head.headers, head.uri.query());
         let visits = sites::is_visit(head);
         let authenticator = &self.authenticator;
-        let judge = || authenticator.judge(headers, query, visits, source, now);
+        let judge = || authenticator.authenticate_request(headers, query, visits, source, now);
         let mut judged = judge();
-        if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = &judged.principal
+        if let Err(CredentialError::Bearer(reason) | CredentialError::Cookie(reason)) =
+            &judged.principal
             && newer_keys_may_help(reason)
             && let Some(keys) = authenticator.keys_to_renew(headers, &judged.expired)
         {
@@ -43,7 +44,7 @@ impl Gateway {
             Ok(principal)
         });
         let mut useless = judged.expired;
-        if visits && matches!(principal, Err(Rejected::Cookie(_))) {
+        if visits && matches!(principal, Err(CredentialError::Cookie(_))) {
             self.note_own(headers, &mut useless);
         }
         cookies.clear_useless(&useless);
@@ -52,7 +53,7 @@ impl Gateway {
 
     /// Our own cookie, where a cookie is wrong: it would be in the way of signing in until the browser is closed.
     fn note_own(&self, headers: &HeaderMap, useless: &mut Vec<&str>) {
-        if !useless.contains(&SESSION_COOKIE) && self.authenticator.shows_session(headers) {
+        if !useless.contains(&SESSION_COOKIE) && self.authenticator.has_session_cookie(headers) {
             useless.push(SESSION_COOKIE);
         }
     }

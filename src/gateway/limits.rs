@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::error::GatewayError;
-use crate::auth::Rejected;
+use crate::auth::CredentialError;
 use crate::gateway::settings::limits::Rate;
 use crate::gateway::settings::limits::RequestLimits;
 use crate::limits::rate::Rates;
@@ -51,7 +51,7 @@ impl Limits {
     }
 
     /// Counts a failure, and says what to answer to it.
-    pub(super) fn failed(&self, source: IpAddr, rejected: Rejected) -> GatewayError {
+    pub(super) fn failed(&self, source: IpAddr, rejected: CredentialError) -> GatewayError {
         let limit = "limits.address_failures_per_minute";
         match check(self.failures.as_ref(), &network_of(source), limit) {
             Ok(()) => rejected.into(),

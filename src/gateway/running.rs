@@ -35,7 +35,7 @@ impl Rules {
     fn still_allow(&self, grant: &Grant, now: SystemTime) -> bool {
         let known = self
             .authenticator
-            .still_knows(grant.principal(), grant.pbx());
+            .still_accepts(grant.principal(), grant.pbx());
         known && self.policy.still_allows(grant, now)
     }
 }

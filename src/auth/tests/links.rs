@@ -170,7 +170,9 @@ fn the_shorter_of_two_limits_on_the_life_of_a_link_counts() {
         assert_eq!(authenticate(longest).unwrap().issuer(), "link");
         assert_eq!(
             authenticate(longest + 1),
-            Err(Rejected::Link(AuthError::LinkTooLong { max_s: longest }))
+            Err(CredentialError::Link(AuthError::LinkTooLong {
+                max_s: longest
+            }))
         );
     }
 }
@@ -243,7 +245,7 @@ fn a_bearer_token_in_a_query_is_refused() {
         let outcome = authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW));
         assert_eq!(
             outcome,
-            Err(Rejected::Bearer(AuthError::Malformed(
+            Err(CredentialError::Bearer(AuthError::Malformed(
                 "a bearer token does not belong into a query"
             )))
         );
@@ -258,7 +260,7 @@ fn a_wrong_credential_is_not_covered_by_a_right_one() {
         authenticator.authenticate(&bearer_headers("x.y.z"), Some(&link), SOURCE, at(NOW));
     assert!(matches!(
         outcome,
-        Err(Rejected::Bearer(AuthError::Malformed(_)))
+        Err(CredentialError::Bearer(AuthError::Malformed(_)))
     ));
     let good = bearer_headers(&minted(&hmac_pair(None, b'a').0));
     let outcome = authenticator
@@ -272,5 +274,8 @@ fn links_are_refused_where_none_are_configured() {
     let authenticator = Authenticator::new(Vec::new(), None, SKEW);
     let query = format!("link={}", minted_link(60, None));
     let outcome = authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW));
-    assert_eq!(outcome, Err(Rejected::Link(AuthError::LinksDisabled)));
+    assert_eq!(
+        outcome,
+        Err(CredentialError::Link(AuthError::LinksDisabled))
+    );
 }

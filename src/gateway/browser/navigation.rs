@@ -13,7 +13,7 @@ use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, RETR
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::auth::{AuthError, Rejected};
+use crate::auth::{AuthError, CredentialError};
 use crate::gateway::answer::AnswerBody;
 use crate::gateway::browser::page;
 use crate::gateway::browser::page::Page;
@@ -67,7 +67,7 @@ impl Gateway {
         &self,
         head: &request::Parts,
         source: IpAddr,
-        rejected: Rejected,
+        rejected: CredentialError,
     ) -> GatewayError {
         if self.login_address(head, &rejected).is_some() {
             return rejected.into();
@@ -96,7 +96,7 @@ impl Gateway {
             .get(RETRY_AFTER)
             .and_then(|field| field.to_str().ok());
         let recording = match error {
-            GatewayError::Auth(Rejected::Link(_)) => self.recording_without_link(head),
+            GatewayError::Auth(CredentialError::Link(_)) => self.recording_without_link(head),
             _ => None,
         };
         let recording = recording.as_ref();
@@ -115,7 +115,7 @@ impl Gateway {
     pub(in crate::gateway) fn login_address(
         &self,
         head: &request::Parts,
-        rejected: &Rejected,
+        rejected: &CredentialError,
     ) -> Option<String> {
         let is_asked = *rejected.reason() == AuthError::Missing
             && head.method == Method::GET
