@@ -29,7 +29,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use wavegate::auth::keys::VerifyingKey;
-use wavegate::auth::mint::{self, Bearer, SigningKey};
+use wavegate::auth::mint::{self, BearerClaims, SigningKey};
 use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, RequiredClaims};
 use wavegate::secret::Secret;
 
@@ -139,7 +139,7 @@ fn verifications(criterion: &mut Criterion) {
             key,
             signature,
         } = subject(algorithm);
-        let claims = Bearer {
+        let claims = BearerClaims {
             issuer: ISSUER,
             subject: "7d0a6c1e-alice",
             audience: "wavegate",

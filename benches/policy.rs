@@ -23,7 +23,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use wavegate::auth::keys::VerifyingKey;
-use wavegate::auth::mint::{self, Bearer, SigningKey};
+use wavegate::auth::mint::{self, BearerClaims, SigningKey};
 use wavegate::auth::{
     Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
 };
@@ -41,7 +41,7 @@ const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn principal() -> Principal {
     let secret = Secret::new([b's'; 64]);
     let signing_key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
-    let claims = Bearer {
+    let claims = BearerClaims {
         issuer: ISSUER,
         subject: "0194c0de-7d1c-7000-8000-000000000001",
         audience: "wavegate",

@@ -42,7 +42,7 @@ pub enum MintError {
 
 /// What a bearer token says.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Bearer<'c> {
+pub struct BearerClaims<'c> {
     /// The claim `iss`.
     #[serde(rename = "iss")]
     pub issuer: &'c str,
@@ -56,7 +56,7 @@ pub struct Bearer<'c> {
 
 /// What a link token says.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Link<'c> {
+pub struct LinkClaims<'c> {
     /// The claim `aud`: the audience of links, not of bearer tokens.
     #[serde(rename = "aud")]
     pub audience: &'c str,
@@ -168,11 +168,11 @@ impl fmt::Debug for SigningKey {
 /// When the clock is before 1970 or the crypto library fails.
 pub fn bearer(
     key: &SigningKey,
-    claims: &Bearer<'_>,
+    claims: &BearerClaims<'_>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
-    key.token(&Dated::new(claims, now, ttl)?)
+    key.token(&DatedClaims::new(claims, now, ttl)?)
 }
 
 /// Makes a bearer token with further claims, such as those that say what the subject is. None of them may be one of
@@ -182,19 +182,19 @@ pub fn bearer(
 /// As for [`bearer`].
 pub fn bearer_with(
     key: &SigningKey,
-    claims: &Bearer<'_>,
+    claims: &BearerClaims<'_>,
     further: &Map<String, Value>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
-    let claims = Further { claims, further };
-    key.token(&Dated::new(&claims, now, ttl)?)
+    let claims = ExtraClaims { claims, further };
+    key.token(&DatedClaims::new(&claims, now, ttl)?)
 }
 
 #[derive(Serialize)]
-struct Further<'c> {
+struct ExtraClaims<'c> {
     #[serde(flatten)]
-    claims: &'c Bearer<'c>,
+    claims: &'c BearerClaims<'c>,
     #[serde(flatten)]
     further: &'c Map<String, Value>,
 }
@@ -205,7 +205,7 @@ struct Further<'c> {
 /// When the clock is before 1970 or the crypto library fails.
 pub fn link(
     key: &SigningKey,
-    claims: &Link<'_>,
+    claims: &LinkClaims<'_>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
@@ -215,11 +215,11 @@ pub fn link(
 /// The same, with the id that the token has.
 pub(super) fn identified_link(
     key: &SigningKey,
-    claims: &Link<'_>,
+    claims: &LinkClaims<'_>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<(String, String), MintError> {
-    let dated = Dated::new(claims, now, ttl)?;
+    let dated = DatedClaims::new(claims, now, ttl)?;
     Ok((key.token(&dated)?, dated.jti))
 }
 
@@ -233,7 +233,7 @@ struct JoseHeader<'k> {
 
 /// Claims with what every token of ours has: when it was made, when it ends, and a name to revoke it by.
 #[derive(Serialize)]
-struct Dated<'c, C> {
+struct DatedClaims<'c, C> {
     #[serde(flatten)]
     claims: &'c C,
     iat: u64,
@@ -241,7 +241,7 @@ struct Dated<'c, C> {
     jti: String,
 }
 
-impl<'c, C> Dated<'c, C> {
+impl<'c, C> DatedClaims<'c, C> {
     fn new(claims: &'c C, now: SystemTime, ttl: Duration) -> Result<Self, MintError> {
         let iat = now
             .duration_since(SystemTime::UNIX_EPOCH)

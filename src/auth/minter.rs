@@ -35,11 +35,11 @@ pub(crate) enum LinksError {
 /// Why no link is made to the recordings of a PBX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key of links.signing_key is not for this PBX")]
-pub(crate) struct OutOfReach;
+pub(crate) struct LinkKeyScopeError;
 
 /// What a link is to be good for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Order<'o> {
+pub(crate) struct LinkRequest<'o> {
     /// On whose behalf the recording is heard.
     pub(crate) subject: &'o str,
     pub(crate) pbx: &'o str,
@@ -50,7 +50,7 @@ pub(crate) struct Order<'o> {
 }
 
 /// A link, and when it ends.
-pub(crate) struct Minted {
+pub(crate) struct MintedLink {
     pub(crate) token: String,
     /// The claim `jti`.
     pub(crate) id: String,
@@ -74,18 +74,26 @@ impl Minter {
     ///
     /// # Errors
     /// When it is such a PBX.
-    pub(crate) fn require_reach(&self, pbx: &str) -> Result<(), OutOfReach> {
+    pub(crate) fn require_pbx(&self, pbx: &str) -> Result<(), LinkKeyScopeError> {
         let pbxs = self.pbxs.as_ref();
         let reaches = pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx));
-        if reaches { Ok(()) } else { Err(OutOfReach) }
+        if reaches {
+            Ok(())
+        } else {
+            Err(LinkKeyScopeError)
+        }
     }
 
     /// Makes a link. The caller has seen to it that it may be made.
     ///
     /// # Errors
     /// When the clock is before 1970 or the crypto library fails.
-    pub(crate) fn mint(&self, order: &Order<'_>, now: SystemTime) -> Result<Minted, MintError> {
-        let claims = mint::Link {
+    pub(crate) fn mint(
+        &self,
+        order: &LinkRequest<'_>,
+        now: SystemTime,
+    ) -> Result<MintedLink, MintError> {
+        let claims = mint::LinkClaims {
             audience: &self.audience,
             subject: order.subject,
             pbx: order.pbx,
@@ -101,7 +109,7 @@ impl Minter {
         let expires_at = SystemTime::UNIX_EPOCH
             .checked_add(ends)
             .ok_or(MintError::Clock)?;
-        Ok(Minted {
+        Ok(MintedLink {
             token,
             id,
             expires_at,

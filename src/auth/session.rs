@@ -55,13 +55,13 @@ struct SessionClaims {
     iat: u64,
     exp: u64,
     #[serde(flatten)]
-    carried: Carried,
+    carried: CarriedClaims,
 }
 
 /// What a session keeps of the bearer token it came from. All that a policy looks at belongs here, and into
-/// [`Carried::of`] and [`Carried::into_principal`]: what is not carried, the principal of a session does not have.
+/// [`CarriedClaims::of`] and [`CarriedClaims::into_principal`]: what is not carried, the principal of a session does not have.
 #[derive(Deserialize, Serialize)]
-struct Carried {
+struct CarriedClaims {
     bearer_issuer: String,
     bearer_subject: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,22 +92,21 @@ impl Sessions {
 
     /// Whether this key is the one of sessions, whatever its id and algorithm.
     #[must_use]
-    pub fn is_signed_with(&self, key: &VerifyingKey) -> bool {
+    pub fn uses_key(&self, key: &VerifyingKey) -> bool {
         self.key.is_same_as(key)
     }
 
     /// Whether this is the secret of sessions.
     #[must_use]
-    pub fn is_signed_by(&self, secret: &Secret) -> bool {
-        VerifyingKey::secret(None, Algorithm::Hs256, secret)
-            .is_ok_and(|key| self.is_signed_with(&key))
+    pub fn uses_secret(&self, secret: &Secret) -> bool {
+        VerifyingKey::secret(None, Algorithm::Hs256, secret).is_ok_and(|key| self.uses_key(&key))
     }
 
     /// Makes the value of a cookie that stands for this principal, and ends no later than what they showed.
     ///
     /// # Errors
     /// When it would be too long for a browser, the clock is before 1970 or the crypto library fails.
-    pub(crate) fn open(
+    pub(crate) fn issue(
         &self,
         principal: &Principal,
         now: SystemTime,
@@ -118,7 +117,7 @@ impl Sessions {
             aud: AUDIENCE,
             iat,
             exp: ends.min(iat.saturating_add(self.max_ttl.as_secs())),
-            carried: Carried::of(principal),
+            carried: CarriedClaims::of(principal),
         };
         let value = self.signing_key.token(&claims)?;
         if SESSION_COOKIE.len() + value.len() > MAX_COOKIE_BYTES {
@@ -143,14 +142,14 @@ impl Sessions {
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[AUDIENCE])?;
         let validity = clock.check(&claims)?;
-        let carried: Carried =
+        let carried: CarriedClaims =
             json_object(token.claims()).ok_or(AuthError::Claim("bearer_issuer"))?;
         let pbxs = pbxs_of(&carried.bearer_issuer)?;
         Ok(carried.into_principal(validity.expires_at(), pbxs))
     }
 }
 
-impl Carried {
+impl CarriedClaims {
     fn of(principal: &Principal) -> Self {
         let attributes = principal.attributes();
         let extensions = attributes.extensions.iter();

@@ -174,7 +174,7 @@ fn forge(key: &SigningKey, header: &str, claims: &str) -> String {
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 fn minted(key: &SigningKey) -> String {
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject: "alice",
         audience: AUDIENCE,

@@ -178,7 +178,7 @@ impl Explain {
         policy::require_sharer(principal).map_err(|error| format!("deny\n{error}\n"))?;
         let configured = minter::configured(minter, public_url);
         let (minter, _) = configured.map_err(|error| format!("deny (501)\n{error}\n"))?;
-        let reached = minter.require_reach(pbx);
+        let reached = minter.require_pbx(pbx);
         reached.map_err(|error| format!("deny (400)\n{error}\n"))
     }
 

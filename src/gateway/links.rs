@@ -17,7 +17,7 @@ use super::body::{BodyError, Members, wrong};
 use super::error::GatewayError;
 use super::route::{Route, Target};
 use crate::auth::Principal;
-use crate::auth::minter::{self, Minted, Minter, Order};
+use crate::auth::minter::{self, LinkRequest, MintedLink, Minter};
 use crate::gateway::answer;
 use crate::gateway::answer::Small;
 use crate::pbx::Pbx;
@@ -39,7 +39,7 @@ struct Wish {
 /// A link that somebody may have.
 pub(super) struct Shared {
     pub(super) grant: Grant,
-    minted: Minted,
+    minted: MintedLink,
 }
 
 impl Gateway {
@@ -100,7 +100,7 @@ impl Gateway {
             GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
             error => error,
         })?;
-        let reached = minter.require_reach(pbx.name());
+        let reached = minter.require_pbx(pbx.name());
         reached.map_err(|error| wrong("pbx", error))?;
         Ok(pbx)
     }
@@ -122,8 +122,8 @@ impl Wish {
         Ok(wish)
     }
 
-    fn order<'o>(&'o self, grant: &'o Grant) -> Order<'o> {
-        Order {
+    fn order<'o>(&'o self, grant: &'o Grant) -> LinkRequest<'o> {
+        LinkRequest {
             subject: grant.principal().subject(),
             pbx: grant.pbx(),
             recording: &self.recording,

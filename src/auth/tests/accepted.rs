@@ -22,7 +22,7 @@ fn every_algorithm_is_accepted_with_its_own_key() {
 fn whoever_shows_another_token_is_still_the_same() {
     let (signing_key, _) = hmac_pair(None, b'a');
     let id = |subject| {
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer: ISSUER,
             subject,
             audience: AUDIENCE,
@@ -134,7 +134,7 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
     ];
     let authenticator = Authenticator::new(issuers, None, SKEW);
     let authenticate = |issuer| {
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer,
             subject: "alice",
             audience: AUDIENCE,

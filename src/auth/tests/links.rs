@@ -32,7 +32,7 @@ fn check(claims: &str, expected: Result<(), AuthError>) {
 
 fn minted_link(ttl: u64, ip: Option<IpAddr>) -> String {
     let name = NAME.parse().unwrap();
-    let claims = mint::Link {
+    let claims = mint::LinkClaims {
         audience: LINK_AUDIENCE,
         subject: "alice",
         pbx: "office",

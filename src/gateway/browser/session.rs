@@ -122,7 +122,7 @@ impl Gateway {
         }
         let sessions = self.authenticator.sessions();
         let sessions = sessions.ok_or(NoSession::NotConfigured)?;
-        let value = sessions.open(principal, now)?;
+        let value = sessions.issue(principal, now)?;
         cookies.set_own(&value, self.sites.embed());
         Ok(())
     }

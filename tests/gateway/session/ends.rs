@@ -11,7 +11,7 @@ const SIGNED_OUT: &str = "You are not signed in any more";
 pub(super) fn just_ended(subject: &str) -> String {
     let secret = Secret::new(BEARER_SECRET);
     let key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject,
         audience: AUDIENCE,
