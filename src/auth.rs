@@ -54,8 +54,8 @@ pub use self::required::RequiredClaims;
 pub use self::revocations::entries::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
 pub use self::session::{SessionError, Sessions};
-use self::token::{Compact, MAX_TOKEN_BYTES};
-use self::verified::Verified;
+use self::token::{CompactToken, MAX_TOKEN_BYTES};
+use self::verified::VerifiedTokens;
 use crate::principal::PrincipalId;
 
 /// Who makes bearer tokens, and with which keys.
@@ -90,7 +90,7 @@ pub struct Authenticator {
     cookies: Cookies,
     skew: Duration,
     max_token_bytes: usize,
-    verified: Verified,
+    verified: VerifiedTokens,
 }
 
 /// What the credentials of a request come to.
@@ -112,7 +112,7 @@ impl Authenticator {
             cookies: Cookies::default(),
             skew,
             max_token_bytes: MAX_TOKEN_BYTES,
-            verified: Verified::new(),
+            verified: VerifiedTokens::new(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Authenticator {
         if let Some(principal) = self.verified.find(text, clock, generation_of) {
             return Ok(principal);
         }
-        let token = Compact::decode(text, self.max_token_bytes)?;
+        let token = CompactToken::decode(text, self.max_token_bytes)?;
         let header = token.header()?;
         let json = token.claims();
         let claims = Claims::parse(json)?;
@@ -281,7 +281,7 @@ impl Authenticator {
             pbxs: issuer.pbxs.clone(),
         };
         self.verified
-            .note(text, &principal, validity, keys.generation);
+            .insert(text, &principal, validity, keys.generation);
         Ok(principal)
     }
 
@@ -293,7 +293,7 @@ impl Authenticator {
             Ok(RequestCredential::Bearer(token)) => token,
             _ => self.deciding_sso_cookie(headers, expired)?,
         };
-        let token = Compact::decode(token, self.max_token_bytes).ok()?;
+        let token = CompactToken::decode(token, self.max_token_bytes).ok()?;
         let claims = Claims::parse(token.claims()).ok()?;
         let issuer = self.issuer(claims.issuer().ok()?).ok()?;
         Some(issuer.keys.clone())

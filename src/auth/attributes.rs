@@ -10,11 +10,11 @@ use super::claims::{ClaimValue, path};
 use super::error::AuthError;
 
 /// One role, and one extension, may stand for so many bytes of the longest token.
-const BYTES_FOR_A_VALUE: usize = 16;
+const MIN_BYTES_PER_VALUE: usize = 16;
 
 /// The most roles, and the most extensions, where a token has so many bytes at most.
 pub(super) fn max_values(max_token_bytes: usize) -> usize {
-    max_token_bytes / BYTES_FOR_A_VALUE
+    max_token_bytes / MIN_BYTES_PER_VALUE
 }
 
 /// Somebody's attributes, as the issuer has them. Those of a link are empty.

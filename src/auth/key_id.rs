@@ -10,10 +10,10 @@ const MAX_CHARS: usize = 64;
 
 /// The beginning of a key id, or that there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyId(Option<Start>);
+pub struct KeyId(Option<KeyIdPrefix>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Start {
+struct KeyIdPrefix {
     text: String,
     is_cut: bool,
 }
@@ -25,7 +25,7 @@ impl KeyId {
         Self(id.map(|id| {
             let text: String = id.chars().take(MAX_CHARS).collect();
             let is_cut = text.len() < id.len();
-            Start { text, is_cut }
+            KeyIdPrefix { text, is_cut }
         }))
     }
 }
@@ -34,7 +34,7 @@ impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             None => formatter.write_str("no kid"),
-            Some(Start { text, is_cut }) => {
+            Some(KeyIdPrefix { text, is_cut }) => {
                 let more = if *is_cut { "\u{2026}" } else { "" };
                 write!(formatter, "kid {text:?}{more}")
             }

@@ -22,7 +22,7 @@ pub use self::error::KeyError;
 use super::algorithm::{Algorithm, KeyKind};
 use super::error::AuthError;
 use super::key_id::KeyId;
-use super::token::{Compact, Header};
+use super::token::{CompactToken, Header};
 use super::{der, pem};
 use crate::secret::Secret;
 
@@ -131,7 +131,7 @@ impl VerifyingKey {
         thumbprint::of(self.algorithm.key_kind(), public_key)
     }
 
-    fn verifies(&self, token: &Compact<'_>) -> bool {
+    fn verifies(&self, token: &CompactToken<'_>) -> bool {
         // The backend is named, not looked up: the library's own default panics when its features leave it unclear.
         (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.into(), &self.decoding)
             .is_ok_and(|verifier| verifier.verify(token.signed(), token.signature()).is_ok())
@@ -162,7 +162,7 @@ impl fmt::Debug for VerifyingKey {
 pub(super) fn verify<'k, K: AsRef<VerifyingKey>>(
     keys: &'k [K],
     header: &Header<'_>,
-    token: &Compact<'_>,
+    token: &CompactToken<'_>,
 ) -> Result<&'k K, AuthError> {
     let kid = header.key_id();
     let id_is_known = kid.is_some() && keys.iter().any(|key| key.as_ref().id() == kid);

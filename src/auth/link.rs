@@ -14,7 +14,7 @@ use super::claims::{Claims, Clock};
 use super::error::AuthError;
 use super::keys::{self, VerifyingKey};
 use super::principal::{Credential, Principal};
-use super::token::Compact;
+use super::token::CompactToken;
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -96,7 +96,7 @@ impl Links {
         clock: &Clock,
         max_bytes: usize,
     ) -> Result<Principal, AuthError> {
-        let token = Compact::decode(token, max_bytes)?;
+        let token = CompactToken::decode(token, max_bytes)?;
         let key = keys::verify(&self.keys, &token.header()?, &token)?;
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[&self.audience])?;

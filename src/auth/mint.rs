@@ -256,7 +256,7 @@ impl<'c, C> DatedClaims<'c, C> {
     }
 }
 
-fn check_private(block: &pem::Block<'_>) -> Result<(), KeyError> {
+fn check_private(block: &pem::PemBlock<'_>) -> Result<(), KeyError> {
     match block.label {
         "PRIVATE KEY" | "RSA PRIVATE KEY" => Ok(()),
         "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),

@@ -14,12 +14,12 @@ use super::keys::KeyError;
 pub(super) const BEGIN: &str = "-----BEGIN ";
 
 /// The label of a block and its contents, which may be a private key and so are wiped when dropped.
-pub(super) struct Block<'t> {
+pub(super) struct PemBlock<'t> {
     pub(super) label: &'t str,
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
-impl Block<'_> {
+impl PemBlock<'_> {
     /// Whether the contents must not be known to anybody who only verifies.
     pub(super) fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
@@ -30,7 +30,7 @@ impl Block<'_> {
 ///
 /// # Errors
 /// When there is no block or more than one, or when its end or its base64 is broken.
-pub(super) fn read(text: &[u8]) -> Result<Block<'_>, KeyError> {
+pub(super) fn read(text: &[u8]) -> Result<PemBlock<'_>, KeyError> {
     let text = str::from_utf8(text).map_err(|_| KeyError::NotPem)?;
     let (_, begun) = text.split_once(BEGIN).ok_or(KeyError::NotPem)?;
     let (label, begun) = begun.split_once("-----").ok_or(KeyError::BrokenPem)?;
@@ -52,7 +52,7 @@ pub(super) fn read(text: &[u8]) -> Result<Block<'_>, KeyError> {
     let der = STANDARD
         .decode(body.as_slice())
         .map_err(|_| KeyError::BrokenPem)?;
-    Ok(Block {
+    Ok(PemBlock {
         label,
         der: Zeroizing::new(der),
     })

@@ -9,7 +9,7 @@ use super::error::AuthError;
 use super::key_id::KeyId;
 use super::keys::{self, VerifyingKey};
 use super::mint::SigningKey;
-use super::token::{Compact, MAX_TOKEN_BYTES};
+use super::token::{CompactToken, MAX_TOKEN_BYTES};
 use crate::secret::Secret;
 
 /// The crypto library does not do what is asked of it; nothing must be served.
@@ -38,7 +38,7 @@ pub fn self_test() -> Result<(), SelfTestError> {
 
 fn verify(token: &str, secret: &Secret) -> Result<Result<(), AuthError>, SelfTestError> {
     let key = VerifyingKey::secret(None, Algorithm::Hs256, secret).map_err(|_| SelfTestError)?;
-    let token = Compact::decode(token, MAX_TOKEN_BYTES).map_err(|_| SelfTestError)?;
+    let token = CompactToken::decode(token, MAX_TOKEN_BYTES).map_err(|_| SelfTestError)?;
     let header = token.header().map_err(|_| SelfTestError)?;
     Ok(keys::verify(&[key], &header, &token).map(|_| ()))
 }

@@ -18,7 +18,7 @@ use super::error::AuthError;
 use super::keys::{self, KeyError, VerifyingKey};
 use super::mint::{MintError, SigningKey};
 use super::principal::{Credential, Principal};
-use super::token::{Compact, json_object};
+use super::token::{CompactToken, json_object};
 use crate::principal::PrincipalId;
 use crate::secret::Secret;
 
@@ -137,7 +137,7 @@ impl Sessions {
         max_bytes: usize,
         pbxs_of: impl FnOnce(&str) -> Result<Option<Arc<[String]>>, AuthError>,
     ) -> Result<Principal, AuthError> {
-        let token = Compact::decode(value, max_bytes)?;
+        let token = CompactToken::decode(value, max_bytes)?;
         keys::verify(std::slice::from_ref(&self.key), &token.header()?, &token)?;
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[AUDIENCE])?;

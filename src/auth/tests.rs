@@ -45,30 +45,30 @@ const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// A private key and its public half, both in PEM.
 #[derive(Clone)]
-struct Pair {
+struct PemKeyPair {
     private: String,
     public: String,
 }
 
-static RSA: LazyLock<Pair> = LazyLock::new(|| {
+static RSA: LazyLock<PemKeyPair> = LazyLock::new(|| {
     let key = rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
     let private = AsDer::<Pkcs8V1Der>::as_der(&key).unwrap();
     pair(private.as_ref(), key.public_key())
 });
-static P256: LazyLock<Pair> = LazyLock::new(|| elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING));
-static P384: LazyLock<Pair> = LazyLock::new(|| elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING));
-static ED25519: LazyLock<Pair> = LazyLock::new(|| {
+static P256: LazyLock<PemKeyPair> = LazyLock::new(|| elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING));
+static P384: LazyLock<PemKeyPair> = LazyLock::new(|| elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING));
+static ED25519: LazyLock<PemKeyPair> = LazyLock::new(|| {
     let key = Ed25519KeyPair::generate().unwrap();
     pair(key.to_pkcs8v1().unwrap().as_ref(), key.public_key())
 });
 
-fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> Pair {
+fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> PemKeyPair {
     let key = EcdsaKeyPair::generate(algorithm).unwrap();
     pair(key.to_pkcs8v1().unwrap().as_ref(), key.public_key())
 }
 
-fn pair(private: &[u8], public: &impl AsDer<PublicKeyX509Der<'static>>) -> Pair {
-    Pair {
+fn pair(private: &[u8], public: &impl AsDer<PublicKeyX509Der<'static>>) -> PemKeyPair {
+    PemKeyPair {
         private: pem("PRIVATE KEY", private),
         public: pem("PUBLIC KEY", public.as_der().unwrap().as_ref()),
     }

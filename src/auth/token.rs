@@ -26,14 +26,14 @@ use super::key_id::KeyId;
 pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The three segments of a token, decoded.
-pub(super) struct Compact<'t> {
+pub(super) struct CompactToken<'t> {
     header: Vec<u8>,
     claims: Vec<u8>,
     signature: Vec<u8>,
     signed: &'t str,
 }
 
-impl<'t> Compact<'t> {
+impl<'t> CompactToken<'t> {
     /// Takes a token of at most `max_bytes` apart. Its header has no bound of its own.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl<'t> Compact<'t> {
     /// # Errors
     /// When it is not such a header, or names an algorithm that does not exist here.
     pub(super) fn header(&self) -> Result<Header<'_>, AuthError> {
-        let members: Members<'_> =
+        let members: HeaderMembers<'_> =
             json_object(&self.header).ok_or(AuthError::Malformed("header is not as required"))?;
         members.check()?;
         let algorithm = members
@@ -133,13 +133,13 @@ impl Header<'_> {
 
 /// The header members that matter. Those of type `bool` tell that a member is there, whatever its value.
 #[derive(Deserialize)]
-struct Members<'t> {
+struct HeaderMembers<'t> {
     #[serde(borrow)]
     alg: Cow<'t, str>,
     #[serde(borrow, default, deserialize_with = "not_null")]
-    kid: Option<Text<'t>>,
+    kid: Option<JsonText<'t>>,
     #[serde(borrow, default, deserialize_with = "not_null")]
-    typ: Option<Text<'t>>,
+    typ: Option<JsonText<'t>>,
     #[serde(default, deserialize_with = "present")]
     crit: bool,
     #[serde(default, deserialize_with = "present")]
@@ -152,9 +152,9 @@ struct Members<'t> {
 
 /// A string that is borrowed where JSON has no escapes in it; serde does not do that for an optional one by itself.
 #[derive(Deserialize)]
-struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+struct JsonText<'t>(#[serde(borrow)] Cow<'t, str>);
 
-impl Members<'_> {
+impl HeaderMembers<'_> {
     fn key_id(&self) -> Option<&str> {
         self.kid.as_ref().map(|kid| kid.0.as_ref())
     }

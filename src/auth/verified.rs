@@ -13,32 +13,34 @@ use super::claims::{Clock, Validity};
 use super::principal::Principal;
 
 /// Bytes of all tokens that are remembered at once: some ten thousand, or fewer where they say much.
-const MAX_BYTES: u64 = 16 << 20;
+const MAX_TOTAL_BYTES: u64 = 16 << 20;
 /// Bytes of one, beside its attributes.
-const TOKEN_BYTES: usize = 1024;
+const BASE_TOKEN_BYTES: usize = 1024;
 /// How long one is remembered that nobody shows again.
-const IDLE: Duration = Duration::from_secs(600);
+const MAX_IDLE_TIME: Duration = Duration::from_secs(600);
 
 /// Tokens that were verified. Clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Verified(Cache<[u8; 32], Arc<Token>>);
+pub(super) struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);
 
 #[derive(Debug)]
-struct Token {
+struct VerifiedToken {
     principal: Principal,
     validity: Validity,
     /// Of the keys that verified it.
     generation: u64,
 }
 
-impl Verified {
+impl VerifiedTokens {
     pub(super) fn new() -> Self {
-        let weigh = |_: &[u8; 32], token: &Arc<Token>| {
-            let bytes = TOKEN_BYTES + token.principal.attributes().bytes();
+        let weigh = |_: &[u8; 32], token: &Arc<VerifiedToken>| {
+            let bytes = BASE_TOKEN_BYTES + token.principal.attributes().bytes();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
-        let cache = Cache::builder().weigher(weigh).max_capacity(MAX_BYTES);
-        Self(cache.time_to_idle(IDLE).build())
+        let cache = Cache::builder()
+            .weigher(weigh)
+            .max_capacity(MAX_TOTAL_BYTES);
+        Self(cache.time_to_idle(MAX_IDLE_TIME).build())
     }
 
     /// Whose token this is, if it was verified with the keys of this `generation` and is still good. `generation_of` tells
@@ -60,7 +62,7 @@ impl Verified {
     }
 
     /// Remembers a token that has been verified, whatever else it has to be.
-    pub(super) fn note(
+    pub(super) fn insert(
         &self,
         token: &str,
         principal: &Principal,
@@ -70,7 +72,7 @@ impl Verified {
         let token_hash = hash(token);
         self.0.insert(
             token_hash,
-            Arc::new(Token {
+            Arc::new(VerifiedToken {
                 principal: principal.clone(),
                 validity,
                 generation,

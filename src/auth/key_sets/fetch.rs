@@ -23,12 +23,12 @@ use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
 /// The largest set or document.
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// How long one of them may take.
-const LIMIT: Duration = Duration::from_secs(10);
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of what an issuer says is shown, in characters.
-const MAX_SHOWN: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
 /// The way to the keys of one issuer.
@@ -106,7 +106,7 @@ impl Fetcher {
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, String> {
         let client = self.client.as_ref().ok_or("there is no way to a URL")?;
-        timeout(LIMIT, get(client, url))
+        timeout(FETCH_TIMEOUT, get(client, url))
             .await
             .unwrap_or_else(|_| Err("no answer within 10 s".to_owned()))
     }
@@ -124,7 +124,7 @@ fn client(source: &KeySource) -> Result<reqwest::Client, String> {
         .referer(false)
         .retry(reqwest::retry::never())
         .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_LIMIT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(0)
         .tls_backend_preconfigured(client::client_config(&trust)?)
         .build()
@@ -145,7 +145,7 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
     require_no_coding(response.headers())?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(describe)? {
-        if body.len() + chunk.len() > MAX_BYTES {
+        if body.len() + chunk.len() > MAX_DOCUMENT_BYTES {
             return Err("the answer is longer than 256 KiB".to_owned());
         }
         body.extend_from_slice(&chunk);
@@ -169,7 +169,7 @@ fn require_no_coding(headers: &HeaderMap) -> Result<(), String> {
 
 /// A text of somebody else: short, in quotes, and as a program would write it.
 fn shown(text: &str) -> String {
-    let start: String = text.chars().take(MAX_SHOWN).collect();
+    let start: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     let more = if start.len() < text.len() {
         "\u{2026}"
     } else {
@@ -198,12 +198,12 @@ async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
     let file = tokio::fs::File::open(path).await.map_err(told)?;
     let mut bytes = Vec::new();
-    let most = MAX_BYTES as u64 + 1;
+    let most = MAX_DOCUMENT_BYTES as u64 + 1;
     file.take(most)
         .read_to_end(&mut bytes)
         .await
         .map_err(told)?;
-    if bytes.len() > MAX_BYTES {
+    if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(format!("{}: longer than 256 KiB", path.display()));
     }
     Ok(bytes)
