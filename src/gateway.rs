@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::audit::AuditLog;
-use crate::auth::key_sets::Keeper;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::minter::Minter;
 use crate::auth::revocations::Revocations;
 use crate::auth::{Authenticator, Principal};
@@ -71,7 +71,7 @@ pub(crate) struct Gateway {
     /// The longest head of a request, and so the longest token.
     pub(crate) max_header_bytes: usize,
     /// Keep the keys that issuers publish.
-    pub(crate) keepers: Vec<Keeper>,
+    pub(crate) keepers: Vec<KeySetRefresher>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) policy: Policy,
     /// Whether a recording that is denied is answered as one that does not exist.

@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
-use crate::auth::key_sets::Keeper;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
 use crate::auth::revocations::entries::Revoked;
 use crate::cache::Cache;
@@ -158,14 +158,14 @@ fn revocations(
 }
 
 /// Those who keep the keys that issuers publish; what the old ones have goes on.
-fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
+fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<KeySetRefresher>, String> {
     let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
     let mut keepers = Vec::with_capacity(auth.key_sources.len());
     for source in &auth.key_sources {
         if let Some(issuer) = of(&source.issuer) {
             let mut known = old.into_iter().flat_map(|old| &old.keepers);
             let known = known.find(|keeper| keeper.issuer() == source.issuer);
-            keepers.push(Keeper::start(source, &issuer.keys, known)?);
+            keepers.push(KeySetRefresher::start(source, &issuer.keys, known)?);
         }
     }
     Ok(keepers)

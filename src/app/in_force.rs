@@ -62,7 +62,7 @@ impl InForce {
         });
         for (issuer, ring) in self.issuers {
             let weak = Arc::downgrade(&told);
-            ring.tell(move |keys| {
+            ring.set_listener(move |keys| {
                 if let Some(told) = weak.upgrade() {
                     let lines = keys.iter().map(|key| line(&issuer, key)).collect();
                     told.note(&issuer, lines);

@@ -19,7 +19,7 @@ use self::source::KeySource;
 use crate::auth::KeyRing;
 
 /// The first pause after a set could not be had; it doubles up to half of the interval.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Gets the published keys of an issuer once, as a keeper does at its start.
 ///
@@ -36,14 +36,14 @@ pub(crate) async fn fetch_once(source: &KeySource, ring: &KeyRing) -> Result<(),
 }
 
 /// Keeps the published keys of one issuer, for as long as it lives.
-pub(crate) struct Keeper {
+pub(crate) struct KeySetRefresher {
     source: KeySource,
     ring: KeyRing,
     had: Arc<Mutex<Option<Instant>>>,
     _end: DropGuard,
 }
 
-impl Keeper {
+impl KeySetRefresher {
     /// Begins to keep a ring. An `old` keeper of the same set passes on what it has. Call it within a tokio runtime.
     ///
     /// # Errors
@@ -54,15 +54,15 @@ impl Keeper {
         old: Option<&Self>,
     ) -> Result<Self, String> {
         let fetcher = Fetcher::new(source)?;
-        let had = match old.filter(|old| old.source.has_the_keys_of(source)) {
+        let had = match old.filter(|old| old.source.shares_keys_with(source)) {
             Some(old) => {
-                ring.take_over(&old.ring);
+                ring.copy_published_keys(&old.ring);
                 Arc::clone(&old.had)
             }
             None => Arc::default(),
         };
         let end = CancellationToken::new();
-        let work = Work {
+        let work = RefreshTask {
             fetcher,
             source: source.clone(),
             ring: ring.clone(),
@@ -98,7 +98,7 @@ impl Keeper {
 }
 
 /// What a keeper does.
-struct Work {
+struct RefreshTask {
     fetcher: Fetcher,
     source: KeySource,
     ring: KeyRing,
@@ -109,7 +109,7 @@ struct Work {
     failures: u32,
 }
 
-impl Work {
+impl RefreshTask {
     async fn run(mut self) {
         // A new key may be asked for at once, and then once per interval. What is due by itself does not count.
         let mut may_ask = Instant::now();
@@ -119,13 +119,13 @@ impl Work {
             loop {
                 tokio::select! {
                     () = sleep_until(next) => break,
-                    () = self.ring.wanted() => {
+                    () = self.ring.renewal_requested() => {
                         let now = Instant::now();
                         if now >= may_ask {
                             may_ask = now + self.source.min_interval;
                             break;
                         }
-                        self.ring.answer(self.ring.question());
+                        self.ring.complete_requests(self.ring.last_request());
                     }
                 }
             }
@@ -134,7 +134,7 @@ impl Work {
 
     /// Gets the set once, and puts it in force if it is good. Whoever asks meanwhile waits for the next.
     async fn renew(&mut self) {
-        let question = self.ring.question();
+        let request = self.ring.last_request();
         let fetched = self.fetcher.fetch().await;
         let judged = fetched.and_then(|set| self.judge(set));
         let issuer = &self.source.issuer;
@@ -160,7 +160,7 @@ impl Work {
                 }
             }
         }
-        self.ring.answer(question);
+        self.ring.complete_requests(request);
     }
 
     fn judge(&mut self, set: Vec<u8>) -> Result<(), String> {
@@ -186,7 +186,7 @@ impl Work {
         match self.failures.checked_sub(1) {
             None => self.source.refresh,
             Some(before) => {
-                let pause = FIRST_PAUSE.saturating_mul(1 << before.min(16));
+                let pause = FIRST_RETRY_DELAY.saturating_mul(1 << before.min(16));
                 let most = self.source.refresh.min(self.source.min_interval / 2);
                 pause.min(most)
             }

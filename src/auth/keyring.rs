@@ -17,27 +17,27 @@ use super::keys::VerifyingKey;
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// Told of the keys that are about to be in force.
-type Told = Box<dyn Fn(&[VerifyingKey]) + Send + Sync>;
+type KeyListener = Box<dyn Fn(&[VerifyingKey]) + Send + Sync>;
 
 /// The keys of one issuer. Clones share them.
 #[derive(Clone)]
-pub struct KeyRing(Arc<Shared>);
+pub struct KeyRing(Arc<KeyRingState>);
 
-struct Shared {
+struct KeyRingState {
     fixed: Vec<VerifyingKey>,
     /// Whether there is a set beside them.
     is_published: bool,
-    current: ArcSwap<Current>,
+    current: ArcSwap<CurrentKeys>,
     /// Held while the keys are changed.
-    told: Mutex<Option<Told>>,
+    listener: Mutex<Option<KeyListener>>,
     /// Counts the questions for a newer set, of those who have a token whose key is not known.
-    asked: watch::Sender<u64>,
+    requested: watch::Sender<u64>,
     /// The last of them for which was done what could be done.
-    answered: watch::Sender<u64>,
+    completed: watch::Sender<u64>,
 }
 
 /// The keys in force.
-pub(crate) struct Current {
+pub(crate) struct CurrentKeys {
     pub(crate) keys: Vec<VerifyingKey>,
     /// How many of them are configured; the others are published.
     fixed: usize,
@@ -61,19 +61,19 @@ impl KeyRing {
     }
 
     fn with(fixed: Vec<VerifyingKey>, is_missing: bool) -> Self {
-        let current = Current {
+        let current = CurrentKeys {
             fixed: fixed.len(),
             keys: fixed.clone(),
             is_missing,
             generation: GENERATION.fetch_add(1, Relaxed),
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(KeyRingState {
             fixed,
             is_published: is_missing,
             current: ArcSwap::from_pointee(current),
-            told: Mutex::default(),
-            asked: watch::Sender::new(0),
-            answered: watch::Sender::new(0),
+            listener: Mutex::default(),
+            requested: watch::Sender::new(0),
+            completed: watch::Sender::new(0),
         }))
     }
 
@@ -81,11 +81,15 @@ impl KeyRing {
     pub fn publish(&self, set: Vec<VerifyingKey>) {
         let mut keys = self.0.fixed.clone();
         keys.extend(set);
-        let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(told) = &*told {
-            told(&keys);
+        let listener = self
+            .0
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = &*listener {
+            listener(&keys);
         }
-        self.0.current.store(Arc::new(Current {
+        self.0.current.store(Arc::new(CurrentKeys {
             fixed: self.0.fixed.len(),
             keys,
             is_missing: false,
@@ -94,14 +98,18 @@ impl KeyRing {
     }
 
     /// Tells of the keys in force, and from now on of others before a token is verified with them.
-    pub(crate) fn tell(&self, told: impl Fn(&[VerifyingKey]) + Send + Sync + 'static) {
-        let mut before = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told(&self.current().keys);
-        *before = Some(Box::new(told));
+    pub(crate) fn set_listener(&self, listener: impl Fn(&[VerifyingKey]) + Send + Sync + 'static) {
+        let mut before = self
+            .0
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listener(&self.current().keys);
+        *before = Some(Box::new(listener));
     }
 
     /// Takes over the set that another ring has, if it has one.
-    pub(crate) fn take_over(&self, other: &Self) {
+    pub(crate) fn copy_published_keys(&self, other: &Self) {
         let other = other.current();
         if let (false, Some(set)) = (other.is_missing, other.keys.get(other.fixed..)) {
             self.publish(set.to_vec());
@@ -109,7 +117,7 @@ impl KeyRing {
     }
 
     /// Whether both are the same ring, not only alike.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_ring(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -125,7 +133,7 @@ impl KeyRing {
         self.0.current.load().is_missing
     }
 
-    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<Current>> {
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<CurrentKeys>> {
         self.0.current.load()
     }
 
@@ -138,35 +146,35 @@ impl KeyRing {
         if !self.0.is_published {
             return;
         }
-        let mut answered = self.0.answered.subscribe();
-        let mut question = 0;
-        self.0.asked.send_modify(|asked| {
-            *asked += 1;
-            question = *asked;
+        let mut completed = self.0.completed.subscribe();
+        let mut request = 0;
+        self.0.requested.send_modify(|requested| {
+            *requested += 1;
+            request = *requested;
         });
         // The sender is in the ring itself.
-        let _ = answered.wait_for(|answered| *answered >= question).await;
+        let _ = completed.wait_for(|completed| *completed >= request).await;
     }
 
     /// Returns when somebody asks for a newer set who has no answer.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(crate) async fn wanted(&self) {
-        let answered = *self.0.answered.borrow();
-        let mut asked = self.0.asked.subscribe();
+    pub(crate) async fn renewal_requested(&self) {
+        let completed = *self.0.completed.borrow();
+        let mut requested = self.0.requested.subscribe();
         // The sender is in the ring itself.
-        let _ = asked.wait_for(|asked| *asked > answered).await;
+        let _ = requested.wait_for(|requested| *requested > completed).await;
     }
 
     /// The last question so far; what is fetched from now on answers it, and all before.
-    pub(crate) fn question(&self) -> u64 {
-        *self.0.asked.borrow()
+    pub(crate) fn last_request(&self) -> u64 {
+        *self.0.requested.borrow()
     }
 
     /// Tells those who asked, up to a question, that what could be done has been done.
-    pub(crate) fn answer(&self, question: u64) {
-        self.0.answered.send_replace(question);
+    pub(crate) fn complete_requests(&self, request: u64) {
+        self.0.completed.send_replace(request);
     }
 }
 
@@ -197,17 +205,17 @@ mod tests {
     fn a_set_that_was_on_its_way_is_no_answer() {
         let ring = KeyRing::with_set(Vec::new());
         let (mut early, mut late) = (pin!(ring.renew()), pin!(ring.renew()));
-        assert!(!is_over(pin!(ring.wanted())));
+        assert!(!is_over(pin!(ring.renewal_requested())));
         assert!(!is_over(early.as_mut()));
-        assert!(is_over(pin!(ring.wanted())));
-        let fetched = ring.question();
+        assert!(is_over(pin!(ring.renewal_requested())));
+        let fetched = ring.last_request();
         assert!(!is_over(late.as_mut()));
-        ring.answer(fetched);
+        ring.complete_requests(fetched);
         assert!(is_over(early.as_mut()) && !is_over(late.as_mut()));
-        assert!(is_over(pin!(ring.wanted())));
-        ring.answer(ring.question());
+        assert!(is_over(pin!(ring.renewal_requested())));
+        ring.complete_requests(ring.last_request());
         assert!(is_over(late.as_mut()));
-        assert!(!is_over(pin!(ring.wanted())));
+        assert!(!is_over(pin!(ring.renewal_requested())));
     }
 
     #[test]

@@ -269,7 +269,7 @@ fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<()
     if !keys.is_missing() {
         return Ok(());
     }
-    let issuer = issuers.iter().find(|issuer| issuer.keys.is(keys));
+    let issuer = issuers.iter().find(|issuer| issuer.keys.is_same_ring(keys));
     let source = issuer.and_then(|issuer| {
         let mut sources = sources.iter();
         sources.find(|source| source.issuer == issuer.name)

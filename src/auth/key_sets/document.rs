@@ -28,7 +28,7 @@ const MAX_KEYS: usize = 100;
 /// Longest key id, in bytes.
 const MAX_ID_BYTES: usize = 256;
 /// The most JWKs, of a set without a usable key, whose faults are told.
-const MAX_TOLD: usize = 4;
+const MAX_SHOWN_FAULTS: usize = 4;
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// The members that are texts.
@@ -40,13 +40,13 @@ pub struct Jwks {
     /// The keys that verify; one JWK for RSA without an `alg` is one key for each algorithm that it may have.
     pub keys: Vec<VerifyingKey>,
     /// The others.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedJwk>,
 }
 
 /// A JWK that is left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("keys[{place}] ({key_id}): {why}")]
-pub struct Skipped {
+pub struct SkippedJwk {
     /// Its place in the set, from 0.
     pub place: usize,
     /// Its `kid`.
@@ -102,7 +102,7 @@ pub enum JwkError {
 }
 
 #[derive(Deserialize)]
-struct Set<'j> {
+struct KeySetMembers<'j> {
     #[serde(borrow)]
     keys: Vec<&'j RawValue>,
 }
@@ -133,7 +133,7 @@ struct Jwk {
 /// When there is no key in it.
 pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
     let json = without_byte_order_mark(json);
-    let set: Set<'_> = json_object(json).ok_or(JwksError::NotASet)?;
+    let set: KeySetMembers<'_> = json_object(json).ok_or(JwksError::NotASet)?;
     if set.keys.len() > MAX_KEYS {
         return Err(JwksError::TooMany);
     }
@@ -144,7 +144,7 @@ pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
     for (place, jwk) in set.keys.iter().enumerate() {
         match read_jwk(jwk, accepted) {
             Ok(keys) => jwks.keys.extend(keys),
-            Err(why) => jwks.skipped.push(Skipped {
+            Err(why) => jwks.skipped.push(SkippedJwk {
                 place,
                 key_id: shown_id(jwk),
                 why,
@@ -152,7 +152,7 @@ pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
         }
     }
     if jwks.keys.is_empty() {
-        return Err(JwksError::NoKey(told(&jwks.skipped)));
+        return Err(JwksError::NoKey(describe_skipped(&jwks.skipped)));
     }
     Ok(jwks)
 }
@@ -163,10 +163,13 @@ pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
 }
 
 /// Why the first of them are left out.
-fn told(skipped: &[Skipped]) -> String {
-    let told = skipped.iter().take(MAX_TOLD).map(Skipped::to_string);
+fn describe_skipped(skipped: &[SkippedJwk]) -> String {
+    let told = skipped
+        .iter()
+        .take(MAX_SHOWN_FAULTS)
+        .map(SkippedJwk::to_string);
     let mut told: Vec<String> = told.collect();
-    match skipped.len().saturating_sub(MAX_TOLD) {
+    match skipped.len().saturating_sub(MAX_SHOWN_FAULTS) {
         0 if told.is_empty() => told.push("it is empty".to_owned()),
         0 => {}
         more => told.push(format!("and {more} more")),

@@ -41,7 +41,7 @@ pub(super) struct Fetcher {
 
 /// What counts of an OpenID provider's metadata.
 #[derive(Deserialize)]
-struct Metadata {
+struct ProviderMetadata {
     issuer: String,
     jwks_uri: String,
 }
@@ -80,7 +80,7 @@ impl Fetcher {
 
     /// Where the document says that the set is, if that may be believed.
     fn set_of(&self, document: &Url, metadata: &[u8]) -> Result<Url, String> {
-        let metadata: Metadata = serde_json::from_slice(without_byte_order_mark(metadata))
+        let metadata: ProviderMetadata = serde_json::from_slice(without_byte_order_mark(metadata))
             .map_err(|_| "the discovery document has no issuer or no jwks_uri")?;
         if metadata.issuer != self.issuer {
             return Err(format!(

@@ -30,7 +30,7 @@ pub struct KeySource {
 impl KeySource {
     /// Whether what was got here is good for `other`, too. A file is read with the configuration, so it needs nothing from
     /// before.
-    pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
+    pub(crate) fn shares_keys_with(&self, other: &Self) -> bool {
         let same = (&self.issuer, &self.place) == (&other.issuer, &other.place);
         same && self.algorithms == other.algorithms && !matches!(self.place, KeyPlace::File(_))
     }
