@@ -51,7 +51,7 @@ pub use self::keyring::KeyRing;
 use self::link::Links;
 pub use self::principal::{Credential, CredentialKind, Principal};
 pub use self::required::RequiredClaims;
-pub use self::revocations::entries::{Revocation, RevocationError, Revoked};
+pub use self::revocations::entries::{Revocation, RevocationError, RevocationList};
 pub use self::self_test::{SelfTestError, self_test};
 pub use self::session::{SessionError, Sessions};
 use self::token::{CompactToken, MAX_TOKEN_BYTES};

@@ -12,7 +12,7 @@ use crate::audit::AuditLog;
 use crate::auth::Authenticator;
 use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
-use crate::auth::revocations::entries::Revoked;
+use crate::auth::revocations::entries::RevocationList;
 use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::gateway::browser::cors::Cors;
@@ -147,13 +147,13 @@ fn revocations(
         return Ok(Arc::clone(&old.revocations));
     }
     let running = Arc::clone(running);
-    let spread = move |revoked: &Revoked| {
-        let ended = running.cut(Outcome::Revoked, |grant| revoked.means(grant.principal()));
+    let listener = move |revoked: &RevocationList| {
+        let ended = running.cut(Outcome::Revoked, |grant| revoked.revokes(grant.principal()));
         if ended > 0 {
             info!(ended, "what was being heard has been revoked");
         }
     };
-    Revocations::start(path, Box::new(spread))
+    Revocations::start(path, Box::new(listener))
         .map_err(|error| format!("auth.revocation_file: {error}"))
 }
 

@@ -17,38 +17,38 @@ use thiserror::Error;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::auth::revocations::entries::{Revocation, RevocationError, Revoked};
+use crate::auth::revocations::entries::{Revocation, RevocationError, RevocationList};
 use crate::auth::{AuthError, Credential, CredentialError, Principal};
 
 /// How often it is looked whether the file has changed.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The largest list, in bytes.
 const MAX_BYTES: u64 = 32 << 20;
 
 /// Called when more has been revoked, to end what is running.
-pub(crate) type Spread = Box<dyn Fn(&Revoked) + Send + Sync>;
+pub(crate) type RevocationListener = Box<dyn Fn(&RevocationList) + Send + Sync>;
 
 /// What is revoked, and where that is written down.
 pub(crate) struct Revocations {
     path: Option<PathBuf>,
-    revoked: ArcSwap<Revoked>,
+    revoked: ArcSwap<RevocationList>,
     /// One at a time changes the file, or reads it.
-    known: Mutex<Known>,
-    spread: Spread,
+    known: Mutex<FileState>,
+    listener: RevocationListener,
 }
 
 /// What is known of the file.
 #[derive(Default)]
-struct Known {
+struct FileState {
     /// How it looked when it was read last.
-    seen: Option<Look>,
+    seen: Option<FileVersion>,
     /// How it looked when it had fewer entries than are in force.
-    doubtful: Option<Look>,
+    doubtful: Option<FileVersion>,
 }
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Look {
+struct FileVersion {
     /// Of the file, and when anything about it was changed last.
     inode: u64,
     changed: (i64, i64),
@@ -75,12 +75,15 @@ impl Revocations {
     ///
     /// # Errors
     /// A sentence for an operator: a list that is there and cannot be read, or has a mistake.
-    pub(crate) fn start(path: Option<PathBuf>, spread: Spread) -> Result<Arc<Self>, String> {
+    pub(crate) fn start(
+        path: Option<PathBuf>,
+        listener: RevocationListener,
+    ) -> Result<Arc<Self>, String> {
         let revocations = Arc::new(Self {
             path,
             revoked: ArcSwap::default(),
             known: Mutex::default(),
-            spread,
+            listener,
         });
         if let Some(path) = &revocations.path {
             revocations
@@ -111,8 +114,8 @@ impl Revocations {
     }
 
     /// Whether what somebody showed is revoked.
-    pub(crate) fn mean(&self, principal: &Principal) -> bool {
-        self.revoked.load().means(principal)
+    pub(crate) fn revokes(&self, principal: &Principal) -> bool {
+        self.revoked.load().revokes(principal)
     }
 
     /// Refuses whoever showed something that is revoked.
@@ -120,7 +123,7 @@ impl Revocations {
     /// # Errors
     /// When it is.
     pub(crate) fn check(&self, principal: &Principal) -> Result<(), CredentialError> {
-        if !self.mean(principal) {
+        if !self.revokes(principal) {
             return Ok(());
         }
         Err(match principal.credential() {
@@ -143,7 +146,7 @@ impl Revocations {
         if known.seen.is_some() && !path.try_exists()? {
             return Err(RevokeError::Lost);
         }
-        let mut revoked = Revoked::clone(&self.revoked.load());
+        let mut revoked = RevocationList::clone(&self.revoked.load());
         revoked.add(&entry)?;
         append(path, &entry.line())?;
         self.put(revoked);
@@ -157,7 +160,7 @@ impl Revocations {
             return Ok(());
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = match look(path) {
+        let now = match file_version(path) {
             // Nothing was ever revoked. A list that has gone is another matter.
             Err(error) if error.kind() == io::ErrorKind::NotFound && known.seen.is_none() => {
                 return Ok(());
@@ -168,13 +171,13 @@ impl Revocations {
             return Ok(());
         }
         let text = read(path)?;
-        let revoked = Revoked::parse(&text);
-        let is_less = |revoked: &Revoked| revoked.entries() < self.revoked.load().entries();
+        let revoked = RevocationList::parse(&text);
+        let is_less = |revoked: &RevocationList| revoked.entries() < self.revoked.load().entries();
         if revoked.as_ref().is_ok_and(is_less) && known.doubtful != now {
             known.doubtful = now;
             return Ok(());
         }
-        *known = Known {
+        *known = FileState {
             seen: now,
             doubtful: None,
         };
@@ -182,13 +185,13 @@ impl Revocations {
         Ok(())
     }
 
-    fn put(&self, revoked: Revoked) {
+    fn put(&self, revoked: RevocationList) {
         info!(
             entries = revoked.entries(),
             "the list of revocations is in force"
         );
         self.revoked.store(Arc::new(revoked));
-        (self.spread)(&self.revoked.load());
+        (self.listener)(&self.revoked.load());
     }
 }
 
@@ -196,11 +199,11 @@ impl Revocations {
 ///
 /// # Errors
 /// A sentence for an operator.
-pub(crate) fn read_once(path: &Path) -> Result<Revoked, String> {
+pub(crate) fn read_once(path: &Path) -> Result<RevocationList, String> {
     let told = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
     match read(path) {
-        Ok(text) => Revoked::parse(&text).map_err(|error| told(&error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Revoked::default()),
+        Ok(text) => RevocationList::parse(&text).map_err(|error| told(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(RevocationList::default()),
         Err(error) => Err(told(&error)),
     }
 }
@@ -209,7 +212,7 @@ pub(crate) fn read_once(path: &Path) -> Result<Revoked, String> {
 async fn watch(revocations: Weak<Revocations>) {
     let mut failing = false;
     loop {
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
         let Some(revocations) = revocations.upgrade() else {
             return;
         };
@@ -227,9 +230,9 @@ async fn watch(revocations: Weak<Revocations>) {
     }
 }
 
-fn look(path: &Path) -> io::Result<Look> {
+fn file_version(path: &Path) -> io::Result<FileVersion> {
     let metadata = fs::metadata(path)?;
-    Ok(Look {
+    Ok(FileVersion {
         inode: metadata.ino(),
         changed: (metadata.ctime(), metadata.ctime_nsec()),
         bytes: metadata.len(),

@@ -23,7 +23,7 @@ use crate::auth::key_sets;
 use crate::auth::key_sets::source::KeySource;
 use crate::auth::minter::{self, Minter};
 use crate::auth::revocations;
-use crate::auth::revocations::entries::Revoked;
+use crate::auth::revocations::entries::RevocationList;
 use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
 use crate::config::{self, Config};
 use crate::policy;
@@ -125,7 +125,7 @@ impl Explain {
         let (headers, query) = asked;
         let revoked = match &auth.revocation_file {
             Some(path) => revocations::read_once(path)?,
-            None => Revoked::default(),
+            None => RevocationList::default(),
         };
         let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew)
             .with_cookies(auth.cookies)
@@ -137,7 +137,7 @@ impl Explain {
         let principal =
             authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
         let principal = match (principal, fetched) {
-            (Ok(principal), _) if revoked.means(&principal) => {
+            (Ok(principal), _) if revoked.revokes(&principal) => {
                 return Ok((false, refused(AuthError::Revoked)));
             }
             (Ok(principal), _) => principal,

@@ -87,7 +87,7 @@ impl Gateway {
 impl Gateway {
     /// Whether what was granted has been taken back since.
     fn no_longer_allows(&self, grant: &Grant) -> bool {
-        self.revocations.mean(grant.principal()) || self.running.denies(grant, &self.policy)
+        self.revocations.revokes(grant.principal()) || self.running.denies(grant, &self.policy)
     }
 }
 

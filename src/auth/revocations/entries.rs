@@ -54,7 +54,7 @@ pub enum RevocationError {
 
 /// All that is revoked.
 #[derive(Clone, Debug, Default)]
-pub struct Revoked {
+pub struct RevocationList {
     tokens: HashSet<String>,
     tokens_of: HashSet<(String, String)>,
     /// Until when what a person was issued is revoked; `None` for all of it.
@@ -131,7 +131,7 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-impl Revoked {
+impl RevocationList {
     /// Reads a list. Empty lines and those that begin with `#` say nothing.
     ///
     /// # Errors
@@ -198,7 +198,7 @@ impl Revoked {
 
     /// Whether what this principal showed is revoked. What does not say when it was issued was issued before everything.
     #[must_use]
-    pub fn means(&self, principal: &Principal) -> bool {
+    pub fn revokes(&self, principal: &Principal) -> bool {
         if self.entries == 0 {
             return false;
         }

@@ -13,7 +13,7 @@ fn list(lines: &str) -> (Revocations, PathBuf, TempDir) {
         path: Some(path.clone()),
         revoked: ArcSwap::default(),
         known: Mutex::default(),
-        spread: Box::new(|_| {}),
+        listener: Box::new(|_| {}),
     };
     revocations.read().unwrap();
     (revocations, path, folder)

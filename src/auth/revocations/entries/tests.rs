@@ -23,8 +23,8 @@ fn principal(issuer: &str, subject: &str, jti: Option<&str>, issued: Option<u64>
 
 #[track_caller]
 fn check(list: &str, principal: &Principal, expected: bool) {
-    let revoked = Revoked::parse(list).unwrap();
-    assert_eq!(revoked.means(principal), expected, "{list} {principal:?}");
+    let revoked = RevocationList::parse(list).unwrap();
+    assert_eq!(revoked.revokes(principal), expected, "{list} {principal:?}");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn the_widest_entry_counts_in_whatever_order() {
 #[test]
 fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
     let list = "# left\n\n  {\"jti\":\"a\"}  \r\n{\"jti\":\"b\"}";
-    assert_eq!(Revoked::parse(list).unwrap().entries(), 2);
+    assert_eq!(RevocationList::parse(list).unwrap().entries(), 2);
     for (line, part) in [
         ("{}", "says nothing"),
         ("x", "expected"),
@@ -107,7 +107,7 @@ fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
         (r#"{"issued_before":"yesterday"}"#, "a time such as"),
         (&format!(r#"{{"jti":"{}"}}"#, "a".repeat(3_000)), "longer"),
     ] {
-        let error = Revoked::parse(&format!("{{\"jti\":\"a\"}}\n{line}")).unwrap_err();
+        let error = RevocationList::parse(&format!("{{\"jti\":\"a\"}}\n{line}")).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("line 2") && text.contains(part), "{text}");
     }
