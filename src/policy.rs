@@ -21,13 +21,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use self::cedar::{Asker, Engine};
-pub use self::denial::{Failure, PolicyError};
+use self::cedar::{Engine, Requester};
+pub use self::denial::{EvaluationFailure, PolicyError};
 pub use self::facts::Facts;
 use self::facts::RecordingFacts;
 pub use self::groups::Groups;
 pub use self::source::Flaw;
-pub use self::trial::{Expected, Trial};
+pub use self::trial::{ExpectedDecision, Trial};
 use crate::auth::principal::{Credential, Principal};
 use crate::recording::RecordingName;
 
@@ -78,13 +78,13 @@ pub struct Viewer<'p> {
     principal: Principal,
     pbx: String,
     /// `None` where they may hear nothing.
-    asker: Option<Asker>,
+    requester: Option<Requester>,
     /// Most rows are alike in what policies ask about: the extensions of a company are few.
     decided: Mutex<HashMap<RecordingFacts, bool>>,
 }
 
 /// The most different recordings of one list whose decisions are remembered.
-const MAX_DECIDED: usize = 4_096;
+const MAX_REMEMBERED_DECISIONS: usize = 4_096;
 
 impl Action {
     /// Every action with its name in policies.
@@ -172,12 +172,12 @@ impl Policy {
 
     /// Whether both are the same, and not only alike: those of another reading of the configuration are not.
     #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same_policy(&self, other: &Self) -> bool {
         let same = match (&self.engine, &other.engine) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        same && self.groups.is(&other.groups)
+        same && self.groups.is_same_set(&other.groups)
     }
 
     /// Whether what was granted is still allowed, by these policies and at this time.
@@ -209,7 +209,7 @@ impl Policy {
         let engine = self.engine.as_ref();
         Ok(Viewer {
             policy: self,
-            asker: engine.and_then(|engine| engine.asker(&principal, context).ok()),
+            requester: engine.and_then(|engine| engine.requester(&principal, context).ok()),
             principal,
             pbx: pbx.to_owned(),
             decided: Mutex::default(),
@@ -248,10 +248,10 @@ impl Policy {
         if !principal.reaches(pbx) {
             return Err(PolicyError::PbxOutOfReach);
         }
-        let engine = self.engine.as_ref().ok_or(PolicyError::DEFAULT)?;
-        let asker = engine.asker(principal, context)?;
+        let engine = self.engine.as_ref().ok_or(PolicyError::NO_PERMIT)?;
+        let requester = engine.requester(principal, context)?;
         let facts = engine.facts(pbx, recording);
-        let decide = |action| engine.decide(&asker, action, &facts, &self.groups);
+        let decide = |action| engine.decide(&requester, action, &facts, &self.groups);
         match action {
             Action::Listen => decide(Action::Listen),
             Action::Share => decide(Action::Listen).and_then(|_| decide(Action::Share)),
@@ -289,7 +289,7 @@ impl Viewer<'_> {
     /// Whether they may hear this recording.
     #[must_use]
     pub fn may_hear(&self, recording: &RecordingName) -> bool {
-        let (Some(engine), Some(asker)) = (&self.policy.engine, &self.asker) else {
+        let (Some(engine), Some(requester)) = (&self.policy.engine, &self.requester) else {
             return false;
         };
         let facts = engine.facts(&self.pbx, recording);
@@ -297,9 +297,9 @@ impl Viewer<'_> {
         if let Some(allowed) = decided().get(&facts) {
             return *allowed;
         }
-        let allowed = engine.allows(asker, Action::Listen, &facts, &self.policy.groups);
+        let allowed = engine.allows(requester, Action::Listen, &facts, &self.policy.groups);
         let mut decided = decided();
-        if decided.len() < MAX_DECIDED {
+        if decided.len() < MAX_REMEMBERED_DECISIONS {
             decided.insert(facts, allowed);
         }
         allowed

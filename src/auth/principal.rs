@@ -86,7 +86,7 @@ impl CredentialKind {
 impl Principal {
     /// A principal to try policies on (`[[policy.test]]`). No credential was verified for it, so no request may be
     /// answered to it: it has expired long ago.
-    pub(crate) fn on_trial(
+    pub(crate) fn for_policy_trial(
         id: PrincipalId,
         credential: Credential,
         attributes: Attributes,

@@ -17,13 +17,13 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
-use super::denial::{Failure, PolicyError};
+use super::denial::{EvaluationFailure, PolicyError};
 use super::entities::{self, Vocabulary};
 use super::facts::RecordingFacts;
 use super::groups::Groups;
 use super::source::{self, Flaw, flaw};
 use super::tenantless::forbids_only_with_tenant;
-use super::uses::Uses;
+use super::uses::UsedAttributes;
 use super::{Action, Context, SCHEMA};
 use crate::auth::principal::Principal;
 use crate::recording::RecordingName;
@@ -41,11 +41,11 @@ pub(super) struct Engine {
     lines: BTreeMap<Arc<str>, usize>,
     vocabulary: Vocabulary,
     /// What the policies ask about a recording.
-    uses: Uses,
+    uses: UsedAttributes,
 }
 
 /// Somebody who asks, under the circumstances of one request; made once for any number of recordings.
-pub(super) struct Asker {
+pub(super) struct Requester {
     principal: EntityUid,
     entities: Entities,
     context: cedar_policy::Context,
@@ -70,7 +70,7 @@ impl Engine {
         let line = |(id, at)| (id, source::place(text, at).0);
         Ok(Self {
             authorizer: Authorizer::new(),
-            uses: Uses::of(&policies),
+            uses: UsedAttributes::of(&policies),
             policies,
             lines: places.into_iter().map(line).collect(),
             vocabulary,
@@ -79,8 +79,8 @@ impl Engine {
 
     /// Asks about everything, to compare.
     #[cfg(test)]
-    pub(super) fn know_all(&mut self) {
-        self.uses = Uses::ALL;
+    pub(super) fn use_all_attributes(&mut self) {
+        self.uses = UsedAttributes::ALL;
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
@@ -99,14 +99,14 @@ impl Engine {
         self.lines.get(policy).copied()
     }
 
-    pub(super) fn asker(
+    pub(super) fn requester(
         &self,
         principal: &Principal,
         context: &Context,
-    ) -> Result<Asker, &'static str> {
+    ) -> Result<Requester, &'static str> {
         let kind = principal.credential().kind();
         let principal = self.vocabulary.principal(principal)?;
-        Ok(Asker {
+        Ok(Requester {
             context: entities::context(kind, context, &self.uses)?,
             principal: principal.uid(),
             entities: Entities::from_entities([principal], None)
@@ -122,12 +122,12 @@ impl Engine {
     /// The ids of the policies that allow it.
     pub(super) fn decide(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         action: Action,
         facts: &RecordingFacts,
         groups: &Groups,
     ) -> Result<Vec<Arc<str>>, PolicyError> {
-        let response = self.ask(asker, action, facts, groups)?;
+        let response = self.ask(requester, action, facts, groups)?;
         let reasons = response.diagnostics().reason();
         let mut policies: Vec<_> = reasons.map(|id| self.id(id)).collect();
         policies.sort_unstable();
@@ -147,12 +147,12 @@ impl Engine {
     /// Whether [`Engine::decide`] would allow it.
     pub(super) fn allows(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         action: Action,
         facts: &RecordingFacts,
         groups: &Groups,
     ) -> bool {
-        let response = self.ask(asker, action, facts, groups);
+        let response = self.ask(requester, action, facts, groups);
         response.is_ok_and(|response| {
             let failed = response.diagnostics().errors().next().is_some();
             response.decision() == Decision::Allow && !failed
@@ -161,21 +161,21 @@ impl Engine {
 
     fn ask(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         action: Action,
         facts: &RecordingFacts,
         groups: &Groups,
     ) -> Result<Response, &'static str> {
         let resource = self.vocabulary.recording(facts, groups)?;
         let request = Request::new(
-            asker.principal.clone(),
+            requester.principal.clone(),
             self.vocabulary.action(action),
             resource.uid(),
-            asker.context.clone(),
+            requester.context.clone(),
             None,
         );
         let request = request.map_err(|_| "the request cannot be expressed")?;
-        let entities = asker.entities.clone().add_entities([resource], None);
+        let entities = requester.entities.clone().add_entities([resource], None);
         let entities = entities.map_err(|_| "the recording cannot be expressed")?;
         Ok(self
             .authorizer
@@ -188,17 +188,17 @@ impl Engine {
         known.map_or_else(|| id.into(), |(id, _)| Arc::clone(id))
     }
 
-    fn failure(&self, error: &AuthorizationError) -> Failure {
+    fn failure(&self, error: &AuthorizationError) -> EvaluationFailure {
         let AuthorizationError::PolicyEvaluationError(error) = error;
-        Failure {
+        EvaluationFailure {
             policy: Some(self.id(error.policy_id())),
-            what: what_failed(error.inner()),
+            reason: failure_reason(error.inner()),
         }
     }
 }
 
 /// What went wrong, without the values: they hold telephone numbers.
-fn what_failed(error: &EvaluationError) -> &'static str {
+fn failure_reason(error: &EvaluationError) -> &'static str {
     match error {
         EvaluationError::EntityDoesNotExist(_) => "it asks about something that does not exist",
         EvaluationError::EntityAttrDoesNotExist(_) | EvaluationError::RecordAttrDoesNotExist(_) => {
@@ -215,9 +215,9 @@ fn what_failed(error: &EvaluationError) -> &'static str {
 }
 
 /// The policies under their ids, and the byte at which each begins. Cedar itself numbers them, whatever `@id` says.
-type Named = (PolicySet, BTreeMap<Arc<str>, usize>);
+type NamedPolicies = (PolicySet, BTreeMap<Arc<str>, usize>);
 
-fn named(text: &str, parsed: &PolicySet) -> Result<Named, Vec<Flaw>> {
+fn named(text: &str, parsed: &PolicySet) -> Result<NamedPolicies, Vec<Flaw>> {
     let starts = source::policies(text);
     if starts.len() > MAX_POLICIES {
         let message = format!("more than {MAX_POLICIES} policies: each decision asks all of them");

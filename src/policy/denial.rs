@@ -14,7 +14,7 @@ pub enum PolicyError {
         /// not be evaluated.
         policies: Vec<Arc<str>>,
         /// What could not be evaluated; anything here is a denial, whatever the other policies say.
-        failures: Vec<Failure>,
+        failures: Vec<EvaluationFailure>,
     },
     /// The link token names another recording, or the same name on another PBX.
     LinkForAnotherRecording,
@@ -26,16 +26,16 @@ pub enum PolicyError {
 
 /// A policy that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct EvaluationFailure {
     /// Its id; `None` where it is the request that no policy can be asked about.
     pub policy: Option<Arc<str>>,
     /// What went wrong.
-    pub what: &'static str,
+    pub reason: &'static str,
 }
 
 impl PolicyError {
     /// No policy permits it.
-    pub(super) const DEFAULT: Self = Self::Denied {
+    pub(super) const NO_PERMIT: Self = Self::Denied {
         policies: Vec::new(),
         failures: Vec::new(),
     };
@@ -64,7 +64,8 @@ impl fmt::Display for PolicyError {
                 ([], []) => formatter.write_str("no policy permits it"),
                 (policies, []) => write!(formatter, "forbidden by {}", policies.join(", ")),
                 (_, failures) => {
-                    let failures: Vec<_> = failures.iter().map(Failure::to_string).collect();
+                    let failures: Vec<_> =
+                        failures.iter().map(EvaluationFailure::to_string).collect();
                     formatter.write_str(&failures.join(", "))
                 }
             },
@@ -80,25 +81,28 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-impl fmt::Display for Failure {
+impl fmt::Display for EvaluationFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.policy {
             Some(policy) => write!(
                 formatter,
                 "policy {policy} cannot be evaluated: {}",
-                self.what
+                self.reason
             ),
-            None => write!(formatter, "the policies cannot be asked: {}", self.what),
+            None => write!(formatter, "the policies cannot be asked: {}", self.reason),
         }
     }
 }
 
 /// For a request that no policy can be asked about.
 impl From<&'static str> for PolicyError {
-    fn from(what: &'static str) -> Self {
+    fn from(reason: &'static str) -> Self {
         Self::Denied {
             policies: Vec::new(),
-            failures: vec![Failure { policy: None, what }],
+            failures: vec![EvaluationFailure {
+                policy: None,
+                reason,
+            }],
         }
     }
 }

@@ -10,9 +10,9 @@ use cedar_policy::{
     Context as CedarContext, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
 };
 
-use super::facts::{RecordingFacts, written};
+use super::facts::{RecordingFacts, to_rfc3339};
 use super::groups::Groups;
-use super::uses::Uses;
+use super::uses::UsedAttributes;
 use super::{Action, Context};
 use crate::auth::principal::{CredentialKind, Principal};
 use crate::recording::Direction;
@@ -71,7 +71,7 @@ impl Vocabulary {
     ) -> Result<Entity, &'static str> {
         let start = facts
             .started
-            .map(|time| written(time).ok_or("its start is beyond the year 9999"));
+            .map(|time| to_rfc3339(time).ok_or("its start is beyond the year 9999"));
         let start = start.transpose()?.map(RestrictedExpression::new_datetime);
         let direction = facts.direction.map(Direction::as_str);
         let mut all = vec![text("pbx", &facts.pbx)];
@@ -97,9 +97,9 @@ impl Vocabulary {
 pub(super) fn context(
     kind: CredentialKind,
     context: &Context,
-    uses: &Uses,
+    uses: &UsedAttributes,
 ) -> Result<CedarContext, &'static str> {
-    let now = written(context.now).ok_or("the clock is before 1970, or beyond the year 9999")?;
+    let now = to_rfc3339(context.now).ok_or("the clock is before 1970, or beyond the year 9999")?;
     let mut all = vec![text("credential", kind.as_str())];
     if uses.source {
         let source = context.source.to_canonical().to_string();

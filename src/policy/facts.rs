@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 
 use super::Context;
-use super::groups::{Groups, inside};
-use super::uses::Uses;
+use super::groups::{Groups, qualified_number};
+use super::uses::UsedAttributes;
 use crate::auth::principal::Principal;
 use crate::recording::{Direction, Parties, RecordingName};
 
@@ -37,13 +37,13 @@ pub(super) struct RecordingFacts {
 }
 
 impl RecordingFacts {
-    pub(super) fn of(pbx: &str, name: &RecordingName, uses: &Uses) -> Self {
+    pub(super) fn of(pbx: &str, name: &RecordingName, uses: &UsedAttributes) -> Self {
         let asked = uses.direction || uses.caller || uses.callee || uses.internal_parties;
         let parties = asked.then(|| name.parties()).flatten();
         let told = |number: &str| (!number.is_empty()).then(|| number.to_owned());
         let parties_if = |asked: bool| parties.filter(|_| asked);
         Self {
-            id: uses.id.then(|| inside(pbx, name.as_str())),
+            id: uses.id.then(|| qualified_number(pbx, name.as_str())),
             pbx: pbx.to_owned(),
             name: uses.name.then(|| name.as_str().to_owned()),
             started: uses.start.then(|| name.call_started()).flatten(),
@@ -61,7 +61,7 @@ impl RecordingFacts {
     pub(super) fn internal_parties(&self, groups: &Groups) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for number in self.inside.as_ref()? {
-            all.push(inside(&self.pbx, number));
+            all.push(qualified_number(&self.pbx, number));
             all.extend_from_slice(groups.members(&self.pbx, number));
         }
         Some(all)
@@ -69,7 +69,7 @@ impl RecordingFacts {
 }
 
 /// A time as Cedar reads it, to the second; `None` beyond the years that it can read.
-pub(super) fn written(time: SystemTime) -> Option<String> {
+pub(super) fn to_rfc3339(time: SystemTime) -> Option<String> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let time = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     Some(time.to_string())
@@ -83,7 +83,7 @@ impl Facts {
         groups: &Groups,
         context: &Context,
     ) -> Self {
-        let recording = RecordingFacts::of(pbx, name, &Uses::ALL);
+        let recording = RecordingFacts::of(pbx, name, &UsedAttributes::ALL);
         let internal_parties = recording.internal_parties(groups);
         let attributes = principal.attributes();
         let extensions = attributes.extensions().iter();
@@ -102,7 +102,10 @@ impl Facts {
             recording: vec![
                 ("pbx", one(Some(pbx))),
                 ("name", one(Some(name.as_str()))),
-                ("start", one(recording.started.and_then(written).as_deref())),
+                (
+                    "start",
+                    one(recording.started.and_then(to_rfc3339).as_deref()),
+                ),
                 ("direction", one(recording.direction.map(Direction::as_str))),
                 ("caller", one(recording.caller.as_deref())),
                 ("callee", one(recording.callee.as_deref())),
@@ -117,7 +120,7 @@ impl Facts {
                     "credential",
                     one(Some(principal.credential().kind().as_str())),
                 ),
-                ("now", one(written(context.now).as_deref())),
+                ("now", one(to_rfc3339(context.now).as_deref())),
             ],
         }
     }

@@ -11,7 +11,7 @@ pub struct Groups(Arc<HashMap<String, HashMap<String, Vec<String>>>>);
 
 impl Groups {
     /// Whether both were read together.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(super) fn is_same_set(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -21,7 +21,9 @@ impl Groups {
         let of_pbx = |(pbx, groups): (String, Vec<(String, Vec<String>)>)| {
             let members = |numbers: Vec<String>| {
                 let numbers = numbers.into_iter();
-                numbers.map(|number| inside(&pbx, &number)).collect()
+                numbers
+                    .map(|number| qualified_number(&pbx, &number))
+                    .collect()
             };
             let groups = groups.into_iter();
             let groups = groups
@@ -42,6 +44,6 @@ impl Groups {
 }
 
 /// A number as policies see it. The name of a PBX has no slash, so no two are written alike.
-pub(super) fn inside(pbx: &str, number: &str) -> String {
+pub(super) fn qualified_number(pbx: &str, number: &str) -> String {
     format!("{pbx}/{number}")
 }

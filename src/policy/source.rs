@@ -68,7 +68,7 @@ pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
     })
 }
 
-enum State {
+enum ScanState {
     /// Between two policies.
     Outside,
     Policy,
@@ -82,26 +82,26 @@ enum State {
 /// The bytes at which the policies of a text begin, in their order. The text must be one that Cedar can read.
 pub(super) fn policies(text: &str) -> Vec<usize> {
     let mut starts = Vec::new();
-    let mut state = State::Outside;
+    let mut state = ScanState::Outside;
     for (at, character) in text.char_indices() {
         let is_comment = || text.get(at..).is_some_and(|rest| rest.starts_with("//"));
         state = match (state, character) {
-            (State::Comment(within), '\n') if within => State::Policy,
-            (State::Comment(_), '\n') => State::Outside,
-            (State::Comment(within), _) => State::Comment(within),
-            (State::Escape, _) => State::Text,
-            (State::Text, '\\') => State::Escape,
-            (State::Text, '"') => State::Policy,
-            (State::Text, _) => State::Text,
-            (State::Policy, '"') => State::Text,
-            (State::Policy, ';') => State::Outside,
-            (State::Policy, '/') if is_comment() => State::Comment(true),
-            (State::Policy, _) => State::Policy,
-            (State::Outside, '/') if is_comment() => State::Comment(false),
-            (State::Outside, character) if character.is_whitespace() => State::Outside,
-            (State::Outside, _) => {
+            (ScanState::Comment(within), '\n') if within => ScanState::Policy,
+            (ScanState::Comment(_), '\n') => ScanState::Outside,
+            (ScanState::Comment(within), _) => ScanState::Comment(within),
+            (ScanState::Escape, _) => ScanState::Text,
+            (ScanState::Text, '\\') => ScanState::Escape,
+            (ScanState::Text, '"') => ScanState::Policy,
+            (ScanState::Text, _) => ScanState::Text,
+            (ScanState::Policy, '"') => ScanState::Text,
+            (ScanState::Policy, ';') => ScanState::Outside,
+            (ScanState::Policy, '/') if is_comment() => ScanState::Comment(true),
+            (ScanState::Policy, _) => ScanState::Policy,
+            (ScanState::Outside, '/') if is_comment() => ScanState::Comment(false),
+            (ScanState::Outside, character) if character.is_whitespace() => ScanState::Outside,
+            (ScanState::Outside, _) => {
                 starts.push(at);
-                State::Policy
+                ScanState::Policy
             }
         };
     }

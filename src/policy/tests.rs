@@ -55,7 +55,7 @@ fn context() -> Context {
 
 fn principal(credential: Credential, attributes: Attributes) -> Principal {
     let id = PrincipalId::new("https://sso.example", "alice");
-    Principal::on_trial(id, credential, attributes, None)
+    Principal::for_policy_trial(id, credential, attributes, None)
 }
 
 /// Somebody with a bearer token: roles, extensions, tenant, each separated by spaces.

@@ -39,21 +39,21 @@ pub struct Trial {
     /// From where, and when.
     pub context: Context,
     /// What is to come of it.
-    pub expected: Expected,
+    pub expected: ExpectedDecision,
     /// The policies that are to decide, and no others; any, when `None`.
     pub by: Option<Vec<String>>,
 }
 
 /// What is to come of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub enum ExpectedDecision {
     /// It is allowed.
     Allow,
     /// It is denied.
     Deny,
 }
 
-impl Expected {
+impl ExpectedDecision {
     /// Both with their words.
     pub(crate) const NAMES: [(&str, Self); 2] = [("allow", Self::Allow), ("deny", Self::Deny)];
 }
@@ -72,20 +72,20 @@ impl Trial {
             &self.context,
         );
         let (came_out, by) = match &decision {
-            Ok(policies) => (Expected::Allow, policies.as_slice()),
-            Err(error) => (Expected::Deny, error.policies()),
+            Ok(policies) => (ExpectedDecision::Allow, policies.as_slice()),
+            Err(error) => (ExpectedDecision::Deny, error.policies()),
         };
-        if came_out == self.expected && self.names(by) {
+        if came_out == self.expected && self.expects_policies(by) {
             return Ok(());
         }
         Err(format!(
             "expected {}, but it is {}",
-            self.told(),
-            Told(&decision)
+            self.expectation(),
+            DecisionText(&decision)
         ))
     }
 
-    fn names(&self, by: &[Arc<str>]) -> bool {
+    fn expects_policies(&self, by: &[Arc<str>]) -> bool {
         let Some(expected) = &self.by else {
             return true;
         };
@@ -95,10 +95,10 @@ impl Trial {
         expected.into_iter().eq(by.iter().map(AsRef::as_ref))
     }
 
-    fn told(&self) -> String {
+    fn expectation(&self) -> String {
         let word = match self.expected {
-            Expected::Allow => "allow",
-            Expected::Deny => "deny",
+            ExpectedDecision::Allow => "allow",
+            ExpectedDecision::Deny => "deny",
         };
         match &self.by {
             None => word.to_owned(),
@@ -119,14 +119,14 @@ impl Trial {
         let id = PrincipalId::new(&self.issuer, &self.subject);
         let (roles, extensions) = (self.roles.clone(), self.extensions.clone());
         let attributes = Attributes::new(roles, extensions, self.tenant.clone());
-        Principal::on_trial(id, credential, attributes, self.pbxs.clone())
+        Principal::for_policy_trial(id, credential, attributes, self.pbxs.clone())
     }
 }
 
 /// A decision in words.
-struct Told<'d>(&'d Result<Vec<Arc<str>>, PolicyError>);
+struct DecisionText<'d>(&'d Result<Vec<Arc<str>>, PolicyError>);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for DecisionText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Ok(policies) => write!(formatter, "allowed by {}", policies.join(", ")),

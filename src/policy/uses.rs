@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// Which attributes policies ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Uses {
+pub(super) struct UsedAttributes {
     /// A single recording is written out.
     pub(super) id: bool,
     pub(super) name: bool,
@@ -28,7 +28,7 @@ pub(super) struct Uses {
     pub(super) now: bool,
 }
 
-impl Uses {
+impl UsedAttributes {
     /// Whatever there is.
     pub(super) const ALL: Self = Self {
         id: true,

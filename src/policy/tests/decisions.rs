@@ -95,7 +95,7 @@ fn an_issuer_for_some_pbxs_reaches_no_other() {
             Attributes::default(),
         );
         let pbxs = Some(["office".to_owned()].into());
-        Principal::on_trial(id, Credential::Bearer, nothing, pbxs)
+        Principal::for_policy_trial(id, Credential::Bearer, nothing, pbxs)
     };
     check(&policy, who(), "office", NAME, "allow everyone");
     let reason = "tokens of this issuer are not for this PBX (pbxs in [[auth.issuer]])";
@@ -156,7 +156,7 @@ fn who_somebody_is_cannot_be_made_up_by_another_issuer() {
     check(&policy, bearer("", "", ""), "office", NAME, "allow line-1");
     let other = |issuer, subject| {
         let (id, nothing) = (PrincipalId::new(issuer, subject), Attributes::default());
-        Principal::on_trial(id, Credential::Bearer, nothing, None)
+        Principal::for_policy_trial(id, Credential::Bearer, nothing, None)
     };
     let text = "permit(principal == Wavegate::Principal::\"a%7Cb|c\", action, resource);";
     let with_bar = parse(text);
@@ -240,10 +240,10 @@ fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
     for condition in CONDITIONS {
         let text = format!("permit(principal, action, resource) when {{ {condition} }};");
         let policy = parse(&text);
-        let mut knowing_all = Engine::parse(&text).unwrap();
-        knowing_all.know_all();
-        let knowing_all = Policy {
-            engine: Some(Arc::new(knowing_all)),
+        let mut using_all = Engine::parse(&text).unwrap();
+        using_all.use_all_attributes();
+        let using_all = Policy {
+            engine: Some(Arc::new(using_all)),
             groups: policy.groups.clone(),
         };
         let viewer = policy
@@ -256,7 +256,7 @@ fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
         };
         let mut allowed = 0;
         for recording in names {
-            let expected = decide(&knowing_all, name(recording));
+            let expected = decide(&using_all, name(recording));
             assert_eq!(decide(&policy, name(recording)), expected, "{condition}");
             for _ in 0..2 {
                 assert_eq!(viewer.may_hear(&name(recording)), expected, "{condition}");
@@ -275,11 +275,14 @@ fn a_list_remembers_a_bounded_number_of_decisions() {
     let viewer = policy
         .view(bearer("", "", ""), "office", &context())
         .unwrap();
-    for number in 0..MAX_DECIDED + 100 {
+    for number in 0..MAX_REMEMBERED_DECISIONS + 100 {
         let recording = name(&format!("r{number}"));
         assert_eq!(viewer.may_hear(&recording), number % 10 == 7);
     }
-    assert_eq!(viewer.decided.lock().unwrap().len(), MAX_DECIDED);
+    assert_eq!(
+        viewer.decided.lock().unwrap().len(),
+        MAX_REMEMBERED_DECISIONS
+    );
 }
 
 /// What the policies are given is what the schema says, or a check against it would prove nothing.
@@ -290,13 +293,13 @@ fn conforms(who: &Principal, recording: &RecordingName) {
     let schema: Schema = SCHEMA.parse().unwrap();
     let vocabulary = entities::Vocabulary::new().unwrap();
     let groups = parse("").groups;
-    let facts = RecordingFacts::of("office", recording, &uses::Uses::ALL);
+    let facts = RecordingFacts::of("office", recording, &uses::UsedAttributes::ALL);
     let (asks, asked) = (
         vocabulary.principal(who).unwrap(),
         vocabulary.recording(&facts, &groups).unwrap(),
     );
     let kind = who.credential().kind();
-    let context = entities::context(kind, &context(), &uses::Uses::ALL).unwrap();
+    let context = entities::context(kind, &context(), &uses::UsedAttributes::ALL).unwrap();
     for action in [Action::Listen, Action::Share] {
         let action = vocabulary.action(action);
         let request = Request::new(
