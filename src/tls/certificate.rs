@@ -20,16 +20,16 @@ const MIN_RSA_BITS: usize = 2048;
 
 /// A leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Certificate {
+pub(crate) struct LeafCertificate {
     /// The SHA-256 of all of it: what is pinned.
     pub(crate) sha256: Pin,
     /// What it says; `None` where that cannot be read.
-    pub(crate) fields: Option<Fields>,
+    pub(crate) fields: Option<CertificateFields>,
 }
 
 /// What a certificate says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fields {
+pub(crate) struct CertificateFields {
     /// Whom it is for, such as `CN=UCCPBX`. Safe to print.
     pub(crate) subject: String,
     /// When it ends.
@@ -41,11 +41,11 @@ pub(crate) struct Fields {
     rsa_bits: Option<usize>,
 }
 
-impl Certificate {
+impl LeafCertificate {
     pub(crate) fn read(der: &[u8]) -> Self {
         Self {
             sha256: Pin::of(der),
-            fields: Fields::read(der),
+            fields: CertificateFields::read(der),
         }
     }
 
@@ -60,7 +60,7 @@ impl Certificate {
     }
 }
 
-impl Fields {
+impl CertificateFields {
     fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let not_after = certificate.validity().not_after.timestamp();
@@ -114,7 +114,7 @@ mod tests {
         params.not_after = rcgen::date_time_ymd(2031, 2, 3);
         let key = KeyPair::generate().unwrap();
         let der = params.self_signed(&key).unwrap().der().clone();
-        let read = Certificate::read(&der);
+        let read = LeafCertificate::read(&der);
         let fields = read.fields.as_ref().unwrap();
         assert_eq!(fields.subject, "CN=PBX \\u{1b}[2J\\u{202e} of \"Ü's\"");
         assert_eq!(fields.not_after.to_string(), "2031-02-03T00:00:00Z");
@@ -125,7 +125,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
-            let _ = Certificate::read(&bytes).flaw();
+            let _ = LeafCertificate::read(&bytes).flaw();
         }
     }
 }

@@ -20,8 +20,8 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-pub(crate) use capture::Capture;
-use fault::NotPinned;
+pub(crate) use capture::CapturingVerifier;
+use fault::PinMismatch;
 pub(crate) use fault::{TlsError, TlsFault};
 
 use crate::tls::pin::Pin;
@@ -39,8 +39,10 @@ pub(crate) fn client_config(trust: &PbxTrust) -> Result<ClientConfig, String> {
 ///
 /// # Errors
 /// As for [`client_config`].
-pub(crate) fn capturing_config(trust: &PbxTrust) -> Result<(ClientConfig, Arc<Capture>), String> {
-    let capture = Capture::new(verifier(trust)?);
+pub(crate) fn capturing_config(
+    trust: &PbxTrust,
+) -> Result<(ClientConfig, Arc<CapturingVerifier>), String> {
+    let capture = CapturingVerifier::new(verifier(trust)?);
     let decides: Arc<dyn ServerCertVerifier> = Arc::clone(&capture) as _;
     Ok((client_config_with(decides)?, capture))
 }
@@ -124,7 +126,7 @@ impl ServerCertVerifier for PinVerifier {
             return Ok(ServerCertVerified::assertion());
         }
         // The fingerprint is public, and comparing it is how an operator finds out what happened.
-        let error = OtherError(Arc::new(NotPinned(seen)));
+        let error = OtherError(Arc::new(PinMismatch(seen)));
         Err(CertificateError::Other(error).into())
     }
 

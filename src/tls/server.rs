@@ -33,26 +33,26 @@ pub struct ServerTls {
 }
 
 /// The certificate in use.
-pub(crate) struct Certificates {
-    current: Arc<Current>,
+pub(crate) struct ServerCertificate {
+    current: Arc<CurrentCertificate>,
     acceptor: TlsAcceptor,
 }
 
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct CurrentCertificate(ArcSwap<CertifiedKey>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
     }
 }
 
-impl Certificates {
+impl ServerCertificate {
     /// # Errors
     /// A sentence for an operator.
     pub(crate) fn read(files: &ServerTls) -> Result<Self, String> {
         let certificate = read(files).map_err(|(_, message)| message)?;
-        let current = Arc::new(Current(ArcSwap::from_pointee(certificate)));
+        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(certificate)));
         let mut config =
             rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()

@@ -32,7 +32,7 @@ use crate::relay::settings::RelaySettings;
 use crate::secret::Secret;
 use crate::secret_files::SecretFiles;
 use crate::simulator::{Api, Simulator};
-use crate::tls::pin::NotAPin;
+use crate::tls::pin::PinError;
 use crate::tls::trust::PbxTrust;
 
 /// The demo's shared secrets.
@@ -182,7 +182,7 @@ fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<PbxSetting
     let pin = pbx
         .fingerprint()
         .parse()
-        .map_err(|error: NotAPin| error.to_string())?;
+        .map_err(|error: PinError| error.to_string())?;
     Ok(PbxSettings {
         name: name.to_owned(),
         api: match pbx.api() {

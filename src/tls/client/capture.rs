@@ -11,15 +11,15 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 /// Remembers, and asks `decides`.
 #[derive(Debug)]
-pub(crate) struct Capture {
-    decides: Arc<dyn ServerCertVerifier>,
+pub(crate) struct CapturingVerifier {
+    inner: Arc<dyn ServerCertVerifier>,
     leaf: Mutex<Option<CertificateDer<'static>>>,
 }
 
-impl Capture {
-    pub(super) fn new(decides: Arc<dyn ServerCertVerifier>) -> Arc<Self> {
+impl CapturingVerifier {
+    pub(super) fn new(inner: Arc<dyn ServerCertVerifier>) -> Arc<Self> {
         Arc::new(Self {
-            decides,
+            inner,
             leaf: Mutex::default(),
         })
     }
@@ -31,7 +31,7 @@ impl Capture {
     }
 }
 
-impl ServerCertVerifier for Capture {
+impl ServerCertVerifier for CapturingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -42,7 +42,7 @@ impl ServerCertVerifier for Capture {
     ) -> Result<ServerCertVerified, Error> {
         let leaf = end_entity.clone().into_owned();
         *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf);
-        self.decides
+        self.inner
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -52,7 +52,7 @@ impl ServerCertVerifier for Capture {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.decides
+        self.inner
             .verify_tls12_signature(message, certificate, signature)
     }
 
@@ -62,19 +62,19 @@ impl ServerCertVerifier for Capture {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.decides
+        self.inner
             .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.decides.supported_verify_schemes()
+        self.inner.supported_verify_schemes()
     }
 
     fn requires_raw_public_keys(&self) -> bool {
-        self.decides.requires_raw_public_keys()
+        self.inner.requires_raw_public_keys()
     }
 
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.decides.root_hint_subjects()
+        self.inner.root_hint_subjects()
     }
 }

@@ -15,7 +15,7 @@ use crate::tls::pin::Pin;
 /// The certificate is none of those that are pinned.
 #[derive(Debug, Error)]
 #[error("the certificate's SHA-256 is not in pins: {0}")]
-pub(super) struct NotPinned(pub(super) Pin);
+pub(super) struct PinMismatch(pub(super) Pin);
 
 /// Why TLS failed, as far as it decides what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl TlsError {
                 (TlsFault::Unreadable, "the certificate cannot be read")
             }
             CertificateError::Other(OtherError(cause)) => {
-                if let Some(cause) = cause.downcast_ref::<NotPinned>() {
+                if let Some(cause) = cause.downcast_ref::<PinMismatch>() {
                     return Self::new(TlsFault::NotPinned, cause.to_string());
                 }
                 match cause.downcast_ref() {
@@ -239,7 +239,7 @@ mod tests {
             "not accepted: UnsupportedCriticalExtension",
         );
         let pin = Pin::of(b"");
-        let not_pinned = CertificateError::Other(OtherError(Arc::new(NotPinned(pin))));
+        let not_pinned = CertificateError::Other(OtherError(Arc::new(PinMismatch(pin))));
         check(not_pinned, TlsFault::NotPinned, &pin.to_string());
         check(
             CertificateError::BadSignature,
