@@ -19,7 +19,7 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 pub use parties::{Direction, Parties};
-pub use range::{NameRange, NotAStamp, Stamp};
+pub use range::{NameRange, Stamp, StampError};
 
 /// Everything but the unreserved characters of RFC 3986 §2.3.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

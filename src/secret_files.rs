@@ -27,7 +27,7 @@ use crate::secret::Secret;
 /// The largest secret file that is read; a PEM key is far below it.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 /// Where systemd says that the credentials of a service are.
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// Which files may hold a secret although other users can read them. One that its group or others
 /// can write never may.
@@ -46,12 +46,12 @@ pub struct SecretFile {
     /// The file's content, without the line end that an editor leaves behind.
     pub secret: Secret,
     /// Why it was read although other users can read it, too; `None` where they cannot.
-    pub readable: Option<Readable>,
+    pub readable: Option<ReadableReason>,
 }
 
 /// Why a secret file that other users can read was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readable {
+pub enum ReadableReason {
     /// It lies on a mount of its own in a trusted directory.
     Mounted,
     /// The configuration allows it.
@@ -80,7 +80,7 @@ pub enum SecretError {
 
 impl SecretError {
     /// Names the other remedies in the configuration, in words that go on from the error.
-    pub(crate) fn way_out(&self) -> &'static str {
+    pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Readable => {
                 "; a secret that a container is given belongs on a mount of its own in one of secrets.trusted_dirs; where \
@@ -128,28 +128,30 @@ impl SecretFiles {
     }
 
     #[cfg(unix)]
-    fn judge(&self, file: &File) -> Result<Option<Readable>, SecretError> {
+    fn judge(&self, file: &File) -> Result<Option<ReadableReason>, SecretError> {
         use std::os::unix::fs::PermissionsExt;
 
         let mode = file.metadata()?.permissions().mode();
         match (mode & 0o022, mode & 0o005) {
             (0, 0) => Ok(None),
-            (0, _) if mounts::is_own(file, &self.directories()) => Ok(Some(Readable::Mounted)),
-            (0, _) if self.allow_readable => Ok(Some(Readable::Allowed)),
+            (0, _) if mounts::is_mounted_in(file, &self.directories()) => {
+                Ok(Some(ReadableReason::Mounted))
+            }
+            (0, _) if self.allow_readable => Ok(Some(ReadableReason::Allowed)),
             (0, _) => Err(SecretError::Readable),
             _ => Err(SecretError::Writable),
         }
     }
 
     #[cfg(not(unix))]
-    fn judge(&self, _file: &File) -> Result<Option<Readable>, SecretError> {
+    fn judge(&self, _file: &File) -> Result<Option<ReadableReason>, SecretError> {
         Ok(None)
     }
 
     /// The trusted directories that there are, free of symbolic links. The root of all is none:
     /// everything is in it.
     fn directories(&self) -> Vec<PathBuf> {
-        let credentials = env::var_os(CREDENTIALS).map(PathBuf::from);
+        let credentials = env::var_os(CREDENTIALS_VARIABLE).map(PathBuf::from);
         let credentials = credentials.filter(|directory| directory.is_absolute());
         let all = credentials.iter().chain(&self.trusted_dirs);
         all.filter_map(|directory| directory.canonicalize().ok())
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(mode: u32, allow_readable: bool, expected: Result<Option<Readable>, &str>) {
+    fn check(mode: u32, allow_readable: bool, expected: Result<Option<ReadableReason>, &str>) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "hunter2\r\n").unwrap();
         std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
@@ -200,7 +202,7 @@ mod tests {
         }
         for mode in [0o644, 0o444, 0o604, 0o601, 0o755, 0o555] {
             check(mode, false, Err("other users can read it"));
-            check(mode, true, Ok(Some(Readable::Allowed)));
+            check(mode, true, Ok(Some(ReadableReason::Allowed)));
         }
     }
 

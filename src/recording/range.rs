@@ -19,7 +19,7 @@ pub struct Stamp(DateTime);
 /// A text is no date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a date such as 2024-03-01, or 2024-03-01T12:30:00 in the PBX's local time")]
-pub struct NotAStamp;
+pub struct StampError;
 
 /// A range of time stamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,10 +83,10 @@ impl NameRange {
 }
 
 impl FromStr for Stamp {
-    type Err = NotAStamp;
+    type Err = StampError;
 
-    fn from_str(text: &str) -> Result<Self, NotAStamp> {
-        text.parse().map(Self).map_err(|_| NotAStamp)
+    fn from_str(text: &str) -> Result<Self, StampError> {
+        text.parse().map(Self).map_err(|_| StampError)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tells a file on a mount of its own, as containers are given their secrets, from any other.
 //!
 //! Knows the table of mounts. Does not know which directories are trusted. Everything but
-//! [`is_own`] is pure.
+//! [`is_mounted_in`] is pure.
 //!
 //! Sources: proc_pid_mountinfo(5) for the fields and their octal escapes; proc_pid_fdinfo(5):
 //! `mnt_id` is the number of the mount that an open file lies on. So the kernel says which mount it
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// Returns true if the file lies on a mount that stands in one of these directories, or is one of
 /// them. They must be free of symbolic links. Where the system does not say, it does not.
 #[cfg(target_os = "linux")]
-pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
+pub(super) fn is_mounted_in(file: &File, directories: &[PathBuf]) -> bool {
     use std::os::fd::AsRawFd;
 
     let id = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))
@@ -26,14 +26,14 @@ pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
         .and_then(|fields| mount_id(&fields));
     let table = std::fs::read("/proc/self/mountinfo");
     match (id, table) {
-        (Some(id), Ok(table)) => Mounts::read(&table).is_own(id, directories),
+        (Some(id), Ok(table)) => Mounts::read(&table).is_mounted_in(id, directories),
         _ => false,
     }
 }
 
 /// The same by device numbers, where there is no such table.
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
+pub(super) fn is_mounted_in(file: &File, directories: &[PathBuf]) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     let Ok(file) = file.metadata() else {
@@ -81,14 +81,14 @@ impl Mounts {
     }
 
     /// Returns true if the mount of this number stands in one of the directories.
-    fn is_own(&self, id: u64, directories: &[PathBuf]) -> bool {
+    fn is_mounted_in(&self, id: u64, directories: &[PathBuf]) -> bool {
         let Some(mut mount) = self.get(id) else {
             return false;
         };
         // A table that leads round in circles has an end, too.
         for _ in &self.0 {
             match self.get(mount.parent) {
-                Some(below) if mount.is_over_itself(below) => mount = below,
+                Some(below) if mount.is_remount_of(below) => mount = below,
                 _ => break,
             }
         }
@@ -99,7 +99,7 @@ impl Mounts {
 
 impl Mount {
     /// Returns true if this shows the same as the mount `below` would without it.
-    fn is_over_itself(&self, below: &Self) -> bool {
+    fn is_remount_of(&self, below: &Self) -> bool {
         let inside = self.point.strip_prefix(&below.point);
         self.device == below.device
             && inside.is_ok_and(|inside| self.root == below.root.join(inside))
@@ -200,7 +200,7 @@ mod tests {
 
     #[track_caller]
     fn check(table: &str, id: u64, directory: &str, expected: bool) {
-        let found = Mounts::read(table.as_bytes()).is_own(id, &[directory.into()]);
+        let found = Mounts::read(table.as_bytes()).is_mounted_in(id, &[directory.into()]);
         assert_eq!(found, expected, "{id} in {directory}");
     }
 
@@ -275,8 +275,8 @@ mod tests {
     fn the_kernel_says_which_mount_a_file_lies_on() {
         let file = tempfile::tempfile().unwrap();
         let root = [PathBuf::from("/")];
-        assert!(is_own(&file, &root));
-        assert!(!is_own(&file, &["/nowhere".into()]));
+        assert!(is_mounted_in(&file, &root));
+        assert!(!is_mounted_in(&file, &["/nowhere".into()]));
     }
 
     /// A path as the kernel writes it.
@@ -292,7 +292,7 @@ mod tests {
         #[test]
         fn no_table_makes_the_reader_panic(table in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mounts = Mounts::read(&table);
-            let _ = (mounts.is_own(1, &["/run".into()]), mount_id(&table), unescaped(&table));
+            let _ = (mounts.is_mounted_in(1, &["/run".into()]), mount_id(&table), unescaped(&table));
         }
 
         #[test]
@@ -311,7 +311,7 @@ mod tests {
             let expected: Vec<_> = mounts.iter().map(|(id, parent, root, point)| (*id, *parent, root.into(), point.into())).collect();
             prop_assert_eq!(found, expected);
             // Parents may lead in circles here: it has an end all the same.
-            let _ = read.is_own(1, &["/a".into()]);
+            let _ = read.is_mounted_in(1, &["/a".into()]);
         }
 
         #[test]
@@ -319,8 +319,8 @@ mod tests {
             let table = format!("1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / {point} ro - tmpfs d rw\n");
             let is_inside = point == directory || point.starts_with(&format!("{directory}/"));
             let mounts = Mounts::read(table.as_bytes());
-            prop_assert_eq!(mounts.is_own(2, &[directory.clone().into()]), is_inside);
-            prop_assert!(!mounts.is_own(1, &[directory.into()]));
+            prop_assert_eq!(mounts.is_mounted_in(2, &[directory.clone().into()]), is_inside);
+            prop_assert!(!mounts.is_mounted_in(1, &[directory.into()]));
         }
     }
 }

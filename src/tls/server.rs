@@ -93,7 +93,7 @@ pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, Str
     }
     let in_key = |error: String| ("key_file", format!("{}: {error}", files.key_file.display()));
     let pem = files.secrets.read(&files.key_file);
-    let pem = pem.map_err(|error| in_key(format!("{error}{}", error.way_out())))?;
+    let pem = pem.map_err(|error| in_key(format!("{error}{}", error.advice())))?;
     let pem = pem.secret;
     let key =
         PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|error| in_key(error.to_string()))?;
