@@ -19,8 +19,8 @@ pub(crate) use crate::recording::Direction;
 use crate::recording::RecordingName;
 pub(crate) use cursor::Position;
 pub(crate) use document::{next_link, write};
-pub(crate) use page::Selection;
-pub(crate) use query::{Filter, Query, QueryError};
+pub(crate) use page::PageCollector;
+pub(crate) use query::{ListFilter, Query, QueryError};
 
 /// A second of the Unix epoch.
 pub(crate) type Second = i64;
@@ -57,13 +57,13 @@ impl Order {
 /// Rows of a PBX's list that are left out because they cannot be read. So much is told to whoever
 /// asks: a number of rows, and nothing of what stands in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Unreadable {
+pub(crate) struct UnreadableRows {
     pub(crate) rows: u64,
     /// Why the first one cannot be.
     pub(crate) first: &'static str,
 }
 
-impl Unreadable {
+impl UnreadableRows {
     pub(crate) const NO_NAME: &'static str = "its recording has no name that an address can hold";
 
     pub(crate) fn add(&mut self, rows: u64, why: &'static str) {
@@ -76,7 +76,7 @@ impl Unreadable {
 
 /// What a PBX says of one recording, in its own local time. Blank texts stand for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct ListRow {
     pub(crate) name: String,
     /// When the call began, as the row says it beside the name.
     pub(crate) local_start: Option<DateTime>,
@@ -91,7 +91,7 @@ pub(crate) struct Row {
 
 /// One recording of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ListEntry {
     pub(crate) name: RecordingName,
     pub(crate) started: Option<Second>,
     /// The start stands in the name, and so is the same in every row of the recording.
@@ -104,17 +104,17 @@ pub(crate) struct Entry {
     pub(crate) call_id: Option<String>,
 }
 
-impl Entry {
+impl ListEntry {
     /// Reads a row of a PBX in `zone`. `None` where it names no recording, or one that no path of ours can name.
     ///
     /// The start is the UTC epoch in the name, else the local time in it, else the row's own. What stands in the name
     /// comes first because it is the same in all rows of a recording, which the place in the list relies on.
-    pub(crate) fn of(row: Row, zone: &TimeZone) -> Option<Self> {
+    pub(crate) fn from_row(row: ListRow, zone: &TimeZone) -> Option<Self> {
         let name: RecordingName = row.name.trim().parse().ok()?;
         let named = name.call_started().and_then(second);
-        let named = named.or_else(|| local(name.stamp()?, zone));
+        let named = named.or_else(|| unix_second(name.stamp()?, zone));
         Some(Self {
-            started: named.or_else(|| local(row.local_start?, zone)),
+            started: named.or_else(|| unix_second(row.local_start?, zone)),
             start_is_named: named.is_some(),
             name,
             caller: number(&row.caller),
@@ -122,7 +122,7 @@ impl Entry {
             direction: Direction::of(&row.direction),
             duration_s: row.duration_s,
             size_bytes: row.size_bytes,
-            call_id: said(&row.call_id),
+            call_id: non_blank(&row.call_id),
         })
     }
 }
@@ -133,13 +133,13 @@ fn second(time: SystemTime) -> Option<Second> {
 }
 
 /// A local time in UTC. The earlier one of two, where the clock was put back.
-pub(crate) fn local(time: DateTime, zone: &TimeZone) -> Option<Second> {
+pub(crate) fn unix_second(time: DateTime, zone: &TimeZone) -> Option<Second> {
     let time = zone.to_ambiguous_timestamp(time).compatible().ok()?;
     Some(time.as_second())
 }
 
 /// What a clock in `zone` shows; the nearest time there is, for a second beyond all calendars.
-pub(crate) fn on_the_wall(second: Second, zone: &TimeZone) -> DateTime {
+pub(crate) fn local_time(second: Second, zone: &TimeZone) -> DateTime {
     let bounds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
     let within = second.clamp(*bounds.start(), *bounds.end());
     let time = Timestamp::from_second(within).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -153,11 +153,11 @@ fn number(party: &str) -> Option<String> {
         let (_, number) = rest.rsplit_once('<')?;
         Some(number)
     });
-    said(inner.unwrap_or(party))
+    non_blank(inner.unwrap_or(party))
 }
 
 /// A blank is how some PBXs write nothing, and what no field holds is not kept.
-fn said(text: &str) -> Option<String> {
+fn non_blank(text: &str) -> Option<String> {
     let text = text.trim();
     (1..=MAX_FIELD_BYTES)
         .contains(&text.len())
@@ -174,12 +174,12 @@ mod tests {
 
     #[track_caller]
     fn check_start(name: &str, row: Option<&str>, expected: Option<Second>) {
-        let row = Row {
+        let row = ListRow {
             name: name.to_owned(),
             local_start: row.map(|text| text.parse().unwrap()),
-            ..Row::default()
+            ..ListRow::default()
         };
-        let entry = Entry::of(row, &zone()).unwrap();
+        let entry = ListEntry::from_row(row, &zone()).unwrap();
         assert_eq!(entry.started, expected, "{name}");
     }
 
@@ -205,9 +205,9 @@ mod tests {
     #[test]
     fn a_local_time_that_comes_twice_is_the_first() {
         let twice = "2026-10-25T02:30:00".parse().unwrap();
-        let utc = local(twice, &zone()).unwrap();
-        assert_eq!(on_the_wall(utc + 3_600, &zone()), on_the_wall(utc, &zone()));
-        assert!(on_the_wall(i64::MAX, &zone()).year() > 9_000);
+        let utc = unix_second(twice, &zone()).unwrap();
+        assert_eq!(local_time(utc + 3_600, &zone()), local_time(utc, &zone()));
+        assert!(local_time(i64::MAX, &zone()).year() > 9_000);
     }
 
     #[track_caller]
@@ -231,47 +231,47 @@ mod tests {
     fn no_field_is_kept_that_is_longer_than_a_name() {
         let of = |bytes: usize| {
             let text = "1".repeat(bytes);
-            let row = Row {
+            let row = ListRow {
                 name: "a.wav".to_owned(),
                 caller: text.clone(),
                 callee: format!("{}<{text}>", "Jo".repeat(1_000)),
                 call_id: text,
-                ..Row::default()
+                ..ListRow::default()
             };
-            let entry = Entry::of(row, &TimeZone::UTC).unwrap();
+            let entry = ListEntry::from_row(row, &TimeZone::UTC).unwrap();
             [entry.caller, entry.callee, entry.call_id].map(|field| field.map(|text| text.len()))
         };
         assert_eq!(of(255), [Some(255); 3]);
         assert_eq!(of(256), [None; 3]);
         let named = |bytes: usize| {
-            let row = Row {
+            let row = ListRow {
                 name: "1".repeat(bytes),
-                ..Row::default()
+                ..ListRow::default()
             };
-            Entry::of(row, &TimeZone::UTC).is_some()
+            ListEntry::from_row(row, &TimeZone::UTC).is_some()
         };
         assert_eq!([255, 256].map(named), [true, false]);
     }
 
     #[test]
     fn what_the_pbx_does_not_say_is_nothing() {
-        let row = Row {
+        let row = ListRow {
             name: " a.wav ".to_owned(),
             direction: "Callback".to_owned(),
             call_id: " ".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
-        let entry = Entry::of(row, &TimeZone::UTC).unwrap();
+        let entry = ListEntry::from_row(row, &TimeZone::UTC).unwrap();
         assert_eq!(entry.name.as_str(), "a.wav");
         assert_eq!((entry.direction, entry.call_id), (None, None));
         assert_eq!(Direction::of("INBOUND "), Some(Direction::Inbound));
         for name in ["", " ", "a/b.wav", ".hidden"] {
             let name = name.to_owned();
-            let row = Row {
+            let row = ListRow {
                 name,
-                ..Row::default()
+                ..ListRow::default()
             };
-            assert_eq!(Entry::of(row, &TimeZone::UTC), None);
+            assert_eq!(ListEntry::from_row(row, &TimeZone::UTC), None);
         }
     }
 }

@@ -9,12 +9,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Filter, Order, Second};
+use super::{ListFilter, Order, Second};
 use crate::recording::RecordingName;
 
 const VERSION: u8 = 1;
-const START: u8 = 0;
-const ID: u8 = 1;
+const START_KIND: u8 = 0;
+const ID_KIND: u8 = 1;
 
 /// The last entry of a page: the next one begins behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +39,10 @@ pub(super) type Fingerprint = [u8; 8];
 
 /// A text is no cursor, or not of this query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotACursor;
+pub(super) struct CursorError;
 
 /// The hash of all that decides about the order and the choice of entries. The size of pages may change on the way.
-pub(super) fn fingerprint(pbx: &str, filter: &Filter, order: Order) -> Fingerprint {
+pub(super) fn fingerprint(pbx: &str, filter: &ListFilter, order: Order) -> Fingerprint {
     let direction = filter.direction.map(super::Direction::as_str);
     let all = (
         (pbx, order.as_str(), direction),
@@ -61,12 +61,12 @@ pub(super) fn encode(position: &Position, fingerprint: Fingerprint) -> String {
     bytes.extend(fingerprint);
     match position {
         Position::Start(SortKey { start, name }) => {
-            bytes.push(START);
+            bytes.push(START_KIND);
             bytes.extend(start.to_be_bytes());
             bytes.extend(name.as_bytes());
         }
         Position::Id { last, place } => {
-            bytes.push(ID);
+            bytes.push(ID_KIND);
             bytes.extend(last.to_be_bytes());
             bytes.extend(place.to_be_bytes());
         }
@@ -74,9 +74,9 @@ pub(super) fn encode(position: &Position, fingerprint: Fingerprint) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) fn decode(text: &str, fingerprint: Fingerprint) -> Result<Position, NotACursor> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotACursor)?;
-    read(&bytes, fingerprint).ok_or(NotACursor)
+pub(super) fn decode(text: &str, fingerprint: Fingerprint) -> Result<Position, CursorError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| CursorError)?;
+    read(&bytes, fingerprint).ok_or(CursorError)
 }
 
 fn read(bytes: &[u8], fingerprint: Fingerprint) -> Option<Position> {
@@ -85,14 +85,14 @@ fn read(bytes: &[u8], fingerprint: Fingerprint) -> Option<Position> {
     let (kind, rest) = rest.split_first()?;
     let (number, rest) = rest.split_first_chunk::<8>()?;
     match *kind {
-        START => {
+        START_KIND => {
             let name: RecordingName = str::from_utf8(rest).ok()?.parse().ok()?;
             Some(Position::Start(SortKey {
                 start: Second::from_be_bytes(*number),
                 name: name.as_str().to_owned(),
             }))
         }
-        ID => Some(Position::Id {
+        ID_KIND => Some(Position::Id {
             last: u64::from_be_bytes(*number),
             place: Some(u64::from_be_bytes(rest.try_into().ok()?)).filter(|place| *place > 0)?,
         }),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn mark() -> Fingerprint {
-        fingerprint("office", &Filter::default(), Order::Ascending)
+        fingerprint("office", &ListFilter::default(), Order::Ascending)
     }
 
     #[track_caller]
@@ -116,8 +116,8 @@ mod tests {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         assert!(text.bytes().all(plain), "{text}");
         assert_eq!(decode(&text, mark()).as_ref(), Ok(position));
-        let other = fingerprint("office", &Filter::default(), Order::Descending);
-        assert_eq!(decode(&text, other), Err(NotACursor));
+        let other = fingerprint("office", &ListFilter::default(), Order::Descending);
+        assert_eq!(decode(&text, other), Err(CursorError));
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
             &no_place,
             &no_name,
         ] {
-            assert_eq!(decode(text, mark()), Err(NotACursor), "{text}");
+            assert_eq!(decode(text, mark()), Err(CursorError), "{text}");
         }
     }
 

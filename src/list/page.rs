@@ -8,21 +8,21 @@
 use std::collections::BTreeMap;
 
 use super::cursor::{Position, SortKey};
-use super::{Entry, Order};
+use super::{ListEntry, Order};
 
 /// The entries of one page, chosen while the list goes by: the first ones behind the place where the last page ended.
 ///
 /// It does not matter in which order entries come, or how often. So a page is the same whether the PBX lists its newest
 /// calls first or last, and calls that are added meanwhile make neither a gap nor a repeat.
-pub(crate) struct Selection {
+pub(crate) struct PageCollector {
     order: Order,
     page_size: usize,
     after: Option<SortKey>,
     /// At most one more than the page: that one tells that there is a next page.
-    kept: BTreeMap<SortKey, Entry>,
+    kept: BTreeMap<SortKey, ListEntry>,
 }
 
-impl Selection {
+impl PageCollector {
     pub(crate) fn new(order: Order, page_size: usize, after: Option<SortKey>) -> Self {
         Self {
             order,
@@ -33,7 +33,7 @@ impl Selection {
     }
 
     /// Takes an entry if it belongs to the page, as far as the list has gone by; `is_visible` is asked only then.
-    pub(crate) fn offer(&mut self, entry: Entry, is_visible: impl FnOnce(&Entry) -> bool) {
+    pub(crate) fn offer(&mut self, entry: ListEntry, is_visible: impl FnOnce(&ListEntry) -> bool) {
         let key = SortKey {
             start: entry.started.unwrap_or_default(),
             name: entry.name.as_str().to_owned(),
@@ -85,8 +85,8 @@ impl Selection {
     }
 
     /// The page, and where it ends if another one follows.
-    pub(crate) fn finish(self) -> (Vec<Entry>, Option<Position>) {
-        let mut kept: Vec<(SortKey, Entry)> = self.kept.into_iter().collect();
+    pub(crate) fn finish(self) -> (Vec<ListEntry>, Option<Position>) {
+        let mut kept: Vec<(SortKey, ListEntry)> = self.kept.into_iter().collect();
         if self.order == Order::Descending {
             kept.reverse();
         }
@@ -103,22 +103,26 @@ mod tests {
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
-    use super::super::{Row, Second};
+    use super::super::{ListRow, Second};
     use super::*;
 
-    fn named(start: Second, number: u64) -> Entry {
-        let row = Row {
+    fn named(start: Second, number: u64) -> ListEntry {
+        let row = ListRow {
             name: format!("20260302091407-{start}.{number}-1001-1003-Internal.wav"),
-            ..Row::default()
+            ..ListRow::default()
         };
-        Entry::of(row, &TimeZone::UTC).unwrap()
+        ListEntry::from_row(row, &TimeZone::UTC).unwrap()
     }
 
     /// Walks to the end, and returns all entries; `list` is what the PBX has at each request.
-    fn walk(order: Order, page_size: usize, mut list: impl FnMut() -> Vec<Entry>) -> Vec<Entry> {
+    fn walk(
+        order: Order,
+        page_size: usize,
+        mut list: impl FnMut() -> Vec<ListEntry>,
+    ) -> Vec<ListEntry> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let mut page = Selection::new(order, page_size, after);
+            let mut page = PageCollector::new(order, page_size, after);
             for entry in list() {
                 page.offer(entry, |_| true);
                 assert!(page.held() <= page_size + 1);
@@ -134,7 +138,7 @@ mod tests {
         }
     }
 
-    fn shuffled(mut entries: Vec<Entry>) -> Vec<Entry> {
+    fn shuffled(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
         // Any order will do, as long as it is none.
         entries.sort_by_key(|entry| {
             entry
@@ -148,7 +152,7 @@ mod tests {
     fn of_fifty_thousand_rows_no_more_is_held_than_a_page() {
         let rows = || (0..50_000).map(|n| named(1_700_000_000 + (n * 7919) % 50_000, 1));
         for order in [Order::Ascending, Order::Descending] {
-            let mut page = Selection::new(order, 100, None);
+            let mut page = PageCollector::new(order, 100, None);
             let mut most = 0;
             for entry in rows() {
                 page.offer(entry, |_| true);
@@ -204,15 +208,15 @@ mod tests {
     #[test]
     fn the_rows_of_a_recording_are_one_entry() {
         let leg = |name: &str, second| {
-            let row = Row {
+            let row = ListRow {
                 name: name.to_owned(),
                 local_start: Some(jiff::civil::date(2026, 3, 2).at(9, 0, second, 0)),
-                ..Row::default()
+                ..ListRow::default()
             };
-            Entry::of(row, &TimeZone::UTC).unwrap()
+            ListEntry::from_row(row, &TimeZone::UTC).unwrap()
         };
         for order in [Order::Ascending, Order::Descending] {
-            let mut page = Selection::new(order, 10, None);
+            let mut page = PageCollector::new(order, 10, None);
             for (name, second) in [("x", 9), ("x", 2), ("x", 5), ("y", 3), ("y", 3)] {
                 page.offer(leg(name, second), |_| true);
             }
@@ -228,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_seen_takes_no_room() {
-        let mut page = Selection::new(Order::Ascending, 2, None);
+        let mut page = PageCollector::new(Order::Ascending, 2, None);
         for n in 0..10 {
             page.offer(named(1_700_000_000 + n, 1), |entry| {
                 entry.started.unwrap() % 2 == 1

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::cursor::{self, Position};
 use super::form::decode;
-use super::{Direction, Entry, Order, Second, local};
+use super::{Direction, ListEntry, Order, Second, unix_second};
 use crate::recording::RESERVED;
 
 /// Entries of a page where nothing else is asked for, and the most.
@@ -53,7 +53,7 @@ fn expected(name: &str) -> &'static str {
 
 /// Which entries are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub(crate) struct ListFilter {
     /// The first second that is wanted.
     pub(crate) from: Option<Second>,
     /// The first that is not wanted any more.
@@ -63,9 +63,9 @@ pub(crate) struct Filter {
     pub(crate) direction: Option<Direction>,
 }
 
-impl Filter {
+impl ListFilter {
     /// Whether an entry is wanted. One whose start is not known is in no window.
-    pub(crate) fn wants(&self, entry: &Entry) -> bool {
+    pub(crate) fn matches(&self, entry: &ListEntry) -> bool {
         let in_window = match entry.started {
             Some(start) => {
                 self.from.is_none_or(|from| from <= start) && self.to.is_none_or(|to| start < to)
@@ -86,7 +86,7 @@ impl Filter {
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Query {
-    pub(crate) filter: Filter,
+    pub(crate) filter: ListFilter,
     pub(crate) order: Order,
     pub(crate) page_size: usize,
     /// Where the page begins; `None` for the first one.
@@ -97,7 +97,7 @@ pub(crate) struct Query {
     fingerprint: cursor::Fingerprint,
 }
 
-const NAMES: [&str; 9] = [
+const PARAMETER_NAMES: [&str; 9] = [
     "from",
     "to",
     "caller",
@@ -112,7 +112,7 @@ const NAMES: [&str; 9] = [
 impl Query {
     /// The first page of all there is.
     pub(crate) fn everything() -> Self {
-        let (filter, order) = (Filter::default(), Order::Descending);
+        let (filter, order) = (ListFilter::default(), Order::Descending);
         Self {
             fingerprint: cursor::fingerprint("", &filter, order),
             filter,
@@ -138,7 +138,7 @@ impl Query {
             let found = given.iter().find(|(one, _)| *one == name);
             found.map(|(_, value)| (name, value.as_str()))
         };
-        let filter = Filter {
+        let filter = ListFilter {
             from: value("from").map(|given| moment(given, zone)).transpose()?,
             to: value("to").map(|given| moment(given, zone)).transpose()?,
             caller: value("caller").map(party).transpose()?,
@@ -168,7 +168,7 @@ impl Query {
     }
 
     /// The query of another page of the same list.
-    pub(super) fn at(&self, cursor: &str) -> String {
+    pub(super) fn with_cursor(&self, cursor: &str) -> String {
         let mut text = String::new();
         for (name, value) in &self.given {
             let _ = write!(text, "{name}={}&", utf8_percent_encode(value, RESERVED));
@@ -183,7 +183,7 @@ fn parameters(query: &str) -> Result<Vec<(&'static str, String)>, QueryError> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let known = NAMES.into_iter().find(|known| *known == name);
+        let known = PARAMETER_NAMES.into_iter().find(|known| *known == name);
         let name = known.ok_or(QueryError::Unknown)?;
         if found.iter().any(|(known, _)| *known == name) {
             return Err(QueryError::Repeated(name));
@@ -205,10 +205,10 @@ fn take(given: &mut Vec<(&'static str, String)>, name: &str) -> Option<String> {
     Some(given.remove(index).1)
 }
 
-type Given<'q> = (&'static str, &'q str);
+type Parameter<'q> = (&'static str, &'q str);
 
 /// A time with an offset, or one of the PBX's clocks. The first whole second from it on: starts are whole seconds.
-fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError> {
+fn moment((name, text): Parameter<'_>, zone: &TimeZone) -> Result<Second, QueryError> {
     let wrong = QueryError::Value(name);
     if !text
         .bytes()
@@ -225,7 +225,7 @@ fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError
                 .is_some_and(|time| !time.contains(['+', '-'])) =>
         {
             let clock: DateTime = text.parse().map_err(|_| wrong)?;
-            let second = local(clock, zone).ok_or(wrong)?;
+            let second = unix_second(clock, zone).ok_or(wrong)?;
             return Ok(second + i64::from(clock.subsec_nanosecond() > 0));
         }
         Err(_) => return Err(wrong),
@@ -233,25 +233,25 @@ fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError
     Ok(time.as_second() + i64::from(time.subsec_nanosecond() > 0))
 }
 
-fn party((name, text): Given<'_>) -> Result<String, QueryError> {
+fn party((name, text): Parameter<'_>) -> Result<String, QueryError> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
         return Err(QueryError::Value(name));
     }
     Ok(text.trim().to_owned())
 }
 
-fn direction((name, text): Given<'_>) -> Result<Direction, QueryError> {
+fn direction((name, text): Parameter<'_>) -> Result<Direction, QueryError> {
     let exact = Direction::of(text).filter(|direction| direction.as_str() == text);
     exact.ok_or(QueryError::Value(name))
 }
 
-fn order((name, text): Given<'_>) -> Result<Order, QueryError> {
+fn order((name, text): Parameter<'_>) -> Result<Order, QueryError> {
     let all = [Order::Ascending, Order::Descending];
     let found = all.into_iter().find(|order| order.as_str() == text);
     found.ok_or(QueryError::Value(name))
 }
 
-fn page_size((name, text): Given<'_>) -> Result<usize, QueryError> {
+fn page_size((name, text): Parameter<'_>) -> Result<usize, QueryError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let size = text
         .parse()

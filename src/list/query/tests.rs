@@ -93,7 +93,7 @@ fn what_is_not_given_has_its_default() {
     let query = Query::parse(None, "office", &zone()).unwrap();
     assert_eq!(query, parse("").unwrap());
     assert_eq!(query, parse("&link=x.y.z&").unwrap());
-    assert_eq!(query.filter, Filter::default());
+    assert_eq!(query.filter, ListFilter::default());
     assert_eq!((query.order, query.page_size), (Order::Descending, 100));
     let query = parse("page_size=1000&order=asc&caller=+49%2030&direction=inbound").unwrap();
     assert_eq!((query.order, query.page_size), (Order::Ascending, 1_000));
@@ -127,12 +127,12 @@ fn a_cursor_works_for_its_own_query_only() {
 #[test]
 fn the_next_page_is_asked_for_with_everything_but_the_credential() {
     let query = parse("caller=+49%2630&link=x.y.z&page_size=7").unwrap();
-    let next = query.at("AbC-_");
+    let next = query.with_cursor("AbC-_");
     assert_eq!(next, "caller=%2B49%2630&page_size=7&cursor=AbC-_");
 }
 
-fn entry(started: Option<Second>, caller: &str) -> Entry {
-    Entry {
+fn entry(started: Option<Second>, caller: &str) -> ListEntry {
+    ListEntry {
         name: "a.wav".parse().unwrap(),
         started,
         start_is_named: true,
@@ -149,13 +149,13 @@ fn entry(started: Option<Second>, caller: &str) -> Entry {
 fn a_window_has_its_first_second_and_not_its_last() {
     let filter = |query: &str| parse(query).unwrap().filter;
     let window = filter("from=1970-01-01T00:00:10Z&to=1970-01-01T00:00:20Z");
-    let wanted = [9, 10, 19, 20].map(|second| window.wants(&entry(Some(second), "1")));
+    let wanted = [9, 10, 19, 20].map(|second| window.matches(&entry(Some(second), "1")));
     assert_eq!(wanted, [false, true, true, false]);
-    assert!(!window.wants(&entry(None, "1")));
+    assert!(!window.matches(&entry(None, "1")));
     let caller = filter("caller=100");
-    assert!(caller.wants(&entry(None, "100")) && !caller.wants(&entry(None, "1001")));
-    assert!(!filter("callee=100").wants(&entry(None, "100")));
-    assert!(!filter("direction=internal").wants(&entry(None, "100")));
+    assert!(caller.matches(&entry(None, "100")) && !caller.matches(&entry(None, "1001")));
+    assert!(!filter("callee=100").matches(&entry(None, "100")));
+    assert!(!filter("direction=internal").matches(&entry(None, "100")));
 }
 
 proptest! {
