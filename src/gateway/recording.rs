@@ -21,7 +21,7 @@ use crate::gateway::answer::AnswerBody;
 use crate::gateway::browser::navigation;
 use crate::gateway::browser::navigation::is_for_a_person;
 use crate::http::headers;
-use crate::http::headers::Body;
+use crate::http::headers::BodyExtent;
 use crate::limits::streams::StreamPermit;
 use crate::pbx::Pbx;
 use crate::policy::Grant;
@@ -45,8 +45,8 @@ pub(super) struct Prepared {
 enum Content {
     NotModified,
     /// The header fields alone.
-    Head(Body),
-    Bytes(Body, Box<Source>),
+    Head(BodyExtent),
+    Bytes(BodyExtent, Box<Source>),
 }
 
 impl Gateway {
@@ -122,7 +122,7 @@ pub(super) fn relay(
     line.audit.end_is_agreed = metadata.end_is_agreed;
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
-    let kept = headers::Kept {
+    let kept = headers::CachingHeaders {
         etag: metadata.etag.as_ref(),
         last_modified,
         by_link,
@@ -134,8 +134,8 @@ pub(super) fn relay(
     };
     *response.status_mut() = match body {
         None => StatusCode::NOT_MODIFIED,
-        Some(Body::Whole(_)) => StatusCode::OK,
-        Some(Body::Part { .. }) => StatusCode::PARTIAL_CONTENT,
+        Some(BodyExtent::Whole(_)) => StatusCode::OK,
+        Some(BodyExtent::Part { .. }) => StatusCode::PARTIAL_CONTENT,
     };
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
@@ -147,7 +147,7 @@ pub(super) fn relay(
         None => headers::fill_not_modified(fields, &kept),
         Some(body) => headers::fill(
             fields,
-            &headers::Recording {
+            &headers::RecordingHeaders {
                 name: grant.recording(),
                 media_type: metadata.media_type(),
                 body,
@@ -162,8 +162,8 @@ pub(super) fn relay(
     }
     if let Content::Bytes(body, source) = content {
         line.audit.first = Some(match body {
-            Body::Whole(_) => 0,
-            Body::Part { first, .. } => first,
+            BodyExtent::Whole(_) => 0,
+            BodyExtent::Part { first, .. } => first,
         });
         line.audit.audio = audited::audio(&metadata);
         line.audit.told_length = metadata.told_length();

@@ -37,9 +37,9 @@ pub(crate) enum Evaluation {
 
 /// Evaluates the conditions of a GET or HEAD for a recording that exists, which come before any range.
 pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators) -> Evaluation {
-    if !is_as_expected(headers, validators) {
+    if !precondition_holds(headers, validators) {
         Evaluation::Failed
-    } else if is_known(headers, validators) {
+    } else if is_not_modified(headers, validators) {
         Evaluation::NotModified
     } else {
         Evaluation::Proceed
@@ -47,7 +47,7 @@ pub(crate) fn evaluate(headers: &HeaderMap, validators: &Validators) -> Evaluati
 }
 
 /// Whether a condition, `If-Range` included, gives a tag to compare with.
-pub(crate) fn name_a_tag(headers: &HeaderMap) -> bool {
+pub(crate) fn has_tag_condition(headers: &HeaderMap) -> bool {
     let fields = [IF_MATCH, IF_NONE_MATCH, IF_RANGE];
     let mut lines = fields.iter().flat_map(|field| headers.get_all(field));
     lines.any(|line| line.as_bytes().contains(&b'"'))
@@ -59,9 +59,9 @@ pub(crate) fn last_modified(name: &RecordingName, now: SystemTime) -> Option<Sys
 }
 
 /// `If-Match`, or without it `If-Unmodified-Since`. A date without anything to compare it with is ignored.
-fn is_as_expected(headers: &HeaderMap, validators: &Validators) -> bool {
+fn precondition_holds(headers: &HeaderMap, validators: &Validators) -> bool {
     if headers.contains_key(IF_MATCH) {
-        return names(headers, &IF_MATCH, validators, ETag::equals_strongly);
+        return matches_field(headers, &IF_MATCH, validators, ETag::equals_strongly);
     }
     let date = single(headers, &IF_UNMODIFIED_SINCE).and_then(date);
     let times = validators.last_modified.zip(date);
@@ -69,9 +69,9 @@ fn is_as_expected(headers: &HeaderMap, validators: &Validators) -> bool {
 }
 
 /// `If-None-Match`, or without it `If-Modified-Since`.
-fn is_known(headers: &HeaderMap, validators: &Validators) -> bool {
+fn is_not_modified(headers: &HeaderMap, validators: &Validators) -> bool {
     if headers.contains_key(IF_NONE_MATCH) {
-        return names(headers, &IF_NONE_MATCH, validators, ETag::equals_weakly);
+        return matches_field(headers, &IF_NONE_MATCH, validators, ETag::equals_weakly);
     }
     let date = single(headers, &IF_MODIFIED_SINCE).and_then(date);
     let times = validators.last_modified.zip(date);
@@ -79,7 +79,7 @@ fn is_known(headers: &HeaderMap, validators: &Validators) -> bool {
 }
 
 /// Whether a field names the recording: by `*`, which is all of the field, or by a tag in any of its lines.
-fn names(
+fn matches_field(
     headers: &HeaderMap,
     field: &HeaderName,
     validators: &Validators,

@@ -43,7 +43,7 @@ const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
 /// What of a recording is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum BodyExtent {
     /// All of it, of this length where it is known: 200.
     Whole(Option<u64>),
     /// From byte `first` to byte `last`, both included, of `total` where it is known: 206.
@@ -54,7 +54,7 @@ pub(crate) enum Body {
     },
 }
 
-impl Body {
+impl BodyExtent {
     /// How many bytes are sent, where that is known.
     pub(crate) fn length(self) -> Option<u64> {
         match self {
@@ -67,17 +67,17 @@ impl Body {
 }
 
 /// What the fields are made of.
-pub(crate) struct Recording<'a> {
+pub(crate) struct RecordingHeaders<'a> {
     pub(crate) name: &'a RecordingName,
     pub(crate) media_type: &'static str,
-    pub(crate) body: Body,
+    pub(crate) body: BodyExtent,
     /// To be saved rather than played.
     pub(crate) download: bool,
-    pub(crate) kept: &'a Kept<'a>,
+    pub(crate) kept: &'a CachingHeaders<'a>,
 }
 
 /// What every answer about a recording says, a 304 as well: what keeps a stored one usable.
-pub(crate) struct Kept<'a> {
+pub(crate) struct CachingHeaders<'a> {
     pub(crate) etag: Option<&'a ETag>,
     pub(crate) last_modified: Option<SystemTime>,
     /// A link token decided: the recording may be embedded by pages of other sites.
@@ -86,7 +86,7 @@ pub(crate) struct Kept<'a> {
 }
 
 /// Fills in everything but the request id.
-pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
+pub(crate) fn fill(headers: &mut HeaderMap, recording: &RecordingHeaders<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
     headers.insert(CONTENT_TYPE, fixed(recording.media_type));
     fill_body(headers, recording.body);
@@ -102,7 +102,7 @@ pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
 /// Fills in what a 304 has, and any other answer as well; nothing about bytes.
 ///
 /// Source: RFC 9111 §5.2.2.4: with `no-cache` a stored answer is not used before the server has said that it is still good.
-pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &Kept<'_>) {
+pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &CachingHeaders<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
     if let Some(etag) = kept.etag.and_then(ETag::field_value) {
         headers.insert(ETAG, etag);
@@ -144,8 +144,8 @@ pub(crate) fn fill_unsatisfied(headers: &mut HeaderMap, length: u64) {
 }
 
 /// `Content-Length` is that of what is sent.
-fn fill_body(headers: &mut HeaderMap, body: Body) {
-    if let Body::Part { first, last, total } = body {
+fn fill_body(headers: &mut HeaderMap, body: BodyExtent) {
+    if let BodyExtent::Part { first, last, total } = body {
         insert_text(
             headers,
             CONTENT_RANGE,

@@ -21,11 +21,11 @@ use super::etag::FieldTag;
 ///
 /// RFC 9110 §8.8.2.2 wants to be sure that it did not change twice within the second, which a gateway cannot see; it
 /// leaves the margin open, and RFC 7232 §2.2.2 had this one.
-const SETTLED: Duration = Duration::from_secs(60);
+const MIN_DATE_AGE: Duration = Duration::from_secs(60);
 
 /// What a request asks for, before the length is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RequestedRange {
     Whole,
     /// From this byte to the end.
     From(u64),
@@ -40,7 +40,7 @@ pub(crate) enum Wanted {
 
 /// What that is of a recording of known length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Selection {
+pub(crate) enum SelectedRange {
     Whole,
     /// Both included, both within the recording.
     Part {
@@ -52,17 +52,17 @@ pub(crate) enum Selection {
 }
 
 /// What a request asks for. `is_get` because a range means nothing with any other method.
-pub(crate) fn wanted(
+pub(crate) fn requested_range(
     headers: &HeaderMap,
     is_get: bool,
     validators: &Validators,
     now: SystemTime,
-) -> Wanted {
+) -> RequestedRange {
     if !is_get || !is_unchanged(headers, validators, now) {
-        return Wanted::Whole;
+        return RequestedRange::Whole;
     }
     let field = single(headers, &RANGE).and_then(|field| field.to_str().ok());
-    field.and_then(parse).unwrap_or(Wanted::Whole)
+    field.and_then(parse).unwrap_or(RequestedRange::Whole)
 }
 
 /// `bytes 0-1/5`, or `bytes 0-1/*` where the length is not known.
@@ -78,7 +78,7 @@ pub(crate) fn unsatisfied_range(length: u64) -> String {
     format!("bytes */{length}")
 }
 
-impl Wanted {
+impl RequestedRange {
     /// How far a recording of unknown length has to be read before what has been read of it can be answered; `None` for to
     /// its end. From the start on it is the whole that is answered.
     pub(crate) fn reach(self) -> Option<u64> {
@@ -91,16 +91,16 @@ impl Wanted {
     }
 
     /// What it is of a recording of this length.
-    pub(crate) fn of_length(self, length: u64) -> Selection {
+    pub(crate) fn resolve(self, length: u64) -> SelectedRange {
         let (first, end) = match self {
-            Self::Whole => return Selection::Whole,
+            Self::Whole => return SelectedRange::Whole,
             Self::From(first) => (first, length),
             Self::Between { first, last } => (first, length.min(last.saturating_add(1))),
             Self::Last(count) => (length.saturating_sub(count), length),
         };
         match end.checked_sub(1) {
-            Some(last) if first <= last => Selection::Part { first, last },
-            _ => Selection::Unsatisfiable,
+            Some(last) if first <= last => SelectedRange::Part { first, last },
+            _ => SelectedRange::Unsatisfiable,
         }
     }
 }
@@ -119,12 +119,12 @@ fn is_unchanged(headers: &HeaderMap, validators: &Validators, now: SystemTime) -
     }
     date(field).is_some_and(|date| {
         let age = now.duration_since(date).unwrap_or_default();
-        validators.last_modified == Some(date) && age >= SETTLED
+        validators.last_modified == Some(date) && age >= MIN_DATE_AGE
     })
 }
 
 /// Reads a `Range` of one range of bytes. Empty elements of the list count as nothing.
-fn parse(field: &str) -> Option<Wanted> {
+fn parse(field: &str) -> Option<RequestedRange> {
     let (unit, list) = field.trim_ascii().split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -145,13 +145,13 @@ fn parse(field: &str) -> Option<Wanted> {
     parse_range(range)
 }
 
-fn parse_range(range: &str) -> Option<Wanted> {
+fn parse_range(range: &str) -> Option<RequestedRange> {
     match range.split_once('-')? {
-        ("", count) => Some(Wanted::Last(number(count)?)),
-        (first, "") => Some(Wanted::From(number(first)?)),
+        ("", count) => Some(RequestedRange::Last(number(count)?)),
+        (first, "") => Some(RequestedRange::From(number(first)?)),
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Wanted::Between { first, last })
+            (first <= last).then_some(RequestedRange::Between { first, last })
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::Wanted::{Between, From, Last, Whole};
+use super::RequestedRange::{Between, From, Last, Whole};
 use super::*;
 use crate::http::conditions::tests::{headers, validators, with_garbage};
 
@@ -12,17 +12,17 @@ fn later(seconds: u64) -> SystemTime {
 }
 
 #[track_caller]
-fn check(lines: &str, expected: Wanted) {
-    let wanted = wanted(&headers(lines), true, &validators(), later(86_400));
+fn check(lines: &str, expected: RequestedRange) {
+    let wanted = requested_range(&headers(lines), true, &validators(), later(86_400));
     assert_eq!(wanted, expected, "{lines}");
 }
 
 #[track_caller]
-fn check_range(range: &str, expected: Wanted) {
+fn check_range(range: &str, expected: RequestedRange) {
     check(&format!("Range: {range}"), expected);
 }
 
-fn between(first: u64, last: u64) -> Wanted {
+fn between(first: u64, last: u64) -> RequestedRange {
     Between { first, last }
 }
 
@@ -145,7 +145,7 @@ fn a_number_that_does_not_fit_lies_behind_every_end() {
 fn a_range_is_for_get_only() {
     for lines in ["Range: bytes=0-1", "Range: bytes=0-1 | If-Range: @"] {
         let headers = headers(lines);
-        let head = wanted(&headers, false, &validators(), later(86_400));
+        let head = requested_range(&headers, false, &validators(), later(86_400));
         assert_eq!(head, Whole, "{lines}");
     }
 }
@@ -203,17 +203,20 @@ fn if_range_that_is_malformed_or_repeated_holds_never() {
 fn a_date_stands_for_bytes_only_when_it_is_a_minute_old() {
     let headers = headers("Range: bytes=0-1 | If-Range: AT");
     for (seconds, expected) in [(0, Whole), (59, Whole), (60, between(0, 1))] {
-        let wanted = wanted(&headers, true, &validators(), later(seconds));
+        let wanted = requested_range(&headers, true, &validators(), later(seconds));
         assert_eq!(wanted, expected, "{seconds}");
     }
     let earlier = later(0) - Duration::from_secs(120);
-    assert_eq!(wanted(&headers, true, &validators(), earlier), Whole);
+    assert_eq!(
+        requested_range(&headers, true, &validators(), earlier),
+        Whole
+    );
 }
 
 #[test]
 fn if_range_never_holds_against_what_is_not_known() {
     let check = |lines: &str, known: &Validators, expected| {
-        let wanted = wanted(&headers(lines), true, known, later(86_400));
+        let wanted = requested_range(&headers(lines), true, known, later(86_400));
         assert_eq!(wanted, expected, "{lines}");
     };
     let nothing = Validators::default();
@@ -230,18 +233,18 @@ fn if_range_never_holds_against_what_is_not_known() {
 }
 
 #[track_caller]
-fn check_part(wanted: Wanted, length: u64, expected: Option<(u64, u64)>) {
+fn check_part(wanted: RequestedRange, length: u64, expected: Option<(u64, u64)>) {
     let expected = match expected {
-        Some((first, last)) => Selection::Part { first, last },
-        None => Selection::Unsatisfiable,
+        Some((first, last)) => SelectedRange::Part { first, last },
+        None => SelectedRange::Unsatisfiable,
     };
-    assert_eq!(wanted.of_length(length), expected, "{wanted:?} of {length}");
+    assert_eq!(wanted.resolve(length), expected, "{wanted:?} of {length}");
 }
 
 #[test]
 fn a_part_is_what_there_is_of_a_range() {
-    assert_eq!(Whole.of_length(10), Selection::Whole);
-    assert_eq!(Whole.of_length(0), Selection::Whole);
+    assert_eq!(Whole.resolve(10), SelectedRange::Whole);
+    assert_eq!(Whole.resolve(0), SelectedRange::Whole);
     check_part(From(0), 10, Some((0, 9)));
     check_part(From(9), 10, Some((9, 9)));
     check_part(From(10), 10, None);
@@ -293,7 +296,7 @@ fn a_part_is_named_with_the_whole_length_where_it_is_known() {
 }
 
 /// A range as a caller would write it.
-fn print(wanted: Wanted) -> String {
+fn print(wanted: RequestedRange) -> String {
     match wanted {
         Whole => String::new(),
         From(first) => format!("bytes={first}-"),
@@ -302,7 +305,7 @@ fn print(wanted: Wanted) -> String {
     }
 }
 
-fn any_range(below: u64) -> impl Strategy<Value = Wanted> {
+fn any_range(below: u64) -> impl Strategy<Value = RequestedRange> {
     prop_oneof![
         (0..=below).prop_map(From),
         (0..=below, 0..=below).prop_map(|(a, b)| between(a.min(b), a.max(b))),
@@ -319,7 +322,7 @@ proptest! {
         if let Some(wanted) = parse(&field) {
             prop_assert_ne!(wanted, Whole);
             prop_assert_eq!(parse(&print(wanted)), Some(wanted));
-            if let Selection::Part { first, last } = wanted.of_length(length) {
+            if let SelectedRange::Part { first, last } = wanted.resolve(length) {
                 prop_assert!(first <= last && last < length);
             }
         }
@@ -337,10 +340,10 @@ proptest! {
 
     #[test]
     fn a_part_is_within_any_length(wanted in any_range(u64::MAX), length in any::<u64>()) {
-        match wanted.of_length(length) {
-            Selection::Part { first, last } => prop_assert!(first <= last && last < length),
-            Selection::Whole => prop_assert!(false, "a range is never the whole"),
-            Selection::Unsatisfiable => {}
+        match wanted.resolve(length) {
+            SelectedRange::Part { first, last } => prop_assert!(first <= last && last < length),
+            SelectedRange::Whole => prop_assert!(false, "a range is never the whole"),
+            SelectedRange::Unsatisfiable => {}
         }
     }
 
@@ -354,10 +357,10 @@ proptest! {
         };
         let places: Vec<u64> = (0..length).filter(is_asked_for).collect();
         let expected = match (places.first(), places.last()) {
-            (Some(&first), Some(&last)) => Selection::Part { first, last },
-            _ => Selection::Unsatisfiable,
+            (Some(&first), Some(&last)) => SelectedRange::Part { first, last },
+            _ => SelectedRange::Unsatisfiable,
         };
-        prop_assert_eq!(wanted.of_length(length), expected);
+        prop_assert_eq!(wanted.resolve(length), expected);
     }
 
     #[test]
@@ -366,7 +369,7 @@ proptest! {
         repeated in with_garbage(IF_RANGE, "Range: bytes=0-1 | If-Range: @"),
     ) {
         for headers in [if_range, repeated] {
-            prop_assert_eq!(wanted(&headers, true, &validators(), later(86_400)), Whole);
+            prop_assert_eq!(requested_range(&headers, true, &validators(), later(86_400)), Whole);
         }
     }
 }
