@@ -1,13 +1,14 @@
-//! Authentication: a request → who is asking.
+//! Authentication: turns the credentials of a request into a principal.
 //!
-//! Knows the order of the checks, and that nothing short of all of them makes a [`Principal`]. Does not know the PBX,
-//! the configuration as written, or HTTP answers. Pure: no clock, no I/O, nothing is logged.
+//! Knows the order of the checks, and that only all of them together make a [`Principal`]. Does not
+//! know the PBX, the configuration as written, or HTTP answers. Pure: no clock, no I/O, no log.
 //!
-//! The claims are checked here and not by the JWT library, whose checks read the system's clock and are loose by default:
-//! a leeway of a minute, `nbf` ignored, a missing `aud` or `iss` accepted. It verifies the signature, nothing more.
+//! The claims are checked here and not by the JWT library. Its checks read the system's clock and
+//! are loose by default: a leeway of a minute, `nbf` ignored, a missing `aud` or `iss` accepted.
+//! The library verifies the signature and nothing more.
 //!
-//! Sources: RFC 7519 §7.2 (validating a JWT), RFC 7515 §5.2 (validating a JWS), RFC 6750 (bearer tokens), RFC 8725 (best
-//! current practices for JWTs).
+//! Sources: RFC 7519 §7.2 (validating a JWT), RFC 7515 §5.2 (validating a JWS), RFC 6750 (bearer
+//! tokens), RFC 8725 (best current practices for JWTs).
 
 mod algorithm;
 pub(crate) mod attributes;
@@ -58,18 +59,19 @@ use self::token::{CompactToken, MAX_TOKEN_BYTES};
 use self::verified::VerifiedTokens;
 use crate::principal::PrincipalId;
 
-/// Who makes bearer tokens, and with which keys.
+/// An issuer of bearer tokens, with the keys that verify them.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// What `iss` must be, to the letter.
+    /// The exact value of the claim `iss`.
     pub name: String,
-    /// The audiences that `aud`, or the claim in its place, may name. One that the token names is enough.
+    /// The audiences that `aud`, or the claim configured in its place, may name. One match is
+    /// enough.
     pub audiences: Vec<String>,
     /// Further claims that its tokens must have.
     pub required: RequiredClaims,
-    /// The keys that verify this issuer's tokens, and nobody else's.
+    /// The keys that verify tokens of this issuer, and of no other.
     pub keys: KeyRing,
-    /// Which claims say what its subjects are.
+    /// The claims that hold the attributes of its subjects.
     pub claims: AttributeClaims,
     /// The PBXs that its tokens are for; all when `None`.
     pub pbxs: Option<Arc<[String]>>,
@@ -82,7 +84,7 @@ impl Issuer {
     }
 }
 
-/// Makes principals out of requests.
+/// Authenticates requests and makes principals.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     issuers: Vec<Issuer>,
@@ -93,17 +95,19 @@ pub struct Authenticator {
     verified: VerifiedTokens,
 }
 
-/// What the credentials of a request come to.
+/// The result of authenticating a request.
 pub(crate) struct AuthenticationResult<'a> {
     pub(crate) principal: Result<Principal, CredentialError>,
-    /// The names of cookies that are authentic and have expired, and so count as absent.
+    /// The names of cookies that are authentic but expired. They count as absent.
     pub(crate) expired: Vec<&'a str>,
 }
 
 impl Authenticator {
-    /// Puts together what was configured; `skew` is by how much the clocks of others may differ from ours.
+    /// Makes an authenticator. `skew` is the greatest difference allowed between other clocks and
+    /// ours.
     ///
-    /// The caller sees to it that no two issuers share a name, and that no issuer has the audience of links.
+    /// The caller makes sure that no two issuers share a name, and that no issuer has the audience
+    /// of links.
     #[must_use]
     pub fn new(issuers: Vec<Issuer>, links: Option<Links>, skew: Duration) -> Self {
         Self {
@@ -116,13 +120,13 @@ impl Authenticator {
         }
     }
 
-    /// Looks at cookies as well.
+    /// Accepts cookies as well.
     #[must_use]
     pub fn with_cookies(self, cookies: Cookies) -> Self {
         Self { cookies, ..self }
     }
 
-    /// Takes tokens as long as the head of a request may be, in bytes.
+    /// Accepts tokens up to the longest request head, in bytes.
     #[must_use]
     pub fn with_max_token_bytes(self, max_token_bytes: usize) -> Self {
         Self {
@@ -131,18 +135,18 @@ impl Authenticator {
         }
     }
 
-    /// The gateway's own sessions, where there are any.
+    /// The gateway's own sessions, if they are configured.
     pub(crate) fn sessions(&self) -> Option<&Sessions> {
         self.cookies.sessions.as_ref()
     }
 
-    /// Finds out who is asking, at the time `now`, from the address `source`.
+    /// Authenticates a request that came from the address `source` at the time `now`.
     ///
-    /// The first credential present decides: the `Authorization` field, then `?link=`, then the gateway's own cookie, then that
-    /// of single sign-on.
+    /// The first credential present decides, in this order: the `Authorization` field, `?link=`,
+    /// the gateway's own cookie, the cookie of single sign-on.
     ///
-    /// # Errors
-    /// When there is no credential, or anything about it is wrong; a wrong one is never covered by another.
+    /// # Errors When there is no credential, or anything about it is wrong. A later credential
+    /// never makes up for a wrong one.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -154,8 +158,9 @@ impl Authenticator {
             .principal
     }
 
-    /// The same for a request by which somebody goes to a page, if `is_visit`: cookies that are authentic and have expired
-    /// count as absent there, so that whoever comes back the next day is asked to sign in and not turned away.
+    /// Like [`Authenticator::authenticate`]. If `is_visit`, a person is opening a page: a cookie
+    /// that is authentic but expired then counts as absent, so that someone who returns the next
+    /// day can sign in again instead of being refused.
     pub(crate) fn authenticate_request(
         &self,
         headers: &HeaderMap,
@@ -184,12 +189,12 @@ impl Authenticator {
         AuthenticationResult { principal, expired }
     }
 
-    /// Whether there is a cookie of our own, whatever it says.
+    /// Returns true if the request has the gateway's own cookie, whatever its value.
     pub(crate) fn has_session_cookie(&self, headers: &HeaderMap) -> bool {
         self.sessions().is_some() && !matches!(cookies::value(headers, SESSION_COOKIE), Ok(None))
     }
 
-    /// The names of the cookies that are looked at, the first that is present decides.
+    /// The names of the accepted cookies. The first one present decides.
     fn cookie_names(&self) -> impl Iterator<Item = (&str, Credential)> {
         let own = self
             .sessions()
@@ -202,7 +207,8 @@ impl Authenticator {
         own.into_iter().chain(sso)
     }
 
-    /// With `expired`, a cookie that is authentic and has expired counts as absent, and is noted there.
+    /// If `expired` is given, a cookie that is authentic but expired counts as absent, and its name
+    /// is added to the list.
     fn authenticate_cookie<'a>(
         &'a self,
         headers: &HeaderMap,
@@ -231,7 +237,7 @@ impl Authenticator {
         Err(CredentialError::Bearer(AuthError::Missing))
     }
 
-    /// A session whose issuer is not configured any more ends with it.
+    /// Refuses a session whose issuer is no longer configured.
     fn authenticate_session(&self, value: &str, clock: &Clock) -> Result<Principal, AuthError> {
         let sessions = self.sessions().ok_or(AuthError::Missing)?;
         let pbxs_of = |issuer: &str| Ok(self.issuer(issuer)?.pbxs.clone());
@@ -248,7 +254,8 @@ impl Authenticator {
         links.authenticate(token, source, clock, self.max_token_bytes)
     }
 
-    /// The claim `iss` is read before it is verified, but only to choose the keys that must verify it.
+    /// Reads the claim `iss` before it is verified, but only to choose the keys that must verify
+    /// it.
     fn authenticate_bearer(&self, text: &str, clock: &Clock) -> Result<Principal, AuthError> {
         let generation_of = |issuer: &str| {
             let issuer = self.issuer(issuer).ok()?;
@@ -264,7 +271,7 @@ impl Authenticator {
         let issuer = self.issuer(claims.issuer()?)?;
         let keys = issuer.keys.current();
         keys::verify(&keys.keys, &header, &token).map_err(|error| match keys.is_missing {
-            // Nobody can tell yet.
+            // Without the keys, the token is neither valid nor invalid.
             true => AuthError::KeysUnavailable,
             false => error,
         })?;
@@ -285,9 +292,10 @@ impl Authenticator {
         Ok(principal)
     }
 
-    /// The keys of the issuer that a bearer token names, since newer ones may verify it. For a token that was refused
-    /// because its key is not known, in the `Authorization` field or in the cookie of single sign-on; cookies in `expired`
-    /// were passed over. Our own cookie names no issuer whose keys could help it.
+    /// The keys of the issuer that a bearer token names, for a renewal. Call it when a token was
+    /// refused because its key is unknown. The token stands in the `Authorization` field or in the
+    /// cookie of single sign-on; cookies in `expired` are skipped. The gateway's own cookie names
+    /// no issuer whose keys could help.
     pub(crate) fn keys_to_renew(&self, headers: &HeaderMap, expired: &[&str]) -> Option<KeyRing> {
         let token = match credential::find(headers, None) {
             Ok(RequestCredential::Bearer(token)) => token,
@@ -310,8 +318,9 @@ impl Authenticator {
         None
     }
 
-    /// Whether those are still known who vouched for somebody: the issuer or the key of the link, and that for this PBX. Their key may be
-    /// another one by now, which says nothing of what the old one has signed.
+    /// Returns true if the issuer, or the key of the link, that authenticated `principal` is still
+    /// configured and still covers `pbx`. The key itself may have been replaced: that does not
+    /// invalidate what the old key signed.
     pub(crate) fn still_accepts(&self, principal: &Principal, pbx: &str) -> bool {
         let issuer = || self.issuer(principal.issuer()).ok();
         let is_issued = || issuer().is_some_and(|issuer| issuer.reaches(pbx));
@@ -326,7 +335,7 @@ impl Authenticator {
         }
     }
 
-    /// Whether the keys of every issuer have been had.
+    /// Returns true if the keys of every issuer have been loaded.
     pub(crate) fn has_keys(&self) -> bool {
         !self.issuers.iter().any(|issuer| issuer.keys.is_missing())
     }

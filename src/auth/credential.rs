@@ -1,10 +1,10 @@
-//! Where a credential may stand: the `Authorization` field, then the query.
+//! Finds the credential of a request: in the `Authorization` field, then in the query.
 //!
-//! Knows the places and their order; the first credential found decides, so that a wrong one is never covered by
-//! another. Does not know what a token says.
+//! Knows the places and their order. The first credential found decides, so that a later one never
+//! makes up for a wrong one. Does not know the contents of a token.
 //!
-//! Sources: RFC 6750 §2 (one method per request; §2.3 and RFC 9700 §4.3.2 on why not in a query); RFC 9110 §11.1 (the
-//! scheme in any case) and §11.6.2 (one `Authorization` field).
+//! Sources: RFC 6750 §2 (one method per request; §2.3 and RFC 9700 §4.3.2 on why not in a query);
+//! RFC 9110 §11.1 (the scheme in any case) and §11.6.2 (one `Authorization` field).
 
 use std::borrow::Cow;
 
@@ -13,10 +13,11 @@ use http::header::{AUTHORIZATION, HeaderValue};
 
 use super::error::{AuthError, CredentialError};
 
-/// The parameters under which others look for a bearer token in a query; here that is a mistake to be told.
+/// Query parameters that other servers accept for a bearer token. Here they are an error with its
+/// own text.
 const BEARER_PARAMETERS: [&str; 2] = ["access_token", "token"];
 
-/// A credential and where it stood, which says what it must be.
+/// A credential by the place where it stood, which decides its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestCredential<'r> {
     Bearer(&'r str),
@@ -26,7 +27,7 @@ pub(super) enum RequestCredential<'r> {
 /// Finds the credential that decides.
 ///
 /// # Errors
-/// When there is none, more than one in the same place, or one in a place where it must not be.
+/// When there is none, more than one in the same place, or one in a place where it is not allowed.
 pub(super) fn find<'r>(
     headers: &'r HeaderMap,
     query: Option<&'r str>,
@@ -52,8 +53,9 @@ fn in_field(field: &HeaderValue) -> Result<RequestCredential<'_>, AuthError> {
     Ok(RequestCredential::Bearer(token.trim_start_matches(' ')))
 }
 
-/// A link token as it is meant. No character of one needs an escape, but there are programs that escape whatever is no letter; and
-/// an unreserved character and its escape are the same address (RFC 3986 §6.2.2.2). No other escape is undone, and none twice.
+/// Decodes a link token. No character of a token needs an escape, but some programs escape
+/// everything except letters, and an unreserved character and its escape are equivalent (RFC 3986
+/// §6.2.2.2). Other escapes are left as they are, and nothing is decoded twice.
 pub(super) fn unescaped(token: &str) -> Cow<'_, str> {
     let mut pieces = token.split('%');
     let mut text = Cow::Borrowed(pieces.next().unwrap_or_default());
@@ -82,7 +84,7 @@ fn unreserved(digits: &str) -> Option<char> {
     (are_digits && is_unreserved).then(|| char::from(byte))
 }
 
-/// Looks for `link`. Nothing is decoded here, and no name at all.
+/// Looks for `link`. Values are not decoded here, and names never are.
 fn in_query(query: &str) -> Result<RequestCredential<'_>, CredentialError> {
     let mut link = None;
     for parameter in query.split('&') {
@@ -126,7 +128,7 @@ mod tests {
         ] {
             check_unescaped(same, same);
         }
-        // An escape that comes out of one is not undone again.
+        // An escape that results from decoding is not decoded again.
         check_unescaped("%252E", "%252E");
         check_unescaped("%2%45", "%2E");
         check_unescaped("%%32E", "%2E");

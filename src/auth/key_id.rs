@@ -1,14 +1,14 @@
 //! A key id in a message.
 //!
-//! Knows how much of one is shown. Does not know keys. Whoever sends a token chooses its `kid`, so a message has the beginning of it
-//! only, in quotes, and as a program would write it.
+//! Knows how much of it is shown. Does not know keys. The sender of a token chooses its `kid`, so a
+//! message shows only its start, in quotes and with escapes.
 
 use std::fmt;
 
-/// The longest part that is shown, in characters: a thumbprint has 43, a UUID 36.
+/// The most characters shown: a thumbprint has 43, a UUID 36.
 const MAX_CHARS: usize = 64;
 
-/// The beginning of a key id, or that there is none.
+/// The start of a key id, or its absence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyId(Option<KeyIdPrefix>);
 
@@ -19,7 +19,7 @@ struct KeyIdPrefix {
 }
 
 impl KeyId {
-    /// The part of an id that is shown.
+    /// Keeps the part of an id that is shown.
     #[must_use]
     pub fn of(id: Option<&str>) -> Self {
         Self(id.map(|id| {

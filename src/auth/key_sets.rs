@@ -1,7 +1,7 @@
-//! The published keys of issuers: got, kept fresh, and kept through an outage.
+//! The published keys of issuers: fetches them, refreshes them, and keeps them through an outage.
 //!
-//! Knows when to ask for a set, and that the last good one stays until there is a better one. Does not know what is in a
-//! set ([`document`]) or how it is got ([`fetch`]).
+//! Knows when to fetch a set, and that the last good set stays until a better one arrives. Does not
+//! know the contents of a set ([`document`]) or how it is fetched ([`fetch`]).
 
 pub mod document;
 mod fetch;
@@ -18,13 +18,13 @@ use self::fetch::Fetcher;
 use self::source::KeySource;
 use crate::auth::KeyRing;
 
-/// The first pause after a set could not be had; it doubles up to half of the interval.
+/// The first delay after a failed fetch. It doubles with each failure, up to half of
+/// `KeySource::min_interval`.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Gets the published keys of an issuer once, as a keeper does at its start.
+/// Fetches the published keys of an issuer once, as a refresher does when it starts.
 ///
-/// # Errors
-/// A sentence for an operator: there are none, and the ring is as it was.
+/// # Errors A sentence for an operator: no keys were fetched, and the ring is unchanged.
 ///
 /// # Cancel safety
 /// Safe.
@@ -35,7 +35,7 @@ pub(crate) async fn fetch_once(source: &KeySource, ring: &KeyRing) -> Result<(),
     Ok(())
 }
 
-/// Keeps the published keys of one issuer, for as long as it lives.
+/// Keeps the published keys of one issuer fresh until it is dropped.
 pub(crate) struct KeySetRefresher {
     source: KeySource,
     ring: KeyRing,
@@ -44,10 +44,10 @@ pub(crate) struct KeySetRefresher {
 }
 
 impl KeySetRefresher {
-    /// Begins to keep a ring. An `old` keeper of the same set passes on what it has. Call it within a tokio runtime.
+    /// Starts to refresh a ring. If an `old` refresher fetched the same set, its keys are kept.
+    /// Call it within a tokio runtime.
     ///
-    /// # Errors
-    /// A sentence for an operator: the way to the issuer cannot be built.
+    /// # Errors A sentence for an operator: the HTTP client cannot be built.
     pub(crate) fn start(
         source: &KeySource,
         ring: &KeyRing,
@@ -85,33 +85,34 @@ impl KeySetRefresher {
         })
     }
 
-    /// Whose keys they are.
+    /// The name of the issuer.
     pub(crate) fn issuer(&self) -> &str {
         &self.source.issuer
     }
 
-    /// How long ago the set in force was had, or had again; `None` before the first.
+    /// The time since the current set was last fetched, even if unchanged; `None` before the first.
     pub(crate) fn age(&self) -> Option<Duration> {
         let had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
         had.map(|had| had.elapsed())
     }
 }
 
-/// What a keeper does.
+/// The background task of a refresher.
 struct RefreshTask {
     fetcher: Fetcher,
     source: KeySource,
     ring: KeyRing,
     had: Arc<Mutex<Option<Instant>>>,
-    /// The set in force, as it came.
+    /// The current set, as it was received.
     last: Vec<u8>,
-    /// How often in a row a set could not be had.
+    /// The number of failed fetches in a row.
     failures: u32,
 }
 
 impl RefreshTask {
     async fn run(mut self) {
-        // A new key may be asked for at once, and then once per interval. What is due by itself does not count.
+        // An unknown key triggers a fetch at once, but at most once per interval. A scheduled
+        // refresh does not count towards that.
         let mut may_ask = Instant::now();
         loop {
             self.renew().await;
@@ -132,7 +133,8 @@ impl RefreshTask {
         }
     }
 
-    /// Gets the set once, and puts it in force if it is good. Whoever asks meanwhile waits for the next.
+    /// Fetches the set once, and puts it in force if it is valid. A request that arrives meanwhile
+    /// waits for the next fetch.
     async fn renew(&mut self) {
         let request = self.ring.last_request();
         let fetched = self.fetcher.fetch().await;
@@ -147,7 +149,7 @@ impl RefreshTask {
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                // Once for each outage, and again while it lasts, more and more rarely.
+                // Logs the first failure of an outage, then with growing gaps while it lasts.
                 if self.failures.is_power_of_two() {
                     let advice = match self.ring.is_missing() {
                         true => "its tokens are answered with 503 until they can be had",

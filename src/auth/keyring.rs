@@ -1,7 +1,7 @@
-//! The keys of one issuer: those that are configured, and those of the set that it publishes, which changes.
+//! The keys of one issuer: the configured ones, and the published set, which changes.
 //!
-//! Knows which keys are in force, and how to ask for newer ones. Does not know where they come from: whoever keeps the set
-//! publishes it here.
+//! Knows the current keys, and how to request newer ones. Does not know where they come from: the
+//! refresher of the set publishes it here.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -13,10 +13,10 @@ use tokio::sync::watch;
 
 use super::keys::VerifyingKey;
 
-/// Tells the keys in force apart from all that were before, in this process.
+/// Numbers each state of the keys, unique within this process.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// Told of the keys that are about to be in force.
+/// Called with the keys that are about to be in force.
 type KeyListener = Box<dyn Fn(&[VerifyingKey]) + Send + Sync>;
 
 /// The keys of one issuer. Clones share them.
@@ -25,36 +25,36 @@ pub struct KeyRing(Arc<KeyRingState>);
 
 struct KeyRingState {
     fixed: Vec<VerifyingKey>,
-    /// Whether there is a set beside them.
+    /// Whether the issuer also publishes a set.
     is_published: bool,
     current: ArcSwap<CurrentKeys>,
     /// Held while the keys are changed.
     listener: Mutex<Option<KeyListener>>,
-    /// Counts the questions for a newer set, of those who have a token whose key is not known.
+    /// Counts the requests for a newer set, made for tokens whose key is unknown.
     requested: watch::Sender<u64>,
-    /// The last of them for which was done what could be done.
+    /// The last request that has been dealt with.
     completed: watch::Sender<u64>,
 }
 
 /// The keys in force.
 pub(crate) struct CurrentKeys {
     pub(crate) keys: Vec<VerifyingKey>,
-    /// How many of them are configured; the others are published.
+    /// The number of configured keys; the rest are published.
     fixed: usize,
-    /// Of an issuer that publishes keys: none has been had yet.
+    /// True if the issuer publishes keys and none have been loaded yet.
     pub(crate) is_missing: bool,
-    /// Another one for every change.
+    /// Changes with every change of the keys.
     pub(crate) generation: u64,
 }
 
 impl KeyRing {
-    /// Keys that never change.
+    /// Makes a ring whose keys never change.
     #[must_use]
     pub fn fixed(keys: Vec<VerifyingKey>) -> Self {
         Self::with(keys, false)
     }
 
-    /// Keys beside which others are published.
+    /// Makes a ring with configured keys beside a published set.
     #[must_use]
     pub fn with_set(fixed: Vec<VerifyingKey>) -> Self {
         Self::with(fixed, true)
@@ -77,7 +77,7 @@ impl KeyRing {
         }))
     }
 
-    /// Puts a set in the place of the one before.
+    /// Replaces the published set.
     pub fn publish(&self, set: Vec<VerifyingKey>) {
         let mut keys = self.0.fixed.clone();
         keys.extend(set);
@@ -97,7 +97,8 @@ impl KeyRing {
         }));
     }
 
-    /// Tells of the keys in force, and from now on of others before a token is verified with them.
+    /// Calls the listener with the current keys, and then before each change, so before a token is
+    /// verified with the new keys.
     pub(crate) fn set_listener(&self, listener: impl Fn(&[VerifyingKey]) + Send + Sync + 'static) {
         let mut before = self
             .0
@@ -108,7 +109,7 @@ impl KeyRing {
         *before = Some(Box::new(listener));
     }
 
-    /// Takes over the set that another ring has, if it has one.
+    /// Copies the published set of another ring, if it has one.
     pub(crate) fn copy_published_keys(&self, other: &Self) {
         let other = other.current();
         if let (false, Some(set)) = (other.is_missing, other.keys.get(other.fixed..)) {
@@ -116,18 +117,18 @@ impl KeyRing {
         }
     }
 
-    /// Whether both are the same ring, not only alike.
+    /// Returns true if both are the same ring, not only equal ones.
     pub(crate) fn is_same_ring(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The keys that are configured.
+    /// The configured keys.
     #[must_use]
     pub fn configured(&self) -> &[VerifyingKey] {
         &self.0.fixed
     }
 
-    /// Whether a set is awaited, and none has been had yet.
+    /// Returns true if a published set is expected and none has been loaded yet.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.0.current.load().is_missing
@@ -137,11 +138,11 @@ impl KeyRing {
         self.0.current.load()
     }
 
-    /// Asks for a newer set, and returns when one has been asked for since, or when it is too early to ask again. A set that
-    /// was already on its way is no answer: it may be of before the key.
+    /// Requests a newer set. Returns once a fetch that began after the call has ended, or at once
+    /// if it is too early to fetch again. A set that was already on its way does not count: it may
+    /// be older than the key.
     ///
-    /// # Cancel safety
-    /// Safe: the question stays.
+    /// # Cancel safety Safe: the request stays.
     pub(crate) async fn renew(&self) {
         if !self.0.is_published {
             return;
@@ -152,27 +153,27 @@ impl KeyRing {
             *requested += 1;
             request = *requested;
         });
-        // The sender is in the ring itself.
+        // The sender is in the ring itself, so it is never closed.
         let _ = completed.wait_for(|completed| *completed >= request).await;
     }
 
-    /// Returns when somebody asks for a newer set who has no answer.
+    /// Returns when a request for a newer set is pending.
     ///
     /// # Cancel safety
     /// Safe.
     pub(crate) async fn renewal_requested(&self) {
         let completed = *self.0.completed.borrow();
         let mut requested = self.0.requested.subscribe();
-        // The sender is in the ring itself.
+        // The sender is in the ring itself, so it is never closed.
         let _ = requested.wait_for(|requested| *requested > completed).await;
     }
 
-    /// The last question so far; what is fetched from now on answers it, and all before.
+    /// The latest request. A fetch that starts now completes it and all earlier ones.
     pub(crate) fn last_request(&self) -> u64 {
         *self.0.requested.borrow()
     }
 
-    /// Tells those who asked, up to a question, that what could be done has been done.
+    /// Wakes the callers whose requests, up to this one, have been dealt with.
     pub(crate) fn complete_requests(&self, request: u64) {
         self.0.completed.send_replace(request);
     }

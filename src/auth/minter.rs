@@ -1,6 +1,7 @@
-//! Links made by the gateway itself, on behalf of a caller.
+//! Links that the gateway makes on behalf of a caller.
 //!
-//! Knows which key signs them and what that key's links may be. Does not know whether the caller may have one.
+//! Knows the key that signs them and the limits of that key. Does not know whether the caller may
+//! have one.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -10,20 +11,20 @@ use url::Url;
 use super::mint::{self, MintError, SigningKey};
 use crate::recording::RecordingName;
 
-/// Makes links with one key of the configuration.
+/// Makes links with one configured key.
 #[derive(Clone, Debug)]
 pub struct Minter {
-    /// What signs; the gateway verifies with the same key.
+    /// The signing key. The gateway verifies with the same key.
     pub key: SigningKey,
     /// The audience of links.
     pub audience: String,
-    /// The longest life of this key's links, in whole seconds.
+    /// The longest lifetime of this key's links, in whole seconds.
     pub max_ttl: Duration,
-    /// The PBXs whose recordings they may open; all when `None`.
+    /// The PBXs whose recordings the links may open; all when `None`.
     pub pbxs: Option<Vec<String>>,
 }
 
-/// Why no link is made, whoever asks for one.
+/// The reason why this gateway makes no links at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LinksError {
     #[error("links.signing_key is not configured")]
@@ -32,15 +33,15 @@ pub(crate) enum LinksError {
     NoPublicUrl,
 }
 
-/// Why no link is made to the recordings of a PBX.
+/// The signing key does not cover this PBX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key of links.signing_key is not for this PBX")]
 pub(crate) struct LinkKeyScopeError;
 
-/// What a link is to be good for.
+/// The properties of a link to make.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkRequest<'o> {
-    /// On whose behalf the recording is heard.
+    /// The person on whose behalf the recording is heard.
     pub(crate) subject: &'o str,
     pub(crate) pbx: &'o str,
     pub(crate) recording: &'o RecordingName,
@@ -49,7 +50,7 @@ pub(crate) struct LinkRequest<'o> {
     pub(crate) ttl: Duration,
 }
 
-/// A link, and when it ends.
+/// A link with its id and its expiry.
 pub(crate) struct MintedLink {
     pub(crate) token: String,
     /// The claim `jti`.
@@ -57,10 +58,9 @@ pub(crate) struct MintedLink {
     pub(crate) expires_at: SystemTime,
 }
 
-/// All that making links takes.
+/// The two settings that making links needs.
 ///
-/// # Errors
-/// When the configuration lacks a part of it.
+/// # Errors When either is not configured.
 pub(crate) fn configured<'c>(
     minter: Option<&'c Minter>,
     public_url: Option<&'c Url>,
@@ -70,10 +70,9 @@ pub(crate) fn configured<'c>(
 }
 
 impl Minter {
-    /// Refuses a PBX whose recordings its links must not name.
+    /// Checks that the key covers a PBX.
     ///
-    /// # Errors
-    /// When it is such a PBX.
+    /// # Errors When it does not.
     pub(crate) fn require_pbx(&self, pbx: &str) -> Result<(), LinkKeyScopeError> {
         let pbxs = self.pbxs.as_ref();
         let reaches = pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx));
@@ -84,7 +83,7 @@ impl Minter {
         }
     }
 
-    /// Makes a link. The caller has seen to it that it may be made.
+    /// Makes a link. The caller has already checked that it is allowed.
     ///
     /// # Errors
     /// When the clock is before 1970 or the crypto library fails.
@@ -104,7 +103,7 @@ impl Minter {
         let since = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_err(|_| MintError::Clock)?;
-        // As the token has it: from the second in which it was made.
+        // The token counts from the whole second in which it was made.
         let ends = Duration::from_secs(since.as_secs()).saturating_add(order.ttl);
         let expires_at = SystemTime::UNIX_EPOCH
             .checked_add(ends)

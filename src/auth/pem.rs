@@ -2,7 +2,8 @@
 //!
 //! Knows labels and base64. Does not know what the contents mean.
 //!
-//! Source: RFC 7468 §2 (text before and after the block is allowed and ignored) and §§5, 10-13 (labels).
+//! Source: RFC 7468 §2 (text before and after the block is allowed and ignored) and §§5, 10-13
+//! (labels).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,17 +11,18 @@ use zeroize::Zeroizing;
 
 use super::keys::KeyError;
 
-/// What stands at the start of every block.
+/// The text at the start of every block.
 pub(super) const BEGIN: &str = "-----BEGIN ";
 
-/// The label of a block and its contents, which may be a private key and so are wiped when dropped.
+/// The label of a block and its contents. These may be a private key, so they are wiped when
+/// dropped.
 pub(super) struct PemBlock<'t> {
     pub(super) label: &'t str,
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
 impl PemBlock<'_> {
-    /// Whether the contents must not be known to anybody who only verifies.
+    /// Returns true if the contents are a private key.
     pub(super) fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
@@ -58,7 +60,7 @@ pub(super) fn read(text: &[u8]) -> Result<PemBlock<'_>, KeyError> {
     })
 }
 
-/// Whether a text holds a private key, wherever in it.
+/// Returns true if a text holds a private key anywhere.
 pub(super) fn holds_private_key(text: &[u8]) -> bool {
     const MARK: &[u8] = b"PRIVATE KEY-----";
     text.windows(MARK.len()).any(|window| window == MARK)

@@ -1,6 +1,8 @@
-//! The list of what is revoked: read from its file, again whenever that changes, and added to by the operator's calls.
+//! The list of revocations: read from its file, read again after each change, extended by the
+//! operator's calls.
 //!
-//! Knows the file, and that nothing becomes valid again by a mistake in it. Does not know whom an entry means.
+//! Knows the file, and that no mistake in it makes a revoked token valid again. Does not know which
+//! principals an entry covers.
 
 pub(crate) mod entries;
 
@@ -20,42 +22,42 @@ use tracing::{info, warn};
 use crate::auth::revocations::entries::{Revocation, RevocationError, RevocationList};
 use crate::auth::{AuthError, Credential, CredentialError, Principal};
 
-/// How often it is looked whether the file has changed.
+/// The interval at which the file is checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The largest list, in bytes.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// Called when more has been revoked, to end what is running.
+/// Called when the list has changed, to end running downloads.
 pub(crate) type RevocationListener = Box<dyn Fn(&RevocationList) + Send + Sync>;
 
-/// What is revoked, and where that is written down.
+/// The revocation list and its file.
 pub(crate) struct Revocations {
     path: Option<PathBuf>,
     revoked: ArcSwap<RevocationList>,
-    /// One at a time changes the file, or reads it.
+    /// Held by the one that reads or changes the file.
     known: Mutex<FileState>,
     listener: RevocationListener,
 }
 
-/// What is known of the file.
+/// The file as it was read.
 #[derive(Default)]
 struct FileState {
-    /// How it looked when it was read last.
+    /// The version that was read last.
     seen: Option<FileVersion>,
-    /// How it looked when it had fewer entries than are in force.
+    /// A version with fewer entries than are in force.
     doubtful: Option<FileVersion>,
 }
 
-/// What tells one state of a file from another.
+/// Tells one version of a file from another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct FileVersion {
-    /// Of the file, and when anything about it was changed last.
+    /// Inode of the file, and the time of its last change.
     inode: u64,
     changed: (i64, i64),
     bytes: u64,
 }
 
-/// Why nothing was revoked.
+/// The reason why an entry was not added.
 #[derive(Debug, Error)]
 pub(crate) enum RevokeError {
     #[error("auth.revocation_file is not configured")]
@@ -71,10 +73,10 @@ pub(crate) enum RevokeError {
 }
 
 impl Revocations {
-    /// Reads the list and watches it from now on; without a file there is nothing revoked. Call it within a tokio runtime.
+    /// Reads the list and starts to watch it. Without a file nothing is revoked. Call it within a
+    /// tokio runtime.
     ///
-    /// # Errors
-    /// A sentence for an operator: a list that is there and cannot be read, or has a mistake.
+    /// # Errors A sentence for an operator: the list exists and cannot be read, or has a mistake.
     pub(crate) fn start(
         path: Option<PathBuf>,
         listener: RevocationListener,
@@ -95,7 +97,7 @@ impl Revocations {
         Ok(revocations)
     }
 
-    /// Nobody can tell a list that was never written from one that was lost.
+    /// A list that was never written cannot be told from one that was lost, so this warns.
     fn warn_if_absent(&self, path: &Path) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.seen.is_none() {
@@ -108,20 +110,19 @@ impl Revocations {
         }
     }
 
-    /// Where the list is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Whether what somebody showed is revoked.
+    /// Returns true if the principal's credential is revoked.
     pub(crate) fn revokes(&self, principal: &Principal) -> bool {
         self.revoked.load().revokes(principal)
     }
 
-    /// Refuses whoever showed something that is revoked.
+    /// Refuses a principal whose credential is revoked.
     ///
-    /// # Errors
-    /// When it is.
+    /// # Errors When it is revoked.
     pub(crate) fn check(&self, principal: &Principal) -> Result<(), CredentialError> {
         if !self.revokes(principal) {
             return Ok(());
@@ -133,16 +134,15 @@ impl Revocations {
         })
     }
 
-    /// Writes an entry down and puts it in force, whatever else has been written into the list meanwhile. Blocks on the
-    /// file.
+    /// Writes an entry to the file and puts it in force, whatever else has been written into the
+    /// file meanwhile. Blocks on the file.
     ///
-    /// # Errors
-    /// When nothing was revoked.
+    /// # Errors When the entry was not added.
     pub(crate) fn revoke(&self, json: &str) -> Result<(), RevokeError> {
         let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
         let entry = Revocation::parse(json).map_err(RevokeError::Entry)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // A new list in its place would hold this entry alone.
+        // A new file would hold this entry alone, so a lost list is not started again.
         if known.seen.is_some() && !path.try_exists()? {
             return Err(RevokeError::Lost);
         }
@@ -153,15 +153,16 @@ impl Revocations {
         Ok(())
     }
 
-    /// Reads the list, if it has changed. One that has fewer entries than are in force may be half of one that is just being
-    /// written: it counts once it looks the same twice.
+    /// Reads the list if it has changed. A list with fewer entries than are in force may be only
+    /// half written, so it counts once it looks the same twice.
     fn read(&self) -> Result<(), RevokeError> {
         let Some(path) = &self.path else {
             return Ok(());
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let now = match file_version(path) {
-            // Nothing was ever revoked. A list that has gone is another matter.
+            // The list never existed, so nothing is revoked. A list that has disappeared is an
+            // error.
             Err(error) if error.kind() == io::ErrorKind::NotFound && known.seen.is_none() => {
                 return Ok(());
             }
@@ -195,7 +196,7 @@ impl Revocations {
     }
 }
 
-/// Reads a list once; one that is not there has no entries.
+/// Reads a list once. A missing file counts as an empty list.
 ///
 /// # Errors
 /// A sentence for an operator.
@@ -208,7 +209,8 @@ pub(crate) fn read_once(path: &Path) -> Result<RevocationList, String> {
     }
 }
 
-/// Reads the list whenever it has changed. A list that cannot be read, or has a mistake, takes nothing back.
+/// Reads the list after each change. If the list cannot be read or has a mistake, the entries in
+/// force stay.
 async fn watch(revocations: Weak<Revocations>) {
     let mut failing = false;
     loop {
@@ -223,7 +225,7 @@ async fn watch(revocations: Weak<Revocations>) {
                 let advice = "mend it; until then what was revoked stays so, and nothing is added";
                 warn!(%error, advice, "the list of revocations cannot be read");
             }
-            // A list with a mistake is looked at again when it has changed.
+            // A list with a mistake is read again only when it has changed.
             Ok(Ok(())) => failing = false,
             Ok(Err(_)) | Err(_) => {}
         }
@@ -250,10 +252,11 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Adds a line, behind a line feed where the one before has none, and sees to it that it stays; or adds nothing.
+/// Appends a line and syncs it to disk, or leaves the file as it was. Adds a line feed before it if
+/// the last line has none.
 fn append(path: &Path, line: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // It names people.
+    // The entries name people, so only the owner may read the file.
     options.create(true).append(true).read(true).mode(0o600);
     let is_new = !path.try_exists()?;
     let mut file = options.open(path)?;
@@ -269,7 +272,7 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file stays only if its folder knows of it.
+/// A new file is safe on disk only once its folder is synced, too.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()

@@ -1,8 +1,8 @@
-//! A proof at start-up that signatures are made and verified.
+//! A self-test at start-up: signatures are made and verified.
 //!
-//! Knows that a signature of one key must verify with that key and with no other. Does not know the configured keys.
-//! A crypto library that was built without a backend compiles and fails only when it is used, so it is used once before
-//! anything is served.
+//! Knows that a signature of one key must verify with that key and with no other. Does not know the
+//! configured keys. A crypto library that was built without a backend compiles and fails only when
+//! it is used, so it is used once before any request is answered.
 
 use super::algorithm::Algorithm;
 use super::error::AuthError;
@@ -12,7 +12,7 @@ use super::mint::SigningKey;
 use super::token::{CompactToken, MAX_TOKEN_BYTES};
 use crate::secret::Secret;
 
-/// The crypto library does not do what is asked of it; nothing must be served.
+/// The crypto library does not work, so no request may be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the crypto library failed its self-test")]
 pub struct SelfTestError;

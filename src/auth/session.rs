@@ -1,9 +1,11 @@
-//! The gateway's own sessions: what its cookie holds in the place of a bearer token, for browsers.
+//! The gateway's own sessions: the value of the cookie that replaces a bearer token in browsers.
 //!
-//! Knows what stands in such a value and how long it is good. Does not know cookies, nor how one comes to a browser.
+//! Knows the claims in such a value and its lifetime. Does not know cookies, or how one reaches a
+//! browser.
 //!
-//! It is a JWT with a key and an audience of its own, so that it is never a bearer token or a link, nor the other way round;
-//! for the same reason it has neither `iss` nor `sub`. It says which bearer token it came from, and is revoked with that.
+//! The value is a JWT with a key and an audience of its own, so that it is never accepted as a
+//! bearer token or a link, or the other way round. For the same reason it has neither `iss` nor
+//! `sub`. It names the bearer token that it was issued for, and is revoked together with it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,15 +24,15 @@ use super::token::{CompactToken, json_object};
 use crate::principal::PrincipalId;
 use crate::secret::Secret;
 
-/// What `aud` is; the key is nobody else's, so this is a second lock.
+/// The claim `aud`. The key is used for nothing else, so this is a second safeguard.
 const AUDIENCE: &str = "urn:wavegate:session";
-/// The longest cookie that every browser keeps: name and value together, in bytes.
+/// The longest cookie that every browser stores: name and value together, in bytes.
 ///
-/// Source: draft-ietf-httpbis-rfc6265bis, "Storage Model": longer ones are ignored. So a bearer token may say more than a session
-/// can carry.
+/// Source: draft-ietf-httpbis-rfc6265bis, "Storage Model": longer ones are ignored. So a bearer
+/// token may carry more than a session can.
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// Makes the values of session cookies, and reads them.
+/// Makes and reads the values of session cookies.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     key: VerifyingKey,
@@ -38,13 +40,13 @@ pub struct Sessions {
     max_ttl: Duration,
 }
 
-/// Why there is no session.
+/// The reason why no session was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// What the bearer token says does not fit into a cookie.
+    /// The claims of the bearer token do not fit into a cookie.
     #[error("what the bearer token says does not fit into the 4096 bytes of a cookie")]
     TooLong,
-    /// It could not be signed.
+    /// The value could not be signed.
     #[error(transparent)]
     Mint(#[from] MintError),
 }
@@ -58,8 +60,9 @@ struct SessionClaims {
     carried: CarriedClaims,
 }
 
-/// What a session keeps of the bearer token it came from. All that a policy looks at belongs here, and into
-/// [`CarriedClaims::of`] and [`CarriedClaims::into_principal`]: what is not carried, the principal of a session does not have.
+/// The data that a session keeps of its bearer token. Everything that a policy looks at must be
+/// added here, in [`CarriedClaims::of`] and in [`CarriedClaims::into_principal`]: the principal of
+/// a session has nothing else.
 #[derive(Deserialize, Serialize)]
 struct CarriedClaims {
     bearer_issuer: String,
@@ -78,7 +81,8 @@ struct CarriedClaims {
 }
 
 impl Sessions {
-    /// Makes sessions that live for `max_ttl` at most, signed with a secret of at least 32 bytes.
+    /// Makes sessions with a lifetime of at most `max_ttl`, signed with a secret of at least 32
+    /// bytes.
     ///
     /// # Errors
     /// When the secret is shorter, or is a PEM file.
@@ -90,22 +94,24 @@ impl Sessions {
         })
     }
 
-    /// Whether this key is the one of sessions, whatever its id and algorithm.
+    /// Returns true if sessions are signed with this key, whatever its id and algorithm.
     #[must_use]
     pub fn uses_key(&self, key: &VerifyingKey) -> bool {
         self.key.is_same_as(key)
     }
 
-    /// Whether this is the secret of sessions.
+    /// Returns true if sessions are signed with this secret.
     #[must_use]
     pub fn uses_secret(&self, secret: &Secret) -> bool {
         VerifyingKey::secret(None, Algorithm::Hs256, secret).is_ok_and(|key| self.uses_key(&key))
     }
 
-    /// Makes the value of a cookie that stands for this principal, and ends no later than what they showed.
+    /// Makes the value of a cookie for this principal. It expires no later than the principal's
+    /// bearer token.
     ///
     /// # Errors
-    /// When it would be too long for a browser, the clock is before 1970 or the crypto library fails.
+    /// When it would be too long for a browser, the clock is before 1970 or the crypto library
+    /// fails.
     pub(crate) fn issue(
         &self,
         principal: &Principal,
@@ -126,10 +132,11 @@ impl Sessions {
         Ok(value)
     }
 
-    /// Authenticates the value of a cookie; `pbxs_of` tells which PBXs an issuer's tokens are for by now.
+    /// Authenticates the value of a cookie. `pbxs_of` gives the PBXs that an issuer's tokens are
+    /// for now.
     ///
-    /// # Errors
-    /// When anything is wrong with it, or with its bearer's issuer.
+    /// # Errors When anything is wrong with the value, or the issuer of its bearer token is no
+    /// longer configured.
     pub(super) fn authenticate(
         &self,
         value: &str,

@@ -1,8 +1,8 @@
-//! Authentication as a whole: keys made in the test, tokens signed with them, and what comes of it.
+//! Authentication as a whole, with keys and tokens made in the test.
 //!
-//! Here is what all of them use. `accepted` has what passes, `attacks` and `forgeries` what must not, `links` the link
-//! tokens, `attributes` what a token says of
-//! its subject, `times` the edges of time, `key_files` what an operator can give for a key.
+//! This file holds the parts shared by all of them. `accepted` tests tokens that pass; `attacks`
+//! and `forgeries` tokens that must not; `links` link tokens; `attributes` the attributes of a
+//! subject; `times` the limits of time; `key_files` the keys that an operator can configure.
 
 mod accepted;
 mod attacks;
@@ -38,7 +38,7 @@ const ISSUER: &str = "https://sso.example";
 const AUDIENCE: &str = "wavegate";
 const LINK_AUDIENCE: &str = "wavegate-links";
 const NAME: &str = "20170901181806-1504261084.7-1001-1003-Internal.wav";
-/// The moment of every request, in seconds since 1970.
+/// The time of every request, in seconds since 1970.
 const NOW: u64 = 1_800_000_000;
 const SKEW: Duration = Duration::from_secs(10);
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -85,7 +85,7 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// A secret long enough for every HMAC, different for every letter.
+/// A secret long enough for every HMAC, another one for each letter.
 fn secret(letter: u8) -> Secret {
     Secret::new([letter; 64])
 }
@@ -99,7 +99,7 @@ fn hmac_pair(id: Option<&str>, letter: u8) -> (SigningKey, VerifyingKey) {
     )
 }
 
-/// A signing key of any algorithm, and the key that verifies for it.
+/// A signing key of any algorithm, and the key that verifies its tokens.
 fn key_pair(algorithm: Algorithm) -> (SigningKey, VerifyingKey) {
     let pair = match algorithm.key_kind() {
         KeyKind::Secret { .. } => {
@@ -121,7 +121,7 @@ fn key_pair(algorithm: Algorithm) -> (SigningKey, VerifyingKey) {
     )
 }
 
-/// A gateway with one issuer and one link key for one PBX.
+/// An authenticator with one issuer, and one link key for one PBX.
 fn authenticator(keys: Vec<VerifyingKey>) -> Authenticator {
     let issuer = Issuer {
         name: ISSUER.to_owned(),
@@ -159,7 +159,7 @@ fn authenticate_bearer(keys: Vec<VerifyingKey>, token: &str) -> Result<Principal
         .map_err(|rejected| rejected.reason().clone())
 }
 
-/// A token from its header and claims as they are, signed over exactly these bytes.
+/// Makes a token from a header and claims, and signs exactly these bytes.
 fn forge(key: &SigningKey, header: &str, claims: &str) -> String {
     let signed = format!(
         "{}.{}",

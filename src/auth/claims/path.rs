@@ -1,6 +1,7 @@
-//! A claim found by its name or by a path through objects, such as `realm_access.roles`.
+//! Finds a claim by its name, or by a path through objects such as `realm_access.roles`.
 //!
-//! Knows how to find it without reading anything else, and that it must not stand there twice. Does not know what it means.
+//! Knows how to find it without reading anything else, and that it must not be repeated. Does not
+//! know its meaning.
 //!
 //! Source: RFC 7519 §4: claim names within an object must be unique.
 
@@ -10,10 +11,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::value::{self, ClaimValue};
 
-/// What stands at a path; `None` where it stands there twice, or the claims are not an object.
+/// The value at a path. `None` if it is repeated, or if the claims are not an object.
 ///
-/// A name may hold dots itself, as that of `https://example.com/roles` does; so at each level a member is on the way if it is
-/// all that is left of the path, or that up to one of its dots.
+/// A name may itself hold dots, as `https://example.com/roles` does. So at each level a member
+/// matches if its name is the whole rest of the path, or the rest up to one of its dots.
 pub(in crate::auth) fn find<'t>(json: &'t [u8], path: &str) -> Option<ClaimValue<'t>> {
     let mut json = serde_json::Deserializer::from_slice(json);
     let found = PathSeed { rest: path }.deserialize(&mut json).ok()?;
@@ -21,7 +22,7 @@ pub(in crate::auth) fn find<'t>(json: &'t [u8], path: &str) -> Option<ClaimValue
     Some(found)
 }
 
-/// The object in which `rest` of a path begins.
+/// Reads an object, in which `rest` of a path begins.
 struct PathSeed<'p> {
     rest: &'p str,
 }
@@ -34,8 +35,8 @@ impl<'de> DeserializeSeed<'de> for PathSeed<'_> {
     }
 }
 
-/// A value that is no object ends the way: the claim is not absent, but of another form than the path says. `null` ends it, too, and
-/// says no more than if it were not there.
+/// A value that is not an object ends the path: the claim is then not absent, but of another form
+/// than the path says. `null` ends the path, too, and counts as no value.
 impl<'de> Visitor<'de> for PathSeed<'_> {
     type Value = ClaimValue<'de>;
 
@@ -125,11 +126,11 @@ mod tests {
         check("{}", "roles", Some("absent"));
         check(r#"{"role":"a","rolesx":"b"}"#, "roles", Some("absent"));
         check(r#"{"":"a"}"#, "roles", Some("absent"));
-        // A member that is on the way must lead on.
+        // A member on the path must be an object.
         for value in ["1", "-1", "1.5", "true", "\"a\"", "[{}]", "[null]"] {
             check(&format!(r#"{{"x":{value}}}"#), "x.roles", Some("other"));
         }
-        // Or end there, with nothing.
+        // Or it is `null`, which counts as no value.
         check(r#"{"x":null}"#, "x.roles", Some("null"));
         check(r#"{"x":{"y":null}}"#, "x.y.roles", Some("null"));
         check(r#"{"roles":null}"#, "roles", Some("null"));

@@ -1,6 +1,7 @@
 //! The value of one claim.
 //!
-//! Knows the JSON types a claim can have and which of their values are taken. Does not know which claim it is.
+//! Knows the JSON types that a claim can have and which of their values are accepted. Does not know
+//! which claim it is.
 //!
 //! Source: RFC 7519 §2: a NumericDate is a number of seconds that may have a fraction.
 
@@ -11,12 +12,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The last second of the year 9999; a later time is a mistake, such as milliseconds.
+/// The last second of the year 9999. A later time is a mistake, such as milliseconds.
 const MAX_SECONDS: u64 = 253_402_300_799;
 /// The longest subject, token id or PBX name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
-/// One claim: a value of the types that matter here, something else, or nothing.
+/// The value of one claim: one of the types that matter here, another type, or none.
 #[derive(Default)]
 pub(in crate::auth) enum ClaimValue<'t> {
     #[default]
@@ -29,8 +30,9 @@ pub(in crate::auth) enum ClaimValue<'t> {
 }
 
 impl ClaimValue<'_> {
-    /// Whether it says nothing: issuers write `null` where they have no value. Whoever needs the claim asks for its text or
-    /// time instead, which neither has.
+    /// Returns true for an absent claim and for `null`, which some issuers write when they have no
+    /// value. A required claim is read with [`ClaimValue::text`] or [`ClaimValue::time`], which
+    /// fail for both.
     pub(in crate::auth) fn is_null_or_absent(&self) -> bool {
         matches!(self, Self::Absent | Self::Null)
     }
@@ -42,14 +44,14 @@ impl ClaimValue<'_> {
         }
     }
 
-    /// A text that may be logged, compared and kept: 1 to 256 bytes without control characters.
+    /// A text that may be logged, compared and stored: 1 to 256 bytes without control characters.
     pub(in crate::auth) fn name(&self) -> Option<&str> {
         self.text().filter(|text| {
             (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control())
         })
     }
 
-    /// Whether a text, or one of a list of texts, is accepted; `None` where it is neither.
+    /// Returns true if the text, or one of a list of texts, is accepted. `None` for any other type.
     pub(in crate::auth) fn names_one_of(&self, accepted: &[impl AsRef<str>]) -> Option<bool> {
         let named = match self {
             Self::List(named) => named.as_slice(),
@@ -73,7 +75,7 @@ impl ClaimValue<'_> {
     }
 }
 
-/// The name of a member, borrowed where JSON has no escapes in it.
+/// The name of a member, borrowed if its JSON has no escapes.
 #[derive(Deserialize)]
 pub(super) struct MemberName<'t>(#[serde(borrow)] Cow<'t, str>);
 
@@ -114,7 +116,7 @@ impl<'de> Visitor<'de> for ClaimValueVisitor {
         Ok(u64::try_from(number).map_or(ClaimValue::Other, ClaimValue::Seconds))
     }
 
-    /// Floors: the conversion drops the fraction, and the range keeps it exact.
+    /// Rounds down: the conversion drops the fraction, and the range check keeps it exact.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -1,10 +1,10 @@
-//! Getting a set of keys: out of a file, from a URL, or from where OpenID discovery says.
+//! Fetches a key set: from a file, from a URL, or from the URL that OpenID discovery names.
 //!
-//! Knows what may be fetched, and how much. Does not know what is in a set. `https` only, no redirects, no proxy of the
-//! environment, no content coding, at most 256 KiB.
+//! Knows what may be fetched, and how much. Does not know the contents of a set. `https` only, no
+//! redirects, no proxy from the environment, no content coding, at most 256 KiB.
 //!
-//! Sources: OpenID Connect Discovery 1.0 §4.2 (the document) and §4.3 (`issuer` must be the issuer's name); RFC 9110 §8.4 and
-//! §12.5.3 (content codings, and how to ask for none).
+//! Sources: OpenID Connect Discovery 1.0 §4.2 (the document) and §4.3 (`issuer` must be the
+//! issuer's name); RFC 9110 §8.4 and §12.5.3 (content codings, and how to ask for none).
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,16 +22,16 @@ use crate::auth::key_sets::source::{KeyPlace, KeySource};
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
-/// The largest set or document.
+/// The largest set or discovery document, in bytes.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
-/// How long one of them may take.
+/// The longest time for one fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of what an issuer says is shown, in characters.
+/// The most characters shown of a text that an issuer sent.
 const MAX_SHOWN_CHARS: usize = 200;
 const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
-/// The way to the keys of one issuer.
+/// Fetches the key set of one issuer.
 pub(super) struct Fetcher {
     place: KeyPlace,
     issuer: String,
@@ -39,7 +39,7 @@ pub(super) struct Fetcher {
     client: Option<reqwest::Client>,
 }
 
-/// What counts of an OpenID provider's metadata.
+/// The members used from an OpenID provider's metadata.
 #[derive(Deserialize)]
 struct ProviderMetadata {
     issuer: String,
@@ -48,7 +48,7 @@ struct ProviderMetadata {
 
 impl Fetcher {
     /// # Errors
-    /// A sentence for an operator: certificates that cannot be read.
+    /// A sentence for an operator: the HTTP client cannot be built.
     pub(super) fn new(source: &KeySource) -> Result<Self, String> {
         let client = match &source.place {
             KeyPlace::File(_) => None,
@@ -62,7 +62,7 @@ impl Fetcher {
         })
     }
 
-    /// Gets the set as it is now. The error is a sentence without a secret.
+    /// Fetches the current set. The error is a sentence without a secret.
     ///
     /// # Cancel safety
     /// Safe.
@@ -78,7 +78,7 @@ impl Fetcher {
         }
     }
 
-    /// Where the document says that the set is, if that may be believed.
+    /// The set's URL by the discovery document, if its origin is allowed.
     fn set_of(&self, document: &Url, metadata: &[u8]) -> Result<Url, String> {
         let metadata: ProviderMetadata = serde_json::from_slice(without_byte_order_mark(metadata))
             .map_err(|_| "the discovery document has no issuer or no jwks_uri")?;
@@ -153,7 +153,7 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// Refuses what was encoded, which was not asked for and is not undone here.
+/// Refuses an encoded body: none was requested, and none is decoded here.
 fn require_no_coding(headers: &HeaderMap) -> Result<(), String> {
     for coding in headers.get_all(CONTENT_ENCODING) {
         let coding = String::from_utf8_lossy(coding.as_bytes());
@@ -167,7 +167,7 @@ fn require_no_coding(headers: &HeaderMap) -> Result<(), String> {
     Ok(())
 }
 
-/// A text of somebody else: short, in quotes, and as a program would write it.
+/// A text from outside for a message: short, in quotes and with escapes.
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     let more = if start.len() < text.len() {
@@ -178,7 +178,7 @@ fn shown(text: &str) -> String {
     format!("{start:?}{more}")
 }
 
-/// All causes, without the URL, which is in the configuration.
+/// The whole chain of causes, without the URL, which is in the configuration.
 fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -190,7 +190,7 @@ fn describe(error: reqwest::Error) -> String {
     text
 }
 
-/// Reads a set out of a file.
+/// Reads a set from a file.
 ///
 /// # Errors
 /// A sentence for an operator.

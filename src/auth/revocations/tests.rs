@@ -1,10 +1,10 @@
-//! Nothing becomes valid again by what happens to the file.
+//! No change to the file makes a revoked token valid again.
 
 use tempfile::TempDir;
 
 use super::*;
 
-/// A list with these lines, which is not watched but read when a test says so.
+/// A list with these lines. It is not watched; each test reads it.
 fn list(lines: &str) -> (Revocations, PathBuf, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("revoked.jsonl");
@@ -31,7 +31,7 @@ fn a_mistake_and_a_loss_take_nothing_back() {
     fs::write(&path, "{\"jti\":\"a\"}\n{\"jti\":").unwrap();
     assert!(revocations.read().is_err());
     assert_eq!(entries(&revocations), 2);
-    // It is told once, and looked at again when it has changed.
+    // The mistake is reported once; the file is read again when it has changed.
     assert!(revocations.read().is_ok());
     fs::remove_file(&path).unwrap();
     assert!(revocations.read().is_err());

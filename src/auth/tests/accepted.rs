@@ -1,4 +1,4 @@
-//! What is accepted: every algorithm, and every way to choose a key.
+//! Accepted tokens: every algorithm, and every way to choose a key.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn whoever_shows_another_token_is_still_the_same() {
     assert_eq!(alice, again);
     assert_eq!(alice, PrincipalId::new(ISSUER, "alice"));
     assert_ne!(alice, bob);
-    // A subject is unique within its issuer only, and where the one ends and the other begins is no question.
+    // A subject is unique within its issuer only, and the two are never joined into one text.
     assert_ne!(alice, PrincipalId::new("https://other.example", "alice"));
     assert_ne!(PrincipalId::new("a", "bc"), PrincipalId::new("ab", "c"));
 }
@@ -59,7 +59,8 @@ fn no_algorithm_is_accepted_with_the_key_of_another() {
     }
 }
 
-/// Signs with key `a` under a key id, and tries the keys that are configured, each given by id and letter.
+/// Signs with key `a` under a key id, and verifies with the configured keys, each given by id and
+/// letter.
 #[track_caller]
 fn check_choice(
     kid: Option<&str>,

@@ -1,4 +1,4 @@
-//! Roles, extensions and tenant out of a token: only as they must be, and each once.
+//! Roles, extensions and tenant from a token: only in the right form, and each once.
 
 use super::*;
 
@@ -81,7 +81,7 @@ fn a_claim_that_is_null_or_empty_says_what_one_says_that_is_absent() {
     ] {
         check(nothing, &[], &[], None);
     }
-    // Next to one that says something.
+    // Beside a value that is not empty.
     check(
         r#","realm_access":{"roles":["a"]},"extensions":null,"tenant":"""#,
         &["a"],

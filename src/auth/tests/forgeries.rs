@@ -1,6 +1,7 @@
-//! Tokens and signatures that are not what an issuer made, down to a single byte.
+//! Tokens and signatures that no issuer made, down to a single changed byte.
 //!
-//! Source: RFC 8725 §2.1: an RSA key used as an HMAC secret; RFC 7515 §5.2 on what is not a compact form.
+//! Source: RFC 8725 §2.1: an RSA key used as an HMAC secret; RFC 7515 §5.2 on what is not a compact
+//! form.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What an operator can give for a key, right and wrong.
+//! The keys that an operator can configure, right and wrong.
 
 use super::keys::KeyError;
 use super::*;
@@ -218,7 +218,7 @@ fn a_certificate_stands_for_the_key_in_it() {
 #[test]
 fn a_private_key_signs_with_its_algorithm_or_is_refused() {
     check_private(Algorithm::Rs256, &RSA.private, Ok(()));
-    // What a PKCS#8 envelope of 26 bytes holds.
+    // The contents of a PKCS#8 envelope of 26 bytes.
     let inner = pem("RSA PRIVATE KEY", &der(&RSA.private)[26..]);
     check_private(Algorithm::Ps256, &inner, Ok(()));
     check_private(Algorithm::Es384, &P384.private, Ok(()));

@@ -1,4 +1,5 @@
-//! Link tokens: what they must say, and that they are never bearer tokens nor the other way round.
+//! Link tokens: their claims, and that they are never accepted as bearer tokens, or the other way
+//! round.
 
 use std::net::Ipv6Addr;
 
@@ -20,7 +21,7 @@ fn signed(claims: &str) -> String {
     forge(&hmac_pair(Some("crm"), b'l').0, HEADER, &claims)
 }
 
-/// Checks a link with these claims besides its audience, rightly signed.
+/// Checks a link with these claims besides its audience, and with a valid signature.
 #[track_caller]
 fn check(claims: &str, expected: Result<(), AuthError>) {
     assert_eq!(
@@ -136,7 +137,7 @@ fn a_link_lives_no_longer_than_its_key_allows() {
         r#""nbf":1800000011,"exp":1800000600"#,
         Err(AuthError::NotYetValid("nbf")),
     );
-    // As if there were none: the life is counted from now, and no further.
+    // `null` counts as absent: the lifetime is then counted from now.
     check_times(r#""iat":null,"nbf":null,"exp":1800000600"#, Ok(()));
     check_times(r#""iat":null,"exp":1800000601"#, too_long());
     check_times(r#""exp":1799999990"#, Err(AuthError::Expired));
@@ -219,7 +220,7 @@ fn a_link_is_no_bearer_token_and_a_bearer_token_no_link() {
         authenticate_bearer(vec![hmac_pair(None, b'a').1], &link),
         Err(AuthError::Claim("iss"))
     );
-    // Even where both were given the same key, the audience tells them apart.
+    // The audience separates them even if both have the same key.
     let claims =
         format!(r#"{{"iss":"{ISSUER}","aud":"{LINK_AUDIENCE}","sub":"a",{RIGHT},{TIMES}}}"#);
     let link_of_issuer = forge(&bearer_key, HEADER, &claims);

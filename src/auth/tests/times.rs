@@ -1,4 +1,4 @@
-//! When a token is good: `exp`, `nbf` and `iat` at their edges, and everything that is not a time.
+//! The times of a token: `exp`, `nbf` and `iat` at their limits, and values that are not a time.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Sets as issuers publish them, and as they should not.
+//! Key sets as issuers publish them, and as they should not.
 
 mod numbers;
 
@@ -53,7 +53,7 @@ fn set(keys: &[Value]) -> Vec<u8> {
     json!({"keys": keys}).to_string().into_bytes()
 }
 
-/// The algorithms of the keys that come of one JWK beside one that is good, or why it is left out.
+/// Reads one JWK beside a good one: the algorithms of its keys, or the reason why it is skipped.
 fn read_one(jwk: &Value, accepted: &[Algorithm]) -> Result<Vec<Algorithm>, JwkError> {
     let accepted_beside: Vec<_> = match accepted {
         [] => Vec::new(),

@@ -1,4 +1,4 @@
-//! What a discovery document may say.
+//! The contents that a discovery document may have.
 
 use super::*;
 

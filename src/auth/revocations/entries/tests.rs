@@ -1,4 +1,4 @@
-//! Whom an entry means, and whom it does not.
+//! The principals that an entry covers, and those that it does not.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
