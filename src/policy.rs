@@ -1,9 +1,10 @@
-//! Who may hear what: (principal, action, recording, circumstances) → grant.
+//! Authorization: decides whether a principal may do something with a recording, and makes a grant.
 //!
-//! Knows the order: a link reaches no further than the recording it names, an issuer's tokens no further than its PBXs, and
-//! within that the policies of the operator decide, which are written in Cedar; nothing is allowed unless one permits it, and
-//! whatever cannot be evaluated is denied. Does not know tokens, whether the recording exists, or the PBX. Pure: no I/O, and
-//! time and address are parameters.
+//! Knows the order: a link covers only the recording that it names, an issuer's tokens only its
+//! PBXs, and within these limits the operator's policies decide, which are written in Cedar.
+//! Nothing is allowed unless a policy permits it, and anything that cannot be evaluated is denied.
+//! Does not know tokens, whether the recording exists, or the PBX. Pure: no I/O; time and address
+//! are parameters.
 
 mod cedar;
 mod denial;
@@ -31,59 +32,62 @@ pub use self::trial::{ExpectedDecision, Trial};
 use crate::auth::principal::{Credential, Principal};
 use crate::recording::RecordingName;
 
-/// The schema that policies are checked against, in Cedar's own notation.
+/// The schema that policies are checked against, in Cedar's notation.
 pub const SCHEMA: &str = include_str!("../config/policy.cedarschema");
 
 /// The policies in force.
 #[derive(Clone)]
 pub struct Policy {
-    /// `None` where there are none.
+    /// `None` if no policies are configured.
     engine: Option<Arc<Engine>>,
     groups: Groups,
 }
 
-/// What somebody wants to do with a recording.
+/// An action on a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Hear it, or see it in a list.
     Listen,
-    /// Make a link to it, which takes the right to hear it as well.
+    /// Make a link to it. This requires the right to hear it as well.
     Share,
 }
 
-/// What matters of a request beyond who asks for what.
+/// The circumstances of a request that policies may look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// The address it comes from.
+    /// The source address.
     pub source: IpAddr,
-    /// When it is decided.
+    /// The time of the decision.
     pub now: SystemTime,
 }
 
-/// The positive decision: this principal may do this with this recording now. Only a policy makes one.
+/// A positive decision: this principal may do this with this recording now. Only a policy makes
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     principal: Principal,
     action: Action,
     pbx: String,
     recording: RecordingName,
-    /// Where the request came from.
+    /// The source address of the request.
     source: IpAddr,
     policies: Vec<Arc<str>>,
 }
 
-/// Somebody who may look at the list of a PBX: at each recording in it that they may hear. Only a policy makes one.
+/// A principal that may list a PBX: the list shows the recordings that the principal may hear. Only
+/// a policy makes one.
 pub struct Viewer<'p> {
     policy: &'p Policy,
     principal: Principal,
     pbx: String,
-    /// `None` where they may hear nothing.
+    /// `None` if the principal may hear nothing.
     requester: Option<Requester>,
-    /// Most rows are alike in what policies ask about: the extensions of a company are few.
+    /// Remembers decisions: most rows are equal in the attributes that policies look at, since a
+    /// company has few extensions.
     decided: Mutex<HashMap<RecordingFacts, bool>>,
 }
 
-/// The most different recordings of one list whose decisions are remembered.
+/// The most decisions remembered for one list.
 const MAX_REMEMBERED_DECISIONS: usize = 4_096;
 
 impl Action {
@@ -92,7 +96,7 @@ impl Action {
 }
 
 impl Policy {
-    /// Nobody may hear anything: the policy where none is configured.
+    /// The policy when none is configured: nothing is allowed.
     #[must_use]
     pub fn nobody() -> Self {
         Self {
@@ -101,20 +105,20 @@ impl Policy {
         }
     }
 
-    /// Whoever is authenticated may hear every recording; a link still opens only the one it names.
+    /// Allows every authenticated principal to hear every recording. A link still opens only the
+    /// one that it names.
     ///
-    /// # Errors
-    /// None, as long as [`SCHEMA`] is as it was shipped.
+    /// # Errors Never, as long as [`SCHEMA`] is the one that was shipped.
     pub fn everyone() -> Result<Self, Flaw> {
         let text = "@id(\"everyone\") permit(principal, action, resource);";
         let parsed = Self::parse(text, Groups::default());
         parsed.map_err(|flaws| flaws.into_iter().next().unwrap_or_default())
     }
 
-    /// Reads policies in Cedar and checks them against [`SCHEMA`]; `groups` are the numbers that stand for others.
+    /// Reads policies in Cedar and checks them against [`SCHEMA`]. `groups` are the numbers that
+    /// stand for other numbers.
     ///
-    /// # Errors
-    /// Everything that is wrong with them, each with its place.
+    /// # Errors All mistakes, each with its line and column.
     pub fn parse(text: &str, groups: Groups) -> Result<Self, Vec<Flaw>> {
         Ok(Self {
             engine: Some(Arc::new(Engine::parse(text)?)),
@@ -128,29 +132,29 @@ impl Policy {
         Self { groups, ..self }
     }
 
-    /// Whether there are policies at all; without any nobody may hear anything.
+    /// Returns true if there are policies. Without any, nothing is allowed.
     #[must_use]
     pub fn is_configured(&self) -> bool {
         self.engine.is_some()
     }
 
-    /// The line on which a policy begins.
+    /// The line on which a policy starts.
     #[must_use]
     pub fn line_of(&self, policy: &str) -> Option<usize> {
         self.engine.as_ref()?.line_of(policy)
     }
 
-    /// The ids of the policies that forbid something, and only to principals who have a tenant.
+    /// The ids of the policies that forbid something, but only to principals with a tenant.
     pub fn forbidding_only_with_tenant(&self) -> impl Iterator<Item = &str> {
         let engine = self.engine.iter();
         engine.flat_map(|engine| engine.forbidding_only_with_tenant())
     }
 
-    /// Decides whether a principal may do something with a recording of a PBX. Who hands one on has to be allowed to hear it,
-    /// too: the policies are asked for that first, and whichever denies decides.
+    /// Decides whether a principal may do something with a recording of a PBX. Sharing requires the
+    /// right to listen: the policies are asked for that first.
     ///
-    /// # Errors
-    /// When a credential is used beyond its scope, or the policies do not allow it or cannot be evaluated.
+    /// # Errors When a credential is used beyond its scope, or the policies deny or cannot be
+    /// evaluated.
     pub fn authorize(
         &self,
         principal: Principal,
@@ -170,7 +174,7 @@ impl Policy {
         })
     }
 
-    /// Whether both are the same, and not only alike: those of another reading of the configuration are not.
+    /// Returns true if both are the same policies, loaded together, not only equal ones.
     #[must_use]
     pub fn is_same_policy(&self, other: &Self) -> bool {
         let same = match (&self.engine, &other.engine) {
@@ -180,7 +184,7 @@ impl Policy {
         same && self.groups.is_same_set(&other.groups)
     }
 
-    /// Whether what was granted is still allowed, by these policies and at this time.
+    /// Returns true if these policies still allow a grant at this time.
     #[must_use]
     pub fn still_allows(&self, grant: &Grant, now: SystemTime) -> bool {
         let (principal, source) = (&grant.principal, grant.source);
@@ -190,10 +194,10 @@ impl Policy {
             .is_ok()
     }
 
-    /// Lets a principal look at the list of a PBX.
+    /// Authorizes a principal to list a PBX.
     ///
-    /// # Errors
-    /// When the credential is a link, which reaches no further than its recording, or is not for this PBX.
+    /// # Errors When the credential is a link, which covers one recording only, or is not for this
+    /// PBX.
     pub fn view(
         &self,
         principal: Principal,
@@ -216,7 +220,7 @@ impl Policy {
         })
     }
 
-    /// What the policies are told of a request, to be shown.
+    /// The attributes of a request that policies can look at, for display.
     #[must_use]
     pub fn facts(
         &self,
@@ -228,7 +232,7 @@ impl Policy {
         Facts::of(principal, pbx, name, &self.groups, context)
     }
 
-    /// The policies that allow it.
+    /// The ids of the policies that allow it.
     fn decide(
         &self,
         principal: &Principal,
@@ -259,10 +263,9 @@ impl Policy {
     }
 }
 
-/// Refuses who can share nothing, whatever it is and whatever the policies say.
+/// Refuses a principal that can never share, whatever the policies say.
 ///
-/// # Errors
-/// For a link.
+/// # Errors When the credential is a link.
 pub(crate) fn require_sharer(principal: &Principal) -> Result<(), PolicyError> {
     match principal.credential() {
         Credential::Link(_) => Err(PolicyError::LinkMakesNoLinks),
@@ -270,7 +273,7 @@ pub(crate) fn require_sharer(principal: &Principal) -> Result<(), PolicyError> {
     }
 }
 
-/// The ids alone: policies are long, and their order in memory means nothing.
+/// Shows the ids only: policies are long.
 impl fmt::Debug for Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids = self.engine.iter().flat_map(|engine| engine.ids());
@@ -280,13 +283,13 @@ impl fmt::Debug for Policy {
 }
 
 impl Viewer<'_> {
-    /// Who looks.
+    /// The principal that lists.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// Whether they may hear this recording.
+    /// Returns true if the principal may hear this recording.
     #[must_use]
     pub fn may_hear(&self, recording: &RecordingName) -> bool {
         let (Some(engine), Some(requester)) = (&self.policy.engine, &self.requester) else {
@@ -317,19 +320,19 @@ impl fmt::Debug for Viewer<'_> {
 }
 
 impl Grant {
-    /// Who may.
+    /// The principal.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// What they may do.
+    /// The action.
     #[must_use]
     pub fn action(&self) -> Action {
         self.action
     }
 
-    /// The configured name of the PBX that has it.
+    /// The configured name of the recording's PBX.
     #[must_use]
     pub fn pbx(&self) -> &str {
         &self.pbx

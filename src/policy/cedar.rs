@@ -1,10 +1,11 @@
-//! Policies in Cedar: read, checked and asked.
+//! Policies in Cedar: parsing, checking, evaluation.
 //!
-//! Knows how a file becomes policies with ids, what is wrong with it, and what a decision comes to. Does not know what a
-//! policy is about. Policies and schema are parsed once; a decision parses nothing.
+//! Knows how a file becomes policies with ids, the mistakes in it, and how a decision is read. Does
+//! not know the meaning of a policy. Policies and schema are parsed once; a decision parses
+//! nothing.
 //!
-//! Cedar skips a policy that cannot be evaluated, a `forbid` too, and would then allow what is meant to be forbidden; so here
-//! any such error is a denial.
+//! Cedar skips a policy that cannot be evaluated, even a `forbid`, and could then allow a request
+//! that should be denied. So any such error is a denial here.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -28,23 +29,24 @@ use super::{Action, Context, SCHEMA};
 use crate::auth::principal::Principal;
 use crate::recording::RecordingName;
 
-/// The most policies: every decision asks each of them.
+/// The most policies. Every decision evaluates all of them.
 const MAX_POLICIES: usize = 1_000;
-/// The longest id of a policy, which stands in logs.
+/// The longest id of a policy, which appears in logs.
 const MAX_ID_BYTES: usize = 64;
 
-/// Policies, ready to be asked.
+/// Parsed policies, ready for evaluation.
 pub(super) struct Engine {
     authorizer: Authorizer,
     policies: PolicySet,
-    /// Where each policy begins.
+    /// The line on which each policy starts.
     lines: BTreeMap<Arc<str>, usize>,
     vocabulary: Vocabulary,
-    /// What the policies ask about a recording.
+    /// The attributes that the policies look at.
     uses: UsedAttributes,
 }
 
-/// Somebody who asks, under the circumstances of one request; made once for any number of recordings.
+/// A principal with the circumstances of one request. It is made once and used for any number of
+/// recordings.
 pub(super) struct Requester {
     principal: EntityUid,
     entities: Entities,
@@ -77,7 +79,7 @@ impl Engine {
         })
     }
 
-    /// Asks about everything, to compare.
+    /// Makes all attributes, for comparison in tests.
     #[cfg(test)]
     pub(super) fn use_all_attributes(&mut self) {
         self.uses = UsedAttributes::ALL;
@@ -87,7 +89,7 @@ impl Engine {
         self.lines.keys().map(AsRef::as_ref)
     }
 
-    /// In alphabetical order.
+    /// The ids, in alphabetical order.
     pub(super) fn forbidding_only_with_tenant(&self) -> impl Iterator<Item = &str> {
         self.ids().filter(|id| {
             let policy = self.policies.policy(&PolicyId::new(id));
@@ -114,7 +116,7 @@ impl Engine {
         })
     }
 
-    /// What the policies are told of a recording.
+    /// The attributes of a recording that the policies look at.
     pub(super) fn facts(&self, pbx: &str, name: &RecordingName) -> RecordingFacts {
         RecordingFacts::of(pbx, name, &self.uses)
     }
@@ -144,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// Whether [`Engine::decide`] would allow it.
+    /// Returns true if [`Engine::decide`] would allow it.
     pub(super) fn allows(
         &self,
         requester: &Requester,
@@ -197,7 +199,7 @@ impl Engine {
     }
 }
 
-/// What went wrong, without the values: they hold telephone numbers.
+/// The reason of the failure, without the values: they hold telephone numbers.
 fn failure_reason(error: &EvaluationError) -> &'static str {
     match error {
         EvaluationError::EntityDoesNotExist(_) => "it asks about something that does not exist",
@@ -214,7 +216,8 @@ fn failure_reason(error: &EvaluationError) -> &'static str {
     }
 }
 
-/// The policies under their ids, and the byte at which each begins. Cedar itself numbers them, whatever `@id` says.
+/// The policies by id, and the byte at which each starts. Cedar itself numbers them and ignores
+/// `@id`.
 type NamedPolicies = (PolicySet, BTreeMap<Arc<str>, usize>);
 
 fn named(text: &str, parsed: &PolicySet) -> Result<NamedPolicies, Vec<Flaw>> {
@@ -256,7 +259,8 @@ fn is_id(id: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(allowed)
 }
 
-/// Everything that the schema says is wrong. Warnings too: a `forbid` that never applies is not what somebody meant.
+/// All mistakes that the schema check finds. Warnings count, too: a `forbid` that never applies is
+/// a mistake.
 fn check(
     text: &str,
     schema: Schema,
@@ -278,7 +282,8 @@ fn check(
     for warning in result.validation_warnings() {
         consequences.push(located(warning, warning.policy_id()));
     }
-    // A name that does not exist makes a policy that can never apply, too, which is no second mistake.
+    // A name that does not exist also makes a policy that never applies. This consequence is not
+    // reported as a second mistake.
     let mut flaws = if causes.is_empty() {
         consequences
     } else {
@@ -288,7 +293,7 @@ fn check(
     flaws
 }
 
-/// An error of Cedar's with its place, which is `otherwise` where it tells none.
+/// Adds a place to an error of Cedar: its own, or `otherwise` if it has none.
 fn located(text: &str, error: &dyn Diagnostic, otherwise: usize) -> Flaw {
     let label = error.labels().and_then(|mut labels| labels.next());
     let offset = label.map_or(otherwise, |label| label.offset());

@@ -1,24 +1,25 @@
-//! Why there is no grant.
+//! Reasons for a denial.
 //!
-//! Knows the reasons, and how an operator is told. No text holds a number or a name of a recording.
+//! Knows the reasons, and their texts for an operator. No text holds a telephone number or the name
+//! of a recording.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why there is no grant.
+/// The reason why no grant was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyError {
-    /// The policies say no, or cannot be evaluated.
+    /// The policies deny, or cannot be evaluated.
     Denied {
-        /// The ids of the policies that forbid it, in alphabetical order; none where no policy permits it, or where one could
-        /// not be evaluated.
+        /// The ids of the policies that forbid it, in alphabetical order. Empty if no policy
+        /// permits it, or if a policy that permits it came with a failure.
         policies: Vec<Arc<str>>,
-        /// What could not be evaluated; anything here is a denial, whatever the other policies say.
+        /// The failed evaluations. A single one is a denial, whatever the other policies say.
         failures: Vec<EvaluationFailure>,
     },
     /// The link token names another recording, or the same name on another PBX.
     LinkForAnotherRecording,
-    /// A link token was to share its recording.
+    /// A link token was used to share its recording.
     LinkMakesNoLinks,
     /// The issuer's tokens are for other PBXs.
     PbxOutOfReach,
@@ -27,9 +28,9 @@ pub enum PolicyError {
 /// A policy that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvaluationFailure {
-    /// Its id; `None` where it is the request that no policy can be asked about.
+    /// The id of the policy; `None` if the request itself cannot be expressed.
     pub policy: Option<Arc<str>>,
-    /// What went wrong.
+    /// The reason of the failure.
     pub reason: &'static str,
 }
 
@@ -40,7 +41,7 @@ impl PolicyError {
         failures: Vec::new(),
     };
 
-    /// Whether it is the policies that deny, or the issuer's limits, rather than a link that is used for something else.
+    /// Returns true if the policies or the issuer's limits deny, rather than the limits of a link.
     #[must_use]
     pub fn is_denial(&self) -> bool {
         !matches!(self, Self::LinkForAnotherRecording | Self::LinkMakesNoLinks)
@@ -94,7 +95,7 @@ impl fmt::Display for EvaluationFailure {
     }
 }
 
-/// For a request that no policy can be asked about.
+/// Makes the error for a request that cannot be expressed in Cedar.
 impl From<&'static str> for PolicyError {
     fn from(reason: &'static str) -> Self {
         Self::Denied {

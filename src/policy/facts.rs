@@ -1,7 +1,7 @@
-//! What a policy can ask about a principal and a recording, in plain values.
+//! The attributes of a principal and a recording that policies can look at, as plain values.
 //!
-//! Knows what the name of a recording tells, and whom a number stands for. Does not know Cedar. Whatever is decided or
-//! explained goes through here, so both see the same.
+//! Knows the attributes in the name of a recording, and the numbers that a group stands for. Does
+//! not know Cedar. Decisions and explanations both read these values, so they agree.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use super::uses::UsedAttributes;
 use crate::auth::principal::Principal;
 use crate::recording::{Direction, Parties, RecordingName};
 
-/// What policies are told of a principal and a recording.
+/// The attributes of a request that policies can look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     principal: Vec<(&'static str, Vec<String>)>,
@@ -21,10 +21,11 @@ pub struct Facts {
     context: Vec<(&'static str, Vec<String>)>,
 }
 
-/// What policies are told of a recording; of what they do not ask about, nothing. Rows that are alike in it are decided alike.
+/// The attributes of a recording, as far as policies look at them; others are left empty. Rows with
+/// equal attributes get the same decision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RecordingFacts {
-    /// Tells it from all others.
+    /// Identifies the recording.
     pub(super) id: Option<String>,
     pub(super) pbx: String,
     pub(super) name: Option<String>,
@@ -32,7 +33,7 @@ pub(super) struct RecordingFacts {
     pub(super) direction: Option<Direction>,
     pub(super) caller: Option<String>,
     pub(super) callee: Option<String>,
-    /// The numbers inside, without those that they stand for; `None` where they are not asked about.
+    /// The internal numbers, without the members of groups; `None` if no policy looks at them.
     inside: Option<Vec<String>>,
 }
 
@@ -57,7 +58,8 @@ impl RecordingFacts {
         }
     }
 
-    /// The inside of the call, each number beside whom it stands for, as `pbx/number`; `None` where it is not asked about.
+    /// The internal numbers of the call, each with the members that it stands for, as `pbx/number`.
+    /// `None` if no policy looks at them.
     pub(super) fn internal_parties(&self, groups: &Groups) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for number in self.inside.as_ref()? {
@@ -68,7 +70,7 @@ impl RecordingFacts {
     }
 }
 
-/// A time as Cedar reads it, to the second; `None` beyond the years that it can read.
+/// A time in the form that Cedar reads, to the second. `None` outside the years that it can read.
 pub(super) fn to_rfc3339(time: SystemTime) -> Option<String> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let time = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
@@ -125,19 +127,19 @@ impl Facts {
         }
     }
 
-    /// Of the principal: each attribute and its values, of which there may be none.
+    /// The principal's attributes, each with its values, if any.
     #[must_use]
     pub fn principal(&self) -> &[(&'static str, Vec<String>)] {
         &self.principal
     }
 
-    /// Of the circumstances, likewise.
+    /// The attributes of the circumstances, likewise.
     #[must_use]
     pub fn context(&self) -> &[(&'static str, Vec<String>)] {
         &self.context
     }
 
-    /// Of the recording, likewise.
+    /// The recording's attributes, likewise.
     #[must_use]
     pub fn recording(&self) -> &[(&'static str, Vec<String>)] {
         &self.recording

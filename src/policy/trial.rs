@@ -1,6 +1,6 @@
-//! Decisions that an operator expects, to try policies before they are in force.
+//! Expected decisions, to test policies before they are in force.
 //!
-//! Knows how to suppose a principal that no token was verified for, which leaves nothing but a yes or no. Does not know the
+//! Knows how to make a principal without a token; the result is only a yes or no. Does not know the
 //! configuration.
 
 use std::fmt;
@@ -13,38 +13,38 @@ use crate::auth::principal::{Credential, CredentialKind, Principal};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
-/// A request that is only supposed, and what is to come of it.
+/// A hypothetical request with its expected decision.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// Who vouches for the subject: an issuer, or the id of a link's key.
+    /// The issuer of the subject, or the id of a link's key.
     pub issuer: String,
-    /// Who asks.
+    /// The subject.
     pub subject: String,
-    /// Their roles.
+    /// The subject's roles.
     pub roles: Vec<String>,
-    /// Their extensions.
+    /// The subject's extensions.
     pub extensions: Vec<Extension>,
-    /// Their tenant.
+    /// The subject's tenant.
     pub tenant: Option<String>,
     /// The PBXs that the issuer's tokens are for; all when `None`.
     pub pbxs: Option<Arc<[String]>>,
-    /// What they present. A link is one for the recording.
+    /// The kind of credential. A link is one for the recording.
     pub credential: CredentialKind,
-    /// What they want to do.
+    /// The action.
     pub action: Action,
     /// The PBX that has the recording.
     pub pbx: String,
     /// The recording.
     pub recording: RecordingName,
-    /// From where, and when.
+    /// The source address and the time.
     pub context: Context,
-    /// What is to come of it.
+    /// The expected decision.
     pub expected: ExpectedDecision,
-    /// The policies that are to decide, and no others; any, when `None`.
+    /// The policies that must decide, and no others; any policies when `None`.
     pub by: Option<Vec<String>>,
 }
 
-/// What is to come of a trial.
+/// The expected decision of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedDecision {
     /// It is allowed.
@@ -54,15 +54,14 @@ pub enum ExpectedDecision {
 }
 
 impl ExpectedDecision {
-    /// Both with their words.
+    /// Both with their words in the configuration.
     pub(crate) const NAMES: [(&str, Self); 2] = [("allow", Self::Allow), ("deny", Self::Deny)];
 }
 
 impl Trial {
-    /// Tries it.
+    /// Runs the trial.
     ///
-    /// # Errors
-    /// When it comes out otherwise: how, and by which policies.
+    /// # Errors When the decision differs: the decision and its policies.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
         let decision = policy.decide(
             &self.principal(),

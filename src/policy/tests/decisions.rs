@@ -1,4 +1,4 @@
-//! What is decided, whatever the policies say: the reach of links and issuers, deny by default, errors.
+//! Decisions that no policy can change: the limits of links and issuers, deny by default, errors.
 
 use proptest::prelude::*;
 
@@ -194,7 +194,7 @@ fn a_group_stands_for_its_members_beside_itself_and_on_its_pbx_only() {
     ] {
         check(&policy, bearer("", extension, ""), pbx, inbound, expected);
     }
-    // The outside of a call is in no group, whatever number it shows.
+    // The outside party of a call is in no group, whatever number it shows.
     let spoofed = "20260302104512-1772448301.1219-6400-1003-Inbound.wav";
     check(
         &policy,
@@ -285,7 +285,8 @@ fn a_list_remembers_a_bounded_number_of_decisions() {
     );
 }
 
-/// What the policies are given is what the schema says, or a check against it would prove nothing.
+/// Checks that the attributes given to policies match the schema. Otherwise a check against the
+/// schema would prove nothing.
 #[track_caller]
 fn conforms(who: &Principal, recording: &RecordingName) {
     use cedar_policy::{Entities, Request, Schema};

@@ -1,13 +1,13 @@
-//! Files of policies: what is refused, and where.
+//! Files of policies: the mistakes that are refused, and their places.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A file with one mistake: its line and column, and words about it.
+/// A file with one mistake: its line, its column, and words of its message.
 type Case<'t> = (&'t str, usize, usize, &'t str);
 
-/// Compares all of them before it fails.
+/// Compares all cases before it fails.
 #[track_caller]
 fn check(cases: &[Case<'_>]) {
     let told = |(text, line, column, words): &Case<'_>| {
@@ -36,7 +36,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
         ),
         ("\n  permit(principal, action);", 2, 27, "`resource`"),
         ("// é\n\nallow(principal, action, resource);", 3, 1, "allow"),
-        // An attribute that does not exist, with the one that was meant.
+        // An attribute that does not exist, with the most similar one in the message.
         (
             "permit(principal, action, resource)\nwhen { principal.rolls.contains(\"a\") };",
             2,
@@ -50,14 +50,14 @@ fn a_mistake_is_told_with_its_line_and_column() {
             8,
             "Set<String>",
         ),
-        // An attribute that is not always there.
+        // An attribute that may be absent.
         (
             "permit(principal, action, resource) when { principal.tenant == \"a\" };",
             1,
             44,
             "`tenant`",
         ),
-        // Things that do not exist.
+        // Actions and types that do not exist.
         (
             "permit(principal, action == Wavegate::Action::\"hear\", resource);",
             1,
@@ -77,7 +77,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
             65,
             "mixed scripts",
         ),
-        // What can never apply.
+        // A policy that can never apply.
         (
             "@id(\"never\")\nforbid(principal, action, resource) when { false };",
             1,
@@ -105,7 +105,7 @@ fn ids_are_of_letters_and_stand_there_once() {
         (&with("new\\nline"), 2, 1, "@id"),
         (&format!("{}{}", with("a"), with("a")), 4, 1, "twice"),
         (&format!("{}\n{EVERYONE}", with("line-4")), 4, 1, "twice"),
-        // Each decision asks all of them.
+        // More policies than allowed, since each decision evaluates all of them.
         (&many, 1, 1, "1000 policies"),
     ]);
     parse(&format!("{EVERYONE}\n").repeat(1_000));

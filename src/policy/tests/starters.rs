@@ -1,4 +1,4 @@
-//! The policies that are shipped, those that are commented out included.
+//! The shipped policies, including those that are commented out.
 
 use super::*;
 
