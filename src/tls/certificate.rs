@@ -1,8 +1,8 @@
-//! What a PBX's certificate says of itself, for somebody to look at.
+//! The fields of a PBX's certificate, for display.
 //!
-//! Knows the fields of X.509 (RFC 5280 §4.1). Verifies nothing: whether a certificate is accepted is decided in
-//! [`crate::tls::client`]. What it says was written by whoever answers, so texts are shown with everything escaped that could
-//! move a terminal's cursor.
+//! Knows the fields of X.509 (RFC 5280 §4.1). Verifies nothing: [`crate::tls::client`] decides
+//! whether a certificate is accepted. The peer wrote these texts, so all characters that could move
+//! a terminal's cursor are escaped.
 
 use jiff::Timestamp;
 use x509_parser::certificate::X509Certificate;
@@ -13,30 +13,30 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use crate::tls::client::TlsFault;
 use crate::tls::pin::Pin;
 
-/// Nobody reads a longer one.
+/// The longest subject that is shown.
 const MAX_SUBJECT_CHARS: usize = 200;
-/// The shortest RSA key that the crypto library takes.
+/// The shortest RSA key that the crypto library accepts.
 const MIN_RSA_BITS: usize = 2048;
 
 /// A leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LeafCertificate {
-    /// The SHA-256 of all of it: what is pinned.
+    /// The SHA-256 of the whole certificate: the value that is pinned.
     pub(crate) sha256: Pin,
-    /// What it says; `None` where that cannot be read.
+    /// The fields; `None` if they cannot be read.
     pub(crate) fields: Option<CertificateFields>,
 }
 
-/// What a certificate says of itself.
+/// The fields of a certificate that are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CertificateFields {
-    /// Whom it is for, such as `CN=UCCPBX`. Safe to print.
+    /// The subject, such as `CN=UCCPBX`. Safe to print.
     pub(crate) subject: String,
-    /// When it ends.
+    /// The end of its validity.
     pub(crate) not_after: Timestamp,
-    /// 1 to 3.
+    /// The X.509 version, 1 to 3.
     pub(crate) version: u32,
-    /// Its key in words, such as `RSA, 2048 bits`.
+    /// The key in words, such as `RSA, 2048 bits`.
     pub(crate) key: String,
     rsa_bits: Option<usize>,
 }
@@ -49,7 +49,7 @@ impl LeafCertificate {
         }
     }
 
-    /// What keeps it from being used, however it is trusted.
+    /// The fault that makes the certificate unusable under any trust, if it has one.
     pub(crate) fn flaw(&self) -> Option<TlsFault> {
         let fields = self.fields.as_ref()?;
         if fields.version < 3 {
@@ -75,7 +75,7 @@ impl CertificateFields {
     }
 }
 
-/// A key in words, and the length of an RSA one.
+/// A key in words, and its length if it is RSA.
 fn describe(key: &SubjectPublicKeyInfo<'_>) -> (String, Option<usize>) {
     match key.parsed() {
         Ok(PublicKey::RSA(rsa)) => {

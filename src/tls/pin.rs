@@ -1,4 +1,4 @@
-//! The SHA-256 of a certificate, as people compare it.
+//! The SHA-256 of a certificate, in the form that people compare.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
 
-/// The text is no SHA-256.
+/// The text is not a SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not a SHA-256 in hexadecimal (64 digits, colons allowed)")]
 pub struct PinError;
 
 impl Pin {
-    /// The SHA-256 of `certificate`, which is DER.
+    /// The SHA-256 of `certificate`, which is in DER.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Self {
         let mut bytes = [0; 32];
@@ -29,7 +29,8 @@ impl Pin {
 impl FromStr for Pin {
     type Err = PinError;
 
-    /// Reads 64 hexadecimal digits in either case, with or without colons, as openssl and browsers show them.
+    /// Reads 64 hexadecimal digits in either case, with or without colons, as openssl and browsers
+    /// show them.
     fn from_str(text: &str) -> Result<Self, PinError> {
         let digits: Vec<u8> = text
             .chars()

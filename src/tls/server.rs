@@ -1,4 +1,4 @@
-//! TLS of the public listener: the certificate, and reading it again.
+//! TLS of the public listener: reads the certificate, and replaces it on reload.
 //!
 //! Knows certificate and key files. Does not know HTTP beyond the names of its versions.
 
@@ -17,18 +17,18 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::secret_files::SecretFiles;
 
-/// TLS of the public listener.
+/// The settings for TLS of the public listener.
 #[derive(Debug, Clone)]
 pub struct ServerTls {
-    /// Addresses that speak TLS.
+    /// The addresses that speak TLS.
     pub listen: Vec<SocketAddr>,
-    /// PEM chain, leaf first.
+    /// The certificate chain in PEM, leaf first.
     pub certificate_file: PathBuf,
-    /// PEM private key.
+    /// The private key in PEM.
     pub key_file: PathBuf,
-    /// How long a handshake may take.
+    /// The longest time for a handshake.
     pub handshake_timeout: Duration,
-    /// Which key files are taken that other users can read.
+    /// The rules for key files that other users can read.
     pub secrets: Arc<SecretFiles>,
 }
 
@@ -67,7 +67,7 @@ impl ServerCertificate {
         })
     }
 
-    /// Shows another certificate from the next handshake on.
+    /// Uses another certificate from the next handshake on.
     pub(crate) fn replace(&self, certificate: CertifiedKey) {
         self.current.0.store(Arc::new(certificate));
     }
@@ -77,10 +77,10 @@ impl ServerCertificate {
     }
 }
 
-/// Reads certificate and key.
+/// Reads the certificate and the key.
 ///
 /// # Errors
-/// The key of the configuration that is wrong, and a sentence for an operator.
+/// The wrong configuration key, and a sentence for an operator.
 pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, String)> {
     let path = &files.certificate_file;
     let in_certificate =

@@ -1,7 +1,8 @@
-//! A verifier that remembers which certificate was presented, and leaves the decision to the configured one.
+//! A verifier that remembers the certificate that was presented, and leaves the decision to another
+//! verifier.
 //!
-//! Knows the leaf of the last handshake, also where it was not accepted: that is when somebody wants to look at it.
-//! Accepts nothing by itself.
+//! Knows the leaf certificate of the last handshake, even if it was refused: an operator wants to
+//! see it then. Accepts nothing by itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +10,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Remembers, and asks `decides`.
+/// Remembers the leaf certificate, and asks `inner` for the decision.
 #[derive(Debug)]
 pub(crate) struct CapturingVerifier {
     inner: Arc<dyn ServerCertVerifier>,
@@ -24,7 +25,7 @@ impl CapturingVerifier {
         })
     }
 
-    /// The leaf certificate that was presented last, if any was.
+    /// The leaf certificate of the last handshake, if there was one.
     pub(crate) fn leaf(&self) -> Option<CertificateDer<'static>> {
         let leaf = self.leaf.lock().unwrap_or_else(PoisonError::into_inner);
         leaf.clone()

@@ -1,9 +1,10 @@
-//! What a failed TLS handshake means for somebody who runs a PBX, and what they can do about it.
+//! The meaning of a failed TLS handshake for an operator, and the remedy.
 //!
-//! Knows rustls' errors. No text here names an address: rustls' own would, where a certificate is for another name.
+//! Knows rustls' errors. No text here names an address: a text of rustls would, if a certificate is
+//! for another name.
 //!
-//! Source for the PBX's menus: Yeastar, "S-Series User Guide", "Service": protocol, port, certificate and the System
-//! Security Level, of which High means TLS 1.2 only.
+//! Source for the PBX's menus: Yeastar, "S-Series User Guide", "Service": protocol, port,
+//! certificate and the System Security Level, of which High means TLS 1.2 only.
 
 use rustls::{
     AlertDescription, CertificateError, Error, OtherError, PeerIncompatible, PeerMisbehaved,
@@ -12,31 +13,31 @@ use thiserror::Error;
 
 use crate::tls::pin::Pin;
 
-/// The certificate is none of those that are pinned.
+/// The certificate is not one of those that are pinned.
 #[derive(Debug, Error)]
 #[error("the certificate's SHA-256 is not in pins: {0}")]
 pub(super) struct PinMismatch(pub(super) Pin);
 
-/// Why TLS failed, as far as it decides what to do.
+/// The cause of a TLS failure, as far as the remedy depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TlsFault {
-    /// Not the pinned certificate.
+    /// It is not a pinned certificate.
     NotPinned,
     UnknownIssuer,
     WrongName,
     Expired,
     NotYetValid,
-    /// A CA's own certificate, which cannot be a server's.
+    /// It is a CA's own certificate, which cannot be a server's.
     CaCertificate,
-    /// X.509 version 1.
+    /// It is of X.509 version 1.
     Version1,
-    /// A key too short to be used, as its certificate says.
+    /// The key in the certificate is too short.
     WeakKey,
-    /// A signature that does not verify: a key too short, or another one than the certificate's.
+    /// A signature does not verify: the key is too short, or is not the certificate's.
     BadSignature,
     /// The certificate cannot be read.
     Unreadable,
-    /// Nothing as new as TLS 1.2.
+    /// The peer has no version as new as TLS 1.2.
     NoVersion,
     NoCipher,
     /// The peer does not speak TLS at all.
@@ -44,7 +45,7 @@ pub(crate) enum TlsFault {
     Other,
 }
 
-/// Why TLS failed, in words.
+/// A TLS failure in words.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text}")]
 pub(crate) struct TlsError {
@@ -71,7 +72,7 @@ impl From<&Error> for TlsError {
                 TlsFault::NoVersion,
                 "no common TLS version; the PBX must speak TLS 1.2",
             ),
-            // What OpenSSL says where it shares no cipher with us.
+            // OpenSSL sends this if it shares no cipher with us.
             Error::AlertReceived(AlertDescription::HandshakeFailure)
             | Error::PeerIncompatible(_)
             | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => {
@@ -92,7 +93,8 @@ impl TlsError {
                 "nobody we trust has signed the certificate",
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                // The error's own text names the host of pbx.url, and the names presented may be addresses of the PBX.
+                // The error's own text names the host of pbx.url, and the presented names may be
+                // addresses of the PBX.
                 return Self::new(
                     TlsFault::WrongName,
                     "the certificate is for another name or address than that in pbx.url",
@@ -141,7 +143,7 @@ impl TlsError {
 }
 
 impl TlsFault {
-    /// What is wrong with a certificate that can be used in no way.
+    /// The fault of a certificate that cannot be used under any trust.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Version1 => {
@@ -152,7 +154,7 @@ impl TlsFault {
         }
     }
 
-    /// What an operator can do.
+    /// The remedy for an operator.
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::NotPinned => {
