@@ -1,14 +1,14 @@
-//! Reading a secret from a file that others cannot read, or as a container hands it out.
+//! Reads a secret from a file that others cannot read, or that a container runtime provides.
 //!
-//! Knows modes, and which directories hold secrets of containers. Does not know what a secret is
-//! for.
+//! Knows file modes, and the directories that hold secrets of containers. Does not know the purpose
+//! of a secret.
 //!
-//! Sources: Docker and Swarm mount each secret under `/run/secrets`, mode 0444; Compose does with a
-//! file of the host; Kubernetes mounts a volume wherever it is told, files of mode 0644 behind
-//! symbolic links; systemd mounts `$CREDENTIALS_DIRECTORY` (systemd.exec(5), "Credentials"). What
-//! they have in common is a mount of its own for the secrets, which other users of the container,
-//! or of the machine, do not have or cannot list. A folder that is merely read-only for this
-//! service is none: every other user reads it all the same.
+//! Sources: Docker and Swarm mount each secret under `/run/secrets`, mode 0444; Compose does so
+//! with a file of the host; Kubernetes mounts a volume at any configured place, files of mode 0644
+//! behind symbolic links; systemd mounts `$CREDENTIALS_DIRECTORY` (systemd.exec(5), "Credentials").
+//! In all of these the secrets are on a mount of their own, which other users of the container or
+//! of the machine do not have or cannot list. A folder that is only read-only for this service is
+//! not such a mount: every other user can still read it.
 
 mod mounts;
 mod oddity;
@@ -24,62 +24,63 @@ use zeroize::Zeroizing;
 pub(crate) use self::oddity::{Oddity, oddities};
 use crate::secret::Secret;
 
-/// The largest secret file that is read; a PEM key is far below it.
+/// The largest secret file that is read. A PEM key is far smaller.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
-/// Where systemd says that the credentials of a service are.
+/// The variable in which systemd names the directory with the credentials of a service.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
-/// Which files may hold a secret although other users can read them. One that its group or others
-/// can write never may.
+/// The rules for secret files that other users can read. A file that its group or others can write
+/// is always refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFiles {
-    /// Directories that secrets are mounted in, beside `$CREDENTIALS_DIRECTORY`: trusted is a file
-    /// there that lies on a mount of its own.
+    /// Directories in which secrets are mounted, besides `$CREDENTIALS_DIRECTORY`. A file there is
+    /// trusted if it is on a mount of its own.
     pub trusted_dirs: Vec<PathBuf>,
-    /// Lets any file pass.
+    /// Allows any file.
     pub allow_readable: bool,
 }
 
-/// A secret, and how its file was let through.
+/// A secret, and the reason why its file was accepted.
 #[derive(Debug)]
 pub struct SecretFile {
-    /// The file's content, without the line end that an editor leaves behind.
+    /// The content of the file, without the line end that an editor adds.
     pub secret: Secret,
-    /// Why it was read although other users can read it, too; `None` where they cannot.
+    /// The reason why the file was accepted although other users can read it; `None` if they
+    /// cannot.
     pub readable: Option<ReadableReason>,
 }
 
-/// Why a secret file that other users can read was read.
+/// The reason why a secret file was accepted although other users can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadableReason {
-    /// It lies on a mount of its own in a trusted directory.
+    /// It is on a mount of its own in a trusted directory.
     Mounted,
     /// The configuration allows it.
     Allowed,
 }
 
-/// Why a secret cannot be read from its file. No text here holds anything of it.
+/// The reason why a secret cannot be read from its file. No text here holds any of it.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    /// It is not there, or may not be read.
+    /// The file is missing or cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It is no secret.
+    /// The file is too large for a secret.
     #[error("larger than 64 KiB")]
     TooLarge,
-    /// Nothing is left without the line end.
+    /// The file has no content besides the line end.
     #[error("empty")]
     Empty,
-    /// Others could put their own in.
+    /// Others could replace the secret.
     #[error("its group or other users can write it; chmod 600 it")]
     Writable,
-    /// Others know it.
+    /// Others could have read the secret.
     #[error("other users can read it; chmod 600 it")]
     Readable,
 }
 
 impl SecretError {
-    /// Names the other remedies in the configuration, in words that go on from the error.
+    /// The remedy in the configuration, as a continuation of the error text.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Readable => {
@@ -103,9 +104,8 @@ impl Default for SecretFiles {
 impl SecretFiles {
     /// Reads a secret from a file.
     ///
-    /// # Errors
-    /// When the file cannot be read, is empty or over 64 KiB, or when users other than its owner
-    /// and group can read it, or users other than its owner can write it.
+    /// # Errors When the file cannot be read, is empty or over 64 KiB, or when users other than its
+    /// owner and group can read it, or users other than its owner can write it.
     pub fn read(&self, path: &Path) -> Result<SecretFile, SecretError> {
         let file = File::open(path)?;
         let readable = self.judge(&file)?;
@@ -148,8 +148,8 @@ impl SecretFiles {
         Ok(None)
     }
 
-    /// The trusted directories that there are, free of symbolic links. The root of all is none:
-    /// everything is in it.
+    /// The trusted directories that exist, without symbolic links. The root directory is never one,
+    /// since every file is in it.
     fn directories(&self) -> Vec<PathBuf> {
         let credentials = env::var_os(CREDENTIALS_VARIABLE).map(PathBuf::from);
         let credentials = credentials.filter(|directory| directory.is_absolute());
@@ -174,7 +174,7 @@ mod tests {
         std::fs::write(file.path(), "hunter2\r\n").unwrap();
         std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
         let files = SecretFiles {
-            // An ordinary folder, and one that would hold every file.
+            // An ordinary folder, and the root, which contains every file.
             trusted_dirs: vec![file.path().parent().unwrap().into(), "/".into()],
             allow_readable,
         };
