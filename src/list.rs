@@ -1,6 +1,7 @@
-//! The list of recordings, the same for every PBX: what is asked for, what an entry holds, where a page ends.
+//! The list of recordings, in one form for every PBX: its query, its entries, its pages.
 //!
-//! Knows parameters, filters, pages and cursors. Does not know how a PBX is asked, who asks, or HTTP. Pure: no clock.
+//! Knows parameters, filters, pages and cursors. Does not know how a PBX is queried, who the caller
+//! is, or HTTP. Pure: no clock.
 
 mod cursor;
 mod document;
@@ -22,13 +23,14 @@ pub(crate) use document::{next_link, write};
 pub(crate) use page::PageCollector;
 pub(crate) use query::{ListFilter, Query, QueryError};
 
-/// A second of the Unix epoch.
+/// A time in whole seconds since 1970.
 pub(crate) type Second = i64;
 
-/// The most that is kept of a party or an id, as of a name: so a page of entries has a bound, whatever rows hold.
+/// The longest party or id that is kept, the same as for a name. It bounds the size of a page,
+/// whatever the rows hold.
 const MAX_FIELD_BYTES: usize = 255;
 
-/// Which end of a list comes first.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Oldest first.
@@ -45,7 +47,7 @@ impl Order {
         }
     }
 
-    /// Whether `one` comes before `other` in this order.
+    /// Returns true if `one` comes before `other` in this order.
     pub(crate) fn is_before<T: Ord>(self, one: &T, other: &T) -> bool {
         match self {
             Self::Ascending => one.cmp(other) == Ordering::Less,
@@ -54,12 +56,12 @@ impl Order {
     }
 }
 
-/// Rows of a PBX's list that are left out because they cannot be read. So much is told to whoever
-/// asks: a number of rows, and nothing of what stands in them.
+/// The rows of a PBX's list that are left out because they cannot be read. The caller learns their
+/// number, and nothing of their contents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct UnreadableRows {
     pub(crate) rows: u64,
-    /// Why the first one cannot be.
+    /// The reason for the first one.
     pub(crate) first: &'static str,
 }
 
@@ -74,11 +76,11 @@ impl UnreadableRows {
     }
 }
 
-/// What a PBX says of one recording, in its own local time. Blank texts stand for nothing.
+/// A row of a PBX's list, in the PBX's local time. A blank text means that the value is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ListRow {
     pub(crate) name: String,
-    /// When the call began, as the row says it beside the name.
+    /// The start of the call by the row's own field, not by the name.
     pub(crate) local_start: Option<DateTime>,
     /// `Name<number>`, or the number.
     pub(crate) caller: String,
@@ -94,7 +96,7 @@ pub(crate) struct ListRow {
 pub(crate) struct ListEntry {
     pub(crate) name: RecordingName,
     pub(crate) started: Option<Second>,
-    /// The start stands in the name, and so is the same in every row of the recording.
+    /// True if the start comes from the name, and so is the same in every row of the recording.
     pub(crate) start_is_named: bool,
     pub(crate) caller: Option<String>,
     pub(crate) callee: Option<String>,
@@ -105,10 +107,12 @@ pub(crate) struct ListEntry {
 }
 
 impl ListEntry {
-    /// Reads a row of a PBX in `zone`. `None` where it names no recording, or one that no path of ours can name.
+    /// Reads a row of a PBX in `zone`. `None` if it names no recording, or a name that no path of
+    /// the gateway can hold.
     ///
-    /// The start is the UTC epoch in the name, else the local time in it, else the row's own. What stands in the name
-    /// comes first because it is the same in all rows of a recording, which the place in the list relies on.
+    /// The start is the UTC epoch in the name, or else the local time in the name, or else the
+    /// row's own. The name comes first because it is the same in all rows of a recording, and the
+    /// order of the list depends on that.
     pub(crate) fn from_row(row: ListRow, zone: &TimeZone) -> Option<Self> {
         let name: RecordingName = row.name.trim().parse().ok()?;
         let named = name.call_started().and_then(second);
@@ -132,13 +136,15 @@ fn second(time: SystemTime) -> Option<Second> {
     i64::try_from(since.as_secs()).ok()
 }
 
-/// A local time in UTC. The earlier one of two, where the clock was put back.
+/// Converts a local time to UTC. If the clock was put back and the time occurs twice, takes the
+/// first.
 pub(crate) fn unix_second(time: DateTime, zone: &TimeZone) -> Option<Second> {
     let time = zone.to_ambiguous_timestamp(time).compatible().ok()?;
     Some(time.as_second())
 }
 
-/// What a clock in `zone` shows; the nearest time there is, for a second beyond all calendars.
+/// Converts a second to the local time in `zone`. A second outside all calendars becomes the
+/// nearest time.
 pub(crate) fn local_time(second: Second, zone: &TimeZone) -> DateTime {
     let bounds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
     let within = second.clamp(*bounds.start(), *bounds.end());
@@ -146,7 +152,7 @@ pub(crate) fn local_time(second: Second, zone: &TimeZone) -> DateTime {
     zone.to_datetime(time)
 }
 
-/// The number in `Name<number>`, or all of it.
+/// The number in `Name<number>`, or the whole text.
 fn number(party: &str) -> Option<String> {
     let party = party.trim();
     let inner = party.strip_suffix('>').and_then(|rest| {
@@ -156,7 +162,7 @@ fn number(party: &str) -> Option<String> {
     non_blank(inner.unwrap_or(party))
 }
 
-/// A blank is how some PBXs write nothing, and what no field holds is not kept.
+/// Drops an empty text, which some PBXs write for an absent value, and one that is too long.
 fn non_blank(text: &str) -> Option<String> {
     let text = text.trim();
     (1..=MAX_FIELD_BYTES)

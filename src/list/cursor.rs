@@ -1,9 +1,11 @@
-//! The cursor: where a page ended, in a text that a caller hands back.
+//! The cursor: the end of a page, as a text that the caller sends back for the next page.
 //!
-//! Knows its bytes and which query it belongs to. Does not know how the place is found again. Pure.
+//! Knows its bytes and the query that it belongs to. Does not know how the position is found again.
+//! Pure.
 //!
-//! A cursor is no secret and gives no right: whoever makes one up gets a page of the list that they may see anyway. It
-//! has a hash of its query, so that one that was put to another query is a mistake and not a wrong page.
+//! A cursor is not a secret and gives no right: a made-up one gets a page of the list that the
+//! caller may see anyway. It has a hash of its query, so that a cursor of another query is an error
+//! and not a wrong page.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -16,32 +18,33 @@ const VERSION: u8 = 1;
 const START_KIND: u8 = 0;
 const ID_KIND: u8 = 1;
 
-/// The last entry of a page: the next one begins behind it.
+/// The last entry of a page. The next page begins after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// In a list that is put in order by the gateway.
+    /// In a list that the gateway sorts.
     Start(SortKey),
-    /// In a list that the PBX keeps in the order of its own ids; `place` is how many
-    /// entries stood up to this one when it was seen.
+    /// In a list that the PBX sorts by its own ids. `place` is the number of entries up to this one
+    /// when the page was made.
     Id { last: u64, place: u64 },
 }
 
-/// The place of an entry: its start, then its name.
+/// The sort key of an entry: its start, then its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SortKey {
     pub(crate) start: Second,
-    /// Text and not a name, which has no order.
+    /// A text and not a [`RecordingName`], which has no order.
     pub(crate) name: String,
 }
 
-/// What the cursors of one query have in common.
+/// Identifies the query of a cursor.
 pub(super) type Fingerprint = [u8; 8];
 
-/// A text is no cursor, or not of this query.
+/// The text is not a cursor, or is one of another query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CursorError;
 
-/// The hash of all that decides about the order and the choice of entries. The size of pages may change on the way.
+/// The hash of everything that determines the order and the choice of entries. The page size may
+/// change between pages.
 pub(super) fn fingerprint(pbx: &str, filter: &ListFilter, order: Order) -> Fingerprint {
     let direction = filter.direction.map(super::Direction::as_str);
     let all = (
@@ -49,7 +52,7 @@ pub(super) fn fingerprint(pbx: &str, filter: &ListFilter, order: Order) -> Finge
         (filter.from, filter.to),
         (&filter.caller, &filter.callee),
     );
-    // As JSON, no two different queries read the same.
+    // In JSON, different queries always have different texts.
     let text = serde_json::to_string(&all).unwrap_or_default();
     let hash = digest(&SHA256, text.as_bytes());
     let first = hash.as_ref().first_chunk();

@@ -1,9 +1,9 @@
-//! A page as callers get it: a JSON document, and the address of the next one.
+//! A page as callers receive it: a JSON document, and the address of the next page.
 //!
 //! Knows the fields and how addresses are made. Does not know where entries come from. Pure.
 //!
-//! Sources: RFC 3339 (times), RFC 8288 (`Link`). Addresses are made from `server.public_url`, never from a request's
-//! `Host`; without it they begin with the path.
+//! Sources: RFC 3339 (times), RFC 8288 (`Link`). Addresses are made from `server.public_url`, never
+//! from a request's `Host`. Without it they begin with the path.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,7 +16,7 @@ use super::{ListEntry, Query, Second, UnreadableRows};
 struct ListDocument<'a> {
     recordings: Vec<RecordingMember<'a>>,
     next: Option<&'a str>,
-    /// Absent where there are none.
+    /// Absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<u64>,
 }
@@ -62,12 +62,12 @@ pub(crate) fn write(
         next,
         unreadable: Some(unreadable.rows).filter(|rows| *rows > 0),
     };
-    // Texts and numbers under names: nothing that cannot be written.
+    // Texts and numbers under names can always be written as JSON.
     serde_json::to_string(&document).unwrap_or_default()
 }
 
-/// The value of a `Link` field that leads to the next page. Names the PBX, which a path without one need not mean for
-/// ever.
+/// The value of a `Link` field for the next page. It names the PBX, since a path without one may
+/// mean another PBX later.
 pub(crate) fn next_link(
     query: &Query,
     cursor: &str,

@@ -1,24 +1,29 @@
-//! One page out of a list of any length and in any order, held in no more memory than the page takes.
+//! Collects one page from a list of any length and in any order, in no more memory than the page
+//! needs.
 //!
-//! Knows the place of an entry and how many are kept. Does not know where entries come from. Pure.
+//! Knows the sort key of an entry and how many entries are kept. Does not know where entries come
+//! from. Pure.
 //!
-//! Limit: a name that tells no start (`hello001`) has its place by the time of its row. Where it has several rows of
-//! different times that fall on different pages, each of those pages has it: a page knows of no row before its cursor.
+//! Limit: a name that tells no start (`hello001`) is sorted by the time of its row. If it has
+//! several rows with different times that fall on different pages, it appears on each of those
+//! pages: a page knows nothing of the rows before its cursor.
 
 use std::collections::BTreeMap;
 
 use super::cursor::{Position, SortKey};
 use super::{ListEntry, Order};
 
-/// The entries of one page, chosen while the list goes by: the first ones behind the place where the last page ended.
+/// The entries of one page, collected while the whole list passes: the first ones after the end of
+/// the last page.
 ///
-/// It does not matter in which order entries come, or how often. So a page is the same whether the PBX lists its newest
-/// calls first or last, and calls that are added meanwhile make neither a gap nor a repeat.
+/// The order of the entries does not matter, and they may repeat. So a page is the same whether the
+/// PBX lists its newest calls first or last, and calls added meanwhile make neither a gap nor a
+/// repeat.
 pub(crate) struct PageCollector {
     order: Order,
     page_size: usize,
     after: Option<SortKey>,
-    /// At most one more than the page: that one tells that there is a next page.
+    /// At most one more entry than the page has. That one shows that there is a next page.
     kept: BTreeMap<SortKey, ListEntry>,
 }
 
@@ -32,7 +37,8 @@ impl PageCollector {
         }
     }
 
-    /// Takes an entry if it belongs to the page, as far as the list has gone by; `is_visible` is asked only then.
+    /// Keeps an entry if it belongs to the page, by the entries seen so far. `is_visible` is called
+    /// only then.
     pub(crate) fn offer(&mut self, entry: ListEntry, is_visible: impl FnOnce(&ListEntry) -> bool) {
         let key = SortKey {
             start: entry.started.unwrap_or_default(),
@@ -67,8 +73,8 @@ impl PageCollector {
         is_behind && (!is_full || last.is_none_or(|(last, _)| order.is_before(key, last)))
     }
 
-    /// The rows of one recording may differ in their times where the name has none. The earliest counts: returns whether
-    /// `key` is that one, and takes out a later one.
+    /// Compares rows of one recording whose name has no time, since their times may differ. The
+    /// earliest counts: returns true if `key` is the earliest, and removes a later one.
     fn replace_later_row(&mut self, key: &SortKey) -> bool {
         let same = self.kept.keys().find(|kept| kept.name == key.name).cloned();
         match same {
@@ -78,13 +84,13 @@ impl PageCollector {
         }
     }
 
-    /// How many entries are held.
+    /// The number of entries kept.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.kept.len()
     }
 
-    /// The page, and where it ends if another one follows.
+    /// The page, and its end if another page follows.
     pub(crate) fn finish(self) -> (Vec<ListEntry>, Option<Position>) {
         let mut kept: Vec<(SortKey, ListEntry)> = self.kept.into_iter().collect();
         if self.order == Order::Descending {
@@ -114,7 +120,7 @@ mod tests {
         ListEntry::from_row(row, &TimeZone::UTC).unwrap()
     }
 
-    /// Walks to the end, and returns all entries; `list` is what the PBX has at each request.
+    /// Reads all pages and returns all entries. `list` is the list of the PBX at each request.
     fn walk(
         order: Order,
         page_size: usize,
@@ -139,7 +145,7 @@ mod tests {
     }
 
     fn shuffled(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
-        // Any order will do, as long as it is none.
+        // Any order that is not sorted.
         entries.sort_by_key(|entry| {
             entry
                 .started

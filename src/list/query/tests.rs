@@ -1,4 +1,4 @@
-//! Parameters that are taken, and those that are refused.
+//! Parameters that are accepted, and those that are refused.
 
 use proptest::prelude::*;
 
