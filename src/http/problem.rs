@@ -1,7 +1,7 @@
-//! Problem documents (RFC 9457), and the list of every problem there is.
+//! Problem documents (RFC 9457), and the list of all problems.
 //!
-//! Knows what a caller is told. Titles and details are fixed texts: never a cause, an address, a URL or a word of the
-//! PBX.
+//! Knows the texts for callers. Titles and details are fixed: never a cause, an address, a URL or a
+//! text of the PBX.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -9,19 +9,19 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
-/// What `type` begins with; the slug follows.
+/// The start of `type`; the slug follows.
 pub const TYPE_BASE: &str = "urn:wavegate:problem:";
 
 /// One kind of problem.
 #[derive(Debug)]
 pub struct Problem {
-    /// The end of `type`; what programs should look at.
+    /// The end of `type`, for programs.
     pub slug: &'static str,
     /// HTTP status.
     pub status: StatusCode,
-    /// A few words for people.
+    /// A short title for people.
     pub title: &'static str,
-    /// What happened and what the caller can do.
+    /// The reason, and the remedy for the caller.
     pub detail: &'static str,
 }
 
@@ -36,7 +36,7 @@ macro_rules! problems {
             };
         )*
 
-        /// Every problem there is, by status.
+        /// All problems, by status.
         pub const ALL: &[&Problem] = &[$(&$name),*];
     };
 }
@@ -150,7 +150,8 @@ problems! {
         "The length of this recording is not known beforehand, and HTTP/1.0 cannot tell a whole one from a cut one.";
 }
 
-/// The answer for a problem, without the fields that depend on the request. `reason` says more than `detail` can.
+/// Makes the response for a problem, without the fields that depend on the request. `reason` adds
+/// detail that is not fixed.
 pub(crate) fn answer(
     problem: &'static Problem,
     request_id: &str,

@@ -1,4 +1,4 @@
-//! Conditions, one line per case, and what holds for any request.
+//! Conditions, one line per case, and properties that hold for any request.
 
 use proptest::prelude::*;
 
@@ -6,12 +6,12 @@ use super::Evaluation::{Failed, NotModified, Proceed};
 use super::*;
 
 const NAME: &str = "19941115124526-784903526.7-1001-1003-Internal.wav";
-/// When the call of [`NAME`] began; a second before, and after.
+/// The start of the call of [`NAME`], one second before it, and one second after.
 const AT: &str = "Tue, 15 Nov 1994 12:45:26 GMT";
 const BEFORE: &str = "Tue, 15 Nov 1994 12:45:25 GMT";
 const AFTER: &str = "Tue, 15 Nov 1994 12:45:27 GMT";
 
-/// All that can be known of the recording.
+/// The validators of a recording whose tag and date are known.
 pub(in crate::http) fn validators() -> Validators {
     let name = NAME.parse().unwrap();
     Validators {
@@ -20,8 +20,8 @@ pub(in crate::http) fn validators() -> Validators {
     }
 }
 
-/// Field lines with ` | ` between them. `@` is the tag of [`validators`]; `AT`, `BEFORE` and `AFTER` are dates around
-/// its own.
+/// Field lines with ` | ` between them. `@` is the tag of [`validators`]; `AT`, `BEFORE` and
+/// `AFTER` are dates around its own.
 pub(in crate::http) fn headers(lines: &str) -> HeaderMap {
     let tag = validators().etag.unwrap().field_value().unwrap();
     let mut headers = HeaderMap::new();
@@ -201,7 +201,7 @@ fn conditions_count_in_the_order_of_the_rfc() {
     check("If-None-Match: garbage | If-Modified-Since: AT", Proceed);
     check("If-None-Match:  | If-Modified-Since: AT", Proceed);
     check("If-None-Match: @ | If-Modified-Since: BEFORE", NotModified);
-    // What fails comes before what is not modified.
+    // A failed precondition comes before not modified.
     check("If-None-Match: @ | If-Match: \"other\"", Failed);
     check("If-None-Match: @ | If-Match: @", NotModified);
     check("If-None-Match: * | If-Match: *", NotModified);
@@ -298,7 +298,7 @@ const VALUES: [&str; 8] = [
     "AFTER",
 ];
 
-/// What no tag, date or `*` is made of, but much of what surrounds them.
+/// Characters that surround a tag, a date or `*`, but never form one.
 fn garbage() -> impl Strategy<Value = HeaderValue> {
     let pieces = prop::sample::select(vec![
         "\"", "W/", ",", " ", "*", "a", "-", "0", "bytes", "=", "GMT", "Tue", ":", "\t", "\u{e9}",

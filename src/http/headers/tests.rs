@@ -1,4 +1,4 @@
-//! The fields of each kind of answer.
+//! The header fields of each kind of response.
 
 use proptest::prelude::*;
 

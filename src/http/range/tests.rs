@@ -1,4 +1,4 @@
-//! Ranges, one line per case, and what holds for any of them.
+//! Ranges, one line per case, and properties that hold for any range.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::RequestedRange::{Between, From, Last, Whole};
 use super::*;
 use crate::http::conditions::tests::{headers, validators, with_garbage};
 
-/// So many seconds after the recording's own date.
+/// The time this many seconds after the recording's own date.
 fn later(seconds: u64) -> SystemTime {
     validators().last_modified.unwrap() + Duration::from_secs(seconds)
 }
@@ -295,7 +295,7 @@ fn a_part_is_named_with_the_whole_length_where_it_is_known() {
     assert_eq!(unsatisfied_range(0), "bytes */0");
 }
 
-/// A range as a caller would write it.
+/// Writes a range as a caller would.
 fn print(wanted: RequestedRange) -> String {
     match wanted {
         Whole => String::new(),
