@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_time_that_comes_twice_is_the_first() {
+    fn a_local_time_that_occurs_twice_is_the_first() {
         let twice = "2026-10-25T02:30:00".parse().unwrap();
         let utc = unix_second(twice, &zone()).unwrap();
         assert_eq!(local_time(utc + 3_600, &zone()), local_time(utc, &zone()));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_is_kept_that_is_longer_than_a_name() {
+    fn a_field_longer_than_a_name_is_dropped() {
         let of = |bytes: usize| {
             let text = "1".repeat(bytes);
             let row = ListRow {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_pbx_does_not_say_is_nothing() {
+    fn a_value_that_the_pbx_does_not_give_is_absent() {
         let row = ListRow {
             name: " a.wav ".to_owned(),
             direction: "Callback".to_owned(),

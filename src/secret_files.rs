@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused_unless_that_is_allowed() {
+    fn a_file_readable_by_others_is_refused_unless_allowed() {
         for mode in [0o600, 0o400, 0o640, 0o440, 0o700] {
             check(mode, false, Ok(None));
             check(mode, true, Ok(None));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_write_is_refused_always() {
+    fn a_file_writable_by_others_is_always_refused() {
         for mode in [0o660, 0o620, 0o602, 0o664, 0o666, 0o646, 0o777, 0o642] {
             for allow_readable in [false, true] {
                 check(mode, allow_readable, Err("can write it"));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused() {
+    fn an_empty_or_too_large_file_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let read = |bytes: &[u8]| {
             std::fs::write(file.path(), bytes).unwrap();

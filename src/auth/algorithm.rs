@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back_and_is_the_one_in_the_standard() {
+    fn every_name_reads_back_and_is_the_standard_one() {
         for algorithm in Algorithm::ALL {
             assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
             assert_eq!(

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_token() {
+    fn a_cookie_name_is_a_token() {
         for (name, is_one) in [
             ("__Host-wavegate", true),
             ("_oauth2.x!", true),

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_escape_of_an_unreserved_character_is_that_character_and_no_other_escape_is_one() {
+    fn only_escapes_of_unreserved_characters_are_decoded() {
         check_unescaped("a.b-c_d~e", "a.b-c_d~e");
         check_unescaped("a%2Eb%2Dc%5Fd%7Ee", "a.b-c_d~e");
         check_unescaped("a%2eb%2dc%5fd%7ee", "a.b-c_d~e");
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_escape_of_a_token_means_the_token(token in "[A-Za-z0-9._-]{0,80}", which in any::<u128>()) {
+        fn an_escaped_token_is_the_same_token(token in "[A-Za-z0-9._-]{0,80}", which in any::<u128>()) {
             let escape = |(at, byte): (usize, u8)| match which >> (at % 128) & 1 {
                 1 => format!("%{byte:02x}"),
                 _ => char::from(byte).to_string(),

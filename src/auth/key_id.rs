@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_shown_short_and_without_anything_that_a_reader_could_take_for_something_else() {
+    fn a_key_id_is_shown_short_and_escaped() {
         check(None, "no kid");
         check(Some("one"), "kid \"one\"");
         check(

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_that_was_on_its_way_is_no_answer() {
+    fn a_set_already_on_its_way_does_not_complete_a_request() {
         let ring = KeyRing::with_set(Vec::new());
         let (mut early, mut late) = (pin!(ring.renew()), pin!(ring.renew()));
         assert!(!is_over(pin!(ring.renewal_requested())));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_never_change_are_not_asked_for() {
+    fn fixed_keys_are_never_renewed() {
         assert!(is_over(pin!(KeyRing::fixed(Vec::new()).renew())));
     }
 }

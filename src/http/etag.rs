@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_makes_another_tag() {
+    fn every_difference_makes_another_tag() {
         let tags = [
             tag("office", "a.wav", 44, b"RIFF", 0),
             tag("branch", "a.wav", 44, b"RIFF", 0),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_read_and_what_is_no_tag_left_out() {
+    fn a_list_is_read_and_invalid_tags_are_skipped() {
         check(r#""a""#, &[(false, r#""a""#)]);
         check(r#"W/"a""#, &[(true, r#""a""#)]);
         check(r#""""#, &[(false, r#""""#)]);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_tag_equals_weakly_only() {
+    fn a_weak_tag_matches_weakly_only() {
         let own = tag("office", "a.wav", 44, b"RIFF", 0);
         let text = own.field_value().unwrap();
         let weak = [b"W/", text.as_bytes()].concat();

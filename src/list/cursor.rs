@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_cursor_is_refused() {
+    fn a_text_that_is_not_a_cursor_is_refused() {
         let good = encode(&Position::Id { last: 7, place: 1 }, mark());
         let no_place = encode(&Position::Id { last: 7, place: 0 }, mark());
         let no_name = encode(

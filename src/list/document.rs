@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_all_there_is_to_say() {
+    fn an_entry_has_every_known_value() {
         let row = ListRow {
             name: NAME.to_owned(),
             local_start: None,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_null() {
+    fn an_absent_value_is_null() {
         let row = ListRow {
             name: "hello001".to_owned(),
             ..ListRow::default()

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_is_a_blank_but_before_a_number_and_an_offset() {
+    fn a_plus_is_a_blank_except_before_a_number_or_an_offset() {
         check("Jo+Doe", "Jo Doe");
         check("Jo%20Doe", "Jo Doe");
         check("Doe%2C+Jo+%2B+Co", "Doe, Jo + Co");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_has_its_blank_and_its_offset() {
+    fn a_time_keeps_its_blank_and_its_offset() {
         check("2026-10-25+00%3A00%3A00", "2026-10-25 00:00:00");
         check("2026-10-25+00:00:00", "2026-10-25 00:00:00");
         check("2026-10-25+01%3A00", "2026-10-25 01:00");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_refused() {
+    fn a_value_that_is_not_utf8_is_refused() {
         for value in ["%FF", "a+%C3", "%C3+%A4"] {
             assert!(decode(value).is_err(), "{value}");
         }

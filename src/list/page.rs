@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn of_fifty_thousand_rows_no_more_is_held_than_a_page() {
+    fn of_fifty_thousand_rows_only_one_page_is_kept() {
         let rows = || (0..50_000).map(|n| named(1_700_000_000 + (n * 7919) % 50_000, 1));
         for order in [Order::Ascending, Order::Descending] {
             let mut page = PageCollector::new(order, 100, None);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_has_neither_gap_nor_repeat_while_calls_are_added() {
+    fn pages_have_no_gap_or_repeat_while_calls_are_added() {
         for order in [Order::Ascending, Order::Descending] {
             let mut list: Vec<_> = (0..1_000)
                 .map(|n| named(1_700_000_000 + n / 3, 1))
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_seen_takes_no_room() {
+    fn entries_that_may_not_be_seen_take_no_room() {
         let mut page = PageCollector::new(Order::Ascending, 2, None);
         for n in 0..10 {
             page.offer(named(1_700_000_000 + n, 1), |entry| {
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_sizes_a_walk_lists_all(count in 0_i64..60, page_size in 1_usize..20, ascending: bool) {
+        fn all_pages_together_list_everything(count in 0_i64..60, page_size in 1_usize..20, ascending: bool) {
             let order = if ascending { Order::Ascending } else { Order::Descending };
             let all = walk(order, page_size, || shuffled((0..count).map(|n| named(1_700_000_000 + n, 1)).collect()));
             prop_assert_eq!(all.len(), usize::try_from(count).unwrap());

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbid_that_passes_over_whoever_has_no_tenant_is_found() {
+    fn a_forbid_that_spares_principals_without_a_tenant_is_found() {
         let other = "principal has tenant && principal.tenant != resource.pbx";
         check(&format!("when {{ {other} }}"), true);
         check("when { principal has tenant }", true);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbid_that_meets_whoever_has_no_tenant_is_not() {
+    fn a_forbid_for_principals_without_a_tenant_is_not_found() {
         check("", false);
         check("when { resource.pbx == \"a\" }", false);
         check("when { !(principal has tenant) }", false);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_may_ask_for_a_tenant() {
+    fn a_permit_may_require_a_tenant() {
         let text = "permit(principal, action, resource) when { principal has tenant };";
         assert!(!forbids_only_with_tenant(&text.parse().unwrap()));
     }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_time_stamp_the_call_is_known_whatever_follows() {
+    fn after_a_time_stamp_the_call_is_found_whatever_follows() {
         let known = Some(1_767_226_140);
         for rest in [
             "1767226140.9-+44-20-5550147-1001-Inbound.wav",

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_inside_of_a_call_is_what_the_pbx_vouches_for() {
+    fn internal_numbers_are_those_that_the_pbx_vouches_for() {
         let start = "20170914093038-1505352615.274";
         check(
             &format!("{start}-1001-1003-Internal.wav"),
@@ -188,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_panics_and_no_outside_number_is_inside(
+        fn no_outside_number_is_internal(
             caller in "[0-9+*# a-z]{0,12}", callee in "[0-9+*# a-z]{0,12}", way in 0..3_usize,
         ) {
             let word = ["Inbound", "Outbound", "Internal"][way];

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_has_its_first_stamp_and_not_its_last() {
+    fn a_range_includes_its_start_and_not_its_end() {
         let name = "20240301000000-1709251200.7-1001-1003-Internal.wav";
         check("", "", name, true);
         check("2024-03-01", "", name, true);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_time_is_where_there_is_no_limit() {
+    fn a_name_without_a_time_is_only_in_the_unlimited_range() {
         for name in [
             "hello001",
             "20241399000000-1-2-3-Internal.wav",

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_around_the_directory_or_over_itself_is_none() {
+    fn a_mount_around_the_directory_or_over_itself_does_not_count() {
         let secrets = "/run/secrets";
         // The container's root, although it is read-only, and a volume that contains the directory.
         for id in [600, 606, 603] {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_by_its_places() {
+    fn a_line_is_read_by_the_order_of_its_fields() {
         let line = br"36 35 98:0 /m\0401 /run/a\011b\012c\134d rw,noatime - ext3 /dev/root rw";
         let expected = Mount {
             id: 36,
@@ -271,7 +271,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_kernel_says_which_mount_a_file_lies_on() {
+    fn the_kernel_tells_the_mount_of_a_file() {
         let file = tempfile::tempfile().unwrap();
         let root = [PathBuf::from("/")];
         assert!(is_mounted_in(&file, &root));
@@ -314,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn only_a_mount_inside_is_trusted(point in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}", directory in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}") {
+        fn only_a_mount_inside_the_directory_is_trusted(point in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}", directory in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}") {
             let table = format!("1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / {point} ro - tmpfs d rw\n");
             let is_inside = point == directory || point.starts_with(&format!("{directory}/"));
             let mounts = Mounts::read(table.as_bytes());

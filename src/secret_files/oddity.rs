@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seldom_meant_is_found() {
+    fn every_oddity_is_found() {
         check("hunter2", &[]);
         check("two words, ä, \"quoted\"", &[]);
         check("\u{FEFF}hunter2 ", &[Oddity::ByteOrderMark]);
@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_bytes_that_are_no_text_are_no_utf16(bytes in proptest::collection::vec(0x80_u8..0xC0, 1..40)) {
+        fn random_bytes_are_not_taken_for_utf16(bytes in proptest::collection::vec(0x80_u8..0xC0, 1..40)) {
             prop_assert_eq!(oddities(&bytes), [Oddity::NotUtf8]);
         }
 

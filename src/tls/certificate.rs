@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_tells_whom_it_is_for_and_until_when() {
+    fn a_certificate_shows_its_subject_and_its_expiry() {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         let name = &mut params.distinguished_name;
         name.push(DnType::CommonName, "PBX \u{1b}[2J\u{202e} of \"Ü's\"");

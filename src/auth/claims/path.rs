@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_stands_there_twice_is_none() {
+    fn a_repeated_claim_is_not_found() {
         check(r#"{"roles":"a","roles":"a"}"#, "roles", None);
         check(r#"{"roles":"a","\u0072oles":"b"}"#, "roles", None);
         check(r#"{"x":{"r":"a"},"x":{"r":"b"}}"#, "x.r", None);

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_has_none() {
+    fn a_secret_has_no_thumbprint() {
         let secret = Secret::new("a secret that is long enough for it".as_bytes());
         let key = VerifyingKey::secret(None, Algorithm::Hs256, &secret).unwrap();
         assert_eq!(key.thumbprint(), None);

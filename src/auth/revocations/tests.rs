@@ -26,7 +26,7 @@ fn entries(revocations: &Revocations) -> usize {
 const TWO: &str = "{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n";
 
 #[test]
-fn a_mistake_and_a_loss_take_nothing_back() {
+fn a_mistake_or_a_lost_file_leaves_the_entries_in_force() {
     let (revocations, path, _folder) = list(TWO);
     fs::write(&path, "{\"jti\":\"a\"}\n{\"jti\":").unwrap();
     assert!(revocations.read().is_err());
@@ -39,7 +39,7 @@ fn a_mistake_and_a_loss_take_nothing_back() {
 }
 
 #[test]
-fn a_shorter_list_counts_once_it_stays_so() {
+fn a_shorter_list_counts_once_it_is_stable() {
     let (revocations, path, _folder) = list(TWO);
     fs::write(&path, "").unwrap();
     revocations.read().unwrap();
@@ -52,7 +52,7 @@ fn a_shorter_list_counts_once_it_stays_so() {
 }
 
 #[test]
-fn an_entry_counts_beside_a_mistake_and_a_lost_list_gets_no_successor() {
+fn an_entry_is_added_beside_a_mistake_but_not_to_a_lost_list() {
     let (revocations, path, _folder) = list(TWO);
     fs::write(&path, format!("{TWO}{{\"jti\":")).unwrap();
     revocations.revoke("{\"jti\":\"c\"}").unwrap();

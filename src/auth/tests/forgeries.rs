@@ -11,7 +11,7 @@ use super::*;
 const NOT_COMPACT: AuthError = AuthError::Malformed("not three segments of base64url");
 
 #[test]
-fn no_other_form_of_a_good_token_is_accepted() {
+fn no_other_form_of_a_valid_token_is_accepted() {
     let good = forge(&hmac_pair(None, b'a').0, HEADER, GOOD_CLAIMS);
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();

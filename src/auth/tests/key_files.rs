@@ -196,7 +196,7 @@ fn an_rsa_key_has_2048_bits_or_more() {
 }
 
 #[test]
-fn a_certificate_stands_for_the_key_in_it() {
+fn a_certificate_gives_the_key_in_it() {
     for (algorithm, rcgen_algorithm) in [
         (Algorithm::Es256, &rcgen::PKCS_ECDSA_P256_SHA256),
         (Algorithm::EdDsa, &rcgen::PKCS_ED25519),

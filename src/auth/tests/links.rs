@@ -62,7 +62,7 @@ fn a_minted_link_is_accepted_and_names_its_recording() {
 }
 
 #[test]
-fn a_link_says_which_recording_and_for_whom() {
+fn a_link_names_its_recording_and_its_subject() {
     let wrong = |claim| Err(AuthError::Claim(claim));
     check(&format!(r#""sub":"a",{RIGHT},{TIMES}"#), Ok(()));
     check(&format!(r#"{RIGHT},{TIMES}"#), wrong("sub"));
@@ -146,7 +146,7 @@ fn a_link_lives_no_longer_than_its_key_allows() {
 }
 
 #[test]
-fn the_shorter_of_two_limits_on_the_life_of_a_link_counts() {
+fn the_shorter_of_two_link_lifetimes_counts() {
     for (all, own, longest) in [
         (900, None, 900),
         (900, Some(600), 600),
@@ -213,7 +213,7 @@ fn a_link_for_one_address_works_from_that_address_only() {
 }
 
 #[test]
-fn a_link_is_no_bearer_token_and_a_bearer_token_no_link() {
+fn a_link_and_a_bearer_token_are_never_interchangeable() {
     let bearer_key = hmac_pair(None, b'a').0;
     let link = minted_link(60, None);
     assert_eq!(
@@ -254,7 +254,7 @@ fn a_bearer_token_in_a_query_is_refused() {
 }
 
 #[test]
-fn a_wrong_credential_is_not_covered_by_a_right_one() {
+fn a_right_credential_does_not_make_up_for_a_wrong_one() {
     let authenticator = authenticator(vec![hmac_pair(None, b'a').1]);
     let link = format!("link={}", minted_link(60, None));
     let outcome =

@@ -16,7 +16,7 @@ fn check_claims(rest: &str, expected: Result<(), AuthError>) {
 }
 
 #[test]
-fn times_are_judged_by_the_given_clock_with_ten_seconds_of_skew() {
+fn times_are_checked_with_ten_seconds_of_skew() {
     let exp = || Err(AuthError::Claim("exp"));
     check_claims(r#""exp":1800000001"#, Ok(()));
     check_claims(r#""exp":1799999991"#, Ok(()));

@@ -70,7 +70,7 @@ fn check_body(body: BodyExtent, length: Option<&str>, range: Option<&str>) {
 }
 
 #[test]
-fn the_length_is_that_of_what_is_sent() {
+fn content_length_counts_the_bytes_that_are_sent() {
     let part = |first, last, total| BodyExtent::Part { first, last, total };
     check_body(BodyExtent::Whole(None), None, None);
     check_body(BodyExtent::Whole(Some(44)), Some("44"), None);
@@ -84,7 +84,7 @@ fn the_length_is_that_of_what_is_sent() {
 }
 
 #[test]
-fn what_a_caller_can_ask_by_later_is_there_where_it_is_known() {
+fn validators_are_sent_if_they_are_known() {
     let etag = etag();
     let headers = filled(BodyExtent::Whole(None), Some(&etag), Some(call()));
     assert_eq!(headers[ETAG], etag.field_value().unwrap());

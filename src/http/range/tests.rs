@@ -43,7 +43,7 @@ fn a_range_has_a_beginning_an_end_or_both() {
 }
 
 #[test]
-fn the_unit_is_bytes_in_any_case() {
+fn the_unit_is_bytes_in_any_letter_case() {
     check_range("BYTES=0-1", between(0, 1));
     check_range("Bytes=0-1", between(0, 1));
     check_range("bYtEs=-5", Last(5));
@@ -76,7 +76,7 @@ fn white_space_stands_around_commas_only() {
 }
 
 #[test]
-fn what_breaks_the_grammar_is_ignored() {
+fn a_range_that_breaks_the_grammar_is_ignored() {
     check_range("", Whole);
     check_range("=", Whole);
     check_range("bytes=", Whole);
@@ -122,7 +122,7 @@ fn several_ranges_are_answered_with_the_whole() {
 }
 
 #[test]
-fn a_number_that_does_not_fit_lies_behind_every_end() {
+fn a_number_beyond_u64_is_after_every_end() {
     check_range("bytes=18446744073709551614-", From(u64::MAX - 1));
     check_range("bytes=18446744073709551615-", From(u64::MAX));
     check_range("bytes=18446744073709551616-", From(u64::MAX));
@@ -182,7 +182,7 @@ fn if_range_wants_exactly_the_recordings_date() {
 }
 
 #[test]
-fn if_range_that_is_malformed_or_repeated_holds_never() {
+fn a_malformed_or_repeated_if_range_never_holds() {
     check_if_range("", false);
     check_if_range("*", false);
     check_if_range("garbage", false);
@@ -200,7 +200,7 @@ fn if_range_that_is_malformed_or_repeated_holds_never() {
 }
 
 #[test]
-fn a_date_stands_for_bytes_only_when_it_is_a_minute_old() {
+fn a_date_is_a_strong_validator_only_after_a_minute() {
     let headers = headers("Range: bytes=0-1 | If-Range: AT");
     for (seconds, expected) in [(0, Whole), (59, Whole), (60, between(0, 1))] {
         let wanted = requested_range(&headers, true, &validators(), later(seconds));
@@ -214,7 +214,7 @@ fn a_date_stands_for_bytes_only_when_it_is_a_minute_old() {
 }
 
 #[test]
-fn if_range_never_holds_against_what_is_not_known() {
+fn if_range_never_holds_without_a_validator() {
     let check = |lines: &str, known: &Validators, expected| {
         let wanted = requested_range(&headers(lines), true, known, later(86_400));
         assert_eq!(wanted, expected, "{lines}");
@@ -242,7 +242,7 @@ fn check_part(wanted: RequestedRange, length: u64, expected: Option<(u64, u64)>)
 }
 
 #[test]
-fn a_part_is_what_there_is_of_a_range() {
+fn a_part_is_the_existing_bytes_of_a_range() {
     assert_eq!(Whole.resolve(10), SelectedRange::Whole);
     assert_eq!(Whole.resolve(0), SelectedRange::Whole);
     check_part(From(0), 10, Some((0, 9)));
@@ -266,7 +266,7 @@ fn a_part_is_what_there_is_of_a_range() {
 }
 
 #[test]
-fn of_nothing_there_is_no_part() {
+fn an_empty_recording_has_no_part() {
     check_part(From(0), 0, None);
     check_part(between(0, 0), 0, None);
     check_part(between(0, u64::MAX), 0, None);
@@ -276,7 +276,7 @@ fn of_nothing_there_is_no_part() {
 }
 
 #[test]
-fn the_largest_numbers_have_their_part_too() {
+fn the_largest_numbers_give_a_valid_part() {
     const MAX: u64 = u64::MAX;
     check_part(From(MAX), MAX, None);
     check_part(From(MAX - 1), MAX, Some((MAX - 1, MAX - 1)));
@@ -287,7 +287,7 @@ fn the_largest_numbers_have_their_part_too() {
 }
 
 #[test]
-fn a_part_is_named_with_the_whole_length_where_it_is_known() {
+fn content_range_has_the_whole_length_if_known() {
     assert_eq!(content_range(0, 1, Some(44)), "bytes 0-1/44");
     assert_eq!(content_range(43, 43, Some(44)), "bytes 43-43/44");
     assert_eq!(content_range(0, 1, None), "bytes 0-1/*");
@@ -315,7 +315,7 @@ fn any_range(below: u64) -> impl Strategy<Value = RequestedRange> {
 
 proptest! {
     #[test]
-    fn no_field_panics_and_what_is_read_reads_the_same_again(
+    fn every_range_that_is_read_reads_back(
         field in prop_oneof![any::<String>(), "[bB]ytes=[-0-9]{0,50}", "bytes=[-0-9, \t]{0,9}"],
         length in any::<u64>(),
     ) {

@@ -23,7 +23,7 @@ fn check_from(text: &str, expected: Result<Second, QueryError>) {
 }
 
 #[test]
-fn a_time_has_an_offset_or_is_the_pbxs() {
+fn a_time_without_an_offset_is_the_pbxs_local_time() {
     let nine = 1_772_442_000; // 2026-03-02T09:00:00Z
     check_from("2026-03-02T09:00:00Z", Ok(nine));
     check_from("2026-03-02T10:00:00+01:00", Ok(nine));
@@ -57,7 +57,7 @@ fn refused(query: &str, error: QueryError) {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn an_unknown_or_wrong_parameter_is_refused() {
     refused("form=2026-03-02", QueryError::Unknown);
     refused("FROM=2026-03-02", QueryError::Unknown);
     refused("download=1", QueryError::Unknown);
@@ -89,7 +89,7 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
-fn what_is_not_given_has_its_default() {
+fn an_absent_parameter_has_its_default() {
     let query = Query::parse(None, "office", &zone()).unwrap();
     assert_eq!(query, parse("").unwrap());
     assert_eq!(query, parse("&link=x.y.z&").unwrap());
@@ -125,7 +125,7 @@ fn a_cursor_works_for_its_own_query_only() {
 }
 
 #[test]
-fn the_next_page_is_asked_for_with_everything_but_the_credential() {
+fn the_next_page_keeps_all_parameters_but_the_credential() {
     let query = parse("caller=+49%2630&link=x.y.z&page_size=7").unwrap();
     let next = query.with_cursor("AbC-_");
     assert_eq!(next, "caller=%2B49%2630&page_size=7&cursor=AbC-_");
@@ -146,7 +146,7 @@ fn entry(started: Option<Second>, caller: &str) -> ListEntry {
 }
 
 #[test]
-fn a_window_has_its_first_second_and_not_its_last() {
+fn a_window_includes_its_start_and_not_its_end() {
     let filter = |query: &str| parse(query).unwrap().filter;
     let window = filter("from=1970-01-01T00:00:10Z&to=1970-01-01T00:00:20Z");
     let wanted = [9, 10, 19, 20].map(|second| window.matches(&entry(Some(second), "1")));

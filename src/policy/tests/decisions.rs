@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn a_link_reaches_no_further_than_its_recording() {
+fn a_link_covers_its_recording_only() {
     let (everyone, nobody) = (Policy::everyone().unwrap(), Policy::nobody());
     let beyond = "the link is for another recording";
     let bearer = || bearer("", "", "");
@@ -46,7 +46,7 @@ fn nothing_is_allowed_unless_a_policy_permits_it() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_evaluated_denies_whatever_the_others_permit() {
+fn a_policy_that_cannot_be_evaluated_denies() {
     let overflow = "context.now.offset(duration(\"106751991167d\")) > context.now";
     for effect in ["forbid", "permit"] {
         let text = format!(
@@ -65,7 +65,7 @@ fn a_policy_that_cannot_be_evaluated_denies_whatever_the_others_permit() {
 }
 
 #[test]
-fn a_time_that_cannot_be_told_denies() {
+fn a_time_that_cannot_be_expressed_denies() {
     let policy = Policy::everyone().unwrap();
     for now in [
         SystemTime::UNIX_EPOCH - Duration::from_secs(1),
@@ -87,7 +87,7 @@ fn a_time_that_cannot_be_told_denies() {
 }
 
 #[test]
-fn an_issuer_for_some_pbxs_reaches_no_other() {
+fn an_issuer_for_some_pbxs_covers_no_other() {
     let policy = Policy::everyone().unwrap();
     let who = || {
         let (id, nothing) = (
@@ -105,7 +105,7 @@ fn an_issuer_for_some_pbxs_reaches_no_other() {
 }
 
 #[test]
-fn the_address_and_the_time_are_what_was_handed_in() {
+fn policies_see_the_given_address_and_time() {
     let policy = parse(
         "permit(principal, action, resource) when {\n\
          context.source.isInRange(ip(\"192.0.2.0/24\")) && context.credential == \"bearer\" &&\n\
@@ -128,7 +128,7 @@ fn the_address_and_the_time_are_what_was_handed_in() {
 }
 
 #[test]
-fn who_shares_is_asked_first_whether_they_may_listen() {
+fn sharing_requires_the_right_to_listen() {
     let policy = parse(
         "@id(\"hear\") permit(principal, action == Wavegate::Action::\"listen\", resource)\n\
          when { principal.roles.contains(\"hears\") };\n\
@@ -150,7 +150,7 @@ fn who_shares_is_asked_first_whether_they_may_listen() {
 }
 
 #[test]
-fn who_somebody_is_cannot_be_made_up_by_another_issuer() {
+fn no_issuer_can_imitate_a_principal_of_another() {
     let text = "permit(principal == Wavegate::Principal::\"https://sso.example|alice\", action, resource);";
     let policy = parse(text);
     check(&policy, bearer("", "", ""), "office", NAME, "allow line-1");
@@ -166,7 +166,7 @@ fn who_somebody_is_cannot_be_made_up_by_another_issuer() {
 }
 
 #[test]
-fn deciding_policies_are_told_in_order() {
+fn deciding_policies_are_listed_in_order() {
     let policy = parse(
         "@id(\"b\") permit(principal, action, resource);\n\
          @id(\"a\") permit(principal, action, resource);\n\
@@ -180,7 +180,7 @@ fn deciding_policies_are_told_in_order() {
 }
 
 #[test]
-fn a_group_stands_for_its_members_beside_itself_and_on_its_pbx_only() {
+fn a_group_stands_for_its_members_on_its_pbx_only() {
     let policy = parse(STARTERS);
     let inbound = "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav";
     for (extension, pbx, expected) in [
@@ -225,7 +225,7 @@ const CONDITIONS: [&str; 15] = [
 ];
 
 #[test]
-fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
+fn a_list_and_a_request_make_the_same_decision() {
     let names = [
         NAME,
         "20170901181806-1504261084.7-1002-1003-Internal.wav",
@@ -316,7 +316,7 @@ fn conforms(who: &Principal, recording: &RecordingName) {
 }
 
 #[test]
-fn requests_are_as_the_schema_says() {
+fn requests_match_the_schema() {
     for recording in [
         NAME,
         "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav",
@@ -334,7 +334,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_name_and_no_role_makes_a_request_that_cannot_be_asked(
+    fn every_name_and_role_can_be_expressed_in_cedar(
         text in "[^/\\\\.\\p{C}][^/\\\\\\p{C}]{0,80}", role in "\\PC{0,40}",
     ) {
         if let Ok(recording) = text.parse::<RecordingName>() {

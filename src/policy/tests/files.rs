@@ -25,7 +25,7 @@ fn check(cases: &[Case<'_>]) {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_line_and_column() {
+fn a_mistake_is_reported_with_its_line_and_column() {
     check(&[
         // Syntax.
         (
@@ -95,7 +95,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
 }
 
 #[test]
-fn ids_are_of_letters_and_stand_there_once() {
+fn policy_ids_are_valid_and_unique() {
     let with = |id: &str| format!("\n@id(\"{id}\")\npermit(principal, action, resource);");
     let many = format!("{EVERYONE}\n").repeat(1_001);
     check(&[
@@ -114,7 +114,7 @@ fn ids_are_of_letters_and_stand_there_once() {
 const EVERYONE: &str = "permit(principal, action, resource);";
 
 #[test]
-fn all_mistakes_are_told_together() {
+fn all_mistakes_are_reported_together() {
     let text = "permit(principal, action, resource) when { principal.rolls == 1 };\n\
                 permit(principal, action, resource) when { resource.pbxs == \"a\" };";
     let flaws = Policy::parse(text, Groups::default()).unwrap_err();

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_a_certificate_is_told_as_what_it_is() {
+    fn each_fault_of_a_certificate_has_its_own_text() {
         let other = |error: webpki::Error| CertificateError::Other(OtherError(Arc::new(error)));
         let no_ca = webpki::Error::CaUsedAsEndEntity;
         check(other(no_ca), TlsFault::CaCertificate, "pin it instead");
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_told_without_the_configured_one() {
+    fn a_wrong_name_is_reported_without_the_configured_one() {
         let error = CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("pbx.internal.example").unwrap(),
             presented: vec!["IpAddress(192.0.2.1)".to_owned()],

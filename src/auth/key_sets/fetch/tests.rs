@@ -29,7 +29,7 @@ fn metadata(issuer: &str, set: &str) -> String {
 }
 
 #[test]
-fn a_set_is_where_the_issuer_is_or_where_the_operator_says() {
+fn a_set_is_at_the_issuer_or_at_a_configured_origin() {
     for set in [
         "https://sso.example/certs",
         "https://sso.example:443/certs?x=1",
@@ -56,7 +56,7 @@ fn a_set_is_where_the_issuer_is_or_where_the_operator_says() {
 }
 
 #[test]
-fn both_names_are_told_where_they_differ_and_neither_can_pass_for_something_else() {
+fn an_issuer_mismatch_shows_both_names_escaped() {
     let told = |issuer: &str| {
         let document =
             serde_json::json!({"issuer": issuer, "jwks_uri": "https://sso.example/certs"});
@@ -75,7 +75,7 @@ fn both_names_are_told_where_they_differ_and_neither_can_pass_for_something_else
 }
 
 #[test]
-fn an_answer_in_a_content_coding_is_refused_and_the_coding_told() {
+fn an_encoded_answer_is_refused_and_its_coding_named() {
     let require = |codings: &[&str]| {
         let mut headers = HeaderMap::new();
         for coding in codings {
@@ -99,7 +99,7 @@ fn an_answer_in_a_content_coding_is_refused_and_the_coding_told() {
 }
 
 #[test]
-fn a_byte_order_mark_before_a_document_is_passed_over() {
+fn a_byte_order_mark_before_a_document_is_skipped() {
     let set = "https://sso.example/certs";
     check(&format!("\u{FEFF}{}", metadata(ISSUER, set)), Ok(set));
     let twice = format!("\u{FEFF}\u{FEFF}{}", metadata(ISSUER, set));

@@ -28,7 +28,7 @@ fn check(list: &str, principal: &Principal, expected: bool) {
 }
 
 #[test]
-fn an_entry_means_those_it_names_and_nobody_else() {
+fn an_entry_covers_those_that_it_names_and_no_others() {
     let alice = principal(ISSUER, "alice", Some("t1"), Some(1_000));
     let namesake = principal("https://other.example", "alice", Some("t1"), Some(1_000));
     let bob = principal(ISSUER, "bob", Some("t2"), Some(1_000));
@@ -50,7 +50,7 @@ fn an_entry_means_those_it_names_and_nobody_else() {
 }
 
 #[test]
-fn issued_before_means_what_was_issued_before_and_what_does_not_say() {
+fn issued_before_covers_older_and_undated_tokens() {
     let at = |issued| principal(ISSUER, "alice", None, issued);
     for (scope, reaches_bob) in [
         (
@@ -87,7 +87,7 @@ fn the_widest_entry_counts_in_whatever_order() {
 }
 
 #[test]
-fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
+fn a_list_with_a_wrong_line_is_refused_whole() {
     let list = "# left\n\n  {\"jti\":\"a\"}  \r\n{\"jti\":\"b\"}";
     assert_eq!(RevocationList::parse(list).unwrap().entries(), 2);
     for (line, part) in [
@@ -114,7 +114,7 @@ fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
 }
 
 #[test]
-fn what_stands_in_a_wrong_entry_is_not_repeated() {
+fn a_message_about_a_wrong_entry_repeats_none_of_it() {
     for line in [
         "\"marked\"",
         r#"{"marked":1}"#,

@@ -33,7 +33,7 @@ fn ec_with_zero(curve: &str, algorithm: &'static EcdsaSigningAlgorithm, member: 
 }
 
 #[test]
-fn a_coordinate_is_the_number_that_it_is_with_and_without_its_leading_zeros() {
+fn a_coordinate_may_lack_its_leading_zeros_or_have_one_more() {
     for (curve, algorithm) in [
         ("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
         ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),
@@ -68,7 +68,7 @@ fn a_coordinate_is_the_number_that_it_is_with_and_without_its_leading_zeros() {
 }
 
 #[test]
-fn base64url_may_have_its_padding_and_nothing_else_may_stand_there() {
+fn base64url_may_have_padding_and_nothing_else() {
     let (rsa, p256, p384, okp) = (
         rsa(),
         ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
@@ -114,7 +114,7 @@ fn base64url_may_have_its_padding_and_nothing_else_may_stand_there() {
 }
 
 #[test]
-fn a_byte_order_mark_before_a_set_is_passed_over_once_and_before_nothing_else() {
+fn one_byte_order_mark_before_a_set_is_skipped() {
     let text = set(&[okp()]);
     let marked = [b"\xEF\xBB\xBF", text.as_slice()].concat();
     assert_eq!(read(&marked, &[]).unwrap().keys.len(), 1);
