@@ -84,8 +84,8 @@ impl SecretError {
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Readable => {
-                "; a secret that a container is given belongs on a mount of its own in one of secrets.trusted_dirs; where \
-                 neither can be, set secrets.allow_readable = true"
+                "; in a container, put the secret on a mount of its own in one of secrets.trusted_dirs; if neither is \
+                 possible, set secrets.allow_readable = true"
             }
             _ => "",
         }

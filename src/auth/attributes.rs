@@ -114,7 +114,7 @@ fn names(
     max: usize,
 ) -> Result<Vec<String>, AuthError> {
     let wrong = |why| AuthError::Attribute(key, why);
-    let value = path::find(claims, claim).ok_or(wrong("it stands there twice"))?;
+    let value = path::find(claims, claim).ok_or(wrong("it is repeated"))?;
     let values = match &value {
         ClaimValue::Absent | ClaimValue::Null => &[],
         ClaimValue::Text(text) if text.is_empty() => &[],

@@ -91,7 +91,7 @@ fn in_query(query: &str) -> Result<RequestCredential<'_>, CredentialError> {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         if BEARER_PARAMETERS.contains(&name) {
             return Err(CredentialError::Bearer(AuthError::Malformed(
-                "a bearer token does not belong into a query",
+                "a bearer token is not accepted in a query",
             )));
         }
         if name == "link" && link.replace(value).is_some() {
@@ -175,7 +175,7 @@ mod tests {
         let no_bearer = || Err(CredentialError::Bearer(AuthError::UnsupportedScheme));
         let wrong_bearer = |what| Err(CredentialError::Bearer(AuthError::Malformed(what)));
         let wrong_link = |what| Err(CredentialError::Link(AuthError::Malformed(what)));
-        let in_query = || wrong_bearer("a bearer token does not belong into a query");
+        let in_query = || wrong_bearer("a bearer token is not accepted in a query");
 
         check(&[], None, missing());
         check(&[], Some(""), missing());

@@ -62,7 +62,7 @@ pub enum AuthError {
     #[error("the keys of the issuer are not known yet")]
     KeysUnavailable,
     /// The token names another algorithm than the key has, or an unknown one such as `none`.
-    #[error("the algorithm is not the key's: {0}")]
+    #[error("the algorithm does not match the key: {0}")]
     AlgorithmMismatch(KeyId),
     /// No matching key verifies the signature.
     #[error("the signature does not verify: {0}")]
@@ -101,7 +101,7 @@ pub enum AuthError {
     },
     /// A claim required of the issuer's tokens is absent or has another value. The text is its name
     /// in the configuration.
-    #[error("claim {0:?} of required_claims is missing or says something else")]
+    #[error("claim {0:?} of required_claims is missing or has another value")]
     Required(String),
     /// A link token was presented, and links are not configured.
     #[error("link tokens are not accepted")]
@@ -116,7 +116,7 @@ pub enum AuthError {
     #[error("the link is for another address, by its claim ip")]
     LinkAddress,
     /// A link token names a PBX that its key does not cover.
-    #[error("the link key does not reach this PBX, which claim pbx names")]
+    #[error("the link key does not cover the PBX that claim pbx names")]
     LinkPbx,
 }
 

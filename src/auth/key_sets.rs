@@ -143,7 +143,7 @@ impl RefreshTask {
         match judged {
             Ok(()) => {
                 if std::mem::take(&mut self.failures) > 0 {
-                    info!(issuer, "the keys of the issuer can be had again");
+                    info!(issuer, "the keys of the issuer can be fetched again");
                 }
                 *self.had.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
@@ -152,12 +152,12 @@ impl RefreshTask {
                 // Logs the first failure of an outage, then with growing gaps while it lasts.
                 if self.failures.is_power_of_two() {
                     let advice = match self.ring.is_missing() {
-                        true => "its tokens are answered with 503 until they can be had",
-                        false => "the keys that were had last stay in force",
+                        true => "its tokens get the status 503 until they can be fetched",
+                        false => "the keys fetched last stay in force",
                     };
                     warn!(
                         issuer,
-                        error, advice, "the keys of the issuer cannot be had"
+                        error, advice, "the keys of the issuer cannot be fetched"
                     );
                 }
             }
@@ -172,12 +172,12 @@ impl RefreshTask {
         let read =
             document::read(&set, &self.source.algorithms).map_err(|error| error.to_string())?;
         for key in &read.skipped {
-            info!(issuer = self.source.issuer, error = %key, "a key of the issuer is left out");
+            info!(issuer = self.source.issuer, error = %key, "a key of the issuer is skipped");
         }
         info!(
             issuer = self.source.issuer,
             keys = read.keys.len(),
-            "the issuer has these keys"
+            "the keys of the issuer are loaded"
         );
         self.ring.publish(read.keys);
         self.last = set;

@@ -61,7 +61,7 @@ impl RequiredClaims {
 
     fn require_audience(&self, json: &[u8], audiences: &[String]) -> Result<(), AuthError> {
         let wrong = |why| AuthError::Attribute(KEY, why);
-        let value = path::find(json, &self.audience).ok_or(wrong("it stands there twice"))?;
+        let value = path::find(json, &self.audience).ok_or(wrong("it is repeated"))?;
         if value.is_null_or_absent() {
             return Err(wrong("it is absent, and so is aud"));
         }

@@ -64,7 +64,7 @@ pub(crate) enum RevokeError {
     NoFile,
     #[error("not a revocation: {0}")]
     Entry(String),
-    #[error("the list has gone; put it back, or an empty one if nothing is to be revoked any more")]
+    #[error("the list is missing; put it back, or an empty file if nothing is to be revoked")]
     Lost,
     #[error("the list cannot be written: {0}")]
     File(#[from] io::Error),
@@ -104,7 +104,7 @@ impl Revocations {
             warn!(
                 key = "auth.revocation_file",
                 path = %path.display(),
-                advice = "if there was one, put it back; POST /revocations makes a new one, and an empty file is one, too",
+                advice = "if there was a list, put it back; POST /revocations makes a new one, and an empty file is a valid list",
                 "there is no list of revocations: nothing is revoked"
             );
         }
@@ -222,7 +222,7 @@ async fn watch(revocations: Weak<Revocations>) {
         match read {
             Ok(Err(error)) if !failing => {
                 failing = true;
-                let advice = "mend it; until then what was revoked stays so, and nothing is added";
+                let advice = "repair the list; until then the entries in force stay, and new lines in the file do not count";
                 warn!(%error, advice, "the list of revocations cannot be read");
             }
             // A list with a mistake is read again only when it has changed.

@@ -44,7 +44,7 @@ pub struct Sessions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// The claims of the bearer token do not fit into a cookie.
-    #[error("what the bearer token says does not fit into the 4096 bytes of a cookie")]
+    #[error("the claims of the bearer token do not fit into the 4096 bytes of a cookie")]
     TooLong,
     /// The value could not be signed.
     #[error(transparent)]

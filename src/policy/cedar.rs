@@ -202,9 +202,9 @@ impl Engine {
 /// The reason of the failure, without the values: they hold telephone numbers.
 fn failure_reason(error: &EvaluationError) -> &'static str {
     match error {
-        EvaluationError::EntityDoesNotExist(_) => "it asks about something that does not exist",
+        EvaluationError::EntityDoesNotExist(_) => "it refers to an entity that does not exist",
         EvaluationError::EntityAttrDoesNotExist(_) | EvaluationError::RecordAttrDoesNotExist(_) => {
-            "it asks for an attribute that is absent"
+            "it reads an attribute that is absent"
         }
         EvaluationError::TypeError(_) => "a value is of another type",
         EvaluationError::IntegerOverflow(_) => "a number is too large",
@@ -223,7 +223,7 @@ type NamedPolicies = (PolicySet, BTreeMap<Arc<str>, usize>);
 fn named(text: &str, parsed: &PolicySet) -> Result<NamedPolicies, Vec<Flaw>> {
     let starts = source::policies(text);
     if starts.len() > MAX_POLICIES {
-        let message = format!("more than {MAX_POLICIES} policies: each decision asks all of them");
+        let message = format!("more than {MAX_POLICIES} policies: each decision evaluates all of them");
         return Err(vec![flaw(text, 0, message)]);
     }
     let (mut policies, mut places, mut flaws) = (PolicySet::new(), BTreeMap::new(), Vec::new());
@@ -239,10 +239,10 @@ fn named(text: &str, parsed: &PolicySet) -> Result<NamedPolicies, Vec<Flaw>> {
         let line = format!("line-{}", source::place(text, start).0);
         let id = policy.annotation("id").unwrap_or(&line);
         if !is_id(id) {
-            let message = "@id: not 1 to 64 letters, digits, - _ and .: it stands in logs";
+            let message = "@id: not 1 to 64 letters, digits, - _ and .: it appears in logs";
             flaws.push(flaw(text, start, message));
         } else if places.insert(Arc::from(id), start).is_some() {
-            flaws.push(flaw(text, start, format!("@id: {id:?} stands there twice")));
+            flaws.push(flaw(text, start, format!("@id: {id:?} is repeated")));
         } else if let Err(error) = policies.add(policy.new_id(PolicyId::new(id))) {
             flaws.push(flaw(text, start, error));
         }

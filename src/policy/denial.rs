@@ -73,7 +73,7 @@ impl fmt::Display for PolicyError {
             Self::LinkForAnotherRecording => {
                 formatter.write_str("the link is for another recording")
             }
-            Self::LinkMakesNoLinks => formatter.write_str("a link makes no links"),
+            Self::LinkMakesNoLinks => formatter.write_str("a link cannot make links"),
             Self::PbxOutOfReach => formatter
                 .write_str("tokens of this issuer are not for this PBX (pbxs in [[auth.issuer]])"),
         }
@@ -90,7 +90,7 @@ impl fmt::Display for EvaluationFailure {
                 "policy {policy} cannot be evaluated: {}",
                 self.reason
             ),
-            None => write!(formatter, "the policies cannot be asked: {}", self.reason),
+            None => write!(formatter, "the policies cannot be evaluated: {}", self.reason),
         }
     }
 }

@@ -77,7 +77,7 @@ pub enum JwksError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwkError {
     /// It is not a JWK.
-    #[error("not a JWK: a JSON object whose members are there once each")]
+    #[error("not a JWK: a JSON object with unique members")]
     Malformed,
     /// This member says that it is for encryption, or for another use than signatures.
     #[error("not for verifying signatures, by {0}")]
@@ -85,20 +85,20 @@ pub enum JwkError {
     /// This member shows that it is a shared secret or a private key, which must never be
     /// published.
     #[error(
-        "holds a secret, by {0}: a set is for public keys, and whoever can read this one can sign"
+        "holds a secret, by {0}: a set is for public keys, and everyone who can read this one can sign"
     )]
     Secret(&'static str),
     /// This member names an unsupported kind of key, curve or algorithm.
     #[error("of a kind that is not supported, by {0}")]
     Unsupported(&'static str),
     /// Its algorithm is not configured for the issuer.
-    #[error("alg, or what kty leaves of it, is not among the algorithms of this issuer")]
+    #[error("the algorithm, by alg or else by kty, is not among the algorithms of this issuer")]
     NotAccepted,
     /// A member is missing or wrong.
     #[error("{0} is missing or wrong")]
     Member(&'static str),
     /// The coordinates are not a point of the curve.
-    #[error("x and y are no point of the curve that crv names")]
+    #[error("x and y are not a point of the curve that crv names")]
     NoPoint,
     /// The key itself is refused.
     #[error(transparent)]

@@ -90,7 +90,7 @@ impl Fetcher {
             ));
         }
         let set = Url::parse(&metadata.jwks_uri)
-            .map_err(|_| "jwks_uri of the discovery document is no URL")?;
+            .map_err(|_| "jwks_uri of the discovery document is not a URL")?;
         if set.scheme() != "https" {
             return Err("jwks_uri of the discovery document is not https".to_owned());
         }
@@ -105,7 +105,7 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, String> {
-        let client = self.client.as_ref().ok_or("there is no way to a URL")?;
+        let client = self.client.as_ref().ok_or("no HTTP client for a URL")?;
         timeout(FETCH_TIMEOUT, get(client, url))
             .await
             .unwrap_or_else(|_| Err("no answer within 10 s".to_owned()))
@@ -138,7 +138,7 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
     let mut response = request.send().await.map_err(describe)?;
     if response.status() != StatusCode::OK {
         return Err(match response.status().is_redirection() {
-            true => "the answer is a redirect; configure where it leads".to_owned(),
+            true => "the answer is a redirect; configure its target".to_owned(),
             false => format!("the answer has status {}", response.status().as_u16()),
         });
     }

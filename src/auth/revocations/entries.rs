@@ -94,10 +94,10 @@ impl Revocation {
             (Some(_), _, None, None) | (None, Some(_), Some(_), _) | (None, _, None, Some(_)) => {
                 Ok(())
             }
-            (Some(_), ..) => Err("jti goes with issuer only"),
+            (Some(_), ..) => Err("jti can be combined with issuer only"),
             (None, None, Some(_), _) => Err("subject needs issuer: a subject is unique within one"),
             (None, _, None, None) => {
-                Err("says nothing: give jti, issuer and subject, or issued_before")
+                Err("the entry is empty: give jti, issuer and subject, or issued_before")
             }
         }
     }

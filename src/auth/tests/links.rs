@@ -247,7 +247,7 @@ fn a_bearer_token_in_a_query_is_refused() {
         assert_eq!(
             outcome,
             Err(CredentialError::Bearer(AuthError::Malformed(
-                "a bearer token does not belong into a query"
+                "a bearer token is not accepted in a query"
             )))
         );
     }

@@ -78,7 +78,7 @@ fn a_time_that_cannot_be_expressed_denies() {
         let who = || bearer("", "", "");
         let decision = policy.authorize(who(), Action::Listen, "office", name(NAME), &context);
         assert!(
-            told(&decision).starts_with("the policies cannot be asked"),
+            told(&decision).starts_with("the policies cannot be evaluated"),
             "{decision:?}"
         );
         let viewer = policy.view(who(), "office", &context).unwrap();

@@ -103,8 +103,8 @@ fn policy_ids_are_valid_and_unique() {
         (&with(""), 2, 1, "@id"),
         (&with(&"a".repeat(65)), 2, 1, "@id"),
         (&with("new\\nline"), 2, 1, "@id"),
-        (&format!("{}{}", with("a"), with("a")), 4, 1, "twice"),
-        (&format!("{}\n{EVERYONE}", with("line-4")), 4, 1, "twice"),
+        (&format!("{}{}", with("a"), with("a")), 4, 1, "repeated"),
+        (&format!("{}\n{EVERYONE}", with("line-4")), 4, 1, "repeated"),
         // More policies than allowed, since each decision evaluates all of them.
         (&many, 1, 1, "1000 policies"),
     ]);

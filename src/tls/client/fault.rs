@@ -78,7 +78,7 @@ impl From<&Error> for TlsError {
             | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => {
                 (TlsFault::NoCipher, "no common cipher")
             }
-            Error::InvalidMessage(_) => (TlsFault::NotTls, "what answers does not speak TLS"),
+            Error::InvalidMessage(_) => (TlsFault::NotTls, "the server at this address does not speak TLS"),
             _ => return Self::new(TlsFault::Other, error.to_string()),
         };
         Self::new(fault, format!("{meaning} ({error})"))
@@ -90,7 +90,7 @@ impl TlsError {
         let (fault, meaning) = match error {
             CertificateError::UnknownIssuer => (
                 TlsFault::UnknownIssuer,
-                "nobody we trust has signed the certificate",
+                "the certificate is not signed by a trusted CA",
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 // The error's own text names the host of pbx.url, and the presented names may be
@@ -105,7 +105,7 @@ impl TlsError {
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
                 TlsFault::NotYetValid,
-                "the certificate is not accepted: its time has not come yet",
+                "the certificate is not accepted: it is not valid yet",
             ),
             CertificateError::BadSignature => (
                 TlsFault::BadSignature,
@@ -158,9 +158,9 @@ impl TlsFault {
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::NotPinned => {
-                "if nobody exchanged the PBX's certificate, something may stand in between: do not pin what it shows; if \
-                 somebody did, compare the new fingerprint with what a browser shows on the PBX's own network, and add it \
-                 to pbx.tls.pins"
+                "if the PBX's certificate was not replaced, another machine may stand in between: do not pin the \
+                 certificate that it shows; if it was replaced, compare the new fingerprint with what a browser \
+                 shows on the PBX's own network, and add it to pbx.tls.pins"
             }
             Self::UnknownIssuer => {
                 "compare the fingerprint with what a browser shows on the PBX's own network and pin it (pbx.tls.pins), or \
@@ -170,36 +170,36 @@ impl TlsFault {
                 "write a name or an address into pbx.url that the certificate is for, or pin it (pbx.tls.pins)"
             }
             Self::Expired | Self::NotYetValid => {
-                "look at this machine's clock; else give the PBX a new certificate (on an S-Series Settings > System > \
-                 Security > Service > Certificate), or pin this one (pbx.tls.pins), whose dates are then not looked at"
+                "check this machine's clock; if it is right, give the PBX a new certificate (on an S-Series Settings > \
+                 System > Security > Service > Certificate), or pin this one (pbx.tls.pins): its dates are then ignored"
             }
             Self::CaCertificate => {
-                "pin it (pbx.tls.pins): a certificate that the PBX signed itself does not belong into pbx.tls.ca_file"
+                "pin it (pbx.tls.pins): a certificate that the PBX signed itself does not belong in pbx.tls.ca_file"
             }
             Self::Version1 => {
-                "put a certificate of version 3, as every current tool makes them, on the PBX and choose it (on an S-Series \
+                "install a certificate of version 3, as every current tool makes them, on the PBX and select it (on an S-Series \
                  Settings > System > Security > Service > Certificate)"
             }
             Self::WeakKey => {
-                "put a certificate with an RSA key of 2048 bits or more, or with an EC key, on the PBX and choose it (on an \
+                "install a certificate with an RSA key of 2048 bits or more, or with an EC key, on the PBX and select it (on an \
                  S-Series Settings > System > Security > Service > Certificate)"
             }
             Self::BadSignature => {
-                "where its RSA key has less than 2048 bits, put a longer one on the PBX; else what answers does not hold \
-                 the certificate's key, and something stands in between"
+                "if its RSA key has fewer than 2048 bits, install a longer one on the PBX; otherwise the server does not \
+                 hold the certificate's key, and another machine stands in between"
             }
             Self::Unreadable => {
-                "put another certificate on the PBX and choose it (on an S-Series Settings > System > Security > Service > \
+                "install another certificate on the PBX and select it (on an S-Series Settings > System > Security > Service > \
                  Certificate)"
             }
             Self::NoVersion => {
                 "update the PBX's firmware, or set its System Security Level to High (on an S-Series Settings > System > \
-                 Security > Service), which is TLS 1.2; a PBX that has none needs something beside it that ends TLS, or \
-                 plain HTTP on a wire you trust (pbx.plain_http)"
+                 Security > Service), which is TLS 1.2; a PBX without TLS 1.2 needs a TLS proxy beside it, or plain \
+                 HTTP on a network you trust (pbx.plain_http)"
             }
             Self::NoCipher => {
-                "the PBX knows old ciphers only: update its firmware; else it needs something beside it that ends TLS, or \
-                 plain HTTP on a wire you trust (pbx.plain_http)"
+                "the PBX knows old ciphers only: update its firmware; otherwise it needs a TLS proxy beside it, or plain \
+                 HTTP on a network you trust (pbx.plain_http)"
             }
             Self::NotTls => {
                 "correct pbx.url: this port speaks plain HTTP or something else; the web interface is usually at https and \

@@ -91,7 +91,7 @@ fn a_list_with_a_wrong_line_is_refused_whole() {
     let list = "# left\n\n  {\"jti\":\"a\"}  \r\n{\"jti\":\"b\"}";
     assert_eq!(RevocationList::parse(list).unwrap().entries(), 2);
     for (line, part) in [
-        ("{}", "says nothing"),
+        ("{}", "the entry is empty"),
         ("x", "expected"),
         (r#"{"jti":1}"#, "invalid type"),
         (r#"{"jti":"a","jti":"b"}"#, "duplicate"),
@@ -103,7 +103,7 @@ fn a_list_with_a_wrong_line_is_refused_whole() {
             r#"{"jti":"a","issued_before":"1970-01-01T00:00:10Z"}"#,
             "issuer only",
         ),
-        (r#"{"issuer":"a"}"#, "says nothing"),
+        (r#"{"issuer":"a"}"#, "the entry is empty"),
         (r#"{"issued_before":"yesterday"}"#, "a time such as"),
         (&format!(r#"{{"jti":"{}"}}"#, "a".repeat(3_000)), "longer"),
     ] {
