@@ -145,8 +145,9 @@ impl Authenticator {
     /// The first credential present decides, in this order: the `Authorization` field, `?link=`,
     /// the gateway's own cookie, the cookie of single sign-on.
     ///
-    /// # Errors When there is no credential, or anything about it is wrong. A later credential
-    /// never makes up for a wrong one.
+    /// # Errors
+    /// When there is no credential, or anything about it is wrong. A later credential never makes
+    /// up for a wrong one.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -237,7 +238,7 @@ impl Authenticator {
         Err(CredentialError::Bearer(AuthError::Missing))
     }
 
-    /// Refuses a session whose issuer is no longer configured.
+    /// Authenticates a session. It is refused if its issuer is no longer configured.
     fn authenticate_session(&self, value: &str, clock: &Clock) -> Result<Principal, AuthError> {
         let sessions = self.sessions().ok_or(AuthError::Missing)?;
         let pbxs_of = |issuer: &str| Ok(self.issuer(issuer)?.pbxs.clone());

@@ -108,7 +108,8 @@ impl Policy {
     /// Allows every authenticated principal to hear every recording. A link still opens only the
     /// one that it names.
     ///
-    /// # Errors Never, as long as [`SCHEMA`] is the one that was shipped.
+    /// # Errors
+    /// Never, as long as [`SCHEMA`] is the one that was shipped.
     pub fn everyone() -> Result<Self, Flaw> {
         let text = "@id(\"everyone\") permit(principal, action, resource);";
         let parsed = Self::parse(text, Groups::default());
@@ -118,7 +119,8 @@ impl Policy {
     /// Reads policies in Cedar and checks them against [`SCHEMA`]. `groups` are the numbers that
     /// stand for other numbers.
     ///
-    /// # Errors All mistakes, each with its line and column.
+    /// # Errors
+    /// All mistakes, each with its line and column.
     pub fn parse(text: &str, groups: Groups) -> Result<Self, Vec<Flaw>> {
         Ok(Self {
             engine: Some(Arc::new(Engine::parse(text)?)),
@@ -153,8 +155,8 @@ impl Policy {
     /// Decides whether a principal may do something with a recording of a PBX. Sharing requires the
     /// right to listen: the policies are asked for that first.
     ///
-    /// # Errors When a credential is used beyond its scope, or the policies deny or cannot be
-    /// evaluated.
+    /// # Errors
+    /// When a credential is used beyond its scope, or the policies deny or cannot be evaluated.
     pub fn authorize(
         &self,
         principal: Principal,
@@ -196,8 +198,8 @@ impl Policy {
 
     /// Authorizes a principal to list a PBX.
     ///
-    /// # Errors When the credential is a link, which covers one recording only, or is not for this
-    /// PBX.
+    /// # Errors
+    /// When the credential is a link, which covers one recording only, or is not for this PBX.
     pub fn view(
         &self,
         principal: Principal,
@@ -265,7 +267,8 @@ impl Policy {
 
 /// Refuses a principal that can never share, whatever the policies say.
 ///
-/// # Errors When the credential is a link.
+/// # Errors
+/// When the credential is a link.
 pub(crate) fn require_sharer(principal: &Principal) -> Result<(), PolicyError> {
     match principal.credential() {
         Credential::Link(_) => Err(PolicyError::LinkMakesNoLinks),

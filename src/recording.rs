@@ -76,7 +76,8 @@ impl RecordingName {
     /// A `+` is a plus sign, as in every path. `%2541` is the name `%41`, since nothing is decoded
     /// twice.
     ///
-    /// # Errors When an escape is broken, or the decoded text is not a name.
+    /// # Errors
+    /// When an escape is broken, or the decoded text is not a name.
     pub fn from_path_segment(segment: &str) -> Result<Self, NameError> {
         // An escape has three bytes for one, so a longer segment cannot hold a name.
         if segment.len() > 3 * Self::MAX_BYTES {

@@ -104,8 +104,9 @@ impl Default for SecretFiles {
 impl SecretFiles {
     /// Reads a secret from a file.
     ///
-    /// # Errors When the file cannot be read, is empty or over 64 KiB, or when users other than its
-    /// owner and group can read it, or users other than its owner can write it.
+    /// # Errors
+    /// When the file cannot be read, is empty or over 64 KiB, or when users other than its owner
+    /// and group can read it, or users other than its owner can write it.
     pub fn read(&self, path: &Path) -> Result<SecretFile, SecretError> {
         let file = File::open(path)?;
         let readable = self.judge(&file)?;

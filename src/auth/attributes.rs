@@ -75,8 +75,9 @@ impl AttributeClaims {
     /// Reads the attributes from the claims of a token whose issuer covers `pbxs`. An absent claim
     /// gives none.
     ///
-    /// # Errors When a claim is repeated or has a wrong type, a value is too long, or a claim has
-    /// more than `max` values.
+    /// # Errors
+    /// When a claim is repeated or has a wrong type, a value is too long, or a claim has more than
+    /// `max` values.
     pub(super) fn read(
         &self,
         claims: &[u8],
@@ -168,7 +169,8 @@ impl Attributes {
 impl Extension {
     /// Reads `pbx/number`, or a bare number if `only_pbx` is given.
     ///
-    /// # Errors The mistake in words, without the text itself.
+    /// # Errors
+    /// The mistake in words, without the text itself.
     pub(crate) fn read(text: &str, only_pbx: Option<&str>) -> Result<Self, &'static str> {
         let (pbx, number) = match (text.split_once('/'), only_pbx) {
             (Some(parts), _) => parts,

@@ -36,8 +36,9 @@ pub(crate) fn is_cookie_name(text: &str) -> bool {
 
 /// The value of the cookie `name`. It is not decoded: no character of a token needs an escape.
 ///
-/// # Errors When there is more than one such cookie, since it is unclear which one counts, or when
-/// it is not text.
+/// # Errors
+/// When there is more than one such cookie, since it is unclear which one counts, or when it is not
+/// text.
 pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, AuthError> {
     let fields = headers.get_all(COOKIE).iter();
     let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));

@@ -24,7 +24,8 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Fetches the published keys of an issuer once, as a refresher does when it starts.
 ///
-/// # Errors A sentence for an operator: no keys were fetched, and the ring is unchanged.
+/// # Errors
+/// A sentence for an operator: no keys were fetched, and the ring is unchanged.
 ///
 /// # Cancel safety
 /// Safe.
@@ -47,7 +48,8 @@ impl KeySetRefresher {
     /// Starts to refresh a ring. If an `old` refresher fetched the same set, its keys are kept.
     /// Call it within a tokio runtime.
     ///
-    /// # Errors A sentence for an operator: the HTTP client cannot be built.
+    /// # Errors
+    /// A sentence for an operator: the HTTP client cannot be built.
     pub(crate) fn start(
         source: &KeySource,
         ring: &KeyRing,

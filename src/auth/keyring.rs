@@ -142,7 +142,8 @@ impl KeyRing {
     /// if it is too early to fetch again. A set that was already on its way does not count: it may
     /// be older than the key.
     ///
-    /// # Cancel safety Safe: the request stays.
+    /// # Cancel safety
+    /// Safe: the request stays.
     pub(crate) async fn renew(&self) {
         if !self.0.is_published {
             return;

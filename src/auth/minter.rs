@@ -60,7 +60,8 @@ pub(crate) struct MintedLink {
 
 /// The two settings that making links needs.
 ///
-/// # Errors When either is not configured.
+/// # Errors
+/// When either is not configured.
 pub(crate) fn configured<'c>(
     minter: Option<&'c Minter>,
     public_url: Option<&'c Url>,
@@ -72,7 +73,8 @@ pub(crate) fn configured<'c>(
 impl Minter {
     /// Checks that the key covers a PBX.
     ///
-    /// # Errors When it does not.
+    /// # Errors
+    /// When it does not.
     pub(crate) fn require_pbx(&self, pbx: &str) -> Result<(), LinkKeyScopeError> {
         let pbxs = self.pbxs.as_ref();
         let reaches = pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx));

@@ -38,7 +38,8 @@ impl RequiredClaims {
     /// Checks the claims of a token. `json` holds the same claims; `audiences` are the accepted
     /// ones.
     ///
-    /// # Errors When the audience is not accepted, or a required claim has another value.
+    /// # Errors
+    /// When the audience is not accepted, or a required claim has another value.
     pub(super) fn check(
         &self,
         claims: &Claims<'_>,

@@ -76,7 +76,8 @@ impl Revocations {
     /// Reads the list and starts to watch it. Without a file nothing is revoked. Call it within a
     /// tokio runtime.
     ///
-    /// # Errors A sentence for an operator: the list exists and cannot be read, or has a mistake.
+    /// # Errors
+    /// A sentence for an operator: the list exists and cannot be read, or has a mistake.
     pub(crate) fn start(
         path: Option<PathBuf>,
         listener: RevocationListener,
@@ -122,7 +123,8 @@ impl Revocations {
 
     /// Refuses a principal whose credential is revoked.
     ///
-    /// # Errors When it is revoked.
+    /// # Errors
+    /// When it is revoked.
     pub(crate) fn check(&self, principal: &Principal) -> Result<(), CredentialError> {
         if !self.revokes(principal) {
             return Ok(());
@@ -137,7 +139,8 @@ impl Revocations {
     /// Writes an entry to the file and puts it in force, whatever else has been written into the
     /// file meanwhile. Blocks on the file.
     ///
-    /// # Errors When the entry was not added.
+    /// # Errors
+    /// When the entry was not added.
     pub(crate) fn revoke(&self, json: &str) -> Result<(), RevokeError> {
         let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
         let entry = Revocation::parse(json).map_err(RevokeError::Entry)?;
@@ -201,11 +204,11 @@ impl Revocations {
 /// # Errors
 /// A sentence for an operator.
 pub(crate) fn read_once(path: &Path) -> Result<RevocationList, String> {
-    let told = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+    let with_path = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
     match read(path) {
-        Ok(text) => RevocationList::parse(&text).map_err(|error| told(&error)),
+        Ok(text) => RevocationList::parse(&text).map_err(|error| with_path(&error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(RevocationList::default()),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(with_path(&error)),
     }
 }
 

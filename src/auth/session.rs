@@ -135,8 +135,9 @@ impl Sessions {
     /// Authenticates the value of a cookie. `pbxs_of` gives the PBXs that an issuer's tokens are
     /// for now.
     ///
-    /// # Errors When anything is wrong with the value, or the issuer of its bearer token is no
-    /// longer configured.
+    /// # Errors
+    /// When anything is wrong with the value, or the issuer of its bearer token is no longer
+    /// configured.
     pub(super) fn authenticate(
         &self,
         value: &str,

@@ -38,8 +38,9 @@ pub(super) struct CompactToken<'t> {
 impl<'t> CompactToken<'t> {
     /// Decodes a token of at most `max_bytes`. The header has no limit of its own.
     ///
-    /// # Errors When the token is longer, or is not three non-empty segments of base64url without
-    /// padding, the first two of them UTF-8.
+    /// # Errors
+    /// When the token is longer, or is not three non-empty segments of base64url without padding,
+    /// the first two of them UTF-8.
     pub(super) fn decode(token: &'t str, max_bytes: usize) -> Result<Self, AuthError> {
         if token.len() > max_bytes {
             return Err(AuthError::TooLong { max_bytes });
@@ -56,7 +57,8 @@ impl<'t> CompactToken<'t> {
 
     /// The header, after its members have been checked.
     ///
-    /// # Errors When a member is refused, or the algorithm is unknown.
+    /// # Errors
+    /// When a member is refused, or the algorithm is unknown.
     pub(super) fn header(&self) -> Result<Header<'_>, AuthError> {
         let members: HeaderMembers<'_> =
             json_object(&self.header).ok_or(AuthError::Malformed("header is not as required"))?;

@@ -223,7 +223,8 @@ type NamedPolicies = (PolicySet, BTreeMap<Arc<str>, usize>);
 fn named(text: &str, parsed: &PolicySet) -> Result<NamedPolicies, Vec<Flaw>> {
     let starts = source::policies(text);
     if starts.len() > MAX_POLICIES {
-        let message = format!("more than {MAX_POLICIES} policies: each decision evaluates all of them");
+        let message =
+            format!("more than {MAX_POLICIES} policies: each decision evaluates all of them");
         return Err(vec![flaw(text, 0, message)]);
     }
     let (mut policies, mut places, mut flaws) = (PolicySet::new(), BTreeMap::new(), Vec::new());

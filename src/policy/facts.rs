@@ -41,7 +41,7 @@ impl RecordingFacts {
     pub(super) fn of(pbx: &str, name: &RecordingName, uses: &UsedAttributes) -> Self {
         let asked = uses.direction || uses.caller || uses.callee || uses.internal_parties;
         let parties = asked.then(|| name.parties()).flatten();
-        let told = |number: &str| (!number.is_empty()).then(|| number.to_owned());
+        let non_empty = |number: &str| (!number.is_empty()).then(|| number.to_owned());
         let parties_if = |asked: bool| parties.filter(|_| asked);
         Self {
             id: uses.id.then(|| qualified_number(pbx, name.as_str())),
@@ -49,8 +49,8 @@ impl RecordingFacts {
             name: uses.name.then(|| name.as_str().to_owned()),
             started: uses.start.then(|| name.call_started()).flatten(),
             direction: parties_if(uses.direction).map(|parties| parties.direction),
-            caller: parties_if(uses.caller).and_then(|parties| told(parties.caller)),
-            callee: parties_if(uses.callee).and_then(|parties| told(parties.callee)),
+            caller: parties_if(uses.caller).and_then(|parties| non_empty(parties.caller)),
+            callee: parties_if(uses.callee).and_then(|parties| non_empty(parties.callee)),
             inside: uses.internal_parties.then(|| {
                 let inside = parties.iter().flat_map(Parties::internal);
                 inside.map(str::to_owned).collect()

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_message_leaves_out_words_as_long_as_a_secret() {
         let name = "n".repeat(MAX_WORD_BYTES);
-        for (message, told) in [
+        for (message, expected) in [
             ("did you mean `roles`?", "did you mean `roles`?"),
             (&*format!("no `{name}`"), &*format!("no `{name}`")),
             (
@@ -131,7 +131,7 @@ mod tests {
             ),
             ("", ""),
         ] {
-            assert_eq!(without_long_words(message), told);
+            assert_eq!(without_long_words(message), expected);
         }
     }
 }

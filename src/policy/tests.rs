@@ -81,7 +81,7 @@ fn link(pbx: &str, recording: &str) -> Principal {
 }
 
 /// `allow` or `deny` with the deciding policies, or the reason in words.
-fn told(decision: &Result<Grant, PolicyError>) -> String {
+fn describe(decision: &Result<Grant, PolicyError>) -> String {
     match decision {
         Ok(grant) => format!("allow {}", grant.policies().join(" ")),
         Err(PolicyError::Denied { policies, failures }) if failures.is_empty() => {
@@ -100,7 +100,7 @@ fn check(policy: &Policy, who: Principal, pbx: &str, recording: &str, expected: 
         name(recording),
         &context(),
     );
-    assert_eq!(told(&decision).trim_end(), expected, "{recording}");
+    assert_eq!(describe(&decision).trim_end(), expected, "{recording}");
     if let Ok(grant) = decision {
         assert_eq!(
             (grant.principal(), grant.pbx(), grant.recording().as_str()),

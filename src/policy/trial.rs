@@ -61,7 +61,8 @@ impl ExpectedDecision {
 impl Trial {
     /// Runs the trial.
     ///
-    /// # Errors When the decision differs: the decision and its policies.
+    /// # Errors
+    /// When the decision differs: the decision and its policies.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
         let decision = policy.decide(
             &self.principal(),

@@ -116,13 +116,13 @@ mod tests {
         let parties = name.parties();
         let inside: Vec<&str> = parties.iter().flat_map(Parties::internal).collect();
         let found = parties.map(|found| (found.caller, found.callee, found.direction.as_str()));
-        let (told, internal) = match expected {
+        let (expected, internal) = match expected {
             Some((caller, callee, direction, inside)) => {
                 (Some((caller, callee, direction)), inside.to_vec())
             }
             None => (None, Vec::new()),
         };
-        assert_eq!((found, inside), (told, internal), "{name}");
+        assert_eq!((found, inside), (expected, internal), "{name}");
     }
 
     #[test]

@@ -134,7 +134,8 @@ struct Jwk {
 /// algorithm with public keys. An RSA key without an `alg` gets every RSA algorithm in `accepted`,
 /// or RS256 if the list is empty: some issuers leave that one out.
 ///
-/// # Errors When the set has no usable key.
+/// # Errors
+/// When the set has no usable key.
 pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
     let json = without_byte_order_mark(json);
     let set: KeySetMembers<'_> = json_object(json).ok_or(JwksError::NotASet)?;
@@ -168,17 +169,17 @@ pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
 
 /// The reasons for the first skipped JWKs.
 fn describe_skipped(skipped: &[SkippedJwk]) -> String {
-    let told = skipped
+    let faults = skipped
         .iter()
         .take(MAX_SHOWN_FAULTS)
         .map(SkippedJwk::to_string);
-    let mut told: Vec<String> = told.collect();
+    let mut faults: Vec<String> = faults.collect();
     match skipped.len().saturating_sub(MAX_SHOWN_FAULTS) {
-        0 if told.is_empty() => told.push("it is empty".to_owned()),
+        0 if faults.is_empty() => faults.push("it is empty".to_owned()),
         0 => {}
-        more => told.push(format!("and {more} more")),
+        more => faults.push(format!("and {more} more")),
     }
-    told.join("; ")
+    faults.join("; ")
 }
 
 fn read_jwk(jwk: &RawValue, accepted: &[Algorithm]) -> Result<Vec<VerifyingKey>, JwkError> {

@@ -195,14 +195,14 @@ fn describe(error: reqwest::Error) -> String {
 /// # Errors
 /// A sentence for an operator.
 async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let file = tokio::fs::File::open(path).await.map_err(told)?;
+    let with_path = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = tokio::fs::File::open(path).await.map_err(with_path)?;
     let mut bytes = Vec::new();
     let most = MAX_DOCUMENT_BYTES as u64 + 1;
     file.take(most)
         .read_to_end(&mut bytes)
         .await
-        .map_err(told)?;
+        .map_err(with_path)?;
     if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(format!("{}: longer than 256 KiB", path.display()));
     }

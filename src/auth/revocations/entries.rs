@@ -138,8 +138,9 @@ fn without_values(error: &serde_json::Error) -> String {
 impl RevocationList {
     /// Reads a list. Empty lines and lines that begin with `#` are skipped.
     ///
-    /// # Errors The first wrong line. The whole list is refused then, since half a list would admit
-    /// revoked tokens.
+    /// # Errors
+    /// The first wrong line. The whole list is refused then, since half a list would admit revoked
+    /// tokens.
     pub fn parse(text: &str) -> Result<Self, RevocationError> {
         let mut revoked = Self::default();
         for (number, line) in text.lines().enumerate() {

@@ -78,7 +78,7 @@ fn a_time_that_cannot_be_expressed_denies() {
         let who = || bearer("", "", "");
         let decision = policy.authorize(who(), Action::Listen, "office", name(NAME), &context);
         assert!(
-            told(&decision).starts_with("the policies cannot be evaluated"),
+            describe(&decision).starts_with("the policies cannot be evaluated"),
             "{decision:?}"
         );
         let viewer = policy.view(who(), "office", &context).unwrap();
@@ -145,7 +145,7 @@ fn sharing_requires_the_right_to_listen() {
     ] {
         let who = bearer(roles, "", "");
         let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
-        assert_eq!(told(&decision).trim_end(), expected, "{roles}");
+        assert_eq!(describe(&decision).trim_end(), expected, "{roles}");
     }
 }
 

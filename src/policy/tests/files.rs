@@ -10,7 +10,7 @@ type Case<'t> = (&'t str, usize, usize, &'t str);
 /// Compares all cases before it fails.
 #[track_caller]
 fn check(cases: &[Case<'_>]) {
-    let told = |(text, line, column, words): &Case<'_>| {
+    let failure = |(text, line, column, words): &Case<'_>| {
         let flaws = Policy::parse(text, Groups::default())
             .err()
             .unwrap_or_default();
@@ -20,7 +20,7 @@ fn check(cases: &[Case<'_>]) {
         };
         (!found).then(|| format!("{text}\n  expected {line}:{column} {words}\n  found {flaws:?}"))
     };
-    let failed: Vec<String> = cases.iter().filter_map(told).collect();
+    let failed: Vec<String> = cases.iter().filter_map(failure).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }
 

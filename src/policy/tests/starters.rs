@@ -80,7 +80,7 @@ fn the_commented_rules_forbid_once_they_are_switched_on() {
     };
     let ask = |who, pbx, recording, context: &Context| {
         let decision = policy.authorize(who, Action::Listen, pbx, name(recording), context);
-        told(&decision)
+        describe(&decision)
     };
     assert_eq!(
         ask(who("office"), "office", NAME, &days(90)),

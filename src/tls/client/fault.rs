@@ -78,7 +78,10 @@ impl From<&Error> for TlsError {
             | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => {
                 (TlsFault::NoCipher, "no common cipher")
             }
-            Error::InvalidMessage(_) => (TlsFault::NotTls, "the server at this address does not speak TLS"),
+            Error::InvalidMessage(_) => (
+                TlsFault::NotTls,
+                "the server at this address does not speak TLS",
+            ),
             _ => return Self::new(TlsFault::Other, error.to_string()),
         };
         Self::new(fault, format!("{meaning} ({error})"))

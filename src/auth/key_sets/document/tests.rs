@@ -220,9 +220,9 @@ fn a_set_without_a_key_is_refused() {
     };
     let no_key = |why: &str| JwksError::NoKey(why.to_owned());
     check(&set(&[]), no_key("it is empty"));
-    let told = "keys[0] (kid \"a\\n\"): of a kind that is not supported, by kty; keys[1] (no kid): crv is missing or wrong";
+    let faults = "keys[0] (kid \"a\\n\"): of a kind that is not supported, by kty; keys[1] (no kid): crv is missing or wrong";
     let bad = [json!({"kty": "x", "kid": "a\n"}), json!({"kty": "EC"})];
-    check(&set(&bad), no_key(told));
+    check(&set(&bad), no_key(faults));
     let more = vec![json!({"kty": "EC"}); 9];
     let error = read(&set(&more), &[]).unwrap_err().to_string();
     assert!(

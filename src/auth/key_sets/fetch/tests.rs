@@ -52,12 +52,12 @@ fn a_set_is_at_the_issuer_or_at_a_configured_origin() {
         Err("not https"),
     );
     check(&metadata(ISSUER, "file:///etc/passwd"), Err("not https"));
-    check(&metadata(ISSUER, "/certs"), Err("no URL"));
+    check(&metadata(ISSUER, "/certs"), Err("not a URL"));
 }
 
 #[test]
 fn an_issuer_mismatch_shows_both_names_escaped() {
-    let told = |issuer: &str| {
+    let message_for = |issuer: &str| {
         let document =
             serde_json::json!({"issuer": issuer, "jwks_uri": "https://sso.example/certs"});
         let url = DOCUMENT.parse().unwrap();
@@ -65,9 +65,9 @@ fn an_issuer_mismatch_shows_both_names_escaped() {
         found.unwrap_err()
     };
     let both = format!(": its issuer is \"{ISSUER}/\", and the name of this one is \"{ISSUER}\"");
-    assert!(told(&format!("{ISSUER}/")).ends_with(&both));
-    assert!(told("a\"\n\u{1b}[2J").contains(r#""a\"\n\u{1b}[2J","#));
-    let long = told(&"\u{e9}".repeat(5_000));
+    assert!(message_for(&format!("{ISSUER}/")).ends_with(&both));
+    assert!(message_for("a\"\n\u{1b}[2J").contains(r#""a\"\n\u{1b}[2J","#));
+    let long = message_for(&"\u{e9}".repeat(5_000));
     assert!(
         long.contains("\u{e9}\"\u{2026}, and") && long.len() < 700,
         "{long}"
@@ -92,8 +92,8 @@ fn an_encoded_answer_is_refused_and_its_coding_named() {
         ("identity, gzip", "\"identity, gzip\""),
         ("x\ty", r#""x\ty""#),
     ] {
-        let told = format!("the answer has the content coding {shown}, and none was asked for");
-        assert_eq!(require(&[coding]), Err(told));
+        let expected = format!("the answer has the content coding {shown}, and none was asked for");
+        assert_eq!(require(&[coding]), Err(expected));
     }
     assert!(require(&["identity", "gzip"]).is_err());
 }

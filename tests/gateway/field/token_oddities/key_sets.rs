@@ -188,8 +188,8 @@ async fn told(set: Bytes, coding: Option<&'static str>) -> String {
     let problem = call.bearer(&idp.jwt("alice")).send().await.problem().await;
     assert_eq!(problem.slug, "keys-unavailable");
     running.stop().await;
-    let line =
-        self::lines(&log).find(|line| line["message"] == "the keys of the issuer cannot be fetched");
+    let line = self::lines(&log)
+        .find(|line| line["message"] == "the keys of the issuer cannot be fetched");
     line.unwrap()["error"].as_str().unwrap().to_owned()
 }
 
