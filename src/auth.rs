@@ -12,6 +12,7 @@
 
 mod algorithm;
 pub(crate) mod attributes;
+mod authenticated;
 mod claims;
 pub(crate) mod cookies;
 mod credential;
@@ -42,6 +43,7 @@ use http::HeaderMap;
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 use self::attributes::max_values;
 pub use self::attributes::{AttributeClaims, Attributes, Extension};
+pub use self::authenticated::Authenticated;
 use self::claims::{Claims, Clock};
 pub use self::cookies::Cookies;
 use self::cookies::SESSION_COOKIE;
@@ -97,7 +99,7 @@ pub struct Authenticator {
 
 /// The result of authenticating a request.
 pub(crate) struct AuthenticationResult<'a> {
-    pub(crate) principal: Result<Principal, CredentialError>,
+    pub(crate) caller: Result<Authenticated, CredentialError>,
     /// The names of cookies that are authentic but expired. They count as absent.
     pub(crate) expired: Vec<&'a str>,
 }
@@ -154,9 +156,9 @@ impl Authenticator {
         query: Option<&str>,
         source: IpAddr,
         now: SystemTime,
-    ) -> Result<Principal, CredentialError> {
+    ) -> Result<Authenticated, CredentialError> {
         self.authenticate_request(headers, query, false, source, now)
-            .principal
+            .caller
     }
 
     /// Like [`Authenticator::authenticate`]. If `is_visit`, a person is opening a page: a cookie
@@ -187,7 +189,8 @@ impl Authenticator {
             }
             Err(rejected) => Err(rejected),
         };
-        AuthenticationResult { principal, expired }
+        let caller = principal.map(Authenticated::new);
+        AuthenticationResult { caller, expired }
     }
 
     /// Returns true if the request has the gateway's own cookie, whatever its value.

@@ -30,6 +30,7 @@ pub use self::groups::Groups;
 pub use self::source::Flaw;
 pub use self::trial::{ExpectedDecision, Trial};
 use crate::auth::principal::{Credential, Principal};
+use crate::limits::rate::Counted;
 use crate::recording::RecordingName;
 
 /// The schema that policies are checked against, in Cedar's notation.
@@ -159,12 +160,13 @@ impl Policy {
     /// When a credential is used beyond its scope, or the policies deny or cannot be evaluated.
     pub fn authorize(
         &self,
-        principal: Principal,
+        principal: Counted<Principal>,
         action: Action,
         pbx: &str,
         recording: RecordingName,
         context: &Context,
     ) -> Result<Grant, PolicyError> {
+        let principal = principal.into_inner();
         let policies = self.decide(&principal, action, pbx, &recording, context)?;
         Ok(Grant {
             principal,
@@ -202,6 +204,27 @@ impl Policy {
     /// When the credential is a link, which covers one recording only, or is not for this PBX.
     pub fn view(
         &self,
+        principal: Counted<Principal>,
+        pbx: &str,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        self.viewer(principal.into_inner(), pbx, context)
+    }
+
+    /// Authorizes the same principal to list the same PBX under these policies.
+    ///
+    /// # Errors
+    /// As for [`Policy::view`].
+    pub fn review(
+        &self,
+        viewer: &Viewer<'_>,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        self.viewer(viewer.principal.clone(), &viewer.pbx, context)
+    }
+
+    fn viewer(
+        &self,
         principal: Principal,
         pbx: &str,
         context: &Context,
@@ -234,8 +257,12 @@ impl Policy {
         Facts::of(principal, pbx, name, &self.groups, context)
     }
 
-    /// The ids of the policies that allow it.
-    fn decide(
+    /// The ids of the policies that allow it, in alphabetical order. The decision is for display and
+    /// opens nothing.
+    ///
+    /// # Errors
+    /// As for [`Policy::authorize`].
+    pub fn decide(
         &self,
         principal: &Principal,
         action: Action,
@@ -290,6 +317,12 @@ impl Viewer<'_> {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The configured name of the PBX that is listed.
+    #[must_use]
+    pub fn pbx(&self) -> &str {
+        &self.pbx
     }
 
     /// Returns true if the principal may hear this recording.

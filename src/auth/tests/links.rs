@@ -13,6 +13,7 @@ fn authenticate_link(token: &str, source: IpAddr) -> Result<Principal, AuthError
     let query = format!("download=1&link={token}");
     authenticator(vec![hmac_pair(None, b'a').1])
         .authenticate(&HeaderMap::new(), Some(&query), source, at(NOW))
+        .map(|caller| caller.principal().clone())
         .map_err(|rejected| rejected.reason().clone())
 }
 
@@ -168,7 +169,7 @@ fn the_shorter_of_two_link_lifetimes_counts() {
             let query = format!("link={}", minted_link(ttl, None));
             authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW))
         };
-        assert_eq!(authenticate(longest).unwrap().issuer(), "link");
+        assert_eq!(authenticate(longest).unwrap().principal().issuer(), "link");
         assert_eq!(
             authenticate(longest + 1),
             Err(CredentialError::Link(AuthError::LinkTooLong {
@@ -267,7 +268,7 @@ fn a_right_credential_does_not_make_up_for_a_wrong_one() {
     let outcome = authenticator
         .authenticate(&good, Some("link=wrong"), SOURCE, at(NOW))
         .unwrap();
-    assert_eq!(outcome.credential(), &Credential::Bearer);
+    assert_eq!(outcome.principal().credential(), &Credential::Bearer);
 }
 
 #[test]

@@ -65,7 +65,13 @@ fn agents_hear_their_own_calls_and_supervisors_all() {
 fn a_link_cannot_share_whatever_the_policies_say() {
     for policy in [parse(STARTERS), Policy::everyone().unwrap()] {
         let who = link("office", NAME);
-        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Share,
+            "office",
+            name(NAME),
+            &context(),
+        );
         assert_eq!(decision, Err(PolicyError::LinkMakesNoLinks));
     }
 }
@@ -79,7 +85,13 @@ fn the_commented_rules_forbid_once_they_are_switched_on() {
         now: name(NAME).call_started().unwrap() + Duration::from_secs(days * 86_400),
     };
     let ask = |who, pbx, recording, context: &Context| {
-        let decision = policy.authorize(who, Action::Listen, pbx, name(recording), context);
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Listen,
+            pbx,
+            name(recording),
+            context,
+        );
         describe(&decision)
     };
     assert_eq!(
