@@ -257,8 +257,8 @@ impl Policy {
         Facts::of(principal, pbx, name, &self.groups, context)
     }
 
-    /// The ids of the policies that allow it, in alphabetical order. The decision is for display and
-    /// opens nothing.
+    /// The ids of the policies that allow it, in alphabetical order. The decision is for display
+    /// and opens nothing.
     ///
     /// # Errors
     /// As for [`Policy::authorize`].

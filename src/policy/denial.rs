@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub enum PolicyError {
     /// The policies deny, or cannot be evaluated.
     Denied {
-        /// The ids of the policies that forbid it, in alphabetical order. Empty if no policy permits
-        /// it, or if it is denied only because of a failure.
+        /// The ids of the policies that forbid it, in alphabetical order. Empty if no policy
+        /// permits it, or if it is denied only because of a failure.
         policies: Vec<Arc<str>>,
         /// The failed evaluations. A single one is a denial, whatever the other policies say.
         failures: Vec<EvaluationFailure>,
