@@ -74,7 +74,7 @@ async fn a_certificate_for_another_name_is_told_as_that() {
 
 #[tokio::test]
 async fn a_certificate_out_of_its_time_is_told_as_that() {
-    for (from, until, said) in [(2001, 2002, "has expired"), (4000, 4001, "not come yet")] {
+    for (from, until, said) in [(2001, 2002, "has expired"), (4000, 4001, "not valid yet")] {
         let key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

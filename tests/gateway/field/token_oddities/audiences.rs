@@ -311,7 +311,7 @@ fn claims_that_say_something_else_are_no_audience() {
             (loaded, _) => panic!("{lines}: {:?}", loaded.map(drop)),
         }
     };
-    let other = "has another value";
+    let other = "says something else";
     for claim in [
         "iss",
         "sub",
