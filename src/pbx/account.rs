@@ -2,21 +2,24 @@
 //!
 //! Knows what makes two accounts the same. Does not know tokens.
 
+pub(in crate::pbx) mod login_history;
+pub(in crate::pbx) mod token_keeper;
+
 use std::path::Path;
 
-use super::logins::LoginHistory;
 use crate::pbx::settings::PbxPassword;
 use crate::pbx::settings::PbxSettings;
+use login_history::LoginHistory;
 
 /// Whether a token of the one is a token of the other. How the PBX is reached and what is done with the token may differ.
-pub(super) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> bool {
+pub(in crate::pbx) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> bool {
     old.api == new.api
         && old.url == new.url
         && old.account.username == new.account.username
         && old.account.password == new.account.password
 }
 
-pub(super) fn open_history(
+pub(in crate::pbx) fn open_history(
     config: &PbxSettings,
     state_dir: Option<&Path>,
 ) -> Result<LoginHistory, String> {

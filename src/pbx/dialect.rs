@@ -2,7 +2,7 @@
 //!
 //! Knows requests and answers as bytes. Does not know sockets, retries, time or who asks.
 
-pub(super) mod csv;
+pub(in crate::pbx) mod csv;
 mod p_series;
 mod s_series;
 
@@ -17,8 +17,8 @@ use crate::pbx::settings::PbxApi;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(super) use p_series::{FoundEntry, FoundPage, PSeries};
-pub(super) use s_series::{Columns, FoundRow, RowError, SSeries, Span};
+pub(in crate::pbx) use p_series::{FoundEntry, FoundPage, PSeries};
+pub(in crate::pbx) use s_series::{Columns, FoundRow, RowError, SSeries, Span};
 
 /// What a call is for; the word that logs and counters use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,7 +239,7 @@ pub(crate) trait Dialect: Send + Sync {
 }
 
 /// The dialect that a PBX is configured to speak.
-pub(super) fn of(pbx: &PbxSettings) -> Arc<dyn Dialect> {
+pub(in crate::pbx) fn of(pbx: &PbxSettings) -> Arc<dyn Dialect> {
     let account = pbx.account.clone();
     match pbx.api {
         PbxApi::SSeries101 => Arc::new(SSeries::office("v1.0.1", account)),

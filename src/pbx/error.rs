@@ -10,9 +10,9 @@ use super::dialect::{Operation, Refusal, RefusalClass};
 use crate::tls::client::TlsError;
 
 /// The limit on a list as a whole. It cannot be configured.
-pub(super) const WHOLE_LIST: &str = "list";
+pub(in crate::pbx) const WHOLE_LIST: &str = "list";
 /// The limit on a login with credentials that were accepted before. It cannot be configured.
-pub(super) const GIVEN_UP: &str = "10 s";
+pub(in crate::pbx) const GIVEN_UP: &str = "10 s";
 
 /// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared and logged.
 #[derive(Debug, Clone, Error)]
@@ -250,12 +250,12 @@ impl PbxError {
 
 impl HoldOff {
     /// Whether it is a matter of seconds, so that a request may wait for its end.
-    pub(super) fn passes_soon(self) -> bool {
+    pub(in crate::pbx) fn passes_soon(self) -> bool {
         matches!(self, Self::Outage | Self::TokensEnded)
     }
 
     /// Advice to an operator, for the log.
-    pub(super) fn advice(self) -> &'static str {
+    pub(in crate::pbx) fn advice(self) -> &'static str {
         match self {
             Self::LoginRefused | Self::Brink => refusal_advice(RefusalClass::LoginRefused),
             Self::LoginsUnanswered => {

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{info, warn};
 
+use super::account::token_keeper::Logins;
 use super::dialect::RefusalClass;
 use super::error::PbxError;
-use super::token::Logins;
 
 /// What the last request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,10 +53,10 @@ struct Tracks {
 }
 
 /// The health of one PBX.
-pub(super) struct Health(Mutex<Tracks>);
+pub(in crate::pbx) struct Health(Mutex<Tracks>);
 
 impl Health {
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::pbx) fn new(name: &str) -> Self {
         Self(Mutex::new(Tracks {
             name: name.to_owned(),
             downloads: Track::new(),
@@ -64,19 +64,19 @@ impl Health {
         }))
     }
 
-    pub(super) fn report(&self, logins: Logins) -> Report {
+    pub(in crate::pbx) fn report(&self, logins: Logins) -> Report {
         let tracks = self.lock().clone();
         Report { tracks, logins }
     }
 
     /// Notes how a download began.
-    pub(super) fn note<T>(&self, result: &Result<T, PbxError>) {
+    pub(in crate::pbx) fn note<T>(&self, result: &Result<T, PbxError>) {
         let tracks = &mut *self.lock();
         tracks.downloads.note(result, &tracks.name, "downloads");
     }
 
     /// Notes how a list went.
-    pub(super) fn note_list<T>(&self, result: &Result<T, PbxError>) {
+    pub(in crate::pbx) fn note_list<T>(&self, result: &Result<T, PbxError>) {
         let tracks = &mut *self.lock();
         tracks.lists.note(result, &tracks.name, "lists");
     }

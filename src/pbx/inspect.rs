@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::answer::read_answer;
+use super::account::token_keeper::{Logins, PbxToken};
+use super::content::riff::{self, Wave};
 use super::dialect::Operation;
-use super::stream::{Part, PbxStream};
-use super::ticket::Ticket;
-use super::token::{Logins, PbxToken};
-use super::wave::{self, Wave};
+use super::download::stream::{Part, PbxStream};
+use super::download::ticket::Ticket;
+use super::wire::answer::read_answer;
 use super::{Pbx, PbxError, TransportError, within};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
@@ -86,7 +86,7 @@ impl Session<'_> {
             Ok(Sample {
                 media_type: stream.audio().media_type(),
                 length: stream.length(),
-                wave: wave::read(&head),
+                wave: riff::read(&head),
             })
         };
         let limit = pbx.config.limits.first_byte_timeout;
@@ -122,7 +122,7 @@ fn nobody() -> PrincipalId {
 /// The first bytes; fewer only of a short recording.
 async fn beginning(stream: &mut PbxStream) -> Result<Vec<u8>, PbxError> {
     let mut head = Vec::new();
-    while head.len() < SAMPLE_BYTES || wave::reach(&head).is_some() {
+    while head.len() < SAMPLE_BYTES || riff::reach(&head).is_some() {
         match std::future::poll_fn(|context| stream.poll_next(context)).await {
             Ok(Part::End(_)) => break,
             Ok(Part::Bytes(bytes)) => head.extend_from_slice(&bytes),

@@ -14,17 +14,17 @@ use jiff::tz::TimeZone;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::attempts::Attempts;
+use super::account::token_keeper::PbxToken;
 use super::dialect::{Lists, Operation};
 use super::error::{PbxError, WHOLE_LIST};
-use super::token::PbxToken;
+use super::wire::attempts::Attempts;
 use super::{Pbx, within};
 use crate::list::{Entry, Position, Query, Second, Unreadable};
 use crate::recording::RecordingName;
 use pages::Wanted;
 
 /// Lists of one PBX that are read at once: they cost it more than a download does.
-pub(super) const MAX_LISTS: usize = 2;
+pub(in crate::pbx) const MAX_LISTS: usize = 2;
 /// The longest that one list may take, however it trickles.
 const MAX_TIME: Duration = Duration::from_secs(5 * 60);
 
@@ -110,7 +110,7 @@ impl Pbx {
     }
 
     /// Asks once for what a list begins with; `None` where the API has no list.
-    pub(super) async fn try_list(&self, token: &PbxToken) -> Option<Result<(), PbxError>> {
+    pub(in crate::pbx) async fn try_list(&self, token: &PbxToken) -> Option<Result<(), PbxError>> {
         match self.dialect.lists() {
             Lists::Absent => None,
             Lists::Table(dialect) => Some(self.try_table(dialect, token).await),

@@ -15,20 +15,20 @@ use crate::pbx::settings::PbxLimits;
 use crate::pbx::settings::PbxSettings;
 
 /// The part of a PBX that a reload passes on.
-pub(super) struct Standing {
+pub(in crate::pbx) struct Standing {
     /// Downloads that may run, and those who wait for one.
-    pub(super) downloads: Arc<Queue>,
+    pub(in crate::pbx) downloads: Arc<Queue>,
     /// Lists that may be read; they have no part in the limit of downloads.
-    pub(super) lists: Permits,
+    pub(in crate::pbx) lists: Permits,
     /// Requests that have not got their first byte: a PBX that hangs must not take every stream there is.
-    pub(super) waiting: Permits,
-    pub(super) pace: Arc<Pace>,
-    pub(super) health: Health,
-    pub(super) metrics: PbxMetrics,
+    pub(in crate::pbx) waiting: Permits,
+    pub(in crate::pbx) pace: Arc<Pace>,
+    pub(in crate::pbx) health: Health,
+    pub(in crate::pbx) metrics: PbxMetrics,
 }
 
 impl Standing {
-    pub(super) fn new(config: &PbxSettings, metrics: &Metrics) -> Self {
+    pub(in crate::pbx) fn new(config: &PbxSettings, metrics: &Metrics) -> Self {
         let limits = &config.limits;
         Self {
             downloads: Queue::new(limits.max_downloads),
@@ -41,7 +41,7 @@ impl Standing {
     }
 
     /// Takes over new limits; what runs and what waits goes on.
-    pub(super) fn resize(&self, limits: &PbxLimits) {
+    pub(in crate::pbx) fn resize(&self, limits: &PbxLimits) {
         self.downloads.resize(limits.max_downloads);
         self.waiting.resize(limits.max_waiting);
         self.pace.set(limits.max_bytes_per_second);

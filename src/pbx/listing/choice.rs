@@ -5,10 +5,10 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::tz::TimeZone;
 
-use super::super::dialect::csv::{Record, Records};
-use super::super::dialect::{Columns, FoundRow, RowError};
 use super::{ListPage, Visible};
 use crate::list::{Entry, Position, Query, Row, Selection, Unreadable};
+use crate::pbx::dialect::csv::{Record, Records};
+use crate::pbx::dialect::{Columns, FoundRow, RowError};
 
 /// What a table came to.
 pub(super) struct Chosen {

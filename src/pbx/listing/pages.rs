@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use super::super::answer::read_answer;
-use super::super::attempts::Attempts;
-use super::super::dialect::{FoundEntry, FoundPage, Operation, PSeries};
-use super::super::error::PbxError;
-use super::super::token::PbxToken;
-use super::super::{Pbx, within};
 use super::walk::{Answer, Ask, Look, Walk};
 use super::{ListPage, SLACK_S, Visible};
 use crate::list::{Entry, Filter, Order, Query, Row, Unreadable};
+use crate::pbx::account::token_keeper::PbxToken;
+use crate::pbx::dialect::{FoundEntry, FoundPage, Operation, PSeries};
+use crate::pbx::error::PbxError;
+use crate::pbx::wire::answer::read_answer;
+use crate::pbx::wire::attempts::Attempts;
+use crate::pbx::{Pbx, within};
 
 /// Pages of the PBX that one request may cost. Where few entries are wanted, its page is short, and leads on.
 const MAX_CALLS: usize = 20;

@@ -15,19 +15,19 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::super::arriving::{Arriving, End, Piece};
-use super::super::attempts::Attempts;
-use super::super::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
-use super::super::error::{PbxError, TransportError};
-use super::super::fetch::Ticketed;
-use super::super::sniff::Beginning;
-use super::super::stream::StreamError;
-use super::super::token::PbxToken;
-use super::super::{Pbx, within};
 use super::choice::Choice;
 use super::{ListPage, SLACK_S, Visible};
 use crate::limits::bandwidth::Turns;
 use crate::list::{Order, Position, Query, Second, on_the_wall};
+use crate::pbx::account::token_keeper::PbxToken;
+use crate::pbx::content::sniff::Beginning;
+use crate::pbx::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
+use crate::pbx::download::fetch::Ticketed;
+use crate::pbx::download::stream::StreamError;
+use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::wire::attempts::Attempts;
+use crate::pbx::wire::pending_response::{Arriving, End, Piece};
+use crate::pbx::{Pbx, within};
 use crate::secret::Secret;
 
 /// Times that any PBX can read: from the epoch to the end of 2099.

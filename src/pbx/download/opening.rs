@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::{sleep, timeout_at};
 use tracing::debug;
 
-use super::Pbx;
-use super::attempts::{Attempts, Death};
-use super::dialect::RefusalClass;
-use super::error::PbxError;
-use super::excerpt::Excerpt;
-use super::reading::{Asked, Reading, ReadingError, Seen};
-use super::stream::PbxStream;
-use super::token::PbxToken;
+use crate::pbx::Pbx;
+use crate::pbx::account::token_keeper::PbxToken;
+use crate::pbx::dialect::RefusalClass;
+use crate::pbx::download::excerpt::Excerpt;
+use crate::pbx::download::reading::{Asked, Reading, ReadingError, Seen};
+use crate::pbx::download::stream::PbxStream;
+use crate::pbx::error::PbxError;
+use crate::pbx::wire::attempts::{Attempts, Death};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -79,7 +79,11 @@ impl Pbx {
     }
 
     /// The error, or that the recording is not ready where it may come yet.
-    pub(super) fn or_not_ready(&self, error: PbxError, recording: &RecordingName) -> PbxError {
+    pub(in crate::pbx) fn or_not_ready(
+        &self,
+        error: PbxError,
+        recording: &RecordingName,
+    ) -> PbxError {
         match self.may_come(&error, recording) && !error.is_busy() {
             true => PbxError::NotReady,
             false => error,
@@ -127,12 +131,12 @@ impl Pbx {
     }
 
     /// Until when something may wait that begins to wait now.
-    pub(super) fn queue_deadline(&self) -> Instant {
+    pub(in crate::pbx) fn queue_deadline(&self) -> Instant {
         Instant::now() + self.config.limits.queue_timeout
     }
 
     /// Opens a recording under a permit, as often as that is worth it. A token is waited for until `deadline`.
-    pub(super) async fn connect(
+    pub(in crate::pbx) async fn connect(
         &self,
         asked: &Asked,
         deadline: Instant,
@@ -148,7 +152,7 @@ impl Pbx {
     }
 
     /// After a failed try: returns, after a pause, if another one is worth it; else gives the error back.
-    pub(super) async fn recover(
+    pub(in crate::pbx) async fn recover(
         &self,
         error: PbxError,
         token: &Arc<PbxToken>,
@@ -170,7 +174,7 @@ impl Pbx {
     }
 
     /// How the token died, if it did.
-    pub(super) fn death(&self, error: &PbxError, token: &PbxToken) -> Option<Death> {
+    pub(in crate::pbx) fn death(&self, error: &PbxError, token: &PbxToken) -> Option<Death> {
         let told = error.refusal_class() == Some(RefusalClass::TokenDead);
         let shown = self.dialect.hides_dead_tokens() && error.looks_logged_out();
         let worn_out = told && token.has_worked() && self.keeper.can_refresh();

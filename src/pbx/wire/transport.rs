@@ -24,19 +24,19 @@ use tokio_util::either::Either;
 use tracing::debug;
 use url::Host;
 
-use super::dialect::Call;
-use super::error::TransportError;
+use crate::pbx::dialect::Call;
+use crate::pbx::error::TransportError;
 use crate::pbx::settings::PbxSettings;
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
 /// No JSON answer of a PBX comes near this.
-pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+pub(in crate::pbx) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Named in every request; some firmware refuses requests without.
-pub(super) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
+pub(in crate::pbx) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
 /// A connection to the PBX, with or without TLS.
-pub(super) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+pub(in crate::pbx) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// A whole answer.
 pub(crate) struct Answer {
@@ -99,7 +99,7 @@ impl Transport {
     }
 
     /// The `Host` field of requests: as configured.
-    pub(super) fn host_field(&self) -> HeaderValue {
+    pub(in crate::pbx) fn host_field(&self) -> HeaderValue {
         self.host_field.clone()
     }
 
@@ -115,7 +115,7 @@ impl Transport {
     ///
     /// # Cancel safety
     /// As for [`Transport::call`].
-    pub(super) async fn call_early(
+    pub(in crate::pbx) async fn call_early(
         &self,
         call: &Call,
         limit: Duration,
@@ -181,7 +181,7 @@ impl Transport {
     }
 
     /// Opens a connection, within the connect limit. Tells from which of our addresses, too.
-    pub(super) async fn connect(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
+    pub(in crate::pbx) async fn connect(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
         timeout(self.connect_timeout, self.dial())
             .await
             .unwrap_or(Err(TransportError::Timeout("connect")))
@@ -220,7 +220,7 @@ impl Transport {
 }
 
 /// The addresses of `host` that our source address can reach.
-pub(super) async fn addresses(
+pub(in crate::pbx) async fn addresses(
     host: &Host<String>,
     port: u16,
     bind: Option<IpAddr>,
@@ -241,7 +241,7 @@ fn put_first(addresses: &mut [SocketAddr], last_good: Option<SocketAddr>) {
 }
 
 /// Connects to the first address that answers. Each has its share of the limit, so that none starves those after it.
-pub(super) async fn dial_any(
+pub(in crate::pbx) async fn dial_any(
     addresses: &[SocketAddr],
     bind: Option<IpAddr>,
     limit: Duration,
@@ -308,7 +308,7 @@ fn json_client(pbx: &PbxSettings, tls: Option<ClientConfig>) -> Result<reqwest::
         .map_err(|error| describe(&error.without_url()))
 }
 
-pub(super) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, String> {
+pub(in crate::pbx) fn server_name(host: &Host<String>) -> Result<ServerName<'static>, String> {
     match host {
         // An address is not sent as SNI; rustls takes care of that.
         Host::Ipv4(address) => Ok(ServerName::IpAddress(IpAddr::V4(*address).into())),
@@ -342,7 +342,7 @@ fn from_handshake(error: io::Error) -> TransportError {
 }
 
 /// An error and its causes in one line. For errors that hold no URL.
-pub(super) fn describe(error: &dyn std::error::Error) -> String {
+pub(in crate::pbx) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -356,7 +356,7 @@ pub(super) fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-pub(super) fn find_tls<'a>(
+pub(in crate::pbx) fn find_tls<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a rustls::Error> {
     let mut next = Some(error);

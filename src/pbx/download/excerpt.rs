@@ -5,8 +5,8 @@
 use http::header::CONTENT_RANGE;
 use http::{HeaderMap, HeaderValue};
 
-use super::arriving::Framing;
-use super::sniff::Audio;
+use crate::pbx::content::sniff::Audio;
+use crate::pbx::wire::pending_response::Framing;
 
 /// A part of a recording that has been seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct Excerpt {
 impl Excerpt {
     /// Whether a 206 with these header fields and a body of this framing is this part, and nothing else (RFC 9110,
     /// section 14.4).
-    pub(super) fn is_told_by(&self, headers: &HeaderMap, framing: Framing) -> bool {
+    pub(in crate::pbx) fn is_told_by(&self, headers: &HeaderMap, framing: Framing) -> bool {
         let Self {
             first, last, total, ..
         } = self;

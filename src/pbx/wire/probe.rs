@@ -20,8 +20,8 @@ use url::{Host, Position, Url};
 
 pub(crate) use error::ProbeError;
 
-use super::transport::{self, USER_AGENT};
 use crate::pbx::settings::PbxLimits;
+use crate::pbx::wire::transport::{self, USER_AGENT};
 use crate::tls::certificate::Certificate;
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;

@@ -20,14 +20,14 @@ use thiserror::Error;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::digest::{Digest, Witness};
-use super::error::PbxError;
-use super::excerpt::Excerpt;
-use super::silence::Silence;
-use super::sniff::Audio;
-use super::stream::{End, Part, PbxStream, StreamError};
-use super::{Pbx, Permit};
 use crate::metrics::Mend;
+use crate::pbx::content::digest::{Digest, Witness};
+use crate::pbx::content::sniff::Audio;
+use crate::pbx::download::excerpt::Excerpt;
+use crate::pbx::download::silence::Silence;
+use crate::pbx::download::stream::{End, Part, PbxStream, StreamError};
+use crate::pbx::error::PbxError;
+use crate::pbx::{Pbx, Permit};
 use crate::recording::RecordingName;
 use passes::Passes;
 
@@ -54,12 +54,12 @@ pub(crate) struct Seen {
 }
 
 /// What is asked of the PBX.
-pub(super) struct Asked {
-    pub(super) pbx: Arc<Pbx>,
-    pub(super) recording: RecordingName,
+pub(in crate::pbx) struct Asked {
+    pub(in crate::pbx) pbx: Arc<Pbx>,
+    pub(in crate::pbx) recording: RecordingName,
     /// The part of it that is wanted, where the PBX is trusted with that.
-    pub(super) excerpt: Option<Excerpt>,
-    pub(super) permit: Permit,
+    pub(in crate::pbx) excerpt: Option<Excerpt>,
+    pub(in crate::pbx) permit: Permit,
 }
 
 /// The bytes of one recording, in order, each handed out once.
@@ -93,7 +93,7 @@ enum Pass {
 
 impl Reading {
     /// A reading whose first connection is open.
-    pub(super) fn new(asked: Asked, stream: PbxStream) -> Self {
+    pub(in crate::pbx) fn new(asked: Asked, stream: PbxStream) -> Self {
         let silence = Silence::new(asked.pbx.idle_timeout());
         Self {
             asked: Arc::new(asked),
@@ -115,7 +115,7 @@ impl Reading {
     ///
     /// # Errors
     /// When the stream already shows that it is not what was seen.
-    pub(super) fn behind(
+    pub(in crate::pbx) fn behind(
         asked: Asked,
         stream: PbxStream,
         seen: Seen,
@@ -377,7 +377,7 @@ impl Reading {
 
 impl Asked {
     /// Opens the recording, each time under the one permit. A token is waited for until `deadline`.
-    pub(super) async fn open(&self, deadline: Instant) -> Result<PbxStream, PbxError> {
+    pub(in crate::pbx) async fn open(&self, deadline: Instant) -> Result<PbxStream, PbxError> {
         self.pbx.connect(self, deadline).await
     }
 

@@ -22,16 +22,16 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::dialect::Call;
-use super::error::TransportError;
-use super::transport::{self, Answer, Io, Transport};
+use crate::pbx::dialect::Call;
+use crate::pbx::error::TransportError;
 use crate::pbx::settings::READ_BUFFER_BYTES;
+use crate::pbx::wire::transport::{self, Answer, Io, Transport};
 
 /// Embedded servers give up on a silent connection after some 15 s or more.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// An open connection that carries at most one request at a time.
-pub(super) struct Connection {
+pub(in crate::pbx) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<Io>, Full<Bytes>>,
     /// The driver has finished and is not polled again.
@@ -41,7 +41,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(transport: &Transport) -> Result<Self, TransportError> {
+    pub(in crate::pbx) async fn open(transport: &Transport) -> Result<Self, TransportError> {
         let (io, own_address) = transport.connect().await?;
         let is_tls = matches!(io, Io::Right(_));
         let mut builder = http1::Builder::new();
@@ -57,12 +57,12 @@ impl Connection {
         })
     }
 
-    pub(super) fn is_tls(&self) -> bool {
+    pub(in crate::pbx) fn is_tls(&self) -> bool {
         self.is_tls
     }
 
     /// The address from which we reach the PBX.
-    pub(super) fn own_address(&self) -> Option<IpAddr> {
+    pub(in crate::pbx) fn own_address(&self) -> Option<IpAddr> {
         self.own_address
     }
 
@@ -70,7 +70,7 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropping the future leaves the connection unusable; drop it too.
-    pub(super) async fn send(
+    pub(in crate::pbx) async fn send(
         &mut self,
         transport: &Transport,
         call: &Call,
@@ -94,7 +94,7 @@ impl Connection {
     ///
     /// # Cancel safety
     /// As for [`Connection::send`].
-    pub(super) async fn call(
+    pub(in crate::pbx) async fn call(
         &mut self,
         transport: &Transport,
         call: &Call,
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// The next bytes of an answer's body. Moves bytes from the socket for as long as the body wants more.
-    pub(super) fn poll_data(
+    pub(in crate::pbx) fn poll_data(
         &mut self,
         body: &mut Incoming,
         context: &mut Context<'_>,
@@ -158,7 +158,7 @@ impl Connection {
     }
 
     /// Whether the PBX left the connection open and nothing of the last answer is outstanding.
-    pub(super) fn is_idle(&mut self) -> bool {
+    pub(in crate::pbx) fn is_idle(&mut self) -> bool {
         let closed = self
             .drive(&mut Context::from_waker(Waker::noop()))
             .is_ready();
@@ -190,13 +190,13 @@ fn from_hyper(error: &hyper::Error) -> TransportError {
 }
 
 /// Connections whose last answer has ended and which the PBX did not close.
-pub(super) struct KeptConnections {
+pub(in crate::pbx) struct KeptConnections {
     connections: Mutex<Vec<(Connection, Instant)>>,
     max: usize,
 }
 
 impl KeptConnections {
-    pub(super) fn new(max: usize) -> Self {
+    pub(in crate::pbx) fn new(max: usize) -> Self {
         Self {
             connections: Mutex::new(Vec::new()),
             max,
@@ -204,7 +204,7 @@ impl KeptConnections {
     }
 
     /// The connection kept last, if it is still good.
-    pub(super) fn take(&self) -> Option<Connection> {
+    pub(in crate::pbx) fn take(&self) -> Option<Connection> {
         loop {
             let (mut connection, since) = self.lock().pop()?;
             if since.elapsed() < KEPT_FOR && connection.is_idle() {
@@ -214,7 +214,7 @@ impl KeptConnections {
     }
 
     /// Keeps a connection that can be used again; closes any other.
-    pub(super) fn put(&self, mut connection: Connection) {
+    pub(in crate::pbx) fn put(&self, mut connection: Connection) {
         if !connection.is_idle() {
             return;
         }
@@ -225,7 +225,7 @@ impl KeptConnections {
     }
 
     /// Closes what has been kept too long.
-    pub(super) fn sweep(&self) {
+    pub(in crate::pbx) fn sweep(&self) {
         self.lock().retain(|(_, since)| since.elapsed() < KEPT_FOR);
     }
 

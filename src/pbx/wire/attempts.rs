@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::dialect::{Operation, RefusalClass};
-use super::error::{PbxError, TransportError};
+use crate::pbx::dialect::{Operation, RefusalClass};
+use crate::pbx::error::{PbxError, TransportError};
 
 /// A request costs the PBX no more tickets than this.
 const MAX_TICKETS: u32 = 2;
@@ -15,7 +15,7 @@ const MAX_EXCHANGES: u32 = 5;
 
 /// How a token died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Death {
+pub(in crate::pbx) enum Death {
     /// The PBX says so, it had worked before, and a new one costs no login.
     WornOut,
     /// It may not be the token's fault, or a new one costs a login.
@@ -24,7 +24,7 @@ pub(super) enum Death {
 
 /// What has been tried for one request.
 #[derive(Default)]
-pub(super) struct Attempts {
+pub(in crate::pbx) struct Attempts {
     began: bool,
     /// The last try began on a connection that had been kept.
     kept: bool,
@@ -36,27 +36,27 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Begins a try, and tells whether it is the first.
-    pub(super) fn begin(&mut self) -> bool {
+    pub(in crate::pbx) fn begin(&mut self) -> bool {
         first(&mut self.began)
     }
 
     /// Notes whether this try's connection had been kept from an earlier download.
-    pub(super) fn note_kept(&mut self, kept: bool) {
+    pub(in crate::pbx) fn note_kept(&mut self, kept: bool) {
         self.kept = kept;
     }
 
     /// Counts a ticket that the PBX gave out.
-    pub(super) fn count_ticket(&mut self) {
+    pub(in crate::pbx) fn count_ticket(&mut self) {
         self.tickets += 1;
     }
 
     /// Whether the PBX has given out a ticket.
-    pub(super) fn had_ticket(&self) -> bool {
+    pub(in crate::pbx) fn had_ticket(&self) -> bool {
         self.tickets > 0
     }
 
     /// Whether it is worth another try after a token died.
-    pub(super) fn after_dead_token(&mut self, death: Death) -> bool {
+    pub(in crate::pbx) fn after_dead_token(&mut self, death: Death) -> bool {
         self.renewals += 1;
         match death {
             Death::WornOut => self.renewals <= MAX_EXCHANGES,
@@ -66,7 +66,7 @@ impl Attempts {
 
     /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and no
     /// ticket is taken beyond the limit.
-    pub(super) fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
+    pub(in crate::pbx) fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
         if self.tickets >= MAX_TICKETS {
             return None;
         }

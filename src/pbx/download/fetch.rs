@@ -10,19 +10,19 @@ use std::time::Instant;
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode, response};
 
-use super::answer::{answer_error, read_answer};
-use super::arriving::Arriving;
-use super::attempts::Attempts;
-use super::connection::Connection;
-use super::dialect::{AnswerError, Call, Operation};
-use super::error::{PbxError, TransportError};
-use super::excerpt::Excerpt;
-use super::sniff::{Audio, Beginning};
-use super::stream::StreamError;
-use super::ticket::Ticket;
-use super::token::PbxToken;
-use super::transport::MAX_ANSWER_BYTES;
-use super::{Pbx, within};
+use crate::pbx::account::token_keeper::PbxToken;
+use crate::pbx::content::sniff::{Audio, Beginning};
+use crate::pbx::dialect::{AnswerError, Call, Operation};
+use crate::pbx::download::excerpt::Excerpt;
+use crate::pbx::download::stream::StreamError;
+use crate::pbx::download::ticket::Ticket;
+use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::wire::answer::{answer_error, read_answer};
+use crate::pbx::wire::attempts::Attempts;
+use crate::pbx::wire::connection::Connection;
+use crate::pbx::wire::pending_response::Arriving;
+use crate::pbx::wire::transport::MAX_ANSWER_BYTES;
+use crate::pbx::{Pbx, within};
 use tracing::warn;
 
 use crate::pbx::settings::AllowedIp;
@@ -32,7 +32,7 @@ use crate::secret::Secret;
 const MAX_OBJECT_BYTES: usize = 64 * 1024;
 
 /// What the PBX gives out against a ticket.
-pub(super) trait Ticketed: Sync {
+pub(in crate::pbx) trait Ticketed: Sync {
     /// The call for a ticket.
     const TICKET: Operation;
     /// The call that spends it.
@@ -55,7 +55,7 @@ pub(super) trait Ticketed: Sync {
 
 impl Pbx {
     /// One ticket, one download, as far as its first bytes: it is no error.
-    pub(super) async fn fetch<T: Ticketed>(
+    pub(in crate::pbx) async fn fetch<T: Ticketed>(
         &self,
         token: &PbxToken,
         what: &T,
@@ -79,7 +79,7 @@ impl Pbx {
 
     /// Begins a try with a connection, and tells whether it is the first. Only the first goes to a kept one: the PBX may
     /// have closed that by now.
-    pub(super) async fn begin(
+    pub(in crate::pbx) async fn begin(
         &self,
         attempts: &mut Attempts,
         operation: Operation,
@@ -91,7 +91,7 @@ impl Pbx {
     }
 
     /// `open`, or a new connection.
-    pub(super) async fn connected(
+    pub(in crate::pbx) async fn connected(
         &self,
         open: Option<Connection>,
         operation: Operation,
@@ -104,7 +104,7 @@ impl Pbx {
         }
     }
 
-    pub(super) async fn take_ticket<T: Ticketed>(
+    pub(in crate::pbx) async fn take_ticket<T: Ticketed>(
         &self,
         connection: &mut Connection,
         token: &PbxToken,
@@ -133,7 +133,7 @@ impl Pbx {
         }
     }
 
-    pub(super) async fn spend_ticket<T: Ticketed>(
+    pub(in crate::pbx) async fn spend_ticket<T: Ticketed>(
         &self,
         open: Option<Connection>,
         token: &PbxToken,

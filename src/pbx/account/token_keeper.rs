@@ -7,9 +7,9 @@
 //! on a P-Series it takes another of eight slots.
 
 mod hold_off;
+mod login_report;
 mod outcome;
 mod pbx_token;
-mod standing;
 mod upkeep;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,16 +20,16 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use super::answer::read_answer;
-use super::dialect::{Call, Dialect, Operation, Tokens};
-use super::error::{GIVEN_UP, HoldOff, PbxError};
-use super::logins::{LoginEnd, LoginHistory};
-use super::transport::Transport;
 use crate::metrics::PbxMetrics;
+use crate::pbx::account::login_history::{LoginEnd, LoginHistory};
+use crate::pbx::dialect::{Call, Dialect, Operation, Tokens};
+use crate::pbx::error::{GIVEN_UP, HoldOff, PbxError};
+use crate::pbx::wire::answer::read_answer;
+use crate::pbx::wire::transport::Transport;
 use crate::secret::Secret;
+pub(crate) use login_report::{Logins, end_of};
 use outcome::judge;
-pub(super) use pbx_token::PbxToken;
-pub(crate) use standing::{Logins, end_of};
+pub(in crate::pbx) use pbx_token::PbxToken;
 
 /// A token that dies younger than this has been ended by somebody.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -62,13 +62,13 @@ struct State {
 }
 
 /// How the account's calls are made. A reload may change it; the token stays.
-pub(super) struct Way {
-    pub(super) dialect: Arc<dyn Dialect>,
-    pub(super) transport: Arc<Transport>,
+pub(in crate::pbx) struct Way {
+    pub(in crate::pbx) dialect: Arc<dyn Dialect>,
+    pub(in crate::pbx) transport: Arc<Transport>,
 }
 
 /// Keeps the one token of one PBX.
-pub(super) struct TokenKeeper {
+pub(in crate::pbx) struct TokenKeeper {
     pbx: String,
     way: ArcSwap<Way>,
     history: Mutex<LoginHistory>,
@@ -79,7 +79,7 @@ pub(super) struct TokenKeeper {
 }
 
 impl TokenKeeper {
-    pub(super) fn new(
+    pub(in crate::pbx) fn new(
         pbx: &str,
         way: Way,
         history: LoginHistory,
@@ -96,7 +96,7 @@ impl TokenKeeper {
     }
 
     /// Makes calls in another way from now on, with another pause between logins that may be refused.
-    pub(super) fn change(&self, way: Way, login_retry: Duration) {
+    pub(in crate::pbx) fn change(&self, way: Way, login_retry: Duration) {
         self.way.store(Arc::new(way));
         self.history().change_retry(login_retry);
     }
@@ -108,7 +108,7 @@ impl TokenKeeper {
     ///
     /// # Cancel safety
     /// Safe: a login that has begun goes on for the others.
-    pub(super) async fn token(self: &Arc<Self>, deadline: Instant) -> LoginResult {
+    pub(in crate::pbx) async fn token(self: &Arc<Self>, deadline: Instant) -> LoginResult {
         loop {
             let changed = self.changed.notified();
             match self.token_now().await {
@@ -131,7 +131,7 @@ impl TokenKeeper {
     ///
     /// # Cancel safety
     /// As for [`TokenKeeper::token`].
-    pub(super) async fn token_now(self: &Arc<Self>) -> LoginResult {
+    pub(in crate::pbx) async fn token_now(self: &Arc<Self>) -> LoginResult {
         let renewal = {
             let mut state = self.lock();
             if let Some(token) = state.token.as_ref().filter(|token| !token.left().is_zero()) {
@@ -143,7 +143,7 @@ impl TokenKeeper {
     }
 
     /// Notes that the PBX no longer knows `dead`. The next [`TokenKeeper::token`] logs in, unless somebody already has.
-    pub(super) fn died(&self, dead: &Arc<PbxToken>) {
+    pub(in crate::pbx) fn died(&self, dead: &Arc<PbxToken>) {
         let mut state = self.lock();
         if !state
             .token
@@ -181,12 +181,12 @@ impl TokenKeeper {
     }
 
     /// Whether a new token can be had without a login.
-    pub(super) fn can_refresh(&self) -> bool {
+    pub(in crate::pbx) fn can_refresh(&self) -> bool {
         self.lock().refresh.is_some()
     }
 
     /// Lets the next request log in, whatever was refused before: the operator says that something has changed.
-    pub(super) fn forgive(&self) {
+    pub(in crate::pbx) fn forgive(&self) {
         let mut state = self.lock();
         state.ended_early = false;
         state.slots_taken = None;
@@ -197,14 +197,14 @@ impl TokenKeeper {
     }
 
     /// Gets no token any more: another keeper has taken over. The one there is goes on until it ends.
-    pub(super) fn retire(&self) {
+    pub(in crate::pbx) fn retire(&self) {
         self.lock().retired = true;
         self.history().let_go();
         self.changed.notify_waiters();
     }
 
     /// Whether somebody uses the token just now.
-    pub(super) fn is_in_use(&self) -> bool {
+    pub(in crate::pbx) fn is_in_use(&self) -> bool {
         let state = self.lock();
         state.renewal.is_some()
             || state
@@ -215,7 +215,7 @@ impl TokenKeeper {
 
     /// Gives the token back, where the configuration wants that, and gets none any more. A renewal under way is waited
     /// for: cut off, it would count as a login whose answer was lost.
-    pub(super) async fn close(&self) {
+    pub(in crate::pbx) async fn close(&self) {
         self.lock().retired = true;
         self.changed.notify_waiters();
         let _ = timeout(CLOSING, async {

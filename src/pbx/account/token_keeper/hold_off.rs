@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::outcome::slots_pause;
 use super::{State, TokenKeeper};
+use crate::pbx::account::login_history::{Verdict, outage_pause};
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{HoldOff, PbxError};
-use crate::pbx::logins::{Verdict, outage_pause};
 
 impl TokenKeeper {
     /// A pause of a few seconds in which no login is tried, where there is no token either.

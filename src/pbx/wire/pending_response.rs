@@ -11,14 +11,14 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::connection::Connection;
-use super::sniff::{self, Beginning};
-use super::stream::StreamError;
 use crate::limits::bandwidth::Turns;
+use crate::pbx::content::sniff::{self, Beginning};
+use crate::pbx::download::stream::StreamError;
+use crate::pbx::wire::connection::Connection;
 
 /// How HTTP tells the end of a body.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Framing {
+pub(in crate::pbx) enum Framing {
     /// By a `Content-Length`.
     Length(u64),
     /// By a last chunk.
@@ -29,7 +29,7 @@ pub(super) enum Framing {
 
 /// How a body ended, where nothing in it tells its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::pbx) enum End {
     /// On purpose: at its `Content-Length`, with a last chunk, or with TLS's close_notify.
     Told,
     /// As the answer of a process that died would end, too.
@@ -37,29 +37,29 @@ pub(super) enum End {
 }
 
 /// What comes next of a body.
-pub(super) enum Piece {
+pub(in crate::pbx) enum Piece {
     Bytes(Bytes),
     End(End),
 }
 
 /// An answer of the PBX whose body has not been judged yet.
-pub(super) struct Arriving {
-    pub(super) connection: Connection,
-    pub(super) body: Incoming,
+pub(in crate::pbx) struct Arriving {
+    pub(in crate::pbx) connection: Connection,
+    pub(in crate::pbx) body: Incoming,
     /// Given out by [`Arriving::next`].
     received: u64,
     /// What has been read ahead, in order; the last may be how the body broke.
-    pub(super) ahead: VecDeque<hyper::Result<Bytes>>,
+    pub(in crate::pbx) ahead: VecDeque<hyper::Result<Bytes>>,
     /// Reading ahead has come to the end.
     is_over: bool,
-    pub(super) framing: Framing,
+    pub(in crate::pbx) framing: Framing,
     /// Which byte of what is fetched comes first.
-    pub(super) start: u64,
+    pub(in crate::pbx) start: u64,
 }
 
 impl Arriving {
     /// `chunked` says that the body comes in chunks.
-    pub(super) fn new(connection: Connection, body: Incoming, chunked: bool) -> Self {
+    pub(in crate::pbx) fn new(connection: Connection, body: Incoming, chunked: bool) -> Self {
         let framing = match body.size_hint().exact() {
             Some(length) => Framing::Length(length),
             None if chunked => Framing::Chunked,
@@ -79,14 +79,17 @@ impl Arriving {
     }
 
     /// Reads as many bytes as it takes to tell what they are.
-    pub(super) async fn beginning(&mut self) -> Result<Beginning, StreamError> {
+    pub(in crate::pbx) async fn beginning(&mut self) -> Result<Beginning, StreamError> {
         let first = self.read_ahead(sniff::ENOUGH).await?;
         Ok(sniff::sniff(&first))
     }
 
     /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. A body that breaks after
     /// some bytes is judged by them, and the break is kept behind them: MP3 is recognised by fewer than are asked for.
-    pub(super) async fn read_ahead(&mut self, bytes: usize) -> Result<Vec<u8>, StreamError> {
+    pub(in crate::pbx) async fn read_ahead(
+        &mut self,
+        bytes: usize,
+    ) -> Result<Vec<u8>, StreamError> {
         while self.bytes_ahead() < bytes && !matches!(self.ahead.back(), Some(Err(_))) {
             match poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await {
                 Some(data) => self.ahead.push_back(data),
@@ -104,7 +107,7 @@ impl Arriving {
     }
 
     /// The next bytes of a body that is no audio, when it is this reader's turn.
-    pub(super) async fn next(&mut self, turns: &mut Turns) -> Result<Piece, StreamError> {
+    pub(in crate::pbx) async fn next(&mut self, turns: &mut Turns) -> Result<Piece, StreamError> {
         let next = match self.ahead.pop_front() {
             Some(data) => Some(data),
             None => {
@@ -139,7 +142,7 @@ impl Arriving {
 
     /// Whether a body that has been read to its end says itself that it has no bytes, by its `Content-Length` or a last chunk. A
     /// connection that closes before the first byte says nothing.
-    pub(super) fn is_told_empty(&self) -> bool {
+    pub(in crate::pbx) fn is_told_empty(&self) -> bool {
         let is_told = match self.framing {
             Framing::Length(length) => length == 0,
             Framing::Chunked => true,
@@ -154,7 +157,7 @@ impl Arriving {
 }
 
 /// Whether the connection ended in the middle of things, as TLS without close_notify does.
-pub(super) fn ended_early(error: &hyper::Error) -> bool {
+pub(in crate::pbx) fn ended_early(error: &hyper::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {
         if let Some(error) = cause.downcast_ref::<io::Error>() {

@@ -22,10 +22,10 @@ use std::time::{Duration, SystemTime};
 
 use file::{create_private, lock, read};
 use record::Record;
-pub(super) use record::{LoginCounts, LoginEnd, Verdict, outage_pause};
+pub(in crate::pbx) use record::{LoginCounts, LoginEnd, Verdict, outage_pause};
 
 /// The history of one PBX.
-pub(super) struct LoginHistory {
+pub(in crate::pbx) struct LoginHistory {
     record: Record,
     file: Option<PathBuf>,
     /// Pause between the two logins that may be refused.
@@ -41,7 +41,7 @@ impl LoginHistory {
     ///
     /// # Errors
     /// When the folder cannot be created, or the file is damaged or cannot be read or written.
-    pub(super) fn open(
+    pub(in crate::pbx) fn open(
         folder: Option<&Path>,
         name: &str,
         credentials: &[&[u8]],
@@ -68,19 +68,19 @@ impl LoginHistory {
     }
 
     /// Whether a login may be tried.
-    pub(super) fn verdict(&mut self, now: SystemTime) -> Verdict {
+    pub(in crate::pbx) fn verdict(&mut self, now: SystemTime) -> Verdict {
         self.catch_up();
         self.record.verdict(now, self.retry)
     }
 
     /// How many logins were refused, and how many got no answer.
-    pub(super) fn counts(&mut self, now: SystemTime) -> LoginCounts {
+    pub(in crate::pbx) fn counts(&mut self, now: SystemTime) -> LoginCounts {
         self.catch_up();
         self.record.counts(now)
     }
 
     /// The rest of the pause before a login that takes the place of a token which was ended early.
-    pub(super) fn renewal_pause(&mut self, now: SystemTime) -> Option<Duration> {
+    pub(in crate::pbx) fn renewal_pause(&mut self, now: SystemTime) -> Option<Duration> {
         self.catch_up();
         self.record.renewal_pause(now)
     }
@@ -89,7 +89,7 @@ impl LoginHistory {
     ///
     /// # Errors
     /// When the file cannot be written; the history goes on in memory.
-    pub(super) fn begin(&mut self, now: SystemTime) -> io::Result<()> {
+    pub(in crate::pbx) fn begin(&mut self, now: SystemTime) -> io::Result<()> {
         self.change(|record| record.begin(now))
     }
 
@@ -98,7 +98,7 @@ impl LoginHistory {
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
-    pub(super) fn end(
+    pub(in crate::pbx) fn end(
         &mut self,
         end: LoginEnd,
         is_renewal: bool,
@@ -117,7 +117,7 @@ impl LoginHistory {
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
-    pub(super) fn forgive(&mut self) -> io::Result<()> {
+    pub(in crate::pbx) fn forgive(&mut self) -> io::Result<()> {
         self.change(Record::forgive)
     }
 
@@ -125,17 +125,17 @@ impl LoginHistory {
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
-    pub(super) fn lock_out(&mut self, now: SystemTime) -> io::Result<()> {
+    pub(in crate::pbx) fn lock_out(&mut self, now: SystemTime) -> io::Result<()> {
         self.change(|record| record.lock_out(now))
     }
 
     /// Changes the pause between the two logins that may be refused.
-    pub(super) fn change_retry(&mut self, retry: Duration) {
+    pub(in crate::pbx) fn change_retry(&mut self, retry: Duration) {
         self.retry = retry;
     }
 
     /// Keeps the history in memory from now on: another one has taken over the file.
-    pub(super) fn let_go(&mut self) {
+    pub(in crate::pbx) fn let_go(&mut self) {
         self.file = None;
     }
 

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use crate::pbx::account::login_history::LoginEnd;
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{PbxError, TransportError};
-use crate::pbx::logins::LoginEnd;
 
 /// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
 /// of another program ends, which takes up to 30 minutes.

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use thiserror::Error;
 
-use super::Permit;
-use super::arriving::{Arriving, Framing, ended_early};
-use super::connection::{Connection, KeptConnections};
-use super::sniff::Audio;
-use super::token::PbxToken;
 use crate::limits::bandwidth::Turns;
+use crate::pbx::Permit;
+use crate::pbx::account::token_keeper::PbxToken;
+use crate::pbx::content::sniff::Audio;
+use crate::pbx::wire::connection::{Connection, KeptConnections};
+use crate::pbx::wire::pending_response::{Arriving, Framing, ended_early};
 
 /// Why a recording broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -32,7 +32,7 @@ pub(crate) enum StreamError {
 
 /// How a recording's bytes ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::pbx) enum End {
     /// Where its length says.
     Whole,
     /// On purpose, where nothing trustworthy tells the end: there is no length, or a header that says more than came.
@@ -40,7 +40,7 @@ pub(super) enum End {
 }
 
 /// What comes next of a recording.
-pub(super) enum Part {
+pub(in crate::pbx) enum Part {
     Bytes(Bytes),
     End(End),
 }
@@ -48,7 +48,7 @@ pub(super) enum Part {
 type Next = Result<Part, StreamError>;
 
 /// The bytes of a recording, or of a part of it, as they come from the PBX.
-pub(super) struct PbxStream {
+pub(in crate::pbx) struct PbxStream {
     audio: Audio,
     framing: Framing,
     /// Where in the recording it begins.
@@ -65,14 +65,14 @@ pub(super) struct PbxStream {
 }
 
 /// What a download holds on to: its place among those of the PBX, and the token it was opened with.
-pub(super) struct Held {
-    pub(super) _permit: Permit,
-    pub(super) _token: Arc<PbxToken>,
+pub(in crate::pbx) struct Held {
+    pub(in crate::pbx) _permit: Permit,
+    pub(in crate::pbx) _token: Arc<PbxToken>,
 }
 
 impl PbxStream {
     /// An answer that has been recognised as audio.
-    pub(super) fn new(
+    pub(in crate::pbx) fn new(
         arriving: Arriving,
         audio: Audio,
         kept: Arc<KeptConnections>,
@@ -94,18 +94,18 @@ impl PbxStream {
     }
 
     /// What it is, by its content.
-    pub(super) fn audio(&self) -> Audio {
+    pub(in crate::pbx) fn audio(&self) -> Audio {
         self.audio
     }
 
     /// Where in the recording it begins: at its start, unless a part of it is given out.
-    pub(super) fn start(&self) -> u64 {
+    pub(in crate::pbx) fn start(&self) -> u64 {
         self.start
     }
 
     /// Where in the recording it ends, so the length of the whole where that is given out, where HTTP tells and enforces
     /// it. The RIFF header is not taken for it: a file may go on behind what its header tells.
-    pub(super) fn length(&self) -> Option<u64> {
+    pub(in crate::pbx) fn length(&self) -> Option<u64> {
         match self.framing {
             Framing::Length(length) => Some(self.start.saturating_add(length)),
             Framing::Chunked | Framing::UntilClose { .. } => None,
@@ -113,7 +113,7 @@ impl PbxStream {
     }
 
     /// What comes next. Nothing after an end or an error.
-    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    pub(in crate::pbx) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
         let Some(connection) = &mut self.connection else {
             return Poll::Ready(Ok(Part::End(End::Whole)));
         };
@@ -138,12 +138,12 @@ impl PbxStream {
     }
 
     /// Whether it waits for its turn, and not for the PBX.
-    pub(super) fn waits_its_turn(&self) -> bool {
+    pub(in crate::pbx) fn waits_its_turn(&self) -> bool {
         self.turns.is_waiting()
     }
 
     /// Whether the bytes given out so far are the whole recording, known without asking for more.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::pbx) fn has_ended(&self) -> bool {
         self.connection.is_none() && self.length() == Some(self.position)
     }
 

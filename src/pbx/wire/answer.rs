@@ -2,14 +2,14 @@
 //!
 //! Knows HTTP's status beside what a dialect reads. Pure.
 
-use super::dialect::{AnswerError, Operation};
-use super::error::PbxError;
-use super::sniff::{self, Beginning};
-use super::transport::Answer;
+use crate::pbx::content::sniff::{self, Beginning};
+use crate::pbx::dialect::{AnswerError, Operation};
+use crate::pbx::error::PbxError;
+use crate::pbx::wire::transport::Answer;
 
 /// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it
 /// says something else with a page.
-pub(super) fn read_answer<T>(
+pub(in crate::pbx) fn read_answer<T>(
     operation: Operation,
     answer: Answer,
     read: impl FnOnce(&[u8]) -> Result<T, AnswerError>,
@@ -35,7 +35,7 @@ pub(super) fn read_answer<T>(
     }
 }
 
-pub(super) fn answer_error(operation: Operation, error: AnswerError) -> PbxError {
+pub(in crate::pbx) fn answer_error(operation: Operation, error: AnswerError) -> PbxError {
     match error {
         AnswerError::Refused(refusal) => PbxError::Refused { operation, refusal },
         AnswerError::Unreadable(what) => PbxError::Unreadable { operation, what },

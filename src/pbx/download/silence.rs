@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The silence of one connection.
-pub(super) struct Silence {
+pub(in crate::pbx) struct Silence {
     limit: Duration,
     since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Silence {
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(in crate::pbx) fn new(limit: Duration) -> Self {
         Self {
             limit,
             since: None,
@@ -25,12 +25,12 @@ impl Silence {
     }
 
     /// Something came.
-    pub(super) fn end(&mut self) {
+    pub(in crate::pbx) fn end(&mut self) {
         self.since = None;
     }
 
     /// Ready once there has been nothing for as long as the limit; begins to count when first asked.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::pbx) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let until = since + self.limit;
         let timer = self

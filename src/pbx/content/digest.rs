@@ -16,7 +16,7 @@ static SEED: LazyLock<u64> = LazyLock::new(|| {
 });
 
 /// The hash of what has come so far.
-pub(super) struct Digest(Hasher);
+pub(in crate::pbx) struct Digest(Hasher);
 
 /// That the first `at` bytes of a recording had a certain hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +26,16 @@ pub(crate) struct Witness {
 }
 
 impl Digest {
-    pub(super) fn new() -> Self {
+    pub(in crate::pbx) fn new() -> Self {
         Self(Hasher::with_seed(*SEED))
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(in crate::pbx) fn write(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
     }
 
     /// The witness of the `at` bytes that were written.
-    pub(super) fn witness(&self, at: u64) -> Witness {
+    pub(in crate::pbx) fn witness(&self, at: u64) -> Witness {
         Witness {
             at,
             hash: self.0.finish_128(),
