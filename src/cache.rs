@@ -32,7 +32,7 @@ use self::remembered::RememberedMetadata;
 pub(crate) use self::source::Source;
 use crate::cache::settings::CacheSettings;
 use crate::metrics::{Eviction, Metrics};
-use crate::pbx::{Excerpt, Pbx, PbxError, Seen};
+use crate::pbx::{Excerpt, Pbx, PbxError, ResumePoint};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -291,7 +291,7 @@ impl Cache {
     }
 
     /// Ends the work of a fill. What it returns is to be gone on behind after all.
-    fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<Seen> {
+    fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<ResumePoint> {
         let mut index = self.lock();
         let is_mine = index.has(entry);
         let unkept = !entry.has_readers() && entry.is_unfinished();

@@ -28,23 +28,23 @@ use crate::limits::fair_queue::Place;
 use crate::pbx::settings::PbxSettings;
 use crate::pbx::settings::UpstreamRanges;
 pub(crate) use account::token_keeper::end_of;
-use account::token_keeper::{TokenKeeper, Way};
+use account::token_keeper::{AccountApi, TokenKeeper};
 use account::{is_same_account, open_history};
-pub(crate) use content::digest::Witness;
+pub(crate) use content::digest::ContentDigest;
 pub(crate) use content::riff::{self, Wave};
-pub(crate) use content::sniff::Audio;
+pub(crate) use content::sniff::AudioType;
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
 pub(crate) use download::excerpt::Excerpt;
-pub(crate) use download::reading::{Reading, ReadingError, Seen};
+pub(crate) use download::reading::{Reading, ReadingError, ResumePoint};
 pub(crate) use download::stream::StreamError;
 pub(crate) use error::{PbxError, TransportError};
-pub(crate) use health::Report;
-pub(crate) use inspect::{Sample, Session};
+pub(crate) use health::HealthReport;
+pub(crate) use inspect::{Inspection, RecordingSample};
 pub(crate) use listing::ListKind;
 use standing::Standing;
-use wire::connection::KeptConnections;
-pub(crate) use wire::probe::{Probe, ProbeError, Reached};
+use wire::connection::IdleConnections;
+pub(crate) use wire::probe::{Probe, ProbeConnection, ProbeError};
 use wire::transport::Transport;
 
 use crate::metrics::Metrics;
@@ -59,10 +59,10 @@ const UPKEEP: Duration = Duration::from_secs(15);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// A place among the downloads of a PBX, shared by all that one download needs.
-type Permit = Arc<Place>;
+type DownloadPermit = Arc<Place>;
 
 /// A place among the requests that wait for a PBX.
-pub(crate) struct Waiting(
+pub(crate) struct WaitingSlot(
     #[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit,
 );
 
@@ -76,7 +76,7 @@ pub(crate) struct Pbx {
     transport: Arc<Transport>,
     keeper: Arc<TokenKeeper>,
     standing: Arc<Standing>,
-    kept: Arc<KeptConnections>,
+    kept: Arc<IdleConnections>,
     /// Whether a ticket's connection is used for its download, too. Not any more once that has failed: some PBXs close
     /// a connection without saying so.
     shares: AtomicBool,
@@ -105,7 +105,7 @@ impl Pbx {
             Some(old) => Arc::clone(&old.keeper),
             None => {
                 let history = open_history(config, state_dir)?;
-                let way = Way {
+                let way = AccountApi {
                     dialect: Arc::clone(&dialect),
                     transport: Arc::clone(&transport),
                 };
@@ -122,7 +122,7 @@ impl Pbx {
                 Some(old) => Arc::clone(&old.standing),
                 None => Arc::new(Standing::new(config, metrics)),
             },
-            kept: Arc::new(KeptConnections::new(config.limits.max_downloads)),
+            kept: Arc::new(IdleConnections::new(config.limits.max_downloads)),
             shares: AtomicBool::new(true),
             gives_excerpts: AtomicBool::new(config.upstream_ranges == UpstreamRanges::Trust),
             config: config.clone(),
@@ -157,7 +157,7 @@ impl Pbx {
     /// Takes over from the one it was started after: what runs and what waits goes on, within the limits of this one.
     pub(crate) fn take_over(&self) {
         self.standing.resize(&self.config.limits);
-        let way = Way {
+        let way = AccountApi {
             dialect: Arc::clone(&self.dialect),
             transport: Arc::clone(&self.transport),
         };
@@ -191,9 +191,9 @@ impl Pbx {
     ///
     /// # Errors
     /// [`PbxError::Crowded`] when there is none.
-    pub(crate) fn wait(&self) -> Result<Waiting, PbxError> {
+    pub(crate) fn wait(&self) -> Result<WaitingSlot, PbxError> {
         let place = self.standing.waiting.try_take();
-        place.map(Waiting).ok_or(PbxError::Crowded)
+        place.map(WaitingSlot).ok_or(PbxError::Crowded)
     }
 
     /// The least bytes per second at which the `holder` of a place among the downloads has to use it, while others wait for
@@ -209,7 +209,7 @@ impl Pbx {
     }
 
     /// How it has been doing, and whether it may be logged in to.
-    pub(crate) fn health(&self) -> Report {
+    pub(crate) fn health(&self) -> HealthReport {
         self.standing.health.report(self.keeper.logins())
     }
 

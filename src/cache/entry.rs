@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::index::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
 use super::{CacheError, Ended, Owner};
-use crate::pbx::{Pbx, ReadingError, Seen};
+use crate::pbx::{Pbx, ReadingError, ResumePoint};
 pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
 pub(crate) use reader::Reader;
 
@@ -72,7 +72,7 @@ pub(super) enum Phase {
     /// Its fill is at work.
     Filling,
     /// It has a beginning, and no fill; and why the last one came no further, where that was not for want of readers.
-    Stopped(Seen, Option<CacheError>),
+    Stopped(ResumePoint, Option<CacheError>),
     /// It has the whole recording.
     Whole,
     Failed(CacheError),
@@ -220,7 +220,7 @@ impl CacheEntry {
     }
 
     /// What a fill has to go on behind, of an entry that has none; it is taken to have one from now on.
-    pub(super) fn resume(&self) -> Option<Seen> {
+    pub(super) fn resume(&self) -> Option<ResumePoint> {
         let mut state = self.lock();
         let Phase::Stopped(seen, _) = state.phase.clone() else {
             return None;

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use super::entry::{Block, CacheEntry, Phase, Written};
 use super::metadata::{FIRST_BYTES, first_bytes};
 use super::{Cache, CacheError, Ended, Owner};
-use crate::pbx::{Reading, ReadingError, Seen, riff};
+use crate::pbx::{Reading, ReadingError, ResumePoint, riff};
 
 /// The fill of one entry.
 pub(super) struct Fill {
@@ -51,7 +51,7 @@ impl Fill {
     }
 
     /// Goes to work; behind what was `seen`, if anything was.
-    pub(super) fn spawn(mut self, mut seen: Option<Seen>) {
+    pub(super) fn spawn(mut self, mut seen: Option<ResumePoint>) {
         tokio::spawn(async move {
             while !self.settled {
                 let phase = self.fill(seen).await;
@@ -61,14 +61,14 @@ impl Fill {
     }
 
     /// Ends the work, unless somebody has come at the last moment: then it goes on behind what this returns.
-    fn settle(&mut self, phase: Phase) -> Option<Seen> {
+    fn settle(&mut self, phase: Phase) -> Option<ResumePoint> {
         self.spare = None;
         let seen = self.cache.settle(&self.entry, phase);
         self.settled = seen.is_none();
         seen
     }
 
-    async fn fill(&mut self, seen: Option<Seen>) -> Phase {
+    async fn fill(&mut self, seen: Option<ResumePoint>) -> Phase {
         let entry = Arc::clone(&self.entry);
         let mut reading = tokio::select! {
             biased;
@@ -246,7 +246,7 @@ impl Drop for Fill {
 async fn open(
     entry: &CacheEntry,
     holder: &Owner,
-    seen: Option<Seen>,
+    seen: Option<ResumePoint>,
 ) -> Result<Reading, CacheError> {
     let (pbx, name) = (&entry.pbx, entry.key.name());
     match seen {
@@ -256,7 +256,7 @@ async fn open(
 }
 
 /// What was `seen` stays good where the error says nothing about it: the next who wants more tries again.
-fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
+fn failed(error: CacheError, seen: Option<ResumePoint>) -> Phase {
     let says_nothing = match &error {
         CacheError::Broken(ReadingError::Broken(_)) => true,
         CacheError::Broken(ReadingError::NotAgain(error)) => !error.is_gone(),
@@ -271,7 +271,7 @@ fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
     }
 }
 
-fn deserted(seen: Option<Seen>) -> Phase {
+fn deserted(seen: Option<ResumePoint>) -> Phase {
     match seen {
         Some(seen) => Phase::Stopped(seen, None),
         None => Phase::Failed(CacheError::Ended(Ended::Deserted)),

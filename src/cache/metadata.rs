@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::entry::BLOCK_BYTES;
 use crate::http::etag::ETag;
 use crate::pbx::settings::READ_BUFFER_BYTES;
-use crate::pbx::{Audio, Excerpt, Wave, riff};
+use crate::pbx::{AudioType, Excerpt, Wave, riff};
 use crate::recording::RecordingName;
 
 /// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
@@ -46,7 +46,7 @@ pub(crate) struct Metadata {
     /// It may still be being written: it is unfinished, or it is young and where it ends is not known.
     pub(crate) may_grow: bool,
     /// What it is, by its content, and what its header tells.
-    audio: Audio,
+    audio: AudioType,
     /// The first bytes, until there is a tag made of them.
     first: Bytes,
 }
@@ -66,7 +66,7 @@ impl Metadata {
     /// Reads what the [`first_bytes`] tell, all of a shorter recording.
     pub(crate) fn new(
         identity: ContentIdentity<'_>,
-        audio: Audio,
+        audio: AudioType,
         length: Option<u64>,
         first: &[u8],
     ) -> Self {
@@ -155,10 +155,10 @@ impl Metadata {
 }
 
 /// Whether the header does not contradict the length.
-fn fits(audio: Audio, length: Option<u64>) -> bool {
+fn fits(audio: AudioType, length: Option<u64>) -> bool {
     match (audio, length) {
-        (Audio::Wave { total: None }, _) => false,
-        (Audio::Wave { total: Some(told) }, Some(length)) => told == length,
-        (Audio::Wave { total: Some(_) }, None) | (Audio::Mpeg, _) => true,
+        (AudioType::Wave { total: None }, _) => false,
+        (AudioType::Wave { total: Some(told) }, Some(length)) => told == length,
+        (AudioType::Wave { total: Some(_) }, None) | (AudioType::Mpeg, _) => true,
     }
 }

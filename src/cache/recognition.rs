@@ -9,7 +9,7 @@ use tracing::{debug, info};
 use super::index::EntryKey;
 use super::metadata::ContentIdentity;
 use super::{Cache, CacheError, Metadata};
-use crate::pbx::{Pbx, Reading, ReadingError, Witness};
+use crate::pbx::{ContentDigest, Pbx, Reading, ReadingError};
 
 impl Cache {
     /// What a key stands for.
@@ -57,7 +57,7 @@ impl Cache {
         &self,
         key: &EntryKey,
         metadata: &Arc<Metadata>,
-        witness: Option<Witness>,
+        witness: Option<ContentDigest>,
     ) -> bool {
         if metadata.is_unfinished {
             // That may have shown at its end only.

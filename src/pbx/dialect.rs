@@ -17,8 +17,8 @@ use crate::pbx::settings::PbxApi;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(in crate::pbx) use p_series::{FoundEntry, FoundPage, PSeries};
-pub(in crate::pbx) use s_series::{Columns, FoundRow, RowError, SSeries, Span};
+pub(in crate::pbx) use p_series::{PSeries, PageEntry, PbxPage};
+pub(in crate::pbx) use s_series::{SSeries, TableColumns, TableError, TableRow, TableSpan};
 
 /// What a call is for; the word that logs and counters use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Operation {
 
 /// A request that a dialect wants sent. Has no `Debug`: target and body carry the PBX token, the ticket or the
 /// password.
-pub(crate) struct Call {
+pub(crate) struct PbxCall {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
     /// Path and query.
@@ -205,29 +205,29 @@ pub(crate) enum Lists<'d> {
 
 /// One API family and version of a PBX: builds requests, and reads answers.
 pub(crate) trait Dialect: Send + Sync {
-    fn login(&self) -> Call;
+    fn login(&self) -> PbxCall;
     /// The call that exchanges a token; `None` where the API has none.
-    fn refresh(&self, refresh: &Secret) -> Option<Call>;
+    fn refresh(&self, refresh: &Secret) -> Option<PbxCall>;
     /// The PBX token in the answer to [`Dialect::login`] or [`Dialect::refresh`].
     fn read_tokens(&self, body: &[u8]) -> Result<Tokens, AnswerError>;
 
     /// A call that keeps the token alive and changes nothing; `None` when it is not wanted.
-    fn prolong(&self, token: &Secret) -> Option<Call>;
+    fn prolong(&self, token: &Secret) -> Option<PbxCall>;
     fn read_prolong(&self, body: &[u8]) -> Result<(), AnswerError>;
 
     /// `None` when the token is not to be given back.
-    fn logout(&self, token: &Secret) -> Option<Call>;
+    fn logout(&self, token: &Secret) -> Option<PbxCall>;
 
     fn ticket(
         &self,
         token: &Secret,
         recording: &RecordingName,
         allowed_ip: Option<Ipv4Addr>,
-    ) -> Call;
+    ) -> PbxCall;
     /// What the PBX calls the ticket, in the answer to [`Dialect::ticket`].
     fn read_ticket(&self, body: &[u8], recording: &RecordingName) -> Result<Secret, AnswerError>;
 
-    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call;
+    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> PbxCall;
     /// What an object says that came in place of audio.
     fn read_refusal(&self, body: &[u8]) -> AnswerError;
 

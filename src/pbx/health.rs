@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use super::account::token_keeper::Logins;
+use super::account::token_keeper::LoginReport;
 use super::dialect::RefusalClass;
 use super::error::PbxError;
 
 /// What the last request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum HealthState {
     /// Nothing was asked of it yet.
     Unknown,
     Well,
@@ -24,8 +24,8 @@ enum State {
 
 /// How one kind of request has been doing.
 #[derive(Debug, Clone, Serialize)]
-struct Track {
-    state: State,
+struct RequestHealth {
+    state: HealthState,
     /// Since when it has been like that.
     since: Timestamp,
     /// What went wrong last.
@@ -37,36 +37,36 @@ struct Track {
 
 /// A PBX's health, as an operator sees it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct HealthReport {
     #[serde(flatten)]
-    tracks: Tracks,
-    logins: Logins,
+    tracks: HealthByRequest,
+    logins: LoginReport,
 }
 
 /// How each kind of request has been doing. Downloads and lists are apart: the account may have the permission for one of
 /// them only.
 #[derive(Debug, Clone, Serialize)]
-struct Tracks {
+struct HealthByRequest {
     name: String,
-    downloads: Track,
-    lists: Track,
+    downloads: RequestHealth,
+    lists: RequestHealth,
 }
 
 /// The health of one PBX.
-pub(in crate::pbx) struct Health(Mutex<Tracks>);
+pub(in crate::pbx) struct Health(Mutex<HealthByRequest>);
 
 impl Health {
     pub(in crate::pbx) fn new(name: &str) -> Self {
-        Self(Mutex::new(Tracks {
+        Self(Mutex::new(HealthByRequest {
             name: name.to_owned(),
-            downloads: Track::new(),
-            lists: Track::new(),
+            downloads: RequestHealth::new(),
+            lists: RequestHealth::new(),
         }))
     }
 
-    pub(in crate::pbx) fn report(&self, logins: Logins) -> Report {
+    pub(in crate::pbx) fn report(&self, logins: LoginReport) -> HealthReport {
         let tracks = self.lock().clone();
-        Report { tracks, logins }
+        HealthReport { tracks, logins }
     }
 
     /// Notes how a download began.
@@ -81,15 +81,15 @@ impl Health {
         tracks.lists.note(result, &tracks.name, "lists");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tracks> {
+    fn lock(&self) -> MutexGuard<'_, HealthByRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Track {
+impl RequestHealth {
     fn new() -> Self {
         Self {
-            state: State::Unknown,
+            state: HealthState::Unknown,
             since: Timestamp::now(),
             problem: None,
             advice: None,
@@ -103,10 +103,10 @@ impl Track {
             Err(error) if is_to_blame(error) => Some(error),
             Err(_) => return,
         };
-        let state = error.map_or(State::Well, |_| State::Failing);
+        let state = error.map_or(HealthState::Well, |_| HealthState::Failing);
         if state != self.state {
             match (self.state, error) {
-                (State::Failing, None) => info!(pbx, what, "the PBX is well again"),
+                (HealthState::Failing, None) => info!(pbx, what, "the PBX is well again"),
                 (_, Some(error)) => warn!(pbx, what, %error, "the PBX is failing"),
                 _ => {}
             }
@@ -153,8 +153,8 @@ mod tests {
         let operation = Operation::ListPage;
         health.note_list::<()>(&Err(PbxError::Refused { operation, refusal }));
         let report = health.lock().clone();
-        assert_eq!(report.downloads.state, State::Well);
-        assert_eq!(report.lists.state, State::Failing);
+        assert_eq!(report.downloads.state, HealthState::Well);
+        assert_eq!(report.lists.state, HealthState::Failing);
         assert!(
             report
                 .lists
@@ -167,15 +167,15 @@ mod tests {
     fn only_what_the_pbx_does_wrong_makes_it_fail() {
         let health = Health::new("office");
         let state = || health.lock().clone().downloads.state;
-        assert_eq!(state(), State::Unknown);
+        assert_eq!(state(), HealthState::Unknown);
         health.note::<()>(&Err(PbxError::NotReady));
-        assert_eq!(state(), State::Unknown);
+        assert_eq!(state(), HealthState::Unknown);
         health.note(&Ok(()));
         health.note::<()>(&Err(PbxError::Saturated));
         health.note::<()>(&Err(PbxError::EmptyRecording));
-        assert_eq!(state(), State::Well);
+        assert_eq!(state(), HealthState::Well);
         health.note::<()>(&Err(PbxError::NotAudio));
-        assert_eq!(state(), State::Failing);
+        assert_eq!(state(), HealthState::Failing);
         assert!(
             health
                 .lock()
@@ -185,9 +185,12 @@ mod tests {
                 .is_some_and(|text| text.contains("WAV"))
         );
         health.note::<()>(&Err(PbxError::Crowded));
-        assert_eq!(state(), State::Failing);
+        assert_eq!(state(), HealthState::Failing);
         health.note(&Ok(()));
         let downloads = health.lock().clone().downloads;
-        assert_eq!((downloads.state, downloads.problem), (State::Well, None));
+        assert_eq!(
+            (downloads.state, downloads.problem),
+            (HealthState::Well, None)
+        );
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::account::token_keeper::{Logins, PbxToken};
+use super::account::token_keeper::{LoginReport, PbxToken};
 use super::content::riff::{self, Wave};
 use super::dialect::Operation;
 use super::download::stream::{Part, PbxStream};
@@ -19,13 +19,13 @@ use crate::recording::RecordingName;
 const SAMPLE_BYTES: usize = 4 * 1024;
 
 /// A login that lasts as long as somebody looks.
-pub(crate) struct Session<'p> {
+pub(crate) struct Inspection<'p> {
     pbx: &'p Pbx,
     token: Arc<PbxToken>,
 }
 
 /// What the beginning of a recording tells.
-pub(crate) struct Sample {
+pub(crate) struct RecordingSample {
     /// By content.
     pub(crate) media_type: &'static str,
     /// The length in bytes that HTTP tells.
@@ -39,15 +39,15 @@ impl Pbx {
     ///
     /// # Errors
     /// How that went, or why it was not tried.
-    pub(crate) async fn log_in(&self) -> Result<Session<'_>, PbxError> {
+    pub(crate) async fn log_in(&self) -> Result<Inspection<'_>, PbxError> {
         let token = self.keeper.token_now().await?;
-        Ok(Session { pbx: self, token })
+        Ok(Inspection { pbx: self, token })
     }
 }
 
-impl Session<'_> {
+impl Inspection<'_> {
     /// How the logins to this PBX stand.
-    pub(crate) fn logins(&self) -> Logins {
+    pub(crate) fn logins(&self) -> LoginReport {
         self.pbx.keeper.logins()
     }
 
@@ -74,7 +74,7 @@ impl Session<'_> {
         &self,
         recording: &RecordingName,
         ticket: Ticket,
-    ) -> Result<Sample, PbxError> {
+    ) -> Result<RecordingSample, PbxError> {
         let operation = Operation::Download;
         let pbx = self.pbx;
         let permit = pbx.standing.downloads.take(&nobody()).await;
@@ -83,7 +83,7 @@ impl Session<'_> {
             let fetched = pbx.spend_ticket(None, &self.token, &audio, ticket).await?;
             let mut stream = pbx.stream(fetched, &self.token, &Arc::new(permit))?;
             let head = beginning(&mut stream).await?;
-            Ok(Sample {
+            Ok(RecordingSample {
                 media_type: stream.audio().media_type(),
                 length: stream.length(),
                 wave: riff::read(&head),

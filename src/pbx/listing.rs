@@ -21,7 +21,7 @@ use super::wire::attempts::Attempts;
 use super::{Pbx, within};
 use crate::list::{Entry, Position, Query, Second, Unreadable};
 use crate::recording::RecordingName;
-use pages::Wanted;
+use pages::PageRequest;
 
 /// Lists of one PBX that are read at once: they cost it more than a download does.
 pub(in crate::pbx) const MAX_LISTS: usize = 2;
@@ -116,7 +116,7 @@ impl Pbx {
             Lists::Table(dialect) => Some(self.try_table(dialect, token).await),
             Lists::Pages(dialect) => {
                 let (query, mut attempts) = (Query::everything(), Attempts::default());
-                let wanted = Wanted::first(&query);
+                let wanted = PageRequest::first(&query);
                 let asked = self.ask_page(dialect, token, &wanted, &mut attempts);
                 Some(asked.await.map(drop))
             }

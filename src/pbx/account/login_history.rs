@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use file::{create_private, lock, read};
-use record::Record;
-pub(in crate::pbx) use record::{LoginCounts, LoginEnd, Verdict, outage_pause};
+use record::LoginRecord;
+pub(in crate::pbx) use record::{LoginCounts, LoginEnd, LoginVerdict, outage_pause};
 
 /// The history of one PBX.
 pub(in crate::pbx) struct LoginHistory {
-    record: Record,
+    record: LoginRecord,
     file: Option<PathBuf>,
     /// Pause between the two logins that may be refused.
     retry: Duration,
@@ -51,7 +51,7 @@ impl LoginHistory {
         let file = folder.map(|folder| folder.join(format!("logins-{name}.json")));
         let _lock = lock(file.as_deref());
         let mut record = match &file {
-            None => Record::default(),
+            None => LoginRecord::default(),
             Some(file) => read(file)?,
         };
         if !record.is_of(credentials) {
@@ -68,7 +68,7 @@ impl LoginHistory {
     }
 
     /// Whether a login may be tried.
-    pub(in crate::pbx) fn verdict(&mut self, now: SystemTime) -> Verdict {
+    pub(in crate::pbx) fn verdict(&mut self, now: SystemTime) -> LoginVerdict {
         self.catch_up();
         self.record.verdict(now, self.retry)
     }
@@ -118,7 +118,7 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(in crate::pbx) fn forgive(&mut self) -> io::Result<()> {
-        self.change(Record::forgive)
+        self.change(LoginRecord::forgive)
     }
 
     /// Notes that the PBX has locked our address out, though nobody logged in.
@@ -140,7 +140,7 @@ impl LoginHistory {
     }
 
     /// Changes what stands in the file, with what another process has written there.
-    fn change(&mut self, change: impl FnOnce(&mut Record)) -> io::Result<()> {
+    fn change(&mut self, change: impl FnOnce(&mut LoginRecord)) -> io::Result<()> {
         let _lock = lock(self.file.as_deref());
         self.catch_up();
         change(&mut self.record);

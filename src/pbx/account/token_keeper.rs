@@ -22,12 +22,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::metrics::PbxMetrics;
 use crate::pbx::account::login_history::{LoginEnd, LoginHistory};
-use crate::pbx::dialect::{Call, Dialect, Operation, Tokens};
+use crate::pbx::dialect::{Dialect, Operation, PbxCall, Tokens};
 use crate::pbx::error::{GIVEN_UP, HoldOff, PbxError};
 use crate::pbx::wire::answer::read_answer;
 use crate::pbx::wire::transport::Transport;
 use crate::secret::Secret;
-pub(crate) use login_report::{Logins, end_of};
+pub(crate) use login_report::{LoginReport, end_of};
 use outcome::judge;
 pub(in crate::pbx) use pbx_token::PbxToken;
 
@@ -42,7 +42,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 type LoginResult = Result<Arc<PbxToken>, PbxError>;
 
 #[derive(Default)]
-struct State {
+struct KeeperState {
     token: Option<Arc<PbxToken>>,
     /// The last token that the PBX called dead. Should it not be, it still takes a slot.
     dead: Option<Arc<PbxToken>>,
@@ -62,7 +62,7 @@ struct State {
 }
 
 /// How the account's calls are made. A reload may change it; the token stays.
-pub(in crate::pbx) struct Way {
+pub(in crate::pbx) struct AccountApi {
     pub(in crate::pbx) dialect: Arc<dyn Dialect>,
     pub(in crate::pbx) transport: Arc<Transport>,
 }
@@ -70,9 +70,9 @@ pub(in crate::pbx) struct Way {
 /// Keeps the one token of one PBX.
 pub(in crate::pbx) struct TokenKeeper {
     pbx: String,
-    way: ArcSwap<Way>,
+    way: ArcSwap<AccountApi>,
     history: Mutex<LoginHistory>,
-    state: Mutex<State>,
+    state: Mutex<KeeperState>,
     /// Calls those who wait for the end of a pause: there is a token, or the pause is over before its time.
     changed: Notify,
     metrics: PbxMetrics,
@@ -81,7 +81,7 @@ pub(in crate::pbx) struct TokenKeeper {
 impl TokenKeeper {
     pub(in crate::pbx) fn new(
         pbx: &str,
-        way: Way,
+        way: AccountApi,
         history: LoginHistory,
         metrics: PbxMetrics,
     ) -> Arc<Self> {
@@ -96,7 +96,7 @@ impl TokenKeeper {
     }
 
     /// Makes calls in another way from now on, with another pause between logins that may be refused.
-    pub(in crate::pbx) fn change(&self, way: Way, login_retry: Duration) {
+    pub(in crate::pbx) fn change(&self, way: AccountApi, login_retry: Duration) {
         self.way.store(Arc::new(way));
         self.history().change_retry(login_retry);
     }
@@ -162,7 +162,7 @@ impl TokenKeeper {
     }
 
     /// Counts a token that ended and costs a login.
-    fn count_death(&self, state: &mut State) {
+    fn count_death(&self, state: &mut KeeperState) {
         let age = state.last_login.map_or(EARLY, |login| login.elapsed());
         let age_s = age.as_secs();
         state.ended_early = age < EARLY;
@@ -246,7 +246,7 @@ impl TokenKeeper {
     /// The renewal under way, or a new one where that is allowed.
     fn join_renewal(
         self: &Arc<Self>,
-        state: &mut State,
+        state: &mut KeeperState,
     ) -> Result<watch::Receiver<Option<LoginResult>>, PbxError> {
         if let Some(renewal) = state
             .renewal
@@ -313,9 +313,9 @@ impl TokenKeeper {
 
     async fn exchange(
         &self,
-        way: &Way,
+        way: &AccountApi,
         operation: Operation,
-        call: &Call,
+        call: &PbxCall,
     ) -> Result<Tokens, PbxError> {
         let accepted = self.history().counts(SystemTime::now()).accepted;
         let answer = match accepted {
@@ -340,7 +340,7 @@ impl TokenKeeper {
         token
     }
 
-    async fn log_in(&self, way: &Way, is_renewal: bool) -> LoginResult {
+    async fn log_in(&self, way: &AccountApi, is_renewal: bool) -> LoginResult {
         self.note("noting a login", |history| history.begin(SystemTime::now()));
         let login = way.dialect.login();
         let result = self.exchange(way, Operation::Login, &login).await;
@@ -374,7 +374,7 @@ impl TokenKeeper {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, KeeperState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,16 +16,16 @@ static SEED: LazyLock<u64> = LazyLock::new(|| {
 });
 
 /// The hash of what has come so far.
-pub(in crate::pbx) struct Digest(Hasher);
+pub(in crate::pbx) struct ContentHasher(Hasher);
 
 /// That the first `at` bytes of a recording had a certain hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Witness {
+pub(crate) struct ContentDigest {
     pub(crate) at: u64,
     hash: u128,
 }
 
-impl Digest {
+impl ContentHasher {
     pub(in crate::pbx) fn new() -> Self {
         Self(Hasher::with_seed(*SEED))
     }
@@ -35,8 +35,8 @@ impl Digest {
     }
 
     /// The witness of the `at` bytes that were written.
-    pub(in crate::pbx) fn witness(&self, at: u64) -> Witness {
-        Witness {
+    pub(in crate::pbx) fn witness(&self, at: u64) -> ContentDigest {
+        ContentDigest {
             at,
             hash: self.0.finish_128(),
         }

@@ -11,7 +11,7 @@ pub(crate) const ENOUGH: usize = 12;
 
 /// A media type that was recognised by content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Audio {
+pub(crate) enum AudioType {
     /// RIFF/WAVE. `total` is the length of the file by its own header; `None` where the header does not tell, as in a
     /// file that was still being written.
     Wave { total: Option<u64> },
@@ -19,7 +19,7 @@ pub(crate) enum Audio {
     Mpeg,
 }
 
-impl Audio {
+impl AudioType {
     pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::Wave { .. } => "audio/wav",
@@ -39,7 +39,7 @@ impl Audio {
 /// What the beginning of an answer looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    Audio(Audio),
+    Audio(AudioType),
     /// A JSON object: the PBX reports an error.
     Object,
     /// A page.
@@ -66,7 +66,7 @@ pub(crate) fn sniff(bytes: &[u8]) -> Beginning {
     }
 }
 
-fn wave(bytes: &[u8]) -> Option<Audio> {
+fn wave(bytes: &[u8]) -> Option<AudioType> {
     let (riff, rest) = bytes.split_first_chunk::<4>()?;
     let (size, rest) = rest.split_first_chunk::<4>()?;
     if riff != b"RIFF" || !rest.starts_with(b"WAVE") {
@@ -75,12 +75,12 @@ fn wave(bytes: &[u8]) -> Option<Audio> {
     let size = u32::from_le_bytes(*size);
     // 0 and all ones stand in files still being written; a file with a format is longer than 28 bytes.
     let told = (28..u32::MAX).contains(&size);
-    Some(Audio::Wave {
+    Some(AudioType::Wave {
         total: told.then(|| u64::from(size) + 8),
     })
 }
 
-fn mpeg(bytes: &[u8]) -> Option<Audio> {
+fn mpeg(bytes: &[u8]) -> Option<AudioType> {
     let frame = match bytes {
         [0xFF, second, third, ..] => {
             let sync = second & 0xE0 == 0xE0;
@@ -92,7 +92,7 @@ fn mpeg(bytes: &[u8]) -> Option<Audio> {
         }
         _ => false,
     };
-    (frame || bytes.starts_with(b"ID3")).then_some(Audio::Mpeg)
+    (frame || bytes.starts_with(b"ID3")).then_some(AudioType::Mpeg)
 }
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
     }
 
     const fn wave(total: Option<u64>) -> Beginning {
-        Beginning::Audio(Audio::Wave { total })
+        Beginning::Audio(AudioType::Wave { total })
     }
 
     #[test]
@@ -115,10 +115,13 @@ mod tests {
         check(b"RIFF\xFF\xFF\xFF\xFFWAVE", wave(None));
         check(b"RIFF\x24\0\0\0AVI ", Beginning::Unknown);
         check(b"RIFF\x24\0\0", Beginning::Unknown);
-        check(b"ID3\x04\0\0\0\0\0\0\0\0", Beginning::Audio(Audio::Mpeg));
+        check(
+            b"ID3\x04\0\0\0\0\0\0\0\0",
+            Beginning::Audio(AudioType::Mpeg),
+        );
         check(
             b"\xFF\xFB\x90\x44\0\0\0\0\0\0\0\0",
-            Beginning::Audio(Audio::Mpeg),
+            Beginning::Audio(AudioType::Mpeg),
         );
         check(
             b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",

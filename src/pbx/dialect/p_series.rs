@@ -20,11 +20,11 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::answer::answer;
-use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
+use super::{AnswerError, Dialect, Lists, Operation, PbxCall, RefusalClass, TokenLife, Tokens};
 use crate::pbx::settings::{PbxAccount, PbxPassword};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(in crate::pbx) use list::{FoundEntry, FoundPage};
+pub(in crate::pbx) use list::{PageEntry, PbxPage};
 
 /// An access token lives for 30 minutes, whatever its use ("Authorization Rule"). The answer that brings one says so
 /// too; this is for one that does not.
@@ -45,8 +45,8 @@ impl PSeries {
     }
 
     /// A POST without a token, as the two calls are that bring one.
-    fn post(operation: Operation, path: &str, body: &Value) -> Call {
-        Call {
+    fn post(operation: Operation, path: &str, body: &Value) -> PbxCall {
+        PbxCall {
             operation,
             method: Method::POST,
             target: Secret::new(format!("/openapi/v1.0/{path}")),
@@ -57,13 +57,13 @@ impl PSeries {
 }
 
 /// A GET of `path_and_query`, with the token behind it.
-fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> Call {
+fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> PbxCall {
     let joint: &[u8] = if path_and_query.contains(&b'?') {
         b"&access_token="
     } else {
         b"?access_token="
     };
-    Call {
+    PbxCall {
         operation,
         method: Method::GET,
         target: Secret::new([path_and_query, joint, token.expose()].concat()),
@@ -73,7 +73,7 @@ fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> Call {
 }
 
 impl Dialect for PSeries {
-    fn login(&self) -> Call {
+    fn login(&self) -> PbxCall {
         // The secret goes out in clear: there is no other way ("Get Access Token").
         let (PbxPassword::Clear(secret) | PbxPassword::Md5(secret)) = &self.account.password;
         let body = json!({
@@ -83,7 +83,7 @@ impl Dialect for PSeries {
         Self::post(Operation::Login, "get_token", &body)
     }
 
-    fn refresh(&self, refresh: &Secret) -> Option<Call> {
+    fn refresh(&self, refresh: &Secret) -> Option<PbxCall> {
         let body = json!({ "refresh_token": refresh.expose_str()? });
         Some(Self::post(Operation::Refresh, "refresh_token", &body))
     }
@@ -100,7 +100,7 @@ impl Dialect for PSeries {
     }
 
     /// Use does not prolong a token; it is exchanged.
-    fn prolong(&self, _: &Secret) -> Option<Call> {
+    fn prolong(&self, _: &Secret) -> Option<PbxCall> {
         None
     }
 
@@ -108,7 +108,7 @@ impl Dialect for PSeries {
         answer(body).map(drop)
     }
 
-    fn logout(&self, token: &Secret) -> Option<Call> {
+    fn logout(&self, token: &Secret) -> Option<PbxCall> {
         let path = b"/openapi/v1.0/del_token";
         self.account
             .logout
@@ -116,7 +116,7 @@ impl Dialect for PSeries {
     }
 
     /// There is no `allowedip` here; the configuration refuses it.
-    fn ticket(&self, token: &Secret, recording: &RecordingName, _: Option<Ipv4Addr>) -> Call {
+    fn ticket(&self, token: &Secret, recording: &RecordingName, _: Option<Ipv4Addr>) -> PbxCall {
         let path = format!(
             "/openapi/v1.0/recording/download?file={}",
             recording.encoded()
@@ -129,7 +129,7 @@ impl Dialect for PSeries {
         resource::path(&fields.text("download_resource_url")?, &self.origin)
     }
 
-    fn download(&self, token: &Secret, _: &RecordingName, ticket: &Secret) -> Call {
+    fn download(&self, token: &Secret, _: &RecordingName, ticket: &Secret) -> PbxCall {
         get(Operation::Download, ticket.expose(), token)
     }
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[track_caller]
-    pub(super) fn sends(call: &Call, method: &Method, target: &str, body: Option<Value>) {
+    pub(super) fn sends(call: &PbxCall, method: &Method, target: &str, body: Option<Value>) {
         assert_eq!(call.method, *method);
         assert_eq!(call.target.expose_str(), Some(target));
         let sent = call.body.as_ref();

@@ -21,12 +21,12 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use self::answer::{answer, field};
-use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
+use super::{AnswerError, Dialect, Lists, Operation, PbxCall, RefusalClass, TokenLife, Tokens};
 use crate::pbx::settings::{PbxAccount, PbxPassword, Prolong};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(in crate::pbx) use cdr::Span;
-pub(in crate::pbx) use columns::{Columns, FoundRow, RowError};
+pub(in crate::pbx) use cdr::TableSpan;
+pub(in crate::pbx) use columns::{TableColumns, TableError, TableRow};
 
 /// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
@@ -71,13 +71,13 @@ impl SSeries {
         path: &str,
         token: Option<&Secret>,
         body: Option<Value>,
-    ) -> Call {
+    ) -> PbxCall {
         let mut target = format!("/api/{}/{path}", self.version).into_bytes();
         if let Some(token) = token {
             target.extend_from_slice(b"?token=");
             target.extend_from_slice(token.expose());
         }
-        Call {
+        PbxCall {
             operation,
             method: Method::POST,
             target: Secret::new(target),
@@ -100,7 +100,7 @@ impl SSeries {
 }
 
 impl Dialect for SSeries {
-    fn login(&self) -> Call {
+    fn login(&self) -> PbxCall {
         let mut fields = Map::new();
         let username = self.account.username.expose_str().unwrap_or_default();
         fields.insert("username".into(), json!(username));
@@ -121,7 +121,7 @@ impl Dialect for SSeries {
     }
 
     /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where there is one.
-    fn refresh(&self, refresh: &Secret) -> Option<Call> {
+    fn refresh(&self, refresh: &Secret) -> Option<PbxCall> {
         let body = json!({ "refreshtoken": refresh.expose_str()? });
         Some(self.post(Operation::Refresh, "token/refresh", None, Some(body)))
     }
@@ -135,7 +135,7 @@ impl Dialect for SSeries {
         })
     }
 
-    fn prolong(&self, token: &Secret) -> Option<Call> {
+    fn prolong(&self, token: &Secret) -> Option<PbxCall> {
         match self.account.prolong {
             Prolong::Never => None,
             Prolong::Heartbeat => {
@@ -168,7 +168,7 @@ impl Dialect for SSeries {
         }
     }
 
-    fn logout(&self, token: &Secret) -> Option<Call> {
+    fn logout(&self, token: &Secret) -> Option<PbxCall> {
         self.account
             .logout
             .then(|| self.post(Operation::Logout, "logout", Some(token), None))
@@ -179,7 +179,7 @@ impl Dialect for SSeries {
         token: &Secret,
         recording: &RecordingName,
         allowed_ip: Option<Ipv4Addr>,
-    ) -> Call {
+    ) -> PbxCall {
         let mut body = json!({ "recording": recording.as_str() });
         if let (Some(address), Some(fields)) = (allowed_ip, body.as_object_mut()) {
             fields.insert("allowedip".into(), json!(address.to_string()));
@@ -196,7 +196,7 @@ impl Dialect for SSeries {
         field(body, "random")
     }
 
-    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call {
+    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> PbxCall {
         let mut target = format!(
             "/api/{}/recording/download?recording={}&random=",
             self.version,
@@ -206,7 +206,7 @@ impl Dialect for SSeries {
         target.extend_from_slice(ticket.expose());
         target.extend_from_slice(b"&token=");
         target.extend_from_slice(token.expose());
-        Call {
+        PbxCall {
             operation: Operation::Download,
             method: Method::GET,
             target: Secret::new(target),

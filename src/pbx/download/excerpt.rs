@@ -5,7 +5,7 @@
 use http::header::CONTENT_RANGE;
 use http::{HeaderMap, HeaderValue};
 
-use crate::pbx::content::sniff::Audio;
+use crate::pbx::content::sniff::AudioType;
 use crate::pbx::wire::pending_response::Framing;
 
 /// A part of a recording that has been seen before.
@@ -18,7 +18,7 @@ pub(crate) struct Excerpt {
     /// The length of the whole recording.
     pub(crate) total: u64,
     /// What the recording is.
-    pub(crate) audio: Audio,
+    pub(crate) audio: AudioType,
 }
 
 impl Excerpt {
@@ -45,7 +45,7 @@ mod tests {
         first: 100,
         last: 199,
         total: 1_000,
-        audio: Audio::Mpeg,
+        audio: AudioType::Mpeg,
     };
 
     #[track_caller]

@@ -11,16 +11,16 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode, response};
 
 use crate::pbx::account::token_keeper::PbxToken;
-use crate::pbx::content::sniff::{Audio, Beginning};
-use crate::pbx::dialect::{AnswerError, Call, Operation};
+use crate::pbx::content::sniff::{AudioType, Beginning};
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall};
 use crate::pbx::download::excerpt::Excerpt;
 use crate::pbx::download::stream::StreamError;
 use crate::pbx::download::ticket::Ticket;
 use crate::pbx::error::{PbxError, TransportError};
 use crate::pbx::wire::answer::{answer_error, read_answer};
 use crate::pbx::wire::attempts::Attempts;
-use crate::pbx::wire::connection::Connection;
-use crate::pbx::wire::pending_response::Arriving;
+use crate::pbx::wire::connection::PbxConnection;
+use crate::pbx::wire::pending_response::PendingResponse;
 use crate::pbx::wire::transport::MAX_ANSWER_BYTES;
 use crate::pbx::{Pbx, within};
 use tracing::warn;
@@ -32,15 +32,15 @@ use crate::secret::Secret;
 const MAX_OBJECT_BYTES: usize = 64 * 1024;
 
 /// What the PBX gives out against a ticket.
-pub(in crate::pbx) trait Ticketed: Sync {
+pub(in crate::pbx) trait TicketExchange: Sync {
     /// The call for a ticket.
     const TICKET: Operation;
     /// The call that spends it.
     const DOWNLOAD: Operation;
 
-    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> Call;
+    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> PbxCall;
     fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError>;
-    fn download(&self, token: &Secret, ticket: &Secret) -> Call;
+    fn download(&self, token: &Secret, ticket: &Secret) -> PbxCall;
     /// The part of it that is asked for, where not the whole is.
     fn excerpt(&self) -> Option<Excerpt> {
         None
@@ -55,12 +55,12 @@ pub(in crate::pbx) trait Ticketed: Sync {
 
 impl Pbx {
     /// One ticket, one download, as far as its first bytes: it is no error.
-    pub(in crate::pbx) async fn fetch<T: Ticketed>(
+    pub(in crate::pbx) async fn fetch<T: TicketExchange>(
         &self,
         token: &PbxToken,
         what: &T,
         attempts: &mut Attempts,
-    ) -> Result<(Beginning, Arriving), PbxError> {
+    ) -> Result<(Beginning, PendingResponse), PbxError> {
         let (mut connection, is_first) = self.begin(attempts, T::TICKET).await?;
         let limit = self.config.limits.answer_timeout;
         let taking = self.take_ticket(&mut connection, token, what);
@@ -83,7 +83,7 @@ impl Pbx {
         &self,
         attempts: &mut Attempts,
         operation: Operation,
-    ) -> Result<(Connection, bool), PbxError> {
+    ) -> Result<(PbxConnection, bool), PbxError> {
         let is_first = attempts.begin();
         let kept = is_first.then(|| self.kept.take()).flatten();
         attempts.note_kept(kept.is_some());
@@ -93,20 +93,20 @@ impl Pbx {
     /// `open`, or a new connection.
     pub(in crate::pbx) async fn connected(
         &self,
-        open: Option<Connection>,
+        open: Option<PbxConnection>,
         operation: Operation,
-    ) -> Result<Connection, PbxError> {
+    ) -> Result<PbxConnection, PbxError> {
         match open {
             Some(connection) => Ok(connection),
-            None => Connection::open(&self.transport)
+            None => PbxConnection::open(&self.transport)
                 .await
                 .map_err(|source| PbxError::Transport { operation, source }),
         }
     }
 
-    pub(in crate::pbx) async fn take_ticket<T: Ticketed>(
+    pub(in crate::pbx) async fn take_ticket<T: TicketExchange>(
         &self,
-        connection: &mut Connection,
+        connection: &mut PbxConnection,
         token: &PbxToken,
         what: &T,
     ) -> Result<Ticket, PbxError> {
@@ -124,7 +124,7 @@ impl Pbx {
     }
 
     /// The address that may use a ticket beside ours.
-    fn allowed_ip(&self, connection: &Connection) -> Result<Option<Ipv4Addr>, PbxError> {
+    fn allowed_ip(&self, connection: &PbxConnection) -> Result<Option<Ipv4Addr>, PbxError> {
         match (self.config.allowed_ip, connection.own_address()) {
             (AllowedIp::Absent, _) => Ok(None),
             (AllowedIp::Fixed(address), _) => Ok(Some(address)),
@@ -133,13 +133,13 @@ impl Pbx {
         }
     }
 
-    pub(in crate::pbx) async fn spend_ticket<T: Ticketed>(
+    pub(in crate::pbx) async fn spend_ticket<T: TicketExchange>(
         &self,
-        open: Option<Connection>,
+        open: Option<PbxConnection>,
         token: &PbxToken,
         what: &T,
         ticket: Ticket,
-    ) -> Result<(Beginning, Arriving), PbxError> {
+    ) -> Result<(Beginning, PendingResponse), PbxError> {
         let operation = T::DOWNLOAD;
         let mut connection = self.connected(open, operation).await?;
         let ticket = ticket.spend(Instant::now()).ok_or(PbxError::TicketStale)?;
@@ -148,7 +148,7 @@ impl Pbx {
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
         let (head, body) = answer.into_parts();
         let is_chunked = is_chunked(&head.headers);
-        let mut arriving = Arriving::new(connection, body, is_chunked);
+        let mut arriving = PendingResponse::new(connection, body, is_chunked);
         let beginning = match self.begin_excerpt(what, &head, &mut arriving)? {
             Some(audio) => Beginning::Audio(audio),
             None => judge(what, head.status, &mut arriving).await?,
@@ -158,12 +158,12 @@ impl Pbx {
 
     /// Notes where an answer begins that is the part that was asked for; `None` where it is to be judged as the whole. A
     /// PBX that gives out another part is asked for the whole from then on.
-    fn begin_excerpt<T: Ticketed>(
+    fn begin_excerpt<T: TicketExchange>(
         &self,
         what: &T,
         head: &response::Parts,
-        arriving: &mut Arriving,
-    ) -> Result<Option<Audio>, PbxError> {
+        arriving: &mut PendingResponse,
+    ) -> Result<Option<AudioType>, PbxError> {
         let Some(excerpt) = what
             .excerpt()
             .filter(|_| head.status == StatusCode::PARTIAL_CONTENT)
@@ -198,10 +198,10 @@ fn is_chunked(headers: &HeaderMap) -> bool {
 
 /// Tells an error from what was asked for: that is [`Beginning::Audio`] or [`Beginning::Unknown`],
 /// or nothing where that may be.
-async fn judge<T: Ticketed>(
+async fn judge<T: TicketExchange>(
     what: &T,
     status: StatusCode,
-    arriving: &mut Arriving,
+    arriving: &mut PendingResponse,
 ) -> Result<Beginning, PbxError> {
     let operation = T::DOWNLOAD;
     let code = status.as_u16();

@@ -12,10 +12,10 @@ use crate::pbx::Pbx;
 use crate::pbx::account::token_keeper::PbxToken;
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::download::excerpt::Excerpt;
-use crate::pbx::download::reading::{Asked, Reading, ReadingError, Seen};
+use crate::pbx::download::reading::{Asked, Reading, ReadingError, ResumePoint};
 use crate::pbx::download::stream::PbxStream;
 use crate::pbx::error::PbxError;
-use crate::pbx::wire::attempts::{Attempts, Death};
+use crate::pbx::wire::attempts::{Attempts, TokenDeath};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -52,7 +52,7 @@ impl Pbx {
         self: &Arc<Self>,
         recording: &RecordingName,
         who: &PrincipalId,
-        seen: Seen,
+        seen: ResumePoint,
     ) -> Result<Reading, ReadingError> {
         let opened = self.read_patiently(recording, who, None).await;
         self.standing.health.note(&opened);
@@ -174,14 +174,14 @@ impl Pbx {
     }
 
     /// How the token died, if it did.
-    pub(in crate::pbx) fn death(&self, error: &PbxError, token: &PbxToken) -> Option<Death> {
+    pub(in crate::pbx) fn death(&self, error: &PbxError, token: &PbxToken) -> Option<TokenDeath> {
         let told = error.refusal_class() == Some(RefusalClass::TokenDead);
         let shown = self.dialect.hides_dead_tokens() && error.looks_logged_out();
         let worn_out = told && token.has_worked() && self.keeper.can_refresh();
         (told || shown).then_some(if worn_out {
-            Death::WornOut
+            TokenDeath::WornOut
         } else {
-            Death::Other
+            TokenDeath::Other
         })
     }
 }

@@ -21,13 +21,13 @@ use tokio::time::sleep;
 use tracing::info;
 
 use crate::metrics::Mend;
-use crate::pbx::content::digest::{Digest, Witness};
-use crate::pbx::content::sniff::Audio;
+use crate::pbx::content::digest::{ContentDigest, ContentHasher};
+use crate::pbx::content::sniff::AudioType;
 use crate::pbx::download::excerpt::Excerpt;
-use crate::pbx::download::silence::Silence;
+use crate::pbx::download::silence::IdleTimer;
 use crate::pbx::download::stream::{End, Part, PbxStream, StreamError};
 use crate::pbx::error::PbxError;
-use crate::pbx::{Pbx, Permit};
+use crate::pbx::{DownloadPermit, Pbx};
 use crate::recording::RecordingName;
 use passes::Passes;
 
@@ -47,9 +47,9 @@ pub(crate) enum ReadingError {
 
 /// What an earlier reading of the recording showed, for one that goes on behind it.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) witness: Witness,
-    audio: Audio,
+pub(crate) struct ResumePoint {
+    pub(crate) witness: ContentDigest,
+    audio: AudioType,
     length: Option<u64>,
 }
 
@@ -59,14 +59,14 @@ pub(in crate::pbx) struct Asked {
     pub(in crate::pbx) recording: RecordingName,
     /// The part of it that is wanted, where the PBX is trusted with that.
     pub(in crate::pbx) excerpt: Option<Excerpt>,
-    pub(in crate::pbx) permit: Permit,
+    pub(in crate::pbx) permit: DownloadPermit,
 }
 
 /// The bytes of one recording, in order, each handed out once.
 pub(crate) struct Reading {
     asked: Arc<Asked>,
     pass: Pass,
-    audio: Audio,
+    audio: AudioType,
     /// Where every pass begins: at the start of the recording, unless the PBX gives out a part of it.
     start: u64,
     /// The whole length: what HTTP tells, or what is known from earlier. Of a part, where that ends.
@@ -75,13 +75,13 @@ pub(crate) struct Reading {
     head: u64,
     /// Where in the recording this pass has come to.
     position: u64,
-    digest: Digest,
+    digest: ContentHasher,
     /// What this pass must agree with where it comes to.
-    witness: Option<Witness>,
+    witness: Option<ContentDigest>,
     passes: Passes,
     /// Nothing told where it ends, and two passes agreed.
     end_is_agreed: bool,
-    silence: Silence,
+    silence: IdleTimer,
 }
 
 enum Pass {
@@ -94,7 +94,7 @@ enum Pass {
 impl Reading {
     /// A reading whose first connection is open.
     pub(in crate::pbx) fn new(asked: Asked, stream: PbxStream) -> Self {
-        let silence = Silence::new(asked.pbx.idle_timeout());
+        let silence = IdleTimer::new(asked.pbx.idle_timeout());
         Self {
             asked: Arc::new(asked),
             audio: stream.audio(),
@@ -103,7 +103,7 @@ impl Reading {
             head: stream.start(),
             position: stream.start(),
             pass: Pass::Running(Box::new(stream)),
-            digest: Digest::new(),
+            digest: ContentHasher::new(),
             witness: None,
             passes: Passes::default(),
             end_is_agreed: false,
@@ -118,7 +118,7 @@ impl Reading {
     pub(in crate::pbx) fn behind(
         asked: Asked,
         stream: PbxStream,
-        seen: Seen,
+        seen: ResumePoint,
     ) -> Result<Self, ReadingError> {
         let mut reading = Self::new(asked, stream);
         if reading.audio != seen.audio || reading.is_other_length(seen.length) {
@@ -135,7 +135,7 @@ impl Reading {
     }
 
     /// What it is, by its content.
-    pub(crate) fn audio(&self) -> Audio {
+    pub(crate) fn audio(&self) -> AudioType {
         self.audio
     }
 
@@ -179,7 +179,7 @@ impl Reading {
     }
 
     /// What another reading needs to go on behind this one; `None` of a part.
-    pub(crate) fn seen(&self) -> Option<Seen> {
+    pub(crate) fn seen(&self) -> Option<ResumePoint> {
         if self.start > 0 {
             return None;
         }
@@ -188,7 +188,7 @@ impl Reading {
         } else {
             Some(self.digest.witness(self.head))
         };
-        Some(Seen {
+        Some(ResumePoint {
             witness: witness?,
             audio: self.audio,
             length: self.length,
@@ -286,7 +286,7 @@ impl Reading {
         }
         self.length = self.length.or(stream.length());
         self.position = self.start;
-        self.digest = Digest::new();
+        self.digest = ContentHasher::new();
         self.pass = Pass::Running(Box::new(stream));
         Ok(())
     }

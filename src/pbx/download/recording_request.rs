@@ -9,31 +9,31 @@ use crate::limits::bandwidth::Turns;
 use crate::metrics::Download;
 use crate::pbx::account::token_keeper::PbxToken;
 use crate::pbx::content::sniff::Beginning;
-use crate::pbx::dialect::{AnswerError, Call, Dialect, Operation};
+use crate::pbx::dialect::{AnswerError, Dialect, Operation, PbxCall};
 use crate::pbx::download::excerpt::Excerpt;
-use crate::pbx::download::fetch::Ticketed;
+use crate::pbx::download::fetch::TicketExchange;
 use crate::pbx::download::reading::Asked;
 use crate::pbx::download::stream::{Held, PbxStream};
 use crate::pbx::error::PbxError;
 use crate::pbx::wire::attempts::Attempts;
-use crate::pbx::wire::pending_response::Arriving;
-use crate::pbx::{Pbx, Permit};
+use crate::pbx::wire::pending_response::PendingResponse;
+use crate::pbx::{DownloadPermit, Pbx};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
 
 /// A recording, as it is asked for.
-pub(in crate::pbx) struct Audio<'r> {
+pub(in crate::pbx) struct RecordingRequest<'r> {
     pub(in crate::pbx) dialect: &'r dyn Dialect,
     pub(in crate::pbx) recording: &'r RecordingName,
     /// The part of it that is wanted, where not the whole is.
     pub(in crate::pbx) excerpt: Option<Excerpt>,
 }
 
-impl Ticketed for Audio<'_> {
+impl TicketExchange for RecordingRequest<'_> {
     const TICKET: Operation = Operation::Ticket;
     const DOWNLOAD: Operation = Operation::Download;
 
-    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> Call {
+    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> PbxCall {
         self.dialect.ticket(token, self.recording, allowed_ip)
     }
 
@@ -41,8 +41,8 @@ impl Ticketed for Audio<'_> {
         self.dialect.read_ticket(body, self.recording)
     }
 
-    fn download(&self, token: &Secret, ticket: &Secret) -> Call {
-        Call {
+    fn download(&self, token: &Secret, ticket: &Secret) -> PbxCall {
+        PbxCall {
             range: self.excerpt.map(|excerpt| (excerpt.first, excerpt.last)),
             ..self.dialect.download(token, self.recording, ticket)
         }
@@ -67,7 +67,7 @@ impl Pbx {
         attempts: &mut Attempts,
     ) -> Result<PbxStream, PbxError> {
         let may_ask = self.gives_excerpts() && !attempts.had_ticket();
-        let audio = Audio {
+        let audio = RecordingRequest {
             excerpt: asked.excerpt.filter(|_| may_ask),
             ..self.audio(&asked.recording)
         };
@@ -82,8 +82,11 @@ impl Pbx {
         result
     }
 
-    pub(in crate::pbx) fn audio<'r>(&'r self, recording: &'r RecordingName) -> Audio<'r> {
-        Audio {
+    pub(in crate::pbx) fn audio<'r>(
+        &'r self,
+        recording: &'r RecordingName,
+    ) -> RecordingRequest<'r> {
+        RecordingRequest {
             dialect: &*self.dialect,
             recording,
             excerpt: None,
@@ -93,9 +96,9 @@ impl Pbx {
     /// What was fetched as a stream, if it is audio.
     pub(in crate::pbx) fn stream(
         &self,
-        (beginning, arriving): (Beginning, Arriving),
+        (beginning, arriving): (Beginning, PendingResponse),
         token: &Arc<PbxToken>,
-        permit: &Permit,
+        permit: &DownloadPermit,
     ) -> Result<PbxStream, PbxError> {
         let Beginning::Audio(audio) = beginning else {
             return Err(PbxError::NotAudio);

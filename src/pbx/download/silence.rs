@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The silence of one connection.
-pub(in crate::pbx) struct Silence {
+pub(in crate::pbx) struct IdleTimer {
     limit: Duration,
     since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Silence {
+impl IdleTimer {
     pub(in crate::pbx) fn new(limit: Duration) -> Self {
         Self {
             limit,

@@ -13,11 +13,11 @@ use hyper::body::Incoming;
 use thiserror::Error;
 
 use crate::limits::bandwidth::Turns;
-use crate::pbx::Permit;
+use crate::pbx::DownloadPermit;
 use crate::pbx::account::token_keeper::PbxToken;
-use crate::pbx::content::sniff::Audio;
-use crate::pbx::wire::connection::{Connection, KeptConnections};
-use crate::pbx::wire::pending_response::{Arriving, Framing, ended_early};
+use crate::pbx::content::sniff::AudioType;
+use crate::pbx::wire::connection::{IdleConnections, PbxConnection};
+use crate::pbx::wire::pending_response::{Framing, PendingResponse, ended_early};
 
 /// Why a recording broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -49,7 +49,7 @@ type Next = Result<Part, StreamError>;
 
 /// The bytes of a recording, or of a part of it, as they come from the PBX.
 pub(in crate::pbx) struct PbxStream {
-    audio: Audio,
+    audio: AudioType,
     framing: Framing,
     /// Where in the recording it begins.
     start: u64,
@@ -58,24 +58,24 @@ pub(in crate::pbx) struct PbxStream {
     ahead: VecDeque<hyper::Result<Bytes>>,
     body: Incoming,
     /// Gone once the body has ended.
-    connection: Option<Connection>,
-    kept: Arc<KeptConnections>,
+    connection: Option<PbxConnection>,
+    kept: Arc<IdleConnections>,
     turns: Turns,
     _held: Held,
 }
 
 /// What a download holds on to: its place among those of the PBX, and the token it was opened with.
 pub(in crate::pbx) struct Held {
-    pub(in crate::pbx) _permit: Permit,
+    pub(in crate::pbx) _permit: DownloadPermit,
     pub(in crate::pbx) _token: Arc<PbxToken>,
 }
 
 impl PbxStream {
     /// An answer that has been recognised as audio.
     pub(in crate::pbx) fn new(
-        arriving: Arriving,
-        audio: Audio,
-        kept: Arc<KeptConnections>,
+        arriving: PendingResponse,
+        audio: AudioType,
+        kept: Arc<IdleConnections>,
         held: Held,
         turns: Turns,
     ) -> Self {
@@ -94,7 +94,7 @@ impl PbxStream {
     }
 
     /// What it is, by its content.
-    pub(in crate::pbx) fn audio(&self) -> Audio {
+    pub(in crate::pbx) fn audio(&self) -> AudioType {
         self.audio
     }
 

@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 
 use super::{ListPage, Visible};
 use crate::list::{Entry, Position, Query, Row, Selection, Unreadable};
-use crate::pbx::dialect::csv::{Record, Records};
-use crate::pbx::dialect::{Columns, FoundRow, RowError};
+use crate::pbx::dialect::csv::{CsvReader, CsvRecord};
+use crate::pbx::dialect::{TableColumns, TableError, TableRow};
 
 /// What a table came to.
-pub(super) struct Chosen {
+pub(super) struct TableSelection {
     pub(super) page: ListPage,
     /// The last row has its line end. One without may be cut in its last field.
     pub(super) ends_in_line: bool,
@@ -23,22 +23,22 @@ pub(super) struct Chosen {
 }
 
 /// A table that goes by.
-pub(super) struct Choice<'a> {
-    records: Records,
-    rows: Rows<'a>,
+pub(super) struct TableSelector<'a> {
+    records: CsvReader,
+    rows: RowSelector<'a>,
     hash: Context,
     last: Option<u8>,
 }
 
-impl<'a> Choice<'a> {
+impl<'a> TableSelector<'a> {
     pub(super) fn new(query: &'a Query, zone: &'a TimeZone, visible: &'a Visible<'a>) -> Self {
         let after = match &query.after {
             Some(Position::Start(key)) => Some(key.clone()),
             Some(Position::Id { .. }) | None => None,
         };
         Self {
-            records: Records::new(),
-            rows: Rows {
+            records: CsvReader::new(),
+            rows: RowSelector {
                 query,
                 zone,
                 visible,
@@ -54,7 +54,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Takes the next piece of the table.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), RowError> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), TableError> {
         self.hash.update(bytes);
         self.last = bytes.last().copied().or(self.last);
         let rows = &mut self.rows;
@@ -62,14 +62,14 @@ impl<'a> Choice<'a> {
     }
 
     /// After the last piece.
-    pub(super) fn finish(self) -> Result<Chosen, RowError> {
+    pub(super) fn finish(self) -> Result<TableSelection, TableError> {
         let mut rows = self.rows;
         self.records.finish(|record| rows.take(record))?;
         if rows.columns.is_none() {
-            return Err(RowError::NoRecordings);
+            return Err(TableError::NoRecordings);
         }
         let (entries, next) = rows.selection.finish();
-        Ok(Chosen {
+        Ok(TableSelection {
             page: ListPage {
                 entries,
                 next,
@@ -83,30 +83,30 @@ impl<'a> Choice<'a> {
     }
 }
 
-struct Rows<'a> {
+struct RowSelector<'a> {
     query: &'a Query,
     zone: &'a TimeZone,
     visible: &'a Visible<'a>,
-    columns: Option<Columns>,
+    columns: Option<TableColumns>,
     selection: Selection,
     rows: u64,
     nameless: u64,
     unreadable: Unreadable,
 }
 
-impl Rows<'_> {
-    fn take(&mut self, record: Record<'_>) -> Result<(), RowError> {
+impl RowSelector<'_> {
+    fn take(&mut self, record: CsvRecord<'_>) -> Result<(), TableError> {
         let Some(columns) = &self.columns else {
-            self.columns = Some(Columns::of(record)?);
+            self.columns = Some(TableColumns::of(record)?);
             return Ok(());
         };
         let found = columns.row(record)?;
-        self.rows += u64::from(found != FoundRow::Blank);
+        self.rows += u64::from(found != TableRow::Blank);
         match found {
-            FoundRow::Recorded(row) => self.offer(row),
-            FoundRow::Unrecorded => self.nameless += 1,
-            FoundRow::Unreadable(why) => self.unreadable.add(1, why),
-            FoundRow::Blank => {}
+            TableRow::Recorded(row) => self.offer(row),
+            TableRow::Unrecorded => self.nameless += 1,
+            TableRow::Unreadable(why) => self.unreadable.add(1, why),
+            TableRow::Blank => {}
         }
         Ok(())
     }
@@ -140,9 +140,9 @@ mod tests {
         Query::parse(Some(&format!("{window}{text}")), "office", &TimeZone::UTC).unwrap()
     }
 
-    fn choose(query: &Query, table: &str) -> Result<Chosen, RowError> {
+    fn choose(query: &Query, table: &str) -> Result<TableSelection, TableError> {
         let zone = TimeZone::UTC;
-        let mut choice = Choice::new(query, &zone, &|_| true);
+        let mut choice = TableSelector::new(query, &zone, &|_| true);
         for piece in table.as_bytes().chunks(1_000) {
             choice.push(piece)?;
         }
@@ -191,7 +191,7 @@ mod tests {
             let is_line = table[..length].ends_with('\n');
             let expected = match length {
                 _ if is_line => Ok(true),
-                _ if length < HEAD.find(",sn").unwrap() => Err(RowError::NoRecordings),
+                _ if length < HEAD.find(",sn").unwrap() => Err(TableError::NoRecordings),
                 _ if length < HEAD.len() => Ok(false),
                 _ if length > within_last_field => Ok(false),
                 _ if length > HEAD.len() + first.rfind(',').unwrap()
@@ -199,7 +199,7 @@ mod tests {
                 {
                     Ok(false)
                 }
-                _ => Err(RowError::Cut),
+                _ => Err(TableError::Cut),
             };
             assert_eq!(cut, expected, "{length}");
         }

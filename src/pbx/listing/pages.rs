@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use super::walk::{Answer, Ask, Look, Walk};
+use super::walk::{PageAddress, PageSummary, Walk, WalkStep};
 use super::{ListPage, SLACK_S, Visible};
 use crate::list::{Entry, Filter, Order, Query, Row, Unreadable};
 use crate::pbx::account::token_keeper::PbxToken;
-use crate::pbx::dialect::{FoundEntry, FoundPage, Operation, PSeries};
+use crate::pbx::dialect::{Operation, PSeries, PageEntry, PbxPage};
 use crate::pbx::error::PbxError;
 use crate::pbx::wire::answer::read_answer;
 use crate::pbx::wire::attempts::Attempts;
@@ -27,16 +27,16 @@ const MAX_PAGE_BYTES: usize = 1024 * 1024;
 const NO_ID: &str = "it has no id";
 
 /// A page as the PBX is asked for it.
-pub(super) struct Wanted<'q> {
-    ask: Ask,
+pub(super) struct PageRequest<'q> {
+    ask: PageAddress,
     order: Order,
     filter: &'q Filter,
 }
 
-impl<'q> Wanted<'q> {
+impl<'q> PageRequest<'q> {
     pub(super) fn first(query: &'q Query) -> Self {
         Self {
-            ask: Ask::FIRST,
+            ask: PageAddress::FIRST,
             order: query.order,
             filter: &query.filter,
         }
@@ -53,7 +53,7 @@ fn wider(filter: &Filter) -> Filter {
 }
 
 /// What a request has come to.
-struct Gathering<'q> {
+struct PageCollector<'q> {
     query: &'q Query,
     /// What the PBX is asked for, which is more.
     wider: Filter,
@@ -72,7 +72,7 @@ impl Pbx {
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
         let begun = Instant::now();
-        let mut gathering = Gathering {
+        let mut gathering = PageCollector {
             query,
             wider: wider(&query.filter),
             visible,
@@ -85,7 +85,7 @@ impl Pbx {
             let look = self.take(found, &mut gathering)?;
             let pbx = self.name();
             debug!(pbx, calls, "a page of the list was read");
-            if look == Look::End {
+            if look == WalkStep::End {
                 return Ok(gathering.finish(false));
             }
             let is_full = gathering.entries.len() >= query.page_size;
@@ -97,9 +97,13 @@ impl Pbx {
     }
 
     /// Takes what is wanted from a page.
-    fn take(&self, found: FoundPage, gathering: &mut Gathering<'_>) -> Result<Look, PbxError> {
+    fn take(
+        &self,
+        found: PbxPage,
+        gathering: &mut PageCollector<'_>,
+    ) -> Result<WalkStep, PbxError> {
         let ids: Vec<u64> = found.entries.iter().map(|entry| entry.id).collect();
-        let looked = gathering.walk.look(Answer {
+        let looked = gathering.walk.look(PageSummary {
             ids: &ids,
             rows: found.rows,
             behind: found.behind,
@@ -111,10 +115,10 @@ impl Pbx {
             what: astray.as_str(),
         })?;
         let look = match looked {
-            Look::From(next) => gathering.take(found.entries, next, self),
+            WalkStep::From(next) => gathering.take(found.entries, next, self),
             other => other,
         };
-        if look == Look::End {
+        if look == WalkStep::End {
             gathering.unreadable.add(found.behind, NO_ID);
         }
         Ok(look)
@@ -123,9 +127,9 @@ impl Pbx {
     async fn found_page(
         &self,
         dialect: &PSeries,
-        gathering: &Gathering<'_>,
-    ) -> Result<FoundPage, PbxError> {
-        let wanted = Wanted {
+        gathering: &PageCollector<'_>,
+    ) -> Result<PbxPage, PbxError> {
+        let wanted = PageRequest {
             ask: gathering.walk.ask(),
             order: gathering.query.order,
             filter: &gathering.wider,
@@ -146,12 +150,12 @@ impl Pbx {
         &self,
         dialect: &PSeries,
         token: &PbxToken,
-        wanted: &Wanted<'_>,
+        wanted: &PageRequest<'_>,
         attempts: &mut Attempts,
-    ) -> Result<FoundPage, PbxError> {
+    ) -> Result<PbxPage, PbxError> {
         let operation = Operation::ListPage;
         let (mut connection, _) = self.begin(attempts, operation).await?;
-        let Wanted { ask, order, filter } = wanted;
+        let PageRequest { ask, order, filter } = wanted;
         let page = (ask.page, ask.size);
         let call = dialect.list_page(token.text(), page, *order, filter);
         let answer = async {
@@ -169,18 +173,18 @@ impl Pbx {
     }
 }
 
-impl Gathering<'_> {
+impl PageCollector<'_> {
     /// Takes the entries of a page from the `next` one on, until there are enough. Entries without
     /// an id are counted with the one behind them, and those at the end of the list with the end: a
     /// page is seen more than once.
-    fn take(&mut self, entries: Vec<FoundEntry>, next: usize, pbx: &Pbx) -> Look {
+    fn take(&mut self, entries: Vec<PageEntry>, next: usize, pbx: &Pbx) -> WalkStep {
         let count = entries.len();
         for (index, entry) in entries.into_iter().enumerate().skip(next) {
             self.walk.pass(entry.id);
             self.unreadable.add(entry.before, NO_ID);
             self.offer(entry.row, pbx);
             if self.entries.len() == self.query.page_size && index + 1 < count {
-                return Look::Elsewhere;
+                return WalkStep::Elsewhere;
             }
         }
         self.walk.turn()

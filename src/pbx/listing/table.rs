@@ -15,18 +15,18 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::choice::Choice;
+use super::choice::TableSelector;
 use super::{ListPage, SLACK_S, Visible};
 use crate::limits::bandwidth::Turns;
 use crate::list::{Order, Position, Query, Second, on_the_wall};
 use crate::pbx::account::token_keeper::PbxToken;
 use crate::pbx::content::sniff::Beginning;
-use crate::pbx::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
-use crate::pbx::download::fetch::Ticketed;
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall, SSeries, TableError, TableSpan};
+use crate::pbx::download::fetch::TicketExchange;
 use crate::pbx::download::stream::StreamError;
 use crate::pbx::error::{PbxError, TransportError};
 use crate::pbx::wire::attempts::Attempts;
-use crate::pbx::wire::pending_response::{Arriving, End, Piece};
+use crate::pbx::wire::pending_response::{End, PendingResponse, Piece};
 use crate::pbx::{Pbx, within};
 use crate::secret::Secret;
 
@@ -40,16 +40,16 @@ const TICKET: Operation = Operation::ListTicket;
 const DOWNLOAD: Operation = Operation::ListDownload;
 
 /// The calls of a time, as their table is asked for.
-struct Calls<'d> {
+struct CallTable<'d> {
     dialect: &'d SSeries,
-    span: Span,
+    span: TableSpan,
 }
 
-impl Ticketed for Calls<'_> {
+impl TicketExchange for CallTable<'_> {
     const TICKET: Operation = TICKET;
     const DOWNLOAD: Operation = DOWNLOAD;
 
-    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> Call {
+    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> PbxCall {
         self.dialect.table_ticket(token, &self.span, allowed_ip)
     }
 
@@ -57,7 +57,7 @@ impl Ticketed for Calls<'_> {
         self.dialect.read_table_ticket(body)
     }
 
-    fn download(&self, token: &Secret, ticket: &Secret) -> Call {
+    fn download(&self, token: &Secret, ticket: &Secret) -> PbxCall {
         self.dialect.table(token, &self.span, ticket)
     }
 
@@ -72,7 +72,7 @@ impl Ticketed for Calls<'_> {
 }
 
 /// A table that was read to its end.
-struct Table {
+struct TableReading {
     page: ListPage,
     is_whole: bool,
     /// What it is compared by.
@@ -87,7 +87,7 @@ impl Pbx {
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
-        let calls = Calls {
+        let calls = CallTable {
             dialect,
             span: self.span(query),
         };
@@ -122,7 +122,7 @@ impl Pbx {
     }
 
     /// The time that the PBX is asked about.
-    fn span(&self, query: &Query) -> Span {
+    fn span(&self, query: &Query) -> TableSpan {
         let (mut from, mut to) = (
             query.filter.from.unwrap_or(READABLE.0),
             query.filter.to.unwrap_or(READABLE.1),
@@ -136,7 +136,7 @@ impl Pbx {
             let second = second.clamp(READABLE.0, READABLE.1);
             on_the_wall(second, self.time_zone())
         };
-        Span {
+        TableSpan {
             start: clock(from.saturating_sub(SLACK_S)),
             end: clock(to.saturating_add(SLACK_S)),
         }
@@ -149,11 +149,11 @@ impl Pbx {
         token: &PbxToken,
     ) -> Result<(), PbxError> {
         let now = on_the_wall(Timestamp::now().as_second(), self.time_zone());
-        let span = Span {
+        let span = TableSpan {
             start: now,
             end: now,
         };
-        let calls = Calls { dialect, span };
+        let calls = CallTable { dialect, span };
         let mut connection = self.connected(None, TICKET).await?;
         let taking = self.take_ticket(&mut connection, token, &calls);
         let limit = self.config.limits.answer_timeout;
@@ -163,12 +163,12 @@ impl Pbx {
     /// Reads the table and keeps what belongs to the page.
     async fn choose(
         &self,
-        mut arriving: Arriving,
+        mut arriving: PendingResponse,
         query: &Query,
         visible: &Visible<'_>,
-    ) -> Result<Table, PbxError> {
+    ) -> Result<TableReading, PbxError> {
         let mut turns = Turns::new(Arc::clone(&self.standing.pace));
-        let mut choice = Choice::new(query, self.time_zone(), visible);
+        let mut choice = TableSelector::new(query, self.time_zone(), visible);
         let end = loop {
             let next = timeout(self.config.limits.idle_timeout, arriving.next(&mut turns));
             let next = next.await.map_err(|_| PbxError::Transport {
@@ -183,7 +183,7 @@ impl Pbx {
         let chosen = choice.finish().map_err(unusable)?;
         let (pbx, rows, nameless) = (self.name(), chosen.rows, chosen.nameless);
         debug!(pbx, rows, nameless, "the table of calls was read");
-        Ok(Table {
+        Ok(TableReading {
             is_whole: end == End::Told && chosen.ends_in_line,
             page: chosen.page,
             hash: chosen.hash,
@@ -205,12 +205,12 @@ fn broken(error: StreamError) -> PbxError {
     }
 }
 
-fn unusable(error: RowError) -> PbxError {
+fn unusable(error: TableError) -> PbxError {
     let what = match error {
-        RowError::Cut => return broken(StreamError::Truncated),
-        RowError::TooLong(_) => "a row is longer than any row of a list of calls",
-        RowError::NoRecordings => "it has no column with the names of recordings",
-        RowError::Interrupted => "an object or a page stands among its rows",
+        TableError::Cut => return broken(StreamError::Truncated),
+        TableError::RecordTooLong(_) => "a row is longer than any row of a list of calls",
+        TableError::NoRecordings => "it has no column with the names of recordings",
+        TableError::Interrupted => "an object or a page stands among its rows",
     };
     let operation = DOWNLOAD;
     PbxError::Unreadable { operation, what }

@@ -26,14 +26,14 @@ const MAX_REPEATS: u32 = 4;
 
 /// Why a page means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Astray {
+pub(super) enum WalkError {
     Disorder,
     Excess,
     /// It is empty, short or that of another number, and was so when it was asked for again.
     Short,
 }
 
-impl Astray {
+impl WalkError {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Disorder => "its entries are not in the order that was asked for",
@@ -45,7 +45,7 @@ impl Astray {
 
 /// What a page is for the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum WalkStep {
     /// Its entries from this one on come next.
     From(usize),
     /// It shows the way to another page.
@@ -56,12 +56,12 @@ pub(super) enum Look {
 
 /// A page to fetch: its number, from 1, in a list cut into pages of this size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct PageAddress {
     pub(super) page: u64,
     pub(super) size: u64,
 }
 
-impl Ask {
+impl PageAddress {
     pub(super) const FIRST: Self = Self {
         page: 1,
         size: PAGE_SIZE,
@@ -75,7 +75,7 @@ impl Ask {
 
 /// What the PBX said of the page that was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Answer<'a> {
+pub(super) struct PageSummary<'a> {
     pub(super) ids: &'a [u64],
     /// Entries on the page, those that it repeats and those without an id too.
     pub(super) rows: u64,
@@ -88,7 +88,7 @@ pub(super) struct Answer<'a> {
 }
 
 /// Where a page stands in the list.
-struct Measure {
+struct PagePlace {
     /// How many entries stand before it, if the PBX gives as many a page as it was asked for.
     before: u64,
     /// It does.
@@ -147,16 +147,16 @@ impl Walk {
     }
 
     /// The page to fetch next: the one with the place, and as much behind it as can be had.
-    pub(super) fn ask(&self) -> Ask {
+    pub(super) fn ask(&self) -> PageAddress {
         let limit = self.limit.unwrap_or(PAGE_SIZE);
         let Some(index) = self.place.checked_sub(1) else {
             let (page, size) = (1, limit);
-            return Ask { page, size };
+            return PageAddress { page, size };
         };
         let behind = |size: &u64| size - 1 - index % size;
         let size = (2..=limit).max_by_key(behind).unwrap_or(limit);
         let page = index / size + 1;
-        Ask { page, size }
+        PageAddress { page, size }
     }
 
     /// Where another walk can go on; `None` while nothing was passed.
@@ -169,14 +169,14 @@ impl Walk {
     ///
     /// # Errors
     /// The list cannot be walked, or not now.
-    pub(super) fn look(&mut self, answer: Answer<'_>) -> Result<Look, Astray> {
+    pub(super) fn look(&mut self, answer: PageSummary<'_>) -> Result<WalkStep, WalkError> {
         let (order, ask) = (self.order, self.ask());
         let is_before = |one: &u64, other: &u64| order.is_before(one, other);
         if !answer.ids.is_sorted_by(is_before) {
-            return Err(Astray::Disorder);
+            return Err(WalkError::Disorder);
         }
         if answer.rows > ask.size {
-            return Err(Astray::Excess);
+            return Err(WalkError::Excess);
         }
         self.total = answer.total.or(self.total);
         self.place = self.place.min(answer.total.unwrap_or(u64::MAX));
@@ -189,10 +189,10 @@ impl Walk {
 
     fn look_at_entries(
         &mut self,
-        ask: Ask,
-        answer: Answer<'_>,
+        ask: PageAddress,
+        answer: PageSummary<'_>,
         first: u64,
-    ) -> Result<Look, Astray> {
+    ) -> Result<WalkStep, WalkError> {
         let measure = self.measure(ask, answer);
         if measure.is_short {
             return self.doubt();
@@ -206,13 +206,13 @@ impl Walk {
         self.seen = here.or(self.seen);
         self.repeats = if repeats { self.repeats + 1 } else { 0 };
         if self.repeats > MAX_REPEATS {
-            return Err(Astray::Short);
+            return Err(WalkError::Short);
         }
         self.doubts = 0;
         self.ends = measure.ends && !repeats;
         if next == 0 && ask.page > 1 {
             self.step_back(measure.before);
-            return Ok(Look::Elsewhere);
+            return Ok(WalkStep::Elsewhere);
         }
         if measure.is_known {
             let left = (answer.ids.len() - next) as u64;
@@ -224,11 +224,11 @@ impl Walk {
         if next == answer.ids.len() {
             return Ok(self.turn());
         }
-        Ok(Look::From(next))
+        Ok(WalkStep::From(next))
     }
 
     /// Finds out where a page stands, and learns how much the PBX gives at once.
-    fn measure(&mut self, ask: Ask, answer: Answer<'_>) -> Measure {
+    fn measure(&mut self, ask: PageAddress, answer: PageSummary<'_>) -> PagePlace {
         let before = ask.before();
         let is_full = answer.rows == ask.size;
         let has_limit = self.limit.is_some();
@@ -240,7 +240,7 @@ impl Walk {
             Some(total) => before.saturating_add(answer.rows) >= total,
             None => has_limit && !is_full,
         };
-        Measure {
+        PagePlace {
             before,
             is_known,
             ends,
@@ -250,7 +250,11 @@ impl Walk {
 
     /// Not one entry of the page has an id. By itself it is a list; in the middle of one it leads
     /// nowhere.
-    fn look_at_strangers(&mut self, ask: Ask, answer: Answer<'_>) -> Result<Look, Astray> {
+    fn look_at_strangers(
+        &mut self,
+        ask: PageAddress,
+        answer: PageSummary<'_>,
+    ) -> Result<WalkStep, WalkError> {
         if ask.page > 1 {
             return self.look_before(ask.before());
         }
@@ -259,21 +263,25 @@ impl Walk {
             None => answer.rows < LEAST_LIMIT,
         };
         match is_whole {
-            true => Ok(Look::End),
+            true => Ok(WalkStep::End),
             false => self.doubt(),
         }
     }
 
     /// Nothing is believed at once only where the total bears it out.
-    fn look_at_nothing(&mut self, ask: Ask, is_refusal: bool) -> Result<Look, Astray> {
+    fn look_at_nothing(
+        &mut self,
+        ask: PageAddress,
+        is_refusal: bool,
+    ) -> Result<WalkStep, WalkError> {
         let before = ask.before();
         match self.total {
-            Some(0) => Ok(Look::End),
+            Some(0) => Ok(WalkStep::End),
             Some(total) if total > before => self.doubt(),
             None if ask.page == 1 => {
                 let is_believed = self.last.is_none() || !is_refusal;
                 if is_believed && self.doubts > 0 {
-                    return Ok(Look::End);
+                    return Ok(WalkStep::End);
                 }
                 self.doubt()
             }
@@ -283,22 +291,22 @@ impl Walk {
 
     /// Entries up to the place may have been deleted. A PBX that has them on one page and nothing on the next would lead
     /// back and forth for ever.
-    fn look_before(&mut self, before: u64) -> Result<Look, Astray> {
+    fn look_before(&mut self, before: u64) -> Result<WalkStep, WalkError> {
         self.voids += u32::from(self.stride == 0);
         if self.voids > MAX_VOIDS {
-            return Err(Astray::Short);
+            return Err(WalkError::Short);
         }
         self.step_back(before);
-        Ok(Look::Elsewhere)
+        Ok(WalkStep::Elsewhere)
     }
 
     /// Once may be chance.
-    fn doubt(&mut self) -> Result<Look, Astray> {
+    fn doubt(&mut self) -> Result<WalkStep, WalkError> {
         self.doubts += 1;
         if self.doubts > 1 {
-            return Err(Astray::Short);
+            return Err(WalkError::Short);
         }
-        Ok(Look::Elsewhere)
+        Ok(WalkStep::Elsewhere)
     }
 
     /// Looks for the place further to the front than the page behind so many entries.
@@ -316,12 +324,12 @@ impl Walk {
     }
 
     /// Goes on from a page whose entries have all been passed.
-    pub(super) fn turn(&mut self) -> Look {
+    pub(super) fn turn(&mut self) -> WalkStep {
         self.stride = 0;
         if self.ends {
-            Look::End
+            WalkStep::End
         } else {
-            Look::Elsewhere
+            WalkStep::Elsewhere
         }
     }
 }

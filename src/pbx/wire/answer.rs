@@ -5,13 +5,13 @@
 use crate::pbx::content::sniff::{self, Beginning};
 use crate::pbx::dialect::{AnswerError, Operation};
 use crate::pbx::error::PbxError;
-use crate::pbx::wire::transport::Answer;
+use crate::pbx::wire::transport::JsonAnswer;
 
 /// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it
 /// says something else with a page.
 pub(in crate::pbx) fn read_answer<T>(
     operation: Operation,
-    answer: Answer,
+    answer: JsonAnswer,
     read: impl FnOnce(&[u8]) -> Result<T, AnswerError>,
 ) -> Result<T, PbxError> {
     if answer.status.is_redirection() {

@@ -15,7 +15,7 @@ const MAX_EXCHANGES: u32 = 5;
 
 /// How a token died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pbx) enum Death {
+pub(in crate::pbx) enum TokenDeath {
     /// The PBX says so, it had worked before, and a new one costs no login.
     WornOut,
     /// It may not be the token's fault, or a new one costs a login.
@@ -56,11 +56,11 @@ impl Attempts {
     }
 
     /// Whether it is worth another try after a token died.
-    pub(in crate::pbx) fn after_dead_token(&mut self, death: Death) -> bool {
+    pub(in crate::pbx) fn after_dead_token(&mut self, death: TokenDeath) -> bool {
         self.renewals += 1;
         match death {
-            Death::WornOut => self.renewals <= MAX_EXCHANGES,
-            Death::Other => self.renewals <= 1 && self.tickets < MAX_TICKETS,
+            TokenDeath::WornOut => self.renewals <= MAX_EXCHANGES,
+            TokenDeath::Other => self.renewals <= 1 && self.tickets < MAX_TICKETS,
         }
     }
 

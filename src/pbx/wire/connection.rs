@@ -22,16 +22,16 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use crate::pbx::dialect::Call;
+use crate::pbx::dialect::PbxCall;
 use crate::pbx::error::TransportError;
 use crate::pbx::settings::READ_BUFFER_BYTES;
-use crate::pbx::wire::transport::{self, Answer, Io, Transport};
+use crate::pbx::wire::transport::{self, Io, JsonAnswer, Transport};
 
 /// Embedded servers give up on a silent connection after some 15 s or more.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// An open connection that carries at most one request at a time.
-pub(in crate::pbx) struct Connection {
+pub(in crate::pbx) struct PbxConnection {
     sender: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<Io>, Full<Bytes>>,
     /// The driver has finished and is not polled again.
@@ -40,7 +40,7 @@ pub(in crate::pbx) struct Connection {
     is_tls: bool,
 }
 
-impl Connection {
+impl PbxConnection {
     pub(in crate::pbx) async fn open(transport: &Transport) -> Result<Self, TransportError> {
         let (io, own_address) = transport.connect().await?;
         let is_tls = matches!(io, Io::Right(_));
@@ -73,7 +73,7 @@ impl Connection {
     pub(in crate::pbx) async fn send(
         &mut self,
         transport: &Transport,
-        call: &Call,
+        call: &PbxCall,
     ) -> Result<Response<Incoming>, TransportError> {
         let request =
             request(transport, call).map_err(|error| TransportError::Broken(error.to_string()))?;
@@ -93,15 +93,15 @@ impl Connection {
     /// Makes a JSON call and reads its answer whole, up to `max_bytes`.
     ///
     /// # Cancel safety
-    /// As for [`Connection::send`].
+    /// As for [`PbxConnection::send`].
     pub(in crate::pbx) async fn call(
         &mut self,
         transport: &Transport,
-        call: &Call,
+        call: &PbxCall,
         max_bytes: usize,
-    ) -> Result<Answer, TransportError> {
+    ) -> Result<JsonAnswer, TransportError> {
         let (head, mut body) = self.send(transport, call).await?.into_parts();
-        let mut answer = Answer {
+        let mut answer = JsonAnswer {
             status: head.status,
             body: Vec::new(),
             broken: None,
@@ -167,7 +167,7 @@ impl Connection {
 }
 
 /// What a dialect wants sent, as an HTTP request. Targets hold what a PBX made up, so they are checked, not trusted.
-fn request(transport: &Transport, call: &Call) -> http::Result<Request<Full<Bytes>>> {
+fn request(transport: &Transport, call: &PbxCall) -> http::Result<Request<Full<Bytes>>> {
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(call.target.expose())
@@ -190,12 +190,12 @@ fn from_hyper(error: &hyper::Error) -> TransportError {
 }
 
 /// Connections whose last answer has ended and which the PBX did not close.
-pub(in crate::pbx) struct KeptConnections {
-    connections: Mutex<Vec<(Connection, Instant)>>,
+pub(in crate::pbx) struct IdleConnections {
+    connections: Mutex<Vec<(PbxConnection, Instant)>>,
     max: usize,
 }
 
-impl KeptConnections {
+impl IdleConnections {
     pub(in crate::pbx) fn new(max: usize) -> Self {
         Self {
             connections: Mutex::new(Vec::new()),
@@ -204,7 +204,7 @@ impl KeptConnections {
     }
 
     /// The connection kept last, if it is still good.
-    pub(in crate::pbx) fn take(&self) -> Option<Connection> {
+    pub(in crate::pbx) fn take(&self) -> Option<PbxConnection> {
         loop {
             let (mut connection, since) = self.lock().pop()?;
             if since.elapsed() < KEPT_FOR && connection.is_idle() {
@@ -214,7 +214,7 @@ impl KeptConnections {
     }
 
     /// Keeps a connection that can be used again; closes any other.
-    pub(in crate::pbx) fn put(&self, mut connection: Connection) {
+    pub(in crate::pbx) fn put(&self, mut connection: PbxConnection) {
         if !connection.is_idle() {
             return;
         }
@@ -229,7 +229,7 @@ impl KeptConnections {
         self.lock().retain(|(_, since)| since.elapsed() < KEPT_FOR);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PbxConnection, Instant)>> {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use crate::limits::bandwidth::Turns;
 use crate::pbx::content::sniff::{self, Beginning};
 use crate::pbx::download::stream::StreamError;
-use crate::pbx::wire::connection::Connection;
+use crate::pbx::wire::connection::PbxConnection;
 
 /// How HTTP tells the end of a body.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +43,10 @@ pub(in crate::pbx) enum Piece {
 }
 
 /// An answer of the PBX whose body has not been judged yet.
-pub(in crate::pbx) struct Arriving {
-    pub(in crate::pbx) connection: Connection,
+pub(in crate::pbx) struct PendingResponse {
+    pub(in crate::pbx) connection: PbxConnection,
     pub(in crate::pbx) body: Incoming,
-    /// Given out by [`Arriving::next`].
+    /// Given out by [`PendingResponse::next`].
     received: u64,
     /// What has been read ahead, in order; the last may be how the body broke.
     pub(in crate::pbx) ahead: VecDeque<hyper::Result<Bytes>>,
@@ -57,9 +57,9 @@ pub(in crate::pbx) struct Arriving {
     pub(in crate::pbx) start: u64,
 }
 
-impl Arriving {
+impl PendingResponse {
     /// `chunked` says that the body comes in chunks.
-    pub(in crate::pbx) fn new(connection: Connection, body: Incoming, chunked: bool) -> Self {
+    pub(in crate::pbx) fn new(connection: PbxConnection, body: Incoming, chunked: bool) -> Self {
         let framing = match body.size_hint().exact() {
             Some(length) => Framing::Length(length),
             None if chunked => Framing::Chunked,

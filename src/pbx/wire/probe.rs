@@ -41,7 +41,7 @@ pub(crate) struct Probe {
 }
 
 /// A connection that stands and has carried nothing.
-pub(crate) struct Reached {
+pub(crate) struct ProbeConnection {
     stream: TcpStream,
     /// The one of the PBX's addresses that took it.
     pub(crate) peer: SocketAddr,
@@ -98,7 +98,10 @@ impl Probe {
     ///
     /// # Errors
     /// When none does.
-    pub(crate) async fn reach(&self, addresses: &[SocketAddr]) -> Result<Reached, ProbeError> {
+    pub(crate) async fn reach(
+        &self,
+        addresses: &[SocketAddr],
+    ) -> Result<ProbeConnection, ProbeError> {
         let dialled = transport::dial_any(addresses, self.bind, self.connect_timeout).await;
         let (stream, peer) = dialled.map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => ProbeError::Silent,
@@ -107,7 +110,7 @@ impl Probe {
             _ => ProbeError::Unreachable(error.to_string()),
         })?;
         let own = stream.local_addr().ok().map(|address| address.ip());
-        Ok(Reached { stream, peer, own })
+        Ok(ProbeConnection { stream, peer, own })
     }
 
     /// Shakes hands, and ends the connection.
@@ -116,7 +119,7 @@ impl Probe {
     /// A sentence for an operator, where roots cannot be read. Why the peer is not accepted is in the value.
     pub(crate) async fn shake_hands(
         &self,
-        reached: Reached,
+        reached: ProbeConnection,
         trust: &PbxTrust,
     ) -> Result<Handshake, String> {
         let (config, capture) = client::capturing_config(trust)?;
@@ -148,7 +151,7 @@ impl Probe {
     ///
     /// # Errors
     /// When something else answers than a web server that wants to be spoken to like this.
-    pub(crate) async fn greet(&self, mut reached: Reached) -> Result<(), ProbeError> {
+    pub(crate) async fn greet(&self, mut reached: ProbeConnection) -> Result<(), ProbeError> {
         let request = format!(
             "GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n",
             self.authority

@@ -24,7 +24,7 @@ use tokio_util::either::Either;
 use tracing::debug;
 use url::Host;
 
-use crate::pbx::dialect::Call;
+use crate::pbx::dialect::PbxCall;
 use crate::pbx::error::TransportError;
 use crate::pbx::settings::PbxSettings;
 use crate::tls::client;
@@ -39,7 +39,7 @@ pub(in crate::pbx) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG
 pub(in crate::pbx) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// A whole answer.
-pub(crate) struct Answer {
+pub(crate) struct JsonAnswer {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
     /// Set when the connection broke before its proper end. An embedded server may leave out TLS's close_notify, so an
@@ -107,7 +107,7 @@ impl Transport {
     ///
     /// # Cancel safety
     /// The call may or may not have reached the PBX.
-    pub(crate) async fn call(&self, call: &Call) -> Result<Answer, TransportError> {
+    pub(crate) async fn call(&self, call: &PbxCall) -> Result<JsonAnswer, TransportError> {
         self.call_within(call, self.answer_timeout, "answer").await
     }
 
@@ -117,10 +117,10 @@ impl Transport {
     /// As for [`Transport::call`].
     pub(in crate::pbx) async fn call_early(
         &self,
-        call: &Call,
+        call: &PbxCall,
         limit: Duration,
         name: &'static str,
-    ) -> Result<Answer, TransportError> {
+    ) -> Result<JsonAnswer, TransportError> {
         match limit < self.answer_timeout {
             true => self.call_within(call, limit, name).await,
             false => self.call(call).await,
@@ -129,10 +129,10 @@ impl Transport {
 
     async fn call_within(
         &self,
-        call: &Call,
+        call: &PbxCall,
         limit: Duration,
         name: &'static str,
-    ) -> Result<Answer, TransportError> {
+    ) -> Result<JsonAnswer, TransportError> {
         let answer = timeout(limit, self.exchange(call))
             .await
             .unwrap_or(Err(TransportError::Timeout(name)));
@@ -148,7 +148,7 @@ impl Transport {
         answer
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Answer, TransportError> {
+    async fn exchange(&self, call: &PbxCall) -> Result<JsonAnswer, TransportError> {
         let target = call.target.expose_str().unwrap_or_default();
         let mut request = self
             .client
@@ -160,7 +160,7 @@ impl Transport {
                 .body(body.expose().to_vec());
         }
         let mut response = request.send().await.map_err(from_reqwest)?;
-        let mut answer = Answer {
+        let mut answer = JsonAnswer {
             status: response.status(),
             body: Vec::new(),
             broken: None,

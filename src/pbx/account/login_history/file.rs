@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::record::Record;
+use super::record::LoginRecord;
 
 /// Keeps other processes from changing the file for as long as the value lives, which is never long. Without it they go
 /// on, and may count one login too few.
@@ -24,7 +24,7 @@ pub(super) fn lock(file: Option<&Path>) -> Option<File> {
 }
 
 /// Puts a record in the place of the one that is there.
-pub(super) fn write(file: &Path, record: &Record) -> io::Result<()> {
+pub(super) fn write(file: &Path, record: &LoginRecord) -> io::Result<()> {
     let fresh = file.with_extension("json.new");
     serde_json::to_vec_pretty(record)
         .map_err(io::Error::from)
@@ -69,7 +69,7 @@ fn leave_to_owner(_path: &Path, _made: &File) -> io::Result<()> {
 }
 
 /// Reads the record; an empty one where there is no file.
-pub(super) fn read(file: &Path) -> io::Result<Record> {
+pub(super) fn read(file: &Path) -> io::Result<LoginRecord> {
     match std::fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
             io::Error::other(format!(
@@ -77,7 +77,7 @@ pub(super) fn read(file: &Path) -> io::Result<Record> {
                 file.display()
             ))
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(LoginRecord::default()),
         Err(error) => Err(io::Error::other(format!("{}: {error}", file.display()))),
     }
 }

@@ -44,7 +44,7 @@ const STRETCHING: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
 /// Whether a login may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pbx) enum Verdict {
+pub(in crate::pbx) enum LoginVerdict {
     Go,
     /// Not yet: the last one was refused.
     Wait(Duration),
@@ -92,7 +92,7 @@ impl From<LoginEnd> for Login {
 /// The file's content. Times are seconds since the epoch, those in `_ms` milliseconds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Record {
+pub(super) struct LoginRecord {
     pub(super) salt: String,
     pub(super) credentials: String,
     /// The PBX has accepted these credentials, and not refused them since.
@@ -136,7 +136,7 @@ pub(in crate::pbx) struct LoginCounts {
     pub(in crate::pbx) renewals: usize,
 }
 
-impl Record {
+impl LoginRecord {
     /// A record for credentials that nothing is known of; what the PBX may count against our address stays.
     pub(super) fn afresh(&self, credentials: &[&[u8]]) -> io::Result<Self> {
         let mut salt = [0; 16];
@@ -169,38 +169,40 @@ impl Record {
     }
 
     /// Whether a login may be tried at `now`; `retry` is the pause after a refusal.
-    pub(super) fn verdict(&mut self, now: SystemTime, retry: Duration) -> Verdict {
+    pub(super) fn verdict(&mut self, now: SystemTime, retry: Duration) -> LoginVerdict {
         self.mend_times(now);
         let left = |until: u64| {
             Some(Duration::from_secs(until.saturating_sub(seconds(now))))
                 .filter(|left| !left.is_zero())
         };
         if let Some(left) = left(self.locked_until) {
-            return Verdict::Locked(left);
+            return LoginVerdict::Locked(left);
         }
         if self.accepted {
-            return self.outage_pause(now).map_or(Verdict::Go, Verdict::Outage);
+            return self
+                .outage_pause(now)
+                .map_or(LoginVerdict::Go, LoginVerdict::Outage);
         }
         if self.refusals >= MAX_REFUSALS {
-            return Verdict::Stopped;
+            return LoginVerdict::Stopped;
         }
         let counted = self.refusals + self.unanswered;
         if self.failures >= MAX_TRIES
             && counted < MAX_TRIES
             && let Some(left) = left(self.last_failure.saturating_add(LOCK_OUT.as_secs()))
         {
-            return Verdict::Brink(left);
+            return LoginVerdict::Brink(left);
         }
         let pause = match (self.refusals, counted) {
             (_, MAX_TRIES..) => LOCK_OUT,
-            (0, ..MAX_REFUSALS) => return Verdict::Go,
+            (0, ..MAX_REFUSALS) => return LoginVerdict::Go,
             _ => retry,
         };
         match left(self.last_try.saturating_add(pause.as_secs())) {
-            None => Verdict::Go,
-            Some(left) if self.refusals == 0 => Verdict::Unanswered(left),
-            Some(left) if counted >= MAX_TRIES => Verdict::Brink(left),
-            Some(left) => Verdict::Wait(left),
+            None => LoginVerdict::Go,
+            Some(left) if self.refusals == 0 => LoginVerdict::Unanswered(left),
+            Some(left) if counted >= MAX_TRIES => LoginVerdict::Brink(left),
+            Some(left) => LoginVerdict::Wait(left),
         }
     }
 

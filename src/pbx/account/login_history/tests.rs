@@ -29,26 +29,35 @@ fn after_two_refusals_there_is_no_third_login_even_after_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let start = SystemTime::now();
     let mut history = open(folder.path(), "wrong");
-    assert_eq!(history.verdict(start), Verdict::Go);
+    assert_eq!(history.verdict(start), LoginVerdict::Go);
     history.begin(start).unwrap();
     history.end(LoginEnd::Refused, false, start).unwrap();
 
     let mut history = open(folder.path(), "wrong");
-    assert!(matches!(history.verdict(start), Verdict::Wait(_)));
+    assert!(matches!(history.verdict(start), LoginVerdict::Wait(_)));
     let later = start + RETRY + SECOND;
-    assert_eq!(history.verdict(later), Verdict::Go);
+    assert_eq!(history.verdict(later), LoginVerdict::Go);
     history.begin(later).unwrap();
     history.end(LoginEnd::Refused, false, later).unwrap();
 
     let mut history = open(folder.path(), "wrong");
-    assert_eq!(history.verdict(later + 1_000 * RETRY), Verdict::Stopped);
+    assert_eq!(
+        history.verdict(later + 1_000 * RETRY),
+        LoginVerdict::Stopped
+    );
     // The operator's word is good for one more, however often it comes.
     history.forgive().unwrap();
     history.forgive().unwrap();
-    assert_eq!(open(folder.path(), "wrong").verdict(later), Verdict::Go);
+    assert_eq!(
+        open(folder.path(), "wrong").verdict(later),
+        LoginVerdict::Go
+    );
     history.begin(later).unwrap();
     history.end(LoginEnd::Refused, false, later).unwrap();
-    assert_eq!(history.verdict(later + 1_000 * RETRY), Verdict::Stopped);
+    assert_eq!(
+        history.verdict(later + 1_000 * RETRY),
+        LoginVerdict::Stopped
+    );
 }
 
 #[test]
@@ -59,7 +68,7 @@ fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
     // Whoever asks all the time gets four tries until the PBX would have forgotten the first.
     for _ in 0..LOCK_OUT.as_secs() {
         let mut history = open_quickly(folder.path());
-        if history.verdict(now) == Verdict::Go {
+        if history.verdict(now) == LoginVerdict::Go {
             history.begin(now).unwrap();
             tries += 1;
         }
@@ -67,13 +76,13 @@ fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
     }
     assert_eq!(tries, 4);
     let mut history = open_quickly(folder.path());
-    assert!(matches!(history.verdict(now), Verdict::Unanswered(_)));
-    assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+    assert!(matches!(history.verdict(now), LoginVerdict::Unanswered(_)));
+    assert_eq!(history.verdict(now + LOCK_OUT), LoginVerdict::Go);
     history.begin(now + LOCK_OUT).unwrap();
     history
         .end(LoginEnd::Accepted, false, now + LOCK_OUT)
         .unwrap();
-    assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+    assert_eq!(history.verdict(now + LOCK_OUT), LoginVerdict::Go);
 }
 
 #[test]
@@ -81,7 +90,7 @@ fn neither_the_operators_word_nor_other_credentials_lead_to_a_fifth_failure() {
     let folder = tempfile::tempdir().unwrap();
     let mut now = SystemTime::now();
     let fail = |history: &mut LoginHistory, now| {
-        assert_eq!(history.verdict(now), Verdict::Go);
+        assert_eq!(history.verdict(now), LoginVerdict::Go);
         history.begin(now).unwrap();
         history.end(LoginEnd::Refused, false, now).unwrap();
     };
@@ -95,15 +104,18 @@ fn neither_the_operators_word_nor_other_credentials_lead_to_a_fifth_failure() {
     }
     // The fifth would lock the address out, so it waits until the PBX would have forgotten.
     history.forgive().unwrap();
-    assert_eq!(history.verdict(now), Verdict::Brink(LOCK_OUT));
+    assert_eq!(history.verdict(now), LoginVerdict::Brink(LOCK_OUT));
     let mut history = open(folder.path(), "right");
-    assert!(matches!(history.verdict(now + SECOND), Verdict::Brink(_)));
-    assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+    assert!(matches!(
+        history.verdict(now + SECOND),
+        LoginVerdict::Brink(_)
+    ));
+    assert_eq!(history.verdict(now + LOCK_OUT), LoginVerdict::Go);
     history.begin(now + LOCK_OUT).unwrap();
     history
         .end(LoginEnd::Accepted, false, now + LOCK_OUT)
         .unwrap();
-    assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+    assert_eq!(history.verdict(now + LOCK_OUT), LoginVerdict::Go);
 }
 
 #[test]
@@ -112,12 +124,12 @@ fn two_restarts_during_a_login_do_not_stop_it() {
     let now = SystemTime::now();
     for _ in 0..2 {
         let mut history = open(folder.path(), "right");
-        assert_eq!(history.verdict(now), Verdict::Go);
+        assert_eq!(history.verdict(now), LoginVerdict::Go);
         history.begin(now).unwrap();
     }
     let mut history = open(folder.path(), "right");
-    assert!(matches!(history.verdict(now), Verdict::Unanswered(_)));
-    assert_eq!(history.verdict(now + RETRY), Verdict::Go);
+    assert!(matches!(history.verdict(now), LoginVerdict::Unanswered(_)));
+    assert_eq!(history.verdict(now + RETRY), LoginVerdict::Go);
 }
 
 #[test]
@@ -128,8 +140,8 @@ fn a_clock_that_was_wrong_does_not_stretch_a_wait() {
         let mut history = LoginHistory::open(None, "main", &[b"api"], RETRY).unwrap();
         history.begin(next_year).unwrap();
         history.end(ended, false, next_year).unwrap();
-        assert_ne!(history.verdict(now), Verdict::Go);
-        assert_eq!(history.verdict(now + LOCK_OUT), Verdict::Go);
+        assert_ne!(history.verdict(now), LoginVerdict::Go);
+        assert_eq!(history.verdict(now + LOCK_OUT), LoginVerdict::Go);
     }
 }
 
@@ -145,11 +157,11 @@ fn other_credentials_start_afresh() {
     }
     assert_eq!(
         open(folder.path(), "wrong").verdict(SystemTime::now()),
-        Verdict::Stopped
+        LoginVerdict::Stopped
     );
     assert_eq!(
         open(folder.path(), "right").verdict(SystemTime::now()),
-        Verdict::Go
+        LoginVerdict::Go
     );
 }
 
@@ -159,8 +171,8 @@ fn a_lock_out_is_waited_for_and_counts_as_no_refusal() {
     let mut history = LoginHistory::open(None, "main", &[b"api"], RETRY).unwrap();
     history.begin(start).unwrap();
     history.end(LoginEnd::LockedOut, false, start).unwrap();
-    assert!(matches!(history.verdict(start), Verdict::Locked(_)));
-    assert_eq!(history.verdict(start + LOCK_OUT), Verdict::Go);
+    assert!(matches!(history.verdict(start), LoginVerdict::Locked(_)));
+    assert_eq!(history.verdict(start + LOCK_OUT), LoginVerdict::Go);
 }
 
 #[test]
@@ -172,7 +184,7 @@ fn a_pbx_that_does_not_answer_costs_no_try() {
             .end(LoginEnd::Unjudged, false, SystemTime::now())
             .unwrap();
     }
-    assert_eq!(history.verdict(SystemTime::now()), Verdict::Go);
+    assert_eq!(history.verdict(SystemTime::now()), LoginVerdict::Go);
 }
 
 #[test]
@@ -196,15 +208,15 @@ fn what_two_processes_try_is_counted_together() {
         history.end(LoginEnd::Refused, false, now).unwrap();
     }
     let later = now + 1_000 * RETRY;
-    assert_eq!(doctor.verdict(later), Verdict::Stopped);
-    assert_eq!(gateway.verdict(later), Verdict::Stopped);
+    assert_eq!(doctor.verdict(later), LoginVerdict::Stopped);
+    assert_eq!(gateway.verdict(later), LoginVerdict::Stopped);
 
     // What could not be written is not forgotten for what stands in the file.
     let in_the_way = folder.path().join("logins-main.json.new");
     std::fs::create_dir(&in_the_way).unwrap();
     gateway.forgive().unwrap_err();
-    assert_eq!(gateway.verdict(later), Verdict::Go);
-    assert_eq!(doctor.verdict(later), Verdict::Stopped);
+    assert_eq!(gateway.verdict(later), LoginVerdict::Go);
+    assert_eq!(doctor.verdict(later), LoginVerdict::Stopped);
 }
 
 /// A history of credentials that the PBX has accepted at `now`.
@@ -226,18 +238,21 @@ fn credentials_that_were_accepted_are_tried_after_1_2_4_8_and_then_15_seconds() 
         let mut now = SystemTime::now();
         let mut history = accepted(now);
         for pause in [1, 2, 4, 8, 15, 15, 15, 15] {
-            assert_eq!(history.verdict(now), Verdict::Go, "{end:?}");
+            assert_eq!(history.verdict(now), LoginVerdict::Go, "{end:?}");
             history.begin(now).unwrap();
             // From the beginning of the try, however long it takes.
             let ended = now + SECOND / 2;
             history.end(end, false, ended).unwrap();
             let pause = pause * SECOND;
-            assert_eq!(history.verdict(ended), Verdict::Outage(pause - SECOND / 2));
+            assert_eq!(
+                history.verdict(ended),
+                LoginVerdict::Outage(pause - SECOND / 2)
+            );
             now += pause;
         }
         history.begin(now).unwrap();
         history.end(LoginEnd::Accepted, false, now).unwrap();
-        assert_eq!(history.verdict(now), Verdict::Go);
+        assert_eq!(history.verdict(now), LoginVerdict::Go);
         assert_eq!(history.counts(now).unanswered, 0);
     }
 }
@@ -250,7 +265,7 @@ fn a_try_that_took_longer_than_its_pause_is_followed_at_once() {
     history
         .end(LoginEnd::Unanswered, false, now + 10 * SECOND)
         .unwrap();
-    assert_eq!(history.verdict(now + 10 * SECOND), Verdict::Go);
+    assert_eq!(history.verdict(now + 10 * SECOND), LoginVerdict::Go);
 }
 
 #[test]
@@ -266,7 +281,7 @@ fn an_outage_goes_on_where_it_was_after_a_restart() {
         history.end(LoginEnd::Unanswered, false, now).unwrap();
     }
     let mut history = open_quickly(folder.path());
-    assert_eq!(history.verdict(now), Verdict::Outage(4 * SECOND));
+    assert_eq!(history.verdict(now), LoginVerdict::Outage(4 * SECOND));
     // Other credentials know nothing of it.
     let mut history = open(folder.path(), "another");
     assert!(!history.counts(now).accepted);
@@ -281,7 +296,7 @@ fn a_refusal_counts_the_lost_tries_and_four_together_wait_ten_minutes() {
         for (times, end) in ends {
             for _ in 0..times {
                 now += 15 * SECOND;
-                assert_eq!(history.verdict(now), Verdict::Go);
+                assert_eq!(history.verdict(now), LoginVerdict::Go);
                 history.begin(now).unwrap();
                 history.end(end, false, now).unwrap();
             }
@@ -295,16 +310,19 @@ fn a_refusal_counts_the_lost_tries_and_four_together_wait_ten_minutes() {
             (false, 1, lost)
         );
         let pause = match lost {
-            0..=2 => Verdict::Wait(RETRY),
-            _ => Verdict::Brink(LOCK_OUT),
+            0..=2 => LoginVerdict::Wait(RETRY),
+            _ => LoginVerdict::Brink(LOCK_OUT),
         };
         assert_eq!(history.verdict(now), pause, "{lost}");
         // Then one, and after that none.
         now += if lost < 3 { RETRY } else { LOCK_OUT };
-        assert_eq!(history.verdict(now), Verdict::Go);
+        assert_eq!(history.verdict(now), LoginVerdict::Go);
         history.begin(now).unwrap();
         history.end(LoginEnd::Refused, false, now).unwrap();
-        assert_eq!(history.verdict(now + 1_000 * LOCK_OUT), Verdict::Stopped);
+        assert_eq!(
+            history.verdict(now + 1_000 * LOCK_OUT),
+            LoginVerdict::Stopped
+        );
     }
 }
 
@@ -318,10 +336,10 @@ fn the_operators_word_ends_the_pause_of_an_outage_but_not_the_count() {
         history.end(LoginEnd::Unanswered, false, now).unwrap();
     }
     history.forgive().unwrap();
-    assert_eq!(history.verdict(now), Verdict::Go);
+    assert_eq!(history.verdict(now), LoginVerdict::Go);
     history.begin(now).unwrap();
     history.end(LoginEnd::Refused, false, now).unwrap();
-    assert_eq!(history.verdict(now), Verdict::Brink(LOCK_OUT));
+    assert_eq!(history.verdict(now), LoginVerdict::Brink(LOCK_OUT));
 }
 
 #[test]
@@ -369,5 +387,5 @@ fn a_clock_that_goes_back_stretches_no_pause() {
         history.begin(next_year).unwrap();
         history.end(LoginEnd::Unanswered, false, next_year).unwrap();
     }
-    assert!(matches!(history.verdict(now), Verdict::Outage(left) if left <= 15 * SECOND));
+    assert!(matches!(history.verdict(now), LoginVerdict::Outage(left) if left <= 15 * SECOND));
 }

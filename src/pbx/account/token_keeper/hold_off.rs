@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::outcome::slots_pause;
-use super::{State, TokenKeeper};
-use crate::pbx::account::login_history::{Verdict, outage_pause};
+use super::{KeeperState, TokenKeeper};
+use crate::pbx::account::login_history::{LoginVerdict, outage_pause};
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{HoldOff, PbxError};
 
@@ -22,7 +22,7 @@ impl TokenKeeper {
     }
 
     /// Whether a token may be asked for in any way.
-    pub(super) fn allow_exchange(&self, state: &State) -> Result<(), PbxError> {
+    pub(super) fn allow_exchange(&self, state: &KeeperState) -> Result<(), PbxError> {
         self.allow_call(state)?;
         if let Some((times, began)) = state.lost_exchanges {
             let pause = outage_pause(times).saturating_sub(began.elapsed());
@@ -31,7 +31,7 @@ impl TokenKeeper {
             }
         }
         match self.history().verdict(SystemTime::now()) {
-            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            LoginVerdict::Locked(left) => held_off(left, HoldOff::LockedOut),
             _ => Ok(()),
         }
     }
@@ -44,7 +44,7 @@ impl TokenKeeper {
     }
 
     /// Whether a call for a token may be made, whatever the history of logins says.
-    fn allow_call(&self, state: &State) -> Result<(), PbxError> {
+    fn allow_call(&self, state: &KeeperState) -> Result<(), PbxError> {
         if state.retired {
             return held_off(Duration::from_secs(1), HoldOff::Retired);
         }
@@ -58,24 +58,24 @@ impl TokenKeeper {
     }
 
     /// Whether a login may be tried.
-    pub(super) fn allow_login(&self, state: &State) -> Result<(), PbxError> {
+    pub(super) fn allow_login(&self, state: &KeeperState) -> Result<(), PbxError> {
         self.allow_call(state)?;
         let now = SystemTime::now();
         let verdict = self.history().verdict(now);
         match verdict {
-            Verdict::Go => {
+            LoginVerdict::Go => {
                 let pause = self.history().renewal_pause(now);
                 match pause.filter(|_| state.ended_early) {
                     None => Ok(()),
                     Some(left) => held_off(left, HoldOff::TokensEnded),
                 }
             }
-            Verdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
-            Verdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
-            Verdict::Outage(left) => held_off(left, HoldOff::Outage),
-            Verdict::Locked(left) => held_off(left, HoldOff::LockedOut),
-            Verdict::Brink(left) => held_off(left, HoldOff::Brink),
-            Verdict::Stopped => Err(PbxError::LoginStopped),
+            LoginVerdict::Wait(left) => held_off(left, HoldOff::LoginRefused),
+            LoginVerdict::Unanswered(left) => held_off(left, HoldOff::LoginsUnanswered),
+            LoginVerdict::Outage(left) => held_off(left, HoldOff::Outage),
+            LoginVerdict::Locked(left) => held_off(left, HoldOff::LockedOut),
+            LoginVerdict::Brink(left) => held_off(left, HoldOff::Brink),
+            LoginVerdict::Stopped => Err(PbxError::LoginStopped),
         }
     }
 

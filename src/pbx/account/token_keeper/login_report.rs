@@ -12,7 +12,7 @@ use crate::pbx::error::PbxError;
 
 /// Whether the gateway may log in to a PBX now, and what is known of the logins so far.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Logins {
+pub(crate) struct LoginReport {
     state: LoginState,
     /// The reason why logins are held off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub(crate) struct Logins {
     renewals: usize,
 }
 
-impl Logins {
+impl LoginReport {
     /// A sentence on another program that ends our tokens, where there is one.
     pub(crate) fn rival(&self) -> Option<String> {
         (self.renewals > 0).then(|| {
@@ -58,7 +58,7 @@ enum LoginState {
 
 impl TokenKeeper {
     /// How the logins stand now.
-    pub(in crate::pbx) fn logins(&self) -> Logins {
+    pub(in crate::pbx) fn logins(&self) -> LoginReport {
         let allowed = self.allow_login(&self.lock());
         let counts = self.history().counts(SystemTime::now());
         let (state, reason, until) = match &allowed {
@@ -73,7 +73,7 @@ impl TokenKeeper {
             ),
             Err(error) => (LoginState::Stopped, Some(error.to_string()), None),
         };
-        Logins {
+        LoginReport {
             state,
             reason,
             until,

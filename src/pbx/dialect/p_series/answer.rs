@@ -11,10 +11,10 @@ use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
 use crate::secret::Secret;
 
 /// The fields of a success.
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct AnswerFields(Map<String, Value>);
 
 /// Reads an answer.
-pub(super) fn answer(body: &[u8]) -> Result<Fields, AnswerError> {
+pub(super) fn answer(body: &[u8]) -> Result<AnswerFields, AnswerError> {
     let fields: Map<String, Value> = serde_json::from_slice(body)
         .map_err(|_| AnswerError::Unreadable("it is not a JSON object"))?;
     let code = match fields.get("errcode") {
@@ -23,7 +23,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Fields, AnswerError> {
         _ => return Err(AnswerError::Unreadable("it has no errcode")),
     };
     if code == "0" {
-        return Ok(Fields(fields));
+        return Ok(AnswerFields(fields));
     }
     let digits = code.strip_prefix('-').unwrap_or(&code);
     if digits.is_empty() || digits.len() > 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -52,7 +52,7 @@ fn class(code: &str) -> RefusalClass {
     }
 }
 
-impl Fields {
+impl AnswerFields {
     /// A text that is there and not blank. An empty value is a single space in some answers.
     pub(super) fn text(&self, name: &str) -> Result<String, AnswerError> {
         let text = self.0.get(name).and_then(Value::as_str).unwrap_or_default();

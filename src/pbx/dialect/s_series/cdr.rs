@@ -12,17 +12,17 @@ use jiff::civil::DateTime;
 use serde_json::json;
 
 use super::{SSeries, answer, field};
-use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall, RefusalClass};
 use crate::secret::Secret;
 
 /// A span of time on the PBX's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pbx) struct Span {
+pub(in crate::pbx) struct TableSpan {
     pub(in crate::pbx) start: DateTime,
     pub(in crate::pbx) end: DateTime,
 }
 
-impl Span {
+impl TableSpan {
     fn start(&self) -> String {
         written(self.start)
     }
@@ -49,9 +49,9 @@ impl SSeries {
     pub(in crate::pbx) fn table_ticket(
         &self,
         token: &Secret,
-        span: &Span,
+        span: &TableSpan,
         allowed_ip: Option<Ipv4Addr>,
-    ) -> Call {
+    ) -> PbxCall {
         let mut body = json!({
             self.extensions_key(): "all",
             "starttime": span.start(),
@@ -68,7 +68,12 @@ impl SSeries {
         field(body, "random").map_err(about_no_recording)
     }
 
-    pub(in crate::pbx) fn table(&self, token: &Secret, span: &Span, ticket: &Secret) -> Call {
+    pub(in crate::pbx) fn table(
+        &self,
+        token: &Secret,
+        span: &TableSpan,
+        ticket: &Secret,
+    ) -> PbxCall {
         let (version, key) = (self.version, self.extensions_key());
         let query = format!(
             "{key}=all&starttime={}&endtime={}",
@@ -83,7 +88,7 @@ impl SSeries {
             b"&token=",
             token.expose(),
         ];
-        Call {
+        PbxCall {
             operation: Operation::ListDownload,
             method: Method::GET,
             target: Secret::new(parts.concat()),
@@ -130,9 +135,9 @@ mod tests {
         SSeries::office(version, account(PbxPassword::Clear(Secret::new("x"))))
     }
 
-    fn span() -> Span {
+    fn span() -> TableSpan {
         let time = |text: &str| text.parse().unwrap();
-        Span {
+        TableSpan {
             start: time("2026-03-01T00:00:00"),
             end: time("2026-03-02T09:05:07"),
         }

@@ -14,12 +14,12 @@ pub(super) struct Passes {
     mends: u32,
     /// It broke off, and has not come to that place again.
     is_broken: bool,
-    end: Option<End>,
+    end: Option<PassEnd>,
 }
 
 /// Where a pass ended on purpose, and nothing told whether that is the end of the recording.
 #[derive(Debug)]
-struct End {
+struct PassEnd {
     at: u64,
     /// It is known not to be the end, and counted among the mends.
     is_break: bool,
@@ -38,7 +38,7 @@ impl Passes {
         let is_break = at.is_none() || length_is_known;
         self.mends += u32::from(is_break);
         if let Some(at) = at {
-            self.end = Some(End { at, is_break });
+            self.end = Some(PassEnd { at, is_break });
         }
     }
 
@@ -82,19 +82,19 @@ mod tests {
 
     /// How a pass comes to its end.
     #[derive(Clone, Copy)]
-    enum Pass {
+    enum TrialPass {
         /// It breaks off there.
         Breaks(u64),
         /// It ends on purpose there.
         Ends(u64),
     }
 
-    use Pass::{Breaks, Ends};
+    use TrialPass::{Breaks, Ends};
 
     /// The end of passes that each begin anew, of a recording whose length is not known: where the end is, if two agree,
     /// and how many passes there were.
     #[track_caller]
-    fn check(passes: &[Pass], expected: Option<u64>, tickets: usize) {
+    fn check(passes: &[TrialPass], expected: Option<u64>, tickets: usize) {
         let (mut state, mut head, mut begun, mut agreed) = (Passes::default(), 0, 0, None);
         for pass in passes {
             begun += 1;
