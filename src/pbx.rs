@@ -31,7 +31,7 @@ pub(crate) use account::token_keeper::end_of;
 use account::token_keeper::{AccountApi, TokenKeeper};
 use account::{is_same_account, open_history};
 pub(crate) use content::digest::ContentDigest;
-pub(crate) use content::riff::{self, Wave};
+pub(crate) use content::riff::{MAX_REACH, RiffHeader, Wave};
 pub(crate) use content::sniff::AudioType;
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};

@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 use super::entry::{Block, CacheEntry, Phase, Written};
 use super::metadata::{FIRST_BYTES, first_bytes};
 use super::{Cache, CacheError, Ended, Owner};
-use crate::pbx::{Reading, ReadingError, ResumePoint, riff};
+use crate::pbx::{MAX_REACH, Reading, ReadingError, ResumePoint};
 
 /// The fill of one entry.
 pub(super) struct Fill {
@@ -173,7 +173,7 @@ impl Fill {
     fn whole(&self, reading: &mut Reading) -> Phase {
         let entry = &self.entry;
         if !entry.has_begun() {
-            self.begin(reading, &entry.beginning(riff::MAX_REACH));
+            self.begin(reading, &entry.beginning(MAX_REACH));
         }
         let identity = self.cache.identity(&entry.pbx, &entry.key);
         let Some(metadata) = entry.complete(identity, reading.end_is_agreed()) else {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::entry::BLOCK_BYTES;
 use crate::http::etag::ETag;
 use crate::pbx::settings::READ_BUFFER_BYTES;
-use crate::pbx::{AudioType, Excerpt, Wave, riff};
+use crate::pbx::{AudioType, Excerpt, MAX_REACH, RiffHeader, Wave};
 use crate::recording::RecordingName;
 
 /// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
@@ -15,14 +15,15 @@ pub(crate) const FIRST_BYTES: usize = 512;
 
 /// The first block of an entry holds all that may be read before its readers are told what the recording is: they cannot make room for
 /// another one before that.
-const _: () = assert!(riff::MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
+const _: () = assert!(MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
 
 /// The first bytes of a recording, out of those that are there: as many as it takes to tell what it is. `telling` is how many that
 /// is; it begins with [`FIRST_BYTES`] and grows where the format of a WAV file stands behind other chunks.
 pub(super) fn first_bytes(telling: &mut usize, there: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
     loop {
         let first = there(*telling);
-        let further = riff::reach(&first).filter(|further| further > telling);
+        let further = RiffHeader::read(&first).and_then(|header| header.reach);
+        let further = further.filter(|further| further > telling);
         match further.filter(|_| first.len() == *telling) {
             Some(further) => *telling = further,
             None => return first,
@@ -70,7 +71,7 @@ impl Metadata {
         length: Option<u64>,
         first: &[u8],
     ) -> Self {
-        let wave = riff::read(first);
+        let wave = RiffHeader::read(first).and_then(|header| header.wave);
         let first = first.get(..FIRST_BYTES).unwrap_or(first);
         let metadata = Self {
             length: None,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::account::token_keeper::{LoginReport, PbxToken};
-use super::content::riff::{self, Wave};
+use super::content::riff::{RiffHeader, Wave};
 use super::dialect::Operation;
 use super::download::stream::{Part, PbxStream};
 use super::download::ticket::Ticket;
@@ -86,7 +86,7 @@ impl Inspection<'_> {
             Ok(RecordingSample {
                 media_type: stream.audio().media_type(),
                 length: stream.length(),
-                wave: riff::read(&head),
+                wave: RiffHeader::read(&head).and_then(|header| header.wave),
             })
         };
         let limit = pbx.config.limits.first_byte_timeout;
@@ -122,7 +122,9 @@ fn nobody() -> PrincipalId {
 /// The first bytes; fewer only of a short recording.
 async fn beginning(stream: &mut PbxStream) -> Result<Vec<u8>, PbxError> {
     let mut head = Vec::new();
-    while head.len() < SAMPLE_BYTES || riff::reach(&head).is_some() {
+    while head.len() < SAMPLE_BYTES
+        || RiffHeader::read(&head).is_some_and(|header| header.reach.is_some())
+    {
         match std::future::poll_fn(|context| stream.poll_next(context)).await {
             Ok(Part::End(_)) => break,
             Ok(Part::Bytes(bytes)) => head.extend_from_slice(&bytes),

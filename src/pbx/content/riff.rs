@@ -41,12 +41,45 @@ const EXTENSIBLE: u16 = 0xFFFE;
 /// The end of a sub-format's identifier that begins with a tag: `xxxxxxxx-0000-0010-8000-00AA00389B71`.
 const OF_A_TAG: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
-/// Reads the header out of a file's first bytes; `None` where its format does not stand in them.
-pub(crate) fn read(bytes: &[u8]) -> Option<Wave> {
+/// The header of a RIFF/WAVE file, as far as the first bytes of the file tell it. The only reader of RIFF
+/// in the gateway: the kind of an answer, its end and the format of a recording come from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RiffHeader {
+    /// The length of the whole file. `None` where the header does not tell it, as in a file that is
+    /// still being written.
+    pub(crate) file_length: Option<u64>,
+    /// The format. `None` where it does not stand in the first bytes.
+    pub(crate) wave: Option<Wave>,
+    /// The number of first bytes that it takes to find the format, or to look further. `None` where the
+    /// format stands in these bytes already, or cannot be found: behind the audio, or beyond
+    /// [`MAX_REACH`].
+    pub(crate) reach: Option<usize>,
+}
+
+impl RiffHeader {
+    /// Reads the first bytes of a file; `None` of a file that is no RIFF/WAVE.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let (riff, rest) = bytes.split_first_chunk::<4>()?;
+        let (size, rest) = rest.split_first_chunk::<4>()?;
+        if riff != b"RIFF" || !rest.starts_with(b"WAVE") {
+            return None;
+        }
+        let size = u32::from_le_bytes(*size);
+        let is_told = size >= MIN_RIFF_BYTES && size != u32::MAX;
+        Some(Self {
+            file_length: is_told.then(|| u64::from(size) + RIFF_HEAD_BYTES),
+            wave: find_wave(bytes),
+            reach: find_reach(bytes),
+        })
+    }
+}
+
+/// Finds the format, and the place of the audio behind it.
+fn find_wave(bytes: &[u8]) -> Option<Wave> {
     let mut wave = None;
-    for chunk in Chunks::of(bytes)? {
+    for chunk in Chunks::of(bytes) {
         match &chunk.id {
-            b"fmt " => wave = Some(format(chunk.body(bytes))?),
+            b"fmt " => wave = Some(read_format(chunk.body(bytes))?),
             b"data" => {
                 return wave.map(|wave| Wave {
                     data_offset: Some(chunk.begin as u64),
@@ -60,10 +93,9 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Wave> {
     wave
 }
 
-/// How many first bytes of a file it takes to find its format, or to look further; `None` where that stands in these bytes, or
-/// cannot be found: behind the audio, beyond [`MAX_REACH`], or in a file of another sort.
-pub(crate) fn reach(bytes: &[u8]) -> Option<usize> {
-    let mut chunks = Chunks::of(bytes)?;
+/// Finds out how many first bytes it takes to read the format.
+fn find_reach(bytes: &[u8]) -> Option<usize> {
+    let mut chunks = Chunks::of(bytes);
     let format = chunks.find(|chunk| matches!(&chunk.id, b"fmt " | b"data"));
     let reach = match format {
         None => chunks.next.saturating_add(CHUNK_HEAD_BYTES),
@@ -74,6 +106,14 @@ pub(crate) fn reach(bytes: &[u8]) -> Option<usize> {
         .contains(&reach)
         .then_some(reach)
 }
+
+/// `RIFF` and the size, which does not count itself.
+const RIFF_HEAD_BYTES: u64 = 8;
+/// The least size in the header of a file with a format. Files that are still being written say 0, or
+/// all ones.
+const MIN_RIFF_BYTES: u32 = 28;
+/// `RIFF`, the size, and `WAVE`: the first chunk follows.
+const FIRST_CHUNK: usize = 12;
 
 /// Bytes of a chunk in front of its body: what it is, and the size of the body.
 const CHUNK_HEAD_BYTES: usize = 8;
@@ -93,11 +133,9 @@ struct Chunks<'a> {
 }
 
 impl<'a> Chunks<'a> {
-    /// `None` of what is no WAV file.
-    fn of(bytes: &'a [u8]) -> Option<Self> {
-        let rest = bytes.strip_prefix(b"RIFF")?.get(4..)?;
-        let next = bytes.len() - rest.strip_prefix(b"WAVE")?.len();
-        Some(Self { bytes, next })
+    fn of(bytes: &'a [u8]) -> Self {
+        let next = FIRST_CHUNK;
+        Self { bytes, next }
     }
 }
 
@@ -132,7 +170,7 @@ impl Chunk {
 }
 
 /// Reads the body of a chunk `fmt `; `None` where it is cut.
-fn format(body: &[u8]) -> Option<Wave> {
+fn read_format(body: &[u8]) -> Option<Wave> {
     let body = body.get(..body.len().min(EXTENSIBLE_FORMAT_BYTES))?;
     body.get(..PLAIN_FORMAT_BYTES)?;
     let short = |at: usize| Some(u16::from_le_bytes(*body.get(at..)?.first_chunk()?));

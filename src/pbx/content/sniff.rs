@@ -6,6 +6,8 @@
 //! and the MPEG audio frame header as in ISO/IEC 11172-3. That a PBX answers errors with status 200 and an object or a
 //! page in place of audio is known from programs that talk to real ones.
 
+use super::riff::RiffHeader;
+
 /// Bytes needed to tell audio from everything else: `RIFF`, a size, `WAVE`.
 pub(crate) const ENOUGH: usize = 12;
 
@@ -67,16 +69,9 @@ pub(crate) fn sniff(bytes: &[u8]) -> Beginning {
 }
 
 fn wave(bytes: &[u8]) -> Option<AudioType> {
-    let (riff, rest) = bytes.split_first_chunk::<4>()?;
-    let (size, rest) = rest.split_first_chunk::<4>()?;
-    if riff != b"RIFF" || !rest.starts_with(b"WAVE") {
-        return None;
-    }
-    let size = u32::from_le_bytes(*size);
-    // 0 and all ones stand in files still being written; a file with a format is longer than 28 bytes.
-    let told = (28..u32::MAX).contains(&size);
+    let header = RiffHeader::read(bytes)?;
     Some(AudioType::Wave {
-        total: told.then(|| u64::from(size) + 8),
+        total: header.file_length,
     })
 }
 

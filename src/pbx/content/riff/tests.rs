@@ -4,6 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn read(bytes: &[u8]) -> Option<Wave> {
+    RiffHeader::read(bytes)?.wave
+}
+
+fn reach(bytes: &[u8]) -> Option<usize> {
+    RiffHeader::read(bytes)?.reach
+}
+
 fn file(tag: u16, data: u32) -> Vec<u8> {
     let mut bytes = b"RIFF\0\0\0\0WAVELIST\x03\0\0\0abc\0fmt \x10\0\0\0".to_vec();
     bytes.extend_from_slice(&tag.to_le_bytes());
