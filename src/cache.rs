@@ -171,7 +171,7 @@ impl Cache {
             .known
             .get(key)
             .metadata
-            .and_then(|metadata| metadata.length);
+            .and_then(|metadata| metadata.length());
         if length.is_some_and(|length| length > settings.max_recording_bytes) {
             return None;
         }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::index::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
 use super::{CacheError, Ended, Owner};
-use crate::pbx::{Pbx, ReadingError, ResumePoint};
+use crate::pbx::{BodyEnd, Pbx, ReadingError, ResumePoint};
 pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
 pub(crate) use reader::Reader;
 
@@ -202,18 +202,18 @@ impl CacheEntry {
         state.wake();
     }
 
-    /// Notes that the head is the end, and returns what is known then. `is_agreed` says that two passes had to agree on it.
+    /// Notes the end that the fill came to, and returns the metadata that are known then.
     pub(super) fn complete(
         &self,
         identity: ContentIdentity<'_>,
-        is_agreed: bool,
+        end: Option<BodyEnd>,
     ) -> Option<Arc<Metadata>> {
         let mut state = self.lock();
         let metadata = state.metadata.clone()?;
-        if metadata.length.is_some() {
+        let Some(end) = end.filter(|_| metadata.length().is_none()) else {
             return Some(metadata);
-        }
-        let metadata = Metadata::clone(&metadata).with_end(identity, state.head, is_agreed);
+        };
+        let metadata = Metadata::clone(&metadata).with_end(identity, end);
         let metadata = Arc::new(metadata);
         state.metadata = Some(Arc::clone(&metadata));
         Some(metadata)

@@ -100,7 +100,7 @@ impl Fill {
             let data = match next {
                 Some(Ok(data)) => data,
                 Some(Err(error)) => {
-                    let seen = reading.seen().filter(|_| self.is_worth_keeping());
+                    let seen = reading.resume_point().filter(|_| self.is_worth_keeping());
                     return failed(error.into(), seen);
                 }
                 None => return self.whole(&mut reading),
@@ -152,7 +152,7 @@ impl Fill {
         if self.can_be_joined() && length.is_some_and(|length| length.saturating_sub(read) < read) {
             return None;
         }
-        let seen = reading.seen().filter(|_| self.is_worth_keeping());
+        let seen = reading.resume_point().filter(|_| self.is_worth_keeping());
         Some(deserted(seen))
     }
 
@@ -161,7 +161,7 @@ impl Fill {
         let entry = &self.entry;
         let metadata = self.cache.recognise(&entry.pbx, &entry.key, reading, first);
         if metadata
-            .length
+            .length()
             .is_some_and(|length| length > self.max_recording_bytes)
         {
             self.make_window();
@@ -176,13 +176,13 @@ impl Fill {
             self.begin(reading, &entry.beginning(MAX_REACH));
         }
         let identity = self.cache.identity(&entry.pbx, &entry.key);
-        let Some(metadata) = entry.complete(identity, reading.end_is_agreed()) else {
+        let Some(metadata) = entry.complete(identity, reading.end()) else {
             return Phase::Whole;
         };
         if self.cache.note(
             &entry.key,
             &metadata,
-            reading.seen().map(|seen| seen.witness),
+            reading.resume_point().map(|point| point.digest),
         ) {
             return Phase::Whole;
         }

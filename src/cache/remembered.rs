@@ -39,7 +39,7 @@ pub(super) struct RememberedMetadata {
 pub(super) struct Remembered {
     pub(super) metadata: Option<Arc<Metadata>>,
     /// Of the whole content, where it has been read whole.
-    pub(super) witness: Option<ContentDigest>,
+    pub(super) digest: Option<ContentDigest>,
 }
 
 /// Lets each entry live as long as the configuration says when it is written.
@@ -99,7 +99,7 @@ impl RememberedMetadata {
         &self,
         key: &EntryKey,
         metadata: &Arc<Metadata>,
-        witness: Option<ContentDigest>,
+        digest: Option<ContentDigest>,
     ) {
         self.missing.invalidate(key);
         let before = self.get(key);
@@ -110,7 +110,7 @@ impl RememberedMetadata {
             key.clone(),
             Remembered {
                 metadata: Some(Arc::clone(metadata)),
-                witness: witness.or(before.witness.filter(|_| same)),
+                digest: digest.or(before.digest.filter(|_| same)),
             },
         );
     }

@@ -119,7 +119,7 @@ pub(super) fn relay(
         download,
         content,
     } = prepared;
-    line.audit.end_is_agreed = metadata.end_is_agreed;
+    line.audit.end_is_agreed = metadata.end_is_agreed();
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
     let kept = headers::Kept {

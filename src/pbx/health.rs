@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use super::account::token_keeper::LoginReport;
+use super::account::login_report::LoginReport;
 use super::dialect::RefusalClass;
 use super::error::PbxError;
 

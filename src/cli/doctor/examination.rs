@@ -191,7 +191,7 @@ impl Report {
         if request.forgive {
             client.forgive();
         }
-        let session = client.log_in().await;
+        let session = client.inspect().await;
         let session = self.note(
             "login",
             session

@@ -56,7 +56,7 @@ impl<'r> Asked<'r> {
     /// Whether the answer would be another one if the length were known, and the tag with it.
     pub(super) fn depends_on_length(&self, metadata: &Metadata) -> bool {
         let is_open = || matches!(self.select(metadata, None), Ok(Choice::Open(_)));
-        metadata.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
+        metadata.length().is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
     }
 
     /// Where the bytes end that are wanted of a recording of unknown length, where nothing else of the answer depends on that.
@@ -154,7 +154,7 @@ impl<'r> Asked<'r> {
             Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
         }
         let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
-        let Some(length) = metadata.length.or(learned) else {
+        let Some(length) = metadata.length().or(learned) else {
             return Ok(match wanted {
                 Wanted::Whole if !self.needs_length() => Choice::Send(Body::Whole(None)),
                 wanted => Choice::Open(wanted),

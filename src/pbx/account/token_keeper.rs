@@ -1,18 +1,20 @@
-//! The keeper of one PBX's token: logs in on first need, once for everybody, and holds off after a refusal.
+//! The keeper of one PBX's token: logs in on first need, once for all requests, and holds off after a
+//! refusal.
 //!
-//! Knows when to log in, when to exchange the token instead, and when to do neither. Does not know recordings or callers.
+//! Knows when to log in, when to exchange the token instead, and when to do neither. Does not know
+//! recordings or callers.
 //!
-//! A renewal runs in a task of its own and is shared by all who wait for it, so a caller who leaves neither stops it nor
-//! makes the next one start another. That matters: whether a second login ends the first token is not documented, and
-//! on a P-Series it takes another of eight slots.
+//! A renewal runs in a task of its own and is shared by all requests that wait for it, so a caller who
+//! leaves neither stops it nor makes the next one start another. That matters: whether a second login ends
+//! the first token is not documented, and on a P-Series it takes another of eight slots.
+//!
+//! Locks are taken in this order: the state, then the history.
 
 mod hold_off;
-mod login_report;
 mod outcome;
-mod pbx_token;
 mod upkeep;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -20,23 +22,18 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
+use super::account_api::AccountApi;
+use super::login_history::{LoginEnd, LoginHistory};
+use super::pbx_token::PbxToken;
 use crate::metrics::PbxMetrics;
-use crate::pbx::account::login_history::{LoginEnd, LoginHistory};
-use crate::pbx::dialect::{Dialect, Operation, PbxCall, Tokens};
-use crate::pbx::error::{GIVEN_UP, HoldOff, PbxError};
-use crate::pbx::wire::answer::read_answer;
-use crate::pbx::wire::transport::Transport;
+use crate::pbx::dialect::{Operation, Tokens};
+use crate::pbx::error::{HoldOff, PbxError};
 use crate::secret::Secret;
-pub(crate) use login_report::{LoginReport, end_of};
 use outcome::judge;
-pub(in crate::pbx) use pbx_token::PbxToken;
 
-/// A token that dies younger than this has been ended by somebody.
+/// A token that dies younger than this has been ended by another program.
 const EARLY: Duration = Duration::from_secs(5 * 60);
-/// A login with credentials that the PBX has accepted before is given up after this time: a PBX that starts may take
-/// connections and never answer.
-const LOGIN_LIMIT: Duration = Duration::from_secs(10);
-/// How long the end of the program may take for the token's sake.
+/// The time that the end of the program may take for the token's sake.
 const CLOSING: Duration = Duration::from_secs(5);
 
 type LoginResult = Result<Arc<PbxToken>, PbxError>;
@@ -44,36 +41,31 @@ type LoginResult = Result<Arc<PbxToken>, PbxError>;
 #[derive(Default)]
 struct KeeperState {
     token: Option<Arc<PbxToken>>,
-    /// The last token that the PBX called dead. Should it not be, it still takes a slot.
+    /// The last token that the PBX called dead. If the PBX was wrong, it still takes a slot.
     dead: Option<Arc<PbxToken>>,
-    /// What a new token can be had for, also when the old one is dead; always the latest.
+    /// The text that a new token can be exchanged for, also when the old token is dead; always the latest.
     refresh: Option<Secret>,
     /// The renewal under way.
     renewal: Option<watch::Receiver<Option<LoginResult>>>,
-    /// The last token was ended by somebody, long before its time.
+    /// The last token was ended by another program, long before its time.
     ended_early: bool,
     last_login: Option<Instant>,
-    /// Logins in a row that found all slots taken, and when the last one did.
+    /// Logins in a row that found all slots taken, and the time of the last one.
     slots_taken: Option<(u32, Instant)>,
-    /// Exchanges in a row without an answer, and when the last one began.
+    /// Exchanges in a row without an answer, and the time when the last one began.
     lost_exchanges: Option<(u32, Instant)>,
     /// Another keeper has taken over.
     retired: bool,
 }
 
-/// How the account's calls are made. A reload may change it; the token stays.
-pub(in crate::pbx) struct AccountApi {
-    pub(in crate::pbx) dialect: Arc<dyn Dialect>,
-    pub(in crate::pbx) transport: Arc<Transport>,
-}
-
 /// Keeps the one token of one PBX.
 pub(in crate::pbx) struct TokenKeeper {
     pbx: String,
-    way: ArcSwap<AccountApi>,
+    api: ArcSwap<AccountApi>,
     history: Mutex<LoginHistory>,
     state: Mutex<KeeperState>,
-    /// Calls those who wait for the end of a pause: there is a token, or the pause is over before its time.
+    /// Wakes the requests that wait for the end of a pause: there is a token, or the pause is over before
+    /// its time.
     changed: Notify,
     metrics: PbxMetrics,
 }
@@ -81,13 +73,13 @@ pub(in crate::pbx) struct TokenKeeper {
 impl TokenKeeper {
     pub(in crate::pbx) fn new(
         pbx: &str,
-        way: AccountApi,
+        api: AccountApi,
         history: LoginHistory,
         metrics: PbxMetrics,
     ) -> Arc<Self> {
         Arc::new(Self {
             pbx: pbx.to_owned(),
-            way: ArcSwap::from_pointee(way),
+            api: ArcSwap::from_pointee(api),
             history: Mutex::new(history),
             state: Mutex::default(),
             changed: Notify::new(),
@@ -96,20 +88,22 @@ impl TokenKeeper {
     }
 
     /// Makes calls in another way from now on, with another pause between logins that may be refused.
-    pub(in crate::pbx) fn change(&self, way: AccountApi, login_retry: Duration) {
-        self.way.store(Arc::new(way));
+    pub(in crate::pbx) fn change(&self, api: AccountApi, login_retry: Duration) {
+        self.api.store(Arc::new(api));
         self.history().change_retry(login_retry);
     }
 
-    /// The token, after a login if there is none. A short pause between logins is waited for, until `deadline`.
+    /// The token, after a login if there is none. A short pause between logins is waited for, until
+    /// `deadline`.
     ///
     /// # Errors
-    /// How the login went, or why none was tried.
+    /// The failure of the login, or the reason why none was tried.
     ///
     /// # Cancel safety
-    /// Safe: a login that has begun goes on for the others.
+    /// Safe: a login that has begun goes on for the other requests.
     pub(in crate::pbx) async fn token(self: &Arc<Self>, deadline: Instant) -> LoginResult {
         loop {
+            // Made before the look at the state: a change between the look and the wait would be missed.
             let changed = self.changed.notified();
             match self.token_now().await {
                 Err(PbxError::HeldOff {
@@ -142,14 +136,14 @@ impl TokenKeeper {
         wait(renewal).await
     }
 
-    /// Notes that the PBX no longer knows `dead`. The next [`TokenKeeper::token`] logs in, unless somebody already has.
+    /// Notes that the PBX no longer knows `dead`. The next [`TokenKeeper::token`] logs in, unless another
+    /// request already has.
     pub(in crate::pbx) fn died(&self, dead: &Arc<PbxToken>) {
         let mut state = self.lock();
-        if !state
-            .token
-            .as_ref()
-            .is_some_and(|token| Arc::ptr_eq(token, dead))
-        {
+        // Several requests may report one token. Only the first report counts: afterwards the token of the
+        // keeper is another one, and that is not dead.
+        let is_current = |token: &Arc<PbxToken>| Arc::ptr_eq(token, dead);
+        if !state.token.as_ref().is_some_and(is_current) {
             return;
         }
         state.dead = state.token.take();
@@ -180,12 +174,13 @@ impl TokenKeeper {
         );
     }
 
-    /// Whether a new token can be had without a login.
+    /// Returns true if a new token can be had without a login.
     pub(in crate::pbx) fn can_refresh(&self) -> bool {
         self.lock().refresh.is_some()
     }
 
-    /// Lets the next request log in, whatever was refused before: the operator says that something has changed.
+    /// Lets the next request log in, whatever was refused before: the operator says that something has
+    /// changed.
     pub(in crate::pbx) fn forgive(&self) {
         let mut state = self.lock();
         state.ended_early = false;
@@ -196,29 +191,28 @@ impl TokenKeeper {
         self.changed.notify_waiters();
     }
 
-    /// Gets no token any more: another keeper has taken over. The one there is goes on until it ends.
+    /// Gets no token any more: another keeper has taken over. The token that there is stays in use until it
+    /// ends.
     pub(in crate::pbx) fn retire(&self) {
         self.lock().retired = true;
         self.history().let_go();
         self.changed.notify_waiters();
     }
 
-    /// Whether somebody uses the token just now.
+    /// Returns true while a request uses the token.
     pub(in crate::pbx) fn is_in_use(&self) -> bool {
         let state = self.lock();
-        state.renewal.is_some()
-            || state
-                .token
-                .as_ref()
-                .is_some_and(|token| Arc::strong_count(token) > 1)
+        // One reference is the keeper's own.
+        let is_shared = |token: &Arc<PbxToken>| Arc::strong_count(token) > 1;
+        state.renewal.is_some() || state.token.as_ref().is_some_and(is_shared)
     }
 
-    /// Gives the token back, where the configuration wants that, and gets none any more. A renewal under way is waited
-    /// for: cut off, it would count as a login whose answer was lost.
+    /// Gives the token back, where the configuration wants that, and gets none any more.
     pub(in crate::pbx) async fn close(&self) {
         self.lock().retired = true;
         self.changed.notify_waiters();
         let _ = timeout(CLOSING, async {
+            // A renewal under way is waited for: cut off, it would count as a login whose answer was lost.
             let renewal = self.lock().renewal.clone();
             if let Some(renewal) = renewal {
                 let _ = wait(renewal).await;
@@ -235,9 +229,9 @@ impl TokenKeeper {
     }
 
     async fn give_back(&self, token: Option<Arc<PbxToken>>) {
-        let way = self.way.load_full();
-        if let Some(call) = token.and_then(|token| way.dialect.logout(token.text()))
-            && let Err(error) = way.transport.call(&call).await
+        let api = self.api.load_full();
+        if let Some(token) = token
+            && let Err(error) = api.log_out(token.text()).await
         {
             warn!(pbx = self.pbx, %error, "the PBX token could not be given back");
         }
@@ -248,11 +242,9 @@ impl TokenKeeper {
         self: &Arc<Self>,
         state: &mut KeeperState,
     ) -> Result<watch::Receiver<Option<LoginResult>>, PbxError> {
-        if let Some(renewal) = state
-            .renewal
-            .as_ref()
-            .filter(|renewal| renewal.has_changed().is_ok())
-        {
+        // A receiver without a sender is left behind by a task that was dropped; it is passed over.
+        let running = state.renewal.as_ref();
+        if let Some(renewal) = running.filter(|renewal| renewal.has_changed().is_ok()) {
             return Ok(renewal.clone());
         }
         if state.refresh.is_none() {
@@ -260,11 +252,14 @@ impl TokenKeeper {
         } else {
             self.allow_exchange(state)?;
         }
+        // The caller holds the lock, so no second renewal begins before this one stands in the state.
         let (sender, receiver) = watch::channel(None);
         state.renewal = Some(receiver.clone());
         let keeper = Arc::clone(self);
         tokio::spawn(async move {
             let result = keeper.renew().await;
+            // First the state, then the result: a request that is woken by the result and needs yet another
+            // token must not join this renewal again.
             keeper.lock().renewal = None;
             let _ = sender.send(Some(result));
         });
@@ -273,16 +268,20 @@ impl TokenKeeper {
 
     /// A new token: in exchange for the old one where that is possible, else by a login.
     async fn renew(&self) -> LoginResult {
-        let way = self.way.load_full();
+        let api = self.api.load_full();
         let refresh = self.lock().refresh.clone();
-        if let Some(call) = refresh.and_then(|refresh| way.dialect.refresh(&refresh)) {
-            let began = Instant::now();
-            match self.exchange(&way, Operation::Refresh, &call).await {
+        let began = Instant::now();
+        let exchange = match &refresh {
+            Some(refresh) => api.refresh(refresh, self.is_accepted()).await,
+            None => None,
+        };
+        if let Some(exchanged) = exchange {
+            match exchanged {
                 Ok(tokens) => {
                     debug!(pbx = self.pbx, "the PBX token was exchanged for a new one");
                     return Ok(self.take(tokens));
                 }
-                // It says nothing about the pair, which may still be good; the next try will tell.
+                // The error says nothing about the pair, which may still be good; the next try will tell.
                 Err(error) if !outcome::spoils_pair(&error) => {
                     self.note_refusal(&error);
                     self.note_lost_exchange(began);
@@ -297,33 +296,25 @@ impl TokenKeeper {
                         let old = state.token.take();
                         old.or_else(|| state.dead.take())
                     };
-                    // What can be given back would take a slot beside the new one.
+                    // The old token may still take one of eight slots. It is given back first, so that the
+                    // login never holds a second one.
                     self.give_back(old).await;
                 }
             }
         }
         let is_renewal = {
             let mut state = self.lock();
+            // Asked again: the pauses may have changed while the exchange was under way.
             self.allow_login(&state)?;
             state.last_login = Some(Instant::now());
             state.ended_early
         };
-        self.log_in(&way, is_renewal).await
+        self.log_in(&api, is_renewal).await
     }
 
-    async fn exchange(
-        &self,
-        way: &AccountApi,
-        operation: Operation,
-        call: &PbxCall,
-    ) -> Result<Tokens, PbxError> {
-        let accepted = self.history().counts(SystemTime::now()).accepted;
-        let answer = match accepted {
-            true => way.transport.call_early(call, LOGIN_LIMIT, GIVEN_UP).await,
-            false => way.transport.call(call).await,
-        };
-        let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-        read_answer(operation, answer, |body| way.dialect.read_tokens(body))
+    /// Returns true if the PBX has accepted the credentials, and not refused them since.
+    fn is_accepted(&self) -> bool {
+        self.history().counts(SystemTime::now()).accepted
     }
 
     /// Puts new tokens in the place of the old ones.
@@ -340,10 +331,9 @@ impl TokenKeeper {
         token
     }
 
-    async fn log_in(&self, way: &AccountApi, is_renewal: bool) -> LoginResult {
+    async fn log_in(&self, api: &AccountApi, is_renewal: bool) -> LoginResult {
         self.note("noting a login", |history| history.begin(SystemTime::now()));
-        let login = way.dialect.login();
-        let result = self.exchange(way, Operation::Login, &login).await;
+        let result = api.log_in(self.is_accepted()).await;
         let end = result.as_ref().map_or_else(judge, |_| LoginEnd::Accepted);
         self.metrics.login_ended(end.into());
         self.note("noting how a login went", |history| {
@@ -359,7 +349,7 @@ impl TokenKeeper {
         result.map(|tokens| self.take(tokens))
     }
 
-    /// The history is a small file that is written at logins only, so writing it does not wait in another thread.
+    /// Changes the history. That is a small file, written at logins only, so no other thread writes it.
     fn note(
         &self,
         doing: &'static str,
@@ -370,11 +360,11 @@ impl TokenKeeper {
         }
     }
 
-    fn history(&self) -> std::sync::MutexGuard<'_, LoginHistory> {
+    fn history(&self) -> MutexGuard<'_, LoginHistory> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, KeeperState> {
+    fn lock(&self) -> MutexGuard<'_, KeeperState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

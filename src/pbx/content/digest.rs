@@ -1,7 +1,7 @@
-//! A running hash over the bytes of a recording, to tell whether a further pass brings the same.
+//! A running digest over the bytes of a recording, to tell whether a further pass brings the same.
 //!
-//! Knows nothing but bytes. XXH3 with 128 bits and a seed made at start: fast enough to run beside every transfer, and nobody
-//! outside can aim at a collision.
+//! Knows nothing but bytes. XXH3 with 128 bits and a seed made at start: fast enough to run beside every
+//! transfer, and nobody outside can aim at a collision.
 
 use std::sync::LazyLock;
 
@@ -10,15 +10,15 @@ use twox_hash::xxhash3_128::Hasher;
 
 static SEED: LazyLock<u64> = LazyLock::new(|| {
     let mut seed = [0; 8];
-    // Without randomness it is a hash like any other.
+    // Without randomness the seed stays 0, and the hash still tells bytes apart.
     let _ = rand::fill(&mut seed);
     u64::from_le_bytes(seed)
 });
 
-/// The hash of what has come so far.
+/// Hashes bytes as they come.
 pub(in crate::pbx) struct ContentHasher(Hasher);
 
-/// That the first `at` bytes of a recording had a certain hash.
+/// The digest of the first `at` bytes of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContentDigest {
     pub(crate) at: u64,
@@ -34,8 +34,8 @@ impl ContentHasher {
         self.0.write(bytes);
     }
 
-    /// The witness of the `at` bytes that were written.
-    pub(in crate::pbx) fn witness(&self, at: u64) -> ContentDigest {
+    /// The digest of the `at` bytes that were written.
+    pub(in crate::pbx) fn digest(&self, at: u64) -> ContentDigest {
         ContentDigest {
             at,
             hash: self.0.finish_128(),

@@ -1,4 +1,4 @@
-//! A part of a recording, as it is asked of a PBX that is trusted to give out parts.
+//! A part of a recording, for a PBX that is trusted to give out parts.
 //!
 //! Knows when an answer is exactly that part. Does not know who wants it. Pure.
 
@@ -6,9 +6,9 @@ use http::header::CONTENT_RANGE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::pbx::content::sniff::AudioType;
-use crate::pbx::wire::pending_response::Framing;
+use crate::pbx::wire::body_end::BodyEnd;
 
-/// A part of a recording that has been seen before.
+/// A part of a recording whose length and kind are known from an earlier reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Excerpt {
     /// Its first byte; not that of the recording.
@@ -17,22 +17,21 @@ pub(crate) struct Excerpt {
     pub(crate) last: u64,
     /// The length of the whole recording.
     pub(crate) total: u64,
-    /// What the recording is.
+    /// The kind of the recording.
     pub(crate) audio: AudioType,
 }
 
 impl Excerpt {
-    /// Whether a 206 with these header fields and a body of this framing is this part, and nothing else (RFC 9110,
-    /// section 14.4).
-    pub(in crate::pbx) fn is_told_by(&self, headers: &HeaderMap, framing: Framing) -> bool {
+    /// Returns true if a 206 with these header fields and a body that ends there is this part, and nothing
+    /// else (RFC 9110, section 14.4).
+    pub(in crate::pbx) fn is_told_by(&self, headers: &HeaderMap, framing: BodyEnd) -> bool {
         let Self {
             first, last, total, ..
         } = self;
         let told = format!("bytes {first}-{last}/{total}");
         let mut fields = headers.get_all(CONTENT_RANGE).iter();
         let is_told = fields.next().map(HeaderValue::as_bytes) == Some(told.as_bytes());
-        let is_long =
-            matches!(framing, Framing::Length(length) if length == last.saturating_sub(*first) + 1);
+        let is_long = framing == BodyEnd::ContentLength(last.saturating_sub(*first) + 1);
         is_told && fields.next().is_none() && is_long
     }
 }
@@ -49,7 +48,7 @@ mod tests {
     };
 
     #[track_caller]
-    fn check(fields: &[&'static str], framing: Framing, expected: bool) {
+    fn check(fields: &[&'static str], framing: BodyEnd, expected: bool) {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(CONTENT_RANGE, HeaderValue::from_static(field));
@@ -63,7 +62,7 @@ mod tests {
 
     #[test]
     fn only_the_very_part_that_was_asked_for_is_believed() {
-        let whole = Framing::Length(100);
+        let whole = BodyEnd::ContentLength(100);
         check(&["bytes 100-199/1000"], whole, true);
         for other in [
             "bytes 0-99/1000",
@@ -86,10 +85,10 @@ mod tests {
     #[test]
     fn a_part_of_another_length_than_it_says_is_not_believed() {
         for framing in [
-            Framing::Length(99),
-            Framing::Length(101),
-            Framing::Chunked,
-            Framing::UntilClose { tls: true },
+            BodyEnd::ContentLength(99),
+            BodyEnd::ContentLength(101),
+            BodyEnd::LastChunk,
+            BodyEnd::Close { notified: true },
         ] {
             check(&["bytes 100-199/1000"], framing, false);
         }

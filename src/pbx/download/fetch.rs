@@ -1,37 +1,37 @@
-//! One try for something behind a ticket: the ticket, and what it is for.
+//! One fetch of something that a PBX gives out against a ticket: the ticket, and the answer to it.
 //!
-//! Knows the two calls, the connections they go over, and when an answer is an error. Does not know what is fetched, what
-//! is tried again or who waits.
+//! Knows the two calls, the connections that carry them, and when an answer is an error. Does not know
+//! what is fetched, what is tried again or who waits.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, StatusCode, response};
-
-use crate::pbx::account::token_keeper::PbxToken;
-use crate::pbx::content::sniff::{AudioType, Beginning};
-use crate::pbx::dialect::{AnswerError, Operation, PbxCall};
-use crate::pbx::download::excerpt::Excerpt;
-use crate::pbx::download::stream::StreamError;
-use crate::pbx::download::ticket::Ticket;
-use crate::pbx::error::{PbxError, TransportError};
-use crate::pbx::wire::answer::{answer_error, read_answer};
-use crate::pbx::wire::attempts::Attempts;
-use crate::pbx::wire::connection::PbxConnection;
-use crate::pbx::wire::pending_response::PendingResponse;
-use crate::pbx::wire::transport::MAX_ANSWER_BYTES;
-use crate::pbx::{Pbx, within};
+use http::{StatusCode, response};
 use tracing::warn;
 
-use crate::pbx::settings::AllowedIp;
+use super::excerpt::Excerpt;
+use super::ticket::Ticket;
+use crate::pbx::account::pbx_token::PbxToken;
+use crate::pbx::content::sniff::Beginning;
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall};
+use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::settings::{AllowedIp, PbxSettings, UpstreamRanges};
+use crate::pbx::wire::answer::{answer_error, read_answer};
+use crate::pbx::wire::attempts::Attempts;
+use crate::pbx::wire::body_end::StreamError;
+use crate::pbx::wire::connection::PbxConnection;
+use crate::pbx::wire::connection_pool::ConnectionPool;
+use crate::pbx::wire::pending_response::PendingResponse;
+use crate::pbx::wire::time_limit::within;
+use crate::pbx::wire::transport::MAX_ANSWER_BYTES;
 use crate::secret::Secret;
 
-/// An error object in place of what was asked for is read up to here.
+/// The limit on an error object that comes in place of the bytes that were asked for.
 const MAX_OBJECT_BYTES: usize = 64 * 1024;
 
-/// What the PBX gives out against a ticket.
+/// Two calls to a PBX: one that brings a ticket, and one that spends it.
 pub(in crate::pbx) trait TicketExchange: Sync {
     /// The call for a ticket.
     const TICKET: Operation;
@@ -41,11 +41,11 @@ pub(in crate::pbx) trait TicketExchange: Sync {
     fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> PbxCall;
     fn read_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError>;
     fn download(&self, token: &Secret, ticket: &Secret) -> PbxCall;
-    /// The part of it that is asked for, where not the whole is.
+    /// The part that is asked for; `None` for the whole.
     fn excerpt(&self) -> Option<Excerpt> {
         None
     }
-    /// What an object says that came in place of it.
+    /// Reads an object that came in place of the bytes that were asked for.
     fn read_refusal(&self, object: &[u8]) -> AnswerError;
     /// Returns true if an answer without a byte is an answer, where the PBX says so on purpose.
     fn may_be_empty(&self) -> bool {
@@ -53,79 +53,106 @@ pub(in crate::pbx) trait TicketExchange: Sync {
     }
 }
 
-impl Pbx {
-    /// One ticket, one download, as far as its first bytes: it is no error.
+/// An answer to a download whose first bytes have been judged: it is no error. Only this file makes one.
+pub(in crate::pbx) struct JudgedResponse {
+    /// [`Beginning::Audio`], [`Beginning::Unknown`], or [`Beginning::Empty`] where that may be.
+    pub(in crate::pbx) beginning: Beginning,
+    pub(in crate::pbx) response: PendingResponse,
+    /// The byte of the recording at which the answer begins.
+    pub(in crate::pbx) start: u64,
+    /// The token that the answer was got with.
+    pub(in crate::pbx) token: Arc<PbxToken>,
+}
+
+/// Gets tickets of one PBX and spends them.
+pub(in crate::pbx) struct TicketBroker {
+    pbx: Arc<str>,
+    pool: Arc<ConnectionPool>,
+    allowed_ip: AllowedIp,
+    answer_timeout: Duration,
+    first_byte_timeout: Duration,
+    /// The PBX is trusted to give out parts of a recording. False once it has given out another part than
+    /// it was asked for.
+    gives_excerpts: AtomicBool,
+}
+
+impl TicketBroker {
+    pub(in crate::pbx) fn new(
+        pbx: Arc<str>,
+        pool: Arc<ConnectionPool>,
+        config: &PbxSettings,
+    ) -> Self {
+        Self {
+            pbx,
+            pool,
+            allowed_ip: config.allowed_ip,
+            answer_timeout: config.limits.answer_timeout,
+            first_byte_timeout: config.limits.first_byte_timeout,
+            gives_excerpts: AtomicBool::new(config.upstream_ranges == UpstreamRanges::Trust),
+        }
+    }
+
+    /// Returns true if the PBX is trusted to give out parts of a recording.
+    pub(in crate::pbx) fn gives_excerpts(&self) -> bool {
+        self.gives_excerpts.load(Relaxed)
+    }
+
+    /// Takes one ticket and spends it at once, as far as the first bytes of the answer.
+    ///
+    /// # Cancel safety
+    /// Safe: the connection is closed, and a ticket may be lost.
     pub(in crate::pbx) async fn fetch<T: TicketExchange>(
         &self,
-        token: &PbxToken,
-        what: &T,
+        token: &Arc<PbxToken>,
+        exchange: &T,
         attempts: &mut Attempts,
-    ) -> Result<(Beginning, PendingResponse), PbxError> {
-        let (mut connection, is_first) = self.begin(attempts, T::TICKET).await?;
-        let limit = self.config.limits.answer_timeout;
-        let taking = self.take_ticket(&mut connection, token, what);
-        let ticket = within(limit, T::TICKET, "answer", taking).await?;
+    ) -> Result<JudgedResponse, PbxError> {
+        let (mut connection, is_first) = self.pool.begin(attempts, T::TICKET).await?;
+        let ticket = self.take_ticket(&mut connection, token, exchange).await?;
         attempts.count_ticket();
-        let shared = is_first && self.shares.load(Relaxed) && connection.is_idle();
-        let open = shared.then_some(connection);
-        let limit = self.config.limits.first_byte_timeout;
-        let spending = self.spend_ticket(open, token, what, ticket);
-        let result = within(limit, T::DOWNLOAD, "first byte", spending).await;
-        if shared && result.as_ref().is_err_and(PbxError::is_broken_connection) {
-            self.shares.store(false, Relaxed);
+        let shares = is_first && self.pool.shares_connections() && connection.is_idle();
+        let open = shares.then_some(connection);
+        let result = self.spend_ticket(open, exchange, ticket).await;
+        if shares && result.as_ref().is_err_and(PbxError::is_broken_connection) {
+            self.pool.stop_sharing();
         }
         result
     }
 
-    /// Begins a try with a connection, and tells whether it is the first. Only the first goes to a kept one: the PBX may
-    /// have closed that by now.
-    pub(in crate::pbx) async fn begin(
+    /// Takes a ticket on a connection of its own.
+    pub(in crate::pbx) async fn ticket<T: TicketExchange>(
         &self,
-        attempts: &mut Attempts,
-        operation: Operation,
-    ) -> Result<(PbxConnection, bool), PbxError> {
-        let is_first = attempts.begin();
-        let kept = is_first.then(|| self.kept.take()).flatten();
-        attempts.note_kept(kept.is_some());
-        Ok((self.connected(kept, operation).await?, is_first))
+        token: &Arc<PbxToken>,
+        exchange: &T,
+    ) -> Result<Ticket, PbxError> {
+        let mut connection = self.pool.open(T::TICKET).await?;
+        self.take_ticket(&mut connection, token, exchange).await
     }
 
-    /// `open`, or a new connection.
-    pub(in crate::pbx) async fn connected(
-        &self,
-        open: Option<PbxConnection>,
-        operation: Operation,
-    ) -> Result<PbxConnection, PbxError> {
-        match open {
-            Some(connection) => Ok(connection),
-            None => PbxConnection::open(&self.transport)
-                .await
-                .map_err(|source| PbxError::Transport { operation, source }),
-        }
-    }
-
-    pub(in crate::pbx) async fn take_ticket<T: TicketExchange>(
+    /// Takes a ticket on this connection, within the limit on an answer.
+    async fn take_ticket<T: TicketExchange>(
         &self,
         connection: &mut PbxConnection,
-        token: &PbxToken,
-        what: &T,
+        token: &Arc<PbxToken>,
+        exchange: &T,
     ) -> Result<Ticket, PbxError> {
         let operation = T::TICKET;
         let allowed_ip = self.allowed_ip(connection)?;
-        let asked = Instant::now();
-        let call = what.ticket(token.text(), allowed_ip);
-        let answer = connection
-            .call(&self.transport, &call, MAX_ANSWER_BYTES)
-            .await;
-        let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-        let text = read_answer(operation, answer, |body| what.read_ticket(body))?;
-        token.touch();
-        Ok(Ticket::new(text, asked))
+        let taking = async {
+            let requested = Instant::now();
+            let call = exchange.ticket(token.text(), allowed_ip);
+            let answer = connection.call(&call, MAX_ANSWER_BYTES).await;
+            let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
+            let text = read_answer(operation, answer, |body| exchange.read_ticket(body))?;
+            token.touch();
+            Ok(Ticket::new(text, Arc::clone(token), requested))
+        };
+        within(self.answer_timeout, operation, "answer", taking).await
     }
 
     /// The address that may use a ticket beside ours.
     fn allowed_ip(&self, connection: &PbxConnection) -> Result<Option<Ipv4Addr>, PbxError> {
-        match (self.config.allowed_ip, connection.own_address()) {
+        match (self.allowed_ip, connection.own_address()) {
             (AllowedIp::Absent, _) => Ok(None),
             (AllowedIp::Fixed(address), _) => Ok(Some(address)),
             (AllowedIp::Auto, Some(IpAddr::V4(address))) => Ok(Some(address)),
@@ -133,50 +160,63 @@ impl Pbx {
         }
     }
 
+    /// Spends a ticket, on the `open` connection or on a new one, as far as the first bytes of the
+    /// answer, within the limit on them.
     pub(in crate::pbx) async fn spend_ticket<T: TicketExchange>(
         &self,
         open: Option<PbxConnection>,
-        token: &PbxToken,
-        what: &T,
+        exchange: &T,
         ticket: Ticket,
-    ) -> Result<(Beginning, PendingResponse), PbxError> {
+    ) -> Result<JudgedResponse, PbxError> {
         let operation = T::DOWNLOAD;
-        let mut connection = self.connected(open, operation).await?;
-        let ticket = ticket.spend(Instant::now()).ok_or(PbxError::TicketStale)?;
-        let call = what.download(token.text(), &ticket);
-        let answer = connection.send(&self.transport, &call).await;
-        let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-        let (head, body) = answer.into_parts();
-        let is_chunked = is_chunked(&head.headers);
-        let mut arriving = PendingResponse::new(connection, body, is_chunked);
-        let beginning = match self.begin_excerpt(what, &head, &mut arriving)? {
-            Some(audio) => Beginning::Audio(audio),
-            None => judge(what, head.status, &mut arriving).await?,
+        let spending = async {
+            let mut connection = match open {
+                Some(connection) => connection,
+                None => self.pool.open(operation).await?,
+            };
+            // Judged only now: to connect takes time.
+            let spent = ticket.spend(Instant::now());
+            let (ticket, token) = spent.ok_or(PbxError::TicketStale)?;
+            let call = exchange.download(token.text(), &ticket);
+            let answer = connection.send(&call).await;
+            let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
+            let (head, mut response) =
+                PendingResponse::new(connection, Arc::clone(&self.pool), answer);
+            let (beginning, start) = match self.find_excerpt(exchange, &head, &response)? {
+                Some(excerpt) => (Beginning::Audio(excerpt.audio), excerpt.first),
+                None => (judge(exchange, head.status, &mut response).await?, 0),
+            };
+            Ok(JudgedResponse {
+                beginning,
+                response,
+                start,
+                token,
+            })
         };
-        Ok((beginning, arriving))
+        within(self.first_byte_timeout, operation, "first byte", spending).await
     }
 
-    /// Notes where an answer begins that is the part that was asked for; `None` where it is to be judged as the whole. A
-    /// PBX that gives out another part is asked for the whole from then on.
-    fn begin_excerpt<T: TicketExchange>(
+    /// The part that was asked for, if the answer is that part; `None` where the answer is to be judged as
+    /// the whole.
+    ///
+    /// # Errors
+    /// When the answer is another part. The PBX is asked for the whole from then on.
+    fn find_excerpt<T: TicketExchange>(
         &self,
-        what: &T,
+        exchange: &T,
         head: &response::Parts,
-        arriving: &mut PendingResponse,
-    ) -> Result<Option<AudioType>, PbxError> {
-        let Some(excerpt) = what
-            .excerpt()
-            .filter(|_| head.status == StatusCode::PARTIAL_CONTENT)
-        else {
+        response: &PendingResponse,
+    ) -> Result<Option<Excerpt>, PbxError> {
+        let excerpt = exchange.excerpt();
+        let Some(excerpt) = excerpt.filter(|_| head.status == StatusCode::PARTIAL_CONTENT) else {
             return Ok(None);
         };
-        if excerpt.is_told_by(&head.headers, arriving.framing) {
-            arriving.start = excerpt.first;
-            return Ok(Some(excerpt.audio));
+        if excerpt.is_told_by(&head.headers, response.framing()) {
+            return Ok(Some(excerpt));
         }
         if self.gives_excerpts.swap(false, Relaxed) {
             warn!(
-                pbx = self.name(),
+                pbx = &*self.pbx,
                 advice = "set upstream_ranges = \"never\" for this PBX",
                 "the PBX gave out another part of a recording than it was asked for, and is asked for the whole from now on"
             );
@@ -188,20 +228,11 @@ impl Pbx {
     }
 }
 
-/// Whether a body ends with a last chunk: `chunked` is the last coding, if it is one (RFC 9112 §6.1).
-fn is_chunked(headers: &HeaderMap) -> bool {
-    let codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());
-    last.next_back()
-        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
-}
-
-/// Tells an error from what was asked for: that is [`Beginning::Audio`] or [`Beginning::Unknown`],
-/// or nothing where that may be.
+/// Tells an error from the bytes that were asked for.
 async fn judge<T: TicketExchange>(
-    what: &T,
+    exchange: &T,
     status: StatusCode,
-    arriving: &mut PendingResponse,
+    response: &mut PendingResponse,
 ) -> Result<Beginning, PbxError> {
     let operation = T::DOWNLOAD;
     let code = status.as_u16();
@@ -213,20 +244,22 @@ async fn judge<T: TicketExchange>(
         operation,
         source: TransportError::Broken(error.to_string()),
     };
-    match arriving.beginning().await.map_err(broken)? {
+    match response.beginning().await.map_err(broken)? {
         Beginning::Object => {
-            let object = arriving.read_ahead(MAX_OBJECT_BYTES).await;
-            let refusal = what.read_refusal(&object.map_err(broken)?);
+            let object = response.read_ahead(MAX_OBJECT_BYTES).await;
+            let refusal = exchange.read_refusal(&object.map_err(broken)?);
             Err(answer_error(operation, refusal))
         }
-        // Nothing but 200 is the whole.
+        // No other status stands for the whole.
         _ if status != StatusCode::OK => {
             let status = code;
             Err(PbxError::Status { operation, status })
         }
         Beginning::Page => Err(PbxError::Page { operation }),
-        Beginning::Empty if arriving.is_told_empty() && what.may_be_empty() => Ok(Beginning::Empty),
-        Beginning::Empty if arriving.is_told_empty() && operation == Operation::Download => {
+        Beginning::Empty if response.is_told_empty() && exchange.may_be_empty() => {
+            Ok(Beginning::Empty)
+        }
+        Beginning::Empty if response.is_told_empty() && operation == Operation::Download => {
             Err(PbxError::EmptyRecording)
         }
         Beginning::Empty => Err(PbxError::Empty),

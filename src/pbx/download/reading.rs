@@ -1,87 +1,67 @@
 //! One recording, read from its start over as many connections as it takes.
 //!
-//! Knows how a reading that broke off is mended: another ticket, the recording again from its start, what was handed out
-//! before compared and not handed out again, and on from there. Knows when a recording is whole where nothing trustworthy tells
-//! its length: when two passes end on purpose at the same byte, with the same content. Does not know who listens, or where the bytes
-//! go. How often it may be begun anew is in [`passes`].
+//! Knows how a reading that broke off is mended: another ticket, the recording again from its start, the
+//! bytes that were handed out before compared and not handed out again, and on from there. Knows when a
+//! recording is whole where no sign proves its end: when two passes end on purpose at the same byte, with
+//! the same content. Does not know who listens, or where the bytes go. [`passes`] counts how often the
+//! recording may be begun anew.
 //!
-//! Polled by whoever takes the bytes, in that task: nobody reads ahead.
+//! A reading is polled by the task that takes the bytes: nothing is read ahead.
 
+mod error;
 mod passes;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::Bytes;
-use thiserror::Error;
-use tokio::time::sleep;
 use tracing::info;
 
+use super::idle_timer::IdleTimer;
+use super::source::{OpenRecording, RecordingSource};
+use super::stream::PbxStream;
 use crate::metrics::Mend;
 use crate::pbx::content::digest::{ContentDigest, ContentHasher};
 use crate::pbx::content::sniff::AudioType;
-use crate::pbx::download::excerpt::Excerpt;
-use crate::pbx::download::silence::IdleTimer;
-use crate::pbx::download::stream::{End, Part, PbxStream, StreamError};
 use crate::pbx::error::PbxError;
-use crate::pbx::{DownloadPermit, Pbx};
-use crate::recording::RecordingName;
+use crate::pbx::wire::body_end::{BodyEnd, BodyPart, StreamError};
+pub(crate) use error::ReadingError;
 use passes::Passes;
 
-/// Why a reading ended before its end.
-#[derive(Debug, Clone, Error)]
-pub(crate) enum ReadingError {
-    /// The last connection broke off, and there is no further try.
-    #[error("{0}")]
-    Broken(#[from] StreamError),
-    /// The recording cannot be asked for again.
-    #[error("it broke off, and could not be asked for again: {0}")]
-    NotAgain(#[source] PbxError),
-    /// What comes now is not what came before.
-    #[error("the PBX now gives out another content under this name")]
-    Differs,
-}
-
-/// What an earlier reading of the recording showed, for one that goes on behind it.
+/// The point from which another reading of the same recording can go on.
 #[derive(Debug, Clone)]
 pub(crate) struct ResumePoint {
-    pub(crate) witness: ContentDigest,
+    /// The digest of the bytes in front of the point.
+    pub(crate) digest: ContentDigest,
     audio: AudioType,
-    length: Option<u64>,
-}
-
-/// What is asked of the PBX.
-pub(in crate::pbx) struct Asked {
-    pub(in crate::pbx) pbx: Arc<Pbx>,
-    pub(in crate::pbx) recording: RecordingName,
-    /// The part of it that is wanted, where the PBX is trusted with that.
-    pub(in crate::pbx) excerpt: Option<Excerpt>,
-    pub(in crate::pbx) permit: DownloadPermit,
+    /// The end, where it was known before it was read.
+    known_end: Option<BodyEnd>,
 }
 
 /// The bytes of one recording, in order, each handed out once.
 pub(crate) struct Reading {
-    asked: Arc<Asked>,
+    source: Arc<RecordingSource>,
     pass: Pass,
     audio: AudioType,
-    /// Where every pass begins: at the start of the recording, unless the PBX gives out a part of it.
+    /// The byte at which every pass begins: the start of the recording, unless the PBX gives out a part.
     start: u64,
-    /// The whole length: what HTTP tells, or what is known from earlier. Of a part, where that ends.
-    length: Option<u64>,
-    /// Where in the recording the bytes end that have been handed out, those of an earlier reading included.
+    /// The end of the recording, or of the part, where it is known before it is read: by HTTP, or from an
+    /// earlier reading.
+    known_end: Option<BodyEnd>,
+    /// The end that was found, once the reading is over.
+    found_end: Option<BodyEnd>,
+    /// The byte behind all that have been handed out, those of an earlier reading included.
     head: u64,
-    /// Where in the recording this pass has come to.
+    /// The byte that this pass has come to.
     position: u64,
-    digest: ContentHasher,
-    /// What this pass must agree with where it comes to.
-    witness: Option<ContentDigest>,
+    /// Over the bytes of this pass.
+    hasher: ContentHasher,
+    /// The digest that this pass must have when it comes to `head`.
+    expected: Option<ContentDigest>,
     passes: Passes,
-    /// Nothing told where it ends, and two passes agreed.
-    end_is_agreed: bool,
-    silence: IdleTimer,
+    idle: IdleTimer,
 }
 
 enum Pass {
@@ -92,74 +72,86 @@ enum Pass {
 }
 
 impl Reading {
-    /// A reading whose first connection is open.
-    pub(in crate::pbx) fn new(asked: Asked, stream: PbxStream) -> Self {
-        let silence = IdleTimer::new(asked.pbx.idle_timeout());
+    /// A reading of an open recording.
+    pub(in crate::pbx) fn new(open: OpenRecording) -> Self {
+        let OpenRecording { source, stream } = open;
         Self {
-            asked: Arc::new(asked),
             audio: stream.audio(),
             start: stream.start(),
-            length: stream.length(),
+            known_end: stream.known_end(),
+            found_end: None,
             head: stream.start(),
             position: stream.start(),
             pass: Pass::Running(Box::new(stream)),
-            digest: ContentHasher::new(),
-            witness: None,
+            hasher: ContentHasher::new(),
+            expected: None,
             passes: Passes::default(),
-            end_is_agreed: false,
-            silence,
+            idle: IdleTimer::new(source.idle_timeout()),
+            source: Arc::new(source),
         }
     }
 
-    /// A reading that hands out what comes behind the bytes that an earlier one saw.
+    /// A reading that hands out the bytes behind the point of an earlier one.
     ///
     /// # Errors
-    /// When the stream already shows that it is not what was seen.
+    /// [`ReadingError::Differs`], when the stream already shows that it is another recording.
     pub(in crate::pbx) fn behind(
-        asked: Asked,
-        stream: PbxStream,
-        seen: ResumePoint,
+        open: OpenRecording,
+        point: ResumePoint,
     ) -> Result<Self, ReadingError> {
-        let mut reading = Self::new(asked, stream);
-        if reading.audio != seen.audio || reading.is_other_length(seen.length) {
+        let mut reading = Self::new(open);
+        if reading.audio != point.audio || reading.contradicts(point.known_end) {
             return Err(ReadingError::Differs);
         }
-        reading.length = reading.length.or(seen.length);
-        reading.head = seen.witness.at;
-        reading.witness = Some(seen.witness);
+        reading.known_end = reading.known_end.or(point.known_end);
+        reading.head = point.digest.at;
+        reading.expected = Some(point.digest);
         Ok(reading)
     }
 
-    fn is_other_length(&self, length: Option<u64>) -> bool {
-        matches!((self.length, length), (Some(before), Some(now)) if before != now)
+    /// Returns true if `end` is at another byte than the end that is known.
+    fn contradicts(&self, end: Option<BodyEnd>) -> bool {
+        let end = end.and_then(BodyEnd::length);
+        matches!((self.length(), end), (Some(before), Some(now)) if before != now)
     }
 
-    /// What it is, by its content.
+    /// The kind of audio, by its content.
     pub(crate) fn audio(&self) -> AudioType {
         self.audio
     }
 
-    /// The whole length, where it is told and so can be enforced.
+    /// The end, where it is known before it is read, so that it can be enforced.
+    pub(crate) fn known_end(&self) -> Option<BodyEnd> {
+        self.known_end
+    }
+
+    /// The end that the reading came to; the one that is known where it has not come to any.
+    pub(crate) fn end(&self) -> Option<BodyEnd> {
+        self.found_end.or(self.known_end)
+    }
+
+    /// The length that is known before the end is read.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.length
+        self.known_end.and_then(BodyEnd::length)
     }
 
-    /// Has a recording that tells no length end where it is known to end. Call it where none is told only.
+    /// Ends the reading where an earlier one ended. Only for a recording whose end is not known.
     pub(crate) fn expect_length(&mut self, length: u64) {
-        self.length = Some(length);
+        self.known_end = Some(BodyEnd::EarlierLength(length));
     }
 
-    /// Where in the recording it begins: at the start, unless the PBX gives out the part that was asked for.
+    /// The byte of the recording at which the reading begins: its start, unless the PBX gives out the part
+    /// that was asked for.
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
-    /// Where in the recording the bytes end that have been handed out, those of an earlier reading included.
+    /// The byte behind all that have been handed out, those of an earlier reading included.
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    /// Whether every byte of a known length has been handed out.
+    /// Returns true if every byte of a known length has been handed out.
     pub(crate) fn has_ended(&self) -> bool {
         match &self.pass {
             Pass::Running(stream) => stream.has_ended() && self.position == self.head,
@@ -168,35 +160,32 @@ impl Reading {
         }
     }
 
-    /// Whether nothing told where it ends, and two passes agreed.
-    pub(crate) fn end_is_agreed(&self) -> bool {
-        self.end_is_agreed
-    }
-
-    /// The least bytes per second at which it has to be read while others wait for its place.
+    /// The least bytes per second at which it has to be read while others wait for its permit.
     pub(crate) fn least_pace(&self) -> Option<u64> {
-        self.asked.pbx.least_pace(self.asked.permit.holder())
+        self.source.least_pace()
     }
 
-    /// What another reading needs to go on behind this one; `None` of a part.
-    pub(crate) fn seen(&self) -> Option<ResumePoint> {
+    /// The point from which another reading can go on; `None` for a part.
+    pub(crate) fn resume_point(&self) -> Option<ResumePoint> {
         if self.start > 0 {
             return None;
         }
-        let witness = if self.position < self.head {
-            self.witness.clone()
+        // A pass that has not come to `head` again has no digest of its own for it yet.
+        let digest = if self.position < self.head {
+            self.expected.clone()
         } else {
-            Some(self.digest.witness(self.head))
+            Some(self.hasher.digest(self.head))
         };
         Some(ResumePoint {
-            witness: witness?,
+            digest: digest?,
             audio: self.audio,
-            length: self.length,
+            known_end: self.known_end,
         })
     }
 
-    /// The next bytes; `None` after the last byte of a recording that is whole. `agrees` is asked whether bytes that a
-    /// further pass brings are those that were handed out at that place, as far as the caller still has them.
+    /// The next bytes; `None` after the last byte of a recording that is whole. `agrees` says whether bytes
+    /// of a further pass are those that were handed out at that place, as far as the caller still has
+    /// them.
     pub(crate) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
@@ -208,13 +197,13 @@ impl Reading {
         }
         match next {
             Ok(_) => {}
-            Err(ReadingError::Differs) => self.note(Mend::Differs),
-            Err(ReadingError::Broken(_) | ReadingError::NotAgain(_)) => self.note(Mend::Failed),
+            Err(ReadingError::Differs) => self.count(Mend::Differs),
+            Err(ReadingError::Broken(_) | ReadingError::NotAgain(_)) => self.count(Mend::Failed),
         }
         Poll::Ready(next.transpose())
     }
 
-    /// As [`Reading::poll_bytes`], for one who waits.
+    /// As [`Reading::poll_bytes`], for a caller that awaits.
     ///
     /// # Cancel safety
     /// Safe: nothing is lost.
@@ -240,29 +229,37 @@ impl Reading {
                 }
                 Pass::Running(stream) => match stream.poll_next(context) {
                     Poll::Ready(part) => part,
+                    // The bandwidth limit holds it back; the PBX is not silent.
                     Poll::Pending if stream.waits_its_turn() => return Poll::Pending,
                     Poll::Pending => {
-                        ready!(self.silence.poll(context));
+                        ready!(self.idle.poll(context));
                         Err(StreamError::Stalled)
                     }
                 },
             };
-            self.silence.end();
+            self.idle.reset();
             match part {
-                Ok(Part::Bytes(data)) => {
+                Ok(BodyPart::Bytes(data)) => {
                     if let Some(new) = self.take_in(data, agrees)? {
                         return Poll::Ready(Ok(Some(new)));
                     }
                 }
-                Ok(Part::End(end)) if self.is_whole(end)? => return Poll::Ready(Ok(None)),
-                Ok(Part::End(_)) => {
-                    // A shorter end says nothing about the place that an earlier pass had come to.
-                    let end = (self.position == self.head).then_some(self.head);
-                    self.passes.end(end, self.length.is_some());
-                    self.pass_again(StreamError::Truncated)?;
-                }
+                Ok(BodyPart::End(end)) => match self.judge_end(end)? {
+                    Some(end) => {
+                        self.found_end = Some(end);
+                        return Poll::Ready(Ok(None));
+                    }
+                    None => {
+                        // Before: a pass ended on purpose, and nothing proves that this is the end. After:
+                        // another pass runs, and `passes` remembers the place. An end in front of `head` is
+                        // a cut, and says nothing about `head`.
+                        let end = (self.position == self.head).then_some(self.head);
+                        self.passes.end(end, self.known_end.is_some());
+                        self.pass_again(StreamError::Truncated)?;
+                    }
+                },
                 Err(error) => {
-                    self.tell_break(error);
+                    self.log_break(error);
                     self.passes.break_off();
                     self.pass_again(error)?;
                 }
@@ -270,88 +267,97 @@ impl Reading {
         }
     }
 
-    fn tell_break(&self, error: StreamError) {
-        info!(pbx = self.asked.pbx.name(), %error, bytes = self.head, "a recording broke off");
+    fn log_break(&self, error: StreamError) {
+        info!(pbx = self.source.pbx(), %error, bytes = self.head, "a recording broke off");
     }
 
-    fn note(&self, mend: Mend) {
-        self.asked.pbx.standing.metrics.mended(mend);
+    fn count(&self, mend: Mend) {
+        self.source.metrics().mended(mend);
     }
 
     /// Begins a pass: nothing about it may contradict the passes before.
     fn begin_pass(&mut self, stream: PbxStream) -> Result<(), ReadingError> {
         let is_other = stream.audio() != self.audio || stream.start() != self.start;
-        if is_other || self.is_other_length(stream.length()) {
+        if is_other || self.contradicts(stream.known_end()) {
             return Err(ReadingError::Differs);
         }
-        self.length = self.length.or(stream.length());
+        self.known_end = self.known_end.or(stream.known_end());
         self.position = self.start;
-        self.digest = ContentHasher::new();
+        self.hasher = ContentHasher::new();
         self.pass = Pass::Running(Box::new(stream));
         Ok(())
     }
 
-    /// Takes the next bytes of a pass in: compares what was handed out before, and returns what was not.
+    /// Takes the next bytes of a pass in: compares those that were handed out before, and returns the
+    /// others.
     fn take_in(
         &mut self,
         mut data: Bytes,
         agrees: &dyn Fn(u64, &[u8]) -> bool,
     ) -> Result<Option<Bytes>, ReadingError> {
+        // Before `head`: bytes that were handed out. The caller compares those that it still holds; the
+        // digest covers all of them, once this pass comes to `head`.
         if self.position < self.head {
             let again = usize::try_from(self.head - self.position).unwrap_or(usize::MAX);
             let again = data.split_to(again.min(data.len()));
             if !agrees(self.position, &again) {
                 return Err(ReadingError::Differs);
             }
-            self.digest.write(&again);
+            self.hasher.write(&again);
             self.position += again.len() as u64;
         }
+        // At `head`, once in a pass: the digest decides before a byte behind it is handed out.
         if self.position == self.head
-            && let Some(witness) = self.witness.take()
+            && let Some(expected) = self.expected.take()
         {
-            if self.digest.witness(self.head) != witness {
+            if self.hasher.digest(self.head) != expected {
                 return Err(ReadingError::Differs);
             }
             if self.passes.is_past_break() {
-                self.note(Mend::Mended);
+                self.count(Mend::Mended);
             }
         }
         if data.is_empty() {
             return Ok(None);
         }
+        // Behind `head`: an earlier pass that ended on purpose at `head` was cut there after all, and that
+        // counts as one more break.
         if self.passes.is_past_end(self.head) {
-            self.tell_break(StreamError::Truncated);
-            if self.passes.are_mended_too_often() {
+            self.log_break(StreamError::Truncated);
+            if self.passes.is_mended_too_often() {
                 return Err(ReadingError::Broken(StreamError::Truncated));
             }
-            self.note(Mend::Mended);
+            self.count(Mend::Mended);
         }
-        self.digest.write(&data);
+        self.hasher.write(&data);
         self.position += data.len() as u64;
         self.head = self.position;
-        if self.length.is_some_and(|length| self.head > length) {
+        if self.length().is_some_and(|length| self.head > length) {
             return Err(ReadingError::Differs);
         }
         Ok(Some(data))
     }
 
-    /// Whether the recording ends here. Where nothing trustworthy tells that, another pass has to say so, too.
-    fn is_whole(&mut self, end: End) -> Result<bool, ReadingError> {
-        let (short, length) = (self.position < self.head, self.length);
-        match (end, length) {
-            (End::Whole, _) if short => Err(ReadingError::Differs),
-            (End::Whole, Some(length)) if length != self.head => Err(ReadingError::Differs),
-            (End::Whole, _) => Ok(true),
-            (End::Clean, _) if short => Ok(false),
-            (End::Clean, Some(length)) if length == self.head => Ok(true),
-            (End::Clean, _) if !self.passes.agree_on(self.head) => Ok(false),
-            // The header does not contradict the length that is known, so both ends are cuts.
-            (End::Clean, Some(length)) if self.is_told_within(length) => Ok(false),
-            (End::Clean, Some(_)) => Err(ReadingError::Differs),
-            (End::Clean, None) => {
-                self.end_is_agreed = true;
-                self.asked.pbx.standing.metrics.agreed_end();
-                Ok(true)
+    /// Judges the end of a pass: the end of the recording, or `None` where another pass has to tell.
+    fn judge_end(&mut self, end: BodyEnd) -> Result<Option<BodyEnd>, ReadingError> {
+        let is_short = self.position < self.head;
+        let is_proved = end.length().is_some();
+        match self.length() {
+            // The answer proves its end, and that is before bytes that were handed out.
+            _ if is_proved && is_short => Err(ReadingError::Differs),
+            Some(length) if is_proved && length != self.head => Err(ReadingError::Differs),
+            _ if is_proved => Ok(Some(end)),
+            // Nothing proves the end from here on: a last chunk, or a connection that closed.
+            _ if is_short => Ok(None),
+            Some(length) if length == self.head => Ok(self.known_end),
+            _ if !self.passes.agree_on(self.head) => Ok(None),
+            // Two passes agree, and an earlier reading went on behind this byte. Where the header does not
+            // contradict that reading, both passes were cut.
+            Some(length) if self.is_told_within(length) => Ok(None),
+            Some(_) => Err(ReadingError::Differs),
+            None => {
+                self.source.metrics().agreed_end();
+                Ok(Some(BodyEnd::TwoPasses(self.head)))
             }
         }
     }
@@ -361,37 +367,20 @@ impl Reading {
         told.is_some_and(|told| told <= length)
     }
 
-    /// Goes for a further pass, if there may be one after `error`.
+    /// Goes for a further pass.
+    ///
+    /// # Errors
+    /// The `error` that ended the last pass, if there may be no further one.
     fn pass_again(&mut self, error: StreamError) -> Result<(), ReadingError> {
         if !self.passes.begin_another() {
             return Err(ReadingError::Broken(error));
         }
+        // A pass that broke off in front of `head` leaves the digest of the pass before in place.
         if self.position == self.head {
-            self.witness = Some(self.digest.witness(self.head));
+            self.expected = Some(self.hasher.digest(self.head));
         }
-        let asked = Arc::clone(&self.asked);
-        self.pass = Pass::Opening(Box::pin(async move { asked.open_again().await }));
+        let source = Arc::clone(&self.source);
+        self.pass = Pass::Opening(Box::pin(async move { source.open_again().await }));
         Ok(())
-    }
-}
-
-impl Asked {
-    /// Opens the recording, each time under the one permit. A token is waited for until `deadline`.
-    pub(in crate::pbx) async fn open(&self, deadline: Instant) -> Result<PbxStream, PbxError> {
-        self.pbx.connect(self, deadline).await
-    }
-
-    /// The same for a further pass. A PBX that is busy then may not have noticed that the pass before is over.
-    async fn open_again(&self) -> Result<PbxStream, PbxError> {
-        let deadline = self.pbx.queue_deadline();
-        let mut pauses = self.pbx.config.not_ready.retries.iter();
-        loop {
-            match (self.open(deadline).await, pauses.next()) {
-                (Err(error), Some(pause)) if error.is_busy() => sleep(*pause).await,
-                (opened, _) => {
-                    return opened.map_err(|error| self.pbx.or_not_ready(error, &self.recording));
-                }
-            }
-        }
     }
 }

@@ -1,208 +1,149 @@
-//! One connection's worth of a recording, or of a part of it.
+//! One pass over a recording, or over a part of it: the bytes of one connection.
 //!
-//! Knows where a recording ends. Does not know who listens, or what is done when it breaks off. Holds everything the
-//! download needs to last as long as it does: the connection and the permit; dropping it closes the one and gives back
-//! the other.
+//! Knows when the end of the body is the end of the recording, as far as one pass can tell. Does not know
+//! who listens, or what is done when the pass breaks off. Holds everything that has to last as long as
+//! the pass: the connection, the permit and the token. Dropping it closes the connection.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use hyper::body::Incoming;
-use thiserror::Error;
-
-use crate::limits::bandwidth::Turns;
-use crate::pbx::DownloadPermit;
-use crate::pbx::account::token_keeper::PbxToken;
-use crate::pbx::content::sniff::AudioType;
-use crate::pbx::wire::connection::{IdleConnections, PbxConnection};
-use crate::pbx::wire::pending_response::{Framing, PendingResponse, ended_early};
-
-/// Why a recording broke off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum StreamError {
-    #[error("the PBX's connection broke")]
-    Broken,
-    #[error("the PBX ended the recording before its end")]
-    Truncated,
-    #[error("the PBX sent nothing for too long")]
-    Stalled,
-}
-
-/// How a recording's bytes ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pbx) enum End {
-    /// Where its length says.
-    Whole,
-    /// On purpose, where nothing trustworthy tells the end: there is no length, or a header that says more than came.
-    Clean,
-}
-
-/// What comes next of a recording.
-pub(in crate::pbx) enum Part {
-    Bytes(Bytes),
-    End(End),
-}
-
-type Next = Result<Part, StreamError>;
+use super::fetch::JudgedResponse;
+use super::permit::DownloadPermit;
+use crate::limits::bandwidth::{Pace, Turns};
+use crate::pbx::account::pbx_token::PbxToken;
+use crate::pbx::content::sniff::{AudioType, Beginning};
+use crate::pbx::error::PbxError;
+use crate::pbx::wire::body_end::{BodyEnd, BodyPart, StreamError};
+use crate::pbx::wire::pending_response::{PendingResponse, ended_early};
 
 /// The bytes of a recording, or of a part of it, as they come from the PBX.
 pub(in crate::pbx) struct PbxStream {
     audio: AudioType,
-    framing: Framing,
-    /// Where in the recording it begins.
+    /// The end as the head of the answer tells it, counted from the start of the recording.
+    framing: BodyEnd,
+    /// The byte of the recording at which the pass begins.
     start: u64,
-    /// Where in the recording it has come to.
+    /// The byte of the recording that comes next.
     position: u64,
-    ahead: VecDeque<hyper::Result<Bytes>>,
-    body: Incoming,
-    /// Gone once the body has ended.
-    connection: Option<PbxConnection>,
-    kept: Arc<IdleConnections>,
+    /// `None` once the body has ended.
+    response: Option<PendingResponse>,
     turns: Turns,
-    _held: Held,
-}
-
-/// What a download holds on to: its place among those of the PBX, and the token it was opened with.
-pub(in crate::pbx) struct Held {
-    pub(in crate::pbx) _permit: DownloadPermit,
-    pub(in crate::pbx) _token: Arc<PbxToken>,
+    _permit: DownloadPermit,
+    _token: Arc<PbxToken>,
 }
 
 impl PbxStream {
-    /// An answer that has been recognised as audio.
+    /// Makes a stream of an answer, which counts within the bandwidth limit.
+    ///
+    /// # Errors
+    /// [`PbxError::NotAudio`].
     pub(in crate::pbx) fn new(
-        arriving: PendingResponse,
-        audio: AudioType,
-        kept: Arc<IdleConnections>,
-        held: Held,
-        turns: Turns,
-    ) -> Self {
-        Self {
+        judged: JudgedResponse,
+        permit: DownloadPermit,
+        bandwidth: &Arc<Pace>,
+    ) -> Result<Self, PbxError> {
+        let Beginning::Audio(audio) = judged.beginning else {
+            return Err(PbxError::NotAudio);
+        };
+        Ok(Self {
             audio,
-            framing: arriving.framing,
-            start: arriving.start,
-            position: arriving.start,
-            ahead: arriving.ahead,
-            body: arriving.body,
-            connection: Some(arriving.connection),
-            kept,
-            turns,
-            _held: held,
-        }
+            framing: judged.response.framing().behind(judged.start),
+            start: judged.start,
+            position: judged.start,
+            response: Some(judged.response),
+            turns: Turns::new(Arc::clone(bandwidth)),
+            _permit: permit,
+            _token: judged.token,
+        })
     }
 
-    /// What it is, by its content.
+    /// The kind of audio, by its content.
     pub(in crate::pbx) fn audio(&self) -> AudioType {
         self.audio
     }
 
-    /// Where in the recording it begins: at its start, unless a part of it is given out.
+    /// The byte of the recording at which the pass begins: its start, unless a part is given out.
     pub(in crate::pbx) fn start(&self) -> u64 {
         self.start
     }
 
-    /// Where in the recording it ends, so the length of the whole where that is given out, where HTTP tells and enforces
-    /// it. The RIFF header is not taken for it: a file may go on behind what its header tells.
-    pub(in crate::pbx) fn length(&self) -> Option<u64> {
-        match self.framing {
-            Framing::Length(length) => Some(self.start.saturating_add(length)),
-            Framing::Chunked | Framing::UntilClose { .. } => None,
-        }
+    /// The end, where HTTP tells and enforces it. The RIFF header is not taken for it: a file may go on
+    /// behind the length in its header.
+    pub(in crate::pbx) fn known_end(&self) -> Option<BodyEnd> {
+        self.framing.length().map(|_| self.framing)
     }
 
-    /// What comes next. Nothing after an end or an error.
-    pub(in crate::pbx) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
-        let Some(connection) = &mut self.connection else {
-            return Poll::Ready(Ok(Part::End(End::Whole)));
+    /// The next part. Nothing comes after an end or an error.
+    pub(in crate::pbx) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<BodyPart, StreamError>> {
+        let Some(response) = &mut self.response else {
+            return Poll::Ready(Ok(BodyPart::End(self.framing)));
         };
-        let next = match self.ahead.pop_front() {
-            Some(data) => Some(data),
-            None => {
-                ready!(self.turns.poll_turn(context));
-                ready!(connection.poll_data(&mut self.body, context))
-            }
-        };
-        match next {
+        match ready!(response.poll_data(&mut self.turns, context)) {
             Some(Ok(data)) => {
                 self.position += data.len() as u64;
-                self.turns.charge(data.len());
-                if self.length() == Some(self.position) {
-                    self.settle(context);
+                // Nobody polls again after the last byte of a known length, so the connection is given
+                // back here and not at the end of the body.
+                if self.framing.length() == Some(self.position)
+                    && let Some(response) = self.response.take()
+                {
+                    response.settle(context);
                 }
-                Poll::Ready(Ok(Part::Bytes(data)))
+                Poll::Ready(Ok(BodyPart::Bytes(data)))
             }
-            end => Poll::Ready(self.end(end.and_then(Result::err)).map(Part::End)),
+            end => Poll::Ready(self.end(end.and_then(Result::err)).map(BodyPart::End)),
         }
     }
 
-    /// Whether it waits for its turn, and not for the PBX.
+    /// Returns true while the stream waits for its turn, and not for the PBX.
     pub(in crate::pbx) fn waits_its_turn(&self) -> bool {
         self.turns.is_waiting()
     }
 
-    /// Whether the bytes given out so far are the whole recording, known without asking for more.
+    /// Returns true if the bytes given out so far are all, known without asking for more.
     pub(in crate::pbx) fn has_ended(&self) -> bool {
-        self.connection.is_none() && self.length() == Some(self.position)
-    }
-
-    /// After the last byte of a known length nobody polls again, so the connection is put away now.
-    fn settle(&mut self, context: &mut Context<'_>) {
-        let Some(mut connection) = self.connection.take() else {
-            return;
-        };
-        if let Poll::Ready(None) = connection.poll_data(&mut self.body, context) {
-            self.kept.put(connection);
-        }
+        self.response.is_none() && self.framing.length() == Some(self.position)
     }
 
     /// Judges the end of the body by how HTTP tells it and by the length in the RIFF header.
-    fn end(&mut self, error: Option<hyper::Error>) -> Result<End, StreamError> {
-        let connection = self.connection.take();
-        let cut_short = error.as_ref().is_none_or(ended_early);
-        let told = error.is_none();
-        let end = match (self.framing, self.by_header()) {
-            // hyper counts.
-            (Framing::Length(_), _) => told.then_some(End::Whole),
-            // The header fits.
-            (Framing::Chunked, ByHeader::Exact) => told.then_some(End::Whole),
-            // Embedded servers leave out close_notify, so it is not asked for.
-            (Framing::UntilClose { .. }, ByHeader::Exact) => cut_short.then_some(End::Whole),
-            // The header tells nothing: then another pass has to end here, too. A FIN without close_notify is an end on
-            // purpose, since embedded servers know no other.
-            (Framing::Chunked, ByHeader::Open) => told.then_some(End::Clean),
-            (Framing::UntilClose { .. }, ByHeader::Open) => cut_short.then_some(End::Clean),
+    fn end(&mut self, error: Option<hyper::Error>) -> Result<BodyEnd, StreamError> {
+        let response = self.response.take();
+        let is_early = error.as_ref().is_none_or(ended_early);
+        let is_on_purpose = match self.framing {
+            // The end of a connection counts without close_notify, too: embedded servers leave it out,
+            // and know no other way to end a body.
+            BodyEnd::Close { .. } => is_early,
+            // hyper reports a body that lacks bytes or its last chunk.
+            _ => error.is_none(),
         };
-        match (end, connection) {
-            (Some(end), Some(connection)) => {
-                self.kept.put(connection);
-                Ok(end)
-            }
-            (Some(end), None) => Ok(end),
-            (None, _) if cut_short => Err(StreamError::Truncated),
-            (None, _) => Err(StreamError::Broken),
+        if !is_on_purpose {
+            return Err(match is_early {
+                true => StreamError::Truncated,
+                false => StreamError::Broken,
+            });
         }
+        if let Some(response) = response {
+            response.give_back();
+        }
+        // Without `Content-Length`, a header that fits proves the end. One that does not fit proves
+        // nothing: a writer that was stopped leaves the size that it had meant to reach.
+        let fits = self.framing.length().is_none() && self.fits_header();
+        Ok(if fits {
+            BodyEnd::RiffLength(self.position)
+        } else {
+            self.framing
+        })
     }
 
-    /// What the length in the RIFF header says about the bytes that have come.
-    fn by_header(&self) -> ByHeader {
-        let Some(total) = self.audio.told_length() else {
-            return ByHeader::Open;
-        };
-        match self.position.checked_sub(total) {
-            // A chunk of odd length is followed by one byte that belongs to nothing.
-            Some(more) if more <= (total & 1) => ByHeader::Exact,
-            _ => ByHeader::Open,
-        }
+    /// Returns true if as many bytes have come as the RIFF header says. A chunk of odd length is followed
+    /// by one byte that belongs to nothing.
+    fn fits_header(&self) -> bool {
+        let more = |total: u64| Some((self.position.checked_sub(total)?, total & 1));
+        self.audio
+            .told_length()
+            .and_then(more)
+            .is_some_and(|(more, padding)| more <= padding)
     }
-}
-
-/// What a recording's header says about the bytes that have come.
-#[derive(Clone, Copy)]
-enum ByHeader {
-    /// Nothing, or another length, and so nothing either. A writer that was stopped leaves the size it had meant to reach.
-    Open,
-    /// They are the whole.
-    Exact,
 }

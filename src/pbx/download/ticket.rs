@@ -1,43 +1,56 @@
-//! A ticket: what the PBX gives out for one download.
+//! A ticket: the one-time text that a PBX gives out for one download.
 //!
-//! Knows that it works once and for how long. Does not know where it comes from or goes.
+//! Knows that a ticket works once, for how long, and with which token. Does not know where it comes from.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::pbx::account::pbx_token::PbxToken;
 use crate::secret::Secret;
 
-/// A ticket dies 30 s after it was given out (Yeastar, "S-Series API Guide", "Acquire Global Recording Files"). What is
-/// kept back is for the way to the PBX.
+/// A ticket dies 30 s after it was given out (Yeastar, "S-Series API Guide", "Acquire Global Recording
+/// Files"). The rest is kept for the way to the PBX.
 const USABLE: Duration = Duration::from_secs(25);
 
-/// A ticket, consumed by its use, so that it cannot be used twice. Has no `Clone`.
+/// A ticket. Its use consumes it, so it cannot be used twice; it has no `Clone`.
 pub(crate) struct Ticket {
     text: Secret,
+    /// The token that the ticket was got with, and that its download needs, too.
+    token: Arc<PbxToken>,
     /// A moment before the PBX made it.
-    asked: Instant,
+    requested: Instant,
 }
 
 impl Ticket {
-    /// `asked` is when the request for it was sent.
-    pub(crate) fn new(text: Secret, asked: Instant) -> Self {
-        Self { text, asked }
+    /// A ticket whose request was sent at `requested`.
+    pub(in crate::pbx) fn new(text: Secret, token: Arc<PbxToken>, requested: Instant) -> Self {
+        Self {
+            text,
+            token,
+            requested,
+        }
     }
 
-    /// The text to send right now; `None` when the ticket may have died already.
-    pub(crate) fn spend(self, now: Instant) -> Option<Secret> {
-        (now.saturating_duration_since(self.asked) < USABLE).then_some(self.text)
+    /// The text and the token to send right now; `None` when the ticket may have died already.
+    pub(in crate::pbx) fn spend(self, now: Instant) -> Option<(Secret, Arc<PbxToken>)> {
+        let is_usable = now.saturating_duration_since(self.requested) < USABLE;
+        is_usable.then_some((self.text, self.token))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pbx::dialect::TokenLife;
 
     #[test]
     fn a_ticket_is_not_used_after_its_time() {
-        let asked = Instant::now();
-        let ticket = || Ticket::new(Secret::new("r"), asked);
-        assert!(ticket().spend(asked + Duration::from_secs(24)).is_some());
-        assert!(ticket().spend(asked + Duration::from_secs(25)).is_none());
+        let requested = Instant::now();
+        let life = TokenLife::Fixed(Duration::from_secs(1800));
+        let token = Arc::new(PbxToken::new(Secret::new("t"), life));
+        let ticket = || Ticket::new(Secret::new("r"), Arc::clone(&token), requested);
+        let after = |seconds| requested + Duration::from_secs(seconds);
+        assert!(ticket().spend(after(24)).is_some());
+        assert!(ticket().spend(after(25)).is_none());
     }
 }

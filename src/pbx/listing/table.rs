@@ -3,43 +3,45 @@
 //! Knows how the table is read, and when it is whole. Does not know its columns.
 //!
 //! A table that was cut must not look like a short list. It is whole where its end is told, by
-//! `Content-Length`, a last chunk or close_notify, and its last row has a line end. Where the end
-//! may be that of a process that died, as over plain HTTP, or the last row has none, the table is
-//! read once more: two that agree byte by byte are whole. A table of no byte is an empty list where
-//! `Content-Length` or a last chunk says so.
+//! `Content-Length`, a last chunk or close_notify, and its last row has a line end. Where the end may be
+//! that of a process that died, as over plain HTTP, or the last row has none, the table is read once more:
+//! two that agree byte by byte are whole. A table of no byte is an empty list where `Content-Length` or a
+//! last chunk says so.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::choice::TableSelector;
 use super::{ListPage, SLACK_S, Visible};
-use crate::limits::bandwidth::Turns;
+use crate::limits::bandwidth::{Pace, Turns};
 use crate::list::{Order, Position, Query, Second, on_the_wall};
-use crate::pbx::account::token_keeper::PbxToken;
+use crate::pbx::account::pbx_token::PbxToken;
+use crate::pbx::account::token_source::TokenSource;
 use crate::pbx::content::sniff::Beginning;
 use crate::pbx::dialect::{AnswerError, Operation, PbxCall, SSeries, TableError, TableSpan};
-use crate::pbx::download::fetch::TicketExchange;
-use crate::pbx::download::stream::StreamError;
+use crate::pbx::download::fetch::{JudgedResponse, TicketBroker, TicketExchange};
 use crate::pbx::error::{PbxError, TransportError};
 use crate::pbx::wire::attempts::Attempts;
-use crate::pbx::wire::pending_response::{End, PendingResponse, Piece};
-use crate::pbx::{Pbx, within};
+use crate::pbx::wire::body_end::{BodyPart, StreamError};
 use crate::secret::Secret;
 
-/// Times that any PBX can read: from the epoch to the end of 2099.
+/// The times that any PBX can read: from the epoch to the end of 2099.
 const READABLE: (Second, Second) = (0, 4_102_444_799);
 
-/// How often a table is read whose end is not told. Two are needed, and a third where a call was added in between.
+/// The number of times that a table is read whose end is not told. It takes two readings, and a third
+/// where a call was added in between.
 const MAX_READINGS: usize = 3;
 
 const TICKET: Operation = Operation::ListTicket;
 const DOWNLOAD: Operation = Operation::ListDownload;
 
-/// The calls of a time, as their table is asked for.
+/// The calls of a span of time, as their table is asked for.
 struct CallTable<'d> {
     dialect: &'d SSeries,
     span: TableSpan,
@@ -75,13 +77,24 @@ impl TicketExchange for CallTable<'_> {
 struct TableReading {
     page: ListPage,
     is_whole: bool,
-    /// What it is compared by.
+    /// Two readings are compared by it.
     hash: Vec<u8>,
 }
 
-impl Pbx {
+/// Reads the tables of one PBX.
+pub(super) struct TableReader {
+    pub(super) pbx: Arc<str>,
+    pub(super) tokens: Arc<TokenSource>,
+    pub(super) tickets: Arc<TicketBroker>,
+    pub(super) bandwidth: Arc<Pace>,
+    pub(super) zone: TimeZone,
+    pub(super) queue_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+impl TableReader {
     /// Reads the table until it is known to be whole.
-    pub(super) async fn select(
+    pub(super) async fn page(
         &self,
         dialect: &SSeries,
         query: &Query,
@@ -91,15 +104,18 @@ impl Pbx {
             dialect,
             span: self.span(query),
         };
-        let deadline = self.queue_deadline();
+        let deadline = Instant::now() + self.queue_timeout;
         let mut attempts = Attempts::default();
         let mut readings: Vec<Vec<u8>> = Vec::new();
         loop {
-            let token = self.keeper.token(deadline).await?;
-            let table = match self.fetch(&token, &calls, &mut attempts).await {
-                Ok((Beginning::Empty, _)) if readings.is_empty() => return Ok(ListPage::default()),
-                Ok((Beginning::Empty, _)) => Err(broken(StreamError::Truncated)),
-                Ok((_, arriving)) => self.choose(arriving, query, visible).await,
+            let token = self.tokens.token(deadline).await?;
+            let table = match self.tickets.fetch(&token, &calls, &mut attempts).await {
+                Ok(judged) if judged.beginning != Beginning::Empty => {
+                    self.read(judged, query, visible).await
+                }
+                Ok(_) if readings.is_empty() => return Ok(ListPage::default()),
+                // The reading before had rows.
+                Ok(_) => Err(broken(StreamError::Truncated)),
                 Err(error) => Err(error),
             };
             match table {
@@ -111,12 +127,12 @@ impl Pbx {
                 }
                 Ok(table) => {
                     debug!(
-                        pbx = self.name(),
+                        pbx = &*self.pbx,
                         "the table may be cut, so it is read once more"
                     );
                     readings.push(table.hash);
                 }
-                Err(error) => self.recover(error, &token, &mut attempts).await?,
+                Err(error) => self.tokens.recover(error, &token, &mut attempts).await?,
             }
         }
     }
@@ -134,7 +150,7 @@ impl Pbx {
         }
         let clock = |second: Second| {
             let second = second.clamp(READABLE.0, READABLE.1);
-            on_the_wall(second, self.time_zone())
+            on_the_wall(second, &self.zone)
         };
         TableSpan {
             start: clock(from.saturating_sub(SLACK_S)),
@@ -143,50 +159,51 @@ impl Pbx {
     }
 
     /// Asks for the ticket of a table, and leaves it at that: a table is work for the PBX.
-    pub(super) async fn try_table(
+    pub(super) async fn probe(
         &self,
         dialect: &SSeries,
-        token: &PbxToken,
+        token: &Arc<PbxToken>,
     ) -> Result<(), PbxError> {
-        let now = on_the_wall(Timestamp::now().as_second(), self.time_zone());
+        let now = on_the_wall(Timestamp::now().as_second(), &self.zone);
         let span = TableSpan {
             start: now,
             end: now,
         };
         let calls = CallTable { dialect, span };
-        let mut connection = self.connected(None, TICKET).await?;
-        let taking = self.take_ticket(&mut connection, token, &calls);
-        let limit = self.config.limits.answer_timeout;
-        within(limit, TICKET, "answer", taking).await.map(drop)
+        self.tickets.ticket(token, &calls).await.map(drop)
     }
 
-    /// Reads the table and keeps what belongs to the page.
-    async fn choose(
+    /// Reads the table and keeps the rows that belong to the page.
+    async fn read(
         &self,
-        mut arriving: PendingResponse,
+        judged: JudgedResponse,
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<TableReading, PbxError> {
-        let mut turns = Turns::new(Arc::clone(&self.standing.pace));
-        let mut choice = TableSelector::new(query, self.time_zone(), visible);
+        let mut response = judged.response;
+        let mut turns = Turns::new(Arc::clone(&self.bandwidth));
+        let mut selector = TableSelector::new(query, &self.zone, visible);
         let end = loop {
-            let next = timeout(self.config.limits.idle_timeout, arriving.next(&mut turns));
+            let next = timeout(self.idle_timeout, response.next(&mut turns));
             let next = next.await.map_err(|_| PbxError::Transport {
                 operation: DOWNLOAD,
                 source: TransportError::Timeout("idle"),
             })?;
             match next.map_err(broken)? {
-                Piece::Bytes(bytes) => choice.push(&bytes).map_err(unusable)?,
-                Piece::End(end) => break end,
+                BodyPart::Bytes(bytes) => selector.push(&bytes).map_err(unusable)?,
+                BodyPart::End(end) => break end,
             }
         };
-        let chosen = choice.finish().map_err(unusable)?;
-        let (pbx, rows, nameless) = (self.name(), chosen.rows, chosen.nameless);
-        debug!(pbx, rows, nameless, "the table of calls was read");
+        let selection = selector.finish().map_err(unusable)?;
+        let (rows, nameless) = (selection.rows, selection.nameless);
+        debug!(
+            pbx = &*self.pbx,
+            rows, nameless, "the table of calls was read"
+        );
         Ok(TableReading {
-            is_whole: end == End::Told && chosen.ends_in_line,
-            page: chosen.page,
-            hash: chosen.hash,
+            is_whole: end.is_told() && selection.ends_in_line,
+            page: selection.page,
+            hash: selection.hash,
         })
     }
 }
@@ -208,7 +225,7 @@ fn broken(error: StreamError) -> PbxError {
 fn unusable(error: TableError) -> PbxError {
     let what = match error {
         TableError::Cut => return broken(StreamError::Truncated),
-        TableError::RecordTooLong(_) => "a row is longer than any row of a list of calls",
+        TableError::TooLong(_) => "a row is longer than any row of a list of calls",
         TableError::NoRecordings => "it has no column with the names of recordings",
         TableError::Interrupted => "an object or a page stands among its rows",
     };

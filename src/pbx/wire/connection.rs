@@ -9,9 +9,7 @@
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, RANGE, USER_AGENT};
@@ -27,15 +25,13 @@ use crate::pbx::error::TransportError;
 use crate::pbx::settings::READ_BUFFER_BYTES;
 use crate::pbx::wire::transport::{self, Io, JsonAnswer, Transport};
 
-/// Embedded servers give up on a silent connection after some 15 s or more.
-const KEPT_FOR: Duration = Duration::from_secs(10);
-
 /// An open connection that carries at most one request at a time.
 pub(in crate::pbx) struct PbxConnection {
     sender: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<Io>, Full<Bytes>>,
     /// The driver has finished and is not polled again.
     ended: bool,
+    host_field: HeaderValue,
     own_address: Option<IpAddr>,
     is_tls: bool,
 }
@@ -52,6 +48,7 @@ impl PbxConnection {
             sender,
             driver,
             ended: false,
+            host_field: transport.host_field(),
             own_address,
             is_tls,
         })
@@ -72,11 +69,10 @@ impl PbxConnection {
     /// Dropping the future leaves the connection unusable; drop it too.
     pub(in crate::pbx) async fn send(
         &mut self,
-        transport: &Transport,
         call: &PbxCall,
     ) -> Result<Response<Incoming>, TransportError> {
-        let request =
-            request(transport, call).map_err(|error| TransportError::Broken(error.to_string()))?;
+        let request = request(self.host_field.clone(), call)
+            .map_err(|error| TransportError::Broken(error.to_string()))?;
         let mut answer = pin!(self.sender.send_request(request));
         poll_fn(|context| {
             // The answer first: polling it hands the request to the connection.
@@ -96,11 +92,10 @@ impl PbxConnection {
     /// As for [`PbxConnection::send`].
     pub(in crate::pbx) async fn call(
         &mut self,
-        transport: &Transport,
         call: &PbxCall,
         max_bytes: usize,
     ) -> Result<JsonAnswer, TransportError> {
-        let (head, mut body) = self.send(transport, call).await?.into_parts();
+        let (head, mut body) = self.send(call).await?.into_parts();
         let mut answer = JsonAnswer {
             status: head.status,
             body: Vec::new(),
@@ -167,11 +162,11 @@ impl PbxConnection {
 }
 
 /// What a dialect wants sent, as an HTTP request. Targets hold what a PBX made up, so they are checked, not trusted.
-fn request(transport: &Transport, call: &PbxCall) -> http::Result<Request<Full<Bytes>>> {
+fn request(host: HeaderValue, call: &PbxCall) -> http::Result<Request<Full<Bytes>>> {
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(call.target.expose())
-        .header(HOST, transport.host_field())
+        .header(HOST, host)
         .header(USER_AGENT, transport::USER_AGENT)
         .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some((first, last)) = call.range {
@@ -187,51 +182,4 @@ fn request(transport: &Transport, call: &PbxCall) -> http::Result<Request<Full<B
 
 fn from_hyper(error: &hyper::Error) -> TransportError {
     TransportError::Broken(transport::describe(error))
-}
-
-/// Connections whose last answer has ended and which the PBX did not close.
-pub(in crate::pbx) struct IdleConnections {
-    connections: Mutex<Vec<(PbxConnection, Instant)>>,
-    max: usize,
-}
-
-impl IdleConnections {
-    pub(in crate::pbx) fn new(max: usize) -> Self {
-        Self {
-            connections: Mutex::new(Vec::new()),
-            max,
-        }
-    }
-
-    /// The connection kept last, if it is still good.
-    pub(in crate::pbx) fn take(&self) -> Option<PbxConnection> {
-        loop {
-            let (mut connection, since) = self.lock().pop()?;
-            if since.elapsed() < KEPT_FOR && connection.is_idle() {
-                return Some(connection);
-            }
-        }
-    }
-
-    /// Keeps a connection that can be used again; closes any other.
-    pub(in crate::pbx) fn put(&self, mut connection: PbxConnection) {
-        if !connection.is_idle() {
-            return;
-        }
-        let mut connections = self.lock();
-        if connections.len() < self.max {
-            connections.push((connection, Instant::now()));
-        }
-    }
-
-    /// Closes what has been kept too long.
-    pub(in crate::pbx) fn sweep(&self) {
-        self.lock().retain(|(_, since)| since.elapsed() < KEPT_FOR);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(PbxConnection, Instant)>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }

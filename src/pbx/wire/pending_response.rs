@@ -1,81 +1,69 @@
-//! An answer of the PBX that has not been judged yet: a table of calls, an error, or what will turn out a recording.
+//! A response of the PBX whose body is still to come: a table of calls, an error, or a recording.
 //!
-//! Knows how HTTP tells the end of a body. Does not know what the bytes are.
+//! Knows how HTTP tells the end of a body (RFC 9112, section 6.3). Does not know what the bytes mean.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::body_end::{BodyEnd, BodyPart, StreamError};
+use super::connection::PbxConnection;
+use super::connection_pool::ConnectionPool;
 use crate::limits::bandwidth::Turns;
 use crate::pbx::content::sniff::{self, Beginning};
-use crate::pbx::download::stream::StreamError;
-use crate::pbx::wire::connection::PbxConnection;
 
-/// How HTTP tells the end of a body.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::pbx) enum Framing {
-    /// By a `Content-Length`.
-    Length(u64),
-    /// By a last chunk.
-    Chunked,
-    /// By the end of the connection. With TLS that is told on purpose, by close_notify.
-    UntilClose { tls: bool },
-}
-
-/// How a body ended, where nothing in it tells its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pbx) enum End {
-    /// On purpose: at its `Content-Length`, with a last chunk, or with TLS's close_notify.
-    Told,
-    /// As the answer of a process that died would end, too.
-    Untold,
-}
-
-/// What comes next of a body.
-pub(in crate::pbx) enum Piece {
-    Bytes(Bytes),
-    End(End),
-}
-
-/// An answer of the PBX whose body has not been judged yet.
+/// A response of the PBX whose body is still to come. Dropping it closes the connection.
 pub(in crate::pbx) struct PendingResponse {
-    pub(in crate::pbx) connection: PbxConnection,
-    pub(in crate::pbx) body: Incoming,
-    /// Given out by [`PendingResponse::next`].
+    connection: PbxConnection,
+    /// The pool that the connection goes back to.
+    pool: Arc<ConnectionPool>,
+    body: Incoming,
+    /// Pieces that were read ahead, in order. The last one may be the error that ended the body.
+    ahead: VecDeque<hyper::Result<Bytes>>,
+    /// Bytes given out by [`PendingResponse::next`].
     received: u64,
-    /// What has been read ahead, in order; the last may be how the body broke.
-    pub(in crate::pbx) ahead: VecDeque<hyper::Result<Bytes>>,
-    /// Reading ahead has come to the end.
-    is_over: bool,
-    pub(in crate::pbx) framing: Framing,
-    /// Which byte of what is fetched comes first.
-    pub(in crate::pbx) start: u64,
+    /// The end of the body, as the head of the response tells it.
+    framing: BodyEnd,
 }
 
 impl PendingResponse {
-    /// `chunked` says that the body comes in chunks.
-    pub(in crate::pbx) fn new(connection: PbxConnection, body: Incoming, chunked: bool) -> Self {
+    /// Takes the head of a response apart from its body, which `connection` carries.
+    pub(in crate::pbx) fn new(
+        connection: PbxConnection,
+        pool: Arc<ConnectionPool>,
+        response: Response<Incoming>,
+    ) -> (http::response::Parts, Self) {
+        let (head, body) = response.into_parts();
         let framing = match body.size_hint().exact() {
-            Some(length) => Framing::Length(length),
-            None if chunked => Framing::Chunked,
-            None => Framing::UntilClose {
-                tls: connection.is_tls(),
+            Some(length) => BodyEnd::ContentLength(length),
+            None if is_chunked(&head.headers) => BodyEnd::LastChunk,
+            None => BodyEnd::Close {
+                notified: connection.is_tls(),
             },
         };
-        Self {
+        let pending = Self {
             connection,
+            pool,
             body,
-            received: 0,
             ahead: VecDeque::new(),
-            is_over: false,
+            received: 0,
             framing,
-            start: 0,
-        }
+        };
+        (head, pending)
+    }
+
+    /// The end of the body, as the head of the response tells it.
+    pub(in crate::pbx) fn framing(&self) -> BodyEnd {
+        self.framing
     }
 
     /// Reads as many bytes as it takes to tell what they are.
@@ -84,8 +72,9 @@ impl PendingResponse {
         Ok(sniff::sniff(&first))
     }
 
-    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. A body that breaks after
-    /// some bytes is judged by them, and the break is kept behind them: MP3 is recognised by fewer than are asked for.
+    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. A body that
+    /// breaks after some bytes is judged by them, and the error is kept behind them: MP3 is recognized by
+    /// fewer bytes than are asked for.
     pub(in crate::pbx) async fn read_ahead(
         &mut self,
         bytes: usize,
@@ -93,10 +82,7 @@ impl PendingResponse {
         while self.bytes_ahead() < bytes && !matches!(self.ahead.back(), Some(Err(_))) {
             match poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await {
                 Some(data) => self.ahead.push_back(data),
-                None => {
-                    self.is_over = true;
-                    break;
-                }
+                None => break,
             }
         }
         if matches!(self.ahead.front(), Some(Err(_))) {
@@ -106,57 +92,95 @@ impl PendingResponse {
         Ok(data.flatten().copied().take(bytes).collect())
     }
 
-    /// The next bytes of a body that is no audio, when it is this reader's turn.
-    pub(in crate::pbx) async fn next(&mut self, turns: &mut Turns) -> Result<Piece, StreamError> {
+    fn bytes_ahead(&self) -> usize {
+        self.ahead.iter().flatten().map(Bytes::len).sum()
+    }
+
+    /// The next bytes, when it is this reader's turn; `None` at the end.
+    pub(in crate::pbx) fn poll_data(
+        &mut self,
+        turns: &mut Turns,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Bytes>>> {
         let next = match self.ahead.pop_front() {
             Some(data) => Some(data),
             None => {
-                poll_fn(|context| turns.poll_turn(context)).await;
-                poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await
+                ready!(turns.poll_turn(context));
+                ready!(self.connection.poll_data(&mut self.body, context))
             }
         };
-        match next {
+        if let Some(Ok(data)) = &next {
+            turns.charge(data.len());
+        }
+        Poll::Ready(next)
+    }
+
+    /// The next part of a body that is no recording, when it is this reader's turn.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost.
+    pub(in crate::pbx) async fn next(
+        &mut self,
+        turns: &mut Turns,
+    ) -> Result<BodyPart, StreamError> {
+        match poll_fn(|context| self.poll_data(turns, context)).await {
             Some(Ok(data)) => {
                 self.received += data.len() as u64;
-                turns.charge(data.len());
-                Ok(Piece::Bytes(data))
+                Ok(BodyPart::Bytes(data))
             }
-            end => self.end(end.and_then(Result::err)).map(Piece::End),
+            end => self.end(end.and_then(Result::err)).map(BodyPart::End),
         }
     }
 
-    /// Judges the end of a body by how HTTP tells it; nothing in it tells more.
-    fn end(&self, error: Option<hyper::Error>) -> Result<End, StreamError> {
+    /// Judges the end of a body by HTTP alone; nothing in the body tells its length.
+    fn end(&self, error: Option<hyper::Error>) -> Result<BodyEnd, StreamError> {
         match (self.framing, error) {
-            (Framing::Length(length), None) if self.received == length => Ok(End::Told),
-            (Framing::Chunked | Framing::UntilClose { tls: true }, None) => Ok(End::Told),
-            (Framing::UntilClose { tls: false }, None) => Ok(End::Untold),
-            // Embedded servers leave out close_notify.
-            (Framing::UntilClose { tls: true }, Some(error)) if ended_early(&error) => {
-                Ok(End::Untold)
+            (BodyEnd::ContentLength(length), None) if self.received != length => {
+                Err(StreamError::Truncated)
+            }
+            (framing, None) => Ok(framing),
+            // Embedded servers leave out close_notify: the end is then no more than a closed connection.
+            (BodyEnd::Close { notified: true }, Some(error)) if ended_early(&error) => {
+                Ok(BodyEnd::Close { notified: false })
             }
             (_, Some(error)) if !ended_early(&error) => Err(StreamError::Broken),
-            (_, _) => Err(StreamError::Truncated),
+            (_, Some(_)) => Err(StreamError::Truncated),
         }
     }
 
-    /// Whether a body that has been read to its end says itself that it has no bytes, by its `Content-Length` or a last chunk. A
-    /// connection that closes before the first byte says nothing.
+    /// Returns true if a body that has been read to its end says itself that it has no bytes, by its
+    /// `Content-Length` or a last chunk. A connection that closes before the first byte says nothing.
     pub(in crate::pbx) fn is_told_empty(&self) -> bool {
         let is_told = match self.framing {
-            Framing::Length(length) => length == 0,
-            Framing::Chunked => true,
-            Framing::UntilClose { .. } => false,
+            BodyEnd::LastChunk => true,
+            other => other.length() == Some(0),
         };
         is_told && self.ahead.is_empty()
     }
 
-    fn bytes_ahead(&self) -> usize {
-        self.ahead.iter().flatten().map(Bytes::len).sum()
+    /// Gives the connection back to the pool, which closes it unless it can be used again.
+    pub(in crate::pbx) fn give_back(self) {
+        self.pool.give_back(self.connection);
+    }
+
+    /// The same after the last byte of a known length: hyper has to see the end of the body first.
+    pub(in crate::pbx) fn settle(mut self, context: &mut Context<'_>) {
+        let end = self.connection.poll_data(&mut self.body, context);
+        if let Poll::Ready(None) = end {
+            self.give_back();
+        }
     }
 }
 
-/// Whether the connection ended in the middle of things, as TLS without close_notify does.
+/// Returns true if a body ends with a last chunk: `chunked` is the last coding (RFC 9112, section 6.1).
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());
+    last.next_back()
+        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+}
+
+/// Returns true if the connection ended in the middle of things, as TLS without close_notify does.
 pub(in crate::pbx) fn ended_early(error: &hyper::Error) -> bool {
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,4 +1,4 @@
-//! How a token that nobody uses is kept alive, and one in use exchanged before its end.
+//! Upkeep of the token: an unused one is kept alive, and one in use is exchanged before its end.
 //!
 //! Knows when. Does not know how a token is had.
 
@@ -10,17 +10,18 @@ use tracing::{debug, warn};
 use super::{TokenKeeper, wait};
 use crate::pbx::dialect::{AnswerError, RefusalClass};
 
-/// An unused token is prolonged at this age, well before its end.
+/// The age at which an unused token is prolonged, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
 
 impl TokenKeeper {
-    /// Keeps an unused token alive. Called now and then.
+    /// Keeps an unused token alive, and exchanges one in use before its end. Called now and then.
     pub(in crate::pbx) async fn upkeep(self: &Arc<Self>) {
         let Some(token) = self.lock().token.clone() else {
             return;
         };
         if token.wants_exchange() && self.can_refresh() {
             debug!(pbx = self.pbx, "the PBX token is exchanged before its end");
+            // Bound on its own, so that the lock is free before the wait.
             let renewal = self.join_renewal(&mut self.lock());
             if let Ok(renewal) = renewal {
                 let _ = wait(renewal).await;
@@ -30,12 +31,11 @@ impl TokenKeeper {
         if token.unused_for() < PROLONG_AFTER {
             return;
         }
-        let way = self.way.load_full();
-        let Some(call) = way.dialect.prolong(token.text()) else {
+        let api = self.api.load_full();
+        let Some(prolonged) = api.prolong(token.text()).await else {
             return;
         };
-        let answer = way.transport.call(&call).await;
-        match answer.map(|answer| way.dialect.read_prolong(&answer.body)) {
+        match prolonged {
             Ok(Ok(())) => {
                 token.touch();
                 debug!(pbx = self.pbx, "the PBX token was prolonged");

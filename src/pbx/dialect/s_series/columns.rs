@@ -22,7 +22,7 @@ use crate::recording::RecordingName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(in crate::pbx) enum TableError {
     #[error(transparent)]
-    RecordTooLong(#[from] RecordTooLong),
+    TooLong(#[from] RecordTooLong),
     #[error("there is no column with the names of recordings")]
     NoRecordings,
     /// The last row is short and has no line end.

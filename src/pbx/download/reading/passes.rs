@@ -62,13 +62,13 @@ impl Passes {
     }
 
     /// Whether it has broken off more often than it may be mended.
-    pub(super) fn are_mended_too_often(&self) -> bool {
+    pub(super) fn is_mended_too_often(&self) -> bool {
         self.mends > MAX_MENDS
     }
 
     /// Begins another pass. Returns whether there may be one.
     pub(super) fn begin_another(&mut self) -> bool {
-        if self.further == MAX_FURTHER_PASSES || self.are_mended_too_often() {
+        if self.further == MAX_FURTHER_PASSES || self.is_mended_too_often() {
             return false;
         }
         self.further += 1;
@@ -103,7 +103,7 @@ mod tests {
                 state.is_past_break();
             }
             if place > head {
-                if state.is_past_end(head) && state.are_mended_too_often() {
+                if state.is_past_end(head) && state.is_mended_too_often() {
                     break;
                 }
                 head = place;

@@ -1,23 +1,24 @@
-//! How the logins to a PBX stand, for an operator.
+//! The state of the logins to a PBX, for an operator.
 //!
-//! Knows what holds logins off and until when, and how many were refused and how many got no answer. Does not log in.
+//! Knows what holds logins off and until when, and how many were refused and how many got no answer. Does
+//! not log in.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::TokenKeeper;
+use super::login_history::LoginCounts;
 use crate::pbx::error::PbxError;
 
-/// Whether the gateway may log in to a PBX now, and what is known of the logins so far.
+/// Whether the gateway may log in to a PBX now, and the counts of the logins so far.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LoginReport {
     state: LoginState,
     /// The reason why logins are held off.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// When the next login may be tried.
+    /// The time when the next login may be tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,20 +31,9 @@ pub(crate) struct LoginReport {
     unanswered: u32,
     /// Logins since the last acceptance that cannot have been judged.
     unjudged: u32,
-    /// Logins of the last ten minutes that took the place of a token which somebody had ended; at most 20.
+    /// Logins of the last ten minutes that took the place of a token which another program had ended; at
+    /// most 20.
     renewals: usize,
-}
-
-impl LoginReport {
-    /// A sentence on another program that ends our tokens, where there is one.
-    pub(crate) fn rival(&self) -> Option<String> {
-        (self.renewals > 0).then(|| {
-            format!(
-                "our token was ended at least {} times within ten minutes, as by another program that logs in with this account",
-                self.renewals
-            )
-        })
-    }
 }
 
 /// Whether a login may be tried.
@@ -56,12 +46,10 @@ enum LoginState {
     Stopped,
 }
 
-impl TokenKeeper {
-    /// How the logins stand now.
-    pub(in crate::pbx) fn logins(&self) -> LoginReport {
-        let allowed = self.allow_login(&self.lock());
-        let counts = self.history().counts(SystemTime::now());
-        let (state, reason, until) = match &allowed {
+impl LoginReport {
+    /// A report of the next login, which is `allowed` or not, and of those so far.
+    pub(super) fn new(allowed: &Result<(), PbxError>, counts: LoginCounts) -> Self {
+        let (state, reason, until) = match allowed {
             Ok(()) => (LoginState::Allowed, None, None),
             Err(PbxError::HeldOff {
                 retry_after,
@@ -73,7 +61,7 @@ impl TokenKeeper {
             ),
             Err(error) => (LoginState::Stopped, Some(error.to_string()), None),
         };
-        LoginReport {
+        Self {
             state,
             reason,
             until,
@@ -84,6 +72,16 @@ impl TokenKeeper {
             unjudged: counts.unjudged,
             renewals: counts.renewals,
         }
+    }
+
+    /// A sentence on another program that ends our tokens, where there is one.
+    pub(crate) fn rival(&self) -> Option<String> {
+        (self.renewals > 0).then(|| {
+            format!(
+                "our token was ended at least {} times within ten minutes, as by another program that logs in with this account",
+                self.renewals
+            )
+        })
     }
 }
 

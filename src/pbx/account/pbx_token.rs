@@ -19,13 +19,13 @@ const EXCHANGE_BEFORE: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct PbxToken {
     text: Secret,
     life: TokenLife,
-    pub(super) since: Instant,
+    pub(in crate::pbx) since: Instant,
     /// When it was last used.
     touched: Mutex<Instant>,
 }
 
 impl PbxToken {
-    pub(super) fn new(text: Secret, life: TokenLife) -> Self {
+    pub(in crate::pbx) fn new(text: Secret, life: TokenLife) -> Self {
         let now = Instant::now();
         Self {
             text,
@@ -53,12 +53,12 @@ impl PbxToken {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn unused_for(&self) -> Duration {
+    pub(in crate::pbx) fn unused_for(&self) -> Duration {
         self.last_use().elapsed()
     }
 
     /// How long it can still be used.
-    pub(super) fn left(&self) -> Duration {
+    pub(in crate::pbx) fn left(&self) -> Duration {
         let (life, age) = match self.life {
             TokenLife::Sliding(life) => (life, self.unused_for()),
             TokenLife::Fixed(life) => (life, self.since.elapsed()),
@@ -67,7 +67,7 @@ impl PbxToken {
     }
 
     /// Whether it is in use and ends before long, whatever its use.
-    pub(super) fn wants_exchange(&self) -> bool {
+    pub(in crate::pbx) fn wants_exchange(&self) -> bool {
         let TokenLife::Fixed(life) = self.life else {
             return false;
         };

@@ -1,6 +1,7 @@
-//! How long the PBX has been silent while somebody waits for it.
+//! The time for which the PBX has sent nothing while somebody waits for it.
 //!
-//! Knows one limit. A timer is made only where there is silence, and set anew only when it fires too early.
+//! Knows one limit. A timer is made only where the PBX is silent, and set anew only when it fires too
+//! early.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The silence of one connection.
+/// The idle time of one connection.
 pub(in crate::pbx) struct IdleTimer {
     limit: Duration,
+    /// The time when the silence began.
     since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -24,18 +26,20 @@ impl IdleTimer {
         }
     }
 
-    /// Something came.
-    pub(in crate::pbx) fn end(&mut self) {
+    /// Notes that something came.
+    pub(in crate::pbx) fn reset(&mut self) {
         self.since = None;
     }
 
-    /// Ready once there has been nothing for as long as the limit; begins to count when first asked.
+    /// Ready once nothing has come for as long as the limit. The first call after something came begins
+    /// to count.
     pub(in crate::pbx) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let until = since + self.limit;
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(sleep_until(until)));
+        // The timer may be that of an earlier silence: it then fires too early, and is set anew.
         while timer.as_mut().poll(context).is_ready() {
             if Instant::now() >= until {
                 return Poll::Ready(());
