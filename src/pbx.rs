@@ -1,7 +1,7 @@
 //! One PBX: from a grant to a stream of audio.
 //!
-//! [`Pbx`] is a façade; each folder below is a part with fields of its own. Imports between the folders go
-//! one way, from the bottom of this list to its top:
+//! `Pbx` is a façade; each folder below is a part with fields of its own. Imports between the
+//! folders go one way, from the bottom of this list to its top:
 //!
 //! | module | knows |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | `limiters`, `health`, `inspect` | what a reload passes on; what an operator sees |
 //! | `client` | which part serves which request |
 //!
-//! The stages of a fetch. Each stage takes the value that the one before it made, and only that stage can
-//! make the next one:
+//! The stages of a fetch. Each stage takes the value that the one before it made, and only that
+//! stage can make the next one:
 //!
 //! | stage | takes | gives |
 //! |---|---|---|

@@ -14,8 +14,8 @@ use std::path::Path;
 use super::settings::{PbxPassword, PbxSettings};
 use login_history::LoginHistory;
 
-/// Returns true if a token of the one is a token of the other. How the PBX is reached and how the token is
-/// used may differ.
+/// Returns true if a token of the one is a token of the other. How the PBX is reached and how the
+/// token is used may differ.
 pub(in crate::pbx) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> bool {
     old.api == new.api
         && old.url == new.url

@@ -1,7 +1,7 @@
 //! One PBX: a façade over the parts that do the work.
 //!
-//! Knows which part serves which request, and what of a PBX outlives a reload. Does not know who asks,
-//! beyond whose turn it is, or what an answer to them looks like.
+//! Knows which part serves which request, and what of a PBX outlives a reload. Does not know who
+//! asks, beyond whose turn it is, or what an answer to them looks like.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -37,9 +37,9 @@ use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 /// The pause between two looks whether a PBX that another one has replaced is still in use.
-const LINGER: Duration = Duration::from_millis(200);
+const RETIRE_INTERVAL: Duration = Duration::from_millis(200);
 /// The pause between two rounds of upkeep for unused tokens and connections.
-const UPKEEP: Duration = Duration::from_secs(15);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(15);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -64,8 +64,9 @@ pub(crate) struct WaitingSlot(
 
 /// The life of a PBX, from its configuration to its end.
 impl Pbx {
-    /// Makes a PBX out of its configuration. It takes over from an `old` one of this name: the limits and
-    /// the health always, the token where the account is the same, however it is reached.
+    /// Makes a PBX out of its configuration. It takes over from an `old` one of this name: the
+    /// limits and the health always, the token where the account is the same, however it is
+    /// reached.
     ///
     /// # Errors
     /// A sentence for an operator: trust that cannot be read, or a state folder that cannot.
@@ -140,8 +141,8 @@ impl Pbx {
         }))
     }
 
-    /// Takes over from the PBX that it was started after: downloads that run and requests that wait go on,
-    /// within the limits of this one.
+    /// Takes over from the PBX that it was started after: downloads that run and requests that wait
+    /// go on, within the limits of this one.
     pub(crate) fn take_over(&self) {
         self.limiters.resize(&self.config.limits);
         let api = AccountApi::new(&self.downloads.dialect, &self.transport);
@@ -153,8 +154,8 @@ impl Pbx {
         Arc::ptr_eq(&self.keeper, &other.keeper)
     }
 
-    /// Ends the logins of a PBX that another one has replaced. The future that it returns gives the token
-    /// back, once no request needs it, or the program ends.
+    /// Ends the logins of a PBX that another one has replaced. The future that it returns gives the
+    /// token back, once no request needs it, or the program ends.
     pub(crate) fn retire(
         self: &Arc<Self>,
         end: CancellationToken,
@@ -164,7 +165,7 @@ impl Pbx {
         let (keeper, users) = (Arc::clone(&self.keeper), Arc::downgrade(&self.downloads));
         async move {
             while users.strong_count() > 0 || keeper.is_in_use() {
-                if timeout(LINGER, end.cancelled()).await.is_ok() {
+                if timeout(RETIRE_INTERVAL, end.cancelled()).await.is_ok() {
                     break;
                 }
             }
@@ -185,8 +186,8 @@ impl Pbx {
 
 /// The requests to a PBX.
 impl Pbx {
-    /// Takes a place among the requests that wait for their first byte: a PBX that hangs must not take
-    /// every stream there is.
+    /// Takes a place among the requests that wait for their first byte: a PBX that hangs must not
+    /// take every stream there is.
     ///
     /// # Errors
     /// [`PbxError::Crowded`] when there is none.
@@ -195,8 +196,8 @@ impl Pbx {
         slot.map(WaitingSlot).ok_or(PbxError::Crowded)
     }
 
-    /// Opens a recording, or the `excerpt` of it where the PBX gives that out; [`Reading::start`] tells. A
-    /// whole one begins with bytes known to be audio. A young recording is waited for.
+    /// Opens a recording, or the `excerpt` of it where the PBX gives that out; [`Reading::start`]
+    /// tells. A whole one begins with bytes known to be audio. A young recording is waited for.
     ///
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
@@ -244,7 +245,8 @@ impl Pbx {
         page
     }
 
-    /// Logs in once, unless earlier refusals forbid it, for an operator who tries the PBX step by step.
+    /// Logs in once, unless earlier refusals forbid it, for an operator who tries the PBX step by
+    /// step.
     ///
     /// # Errors
     /// The failure of the login, or the reason why it was not tried.
@@ -253,7 +255,7 @@ impl Pbx {
     }
 }
 
-/// What is known of a PBX without asking it.
+/// Facts about a PBX, without a request to it.
 impl Pbx {
     /// Unique in this process, among PBXs of earlier configurations, too.
     pub(crate) fn id(&self) -> u64 {
@@ -294,13 +296,13 @@ impl Pbx {
         self.lister.kind()
     }
 
-    /// The least bytes per second at which the `holder` of a permit has to use it, while others wait for
-    /// one.
+    /// The least bytes per second at which the `holder` of a permit has to use it, while others
+    /// wait for one.
     pub(crate) fn least_pace(&self, holder: &PrincipalId) -> Option<u64> {
         self.downloads.least_pace(holder)
     }
 
-    /// How the PBX has been doing, and whether it may be logged in to.
+    /// The health of the PBX, and the state of the next login.
     pub(crate) fn health(&self) -> HealthReport {
         self.health.report(self.keeper.logins())
     }
@@ -314,7 +316,7 @@ impl Pbx {
 /// Looks after unused tokens and connections for as long as the PBX is in use.
 async fn upkeep(pool: Weak<ConnectionPool>, keeper: Weak<TokenKeeper>) {
     loop {
-        sleep(UPKEEP).await;
+        sleep(UPKEEP_INTERVAL).await;
         let (Some(pool), Some(keeper)) = (pool.upgrade(), keeper.upgrade()) else {
             return;
         };

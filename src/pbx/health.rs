@@ -1,6 +1,7 @@
-//! How one PBX has been doing: by its last answer to a request, since nobody asks it without need.
+//! The health of one PBX, by its last answer to a request: the gateway never asks it just to see.
 //!
-//! Knows whether the PBX or our account on it is at fault, and since when. Does not know what is done about it.
+//! Knows whether the PBX or our account on it is at fault, and since when. Does not know the
+//! remedy.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,23 +13,23 @@ use super::account::login_report::LoginReport;
 use super::dialect::RefusalClass;
 use super::error::PbxError;
 
-/// What the last request came to.
+/// The outcome of the last request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum HealthState {
-    /// Nothing was asked of it yet.
+    /// There has been no request yet.
     Unknown,
     Well,
     Failing,
 }
 
-/// How one kind of request has been doing.
+/// The health of one kind of request.
 #[derive(Debug, Clone, Serialize)]
 struct RequestHealth {
     state: HealthState,
-    /// Since when it has been like that.
+    /// The time of the last change.
     since: Timestamp,
-    /// What went wrong last.
+    /// The last failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,8 +44,8 @@ pub(crate) struct HealthReport {
     logins: LoginReport,
 }
 
-/// How each kind of request has been doing. Downloads and lists are apart: the account may have the permission for one of
-/// them only.
+/// The health of each kind of request. Downloads and lists are apart: the account may have the
+/// permission for one of them only.
 #[derive(Debug, Clone, Serialize)]
 struct HealthByRequest {
     name: String,
@@ -96,7 +97,7 @@ impl RequestHealth {
         }
     }
 
-    /// Only a change is logged: each failure has its own line.
+    /// Notes a result, and logs a change only: each failure has a line of its own.
     fn note<T>(&mut self, result: &Result<T, PbxError>, pbx: &str, what: &'static str) {
         let error = match result {
             Ok(_) => None,
@@ -120,8 +121,8 @@ impl RequestHealth {
     }
 }
 
-/// Whether the PBX, our account on it or the way to it is at fault, and not the name that was asked for or our own
-/// limits.
+/// Returns true if the PBX, our account on it or the way to it is at fault, and not the name that
+/// was asked for or our own limits.
 fn is_to_blame(error: &PbxError) -> bool {
     match error {
         PbxError::Saturated

@@ -1,7 +1,8 @@
 //! A PBX used once and let go, for an operator who wants to see whether it works.
 //!
-//! Knows the order of login, ticket, download and logout as the gateway has them, each made once: nothing
-//! is tried again unseen. Logins go through the token keeper and so through the history of logins.
+//! Knows the order of login, ticket, download and logout as the gateway has them, each made once:
+//! nothing is tried again unseen. Logins go through the token keeper and so through the history of
+//! logins.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use super::wire::transport::Transport;
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
-/// Enough of a recording to tell its format, where no other chunks stand in front of it: headers are far
-/// shorter.
+/// Enough of a recording to tell its format, where no other chunks stand in front of it: headers
+/// are far shorter.
 const SAMPLE_BYTES: usize = 4 * 1024;
 
 /// A login that lasts as long as the operator looks.
@@ -71,7 +72,7 @@ impl<'p> Inspection<'p> {
         })
     }
 
-    /// How the logins to this PBX stand.
+    /// The state of the logins to this PBX.
     pub(crate) fn logins(&self) -> LoginReport {
         self.keeper.logins()
     }

@@ -1,7 +1,7 @@
 //! The list of a PBX's recordings: a page of it, whatever the PBX calls a list.
 //!
-//! Knows the limits that all lists have. Does not know who asks: the caller says which recordings are
-//! visible.
+//! Knows the limits that all lists have. Does not know who asks: the caller says which recordings
+//! are visible.
 
 mod choice;
 mod pages;
@@ -35,9 +35,9 @@ pub(in crate::pbx) const MAX_LISTS: usize = 2;
 /// The longest that one list may take, however slowly it comes.
 const MAX_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// The margin added at both ends of the time that the PBX is asked about. A day covers a clock that was
-/// put back, a `time_zone` that is not the PBX's, and a PBX whose time of a call is not the one in the
-/// recording's name.
+/// The margin added at both ends of the time that the PBX is asked about. A day covers a clock that
+/// was put back, a `time_zone` that is not the PBX's, and a PBX whose time of a call is not the one
+/// in the recording's name.
 const SLACK_S: Second = 24 * 60 * 60;
 
 /// Returns true if the caller may see a recording.
@@ -47,7 +47,8 @@ pub(crate) type Visible<'v> = dyn Fn(&RecordingName) -> bool + Send + Sync + 'v;
 #[derive(Debug, Default)]
 pub(crate) struct ListPage {
     pub(crate) entries: Vec<Entry>,
-    /// The place where the page ends, if another one follows. A page may be short, or empty, and lead on.
+    /// The place where the page ends, if another one follows. A page may be short, or empty, and
+    /// lead on.
     pub(crate) next: Option<Position>,
     /// The rows that were left out because they cannot be read.
     pub(crate) unreadable: Unreadable,
@@ -167,8 +168,8 @@ impl Lister {
         }
     }
 
-    /// Asks once for the first page of a list, or for the ticket of a table; `None` where the API has no
-    /// list.
+    /// Asks once for the first page of a list, or for the ticket of a table; `None` where the API
+    /// has no list.
     pub(in crate::pbx) async fn probe(
         &self,
         token: &Arc<PbxToken>,

@@ -11,8 +11,8 @@ use crate::pbx::wire::answer::read_answer;
 use crate::pbx::wire::transport::Transport;
 use crate::secret::Secret;
 
-/// The limit on a login with credentials that the PBX has accepted before: a PBX that starts may take
-/// connections and never answer.
+/// The limit on a login with credentials that the PBX has accepted before: a PBX that starts may
+/// take connections and never answer.
 const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The way in which the account's calls are made. A reload may change it; the token stays.

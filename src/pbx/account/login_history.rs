@@ -1,17 +1,19 @@
-//! When the gateway logged in to a PBX and how that went, kept over restarts.
+//! The history of the logins to a PBX, kept over restarts.
 //!
-//! Knows where it is kept, and who else writes there. The counts and the rule are the record's. Does not know tokens, and keeps no
-//! password.
+//! Knows where it is kept, and which other programs write there. The counts and the rule are those
+//! of [`LoginRecord`]. Does not know tokens, and keeps no password.
 //!
-//! The rule: the fifth refused login in a row locks our address out for ten minutes, for every program behind it
-//! (Yeastar, "S-Series API Guide", "API Authentication"). So after one refusal there is one more try, later, and after
-//! the second none until the credentials change or the operator says so. A login whose answer was lost may have been
-//! refused, too: it is not held against the credentials, but the tries together stay below five. That holds whatever the
+//! The rule: the fifth refused login in a row locks our address out for ten minutes, for every
+//! program behind it (Yeastar, "S-Series API Guide", "API Authentication"). So one refusal is
+//! followed by one more try, later, and the second refusal by none until the credentials change or
+//! the operator says so. A login whose answer was lost may have been refused, too: it does not
+//! count against the credentials, but all tries together stay below five. That holds whatever the
 //! operator says and whichever credentials are tried: the PBX counts by address.
 //!
-//! Credentials that the PBX has accepted are another matter: a login without an answer says nothing about them, so tries go on
-//! after short pauses. A refusal ends that at once, and then the tries without an answer count as failures, too. One risk
-//! stays: the password is changed on the PBX while every answer is lost.
+//! For credentials that the PBX has accepted before, a login without an answer says nothing, so
+//! tries go on after short pauses. A refusal ends that at once, and then the tries without an
+//! answer count as failures, too. One risk stays: the password is changed on the PBX while every
+//! answer is lost.
 
 mod file;
 mod record;
@@ -28,16 +30,16 @@ pub(in crate::pbx) use record::{LoginCounts, LoginEnd, LoginVerdict, outage_paus
 pub(in crate::pbx) struct LoginHistory {
     record: LoginRecord,
     file: Option<PathBuf>,
-    /// Pause between the two logins that may be refused.
+    /// The pause between the two logins that may be refused.
     retry: Duration,
-    /// What is known here could not be written.
+    /// The record could not be written, so the file is older than this.
     unsaved: bool,
 }
 
 impl LoginHistory {
-    /// Reads the history of the PBX `name` from `folder`; `None` keeps it in memory. A history made with other
-    /// credentials starts afresh. It is written at once: a folder that cannot be written is found out now, not at the
-    /// first login.
+    /// Reads the history of the PBX `name` from `folder`; `None` keeps it in memory. A history made
+    /// with other credentials starts afresh. The file is written at once, so that a folder that
+    /// cannot be written shows now, and not at the first login.
     ///
     /// # Errors
     /// When the folder cannot be created, or the file is damaged or cannot be read or written.
@@ -67,13 +69,13 @@ impl LoginHistory {
         Ok(history)
     }
 
-    /// Whether a login may be tried.
+    /// The verdict on a login that would be tried `now`.
     pub(in crate::pbx) fn verdict(&mut self, now: SystemTime) -> LoginVerdict {
         self.catch_up();
         self.record.verdict(now, self.retry)
     }
 
-    /// How many logins were refused, and how many got no answer.
+    /// The numbers of logins that were refused, or got no answer.
     pub(in crate::pbx) fn counts(&mut self, now: SystemTime) -> LoginCounts {
         self.catch_up();
         self.record.counts(now)
@@ -85,7 +87,8 @@ impl LoginHistory {
         self.record.renewal_pause(now)
     }
 
-    /// Notes that a login is about to be tried, so that a process that dies in the middle cannot try again and again.
+    /// Notes that a login is about to be tried, so that a process that dies in the middle cannot
+    /// try again and again.
     ///
     /// # Errors
     /// When the file cannot be written; the history goes on in memory.
@@ -93,8 +96,8 @@ impl LoginHistory {
         self.change(|record| record.begin(now))
     }
 
-    /// Notes how the login that was begun has gone. An accepted one may be a renewal: it took the place of a token that was
-    /// ended early.
+    /// Notes the end of the login that was begun. An accepted one may be a renewal: it took the
+    /// place of a token that was ended early.
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
@@ -112,8 +115,9 @@ impl LoginHistory {
         })
     }
 
-    /// Allows one more login, whatever was refused before: the operator says that something has changed. One, since a
-    /// word that comes by itself, as after each renewal of a certificate, must not add up to a lock-out either.
+    /// Allows one more login, whatever was refused before: the operator says that something has
+    /// changed. Only one: SIGHUP may come by itself, as after each renewal of a certificate, and
+    /// must not add up to a lock-out either.
     ///
     /// # Errors
     /// As for [`LoginHistory::begin`].
@@ -139,7 +143,7 @@ impl LoginHistory {
         self.file = None;
     }
 
-    /// Changes what stands in the file, with what another process has written there.
+    /// Changes the record, after the changes of other processes, and writes the file.
     fn change(&mut self, change: impl FnOnce(&mut LoginRecord)) -> io::Result<()> {
         let _lock = lock(self.file.as_deref());
         self.catch_up();
@@ -147,16 +151,18 @@ impl LoginHistory {
         self.save()
     }
 
-    /// Takes over what another process has written: `wavegate doctor` may log in beside a running gateway, and the PBX
-    /// counts for both. Of a file of other credentials that is what the PBX counts by address. A file that is gone or damaged
-    /// changes nothing.
+    /// Takes over the record that another process has written: `wavegate doctor` may log in beside
+    /// a running gateway, and the PBX counts both. A file that is gone or damaged changes nothing.
     fn catch_up(&mut self) {
         let Some(Ok(record)) = self.file.as_deref().map(read) else {
             return;
         };
         if !record.is_like(&self.record) {
+            // Other credentials: only the counts that the PBX keeps by address concern this
+            // history.
             self.record.take_over_address(&record);
         } else if !self.unsaved {
+            // The record in memory is the newer one where it could not be written.
             self.record = record;
         }
     }

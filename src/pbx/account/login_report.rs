@@ -1,7 +1,7 @@
 //! The state of the logins to a PBX, for an operator.
 //!
-//! Knows what holds logins off and until when, and how many were refused and how many got no answer. Does
-//! not log in.
+//! Knows what holds logins off and until when, and how many were refused and how many got no
+//! answer. Does not log in.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::login_history::LoginCounts;
 use crate::pbx::error::PbxError;
 
-/// Whether the gateway may log in to a PBX now, and the counts of the logins so far.
+/// The state of the next login to a PBX, and the counts of those so far.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LoginReport {
     state: LoginState,
@@ -31,12 +31,12 @@ pub(crate) struct LoginReport {
     unanswered: u32,
     /// Logins since the last acceptance that cannot have been judged.
     unjudged: u32,
-    /// Logins of the last ten minutes that took the place of a token which another program had ended; at
-    /// most 20.
+    /// Logins of the last ten minutes that took the place of a token which another program had
+    /// ended; at most 20.
     renewals: usize,
 }
 
-/// Whether a login may be tried.
+/// The state of the next login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum LoginState {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::pbx::dialect::TokenLife;
 use crate::secret::Secret;
 
-/// A token this close to its end is not used any more: it could die between ticket and download. One of a short life
-/// is used for nine tenths of it.
-const MARGIN: Duration = Duration::from_secs(60);
-/// A token in use is exchanged so long before its end, and no request has to wait for that. One of a short life is used
-/// for four fifths of it.
+/// A token this close to its end is not used any more: it could die between ticket and download. A
+/// token of a short life is used for nine tenths of it.
+const END_MARGIN: Duration = Duration::from_secs(60);
+/// A token in use is exchanged this long before its end, so that no request has to wait for that. A
+/// token of a short life is used for four fifths of it.
 const EXCHANGE_BEFORE: Duration = Duration::from_secs(5 * 60);
 
 /// A PBX token in use.
@@ -20,7 +20,7 @@ pub(crate) struct PbxToken {
     text: Secret,
     life: TokenLife,
     pub(in crate::pbx) since: Instant,
-    /// When it was last used.
+    /// The time of its last use.
     touched: Mutex<Instant>,
 }
 
@@ -44,7 +44,7 @@ impl PbxToken {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Whether the PBX has accepted it for anything.
+    /// Returns true if the PBX has accepted it for any call.
     pub(crate) fn has_worked(&self) -> bool {
         self.last_use() > self.since
     }
@@ -57,16 +57,16 @@ impl PbxToken {
         self.last_use().elapsed()
     }
 
-    /// How long it can still be used.
+    /// The time for which it can still be used.
     pub(in crate::pbx) fn left(&self) -> Duration {
         let (life, age) = match self.life {
             TokenLife::Sliding(life) => (life, self.unused_for()),
             TokenLife::Fixed(life) => (life, self.since.elapsed()),
         };
-        life.saturating_sub(age + MARGIN.min(life / 10))
+        life.saturating_sub(age + END_MARGIN.min(life / 10))
     }
 
-    /// Whether it is in use and ends before long, whatever its use.
+    /// Returns true if it is in use and ends before long, whatever its use.
     pub(in crate::pbx) fn wants_exchange(&self) -> bool {
         let TokenLife::Fixed(life) = self.life else {
             return false;

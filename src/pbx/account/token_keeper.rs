@@ -1,12 +1,12 @@
-//! The keeper of one PBX's token: logs in on first need, once for all requests, and holds off after a
-//! refusal.
+//! The keeper of one PBX's token: logs in on first need, once for all requests, and holds off after
+//! a refusal.
 //!
 //! Knows when to log in, when to exchange the token instead, and when to do neither. Does not know
 //! recordings or callers.
 //!
-//! A renewal runs in a task of its own and is shared by all requests that wait for it, so a caller who
-//! leaves neither stops it nor makes the next one start another. That matters: whether a second login ends
-//! the first token is not documented, and on a P-Series it takes another of eight slots.
+//! A renewal runs in a task of its own and is shared by all requests that wait for it, so a caller
+//! who leaves neither stops it nor makes the next one start another. That matters: whether a second
+//! login ends the first token is not documented, and on a P-Series it takes another of eight slots.
 //!
 //! Locks are taken in this order: the state, then the history.
 
@@ -32,9 +32,9 @@ use crate::secret::Secret;
 use outcome::judge;
 
 /// A token that dies younger than this has been ended by another program.
-const EARLY: Duration = Duration::from_secs(5 * 60);
+const MIN_TOKEN_AGE: Duration = Duration::from_secs(5 * 60);
 /// The time that the end of the program may take for the token's sake.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 type LoginResult = Result<Arc<PbxToken>, PbxError>;
 
@@ -43,7 +43,8 @@ struct KeeperState {
     token: Option<Arc<PbxToken>>,
     /// The last token that the PBX called dead. If the PBX was wrong, it still takes a slot.
     dead: Option<Arc<PbxToken>>,
-    /// The text that a new token can be exchanged for, also when the old token is dead; always the latest.
+    /// The text that a new token can be exchanged for, also when the old token is dead; always the
+    /// latest.
     refresh: Option<Secret>,
     /// The renewal under way.
     renewal: Option<watch::Receiver<Option<LoginResult>>>,
@@ -64,8 +65,8 @@ pub(in crate::pbx) struct TokenKeeper {
     api: ArcSwap<AccountApi>,
     history: Mutex<LoginHistory>,
     state: Mutex<KeeperState>,
-    /// Wakes the requests that wait for the end of a pause: there is a token, or the pause is over before
-    /// its time.
+    /// Wakes the requests that wait for the end of a pause: there is a token, or the pause is over
+    /// before its time.
     changed: Notify,
     metrics: PbxMetrics,
 }
@@ -87,7 +88,8 @@ impl TokenKeeper {
         })
     }
 
-    /// Makes calls in another way from now on, with another pause between logins that may be refused.
+    /// Makes calls in another way from now on, with another pause between logins that may be
+    /// refused.
     pub(in crate::pbx) fn change(&self, api: AccountApi, login_retry: Duration) {
         self.api.store(Arc::new(api));
         self.history().change_retry(login_retry);
@@ -103,7 +105,8 @@ impl TokenKeeper {
     /// Safe: a login that has begun goes on for the other requests.
     pub(in crate::pbx) async fn token(self: &Arc<Self>, deadline: Instant) -> LoginResult {
         loop {
-            // Made before the look at the state: a change between the look and the wait would be missed.
+            // Made before the look at the state: a change between the look and the wait would be
+            // missed.
             let changed = self.changed.notified();
             match self.token_now().await {
                 Err(PbxError::HeldOff {
@@ -136,12 +139,12 @@ impl TokenKeeper {
         wait(renewal).await
     }
 
-    /// Notes that the PBX no longer knows `dead`. The next [`TokenKeeper::token`] logs in, unless another
-    /// request already has.
+    /// Notes that the PBX no longer knows `dead`. The next [`TokenKeeper::token`] logs in, unless
+    /// another request already has.
     pub(in crate::pbx) fn died(&self, dead: &Arc<PbxToken>) {
         let mut state = self.lock();
-        // Several requests may report one token. Only the first report counts: afterwards the token of the
-        // keeper is another one, and that is not dead.
+        // Several requests may report one token. Only the first report counts: afterwards the token
+        // of the keeper is another one, and that is not dead.
         let is_current = |token: &Arc<PbxToken>| Arc::ptr_eq(token, dead);
         if !state.token.as_ref().is_some_and(is_current) {
             return;
@@ -157,9 +160,11 @@ impl TokenKeeper {
 
     /// Counts a token that ended and costs a login.
     fn count_death(&self, state: &mut KeeperState) {
-        let age = state.last_login.map_or(EARLY, |login| login.elapsed());
+        let age = state
+            .last_login
+            .map_or(MIN_TOKEN_AGE, |login| login.elapsed());
         let age_s = age.as_secs();
-        state.ended_early = age < EARLY;
+        state.ended_early = age < MIN_TOKEN_AGE;
         if !state.ended_early {
             info!(pbx = self.pbx, age_s, "the PBX token has ended");
             return;
@@ -179,8 +184,8 @@ impl TokenKeeper {
         self.lock().refresh.is_some()
     }
 
-    /// Lets the next request log in, whatever was refused before: the operator says that something has
-    /// changed.
+    /// Lets the next request log in, whatever was refused before: the operator says that something
+    /// has changed.
     pub(in crate::pbx) fn forgive(&self) {
         let mut state = self.lock();
         state.ended_early = false;
@@ -191,8 +196,8 @@ impl TokenKeeper {
         self.changed.notify_waiters();
     }
 
-    /// Gets no token any more: another keeper has taken over. The token that there is stays in use until it
-    /// ends.
+    /// Gets no token any more: another keeper has taken over. The token that there is stays in use
+    /// until it ends.
     pub(in crate::pbx) fn retire(&self) {
         self.lock().retired = true;
         self.history().let_go();
@@ -211,8 +216,9 @@ impl TokenKeeper {
     pub(in crate::pbx) async fn close(&self) {
         self.lock().retired = true;
         self.changed.notify_waiters();
-        let _ = timeout(CLOSING, async {
-            // A renewal under way is waited for: cut off, it would count as a login whose answer was lost.
+        let _ = timeout(CLOSE_LIMIT, async {
+            // A renewal under way is waited for: cut off, it would count as a login whose answer
+            // was lost.
             let renewal = self.lock().renewal.clone();
             if let Some(renewal) = renewal {
                 let _ = wait(renewal).await;
@@ -252,14 +258,15 @@ impl TokenKeeper {
         } else {
             self.allow_exchange(state)?;
         }
-        // The caller holds the lock, so no second renewal begins before this one stands in the state.
+        // The caller holds the lock, so no second renewal begins before this one stands in the
+        // state.
         let (sender, receiver) = watch::channel(None);
         state.renewal = Some(receiver.clone());
         let keeper = Arc::clone(self);
         tokio::spawn(async move {
             let result = keeper.renew().await;
-            // First the state, then the result: a request that is woken by the result and needs yet another
-            // token must not join this renewal again.
+            // First the state, then the result: a request that is woken by the result and needs yet
+            // another token must not join this renewal again.
             keeper.lock().renewal = None;
             let _ = sender.send(Some(result));
         });
@@ -281,7 +288,8 @@ impl TokenKeeper {
                     debug!(pbx = self.pbx, "the PBX token was exchanged for a new one");
                     return Ok(self.take(tokens));
                 }
-                // The error says nothing about the pair, which may still be good; the next try will tell.
+                // The error says nothing about the pair, which may still be good; the next try will
+                // tell.
                 Err(error) if !outcome::spoils_pair(&error) => {
                     self.note_refusal(&error);
                     self.note_lost_exchange(began);
@@ -296,8 +304,8 @@ impl TokenKeeper {
                         let old = state.token.take();
                         old.or_else(|| state.dead.take())
                     };
-                    // The old token may still take one of eight slots. It is given back first, so that the
-                    // login never holds a second one.
+                    // The old token may still take one of eight slots. It is given back first, so
+                    // that the login never holds a second one.
                     self.give_back(old).await;
                 }
             }
@@ -349,7 +357,8 @@ impl TokenKeeper {
         result.map(|tokens| self.take(tokens))
     }
 
-    /// Changes the history. That is a small file, written at logins only, so no other thread writes it.
+    /// Changes the history. That is a small file, written at logins only, so no other thread writes
+    /// it.
     fn note(
         &self,
         doing: &'static str,

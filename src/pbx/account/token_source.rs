@@ -1,7 +1,7 @@
 //! PBX tokens for requests, and the second try after one has failed.
 //!
-//! Knows when a failure means that the token is dead. Does not know how a token is had, or what a request
-//! is for.
+//! Knows when a failure means that the token is dead. Does not know how a token is had, or what a
+//! request is for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,8 +85,9 @@ impl TokenSource {
     fn death(&self, error: &PbxError, token: &PbxToken) -> Option<TokenDeath> {
         let is_told = error.refusal_class() == Some(RefusalClass::TokenDead);
         let is_shown = self.dialect.hides_dead_tokens() && error.looks_logged_out();
-        // A page in place of an answer may have another cause, and a token that never worked was never
-        // good: only a token that the PBX itself calls dead, after it had worked, is worn out.
+        // A page in place of an answer may have another cause, and a token that never worked was
+        // never good: only a token that the PBX itself calls dead, after it had worked, is worn
+        // out.
         let is_worn_out = is_told && token.has_worked() && self.keeper.can_refresh();
         (is_told || is_shown).then_some(if is_worn_out {
             TokenDeath::WornOut

@@ -1,7 +1,7 @@
 //! A running digest over the bytes of a recording, to tell whether a further pass brings the same.
 //!
-//! Knows nothing but bytes. XXH3 with 128 bits and a seed made at start: fast enough to run beside every
-//! transfer, and nobody outside can aim at a collision.
+//! Knows nothing but bytes. XXH3 with 128 bits and a seed made at start: fast enough to run beside
+//! every transfer, and nobody outside can aim at a collision.
 
 use std::sync::LazyLock;
 

@@ -1,13 +1,15 @@
-//! The format of a WAV file, from its first bytes.
+//! The header of a WAV file, from the first bytes of the file.
 //!
-//! Knows RIFF chunks and the format tags that PBXs use. Does not know where bytes come from. Pure.
+//! Knows RIFF chunks and the format tags that PBXs use. Does not know where the bytes come from.
+//! Pure.
 //!
-//! Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, `fmt `); the tags
-//! are those of RFC 2361, appendix A; Microsoft, "WAVEFORMATEXTENSIBLE structure" (tag 0xFFFE, sub-formats).
+//! Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF,
+//! `fmt `); the tags are those of RFC 2361, appendix A; Microsoft, "WAVEFORMATEXTENSIBLE structure"
+//! (tag 0xFFFE, sub-formats).
 
 use std::fmt;
 
-/// What a WAV file's header tells about its audio.
+/// The format of a WAV file, and the place of its audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wave {
     tag: u16,
@@ -15,19 +17,22 @@ pub(crate) struct Wave {
     samples_per_second: u32,
     bytes_per_second: u32,
     bits: u16,
-    /// Where the audio begins; `None` where that does not stand in the bytes that were read.
+    /// The byte at which the audio begins; `None` where the first bytes do not go that far.
     data_offset: Option<u64>,
-    /// The length of the audio; `None` where the header does not tell, as while it is being written.
+    /// The length of the audio; `None` where the header does not tell it, as while the file is
+    /// being written.
     data_bytes: Option<u32>,
 }
 
-/// The format is looked for in so many first bytes: other chunks may stand in front of it.
+/// The number of first bytes in which the format is looked for: other chunks may stand in front of
+/// it.
 pub(crate) const MAX_REACH: usize = 32 * 1024;
 
-/// The size of a format that tells no sub-format, and of one that does.
+/// The size of a format without a sub-format.
 const PLAIN_FORMAT_BYTES: usize = 16;
+/// The size of a format with a sub-format.
 const EXTENSIBLE_FORMAT_BYTES: usize = 40;
-/// The part of an extensible format behind the fields that every format has.
+/// The least size of the part of an extensible format behind the fields that every format has.
 const MIN_EXTENSION_BYTES: u16 = 22;
 
 /// Tags of formats.
@@ -38,11 +43,13 @@ const MU_LAW: u16 = 0x0007;
 const MP3: u16 = 0x0055;
 const EXTENSIBLE: u16 = 0xFFFE;
 
-/// The end of a sub-format's identifier that begins with a tag: `xxxxxxxx-0000-0010-8000-00AA00389B71`.
-const OF_A_TAG: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
+/// The end of a sub-format's identifier that begins with a tag:
+/// `xxxxxxxx-0000-0010-8000-00AA00389B71`.
+const SUB_FORMAT_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
-/// The header of a RIFF/WAVE file, as far as the first bytes of the file tell it. The only reader of RIFF
-/// in the gateway: the kind of an answer, its end and the format of a recording come from here.
+/// The header of a RIFF/WAVE file, as far as the first bytes of the file tell it. The only reader
+/// of RIFF in the gateway: the kind of an answer, its end and the format of a recording come from
+/// here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RiffHeader {
     /// The length of the whole file. `None` where the header does not tell it, as in a file that is
@@ -50,8 +57,8 @@ pub(crate) struct RiffHeader {
     pub(crate) file_length: Option<u64>,
     /// The format. `None` where it does not stand in the first bytes.
     pub(crate) wave: Option<Wave>,
-    /// The number of first bytes that it takes to find the format, or to look further. `None` where the
-    /// format stands in these bytes already, or cannot be found: behind the audio, or beyond
+    /// The number of first bytes that it takes to find the format, or to look further. `None` where
+    /// the format stands in these bytes already, or cannot be found: behind the audio, or beyond
     /// [`MAX_REACH`].
     pub(crate) reach: Option<usize>,
 }
@@ -109,24 +116,24 @@ fn find_reach(bytes: &[u8]) -> Option<usize> {
 
 /// `RIFF` and the size, which does not count itself.
 const RIFF_HEAD_BYTES: u64 = 8;
-/// The least size in the header of a file with a format. Files that are still being written say 0, or
-/// all ones.
+/// The least size in the header of a file with a format. Files that are still being written say 0,
+/// or all ones.
 const MIN_RIFF_BYTES: u32 = 28;
 /// `RIFF`, the size, and `WAVE`: the first chunk follows.
 const FIRST_CHUNK: usize = 12;
 
-/// Bytes of a chunk in front of its body: what it is, and the size of the body.
+/// The bytes of a chunk in front of its body: its id, and the size of the body.
 const CHUNK_HEAD_BYTES: usize = 8;
 
-/// A chunk whose head stands in the bytes that were read.
+/// A chunk whose head stands in the first bytes.
 struct Chunk {
     id: [u8; 4],
     size: u32,
-    /// Where its body begins.
+    /// The byte at which its body begins.
     begin: usize,
 }
 
-/// The chunks of a file, one after the other, as far as their heads were read.
+/// The chunks of a file, one after the other, as far as the first bytes go.
 struct Chunks<'a> {
     bytes: &'a [u8],
     next: usize,
@@ -150,7 +157,7 @@ impl Iterator for Chunks<'_> {
             size,
             begin: self.next + CHUNK_HEAD_BYTES,
         };
-        // Chunks begin at even places.
+        // A chunk begins at an even byte.
         let size = chunk.size().saturating_add(1) & !1;
         self.next = chunk.begin.saturating_add(size);
         Some(chunk)
@@ -162,14 +169,14 @@ impl Chunk {
         usize::try_from(self.size).unwrap_or(usize::MAX)
     }
 
-    /// Its body, as far as that was read.
+    /// Its body, as far as the first bytes go.
     fn body<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let body = bytes.get(self.begin..).unwrap_or_default();
         body.get(..self.size()).unwrap_or(body)
     }
 }
 
-/// Reads the body of a chunk `fmt `; `None` where it is cut.
+/// Reads the body of a chunk `fmt `; `None` where the body is cut.
 fn read_format(body: &[u8]) -> Option<Wave> {
     let body = body.get(..body.len().min(EXTENSIBLE_FORMAT_BYTES))?;
     body.get(..PLAIN_FORMAT_BYTES)?;
@@ -190,10 +197,10 @@ fn read_format(body: &[u8]) -> Option<Wave> {
     })
 }
 
-/// The tag that the sub-format of an extensible format stands for, where it stands for one.
+/// The tag that the sub-format of an extensible format stands for; `None` where it stands for none.
 fn sub_format(body: &[u8]) -> Option<u16> {
     let (tag, rest) = body.get(24..)?.split_first_chunk::<2>()?;
-    (rest == OF_A_TAG).then(|| u16::from_le_bytes(*tag))
+    (rest == SUB_FORMAT_TAIL).then(|| u16::from_le_bytes(*tag))
 }
 
 impl Wave {
@@ -211,7 +218,8 @@ impl Wave {
         }
     }
 
-    /// Whether browsers play it: PCM, float but of 64 bits, and the two of G.711 they do, GSM they do not.
+    /// Returns true if browsers play it. They play PCM, G.711 and float except 64 bits; they do not
+    /// play GSM.
     pub(crate) fn plays_in_browsers(&self) -> bool {
         match self.tag {
             PCM | A_LAW | MU_LAW | MP3 => true,
@@ -220,12 +228,12 @@ impl Wave {
         }
     }
 
-    /// Where the audio begins in the file.
+    /// The byte at which the audio begins in the file.
     pub(crate) fn data_offset(&self) -> Option<u64> {
         self.data_offset
     }
 
-    /// The length of the audio in bytes, where the header tells.
+    /// The length of the audio in bytes, where the header tells it.
     pub(crate) fn data_bytes(&self) -> Option<u32> {
         self.data_bytes
     }
@@ -235,7 +243,7 @@ impl Wave {
         self.bytes_per_second
     }
 
-    /// How long it plays, in milliseconds, by its header.
+    /// The time that it plays, in milliseconds, by its header.
     pub(crate) fn milliseconds(&self) -> Option<u64> {
         let bytes = u64::from(self.data_bytes?);
         (bytes * 1000).checked_div(self.bytes_per_second.into())

@@ -1,21 +1,21 @@
-//! What a download's first bytes say it is.
+//! The kind of a download, by its first bytes.
 //!
-//! Knows the beginnings of WAV, MP3, JSON and HTML. Does not know where bytes come from. Pure.
+//! Knows the beginnings of WAV, MP3, JSON and HTML. Does not know where the bytes come from. Pure.
 //!
-//! Sources: the RIFF header as in Microsoft's "Multimedia Programming Interface and Data Specifications 1.0"; ID3v2
-//! and the MPEG audio frame header as in ISO/IEC 11172-3. That a PBX answers errors with status 200 and an object or a
-//! page in place of audio is known from programs that talk to real ones.
+//! Sources: ID3v2 and the MPEG audio frame header as in ISO/IEC 11172-3; RIFF is read in `riff.rs`.
+//! That a PBX answers errors with status 200 and an object or a page in place of audio is known
+//! from programs that talk to real ones.
 
 use super::riff::RiffHeader;
 
-/// Bytes needed to tell audio from everything else: `RIFF`, a size, `WAVE`.
-pub(crate) const ENOUGH: usize = 12;
+/// The bytes that it takes to tell audio from everything else: `RIFF`, a size, `WAVE`.
+pub(crate) const SNIFF_BYTES: usize = 12;
 
-/// A media type that was recognised by content.
+/// A kind of audio, recognized by content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AudioType {
-    /// RIFF/WAVE. `total` is the length of the file by its own header; `None` where the header does not tell, as in a
-    /// file that was still being written.
+    /// RIFF/WAVE. `total` is the length of the file by its own header; `None` where the header does
+    /// not tell it, as in a file that was still being written.
     Wave { total: Option<u64> },
     /// MPEG audio, layers 1 to 3.
     Mpeg,
@@ -38,7 +38,7 @@ impl AudioType {
     }
 }
 
-/// What the beginning of an answer looks like.
+/// The kind of an answer, by its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     Audio(AudioType),
@@ -46,12 +46,12 @@ pub(crate) enum Beginning {
     Object,
     /// A page.
     Page,
-    /// Nothing at all.
+    /// No byte.
     Empty,
     Unknown,
 }
 
-/// Judges the first bytes; fewer than [`ENOUGH`] mean that the answer ended there.
+/// Judges the first bytes; fewer than [`SNIFF_BYTES`] mean that the answer ended there.
 pub(crate) fn sniff(bytes: &[u8]) -> Beginning {
     if let Some(audio) = wave(bytes).or_else(|| mpeg(bytes)) {
         return Beginning::Audio(audio);

@@ -18,7 +18,8 @@ use thiserror::Error;
 
 /// No row of a list of calls comes near this.
 const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// A field over several lines is looked for within this. Behind each stray mark all of it is read again.
+/// A field over several lines is looked for within this. Behind each stray mark all of it is read
+/// again.
 const MAX_OPEN_BYTES: usize = 4 * 1024;
 const MAX_FIELDS: usize = 256;
 
@@ -31,7 +32,7 @@ pub(in crate::pbx) struct RecordTooLong;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::pbx) struct CsvRecord<'r> {
     text: &'r [u8],
-    /// Where each field ends in the text.
+    /// The end of each field in the text.
     ends: &'r [usize],
     is_closed: bool,
     has_line_end: bool,
@@ -71,12 +72,12 @@ impl<'r> CsvRecord<'r> {
 pub(in crate::pbx) struct CsvReader {
     /// The bytes that have not been given out.
     held: Vec<u8>,
-    /// Where the record begins in `held` that comes next.
+    /// The byte of `held` at which the next record begins.
     start: usize,
-    /// Up to where `held` has been looked at.
+    /// The byte of `held` that is looked at next.
     at: usize,
     scan: QuoteScan,
-    /// Where the first line of the record ends, once it goes on behind that.
+    /// The end of the first line of the record, once the record goes on behind it.
     first_line: Option<usize>,
     /// Fields of the first record.
     width: Option<usize>,
@@ -201,7 +202,7 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// Where quotation marks stand in the record that is being looked at.
+/// The quotation marks in the record that is being read.
 #[derive(Default)]
 struct QuoteScan {
     place: QuoteState,

@@ -1,12 +1,13 @@
 //! P-Series API `openapi/v1.0`: Appliance, Software and Cloud editions.
 //!
-//! Knows the paths, parameters and error numbers, which mean other things than those of an S-Series. Does not know
-//! sockets, retries or time. What the gateway calls a ticket is here the address of the file, which the PBX makes up.
+//! Knows the paths, parameters and error numbers, which mean other things than those of an
+//! S-Series. Does not know sockets, retries or time. The ticket is the address of the file here,
+//! which the PBX makes up.
 //!
-//! Sources, all Yeastar, "P-Series Developer Guide": "Authorization Rule", "Get Access Token", "Refresh Access Token",
-//! "Revoke Access Token", "Download a Recording File", "Error Code and Error Message". Read 2026-11. Every request needs
-//! a `User-Agent` ("Get Access Token"); the transport sends one. Where the guide is silent, the reading here is tolerant
-//! and says so.
+//! Sources, all Yeastar, "P-Series Developer Guide": "Authorization Rule", "Get Access Token",
+//! "Refresh Access Token", "Revoke Access Token", "Download a Recording File", "Error Code and
+//! Error Message". Read 2026-11. Every request needs a `User-Agent` ("Get Access Token"); the
+//! transport sends one. Where the guide is silent, the reading here is tolerant and says so.
 
 mod answer;
 mod list;
@@ -26,16 +27,16 @@ use crate::recording::RecordingName;
 use crate::secret::Secret;
 pub(in crate::pbx) use list::{PageEntry, PbxPage};
 
-/// An access token lives for 30 minutes, whatever its use ("Authorization Rule"). The answer that brings one says so
-/// too; this is for one that does not.
+/// The life of an access token, whatever its use ("Authorization Rule"), where the answer that
+/// brings it does not tell.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
-/// No PBX gives a token for longer; a number beyond it is a mistake.
+/// The longest life of a token that is believed; a larger number is a mistake.
 const MAX_TOKEN_LIFE_S: u64 = 24 * 60 * 60;
 
 /// The API, with our account on the PBX: client id and client secret.
 pub(in crate::pbx) struct PSeries {
     account: PbxAccount,
-    /// Where the PBX is. An address that leads elsewhere is not followed.
+    /// The PBX's own address. An address of a file that leads elsewhere is not followed.
     origin: Url,
 }
 
@@ -44,7 +45,7 @@ impl PSeries {
         Self { account, origin }
     }
 
-    /// A POST without a token, as the two calls are that bring one.
+    /// A POST without a token: the two calls that bring one are made like this.
     fn post(operation: Operation, path: &str, body: &Value) -> PbxCall {
         PbxCall {
             operation,
@@ -144,8 +145,8 @@ impl Dialect for PSeries {
         Lists::Pages(self)
     }
 
-    /// Hosts of remote access and of the Cloud edition answer with their log-in page, status 200 (seen in published
-    /// clients); others check for 401 as a precaution.
+    /// True: hosts of remote access and of the Cloud edition answer with their log-in page, status
+    /// 200 (seen in published clients); other clients check for 401 as a precaution.
     fn hides_dead_tokens(&self) -> bool {
         true
     }
@@ -156,8 +157,9 @@ fn as_login(error: AnswerError) -> AnswerError {
     reclassify(error, "-1", RefusalClass::LoginRefused)
 }
 
-/// What answers an unknown name is not documented: DATA NOT FOUND is likely, FAILURE and PARAMETER ERROR are possible.
-/// The last two say nothing about a name that is not in the PBX's own grammar.
+/// Reads a refusal to give a ticket. The answer to an unknown name is not documented: DATA NOT
+/// FOUND is likely, FAILURE and PARAMETER ERROR are possible. The last two say nothing about a name
+/// that is not in the PBX's own grammar.
 fn about(error: AnswerError, recording: &RecordingName) -> AnswerError {
     let class = match recording.call_started() {
         Some(_) => RefusalClass::NotFound,

@@ -1,12 +1,13 @@
-//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0, also of K2, S1000 and boxes sold as "IPPBX"; and the Cloud PBX, whose
-//! API is the same but for its tokens.
+//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0, also of K2, S1000 and boxes sold as "IPPBX"; and
+//! the Cloud PBX, whose API is the same but for its tokens.
 //!
 //! Knows the paths, parameters and error numbers. Does not know sockets, retries or time.
 //!
-//! Sources, all Yeastar: "S-Series API Guide" (API 1.0.x), pages "API Authentication", "Acquire Global Recording
-//! Files" and "Appendix A: Error Code Descriptions"; "S-Series Developer Guide" (1.1.0), pages "Login", "Heartbeat",
-//! "Get Recording Files" and "API Error Code"; "S-Series Developer Guide v2" (2.0.0), "Login" and "Error Code". Read
-//! 2026-11. Where they are silent, the reading here is tolerant and says so.
+//! Sources, all Yeastar: "S-Series API Guide" (API 1.0.x), pages "API Authentication", "Acquire
+//! Global Recording Files" and "Appendix A: Error Code Descriptions"; "S-Series Developer Guide"
+//! (1.1.0), pages "Login", "Heartbeat", "Get Recording Files" and "API Error Code"; "S-Series
+//! Developer Guide v2" (2.0.0), "Login" and "Error Code". Read 2026-11. Where they are silent, the
+//! reading here is tolerant and says so.
 
 mod answer;
 mod cdr;
@@ -31,16 +32,18 @@ pub(in crate::pbx) use columns::{TableColumns, TableError, TableRow};
 /// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// A recording that does not exist: asking for its ticket is an interaction like any other, and changes nothing.
+/// The name of a recording that does not exist: to ask for its ticket is an interaction like any
+/// other, and changes nothing.
 const NO_RECORDING: &str = "wavegate-keeps-the-token-alive.wav";
 
 /// One version of the S-Series API, with our account on the PBX.
 pub(in crate::pbx) struct SSeries {
-    /// Path segment of the version. The versions differ in little else that the gateway uses: 1.0.1 has no `allowedip`,
-    /// which the configuration refuses there, and no list of calls.
+    /// Path segment of the version. The versions differ in little else that the gateway uses: 1.0.1
+    /// has no `allowedip`, which the configuration refuses there, and no list of calls.
     version: &'static str,
-    /// How tokens end. Those of the Cloud PBX are not prolonged by use but exchanged ("Cloud PBX API", "Login"); of
-    /// 2.0.0 it is said that a heartbeat prolongs them too, and the exchange is good for both.
+    /// The way in which tokens end. Those of the Cloud PBX are not prolonged by use but exchanged
+    /// ("Cloud PBX API", "Login"). For 2.0.0 the guide says that a heartbeat prolongs them, too;
+    /// the exchange is good for both.
     life: TokenLife,
     account: PbxAccount,
 }
@@ -120,7 +123,8 @@ impl Dialect for SSeries {
         self.post(Operation::Login, "login", None, Some(Value::Object(fields)))
     }
 
-    /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where there is one.
+    /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where
+    /// there is one.
     fn refresh(&self, refresh: &Secret) -> Option<PbxCall> {
         let body = json!({ "refreshtoken": refresh.expose_str()? });
         Some(self.post(Operation::Refresh, "token/refresh", None, Some(body)))
@@ -155,7 +159,8 @@ impl Dialect for SSeries {
 
     fn read_prolong(&self, body: &[u8]) -> Result<(), AnswerError> {
         match answer(body).map(|_| ()) {
-            // The recording does not exist, and the PBX may say so: the call was an interaction all the same.
+            // The recording does not exist, and the PBX may say so: the call was an interaction all
+            // the same.
             Err(AnswerError::Refused(refusal))
                 if matches!(
                     refusal.class,

@@ -22,8 +22,8 @@ pub(crate) struct Excerpt {
 }
 
 impl Excerpt {
-    /// Returns true if a 206 with these header fields and a body that ends there is this part, and nothing
-    /// else (RFC 9110, section 14.4).
+    /// Returns true if a 206 with these header fields and a body that ends there is this part, and
+    /// nothing else (RFC 9110, section 14.4).
     pub(in crate::pbx) fn is_told_by(&self, headers: &HeaderMap, framing: BodyEnd) -> bool {
         let Self {
             first, last, total, ..

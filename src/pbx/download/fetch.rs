@@ -1,7 +1,7 @@
 //! One fetch of something that a PBX gives out against a ticket: the ticket, and the answer to it.
 //!
-//! Knows the two calls, the connections that carry them, and when an answer is an error. Does not know
-//! what is fetched, what is tried again or who waits.
+//! Knows the two calls, the connections that carry them, and when an answer is an error. Does not
+//! know what is fetched, what is tried again or who waits.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -53,7 +53,8 @@ pub(in crate::pbx) trait TicketExchange: Sync {
     }
 }
 
-/// An answer to a download whose first bytes have been judged: it is no error. Only this file makes one.
+/// An answer to a download whose first bytes have been judged: it is no error. Only this file makes
+/// one.
 pub(in crate::pbx) struct JudgedResponse {
     /// [`Beginning::Audio`], [`Beginning::Unknown`], or [`Beginning::Empty`] where that may be.
     pub(in crate::pbx) beginning: Beginning,
@@ -71,8 +72,8 @@ pub(in crate::pbx) struct TicketBroker {
     allowed_ip: AllowedIp,
     answer_timeout: Duration,
     first_byte_timeout: Duration,
-    /// The PBX is trusted to give out parts of a recording. False once it has given out another part than
-    /// it was asked for.
+    /// The PBX is trusted to give out parts of a recording. False once it has given out another
+    /// part than it was asked for.
     gives_excerpts: AtomicBool,
 }
 
@@ -110,9 +111,13 @@ impl TicketBroker {
         let (mut connection, is_first) = self.pool.begin(attempts, T::TICKET).await?;
         let ticket = self.take_ticket(&mut connection, token, exchange).await?;
         attempts.count_ticket();
+        // The download follows its ticket on one connection where this is the first try, no shared
+        // connection has failed before, and the PBX left this one open. Else it gets a new one.
         let shares = is_first && self.pool.shares_connections() && connection.is_idle();
         let open = shares.then_some(connection);
         let result = self.spend_ticket(open, exchange, ticket).await;
+        // The ticket is lost with the connection. From now on no download shares one, so the next
+        // try, which costs another ticket, cannot fail for the same reason.
         if shares && result.as_ref().is_err_and(PbxError::is_broken_connection) {
             self.pool.stop_sharing();
         }
@@ -196,8 +201,8 @@ impl TicketBroker {
         within(self.first_byte_timeout, operation, "first byte", spending).await
     }
 
-    /// The part that was asked for, if the answer is that part; `None` where the answer is to be judged as
-    /// the whole.
+    /// The part that was asked for, if the answer is that part; `None` where the answer is to be
+    /// judged as the whole.
     ///
     /// # Errors
     /// When the answer is another part. The PBX is asked for the whole from then on.

@@ -1,7 +1,7 @@
 //! The time for which the PBX has sent nothing while somebody waits for it.
 //!
-//! Knows one limit. A timer is made only where the PBX is silent, and set anew only when it fires too
-//! early.
+//! Knows one limit. A timer is made only where the PBX is silent, and set anew only when it fires
+//! too early.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -31,8 +31,8 @@ impl IdleTimer {
         self.since = None;
     }
 
-    /// Ready once nothing has come for as long as the limit. The first call after something came begins
-    /// to count.
+    /// Ready once nothing has come for as long as the limit. The first call after something came
+    /// begins to count.
     pub(in crate::pbx) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let until = since + self.limit;

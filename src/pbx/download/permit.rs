@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::limits::fair_queue::{Place, Queue};
 use crate::principal::PrincipalId;
 
-/// The permit for one of the downloads that a PBX serves at once. All that a download needs shares it; the
-/// next principal gets it when the last of them has gone. No ticket for a recording is asked for without
-/// a permit, and no recording is read without one.
+/// The permit for one of the downloads that a PBX serves at once. All that a download needs shares
+/// it; the next principal gets it when the last of them has gone. No ticket for a recording is
+/// asked for without a permit, and no recording is read without one.
 #[derive(Clone)]
 pub(in crate::pbx) struct DownloadPermit(Arc<Place>);
 

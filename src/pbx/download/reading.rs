@@ -1,10 +1,10 @@
 //! One recording, read from its start over as many connections as it takes.
 //!
-//! Knows how a reading that broke off is mended: another ticket, the recording again from its start, the
-//! bytes that were handed out before compared and not handed out again, and on from there. Knows when a
-//! recording is whole where no sign proves its end: when two passes end on purpose at the same byte, with
-//! the same content. Does not know who listens, or where the bytes go. [`passes`] counts how often the
-//! recording may be begun anew.
+//! Knows how a reading that broke off is mended: another ticket, the recording again from its
+//! start, the bytes that were handed out before compared and not handed out again, and on from
+//! there. Knows when a recording is whole where no sign proves its end: when two passes end on
+//! purpose at the same byte, with the same content. Does not know who listens, or where the bytes
+//! go. [`passes`] counts how often the recording may be begun anew.
 //!
 //! A reading is polled by the task that takes the bytes: nothing is read ahead.
 
@@ -45,10 +45,11 @@ pub(crate) struct Reading {
     source: Arc<RecordingSource>,
     pass: Pass,
     audio: AudioType,
-    /// The byte at which every pass begins: the start of the recording, unless the PBX gives out a part.
+    /// The byte at which every pass begins: the start of the recording, unless the PBX gives out a
+    /// part.
     start: u64,
-    /// The end of the recording, or of the part, where it is known before it is read: by HTTP, or from an
-    /// earlier reading.
+    /// The end of the recording, or of the part, where it is known before it is read: by HTTP, or
+    /// from an earlier reading.
     known_end: Option<BodyEnd>,
     /// The end that was found, once the reading is over.
     found_end: Option<BodyEnd>,
@@ -140,8 +141,8 @@ impl Reading {
         self.known_end = Some(BodyEnd::EarlierLength(length));
     }
 
-    /// The byte of the recording at which the reading begins: its start, unless the PBX gives out the part
-    /// that was asked for.
+    /// The byte of the recording at which the reading begins: its start, unless the PBX gives out
+    /// the part that was asked for.
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
@@ -183,9 +184,9 @@ impl Reading {
         })
     }
 
-    /// The next bytes; `None` after the last byte of a recording that is whole. `agrees` says whether bytes
-    /// of a further pass are those that were handed out at that place, as far as the caller still has
-    /// them.
+    /// The next bytes; `None` after the last byte of a recording that is whole. `agrees` says
+    /// whether bytes of a further pass are those that were handed out at that place, as far as the
+    /// caller still has them.
     pub(crate) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
@@ -250,9 +251,9 @@ impl Reading {
                         return Poll::Ready(Ok(None));
                     }
                     None => {
-                        // Before: a pass ended on purpose, and nothing proves that this is the end. After:
-                        // another pass runs, and `passes` remembers the place. An end in front of `head` is
-                        // a cut, and says nothing about `head`.
+                        // Before: a pass ended on purpose, and nothing proves that this is the end.
+                        // After: another pass runs, and `passes` remembers the place. An end in
+                        // front of `head` is a cut, and says nothing about `head`.
                         let end = (self.position == self.head).then_some(self.head);
                         self.passes.end(end, self.known_end.is_some());
                         self.pass_again(StreamError::Truncated)?;
@@ -288,15 +289,15 @@ impl Reading {
         Ok(())
     }
 
-    /// Takes the next bytes of a pass in: compares those that were handed out before, and returns the
-    /// others.
+    /// Takes the next bytes of a pass in: compares those that were handed out before, and returns
+    /// the others.
     fn take_in(
         &mut self,
         mut data: Bytes,
         agrees: &dyn Fn(u64, &[u8]) -> bool,
     ) -> Result<Option<Bytes>, ReadingError> {
-        // Before `head`: bytes that were handed out. The caller compares those that it still holds; the
-        // digest covers all of them, once this pass comes to `head`.
+        // Before `head`: bytes that were handed out. The caller compares those that it still holds;
+        // the digest covers all of them, once this pass comes to `head`.
         if self.position < self.head {
             let again = usize::try_from(self.head - self.position).unwrap_or(usize::MAX);
             let again = data.split_to(again.min(data.len()));
@@ -320,8 +321,8 @@ impl Reading {
         if data.is_empty() {
             return Ok(None);
         }
-        // Behind `head`: an earlier pass that ended on purpose at `head` was cut there after all, and that
-        // counts as one more break.
+        // Behind `head`: an earlier pass that ended on purpose at `head` was cut there after all,
+        // and that counts as one more break.
         if self.passes.is_past_end(self.head) {
             self.log_break(StreamError::Truncated);
             if self.passes.is_mended_too_often() {
@@ -338,7 +339,8 @@ impl Reading {
         Ok(Some(data))
     }
 
-    /// Judges the end of a pass: the end of the recording, or `None` where another pass has to tell.
+    /// Judges the end of a pass: the end of the recording, or `None` where another pass has to
+    /// tell.
     fn judge_end(&mut self, end: BodyEnd) -> Result<Option<BodyEnd>, ReadingError> {
         let is_short = self.position < self.head;
         let is_proved = end.length().is_some();
@@ -351,8 +353,8 @@ impl Reading {
             _ if is_short => Ok(None),
             Some(length) if length == self.head => Ok(self.known_end),
             _ if !self.passes.agree_on(self.head) => Ok(None),
-            // Two passes agree, and an earlier reading went on behind this byte. Where the header does not
-            // contradict that reading, both passes were cut.
+            // Two passes agree, and an earlier reading went on behind this byte. Where the header
+            // does not contradict that reading, both passes were cut.
             Some(length) if self.is_told_within(length) => Ok(None),
             Some(_) => Err(ReadingError::Differs),
             None => {

@@ -19,8 +19,8 @@ pub(in crate::pbx) struct RecordingRequest<'r> {
 }
 
 impl<'r> RecordingRequest<'r> {
-    /// The request for the whole recording, or for the `excerpt` of it. It takes a permit to make one, so
-    /// that no ticket grows old in the queue.
+    /// The request for the whole recording, or for the `excerpt` of it. It takes a permit to make
+    /// one, so that no ticket grows old in the queue.
     pub(in crate::pbx) fn new(
         dialect: &'r dyn Dialect,
         recording: &'r RecordingName,

@@ -1,7 +1,8 @@
-//! The way to an open recording: the permit, the token, the tries, and the second and third opening.
+//! The way to an open recording: the permit, the token, the tries, and the second and third
+//! opening.
 //!
-//! Knows the order of permit, token and try, and how long a young recording is waited for. Does not know
-//! one try, or what is made of the bytes.
+//! Knows the order of permit, token and try, and how long a young recording is waited for. Does not
+//! know one try, or what is made of the bytes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -54,11 +55,12 @@ pub(in crate::pbx) struct RecordingSource {
 }
 
 impl Downloads {
-    /// Opens a recording, or the `excerpt` of it where the PBX gives that out; [`PbxStream::start`] tells.
+    /// Opens a recording, or the `excerpt` of it where the PBX gives that out; [`PbxStream::start`]
+    /// tells.
     ///
-    /// A recording of a young call that the PBX does not know, or of which it has nothing yet, is asked
-    /// for again after a while, without a permit: it may still be on its way from the call to the PBX's
-    /// disk. So is a recording that the PBX is still at work on.
+    /// A recording of a young call that the PBX does not know, or of which it has nothing yet, is
+    /// asked for again after a while, without a permit: it may still be on its way from the call to
+    /// the PBX's disk. So is a recording that the PBX is still at work on.
     ///
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
@@ -133,8 +135,8 @@ impl Downloads {
         age.is_some_and(|age| age.unwrap_or_default() < self.not_ready.window)
     }
 
-    /// The least bytes per second at which the `holder` of a permit has to use it, while others wait for
-    /// one.
+    /// The least bytes per second at which the `holder` of a permit has to use it, while others
+    /// wait for one.
     pub(in crate::pbx) fn least_pace(&self, holder: &PrincipalId) -> Option<u64> {
         let least = self.limits.min_bytes_per_second;
         (least > 0 && self.queue.has_waiting_beside(holder)).then_some(least)
@@ -218,7 +220,8 @@ impl RecordingSource {
         self.downloads.limits.idle_timeout
     }
 
-    /// The least bytes per second at which the recording has to be read while others wait for the permit.
+    /// The least bytes per second at which the recording has to be read while others wait for the
+    /// permit.
     pub(super) fn least_pace(&self) -> Option<u64> {
         self.downloads.least_pace(self.permit.holder())
     }

@@ -1,8 +1,9 @@
 //! One pass over a recording, or over a part of it: the bytes of one connection.
 //!
-//! Knows when the end of the body is the end of the recording, as far as one pass can tell. Does not know
-//! who listens, or what is done when the pass breaks off. Holds everything that has to last as long as
-//! the pass: the connection, the permit and the token. Dropping it closes the connection.
+//! Knows when the end of the body is the end of the recording, as far as one pass can tell. Does
+//! not know who listens, or what is done when the pass breaks off. Holds everything that has to
+//! last as long as the pass: the connection, the permit and the token. Dropping it closes the
+//! connection.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -67,8 +68,8 @@ impl PbxStream {
         self.start
     }
 
-    /// The end, where HTTP tells and enforces it. The RIFF header is not taken for it: a file may go on
-    /// behind the length in its header.
+    /// The end, where HTTP tells and enforces it. The RIFF header is not taken for it: a file may
+    /// go on behind the length in its header.
     pub(in crate::pbx) fn known_end(&self) -> Option<BodyEnd> {
         self.framing.length().map(|_| self.framing)
     }
@@ -84,8 +85,8 @@ impl PbxStream {
         match ready!(response.poll_data(&mut self.turns, context)) {
             Some(Ok(data)) => {
                 self.position += data.len() as u64;
-                // Nobody polls again after the last byte of a known length, so the connection is given
-                // back here and not at the end of the body.
+                // Nobody polls again after the last byte of a known length, so the connection is
+                // given back here and not at the end of the body.
                 if self.framing.length() == Some(self.position)
                     && let Some(response) = self.response.take()
                 {
@@ -112,8 +113,8 @@ impl PbxStream {
         let response = self.response.take();
         let is_early = error.as_ref().is_none_or(ended_early);
         let is_on_purpose = match self.framing {
-            // The end of a connection counts without close_notify, too: embedded servers leave it out,
-            // and know no other way to end a body.
+            // The end of a connection counts without close_notify, too: embedded servers leave it
+            // out, and know no other way to end a body.
             BodyEnd::Close { .. } => is_early,
             // hyper reports a body that lacks bytes or its last chunk.
             _ => error.is_none(),
@@ -137,8 +138,8 @@ impl PbxStream {
         })
     }
 
-    /// Returns true if as many bytes have come as the RIFF header says. A chunk of odd length is followed
-    /// by one byte that belongs to nothing.
+    /// Returns true if as many bytes have come as the RIFF header says. A chunk of odd length is
+    /// followed by one byte that belongs to nothing.
     fn fits_header(&self) -> bool {
         let more = |total: u64| Some((self.position.checked_sub(total)?, total & 1));
         self.audio

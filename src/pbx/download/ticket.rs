@@ -1,6 +1,7 @@
 //! A ticket: the one-time text that a PBX gives out for one download.
 //!
-//! Knows that a ticket works once, for how long, and with which token. Does not know where it comes from.
+//! Knows that a ticket works once, for how long, and with which token. Does not know where it comes
+//! from.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::secret::Secret;
 
-/// A ticket dies 30 s after it was given out (Yeastar, "S-Series API Guide", "Acquire Global Recording
-/// Files"). The rest is kept for the way to the PBX.
-const USABLE: Duration = Duration::from_secs(25);
+/// A ticket dies 30 s after it was given out (Yeastar, "S-Series API Guide", "Acquire Global
+/// Recording Files"). The rest is kept for the way to the PBX.
+const MAX_TICKET_AGE: Duration = Duration::from_secs(25);
 
 /// A ticket. Its use consumes it, so it cannot be used twice; it has no `Clone`.
 pub(crate) struct Ticket {
@@ -33,7 +34,7 @@ impl Ticket {
 
     /// The text and the token to send right now; `None` when the ticket may have died already.
     pub(in crate::pbx) fn spend(self, now: Instant) -> Option<(Secret, Arc<PbxToken>)> {
-        let is_usable = now.saturating_duration_since(self.requested) < USABLE;
+        let is_usable = now.saturating_duration_since(self.requested) < MAX_TICKET_AGE;
         is_usable.then_some((self.text, self.token))
     }
 }

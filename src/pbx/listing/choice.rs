@@ -1,6 +1,7 @@
 //! The page of a list, chosen from a table of calls while it goes by.
 //!
-//! Knows when a table has all its rows, as far as the table itself tells. Does not know where it comes from. Pure.
+//! Knows when a table has all its rows, as far as the table itself tells. Does not know where it
+//! comes from. Pure.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::tz::TimeZone;
@@ -10,19 +11,19 @@ use crate::list::{Entry, Position, Query, Row, Selection, Unreadable};
 use crate::pbx::dialect::csv::{CsvReader, CsvRecord};
 use crate::pbx::dialect::{TableColumns, TableError, TableRow};
 
-/// What a table came to.
+/// The page that was chosen from a table, and the facts that tell whether the table is whole.
 pub(super) struct TableSelection {
     pub(super) page: ListPage,
     /// The last row has its line end. One without may be cut in its last field.
     pub(super) ends_in_line: bool,
-    /// What two readings of the table are compared by.
+    /// Two readings of the table are compared by it.
     pub(super) hash: Vec<u8>,
     pub(super) rows: u64,
     /// Rows of calls without a recording.
     pub(super) nameless: u64,
 }
 
-/// A table that goes by.
+/// Chooses the rows of a page while the table goes by.
 pub(super) struct TableSelector<'a> {
     records: CsvReader,
     rows: RowSelector<'a>,
@@ -210,7 +211,7 @@ mod tests {
         let table = format!("{HEAD}1.1,,1001,,36\n1.2,,1001, ,36\n1.3,,1001,../x.wav,36\n");
         let chosen = choose(&query(""), &table).unwrap();
         assert_eq!((chosen.rows, chosen.nameless), (3, 2));
-        // That one is a recording, so the list is short by it.
+        // The third row names a recording that cannot be read, so the list lacks one.
         assert_eq!(chosen.page.unreadable.rows, 1);
         assert!(chosen.page.entries.is_empty() && chosen.page.next.is_none());
     }

@@ -1,7 +1,7 @@
 //! A page of a list that the PBX itself keeps in pages.
 //!
-//! Knows how many calls a request may cost, and which entries are passed over. Does not know parameters of
-//! the PBX.
+//! Knows how many calls a request may cost, and which entries are passed over. Does not know
+//! parameters of the PBX.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ use crate::pbx::wire::attempts::Attempts;
 use crate::pbx::wire::connection_pool::ConnectionPool;
 use crate::pbx::wire::time_limit::within;
 
-/// The pages of the PBX that one request may cost. Where they hold few matching entries, the page that is
-/// answered is short, and leads on.
+/// The pages of the PBX that one request may cost. Where they hold few matching entries, the page
+/// that is answered is short, and leads on.
 const MAX_CALLS: usize = 20;
 /// The time after which no further page is asked for.
 const MAX_TIME: Duration = Duration::from_secs(20);
@@ -39,8 +39,8 @@ struct PageRequest<'q> {
     filter: &'q Filter,
 }
 
-/// Widens the filter by time: the PBX goes by its own time of a call, which need not be the one in the
-/// name, by which the gateway goes.
+/// Widens the filter by time: the PBX goes by its own time of a call, which need not be the one in
+/// the name, by which the gateway goes.
 fn wider(filter: &Filter) -> Filter {
     Filter {
         from: filter.from.map(|from| from.saturating_sub(SLACK_S)),
@@ -202,9 +202,9 @@ impl PageCollector<'_> {
         Ok(step)
     }
 
-    /// Takes the entries of a page from the `next` one on, until there are enough. Entries without an id are
-    /// counted with the one behind them, and those at the end of the list with the end: a page is seen more
-    /// than once.
+    /// Takes the entries of a page from the `next` one on, until there are enough. Entries without
+    /// an id are counted with the one behind them, and those at the end of the list with the end: a
+    /// page is seen more than once.
     fn take_entries(&mut self, entries: Vec<PageEntry>, next: usize) -> WalkStep {
         let count = entries.len();
         for (index, entry) in entries.into_iter().enumerate().skip(next) {
@@ -218,7 +218,8 @@ impl PageCollector<'_> {
         self.walk.turn()
     }
 
-    /// Keeps an entry that matches. The filter is applied once more: a PBX may pass over parameters.
+    /// Keeps an entry that matches. The filter is applied once more: a PBX may pass over
+    /// parameters.
     fn offer(&mut self, row: Option<Row>) {
         let Some(entry) = row.and_then(|row| Entry::of(row, self.zone)) else {
             self.unreadable.add(1, Unreadable::NO_NAME);

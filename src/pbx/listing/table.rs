@@ -3,10 +3,10 @@
 //! Knows how the table is read, and when it is whole. Does not know its columns.
 //!
 //! A table that was cut must not look like a short list. It is whole where its end is told, by
-//! `Content-Length`, a last chunk or close_notify, and its last row has a line end. Where the end may be
-//! that of a process that died, as over plain HTTP, or the last row has none, the table is read once more:
-//! two that agree byte by byte are whole. A table of no byte is an empty list where `Content-Length` or a
-//! last chunk says so.
+//! `Content-Length`, a last chunk or close_notify, and its last row has a line end. Where the end
+//! may be that of a process that died, as over plain HTTP, or the last row has none, the table is
+//! read once more: two that agree byte by byte are whole. A table of no byte is an empty list where
+//! `Content-Length` or a last chunk says so.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ use crate::pbx::wire::body_end::{BodyPart, StreamError};
 use crate::secret::Secret;
 
 /// The times that any PBX can read: from the epoch to the end of 2099.
-const READABLE: (Second, Second) = (0, 4_102_444_799);
+const READABLE_TIMES: (Second, Second) = (0, 4_102_444_799);
 
-/// The number of times that a table is read whose end is not told. It takes two readings, and a third
-/// where a call was added in between.
+/// The number of times that a table is read whose end is not told. It takes two readings, and a
+/// third where a call was added in between.
 const MAX_READINGS: usize = 3;
 
 const TICKET: Operation = Operation::ListTicket;
@@ -140,8 +140,8 @@ impl TableReader {
     /// The time that the PBX is asked about.
     fn span(&self, query: &Query) -> TableSpan {
         let (mut from, mut to) = (
-            query.filter.from.unwrap_or(READABLE.0),
-            query.filter.to.unwrap_or(READABLE.1),
+            query.filter.from.unwrap_or(READABLE_TIMES.0),
+            query.filter.to.unwrap_or(READABLE_TIMES.1),
         );
         match (start_of(query), query.order) {
             (Some(start), Order::Ascending) => from = from.max(start),
@@ -149,7 +149,7 @@ impl TableReader {
             (None, _) => {}
         }
         let clock = |second: Second| {
-            let second = second.clamp(READABLE.0, READABLE.1);
+            let second = second.clamp(READABLE_TIMES.0, READABLE_TIMES.1);
             on_the_wall(second, &self.zone)
         };
         TableSpan {

@@ -1,14 +1,14 @@
-//! What an answer of the PBX comes to: a value, or the error that says whose fault it is.
+//! An answer of the PBX, read: a value, or the error that says where the fault lies.
 //!
-//! Knows HTTP's status beside what a dialect reads. Pure.
+//! Knows HTTP's status, and lets a dialect read the body. Pure.
 
 use crate::pbx::content::sniff::{self, Beginning};
 use crate::pbx::dialect::{AnswerError, Operation};
 use crate::pbx::error::PbxError;
 use crate::pbx::wire::transport::JsonAnswer;
 
-/// Reads an answer to a JSON call. HTTP's status is of little use: this API says 200 to errors, and a proxy before it
-/// says something else with a page.
+/// Reads an answer to a JSON call. HTTP's status is of little use: this API answers errors with
+/// 200, and a proxy in front of it answers with a page and another status.
 pub(in crate::pbx) fn read_answer<T>(
     operation: Operation,
     answer: JsonAnswer,

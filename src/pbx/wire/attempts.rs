@@ -1,4 +1,4 @@
-//! What may be tried once more for one request, and what may not.
+//! The tries for one request: which failure is worth another one.
 //!
 //! Knows every way to fail. Does not know sockets or time. Pure.
 
@@ -7,26 +7,27 @@ use std::time::Duration;
 use crate::pbx::dialect::{Operation, RefusalClass};
 use crate::pbx::error::{PbxError, TransportError};
 
-/// A request costs the PBX no more tickets than this.
+/// The limit on the tickets that one request may cost.
 const MAX_TICKETS: u32 = 2;
 
-/// Tokens that may die under one request where a new one costs no login: other requests may have used them up.
+/// The limit on tokens that may die under one request, where a new one costs no login: other
+/// requests may have used them up.
 const MAX_EXCHANGES: u32 = 5;
 
-/// How a token died.
+/// The way in which a token died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pbx) enum TokenDeath {
-    /// The PBX says so, it had worked before, and a new one costs no login.
+    /// The PBX says so, the token had worked before, and a new one costs no login.
     WornOut,
-    /// It may not be the token's fault, or a new one costs a login.
+    /// The token may not be at fault, or a new one costs a login.
     Other,
 }
 
-/// What has been tried for one request.
+/// The tries for one request so far.
 #[derive(Default)]
 pub(in crate::pbx) struct Attempts {
     began: bool,
-    /// The last try began on a connection that had been kept.
+    /// The last try began on a connection that was kept from an earlier request.
     kept: bool,
     tickets: u32,
     reconnected: bool,
@@ -35,12 +36,12 @@ pub(in crate::pbx) struct Attempts {
 }
 
 impl Attempts {
-    /// Begins a try, and tells whether it is the first.
+    /// Begins a try. Returns true if it is the first.
     pub(in crate::pbx) fn begin(&mut self) -> bool {
         first(&mut self.began)
     }
 
-    /// Notes whether this try's connection had been kept from an earlier download.
+    /// Notes whether this try's connection was kept from an earlier request.
     pub(in crate::pbx) fn note_kept(&mut self, kept: bool) {
         self.kept = kept;
     }
@@ -50,12 +51,12 @@ impl Attempts {
         self.tickets += 1;
     }
 
-    /// Whether the PBX has given out a ticket.
+    /// Returns true if the PBX has given out a ticket.
     pub(in crate::pbx) fn had_ticket(&self) -> bool {
         self.tickets > 0
     }
 
-    /// Whether it is worth another try after a token died.
+    /// Counts a token that died. Returns true if another try is worth it.
     pub(in crate::pbx) fn after_dead_token(&mut self, death: TokenDeath) -> bool {
         self.renewals += 1;
         match death {
@@ -64,8 +65,8 @@ impl Attempts {
         }
     }
 
-    /// Whether `error` is worth another try, and the pause before it. Each cause is tried again once, and no
-    /// ticket is taken beyond the limit.
+    /// The pause before another try; `None` if `error` is not worth one. Each cause is tried again
+    /// once, and no ticket is taken beyond the limit.
     pub(in crate::pbx) fn next(&mut self, error: &PbxError, delay: Duration) -> Option<Duration> {
         if self.tickets >= MAX_TICKETS {
             return None;
@@ -77,11 +78,12 @@ impl Attempts {
                 RefusalClass::TicketRefused | RefusalClass::NotFound | RefusalClass::Other => {
                     operation.spends_ticket().then_some(Duration::ZERO)
                 }
-                // A list holds no place that others wait for.
+                // A list holds no permit that others wait for.
                 RefusalClass::Busy if *operation == Operation::ListPage => {
                     first(&mut self.delayed).then_some(delay)
                 }
-                // A dead token is the business of `after_dead_token`, a busy PBX that of longer pauses without a permit.
+                // `after_dead_token` deals with a dead token, and longer pauses without a permit
+                // with a busy PBX.
                 RefusalClass::TokenDead
                 | RefusalClass::Busy
                 | RefusalClass::LoginRefused
@@ -95,7 +97,8 @@ impl Attempts {
                 | RefusalClass::Unsupported
                 | RefusalClass::Request => None,
             },
-            // An overloaded embedded server says 503, or refuses connections; what stands before a Cloud PBX says 504.
+            // An overloaded embedded server answers 503, or refuses connections; a proxy in front
+            // of a Cloud PBX answers 504.
             PbxError::Status {
                 status: 503 | 504, ..
             }
@@ -103,7 +106,8 @@ impl Attempts {
                 source: TransportError::Unreachable(_),
                 ..
             } => first(&mut self.delayed).then_some(delay),
-            // The PBX may be starting, or something before it fails; no ticket is lost by asking again.
+            // The PBX may be starting, or a proxy in front of it fails; no ticket is lost by asking
+            // again.
             PbxError::Status {
                 status: 500..,
                 operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
@@ -111,7 +115,8 @@ impl Attempts {
             | PbxError::Page {
                 operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
             } => first(&mut self.delayed).then_some(delay),
-            // A kept connection may have been closed or forgotten meanwhile; no ticket is lost by asking again.
+            // A kept connection may have been closed or forgotten since; no ticket is lost by
+            // asking again.
             PbxError::Transport {
                 source: TransportError::Broken(_),
                 operation: Operation::Ticket | Operation::ListTicket | Operation::ListPage,
@@ -156,7 +161,7 @@ impl Attempts {
     }
 }
 
-/// Whether `done` was not set before; it is now.
+/// Sets `done`. Returns true if it was not set before.
 fn first(done: &mut bool) -> bool {
     !std::mem::replace(done, true)
 }

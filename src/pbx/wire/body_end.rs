@@ -1,13 +1,13 @@
 //! The end of a body, and the sign that tells it.
 //!
-//! Knows the signs that HTTP gives (RFC 9112, section 6.3), the one in a recording's own header, and the
-//! one that two passes over a recording give. Does not know bytes. Pure.
+//! Knows the signs that HTTP gives (RFC 9112, section 6.3), the one in a recording's own header,
+//! and the one that two passes over a recording give. Does not know bytes. Pure.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-/// The end of a body, by the sign that tells it. One type from the head of the answer to the metadata
-/// of the recording, so that every part says the same about how sure an end is.
+/// The end of a body, by the sign that tells it. One type from the head of the answer to the
+/// metadata of the recording, so that every part says the same about how sure an end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     /// At this byte, by `Content-Length`. hyper counts the bytes and reports a body that is short.
@@ -26,8 +26,8 @@ pub(crate) enum BodyEnd {
 }
 
 impl BodyEnd {
-    /// The byte at which the body ends. `None` for a sign that ends a cut body just as well as a whole
-    /// one: a server that fails may send a last chunk or close the connection.
+    /// The byte at which the body ends. `None` for a sign that ends a cut body just as well as a
+    /// whole one: a server that fails may send a last chunk or close the connection.
     pub(crate) fn length(self) -> Option<u64> {
         match self {
             Self::ContentLength(length)

@@ -1,10 +1,9 @@
-//! One HTTP/1.1 connection to the PBX for a ticket or a download, and the few that are kept for the next.
+//! One HTTP/1.1 connection to the PBX, for a ticket, a download or a page of a list.
 //!
-//! Knows hyper's client connection and whether it may be used again. Does not know tickets or what the bytes are.
-//! The connection is driven by whoever reads its body, within the same task: a reader that stalls stops the reading
-//! (back-pressure), and one that leaves closes it. Nothing is ever sent twice behind anybody's back.
-//!
-//! Where the PBX keeps connections open, a ticket and its download share one.
+//! Knows hyper's client connection and whether it may be used again. Does not know tickets or what
+//! the bytes mean. The task that reads the body drives the connection: a reader that stalls stops
+//! the reading (back-pressure), and one that leaves closes the connection. No request is sent twice
+//! unseen.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
@@ -29,7 +28,7 @@ use crate::pbx::wire::transport::{self, Io, JsonAnswer, Transport};
 pub(in crate::pbx) struct PbxConnection {
     sender: SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<Io>, Full<Bytes>>,
-    /// The driver has finished and is not polled again.
+    /// The driver has finished. It must not be polled again.
     ended: bool,
     host_field: HeaderValue,
     own_address: Option<IpAddr>,
@@ -75,7 +74,9 @@ impl PbxConnection {
             .map_err(|error| TransportError::Broken(error.to_string()))?;
         let mut answer = pin!(self.sender.send_request(request));
         poll_fn(|context| {
-            // The answer first: polling it hands the request to the connection.
+            // The answer is polled first: that hands the request to the connection, which then
+            // sends it. Afterwards it is polled once more, since driving the connection may have
+            // brought the answer and woken this task already.
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
             }
@@ -116,7 +117,7 @@ impl PbxConnection {
         Ok(answer)
     }
 
-    /// The next bytes of an answer's body. Moves bytes from the socket for as long as the body wants more.
+    /// The next bytes of an answer's body. Reads from the socket for as long as the body has none.
     pub(in crate::pbx) fn poll_data(
         &mut self,
         body: &mut Incoming,
@@ -125,6 +126,9 @@ impl PbxConnection {
         loop {
             let mut frame = Pin::new(&mut *body).poll_frame(context);
             if frame.is_pending() {
+                // The body has nothing yet, so the connection is driven and the body asked once
+                // more. Where the connection has ended and the body still has nothing, nothing more
+                // can come.
                 let ended = self.drive(context).is_ready();
                 frame = Pin::new(&mut *body).poll_frame(context);
                 if frame.is_pending() && ended {
@@ -135,7 +139,7 @@ impl PbxConnection {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(Ok(data))) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                // Trailers, or nothing.
+                // Trailers, or a frame without bytes.
                 Some(Ok(_)) => {}
             }
         }
@@ -152,7 +156,7 @@ impl PbxConnection {
         }
     }
 
-    /// Whether the PBX left the connection open and nothing of the last answer is outstanding.
+    /// Returns true if the PBX left the connection open and the last answer has come whole.
     pub(in crate::pbx) fn is_idle(&mut self) -> bool {
         let closed = self
             .drive(&mut Context::from_waker(Waker::noop()))
@@ -161,7 +165,8 @@ impl PbxConnection {
     }
 }
 
-/// What a dialect wants sent, as an HTTP request. Targets hold what a PBX made up, so they are checked, not trusted.
+/// Makes an HTTP request of a call. A target may hold a text that the PBX made up, so it is checked
+/// and not trusted.
 fn request(host: HeaderValue, call: &PbxCall) -> http::Result<Request<Full<Bytes>>> {
     let mut request = Request::builder()
         .method(call.method.clone())

@@ -1,7 +1,7 @@
 //! The connections to one PBX: new ones, and a few that are kept for the next request.
 //!
-//! Knows how long an unused connection stays good, and whether the PBX lets a download follow its ticket
-//! on one connection. Does not know tickets.
+//! Knows how long an unused connection stays good, and whether the PBX lets a download follow its
+//! ticket on one connection. Does not know tickets.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +13,19 @@ use super::transport::Transport;
 use crate::pbx::dialect::Operation;
 use crate::pbx::error::PbxError;
 
-/// A connection unused for this long is closed. Embedded servers give up on a silent connection after
-/// some 15 s or more.
+/// A connection unused for this long is closed. Embedded servers give up on a silent connection
+/// after some 15 s or more.
 const MAX_IDLE: Duration = Duration::from_secs(10);
 
 /// The connections to one PBX.
 pub(in crate::pbx) struct ConnectionPool {
     transport: Arc<Transport>,
-    /// Connections whose last answer has ended and which the PBX did not close, each with the time when
-    /// it came back.
+    /// Connections whose last answer has ended and which the PBX did not close, each with the time
+    /// when it came back.
     idle: Mutex<Vec<(PbxConnection, Instant)>>,
     max_idle: usize,
-    /// The connection of a ticket carries its download, too. False once that has failed: some PBXs close
-    /// a connection without saying so.
+    /// The connection of a ticket carries its download, too. False once that has failed: some PBXs
+    /// close a connection without saying so.
     shares_connections: AtomicBool,
 }
 
@@ -46,8 +46,8 @@ impl ConnectionPool {
         operation: Operation,
     ) -> Result<(PbxConnection, bool), PbxError> {
         let is_first = attempts.begin();
-        // Only the first try gets a connection that was kept. The PBX may have closed that by now, and
-        // the second try must not fail for the same reason.
+        // Only the first try gets a connection that was kept. The PBX may have closed that by now,
+        // and the second try must not fail for the same reason.
         let kept = is_first.then(|| self.take()).flatten();
         attempts.note_kept(kept.is_some());
         let connection = match kept {

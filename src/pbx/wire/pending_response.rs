@@ -1,6 +1,7 @@
 //! A response of the PBX whose body is still to come: a table of calls, an error, or a recording.
 //!
-//! Knows how HTTP tells the end of a body (RFC 9112, section 6.3). Does not know what the bytes mean.
+//! Knows how HTTP tells the end of a body (RFC 9112, section 6.3). Does not know what the bytes
+//! mean.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -68,13 +69,13 @@ impl PendingResponse {
 
     /// Reads as many bytes as it takes to tell what they are.
     pub(in crate::pbx) async fn beginning(&mut self) -> Result<Beginning, StreamError> {
-        let first = self.read_ahead(sniff::ENOUGH).await?;
+        let first = self.read_ahead(sniff::SNIFF_BYTES).await?;
         Ok(sniff::sniff(&first))
     }
 
-    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. A body that
-    /// breaks after some bytes is judged by them, and the error is kept behind them: MP3 is recognized by
-    /// fewer bytes than are asked for.
+    /// Reads until `bytes` are there or the body ends, and returns a copy of the beginning. A body
+    /// that breaks after some bytes is judged by them, and the error is kept behind them: MP3 is
+    /// recognized by fewer bytes than are asked for.
     pub(in crate::pbx) async fn read_ahead(
         &mut self,
         bytes: usize,
@@ -139,7 +140,8 @@ impl PendingResponse {
                 Err(StreamError::Truncated)
             }
             (framing, None) => Ok(framing),
-            // Embedded servers leave out close_notify: the end is then no more than a closed connection.
+            // Embedded servers leave out close_notify: the end is then no more than a closed
+            // connection.
             (BodyEnd::Close { notified: true }, Some(error)) if ended_early(&error) => {
                 Ok(BodyEnd::Close { notified: false })
             }
@@ -148,8 +150,9 @@ impl PendingResponse {
         }
     }
 
-    /// Returns true if a body that has been read to its end says itself that it has no bytes, by its
-    /// `Content-Length` or a last chunk. A connection that closes before the first byte says nothing.
+    /// Returns true if a body that has been read to its end says itself that it has no bytes, by
+    /// its `Content-Length` or a last chunk. A connection that closes before the first byte says
+    /// nothing.
     pub(in crate::pbx) fn is_told_empty(&self) -> bool {
         let is_told = match self.framing {
             BodyEnd::LastChunk => true,
@@ -172,7 +175,8 @@ impl PendingResponse {
     }
 }
 
-/// Returns true if a body ends with a last chunk: `chunked` is the last coding (RFC 9112, section 6.1).
+/// Returns true if a body ends with a last chunk: `chunked` is the last coding (RFC 9112, section
+/// 6.1).
 fn is_chunked(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());

@@ -1,7 +1,7 @@
-//! The way to a PBX step by step, as somebody wants to see it who finds out what is wrong with it.
+//! The way to a PBX, step by step, for an operator who looks for a fault.
 //!
-//! Knows names, connections, certificates, and whether plain HTTP is answered. Has no account, so no credential can be
-//! sent from here, whatever answers.
+//! Knows names, connections, certificates, and whether plain HTTP is answered. Has no account, so
+//! it can send no credential, whatever answers.
 
 mod error;
 mod greeting;
@@ -33,25 +33,25 @@ const MAX_GREETING_BYTES: u64 = 4 * 1024;
 pub(crate) struct Probe {
     host: Host<String>,
     port: u16,
-    /// What goes into the `Host` field.
+    /// The value of the `Host` field.
     authority: String,
     bind: Option<IpAddr>,
     connect_timeout: Duration,
     answer_timeout: Duration,
 }
 
-/// A connection that stands and has carried nothing.
+/// An open connection that has carried nothing yet.
 pub(crate) struct ProbeConnection {
     stream: TcpStream,
-    /// The one of the PBX's addresses that took it.
+    /// The address of the PBX that accepted it.
     pub(crate) peer: SocketAddr,
-    /// The address of ours that it goes out from.
+    /// Our own address.
     pub(crate) own: Option<IpAddr>,
 }
 
-/// How a TLS handshake went.
+/// The outcome of a TLS handshake.
 pub(crate) struct Handshake {
-    /// What the peer presented, also where it was not accepted.
+    /// The certificate that the peer presented, also where it was not accepted.
     pub(crate) certificate: Option<Certificate>,
     /// The version of TLS, such as `TLS 1.2`, where peer and certificate were accepted.
     pub(crate) result: Result<&'static str, ProbeError>,
@@ -77,7 +77,7 @@ impl Probe {
         })
     }
 
-    /// The PBX's addresses, those that our source address can reach.
+    /// The PBX's addresses that our source address can reach.
     ///
     /// # Errors
     /// When there are none.
@@ -113,10 +113,11 @@ impl Probe {
         Ok(ProbeConnection { stream, peer, own })
     }
 
-    /// Shakes hands, and ends the connection.
+    /// Makes a TLS handshake, and ends the connection.
     ///
     /// # Errors
-    /// A sentence for an operator, where roots cannot be read. Why the peer is not accepted is in the value.
+    /// A sentence for an operator, where roots cannot be read. The value tells why a peer is not
+    /// accepted.
     pub(crate) async fn shake_hands(
         &self,
         reached: ProbeConnection,
@@ -150,7 +151,7 @@ impl Probe {
     /// Asks for the first page in plain HTTP, to see whether that is answered.
     ///
     /// # Errors
-    /// When something else answers than a web server that wants to be spoken to like this.
+    /// When the answer is not that of a web server that speaks plain HTTP.
     pub(crate) async fn greet(&self, mut reached: ProbeConnection) -> Result<(), ProbeError> {
         let request = format!(
             "GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n",
@@ -165,7 +166,7 @@ impl Probe {
         };
         let ended = timeout(self.answer_timeout, exchange).await;
         match ended {
-            // What has come by then may tell all the same.
+            // The bytes that came in time may tell enough.
             Err(_) if answer.is_empty() => Err(ProbeError::HttpSilent),
             _ => greeting::judge(&answer),
         }

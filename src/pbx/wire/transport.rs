@@ -1,11 +1,12 @@
 //! The way to one PBX: JSON calls that concern the account, and connections for tickets and audio.
 //!
-//! Knows addresses, TLS trust and time limits. Does not know what any answer means. No redirect is followed, no proxy
-//! of the environment is used, nothing is decompressed and nothing is repeated. No error holds a URL: it would carry
-//! the PBX token.
+//! Knows addresses, TLS trust and time limits. Does not know the meaning of any answer. No redirect
+//! is followed, no proxy of the environment is used, nothing is decompressed and nothing is
+//! repeated. No error holds a URL: it would carry the PBX token.
 //!
-//! The account's calls (login and the like) go through reqwest. A ticket and its download have a hyper connection of
-//! their own ([`super::connection`]): its buffer is bounded, nobody retries behind our back, and it costs less.
+//! The account's calls (login and the like) go through reqwest. A ticket and its download have a
+//! hyper connection of their own ([`super::connection`]): its buffer is bounded, nothing is sent
+//! again unseen, and it costs less.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +33,7 @@ use crate::tls::trust::PbxTrust;
 
 /// No JSON answer of a PBX comes near this.
 pub(in crate::pbx) const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Named in every request; some firmware refuses requests without.
+/// The program's name in every request; some firmware refuses requests without one.
 pub(in crate::pbx) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
 /// A connection to the PBX, with or without TLS.
@@ -42,8 +43,8 @@ pub(in crate::pbx) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 pub(crate) struct JsonAnswer {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
-    /// Set when the connection broke before its proper end. An embedded server may leave out TLS's close_notify, so an
-    /// answer that reads as complete is complete.
+    /// Set when the connection broke before its proper end. An embedded server may leave out TLS's
+    /// close_notify, so an answer that reads as complete is complete.
     pub(crate) broken: Option<TransportError>,
 }
 
@@ -57,7 +58,7 @@ pub(crate) struct Transport {
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     bind: Option<IpAddr>,
-    /// The address that took the last connection.
+    /// The address that accepted the last connection.
     last_good: Mutex<Option<SocketAddr>>,
     connect_timeout: Duration,
     answer_timeout: Duration,
@@ -111,7 +112,8 @@ impl Transport {
         self.call_within(call, self.answer_timeout, "answer").await
     }
 
-    /// The same within this limit, where the answer limit is longer. What is given up loses its connection.
+    /// The same within this limit, where the answer limit is longer. A call that is given up loses
+    /// its connection.
     ///
     /// # Cancel safety
     /// As for [`Transport::call`].
@@ -180,7 +182,7 @@ impl Transport {
         }
     }
 
-    /// Opens a connection, within the connect limit. Tells from which of our addresses, too.
+    /// Opens a connection, within the connect limit. Returns our own address beside it.
     pub(in crate::pbx) async fn connect(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
         timeout(self.connect_timeout, self.dial())
             .await
@@ -235,12 +237,14 @@ pub(in crate::pbx) async fn addresses(
     Ok(addresses.into_iter().filter(reachable).collect())
 }
 
-/// A name may have an address that swallows connections, as IPv6 does in many networks; the one that worked comes first.
+/// Puts the address that worked last in front: a name may have an address that swallows
+/// connections, as IPv6 does in many networks.
 fn put_first(addresses: &mut [SocketAddr], last_good: Option<SocketAddr>) {
     addresses.sort_by_key(|address| Some(*address) != last_good);
 }
 
-/// Connects to the first address that answers. Each has its share of the limit, so that none starves those after it.
+/// Connects to the first address that answers. Each address has its share of the limit, so that
+/// none starves those after it.
 pub(in crate::pbx) async fn dial_any(
     addresses: &[SocketAddr],
     bind: Option<IpAddr>,
@@ -272,7 +276,7 @@ async fn dial_address(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<T
     Ok(stream)
 }
 
-/// The system's own words, which do not repeat the name or the address.
+/// Keeps the system's own words, which do not repeat the name or the address.
 fn unreachable(error: io::Error) -> TransportError {
     match error.kind() {
         io::ErrorKind::TimedOut => TransportError::Timeout("connect"),
@@ -281,8 +285,9 @@ fn unreachable(error: io::Error) -> TransportError {
 }
 
 fn json_client(pbx: &PbxSettings, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
-    // Without one, reqwest looks for a crypto provider of the whole process and panics: plain HTTP, too, needs a
-    // configuration. This one trusts nobody, and is used by nobody.
+    // Without a TLS configuration, reqwest looks for a crypto provider of the whole process and
+    // panics, for plain HTTP, too. This configuration trusts no certificate, and no connection uses
+    // it.
     let tls = match tls {
         Some(tls) => tls,
         None => client::client_config(&PbxTrust::Pins(Vec::new()))?,
@@ -319,10 +324,11 @@ pub(in crate::pbx) fn server_name(host: &Host<String>) -> Result<ServerName<'sta
     }
 }
 
-/// The only place where an error of reqwest becomes ours. Its text would hold the URL, and that the PBX token.
+/// The only place where an error of reqwest becomes ours. Its text would hold the URL, and that the
+/// PBX token.
 fn from_reqwest(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
-    // An alert behind the handshake may be the answer to what was sent.
+    // Only while connecting: an alert behind the handshake may be the answer to the credentials.
     if let Some(tls) = find_tls(&error).filter(|_| error.is_connect()) {
         return TransportError::Tls(tls.into());
     }

@@ -1,7 +1,7 @@
 //! The file of a login history, and the folder it is in.
 //!
-//! Knows how it is read, locked and put in place whole, and that nobody but the gateway's user may read it. Does not know what
-//! it says.
+//! Knows how it is read, locked and put in place whole, and that nobody but the gateway's user may
+//! read it. Does not know its content.
 
 use std::fs::File;
 use std::io;
@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::record::LoginRecord;
 
-/// Keeps other processes from changing the file for as long as the value lives, which is never long. Without it they go
-/// on, and may count one login too few.
+/// Keeps other processes from changing the file for as long as the value lives, which is never
+/// long. Where the lock cannot be had, both go on, and may count one login too few.
 pub(super) fn lock(file: Option<&Path>) -> Option<File> {
     let path = file?.with_extension("lock");
     let mut options = File::options();
@@ -33,7 +33,8 @@ pub(super) fn write(file: &Path, record: &LoginRecord) -> io::Result<()> {
         .map_err(|error| io::Error::other(format!("{}: {error}", fresh.display())))
 }
 
-/// Writes a file that only its owner can read, down to the disk: what is put in place afterwards is whole.
+/// Writes a file that only its owner can read, down to the disk, so that the file is whole when it
+/// is put in place.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write;
 
@@ -47,7 +48,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives what root makes to the owner of the folder it is in: the gateway must be able to read and write it.
+/// Gives a file that root makes to the owner of its folder: the gateway must be able to read and
+/// write it.
 #[cfg(unix)]
 fn leave_to_owner(path: &Path, made: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -82,7 +84,7 @@ pub(super) fn read(file: &Path) -> io::Result<LoginRecord> {
     }
 }
 
-/// Creates the folder for what is remembered about logins; nobody else has business there.
+/// Creates the folder for histories of logins. Only its owner can enter it.
 pub(super) fn create_private(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

@@ -1,7 +1,7 @@
-//! The memory of the logins to one PBX, and the rule by which the next one waits. Pure.
+//! The record of the logins to one PBX, and the rule by which the next one waits. Pure.
 //!
-//! Knows counts and times. Does not know files, tokens or passwords: only a salted, stretched and cut hash, to notice that the
-//! credentials have changed.
+//! Knows counts and times. Does not know files, tokens or passwords: only a salted, stretched and
+//! cut hash, to notice that the credentials have changed.
 //!
 //! Source of the lock-out: Yeastar, "S-Series API Guide", "API Authentication".
 
@@ -19,10 +19,10 @@ use crate::metrics::Login;
 /// The S-Series' lock-out.
 pub(super) const LOCK_OUT: Duration = Duration::from_secs(10 * 60);
 const MAX_REFUSALS: u32 = 2;
-/// Refusals and lost answers together: one more could be the fifth.
+/// The limit on refusals and lost answers together: one more could be the fifth.
 const MAX_TRIES: u32 = 4;
-/// From the beginning of one login to the next, while the PBX gives no answer to credentials that it has accepted before. The
-/// last pause goes on.
+/// The pauses from the beginning of one login to the next, while the PBX gives no answer to
+/// credentials that it has accepted before. The last one goes on.
 const OUTAGE_PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -30,19 +30,21 @@ const OUTAGE_PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(15),
 ];
-const MAX_LOGINS: usize = 20;
-/// The number of logins within [`RENEWAL_WINDOW`] that may take the place of tokens that were ended early. Then
-/// there is one after each [`RENEWAL_PAUSE`]: two programs that end each other's tokens must not log in without a pause.
-const RENEWALS_AT_ONCE: usize = 5;
+const MAX_TIMES_KEPT: usize = 20;
+/// The number of logins within [`RENEWAL_WINDOW`] that may take the place of tokens that were ended
+/// early. Afterwards there is one after each [`RENEWAL_PAUSE`]: two programs that end each other's
+/// tokens must not log in without a pause.
+const MAX_RENEWALS_AT_ONCE: usize = 5;
 const RENEWAL_WINDOW: Duration = Duration::from_secs(60);
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
-/// Over this time an operator is told of them.
-const RENEWALS_TOLD: Duration = Duration::from_secs(10 * 60);
-/// Cut so short that it fits one password in 65,536: of little use for finding one, enough to notice another.
+/// The time over which an operator is told of them.
+const RENEWAL_REPORT_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// The length of a fingerprint. It is so short that one password in 65,536 fits: of little use for
+/// finding the password, enough to notice another one.
 const FINGERPRINT_BYTES: usize = 2;
-const STRETCHING: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+const PBKDF2_ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
 
-/// Whether a login may be tried.
+/// The verdict on the next login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pbx) enum LoginVerdict {
     Go,
@@ -60,7 +62,7 @@ pub(in crate::pbx) enum LoginVerdict {
     Stopped,
 }
 
-/// How a login went.
+/// The end of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pbx) enum LoginEnd {
     Accepted,
@@ -70,7 +72,7 @@ pub(in crate::pbx) enum LoginEnd {
     Unsent,
     /// The PBX, or a server before it, answered without a look at the credentials.
     Unjudged,
-    /// A web page with status 200: no API yet, or how a refusal looks from here.
+    /// A web page with status 200: the API is not up yet, or a refusal looks like that.
     Page,
     /// The credentials were sent, and no answer came that says how they were judged.
     Unanswered,
@@ -105,14 +107,14 @@ pub(super) struct LoginRecord {
     unsent: u32,
     /// Logins since the last acceptance that something answered without a look at the credentials.
     unjudged: u32,
-    /// Logins in a row that the PBX may count as failed, whoever said what in between.
+    /// Logins in a row that the PBX may count as failed, whatever the operator said in between.
     failures: u32,
-    /// When the last of them was sent.
+    /// The time when the last of them was sent.
     last_failure: u64,
     last_try: u64,
-    /// Both times before the login under way, for one that turns out not to have been judged.
+    /// Both times before the login under way. They come back where that login was not judged.
     before: (u64, u64),
-    /// When the last login began.
+    /// The time when the last login began.
     began_ms: u64,
     locked_until: u64,
     /// The latest logins that were tried, oldest first.
@@ -121,7 +123,7 @@ pub(super) struct LoginRecord {
     renewals_ms: Vec<u64>,
 }
 
-/// How the logins to a PBX stand, for an operator.
+/// The counts of the logins to a PBX, for an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pbx) struct LoginCounts {
     /// The PBX has accepted these credentials, and not refused them since.
@@ -132,12 +134,13 @@ pub(in crate::pbx) struct LoginCounts {
     pub(in crate::pbx) unanswered: u32,
     /// Logins since the last acceptance that cannot have been judged.
     pub(in crate::pbx) unjudged: u32,
-    /// Logins of the last ten minutes that took the place of a token which was ended early; at most 20.
+    /// Logins of the last ten minutes that took the place of a token which was ended early; at most
+    /// 20.
     pub(in crate::pbx) renewals: usize,
 }
 
 impl LoginRecord {
-    /// A record for credentials that nothing is known of; what the PBX may count against our address stays.
+    /// A record for new credentials. The failures that the PBX may count against our address stay.
     pub(super) fn afresh(&self, credentials: &[&[u8]]) -> io::Result<Self> {
         let mut salt = [0; 16];
         rand::fill(&mut salt).map_err(|_| io::Error::other("the system has no randomness"))?;
@@ -155,20 +158,21 @@ impl LoginRecord {
         !salt.is_empty() && fingerprint(&salt, credentials) == self.credentials
     }
 
-    /// Whether both are of the same credentials.
+    /// Returns true if both are of the same credentials.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.salt == other.salt && self.credentials == other.credentials
     }
 
-    /// Takes over what the PBX counts against our address, whoever tried which credentials. Where both have counted, it
-    /// is the higher count: one that is too high costs ten minutes, and one that is too low a lock-out.
+    /// Takes over the failures that the PBX counts against our address, with whichever credentials.
+    /// Where both records have counted, the higher count wins: one that is too high costs ten
+    /// minutes, and one that is too low a lock-out.
     pub(super) fn take_over_address(&mut self, other: &Self) {
         self.failures = self.failures.max(other.failures);
         self.last_failure = self.last_failure.max(other.last_failure);
         self.locked_until = self.locked_until.max(other.locked_until);
     }
 
-    /// Whether a login may be tried at `now`; `retry` is the pause after a refusal.
+    /// The verdict on a login that would be tried `now`; `retry` is the pause after a refusal.
     pub(super) fn verdict(&mut self, now: SystemTime, retry: Duration) -> LoginVerdict {
         self.mend_times(now);
         let left = |until: u64| {
@@ -178,6 +182,8 @@ impl LoginRecord {
         if let Some(left) = left(self.locked_until) {
             return LoginVerdict::Locked(left);
         }
+        // Accepted credentials: a login without an answer says nothing about them, so only the
+        // short pauses of an outage count.
         if self.accepted {
             return self
                 .outage_pause(now)
@@ -187,12 +193,17 @@ impl LoginRecord {
             return LoginVerdict::Stopped;
         }
         let counted = self.refusals + self.unanswered;
+        // Four failures that the PBX may count, though fewer of them are held against these
+        // credentials: the operator has forgiven some, or they were made with others. The next
+        // could be the fifth.
         if self.failures >= MAX_TRIES
             && counted < MAX_TRIES
             && let Some(left) = left(self.last_failure.saturating_add(LOCK_OUT.as_secs()))
         {
             return LoginVerdict::Brink(left);
         }
+        // Lost answers alone are followed by a pause from the second on, a refusal always; after
+        // four tries together, the pause lasts until the PBX has forgotten the first.
         let pause = match (self.refusals, counted) {
             (_, MAX_TRIES..) => LOCK_OUT,
             (0, ..MAX_REFUSALS) => return LoginVerdict::Go,
@@ -206,7 +217,7 @@ impl LoginRecord {
         }
     }
 
-    /// A clock that was wrong must not stretch a wait.
+    /// Moves times that lie in the future to `now`: a clock that was wrong must not stretch a wait.
     fn mend_times(&mut self, now: SystemTime) {
         let seconds = seconds(now);
         self.last_try = self.last_try.min(seconds);
@@ -216,7 +227,8 @@ impl LoginRecord {
         self.locked_until = self.locked_until.min(seconds + LOCK_OUT.as_secs());
     }
 
-    /// The rest of the pause after logins without an answer, to credentials that were accepted before.
+    /// The rest of the pause after logins without an answer, with credentials that were accepted
+    /// before.
     fn outage_pause(&self, now: SystemTime) -> Option<Duration> {
         let tries = [self.unanswered, self.unsent, self.unjudged];
         let tries = tries.into_iter().fold(0, u32::saturating_add);
@@ -227,7 +239,7 @@ impl LoginRecord {
     pub(super) fn renewal_pause(&mut self, now: SystemTime) -> Option<Duration> {
         self.mend_times(now);
         let last = self.renewals_ms.last()?;
-        let at_once = self.renewals_within(RENEWAL_WINDOW, now) < RENEWALS_AT_ONCE;
+        let at_once = self.renewals_within(RENEWAL_WINDOW, now) < MAX_RENEWALS_AT_ONCE;
         left_of(RENEWAL_PAUSE, *last, now).filter(|_| !at_once)
     }
 
@@ -252,10 +264,10 @@ impl LoginRecord {
         keep(&mut self.renewals_ms, milliseconds(now));
     }
 
-    /// Counts how the login that was begun has gone.
+    /// Counts the end of the login that was begun.
     pub(super) fn end(&mut self, end: LoginEnd, now: SystemTime) {
         let end = match end {
-            // Credentials that were accepted before are not what the page is about.
+            // The PBX has accepted these credentials before, so the page is not about them.
             LoginEnd::Page if self.accepted => LoginEnd::Unjudged,
             LoginEnd::Page => LoginEnd::Unanswered,
             end => end,
@@ -271,6 +283,7 @@ impl LoginRecord {
             self.locked_until = 0;
             return;
         }
+        // `begin` has counted the login as one without an answer already.
         if end == LoginEnd::Unanswered {
             return;
         }
@@ -292,7 +305,8 @@ impl LoginRecord {
         }
     }
 
-    /// The login that has ended was not judged, so it neither counts nor makes anybody wait.
+    /// Takes the failure back that `begin` has counted: the login was not judged, so it neither
+    /// counts nor makes the next one wait.
     fn take_back_failure(&mut self) {
         self.failures = self.failures.saturating_sub(1);
         (self.last_failure, self.last_try) = self.before;
@@ -321,12 +335,13 @@ impl LoginRecord {
             refused: self.refusals,
             unanswered: self.unanswered,
             unjudged: self.unsent.saturating_add(self.unjudged),
-            renewals: self.renewals_within(RENEWALS_TOLD, now),
+            renewals: self.renewals_within(RENEWAL_REPORT_WINDOW, now),
         }
     }
 }
 
-/// The pause from the beginning of the last of so many tries in a row without an answer.
+/// The pause after this number of tries in a row without an answer, from the beginning of the last
+/// one.
 pub(in crate::pbx) fn outage_pause(tries: u32) -> Duration {
     let index = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
     let pause = OUTAGE_PAUSES.get(index).or(OUTAGE_PAUSES.last());
@@ -343,7 +358,7 @@ fn left_of(pause: Duration, start_ms: u64, now: SystemTime) -> Option<Duration> 
 /// Adds the newest, and forgets the oldest where there are many.
 fn keep(times: &mut Vec<u64>, now: u64) {
     times.push(now);
-    let surplus = times.len().saturating_sub(MAX_LOGINS);
+    let surplus = times.len().saturating_sub(MAX_TIMES_KEPT);
     times.drain(..surplus);
 }
 
@@ -351,7 +366,7 @@ fn fingerprint(salt: &[u8], credentials: &[&[u8]]) -> String {
     let mut hash = [0; FINGERPRINT_BYTES];
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
-        STRETCHING,
+        PBKDF2_ROUNDS,
         salt,
         &credentials.join(&0),
         &mut hash,

@@ -65,7 +65,7 @@ fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
     let folder = tempfile::tempdir().unwrap();
     let mut now = SystemTime::now();
     let mut tries = 0;
-    // Whoever asks all the time gets four tries until the PBX would have forgotten the first.
+    // A caller who asks all the time gets four tries until the PBX would have forgotten the first.
     for _ in 0..LOCK_OUT.as_secs() {
         let mut history = open_quickly(folder.path());
         if history.verdict(now) == LoginVerdict::Go {
@@ -211,7 +211,7 @@ fn what_two_processes_try_is_counted_together() {
     assert_eq!(doctor.verdict(later), LoginVerdict::Stopped);
     assert_eq!(gateway.verdict(later), LoginVerdict::Stopped);
 
-    // What could not be written is not forgotten for what stands in the file.
+    // A record that could not be written is newer than the file, and stays.
     let in_the_way = folder.path().join("logins-main.json.new");
     std::fs::create_dir(&in_the_way).unwrap();
     gateway.forgive().unwrap_err();
@@ -346,7 +346,8 @@ fn the_operators_word_ends_the_pause_of_an_outage_but_not_the_count() {
 fn beside_another_program_five_renewals_come_at_once_and_then_one_each_ten_seconds() {
     const MINUTES: u64 = 10;
     let start = SystemTime::now();
-    // The other program's pause, our logins in ten minutes, and the seconds in which we had a token.
+    // The other program's pause, our logins in ten minutes, and the seconds in which we had a
+    // token.
     for (pause_s, most_logins, least_well) in [
         (1, 5 + 60, 60),
         (5, 5 + 60, 295),

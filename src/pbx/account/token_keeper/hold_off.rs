@@ -33,15 +33,15 @@ impl TokenKeeper {
     pub(super) fn allow_exchange(&self, state: &KeeperState) -> Result<(), PbxError> {
         self.allow_call(state)?;
         if let Some((times, began)) = state.lost_exchanges {
-            // An exchange without an answer is not in the history, which counts logins only. Without this
-            // pause, a PBX that hangs would be asked again by every request.
+            // An exchange without an answer is not in the history, which counts logins only.
+            // Without this pause, a PBX that hangs would be asked again by every request.
             let pause = outage_pause(times).saturating_sub(began.elapsed());
             if !pause.is_zero() {
                 return held_off(pause, HoldOff::Outage);
             }
         }
-        // Of the history only a lock-out counts: an exchange sends no password, so it cannot be refused as
-        // a login can.
+        // Of the history only a lock-out counts: an exchange sends no password, so it cannot be
+        // refused as a login can.
         match self.history().verdict(SystemTime::now()) {
             LoginVerdict::Locked(left) => held_off(left, HoldOff::LockedOut),
             _ => Ok(()),
@@ -74,12 +74,13 @@ impl TokenKeeper {
     pub(super) fn allow_login(&self, state: &KeeperState) -> Result<(), PbxError> {
         self.allow_call(state)?;
         let now = SystemTime::now();
-        // Bound on its own: in the `match` the guard of the history would live on, and be taken once more.
+        // Bound on its own: in the `match` the guard of the history would live on, and be taken
+        // once more.
         let verdict = self.history().verdict(now);
         match verdict {
             LoginVerdict::Go => {
-                // Two programs that end each other's tokens would log in without a pause. A token that
-                // lived its time has no part in that.
+                // Two programs that end each other's tokens would log in without a pause. A token
+                // that lived its time has no part in that.
                 let pause = self.history().renewal_pause(now);
                 match pause.filter(|_| state.ended_early) {
                     None => Ok(()),
@@ -95,8 +96,8 @@ impl TokenKeeper {
         }
     }
 
-    /// Notes what a failed login or exchange says about the next one, beside what the history has of
-    /// logins.
+    /// Notes what a failed login or exchange says about the next one, beside what the history has
+    /// of logins.
     pub(super) fn note_refusal(&self, error: &PbxError) {
         match error.refusal_class() {
             Some(RefusalClass::TokenLimit) => {
@@ -105,7 +106,8 @@ impl TokenKeeper {
                 state.slots_taken = Some((times.saturating_add(1), Instant::now()));
             }
             Some(RefusalClass::LockedOut) => {
-                // Noted here as well as at the end of a login: an exchange may be the call that finds out.
+                // Noted here as well as at the end of a login: an exchange may be the call that
+                // finds out.
                 self.note("noting a lock-out", |history| {
                     history.lock_out(SystemTime::now())
                 });

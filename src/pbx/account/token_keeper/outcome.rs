@@ -1,4 +1,4 @@
-//! What the end of a login means for the next one. Pure.
+//! The meaning of a failed login for the next one. Pure.
 //!
 //! Knows the ways in which a login fails. Does not know time.
 
@@ -8,12 +8,12 @@ use crate::pbx::account::login_history::LoginEnd;
 use crate::pbx::dialect::RefusalClass;
 use crate::pbx::error::{PbxError, TransportError};
 
-/// How long no login is tried where all slots for tokens are taken: at first, and at most. One comes free when a token
-/// of another program ends, which takes up to 30 minutes.
-const SLOTS_TAKEN: (Duration, Duration) =
+/// The pauses without a login where all slots for tokens are taken: the first, and the longest. A
+/// slot comes free when a token of another program ends, which takes up to 30 minutes.
+const SLOTS_PAUSES: (Duration, Duration) =
     (Duration::from_secs(5 * 60), Duration::from_secs(30 * 60));
 
-/// What a failed login means for the next one.
+/// Judges a failed login by what it means for the next one.
 pub(super) fn judge(error: &PbxError) -> LoginEnd {
     match error {
         PbxError::Refused { refusal, .. } => match refusal.class {
@@ -27,7 +27,7 @@ pub(super) fn judge(error: &PbxError) -> LoginEnd {
         PbxError::Status {
             status: 401 | 403, ..
         } => LoginEnd::Refused,
-        // Nothing was sent before the connection and its trust stood.
+        // No credential is sent before the connection is open and the peer is trusted.
         PbxError::Transport {
             source:
                 TransportError::Unreachable(_)
@@ -35,20 +35,20 @@ pub(super) fn judge(error: &PbxError) -> LoginEnd {
                 | TransportError::Timeout("connect"),
             ..
         } => LoginEnd::Unsent,
-        // A web server that has not got as far as the API.
+        // A web server whose API is not up yet.
         PbxError::Status {
             status: 404 | 500..,
             ..
         }
         | PbxError::Redirected { .. } => LoginEnd::Unjudged,
         PbxError::Page { .. } => LoginEnd::Page,
-        // Whatever it is, it may be how a refusal looks from here.
+        // Any other answer may be a refusal in a form that is not known here.
         _ => LoginEnd::Unanswered,
     }
 }
 
-/// Whether a failed exchange means that the pair of tokens is good for nothing. Trouble on the way, or at the PBX, says
-/// nothing about it.
+/// Returns true if a failed exchange means that the pair of tokens is of no use any more. Trouble
+/// on the way, or at the PBX, says nothing about the pair.
 pub(super) fn spoils_pair(error: &PbxError) -> bool {
     match error {
         PbxError::Transport { .. } | PbxError::Status { status: 500.., .. } => false,
@@ -65,9 +65,10 @@ pub(super) fn spoils_pair(error: &PbxError) -> bool {
     }
 }
 
-/// How long no login is tried after so many in a row that found all slots taken: twice as long each time.
+/// The pause after this number of logins in a row that found all slots taken: twice as long each
+/// time.
 pub(super) fn slots_pause(times: u32) -> Duration {
-    let (first, most) = SLOTS_TAKEN;
+    let (first, most) = SLOTS_PAUSES;
     let doubled = first.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1)));
     doubled.min(most)
 }

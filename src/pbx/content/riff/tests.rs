@@ -54,7 +54,8 @@ fn the_audio_begins_behind_all_headers() {
     assert_eq!(read(&bytes[..48]).unwrap().data_offset(), None);
 }
 
-/// A file whose format is extensible, with these fields and another chunk of so many bytes in front.
+/// A file whose format is extensible, with these fields and another chunk of so many bytes in
+/// front.
 fn extensible(sub_format: &[u8], extension: u16, in_front: usize) -> Vec<u8> {
     let mut bytes = b"RIFF\0\0\0\0WAVE".to_vec();
     let mut chunk = |id: &[u8; 4], body: &[u8]| {
@@ -76,7 +77,7 @@ fn extensible(sub_format: &[u8], extension: u16, in_front: usize) -> Vec<u8> {
 }
 
 fn of_tag(tag: u16) -> Vec<u8> {
-    [&tag.to_le_bytes()[..], &OF_A_TAG].concat()
+    [&tag.to_le_bytes()[..], &SUB_FORMAT_TAIL].concat()
 }
 
 #[track_caller]

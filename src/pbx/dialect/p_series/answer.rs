@@ -2,8 +2,8 @@
 //!
 //! Knows the vendor's numbers. Does not know which call was made. Pure.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". `errcode` is a number; one published
-//! client was given a text, so both are read.
+//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". `errcode` is a
+//! number; one published client was given a text, so both are read.
 
 use serde_json::{Map, Value};
 
@@ -33,8 +33,8 @@ pub(super) fn answer(body: &[u8]) -> Result<AnswerFields, AnswerError> {
     Err(AnswerError::Refused(Refusal { class, code }))
 }
 
-/// The classes of the vendor's numbers. That 10005 means a missing permission and 70082 a second MP3 at a time is not
-/// in the table; published clients met the first, the second is an assumption.
+/// The classes of the vendor's numbers. That 10005 means a missing permission and 70082 a second
+/// MP3 at a time is not in the table; published clients met the first, the second is an assumption.
 fn class(code: &str) -> RefusalClass {
     match code {
         "10004" => RefusalClass::TokenDead,
@@ -64,7 +64,8 @@ impl AnswerFields {
         }
     }
 
-    /// A token. It goes into URLs, so only what the vendor's samples hold is taken: letters and digits.
+    /// A token. It goes into URLs, so only what the vendor's samples hold is taken: letters and
+    /// digits.
     pub(super) fn token(&self, name: &str) -> Result<Secret, AnswerError> {
         let text = self.text(name)?;
         if text.len() > 256 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

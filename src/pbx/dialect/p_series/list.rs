@@ -2,10 +2,11 @@
 //!
 //! Knows parameters and fields. Does not know how pages follow on each other, or sockets.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings". `time` is in the
-//! PBX's display format, which its administrator chooses, so it is not read: the name tells the start, else `uid`, which
-//! begins with 14 digits of local time. `duration` is 0 in every documented sample and `size` may be, so 0 says nothing.
-//! Newer firmware has the parties' numbers in fields of their own.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings".
+//! `time` is in the PBX's display format, which its administrator chooses, so it is not read: the
+//! name tells the start, else `uid`, which begins with 14 digits of local time. `duration` is 0 in
+//! every documented sample and `size` may be, so 0 says nothing. Newer firmware has the parties'
+//! numbers in fields of their own.
 //!
 //! Assumed of odd entries: one without an id, or whose file's name is no text, cannot be listed,
 //! and is counted. Any other member that is missing or of another type says nothing; a number is as
@@ -27,7 +28,7 @@ use crate::secret::Secret;
 /// A page, in the PBX's order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::pbx) struct PbxPage {
-    /// How many entries the list has, where the PBX says so.
+    /// The number of entries of the list, where the PBX tells it.
     pub(in crate::pbx) total: Option<u64>,
     /// Entries of the page, those that it repeats and those without an id too.
     pub(in crate::pbx) rows: u64,
@@ -35,7 +36,7 @@ pub(in crate::pbx) struct PbxPage {
     pub(in crate::pbx) behind: u64,
     /// The PBX knows of nothing here. It says the same of a list that is empty, and of a fault.
     pub(in crate::pbx) is_refusal: bool,
-    /// Those that have an id of the PBX, in its order.
+    /// The entries that have an id, in the PBX's order.
     pub(in crate::pbx) entries: Vec<PageEntry>,
 }
 
@@ -50,7 +51,8 @@ pub(in crate::pbx) struct PageEntry {
 }
 
 impl PSeries {
-    /// Asks for a page of a list cut into pages of `size`; they are numbered from 1. The filter is passed on as far as the API has one.
+    /// Asks for a page of a list cut into pages of `size`; they are numbered from 1. The filter is
+    /// passed on as far as the API has one.
     pub(in crate::pbx) fn list_page(
         &self,
         token: &Secret,

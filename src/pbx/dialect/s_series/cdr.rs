@@ -2,8 +2,8 @@
 //!
 //! Knows parameters. Does not know rows (those are in `columns.rs`), pages, filters or sockets.
 //!
-//! Sources: Yeastar, "S-Series Developer Guide", "CDR" and "Download CDR": a one-time string for a span of time, then
-//! the table; blanks in times must be written `%20`.
+//! Sources: Yeastar, "S-Series Developer Guide", "CDR" and "Download CDR": a one-time string for a
+//! span of time, then the table; blanks in times must be written `%20`.
 
 use std::net::Ipv4Addr;
 
@@ -37,7 +37,8 @@ fn written(time: DateTime) -> String {
 }
 
 impl SSeries {
-    /// The key under which extensions are named: published clients of 2.0.0 send another one than the guide has.
+    /// The key under which extensions are named: published clients of 2.0.0 send another one than
+    /// the guide has.
     fn extensions_key(&self) -> &'static str {
         match self.version {
             "v2.0.0" => "number",
@@ -97,7 +98,7 @@ impl SSeries {
         }
     }
 
-    /// What an object says that came in place of the table.
+    /// Reads an object that came in place of the table.
     pub(in crate::pbx) fn read_table_refusal(&self, body: &[u8]) -> AnswerError {
         match answer(body) {
             Err(error) => about_no_recording(error),

@@ -18,7 +18,7 @@ use crate::list::Row;
 use crate::pbx::dialect::csv::{CsvRecord, RecordTooLong};
 use crate::recording::RecordingName;
 
-/// Why a table cannot be read.
+/// The reason why a table cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(in crate::pbx) enum TableError {
     #[error(transparent)]
@@ -46,7 +46,7 @@ pub(in crate::pbx) enum TableRow {
     Unreadable(&'static str),
 }
 
-/// Where the columns are.
+/// The places of the columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::pbx) struct TableColumns {
     count: usize,
@@ -56,7 +56,8 @@ pub(in crate::pbx) struct TableColumns {
     caller: Option<usize>,
     callee: Option<usize>,
     direction: Option<usize>,
-    /// How long the parties talked, which is what is recorded; else how long the call was.
+    /// The time that the parties talked, which is the part that is recorded; else the time of the
+    /// call.
     duration: Option<usize>,
 }
 
@@ -132,7 +133,8 @@ impl TableColumns {
             (false, false) => Ok(TableRow::Recorded(row)),
             // A name that was cut lacks its ending.
             (true, false) if is_named && has_audio_ending(&row.name) => Ok(TableRow::Recorded(row)),
-            // Nothing is missing of it but what is empty, as far as can be told: every call is of a type.
+            // Nothing is missing of it but what is empty, as far as can be told: every call is of a
+            // type.
             (true, true) if row.local_start.is_some() && self.reaches_type(record) => {
                 Ok(TableRow::Unrecorded)
             }

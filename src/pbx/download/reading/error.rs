@@ -1,7 +1,7 @@
 //! The ways in which a reading fails.
 //!
-//! Knows that a recording broke off, cannot be asked for again, or is another one. Does not know who hears
-//! of it.
+//! Knows that a recording broke off, cannot be asked for again, or is another one. Does not know
+//! who hears of it.
 
 use thiserror::Error;
 

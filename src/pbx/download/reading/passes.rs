@@ -1,10 +1,13 @@
-//! The passes over a recording: how often it was mended, and where they ended on purpose.
+//! The passes over a recording: the number of mends, and the bytes at which passes ended on
+//! purpose.
 //!
-//! Knows when another pass may begin, and when two ends agree. Does not know bytes, or how a pass is asked for. Pure.
+//! Knows when another pass may begin, and when two ends agree. Does not know bytes, or how a pass
+//! is asked for. Pure.
 
-/// How often a recording that broke off is mended.
+/// The number of times that a recording is mended.
 const MAX_MENDS: u32 = 2;
-/// Further passes over a recording that may follow the first: those, and one to confirm an end that nothing tells.
+/// The number of passes that may follow the first: one for each mend, and one to confirm an end
+/// that no sign proves.
 const MAX_FURTHER_PASSES: u32 = MAX_MENDS + 1;
 
 /// The passes so far.
@@ -12,29 +15,31 @@ const MAX_FURTHER_PASSES: u32 = MAX_MENDS + 1;
 pub(super) struct Passes {
     further: u32,
     mends: u32,
-    /// It broke off, and has not come to that place again.
+    /// A pass broke off, and none has come to that byte again.
     is_broken: bool,
     end: Option<PassEnd>,
 }
 
-/// Where a pass ended on purpose, and nothing told whether that is the end of the recording.
+/// The byte at which a pass ended on purpose, and no sign proved that the recording ends there.
 #[derive(Debug)]
 struct PassEnd {
     at: u64,
-    /// It is known not to be the end, and counted among the mends.
+    /// The recording goes on there, and this is counted among the mends already.
     is_break: bool,
 }
 
 impl Passes {
-    /// A pass broke off.
+    /// Notes that a pass broke off.
     pub(super) fn break_off(&mut self) {
         self.mends += 1;
         self.is_broken = true;
     }
 
-    /// A pass ended on purpose: at the furthest place that any has come to, or before it. Where the length is known, it
-    /// ended too early.
+    /// Notes that a pass ended on purpose: `at` the furthest byte that any pass has come to, or
+    /// (`None`) before it. Where the length is known, the pass ended too early.
     pub(super) fn end(&mut self, at: Option<u64>, length_is_known: bool) {
+        // Before the furthest byte, or before a known length: a break, and counted at once. At the
+        // furthest byte of an unknown length: the end, until a later pass goes on behind it.
         let is_break = at.is_none() || length_is_known;
         self.mends += u32::from(is_break);
         if let Some(at) = at {
@@ -42,31 +47,33 @@ impl Passes {
         }
     }
 
-    /// Whether an earlier pass has ended on purpose at `place`.
+    /// Returns true if an earlier pass has ended on purpose at `place`.
     pub(super) fn agree_on(&self, place: u64) -> bool {
         self.end.as_ref().is_some_and(|end| end.at == place)
     }
 
-    /// Whether a pass has come again to where one broke off; true once.
+    /// Returns true if a pass has come again to the byte where one broke off; true once.
     pub(super) fn is_past_break(&mut self) -> bool {
         std::mem::take(&mut self.is_broken)
     }
 
-    /// Whether a pass that goes on behind `place` shows that an end there was a break; true once.
+    /// Returns true if a pass that goes on behind `place` shows that an end there was a break; true
+    /// once.
     pub(super) fn is_past_end(&mut self, place: u64) -> bool {
         let Some(end) = self.end.take_if(|end| end.at == place) else {
             return false;
         };
+        // Counted here, unless `end` has counted it as a break already.
         self.mends += u32::from(!end.is_break);
         true
     }
 
-    /// Whether it has broken off more often than it may be mended.
+    /// Returns true if passes have broken off more often than a recording may be mended.
     pub(super) fn is_mended_too_often(&self) -> bool {
         self.mends > MAX_MENDS
     }
 
-    /// Begins another pass. Returns whether there may be one.
+    /// Begins another pass. Returns false if there may be none.
     pub(super) fn begin_another(&mut self) -> bool {
         if self.further == MAX_FURTHER_PASSES || self.is_mended_too_often() {
             return false;
@@ -80,7 +87,7 @@ impl Passes {
 mod tests {
     use super::*;
 
-    /// How a pass comes to its end.
+    /// A pass, by the way in which it ends.
     #[derive(Clone, Copy)]
     enum TrialPass {
         /// It breaks off there.
@@ -91,8 +98,8 @@ mod tests {
 
     use TrialPass::{Breaks, Ends};
 
-    /// The end of passes that each begin anew, of a recording whose length is not known: where the end is, if two agree,
-    /// and how many passes there were.
+    /// Checks passes over a recording whose length is not known: the byte of the end, if two agree,
+    /// and the number of passes.
     #[track_caller]
     fn check(passes: &[TrialPass], expected: Option<u64>, tickets: usize) {
         let (mut state, mut head, mut begun, mut agreed) = (Passes::default(), 0, 0, None);

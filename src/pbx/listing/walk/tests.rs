@@ -211,7 +211,7 @@ fn goes_wrong(total: Option<u64>, answer: PageSummary<'_>) -> Result<WalkStep, W
     assert_eq!(walk.look(told(&ids, total)), Ok(WalkStep::From(0)));
     ids.iter().for_each(|id| walk.pass(*id));
     assert_eq!(walk.turn(), WalkStep::Elsewhere);
-    // What is right once is no matter.
+    // One page that is right does not help.
     let asked = walk.ask();
     for _ in 0..MAX_CALLS {
         let rows = answer.rows.min(walk.ask().size);
@@ -308,7 +308,8 @@ fn a_list_in_no_order_or_of_too_long_pages_is_refused() {
     assert_eq!(looked, Err(WalkError::Excess));
 }
 
-/// What happens to a list before a call: so many are added, and the ones from a place on are deleted.
+/// A change of the list before a call: entries are added at one end, and those from a place on are
+/// deleted.
 type Change = (u64, usize, usize);
 
 fn change_of(list: &mut List, next: &mut u64, (added, from, deleted): Change) {

@@ -1,14 +1,15 @@
-//! What can be wrong with the way to a PBX before anybody logs in, and what an operator can do about it.
+//! The faults on the way to a PBX before a login, each with advice for an operator.
 //!
 //! Knows the keys of the configuration and the PBX's menus. Holds no address.
 //!
-//! Source for the menus: Yeastar, "S-Series User Guide", "Service" (protocol, port, redirect, Web Access Control).
+//! Source for the menus: Yeastar, "S-Series User Guide", "Service" (protocol, port, redirect, Web
+//! Access Control).
 
 use thiserror::Error;
 
 use crate::tls::client::TlsError;
 
-/// Why a PBX cannot be spoken to.
+/// The reason why a PBX cannot be reached.
 #[derive(Debug, Error)]
 pub(crate) enum ProbeError {
     #[error("the name in pbx.url cannot be resolved: {0}")]
@@ -44,7 +45,7 @@ pub(crate) enum ProbeError {
 }
 
 impl ProbeError {
-    /// What an operator can do.
+    /// Advice for an operator.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::NoName(_) | Self::NameSilent => {

@@ -1,14 +1,15 @@
-//! What answers a request in plain HTTP.
+//! The answer to a request in plain HTTP, and what it tells about the server.
 //!
 //! Knows the beginnings of HTTP and of TLS. Pure.
 //!
-//! Sources: RFC 9112 §4 (status line); RFC 8446 §5.1 (a record begins with its type, 21 for alerts and 22 for the
-//! handshake, and the version 3.x). The redirect is that of "Redirect from port 80" (Yeastar, "S-Series User Guide",
-//! "Service"). That a web server tells in a page with status 400 that its port speaks TLS is nginx' way.
+//! Sources: RFC 9112 §4 (status line); RFC 8446 §5.1 (a record begins with its type, 21 for alerts
+//! and 22 for the handshake, and the version 3.x). The redirect is that of "Redirect from port 80"
+//! (Yeastar, "S-Series User Guide", "Service"). nginx tells in a page with status 400 that its port
+//! speaks TLS.
 
 use super::ProbeError;
 
-/// Whether what has arrived tells enough: the whole head, and of an error also the page.
+/// Returns true if the bytes tell enough: the whole head, and for status 400 the page, too.
 pub(super) fn is_enough(answer: &[u8]) -> bool {
     let ended = answer.windows(4).any(|window| window == b"\r\n\r\n");
     ended && !answer.starts_with(b"HTTP/1.1 400")

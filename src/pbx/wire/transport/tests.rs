@@ -23,7 +23,8 @@ fn the_address_that_worked_last_comes_first() {
     }
 }
 
-/// A listener that nobody accepts from and whose queue is full: further connections get no answer at all.
+/// A listener that nobody accepts from and whose queue is full: further connections get no answer
+/// at all.
 async fn black_hole() -> (TcpListener, Vec<TcpStream>) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
