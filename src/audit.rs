@@ -15,6 +15,7 @@ pub(crate) mod heard;
 pub(crate) mod line;
 mod outage;
 mod queue;
+mod recorded;
 pub mod settings;
 mod tally;
 mod writer;
@@ -40,10 +41,12 @@ use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
 pub(crate) use heard::Audio;
-use line::Record;
 pub(crate) use line::{Decision, Start};
+use line::{Record, SystemReadLine};
 use outage::Outage;
 use queue::{DecisionLine, Item, Place, Queue};
+pub(crate) use recorded::Allowed;
+pub use recorded::{Recorded, RecordedAnswer, RecordedRead, SystemRead};
 use tally::Tally;
 use writer::Writer;
 
@@ -143,22 +146,51 @@ impl AuditLog {
         }
     }
 
-    /// Writes down that a request is allowed, and returns when that is on disk. What becomes of the request is written by the
-    /// entry, whenever that is dropped.
+    /// Writes down that a request is allowed, and returns the proof of it once the line is on disk. The fields that the
+    /// decision itself knows come from it. The entry writes down how the request ends, whenever it is dropped.
     ///
     /// # Errors
-    /// When it cannot be written, and nothing may be answered then.
+    /// When the line cannot be written. Nothing may be answered then.
     ///
     /// # Cancel safety
     /// Safe: a decision that is written nevertheless has its delivery line.
-    pub(crate) async fn allowed(&self, decision: Decision) -> Result<Entry, Unavailable> {
-        let Some(handle) = &self.0 else {
-            return Ok(Entry::default());
+    pub(crate) async fn record<T: Allowed>(
+        &self,
+        mut decision: Decision,
+        allowed: T,
+    ) -> Result<(Recorded<T>, Entry), Unavailable> {
+        decision.allowed = true;
+        allowed.describe(&mut decision);
+        let entry = match &self.0 {
+            None => Entry::default(),
+            Some(handle) => match handle.open(decision).await {
+                Ok(entry) => entry,
+                Err(unavailable) => {
+                    handle.without(unavailable)?;
+                    Entry::default()
+                }
+            },
         };
-        match handle.open(decision).await {
-            Ok(entry) => Ok(entry),
-            Err(unavailable) => handle.without(unavailable).map(|()| Entry::default()),
+        Ok((Recorded::new(allowed), entry))
+    }
+
+    /// Writes down that the gateway itself reads a recording, and returns the proof of it once the line is on disk.
+    ///
+    /// # Errors
+    /// As for [`AuditLog::record`]. Nothing may be read then.
+    ///
+    /// # Cancel safety
+    /// Safe: the line is written nevertheless, or it is not.
+    pub(crate) async fn record_system(
+        &self,
+        read: SystemRead,
+    ) -> Result<Recorded<SystemRead>, Unavailable> {
+        if let Some(handle) = &self.0
+            && let Err(unavailable) = handle.note_system(&read).await
+        {
+            handle.without(unavailable)?;
         }
+        Ok(Recorded::new(read))
     }
 
     /// Writes down that a request is denied, and returns when that is on disk.
@@ -293,6 +325,23 @@ impl Handle {
                 self.shared.queue.push(Item::Answered(seq));
                 Ok(())
             }
+        }
+    }
+
+    async fn note_system(&self, read: &SystemRead) -> Result<(), Unavailable> {
+        let _place = self.place().await?;
+        let (written, seq) = oneshot::channel();
+        self.shared.queue.push(Item::SystemRead {
+            read: SystemReadLine {
+                purpose: read.purpose().to_owned(),
+                pbx: read.pbx().to_owned(),
+                recording: read.recording().as_str().to_owned(),
+            },
+            written,
+        });
+        match self.waited(seq).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err(Unavailable),
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod algorithm;
 pub(crate) mod attributes;
+mod authenticated;
 mod claims;
 pub(crate) mod cookies;
 mod credential;
@@ -41,6 +42,7 @@ use http::HeaderMap;
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 use self::attributes::max_values;
 pub use self::attributes::{AttributeClaims, Attributes, Extension};
+pub use self::authenticated::Authenticated;
 use self::claims::{Claims, Clock};
 pub use self::cookies::Cookies;
 use self::cookies::SESSION_COOKIE;
@@ -95,7 +97,7 @@ pub struct Authenticator {
 
 /// What the credentials of a request come to.
 pub(crate) struct Judgement<'a> {
-    pub(crate) principal: Result<Principal, Rejected>,
+    pub(crate) caller: Result<Authenticated, Rejected>,
     /// The names of cookies that are authentic and have expired, and so count as absent.
     pub(crate) expired: Vec<&'a str>,
 }
@@ -149,8 +151,8 @@ impl Authenticator {
         query: Option<&str>,
         source: IpAddr,
         now: SystemTime,
-    ) -> Result<Principal, Rejected> {
-        self.judge(headers, query, false, source, now).principal
+    ) -> Result<Authenticated, Rejected> {
+        self.judge(headers, query, false, source, now).caller
     }
 
     /// The same for a request by which somebody goes to a page, if `is_visit`: cookies that are authentic and have expired
@@ -180,7 +182,8 @@ impl Authenticator {
             }
             Err(rejected) => Err(rejected),
         };
-        Judgement { principal, expired }
+        let caller = principal.map(Authenticated::new);
+        Judgement { caller, expired }
     }
 
     /// Whether there is a cookie of our own, whatever it says.

@@ -30,6 +30,7 @@ pub(crate) use self::metadata::Metadata;
 use self::passthrough::Passthrough;
 use self::remembered::RememberedMetadata;
 pub(crate) use self::source::Source;
+use crate::audit::RecordedRead;
 use crate::cache::settings::CacheSettings;
 use crate::metrics::{Eviction, Metrics};
 use crate::pbx::{Excerpt, Pbx, PbxError, ResumePoint};
@@ -137,17 +138,16 @@ impl Cache {
     pub(crate) async fn open(
         &self,
         pbx: &Arc<Pbx>,
-        name: &RecordingName,
-        owner: &Owner,
+        read: &RecordedRead,
         part: Option<PartOf>,
     ) -> Result<Source, CacheError> {
-        let key = EntryKey::new(pbx, name);
-        if let Some(source) = self.begin(&key, pbx, owner) {
+        let key = EntryKey::new(pbx, read.recording());
+        if let Some(source) = self.begin(&key, pbx, read) {
             return Ok(source);
         }
         // In a box: most requests never come here, and their futures need not be that large.
         let (excerpt, known) = part.map(|part| (part.excerpt, part.metadata)).unzip();
-        let opened = match Box::pin(pbx.open(name, owner, excerpt)).await {
+        let opened = match Box::pin(pbx.open(read.recording(), read.reader(), excerpt)).await {
             Ok(reading) => {
                 Passthrough::begin(reading, self, Arc::clone(pbx), key.clone(), known).await
             }
@@ -165,7 +165,7 @@ impl Cache {
     }
 
     /// A new entry, or one that was begun a moment ago; `None` where the recording is to go straight through.
-    fn begin(&self, key: &EntryKey, pbx: &Arc<Pbx>, owner: &Owner) -> Option<Source> {
+    fn begin(&self, key: &EntryKey, pbx: &Arc<Pbx>, read: &RecordedRead) -> Option<Source> {
         let settings = self.settings.load();
         let length = self
             .known
@@ -183,12 +183,16 @@ impl Cache {
             return Some(source);
         }
         let me = self.me.upgrade()?;
-        let block = self.block_from(&mut index, owner, key).ok()?;
-        let entry = Arc::new(CacheEntry::new(key.clone(), Arc::clone(pbx), owner.clone()));
+        let block = self.block_from(&mut index, read.reader(), key).ok()?;
+        let entry = Arc::new(CacheEntry::new(
+            key.clone(),
+            Arc::clone(pbx),
+            read.reader().clone(),
+        ));
         index.put(&entry);
         let reader = Reader::new(Arc::clone(&entry), Weak::clone(&self.me));
         drop(index);
-        Fill::new(me, entry, owner.clone(), Some(block)).spawn(None);
+        Fill::new(me, entry, read.clone(), Some(block)).spawn(None);
         Some(Source::Entry(reader))
     }
 
@@ -204,13 +208,17 @@ impl Cache {
     ///
     /// # Cancel safety
     /// Safe.
-    pub(crate) async fn go_on(&self, source: &mut Source, owner: &Owner) -> Result<(), CacheError> {
+    pub(crate) async fn go_on(
+        &self,
+        source: &mut Source,
+        read: &RecordedRead,
+    ) -> Result<(), CacheError> {
         let Source::Entry(reader) = source else {
             return Ok(());
         };
         if let (Some(me), Some(seen)) = (self.me.upgrade(), reader.entry().resume()) {
             let entry = Arc::clone(reader.entry());
-            Fill::new(me, entry, owner.clone(), None).spawn(Some(seen));
+            Fill::new(me, entry, read.clone(), None).spawn(Some(seen));
         }
         reader.opened().await
     }

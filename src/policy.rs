@@ -29,6 +29,7 @@ pub use self::groups::Groups;
 pub use self::source::Flaw;
 pub use self::trial::{Expected, Trial};
 use crate::auth::principal::{Credential, Principal};
+use crate::limits::rate::Counted;
 use crate::recording::RecordingName;
 
 /// The schema that policies are checked against, in Cedar's own notation.
@@ -153,12 +154,13 @@ impl Policy {
     /// When a credential is used beyond its scope, or the policies do not allow it or cannot be evaluated.
     pub fn authorize(
         &self,
-        principal: Principal,
+        principal: Counted<Principal>,
         action: Action,
         pbx: &str,
         recording: RecordingName,
         context: &Context,
     ) -> Result<Grant, PolicyError> {
+        let principal = principal.into_inner();
         let policies = self.decide(&principal, action, pbx, &recording, context)?;
         Ok(Grant {
             principal,
@@ -196,6 +198,27 @@ impl Policy {
     /// When the credential is a link, which reaches no further than its recording, or is not for this PBX.
     pub fn view(
         &self,
+        principal: Counted<Principal>,
+        pbx: &str,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        self.viewer(principal.into_inner(), pbx, context)
+    }
+
+    /// Looks at the list again, for the same principal under other policies.
+    ///
+    /// # Errors
+    /// As for [`Policy::view`].
+    pub fn review(
+        &self,
+        viewer: &Viewer<'_>,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        self.viewer(viewer.principal.clone(), &viewer.pbx, context)
+    }
+
+    fn viewer(
+        &self,
         principal: Principal,
         pbx: &str,
         context: &Context,
@@ -228,8 +251,11 @@ impl Policy {
         Facts::of(principal, pbx, name, &self.groups, context)
     }
 
-    /// The policies that allow it.
-    fn decide(
+    /// The ids of the policies that allow it, in alphabetical order. A decision to be shown: it opens nothing.
+    ///
+    /// # Errors
+    /// As for [`Policy::authorize`].
+    pub fn decide(
         &self,
         principal: &Principal,
         action: Action,
@@ -284,6 +310,12 @@ impl Viewer<'_> {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The configured name of the PBX whose list it is.
+    #[must_use]
+    pub fn pbx(&self) -> &str {
+        &self.pbx
     }
 
     /// Whether they may hear this recording.

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use wavegate::http::problem;
 
 const README: &str = include_str!("../README.md");
+/// The page with the table of problems.
+const ANSWERS: &str = include_str!("../docs/answers.md");
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
@@ -312,8 +314,8 @@ fn the_simulator_and_the_gateway_share_nothing() {
 }
 
 #[test]
-fn the_readme_lists_every_problem_as_it_is() {
-    let rows: Vec<&str> = README
+fn the_page_of_answers_lists_every_problem_as_it_is() {
+    let rows: Vec<&str> = ANSWERS
         .lines()
         .filter(|line| line.starts_with("| `"))
         .collect();
@@ -324,7 +326,7 @@ fn the_readme_lists_every_problem_as_it_is() {
             "no row {start}"
         );
     }
-    let table = README
+    let table = ANSWERS
         .split("<!-- problems -->")
         .nth(1)
         .expect("the table is marked");
@@ -345,5 +347,121 @@ fn problems_are_told_apart_by_slug() {
                 .all(|other| other.slug != problem.slug)
         );
         assert!(problem.status.is_client_error() || problem.status.is_server_error());
+    }
+}
+
+/// The pages that people read.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = docs();
+    pages.extend(
+        [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CHANGELOG.md",
+            "certs/README.md",
+        ]
+        .map(|page| root.join(page)),
+    );
+    pages
+}
+
+/// The pages of `docs/`.
+fn docs() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let pages = entries.map(|entry| entry.unwrap().path());
+    pages
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+/// The lines of a page outside its fenced blocks.
+fn prose(page: &Path) -> String {
+    let text = std::fs::read_to_string(page).unwrap();
+    let mut fenced = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The targets of the links of a page.
+fn links(page: &Path) -> Vec<String> {
+    let prose = prose(page);
+    let targets = prose.split("](").skip(1);
+    targets
+        .filter_map(|rest| rest.split(')').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The anchors of a page's headings, as GitHub makes them: lower case, blanks as hyphens, no other punctuation.
+fn anchors(page: &Path) -> Vec<String> {
+    let prose = prose(page);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            let kept =
+                |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+            heading
+                .chars()
+                .filter(kept)
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
+    let mut followed = 0;
+    for page in pages() {
+        for link in links(&page) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let shown = page.display();
+            assert!(target.exists(), "{shown} links to {link}: no such file");
+            let known = anchor.is_empty() || anchors(&target).iter().any(|own| own == anchor);
+            assert!(known, "{shown} links to {link}: no such heading");
+            followed += 1;
+        }
+    }
+    assert!(followed > 0);
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_every_page() {
+    let lines = README.lines().count();
+    assert!(lines <= 260, "README.md has {lines} lines");
+    let links = links(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    for page in docs() {
+        let page = format!("docs/{}", page.file_name().unwrap().to_str().unwrap());
+        assert!(links.contains(&page), "README.md has no link to {page}");
+    }
+}
+
+#[test]
+fn every_page_opens_with_its_title_and_the_questions_it_answers() {
+    for page in docs() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let mut parts = text.split("\n\n");
+        let title = parts.next().unwrap();
+        let questions = parts.next().unwrap_or_default();
+        let shown = page.display();
+        assert!(
+            title.starts_with("# ") && !title.contains('\n'),
+            "{shown}: {title}"
+        );
+        assert!(questions.ends_with('?'), "{shown}: {questions}");
     }
 }

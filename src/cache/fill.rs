@@ -13,15 +13,16 @@ use bytes::{Buf, Bytes};
 
 use super::entry::{Block, CacheEntry, Phase, Written};
 use super::metadata::{FIRST_BYTES, first_bytes};
-use super::{Cache, CacheError, Ended, Owner};
+use super::{Cache, CacheError, Ended};
+use crate::audit::RecordedRead;
 use crate::pbx::{MAX_REACH, Reading, ReadingError, ResumePoint};
 
 /// The fill of one entry.
 pub(super) struct Fill {
     cache: Arc<Cache>,
     entry: Arc<CacheEntry>,
-    /// Who waits for the place among the downloads, and holds it.
-    holder: Owner,
+    /// Why the recording may be read; its reader waits for the place among the downloads, and holds it.
+    read: RecordedRead,
     linger: Duration,
     max_recording_bytes: u64,
     /// A block for what comes next.
@@ -33,7 +34,7 @@ impl Fill {
     pub(super) fn new(
         cache: Arc<Cache>,
         entry: Arc<CacheEntry>,
-        holder: Owner,
+        read: RecordedRead,
         spare: Option<Block>,
     ) -> Self {
         let settings = cache.settings();
@@ -42,7 +43,7 @@ impl Fill {
         Self {
             cache,
             entry,
-            holder,
+            read,
             linger,
             max_recording_bytes,
             spare,
@@ -74,7 +75,7 @@ impl Fill {
             biased;
             () = entry.ended.cancelled() => return deserted(None),
             () = entry.left_alone(Duration::ZERO) => return deserted(seen),
-            opened = open(&entry, &self.holder, seen.clone()) => match opened {
+            opened = open(&entry, &self.read, seen.clone()) => match opened {
                 Ok(reading) => reading,
                 Err(error) => return failed(error, seen),
             },
@@ -229,7 +230,7 @@ impl Fill {
         }
         // In this order: who joined it now would wait for what is gone.
         self.cache.withdraw(&self.entry);
-        self.entry.make_window(&self.holder);
+        self.entry.make_window(self.read.reader());
         true
     }
 }
@@ -245,10 +246,10 @@ impl Drop for Fill {
 
 async fn open(
     entry: &CacheEntry,
-    holder: &Owner,
+    read: &RecordedRead,
     seen: Option<ResumePoint>,
 ) -> Result<Reading, CacheError> {
-    let (pbx, name) = (&entry.pbx, entry.key.name());
+    let (pbx, name, holder) = (&entry.pbx, read.recording(), read.reader());
     match seen {
         Some(seen) => Ok(pbx.open_behind(name, holder, seen).await?),
         None => Ok(pbx.open(name, holder, None).await?),

@@ -134,13 +134,13 @@ impl Explain {
         let fetched = keys.map_or(Ok(()), |keys| {
             fetch(&keys, &auth.issuers, &auth.key_sources)
         });
-        let principal =
+        let caller =
             authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
-        let principal = match (principal, fetched) {
-            (Ok(principal), _) if revoked.means(&principal) => {
+        let caller = match (caller, fetched) {
+            (Ok(caller), _) if revoked.means(caller.principal()) => {
                 return Ok((false, refused(AuthError::Revoked)));
             }
-            (Ok(principal), _) => principal,
+            (Ok(caller), _) => caller,
             (Err(rejected), Err(error)) if *rejected.reason() == AuthError::KeysUnavailable => {
                 return Ok((false, format!("no decision (503)\n{error}")));
             }
@@ -153,14 +153,15 @@ impl Explain {
                 return Ok((false, text));
             }
         };
+        let principal = caller.principal();
         let (minter, public_url) = (auth.minter.as_ref(), config.server.public_url.as_ref());
         let (is_allowed, mut text) =
-            match self.require_links(&principal, minter, public_url, &pbx.name) {
-                Ok(()) => self.decision(&principal, &pbx.name, &config.policy, &context),
+            match self.require_links(principal, minter, public_url, &pbx.name) {
+                Ok(()) => self.decision(principal, &pbx.name, &config.policy, &context),
                 Err(text) => (false, text),
             };
         let (rules, name) = (&config.policy.rules, &self.recording);
-        show(&mut text, &principal, &pbx.name, name, rules, &context);
+        show(&mut text, principal, &pbx.name, name, rules, &context);
         Ok((is_allowed, text))
     }
 
@@ -191,12 +192,9 @@ impl Explain {
         context: &Context,
     ) -> (bool, String) {
         let (rules, file) = (&policy.rules, policy.file.as_deref());
-        let decide = |action| {
-            let (principal, name) = (principal.clone(), self.recording.clone());
-            rules.authorize(principal, action, pbx, name, context)
-        };
+        let decide = |action| rules.decide(principal, action, pbx, &self.recording, context);
         let denial = match decide(self.action.into()) {
-            Ok(grant) => return (true, told("allow", grant.policies(), rules, file)),
+            Ok(policies) => return (true, told("allow", &policies, rules, file)),
             Err(denial) => denial,
         };
         let mut text = match &denial {

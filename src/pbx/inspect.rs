@@ -23,6 +23,7 @@ use super::wire::answer::read_answer;
 use super::wire::body_end::{BodyEnd, BodyPart};
 use super::wire::time_limit::within;
 use super::wire::transport::Transport;
+use crate::audit::{Recorded, SystemRead};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -77,20 +78,20 @@ impl<'p> Inspection<'p> {
         self.keeper.logins()
     }
 
-    /// Asks for a ticket.
-    pub(crate) async fn ticket(&self, recording: &RecordingName) -> Result<Ticket, PbxError> {
-        let request = self.request(recording);
+    /// Asks for a ticket of a recording that the gateway itself may read.
+    pub(crate) async fn ticket(&self, read: &Recorded<SystemRead>) -> Result<Ticket, PbxError> {
+        let request = self.request(read.recording());
         self.downloads.tickets.ticket(&self.token, &request).await
     }
 
     /// Spends the ticket for the first bytes, and lets go of the rest.
     pub(crate) async fn sample(
         &self,
-        recording: &RecordingName,
+        read: &Recorded<SystemRead>,
         ticket: Ticket,
     ) -> Result<RecordingSample, PbxError> {
         let reading = async {
-            let request = self.request(recording);
+            let request = self.request(read.recording());
             let Downloads {
                 tickets, bandwidth, ..
             } = self.downloads;

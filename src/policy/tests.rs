@@ -94,7 +94,7 @@ fn told(decision: &Result<Grant, PolicyError>) -> String {
 #[track_caller]
 fn check(policy: &Policy, who: Principal, pbx: &str, recording: &str, expected: &str) {
     let decision = policy.authorize(
-        who.clone(),
+        Counted::unlimited(who.clone()),
         Action::Listen,
         pbx,
         name(recording),
@@ -109,7 +109,7 @@ fn check(policy: &Policy, who: Principal, pbx: &str, recording: &str, expected: 
         assert_eq!(grant.action(), Action::Listen);
     }
     // The list and the request agree.
-    match policy.view(who, pbx, &context()) {
+    match policy.view(Counted::unlimited(who), pbx, &context()) {
         Ok(viewer) => {
             assert_eq!(
                 viewer.may_hear(&name(recording)),

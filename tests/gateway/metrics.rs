@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::admin::ask;
 use crate::harness::idp::Idp;
 use crate::harness::{Gateway, NAME, PBX, expired_jwt, gateway, jwt, link, soon};
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/metrics.md");
 const RECORDING: &str = "/recordings/{name}";
 const OTHER: &str = "other";
 
@@ -161,8 +161,8 @@ async fn what_was_answered_and_asked_for_is_counted() {
     }
     assert_eq!(status(Method::GET, &good, &expired_jwt("alice")).await, 401);
     pbx.add_recording("broken.wav", wav::music(1));
-    let error = Misbehaviour::Status(500);
-    pbx.inject(Fault::forever(Operation::Download, error));
+    let error = Misbehavior::Status(500);
+    pbx.inject(ScriptedFault::forever(CallKind::Download, error));
     let broken = "/recordings/broken.wav";
     assert_eq!(status(Method::GET, broken, &token).await, 502);
 
@@ -194,7 +194,7 @@ async fn what_was_answered_and_asked_for_is_counted() {
 }
 
 #[tokio::test]
-async fn the_readme_explains_every_number() {
+async fn the_page_of_metrics_explains_every_number() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let builder = gateway(&pbx);
     let lines = format!("jwks_url = \"{}/keys\"", idp.name());
@@ -211,9 +211,7 @@ async fn the_readme_explains_every_number() {
         }
     })
     .await;
-    let rows = README
-        .lines()
-        .filter(|line| line.starts_with("| `wavegate_"));
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `wavegate_"));
     let mut explained: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
     let mut told: Vec<&str> = numbers
         .samples
@@ -228,8 +226,8 @@ async fn the_readme_explains_every_number() {
 #[tokio::test]
 async fn who_is_served_and_who_waits_is_seen_as_it_is() {
     let (slow, hung) = (pbx().await, pbx().await);
-    let stall = Misbehaviour::Stall { after_bytes: 1_000 };
-    slow.inject(Fault::forever(Operation::Download, stall));
+    let stall = Misbehavior::Stall { after_bytes: 1_000 };
+    slow.inject(ScriptedFault::forever(CallKind::Download, stall));
     hung.inject("any:stall-after=0:times=forever".parse().unwrap());
     let gateway = gateway(&slow)
         .beside("hung", &hung, "answer_timeout_ms = 600000")

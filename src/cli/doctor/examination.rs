@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::audit::{AuditLog, Recorded, SystemRead};
 use crate::metrics::Metrics;
 use crate::pbx::settings::{PbxApi, PbxSettings};
 use crate::pbx::{Inspection, Pbx, PbxError, Probe, ProbeConnection, ProbeError, RecordingSample};
@@ -59,12 +60,14 @@ pub(crate) struct SeenCertificate {
 }
 
 /// What is asked of a PBX.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'r> {
     /// Where logins are remembered.
     pub(crate) state_dir: Option<&'r Path>,
     /// The recording to read the beginning of.
     pub(crate) recording: Wanted<'r>,
+    /// Has each read of a recording written down before it begins; or why there is no such log.
+    pub(crate) audit: Result<&'r AuditLog, &'r str>,
     /// Log in even though the PBX refused us: the operator has changed something there.
     pub(crate) forgive: bool,
 }
@@ -214,7 +217,10 @@ impl Report {
         }
         match request.recording {
             Wanted::Recording(recording) => {
-                let _ = self.listen(&session, recording, pbx.api).await;
+                let read = SystemRead::new("doctor", &pbx.name, recording);
+                if let Some(read) = self.record(request.audit, read).await {
+                    let _ = self.listen(&session, &read, pbx.api).await;
+                }
             }
             Wanted::Elsewhere(other) => {
                 let detail = format!("skipped: the name belongs to the PBX {other}");
@@ -231,16 +237,35 @@ impl Report {
         )
     }
 
+    /// Has the read of a recording written down. Success is no step of its own.
+    async fn record(
+        &mut self,
+        audit: Result<&AuditLog, &str>,
+        read: SystemRead,
+    ) -> Option<Recorded<SystemRead>> {
+        let recorded = match audit {
+            Ok(audit) => audit
+                .record_system(read)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(message) => Err(message.to_owned()),
+        };
+        match recorded {
+            Ok(recorded) => Some(recorded),
+            Err(message) => self.note("recording", Err(Fault::of_audit(&message))),
+        }
+    }
+
     async fn listen(
         &mut self,
         session: &Inspection<'_>,
-        recording: &RecordingName,
+        read: &Recorded<SystemRead>,
         api: PbxApi,
     ) -> Option<()> {
         let fault = |error: PbxError| Fault::of_pbx(&error, api);
-        let ticket = session.ticket(recording).await.map_err(fault);
+        let ticket = session.ticket(read).await.map_err(fault);
         let ticket = self.note("ticket", ticket.map(|ticket| (ticket, "given".to_owned())))?;
-        let sample = session.sample(recording, ticket).await.map_err(fault);
+        let sample = session.sample(read, ticket).await.map_err(fault);
         self.note("recording", sample.map(|sample| ((), heard(&sample))))
     }
 }

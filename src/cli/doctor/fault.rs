@@ -42,6 +42,14 @@ impl Fault {
         )
     }
 
+    /// The audit log did not take the line of a read.
+    pub(super) fn of_audit(message: &str) -> Self {
+        Self::new(
+            format!("not read, since that cannot be written down: {message}"),
+            "see to it that this user can write the folder doctor in audit.dir",
+        )
+    }
+
     pub(super) fn of_state(message: String) -> Self {
         Self::new(
             message,

@@ -76,12 +76,20 @@ fn a_time_that_cannot_be_told_denies() {
             now,
         };
         let who = || bearer("", "", "");
-        let decision = policy.authorize(who(), Action::Listen, "office", name(NAME), &context);
+        let decision = policy.authorize(
+            Counted::unlimited(who()),
+            Action::Listen,
+            "office",
+            name(NAME),
+            &context,
+        );
         assert!(
             told(&decision).starts_with("the policies cannot be asked"),
             "{decision:?}"
         );
-        let viewer = policy.view(who(), "office", &context).unwrap();
+        let viewer = policy
+            .view(Counted::unlimited(who()), "office", &context)
+            .unwrap();
         assert!(!viewer.may_hear(&name(NAME)));
     }
 }
@@ -100,7 +108,9 @@ fn an_issuer_for_some_pbxs_reaches_no_other() {
     check(&policy, who(), "office", NAME, "allow everyone");
     let reason = "tokens of this issuer are not for this PBX (pbxs in [[auth.issuer]])";
     check(&policy, who(), "branch", NAME, reason);
-    let refused = policy.view(who(), "branch", &context()).map(drop);
+    let refused = policy
+        .view(Counted::unlimited(who()), "branch", &context())
+        .map(drop);
     assert_eq!(refused, Err(PolicyError::PbxOutOfReach));
 }
 
@@ -117,7 +127,13 @@ fn the_address_and_the_time_are_what_was_handed_in() {
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 10_000 + 3_600 * hour),
         };
         let who = bearer("", "", "");
-        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context);
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Share,
+            "office",
+            name(NAME),
+            &context,
+        );
         decision.is_ok()
     };
     assert!(at("192.0.2.1", 11));
@@ -144,7 +160,13 @@ fn who_shares_is_asked_first_whether_they_may_listen() {
         ("hears shares deaf", "deny deaf"),
     ] {
         let who = bearer(roles, "", "");
-        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Share,
+            "office",
+            name(NAME),
+            &context(),
+        );
         assert_eq!(told(&decision).trim_end(), expected, "{roles}");
     }
 }
@@ -247,11 +269,17 @@ fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
             groups: policy.groups.clone(),
         };
         let viewer = policy
-            .view(bearer("", "", ""), "office", &context())
+            .view(Counted::unlimited(bearer("", "", "")), "office", &context())
             .unwrap();
         let decide = |policy: &Policy, recording| {
             let who = bearer("", "", "");
-            let decision = policy.authorize(who, Action::Listen, "office", recording, &context());
+            let decision = policy.authorize(
+                Counted::unlimited(who),
+                Action::Listen,
+                "office",
+                recording,
+                &context(),
+            );
             decision.is_ok()
         };
         let mut allowed = 0;
@@ -273,7 +301,7 @@ fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
 fn a_list_remembers_a_bounded_number_of_decisions() {
     let policy = parse("permit(principal, action, resource) when { resource.name like \"*7\" };");
     let viewer = policy
-        .view(bearer("", "", ""), "office", &context())
+        .view(Counted::unlimited(bearer("", "", "")), "office", &context())
         .unwrap();
     for number in 0..MAX_DECIDED + 100 {
         let recording = name(&format!("r{number}"));
@@ -339,7 +367,7 @@ proptest! {
             let who = principal(Credential::Bearer, attributes);
             conforms(&who, &recording);
             let policy = Policy::everyone().unwrap();
-            let decision = policy.authorize(who, Action::Listen, "office", recording, &context());
+            let decision = policy.authorize(Counted::unlimited(who), Action::Listen, "office", recording, &context());
             prop_assert!(decision.is_ok());
         }
     }

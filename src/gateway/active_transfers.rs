@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
+use crate::audit::Recorded;
 use crate::auth::Authenticator;
 use crate::policy::{Grant, Policy};
 use crate::relay::{Cutter, Outcome};
@@ -17,7 +18,7 @@ use crate::relay::{Cutter, Outcome};
 const SWEEP: Duration = Duration::from_millis(500);
 
 /// All transfers of recordings that are under way.
-pub(crate) struct Running {
+pub(crate) struct ActiveTransfers {
     max: ArcSwap<Duration>,
     /// What is in force, by which a request that began before it is judged again.
     rules: ArcSwap<Rules>,
@@ -42,7 +43,7 @@ impl Rules {
 
 /// A request that is on its way to its first byte.
 pub(super) struct Opening {
-    grant: Arc<Grant>,
+    grant: Recorded<Grant>,
     ended: OnceLock<Outcome>,
 }
 
@@ -54,22 +55,22 @@ impl Opening {
 }
 
 struct Transfer {
-    grant: Arc<Grant>,
+    grant: Recorded<Grant>,
     since: Instant,
     cutter: Cutter,
 }
 
-impl Running {
+impl ActiveTransfers {
     /// `max` is how long one may last. Call it within a tokio runtime.
     pub(crate) fn start(max: Duration, rules: Rules) -> Arc<Self> {
-        let running = Arc::new(Self {
+        let active = Arc::new(Self {
             max: ArcSwap::from_pointee(max),
             rules: ArcSwap::from_pointee(rules),
             openings: Mutex::default(),
             transfers: Mutex::default(),
         });
-        tokio::spawn(sweep(Arc::downgrade(&running)));
-        running
+        tokio::spawn(sweep(Arc::downgrade(&active)));
+        active
     }
 
     /// Takes another limit over.
@@ -97,9 +98,9 @@ impl Running {
     }
 
     /// Notes a request before anything is opened for it, for as long as what this returns is kept.
-    pub(super) fn open(&self, grant: &Arc<Grant>) -> Arc<Opening> {
+    pub(super) fn open(&self, grant: &Recorded<Grant>) -> Arc<Opening> {
         let opening = Arc::new(Opening {
-            grant: Arc::clone(grant),
+            grant: grant.clone(),
             ended: OnceLock::new(),
         });
         self.openings().push(Arc::downgrade(&opening));
@@ -107,9 +108,9 @@ impl Running {
     }
 
     /// Notes a transfer until it has ended.
-    pub(super) fn note(&self, grant: &Arc<Grant>, cutter: Cutter) {
+    pub(super) fn note(&self, grant: &Recorded<Grant>, cutter: Cutter) {
         self.lock().push(Transfer {
-            grant: Arc::clone(grant),
+            grant: grant.clone(),
             since: Instant::now(),
             cutter,
         });
@@ -152,15 +153,15 @@ impl Running {
 }
 
 /// Ends what lasts too long, and forgets what has ended.
-async fn sweep(running: Weak<Running>) {
+async fn sweep(active: Weak<ActiveTransfers>) {
     loop {
         sleep(SWEEP).await;
-        let Some(running) = running.upgrade() else {
+        let Some(active) = active.upgrade() else {
             return;
         };
-        let max = **running.max.load();
-        running.cut_those(Outcome::Overdue, |transfer| transfer.since.elapsed() >= max);
-        let mut openings = running.openings();
+        let max = **active.max.load();
+        active.cut_those(Outcome::Overdue, |transfer| transfer.since.elapsed() >= max);
+        let mut openings = active.openings();
         openings.retain(|opening| opening.strong_count() > 0);
     }
 }
