@@ -147,7 +147,7 @@ impl Cache {
         }
         // In a box: most requests never come here, and their futures need not be that large.
         let (excerpt, known) = part.map(|part| (part.excerpt, part.metadata)).unzip();
-        let opened = match Box::pin(pbx.open(read.recording(), read.reader(), excerpt)).await {
+        let opened = match Box::pin(pbx.open(read, excerpt)).await {
             Ok(reading) => {
                 Passthrough::begin(reading, self, Arc::clone(pbx), key.clone(), known).await
             }

@@ -21,13 +21,13 @@
 //!
 //! | stage | takes | gives |
 //! |---|---|---|
-//! | `DownloadPermit::take` | the principal whose turn it is | `DownloadPermit` |
+//! | `DownloadPermit::take` | the reader of a `RecordedRead` | `DownloadPermit` |
 //! | `TokenSource::token` | a deadline | `PbxToken` |
-//! | `RecordingRequest::new` | the name, `DownloadPermit` | `RecordingRequest` |
+//! | `RecordingRequest::new` | the recording of it, `DownloadPermit` | `RecordingRequest` |
 //! | `TicketBroker::take_ticket` | `RecordingRequest`, `PbxToken` | `Ticket` |
 //! | `TicketBroker::spend_ticket` | `Ticket` | `PendingResponse`, then `JudgedResponse` |
 //! | `PbxStream::new` | `JudgedResponse`, `DownloadPermit` | `PbxStream`: one pass |
-//! | `Downloads::open` | all of the above, in order | `OpenRecording` |
+//! | `Downloads::open` | `RecordedRead`; all of the above, in order | `OpenRecording` |
 //! | `Reading::new` | `OpenRecording` | `Reading`: the bytes, over as many passes as it takes |
 
 mod account;

@@ -249,10 +249,10 @@ async fn open(
     read: &RecordedRead,
     seen: Option<ResumePoint>,
 ) -> Result<Reading, CacheError> {
-    let (pbx, name, holder) = (&entry.pbx, read.recording(), read.reader());
+    let pbx = &entry.pbx;
     match seen {
-        Some(seen) => Ok(pbx.open_behind(name, holder, seen).await?),
-        None => Ok(pbx.open(name, holder, None).await?),
+        Some(seen) => Ok(pbx.open_behind(read, seen).await?),
+        None => Ok(pbx.open(read, None).await?),
     }
 }
 

@@ -31,6 +31,7 @@ use super::listing::{ListKind, ListPage, Lister, Visible};
 use super::settings::PbxSettings;
 use super::wire::connection_pool::ConnectionPool;
 use super::wire::transport::Transport;
+use crate::audit::RecordedRead;
 use crate::list::Query;
 use crate::metrics::Metrics;
 use crate::principal::PrincipalId;
@@ -203,11 +204,10 @@ impl Pbx {
     /// Safe: permit and connection are given back, a ticket may be lost.
     pub(crate) async fn open(
         &self,
-        recording: &RecordingName,
-        holder: &PrincipalId,
+        read: &RecordedRead,
         excerpt: Option<Excerpt>,
     ) -> Result<Reading, PbxError> {
-        let opened = self.downloads.open(recording, holder, excerpt).await;
+        let opened = self.downloads.open(read, excerpt).await;
         self.health.note(&opened);
         opened.map(Reading::new)
     }
@@ -221,11 +221,10 @@ impl Pbx {
     /// As for [`Pbx::open`].
     pub(crate) async fn open_behind(
         &self,
-        recording: &RecordingName,
-        holder: &PrincipalId,
+        read: &RecordedRead,
         point: ResumePoint,
     ) -> Result<Reading, ReadingError> {
-        let opened = self.downloads.open(recording, holder, None).await;
+        let opened = self.downloads.open(read, None).await;
         self.health.note(&opened);
         Reading::behind(opened.map_err(ReadingError::NotAgain)?, point)
     }

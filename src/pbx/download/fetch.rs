@@ -56,13 +56,19 @@ pub(in crate::pbx) trait TicketExchange: Sync {
 /// An answer to a download whose first bytes have been judged: it is no error. Only this file makes
 /// one.
 pub(in crate::pbx) struct JudgedResponse {
-    /// [`Beginning::Audio`], [`Beginning::Unknown`], or [`Beginning::Empty`] where that may be.
-    pub(in crate::pbx) beginning: Beginning,
+    beginning: Beginning,
     pub(in crate::pbx) response: PendingResponse,
     /// The byte of the recording at which the answer begins.
     pub(in crate::pbx) start: u64,
     /// The token that the answer was got with.
     pub(in crate::pbx) token: Arc<PbxToken>,
+}
+
+impl JudgedResponse {
+    /// [`Beginning::Audio`], [`Beginning::Unknown`], or [`Beginning::Empty`] where that may be.
+    pub(in crate::pbx) fn beginning(&self) -> Beginning {
+        self.beginning
+    }
 }
 
 /// Gets tickets of one PBX and spends them.

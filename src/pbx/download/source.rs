@@ -14,6 +14,7 @@ use super::fetch::TicketBroker;
 use super::permit::DownloadPermit;
 use super::recording_request::RecordingRequest;
 use super::stream::PbxStream;
+use crate::audit::RecordedRead;
 use crate::limits::bandwidth::Pace;
 use crate::limits::fair_queue::Queue;
 use crate::metrics::{Download, PbxMetrics};
@@ -41,8 +42,8 @@ pub(in crate::pbx) struct Downloads {
 
 /// A recording whose first connection is open. Only [`Downloads::open`] makes one.
 pub(in crate::pbx) struct OpenRecording {
-    pub(in crate::pbx) source: RecordingSource,
-    pub(in crate::pbx) stream: PbxStream,
+    pub(super) source: RecordingSource,
+    pub(super) stream: PbxStream,
 }
 
 /// One recording under one permit: it can be opened again and again.
@@ -66,13 +67,13 @@ impl Downloads {
     /// Safe: permit and connection are given back, a ticket may be lost.
     pub(in crate::pbx) async fn open(
         self: &Arc<Self>,
-        recording: &RecordingName,
-        holder: &PrincipalId,
+        read: &RecordedRead,
         excerpt: Option<Excerpt>,
     ) -> Result<OpenRecording, PbxError> {
+        let recording = read.recording();
         let mut pauses = self.not_ready.retries.iter();
         loop {
-            match self.open_in_turn(recording, holder, excerpt).await {
+            match self.open_in_turn(read, excerpt).await {
                 Err(error) if self.may_come(&error, recording) => match pauses.next() {
                     Some(pause) => sleep(*pause).await,
                     None => return Err(self.or_not_ready(error, recording)),
@@ -82,19 +83,18 @@ impl Downloads {
         }
     }
 
-    /// Opens a recording under a permit, when it is the turn of the `holder`.
+    /// Opens a recording under a permit, when it is the turn of its reader.
     async fn open_in_turn(
         self: &Arc<Self>,
-        recording: &RecordingName,
-        holder: &PrincipalId,
+        read: &RecordedRead,
         excerpt: Option<Excerpt>,
     ) -> Result<OpenRecording, PbxError> {
         let deadline = self.queue_deadline();
-        let turn = DownloadPermit::take(&self.queue, holder);
+        let turn = DownloadPermit::take(&self.queue, read.reader());
         let permit = timeout_at(deadline.into(), turn).await;
         let source = RecordingSource {
             downloads: Arc::clone(self),
-            recording: recording.clone(),
+            recording: read.recording().clone(),
             excerpt,
             permit: permit.map_err(|_| self.why_saturated())?,
         };

@@ -43,7 +43,7 @@ impl PbxStream {
         permit: DownloadPermit,
         bandwidth: &Arc<Pace>,
     ) -> Result<Self, PbxError> {
-        let Beginning::Audio(audio) = judged.beginning else {
+        let Beginning::Audio(audio) = judged.beginning() else {
             return Err(PbxError::NotAudio);
         };
         Ok(Self {

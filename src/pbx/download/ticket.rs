@@ -24,7 +24,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// A ticket whose request was sent at `requested`.
-    pub(in crate::pbx) fn new(text: Secret, token: Arc<PbxToken>, requested: Instant) -> Self {
+    pub(super) fn new(text: Secret, token: Arc<PbxToken>, requested: Instant) -> Self {
         Self {
             text,
             token,
@@ -33,7 +33,7 @@ impl Ticket {
     }
 
     /// The text and the token to send right now; `None` when the ticket may have died already.
-    pub(in crate::pbx) fn spend(self, now: Instant) -> Option<(Secret, Arc<PbxToken>)> {
+    pub(super) fn spend(self, now: Instant) -> Option<(Secret, Arc<PbxToken>)> {
         let is_usable = now.saturating_duration_since(self.requested) < MAX_TICKET_AGE;
         is_usable.then_some((self.text, self.token))
     }

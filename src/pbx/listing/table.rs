@@ -110,7 +110,7 @@ impl TableReader {
         loop {
             let token = self.tokens.token(deadline).await?;
             let table = match self.tickets.fetch(&token, &calls, &mut attempts).await {
-                Ok(judged) if judged.beginning != Beginning::Empty => {
+                Ok(judged) if judged.beginning() != Beginning::Empty => {
                     self.read(judged, query, visible).await
                 }
                 Ok(_) if readings.is_empty() => return Ok(ListPage::default()),
