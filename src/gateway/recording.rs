@@ -133,7 +133,7 @@ pub(super) fn relay(
         content,
     } = prepared;
     let grant = answer.grant();
-    line.audit.end_is_agreed = metadata.end_is_agreed;
+    line.audit.end_is_agreed = metadata.end_is_agreed();
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
     let kept = headers::CachingHeaders {

@@ -117,7 +117,7 @@ async fn pin(probe: &Probe, seen: Pin) -> Result<Trust, String> {
     Ok(Trust::Pinned(seen))
 }
 
-async fn reach(probe: &Probe) -> Result<crate::pbx::Reached, String> {
+async fn reach(probe: &Probe) -> Result<crate::pbx::ProbeConnection, String> {
     let addresses = probe.resolve().await.map_err(advised)?;
     probe.reach(&addresses).await.map_err(advised)
 }

@@ -56,7 +56,7 @@ impl<'r> Asked<'r> {
     /// Whether the answer would be another one if the length were known, and the tag with it.
     pub(super) fn depends_on_length(&self, metadata: &Metadata) -> bool {
         let is_open = || matches!(self.select(metadata, None), Ok(Choice::Open(_)));
-        metadata.length.is_none()
+        metadata.length().is_none()
             && (conditions::has_tag_condition(&self.head.headers) || is_open())
     }
 
@@ -158,7 +158,7 @@ impl<'r> Asked<'r> {
             Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
         }
         let wanted = range::requested_range(headers, !self.head_only, &validators, self.now);
-        let Some(length) = metadata.length.or(learned) else {
+        let Some(length) = metadata.length().or(learned) else {
             return Ok(match wanted {
                 RequestedRange::Whole if !self.needs_length() => {
                     Choice::Send(BodyExtent::Whole(None))
