@@ -25,7 +25,6 @@ pub mod keys;
 pub mod link;
 pub mod mint;
 pub mod minter;
-mod pem;
 pub(crate) mod principal;
 mod required;
 pub mod revocations;

@@ -9,6 +9,7 @@
 //! §4.1.4 (`kid`).
 
 mod error;
+pub(super) mod pem;
 mod thumbprint;
 
 use std::fmt;
@@ -22,10 +23,10 @@ use jsonwebtoken::crypto::aws_lc;
 
 pub use self::error::KeyError;
 use super::algorithm::{Algorithm, KeyKind};
+use super::der;
 use super::error::AuthError;
 use super::key_id::KeyId;
 use super::token::{CompactToken, Header};
-use super::{der, pem};
 use crate::secret::Secret;
 
 /// The longest RSA modulus the crypto library verifies with, in bits.

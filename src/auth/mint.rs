@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, KeyKind};
 use super::keys::{KeyError, check_secret};
-use super::pem;
+use crate::auth::keys::pem;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
 

@@ -9,21 +9,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::keys::KeyError;
+use crate::auth::keys::KeyError;
 
 /// The text at the start of every block.
-pub(super) const BEGIN: &str = "-----BEGIN ";
+pub(in crate::auth) const BEGIN: &str = "-----BEGIN ";
 
 /// The label of a block and its contents. These may be a private key, so they are wiped when
 /// dropped.
-pub(super) struct PemBlock<'t> {
-    pub(super) label: &'t str,
-    pub(super) der: Zeroizing<Vec<u8>>,
+pub(in crate::auth) struct PemBlock<'t> {
+    pub(in crate::auth) label: &'t str,
+    pub(in crate::auth) der: Zeroizing<Vec<u8>>,
 }
 
 impl PemBlock<'_> {
     /// Returns true if the contents are a private key.
-    pub(super) fn is_private(&self) -> bool {
+    pub(in crate::auth) fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
 }
@@ -32,7 +32,7 @@ impl PemBlock<'_> {
 ///
 /// # Errors
 /// When there is no block or more than one, or when its end or its base64 is broken.
-pub(super) fn read(text: &[u8]) -> Result<PemBlock<'_>, KeyError> {
+pub(in crate::auth) fn read(text: &[u8]) -> Result<PemBlock<'_>, KeyError> {
     let text = str::from_utf8(text).map_err(|_| KeyError::NotPem)?;
     let (_, begun) = text.split_once(BEGIN).ok_or(KeyError::NotPem)?;
     let (label, begun) = begun.split_once("-----").ok_or(KeyError::BrokenPem)?;
@@ -61,7 +61,7 @@ pub(super) fn read(text: &[u8]) -> Result<PemBlock<'_>, KeyError> {
 }
 
 /// Returns true if a text holds a private key anywhere.
-pub(super) fn holds_private_key(text: &[u8]) -> bool {
+pub(in crate::auth) fn holds_private_key(text: &[u8]) -> bool {
     const MARK: &[u8] = b"PRIVATE KEY-----";
     text.windows(MARK.len()).any(|window| window == MARK)
 }
