@@ -23,7 +23,7 @@ use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
 use self::entry::{BLOCK_BYTES, Block, CacheEntry, NoBlock, Phase, Pool, Reader};
-pub(crate) use self::error::{CacheError, Ended};
+pub(crate) use self::error::{CacheError, EndReason};
 use self::fill::Fill;
 use self::index::{CacheIndex, EntryKey, IndexedEntry};
 pub(crate) use self::metadata::Metadata;
@@ -56,7 +56,7 @@ pub(crate) struct Cache {
 }
 
 /// A part of a recording of which enough is known from earlier.
-pub(crate) struct PartOf {
+pub(crate) struct PartRequest {
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) excerpt: Excerpt,
 }
@@ -89,7 +89,7 @@ impl Cache {
         while self.pool.is_over()
             && let Some(idle) = index.take_idle(None, None)
         {
-            self.end(&idle, Ended::Room);
+            self.end(&idle, EndReason::Room);
         }
     }
 
@@ -101,7 +101,7 @@ impl Cache {
             if let Some(indexed) = index.take(&key)
                 && !indexed.entry.has_readers()
             {
-                self.end(&indexed, Ended::Reload);
+                self.end(&indexed, EndReason::Reload);
             }
         }
     }
@@ -139,7 +139,7 @@ impl Cache {
         &self,
         pbx: &Arc<Pbx>,
         read: &RecordedRead,
-        part: Option<PartOf>,
+        part: Option<PartRequest>,
     ) -> Result<Source, CacheError> {
         let key = EntryKey::new(pbx, read.recording());
         if let Some(source) = self.begin(&key, pbx, read) {
@@ -228,7 +228,7 @@ impl Cache {
         let key = EntryKey::new(pbx, name);
         let indexed = self.lock().take(&key);
         if let Some(indexed) = indexed {
-            self.end(&indexed, Ended::Deleted);
+            self.end(&indexed, EndReason::Deleted);
         }
         // Last: what its fill had just found out goes, too.
         self.known.forget(&key);
@@ -259,21 +259,21 @@ impl Cache {
             let Some(idle) = index.take_idle(of, Some(key)) else {
                 return Err(error);
             };
-            self.end(&idle, Ended::Room);
+            self.end(&idle, EndReason::Room);
         }
     }
 
     /// Ends an entry that stands on the index no more.
-    fn end(&self, indexed: &IndexedEntry, why: Ended) {
+    fn end(&self, indexed: &IndexedEntry, why: EndReason) {
         indexed.entry.end(why);
         self.metrics.evicted(match why {
-            Ended::Idle => Eviction::Idle,
-            Ended::Room => Eviction::Room,
-            Ended::Age => Eviction::Age,
-            Ended::Deleted => Eviction::Deleted,
-            Ended::Reload => Eviction::Reload,
+            EndReason::Idle => Eviction::Idle,
+            EndReason::Room => Eviction::Room,
+            EndReason::Age => Eviction::Age,
+            EndReason::Deleted => Eviction::Deleted,
+            EndReason::Reload => Eviction::Reload,
             // Its fill says so itself.
-            Ended::Deserted => return,
+            EndReason::Deserted => return,
         });
     }
 
@@ -335,11 +335,11 @@ impl Cache {
         let settings = self.settings.load();
         let mut index = self.lock();
         while let Some(idle) = index.take_idle_since(now, settings.keep) {
-            self.end(&idle, Ended::Idle);
+            self.end(&idle, EndReason::Idle);
         }
         for key in index.older_than(now, settings.max_age) {
             if let Some(indexed) = index.take(&key) {
-                self.end(&indexed, Ended::Age);
+                self.end(&indexed, EndReason::Age);
             }
         }
         self.shrink(&mut index);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::index::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
-use super::{CacheError, Ended, Owner};
+use super::{CacheError, EndReason, Owner};
 use crate::pbx::{Pbx, ReadingError, Seen};
 pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
 pub(crate) use reader::Reader;
@@ -80,10 +80,10 @@ pub(super) enum Phase {
 
 /// What became of bytes that were to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteProgress {
     All,
     /// So many; for the rest another block is needed.
-    Some(usize),
+    Part(usize),
 }
 
 impl CacheEntry {
@@ -239,7 +239,7 @@ impl CacheEntry {
     }
 
     /// Ends the entry, whoever reads it. What is handed out already stays good.
-    pub(super) fn end(&self, why: Ended) {
+    pub(super) fn end(&self, why: EndReason) {
         self.ended.cancel();
         self.finish(Phase::Failed(CacheError::Ended(why)));
     }
@@ -262,7 +262,7 @@ impl CacheEntry {
     }
 
     /// Writes bytes behind the head, as far as there is room in the last block or in `spare`.
-    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> Written {
+    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> WriteProgress {
         let mut state = self.lock();
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -274,9 +274,9 @@ impl CacheEntry {
         state.head += written as u64;
         state.wake();
         if written == bytes.len() {
-            Written::All
+            WriteProgress::All
         } else {
-            Written::Some(written)
+            WriteProgress::Part(written)
         }
     }
 

@@ -20,12 +20,12 @@ pub(crate) enum CacheError {
     NoRoom,
     /// The entry was ended from outside.
     #[error("{}", .0.as_str())]
-    Ended(Ended),
+    Ended(EndReason),
 }
 
 /// Why an entry was ended from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum EndReason {
     /// Nobody reads it any more, and it has been kept long enough.
     Idle,
     /// Its memory was needed.
@@ -40,7 +40,7 @@ pub(crate) enum Ended {
     Deserted,
 }
 
-impl Ended {
+impl EndReason {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "the recording was no longer kept",

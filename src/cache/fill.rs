@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::entry::{Block, CacheEntry, Phase, Written};
+use super::entry::{Block, CacheEntry, Phase, WriteProgress};
 use super::metadata::{FIRST_BYTES, first_bytes};
-use super::{Cache, CacheError, Ended};
+use super::{Cache, CacheError, EndReason};
 use crate::audit::RecordedRead;
 use crate::pbx::{Reading, ReadingError, Seen, wave};
 
@@ -193,8 +193,8 @@ impl Fill {
     async fn write(&mut self, mut data: Bytes) -> Result<(), CacheError> {
         loop {
             match self.entry.write(&data, &mut self.spare) {
-                Written::All => break,
-                Written::Some(written) => data.advance(written),
+                WriteProgress::All => break,
+                WriteProgress::Part(written) => data.advance(written),
             }
             // Whoever makes room from now on says so; who did a moment ago did not.
             let waited = self.entry.wants_room.swap(true, AcqRel);
@@ -275,6 +275,6 @@ fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
 fn deserted(seen: Option<Seen>) -> Phase {
     match seen {
         Some(seen) => Phase::Stopped(seen, None),
-        None => Phase::Failed(CacheError::Ended(Ended::Deserted)),
+        None => Phase::Failed(CacheError::Ended(EndReason::Deserted)),
     }
 }

@@ -30,7 +30,7 @@ pub(in crate::cache) enum NoBlock {
     #[error("all blocks are held")]
     Room,
     #[error("the system has no memory")]
-    Remembered,
+    Memory,
 }
 
 /// All blocks there may be.
@@ -142,7 +142,7 @@ impl Shared {
             _slot: slot,
         };
         if block.memory.is_none() {
-            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Remembered)?);
+            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Memory)?);
         }
         Ok(block)
     }
