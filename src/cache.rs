@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
-use self::entry::{BLOCK_BYTES, Block, CacheEntry, NoBlock, Phase, Pool, Reader};
+use self::entry::{BLOCK_BYTES, CacheEntry, MemoryBlock, NoBlock, Phase, Pool, Reader};
 pub(crate) use self::error::{CacheError, EndReason};
 use self::fill::Fill;
 use self::index::{CacheIndex, EntryKey, IndexedEntry};
@@ -240,7 +240,7 @@ impl Cache {
     }
 
     /// A block for an owner; idle entries go for it, the longest idle first.
-    fn block(&self, owner: &Owner, key: &EntryKey) -> Result<Block, NoBlock> {
+    fn block(&self, owner: &Owner, key: &EntryKey) -> Result<MemoryBlock, NoBlock> {
         self.block_from(&mut self.lock(), owner, key)
     }
 
@@ -249,7 +249,7 @@ impl Cache {
         index: &mut CacheIndex,
         owner: &Owner,
         key: &EntryKey,
-    ) -> Result<Block, NoBlock> {
+    ) -> Result<MemoryBlock, NoBlock> {
         loop {
             let error = match self.pool.try_take(owner) {
                 Ok(block) => return Ok(block),

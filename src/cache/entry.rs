@@ -22,7 +22,7 @@ use super::index::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
 use super::{CacheError, EndReason, Owner};
 use crate::pbx::{Pbx, ReadingError, Seen};
-pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
+pub(super) use block::{BLOCK_BYTES, MemoryBlock, NoBlock, Pool};
 pub(crate) use reader::Reader;
 
 /// The bytes of one recording.
@@ -31,7 +31,7 @@ pub(crate) struct CacheEntry {
     pub(super) pbx: Arc<Pbx>,
     /// For whom its memory is held.
     pub(super) owner: Owner,
-    state: Mutex<State>,
+    state: Mutex<EntryState>,
     /// A reader came or left.
     readers_changed: Notify,
     /// The fill waits for room.
@@ -42,11 +42,11 @@ pub(crate) struct CacheEntry {
     pub(super) ended: CancellationToken,
 }
 
-struct State {
+struct EntryState {
     phase: Phase,
     metadata: Option<Arc<Metadata>>,
     /// In order; all but the last are full.
-    blocks: VecDeque<Arc<Block>>,
+    blocks: VecDeque<Arc<MemoryBlock>>,
     /// Where the first of them begins.
     base: u64,
     /// How far the recording has been read.
@@ -92,7 +92,7 @@ impl CacheEntry {
             key,
             pbx,
             owner,
-            state: Mutex::new(State {
+            state: Mutex::new(EntryState {
                 phase: Phase::Opening,
                 metadata: None,
                 blocks: VecDeque::new(),
@@ -109,7 +109,7 @@ impl CacheEntry {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, EntryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -262,7 +262,7 @@ impl CacheEntry {
     }
 
     /// Writes bytes behind the head, as far as there is room in the last block or in `spare`.
-    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> WriteProgress {
+    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<MemoryBlock>) -> WriteProgress {
         let mut state = self.lock();
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -332,10 +332,10 @@ impl CacheEntry {
     }
 }
 
-impl State {
+impl EntryState {
     /// Writes into the last block, or begins another one. A block that readers have slices of is not written to: its
     /// bytes move to another one, and the old one goes with its last slice.
-    fn write(&mut self, bytes: &[u8], spare: &mut Option<Block>) -> usize {
+    fn write(&mut self, bytes: &[u8], spare: &mut Option<MemoryBlock>) -> usize {
         if let Some(shared) = self.blocks.back_mut().filter(|block| !block.is_full()) {
             if let Some(block) = Arc::get_mut(shared) {
                 return block.write(bytes);
@@ -362,7 +362,7 @@ impl State {
     }
 
     /// The block that holds the byte at `offset`, and where in it; `None` where it is not held.
-    fn block_at(&self, offset: u64) -> Option<(&Arc<Block>, usize)> {
+    fn block_at(&self, offset: u64) -> Option<(&Arc<MemoryBlock>, usize)> {
         let place = usize::try_from(offset.checked_sub(self.base)?).ok()?;
         let block = self.blocks.get(place / BLOCK_BYTES)?;
         Some((block, place % BLOCK_BYTES))

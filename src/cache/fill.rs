@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::entry::{Block, CacheEntry, Phase, WriteProgress};
+use super::entry::{CacheEntry, MemoryBlock, Phase, WriteProgress};
 use super::metadata::{FIRST_BYTES, first_bytes};
 use super::{Cache, CacheError, EndReason};
 use crate::audit::RecordedRead;
@@ -26,7 +26,7 @@ pub(super) struct Fill {
     linger: Duration,
     max_recording_bytes: u64,
     /// A block for what comes next.
-    spare: Option<Block>,
+    spare: Option<MemoryBlock>,
     settled: bool,
 }
 
@@ -35,7 +35,7 @@ impl Fill {
         cache: Arc<Cache>,
         entry: Arc<CacheEntry>,
         read: RecordedRead,
-        spare: Option<Block>,
+        spare: Option<MemoryBlock>,
     ) -> Self {
         let settings = cache.settings();
         let (linger, max_recording_bytes) = (settings.linger, settings.max_recording_bytes);

@@ -34,15 +34,15 @@ pub(in crate::cache) enum NoBlock {
 }
 
 /// All blocks there may be.
-pub(in crate::cache) struct Pool(Arc<Shared>);
+pub(in crate::cache) struct Pool(Arc<PoolInner>);
 
-struct Shared {
+struct PoolInner {
     /// Blocks that may still be taken.
     slots: Permits,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
-struct State {
+struct PoolState {
     total: usize,
     held: usize,
     /// By owner; only those who hold any.
@@ -54,19 +54,19 @@ struct State {
 }
 
 /// A block and what is written in it; counted until it is dropped.
-pub(in crate::cache) struct Block {
+pub(in crate::cache) struct MemoryBlock {
     memory: Option<MmapMut>,
     len: usize,
     owner: Owner,
-    pool: Arc<Shared>,
+    pool: Arc<PoolInner>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Pool {
     pub(in crate::cache) fn new(total: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(PoolInner {
             slots: Permits::new(total),
-            state: Mutex::new(State {
+            state: Mutex::new(PoolState {
                 total,
                 held: 0,
                 owners: HashMap::new(),
@@ -95,7 +95,7 @@ impl Pool {
     }
 
     /// A block, if there is one for this owner now.
-    pub(in crate::cache) fn try_take(&self, owner: &Owner) -> Result<Block, NoBlock> {
+    pub(in crate::cache) fn try_take(&self, owner: &Owner) -> Result<MemoryBlock, NoBlock> {
         let slot = self.0.slots.try_take().ok_or(NoBlock::Room)?;
         self.0.block(owner, slot)
     }
@@ -113,8 +113,8 @@ impl Pool {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl PoolInner {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,7 +123,7 @@ impl Shared {
         self: &Arc<Self>,
         owner: &Owner,
         slot: OwnedSemaphorePermit,
-    ) -> Result<Block, NoBlock> {
+    ) -> Result<MemoryBlock, NoBlock> {
         let mut state = self.lock();
         let held = state.owners.get(owner).copied().unwrap_or_default();
         if held >= (state.total / SHARE).max(1) {
@@ -134,7 +134,7 @@ impl Shared {
         state.held += 1;
         *state.owners.entry(owner.clone()).or_default() += 1;
         drop(state);
-        let mut block = Block {
+        let mut block = MemoryBlock {
             memory,
             len: 0,
             owner: owner.clone(),
@@ -153,7 +153,7 @@ fn fresh_memory() -> io::Result<MmapMut> {
     MmapOptions::new().len(BLOCK_BYTES).populate().map_anon()
 }
 
-impl Block {
+impl MemoryBlock {
     /// What is written in it.
     pub(in crate::cache) fn bytes(&self) -> &[u8] {
         let memory = self.memory.as_deref().unwrap_or_default();
@@ -183,7 +183,7 @@ impl Block {
     }
 }
 
-impl Drop for Block {
+impl Drop for MemoryBlock {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
         state.held -= 1;

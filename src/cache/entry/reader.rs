@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::block::Block;
-use super::{CacheEntry, Phase, State};
+use super::block::MemoryBlock;
+use super::{CacheEntry, EntryState, Phase};
 use crate::cache::{Cache, CacheError, Metadata};
 
 /// Largest piece handed out at once: a caller that listens slowly shows progress often enough. By `cargo bench --bench cache`,
@@ -29,7 +29,7 @@ pub(crate) struct Reader {
 /// Some bytes of a block. The fill is told when they are let go of: it may be waiting to write behind them.
 struct Slice {
     /// Gone only when the slice goes.
-    block: Option<Arc<Block>>,
+    block: Option<Arc<MemoryBlock>>,
     from: usize,
     to: usize,
     entry: Arc<CacheEntry>,
@@ -113,7 +113,7 @@ impl Reader {
     /// Safe, but what lies before `offset` may be gone.
     pub(in crate::cache) async fn read_beyond(&self, offset: u64) -> Result<u64, CacheError> {
         self.sit(offset);
-        let whole = |state: &State| matches!(state.phase, Phase::Whole);
+        let whole = |state: &EntryState| matches!(state.phase, Phase::Whole);
         self.when(|state| (state.head > offset || whole(state)).then_some(state.head))
             .await
     }
@@ -164,7 +164,7 @@ impl Reader {
     /// # Cancel safety
     /// Safe.
     pub(in crate::cache) async fn opened(&self) -> Result<(), CacheError> {
-        let is_open = |state: &State| !matches!(state.phase, Phase::Opening);
+        let is_open = |state: &EntryState| !matches!(state.phase, Phase::Opening);
         self.when(|state| (is_open(state) && state.error().is_none()).then_some(()))
             .await
     }
@@ -213,7 +213,7 @@ impl Reader {
         Poll::Pending
     }
 
-    fn slice(&self, state: &State) -> Option<Bytes> {
+    fn slice(&self, state: &EntryState) -> Option<Bytes> {
         let (block, from) = state.block_at(self.offset)?;
         let left = self.end.map_or(u64::MAX, |end| end - self.offset);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
@@ -232,7 +232,7 @@ impl Reader {
     }
 
     /// Waits until `find` finds something, or the entry has failed.
-    async fn when<T>(&self, find: impl Fn(&State) -> Option<T>) -> Result<T, CacheError> {
+    async fn when<T>(&self, find: impl Fn(&EntryState) -> Option<T>) -> Result<T, CacheError> {
         poll_fn(|context| {
             let mut state = self.entry.lock();
             if let Some(found) = find(&state) {
@@ -252,7 +252,7 @@ impl Reader {
     }
 }
 
-impl State {
+impl EntryState {
     /// Why no more comes, where more is wanted.
     fn error(&self) -> Option<&CacheError> {
         match &self.phase {

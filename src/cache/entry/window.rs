@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::block::{BLOCK_BYTES, Block};
-use super::{CacheEntry, State};
+use super::block::{BLOCK_BYTES, MemoryBlock};
+use super::{CacheEntry, EntryState};
 use crate::cache::Owner;
 
 /// Blocks that a window may hold.
@@ -20,7 +20,7 @@ impl CacheEntry {
     }
 }
 
-impl State {
+impl EntryState {
     pub(super) fn is_window(&self) -> bool {
         self.window_of.is_some()
     }
@@ -39,7 +39,7 @@ impl State {
     }
 
     /// Of a window: the only block that it has, to be written again once everybody has done with what is in it.
-    pub(super) fn last_block_again(&mut self) -> Option<Block> {
+    pub(super) fn last_block_again(&mut self) -> Option<MemoryBlock> {
         if !self.is_window() || self.blocks.len() != 1 || !self.has_read_first_block() {
             return None;
         }
