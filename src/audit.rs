@@ -40,7 +40,7 @@ pub(crate) use entry::Entry;
 use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
-pub(crate) use heard::Audio;
+pub(crate) use heard::AudioSpan;
 pub(crate) use line::{Decision, Start};
 use line::{Record, SystemReadLine};
 use outage::Outage;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Handle;
-use super::heard::Audio;
+use super::heard::AudioSpan;
 use super::line::Delivery;
 use super::queue::{DecisionLine, Item, Place};
 
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     /// Where in the recording they begin.
     pub(crate) first: Option<u64>,
     /// Where the audio stands in the recording.
-    pub(crate) audio: Option<Audio>,
+    pub(crate) audio: Option<AudioSpan>,
     /// How long the recording is by its header; one that turns out to be longer was still being written when it got that header.
     pub(crate) told_length: Option<u64>,
     /// Nothing told where the recording ends, and two passes agreed on it.

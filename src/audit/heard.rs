@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where the audio of a recording stands, and how much of it is a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Audio {
+pub(crate) struct AudioSpan {
     /// The first byte of the audio: that behind the headers.
     pub(crate) begin: u64,
     /// The first byte behind it; none where the header does not tell, or does not fit the recording's length.
@@ -16,7 +16,7 @@ pub(crate) struct Audio {
     pub(crate) bytes_per_second: u32,
 }
 
-impl Audio {
+impl AudioSpan {
     /// The part of so many bytes from `first` on that is audio: first byte, and first byte behind it.
     pub(crate) fn part(&self, first: u64, bytes: u64) -> Option<(u64, u64)> {
         let end = first.saturating_add(bytes);
@@ -73,14 +73,14 @@ mod tests {
 
     use super::*;
 
-    const AUDIO: Audio = Audio {
+    const AUDIO: AudioSpan = AudioSpan {
         begin: 44,
         end: Some(16_044),
         bytes_per_second: 8_000,
     };
 
     #[track_caller]
-    fn check(audio: Audio, first: u64, bytes: u64, expected: Option<u64>) {
+    fn check(audio: AudioSpan, first: u64, bytes: u64, expected: Option<u64>) {
         assert_eq!(audio.heard(first, bytes), expected);
     }
 
@@ -93,9 +93,9 @@ mod tests {
         check(AUDIO, 8_044, 4_000, Some(500));
         check(AUDIO, 16_044, 10, Some(0));
         check(AUDIO, 40, 12, Some(1));
-        check(Audio { end: None, ..AUDIO }, 44, 80_000, Some(10_000));
+        check(AudioSpan { end: None, ..AUDIO }, 44, 80_000, Some(10_000));
         check(AUDIO, u64::MAX, u64::MAX, Some(0));
-        let silent = Audio {
+        let silent = AudioSpan {
             bytes_per_second: 0,
             ..AUDIO
         };

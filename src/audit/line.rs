@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::Hash;
 use super::heads::SignedHead;
-use super::heard::Audio;
+use super::heard::AudioSpan;
 use crate::auth::Principal;
 
 /// The longest line that is read back; what is written is far shorter, since every text in it has a bound of its own.
@@ -132,7 +132,7 @@ pub(crate) struct Delivery {
     /// Bytes of the body handed to the connection.
     pub(crate) bytes: u64,
     /// Where the audio stands in the recording; none where its header does not tell, and for MP3.
-    pub(crate) audio: Option<Audio>,
+    pub(crate) audio: Option<AudioSpan>,
     /// Milliseconds of audio in the delivered bytes.
     pub(crate) heard_ms: Option<u64>,
     /// Nothing told where the recording ends, and two readings of it agreed.

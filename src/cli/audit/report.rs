@@ -12,7 +12,7 @@ use std::io;
 use jiff::Timestamp;
 
 use super::read::Written;
-use crate::audit::heard::{Audio, Union};
+use crate::audit::heard::{AudioSpan, Union};
 use crate::audit::line::{Decision, Delivery, Line, Record};
 use crate::recording::RecordingName;
 use party::Party;
@@ -71,7 +71,7 @@ struct Sum {
     requests: u64,
     denied: u64,
     bytes: u64,
-    heard: BTreeMap<Audio, Union>,
+    heard: BTreeMap<AudioSpan, Union>,
     /// Deliveries of which nobody knows how long they play.
     unmeasured: u64,
 }
@@ -92,7 +92,7 @@ impl Sum {
             Some((first, audio)) if audio.bytes_per_second > 0 => {
                 if let Some((begin, end)) = audio.part(first, delivery.bytes) {
                     // A header that was of an earlier state of the recording told another end, or none.
-                    let audio = Audio { end: None, ..audio };
+                    let audio = AudioSpan { end: None, ..audio };
                     self.heard.entry(audio).or_default().add(begin, end);
                 }
             }
