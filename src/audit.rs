@@ -44,7 +44,7 @@ pub(crate) use heard::AudioSpan;
 pub(crate) use line::{Decision, Start};
 use line::{Record, SystemReadLine};
 use outage::Outage;
-use queue::{DecisionLine, Item, Place, Queue};
+use queue::{DecisionLine, Item, LineQueue, QueuePlace};
 pub(crate) use recorded::Allowed;
 pub use recorded::{Recorded, RecordedAnswer, RecordedRead, SystemRead};
 use tally::Tally;
@@ -68,7 +68,7 @@ pub(crate) struct AuditLog(Option<Arc<Handle>>);
 
 /// Its writer ends when the last of these goes.
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     on_failure: OnFailure,
     /// A place for each request that a line may come of.
     places: Permits,
@@ -77,8 +77,8 @@ struct Handle {
 }
 
 /// What the writer has in common with those who give it lines.
-struct Shared {
-    queue: Queue,
+struct SharedLog {
+    queue: LineQueue,
     tally: Tally,
     outage: Outage,
     metrics: AuditMetrics,
@@ -107,8 +107,8 @@ impl AuditLog {
         {
             return Err(format!("audit.dir: {error}"));
         }
-        let shared = Arc::new(Shared {
-            queue: Queue::default(),
+        let shared = Arc::new(SharedLog {
+            queue: LineQueue::default(),
             tally: Tally::default(),
             outage: Outage::default(),
             metrics,
@@ -244,7 +244,7 @@ fn places(max_streams: usize) -> usize {
     max_streams.saturating_add(FURTHER_PLACES)
 }
 
-impl Shared {
+impl SharedLog {
     /// So many decisions were carried out and are not in the log.
     fn missed(&self, decisions: u64) {
         if decisions > 0 {
@@ -256,7 +256,7 @@ impl Shared {
 
 impl Handle {
     /// A place for a request's lines, as soon as there is one.
-    async fn place(&self) -> Result<Place, Unavailable> {
+    async fn place(&self) -> Result<QueuePlace, Unavailable> {
         if self.shared.outage.is_on() {
             return Err(Unavailable);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Handle;
 use super::heard::AudioSpan;
 use super::line::Delivery;
-use super::queue::{DecisionLine, Item, Place};
+use super::queue::{DecisionLine, Item, QueuePlace};
 
 /// What the log is still to be told of a request that was allowed: how it ended. Dropping it writes that, without waiting. The
 /// default is of a request that stands in no log.
@@ -37,7 +37,7 @@ pub(super) struct Open {
     pub(super) handle: Arc<Handle>,
     pub(super) id: String,
     pub(super) decision: DecisionLine,
-    pub(super) place: Place,
+    pub(super) place: QueuePlace,
 }
 
 impl Open {

@@ -11,10 +11,10 @@ use super::writer::time;
 
 /// The state of the log, as the writer and those who wait for it see it.
 #[derive(Default)]
-pub(super) struct Outage(Mutex<State>);
+pub(super) struct Outage(Mutex<OutageState>);
 
 #[derive(Default)]
-struct State {
+struct OutageState {
     /// None while it can be written.
     since: Option<Timestamp>,
     /// Decisions that were carried out and have no line, and none that says so.
@@ -23,7 +23,7 @@ struct State {
 }
 
 impl Outage {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, OutageState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

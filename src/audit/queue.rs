@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::line::{Decision, Delivery, Record, SystemReadLine};
 
 /// A place in the queue.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(super) type QueuePlace = OwnedSemaphorePermit;
 
 /// Something to be written.
 pub(super) enum Item {
@@ -20,7 +20,7 @@ pub(super) enum Item {
         /// Gets the line's number when it is on disk; closed where it cannot be written.
         written: oneshot::Sender<u64>,
         /// Of a request that was denied; that of an allowed one is with its delivery.
-        _place: Option<Place>,
+        _place: Option<QueuePlace>,
     },
     /// A read of the gateway's own, waited for as a decision is.
     SystemRead {
@@ -30,7 +30,7 @@ pub(super) enum Item {
     Delivery {
         delivery: Delivery,
         decision: DecisionLine,
-        place: Place,
+        place: QueuePlace,
     },
     /// A denial that was answered before it was on disk.
     Answered(oneshot::Receiver<u64>),
@@ -62,19 +62,19 @@ impl DecisionLine {
 
 /// The queue of one writer.
 #[derive(Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct LineQueue {
+    state: Mutex<QueueState>,
     filled: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     items: Vec<Item>,
     is_closed: bool,
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LineQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -96,7 +96,7 @@ impl Queue {
 
     /// Takes everything there is, and waits for it no longer than `patience`. Returns whether more may come.
     pub(super) fn take(&self, items: &mut Vec<Item>, patience: Duration) -> bool {
-        let is_idle = |state: &mut State| state.items.is_empty() && !state.is_closed;
+        let is_idle = |state: &mut QueueState| state.items.is_empty() && !state.is_closed;
         let waited = self
             .filled
             .wait_timeout_while(self.lock(), patience, is_idle);

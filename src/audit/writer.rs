@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::DropGuard;
 use tracing::{error, info, warn};
 
-use super::Shared;
+use super::SharedLog;
 use super::chain::Link;
 use super::files::{FileName, Files, Opened};
 use super::heads::SignedHead;
@@ -40,7 +40,7 @@ const MAX_BATCH: usize = 1024;
 /// The state of the writing thread.
 pub(super) struct Writer {
     audit: AuditSettings,
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     /// None while nothing can be written.
     files: Option<Files>,
     /// The file that was written last.
@@ -75,7 +75,7 @@ impl Writer {
     /// Takes over what was opened; nothing, where it could not be.
     pub(super) fn new(
         audit: AuditSettings,
-        shared: Arc<Shared>,
+        shared: Arc<SharedLog>,
         opened: io::Result<Opened>,
         over: DropGuard,
     ) -> Self {

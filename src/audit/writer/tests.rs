@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::audit::Shared;
+use crate::audit::SharedLog;
 use crate::audit::heads::HeadKey;
 use crate::audit::settings::{OnFailure, Rotate};
 
@@ -21,7 +21,7 @@ fn writer(dir: &Path) -> Writer {
         keep_days: 30,
         key: HeadKey::generate().unwrap().0,
     };
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(SharedLog {
         queue: Default::default(),
         tally: Default::default(),
         outage: Default::default(),
