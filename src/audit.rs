@@ -42,7 +42,7 @@ use files::Files;
 pub use heads::HeadKey;
 pub(crate) use heard::AudioSpan;
 pub(crate) use line::{Decision, Start};
-use line::{Record, SystemReadLine};
+use line::{LogRecord, SystemReadLine};
 use outage::Outage;
 use queue::{DecisionLine, Item, LineQueue, QueuePlace};
 pub(crate) use recorded::Allowed;
@@ -141,7 +141,7 @@ impl AuditLog {
     /// Writes down what is in force from now on.
     pub(crate) fn started(&self, start: Start) {
         if let Some(handle) = &self.0 {
-            let own = Item::Own(Record::Start(start));
+            let own = Item::Own(LogRecord::Start(start));
             handle.shared.queue.push(own);
         }
     }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::line::{Line, Record};
+use super::line::{Line, LogRecord};
 
 /// The SHA-256 of a line; as text 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -83,20 +83,20 @@ impl<'de> Deserialize<'de> for Hash {
 
 /// The end of a chain: the last line's number and hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Link {
+pub(crate) struct ChainLink {
     /// 0 while there is no line.
     pub(crate) seq: u64,
     pub(crate) hash: Hash,
 }
 
-impl Link {
+impl ChainLink {
     /// Writes the next line of the chain behind `lines`, with its line end, and moves on to it.
     ///
     /// # Errors
     /// When the record cannot be written as JSON; nothing has been added then.
     pub(crate) fn append(
         &mut self,
-        record: Record,
+        record: LogRecord,
         time: String,
         lines: &mut Vec<u8>,
     ) -> Result<(), serde_json::Error> {
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_line_holds_the_hash_of_the_one_before() {
-        let (mut link, mut lines) = (Link::default(), Vec::new());
+        let (mut link, mut lines) = (ChainLink::default(), Vec::new());
         for _ in 0..2 {
-            let record = Record::File(FileBegins { previous: None });
+            let record = LogRecord::File(FileBegins { previous: None });
             link.append(record, "2026-03-02T09:14:07.000Z".to_owned(), &mut lines)
                 .unwrap();
         }

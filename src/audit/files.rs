@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 
-use super::chain::Link;
+use super::chain::ChainLink;
 use super::heads::{HEADS_FILE, SignedHead};
 use super::line::Repaired;
 use crate::audit::settings::{AuditSettings, Rotate};
@@ -99,7 +99,7 @@ struct Current {
 pub(crate) struct Opened {
     pub(crate) files: Files,
     /// The last line; none where there is no file.
-    pub(crate) end: Option<Link>,
+    pub(crate) end: Option<ChainLink>,
     /// What was no whole line at the end.
     pub(crate) repaired: Vec<Repaired>,
 }
@@ -163,7 +163,7 @@ impl Files {
         &mut self,
         name: FileName,
         repaired: &mut Vec<Repaired>,
-    ) -> io::Result<Option<Link>> {
+    ) -> io::Result<Option<ChainLink>> {
         let path = self.path(name);
         let opened = File::options().read(true).append(true).open(&path);
         let mut file = opened.map_err(|error| at(&path, &error))?;

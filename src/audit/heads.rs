@@ -17,7 +17,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Hash, Link};
+use super::chain::{ChainLink, Hash};
 use super::line::MAX_LINE_BYTES;
 use crate::secret::Secret;
 
@@ -119,7 +119,7 @@ impl HeadKey {
     }
 
     /// Signs what the log comes to at `link`.
-    pub(crate) fn sign(&self, link: Link, time: String) -> SignedHead {
+    pub(crate) fn sign(&self, link: ChainLink, time: String) -> SignedHead {
         let mut head = SignedHead {
             head: link.seq,
             hash: link.hash,
@@ -168,7 +168,7 @@ mod tests {
 
     fn head() -> (SignedHead, String) {
         let (key, _) = HeadKey::generate().unwrap();
-        let link = Link {
+        let link = ChainLink {
             seq: 7,
             hash: Hash::of(b"a line"),
         };

@@ -26,13 +26,13 @@ pub(crate) struct Line {
     /// RFC 3339, UTC, to the millisecond: when it was written.
     pub(crate) time: String,
     #[serde(flatten)]
-    pub(crate) record: Record,
+    pub(crate) record: LogRecord,
 }
 
 /// What a line tells.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Record {
+pub(crate) enum LogRecord {
     /// A file begins.
     File(FileBegins),
     /// The gateway has started, or has taken over another configuration; or an issuer has published other keys.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::line::{Decision, Delivery, Record, SystemReadLine};
+use super::line::{Decision, Delivery, LogRecord, SystemReadLine};
 
 /// A place in the queue.
 pub(super) type QueuePlace = OwnedSemaphorePermit;
@@ -35,7 +35,7 @@ pub(super) enum Item {
     /// A denial that was answered before it was on disk.
     Answered(oneshot::Receiver<u64>),
     /// What the gateway has to say of itself.
-    Own(Record),
+    Own(LogRecord),
 }
 
 /// The decision that a delivery belongs to.

@@ -22,10 +22,10 @@ use tokio_util::sync::DropGuard;
 use tracing::{error, info, warn};
 
 use super::SharedLog;
-use super::chain::Link;
+use super::chain::ChainLink;
 use super::files::{FileName, Files, Opened};
 use super::heads::SignedHead;
-use super::line::{Record, Removed};
+use super::line::{LogRecord, Removed};
 use super::queue::Item;
 use crate::audit::settings::AuditSettings;
 use batch::Batch;
@@ -45,9 +45,9 @@ pub(super) struct Writer {
     files: Option<Files>,
     /// The file that was written last.
     last_file: Option<FileName>,
-    end: Link,
+    end: ChainLink,
     /// Lines behind that which a failed write may have brought into the file, in part or all.
-    in_doubt: Vec<Link>,
+    in_doubt: Vec<ChainLink>,
     /// Lines that could not be written yet. Each delivery among them holds its place, so they are bounded, too.
     kept: Vec<Item>,
     /// Lines that a failed write may have brought into the file nevertheless, by their numbers.
@@ -85,7 +85,7 @@ impl Writer {
             shared,
             files: None,
             last_file: None,
-            end: Link::default(),
+            end: ChainLink::default(),
             in_doubt: Vec::new(),
             kept: Vec::new(),
             unsure: Vec::new(),
@@ -245,14 +245,18 @@ impl Writer {
     fn by_time(&mut self, is_last: bool) -> io::Result<()> {
         let now = Timestamp::now();
         let refused = self.shared.tally.take(now, is_last).into_iter();
-        let mut own: Vec<Item> = refused.map(Record::Refused).map(Item::Own).collect();
+        let mut own: Vec<Item> = refused.map(LogRecord::Refused).map(Item::Own).collect();
         let missed = self.shared.outage.missed().into_iter();
-        own.extend(missed.map(Record::Unwritten).map(Item::Own));
+        own.extend(missed.map(LogRecord::Unwritten).map(Item::Own));
         let today = now.to_zoned(TimeZone::UTC).date();
         if self.looked_on.replace(today) != Some(today)
             && let Some(files) = &self.files
         {
-            own.extend(remove_old(files, today).map(Record::Removed).map(Item::Own));
+            own.extend(
+                remove_old(files, today)
+                    .map(LogRecord::Removed)
+                    .map(Item::Own),
+            );
         }
         self.write(own);
         if self.is_unsynced && (is_last || Instant::now() >= self.next_sync) {

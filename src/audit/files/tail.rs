@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::audit::chain::{Hash, Link};
+use crate::audit::chain::{ChainLink, Hash};
 
 /// How far back from its end a file is looked at. A crash leaves far less.
 const WINDOW_BYTES: u64 = 1 << 20;
@@ -17,7 +17,7 @@ const WINDOW_BYTES: u64 = 1 << 20;
 /// The end of a file.
 pub(super) struct Tail {
     /// The last whole line; none where there is none.
-    pub(super) end: Option<Link>,
+    pub(super) end: Option<ChainLink>,
     /// Bytes up to the end of that line.
     pub(super) whole: u64,
     /// Bytes behind it.
@@ -50,7 +50,7 @@ pub(super) fn read(file: &mut File) -> io::Result<Tail> {
             let whole = start + line_end as u64 + 1;
             let hash = Hash::of(line);
             return Ok(Tail {
-                end: Some(Link { seq, hash }),
+                end: Some(ChainLink { seq, hash }),
                 whole,
                 torn: length.saturating_sub(whole),
             });

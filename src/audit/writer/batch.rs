@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::time;
-use crate::audit::chain::Link;
+use crate::audit::chain::ChainLink;
 use crate::audit::heads::{HeadKey, SignedHead};
-use crate::audit::line::{FileBegins, Record};
+use crate::audit::line::{FileBegins, LogRecord};
 use crate::audit::queue::{DecisionLine, Item};
 
 /// Lines that are written together.
@@ -19,9 +19,9 @@ pub(super) struct Batch {
     pub(super) lines: Vec<u8>,
     pub(super) count: u64,
     /// The last of them.
-    pub(super) end: Link,
+    pub(super) end: ChainLink,
     /// All of them.
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<ChainLink>,
     /// Who waits for which line.
     awaited: Vec<(oneshot::Sender<u64>, u64)>,
     /// What must be written anew where this cannot be, by the numbers of the lines.
@@ -34,7 +34,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// An empty one that goes on behind `end`.
-    pub(super) fn behind(end: Link) -> Self {
+    pub(super) fn behind(end: ChainLink) -> Self {
         Self {
             lines: Vec::new(),
             count: 0,
@@ -52,13 +52,13 @@ impl Batch {
         previous: Option<String>,
         now: Timestamp,
     ) -> io::Result<()> {
-        self.append(Record::File(FileBegins { previous }), now)
+        self.append(LogRecord::File(FileBegins { previous }), now)
     }
 
     /// Adds a head of everything up to here. It is not kept where it cannot be written: it would be none behind another line.
     pub(super) fn sign(&mut self, key: &HeadKey, now: Timestamp) -> io::Result<SignedHead> {
         let head = key.sign(self.end, time(now));
-        self.append(Record::Head(head.clone()), now)?;
+        self.append(LogRecord::Head(head.clone()), now)?;
         Ok(head)
     }
 
@@ -68,12 +68,12 @@ impl Batch {
             Item::Decision {
                 decision, written, ..
             } => {
-                self.append(Record::Decision(decision), now)?;
+                self.append(LogRecord::Decision(decision), now)?;
                 self.awaited.push((written, self.end.seq));
                 Ok(())
             }
             Item::SystemRead { read, written } => {
-                self.append(Record::SystemRead(read), now)?;
+                self.append(LogRecord::SystemRead(read), now)?;
                 self.awaited.push((written, self.end.seq));
                 Ok(())
             }
@@ -122,7 +122,7 @@ impl Batch {
                     },
                 };
                 let decision = DecisionLine::Known(delivery.decision);
-                self.append(Record::Delivery(delivery.clone()), now)?;
+                self.append(LogRecord::Delivery(delivery.clone()), now)?;
                 let item = Item::Delivery {
                     delivery,
                     decision,
@@ -134,7 +134,7 @@ impl Batch {
         }
     }
 
-    fn append(&mut self, record: Record, now: Timestamp) -> io::Result<()> {
+    fn append(&mut self, record: LogRecord, now: Timestamp) -> io::Result<()> {
         self.end.append(record, time(now), &mut self.lines)?;
         self.count += 1;
         self.links.push(self.end);

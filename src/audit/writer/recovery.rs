@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::Writer;
-use crate::audit::chain::Link;
+use crate::audit::chain::ChainLink;
 use crate::audit::files::{Files, Opened};
-use crate::audit::line::Record;
+use crate::audit::line::LogRecord;
 use crate::audit::queue::Item;
 
 /// How often it is tried again while nothing can be written.
@@ -66,11 +66,11 @@ impl Writer {
                 moved_to = repaired.moved_to,
                 "the end of the audit log was no whole line and was moved away, as after a crash"
             );
-            own.push(Item::Own(Record::Repaired(repaired)));
+            own.push(Item::Own(LogRecord::Repaired(repaired)));
         }
         if self.is_failing && !std::mem::replace(&mut self.is_gap_told, true) {
             let gap = self.shared.outage.gap(Timestamp::now());
-            own.push(Item::Own(Record::Unwritten(gap)));
+            own.push(Item::Own(LogRecord::Unwritten(gap)));
         }
         own.append(&mut unwritten);
         own.append(&mut self.kept);
@@ -85,8 +85,8 @@ impl Writer {
 
     /// Goes on behind the last line that is in the files; but never behind one that another has written or changed: then the chain
     /// goes on from what was written here, so that it breaks where that was.
-    fn go_on_behind(&mut self, found: Link) {
-        let is_first = self.end == Link::default();
+    fn go_on_behind(&mut self, found: ChainLink) {
+        let is_first = self.end == ChainLink::default();
         if is_first || found == self.end || self.in_doubt.contains(&found) {
             self.end = found;
         } else {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::read::Written;
 use crate::audit::heard::{AudioSpan, Union};
-use crate::audit::line::{Decision, Delivery, Line, Record};
+use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 use crate::recording::RecordingName;
 use party::Party;
 use table::{Cell, Table};
@@ -150,8 +150,10 @@ impl Report {
     fn add(&mut self, line: Line, by: By, filter: &Filter, numbers: &mut Numbers) {
         numbers.first.get_or_insert(line.seq);
         match line.record {
-            Record::Decision(decision) => self.decided(line.seq, &line.time, *decision, by, filter),
-            Record::Delivery(delivery) => match self.open.remove(&delivery.decision) {
+            LogRecord::Decision(decision) => {
+                self.decided(line.seq, &line.time, *decision, by, filter)
+            }
+            LogRecord::Delivery(delivery) => match self.open.remove(&delivery.decision) {
                 Some(group) => self.groups.entry(group).or_default().delivered(&delivery),
                 // One that is not wanted, but for those from before the first line.
                 None if numbers.first.is_some_and(|first| delivery.decision < first) => {

@@ -6,7 +6,7 @@ use std::io;
 
 use super::read::Written;
 use super::report::table::escape;
-use crate::audit::line::{Decision, Delivery, Line, Record};
+use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 
 /// The story of the request with this id: a line for each of the log's.
 ///
@@ -23,8 +23,8 @@ pub(crate) fn of(
             continue;
         };
         let told = match &line.record {
-            Record::Decision(decision) if decision.id == id => decided(decision),
-            Record::Delivery(delivery) if delivery.id == id => delivered(delivery),
+            LogRecord::Decision(decision) if decision.id == id => decided(decision),
+            LogRecord::Delivery(delivery) if delivery.id == id => delivered(delivery),
             _ => continue,
         };
         let text = format!("{}  {}  ({})", line.time, told, written.place);

@@ -14,7 +14,7 @@ use std::io;
 use super::read::{Place, Written};
 use crate::audit::chain::Hash;
 use crate::audit::heads::{Signature, SignedHead};
-use crate::audit::line::{Line, Record};
+use crate::audit::line::{Line, LogRecord};
 pub(crate) use fault::{Fault, Wrong};
 
 /// What is known to hold of a log.
@@ -147,7 +147,7 @@ impl Read {
 impl Verdict {
     /// What is wrong with a line, where something is.
     fn fault(&self, read: &Read) -> Option<Wrong> {
-        let begins = matches!(read.line.record, Record::File(_));
+        let begins = matches!(read.line.record, LogRecord::File(_));
         let Some(((last, _), (hash, place))) = self.last.as_ref().zip(self.end.as_ref()) else {
             return (!begins).then_some(Wrong::Beheaded);
         };
@@ -187,7 +187,7 @@ impl Verdict {
 
     /// A head in the log stands for the line before it.
     fn check_own_head(&mut self, read: &Read, key: Option<&str>) -> Result<(), Fault> {
-        let Record::Head(head) = &read.line.record else {
+        let LogRecord::Head(head) = &read.line.record else {
             return Ok(());
         };
         let is_its_own = head.hash == read.line.prev && head.head + 1 == read.line.seq;
