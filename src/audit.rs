@@ -41,7 +41,7 @@ use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
 pub(crate) use heard::AudioSpan;
-pub(crate) use line::{Decision, Start};
+pub(crate) use line::{Decision, StartRecord};
 use line::{LogRecord, SystemReadLine};
 use outage::Outage;
 use queue::{DecisionLine, Item, LineQueue, QueuePlace};
@@ -139,7 +139,7 @@ impl AuditLog {
     }
 
     /// Writes down what is in force from now on.
-    pub(crate) fn started(&self, start: Start) {
+    pub(crate) fn started(&self, start: StartRecord) {
         if let Some(handle) = &self.0 {
             let own = Item::Own(LogRecord::Start(start));
             handle.shared.queue.push(own);

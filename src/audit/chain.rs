@@ -125,13 +125,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::audit::line::FileBegins;
+    use crate::audit::line::FileRecord;
 
     #[test]
     fn a_line_holds_the_hash_of_the_one_before() {
         let (mut link, mut lines) = (ChainLink::default(), Vec::new());
         for _ in 0..2 {
-            let record = LogRecord::File(FileBegins { previous: None });
+            let record = LogRecord::File(FileRecord { previous: None });
             link.append(record, "2026-03-02T09:14:07.000Z".to_owned(), &mut lines)
                 .unwrap();
         }

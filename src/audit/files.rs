@@ -19,7 +19,7 @@ use jiff::civil::Date;
 
 use super::chain::ChainLink;
 use super::heads::{HEADS_FILE, SignedHead};
-use super::line::Repaired;
+use super::line::RepairedEnd;
 use crate::audit::settings::{AuditSettings, Rotate};
 
 const LOCK: &str = "audit.lock";
@@ -101,7 +101,7 @@ pub(crate) struct Opened {
     /// The last line; none where there is no file.
     pub(crate) end: Option<ChainLink>,
     /// What was no whole line at the end.
-    pub(crate) repaired: Vec<Repaired>,
+    pub(crate) repaired: Vec<RepairedEnd>,
 }
 
 impl Files {
@@ -162,7 +162,7 @@ impl Files {
     fn go_on_in(
         &mut self,
         name: FileName,
-        repaired: &mut Vec<Repaired>,
+        repaired: &mut Vec<RepairedEnd>,
     ) -> io::Result<Option<ChainLink>> {
         let path = self.path(name);
         let opened = File::options().read(true).append(true).open(&path);
@@ -171,7 +171,7 @@ impl Files {
         if tail.torn > 0 {
             let torn = PathBuf::from(format!("{}.torn", path.display()));
             tail::move_away(&mut file, &tail, &torn).map_err(|error| at(&torn, &error))?;
-            repaired.push(Repaired {
+            repaired.push(RepairedEnd {
                 file: name.to_string(),
                 bytes: tail.torn,
                 moved_to: format!("{name}.torn"),

@@ -34,9 +34,9 @@ pub(crate) struct Line {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum LogRecord {
     /// A file begins.
-    File(FileBegins),
+    File(FileRecord),
     /// The gateway has started, or has taken over another configuration; or an issuer has published other keys.
-    Start(Start),
+    Start(StartRecord),
     /// Somebody asked for something, and was or was not allowed it.
     Decision(Box<Decision>),
     /// What became of a request that was allowed.
@@ -44,27 +44,27 @@ pub(crate) enum LogRecord {
     /// The gateway itself reads a recording, for no caller.
     SystemRead(SystemReadLine),
     /// Requests without a valid credential, of one address and one minute.
-    Refused(Refused),
+    Refused(RefusalCount),
     /// What the log comes to up to the line before, signed.
     Head(SignedHead),
     /// The end of a file was no whole line, and was moved away.
-    Repaired(Repaired),
+    Repaired(RepairedEnd),
     /// Nothing could be written for a while.
-    Unwritten(Unwritten),
+    Unwritten(WriteGap),
     /// Whole files were removed because of their age.
-    Removed(Removed),
+    Removed(RemovedFiles),
 }
 
 /// A file begins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct FileBegins {
+pub(crate) struct FileRecord {
     /// The name of the file before, whose last line `prev` is the hash of; none for the first of all.
     pub(crate) previous: Option<String>,
 }
 
 /// What is in force from here on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Start {
+pub(crate) struct StartRecord {
     /// The program's version.
     pub(crate) version: String,
     /// SHA-256 of the policy's text, in hexadecimal.
@@ -154,7 +154,7 @@ pub(crate) struct SystemReadLine {
 
 /// Requests without a valid credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Refused {
+pub(crate) struct RefusalCount {
     /// The address, or `others` for all those for which there was no room.
     pub(crate) source: String,
     /// The minute in which they came.
@@ -164,7 +164,7 @@ pub(crate) struct Refused {
 
 /// The end of a file was no whole line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Repaired {
+pub(crate) struct RepairedEnd {
     pub(crate) file: String,
     /// Bytes that were moved away.
     pub(crate) bytes: u64,
@@ -174,7 +174,7 @@ pub(crate) struct Repaired {
 
 /// Nothing could be written for a while.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Unwritten {
+pub(crate) struct WriteGap {
     pub(crate) since: String,
     /// How many decisions are missing: requests that were answered meanwhile, as `on_failure = "serve"` allows.
     pub(crate) decisions: u64,
@@ -182,7 +182,7 @@ pub(crate) struct Unwritten {
 
 /// Whole files were removed because of their age.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Removed {
+pub(crate) struct RemovedFiles {
     /// Their names, or the first [`MAX_NAMES`] of them.
     pub(crate) files: Vec<String>,
     /// How many more there were.
@@ -190,7 +190,7 @@ pub(crate) struct Removed {
     pub(crate) further: usize,
 }
 
-impl Removed {
+impl RemovedFiles {
     /// Files of these names.
     pub(crate) fn of(mut files: Vec<String>) -> Self {
         let further = files.len().saturating_sub(MAX_NAMES);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::line::Unwritten;
+use super::line::WriteGap;
 use super::writer::time;
 
 /// The state of the log, as the writer and those who wait for it see it.
@@ -54,19 +54,19 @@ impl Outage {
     }
 
     /// What is to be written about decisions without a line, if there are any. It is told once.
-    pub(super) fn missed(&self) -> Option<Unwritten> {
+    pub(super) fn missed(&self) -> Option<WriteGap> {
         let mut state = self.lock();
         let since = state.missed_since.take()?;
-        Some(Unwritten {
+        Some(WriteGap {
             since: time(since),
             decisions: std::mem::take(&mut state.missed),
         })
     }
 
     /// What is to be written about the outage, whether or not a decision is missing.
-    pub(super) fn gap(&self, now: Timestamp) -> Unwritten {
+    pub(super) fn gap(&self, now: Timestamp) -> WriteGap {
         let since = self.lock().since.unwrap_or(now);
-        self.missed().unwrap_or_else(|| Unwritten {
+        self.missed().unwrap_or_else(|| WriteGap {
             since: time(since),
             decisions: 0,
         })
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(told: Option<Unwritten>, expected: Option<(i64, u64)>) {
+    fn check(told: Option<WriteGap>, expected: Option<(i64, u64)>) {
         let told = told.map(|told| (told.since, told.decisions));
         assert_eq!(
             told,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::line::Refused;
+use super::line::RefusalCount;
 
 /// Addresses that are told apart within a minute.
 const MAX_ADDRESSES: usize = 256;
@@ -24,7 +24,7 @@ struct Counts {
     addresses: HashMap<IpAddr, u64>,
     others: u64,
     /// Of minutes that are over, and not written yet.
-    done: Vec<Refused>,
+    done: Vec<RefusalCount>,
 }
 
 impl Tally {
@@ -41,7 +41,7 @@ impl Tally {
     }
 
     /// What minutes that are over came to; with `all`, also the one that runs.
-    pub(super) fn take(&self, now: Timestamp, all: bool) -> Vec<Refused> {
+    pub(super) fn take(&self, now: Timestamp, all: bool) -> Vec<RefusalCount> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
         if all {
@@ -63,7 +63,7 @@ impl Counts {
     /// Ends the minute. Where what is done has not been fetched for long, since nothing can be written, it is forgotten.
     fn close(&mut self) {
         let minute = Timestamp::from_second(self.minute.saturating_mul(60)).unwrap_or_default();
-        let line = |source: String, count| Refused {
+        let line = |source: String, count| RefusalCount {
             source,
             minute: minute.to_string(),
             count,

@@ -25,7 +25,7 @@ use super::SharedLog;
 use super::chain::ChainLink;
 use super::files::{FileName, Files, Opened};
 use super::heads::SignedHead;
-use super::line::{LogRecord, Removed};
+use super::line::{LogRecord, RemovedFiles};
 use super::queue::Item;
 use crate::audit::settings::AuditSettings;
 use batch::Batch;
@@ -316,7 +316,7 @@ impl Writer {
 }
 
 /// Removes what is old, and returns what is to be told of it. Where that cannot be done the log goes on: it is only longer.
-fn remove_old(files: &Files, today: Date) -> Option<Removed> {
+fn remove_old(files: &Files, today: Date) -> Option<RemovedFiles> {
     let removal = files.remove_old(today);
     if let Some(error) = removal.failed {
         warn!(
@@ -328,7 +328,7 @@ fn remove_old(files: &Files, today: Date) -> Option<Removed> {
     if removal.files.is_empty() {
         return None;
     }
-    let removed = Removed::of(removal.files);
+    let removed = RemovedFiles::of(removal.files);
     info!(files = ?removed.files, further = removed.further, "files of the audit log were removed, as audit.keep_days says");
     if let Err(error) = files.prune_heads() {
         warn!(%error, "heads of lines that are gone stay where they are");

@@ -11,7 +11,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::time;
 use crate::audit::chain::ChainLink;
 use crate::audit::heads::{HeadKey, SignedHead};
-use crate::audit::line::{FileBegins, LogRecord};
+use crate::audit::line::{FileRecord, LogRecord};
 use crate::audit::queue::{DecisionLine, Item};
 
 /// Lines that are written together.
@@ -52,7 +52,7 @@ impl Batch {
         previous: Option<String>,
         now: Timestamp,
     ) -> io::Result<()> {
-        self.append(LogRecord::File(FileBegins { previous }), now)
+        self.append(LogRecord::File(FileRecord { previous }), now)
     }
 
     /// Adds a head of everything up to here. It is not kept where it cannot be written: it would be none behind another line.
