@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use serde::Deserialize;
 
 use super::chain::ChainLink;
 use super::heads::{HEADS_FILE, SignedHead};
@@ -83,20 +84,26 @@ pub(crate) struct Files {
     max_file_bytes: u64,
     keep_days: u64,
     lock: File,
-    current: Option<Current>,
+    current: Option<OpenFile>,
     /// The file before the one that is begun next.
     last: Option<FileName>,
 }
 
 /// The file that is written.
-struct Current {
+struct OpenFile {
     name: FileName,
     file: File,
     bytes: u64,
 }
 
+/// The number of a line; its other fields are not looked at.
+#[derive(Deserialize)]
+struct NumberedLine {
+    seq: u64,
+}
+
 /// What was found when the files were opened.
-pub(crate) struct Opened {
+pub(crate) struct OpenedFiles {
     pub(crate) files: Files,
     /// The last line; none where there is no file.
     pub(crate) end: Option<ChainLink>,
@@ -109,7 +116,7 @@ impl Files {
     ///
     /// # Errors
     /// As for that.
-    pub(crate) fn open(audit: &AuditSettings) -> io::Result<Opened> {
+    pub(crate) fn open(audit: &AuditSettings) -> io::Result<OpenedFiles> {
         let dir = &audit.dir;
         if !dir.exists() {
             let mut builder = DirBuilder::new();
@@ -126,7 +133,10 @@ impl Files {
     ///
     /// # Errors
     /// When something of it cannot be done, or another process has the files.
-    pub(crate) fn open_again(audit: &AuditSettings, last: Option<FileName>) -> io::Result<Opened> {
+    pub(crate) fn open_again(
+        audit: &AuditSettings,
+        last: Option<FileName>,
+    ) -> io::Result<OpenedFiles> {
         let dir = audit.dir.clone();
         let mut files = Self {
             lock: lock(&dir)?,
@@ -144,14 +154,14 @@ impl Files {
             files.last = before.and_then(|before| names.get(before).copied());
             if let Some(end) = files.go_on_in(*name, &mut repaired)? {
                 files.last = Some(*name);
-                return Ok(Opened {
+                return Ok(OpenedFiles {
                     files,
                     end: Some(end),
                     repaired,
                 });
             }
         }
-        Ok(Opened {
+        Ok(OpenedFiles {
             files,
             end: None,
             repaired,
@@ -180,7 +190,7 @@ impl Files {
         match tail.end {
             None => std::fs::remove_file(&path).map_err(|error| at(&path, &error))?,
             Some(_) => {
-                self.current = Some(Current {
+                self.current = Some(OpenFile {
                     name,
                     file,
                     bytes: tail.whole,
@@ -224,7 +234,7 @@ impl Files {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(|error| at(&path, &error))?;
         sync_folder(&self.dir).map_err(|error| at(&self.dir, &error))?;
-        self.current = Some(Current {
+        self.current = Some(OpenFile {
             name,
             file,
             bytes: 0,

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use super::SharedLog;
 use super::chain::ChainLink;
-use super::files::{FileName, Files, Opened};
+use super::files::{FileName, Files, OpenedFiles};
 use super::heads::SignedHead;
 use super::line::{LogRecord, RemovedFiles};
 use super::queue::Item;
@@ -76,7 +76,7 @@ impl Writer {
     pub(super) fn new(
         audit: AuditSettings,
         shared: Arc<SharedLog>,
-        opened: io::Result<Opened>,
+        opened: io::Result<OpenedFiles>,
         over: DropGuard,
     ) -> Self {
         let now = Instant::now();

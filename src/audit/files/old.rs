@@ -6,9 +6,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use jiff::civil::Date;
-use serde::Deserialize;
 
-use super::{Files, at, list, sync_folder};
+use super::{Files, NumberedLine, at, list, sync_folder};
 use crate::audit::heads::{HEADS_FILE, SignedHead};
 use crate::audit::line::MAX_LINE_BYTES;
 
@@ -21,11 +20,6 @@ pub(in crate::audit) struct Removal {
     pub(in crate::audit) files: Vec<String>,
     /// Why one, and all behind it, are not.
     pub(in crate::audit) failed: Option<io::Error>,
-}
-
-#[derive(Deserialize)]
-struct Numbered {
-    seq: u64,
 }
 
 impl Files {
@@ -96,7 +90,7 @@ impl Files {
         let mut file = BufReader::new(File::open(&path).map_err(|error| at(&path, &error))?);
         let mut line = Vec::new();
         read_line(&mut file, &mut line)?;
-        let first = serde_json::from_slice::<Numbered>(&line);
+        let first = serde_json::from_slice::<NumberedLine>(&line);
         Ok(first.ok().map(|first| first.seq))
     }
 }

@@ -7,8 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde::Deserialize;
-
+use super::NumberedLine;
 use crate::audit::chain::{ChainLink, Hash};
 
 /// How far back from its end a file is looked at. A crash leaves far less.
@@ -22,11 +21,6 @@ pub(super) struct Tail {
     pub(super) whole: u64,
     /// Bytes behind it.
     pub(super) torn: u64,
-}
-
-#[derive(Deserialize)]
-struct Numbered {
-    seq: u64,
 }
 
 /// Finds the last whole line.
@@ -46,7 +40,7 @@ pub(super) fn read(file: &mut File) -> io::Result<Tail> {
             break;
         }
         let line = bytes.get(line_start..line_end).unwrap_or_default();
-        if let Ok(Numbered { seq }) = serde_json::from_slice(line) {
+        if let Ok(NumberedLine { seq }) = serde_json::from_slice(line) {
             let whole = start + line_end as u64 + 1;
             let hash = Hash::of(line);
             return Ok(Tail {

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::Writer;
 use crate::audit::chain::ChainLink;
-use crate::audit::files::{Files, Opened};
+use crate::audit::files::{Files, OpenedFiles};
 use crate::audit::line::LogRecord;
 use crate::audit::queue::Item;
 
@@ -45,8 +45,8 @@ impl Writer {
         }
     }
 
-    pub(super) fn take_over(&mut self, opened: Opened) {
-        let Opened {
+    pub(super) fn take_over(&mut self, opened: OpenedFiles) {
+        let OpenedFiles {
             files,
             end,
             repaired,
