@@ -8,12 +8,12 @@
 //! was written is read back by [`verify`], [`report`] and [`story`].
 
 pub(crate) mod chain;
-mod entry;
 pub(crate) mod files;
 pub(crate) mod heads;
 pub(crate) mod heard;
 pub(crate) mod line;
 mod outage;
+mod pending_delivery;
 mod queue;
 mod recorded;
 pub mod settings;
@@ -36,14 +36,14 @@ use tracing::error;
 use crate::audit::settings::{AuditSettings, OnFailure};
 use crate::limits::concurrency::Permits;
 use crate::metrics::AuditMetrics;
-pub(crate) use entry::Entry;
-use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
 pub(crate) use heard::AudioSpan;
 pub(crate) use line::{Decision, StartRecord};
 use line::{LogRecord, SystemReadLine};
 use outage::Outage;
+use pending_delivery::LoggedDecision;
+pub(crate) use pending_delivery::PendingDelivery;
 use queue::{DecisionLine, Item, LineQueue, QueuePlace};
 pub(crate) use recorded::Allowed;
 pub use recorded::{Recorded, RecordedAnswer, RecordedRead, SystemRead};
@@ -158,16 +158,16 @@ impl AuditLog {
         &self,
         mut decision: Decision,
         allowed: T,
-    ) -> Result<(Recorded<T>, Entry), Unavailable> {
+    ) -> Result<(Recorded<T>, PendingDelivery), Unavailable> {
         decision.allowed = true;
         allowed.describe(&mut decision);
         let entry = match &self.0 {
-            None => Entry::default(),
+            None => PendingDelivery::default(),
             Some(handle) => match handle.open(decision).await {
                 Ok(entry) => entry,
                 Err(unavailable) => {
                     handle.without(unavailable)?;
-                    Entry::default()
+                    PendingDelivery::default()
                 }
             },
         };
@@ -269,17 +269,17 @@ impl Handle {
         }
     }
 
-    async fn open(self: &Arc<Self>, decision: Decision) -> Result<Entry, Unavailable> {
+    async fn open(self: &Arc<Self>, decision: Decision) -> Result<PendingDelivery, Unavailable> {
         let place = self.place().await?;
         let (written, seq) = oneshot::channel();
-        let mut entry = Entry {
-            open: Some(Open {
+        let mut entry = PendingDelivery {
+            open: Some(LoggedDecision {
                 handle: Arc::clone(self),
                 id: decision.id.clone(),
                 decision: DecisionLine::awaited(seq),
                 place,
             }),
-            ..Entry::default()
+            ..PendingDelivery::default()
         };
         self.shared.queue.push(Item::Decision {
             decision: Box::new(decision),

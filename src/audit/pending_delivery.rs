@@ -12,8 +12,8 @@ use super::queue::{DecisionLine, Item, QueuePlace};
 /// What the log is still to be told of a request that was allowed: how it ended. Dropping it writes that, without waiting. The
 /// default is of a request that stands in no log.
 #[derive(Default)]
-pub(crate) struct Entry {
-    pub(super) open: Option<Open>,
+pub(crate) struct PendingDelivery {
+    pub(super) open: Option<LoggedDecision>,
     /// 0 where the caller left before an answer.
     pub(crate) status: u16,
     /// As in the access log; empty where the caller left.
@@ -33,14 +33,14 @@ pub(crate) struct Entry {
 }
 
 /// A decision that is in the log, or on its way there.
-pub(super) struct Open {
+pub(super) struct LoggedDecision {
     pub(super) handle: Arc<Handle>,
     pub(super) id: String,
     pub(super) decision: DecisionLine,
     pub(super) place: QueuePlace,
 }
 
-impl Open {
+impl LoggedDecision {
     /// Waits until the decision is on disk. Returns whether it is.
     pub(super) async fn decided(&mut self) -> bool {
         if let DecisionLine::Awaited { seq, .. } = &mut self.decision {
@@ -53,7 +53,7 @@ impl Open {
     }
 }
 
-impl Entry {
+impl PendingDelivery {
     /// The request goes on although its decision is not on disk yet.
     pub(super) fn is_carried_out(&mut self) {
         let open = self.open.as_mut();
@@ -65,7 +65,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for PendingDelivery {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else {
             return;
