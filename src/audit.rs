@@ -60,7 +60,7 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 /// The decision cannot be written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the audit log cannot be written, and audit.on_failure is \"refuse\"")]
-pub(crate) struct Unavailable;
+pub(crate) struct AuditUnavailable;
 
 /// The audit log, if there is one. Clones are the same log.
 #[derive(Clone, Default)]
@@ -158,7 +158,7 @@ impl AuditLog {
         &self,
         mut decision: Decision,
         allowed: T,
-    ) -> Result<(Recorded<T>, PendingDelivery), Unavailable> {
+    ) -> Result<(Recorded<T>, PendingDelivery), AuditUnavailable> {
         decision.allowed = true;
         allowed.describe(&mut decision);
         let entry = match &self.0 {
@@ -184,7 +184,7 @@ impl AuditLog {
     pub(crate) async fn record_system(
         &self,
         read: SystemRead,
-    ) -> Result<Recorded<SystemRead>, Unavailable> {
+    ) -> Result<Recorded<SystemRead>, AuditUnavailable> {
         if let Some(handle) = &self.0
             && let Err(unavailable) = handle.note_system(&read).await
         {
@@ -200,7 +200,7 @@ impl AuditLog {
     ///
     /// # Cancel safety
     /// Safe: it is written nevertheless, or it is not.
-    pub(crate) async fn denied(&self, decision: Decision) -> Result<(), Unavailable> {
+    pub(crate) async fn denied(&self, decision: Decision) -> Result<(), AuditUnavailable> {
         let Some(handle) = &self.0 else {
             return Ok(());
         };
@@ -256,20 +256,23 @@ impl SharedLog {
 
 impl Handle {
     /// A place for a request's lines, as soon as there is one.
-    async fn place(&self) -> Result<QueuePlace, Unavailable> {
+    async fn place(&self) -> Result<QueuePlace, AuditUnavailable> {
         if self.shared.outage.is_on() {
-            return Err(Unavailable);
+            return Err(AuditUnavailable);
         }
         match timeout(PATIENCE, self.places.take()).await {
-            Ok(place) => place.ok_or(Unavailable),
+            Ok(place) => place.ok_or(AuditUnavailable),
             Err(_) => {
                 self.stalled();
-                Err(Unavailable)
+                Err(AuditUnavailable)
             }
         }
     }
 
-    async fn open(self: &Arc<Self>, decision: Decision) -> Result<PendingDelivery, Unavailable> {
+    async fn open(
+        self: &Arc<Self>,
+        decision: Decision,
+    ) -> Result<PendingDelivery, AuditUnavailable> {
         let place = self.place().await?;
         let (written, seq) = oneshot::channel();
         let mut entry = PendingDelivery {
@@ -288,19 +291,19 @@ impl Handle {
         });
         let written = match &mut entry.open {
             Some(open) => self.waited(open.decided()).await,
-            None => return Err(Unavailable),
+            None => return Err(AuditUnavailable),
         };
         match (written, self.on_failure) {
             (Some(true), _) => Ok(entry),
             (Some(false), _) => {
                 // There is no line of it.
                 entry.open = None;
-                Err(Unavailable)
+                Err(AuditUnavailable)
             }
             (None, OnFailure::Refuse) => {
                 entry.status = 503;
                 entry.outcome = "audit-unavailable";
-                Err(Unavailable)
+                Err(AuditUnavailable)
             }
             // It may be written yet, and what really becomes of the request behind it.
             (None, OnFailure::Serve) => {
@@ -310,7 +313,7 @@ impl Handle {
         }
     }
 
-    async fn deny(&self, decision: Decision) -> Result<(), Unavailable> {
+    async fn deny(&self, decision: Decision) -> Result<(), AuditUnavailable> {
         let place = self.place().await?;
         let (written, mut seq) = oneshot::channel();
         self.shared.queue.push(Item::Decision {
@@ -320,7 +323,7 @@ impl Handle {
         });
         match (self.waited(&mut seq).await, self.on_failure) {
             (Some(Ok(_)), _) => Ok(()),
-            (Some(Err(_)), _) | (None, OnFailure::Refuse) => Err(Unavailable),
+            (Some(Err(_)), _) | (None, OnFailure::Refuse) => Err(AuditUnavailable),
             (None, OnFailure::Serve) => {
                 self.shared.queue.push(Item::Answered(seq));
                 Ok(())
@@ -328,7 +331,7 @@ impl Handle {
         }
     }
 
-    async fn note_system(&self, read: &SystemRead) -> Result<(), Unavailable> {
+    async fn note_system(&self, read: &SystemRead) -> Result<(), AuditUnavailable> {
         let _place = self.place().await?;
         let (written, seq) = oneshot::channel();
         self.shared.queue.push(Item::SystemRead {
@@ -341,7 +344,7 @@ impl Handle {
         });
         match self.waited(seq).await {
             Some(Ok(_)) => Ok(()),
-            Some(Err(_)) | None => Err(Unavailable),
+            Some(Err(_)) | None => Err(AuditUnavailable),
         }
     }
 
@@ -374,7 +377,7 @@ impl Handle {
     }
 
     /// Goes on without a line, where that may be.
-    fn without(&self, unavailable: Unavailable) -> Result<(), Unavailable> {
+    fn without(&self, unavailable: AuditUnavailable) -> Result<(), AuditUnavailable> {
         match self.on_failure {
             OnFailure::Refuse => Err(unavailable),
             OnFailure::Serve => {
