@@ -20,7 +20,7 @@ use crate::audit::heads::{self, HEADS_FILE};
 use crate::cli::audit::read::Lines;
 use crate::cli::audit::report::party::Party;
 use crate::cli::audit::report::table::escape;
-use crate::cli::audit::report::{By, Filter, Report};
+use crate::cli::audit::report::{AuditReport, Grouping, ReportFilter};
 use crate::cli::audit::verify::{Known, Stopped, Verdict, verify};
 
 /// The log is not as it was written, or what is asked for is not in it.
@@ -32,11 +32,11 @@ const EXIT_UNREADABLE: u8 = 2;
 #[derive(Debug, Args)]
 pub(super) struct Audit {
     #[command(subcommand)]
-    command: Command,
+    command: AuditCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum AuditCommand {
     /// Say whether the log is as it was written: 0 if it is, 1 with the first place that is not, 2 if it cannot be read.
     Verify(Verify),
     /// Sum up who heard what, and how many seconds of it.
@@ -60,8 +60,8 @@ struct Summary {
     /// The folder of the log: audit.dir of the configuration.
     dir: PathBuf,
     /// What a row is about; for recording and person it is one person and one recording.
-    #[arg(long, value_enum, default_value_t = Rows::Recording)]
-    by: Rows,
+    #[arg(long, value_enum, default_value_t = RowKind::Recording)]
+    by: RowKind,
     /// Only calls with this number outside, by the recording's name.
     #[arg(long, value_name = "NUMBER")]
     party: Option<Party>,
@@ -86,7 +86,7 @@ pub(super) struct Why {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Rows {
+enum RowKind {
     Recording,
     Person,
     Hour,
@@ -114,8 +114,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
 impl Audit {
     pub(super) fn run(self) -> ExitCode {
         match self.command {
-            Command::Verify(verify) => verify.run(),
-            Command::Report(summary) => summary.run(),
+            AuditCommand::Verify(verify) => verify.run(),
+            AuditCommand::Report(summary) => summary.run(),
         }
     }
 }
@@ -221,18 +221,18 @@ impl Verify {
 impl Summary {
     fn run(self) -> ExitCode {
         let by = match self.by {
-            Rows::Recording => By::Recording,
-            Rows::Person => By::Person,
-            Rows::Hour => By::Hour,
-            Rows::Day => By::Day,
+            RowKind::Recording => Grouping::Recording,
+            RowKind::Person => Grouping::Person,
+            RowKind::Hour => Grouping::Hour,
+            RowKind::Day => Grouping::Day,
         };
-        let filter = Filter {
+        let filter = ReportFilter {
             party: self.party,
             from: self.from,
             to: self.to,
         };
         let lines = Lines::open(&self.dir);
-        let report = match lines.and_then(|lines| Report::of(lines, by, &filter)) {
+        let report = match lines.and_then(|lines| AuditReport::of(lines, by, &filter)) {
             Ok(report) => report,
             Err(error) => return unreadable(&self.dir, &error),
         };
@@ -251,7 +251,7 @@ impl Summary {
 }
 
 /// What the sums do not hold.
-fn notes(report: &Report) -> Vec<String> {
+fn notes(report: &AuditReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.unfinished() > 0 {
         notes.push(format!(

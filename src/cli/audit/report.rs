@@ -16,11 +16,11 @@ use crate::audit::heard::{AudioSpan, Union};
 use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 use crate::recording::RecordingName;
 use party::Party;
-use table::{Cell, Table};
+use table::{Cell, ReportTable};
 
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum Grouping {
     /// A recording and a person, recording by recording.
     Recording,
     /// The same, person by person.
@@ -31,7 +31,7 @@ pub(crate) enum By {
 
 /// Which requests count.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
+pub(crate) struct ReportFilter {
     /// Recordings of calls with this number outside.
     pub(crate) party: Option<Party>,
     pub(crate) from: Option<Timestamp>,
@@ -39,7 +39,7 @@ pub(crate) struct Filter {
     pub(crate) to: Option<Timestamp>,
 }
 
-impl Filter {
+impl ReportFilter {
     fn wants(&self, time: &str, recording: &str) -> bool {
         let is_in_time = match time.parse::<Timestamp>() {
             Ok(at) => self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to),
@@ -114,7 +114,7 @@ impl Sum {
 
 /// What a log comes to.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct AuditReport {
     groups: HashMap<Group, Sum>,
     /// Allowed requests whose delivery has not come yet, by the number of their line.
     open: HashMap<u64, Group>,
@@ -124,15 +124,15 @@ pub(crate) struct Report {
     pub(crate) unreadable: u64,
 }
 
-impl Report {
+impl AuditReport {
     /// Sums up lines.
     ///
     /// # Errors
     /// When they cannot be read.
     pub(crate) fn of(
         lines: impl Iterator<Item = io::Result<Written>>,
-        by: By,
-        filter: &Filter,
+        by: Grouping,
+        filter: &ReportFilter,
     ) -> io::Result<Self> {
         let mut report = Self::default();
         let mut ours = Numbers::default();
@@ -147,7 +147,7 @@ impl Report {
         Ok(report)
     }
 
-    fn add(&mut self, line: Line, by: By, filter: &Filter, numbers: &mut Numbers) {
+    fn add(&mut self, line: Line, by: Grouping, filter: &ReportFilter, numbers: &mut Numbers) {
         numbers.first.get_or_insert(line.seq);
         match line.record {
             LogRecord::Decision(decision) => {
@@ -165,7 +165,14 @@ impl Report {
         }
     }
 
-    fn decided(&mut self, seq: u64, time: &str, decision: Decision, by: By, filter: &Filter) {
+    fn decided(
+        &mut self,
+        seq: u64,
+        time: &str,
+        decision: Decision,
+        by: Grouping,
+        filter: &ReportFilter,
+    ) {
         let Some(recording) = &decision.recording else {
             return;
         };
@@ -173,9 +180,9 @@ impl Report {
             return;
         }
         let period = match by {
-            By::Recording | By::Person => "",
-            By::Hour => time.get(..13).unwrap_or(time),
-            By::Day => time.get(..10).unwrap_or(time),
+            Grouping::Recording | Grouping::Person => "",
+            Grouping::Hour => time.get(..13).unwrap_or(time),
+            Grouping::Day => time.get(..10).unwrap_or(time),
         };
         let group = Group {
             period: period.to_owned(),
@@ -197,20 +204,20 @@ impl Report {
     }
 
     /// The rows.
-    pub(crate) fn table(&self, by: By) -> Table {
+    pub(crate) fn table(&self, by: Grouping) -> ReportTable {
         match by {
-            By::Recording | By::Person => self.pairs(by),
-            By::Hour | By::Day => self.periods(by),
+            Grouping::Recording | Grouping::Person => self.pairs(by),
+            Grouping::Hour | Grouping::Day => self.periods(by),
         }
     }
 
-    fn pairs(&self, by: By) -> Table {
+    fn pairs(&self, by: Grouping) -> ReportTable {
         let mut groups: Vec<(&Group, &Sum)> = self.groups.iter().collect();
         groups.sort_unstable_by_key(|(group, _)| {
             let recording = [&group.recording, &group.pbx];
             let person = [&group.issuer, &group.subject];
             match by {
-                By::Person => (person, recording),
+                Grouping::Person => (person, recording),
                 _ => (recording, person),
             }
         });
@@ -219,7 +226,7 @@ impl Report {
             let mut recording = vec![text(&group.recording), text(&group.pbx)];
             let mut person = vec![text(&group.issuer), text(&group.subject)];
             let mut row = match by {
-                By::Person => {
+                Grouping::Person => {
                     person.append(&mut recording);
                     person
                 }
@@ -234,7 +241,7 @@ impl Report {
             row
         });
         let names: [&[&str]; 2] = match by {
-            By::Person => [&["issuer", "subject"], &["recording", "pbx"]],
+            Grouping::Person => [&["issuer", "subject"], &["recording", "pbx"]],
             _ => [&["recording", "pbx"], &["issuer", "subject"]],
         };
         let sums = [
@@ -246,20 +253,20 @@ impl Report {
             "heard_s",
             "unmeasured",
         ];
-        Table {
+        ReportTable {
             columns: [names.concat(), sums.to_vec()].concat(),
             rows: rows.collect(),
         }
     }
 
-    fn periods(&self, by: By) -> Table {
+    fn periods(&self, by: Grouping) -> ReportTable {
         let mut periods: BTreeMap<&str, Period<'_>> = BTreeMap::new();
         for (group, sum) in &self.groups {
             periods.entry(&group.period).or_default().add(group, sum);
         }
         let rows = periods.into_iter().map(|(name, period)| {
             let name = match by {
-                By::Hour => format!("{name}:00Z"),
+                Grouping::Hour => format!("{name}:00Z"),
                 _ => name.to_owned(),
             };
             let mut row = vec![Cell::Text(name)];
@@ -272,8 +279,8 @@ impl Report {
             ]);
             row
         });
-        let name = if by == By::Hour { "hour" } else { "day" };
-        Table {
+        let name = if by == Grouping::Hour { "hour" } else { "day" };
+        ReportTable {
             columns: vec![
                 name,
                 "people",

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// Rows under named columns.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct ReportTable {
     pub(crate) columns: Vec<&'static str>,
     pub(crate) rows: Vec<Vec<Cell>>,
 }
@@ -46,7 +46,7 @@ impl Cell {
     }
 }
 
-impl Table {
+impl ReportTable {
     /// Columns side by side.
     pub(crate) fn for_eyes(&self) -> String {
         let heading: Vec<String> = self.columns.iter().map(|&name| name.to_owned()).collect();
@@ -145,7 +145,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, csv: &str, eyes: &str) {
-        let table = Table {
+        let table = ReportTable {
             columns: vec!["who"],
             rows: vec![vec![Cell::Text(text.to_owned())]],
         };
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn seconds_are_exact() {
-        let table = Table {
+        let table = ReportTable {
             columns: vec!["n", "s"],
             rows: vec![
                 vec![Cell::Number(7), Cell::Seconds(Some(61_005))],
@@ -193,7 +193,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_reaches_a_terminal_as_more_than_text(text in any::<String>()) {
-            let table = Table {
+            let table = ReportTable {
                 columns: vec!["who"],
                 rows: vec![vec![Cell::Text(text.clone())]],
             };
