@@ -21,7 +21,7 @@ use crate::cli::audit::read::Lines;
 use crate::cli::audit::report::party::Party;
 use crate::cli::audit::report::table::escape;
 use crate::cli::audit::report::{AuditReport, Grouping, ReportFilter};
-use crate::cli::audit::verify::{Known, Stopped, Verdict, verify};
+use crate::cli::audit::verify::{ComparedHead, LogVerdict, VerifyError, verify};
 
 /// The log is not as it was written, or what is asked for is not in it.
 const EXIT_FAULT: u8 = 1;
@@ -127,18 +127,18 @@ impl Verify {
                 super::print(self.told(&verdict));
                 ExitCode::SUCCESS
             }
-            Err(Stopped::Fault(fault)) => {
+            Err(VerifyError::Fault(fault)) => {
                 super::complain(escape(&fault.to_string()));
                 ExitCode::from(EXIT_FAULT)
             }
-            Err(Stopped::Io(error)) => unreadable(&self.dir, &error),
+            Err(VerifyError::Io(error)) => unreadable(&self.dir, &error),
         }
     }
 
-    fn verdict(&self) -> Result<Verdict, Stopped> {
+    fn verdict(&self) -> Result<LogVerdict, VerifyError> {
         // Heads first: what is written while the lines are read is behind them.
         let beside = self.dir.join(HEADS_FILE);
-        let mut known: Vec<Known> = Vec::new();
+        let mut known: Vec<ComparedHead> = Vec::new();
         if beside.exists() {
             let heads = heads::read(&beside).map_err(|error| at(&beside, &error))?;
             known.extend(heads.into_iter().map(|head| (head, false)));
@@ -155,7 +155,7 @@ impl Verify {
     }
 
     /// What is proved, and what is not.
-    fn told(&self, verdict: &Verdict) -> String {
+    fn told(&self, verdict: &LogVerdict) -> String {
         let mut told = Vec::new();
         let (Some((first, since)), Some((last, until))) = (&verdict.first, &verdict.last) else {
             return "there is no line in it yet".to_owned();

@@ -14,13 +14,13 @@ use crate::audit::line::MAX_LINE_BYTES;
 
 /// Where a line stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LinePosition {
     pub(crate) file: Arc<str>,
     /// Counted from 1.
     pub(crate) line: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LinePosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.file, self.line)
     }
@@ -28,8 +28,8 @@ impl fmt::Display for Place {
 
 /// A line as it stands in its file, without its line end.
 #[derive(Debug, Clone)]
-pub(crate) struct Written {
-    pub(crate) place: Place,
+pub(crate) struct RawLine {
+    pub(crate) place: LinePosition,
     pub(crate) bytes: Vec<u8>,
     /// It has a line end. One without is being written, or was cut by a crash.
     pub(crate) is_whole: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Written {
 pub(crate) struct Lines {
     dir: PathBuf,
     names: std::vec::IntoIter<FileName>,
-    current: Option<(BufReader<File>, Place)>,
+    current: Option<(BufReader<File>, LinePosition)>,
 }
 
 impl Lines {
@@ -58,7 +58,7 @@ impl Lines {
         })
     }
 
-    fn read(&mut self) -> io::Result<Option<Written>> {
+    fn read(&mut self) -> io::Result<Option<RawLine>> {
         loop {
             if let Some((reader, place)) = &mut self.current {
                 let mut bytes = Vec::new();
@@ -73,7 +73,7 @@ impl Lines {
                         // What has come behind it since then is the rest of it, and no line.
                         self.current = None;
                     }
-                    return Ok(Some(Written {
+                    return Ok(Some(RawLine {
                         place,
                         bytes,
                         is_whole,
@@ -86,7 +86,7 @@ impl Lines {
             let name = name.to_string();
             let file = File::open(self.dir.join(&name))
                 .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))?;
-            let place = Place {
+            let place = LinePosition {
                 file: name.into(),
                 line: 0,
             };
@@ -96,9 +96,9 @@ impl Lines {
 }
 
 impl Iterator for Lines {
-    type Item = io::Result<Written>;
+    type Item = io::Result<RawLine>;
 
-    fn next(&mut self) -> Option<io::Result<Written>> {
+    fn next(&mut self) -> Option<io::Result<RawLine>> {
         self.read().transpose()
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::read::Written;
+use super::read::RawLine;
 use crate::audit::heard::{AudioSpan, Union};
 use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 use crate::recording::RecordingName;
@@ -130,7 +130,7 @@ impl AuditReport {
     /// # Errors
     /// When they cannot be read.
     pub(crate) fn of(
-        lines: impl Iterator<Item = io::Result<Written>>,
+        lines: impl Iterator<Item = io::Result<RawLine>>,
         by: Grouping,
         filter: &ReportFilter,
     ) -> io::Result<Self> {

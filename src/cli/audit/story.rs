@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::read::Written;
+use super::read::RawLine;
 use super::report::table::escape;
 use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 
@@ -13,7 +13,7 @@ use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 /// # Errors
 /// When the log cannot be read.
 pub(crate) fn of(
-    lines: impl Iterator<Item = io::Result<Written>>,
+    lines: impl Iterator<Item = io::Result<RawLine>>,
     id: &str,
 ) -> io::Result<Vec<String>> {
     let mut story = Vec::new();

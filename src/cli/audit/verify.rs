@@ -11,21 +11,21 @@ mod fault;
 use std::collections::BTreeMap;
 use std::io;
 
-use super::read::{Place, Written};
+use super::read::{LinePosition, RawLine};
 use crate::audit::chain::Hash;
 use crate::audit::heads::{Signature, SignedHead};
 use crate::audit::line::{Line, LogRecord};
-pub(crate) use fault::{Fault, Wrong};
+pub(crate) use fault::{LogFault, Wrong};
 
 /// What is known to hold of a log.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct LogVerdict {
     pub(crate) lines: u64,
     /// Number and time of the first line and of the last.
     pub(crate) first: Option<(u64, String)>,
     pub(crate) last: Option<(u64, String)>,
     /// The last line, and its place.
-    end: Option<(Hash, Place)>,
+    end: Option<(Hash, LinePosition)>,
     /// The last head that agrees: the number of its line, and when it was signed.
     pub(crate) last_head: Option<(u64, String)>,
     /// The last of those that were kept elsewhere.
@@ -41,28 +41,28 @@ pub(crate) struct Verdict {
     /// The keys of the heads, in the order they were seen.
     pub(crate) keys: Vec<String>,
     /// The place of an end that is no whole line.
-    pub(crate) torn: Option<Place>,
+    pub(crate) torn: Option<LinePosition>,
 }
 
 /// A head to be compared, and whether it was kept elsewhere.
-pub(crate) type Known = (SignedHead, bool);
+pub(crate) type ComparedHead = (SignedHead, bool);
 
 /// Why no verdict could be reached.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Stopped {
+pub(crate) enum VerifyError {
     /// The log is not as it was written.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(#[from] LogFault),
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 /// A line that was read, and the hash of its bytes.
-struct Read {
+struct ParsedLine {
     line: Line,
     hash: Hash,
-    place: Place,
+    place: LinePosition,
 }
 
 /// Checks lines in their order against the chain, and against heads that are known besides. With a `key` all heads must be signed
@@ -71,12 +71,12 @@ struct Read {
 /// # Errors
 /// The first place that is not as it was written; or that something cannot be read.
 pub(crate) fn verify(
-    lines: impl Iterator<Item = io::Result<Written>>,
-    heads: Vec<Known>,
+    lines: impl Iterator<Item = io::Result<RawLine>>,
+    heads: Vec<ComparedHead>,
     key: Option<&str>,
-) -> Result<Verdict, Stopped> {
+) -> Result<LogVerdict, VerifyError> {
     let mut lines = lines.peekable();
-    let mut verdict = Verdict::default();
+    let mut verdict = LogVerdict::default();
     let mut heads = by_line(heads, key, &mut verdict)?;
     while let Some(written) = lines.next() {
         let written = written?;
@@ -84,13 +84,13 @@ pub(crate) fn verify(
             verdict.torn = Some(written.place);
             break;
         }
-        let read = Read::new(written)?;
+        let read = ParsedLine::new(written)?;
         let fault = verdict.fault(&read);
         if let Some(wrong) = fault {
             let next = lines
                 .next()
                 .transpose()?
-                .and_then(|next| Read::new(next).ok());
+                .and_then(|next| ParsedLine::new(next).ok());
             return Err(verdict.place(wrong, read, next.as_ref()).into());
         }
         verdict.check_own_head(&read, key)?;
@@ -98,18 +98,18 @@ pub(crate) fn verify(
     }
     verdict.finish(heads)?;
     if key.is_some() && verdict.known_heads == 0 {
-        return Err(Fault::no_head().into());
+        return Err(LogFault::no_head().into());
     }
     Ok(verdict)
 }
 
 /// The heads by the number of their line, their signatures checked.
 fn by_line(
-    heads: Vec<Known>,
+    heads: Vec<ComparedHead>,
     key: Option<&str>,
-    verdict: &mut Verdict,
-) -> Result<BTreeMap<u64, Vec<Known>>, Fault> {
-    let mut by_line: BTreeMap<u64, Vec<Known>> = BTreeMap::new();
+    verdict: &mut LogVerdict,
+) -> Result<BTreeMap<u64, Vec<ComparedHead>>, LogFault> {
+    let mut by_line: BTreeMap<u64, Vec<ComparedHead>> = BTreeMap::new();
     for (head, is_kept) in heads {
         let number = head.head;
         let fault = match head.judge(key) {
@@ -121,14 +121,14 @@ fn by_line(
             Signature::OtherKey => Wrong::KeyOfHead,
             Signature::Wrong => Wrong::Signature,
         };
-        return Err(Fault::of_head(number, is_kept, fault));
+        return Err(LogFault::of_head(number, is_kept, fault));
     }
     Ok(by_line)
 }
 
-impl Read {
-    fn new(written: Written) -> Result<Self, Fault> {
-        let Written {
+impl ParsedLine {
+    fn new(written: RawLine) -> Result<Self, LogFault> {
+        let RawLine {
             place,
             bytes,
             is_whole,
@@ -139,14 +139,14 @@ impl Read {
                 hash: Hash::of(&bytes),
                 place,
             }),
-            _ => Err(Fault::new(place, Wrong::NoLine)),
+            _ => Err(LogFault::new(place, Wrong::NoLine)),
         }
     }
 }
 
-impl Verdict {
+impl LogVerdict {
     /// What is wrong with a line, where something is.
-    fn fault(&self, read: &Read) -> Option<Wrong> {
+    fn fault(&self, read: &ParsedLine) -> Option<Wrong> {
         let begins = matches!(read.line.record, LogRecord::File(_));
         let Some(((last, _), (hash, place))) = self.last.as_ref().zip(self.end.as_ref()) else {
             return (!begins).then_some(Wrong::Beheaded);
@@ -168,25 +168,25 @@ impl Verdict {
     }
 
     /// The place of what is wrong, with a look at the line behind it.
-    fn place(&self, wrong: Wrong, read: Read, next: Option<&Read>) -> Fault {
+    fn place(&self, wrong: Wrong, read: ParsedLine, next: Option<&ParsedLine>) -> LogFault {
         let before = self.end.as_ref().map(|(_, place)| place.clone());
         match wrong {
             // Its own link is what was changed, where the next line was written for another content of it.
             Wrong::Changed if next.is_some_and(|next| next.line.prev != read.hash) => {
-                Fault::new(read.place, Wrong::Changed)
+                LogFault::new(read.place, Wrong::Changed)
             }
-            Wrong::Changed => Fault::new(before.unwrap_or(read.place), Wrong::Changed),
+            Wrong::Changed => LogFault::new(before.unwrap_or(read.place), Wrong::Changed),
             Wrong::Missing { first, last } if first == last => {
                 let is_swapped = next.is_some_and(|next| next.line.seq == first);
                 let wrong = if is_swapped { Wrong::Swapped } else { wrong };
-                Fault::new(read.place, wrong)
+                LogFault::new(read.place, wrong)
             }
-            wrong => Fault::new(read.place, wrong),
+            wrong => LogFault::new(read.place, wrong),
         }
     }
 
     /// A head in the log stands for the line before it.
-    fn check_own_head(&mut self, read: &Read, key: Option<&str>) -> Result<(), Fault> {
+    fn check_own_head(&mut self, read: &ParsedLine, key: Option<&str>) -> Result<(), LogFault> {
         let LogRecord::Head(head) = &read.line.record else {
             return Ok(());
         };
@@ -202,11 +202,15 @@ impl Verdict {
             Signature::OtherKey => Wrong::KeyOfHead,
             Signature::Wrong => Wrong::Signature,
         };
-        Err(Fault::new(read.place.clone(), wrong))
+        Err(LogFault::new(read.place.clone(), wrong))
     }
 
     /// Moves on to a line that is in order.
-    fn go_on(&mut self, read: Read, heads: &mut BTreeMap<u64, Vec<Known>>) -> Result<(), Fault> {
+    fn go_on(
+        &mut self,
+        read: ParsedLine,
+        heads: &mut BTreeMap<u64, Vec<ComparedHead>>,
+    ) -> Result<(), LogFault> {
         let seq = read.line.seq;
         if self.first.is_none() {
             let later = heads.split_off(&seq);
@@ -218,7 +222,7 @@ impl Verdict {
                 let wrong = Wrong::NotOfHead {
                     signed_at: head.signed_at,
                 };
-                return Err(Fault::new(read.place, wrong));
+                return Err(LogFault::new(read.place, wrong));
             }
             self.known_heads += 1;
             self.agrees(&head, is_kept);
@@ -253,7 +257,7 @@ impl Verdict {
     }
 
     /// Heads that are left are of lines behind the end.
-    fn finish(&self, heads: BTreeMap<u64, Vec<Known>>) -> Result<(), Fault> {
+    fn finish(&self, heads: BTreeMap<u64, Vec<ComparedHead>>) -> Result<(), LogFault> {
         let Some((head, _)) = heads
             .into_values()
             .next_back()
@@ -265,6 +269,6 @@ impl Verdict {
             (Some((last, _)), Some((_, place))) => (*last, Some(place.clone())),
             _ => (0, None),
         };
-        Err(Fault::at_end(place, last, head))
+        Err(LogFault::at_end(place, last, head))
     }
 }

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::SignedHead;
-use crate::cli::audit::read::Place;
+use crate::cli::audit::read::LinePosition;
 
 /// The first thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct LogFault {
     /// None where it is about no line that is there.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<LinePosition>,
     pub(crate) wrong: Wrong,
 }
 
@@ -54,8 +54,8 @@ pub(crate) enum Wrong {
     },
 }
 
-impl Fault {
-    pub(super) fn new(place: Place, wrong: Wrong) -> Self {
+impl LogFault {
+    pub(super) fn new(place: LinePosition, wrong: Wrong) -> Self {
         Self {
             place: Some(place),
             wrong,
@@ -80,7 +80,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn at_end(place: Option<Place>, last: u64, head: SignedHead) -> Self {
+    pub(super) fn at_end(place: Option<LinePosition>, last: u64, head: SignedHead) -> Self {
         Self {
             place,
             wrong: Wrong::Cut {
@@ -92,7 +92,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for LogFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
             write!(formatter, "{place}: ")?;
@@ -101,7 +101,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for LogFault {}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
