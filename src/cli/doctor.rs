@@ -12,7 +12,9 @@ use serde_json::json;
 use super::ConfigFile;
 use crate::audit::AuditLog;
 use crate::audit::settings::AuditSettings;
-use crate::cli::doctor::examination::{Report, Request, SeenCertificate, Step, Wanted};
+use crate::cli::doctor::examination::{
+    CertificateSummary, DoctorReport, ExaminationRequest, ExaminationStep, RecordingToTry,
+};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::pbx::settings::PbxSettings;
@@ -75,12 +77,14 @@ impl Doctor {
         };
         let mut reports = Vec::new();
         for pbx in pbxs() {
-            let request = Request {
+            let request = ExaminationRequest {
                 state_dir: config.state_dir.as_deref(),
                 recording: match recording {
-                    Some((name, Some(owner))) if owner.name == pbx.name => Wanted::Recording(name),
-                    Some((_, Some(owner))) => Wanted::Elsewhere(&owner.name),
-                    _ => Wanted::Nothing,
+                    Some((name, Some(owner))) if owner.name == pbx.name => {
+                        RecordingToTry::Recording(name)
+                    }
+                    Some((_, Some(owner))) => RecordingToTry::Elsewhere(&owner.name),
+                    _ => RecordingToTry::Nothing,
                 },
                 audit: audit.as_ref().map_err(String::as_str),
                 forgive: self.retry_login,
@@ -124,10 +128,10 @@ fn own_log(settings: &AuditSettings) -> Result<AuditLog, String> {
     AuditLog::start(&settings, 1, Metrics::default().audit())
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &DoctorReport) -> String {
     let mut text = format!("{} ({} at {})", report.name, report.api, report.url);
     for step in &report.steps {
-        let Step {
+        let ExaminationStep {
             name, ok, detail, ..
         } = step;
         let outcome = if *ok { "ok" } else { "FAILED" };
@@ -146,7 +150,7 @@ fn text(report: &Report) -> String {
 }
 
 /// A certificate, a line for each field.
-pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
+pub(super) fn shown(certificate: &CertificateSummary, indent: usize) -> String {
     let unreadable = || "cannot be read".to_owned();
     let day = |time: &String| time.split('T').next().unwrap_or_default().to_owned();
     let lines = [

@@ -17,24 +17,24 @@ use crate::recording::RecordingName;
 use crate::tls::certificate::Certificate;
 use crate::tls::trust::PbxTrust;
 
-use crate::cli::doctor::fault::Fault;
+use crate::cli::doctor::fault::StepFailure;
 
 /// What was found out about one PBX. Holds no secret.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct DoctorReport {
     pub(crate) name: String,
     pub(crate) api: &'static str,
     pub(crate) url: String,
     pub(crate) ok: bool,
     /// What was tried, in order.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<ExaminationStep>,
     /// What the PBX presented, also where it is not accepted.
-    pub(crate) certificate: Option<SeenCertificate>,
+    pub(crate) certificate: Option<CertificateSummary>,
 }
 
 /// One step.
 #[derive(Debug, Serialize)]
-pub(crate) struct Step {
+pub(crate) struct ExaminationStep {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
     /// What was found; of a failure, what was said and what it means.
@@ -45,7 +45,7 @@ pub(crate) struct Step {
 
 /// A certificate, as far as somebody wants to see it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct SeenCertificate {
+pub(crate) struct CertificateSummary {
     pub(crate) subject: Option<String>,
     /// RFC 3339.
     pub(crate) not_after: Option<String>,
@@ -61,11 +61,11 @@ pub(crate) struct SeenCertificate {
 
 /// What is asked of a PBX.
 #[derive(Clone, Copy)]
-pub(crate) struct Request<'r> {
+pub(crate) struct ExaminationRequest<'r> {
     /// Where logins are remembered.
     pub(crate) state_dir: Option<&'r Path>,
     /// The recording to read the beginning of.
-    pub(crate) recording: Wanted<'r>,
+    pub(crate) recording: RecordingToTry<'r>,
     /// Has each read of a recording written down before it begins; or why there is no such log.
     pub(crate) audit: Result<&'r AuditLog, &'r str>,
     /// Log in even though the PBX refused us: the operator has changed something there.
@@ -74,7 +74,7 @@ pub(crate) struct Request<'r> {
 
 /// A recording to try.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Wanted<'r> {
+pub(crate) enum RecordingToTry<'r> {
     /// Nobody named one.
     Nothing,
     /// The one that was named is of the PBX of this name.
@@ -84,8 +84,8 @@ pub(crate) enum Wanted<'r> {
 }
 
 /// Tries one PBX.
-pub(crate) async fn examine(pbx: &PbxSettings, request: Request<'_>) -> Report {
-    let mut report = Report {
+pub(crate) async fn examine(pbx: &PbxSettings, request: ExaminationRequest<'_>) -> DoctorReport {
+    let mut report = DoctorReport {
         name: pbx.name.clone(),
         api: pbx.api.as_str(),
         url: pbx.url.as_str().trim_end_matches('/').to_owned(),
@@ -100,15 +100,19 @@ pub(crate) async fn examine(pbx: &PbxSettings, request: Request<'_>) -> Report {
     report
 }
 
-impl Report {
+impl DoctorReport {
     /// Notes how a step went; `None` ends the examination.
-    fn note<T>(&mut self, name: &'static str, result: Result<(T, String), Fault>) -> Option<T> {
+    fn note<T>(
+        &mut self,
+        name: &'static str,
+        result: Result<(T, String), StepFailure>,
+    ) -> Option<T> {
         let (value, detail, advice) = match result {
             Ok((value, detail)) => (Some(value), detail, None),
-            Err(Fault { said, advice }) => (None, said, Some(advice)),
+            Err(StepFailure { said, advice }) => (None, said, Some(advice)),
         };
         self.ok &= value.is_some();
-        self.steps.push(Step {
+        self.steps.push(ExaminationStep {
             name,
             ok: value.is_some(),
             detail,
@@ -127,14 +131,14 @@ impl Report {
         let probe = Probe::new(&pbx.url, pbx.bind_address, &pbx.limits);
         let probe = match probe {
             Ok(probe) => probe,
-            Err(message) => return self.note("resolve", Err(Fault::of_url(message))),
+            Err(message) => return self.note("resolve", Err(StepFailure::of_url(message))),
         };
         let found = probe.resolve().await;
         let addresses = self.note(
             "resolve",
             found
                 .map(|found| (found.clone(), listed(&found)))
-                .map_err(Fault::from),
+                .map_err(StepFailure::from),
         )?;
         let reached = probe.reach(&addresses).await;
         let reached = self.note(
@@ -144,7 +148,7 @@ impl Report {
                     let detail = way(&reached, addresses.len());
                     (reached, detail)
                 })
-                .map_err(Fault::from),
+                .map_err(StepFailure::from),
         )?;
         match &pbx.trust {
             Some(trust) => self.see_certificate(&probe, reached, trust).await,
@@ -155,7 +159,7 @@ impl Report {
                     "http",
                     answered
                         .map(|()| ((), detail.to_owned()))
-                        .map_err(Fault::from),
+                        .map_err(StepFailure::from),
                 )
             }
         }
@@ -169,24 +173,26 @@ impl Report {
     ) -> Option<()> {
         let handshake = match probe.shake_hands(reached, trust).await {
             Ok(handshake) => handshake,
-            Err(message) => return self.note("tls", Err(Fault::of_trust(message))),
+            Err(message) => return self.note("tls", Err(StepFailure::of_trust(message))),
         };
         let (certificate, result) = (handshake.certificate, handshake.result);
         self.certificate = certificate
             .as_ref()
-            .map(|certificate| SeenCertificate::new(certificate, result.as_ref().ok().copied()));
+            .map(|certificate| CertificateSummary::new(certificate, result.as_ref().ok().copied()));
         let told = match result {
             Ok(version) => Ok(((), format!("{version}, {}", accepted_by(trust)))),
-            Err(ProbeError::Tls(error)) => Err(Fault::of_tls(&error, certificate.as_ref(), trust)),
+            Err(ProbeError::Tls(error)) => {
+                Err(StepFailure::of_tls(&error, certificate.as_ref(), trust))
+            }
             Err(error) => Err(error.into()),
         };
         self.note("tls", told)
     }
 
     /// Login, recording, logout.
-    async fn use_it(&mut self, pbx: &PbxSettings, request: Request<'_>) -> Option<()> {
-        let started =
-            Pbx::start(pbx, request.state_dir, None, &Metrics::default()).map_err(Fault::of_state);
+    async fn use_it(&mut self, pbx: &PbxSettings, request: ExaminationRequest<'_>) -> Option<()> {
+        let started = Pbx::start(pbx, request.state_dir, None, &Metrics::default())
+            .map_err(StepFailure::of_state);
         let client = match started {
             Ok(client) => client,
             Err(fault) => return self.note("login", Err(fault)),
@@ -205,35 +211,37 @@ impl Report {
                     };
                     (session, accepted)
                 })
-                .map_err(|error| Fault::of_login(&error, pbx.api)),
+                .map_err(|error| StepFailure::of_login(&error, pbx.api)),
         )?;
         if let Some(listed) = session.list().await {
             self.note(
                 "list",
                 listed
                     .map(|()| ((), "allowed".to_owned()))
-                    .map_err(|error| Fault::of_pbx(&error, pbx.api)),
+                    .map_err(|error| StepFailure::of_pbx(&error, pbx.api)),
             );
         }
         match request.recording {
-            Wanted::Recording(recording) => {
+            RecordingToTry::Recording(recording) => {
                 let read = SystemRead::new("doctor", &pbx.name, recording);
                 if let Some(read) = self.record(request.audit, read).await {
                     let _ = self.listen(&session, &read, pbx.api).await;
                 }
             }
-            Wanted::Elsewhere(other) => {
+            RecordingToTry::Elsewhere(other) => {
                 let detail = format!("skipped: the name belongs to the PBX {other}");
                 self.skip("recording", &detail);
             }
-            Wanted::Nothing => self.skip("recording", "not tried; name one with --recording"),
+            RecordingToTry::Nothing => {
+                self.skip("recording", "not tried; name one with --recording")
+            }
         }
         let given_back = session.log_out().await?;
         self.note(
             "logout",
             given_back
                 .map(|()| ((), "the token was given back".to_owned()))
-                .map_err(|error| Fault::of_pbx(&error, pbx.api)),
+                .map_err(|error| StepFailure::of_pbx(&error, pbx.api)),
         )
     }
 
@@ -252,7 +260,7 @@ impl Report {
         };
         match recorded {
             Ok(recorded) => Some(recorded),
-            Err(message) => self.note("recording", Err(Fault::of_audit(&message))),
+            Err(message) => self.note("recording", Err(StepFailure::of_audit(&message))),
         }
     }
 
@@ -262,7 +270,7 @@ impl Report {
         read: &Recorded<SystemRead>,
         api: PbxApi,
     ) -> Option<()> {
-        let fault = |error: PbxError| Fault::of_pbx(&error, api);
+        let fault = |error: PbxError| StepFailure::of_pbx(&error, api);
         let ticket = session.ticket(read).await.map_err(fault);
         let ticket = self.note("ticket", ticket.map(|ticket| (ticket, "given".to_owned())))?;
         let sample = session.sample(read, ticket).await.map_err(fault);
@@ -270,7 +278,7 @@ impl Report {
     }
 }
 
-impl SeenCertificate {
+impl CertificateSummary {
     /// `tls` is there where the certificate was accepted.
     pub(crate) fn new(certificate: &Certificate, tls: Option<&'static str>) -> Self {
         let fields = certificate.fields.as_ref();

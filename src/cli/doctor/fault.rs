@@ -10,20 +10,20 @@ use crate::tls::client::{TlsError, TlsFault};
 use crate::tls::trust::PbxTrust;
 
 /// Why a step failed.
-pub(super) struct Fault {
+pub(super) struct StepFailure {
     /// What was said, and what it means.
     pub(super) said: String,
     /// What to change, and where.
     pub(super) advice: String,
 }
 
-impl From<ProbeError> for Fault {
+impl From<ProbeError> for StepFailure {
     fn from(error: ProbeError) -> Self {
         Self::new(error.to_string(), error.advice())
     }
 }
 
-impl Fault {
+impl StepFailure {
     fn new(said: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             said: said.into(),

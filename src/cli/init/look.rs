@@ -6,7 +6,7 @@
 use url::Url;
 
 use super::questions::Questions;
-use crate::cli::doctor::examination::SeenCertificate;
+use crate::cli::doctor::examination::CertificateSummary;
 use crate::cli::doctor::shown;
 use crate::pbx::settings::PbxLimits;
 use crate::pbx::{Probe, ProbeError};
@@ -49,7 +49,7 @@ pub(super) async fn at(
         (_, true) => "it is accepted by this machine's root certificates",
         (_, false) => "nobody whom this machine trusts vouches for it",
     };
-    let fields = shown(&SeenCertificate::new(&certificate, None), 2);
+    let fields = shown(&CertificateSummary::new(&certificate, None), 2);
     questions.tell(&format!(
         "The PBX shows this certificate; {signer}:{fields}"
     ));
@@ -97,7 +97,7 @@ async fn see(probe: &Probe) -> Result<(Certificate, bool), String> {
     };
     match certificate.flaw() {
         Some(flaw) => {
-            let fields = shown(&SeenCertificate::new(&certificate, None), 2);
+            let fields = shown(&CertificateSummary::new(&certificate, None), 2);
             Err(format!(
                 "the PBX's certificate cannot be used: {}; {}{fields}",
                 flaw.meaning(),
