@@ -61,9 +61,9 @@ enum Command {
     /// Say what would be decided about a request, and why. The token comes from a file or standard input.
     Explain(explain::Explain),
     /// Print a bearer token, for trying out.
-    Token(mint::Token),
+    Token(mint::TokenCommand),
     /// Print a link to one recording, for trying out.
-    Link(mint::Link),
+    Link(mint::LinkCommand),
 }
 
 /// Where the configuration is.

@@ -20,7 +20,7 @@ use crate::log;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
 use setup::{Folder, Keys};
-use tour::{Sample, Tour};
+use tour::{DemoRecording, Tour};
 
 const ISSUER: &str = "https://demo.invalid";
 const AUDIENCE: &str = "recordings";
@@ -62,7 +62,7 @@ impl Demo {
     }
 
     async fn serve(self) -> Result<(), String> {
-        let pbxs = Pbxs::start().await?;
+        let pbxs = DemoPbxs::start().await?;
         let keys = Keys::generate()?;
         log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
@@ -83,7 +83,12 @@ impl Demo {
     }
 
     /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
-    async fn start(&self, pbxs: &Pbxs, keys: &Keys, audit: &AuditSettings) -> Result<App, String> {
+    async fn start(
+        &self,
+        pbxs: &DemoPbxs,
+        keys: &Keys,
+        audit: &AuditSettings,
+    ) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
         let config = setup::configuration(pbxs, keys, audit, self.listen.unwrap_or(default))?;
         let app = match App::start(config).await {
@@ -98,13 +103,13 @@ impl Demo {
 }
 
 /// The simulated PBXs, and what is on them.
-struct Pbxs {
+struct DemoPbxs {
     old: Simulator,
     new: Simulator,
-    samples: Vec<Sample>,
+    samples: Vec<DemoRecording>,
 }
 
-impl Pbxs {
+impl DemoPbxs {
     async fn start() -> Result<Self, String> {
         let moved: Stamp = MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?;
         // With a length, players show the duration at once.
@@ -121,7 +126,7 @@ impl Pbxs {
                 new = new.recording(text, bytes);
                 NEW_PBX
             };
-            samples.push(Sample { name, pbx, seconds });
+            samples.push(DemoRecording { name, pbx, seconds });
         }
         let cannot = |error| format!("a simulated PBX cannot start: {error}");
         Ok(Self {

@@ -35,7 +35,7 @@ struct KeyChoice {
 
 /// `wavegate token`.
 #[derive(Debug, Args)]
-pub(super) struct Token {
+pub(super) struct TokenCommand {
     #[command(flatten)]
     file: ConfigFile,
     /// Whose token it is: the claim sub.
@@ -62,7 +62,7 @@ pub(super) struct Token {
 
 /// `wavegate link`.
 #[derive(Debug, Args)]
-pub(super) struct Link {
+pub(super) struct LinkCommand {
     #[command(flatten)]
     file: ConfigFile,
     /// The recording's name, as the PBX's call list has it.
@@ -84,7 +84,7 @@ pub(super) struct Link {
     key: KeyChoice,
 }
 
-impl Token {
+impl TokenCommand {
     pub(super) fn run(self) -> ExitCode {
         let config = match super::load(&self.file.config) {
             Ok(config) => config,
@@ -131,7 +131,7 @@ impl Token {
     }
 }
 
-impl Token {
+impl TokenCommand {
     /// The claims that the issuer's tokens have besides: those that it is required to write, and what is said of the subject.
     fn further(&self, issuer: &Issuer) -> Map<String, Value> {
         let required = issuer.required.texts.iter();
@@ -160,7 +160,7 @@ impl Token {
     }
 }
 
-impl Link {
+impl LinkCommand {
     pub(super) fn run(self) -> ExitCode {
         let config = match super::load(&self.file.config) {
             Ok(config) => config,

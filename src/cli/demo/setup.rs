@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
+use super::{AUDIENCE, DemoPbxs, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, TTL};
 use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
@@ -87,7 +87,7 @@ impl Drop for Folder {
 
 /// The whole configuration, with the gateway on `listen`.
 pub(super) fn configuration(
-    pbxs: &Pbxs,
+    pbxs: &DemoPbxs,
     keys: &Keys,
     audit: &AuditSettings,
     listen: SocketAddr,

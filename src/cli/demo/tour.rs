@@ -19,7 +19,7 @@ const SUBJECT: &str = "alice";
 
 /// A recording of the demo.
 #[derive(Clone)]
-pub(super) struct Sample {
+pub(super) struct DemoRecording {
     pub(super) name: RecordingName,
     /// The PBX it is on.
     pub(super) pbx: &'static str,
@@ -32,9 +32,9 @@ pub(super) struct Tour {
     admin: Url,
     /// The folder of the audit log.
     audit: PathBuf,
-    samples: Vec<Sample>,
+    samples: Vec<DemoRecording>,
     /// The one that link and command are for.
-    example: Sample,
+    example: DemoRecording,
     bearer: String,
     link: Url,
 }
@@ -45,7 +45,7 @@ impl Tour {
     pub(super) fn new(
         app: &App,
         keys: &Keys,
-        samples: &[Sample],
+        samples: &[DemoRecording],
         audit: &Path,
     ) -> Result<Self, String> {
         let address = app
@@ -120,7 +120,7 @@ impl Tour {
     /// A page for people.
     pub(super) fn text(&self) -> String {
         let lines = self.samples.iter().map(|sample| {
-            let Sample { name, pbx, seconds } = sample;
+            let DemoRecording { name, pbx, seconds } = sample;
             format!("    {name}  ({seconds} s, on the {pbx} PBX)\n")
         });
         format!(
