@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::head::{self, MessageFraming};
 use crate::server::heads::WatchedHeads;
 use answer::answer;
-pub(crate) use calls::Calls;
+pub(crate) use calls::AdminCalls;
 
 const MAX_CONNECTIONS: usize = 64;
 /// No call needs more.
@@ -36,9 +36,9 @@ const CONNECTION_TIME: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The bound listener.
-pub(crate) struct Admin(TcpListener);
+pub(crate) struct AdminListener(TcpListener);
 
-impl Admin {
+impl AdminListener {
     /// # Errors
     /// When the address cannot be bound.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
@@ -56,7 +56,7 @@ impl Admin {
         self,
         unready: CancellationToken,
         stop: CancellationToken,
-        calls: Arc<Calls>,
+        calls: Arc<AdminCalls>,
     ) {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -84,7 +84,12 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, calls: &Arc<Calls>) {
+async fn serve(
+    stream: TcpStream,
+    source: IpAddr,
+    unready: &CancellationToken,
+    calls: &Arc<AdminCalls>,
+) {
     let (stream, heads) = WatchedHeads::new(stream);
     let service = service_fn(|request: Request<Incoming>| {
         let framing = heads.next();

@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tracing::{info, warn};
 
-use super::calls::{Calls, Refused};
+use super::calls::{AdminCalls, CallError};
 use crate::auth::revocations::RevokeError;
 use crate::gateway::head::HeadFault;
 use crate::metrics;
@@ -20,7 +20,7 @@ use crate::recording::RecordingName;
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What a path names.
-enum Target<'r> {
+enum AdminRoute<'r> {
     Livez,
     Readyz,
     Pbxs,
@@ -37,7 +37,7 @@ enum Target<'r> {
 /// The answer to the path that an earlier version had: nothing was deleted.
 const RENAMED: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
 
-impl<'r> Target<'r> {
+impl<'r> AdminRoute<'r> {
     fn of(path: &'r str) -> Option<Self> {
         match path {
             "/livez" => Some(Self::Livez),
@@ -73,13 +73,13 @@ pub(super) fn answer(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
     ready: bool,
-    calls: &Calls,
+    calls: &AdminCalls,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if path.starts_with("/tapes/") {
         return page(StatusCode::NOT_FOUND, TEXT, RENAMED);
     }
-    let Some(target) = Target::of(path) else {
+    let Some(target) = AdminRoute::of(path) else {
         return page(StatusCode::NOT_FOUND, TEXT, "nothing here\n");
     };
     if !target.allows(request.method()) {
@@ -94,16 +94,16 @@ pub(super) fn answer(
         return response;
     }
     match target {
-        Target::Livez => page(StatusCode::OK, TEXT, "alive\n"),
-        Target::Readyz if !ready => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
-        Target::Readyz => match (calls.lacks)() {
+        AdminRoute::Livez => page(StatusCode::OK, TEXT, "alive\n"),
+        AdminRoute::Readyz if !ready => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
+        AdminRoute::Readyz => match (calls.lacks)() {
             None => page(StatusCode::OK, TEXT, "ready\n"),
             Some(what) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{what}\n")),
         },
-        Target::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
-        Target::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
-        Target::Revocations => revoke(request, source, calls),
-        Target::Cache { pbx, name } => forget(request, source, calls, pbx, name),
+        AdminRoute::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
+        AdminRoute::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
+        AdminRoute::Revocations => revoke(request, source, calls),
+        AdminRoute::Cache { pbx, name } => forget(request, source, calls, pbx, name),
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn refuse_head(fault: HeadFault) -> Response<Full<Bytes>> {
 fn revoke(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
-    calls: &Calls,
+    calls: &AdminCalls,
 ) -> Response<Full<Bytes>> {
     match calls.revoke(request.headers(), request.body().as_deref()) {
         Ok(()) => {
@@ -129,7 +129,7 @@ fn revoke(
         Err(refused) => {
             // What is wrong with an entry may hold some of it.
             let reason = match &refused {
-                Refused::NotRevoked(RevokeError::Entry(_)) => "not a revocation".to_owned(),
+                CallError::NotRevoked(RevokeError::Entry(_)) => "not a revocation".to_owned(),
                 refused => refused.to_string(),
             };
             warn!(%source, reason, "a call of the admin listener was refused");
@@ -142,7 +142,7 @@ fn revoke(
 fn forget(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
-    calls: &Calls,
+    calls: &AdminCalls,
     pbx: &str,
     name: &str,
 ) -> Response<Full<Bytes>> {
@@ -172,22 +172,22 @@ fn no_content() -> Response<Full<Bytes>> {
     response
 }
 
-fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
+fn refuse(refused: &CallError) -> Response<Full<Bytes>> {
     let (status, challenge) = match refused {
-        Refused::NoCalls => (StatusCode::FORBIDDEN, None),
-        Refused::Unauthenticated => (StatusCode::UNAUTHORIZED, Some("Bearer")),
-        Refused::WrongToken => (
+        CallError::NoCalls => (StatusCode::FORBIDDEN, None),
+        CallError::Unauthenticated => (StatusCode::UNAUTHORIZED, Some("Bearer")),
+        CallError::WrongToken => (
             StatusCode::UNAUTHORIZED,
             Some("Bearer error=\"invalid_token\""),
         ),
-        Refused::Name(_) | Refused::NotRevoked(RevokeError::Entry(_)) => {
+        CallError::Name(_) | CallError::NotRevoked(RevokeError::Entry(_)) => {
             (StatusCode::BAD_REQUEST, None)
         }
-        Refused::NoSuchPbx => (StatusCode::NOT_FOUND, None),
-        Refused::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
-        Refused::Body => (StatusCode::PAYLOAD_TOO_LARGE, None),
-        Refused::NotRevoked(RevokeError::NoFile) => (StatusCode::CONFLICT, None),
-        Refused::NotRevoked(RevokeError::File(_) | RevokeError::List(_) | RevokeError::Lost) => {
+        CallError::NoSuchPbx => (StatusCode::NOT_FOUND, None),
+        CallError::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+        CallError::Body => (StatusCode::PAYLOAD_TOO_LARGE, None),
+        CallError::NotRevoked(RevokeError::NoFile) => (StatusCode::CONFLICT, None),
+        CallError::NotRevoked(RevokeError::File(_) | RevokeError::List(_) | RevokeError::Lost) => {
             (StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     };
