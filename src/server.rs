@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::config;
 use crate::gateway::Gateway;
 use crate::tls::server::Certificates;
-use connection::Settings;
+use connection::ConnectionLimits;
 pub(crate) use listener::bind;
 
 /// A listening server whose connections have not been taken yet.
@@ -30,7 +30,7 @@ pub(crate) struct Server {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
     certificates: Option<Arc<Certificates>>,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionLimits>,
     connections: Arc<Semaphore>,
 }
 
@@ -55,7 +55,7 @@ impl Server {
             plain: bind_all(&config.listen).await?,
             tls: bind_all(tls_addresses).await?,
             certificates,
-            settings: Arc::new(Settings {
+            settings: Arc::new(ConnectionLimits {
                 max_header_bytes: config.max_header_bytes,
                 header_timeout: config.header_timeout,
                 handshake_timeout,
@@ -99,7 +99,7 @@ impl Server {
             .into_iter()
             .map(|listener| (listener, acceptor.clone()));
         for (listener, acceptor) in plain.chain(tls) {
-            let shared = listener::Shared {
+            let shared = listener::ListenerContext {
                 gateway: Arc::clone(&gateway),
                 settings: Arc::clone(&self.settings),
                 connections: Arc::clone(&self.connections),

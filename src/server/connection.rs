@@ -41,23 +41,23 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Limits of connections.
-pub(super) struct Settings {
+pub(super) struct ConnectionLimits {
     pub(super) max_header_bytes: usize,
     pub(super) header_timeout: Duration,
     pub(super) handshake_timeout: Duration,
 }
 
 /// An accepted connection.
-pub(super) struct Connection {
+pub(super) struct DownstreamConnection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ConnectionLimits>,
     pub(super) stop: CancellationToken,
     pub(super) kill: CancellationToken,
 }
 
-impl Connection {
+impl DownstreamConnection {
     /// Serves the connection to its end.
     pub(super) async fn serve(self, acceptor: Option<TlsAcceptor>) {
         let Self {
@@ -72,7 +72,7 @@ impl Connection {
         bound_unsent(&stream);
         let watchdog = Arc::new(gateway.load().watchdog());
         let stream = WatchedIo::new(stream, Arc::clone(&watchdog));
-        let session = Session {
+        let session = ReadyConnection {
             downstream: Arc::new(Downstream { peer, watchdog }),
             gateway,
             settings,
@@ -116,10 +116,10 @@ fn bound_unsent(stream: &TcpStream) {
 }
 
 /// A connection that is ready for requests.
-struct Session {
+struct ReadyConnection {
     downstream: Arc<Downstream>,
     gateway: Arc<ArcSwap<Gateway>>,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionLimits>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
@@ -177,7 +177,7 @@ macro_rules! drive {
     }};
 }
 
-impl Session {
+impl ReadyConnection {
     /// `linger` makes a stream wait at its end for what the caller still says.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, linger: fn(&mut S)) {
         let in_flight = InFlight::default();
@@ -223,7 +223,7 @@ impl Session {
         &self,
         heads: Option<Arc<Heads>>,
         in_flight: InFlight,
-    ) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
+    ) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> ResponseFuture + use<> {
         let (gateway, downstream) = (Arc::clone(&self.gateway), Arc::clone(&self.downstream));
         move |request| {
             let framing = heads
@@ -250,7 +250,7 @@ impl Session {
     }
 }
 
-type Answering = std::pin::Pin<
+type ResponseFuture = std::pin::Pin<
     Box<
         dyn Future<
                 Output = Result<

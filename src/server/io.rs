@@ -30,11 +30,11 @@ pub(super) struct WatchedIo {
     blocked: bool,
     /// Whether the caller's last words are heard out at the end.
     lingers: bool,
-    end: Option<End>,
+    end: Option<LingerPeriod>,
 }
 
 /// Our last word has been said.
-struct End {
+struct LingerPeriod {
     since: Instant,
     patience: Pin<Box<Sleep>>,
 }
@@ -57,7 +57,7 @@ impl WatchedIo {
 
     /// Reads what the caller still says, and drops it.
     fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let end = self.end.get_or_insert_with(|| End {
+        let end = self.end.get_or_insert_with(|| LingerPeriod {
             since: Instant::now(),
             patience: Box::pin(sleep(LINGER)),
         });

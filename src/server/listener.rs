@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::connection::{self, Settings};
+use super::connection::{self, ConnectionLimits};
 use crate::gateway::Gateway;
 
 /// Pause when the system has no descriptors left, or something of that kind.
@@ -25,9 +25,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 const BACKLOG: i32 = 1024;
 
 /// What every connection needs.
-pub(super) struct Shared {
+pub(super) struct ListenerContext {
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ConnectionLimits>,
     pub(super) connections: Arc<Semaphore>,
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) tracker: TaskTracker,
@@ -53,7 +53,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections until told to stop. The permit comes first: what cannot be served waits in the kernel's queue.
-pub(super) async fn accept(listener: TcpListener, shared: Shared) {
+pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
     loop {
         let next = async {
             let permit = Arc::clone(&shared.connections).acquire_owned().await.ok()?;
@@ -66,7 +66,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Shared) {
         match accepted {
             None => return,
             Some((Ok((stream, peer)), permit)) => {
-                let connection = connection::Connection {
+                let connection = connection::DownstreamConnection {
                     stream,
                     peer,
                     gateway: Arc::clone(&shared.gateway),

@@ -26,12 +26,12 @@ const NO_BODY: &[u8] = b"content-length: 0\r\n";
 pub(super) struct InFlight(Arc<AtomicUsize>);
 
 /// One answer on its way.
-pub(super) struct Answering(InFlight);
+pub(super) struct InFlightAnswer(InFlight);
 
 impl InFlight {
-    pub(super) fn begin(&self) -> Answering {
+    pub(super) fn begin(&self) -> InFlightAnswer {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Answering(self.clone())
+        InFlightAnswer(self.clone())
     }
 
     fn is_empty(&self) -> bool {
@@ -39,7 +39,7 @@ impl InFlight {
     }
 }
 
-impl Drop for Answering {
+impl Drop for InFlightAnswer {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -49,7 +49,7 @@ impl Drop for Answering {
 pub(super) struct CountedBody<B> {
     pub(super) body: B,
     #[expect(dead_code, reason = "held, not looked at")]
-    pub(super) answering: Answering,
+    pub(super) answering: InFlightAnswer,
 }
 
 impl<B: Body + Unpin> Body for CountedBody<B> {
