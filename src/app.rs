@@ -24,7 +24,7 @@ use self::in_force::InForce;
 use crate::admin::{AdminCalls, AdminListener};
 use crate::config::{Config, Warnings};
 use crate::gateway::Gateway;
-use crate::server::Server;
+use crate::server::HttpServer;
 use crate::tls::server::Certificates;
 
 /// Why the gateway cannot start.
@@ -76,7 +76,7 @@ impl App {
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = Server::bind(&config.server)
+        let server = HttpServer::bind(&config.server)
             .await
             .map_err(StartError::Listen)?;
         let listener = AdminListener::bind(config.admin.listen).map_err(StartError::Listen)?;

@@ -26,7 +26,7 @@ use connection::ConnectionLimits;
 pub(crate) use listener::bind;
 
 /// A listening server whose connections have not been taken yet.
-pub(crate) struct Server {
+pub(crate) struct HttpServer {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
     certificates: Option<Arc<Certificates>>,
@@ -34,7 +34,7 @@ pub(crate) struct Server {
     connections: Arc<Semaphore>,
 }
 
-impl Server {
+impl HttpServer {
     /// Binds every address.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ use tracing::debug;
 
 use super::heads::{Heads, WatchedHeads};
 use super::io::WatchedIo;
-use super::refusal::{CountedBody, InFlight, Worded};
+use super::refusal::{CountedBody, InFlight, RefusalStream};
 use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
 use crate::relay::Verdict;
@@ -181,7 +181,7 @@ impl ReadyConnection {
     /// `linger` makes a stream wait at its end for what the caller still says.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, linger: fn(&mut S)) {
         let in_flight = InFlight::default();
-        let stream = Worded::new(stream, in_flight.clone(), |stream| {
+        let stream = RefusalStream::new(stream, in_flight.clone(), |stream| {
             linger(stream);
             self.gateway.load().refuse_head(&self.downstream)
         });

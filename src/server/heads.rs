@@ -50,7 +50,7 @@ impl Heads {
 /// A connection whose heads are watched.
 pub(crate) struct WatchedHeads<S> {
     stream: S,
-    scan: Scan,
+    scan: HeadScan,
     heads: Arc<Heads>,
 }
 
@@ -59,7 +59,7 @@ impl<S> WatchedHeads<S> {
         let heads = Arc::new(Heads::default());
         let watched = Self {
             stream,
-            scan: Scan::default(),
+            scan: HeadScan::default(),
             heads: Arc::clone(&heads),
         };
         (watched, heads)
@@ -68,12 +68,12 @@ impl<S> WatchedHeads<S> {
 
 /// The place of the next byte.
 #[derive(Default)]
-enum Place {
+enum ScanPosition {
     /// Before a request line, where empty lines may stand.
     #[default]
     Before,
     RequestLine,
-    Name(Name),
+    Name(FieldName),
     Value(Field),
     /// In a body that has so many bytes left.
     Body(u64),
@@ -83,7 +83,7 @@ enum Place {
 
 /// The beginning of a field's name, in lower case: as much as tells it from the two that count.
 #[derive(Default)]
-struct Name {
+struct FieldName {
     bytes: [u8; TRANSFER_ENCODING.len()],
     length: usize,
 }
@@ -96,15 +96,15 @@ enum Field {
 
 /// One pass over all the bytes of a connection.
 #[derive(Default)]
-struct Scan {
-    place: Place,
+struct HeadScan {
+    place: ScanPosition,
     /// Heads that have ended.
     ended: u64,
     length: Option<u64>,
     has_coding: bool,
 }
 
-impl Name {
+impl FieldName {
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte.to_ascii_lowercase();
@@ -117,20 +117,20 @@ impl Name {
     }
 }
 
-impl Scan {
+impl HeadScan {
     /// Reads on. Returns the number and the framing of the last head that is looked at, once, when
     /// that has ended.
     fn read(&mut self, mut bytes: &[u8]) -> Option<(u64, MessageFraming)> {
         loop {
             match &mut self.place {
-                Place::Rest => return None,
-                Place::Body(left) => {
+                ScanPosition::Rest => return None,
+                ScanPosition::Body(left) => {
                     let there = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(*left);
                     *left -= there;
                     if *left > 0 {
                         return None;
                     }
-                    self.place = Place::Before;
+                    self.place = ScanPosition::Before;
                     bytes = bytes.get(usize::try_from(there).ok()?..)?;
                 }
                 _ => {
@@ -147,32 +147,38 @@ impl Scan {
     /// One byte of a head, or between two.
     fn read_byte(&mut self, byte: u8) -> Option<MessageFraming> {
         match (&mut self.place, byte) {
-            (Place::Before, b'\r' | b'\n') => {}
-            (Place::Before, _) => self.place = Place::RequestLine,
-            (Place::Name(name), b'\n') if name.length == 0 => return self.end_head(),
-            (Place::Name(name), b'\r') if name.length == 0 => {}
-            (Place::RequestLine | Place::Name(_) | Place::Value(_), b'\n') => {
-                self.place = Place::Name(Name::default());
+            (ScanPosition::Before, b'\r' | b'\n') => {}
+            (ScanPosition::Before, _) => self.place = ScanPosition::RequestLine,
+            (ScanPosition::Name(name), b'\n') if name.length == 0 => return self.end_head(),
+            (ScanPosition::Name(name), b'\r') if name.length == 0 => {}
+            (ScanPosition::RequestLine | ScanPosition::Name(_) | ScanPosition::Value(_), b'\n') => {
+                self.place = ScanPosition::Name(FieldName::default());
             }
-            (Place::Name(name), b':') => {
+            (ScanPosition::Name(name), b':') => {
                 let (is_length, is_coding) = (name.is(CONTENT_LENGTH), name.is(TRANSFER_ENCODING));
                 self.has_coding |= is_coding;
                 if is_length {
                     self.length = Some(0);
                 }
-                self.place = Place::Value(match is_length {
+                self.place = ScanPosition::Value(match is_length {
                     true => Field::ContentLength,
                     false => Field::Other,
                 });
             }
-            (Place::Name(name), byte) => name.push(byte),
-            (Place::Value(Field::ContentLength), b'0'..=b'9') => {
+            (ScanPosition::Name(name), byte) => name.push(byte),
+            (ScanPosition::Value(Field::ContentLength), b'0'..=b'9') => {
                 let digit = u64::from(byte - b'0');
                 let so_far = self.length.unwrap_or_default();
                 // hyper refuses a length beyond this, and one with anything else than digits in it.
                 self.length = Some(so_far.saturating_mul(10).saturating_add(digit));
             }
-            (Place::RequestLine | Place::Value(_) | Place::Body(_) | Place::Rest, _) => {}
+            (
+                ScanPosition::RequestLine
+                | ScanPosition::Value(_)
+                | ScanPosition::Body(_)
+                | ScanPosition::Rest,
+                _,
+            ) => {}
         }
         None
     }
@@ -182,15 +188,15 @@ impl Scan {
         let framing = match (self.length.take(), std::mem::take(&mut self.has_coding)) {
             (length, false) => {
                 self.place = match length {
-                    Some(length @ 1..) => Place::Body(length),
-                    Some(0) | None => Place::Before,
+                    Some(length @ 1..) => ScanPosition::Body(length),
+                    Some(0) | None => ScanPosition::Before,
                 };
                 return None;
             }
             (None, true) => MessageFraming::Coded,
             (Some(_), true) => MessageFraming::Ambiguous,
         };
-        self.place = Place::Rest;
+        self.place = ScanPosition::Rest;
         Some(framing)
     }
 }
@@ -251,7 +257,7 @@ mod tests {
 
     /// The framing of the last head that is looked at, and how many there were up to it.
     fn scanned(pieces: &[&[u8]]) -> Option<(u64, MessageFraming)> {
-        let mut scan = Scan::default();
+        let mut scan = HeadScan::default();
         let told: Vec<_> = pieces.iter().filter_map(|piece| scan.read(piece)).collect();
         assert!(told.len() <= 1, "{told:?}");
         told.first().copied()

@@ -73,22 +73,22 @@ impl<B: Body + Unpin> Body for CountedBody<B> {
 }
 
 /// A stream under hyper's HTTP/1.1.
-pub(super) struct Worded<S, T> {
+pub(super) struct RefusalStream<S, T> {
     stream: S,
     in_flight: InFlight,
     /// Bytes of an answer may still be in hyper's buffer.
     is_unflushed: bool,
     /// Makes the text, and sees to it that the caller is heard out.
     text_for: Option<T>,
-    text: Option<Text>,
+    text: Option<RefusalText>,
 }
 
-struct Text {
+struct RefusalText {
     bytes: Vec<u8>,
     sent: usize,
 }
 
-impl<S, T: FnOnce(&mut S) -> Vec<u8>> Worded<S, T> {
+impl<S, T: FnOnce(&mut S) -> Vec<u8>> RefusalStream<S, T> {
     pub(super) fn new(stream: S, in_flight: InFlight, text_for: T) -> Self {
         Self {
             stream,
@@ -108,7 +108,7 @@ impl<S, T: FnOnce(&mut S) -> Vec<u8>> Worded<S, T> {
             && let Some(text_for) = self.text_for.take()
         {
             let bytes = text_for(&mut self.stream);
-            self.text = Some(Text { bytes, sent: 0 });
+            self.text = Some(RefusalText { bytes, sent: 0 });
         }
         self.text.is_some()
     }
@@ -121,7 +121,7 @@ fn is_bare_refusal(bytes: &[u8]) -> bool {
         && bytes.windows(NO_BODY.len()).any(|window| window == NO_BODY)
 }
 
-impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for Worded<S, T> {
+impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for RefusalStream<S, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -131,7 +131,9 @@ impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for Worded<S, T> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite for Worded<S, T> {
+impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite
+    for RefusalStream<S, T>
+{
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -142,7 +144,7 @@ impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite for
             return Pin::new(&mut self.stream).poll_write(context, bytes);
         }
         let Self { stream, text, .. } = &mut *self;
-        while let Some(Text { bytes, sent }) = text
+        while let Some(RefusalText { bytes, sent }) = text
             && let Some(rest @ [_, ..]) = bytes.get(*sent..)
         {
             match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
@@ -211,7 +213,7 @@ mod tests {
         let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
         let (near, mut far) = tokio::io::duplex(4096);
         let in_flight = InFlight::default();
-        let mut stream = Worded::new(near, in_flight.clone(), |_: &mut _| b"words".to_vec());
+        let mut stream = RefusalStream::new(near, in_flight.clone(), |_: &mut _| b"words".to_vec());
         let answering = in_flight.begin();
         stream.write_all(b"head").await.unwrap();
         stream.flush().await.unwrap();
