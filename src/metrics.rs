@@ -35,7 +35,7 @@ const PREFIX: &str = "wavegate";
 /// Everything that is counted from the start of the process on, over reloads.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Answered, Counter>,
+    requests: Family<RequestLabels, Counter>,
     pbxs: PbxFamilies,
     cache_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
@@ -60,7 +60,7 @@ pub(crate) struct Levels {
 
 /// What tells requests apart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct RequestLabels {
     route: &'static str,
     status: u16,
 }
@@ -98,7 +98,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts an answer whose status is decided. `route` is the pattern of the path, empty where there is none.
     pub(crate) fn answered(&self, route: &'static str, status: StatusCode) {
-        let answered = Answered {
+        let answered = RequestLabels {
             route: if route.is_empty() { "other" } else { route },
             status: status.as_u16(),
         };
