@@ -51,7 +51,7 @@ pub(crate) struct Cache {
     metrics: Arc<Metrics>,
     settings: ArcSwap<CacheSettings>,
     pool: Pool,
-    known: RememberedMetadata,
+    remembered: RememberedMetadata,
     index: Mutex<CacheIndex>,
 }
 
@@ -68,7 +68,7 @@ impl Cache {
             me: Weak::clone(me),
             metrics,
             pool: Pool::new(blocks(&settings)),
-            known: RememberedMetadata::new(&settings),
+            remembered: RememberedMetadata::new(&settings),
             settings: ArcSwap::from_pointee(settings),
             index: Mutex::default(),
         });
@@ -79,7 +79,7 @@ impl Cache {
     /// Takes other settings over. What is held beyond a smaller bound goes as soon as nobody reads it.
     pub(crate) fn configure(&self, settings: CacheSettings) {
         self.pool.resize(blocks(&settings));
-        self.known.configure(&settings);
+        self.remembered.configure(&settings);
         self.settings.store(Arc::new(settings));
         self.shrink(&mut self.lock());
     }
@@ -108,7 +108,7 @@ impl Cache {
 
     /// What is known of a recording without asking for it.
     pub(crate) fn known(&self, pbx: &Pbx, name: &RecordingName) -> Option<Arc<Metadata>> {
-        self.known.get(&EntryKey::new(pbx, name)).metadata
+        self.remembered.get(&EntryKey::new(pbx, name)).metadata
     }
 
     /// The entry of a recording, if there is one; or why there is no such recording, if that is known.
@@ -117,7 +117,7 @@ impl Cache {
     /// What the PBX said a moment ago.
     pub(crate) fn find(&self, pbx: &Pbx, name: &RecordingName) -> Result<Option<Source>, PbxError> {
         let key = EntryKey::new(pbx, name);
-        if let Some(error) = self.known.missing(&key) {
+        if let Some(error) = self.remembered.missing(&key) {
             return Err(error);
         }
         if self.settings.load().max_bytes == 0 {
@@ -168,7 +168,7 @@ impl Cache {
     fn begin(&self, key: &EntryKey, pbx: &Arc<Pbx>, read: &RecordedRead) -> Option<Source> {
         let settings = self.settings.load();
         let length = self
-            .known
+            .remembered
             .get(key)
             .metadata
             .and_then(|metadata| metadata.length);
@@ -231,7 +231,7 @@ impl Cache {
             self.end(&indexed, EndReason::Deleted);
         }
         // Last: what its fill had just found out goes, too.
-        self.known.forget(&key);
+        self.remembered.forget(&key);
     }
 
     /// How many bytes are held.

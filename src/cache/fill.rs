@@ -160,7 +160,7 @@ impl Fill {
     /// The beginning has been read.
     fn begin(&self, reading: &mut Reading, first: &[u8]) {
         let entry = &self.entry;
-        let metadata = self.cache.recognise(&entry.pbx, &entry.key, reading, first);
+        let metadata = self.cache.recognize(&entry.pbx, &entry.key, reading, first);
         if metadata
             .length
             .is_some_and(|length| length > self.max_recording_bytes)

@@ -134,7 +134,7 @@ impl Metadata {
     }
 
     /// Whether this is, by its beginning, the recording that was read to its end `before`.
-    pub(super) fn are_those_of(&self, identity: ContentIdentity<'_>, before: &Self) -> bool {
+    pub(super) fn is_same_recording(&self, identity: ContentIdentity<'_>, before: &Self) -> bool {
         match (self.length, before.length) {
             (Some(_), _) => self.etag == before.etag,
             (None, Some(length)) => before.etag == Some(self.tag(identity, length)),

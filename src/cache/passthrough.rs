@@ -64,7 +64,7 @@ impl Passthrough {
             let there = |limit| ahead.iter().flatten().take(limit).copied().collect();
             first = first_bytes(&mut telling, there);
         }
-        let metadata = known.unwrap_or_else(|| cache.recognise(&pbx, &key, &mut reading, &first));
+        let metadata = known.unwrap_or_else(|| cache.recognize(&pbx, &key, &mut reading, &first));
         Ok(Self {
             reading,
             cache: cache.weak(),
@@ -108,7 +108,7 @@ impl Passthrough {
     pub(super) fn expect(&mut self, before: &Arc<Metadata>) -> bool {
         let is_same = self.cache.upgrade().is_some_and(|cache| {
             let identity = cache.identity(&self.pbx, &self.key);
-            self.metadata.are_those_of(identity, before)
+            self.metadata.is_same_recording(identity, before)
         });
         if let (true, None, Some(length)) = (is_same, self.metadata.length, before.length) {
             self.reading.expect_length(length);

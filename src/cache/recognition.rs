@@ -17,14 +17,14 @@ impl Cache {
         ContentIdentity {
             pbx: pbx.name(),
             name: key.name(),
-            generation: self.known.generation(key),
+            generation: self.remembered.generation(key),
             is_young: pbx.is_young(key.name()),
         }
     }
 
     /// What a recording is whose `first` bytes have been read. Where the PBX tells no length, one that is known from
     /// earlier stands for it, if it is the same recording by its beginning.
-    pub(super) fn recognise(
+    pub(super) fn recognize(
         &self,
         pbx: &Pbx,
         key: &EntryKey,
@@ -34,7 +34,7 @@ impl Cache {
         let identity = self.identity(pbx, key);
         let metadata = Metadata::new(identity, reading.audio(), reading.length(), first);
         let known = self
-            .known
+            .remembered
             .get(key)
             .metadata
             .filter(|_| metadata.length.is_none());
@@ -61,17 +61,17 @@ impl Cache {
     ) -> bool {
         if metadata.is_unfinished {
             // That may have shown at its end only.
-            self.known.forget(key);
+            self.remembered.forget(key);
             return true;
         }
-        if let (Some(before), Some(now)) = (self.known.get(key).witness, &witness)
+        if let (Some(before), Some(now)) = (self.remembered.get(key).witness, &witness)
             && before.at == now.at
             && before != *now
         {
-            self.known.differs(key);
+            self.remembered.note_changed(key);
             return false;
         }
-        self.known.put(key, metadata, witness);
+        self.remembered.put(key, metadata, witness);
         true
     }
 
@@ -80,10 +80,10 @@ impl Cache {
         match error {
             CacheError::NotOpened(error) | CacheError::Broken(ReadingError::NotAgain(error)) => {
                 if error.is_gone() {
-                    self.known.gone(key, error);
+                    self.remembered.note_missing(key, error);
                 }
             }
-            CacheError::Broken(ReadingError::Differs) => self.known.differs(key),
+            CacheError::Broken(ReadingError::Differs) => self.remembered.note_changed(key),
             CacheError::Broken(ReadingError::Broken(_))
             | CacheError::NoRoom
             | CacheError::Ended(_) => {}

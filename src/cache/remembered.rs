@@ -111,7 +111,7 @@ impl RememberedMetadata {
     }
 
     /// Notes that the content of a recording turned out to be another one: it gets another tag.
-    pub(super) fn differs(&self, key: &EntryKey) {
+    pub(super) fn note_changed(&self, key: &EntryKey) {
         self.recordings.invalidate(key);
         let generation = self.generation(key) + 1;
         self.generations.insert(key.recording(), generation);
@@ -128,7 +128,7 @@ impl RememberedMetadata {
     }
 
     /// Notes that the PBX says there is no such recording.
-    pub(super) fn gone(&self, key: &EntryKey, error: &PbxError) {
+    pub(super) fn note_missing(&self, key: &EntryKey, error: &PbxError) {
         self.recordings.invalidate(key);
         self.missing.insert(key.clone(), error.clone());
     }

@@ -137,7 +137,7 @@ impl Reader {
             return false;
         };
         let identity = cache.identity(&self.entry.pbx, &self.entry.key);
-        metadata.are_those_of(identity, before)
+        metadata.is_same_recording(identity, before)
     }
 
     /// Whether two passes had to agree on the end of the recording.
