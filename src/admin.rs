@@ -32,8 +32,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// No call needs more.
 const MAX_BODY_BYTES: usize = 4 * 1024;
 /// No answer takes this long; a connection is not kept for the next one beyond it.
-const CONNECTION_TIME: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(200);
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(30);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The bound listener.
 pub(crate) struct AdminListener(TcpListener);
@@ -70,12 +70,12 @@ impl AdminListener {
             };
             match accepted {
                 None => return,
-                Some((Err(_), _)) => sleep(PAUSE).await,
+                Some((Err(_), _)) => sleep(ACCEPT_PAUSE).await,
                 Some((Ok((stream, peer)), permit)) => {
                     let (unready, calls) = (unready.clone(), Arc::clone(&calls));
                     tokio::spawn(async move {
                         let served = serve(stream, peer.ip(), &unready, &calls);
-                        let _ = timeout(CONNECTION_TIME, served).await;
+                        let _ = timeout(MAX_CONNECTION_TIME, served).await;
                         drop(permit);
                     });
                 }

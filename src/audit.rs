@@ -51,11 +51,11 @@ use tally::Tally;
 use writer::Writer;
 
 /// Requests that are neither streams nor waiting for one, such as those that are being denied.
-const FURTHER_PLACES: usize = 1024;
+const MAX_OTHER_REQUESTS: usize = 1024;
 /// How long a decision may take to get to the disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long the last lines may take.
-const END_PATIENCE: Duration = Duration::from_secs(10);
+const MAX_CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// The decision cannot be written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -235,13 +235,13 @@ impl AuditLog {
     pub(crate) async fn close(&self) {
         if let Some(handle) = &self.0 {
             handle.shared.queue.close();
-            let _ = timeout(END_PATIENCE, handle.over.cancelled()).await;
+            let _ = timeout(MAX_CLOSE_WAIT, handle.over.cancelled()).await;
         }
     }
 }
 
 fn places(max_streams: usize) -> usize {
-    max_streams.saturating_add(FURTHER_PLACES)
+    max_streams.saturating_add(MAX_OTHER_REQUESTS)
 }
 
 impl SharedLog {
@@ -260,7 +260,7 @@ impl Handle {
         if self.shared.outage.is_on() {
             return Err(AuditUnavailable);
         }
-        match timeout(PATIENCE, self.places.take()).await {
+        match timeout(MAX_WRITE_WAIT, self.places.take()).await {
             Ok(place) => place.ok_or(AuditUnavailable),
             Err(_) => {
                 self.stalled();
@@ -351,7 +351,7 @@ impl Handle {
     /// What the writer says of a decision; none where that takes too long.
     async fn waited<F: Future>(&self, told: F) -> Option<F::Output> {
         let mut told = pin!(told);
-        if let Ok(told) = timeout(PATIENCE, told.as_mut()).await {
+        if let Ok(told) = timeout(MAX_WRITE_WAIT, told.as_mut()).await {
             return Some(told);
         }
         let is_new = self.stalled();
@@ -368,7 +368,7 @@ impl Handle {
         let is_new = self.shared.outage.begin(Timestamp::now());
         if is_new {
             error!(
-                patience = ?PATIENCE,
+                patience = ?MAX_WRITE_WAIT,
                 advice = "look at the disk of audit.dir",
                 "the audit log takes too long to be written"
             );

@@ -41,9 +41,9 @@ use crate::recording::RecordingName;
 type Owner = PrincipalId;
 
 /// How often it is looked which entries have to go.
-const SWEEP: Duration = Duration::from_millis(500);
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 /// Sweeps between those of unused memory.
-const SWEEPS_OF_MEMORY: u32 = 20;
+const SWEEPS_PER_MEMORY_SWEEP: u32 = 20;
 
 /// All entries.
 pub(crate) struct Cache {
@@ -354,12 +354,12 @@ impl Cache {
 async fn sweep(cache: Weak<Cache>) {
     let mut sweeps = 0;
     loop {
-        sleep(SWEEP).await;
+        sleep(SWEEP_INTERVAL).await;
         let Some(cache) = cache.upgrade() else {
             return;
         };
         cache.sweep(Instant::now());
-        sweeps = (sweeps + 1) % SWEEPS_OF_MEMORY;
+        sweeps = (sweeps + 1) % SWEEPS_PER_MEMORY_SWEEP;
         if sweeps == 0 {
             cache.pool.sweep();
         }

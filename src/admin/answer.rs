@@ -17,7 +17,7 @@ use crate::gateway::head::HeadFault;
 use crate::metrics;
 use crate::recording::RecordingName;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
 /// What a path names.
 enum AdminRoute<'r> {
@@ -35,7 +35,7 @@ enum AdminRoute<'r> {
 }
 
 /// The answer to the path that an earlier version had: nothing was deleted.
-const RENAMED: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
+const RENAMED_CALL: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
 
 impl<'r> AdminRoute<'r> {
     fn of(path: &'r str) -> Option<Self> {
@@ -77,16 +77,16 @@ pub(super) fn answer(
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if path.starts_with("/tapes/") {
-        return page(StatusCode::NOT_FOUND, TEXT, RENAMED);
+        return page(StatusCode::NOT_FOUND, TEXT_MEDIA_TYPE, RENAMED_CALL);
     }
     let Some(target) = AdminRoute::of(path) else {
-        return page(StatusCode::NOT_FOUND, TEXT, "nothing here\n");
+        return page(StatusCode::NOT_FOUND, TEXT_MEDIA_TYPE, "nothing here\n");
     };
     if !target.allows(request.method()) {
         let allow = target.allow();
         let mut response = page(
             StatusCode::METHOD_NOT_ALLOWED,
-            TEXT,
+            TEXT_MEDIA_TYPE,
             format!("only {allow}\n"),
         );
         let headers = response.headers_mut();
@@ -94,11 +94,19 @@ pub(super) fn answer(
         return response;
     }
     match target {
-        AdminRoute::Livez => page(StatusCode::OK, TEXT, "alive\n"),
-        AdminRoute::Readyz if !ready => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
+        AdminRoute::Livez => page(StatusCode::OK, TEXT_MEDIA_TYPE, "alive\n"),
+        AdminRoute::Readyz if !ready => page(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT_MEDIA_TYPE,
+            "draining\n",
+        ),
         AdminRoute::Readyz => match (calls.lacks)() {
-            None => page(StatusCode::OK, TEXT, "ready\n"),
-            Some(what) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{what}\n")),
+            None => page(StatusCode::OK, TEXT_MEDIA_TYPE, "ready\n"),
+            Some(what) => page(
+                StatusCode::SERVICE_UNAVAILABLE,
+                TEXT_MEDIA_TYPE,
+                format!("{what}\n"),
+            ),
         },
         AdminRoute::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
         AdminRoute::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
@@ -109,7 +117,11 @@ pub(super) fn answer(
 
 /// The answer to a head that is no request; the connection ends with it.
 pub(super) fn refuse_head(fault: HeadFault) -> Response<Full<Bytes>> {
-    let mut response = page(StatusCode::BAD_REQUEST, TEXT, format!("{fault}\n"));
+    let mut response = page(
+        StatusCode::BAD_REQUEST,
+        TEXT_MEDIA_TYPE,
+        format!("{fault}\n"),
+    );
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
     response
@@ -167,7 +179,7 @@ fn forget(
 }
 
 fn no_content() -> Response<Full<Bytes>> {
-    let mut response = page(StatusCode::NO_CONTENT, TEXT, "");
+    let mut response = page(StatusCode::NO_CONTENT, TEXT_MEDIA_TYPE, "");
     response.headers_mut().remove(CONTENT_TYPE);
     response
 }
@@ -191,7 +203,7 @@ fn refuse(refused: &CallError) -> Response<Full<Bytes>> {
             (StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     };
-    let mut response = page(status, TEXT, format!("{refused}\n"));
+    let mut response = page(status, TEXT_MEDIA_TYPE, format!("{refused}\n"));
     if let Some(challenge) = challenge {
         let challenge = HeaderValue::from_static(challenge);
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

@@ -23,7 +23,7 @@ use super::heads::{HEADS_FILE, SignedHead};
 use super::line::RepairedEnd;
 use crate::audit::settings::{AuditSettings, Rotate};
 
-const LOCK: &str = "audit.lock";
+const LOCK_FILE: &str = "audit.lock";
 
 /// The name of a file of lines. In the order of their numbers they are the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -287,7 +287,7 @@ impl Files {
             lock.write_all(b"Whether the disk can be written is tried here.\n")?;
             lock.sync_data()
         };
-        probe().map_err(|error| at(&self.dir.join(LOCK), &error))
+        probe().map_err(|error| at(&self.dir.join(LOCK_FILE), &error))
     }
 
     /// Writes a head beside the log, down to the disk.
@@ -320,7 +320,7 @@ impl Files {
 
 /// Keeps other processes out of the folder for as long as the value lives.
 fn lock(dir: &Path) -> io::Result<File> {
-    let path = dir.join(LOCK);
+    let path = dir.join(LOCK_FILE);
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

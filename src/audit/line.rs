@@ -14,7 +14,7 @@ use crate::auth::Principal;
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// Files that are told by name, so that the line is far shorter than that.
-const MAX_NAMES: usize = 500;
+const MAX_LISTED_FILES: usize = 500;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ pub(crate) struct WriteGap {
 /// Whole files were removed because of their age.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RemovedFiles {
-    /// Their names, or the first [`MAX_NAMES`] of them.
+    /// Their names, or the first [`MAX_LISTED_FILES`] of them.
     pub(crate) files: Vec<String>,
     /// How many more there were.
     #[serde(default)]
@@ -193,8 +193,8 @@ pub(crate) struct RemovedFiles {
 impl RemovedFiles {
     /// Files of these names.
     pub(crate) fn of(mut files: Vec<String>) -> Self {
-        let further = files.len().saturating_sub(MAX_NAMES);
-        files.truncate(MAX_NAMES);
+        let further = files.len().saturating_sub(MAX_LISTED_FILES);
+        files.truncate(MAX_LISTED_FILES);
         Self { files, further }
     }
 }

@@ -31,11 +31,11 @@ use crate::audit::settings::AuditSettings;
 use batch::Batch;
 
 /// How often the log is signed while it grows.
-const HEAD_EVERY: Duration = Duration::from_secs(60);
+const HEAD_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a line that nobody waits for may not be on disk yet.
-const SYNC_WITHIN: Duration = Duration::from_secs(1);
+const MAX_SYNC_DELAY: Duration = Duration::from_secs(1);
 /// Lines that are written at once.
-const MAX_BATCH: usize = 1024;
+const MAX_BATCH_LINES: usize = 1024;
 
 /// The state of the writing thread.
 pub(super) struct Writer {
@@ -91,7 +91,7 @@ impl Writer {
             unsure: Vec::new(),
             has_news: false,
             is_unsynced: false,
-            next_head: now + HEAD_EVERY,
+            next_head: now + HEAD_INTERVAL,
             next_try: now,
             next_sync: now,
             looked_on: None,
@@ -143,7 +143,7 @@ impl Writer {
 
     fn write(&mut self, mut items: Vec<Item>) {
         while !items.is_empty() {
-            let rest = items.split_off(items.len().min(MAX_BATCH));
+            let rest = items.split_off(items.len().min(MAX_BATCH_LINES));
             let mut batch = Batch::behind(self.end);
             let mut chunk = items.into_iter();
             let written = self.write_batch(&mut batch, &mut chunk);
@@ -203,7 +203,7 @@ impl Writer {
             self.sync()?;
         } else if !self.is_unsynced {
             self.is_unsynced = true;
-            self.next_sync = Instant::now() + SYNC_WITHIN;
+            self.next_sync = Instant::now() + MAX_SYNC_DELAY;
         }
         self.has_news = true;
         self.end = batch.end;
@@ -267,7 +267,7 @@ impl Writer {
             self.sign()?;
         }
         if Instant::now() >= self.next_head {
-            self.next_head = Instant::now() + HEAD_EVERY;
+            self.next_head = Instant::now() + HEAD_INTERVAL;
         }
         Ok(())
     }
@@ -282,7 +282,7 @@ impl Writer {
         self.flush(&mut batch)?;
         self.sync()?;
         self.has_news = false;
-        self.next_head = Instant::now() + HEAD_EVERY;
+        self.next_head = Instant::now() + HEAD_INTERVAL;
         self.head = Some(head);
         self.tell_head()
     }

@@ -28,9 +28,9 @@ const LINK_AUDIENCE: &str = "recording-links";
 const OLD_PBX: &str = "old";
 const NEW_PBX: &str = "new";
 /// When the new PBX took over.
-const MOVE: &str = "2026-03-03";
+const MOVE_DATE: &str = "2026-03-03";
 /// Long enough to look around.
-const TTL: Duration = Duration::from_secs(8 * 3600);
+const CREDENTIAL_TTL: Duration = Duration::from_secs(8 * 3600);
 const DEFAULT_PORT: u16 = 8080;
 
 /// `wavegate demo`.
@@ -111,7 +111,9 @@ struct DemoPbxs {
 
 impl DemoPbxs {
     async fn start() -> Result<Self, String> {
-        let moved: Stamp = MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?;
+        let moved: Stamp = MOVE_DATE
+            .parse()
+            .map_err(|error| format!("{MOVE_DATE}: {error}"))?;
         // With a length, players show the duration at once.
         let mut old = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
         let mut new = Simulator::builder(Api::PSeries);

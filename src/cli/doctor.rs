@@ -21,9 +21,9 @@ use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
 /// Where a line ends.
-const WIDTH: usize = 100;
+const MAX_COLUMNS: usize = 100;
 /// Where the details of a step begin.
-const INDENT: usize = 22;
+const DETAIL_COLUMN: usize = 22;
 
 /// `wavegate doctor`.
 #[derive(Debug, Args)]
@@ -143,7 +143,7 @@ fn text(report: &DoctorReport) -> String {
         if *name == "tls"
             && let Some(certificate) = &report.certificate
         {
-            let _ = write!(text, "{}", shown(certificate, INDENT));
+            let _ = write!(text, "{}", shown(certificate, DETAIL_COLUMN));
         }
     }
     text
@@ -176,13 +176,13 @@ fn wrapped(sentence: &str) -> String {
     const JOINT: &str = "\0=\0";
     let sentence = sentence.replace(" = ", JOINT);
     let mut text = String::new();
-    let mut column = INDENT;
+    let mut column = DETAIL_COLUMN;
     for word in sentence.split(' ') {
         let length = word.chars().count();
-        if column > INDENT && column + 1 + length > WIDTH {
-            let _ = write!(text, "\n{:INDENT$}", "");
-            column = INDENT;
-        } else if column > INDENT {
+        if column > DETAIL_COLUMN && column + 1 + length > MAX_COLUMNS {
+            let _ = write!(text, "\n{:DETAIL_COLUMN$}", "");
+            column = DETAIL_COLUMN;
+        } else if column > DETAIL_COLUMN {
             text.push(' ');
             column += 1;
         }
@@ -198,14 +198,14 @@ mod tests {
 
     #[test]
     fn a_sentence_is_broken_between_words() {
-        let long = "x".repeat(WIDTH - INDENT - 2);
-        let indent = " ".repeat(INDENT);
+        let long = "x".repeat(MAX_COLUMNS - DETAIL_COLUMN - 2);
+        let indent = " ".repeat(DETAIL_COLUMN);
         assert_eq!(
             wrapped(&format!("{long} a b")),
             format!("{long} a\n{indent}b")
         );
         assert_eq!(wrapped(&"y".repeat(200)), "y".repeat(200));
-        let line = format!("k = {}", "v".repeat(WIDTH - INDENT - 5));
+        let line = format!("k = {}", "v".repeat(MAX_COLUMNS - DETAIL_COLUMN - 5));
         assert_eq!(
             wrapped(&format!("so: {line}")),
             format!("so:\n{indent}{line}")

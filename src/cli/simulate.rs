@@ -30,7 +30,7 @@ recording/download, download is the file itself, and errno= gives an errcode.
 
 A gateway asks once more after many of them, so a fault that strikes once may not be seen.";
 
-const SECONDS_OF_YOUNG: u32 = 10;
+const YOUNG_RECORDING_SECONDS: u32 = 10;
 
 /// `wavegate simulate`.
 #[derive(Debug, Args)]
@@ -179,7 +179,7 @@ fn recordings() -> Vec<(String, Bytes)> {
     let now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
     let young = CallRecord::beginning_at(now.unwrap_or_default(), 0).recording;
     let mut recordings = wav::demo_recordings();
-    recordings.push((young, wav::music(SECONDS_OF_YOUNG)));
+    recordings.push((young, wav::music(YOUNG_RECORDING_SECONDS)));
     recordings
 }
 

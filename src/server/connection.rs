@@ -33,11 +33,11 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// Unsent bytes that the kernel may hold for one connection. Left alone it takes megabytes, and says that there is room
 /// again only when a third of them has gone: a caller who listens as slowly as one talks would look like one who has
 /// stalled.
-const UNSENT_BYTES: u32 = 128 * 1024;
+const MAX_UNSENT_BYTES: u32 = 128 * 1024;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 32;
 /// A silent HTTP/2 connection is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Limits of connections.
@@ -110,9 +110,9 @@ impl DownstreamConnection {
 /// Where the system has no such bound, slow callers need a longer `relay.idle_timeout_ms`.
 fn bound_unsent(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
     #[cfg(not(target_os = "linux"))]
-    let _ = (stream, UNSENT_BYTES);
+    let _ = (stream, MAX_UNSENT_BYTES);
 }
 
 /// A connection that is ready for requests.
@@ -205,7 +205,7 @@ impl ReadyConnection {
             .max_concurrent_streams(MAX_STREAMS)
             .max_send_buf_size(BUFFER_BYTES)
             .max_header_list_size(self.max_header_list_size())
-            .keep_alive_interval(PING_EVERY)
+            .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service_fn(service));
         // hyper has no such limit here: not for the preface, and a caller who answers pings may stay for ever.

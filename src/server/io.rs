@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::relay::Watchdog;
 
 /// How long the caller may say nothing after our last word, before it is closed all the same; and how long it may take in all.
-const LINGER: Duration = Duration::from_secs(5);
+const MAX_LINGER_SILENCE: Duration = Duration::from_secs(5);
 const MAX_LINGER: Duration = Duration::from_secs(30);
 
 /// A TCP stream under a watchdog.
@@ -59,7 +59,7 @@ impl WatchedIo {
     fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let end = self.end.get_or_insert_with(|| LingerPeriod {
             since: Instant::now(),
-            patience: Box::pin(sleep(LINGER)),
+            patience: Box::pin(sleep(MAX_LINGER_SILENCE)),
         });
         let mut bytes = [0; 1024];
         loop {
@@ -71,7 +71,9 @@ impl WatchedIo {
                     if now >= last {
                         return Poll::Ready(());
                     }
-                    end.patience.as_mut().reset((now + LINGER).min(last));
+                    end.patience
+                        .as_mut()
+                        .reset((now + MAX_LINGER_SILENCE).min(last));
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return end.patience.as_mut().poll(context),

@@ -21,7 +21,7 @@ use super::connection::{self, ConnectionLimits};
 use crate::gateway::Gateway;
 
 /// Pause when the system has no descriptors left, or something of that kind.
-const PAUSE: Duration = Duration::from_millis(200);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const BACKLOG: i32 = 1024;
 
 /// What every connection needs.
@@ -83,7 +83,7 @@ pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
             Some((Err(error), _)) if is_of_one_connection(&error) => {}
             Some((Err(error), _)) => {
                 warn!(%error, advice = "raise the limit of open files", "no connection can be taken for now");
-                sleep(PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }

@@ -17,9 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How hyper's answer begins, and what it has of a body. Nothing else that is written here begins so: the gateway's own answers
 /// of this status are longer.
-const BEGIN: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n";
-const MAX_BYTES: usize = 160;
-const NO_BODY: &[u8] = b"content-length: 0\r\n";
+const REFUSAL_START: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n";
+const MAX_REFUSAL_BYTES: usize = 160;
+const EMPTY_BODY_FIELD: &[u8] = b"content-length: 0\r\n";
 
 /// How many answers of a connection are on their way.
 #[derive(Clone, Debug, Default)]
@@ -115,10 +115,12 @@ impl<S, T: FnOnce(&mut S) -> Vec<u8>> RefusalStream<S, T> {
 }
 
 fn is_bare_refusal(bytes: &[u8]) -> bool {
-    bytes.len() <= MAX_BYTES
-        && bytes.starts_with(BEGIN)
+    bytes.len() <= MAX_REFUSAL_BYTES
+        && bytes.starts_with(REFUSAL_START)
         && bytes.ends_with(b"\r\n\r\n")
-        && bytes.windows(NO_BODY.len()).any(|window| window == NO_BODY)
+        && bytes
+            .windows(EMPTY_BODY_FIELD.len())
+            .any(|window| window == EMPTY_BODY_FIELD)
 }
 
 impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for RefusalStream<S, T> {

@@ -11,7 +11,7 @@ use super::NumberedLine;
 use crate::audit::chain::{ChainLink, Hash};
 
 /// How far back from its end a file is looked at. A crash leaves far less.
-const WINDOW_BYTES: u64 = 1 << 20;
+const MAX_TAIL_BYTES: u64 = 1 << 20;
 
 /// The end of a file.
 pub(super) struct Tail {
@@ -29,10 +29,10 @@ pub(super) struct Tail {
 /// When the file cannot be read, or has none at its end although it is long.
 pub(super) fn read(file: &mut File) -> io::Result<Tail> {
     let length = file.metadata()?.len();
-    let start = length.saturating_sub(WINDOW_BYTES);
+    let start = length.saturating_sub(MAX_TAIL_BYTES);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    file.take(WINDOW_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
     let mut end = bytes.len();
     while let Some(line_end) = last_line_end(&bytes, end) {
         let line_start = last_line_end(&bytes, line_end).map_or(0, |before| before + 1);
@@ -78,7 +78,7 @@ fn last_line_end(bytes: &[u8], end: usize) -> Option<usize> {
 pub(super) fn move_away(file: &mut File, tail: &Tail, to: &Path) -> io::Result<()> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(tail.whole))?;
-    (&mut *file).take(WINDOW_BYTES).read_to_end(&mut bytes)?;
+    (&mut *file).take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
     let mut options = File::options();
     options.append(true).create(true);
     #[cfg(unix)]

@@ -15,7 +15,7 @@ use crate::audit::line::LogRecord;
 use crate::audit::queue::Item;
 
 /// How often it is tried again while nothing can be written.
-const TRY_EVERY: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Nothing can be written any more. Said once; then it is tried again and again.
@@ -24,7 +24,7 @@ impl Writer {
             .files
             .take()
             .map_or(self.last_file, |files| files.last());
-        self.next_try = Instant::now() + TRY_EVERY;
+        self.next_try = Instant::now() + RETRY_INTERVAL;
         self.shared.metrics.failures.inc();
         self.shared.outage.begin(Timestamp::now());
         if !std::mem::replace(&mut self.is_failing, true) {

@@ -20,7 +20,7 @@ use crate::limits::concurrency::Permits;
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
 
 /// Nobody holds more than this part of all blocks.
-const SHARE: usize = 4;
+const OWNER_SHARE: usize = 4;
 
 /// Why there is no block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -126,7 +126,7 @@ impl PoolInner {
     ) -> Result<MemoryBlock, NoBlock> {
         let mut state = self.lock();
         let held = state.owners.get(owner).copied().unwrap_or_default();
-        if held >= (state.total / SHARE).max(1) {
+        if held >= (state.total / OWNER_SHARE).max(1) {
             return Err(NoBlock::Share);
         }
         let memory = state.free.pop();

@@ -14,7 +14,7 @@ use crate::cache::{Cache, CacheError, Metadata};
 
 /// Largest piece handed out at once: a caller that listens slowly shows progress often enough. By `cargo bench --bench cache`,
 /// half of it and twice of it cost more.
-const PIECE_BYTES: usize = 32 * 1024;
+const MAX_PIECE_BYTES: usize = 32 * 1024;
 
 /// A place on an entry, and an interest in it: as long as there is a reader, the entry is being filled and kept.
 pub(crate) struct Reader {
@@ -219,7 +219,7 @@ impl Reader {
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let size = (block.bytes().len().checked_sub(from)?)
             .min(left)
-            .min(PIECE_BYTES);
+            .min(MAX_PIECE_BYTES);
         let is_held_back = state.is_unconfirmed(self.offset + size as u64);
         (size > 0 && !is_held_back).then(|| {
             Bytes::from_owner(Slice {

@@ -9,7 +9,7 @@ use super::{CacheEntry, EntryState};
 use crate::cache::Owner;
 
 /// Blocks that a window may hold.
-const WINDOW_BLOCKS: usize = 4;
+const MAX_WINDOW_BLOCKS: usize = 4;
 
 impl CacheEntry {
     /// Holds only what lies before its readers from now on. Nobody may join them any more.
@@ -26,7 +26,7 @@ impl EntryState {
     }
 
     pub(super) fn is_full_window(&self) -> bool {
-        self.is_window() && self.blocks.len() >= WINDOW_BLOCKS
+        self.is_window() && self.blocks.len() >= MAX_WINDOW_BLOCKS
     }
 
     /// Of a window: lets go of the blocks behind its slowest reader, but for the last one, without which it could not go

@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::{AUDIENCE, DemoPbxs, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, TTL};
+use super::{
+    AUDIENCE, CREDENTIAL_TTL, DemoPbxs, ISSUER, LINK_AUDIENCE, MOVE_DATE, NEW_PBX, OLD_PBX,
+};
 use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
@@ -92,7 +94,11 @@ pub(super) fn configuration(
     audit: &AuditSettings,
     listen: SocketAddr,
 ) -> Result<Config, String> {
-    let moved = Some(MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?);
+    let moved = Some(
+        MOVE_DATE
+            .parse()
+            .map_err(|error| format!("{MOVE_DATE}: {error}"))?,
+    );
     let until_the_move = NameRange {
         from: None,
         until: moved,
@@ -132,7 +138,7 @@ pub(super) fn configuration(
             login_url: None,
             links: Some(Links {
                 audience: LINK_AUDIENCE.to_owned(),
-                max_ttl: TTL,
+                max_ttl: CREDENTIAL_TTL,
                 keys: vec![LinkKey {
                     key: key(&keys.link)?,
                     pbxs: None,

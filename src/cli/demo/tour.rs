@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use url::Url;
 
-use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, NEW_PBX, OLD_PBX, TTL};
+use super::{AUDIENCE, CREDENTIAL_TTL, ISSUER, Keys, LINK_AUDIENCE, NEW_PBX, OLD_PBX};
 use crate::app::App;
 use crate::auth::Algorithm;
 use crate::auth::mint::{self, SigningKey};
@@ -64,7 +64,7 @@ impl Tour {
             subject: SUBJECT,
             audience: AUDIENCE,
         };
-        let bearer = mint::bearer(&signer(&keys.bearer)?, &bearer, now, TTL);
+        let bearer = mint::bearer(&signer(&keys.bearer)?, &bearer, now, CREDENTIAL_TTL);
         let link = mint::Link {
             audience: LINK_AUDIENCE,
             subject: SUBJECT,
@@ -72,8 +72,8 @@ impl Tour {
             recording: &example.name,
             ip: None,
         };
-        let link =
-            mint::link(&signer(&keys.link)?, &link, now, TTL).map_err(|error| error.to_string())?;
+        let link = mint::link(&signer(&keys.link)?, &link, now, CREDENTIAL_TTL)
+            .map_err(|error| error.to_string())?;
         Ok(Self {
             link: link_url(&gateway, example.pbx, &example.name, &link),
             gateway,
@@ -145,7 +145,7 @@ impl Tour {
             self.admin,
             self.admin,
             self.audit.display(),
-            TTL.as_secs() / 3600,
+            CREDENTIAL_TTL.as_secs() / 3600,
         )
     }
 }
