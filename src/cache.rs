@@ -286,14 +286,14 @@ impl Cache {
     }
 
     /// Whether an entry stands on the index, where it can be joined.
-    fn has(&self, entry: &Arc<CacheEntry>) -> bool {
-        self.lock().has(entry)
+    fn contains(&self, entry: &Arc<CacheEntry>) -> bool {
+        self.lock().contains(entry)
     }
 
     /// Takes an entry off the index: it goes on for those who read it.
     fn withdraw(&self, entry: &Arc<CacheEntry>) {
         let mut index = self.lock();
-        if index.has(entry) {
+        if index.contains(entry) {
             index.take(&entry.key);
         }
     }
@@ -301,7 +301,7 @@ impl Cache {
     /// Ends the work of a fill. What it returns is to be gone on behind after all.
     fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<Seen> {
         let mut index = self.lock();
-        let is_mine = index.has(entry);
+        let is_mine = index.contains(entry);
         let unkept = !entry.has_readers() && entry.is_unfinished();
         if is_mine && (matches!(phase, Phase::Failed(_)) || unkept) {
             index.take(&entry.key);
@@ -322,7 +322,7 @@ impl Cache {
     /// A reader leaves its entry.
     fn leave(&self, entry: &Arc<CacheEntry>, seat: u64) {
         let mut index = self.lock();
-        if entry.leave(seat) && index.has(entry) {
+        if entry.leave(seat) && index.contains(entry) {
             if entry.is_whole() && entry.is_unfinished() {
                 index.take(&entry.key);
             } else {

@@ -95,7 +95,7 @@ impl NameMask {
     }
 
     /// Whether it does what `names` says.
-    pub(crate) fn is(&self, names: RecordingNames) -> bool {
+    pub(crate) fn matches(&self, names: RecordingNames) -> bool {
         self.0.is_some() == (names == RecordingNames::Hashed)
     }
 

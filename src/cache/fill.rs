@@ -138,7 +138,7 @@ impl Fill {
 
     /// Whether somebody may still come to read what has been read.
     fn can_be_joined(&self) -> bool {
-        !self.entry.is_window() && self.cache.has(&self.entry)
+        !self.entry.is_window() && self.cache.contains(&self.entry)
     }
 
     fn is_worth_keeping(&self) -> bool {

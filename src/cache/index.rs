@@ -102,7 +102,7 @@ impl CacheIndex {
         Some(Arc::clone(&indexed.entry))
     }
 
-    pub(super) fn has(&self, entry: &Arc<CacheEntry>) -> bool {
+    pub(super) fn contains(&self, entry: &Arc<CacheEntry>) -> bool {
         let indexed = self.entries.get(&entry.key);
         indexed.is_some_and(|indexed| Arc::ptr_eq(&indexed.entry, entry))
     }

@@ -112,7 +112,7 @@ impl FieldName {
         self.length = self.length.saturating_add(1);
     }
 
-    fn is(&self, name: &[u8]) -> bool {
+    fn equals(&self, name: &[u8]) -> bool {
         self.length == name.len() && self.bytes.starts_with(name)
     }
 }
@@ -155,7 +155,8 @@ impl HeadScan {
                 self.place = ScanPosition::Name(FieldName::default());
             }
             (ScanPosition::Name(name), b':') => {
-                let (is_length, is_coding) = (name.is(CONTENT_LENGTH), name.is(TRANSFER_ENCODING));
+                let (is_length, is_coding) =
+                    (name.equals(CONTENT_LENGTH), name.equals(TRANSFER_ENCODING));
                 self.has_coding |= is_coding;
                 if is_length {
                     self.length = Some(0);
