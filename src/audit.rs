@@ -1,11 +1,13 @@
-//! The audit log: who asked for which recording, what was decided, and how much of it they got.
+//! The audit log: who asked for which recording, the decision, and how much of the recording they
+//! got.
 //!
-//! Knows that a decision is on disk before anything is answered, and that each one that allows something has the place of its
-//! delivery line reserved. Does not know how a decision is made. It needs the names of recordings and people, so it has them as
-//! they are; it holds no credential, and nothing of the PBX's.
+//! Knows that a decision is on disk before anything is answered, and that each decision that allows
+//! something has a queue place reserved for its delivery line. Does not know how a decision is
+//! made. The log needs the names of recordings and people, so it holds them unmasked; it holds no
+//! credential, and nothing of the PBX's.
 //!
-//! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread writes them ([`writer`]). What
-//! was written is read back by [`verify`], [`report`] and [`story`].
+//! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread
+//! writes them ([`writer`]). `wavegate audit` and `wavegate why` read them back.
 
 pub(crate) mod chain;
 pub(crate) mod files;
@@ -50,33 +52,33 @@ pub use recorded::{Recorded, RecordedAnswer, RecordedRead, SystemRead};
 use tally::Tally;
 use writer::Writer;
 
-/// Requests that are neither streams nor waiting for one, such as those that are being denied.
+/// Queue places for requests that are no streams, such as those that are denied.
 const MAX_OTHER_REQUESTS: usize = 1024;
-/// How long a decision may take to get to the disk.
+/// Longest wait for a decision to be on disk, and for a queue place.
 const MAX_WRITE_WAIT: Duration = Duration::from_secs(10);
-/// How long the last lines may take.
+/// Longest wait for the last lines when the log is closed.
 const MAX_CLOSE_WAIT: Duration = Duration::from_secs(10);
 
-/// The decision cannot be written down.
+/// The audit log cannot take the line, and no request is served without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the audit log cannot be written, and audit.on_failure is \"refuse\"")]
 pub(crate) struct AuditUnavailable;
 
-/// The audit log, if there is one. Clones are the same log.
+/// The audit log, if one is configured. Clones are the same log.
 #[derive(Clone, Default)]
 pub(crate) struct AuditLog(Option<Arc<Handle>>);
 
-/// Its writer ends when the last of these goes.
+/// The open log. Dropping the last handle closes the queue, and so ends the writer.
 struct Handle {
     shared: Arc<SharedLog>,
     on_failure: OnFailure,
-    /// A place for each request that a line may come of.
+    /// One place for each request that may still bring a line: this bounds the queue.
     places: Permits,
-    /// The writer has ended.
+    /// Cancelled once the writer has ended.
     over: CancellationToken,
 }
 
-/// What the writer has in common with those who give it lines.
+/// The state that the writer shares with the requests that give it lines.
 struct SharedLog {
     queue: LineQueue,
     tally: Tally,
@@ -94,7 +96,8 @@ impl AuditLog {
     /// Opens the log and starts its writer, with room for `max_streams` streams.
     ///
     /// # Errors
-    /// When another process has it; or it cannot be written, unless `on_failure` is `serve`.
+    /// When another process writes this log; or when the log cannot be written, unless `on_failure`
+    /// is `serve`.
     pub(crate) fn start(
         audit: &AuditSettings,
         max_streams: usize,
@@ -131,14 +134,15 @@ impl AuditLog {
         Ok(Self(Some(Arc::new(handle))))
     }
 
-    /// Makes room for so many streams. Call it within a tokio runtime.
+    /// Changes the number of queue places to that for `max_streams` streams. Call it within a tokio
+    /// runtime.
     pub(crate) fn resize(&self, max_streams: usize) {
         if let Some(handle) = &self.0 {
             handle.places.resize(places(max_streams));
         }
     }
 
-    /// Writes down what is in force from now on.
+    /// Adds a line that says which policy and keys are in force from now on.
     pub(crate) fn started(&self, start: StartRecord) {
         if let Some(handle) = &self.0 {
             let own = Item::Own(LogRecord::Start(start));
@@ -146,14 +150,15 @@ impl AuditLog {
         }
     }
 
-    /// Writes down that a request is allowed, and returns the proof of it once the line is on disk. The fields that the
-    /// decision itself knows come from it. The entry writes down how the request ends, whenever it is dropped.
+    /// Writes the line of a request that is allowed, and returns the proof of it once the line is
+    /// on disk. The fields that only `allowed` knows come from it. The pending delivery writes down
+    /// how the request ends, whenever it is dropped.
     ///
     /// # Errors
     /// When the line cannot be written. Nothing may be answered then.
     ///
     /// # Cancel safety
-    /// Safe: a decision that is written nevertheless has its delivery line.
+    /// Safe: a decision that is written although nobody waits any more gets its delivery line.
     pub(crate) async fn record<T: Allowed>(
         &self,
         mut decision: Decision,
@@ -174,7 +179,8 @@ impl AuditLog {
         Ok((Recorded::new(allowed), entry))
     }
 
-    /// Writes down that the gateway itself reads a recording, and returns the proof of it once the line is on disk.
+    /// Writes the line of a read that the gateway does for itself, and returns the proof of it once
+    /// the line is on disk.
     ///
     /// # Errors
     /// As for [`AuditLog::record`]. Nothing may be read then.
@@ -193,10 +199,10 @@ impl AuditLog {
         Ok(Recorded::new(read))
     }
 
-    /// Writes down that a request is denied, and returns when that is on disk.
+    /// Writes the line of a request that is denied, and returns once it is on disk.
     ///
     /// # Errors
-    /// As for [`AuditLog::allowed`].
+    /// As for [`AuditLog::record`].
     ///
     /// # Cancel safety
     /// Safe: it is written nevertheless, or it is not.
@@ -210,14 +216,14 @@ impl AuditLog {
         }
     }
 
-    /// Counts a request that came without a valid credential.
+    /// Counts a request without a valid credential.
     pub(crate) fn refused(&self, source: IpAddr) {
         if let Some(handle) = &self.0 {
             handle.shared.tally.count(source, Timestamp::now());
         }
     }
 
-    /// Whether requests are refused because it cannot be written.
+    /// Whether requests are refused now, since the log cannot be written.
     pub(crate) fn refuses(&self) -> bool {
         let refuses = |handle: &Arc<Handle>| {
             handle.on_failure == OnFailure::Refuse && handle.shared.outage.is_on()
@@ -225,13 +231,13 @@ impl AuditLog {
         self.0.as_ref().is_some_and(refuses)
     }
 
-    /// How many lines wait to be written.
+    /// Number of lines that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = |handle: &Arc<Handle>| handle.shared.queue.len();
         self.0.as_ref().map_or(0, waiting)
     }
 
-    /// Writes what is left, signs it, and lets the files go. What comes later is not written.
+    /// Writes and signs the lines that are left, and closes the files. Later lines are not written.
     pub(crate) async fn close(&self) {
         if let Some(handle) = &self.0 {
             handle.shared.queue.close();
@@ -245,7 +251,7 @@ fn places(max_streams: usize) -> usize {
 }
 
 impl SharedLog {
-    /// So many decisions were carried out and are not in the log.
+    /// Notes that so many decisions were carried out and are not in the log.
     fn missed(&self, decisions: u64) {
         if decisions > 0 {
             self.outage.miss(decisions, Timestamp::now());
@@ -255,7 +261,7 @@ impl SharedLog {
 }
 
 impl Handle {
-    /// A place for a request's lines, as soon as there is one.
+    /// Waits for a queue place, which holds room for a request's lines.
     async fn place(&self) -> Result<QueuePlace, AuditUnavailable> {
         if self.shared.outage.is_on() {
             return Err(AuditUnavailable);
@@ -296,7 +302,7 @@ impl Handle {
         match (written, self.on_failure) {
             (Some(true), _) => Ok(entry),
             (Some(false), _) => {
-                // There is no line of it.
+                // There is no decision line, so there must be no delivery line either.
                 entry.open = None;
                 Err(AuditUnavailable)
             }
@@ -305,7 +311,8 @@ impl Handle {
                 entry.outcome = "audit-unavailable";
                 Err(AuditUnavailable)
             }
-            // It may be written yet, and what really becomes of the request behind it.
+            // The decision may still get into the log. Then the real end of the request follows it;
+            // else the decision counts as missing.
             (None, OnFailure::Serve) => {
                 entry.is_carried_out();
                 Ok(entry)
@@ -348,14 +355,17 @@ impl Handle {
         }
     }
 
-    /// What the writer says of a decision; none where that takes too long.
+    /// Waits for the writer's answer to a decision; `None` where that takes longer than
+    /// [`MAX_WRITE_WAIT`].
     async fn waited<F: Future>(&self, told: F) -> Option<F::Output> {
         let mut told = pin!(told);
         if let Ok(told) = timeout(MAX_WRITE_WAIT, told.as_mut()).await {
             return Some(told);
         }
         let is_new = self.stalled();
-        // The writer tells this first and ends the outage then: either its word is here by now, or the end is still to come.
+        // The answer may arrive right now. The writer sends it before it ends the outage: so if the
+        // answer is not here after the outage has begun, the end of the outage is still to come. If
+        // it is here, the outage that this call began may have missed its end, and is ended here.
         let told = timeout(Duration::ZERO, told).await.ok();
         if told.is_some() && is_new {
             self.shared.outage.end();
@@ -363,20 +373,21 @@ impl Handle {
         told
     }
 
-    /// Lets nobody else wait for a disk that hangs. The next line that it takes shows that it does not any more.
+    /// Begins an outage, so that nobody else waits for a disk that hangs. The next line that the
+    /// disk takes ends it. Returns whether this call has begun it.
     fn stalled(&self) -> bool {
         let is_new = self.shared.outage.begin(Timestamp::now());
         if is_new {
             error!(
                 patience = ?MAX_WRITE_WAIT,
                 advice = "look at the disk of audit.dir",
-                "the audit log takes too long to be written"
+                "the disk of the audit log takes too long to write a line"
             );
         }
         is_new
     }
 
-    /// Goes on without a line, where that may be.
+    /// Goes on without a line, if `on_failure` allows that.
     fn without(&self, unavailable: AuditUnavailable) -> Result<(), AuditUnavailable> {
         match self.on_failure {
             OnFailure::Refuse => Err(unavailable),

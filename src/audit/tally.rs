@@ -1,6 +1,7 @@
-//! How many requests came without a valid credential, by address and minute.
+//! Counts of requests without a valid credential, by address and minute.
 //!
-//! Knows a bounded number of addresses; what comes from further ones is counted together. Does not know what was asked for.
+//! Knows a bounded number of addresses, and counts requests from further ones together. Does not
+//! know the requests.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,10 +11,10 @@ use jiff::Timestamp;
 
 use super::line::RefusalCount;
 
-/// Addresses that are told apart within a minute.
+/// Bound on the addresses that are counted apart within a minute.
 const MAX_ADDRESSES: usize = 256;
 
-/// The counts of the minute that runs.
+/// The counts of the current minute.
 #[derive(Default)]
 pub(super) struct Tally(Mutex<Counts>);
 
@@ -23,12 +24,12 @@ struct Counts {
     minute: i64,
     addresses: HashMap<IpAddr, u64>,
     others: u64,
-    /// Of minutes that are over, and not written yet.
+    /// Lines of earlier minutes that are not written yet.
     done: Vec<RefusalCount>,
 }
 
 impl Tally {
-    /// Counts a refusal.
+    /// Counts one request.
     pub(super) fn count(&self, source: IpAddr, now: Timestamp) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
@@ -40,7 +41,7 @@ impl Tally {
         }
     }
 
-    /// What minutes that are over came to; with `all`, also the one that runs.
+    /// Takes the lines of the minutes that are over; with `all`, also of the current one.
     pub(super) fn take(&self, now: Timestamp, all: bool) -> Vec<RefusalCount> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
@@ -60,7 +61,8 @@ impl Counts {
         }
     }
 
-    /// Ends the minute. Where what is done has not been fetched for long, since nothing can be written, it is forgotten.
+    /// Ends the current minute. Lines that nobody has fetched for long, since the log cannot be
+    /// written, are dropped: their number is bounded.
     fn close(&mut self) {
         let minute = Timestamp::from_second(self.minute.saturating_mul(60)).unwrap_or_default();
         let line = |source: String, count| RefusalCount {
