@@ -1,6 +1,7 @@
-//! The public listener: connections in, requests to the gateway, and the drain at the end.
+//! The public listener: takes connections, gives their requests to the gateway, and drains at the
+//! end.
 //!
-//! Knows sockets, TLS and HTTP's framing. Does not know paths, tokens or the PBX.
+//! Knows sockets, TLS and HTTP message framing. Does not know paths, tokens or the PBX.
 
 mod connection;
 pub(crate) mod heads;
@@ -25,7 +26,7 @@ use crate::tls::server::Certificates;
 use connection::ConnectionLimits;
 pub(crate) use listener::bind;
 
-/// A listening server whose connections have not been taken yet.
+/// A server that listens, and takes no connection yet.
 pub(crate) struct HttpServer {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
@@ -64,7 +65,7 @@ impl HttpServer {
         })
     }
 
-    /// The addresses really bound: plain ones, then those with TLS.
+    /// The bound addresses: those without TLS, then those with it.
     pub(crate) fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let addresses = |listeners: &[TcpListener]| {
             listeners
@@ -75,13 +76,13 @@ impl HttpServer {
         (addresses(&self.plain), addresses(&self.tls))
     }
 
-    /// The certificates, to be read again at the operator's word.
+    /// The certificates, which a reload reads again.
     pub(crate) fn certificates(&self) -> Option<Arc<Certificates>> {
         self.certificates.clone()
     }
 
-    /// Takes connections until `stop`, then lets those that are open finish. Returns when the last one has; `kill` ends
-    /// them at once.
+    /// Takes connections until `stop`, then lets open ones finish, and returns after the last one.
+    /// `kill` ends them at once.
     pub(crate) async fn run(
         self,
         gateway: Arc<ArcSwap<Gateway>>,

@@ -1,6 +1,6 @@
 //! Binding, and the accept loop.
 //!
-//! Knows when to take the next connection. Does not know what it carries.
+//! Knows when to take the next connection. Does not know its protocol.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +20,12 @@ use tracing::warn;
 use super::connection::{self, ConnectionLimits};
 use crate::gateway::Gateway;
 
-/// Pause when the system has no descriptors left, or something of that kind.
+/// Pause after a failed accept, as when the process has no file descriptor left: accept fails at
+/// once then, and without a pause the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const BACKLOG: i32 = 1024;
 
-/// What every connection needs.
+/// The values that every connection gets.
 pub(super) struct ListenerContext {
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
     pub(super) settings: Arc<ConnectionLimits>,
@@ -35,7 +36,8 @@ pub(super) struct ListenerContext {
     pub(super) kill: CancellationToken,
 }
 
-/// Binds an address; an IPv6 one takes IPv6 only, so that `0.0.0.0` can stand beside `[::]`.
+/// Binds an address. An IPv6 address takes IPv6 connections only, so that `0.0.0.0` can be bound
+/// beside `[::]`.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -52,7 +54,8 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Takes connections until told to stop. The permit comes first: what cannot be served waits in the kernel's queue.
+/// Takes connections until `stop`. The permit comes first: a connection that cannot be served waits
+/// in the kernel's queue, and costs no descriptor.
 pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
     loop {
         let next = async {
@@ -82,14 +85,14 @@ pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
             }
             Some((Err(error), _)) if is_of_one_connection(&error) => {}
             Some((Err(error), _)) => {
-                warn!(%error, advice = "raise the limit of open files", "no connection can be taken for now");
+                warn!(%error, advice = "raise the limit of open files", "no connection can be accepted now");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Errors that concern the connection that was not taken, and nobody else.
+/// Whether the error concerns the one connection only, and not the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
