@@ -1,6 +1,7 @@
-//! The listener for checks, monitors and the operator's calls.
+//! The admin listener: health checks, metrics and the operator's calls.
 //!
-//! Knows sockets and their limits. What is answered is in [`mod@answer`], and who may have something done in [`calls`].
+//! Knows sockets and their limits. The answers are in [`mod@answer`], and the check of the
+//! operator's token in [`calls`].
 
 mod answer;
 mod calls;
@@ -29,9 +30,9 @@ use answer::answer;
 pub(crate) use calls::AdminCalls;
 
 const MAX_CONNECTIONS: usize = 64;
-/// No call needs more.
+/// Bound on the body of a call; no call needs more.
 const MAX_BODY_BYTES: usize = 4 * 1024;
-/// No answer takes this long; a connection is not kept for the next one beyond it.
+/// Longest time of a connection, with all its requests. No answer takes that long.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -51,7 +52,7 @@ impl AdminListener {
         self.0.local_addr()
     }
 
-    /// Answers until `stop`; not ready from `unready` on.
+    /// Answers requests until `stop`. From `unready` on, `/readyz` says not ready.
     pub(crate) async fn run(
         self,
         unready: CancellationToken,
@@ -101,11 +102,11 @@ async fn serve(
             let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
             let request = Request::from_parts(head, body.ok().map(Collected::to_bytes));
             let (ready, calls) = (!unready.is_cancelled(), Arc::clone(calls));
-            // Some calls write a file.
+            // On a thread of its own kind: some calls write a file.
             let answered = spawn_blocking(move || answer(&request, source, ready, &calls));
             let mut response = answered.await?;
             if framing != MessageFraming::Plain {
-                // Behind this request no head is looked at.
+                // Heads behind this request are not scanned, so the connection ends with it.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }

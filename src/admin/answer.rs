@@ -1,7 +1,8 @@
-//! What the admin listener answers: its paths, methods and pages.
+//! The paths, methods and answers of the admin listener.
 //!
-//! Knows whether this process should get requests, whatever the state of the PBXs: one that is down is no reason to take
-//! the gateway out of the balance. That state has a page of its own, for people and monitors.
+//! `/readyz` tells whether this process should get requests, independent of the PBXs: one PBX that
+//! is down is no reason to take the gateway out of a load balancer. `/pbxs` tells the state of the
+//! PBXs, for people and monitors.
 
 use std::net::IpAddr;
 
@@ -19,7 +20,7 @@ use crate::recording::RecordingName;
 
 const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
-/// What a path names.
+/// The paths of the admin listener.
 enum AdminRoute<'r> {
     Livez,
     Readyz,
@@ -29,12 +30,12 @@ enum AdminRoute<'r> {
     /// A recording in memory.
     Cache {
         pbx: &'r str,
-        /// Not decoded yet.
+        /// Percent-encoded, as in the path.
         name: &'r str,
     },
 }
 
-/// The answer to the path that an earlier version had: nothing was deleted.
+/// The answer to a path of an earlier version. Nothing was deleted.
 const RENAMED_CALL: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
 
 impl<'r> AdminRoute<'r> {
@@ -52,7 +53,7 @@ impl<'r> AdminRoute<'r> {
         }
     }
 
-    /// The methods there are.
+    /// The methods that the path allows.
     fn allow(&self) -> &'static str {
         match self {
             Self::Livez | Self::Readyz | Self::Pbxs | Self::Metrics => "GET, HEAD",
@@ -68,7 +69,8 @@ impl<'r> AdminRoute<'r> {
     }
 }
 
-/// Answers a request that came from `source`; it has no body where that was too long or broke off. May block on a file.
+/// Answers a request from `source`. The body is `None` where it was too long or broke off. May
+/// block on a file.
 pub(super) fn answer(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
@@ -115,7 +117,7 @@ pub(super) fn answer(
     }
 }
 
-/// The answer to a head that is no request; the connection ends with it.
+/// The answer to an invalid head. The connection ends with it.
 pub(super) fn refuse_head(fault: HeadFault) -> Response<Full<Bytes>> {
     let mut response = page(
         StatusCode::BAD_REQUEST,
@@ -127,7 +129,7 @@ pub(super) fn refuse_head(fault: HeadFault) -> Response<Full<Bytes>> {
     response
 }
 
-/// Puts an entry on the list of what is revoked, and leaves one line in the log whatever comes of it.
+/// Adds an entry to the list of revocations, and writes one log line for success or refusal.
 fn revoke(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
@@ -135,11 +137,11 @@ fn revoke(
 ) -> Response<Full<Bytes>> {
     match calls.revoke(request.headers(), request.body().as_deref()) {
         Ok(()) => {
-            info!(%source, "something was revoked, as the operator wants");
+            info!(%source, "the operator has revoked an entry");
             no_content()
         }
         Err(refused) => {
-            // What is wrong with an entry may hold some of it.
+            // The error may quote parts of the entry, which the log must not have.
             let reason = match &refused {
                 CallError::NotRevoked(RevokeError::Entry(_)) => "not a revocation".to_owned(),
                 refused => refused.to_string(),
@@ -150,7 +152,7 @@ fn revoke(
     }
 }
 
-/// Ends what is held of a recording, and leaves one line in the log whatever comes of it.
+/// Deletes a recording from the cache, and writes one log line for success or refusal.
 fn forget(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
@@ -167,10 +169,10 @@ fn forget(
         name.as_ref().map_err(|error| *error),
     ) {
         Ok(()) => {
-            info!(%source, pbx, recording, "a recording is held no longer, as the operator wants");
+            info!(%source, pbx, recording, "the operator has deleted a recording from the cache");
             no_content()
         }
-        // The PBX's name is the caller's word, so it is not in the line.
+        // Without the PBX's name: it is the caller's text, and may be anything.
         Err(refused) => {
             warn!(%source, recording, reason = %refused, "a call of the admin listener was refused");
             refuse(&refused)

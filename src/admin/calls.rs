@@ -1,6 +1,7 @@
-//! What the admin listener can tell and do, as the composition root gives it.
+//! The reports and calls of the admin listener, as the composition root gives them.
 //!
-//! Knows who may have something done: whoever has the token of `admin.token_file`. Does not know what a recording in memory is.
+//! Knows who may make a call: a caller with the token of `admin.token_file`. Does not know the
+//! cache or the list of revocations.
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,32 +13,32 @@ use crate::auth::revocations::RevokeError;
 use crate::recording::{NameError, RecordingName};
 use crate::secret::Secret;
 
-/// Tells something as a text.
+/// Makes a report as a text.
 pub(crate) type TextReport = Box<dyn Fn() -> String + Send + Sync>;
 
-/// Ends what is held of a PBX's recording. `false` where there is no such PBX.
+/// Deletes a PBX's recording from the cache. Returns `false` where there is no such PBX.
 pub(crate) type ForgetCall = Box<dyn Fn(&str, &RecordingName) -> bool + Send + Sync>;
 
-/// Puts an entry, as JSON, on the list of what is revoked.
+/// Adds an entry, given as JSON, to the list of revocations.
 pub(crate) type RevokeCall = Box<dyn Fn(&str) -> Result<(), RevokeError> + Send + Sync>;
 
-/// Reports and write calls.
+/// The reports and the write calls.
 pub(crate) struct AdminCalls {
-    /// How the PBXs are doing, as JSON.
+    /// The state of the PBXs, as JSON.
     pub(crate) pbxs: TextReport,
-    /// What was counted, as [`crate::metrics::MEDIA_TYPE`].
+    /// The metrics, as [`crate::metrics::MEDIA_TYPE`].
     pub(crate) metrics: TextReport,
     pub(crate) forget: ForgetCall,
     pub(crate) revoke: RevokeCall,
-    /// What keeps the gateway from answering requests, if anything does.
+    /// The reason why the gateway cannot answer requests now, if there is one.
     pub(crate) lacks: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
-    /// A recording's name as the log shows it.
+    /// The recording's name as the log shows it.
     pub(crate) mask: Box<dyn Fn(&RecordingName) -> String + Send + Sync>,
-    /// The bearer token of write calls; without one there are none.
+    /// The bearer token of write calls; without a token every write call is refused.
     pub(crate) token: ArcSwapOption<Secret>,
 }
 
-/// Why nothing was done.
+/// Why a write call was refused.
 #[derive(Debug, Error)]
 pub(super) enum CallError {
     #[error("no write calls: admin.token_file is not configured")]
@@ -59,7 +60,7 @@ pub(super) enum CallError {
 }
 
 impl AdminCalls {
-    /// Ends what is held of a recording, if the caller may have that done.
+    /// Deletes a recording from the cache, if the caller has the token.
     pub(super) fn forget(
         &self,
         headers: &HeaderMap,
@@ -73,7 +74,7 @@ impl AdminCalls {
         }
     }
 
-    /// Revokes what the body says, if the caller may have that done. Blocks on a file.
+    /// Revokes the entry in the body, if the caller has the token. Blocks on a file.
     pub(super) fn revoke(&self, headers: &HeaderMap, body: Option<&[u8]>) -> Result<(), CallError> {
         self.authenticate(headers)?;
         let media_type = headers
