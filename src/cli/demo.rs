@@ -1,7 +1,9 @@
-//! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of them.
+//! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of
+//! them.
 //!
-//! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings live on. Everything is
-//! on loopback and made afresh: certificates, passwords, keys. Nothing is written to disk but the audit log, which goes at its end.
+//! An office has replaced its S-Series by a P-Series and kept both, so that links to old recordings
+//! still work. Everything is on loopback and made at the start: certificates, passwords, keys. Only
+//! the audit log is written to disk; it is removed at the end.
 
 mod setup;
 mod tour;
@@ -27,9 +29,9 @@ const AUDIENCE: &str = "recordings";
 const LINK_AUDIENCE: &str = "recording-links";
 const OLD_PBX: &str = "old";
 const NEW_PBX: &str = "new";
-/// When the new PBX took over.
+/// The day on which the new PBX took over.
 const MOVE_DATE: &str = "2026-03-03";
-/// Long enough to look around.
+/// Lifetime of the token and the link: long enough to look around.
 const CREDENTIAL_TTL: Duration = Duration::from_secs(8 * 3600);
 const DEFAULT_PORT: u16 = 8080;
 
@@ -39,7 +41,7 @@ pub(super) struct Demo {
     /// Where the gateway listens; loopback only. Port 8080 otherwise, or a free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
-    /// Print one line of JSON instead.
+    /// Print one line of JSON instead of the tour.
     #[arg(long)]
     json: bool,
 }
@@ -82,7 +84,8 @@ impl Demo {
         Ok(())
     }
 
-    /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
+    /// Starts the gateway on the given address; else on the default port, or on a free one if that
+    /// is taken.
     async fn start(
         &self,
         pbxs: &DemoPbxs,
@@ -102,7 +105,7 @@ impl Demo {
     }
 }
 
-/// The simulated PBXs, and what is on them.
+/// The simulated PBXs and their recordings.
 struct DemoPbxs {
     old: Simulator,
     new: Simulator,
@@ -139,7 +142,7 @@ impl DemoPbxs {
     }
 }
 
-/// How long a recording plays, header aside.
+/// Playing time in seconds; the header hardly counts.
 fn seconds(recording: &Bytes) -> usize {
     recording.len() / (wav::BYTES_PER_SECOND as usize)
 }

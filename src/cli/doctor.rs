@@ -1,4 +1,5 @@
-//! `wavegate doctor`: what is wrong between here and each PBX, in a sentence that says what to change.
+//! `wavegate doctor`: tries each PBX step by step, and says in one sentence which step fails and
+//! what to change.
 
 pub(super) mod examination;
 mod fault;
@@ -20,9 +21,9 @@ use crate::metrics::Metrics;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
-/// Where a line ends.
+/// Longest line of the output.
 const MAX_COLUMNS: usize = 100;
-/// Where the details of a step begin.
+/// Column at which the details of a step begin.
 const DETAIL_COLUMN: usize = 22;
 
 /// `wavegate doctor`.
@@ -30,13 +31,14 @@ const DETAIL_COLUMN: usize = 22;
 pub(super) struct Doctor {
     #[command(flatten)]
     file: ConfigFile,
-    /// The PBX to look at; all of the configuration otherwise.
+    /// The PBX to try. Default: all PBXs of the configuration.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
-    /// A recording to read the first bytes of, as the PBX's call list names it.
+    /// A recording to read the first bytes of, by its name in the PBX's call list.
     #[arg(long, value_name = "NAME")]
     recording: Option<RecordingName>,
-    /// Log in once more although the PBX refused us before: what it complained of has been mended.
+    /// Log in once more although the PBX refused the last login, because its reason has been
+    /// removed.
     #[arg(long)]
     retry_login: bool,
     /// Print one JSON document.
@@ -50,7 +52,7 @@ impl Doctor {
             Ok(config) => config,
             Err(code) => return code,
         };
-        // Before they cost a login.
+        // Before the first login: a mistake in the configuration could cost one.
         super::warn(&config);
         match super::runtime() {
             Ok(runtime) => runtime.block_on(self.examine(&config)),
@@ -63,7 +65,8 @@ impl Doctor {
         if pbxs().next().is_none() {
             return super::fail("no such PBX in the configuration");
         }
-        // Without --pbx a recording is that of the PBX which a request without a PBX's name means.
+        // Without --pbx, the recording belongs to the PBX that a request without a PBX's name would
+        // be for.
         let holds = |name| pbxs().find(|pbx| self.pbx.is_some() || pbx.names.holds(name));
         let recording = self.recording.as_ref().map(|name| (name, holds(name)));
         if let Some((_, None)) = recording {
@@ -116,7 +119,8 @@ impl Doctor {
     }
 }
 
-/// The audit log of this command: a log of its own in the folder `doctor`, since a running gateway holds the other one.
+/// Opens the audit log of this command. It is a log of its own in the folder `doctor`, since a
+/// running gateway holds the lock of the other one.
 ///
 /// # Errors
 /// A sentence for an operator, when the log cannot be written.
@@ -149,7 +153,7 @@ fn text(report: &DoctorReport) -> String {
     text
 }
 
-/// A certificate, a line for each field.
+/// The fields of a certificate, a line for each.
 pub(super) fn shown(certificate: &CertificateSummary, indent: usize) -> String {
     let unreadable = || "cannot be read".to_owned();
     let day = |time: &String| time.split('T').next().unwrap_or_default().to_owned();
@@ -171,7 +175,7 @@ pub(super) fn shown(certificate: &CertificateSummary, indent: usize) -> String {
     text
 }
 
-/// A sentence in lines, each below the other. A line of a configuration in it stays whole.
+/// Wraps a sentence into lines below each other. A `key = value` in it stays on one line.
 fn wrapped(sentence: &str) -> String {
     const JOINT: &str = "\0=\0";
     let sentence = sentence.replace(" = ", JOINT);

@@ -1,6 +1,6 @@
-//! The lines of a log, read back out of its files.
+//! Reads the lines of an audit log from its files.
 //!
-//! Knows the order of the files, and where each line stands. Does not know what the lines say.
+//! Knows the order of the files, and the position of each line. Does not parse lines.
 
 use std::fmt;
 use std::fs::File;
@@ -12,7 +12,7 @@ use crate::audit::files;
 use crate::audit::files::FileName;
 use crate::audit::line::MAX_LINE_BYTES;
 
-/// Where a line stands.
+/// The position of a line: file and line number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LinePosition {
     pub(crate) file: Arc<str>,
@@ -26,16 +26,16 @@ impl fmt::Display for LinePosition {
     }
 }
 
-/// A line as it stands in its file, without its line end.
+/// The bytes of a line, without its line end.
 #[derive(Debug, Clone)]
 pub(crate) struct RawLine {
     pub(crate) place: LinePosition,
     pub(crate) bytes: Vec<u8>,
-    /// It has a line end. One without is being written, or was cut by a crash.
+    /// The line has a line end. A line without one is being written, or was cut by a crash.
     pub(crate) is_whole: bool,
 }
 
-/// The lines of all files of a folder, in their order. Any number of them is read in little memory.
+/// Iterator over the lines of all files of a folder, in their order. It holds one line at a time.
 pub(crate) struct Lines {
     dir: PathBuf,
     names: std::vec::IntoIter<FileName>,
@@ -44,7 +44,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// # Errors
-    /// When the folder cannot be read, or there is no log in it.
+    /// When the folder cannot be read, or has no file of a log.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let names = files::list(dir)?;
         if names.is_empty() {
@@ -70,7 +70,8 @@ impl Lines {
                     let is_whole = bytes.pop_if(|byte| *byte == b'\n').is_some();
                     let place = place.clone();
                     if !is_whole && !is_cut {
-                        // What has come behind it since then is the rest of it, and no line.
+                        // The line is being written. Bytes that have come behind it meanwhile are
+                        // the rest of this line, and no line of their own.
                         self.current = None;
                     }
                     return Ok(Some(RawLine {

@@ -1,7 +1,7 @@
-//! Who heard what, and how much of it: the lines of a log, summed up.
+//! The audit report: sums of who heard which recording, and how much of it.
 //!
-//! Knows what is summed: for one person and one recording the seconds that they got of it, each counted once however often they
-//! played it. Does not check that the log is as it was written, and does not know how a table looks.
+//! Knows the sums: the seconds that one person got of one recording, each counted once however
+//! often they played it. Does not verify the log, and does not know the format of the table.
 
 pub(crate) mod party;
 pub(crate) mod table;
@@ -18,21 +18,21 @@ use crate::recording::RecordingName;
 use party::Party;
 use table::{Cell, ReportTable};
 
-/// What a row is about.
+/// What a row sums up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grouping {
-    /// A recording and a person, recording by recording.
+    /// One recording and one person; rows ordered by recording.
     Recording,
-    /// The same, person by person.
+    /// The same; rows ordered by person.
     Person,
     Hour,
     Day,
 }
 
-/// Which requests count.
+/// The requests that count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReportFilter {
-    /// Recordings of calls with this number outside.
+    /// Only recordings of calls whose outside number is this one.
     pub(crate) party: Option<Party>,
     pub(crate) from: Option<Timestamp>,
     /// Exclusive.
@@ -53,7 +53,7 @@ impl ReportFilter {
     }
 }
 
-/// What belongs together: a person's requests for a recording, of one period where periods are asked for.
+/// The requests of one person for one recording; within one period, where the report is by period.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Group {
     period: String,
@@ -63,7 +63,7 @@ struct Group {
     subject: String,
 }
 
-/// What they came to.
+/// The sum over a group.
 #[derive(Debug, Default)]
 struct Sum {
     first: String,
@@ -72,7 +72,7 @@ struct Sum {
     denied: u64,
     bytes: u64,
     heard: BTreeMap<AudioSpan, Union>,
-    /// Deliveries of which nobody knows how long they play.
+    /// Deliveries whose playing time cannot be computed.
     unmeasured: u64,
 }
 
@@ -91,7 +91,8 @@ impl Sum {
         match delivery.first.zip(delivery.audio) {
             Some((first, audio)) if audio.bytes_per_second > 0 => {
                 if let Some((begin, end)) = audio.part(first, delivery.bytes) {
-                    // A header that was of an earlier state of the recording told another end, or none.
+                    // The end is left out of the key: while the recording was still being written,
+                    // its header told another end or none.
                     let audio = AudioSpan { end: None, ..audio };
                     self.heard.entry(audio).or_default().add(begin, end);
                 }
@@ -100,7 +101,7 @@ impl Sum {
         }
     }
 
-    /// Milliseconds; none where nothing could be measured.
+    /// Milliseconds of audio; `None` where no delivery could be measured.
     fn heard(&self) -> Option<u64> {
         if self.heard.is_empty() && self.unmeasured > 0 {
             return None;
@@ -112,11 +113,11 @@ impl Sum {
     }
 }
 
-/// What a log comes to.
+/// The sums over a log.
 #[derive(Debug, Default)]
 pub(crate) struct AuditReport {
     groups: HashMap<Group, Sum>,
-    /// Allowed requests whose delivery has not come yet, by the number of their line.
+    /// Allowed requests whose delivery has not been read yet, by the number of their decision line.
     open: HashMap<u64, Group>,
     /// Deliveries whose decision is not in these files.
     pub(crate) orphans: u64,
@@ -128,7 +129,7 @@ impl AuditReport {
     /// Sums up lines.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the lines cannot be read.
     pub(crate) fn of(
         lines: impl Iterator<Item = io::Result<RawLine>>,
         by: Grouping,
@@ -140,7 +141,8 @@ impl AuditReport {
             let written = written?;
             match Line::parse(&written.bytes) {
                 Ok(line) => report.add(line, by, filter, &mut ours),
-                // One without its end is being written, or was never told to anybody.
+                // A line without its line end is being written, or was cut by a crash: it does not
+                // count.
                 Err(_) => report.unreadable += u64::from(written.is_whole),
             }
         }
@@ -155,7 +157,8 @@ impl AuditReport {
             }
             LogRecord::Delivery(delivery) => match self.open.remove(&delivery.decision) {
                 Some(group) => self.groups.entry(group).or_default().delivered(&delivery),
-                // One that is not wanted, but for those from before the first line.
+                // A delivery whose decision the filter left out; or whose decision stands before
+                // the first line: those count as orphans.
                 None if numbers.first.is_some_and(|first| delivery.decision < first) => {
                     self.orphans += 1;
                 }
@@ -198,12 +201,12 @@ impl AuditReport {
         }
     }
 
-    /// Allowed requests without a delivery: they are running, or the gateway was killed.
+    /// Number of allowed requests without a delivery: they are running, or the gateway was killed.
     pub(crate) fn unfinished(&self) -> usize {
         self.open.len()
     }
 
-    /// The rows.
+    /// The table of the sums.
     pub(crate) fn table(&self, by: Grouping) -> ReportTable {
         match by {
             Grouping::Recording | Grouping::Person => self.pairs(by),
@@ -296,7 +299,7 @@ impl AuditReport {
     }
 }
 
-/// What is known of the numbers of lines.
+/// The number of the first line that was read.
 #[derive(Default)]
 struct Numbers {
     first: Option<u64>,

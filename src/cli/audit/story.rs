@@ -1,6 +1,6 @@
-//! What became of one request, as the log tells it.
+//! The story of one request, from the audit log.
 //!
-//! Knows how its lines read as sentences. Does not know other requests.
+//! Knows how lines read as sentences. Does not know other requests.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use super::read::RawLine;
 use super::report::table::escape;
 use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 
-/// The story of the request with this id: a line for each of the log's.
+/// The story of the request with this id: one sentence for each of its lines in the log.
 ///
 /// # Errors
 /// When the log cannot be read.

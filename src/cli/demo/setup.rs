@@ -1,4 +1,4 @@
-//! The configuration that the demo runs with.
+//! The configuration of the demo.
 
 use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -52,7 +52,7 @@ impl Keys {
     }
 }
 
-/// A folder for the audit log, which goes with the demo.
+/// A folder for the audit log. It is removed when the demo ends.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -174,7 +174,7 @@ pub(super) fn configuration(
     })
 }
 
-/// Warnings only, for eyes.
+/// Warnings only, as text for people.
 pub(super) fn log() -> LogSettings {
     LogSettings {
         level: LevelFilter::WARN,

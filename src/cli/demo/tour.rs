@@ -1,4 +1,4 @@
-//! What the demo prints: the addresses and credentials to try.
+//! The text that the demo prints: addresses, credentials and commands to try.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,26 +14,26 @@ use crate::cli::mint::link_url;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
 
-/// On whose behalf everything is tried.
+/// The subject of the token and the link.
 const SUBJECT: &str = "alice";
 
 /// A recording of the demo.
 #[derive(Clone)]
 pub(super) struct DemoRecording {
     pub(super) name: RecordingName,
-    /// The PBX it is on.
+    /// Name of the PBX that has the recording.
     pub(super) pbx: &'static str,
     pub(super) seconds: usize,
 }
 
-/// What there is to try.
+/// The values of the tour.
 pub(super) struct Tour {
     gateway: Url,
     admin: Url,
     /// The folder of the audit log.
     audit: PathBuf,
     samples: Vec<DemoRecording>,
-    /// The one that link and command are for.
+    /// The recording that the link and the command are for.
     example: DemoRecording,
     bearer: String,
     link: Url,
@@ -41,7 +41,7 @@ pub(super) struct Tour {
 
 impl Tour {
     /// # Errors
-    /// A sentence for whoever started the demo.
+    /// A sentence for the person who started the demo.
     pub(super) fn new(
         app: &App,
         keys: &Keys,
@@ -53,7 +53,8 @@ impl Tour {
             .first()
             .ok_or("the gateway has no address")?;
         let gateway = base(address)?;
-        // The one of a minute: long enough to hear something, short enough to fetch at once.
+        // The recording of one minute: long enough to hear something, short enough to fetch at
+        // once.
         let example = samples
             .get(1)
             .or(samples.first())
@@ -124,13 +125,13 @@ impl Tour {
             format!("    {name}  ({seconds} s, on the {pbx} PBX)\n")
         });
         format!(
-            "An old S-Series, a new P-Series, both simulated, and the gateway before them are running, on this machine only.\n\n\
+            "An old S-Series, a new P-Series, both simulated, and the gateway in front of them are running, on this machine only.\n\n\
              Play a recording in a browser:\n    {}\n\n\
              Fetch it with a bearer token:\n    {}\n\n\
              List what the new PBX has, and what the old one has of March 2026:\n    {}\n    {}\n\n\
              All recordings, each at {}recordings/<name>:\n{}\n\
              Health checks, how the PBXs are doing, and the metrics:\n    {}livez\n    {}readyz\n    {}pbxs\n    {}metrics\n\n\
-             Who heard what (it goes with the demo):\n    wavegate audit report {}\n\n\
+             Report who heard what (the log is removed when the demo ends):\n    wavegate audit report {}\n\n\
              Link and token are good for {} hours. Ctrl-C ends it; running downloads get 5 s.",
             self.link,
             self.curl(),

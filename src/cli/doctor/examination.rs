@@ -1,8 +1,8 @@
-//! What `wavegate doctor` finds out: a PBX tried step by step, from its name to the first bytes of a recording.
+//! The examination of one PBX, step by step, from its name to the first bytes of a recording.
 //!
-//! Knows the order of the steps, and that the first failure is the last step. Does not know how it is shown. Nothing is
-//! tried twice, and no credential leaves before the configured trust has accepted the peer: the steps up to that are
-//! those of [`Probe`], which has none.
+//! Knows the order of the steps, and that the first failure is the last step. Does not know how the
+//! report is shown. No step is tried twice, and no credential is sent before the configured trust
+//! has accepted the peer: the steps before the login use [`Probe`], which has no credential.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,31 +19,31 @@ use crate::tls::trust::PbxTrust;
 
 use crate::cli::doctor::fault::StepFailure;
 
-/// What was found out about one PBX. Holds no secret.
+/// The report on one PBX. Contains no secret.
 #[derive(Debug, Serialize)]
 pub(crate) struct DoctorReport {
     pub(crate) name: String,
     pub(crate) api: &'static str,
     pub(crate) url: String,
     pub(crate) ok: bool,
-    /// What was tried, in order.
+    /// The steps that were tried, in order.
     pub(crate) steps: Vec<ExaminationStep>,
-    /// What the PBX presented, also where it is not accepted.
+    /// The certificate that the PBX presented, also if it is not accepted.
     pub(crate) certificate: Option<CertificateSummary>,
 }
 
-/// One step.
+/// One step of the examination.
 #[derive(Debug, Serialize)]
 pub(crate) struct ExaminationStep {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
-    /// What was found; of a failure, what was said and what it means.
+    /// The result; for a failure, the error and its meaning.
     pub(crate) detail: String,
-    /// What to change and where, after a failure.
+    /// After a failure: what to change, and where.
     pub(crate) advice: Option<String>,
 }
 
-/// A certificate, as far as somebody wants to see it.
+/// The fields of a certificate that a person wants to see.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct CertificateSummary {
     pub(crate) subject: Option<String>,
@@ -51,33 +51,33 @@ pub(crate) struct CertificateSummary {
     pub(crate) not_after: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) x509_version: Option<u32>,
-    /// What to pin, 64 hexadecimal digits.
+    /// The fingerprint to pin, 64 hexadecimal digits.
     pub(crate) sha256: String,
     /// Whether the configured trust accepts it.
     pub(crate) trusted: bool,
-    /// The version of TLS; only a handshake that was finished tells.
+    /// The version of TLS; `None` if the handshake did not finish.
     pub(crate) tls: Option<&'static str>,
 }
 
-/// What is asked of a PBX.
+/// The parameters of an examination.
 #[derive(Clone, Copy)]
 pub(crate) struct ExaminationRequest<'r> {
-    /// Where logins are remembered.
+    /// The folder in which logins are remembered.
     pub(crate) state_dir: Option<&'r Path>,
     /// The recording to read the beginning of.
     pub(crate) recording: RecordingToTry<'r>,
-    /// Has each read of a recording written down before it begins; or why there is no such log.
+    /// The log that takes a line before a recording is read; or why there is no such log.
     pub(crate) audit: Result<&'r AuditLog, &'r str>,
-    /// Log in even though the PBX refused us: the operator has changed something there.
+    /// Log in although the PBX refused the last login: the operator has changed something there.
     pub(crate) forgive: bool,
 }
 
-/// A recording to try.
+/// The recording that this PBX is tried with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RecordingToTry<'r> {
-    /// Nobody named one.
+    /// None: no recording was named.
     Nothing,
-    /// The one that was named is of the PBX of this name.
+    /// None: the named recording belongs to the PBX of this name.
     Elsewhere(&'r str),
     /// This one.
     Recording(&'r RecordingName),
@@ -93,7 +93,7 @@ pub(crate) async fn examine(pbx: &PbxSettings, request: ExaminationRequest<'_>) 
         steps: Vec::new(),
         certificate: None,
     };
-    // `None` means that a step failed, which the report tells.
+    // `None` means that a step failed; the report has it already.
     if report.go_there(pbx).await.is_some() {
         let _ = report.use_it(pbx, request).await;
     }
@@ -101,7 +101,7 @@ pub(crate) async fn examine(pbx: &PbxSettings, request: ExaminationRequest<'_>) 
 }
 
 impl DoctorReport {
-    /// Notes how a step went; `None` ends the examination.
+    /// Adds a step to the report. `None` means that it failed, and ends the examination.
     fn note<T>(
         &mut self,
         name: &'static str,
@@ -121,12 +121,12 @@ impl DoctorReport {
         value
     }
 
-    /// Notes a step that nobody asked for.
+    /// Adds a step that was not tried.
     fn skip(&mut self, name: &'static str, detail: &str) {
         self.note(name, Ok(((), detail.to_owned())));
     }
 
-    /// All that needs no credential.
+    /// The steps that need no credential.
     async fn go_there(&mut self, pbx: &PbxSettings) -> Option<()> {
         let probe = Probe::new(&pbx.url, pbx.bind_address, &pbx.limits);
         let probe = match probe {
@@ -245,7 +245,7 @@ impl DoctorReport {
         )
     }
 
-    /// Has the read of a recording written down. Success is no step of its own.
+    /// Writes the line of a read into the audit log. Success adds no step to the report.
     async fn record(
         &mut self,
         audit: Result<&AuditLog, &str>,
@@ -279,7 +279,7 @@ impl DoctorReport {
 }
 
 impl CertificateSummary {
-    /// `tls` is there where the certificate was accepted.
+    /// Takes the fields of a certificate. `tls` is the version, if the certificate was accepted.
     pub(crate) fn new(certificate: &Certificate, tls: Option<&'static str>) -> Self {
         let fields = certificate.fields.as_ref();
         Self {
@@ -302,7 +302,7 @@ fn listed(addresses: &[SocketAddr]) -> String {
     addresses.join(", ")
 }
 
-/// From where to where; the peer only where there was a choice.
+/// The own address, and the PBX's address if it has several.
 fn way(reached: &Reached, choices: usize) -> String {
     let own = reached.own.map(|own| format!("from our address {own}"));
     let peer = (choices > 1).then(|| format!("to {}", reached.peer.ip()));
