@@ -50,7 +50,7 @@
 //! }
 //! ```
 //!
-//! A read of the gateway's own makes none, so its bytes reach no caller:
+//! A recorded read of the gateway itself makes none, so its bytes reach no caller:
 //!
 //! ```compile_fail
 //! use wavegate::audit::{Recorded, RecordedAnswer, SystemRead};
@@ -60,7 +60,7 @@
 //! }
 //! ```
 //!
-//! A grant cannot stand in for it either:
+//! A bare grant does not make one either:
 //!
 //! ```compile_fail
 //! use wavegate::audit::RecordedAnswer;
