@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 
 use crate::audit::heads::{self, HEADS_FILE};
 use crate::cli::audit::read::Lines;
-use crate::cli::audit::report::party::Party;
+use crate::cli::audit::report::party::OutsideNumber;
 use crate::cli::audit::report::table::escape;
 use crate::cli::audit::report::{AuditReport, Grouping, ReportFilter};
 use crate::cli::audit::verify::{ComparedHead, LogVerdict, VerifyError, verify};
@@ -68,7 +68,7 @@ struct Summary {
     by: RowKind,
     /// Only calls whose outside number is this one, by the recording's name.
     #[arg(long, value_name = "NUMBER")]
-    party: Option<Party>,
+    party: Option<OutsideNumber>,
     /// Only requests from this time on: a date, or a time such as 2026-03-02T09:00:00Z. A date
     /// begins at midnight UTC.
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -15,7 +15,7 @@ use super::read::RawLine;
 use crate::audit::heard::{AudioSpan, Union};
 use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 use crate::recording::RecordingName;
-use party::Party;
+use party::OutsideNumber;
 use table::{Cell, ReportTable};
 
 /// What a row sums up.
@@ -33,7 +33,7 @@ pub(crate) enum Grouping {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReportFilter {
     /// Only recordings of calls whose outside number is this one.
-    pub(crate) party: Option<Party>,
+    pub(crate) party: Option<OutsideNumber>,
     pub(crate) from: Option<Timestamp>,
     /// Exclusive.
     pub(crate) to: Option<Timestamp>,
@@ -45,7 +45,7 @@ impl ReportFilter {
             Ok(at) => self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to),
             Err(_) => self.from.is_none() && self.to.is_none(),
         };
-        let is_with = |party: &Party| {
+        let is_with = |party: &OutsideNumber| {
             let name = recording.parse::<RecordingName>();
             name.is_ok_and(|name| party.is_outside(&name))
         };

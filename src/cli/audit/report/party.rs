@@ -11,9 +11,9 @@ use crate::recording::{Direction, RecordingName};
 
 /// A telephone number, in a form that can be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Party(String);
+pub(crate) struct OutsideNumber(String);
 
-impl FromStr for Party {
+impl FromStr for OutsideNumber {
     type Err = Infallible;
 
     /// Leaves out blanks and punctuation, and writes a leading `+` as `00`.
@@ -29,7 +29,7 @@ impl FromStr for Party {
     }
 }
 
-impl Party {
+impl OutsideNumber {
     /// Whether this is the outside number of the recording's call.
     pub(crate) fn is_outside(&self, name: &RecordingName) -> bool {
         let outside = outside(name).and_then(|number| number.parse::<Self>().ok());
@@ -52,7 +52,7 @@ mod tests {
 
     #[track_caller]
     fn check(party: &str, name: &str, expected: bool) {
-        let Ok(party) = party.parse::<Party>();
+        let Ok(party) = party.parse::<OutsideNumber>();
         assert_eq!(party.is_outside(&name.parse().unwrap()), expected);
     }
 
