@@ -51,7 +51,7 @@ pub(super) fn build(
         .with_max_token_bytes(max_header_bytes);
     crate::auth::self_test().map_err(|error| error.to_string())?;
     let recording_names = config.log.recording_names;
-    let names = match old.filter(|old| old.front.names.is(recording_names)) {
+    let names = match old.filter(|old| old.front.names.matches(recording_names)) {
         Some(old) => Arc::clone(&old.front.names),
         None => Arc::new(NameMask::new(recording_names)?),
     };

@@ -15,7 +15,7 @@ use super::body::BodyError;
 use super::head::HeadFault;
 use super::recording::NotADownload;
 use super::route::RouteError;
-use crate::audit::Unavailable;
+use crate::audit::AuditUnavailable;
 use crate::auth::mint::MintError;
 use crate::auth::minter::LinksError;
 use crate::auth::{AuthError, CredentialError, SessionError};
@@ -67,7 +67,7 @@ pub(crate) enum GatewayError {
         young: bool,
     },
     #[error(transparent)]
-    Audit(#[from] Unavailable),
+    Audit(#[from] AuditUnavailable),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
     #[error(
@@ -164,7 +164,7 @@ impl GatewayError {
                 &problem::LINK_FOR_ANOTHER_RECORDING
             }
             Self::Policy(PolicyError::LinkMakesNoLinks) => &problem::LINK_CANNOT_SHARE,
-            Self::Audit(Unavailable) => &problem::AUDIT_UNAVAILABLE,
+            Self::Audit(AuditUnavailable) => &problem::AUDIT_UNAVAILABLE,
             Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
             Self::RateLimited { .. } | Self::TooMany { .. } => &problem::RATE_LIMITED,
@@ -216,7 +216,7 @@ impl GatewayError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Draining
-            | Self::Audit(Unavailable)
+            | Self::Audit(AuditUnavailable)
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
             | Self::Cache(_) => Some(SOON),
             Self::RateLimited { retry_after } | Self::TooMany { retry_after, .. } => {

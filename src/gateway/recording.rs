@@ -18,7 +18,7 @@ use super::browser::navigation::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::front::Addressed;
-use crate::audit::{Audio, Recorded, RecordedAnswer, RecordedRead};
+use crate::audit::{AudioSpan, Recorded, RecordedAnswer, RecordedRead};
 use crate::auth::Credential;
 use crate::cache::{Cache, Metadata, Source};
 use crate::http::headers::{self, BodyExtent, BrowserCache};
@@ -211,14 +211,14 @@ pub(super) fn relay(
 
 /// Where the audio stands in a recording, as far as its header tells. Where the length in the header is not
 /// the recording's, it is of an earlier state of it, as while it was being written, and nobody knows where the audio ends.
-fn audio(metadata: &Metadata) -> Option<Audio> {
+fn audio(metadata: &Metadata) -> Option<AudioSpan> {
     let wave = metadata.wave.as_ref()?;
     let begin = wave.data_offset()?;
     let end = wave
         .data_bytes()
         .filter(|_| metadata.told_length().is_some())
         .map(|bytes| begin.saturating_add(bytes.into()));
-    Some(Audio {
+    Some(AudioSpan {
         begin,
         end,
         bytes_per_second: wave.bytes_per_second(),

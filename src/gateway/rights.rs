@@ -11,7 +11,7 @@ use http::header::RANGE;
 use super::active_transfers::ActiveTransfers;
 use super::error::GatewayError;
 use super::front::Addressed;
-use crate::audit::{Allowed, AuditLog, Decision, Recorded, Unavailable};
+use crate::audit::{Allowed, AuditLog, AuditUnavailable, Decision, Recorded};
 use crate::auth::Principal;
 use crate::auth::mint::MintError;
 use crate::auth::minter::MintedLink;
@@ -139,7 +139,7 @@ impl Rights {
         decision: Decision,
         allowed: T,
         line: &mut AccessLine,
-    ) -> Result<Recorded<T>, Unavailable> {
+    ) -> Result<Recorded<T>, AuditUnavailable> {
         let (recorded, entry) = self.audit.record(decision, allowed).await?;
         line.audit = entry;
         Ok(recorded)

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use http::{Method, Version, request};
 
 use super::Content;
-use crate::cache::{Metadata, PartOf, Source};
+use crate::cache::{Metadata, PartRequest, Source};
 use crate::gateway::error::GatewayError;
 use crate::http::conditions;
 use crate::http::conditions::{Evaluation, Validators};
@@ -120,13 +120,13 @@ impl<'r> Asked<'r> {
     }
 
     /// The part of it that is wanted, if it is one of which the beginning is not needed.
-    pub(super) fn part_of(&self, metadata: Arc<Metadata>) -> Option<PartOf> {
+    pub(super) fn part_of(&self, metadata: Arc<Metadata>) -> Option<PartRequest> {
         let Ok(Choice::Send(BodyExtent::Part { first, last, .. })) = self.select(&metadata, None)
         else {
             return None;
         };
         let excerpt = metadata.excerpt(first, last)?;
-        Some(PartOf { metadata, excerpt })
+        Some(PartRequest { metadata, excerpt })
     }
 
     /// The answer where that needs no byte of the recording.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::asked::{Asked, Choice, Found};
 use super::{Content, Recordings};
 use crate::audit::RecordedRead;
-use crate::cache::{CacheError, Metadata, PartOf, Source};
+use crate::cache::{CacheError, Metadata, PartRequest, Source};
 use crate::gateway::error::GatewayError;
 use crate::http::headers::BodyExtent;
 use crate::metrics::Hit;
@@ -101,7 +101,7 @@ impl<'a> Finding<'a> {
     /// One opening. `before` is what an earlier one has found out, and was spent by.
     async fn open_and_choose(
         &mut self,
-        part: Option<PartOf>,
+        part: Option<PartRequest>,
         before: Option<Arc<Metadata>>,
     ) -> Result<Chosen, Lost> {
         let mut source = self.open(part).await?;
@@ -112,7 +112,7 @@ impl<'a> Finding<'a> {
     }
 
     /// What is there of the recording, or a new reading of it: of no more than the `part` where that can be.
-    async fn open(&mut self, part: Option<PartOf>) -> Result<Source, Lost> {
+    async fn open(&mut self, part: Option<PartRequest>) -> Result<Source, Lost> {
         let (cache, name) = (&self.recordings.cache, self.read.recording());
         let Some(mut source) = cache.find(self.pbx, name)? else {
             let _waiting = self.pbx.wait()?;

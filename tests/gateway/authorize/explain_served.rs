@@ -80,7 +80,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
     let gateway = with_sessions(&pbx, "").policies(SHARING).audit("");
     let gateway = gateway.start().await;
     let share = ["--action", "share"];
-    let first = "sharing takes listening first, and it is that which is denied\n";
+    let first = "sharing needs the right to listen, and that is denied\n";
     for (subject, code, outcome, policies, begins, is_first) in [
         (
             "alice",

@@ -1,47 +1,49 @@
-//! What the log is still to be told of a request that is allowed.
+//! The delivery line of a request, before it is written.
 //!
-//! Knows that the end of a request is written down however it comes: by a drop, which cannot wait. Does not know who writes it.
+//! Knows that the delivery line is written however the request ends: by a drop, which cannot wait.
+//! Does not know the writer.
 
 use std::sync::Arc;
 
 use super::Handle;
-use super::heard::Audio;
+use super::heard::AudioSpan;
 use super::line::Delivery;
-use super::queue::{DecisionLine, Item, Place};
+use super::queue::{DecisionLine, Item, QueuePlace};
 
-/// What the log is still to be told of a request that was allowed: how it ended. Dropping it writes that, without waiting. The
-/// default is of a request that stands in no log.
+/// The delivery of a request that was allowed. Dropping it gives its line to the writer, without
+/// waiting. The default belongs to a request that is in no log, and writes nothing.
 #[derive(Default)]
-pub(crate) struct Entry {
-    pub(super) open: Option<Open>,
-    /// 0 where the caller left before an answer.
+pub(crate) struct PendingDelivery {
+    pub(super) open: Option<LoggedDecision>,
+    /// Status of the answer; 0 where the caller left before it.
     pub(crate) status: u16,
-    /// As in the access log; empty where the caller left.
+    /// Outcome as in the access log; empty where the caller left.
     pub(crate) outcome: &'static str,
     /// Bytes of the body handed to the connection.
     pub(crate) bytes: u64,
-    /// Where in the recording they begin.
+    /// Offset in the recording of the first of these bytes.
     pub(crate) first: Option<u64>,
-    /// Where the audio stands in the recording.
-    pub(crate) audio: Option<Audio>,
-    /// How long the recording is by its header; one that turns out to be longer was still being written when it got that header.
+    /// The audio in the recording.
+    pub(crate) audio: Option<AudioSpan>,
+    /// The length that the header tells. A longer recording was still being written when it got
+    /// that header.
     pub(crate) told_length: Option<u64>,
-    /// Nothing told where the recording ends, and two passes agreed on it.
+    /// The PBX and the header told no end, and two passes agreed on one.
     pub(crate) end_is_agreed: bool,
-    /// Entries of a list.
+    /// Number of entries of a list.
     pub(crate) rows: Option<usize>,
 }
 
 /// A decision that is in the log, or on its way there.
-pub(super) struct Open {
+pub(super) struct LoggedDecision {
     pub(super) handle: Arc<Handle>,
     pub(super) id: String,
     pub(super) decision: DecisionLine,
-    pub(super) place: Place,
+    pub(super) place: QueuePlace,
 }
 
-impl Open {
-    /// Waits until the decision is on disk. Returns whether it is.
+impl LoggedDecision {
+    /// Waits for the writer's answer. Returns whether the decision is on disk.
     pub(super) async fn decided(&mut self) -> bool {
         if let DecisionLine::Awaited { seq, .. } = &mut self.decision {
             match seq.await {
@@ -53,8 +55,8 @@ impl Open {
     }
 }
 
-impl Entry {
-    /// The request goes on although its decision is not on disk yet.
+impl PendingDelivery {
+    /// Notes that the request goes on although its decision is not on disk yet.
     pub(super) fn is_carried_out(&mut self) {
         let open = self.open.as_mut();
         if let Some(DecisionLine::Awaited { is_carried_out, .. }) =
@@ -65,7 +67,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for PendingDelivery {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else {
             return;
@@ -76,7 +78,7 @@ impl Drop for Entry {
         {
             audio.end = None;
         }
-        // The header says nothing, or more than there is.
+        // The header tells no end of the audio, or one behind the end of the recording.
         if let Some(audio) = self.audio.as_mut().filter(|_| self.end_is_agreed) {
             audio.end = None;
         }
