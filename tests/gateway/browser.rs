@@ -21,8 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use crate::harness::programs::{Running, program, wavegate};
 use crate::harness::{Call, NAME, PATIENCE, PBX, gateway, link};
-use crate::programs::{Running, program, wavegate};
 
 mod devtools;
 mod seek;

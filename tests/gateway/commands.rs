@@ -10,8 +10,8 @@ use std::path::Path;
 
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::programs::{Ended, Running, run_wavegate, serve, wavegate};
 use crate::harness::{Builder, NAME, PBX, gateway, write_secret};
-use crate::programs::{Ended, Running, run_wavegate, serve, wavegate};
 
 const HOST: &str = "recordings.test";
 /// What somebody wrote into the wrong place; no message may repeat it.

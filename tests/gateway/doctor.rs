@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::Value;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
+use crate::harness::programs::{Ended, run_wavegate};
 use crate::harness::{Builder, NAME, PBX, gateway};
-use crate::programs::{Ended, run_wavegate};
 
 fn simulator(api: Api) -> wavegate::simulator::Builder {
     Simulator::builder(api).recording(NAME, wav::music(3))

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use crate::harness::programs::{Ended, Running, program, run_wavegate, wavegate};
 use crate::harness::{NAME, write_secret};
-use crate::programs::{Ended, Running, program, run_wavegate, wavegate};
 
 const PASSWORD: &str = "hunter2 \"of\" the tests";
 const FILES: [&str; 9] = [

@@ -14,8 +14,8 @@ use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
+use crate::harness::wire::Wire;
 use crate::harness::{Answer, Gateway, NAME, Problem, gateway, jwt};
-use crate::wire::Wire;
 use caller::Caller;
 
 async fn pbx() -> Simulator {

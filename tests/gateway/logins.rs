@@ -10,8 +10,8 @@ use http::{Method, StatusCode};
 use wavegate::config;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
 
+use crate::harness::programs::{run_wavegate, serve};
 use crate::harness::{Builder, Call, NAME, PBX, Problem, gateway, jwt};
-use crate::programs::{run_wavegate, serve};
 
 async fn pbx() -> Simulator {
     Simulator::builder(Api::SSeries200)

@@ -11,9 +11,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "../harness/mod.rs"]
 mod harness;
-mod programs;
-mod wire;
 
 mod admin;
 mod attacks;

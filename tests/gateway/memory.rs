@@ -14,8 +14,8 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
+use crate::harness::programs::{admin_address, serve};
 use crate::harness::{gateway, soon};
-use crate::programs::{admin_address, serve};
 
 mod forgetful;
 mod share;

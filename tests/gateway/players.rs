@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use crate::harness::programs::{Ended, Running, program};
 use crate::harness::{Answer, Gateway, NAME, PBX, gateway, link, soon};
-use crate::programs::{Ended, Running, program};
 
 async fn pbx(whole: &Bytes, tells_length: bool) -> Simulator {
     let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, whole.clone());

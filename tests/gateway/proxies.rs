@@ -6,8 +6,8 @@
 use http::Method;
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, link_from};
-use crate::programs::serve;
 
 /// The address that most links here are for.
 const CALLER: &str = "203.0.113.7";

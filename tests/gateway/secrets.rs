@@ -13,10 +13,10 @@ use http::Method;
 use wavegate::config;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
+use crate::harness::programs::{Running, serve};
 use crate::harness::{
     BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway, write_secret,
 };
-use crate::programs::{Running, serve};
 use crate::session::SESSION_SECRET;
 use record::{Record, found, spellings};
 

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use wavegate::simulator::{Api, Builder, Simulator, Switch, wav};
 
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, jwt, soon};
-use crate::programs::serve;
 
 mod public;
 

@@ -8,8 +8,8 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, gateway, jwt, soon};
-use crate::programs::serve;
 
 const EXCHANGED: [Api; 3] = [Api::Cloud110, Api::Cloud200, Api::PSeries];
 

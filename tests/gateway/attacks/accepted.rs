@@ -14,8 +14,8 @@ use wavegate::config::secret::Secret;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use super::keys::base64;
+use crate::harness::programs::program;
 use crate::harness::{AUDIENCE, NAME, gateway, write_secret};
-use crate::programs::program;
 
 /// OpenSSL, and a folder for what it makes.
 struct OpenSsl {

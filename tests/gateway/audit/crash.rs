@@ -12,8 +12,8 @@ use wavegate::config;
 
 use super::pbx;
 use crate::harness::audit::{dir, files, of_kind, verified};
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, gateway, jwt};
-use crate::programs::serve;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_got_a_recording_is_in_the_log_of_a_gateway_that_was_killed() {

@@ -15,8 +15,8 @@ use wavegate::simulator::Simulator;
 use super::pbx;
 use crate::harness::admin::{ask, number};
 use crate::harness::audit::{of_kind, until, verified};
+use crate::harness::programs::{Running, admin_address, lines, program, wavegate};
 use crate::harness::{Builder, Call, NAME, PBX, gateway, jwt, link, soon};
-use crate::programs::{Running, admin_address, lines, program, wavegate};
 
 const LIBRARY: &str = include_str!("disk.c");
 

@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use super::{dir, pbx};
 use crate::harness::admin::{ask, number};
 use crate::harness::audit::{lines, of_kind, verified};
+use crate::harness::programs::{Running, admin_address, program};
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
-use crate::programs::{Running, admin_address, program};
 
 async fn get(gateway: &Gateway) -> Answer {
     gateway.get(NAME).bearer(&jwt("alice")).send().await
@@ -181,7 +181,8 @@ async fn refused_when_full(bytes: u64) {
     limited.arg(&config).stdin(Stdio::null());
     let running = Running::start(&mut limited);
     let log = running.err.until(|log| log.contains("\"listening\"")).await;
-    let listening = crate::programs::lines(&log).find(|line| line["message"] == "listening");
+    let listening =
+        crate::harness::programs::lines(&log).find(|line| line["message"] == "listening");
     let plain = listening.unwrap()["plain"].as_str().unwrap().to_owned();
     let addr = plain.trim_matches(['[', ']']).parse().unwrap();
     let target = format!("/recordings/{NAME}");

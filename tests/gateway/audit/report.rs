@@ -9,8 +9,8 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::{audited, dir, ended, id};
 use crate::harness::audit::{audio_begins, files, report};
+use crate::harness::programs::{Ended, run_wavegate};
 use crate::harness::{NAME, PBX, gateway, jwt, link};
-use crate::programs::{Ended, run_wavegate};
 
 const INBOUND: &str = "20260302091407-1772442845.1204-+49301234-1003-Inbound.wav";
 const OUTBOUND: &str = "20260302091407-1772442845.1205-1003-0049301234-Outbound.wav";

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::{audited, dir, pbx};
 use crate::harness::audit::{HEAD_PUBLIC_KEY, files, verified, verify};
+use crate::harness::programs::Ended;
 use crate::harness::{Call, Gateway, NAME, gateway, jwt, soon};
-use crate::programs::Ended;
 
 /// A log of a few downloads, of which the gateway has let go.
 struct Log {
@@ -205,9 +205,9 @@ async fn killed() -> Log {
     let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    let (first, _) = crate::programs::serve(&config).await;
+    let (first, _) = crate::harness::programs::serve(&config).await;
     assert_eq!(first.stop().await.code, Some(0));
-    let (second, addr) = crate::programs::serve(&config).await;
+    let (second, addr) = crate::harness::programs::serve(&config).await;
     let target = format!("/recordings/{NAME}");
     let call = Call::new(addr, Method::GET, &target).bearer(&jwt("alice"));
     drop(call.send().await.bytes().await);
@@ -374,7 +374,7 @@ async fn the_gateways_own_log_is_a_place_for_heads() {
     let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    let (running, _) = crate::programs::serve(&config).await;
+    let (running, _) = crate::harness::programs::serve(&config).await;
     let ended = running.stop().await;
     assert_eq!(ended.code, Some(0));
     assert!(ended.err.contains("\"audit head\""));

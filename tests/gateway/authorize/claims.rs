@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{STARTERS, agent, outcome, pbx};
+use crate::harness::programs::{lines, serve};
 use crate::harness::{Gateway, NAME, gateway, jwt_with};
-use crate::programs::{lines, serve};
 
 const OWN: &str = "20260302104512-1772448301.1219-0205550147-1001-Inbound.wav";
 

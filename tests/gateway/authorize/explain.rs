@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::{STARTERS, outcome, pbx};
 use crate::harness::idp::{Idp, Mood};
+use crate::harness::programs::{Ended, run_wavegate, wavegate};
 use crate::harness::{
     ISSUER, NAME, POLICIES, expired_jwt, gateway, jwt, jwt_of, jwt_with, link_from, link_of, soon,
     write_secret,
 };
-use crate::programs::{Ended, run_wavegate, wavegate};
 
 pub(super) const OWN: &str = "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav";
 

@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{STARTERS, agent, outcome, pbx};
+use crate::harness::programs::{run_wavegate, serve};
 use crate::harness::{EVERYONE, Gateway, NAME, POLICIES, gateway, jwt, jwt_with};
-use crate::programs::{run_wavegate, serve};
 
 const OWN: &str = "20260302104512-1772448301.1219-0205550147-1001-Inbound.wav";
 

@@ -17,8 +17,8 @@ use wavegate::simulator::Simulator;
 
 use super::{STARTERS, listed, pbx};
 use crate::harness::audit::{dir, of_kind};
+use crate::harness::programs::run_wavegate;
 use crate::harness::{Gateway, gateway, jwt_of, link_of, write_secret};
-use crate::programs::run_wavegate;
 use crate::session::{ORIGIN, call};
 
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

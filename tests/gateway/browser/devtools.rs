@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::dress;
+use crate::harness::programs::{Running, program};
 use crate::harness::soon;
 use crate::harness::tls::Identity;
-use crate::programs::{Running, program};
 
 /// Hands the pipe on, and nothing else.
 const PIPED: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#;

@@ -9,8 +9,8 @@ use wavegate::simulator::Switch;
 use wavegate::simulator::wav;
 
 use super::pbx;
+use crate::harness::programs::{Running, program, run_wavegate, serve, wavegate};
 use crate::harness::{Call, gateway};
-use crate::programs::{Running, program, run_wavegate, serve, wavegate};
 
 /// Starts a demo and waits until it says that it is ready.
 async fn demo(arguments: &[&str]) -> (Running, Value) {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::{HOST, append, pbx, printed, with_config, with_host};
+use crate::harness::programs::serve;
 use crate::harness::{Builder, Call, NAME, PBX, write_secret};
-use crate::programs::serve;
 
 /// A configuration with several keys for bearer tokens and for links: a second shared secret, and an ES256 key whose
 /// private half only the returned files have.

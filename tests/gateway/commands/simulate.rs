@@ -8,8 +8,8 @@ use http::Method;
 use wavegate::simulator::{Api, wav};
 
 use super::{append, pbx};
+use crate::harness::programs::{Running, run_wavegate, serve, wavegate};
 use crate::harness::{Call, gateway, jwt, write_secret};
-use crate::programs::{Running, run_wavegate, serve, wavegate};
 
 const PASSWORD: &str = "kept-in-a-file-\"only\"";
 

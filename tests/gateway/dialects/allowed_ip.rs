@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use wavegate::config;
 use wavegate::simulator::{Api, LoginFields, Simulator, wav};
 
+use crate::harness::wire::Wire;
 use crate::harness::{NAME, gateway_for};
-use crate::wire::Wire;
 
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const THIRD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);

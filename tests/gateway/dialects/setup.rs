@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use wavegate::simulator::{Api, Seen, Simulator, Switch, wav};
 
 use super::outcome::{Asked, Outcome, came_through, listed, outcome};
+use crate::harness::wire::Wire;
 use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
-use crate::wire::Wire;
 
 /// A counter that is not there by then never will be.
 const SETTLING: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{Diagnosis, diagnose};
 use crate::harness::gateway;
-use crate::programs::{Running, program};
+use crate::harness::programs::{Running, program};
 
 /// OpenSSL, and a folder for what it makes.
 struct OpenSsl {

@@ -10,8 +10,8 @@ use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch
 use super::until_closed;
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
+use crate::harness::programs::{Ended, Running, admin_address, requests_of, serve};
 use crate::harness::{Builder, NAME, gateway, soon};
-use crate::programs::{Ended, Running, admin_address, requests_of, serve};
 
 const STREAMS: usize = 100;
 const RECORDINGS: usize = 4;

@@ -9,8 +9,8 @@ use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch
 
 use super::{ALICE, BOB};
 use crate::harness::listener::Listener;
+use crate::harness::programs::{Running, requests_of, serve};
 use crate::harness::{Builder, Call, gateway, jwt};
-use crate::programs::{Running, requests_of, serve};
 
 const LONG: &str = "long.wav";
 const SHORT: &str = "short.wav";

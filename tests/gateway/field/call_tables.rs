@@ -22,10 +22,10 @@ use wavegate::simulator::{
     Api, Builder, CallRecord, Fault, Misbehaviour, Operation, Simulator, Switch,
 };
 
+use crate::harness::programs::{lines, serve};
 use crate::harness::{Call, Gateway, PBX, gateway, jwt};
 use crate::list::{WINDOW, page};
 use crate::metrics::Numbers;
-use crate::programs::{lines, serve};
 
 const TABLES: [Api; 4] = [
     Api::SSeries110,

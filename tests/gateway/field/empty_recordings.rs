@@ -19,9 +19,9 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::admin;
 use crate::harness::audit::{dir, until};
+use crate::harness::programs::run_wavegate;
 use crate::harness::{Answer, Builder, Gateway, NAME, PBX, gateway_for, jwt};
 use crate::metrics::Numbers;
-use crate::programs::run_wavegate;
 
 /// Another recording of the same PBX.
 const OTHER: &str = "20260302104512-1772448301.1219-0205550147-1000-Inbound.wav";

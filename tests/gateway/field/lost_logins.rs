@@ -19,8 +19,8 @@ use wavegate::app::App;
 use wavegate::config;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
+use crate::harness::programs::run_wavegate;
 use crate::harness::{Call, Gateway, NAME, admin, gateway, gateway_for, jwt, soon, write_secret};
-use crate::programs::run_wavegate;
 
 /// How long the PBX starts.
 const OUTAGE: Duration = Duration::from_secs(20);

@@ -16,8 +16,8 @@ use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, Switch};
 
 use crate::browser;
+use crate::harness::programs::run_wavegate;
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, gateway_for, jwt, soon};
-use crate::programs::run_wavegate;
 
 /// Somebody who opens the address in a browser.
 const PERSON: (&str, &str) = ("sec-fetch-mode", "navigate");

@@ -23,8 +23,8 @@ use std::process::{Command, Stdio};
 use wavegate::config;
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::programs::{Ended, Running, lines, program, run_wavegate, wavegate};
 use crate::harness::{Builder, NAME, gateway, write_secret};
-use crate::programs::{Ended, Running, lines, program, run_wavegate, wavegate};
 
 const SECRETS: [&str; 3] = ["password", "bearer", "link"];
 const PASSWORD: &str = "hunter2";

@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::programs::run_wavegate;
 use crate::harness::{Gateway, NAME, admin, gateway, jwt};
-use crate::programs::run_wavegate;
 
 /// The gateway's own promise.
 const BACK_WITHIN: Duration = Duration::from_secs(16);

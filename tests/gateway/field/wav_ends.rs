@@ -24,11 +24,11 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::browser;
 use crate::harness::audit::{dir, until};
+use crate::harness::programs::{program, run_wavegate};
+use crate::harness::wire::Wire;
 use crate::harness::{Answer, Builder, Gateway, NAME, PBX, gateway, gateway_for, jwt, soon};
 use crate::metrics::Numbers;
 use crate::players::curl;
-use crate::programs::{program, run_wavegate};
-use crate::wire::Wire;
 
 const AUDIO: usize = 40_000;
 const LENGTH: usize = wav::HEADER_BYTES + AUDIO;

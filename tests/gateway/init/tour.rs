@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use wavegate::simulator::wav;
 
-use crate::programs::{Running, program};
+use crate::harness::programs::{Running, program};
 
 const README: &str = include_str!("../../../README.md");
 /// The ports that the README uses. Another program may have them here, so these are replaced.

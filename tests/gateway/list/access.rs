@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use wavegate::simulator::{Api, CallRecord, Simulator};
 
 use super::{APIS, WINDOW, names, page, pbx, walk};
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, jwt, link};
-use crate::programs::serve;
 
 #[tokio::test]
 async fn a_link_opens_its_recording_and_no_list() {

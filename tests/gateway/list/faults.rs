@@ -4,8 +4,8 @@ use http::StatusCode;
 use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, Switch};
 
 use super::{APIS, WINDOW, page, pbx, walk};
+use crate::harness::wire::Wire;
 use crate::harness::{Builder, gateway, soon};
-use crate::wire::Wire;
 
 const CALLS: u32 = 200;
 

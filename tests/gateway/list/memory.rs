@@ -7,8 +7,8 @@ use serde_json::Value;
 use wavegate::simulator::Api;
 
 use super::{WINDOW, pbx};
+use crate::harness::programs::serve;
 use crate::harness::{Call, gateway, jwt};
-use crate::programs::serve;
 
 async fn listed(addr: SocketAddr, window: &str) -> Value {
     let call = Call::new(

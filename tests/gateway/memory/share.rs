@@ -10,8 +10,8 @@ use wavegate::simulator::{Simulator, Switch};
 use super::{CACHE_BYTES, Watch, pbx, recording, recordings, until_held};
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
+use crate::harness::wire::Wire;
 use crate::harness::{self, Gateway, gateway, jwt, soon};
-use crate::wire::Wire;
 
 const BLOCK: u64 = 64 * 1024;
 const ALICE: &str = "alice";

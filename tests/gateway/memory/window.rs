@@ -12,8 +12,8 @@ use wavegate::simulator::{Simulator, Switch};
 use super::{CACHE_BYTES, Watch, pbx, recording};
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
+use crate::harness::wire::Wire;
 use crate::harness::{Gateway, NAME, gateway, jwt, soon};
-use crate::wire::Wire;
 
 const LONG: usize = 6_000_000;
 /// With its length told, or without.

@@ -14,8 +14,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::harness::programs::{Running, program};
 use crate::harness::{Answer, Call, NAME, jwt, write_secret};
-use crate::programs::{Running, program};
 
 const CONFIGURATION: &str = include_str!("../../../config/nginx.conf");
 

@@ -10,11 +10,11 @@ use http::Method;
 use super::record::Record;
 use super::{operators, pbx, talkative};
 use crate::harness::idp::{Idp, Mood};
+use crate::harness::programs::serve;
 use crate::harness::{
     BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, jwt, jwt_of, link,
     link_from, soon, write_secret,
 };
-use crate::programs::serve;
 use crate::session::{CRM, HOST, ORIGIN, SESSION_SECRET};
 use wavegate::simulator::{Api, Simulator};
 

@@ -9,8 +9,8 @@ use http::Method;
 use super::browsers::{OPERATOR, another, beside};
 use super::record::Record;
 use crate::harness::admin::{ask, post};
+use crate::harness::programs::{Running, run_wavegate};
 use crate::harness::{LINK_SECRET, NAME, PBX, POLICIES, audit, link, write_secret};
-use crate::programs::{Running, run_wavegate};
 
 /// What stands in files where it must not, or is no key.
 const MARKS: [&str; 3] = [

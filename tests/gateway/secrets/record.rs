@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wavegate::simulator::Simulator;
 
+use crate::harness::programs::Running;
 use crate::harness::{Call, NAME, PATIENCE, PBX, audit, jwt, link};
-use crate::programs::Running;
 
 fn md5(text: &str) -> String {
     hexadecimal(&Md5::digest(text))

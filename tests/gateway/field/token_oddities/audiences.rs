@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::harness::programs::{run_wavegate, wavegate};
 use crate::harness::{gateway, link as minted_link};
-use crate::programs::{run_wavegate, wavegate};
 
 /// The configuration of such an issuer.
 const COGNITO: &str =

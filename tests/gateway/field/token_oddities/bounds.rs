@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::harness::programs::{lines, serve};
 use crate::harness::tls::{Identity, LISTENER};
 use crate::harness::{Call, Problem, gateway, soon};
-use crate::programs::{lines, serve};
 
 /// The name in the list of the bound, wherever one is told.
 const BOUND: &str = "server.max_header_bytes";

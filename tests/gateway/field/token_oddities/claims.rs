@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::harness::gateway;
-use crate::programs::run_wavegate;
+use crate::harness::programs::run_wavegate;
 use crate::session::{ORIGIN, call, open, own, with_sessions};
 
 /// Only who has no tenant and no role may hear, so that what is read as one denies.

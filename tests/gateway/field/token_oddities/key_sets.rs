@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::harness::idp::{Idp, Mood};
+use crate::harness::programs::{lines, run_wavegate, serve};
 use crate::harness::{Call, gateway, soon};
-use crate::programs::{lines, run_wavegate, serve};
 
 const ES256: &EcdsaSigningAlgorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
 const ES384: &EcdsaSigningAlgorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;

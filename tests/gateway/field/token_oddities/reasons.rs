@@ -4,8 +4,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::harness::programs::{lines, serve};
 use crate::harness::{Call, gateway, soon};
-use crate::programs::{lines, serve};
 
 /// A text that stands in every token, and in no line of the log.
 const MARK: &str = "marked-and-not-to-be-seen";

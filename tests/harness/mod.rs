@@ -25,7 +25,9 @@ pub(crate) mod audit;
 mod call;
 pub(crate) mod idp;
 pub(crate) mod listener;
+pub(crate) mod programs;
 pub(crate) mod tls;
+pub(crate) mod wire;
 
 pub(crate) use answer::{Answer, Broken, Problem};
 pub(crate) use call::Call;

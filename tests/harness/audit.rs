@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::soon;
-use crate::programs::{Ended, run_wavegate};
+use crate::harness::programs::{Ended, run_wavegate};
 
 /// A head key of the tests.
 pub(crate) const HEAD_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
