@@ -23,7 +23,7 @@ async fn pbx() -> Simulator {
 
 /// A gateway whose admin listener takes [`TOKEN`].
 fn guarded(pbx: &Simulator) -> Builder {
-    let builder = gateway(pbx).admin(TOKEN_FILE);
+    let builder = gateway(pbx).set("admin.token_file", "admin-token");
     write_token(builder.folder(), TOKEN);
     builder
 }

@@ -221,7 +221,7 @@ impl Issuers {
                 key,
             } = issuer;
             std::fs::write(builder.folder().join(id), key.pem()).unwrap();
-            builder = builder.issuer(&format!(
+            builder = builder.lines("[[auth.issuer]]", &format!(
                 "name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\n[[auth.issuer.key]]\nid = \"{id}\"\n\
                  algorithm = \"{algorithm}\"\npublic_key_file = \"{id}\""
             ));
@@ -229,7 +229,7 @@ impl Issuers {
         let keys: Vec<_> = self.set.iter().map(|one| one.key.jwk(one.id)).collect();
         let set = serde_json::json!({ "keys": keys }).to_string();
         std::fs::write(builder.folder().join("set.json"), set).unwrap();
-        builder = builder.issuer(&format!(
+        builder = builder.lines("[[auth.issuer]]", &format!(
             "name = \"https://set.test\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"set.json\""
         ));
         builder.start().await

@@ -26,7 +26,7 @@ async fn pbx() -> Simulator {
 }
 
 fn with_host(pbx: &Simulator) -> Builder {
-    gateway(pbx).server(&format!("public_url = \"https://{HOST}\""))
+    gateway(pbx).set("server.public_url", format!("https://{HOST}"))
 }
 
 fn append(path: &Path, lines: &str) {
@@ -193,8 +193,10 @@ async fn the_configuration_is_the_one_in_the_current_folder() {
 async fn a_pbx_that_no_bare_name_means_is_noted() {
     let (first, second) = (pbx().await, pbx().await);
     for (lines, noted) in [("", true), ("names_until = \"2024-03-01\"", false)] {
-        let builder = gateway(&first).pbx(lines);
-        let builder = builder.beside("new", &second, "names_from = \"2024-03-01\"");
+        let builder = gateway(&first).lines("[pbx]", lines);
+        let builder = builder
+            .beside("new", &second)
+            .set("pbx[1].names_from", "2024-03-01");
         let path = builder.write();
         let ended = with_config("check", &path, &[]).await;
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
-use crate::harness::tls::{Http2, Identity, LISTENER};
+use crate::harness::tls::{Http2, Identity};
 use crate::harness::{Answer, Call, NAME, gateway, jwt, soon};
 
 const LENGTH: usize = 3_000_007;
@@ -158,10 +158,10 @@ async fn check(case: Case) {
     let pbx = pbx.start().await.unwrap();
     let identity = Identity::new();
     let gateway = gateway(&pbx)
-        .cache("linger_ms = 60000")
-        .range("wait_ms = 0")
-        .server(LISTENER);
-    identity.write(gateway.folder());
+        .cache()
+        .set("cache.linger_ms", 60000)
+        .set("range.wait_ms", 0)
+        .tls(&identity);
     let gateway = gateway.start().await;
 
     let mut way = Way::Http1(gateway.addr());

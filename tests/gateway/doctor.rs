@@ -126,7 +126,7 @@ async fn the_document_holds_the_certificate_and_no_secret() {
         .start()
         .await
         .unwrap();
-    let builder = crate::harness::gateway_for(&pbx, Api::SSeries110).pbx("logout = true");
+    let builder = crate::harness::gateway_for(&pbx, Api::SSeries110).set("pbx.logout", true);
     let found = diagnose(&builder, &["--recording", NAME]).await;
     assert!(found.ok, "{}", found.text);
     let steps = [
@@ -195,7 +195,7 @@ async fn a_login_of_the_doctor_counts_for_a_gateway_that_runs() {
     let pbx = simulator(Api::SSeries200).start().await.unwrap();
     let builder = gateway(&pbx)
         .password("not the password")
-        .pbx("login_retry_s = 1");
+        .set("pbx.login_retry_s", 1);
     let folder = builder.folder().to_owned();
     let path = builder.write();
     let gateway = builder.start().await;
@@ -285,7 +285,7 @@ async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
     for (what, said, advised) in rows {
         let pbx = simulator(Api::SSeries200).start().await.unwrap();
         pbx.inject(Fault::forever(Operation::Login, what));
-        let found = diagnose(&gateway(&pbx).pbx("answer_timeout_ms = 1000"), &[]).await;
+        let found = diagnose(&gateway(&pbx).set("pbx.answer_timeout_ms", 1000), &[]).await;
         found.fails_at("login", said, advised);
         assert!(pbx.seen().requests.login <= 1, "{said}");
     }
@@ -342,7 +342,7 @@ async fn what_is_wrong_with_a_recording_is_told() {
 #[tokio::test]
 async fn a_broken_configuration_is_not_examined() {
     let pbx = simulator(Api::SSeries200).start().await.unwrap();
-    let builder = gateway(&pbx).pbx("max_downloads = 0");
+    let builder = gateway(&pbx).set("pbx.max_downloads", 0);
     let ended = run(&builder.write(), &["--json"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (Some(78), ""));
     assert!(ended.err.contains("pbx[0].max_downloads"), "{}", ended.err);

@@ -109,7 +109,9 @@ async fn start_at(api: Api, switches: &[Switch], faults: &str) -> Simulator {
 
 /// A gateway with room for one stream and one download.
 fn tight(pbx: &Simulator) -> harness::Builder {
-    gateway(pbx).relay("max_streams = 1").pbx(LIMITS)
+    gateway(pbx)
+        .set("relay.max_streams", 1)
+        .lines("[pbx]", LIMITS)
 }
 
 async fn a_clean_download_follows(pbx: &Simulator, gateway: &Gateway, row: &str) {

@@ -159,8 +159,8 @@ async fn every_pbx_has_a_list_of_the_same_shape() {
             .await
             .unwrap();
         let gateway = gateway(&pbx)
-            .server("public_url = \"https://calls.test:8443\"")
-            .pbx("time_zone = \"Europe/Berlin\"")
+            .set("server.public_url", "https://calls.test:8443")
+            .set("pbx.time_zone", "Europe/Berlin")
             .start()
             .await;
         let call = gateway.request(Method::GET, &format!("/recordings?{WINDOW}"));

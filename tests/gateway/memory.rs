@@ -144,9 +144,12 @@ async fn two_hundred_recordings_at_once_take_no_more_than_the_bound() {
     let recordings = recordings(RECORDINGS, 1_000_000);
     let pbx = pbx(&recordings, &[]).await;
     let builder = gateway(&pbx)
-        .cache(&format!("max_bytes = {BOUND}\nkeep_s = 1"))
-        .relay("max_reads_per_minute = 100000\nidle_timeout_ms = 600000")
-        .pbx("max_downloads = 300");
+        .cache()
+        .set("cache.max_bytes", BOUND)
+        .set("cache.keep_s", 1)
+        .set("relay.max_reads_per_minute", 100000)
+        .set("relay.idle_timeout_ms", 600000)
+        .set("pbx.max_downloads", 300);
     let (running, addr) = serve(&builder.write()).await;
     let admin = admin_address(&running);
     assert_eq!(number(admin, "wavegate_cache_max_bytes").await, BOUND);

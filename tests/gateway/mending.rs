@@ -38,9 +38,10 @@ async fn start(switches: &[Switch], recording: &Bytes) -> Simulator {
 
 fn tight(pbx: &Simulator, cache: &str) -> harness::Builder {
     gateway(pbx)
-        .cache(cache)
-        .pbx("max_downloads = 1")
-        .pbx(PATIENT)
+        .cache()
+        .lines("[cache]", cache)
+        .set("pbx.max_downloads", 1)
+        .lines("[pbx]", PATIENT)
 }
 
 fn inject(pbx: &Simulator, faults: &str) {

@@ -133,7 +133,7 @@ fn samples(text: &str) -> BTreeMap<String, u64> {
 #[tokio::test]
 async fn what_was_answered_and_asked_for_is_counted() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).pbx("retry_delay_ms = 0").start().await;
+    let gateway = gateway(&pbx).set("pbx.retry_delay_ms", 0).start().await;
     let before = Numbers::of(&gateway).await;
     assert_eq!(before.answered(), 0);
     assert_eq!(before.downloads(PBX, "begun"), 0);
@@ -199,7 +199,7 @@ async fn the_readme_explains_every_number() {
     let builder = gateway(&pbx);
     let lines = format!("jwks_url = \"{}/keys\"", idp.name());
     let lines = idp.lines(builder.folder(), &lines);
-    let gateway = builder.issuer(&lines).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;
     gateway.fetch(NAME).await;
     let numbers = soon(async {
         loop {
@@ -232,7 +232,8 @@ async fn who_is_served_and_who_waits_is_seen_as_it_is() {
     slow.inject(Fault::forever(Operation::Download, stall));
     hung.inject("any:stall-after=0:times=forever".parse().unwrap());
     let gateway = gateway(&slow)
-        .beside("hung", &hung, "answer_timeout_ms = 600000")
+        .beside("hung", &hung)
+        .set("pbx[1].answer_timeout_ms", 600000)
         .start()
         .await;
     let gateway = Arc::new(gateway);

@@ -29,7 +29,7 @@ async fn pbx(seconds: u32, switches: &[Switch]) -> Simulator {
 
 /// A gateway that knows nginx.
 fn behind(pbx: &Simulator) -> Builder {
-    gateway(pbx).server("trusted_proxies = [\"127.0.0.1/32\"]")
+    gateway(pbx).set("server.trusted_proxies", ["127.0.0.1/32"])
 }
 
 async fn in_front_of(pbx: &Simulator) -> Option<(Gateway, Nginx)> {
@@ -120,8 +120,8 @@ async fn a_broken_transfer_stays_broken() {
     ];
     let pbx = pbx(60, &[]).await;
     let gateway = behind(&pbx)
-        .pbx("idle_timeout_ms = 200")
-        .relay("idle_timeout_ms = 2000")
+        .set("pbx.idle_timeout_ms", 200)
+        .set("relay.idle_timeout_ms", 2000)
         .start()
         .await;
     let Some(nginx) = Nginx::start([gateway.addr(); 2]) else {

@@ -29,7 +29,7 @@ fn url(gateway: &Gateway) -> String {
 }
 
 /// The end of a recording is always waited for.
-const PATIENT: &str = "wait_ms = 60000";
+const PATIENT: u32 = 60_000;
 
 /// The length of the file in the log below, and its requests: two bytes, the whole, and after a click on the time line
 /// the rest from there; then pieces of 64 KiB in front of that.
@@ -74,7 +74,11 @@ async fn the_requests_of_safari_cost_one_ticket() {
     let whole = wav::pcm_of_size(usize::try_from(SAFARI_LENGTH).unwrap());
     for tells_length in [true, false] {
         let pbx = pbx(&whole, tells_length).await;
-        let gateway = gateway(&pbx).cache("").range(PATIENT).start().await;
+        let gateway = gateway(&pbx)
+            .cache()
+            .set("range.wait_ms", PATIENT)
+            .start()
+            .await;
         for (number, (first, last)) in SAFARI.into_iter().enumerate() {
             let mut answer = ask_as_safari(&gateway, first, last).await;
             let part = usize::try_from(first).unwrap()..=usize::try_from(last).unwrap();
@@ -122,7 +126,12 @@ async fn curl_resumes_a_download_that_was_cut() {
     let whole = wav::pcm_of_size(2_000_000);
     for (tells_length, cache) in [(true, ""), (false, ""), (false, "max_bytes = 0")] {
         let pbx = pbx(&whole, tells_length).await;
-        let gateway = gateway(&pbx).cache(cache).range(PATIENT).start().await;
+        let gateway = gateway(&pbx)
+            .cache()
+            .lines("[cache]", cache)
+            .set("range.wait_ms", PATIENT)
+            .start()
+            .await;
         let (folder, url) = (tempfile::tempdir().unwrap(), url(&gateway));
         let file = folder.path().join("recording.wav");
         let has = || std::fs::read(&file).unwrap_or_default();
@@ -173,7 +182,11 @@ async fn ffprobe_reads_the_true_duration_and_jumps() {
     let whole = wav::music(600);
     for tells_length in [true, false] {
         let pbx = pbx(&whole, tells_length).await;
-        let gateway = gateway(&pbx).cache("").range(PATIENT).start().await;
+        let gateway = gateway(&pbx)
+            .cache()
+            .set("range.wait_ms", PATIENT)
+            .start()
+            .await;
         let url = url(&gateway);
 
         let duration = ["-show_entries", "format=duration,size"];

@@ -21,11 +21,14 @@ async fn a_link_for_one_address_works_from_there_only() {
         .unwrap();
     let alone = gateway(&pbx).start().await;
     let proxied = gateway(&pbx)
-        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .set("server.trusted_proxies", ["127.0.0.0/8"])
         .start()
         .await;
     let chained = gateway(&pbx)
-        .server("trusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\", \"fd00::/8\"]")
+        .set(
+            "server.trusted_proxies",
+            ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"],
+        )
         .start()
         .await;
 

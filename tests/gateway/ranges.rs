@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
-use crate::harness::tls::{Http2, Identity, LISTENER};
+use crate::harness::tls::{Http2, Identity};
 use crate::harness::{self, Call, Gateway, NAME, gateway, gateway_for, jwt, soon};
 use check::{Check, Told};
 use row::{Answer, HELD_AT, Row, recording};
@@ -26,8 +26,8 @@ const UNDATED: &str = "call.wav";
 /// All readers of one PBX at once; nobody waits for a place.
 const MANY: &str = "max_downloads = 200\nidle_timeout_ms = 600000";
 /// The end of a recording is always waited for.
-const PATIENT: &str = "wait_ms = 60000";
-const IMPATIENT: &str = "wait_ms = 0";
+const PATIENT: u32 = 60_000;
+const IMPATIENT: u32 = 0;
 
 /// The recording that a row asks for where each asks for one of its own.
 fn own_name(number: usize, row: &Row) -> String {
@@ -98,12 +98,10 @@ fn tickets(pbx: &Simulator) -> u64 {
 async fn check_unseen(tells_length: bool, with_cache: bool) {
     let tags = tags(own_name).await;
     let pbx = pbx(tells_length, own_name).await;
-    let gateway = gateway(&pbx).range(PATIENT).pbx(MANY);
-    let gateway = if with_cache {
-        gateway.cache("")
-    } else {
-        gateway
-    };
+    let gateway = gateway(&pbx)
+        .set("range.wait_ms", PATIENT)
+        .lines("[pbx]", MANY);
+    let gateway = if with_cache { gateway.cache() } else { gateway };
     let gateway = gateway.start().await;
     let told = if tells_length {
         Told::Both
@@ -166,7 +164,11 @@ async fn check_known(
 
 /// A gateway that has read both shared recordings whole, once.
 async fn knowing(pbx: &Simulator, builder: harness::Builder) -> Gateway {
-    let gateway = builder.range(PATIENT).pbx(MANY).start().await;
+    let gateway = builder
+        .set("range.wait_ms", PATIENT)
+        .lines("[pbx]", MANY)
+        .start()
+        .await;
     for name in [NAME, UNDATED] {
         assert!(gateway.fetch(name).await == recording());
     }
@@ -178,7 +180,7 @@ async fn knowing(pbx: &Simulator, builder: harness::Builder) -> Gateway {
 async fn a_recording_on_cache_costs_one_ticket_whatever_is_asked_of_it() {
     for tells_length in [true, false] {
         let pbx = pbx(tells_length, shared_name).await;
-        let gateway = knowing(&pbx, gateway(&pbx).cache("")).await;
+        let gateway = knowing(&pbx, gateway(&pbx).cache()).await;
         let send = async |name: &str, row: &Row, tag: &str| {
             Some(ask(&gateway, name, row, tag).send().await)
         };
@@ -190,8 +192,7 @@ async fn a_recording_on_cache_costs_one_ticket_whatever_is_asked_of_it() {
 #[tokio::test]
 async fn a_recording_on_cache_is_the_same_over_http_2() {
     let (pbx, identity) = (pbx(false, shared_name).await, Identity::new());
-    let builder = gateway(&pbx).cache("").server(LISTENER);
-    identity.write(builder.folder());
+    let builder = gateway(&pbx).cache().tls(&identity);
     let gateway = knowing(&pbx, builder).await;
     let addr = gateway.tls_addr();
     let connection: Http2 = identity.http2(addr).await;
@@ -220,12 +221,10 @@ async fn without_cache_only_bytes_cost_a_ticket() {
 async fn check_held(with_cache: bool) -> (Simulator, Gateway) {
     let tags = tags(shared_name).await;
     let pbx = pbx(false, shared_name).await;
-    let gateway = gateway(&pbx).range(IMPATIENT).pbx(MANY);
-    let gateway = if with_cache {
-        gateway.cache("")
-    } else {
-        gateway
-    };
+    let gateway = gateway(&pbx)
+        .set("range.wait_ms", IMPATIENT)
+        .lines("[pbx]", MANY);
+    let gateway = if with_cache { gateway.cache() } else { gateway };
     let gateway = gateway.start().await;
     pbx.hold_downloads(HELD_AT);
     let (rows, mut late) = (rows(), JoinSet::new());
@@ -295,12 +294,10 @@ async fn a_condition_waits_for_the_tag_it_is_about() {
     for with_cache in [true, false] {
         let tags = tags(shared_name).await;
         let pbx = pbx(false, shared_name).await;
-        let gateway = gateway(&pbx).range(PATIENT).pbx(MANY);
-        let gateway = if with_cache {
-            gateway.cache("")
-        } else {
-            gateway
-        };
+        let gateway = gateway(&pbx)
+            .set("range.wait_ms", PATIENT)
+            .lines("[pbx]", MANY);
+        let gateway = if with_cache { gateway.cache() } else { gateway };
         let gateway = gateway.start().await;
         pbx.hold_downloads(HELD_AT);
         // Something is known of the recording, but neither its length nor its tag.
@@ -342,8 +339,10 @@ async fn a_condition_waits_for_the_tag_it_is_about() {
 async fn a_length_is_learned_once_for_a_request_even_if_nothing_is_remembered() {
     let pbx = pbx(false, shared_name).await;
     let gateway = gateway(&pbx)
-        .cache("max_bytes = 0\nremember_s = 0")
-        .range(PATIENT)
+        .cache()
+        .set("cache.max_bytes", 0)
+        .set("cache.remember_s", 0)
+        .set("range.wait_ms", PATIENT)
         .start()
         .await;
     let tags = tags(shared_name).await;

@@ -25,10 +25,13 @@ const WRONG_PASSWORD: &str = "marked-and-wrong-password";
 /// A gateway that says all it can, and waits for nothing long.
 fn talkative(pbx: &Simulator, format: &str) -> Builder {
     gateway(pbx)
-        .audit("")
-        .log(&format!("level = \"trace\"\nformat = \"{format}\""))
-        .server("header_timeout_ms = 200")
-        .pbx("retry_delay_ms = 0\nidle_timeout_ms = 200\nlogin_retry_s = 1")
+        .audit()
+        .set("log.level", "trace")
+        .set("log.format", format)
+        .set("server.header_timeout_ms", 200)
+        .set("pbx.retry_delay_ms", 0)
+        .set("pbx.idle_timeout_ms", 200)
+        .set("pbx.login_retry_s", 1)
 }
 
 async fn pbx(api: Api, switches: &[Switch]) -> Simulator {
@@ -190,10 +193,10 @@ async fn callers_at_fault(record: &mut Record, format: &str) {
     let pbx = pbx(Api::SSeries200, &[]).await;
     let host = "recordings.test";
     let builder = talkative(&pbx, format)
-        .server(&format!("public_url = \"https://{host}\""))
-        .links("signing_key = \"crm\"")
-        .auth("cookie = \"sso\"")
-        .table("[session]\nkey_file = \"session\"");
+        .set("server.public_url", format!("https://{host}"))
+        .set("links.signing_key", "crm")
+        .set("auth.cookie", "sso")
+        .set("session.key_file", "session");
     write_secret(&builder.folder().join("session"), SESSION_SECRET);
     let (gateway, addr) = serve(&builder.write()).await;
     cookies_and_wishes(record, addr, host).await;
@@ -382,8 +385,8 @@ async fn no_secret_is_seen_with_a_log_in_text() {
 async fn the_configuration_shows_no_secret_when_it_is_printed() {
     let pbx = pbx(Api::SSeries200, &[]).await;
     let builder = gateway(&pbx)
-        .links("signing_key = \"crm\"")
-        .table("[session]\nkey_file = \"session\"");
+        .set("links.signing_key", "crm")
+        .set("session.key_file", "session");
     write_secret(&builder.folder().join("session"), SESSION_SECRET);
     let config = config::load(&builder.write()).unwrap();
     let keys = [BEARER_SECRET, LINK_SECRET, SESSION_SECRET];

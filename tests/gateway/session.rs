@@ -38,10 +38,11 @@ pub(crate) async fn pbx() -> Simulator {
 /// A gateway with a public address, sessions, and a CRM on another site.
 pub(crate) fn with_sessions(pbx: &Simulator, lines: &str) -> Builder {
     let builder = gateway(pbx)
-        .server(&format!("public_url = \"{ORIGIN}\""))
-        .links("signing_key = \"crm\"")
-        .table(&format!("[session]\nkey_file = \"session\"\n{lines}"))
-        .cors(&format!("origins = [\"{CRM}\"]"));
+        .set("server.public_url", ORIGIN)
+        .set("links.signing_key", "crm")
+        .set("session.key_file", "session")
+        .lines("[session]", lines)
+        .set("cors.origins", [CRM]);
     write_secret(&builder.folder().join("session"), SESSION_SECRET);
     builder
 }
@@ -236,7 +237,7 @@ async fn without_a_key_there_are_no_sessions_and_the_cookie_is_not_looked_at() {
 #[tokio::test]
 async fn a_session_begins_with_a_bearer_token_and_nothing_else() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.start().await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);
     let begin = |fields: Vec<(&'static str, String)>, target: String| {
@@ -271,7 +272,7 @@ async fn a_session_begins_with_a_bearer_token_and_nothing_else() {
 async fn the_first_credential_decides_and_no_other_covers_it() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"")
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let good = own(&open(&gateway, &jwt("alice")).await);
@@ -334,7 +335,7 @@ async fn the_first_credential_decides_and_no_other_covers_it() {
 async fn a_session_is_no_other_credential_and_no_other_credential_is_a_session() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"")
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let session = open(&gateway, &jwt("alice")).await;
@@ -366,7 +367,7 @@ async fn a_session_is_no_other_credential_and_no_other_credential_is_a_session()
 async fn a_cookie_of_single_sign_on_counts_as_a_bearer_token() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"")
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let sso = format!("sso={}", jwt("alice"));
@@ -384,13 +385,13 @@ async fn a_cookie_of_single_sign_on_counts_as_a_bearer_token() {
 #[tokio::test]
 async fn a_new_key_of_the_issuer_is_fetched_for_its_cookie_too() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let keys = format!(
         "jwks_url = \"{}/keys\"\njwks_min_interval_s = 1",
         idp.name()
     );
     let lines = idp.lines(builder.folder(), &keys);
-    let gateway = builder.issuer(&lines).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;
     let until_heard = async || {
         let cookie = format!("sso={}", idp.jwt("alice"));
         soon(async { while get(&gateway, &cookie).await.status() != StatusCode::OK {} }).await;
@@ -406,7 +407,10 @@ async fn what_does_not_fit_into_a_cookie_is_no_session() {
     let name = format!("https://{}.test", "x".repeat(3_000));
     let key = "[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\"";
     let lines = format!("name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\n{key}");
-    let gateway = with_sessions(&pbx, "").issuer(&lines).start().await;
+    let gateway = with_sessions(&pbx, "")
+        .lines("[[auth.issuer]]", &lines)
+        .start()
+        .await;
     let claims = mint::Bearer {
         issuer: &name,
         subject: "alice",

@@ -3,13 +3,13 @@
 //! The configuration goes through a real file, so every test also reads one. The client checks on every answer what
 //! always holds: a request id, no caching of problems, the shape of problem documents.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use wavegate::app::App;
 use wavegate::auth::Algorithm;
@@ -23,6 +23,7 @@ pub(crate) mod admin;
 mod answer;
 pub(crate) mod audit;
 mod call;
+mod file;
 pub(crate) mod idp;
 pub(crate) mod listener;
 pub(crate) mod programs;
@@ -31,6 +32,7 @@ pub(crate) mod wire;
 
 pub(crate) use answer::{Answer, Broken, Problem};
 pub(crate) use call::Call;
+use tls::Identity;
 
 /// A recording in the vendor's grammar, of a call of long ago.
 pub(crate) const NAME: &str = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
@@ -43,8 +45,6 @@ pub(crate) const PBX: &str = "office";
 pub(crate) const POLICIES: &str = "policy.cedar";
 /// Whoever is authenticated may hear every recording.
 pub(crate) const EVERYONE: &str = "permit(principal, action, resource);";
-const NO_LIMITS: &str = "principal_requests_per_second = 0\naddress_requests_per_second = 0\n\
-     address_failures_per_minute = 0";
 /// Far beyond any test, so that a hang fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
@@ -58,32 +58,8 @@ pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
 /// A gateway to be started.
 pub(crate) struct Builder {
     folder: TempDir,
-    api: Api,
-    pbx_url: String,
-    username: String,
-    pin: Option<String>,
-    /// Lines for the tables of the configuration, in the order they were asked for.
-    server: String,
-    admin: String,
-    relay: String,
-    cache: String,
-    range: String,
-    log: String,
-    audit: String,
-    own_issuer: String,
-    policy: String,
-    groups: String,
-    pbx: String,
-    /// Further PBXs, as they stand in the file.
-    others: String,
-    /// Further issuers, as they stand in the file.
-    issuers: String,
-    auth: String,
-    links: String,
-    /// Further tables, as they stand in the file.
-    tables: String,
-    cors: String,
-    limits: String,
+    /// The configuration file.
+    config: Value,
 }
 
 /// Prepares a gateway for a simulated PBX.
@@ -92,39 +68,61 @@ pub(crate) fn gateway(pbx: &Simulator) -> Builder {
 }
 
 /// Prepares a gateway that takes a simulated PBX for one that speaks `api`.
+///
+/// The cache is off: every download goes straight through, and costs a ticket. There are no limits on requests: all
+/// tests come from one address, and in a hurry.
 pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
-    let url = pbx.url();
     let builder = Builder {
         folder: tempfile::tempdir().unwrap(),
-        api,
-        pin: url
-            .starts_with("https")
-            .then(|| pbx.fingerprint().to_owned()),
-        pbx_url: url,
-        username: pbx.username().to_owned(),
-        server: "listen = [\"127.0.0.1:0\"]\n".to_owned(),
-        admin: String::new(),
-        relay: String::new(),
-        cache: "max_bytes = 0\nremember_missing_ms = 0".to_owned(),
-        range: String::new(),
-        log: String::new(),
-        audit: String::new(),
-        own_issuer: String::new(),
-        policy: String::new(),
-        groups: String::new(),
-        pbx: String::new(),
-        others: String::new(),
-        issuers: String::new(),
-        auth: String::new(),
-        links: String::new(),
-        tables: String::new(),
-        cors: String::new(),
-        limits: NO_LIMITS.to_owned(),
+        config: json!({
+            "server": {"listen": ["127.0.0.1:0"]},
+            "admin": {"listen": "127.0.0.1:0"},
+            "log": {},
+            "audit": {},
+            "auth": {"issuer": [{
+                "name": ISSUER,
+                "audiences": [AUDIENCE],
+                "key": [{"id": "one", "algorithm": "HS256", "secret_file": "bearer"}],
+            }]},
+            "links": {
+                "audience": LINK_AUDIENCE,
+                "key": [{"id": "crm", "algorithm": "HS256", "secret_file": "link"}],
+            },
+            "policy": {"file": POLICIES},
+            "cors": {},
+            "limits": {
+                "principal_requests_per_second": 0,
+                "address_requests_per_second": 0,
+                "address_failures_per_minute": 0,
+            },
+            "relay": {},
+            "cache": {"max_bytes": 0, "remember_missing_ms": 0},
+            "range": {},
+            "pbx": [table_of(PBX, pbx, api, "password")],
+        }),
     };
     builder.secret("password", pbx.password());
     builder.secret("bearer", BEARER_SECRET);
     builder.secret("link", LINK_SECRET);
     builder.policies(EVERYONE)
+}
+
+/// The `[[pbx]]` of a simulated PBX.
+fn table_of(name: &str, pbx: &Simulator, api: Api, password_file: &str) -> Value {
+    let is_plain = pbx.url().starts_with("http:");
+    let mut table = json!({
+        "name": name,
+        "api": api.as_str(),
+        "url": pbx.url(),
+        "plain_http": is_plain,
+        "username": pbx.username(),
+        "password_file": password_file,
+        "groups": {},
+    });
+    if !is_plain {
+        table["tls"] = json!({"pins": [pbx.fingerprint()]});
+    }
+    table
 }
 
 impl Builder {
@@ -137,10 +135,50 @@ impl Builder {
         self.folder.path()
     }
 
-    /// The PBX's address, where it is not the simulator's own.
-    pub(crate) fn pbx_url(mut self, url: impl Into<String>) -> Self {
-        self.pbx_url = url.into();
+    /// Sets a key of the configuration by its path, such as `relay.max_streams`. Of an array of tables the first is
+    /// meant, or the one whose number stands behind it, as in `pbx[1].names_from`. A table is replaced as a whole.
+    pub(crate) fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
+        file::set(&mut self.config, path, value.into());
         self
+    }
+
+    /// Takes over lines of a configuration file that stand under `header`: `[cache]` or `[pbx]` sets keys of that
+    /// table, and `[[auth.issuer]]` adds another one. For tables of rows; else see [`Builder::set`].
+    pub(crate) fn lines(mut self, header: &str, lines: &str) -> Self {
+        file::merge(&mut self.config, &format!("{header}\n{lines}"));
+        self
+    }
+
+    /// Turns the cache on, as it is by default.
+    pub(crate) fn cache(self) -> Self {
+        self.set("cache", json!({}))
+    }
+
+    /// Turns the audit log on, in the folder `audit`.
+    pub(crate) fn audit(self) -> Self {
+        self.secret("head-key", audit::HEAD_KEY);
+        self.set("audit.dir", "audit")
+            .set("audit.key_file", "head-key")
+    }
+
+    /// Limits requests as it is by default.
+    pub(crate) fn limits(self) -> Self {
+        self.set("limits", json!({}))
+    }
+
+    /// Listens for TLS, too, and presents this certificate.
+    pub(crate) fn tls(self, identity: &Identity) -> Self {
+        identity.write(self.folder());
+        self.set("server.tls.listen", ["127.0.0.1:0"])
+            .set("server.tls.certificate_file", "server.pem")
+            .set("server.tls.key_file", "server.key")
+    }
+
+    /// The PBX's address, where it is not the simulator's own.
+    pub(crate) fn pbx_url(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.set("pbx.plain_http", url.starts_with("http:"))
+            .set("pbx.url", url)
     }
 
     /// Another password than the simulator's.
@@ -149,71 +187,9 @@ impl Builder {
         self
     }
 
-    /// How the PBX's certificate is judged instead of by its pin: lines of `[pbx.tls]`, or none for plain HTTP.
-    pub(crate) fn without_pin(mut self) -> Self {
-        self.pin = None;
-        self
-    }
-
-    /// Lines of `[server]`.
-    pub(crate) fn server(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.server, "{lines}");
-        self
-    }
-
-    /// Lines of `[admin]`.
-    pub(crate) fn admin(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.admin, "{lines}");
-        self
-    }
-
-    /// Lines of `[relay]`.
-    pub(crate) fn relay(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.relay, "{lines}");
-        self
-    }
-
-    /// Turns the cache on, with lines of `[cache]`. Without it every download goes straight through, and costs a ticket.
-    pub(crate) fn cache(mut self, lines: &str) -> Self {
-        lines.clone_into(&mut self.cache);
-        self
-    }
-
-    /// Lines of `[range]`.
-    pub(crate) fn range(mut self, lines: &str) -> Self {
-        lines.clone_into(&mut self.range);
-        self
-    }
-
-    /// Lines of `[log]`.
-    pub(crate) fn log(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.log, "{lines}");
-        self
-    }
-
-    /// Turns the audit log on, in the folder `audit`, with lines of `[audit]`.
-    pub(crate) fn audit(mut self, lines: &str) -> Self {
-        self.secret("head-key", audit::HEAD_KEY);
-        self.audit = format!("dir = \"audit\"\nkey_file = \"head-key\"\n{lines}");
-        self
-    }
-
-    /// Further lines of the `[[auth.issuer]]` whose tokens [`jwt`] makes.
-    pub(crate) fn own_issuer(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.own_issuer, "{lines}");
-        self
-    }
-
-    /// Lines of `[policy]`, and tables below it.
-    pub(crate) fn policy(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.policy, "{lines}");
-        self
-    }
-
-    /// Lines of `[pbx.groups]`.
-    pub(crate) fn groups(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.groups, "{lines}");
-        self
+    /// Does not judge the PBX's certificate by its pin.
+    pub(crate) fn without_pin(self) -> Self {
+        self.set("pbx.tls", json!({}))
     }
 
     /// Policies instead of the one by which everyone may hear everything.
@@ -222,156 +198,18 @@ impl Builder {
         self
     }
 
-    /// Lines of `[[pbx]]`.
-    pub(crate) fn pbx(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.pbx, "{lines}");
-        self
-    }
-
-    /// Lines of `[auth]`.
-    pub(crate) fn auth(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.auth, "{lines}");
-        self
-    }
-
-    /// Lines of `[links]`.
-    pub(crate) fn links(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.links, "{lines}");
-        self
-    }
-
-    /// A further table.
-    pub(crate) fn table(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.tables, "{lines}");
-        self
-    }
-
-    /// Lines of `[cors]`.
-    pub(crate) fn cors(mut self, lines: &str) -> Self {
-        lines.clone_into(&mut self.cors);
-        self
-    }
-
-    /// Lines of `[limits]`. Without it there are none: all tests come from one address, and in a hurry.
-    pub(crate) fn limits(mut self, lines: &str) -> Self {
-        lines.clone_into(&mut self.limits);
-        self
-    }
-
-    /// Lines of another `[[auth.issuer]]`.
-    pub(crate) fn issuer(mut self, lines: &str) -> Self {
-        let _ = writeln!(self.issuers, "[[auth.issuer]]\n{lines}");
-        self
-    }
-
-    /// Another PBX beside the first, with lines for its `[[pbx]]`.
-    pub(crate) fn beside(mut self, name: &str, pbx: &Simulator, lines: &str) -> Self {
+    /// Another PBX beside those that there are.
+    pub(crate) fn beside(mut self, name: &str, pbx: &Simulator) -> Self {
         self.secret(name, pbx.password());
-        let (api, url, username) = (pbx.api(), pbx.url(), pbx.username());
-        let trust = if url.starts_with("https") {
-            format!("[pbx.tls]\npins = [\"{}\"]", pbx.fingerprint())
-        } else {
-            "plain_http = true".to_owned()
-        };
-        let _ = writeln!(
-            self.others,
-            "[[pbx]]\nname = \"{name}\"\napi = \"{api}\"\nurl = \"{url}\"\nusername = \"{username}\"\n\
-             password_file = \"{name}\"\n{lines}\n{trust}"
-        );
+        let table = table_of(name, pbx, pbx.api(), name);
+        self.config["pbx"].as_array_mut().unwrap().push(table);
         self
     }
 
     /// Writes the configuration file.
     pub(crate) fn write(&self) -> PathBuf {
-        let Self {
-            api,
-            pbx_url,
-            username,
-            server,
-            admin,
-            relay,
-            cache,
-            range,
-            log,
-            audit,
-            own_issuer,
-            policy,
-            groups,
-            pbx,
-            others,
-            issuers,
-            auth,
-            links,
-            tables,
-            cors,
-            limits,
-            ..
-        } = self;
-        let plain = if pbx_url.starts_with("http:") {
-            "plain_http = true\n"
-        } else {
-            ""
-        };
-        let trust = match &self.pin {
-            Some(pin) => format!("[pbx.tls]\npins = [\"{pin}\"]\n"),
-            None => String::new(),
-        };
-        let text = format!(
-            r#"[server]
-{server}
-[admin]
-listen = "127.0.0.1:0"
-{admin}
-[log]
-{log}
-[audit]
-{audit}
-[auth]
-{auth}
-[[auth.issuer]]
-name = "{ISSUER}"
-audiences = ["{AUDIENCE}"]
-{own_issuer}
-[[auth.issuer.key]]
-id = "one"
-algorithm = "HS256"
-secret_file = "bearer"
-{issuers}
-[links]
-audience = "{LINK_AUDIENCE}"
-{links}
-[[links.key]]
-id = "crm"
-algorithm = "HS256"
-secret_file = "link"
-{tables}
-[policy]
-file = "{POLICIES}"
-{policy}
-[cors]
-{cors}
-[limits]
-{limits}
-[relay]
-{relay}
-[cache]
-{cache}
-[range]
-{range}
-[[pbx]]
-name = "{PBX}"
-api = "{api}"
-url = "{pbx_url}"
-{plain}username = "{username}"
-password_file = "password"
-{pbx}
-{trust}
-[pbx.groups]
-{groups}
-{others}"#
-        );
         let path = self.folder.path().join("wavegate.toml");
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, file::text(&self.config)).unwrap();
         path
     }
 
@@ -476,18 +314,18 @@ pub(crate) fn jwt(subject: &str) -> String {
 }
 
 /// A bearer token with further claims, such as roles.
-pub(crate) fn jwt_with(subject: &str, further: serde_json::Value) -> String {
+pub(crate) fn jwt_with(subject: &str, further: Value) -> String {
     jwt_of(ISSUER, subject, further)
 }
 
 /// The same, of another issuer with the same key.
-pub(crate) fn jwt_of(issuer: &str, subject: &str, further: serde_json::Value) -> String {
+pub(crate) fn jwt_of(issuer: &str, subject: &str, further: Value) -> String {
     let claims = mint::Bearer {
         issuer,
         subject,
         audience: AUDIENCE,
     };
-    let serde_json::Value::Object(further) = further else {
+    let Value::Object(further) = further else {
         panic!("not claims");
     };
     let life = Duration::from_secs(3600);

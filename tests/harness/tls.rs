@@ -27,13 +27,6 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::answer::Driver;
 use super::{Answer, Call, PATIENCE, write_secret};
 
-/// Lines of `[server]` for a TLS listener with the files that [`Identity::write`] writes. Other lines of `[server]`
-/// stand before them.
-pub(crate) const LISTENER: &str = r#"[server.tls]
-listen = ["127.0.0.1:0"]
-certificate_file = "server.pem"
-key_file = "server.key""#;
-
 /// A self-signed certificate with its key.
 pub(crate) struct Identity {
     pub(crate) certificate: String,

@@ -147,7 +147,10 @@ async fn every_algorithm_is_accepted_with_keys_that_openssl_made() {
                 let file = openssl.folder.path().join(format!("{name}.json"));
                 std::fs::write(file, set).unwrap();
             }
-            builder = builder.issuer(&issuer(algorithm, &name, openssl.folder.path(), in_set));
+            builder = builder.lines(
+                "[[auth.issuer]]",
+                &issuer(algorithm, &name, openssl.folder.path(), in_set),
+            );
             let claims = mint::Bearer {
                 issuer: &format!("https://{name}.test"),
                 subject: "alice",

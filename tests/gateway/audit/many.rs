@@ -144,9 +144,9 @@ async fn the_report_tells_what_each_client_counted() {
     builder = builder.recording(LONG, wav::pcm_of_size(LONG_BYTES));
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .cache("")
-        .audit("")
-        .log("level = \"error\"")
+        .cache()
+        .audit()
+        .set("log.level", "error")
         .start()
         .await;
     let begin = audio_begins(&wav::pcm_of_size(LONG_BYTES));

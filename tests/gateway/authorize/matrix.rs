@@ -212,16 +212,16 @@ async fn start() -> (Gateway, [Simulator; 2]) {
     let office = pbx(of_office.iter().map(String::as_str)).await;
     let branch = pbx(of_branch.iter().map(String::as_str)).await;
     let gateway = gateway(&office)
-        .server(&format!("public_url = \"{ORIGIN}\""))
-        .links("signing_key = \"crm\"")
-        .audit("")
+        .set("server.public_url", ORIGIN)
+        .set("links.signing_key", "crm")
+        .audit()
         .policies(&policies())
-        .policy(&format!(
+        .lines("[policy]", &format!(
             "[[auth.issuer]]\nname = \"{OTHER_ISSUER}\"\naudiences = [\"recordings\"]\npbxs = [\"office\"]\n\
              [[auth.issuer.key]]\nid = \"one\"\nalgorithm = \"HS256\"\nsecret_file = \"bearer\""
         ))
-        .beside("branch", &branch, "")
-        .groups("6400 = [\"1001\", \"1002\"]")
+        .beside("branch", &branch)
+        .set("pbx.groups.6400", ["1001", "1002"])
         .start()
         .await;
     (gateway, [office, branch])

@@ -74,9 +74,9 @@ async fn jump_about(title: &str, switches: &[Switch], fault: Option<Fault>, rang
     }
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .cache("")
-        .range(range)
-        .relay(&format!("idle_timeout_ms = {}", IDLE.as_millis()))
+        .cache()
+        .lines("[range]", range)
+        .set("relay.idle_timeout_ms", IDLE.as_millis() as u64)
         .start()
         .await;
     let Some(mut browser) = Browser::show(PAGE, &url(gateway.addr())).await else {

@@ -66,7 +66,7 @@ fn origins() -> String {
 async fn a_partitioned_session_plays_inside_the_crm_it_was_made_in_and_in_no_other_site() {
     // Also where the browser takes no other cookies there.
     let (cookies, partitioned) = (ThirdParty::Partitioned, "embed = \"partitioned\"");
-    let listing = |builder: Builder| builder.cors(&origins());
+    let listing = |builder: Builder| builder.lines("[cors]", &origins());
     let world = World::with_cookies(cookies, partitioned, listing).await;
     let Some(mut world) = world else {
         return;
@@ -103,7 +103,7 @@ async fn a_partitioned_session_plays_inside_the_crm_it_was_made_in_and_in_no_oth
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_of_this_site_plays_on_its_pages_and_after_a_click_and_in_no_frame_of_another() {
-    let world = World::new("", |builder| builder.cors(&origins())).await;
+    let world = World::new("", |builder| builder.lines("[cors]", &origins())).await;
     let Some(mut world) = world else {
         return;
     };

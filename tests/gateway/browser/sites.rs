@@ -10,7 +10,7 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 use super::devtools::{Chromium, Tab, ThirdParty};
 use super::web::{LEADS, Web};
 use crate::harness::admin::number;
-use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::tls::Identity;
 use crate::harness::{Builder, Gateway, NAME, PBX, jwt, link, link_from, soon};
 use crate::session::{ORIGIN, with_sessions};
 
@@ -68,8 +68,7 @@ impl World {
             .start()
             .await
             .unwrap();
-        let builder = more(with_sessions(&pbx, session)).server(LISTENER);
-        identity.write(builder.folder());
+        let builder = more(with_sessions(&pbx, session)).tls(&identity);
         let gateway = builder.start().await;
         let web = Web::start(&identity).await;
         let sites = NAMES.map(|name| match name {

@@ -74,7 +74,7 @@ async fn whoever_goes_on_from_a_recording_opened_by_a_link_tells_nobody_of_it() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_is_not_valid_any_more_leads_to_signing_in_without_its_token() {
     let login = format!("login_url = \"{LOGIN}/start?rd={{return}}\"");
-    let world = World::new("", |builder| builder.auth(&login)).await;
+    let world = World::new("", |builder| builder.lines("[auth]", &login)).await;
     let Some(mut world) = world else {
         return;
     };

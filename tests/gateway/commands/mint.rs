@@ -82,8 +82,8 @@ async fn minted_tokens_and_links_open_a_recording() {
 async fn a_link_is_for_the_pbx_that_the_name_alone_means() {
     let (old, new) = (pbx().await, pbx().await);
     let builder = with_host(&old)
-        .pbx("names_until = \"2026-03-01\"")
-        .beside("new", &new, "");
+        .set("pbx.names_until", "2026-03-01")
+        .beside("new", &new);
     let path = builder.write();
     let rest = text_of_old(&path);
     let limited = path.with_file_name("limited.toml");

@@ -42,7 +42,7 @@ async fn a_fixed_allowed_ip_lets_downloads_leave_from_there() {
         let nat = Wire::behind_nat(&pbx, ODD_NAT).await;
         let gateway = gateway_for(&pbx, api)
             .pbx_url(nat.url())
-            .pbx("allowed_ip = \"127.0.0.3\"")
+            .set("pbx.allowed_ip", "127.0.0.3")
             .start()
             .await;
 
@@ -72,7 +72,7 @@ async fn an_automatic_allowed_ip_is_the_address_the_gateway_has() {
                 .await
                 .unwrap();
             let gateway = gateway_for(&pbx, api)
-                .pbx(&format!("allowed_ip = \"auto\"\n{bind}"))
+                .lines("[pbx]", &format!("allowed_ip = \"auto\"\n{bind}"))
                 .start()
                 .await;
 
@@ -94,7 +94,7 @@ async fn allowed_ip_is_refused_for_a_version_that_does_not_have_it() {
     for value in ["auto", "127.0.0.3"] {
         let line = format!("allowed_ip = \"{value}\"");
         for &api in Api::S_SERIES {
-            let builder = gateway_for(&pbx, api).pbx(&line);
+            let builder = gateway_for(&pbx, api).lines("[pbx]", &line);
             let problems = config::load(&builder.write()).err();
             let keys: Vec<_> = problems
                 .iter()
@@ -148,7 +148,7 @@ async fn a_login_says_only_what_is_configured() {
     for &api in Api::S_SERIES {
         for (lines, expected) in rows {
             let pbx = pbx(api).await;
-            let gateway = gateway_for(&pbx, api).pbx(lines).start().await;
+            let gateway = gateway_for(&pbx, api).lines("[pbx]", lines).start().await;
             gateway.fetch(NAME).await;
             assert_eq!(pbx.seen().login_fields, [expected], "{api} {lines}");
         }
@@ -160,7 +160,7 @@ async fn a_token_is_given_back_at_the_end_only_where_that_is_configured() {
     for &api in Api::S_SERIES {
         for (line, logouts) in [("", 0), ("logout = false", 0), ("logout = true", 1)] {
             let pbx = pbx(api).await;
-            let gateway = gateway_for(&pbx, api).pbx(line).start().await;
+            let gateway = gateway_for(&pbx, api).lines("[pbx]", line).start().await;
             gateway.fetch(NAME).await;
             gateway.fetch(NAME).await;
             assert_eq!((pbx.seen().requests.logout, pbx.tokens_live()), (0, 1));

@@ -100,7 +100,7 @@ async fn the_sample_of_every_document_comes_through() {
         let recording = wav::music(2);
         let builder = Simulator::builder(*api).recording(*name, recording.clone());
         let pbx = builder.start().await.unwrap();
-        let gateway = gateway(&pbx).pbx(document.pbx).start().await;
+        let gateway = gateway(&pbx).lines("[pbx]", document.pbx).start().await;
         let answer = gateway.get(name).bearer(&jwt("alice")).send().await;
         assert_eq!(answer.status(), StatusCode::OK, "{title}");
         assert_eq!(answer.header("content-type"), Some("audio/wav"), "{title}");

@@ -230,14 +230,14 @@ impl Setup {
     async fn gateway(&self, pbx: &Simulator, api: Api, url: String) -> Gateway {
         let gateway = gateway_for(pbx, self.api.unwrap_or(api));
         let gateway = if self.cache {
-            gateway.cache("linger_ms = 0")
+            gateway.cache().set("cache.linger_ms", 0)
         } else {
             gateway
         };
         gateway
             .pbx_url(url)
-            .pbx("retry_delay_ms = 5")
-            .pbx(self.pbx)
+            .set("pbx.retry_delay_ms", 5)
+            .lines("[pbx]", self.pbx)
             .start()
             .await
     }

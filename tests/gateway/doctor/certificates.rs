@@ -10,9 +10,7 @@ use crate::harness::gateway;
 /// Checks a PBX under these lines of `[pbx.tls]`, with `pbx.pem` the PBX's own certificate and `ca.pem` another.
 async fn check(pbx: Builder, tls: &str, ca: &str, said: &[&str], advised: &[&str]) {
     let pbx = pbx.start().await.unwrap();
-    let builder = gateway(&pbx)
-        .without_pin()
-        .pbx(&format!("[pbx.tls]\n{tls}"));
+    let builder = gateway(&pbx).without_pin().lines("[pbx.tls]", tls);
     std::fs::write(builder.folder().join("pbx.pem"), pbx.certificate_pem()).unwrap();
     std::fs::write(builder.folder().join("ca.pem"), ca).unwrap();
     let found = diagnose(&builder, &[]).await;

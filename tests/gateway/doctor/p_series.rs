@@ -80,7 +80,7 @@ async fn a_wrong_secret_and_its_lock_out_are_told() {
 #[tokio::test]
 async fn slots_that_are_all_taken_are_told() {
     let pbx = pbx(None).await;
-    let others = (0..8).map(|_| for_it(&pbx).pbx("logout = false"));
+    let others = (0..8).map(|_| for_it(&pbx).set("pbx.logout", false));
     for other in others {
         assert!(diagnose(&other, &[]).await.ok);
     }

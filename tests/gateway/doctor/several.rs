@@ -17,7 +17,7 @@ async fn several_pbxs_are_looked_at_one_by_one() {
         old.username(),
         old.fingerprint(),
     );
-    let builder = gateway(&new).without_pin().pbx(&second);
+    let builder = gateway(&new).without_pin().lines("[pbx]", &second);
     write_secret(&builder.folder().join("old"), "not the password");
     let path = builder.write();
     let ended = run(&path, &["--recording", NAME]).await;
@@ -47,7 +47,7 @@ async fn several_pbxs_are_looked_at_one_by_one() {
 #[tokio::test]
 async fn a_recording_that_no_pbx_can_have_costs_no_login() {
     let pbx = simulator(Api::SSeries200).start().await.unwrap();
-    let path = gateway(&pbx).pbx("names_from = \"2030-01-01\"");
+    let path = gateway(&pbx).set("pbx.names_from", "2030-01-01");
     let path = path.write();
     let ended = run(&path, &["--recording", NAME]).await;
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));

@@ -100,7 +100,7 @@ impl OpenSsl {
         let builder = gateway(&pbx)
             .without_pin()
             .pbx_url(format!("https://{addr}"))
-            .pbx(&format!("[pbx.tls]\npins = [\"{}\"]", self.pin()));
+            .set("pbx.tls.pins", [self.pin()]);
         let found = diagnose(&builder, &[]).await;
         assert!(
             !builder_folder_has_login(builder.folder()),

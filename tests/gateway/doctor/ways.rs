@@ -12,7 +12,9 @@ async fn pbx() -> Simulator {
 
 /// Checks what is told of an address, and that nobody was logged in.
 async fn check(pbx: &Simulator, builder: Builder, step: &str, said: &str, advised: &str) {
-    let builder = builder.pbx("connect_timeout_ms = 500\nanswer_timeout_ms = 500");
+    let builder = builder
+        .set("pbx.connect_timeout_ms", 500)
+        .set("pbx.answer_timeout_ms", 500);
     diagnose(&builder, &[]).await.fails_at(step, said, advised);
     assert_eq!(pbx.seen().requests.login, 0, "{said}");
 }

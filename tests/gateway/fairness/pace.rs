@@ -33,10 +33,10 @@ async fn pbx(bytes: usize) -> Simulator {
 
 fn one_at_a_time(pbx: &Simulator) -> Builder {
     gateway(pbx)
-        .relay(&format!("idle_timeout_ms = {}", PERIOD.as_millis()))
-        .pbx(&format!(
-            "max_downloads = 1\nmin_bytes_per_second = {LEAST}\nqueue_timeout_ms = 600000"
-        ))
+        .set("relay.idle_timeout_ms", PERIOD.as_millis() as u64)
+        .set("pbx.max_downloads", 1)
+        .set("pbx.min_bytes_per_second", LEAST)
+        .set("pbx.queue_timeout_ms", 600000)
 }
 
 /// Takes a little, never pausing for long, for several of the periods in which a pace is measured. At most 16 KiB come at
@@ -73,7 +73,7 @@ async fn a_trickle_is_cut_once_another_waits_and_not_before() {
     // Straight through, and through a window.
     for cache in ["max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = pbx(LARGE).await;
-        let builder = one_at_a_time(&pbx).cache(cache);
+        let builder = one_at_a_time(&pbx).cache().lines("[cache]", cache);
         let (running, addr) = serve(&builder.write()).await;
         let bytes = pbx.recording_bytes(LONG).unwrap();
         let mut slow = Listener::begin(addr, ALICE, LONG, &bytes).await;
@@ -125,7 +125,7 @@ async fn nobody_is_cut_for_a_slow_pbx() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trickle_from_the_cache_keeps_nobody_waiting_and_goes_on() {
     let pbx = pbx(LARGE).await;
-    let builder = one_at_a_time(&pbx).cache("");
+    let builder = one_at_a_time(&pbx).cache();
     let (running, addr) = serve(&builder.write()).await;
     let bytes = pbx.recording_bytes(LONG).unwrap();
     let mut slow = Listener::begin(addr, ALICE, LONG, &bytes).await;

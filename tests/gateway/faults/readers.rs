@@ -11,7 +11,7 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use crate::harness::admin::number;
 use crate::harness::listener::{Listener, narrow};
-use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::tls::Identity;
 use crate::harness::{self, Answer, Call, NAME, gateway, jwt, soon};
 
 /// Far more than all buffers between the PBX and a reader hold together.
@@ -30,8 +30,9 @@ async fn pbx() -> Simulator {
 /// A gateway whose one download at a time is soon taken back from a caller who takes nothing.
 fn impatient(pbx: &Simulator) -> harness::Builder {
     gateway(pbx)
-        .relay("max_streams = 1\nidle_timeout_ms = 300")
-        .pbx("max_downloads = 1")
+        .set("relay.max_streams", 1)
+        .set("relay.idle_timeout_ms", 300)
+        .set("pbx.max_downloads", 1)
 }
 
 /// Begins to get the large recording and has read a little of it.
@@ -74,8 +75,8 @@ async fn a_paused_player_is_let_go_and_goes_on_without_another_ticket() {
         }
         let pbx = builder.start().await.unwrap();
         let gateway = gateway(&pbx)
-            .cache("")
-            .relay("idle_timeout_ms = 300")
+            .cache()
+            .set("relay.idle_timeout_ms", 300)
             .start()
             .await;
         let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
@@ -96,7 +97,10 @@ async fn a_paused_player_is_let_go_and_goes_on_without_another_ticket() {
 #[tokio::test]
 async fn a_reader_who_is_merely_slow_is_served() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).relay("idle_timeout_ms = 1500").start().await;
+    let gateway = gateway(&pbx)
+        .set("relay.idle_timeout_ms", 1500)
+        .start()
+        .await;
     let (mut answer, first) = begin(gateway.addr()).await;
     let mut received = first.to_vec();
     // Never silent for long, but by far too slow for what a socket may buffer.
@@ -119,8 +123,10 @@ async fn a_reader_who_leaves_closes_the_connection_to_the_pbx() {
             pbx.inject(fault.parse().unwrap());
         }
         let gateway = gateway(&pbx)
-            .relay("max_streams = 1")
-            .pbx("max_downloads = 1\nfirst_byte_timeout_ms = 600000\nidle_timeout_ms = 600000")
+            .set("relay.max_streams", 1)
+            .set("pbx.max_downloads", 1)
+            .set("pbx.first_byte_timeout_ms", 600000)
+            .set("pbx.idle_timeout_ms", 600000)
             .start()
             .await;
         let mut stream = narrow(gateway.addr()).await;
@@ -149,10 +155,9 @@ async fn a_stream_that_stalls_does_not_harm_another_of_its_connection() {
     pbx.add_recording(SMALL, wav::pcm_of_size(300_000));
     let identity = Identity::new();
     let builder = gateway(&pbx)
-        .relay("idle_timeout_ms = 300")
-        .pbx("max_downloads = 2")
-        .server(LISTENER);
-    identity.write(builder.folder());
+        .set("relay.idle_timeout_ms", 300)
+        .set("pbx.max_downloads", 2)
+        .tls(&identity);
     let gateway = builder.start().await;
     let connection = identity.http2(gateway.tls_addr()).await;
     let get = |name| gateway.get(name).bearer(&jwt("alice"));
@@ -174,10 +179,10 @@ async fn a_stream_that_stalls_does_not_harm_one_that_waits_for_its_turn() {
     let pbx = pbx().await;
     let identity = Identity::new();
     let builder = gateway(&pbx)
-        .relay("idle_timeout_ms = 300")
-        .pbx("max_downloads = 1\nqueue_timeout_ms = 60000")
-        .server(LISTENER);
-    identity.write(builder.folder());
+        .set("relay.idle_timeout_ms", 300)
+        .set("pbx.max_downloads", 1)
+        .set("pbx.queue_timeout_ms", 60000)
+        .tls(&identity);
     let gateway = builder.start().await;
     let connection = identity.http2(gateway.tls_addr()).await;
     let get = |name| gateway.get(name).bearer(&jwt("alice"));

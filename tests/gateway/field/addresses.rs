@@ -18,7 +18,7 @@ use crate::harness::{Call, Gateway, NAME, PBX, gateway, jwt, link_from};
 
 const V4: &str = "203.0.113.9";
 const V6: &str = "2001:db8::9";
-const TRUSTED: &str = "trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\", \"fd00::/8\"]";
+const TRUSTED: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
 
 /// Fields, and the address that they come to.
 const TOLD: &[(&[&str], &str)] = &[
@@ -129,7 +129,10 @@ async fn comes_from(gateway: &Gateway, fields: &[&str], address: &str) -> bool {
 #[tokio::test]
 async fn a_link_for_one_address_knows_it_in_every_form() {
     let pbx = pbx().await;
-    let behind = gateway(&pbx).server(TRUSTED).start().await;
+    let behind = gateway(&pbx)
+        .set("server.trusted_proxies", TRUSTED)
+        .start()
+        .await;
     let alone = gateway(&pbx).start().await;
     for (fields, address) in TOLD {
         assert!(comes_from(&behind, fields, address).await, "{fields:?}");
@@ -163,12 +166,13 @@ async fn rates_the_audit_log_and_policies_see_the_address_alone() {
     let policy = "permit(principal, action, resource) when {\n\
          context.source.isInRange(ip(\"203.0.113.9/32\")) || context.source.isInRange(ip(\"2001:db8::9/128\")) };";
     let gateway = gateway(&pbx)
-        .server(TRUSTED)
-        .audit("")
+        .set("server.trusted_proxies", TRUSTED)
+        .audit()
         .policies(policy)
-        .limits(
-            "principal_requests_per_second = 0\naddress_requests_per_second = 0\naddress_failures_per_minute = 1",
-        )
+        .limits()
+        .set("limits.principal_requests_per_second", 0)
+        .set("limits.address_requests_per_second", 0)
+        .set("limits.address_failures_per_minute", 1)
         .start()
         .await;
     let mut expected = Vec::new();

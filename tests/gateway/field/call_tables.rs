@@ -303,7 +303,7 @@ async fn a_table_that_is_cut_or_interrupted_is_a_problem_however_odd_its_rows() 
             let mut rows = odd();
             rows.push((8, rest.to_owned()));
             let pbx = with_rows(api, &rows).start().await.unwrap();
-            let gateway = gateway(&pbx).pbx("retry_delay_ms = 1").start().await;
+            let gateway = gateway(&pbx).set("pbx.retry_delay_ms", 1).start().await;
             let problem = page(&gateway, &format!("/recordings?{WINDOW}")).await;
             assert_eq!(problem.err().unwrap().slug, "pbx-protocol", "{api} {what}");
         }
@@ -315,7 +315,7 @@ async fn a_table_that_is_cut_or_interrupted_is_a_problem_however_odd_its_rows() 
                 with_length,
             };
             pbx.inject(Fault::forever(Operation::CdrDownload, what));
-            let gateway = gateway(&pbx).pbx("retry_delay_ms = 1").start().await;
+            let gateway = gateway(&pbx).set("pbx.retry_delay_ms", 1).start().await;
             let problem = page(&gateway, &format!("/recordings?{WINDOW}")).await;
             let slug = problem.err().unwrap().slug;
             assert_eq!(slug, "pbx-unreachable", "{api} {after_bytes}");

@@ -43,7 +43,10 @@ async fn start(api: Api, switches: &[Switch], name: &str, bytes: &'static [u8]) 
 }
 
 fn prepared(pbx: &Simulator, cache: &str) -> Builder {
-    gateway_for(pbx, pbx.api()).cache(cache).pbx(LIMITS)
+    gateway_for(pbx, pbx.api())
+        .cache()
+        .lines("[cache]", cache)
+        .lines("[pbx]", LIMITS)
 }
 
 fn tickets(pbx: &Simulator) -> u64 {
@@ -266,7 +269,7 @@ async fn a_recording_that_is_empty_at_a_further_pass_breaks_off() {
 #[tokio::test]
 async fn audit_log_metrics_and_a_page_name_it() {
     let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
-    let gateway = prepared(&pbx, CACHES[1]).audit("").start().await;
+    let gateway = prepared(&pbx, CACHES[1]).audit().start().await;
     gateway.problem(NAME).await;
     let lines = until(&dir(gateway.folder()), "delivery", 1).await;
     assert_eq!(lines[0]["outcome"], "recording-empty");

@@ -54,7 +54,7 @@ async fn berlin(api: Api) -> (Simulator, Gateway) {
     let builder = Simulator::builder(api).utc_offset_s(7_200).calls(calls());
     let pbx = builder.start().await.unwrap();
     let zone = "time_zone = \"Europe/Berlin\"";
-    let gateway = gateway(&pbx).pbx(zone).start().await;
+    let gateway = gateway(&pbx).lines("[pbx]", zone).start().await;
     (pbx, gateway)
 }
 

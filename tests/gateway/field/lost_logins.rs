@@ -121,7 +121,7 @@ async fn an_outage_of_the_login_is_over_soon_after_the_pbx_is_well() {
 #[tokio::test]
 async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
     let pbx = pbx(Api::SSeries200).await;
-    let builder = gateway(&pbx).pbx("login_retry_s = 1");
+    let builder = gateway(&pbx).set("pbx.login_retry_s", 1);
     let path = builder.write();
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
@@ -176,7 +176,7 @@ async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
 #[tokio::test]
 async fn a_refusal_after_one_lost_try_leaves_one_more_try_as_ever() {
     let pbx = pbx(Api::SSeries200).await;
-    let gateway = gateway(&pbx).pbx("login_retry_s = 1").start().await;
+    let gateway = gateway(&pbx).set("pbx.login_retry_s", 1).start().await;
     gateway.fetch(NAME).await;
     pbx.set_password("another one");
     pbx.inject(Fault::once(
@@ -206,7 +206,7 @@ async fn a_refusal_after_one_lost_try_leaves_one_more_try_as_ever() {
 #[tokio::test]
 async fn the_trust_belongs_to_one_password_and_not_to_the_next() {
     let pbx = pbx(Api::SSeries200).await;
-    let builder = gateway(&pbx).pbx("answer_timeout_ms = 200");
+    let builder = gateway(&pbx).set("pbx.answer_timeout_ms", 200);
     builder.write();
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
@@ -232,7 +232,9 @@ async fn the_trust_belongs_to_one_password_and_not_to_the_next() {
 #[tokio::test]
 async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() {
     let pbx = pbx(Api::SSeries200).await;
-    let builder = gateway(&pbx).pbx("queue_timeout_ms = 0\nanswer_timeout_ms = 200");
+    let builder = gateway(&pbx)
+        .set("pbx.queue_timeout_ms", 0)
+        .set("pbx.answer_timeout_ms", 200);
     let path = builder.write();
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
@@ -312,7 +314,7 @@ async fn a_login_that_hangs_is_given_up_with_its_connection() {
     let gateway = gateway_for(&simulated, Api::SSeries200)
         .pbx_url(url)
         .without_pin()
-        .pbx("answer_timeout_ms = 600000")
+        .set("pbx.answer_timeout_ms", 600000)
         .start()
         .await;
     let asking = gateway.get(NAME).bearer(&jwt("alice")).send();

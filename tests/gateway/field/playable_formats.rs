@@ -208,7 +208,10 @@ async fn check_form(api: Api, switches: &[Switch], cache: &str, (what, form, pla
     let row = format!("{what} {api} {switches:?} {cache}");
     let recording = form.file();
     let pbx = start(api, switches, &recording).await;
-    let gateway = gateway_for(&pbx, api).cache(cache).range("wait_ms = 60000");
+    let gateway = gateway_for(&pbx, api)
+        .cache()
+        .lines("[cache]", cache)
+        .set("range.wait_ms", 60000);
     let gateway = gateway.start().await;
     let kind = if *plays { "inline" } else { "attachment" };
     let head = call(&gateway, Method::HEAD, PERSON).send().await;
@@ -311,7 +314,7 @@ async fn no_header_keeps_a_recording_from_being_served() {
         for (switches, cache) in [(&[][..], CACHES[1]), (told, CACHES[0])] {
             let row = format!("{what} {switches:?} {cache}");
             let pbx = start(Api::SSeries200, switches, &recording).await;
-            let gateway = gateway(&pbx).cache(cache).start().await;
+            let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
             for who in [PERSON, PROGRAM] {
                 let answer = call(&gateway, Method::GET, who).send().await;
                 assert_eq!(answer.status(), StatusCode::OK, "{row}");
@@ -333,7 +336,7 @@ async fn nobody_waits_for_a_format_that_does_not_come() {
         for cache in CACHES {
             let pbx = start(Api::SSeries200, &[], &recording).await;
             pbx.hold_downloads(1_000);
-            let gateway = gateway(&pbx).cache(cache).start().await;
+            let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
             let answer = tokio::spawn(call(&gateway, Method::GET, PERSON).send());
             if is_awaited {
                 soon(pbx.until(|seen| seen.bytes_sent == 1_000)).await;

@@ -161,8 +161,8 @@ async fn only_a_person_is_shown_a_page_or_the_way_to_sign_in() {
     let pbx = builder.start().await.unwrap();
     let open = gateway(&pbx).start().await;
     let signing_in = gateway(&pbx)
-        .server(&format!("public_url = \"https://{HOST}\""))
-        .auth("login_url = \"https://sso.example/start?rd={return}\"")
+        .set("server.public_url", format!("https://{HOST}"))
+        .set("auth.login_url", "https://sso.example/start?rd={return}")
         .start()
         .await;
     let path = format!("/recordings/{NAME}");
@@ -234,8 +234,8 @@ async fn a_recording_that_browsers_cannot_play_is_saved_by_people_only() {
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::gsm(1));
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .relay("browser_cache = \"revalidated\"")
-        .cache("")
+        .set("relay.browser_cache", "revalidated")
+        .cache()
         .start()
         .await;
     let path = format!("/recordings/{NAME}");

@@ -83,7 +83,7 @@ async fn outcome(gateway: &Gateway, token: &str, name: &str) -> String {
 #[tokio::test]
 async fn the_date_of_a_recording_is_that_of_its_call() {
     let pbx = pbx(Api::SSeries200).await;
-    let gateway = gateway(&pbx).cache("").start().await;
+    let gateway = gateway(&pbx).cache().start().await;
     for (names, date) in [(KNOWN, Some(DATE)), (USUAL, Some(DATE)), (UNKNOWN, None)] {
         for name in names {
             // A recording of unknown length is dated once its end is known.
@@ -109,7 +109,7 @@ async fn policies_about_age_know_the_call_and_policies_about_parties_do_not() {
     let parties = "resource has caller || resource has callee || resource has direction || \
                    principal.extensions.containsAny(resource.internal_parties)";
     let parties = start(
-        gateway(&pbx).own_issuer("extensions_claim = \"extensions\""),
+        gateway(&pbx).set("auth.issuer.extensions_claim", "extensions"),
         parties,
     )
     .await;
@@ -164,7 +164,10 @@ async fn a_young_call_is_on_its_way_and_an_old_one_is_missing() {
         Api::PSeries,
     ] {
         let pbx = Simulator::builder(api).start().await.unwrap();
-        let gateway = gateway(&pbx).pbx("not_ready_retry_ms = []").start().await;
+        let gateway = gateway(&pbx)
+            .lines("[pbx]", "not_ready_retry_ms = []")
+            .start()
+            .await;
         for rest in [
             ".9-+44-20-5550147-1001-Inbound.wav",
             ".9-1001-1003-Inbound-1.wav",
@@ -188,8 +191,9 @@ async fn a_young_call_is_on_its_way_and_an_old_one_is_missing() {
 async fn a_bare_name_means_the_pbx_of_its_time_stamp() {
     let (first, second) = (pbx(Api::SSeries110).await, pbx(Api::PSeries).await);
     let gateway = gateway(&first)
-        .pbx("names_until = \"2026-01-01\"")
-        .beside("new", &second, "names_from = \"2026-01-01\"")
+        .set("pbx.names_until", "2026-01-01")
+        .beside("new", &second)
+        .set("pbx[1].names_from", "2026-01-01")
         .start()
         .await;
     let downloads = |pbx: &Simulator| pbx.seen().downloads_complete;

@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wavegate::simulator::{Api, Simulator, wav};
 
-use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::tls::Identity;
 use crate::harness::{Builder, Call, Gateway, NAME, PBX, gateway, jwt, link, soon, write_secret};
 
 const PUBLIC: &str = "https://recordings.example";
@@ -61,9 +61,8 @@ impl Place {
         let pbx = pbx.start().await.unwrap();
         let identity = Identity::new();
         let builder = change(gateway(&pbx))
-            .server(LISTENER)
-            .admin("token_file = \"admin-token\"");
-        identity.write(builder.folder());
+            .tls(&identity)
+            .set("admin.token_file", "admin-token");
         write_secret(
             &builder.folder().join("admin-token"),
             "a-token-of-the-tests-for-heads-0123456789",
@@ -403,7 +402,7 @@ async fn what_hyper_refuses_by_itself_stays_refused() {
 
 #[tokio::test]
 async fn a_bad_host_is_told_before_the_wrong_one_and_before_any_credential() {
-    let public = |builder: Builder| builder.server(&format!("public_url = \"{PUBLIC}\""));
+    let public = |builder: Builder| builder.set("server.public_url", PUBLIC);
     let place = Place::start(public).await;
     let bearer = format!("Authorization: Bearer {}", jwt("alice"));
     for authorization in [&*bearer, "X: y"] {

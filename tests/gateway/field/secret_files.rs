@@ -360,7 +360,7 @@ async fn every_command_takes_what_check_takes_and_refuses_what_it_refuses() {
     };
     let pbx = pbx().await;
     let ordinary = format!("{COPY} /run/secrets/; chmod 0444 /run/secrets/$s; done");
-    let builder = gateway(&pbx).server("public_url = \"http://127.0.0.1\"");
+    let builder = gateway(&pbx).set("server.public_url", "http://127.0.0.1");
     let builder = configure(builder, "/run/secrets", "");
     let folder = builder.folder();
     write_secret(&folder.join("token"), "a.b.c");

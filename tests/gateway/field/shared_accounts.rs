@@ -59,7 +59,7 @@ struct Row {
 async fn share(api: Api, pause_s: u64) -> Row {
     let pbx = pbx(api).await;
     let gateway = gateway(&pbx)
-        .relay("max_reads_per_minute = 100000")
+        .set("relay.max_reads_per_minute", 100000)
         .start()
         .await;
     let whole = pbx.recording_bytes(NAME).unwrap();
@@ -140,7 +140,7 @@ async fn where_every_token_is_ended_at_once_throughput_is_what_the_rule_allows()
 async fn a_caller_waits_for_a_renewal_until_the_queue_timeout_and_is_told_why() {
     const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
     let pbx = pbx(Api::SSeries200).await;
-    let builder = gateway(&pbx).pbx("queue_timeout_ms = 500");
+    let builder = gateway(&pbx).set("pbx.queue_timeout_ms", 500);
     let path = builder.write();
     let gateway = builder.start().await;
     for _ in 0..=AT_ONCE {
@@ -198,8 +198,10 @@ async fn broken_at_random(seed: u64) -> usize {
     let pbx = pbx(Api::SSeries200).await;
     let whole = pbx.recording_bytes(NAME).unwrap();
     let gateway = gateway(&pbx)
-        .relay("max_reads_per_minute = 100000")
-        .pbx("answer_timeout_ms = 2000\nfirst_byte_timeout_ms = 3000\nidle_timeout_ms = 2000")
+        .set("relay.max_reads_per_minute", 100000)
+        .set("pbx.answer_timeout_ms", 2000)
+        .set("pbx.first_byte_timeout_ms", 3000)
+        .set("pbx.idle_timeout_ms", 2000)
         .start()
         .await;
     let gateway = Arc::new(gateway);

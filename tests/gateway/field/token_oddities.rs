@@ -115,7 +115,7 @@ fn link(header: &str, claims: &str) -> String {
 /// Adds [`OTHER`] with a public key, under an id.
 fn with_other(builder: Builder, key: &Key, algorithm: &str, id: &str) -> Builder {
     std::fs::write(builder.folder().join("other.pem"), key.pem()).unwrap();
-    builder.issuer(&format!(
+    builder.lines("[[auth.issuer]]", &format!(
         "name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\n[[auth.issuer.key]]\nid = \"{id}\"\nalgorithm = \"{algorithm}\"\n\
          public_key_file = \"other.pem\""
     ))

@@ -38,7 +38,7 @@ const RIGHT: u32 = LENGTH as u32 - 8;
 const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
 /// Long for a busy machine, short for a test; and the end is always waited for.
 const PATIENT: &str = "idle_timeout_ms = 1000\nretry_delay_ms = 10";
-const WAITING: &str = "wait_ms = 60000";
+const WAITING: u32 = 60_000;
 
 /// Recordings whose headers say more than there is.
 fn recordings() -> Vec<(&'static str, Bytes)> {
@@ -91,7 +91,11 @@ async fn s_series(switches: &[Switch], recording: &Bytes) -> Simulator {
 
 fn patient(pbx: &Simulator, cache: &str) -> Builder {
     let builder = gateway_for(pbx, pbx.api());
-    builder.cache(cache).range(WAITING).pbx(PATIENT)
+    builder
+        .cache()
+        .lines("[cache]", cache)
+        .set("range.wait_ms", WAITING)
+        .lines("[pbx]", PATIENT)
 }
 
 fn tickets(pbx: &Simulator) -> u64 {
@@ -229,7 +233,7 @@ async fn head_costs_one_ticket_and_makes_no_length_up() {
 async fn a_pbx_that_gives_out_parts_is_asked_for_parts_of_what_was_agreed_on() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[Switch::HonoursRange], &recording).await;
-    let gateway = patient(&pbx, CACHES[0]).pbx("upstream_ranges = \"trust\"");
+    let gateway = patient(&pbx, CACHES[0]).set("pbx.upstream_ranges", "trust");
     let gateway = gateway.start().await;
     assert!(gateway.fetch(NAME).await == recording);
     let sent = pbx.seen().bytes_sent;
@@ -314,7 +318,10 @@ async fn an_alert_that_is_not_close_notify_is_a_cut() {
             let pbx = s_series(switches, &wav::pcm_of_size(2 * LENGTH)).await;
             pbx.hold_downloads(LENGTH as u64);
             let wire = Wire::to(&pbx).await;
-            let builder = gateway(&pbx).cache(cache).pbx("idle_timeout_ms = 60000");
+            let builder = gateway(&pbx)
+                .cache()
+                .lines("[cache]", cache)
+                .set("pbx.idle_timeout_ms", 60000);
             let gateway = builder.pbx_url(wire.url()).start().await;
             let call = gateway.get(NAME).bearer(&jwt("alice"));
             let answer = tokio::spawn(async move { call.send().await.bytes().await });
@@ -437,7 +444,7 @@ async fn the_audit_log_tells_of_every_end_that_was_agreed_on() {
     for (recording, is_agreed) in recordings {
         for cache in CACHES {
             let pbx = s_series(&[], &recording).await;
-            let gateway = patient(&pbx, cache).audit("").start().await;
+            let gateway = patient(&pbx, cache).audit().start().await;
             gateway.fetch(NAME).await;
             gateway.fetch(NAME).await;
             head(&gateway, NAME).await;
@@ -466,7 +473,7 @@ async fn what_broke_off_tells_of_no_end() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[], &recording).await;
     pbx.inject("download:stall-after=30000:times=3".parse().unwrap());
-    let gateway = patient(&pbx, CACHES[0]).audit("").start().await;
+    let gateway = patient(&pbx, CACHES[0]).audit().start().await;
     breaks(&gateway, &pbx, 3, "stalled").await;
     let lines = until(&dir(gateway.folder()), "delivery", 1).await;
     assert_eq!(lines[0]["outcome"], "upstream-idle");
@@ -482,7 +489,7 @@ fn minute() -> Bytes {
 async fn a_header_that_is_one_byte_too_long_plays_in_a_browser() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = s_series(&[], &minute()).await;
-        let gateway = gateway(&pbx).cache(cache).start().await;
+        let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
         let Some((duration, position)) = browser::play(&browser::url(gateway.addr())).await else {
             return;
         };
@@ -501,7 +508,12 @@ async fn curl_gets_it_whole_and_sees_each_of_ten_resets() {
     let file = folder.path().join("recording.wav");
     for cache in ["", "max_bytes = 0"] {
         let pbx = s_series(&[], &recording).await;
-        let gateway = gateway(&pbx).cache(cache).pbx(PATIENT).start().await;
+        let gateway = gateway(&pbx)
+            .cache()
+            .lines("[cache]", cache)
+            .lines("[pbx]", PATIENT)
+            .start()
+            .await;
         let url = browser::url(gateway.addr());
         // At a pace at which some of it is there before the reset comes.
         for fault in ["throttle=4000000", "reset-after=150000"] {

@@ -10,7 +10,10 @@ use crate::harness::{Builder, gateway, soon};
 const CALLS: u32 = 200;
 
 fn hasty(pbx: &Simulator) -> Builder {
-    gateway(pbx).pbx("retry_delay_ms = 1\nidle_timeout_ms = 300\nfirst_byte_timeout_ms = 2000")
+    gateway(pbx)
+        .set("pbx.retry_delay_ms", 1)
+        .set("pbx.idle_timeout_ms", 300)
+        .set("pbx.first_byte_timeout_ms", 2000)
 }
 
 /// The number of entries, or the problem's slug.
@@ -300,7 +303,7 @@ async fn two_lists_of_a_pbx_are_read_at_once_and_no_download_waits_for_them() {
         .start()
         .await
         .unwrap();
-    let gateway = gateway(&pbx).pbx("queue_timeout_ms = 50").start().await;
+    let gateway = gateway(&pbx).set("pbx.queue_timeout_ms", 50).start().await;
     let what = Misbehaviour::Stall { after_bytes: 10 };
     pbx.inject(Fault::forever(Operation::CdrDownload, what));
     let target = format!("/recordings?{WINDOW}");

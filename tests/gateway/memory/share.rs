@@ -19,9 +19,11 @@ const ALICE: &str = "alice";
 /// A gateway that keeps so many blocks, and lets nobody go for being slow.
 fn roomy(pbx: &Simulator, blocks: u64) -> harness::Builder {
     gateway(pbx)
-        .cache(&format!("max_bytes = {}", blocks * BLOCK))
-        .relay("max_reads_per_minute = 100000\nidle_timeout_ms = 600000")
-        .pbx("max_downloads = 100")
+        .cache()
+        .set("cache.max_bytes", blocks * BLOCK)
+        .set("relay.max_reads_per_minute", 100000)
+        .set("relay.idle_timeout_ms", 600000)
+        .set("pbx.max_downloads", 100)
 }
 
 async fn get(gateway: &Gateway, who: &str, name: &str) -> Bytes {
@@ -178,7 +180,11 @@ async fn what_is_read_on_for_another_stays_with_whom_it_was_begun_for() {
     let all = [&own[..], std::slice::from_ref(&long)].concat();
     let pbx = pbx(&all, &[Switch::DownloadWithLength]).await;
     let cache = format!("max_bytes = {}\nlinger_ms = 0", BLOCKS * BLOCK);
-    let gateway = roomy(&pbx, BLOCKS).cache(&cache).start().await;
+    let gateway = roomy(&pbx, BLOCKS)
+        .cache()
+        .lines("[cache]", &cache)
+        .start()
+        .await;
     let tickets = || pbx.seen().tickets_issued;
     pbx.hold_downloads(400_000);
     drop(paused(gateway.addr(), ALICE, LONG, &long.1).await);

@@ -30,7 +30,11 @@ async fn long(switches: &[Switch]) -> (Simulator, Bytes) {
 /// A gateway whose way to the PBX is in the test's hands.
 async fn wired(pbx: &Simulator, relay: &str) -> (Gateway, Wire) {
     let wire = Wire::to(pbx).await;
-    let builder = gateway(pbx).pbx_url(wire.url()).cache(TIGHT).relay(relay);
+    let builder = gateway(pbx)
+        .pbx_url(wire.url())
+        .cache()
+        .lines("[cache]", TIGHT)
+        .lines("[relay]", relay);
     (builder.start().await, wire)
 }
 
@@ -130,8 +134,9 @@ async fn a_place_far_ahead_is_reached_although_nobody_reads_up_to_it() {
     ] {
         let (pbx, bytes) = long(form).await;
         let gateway = gateway(&pbx)
-            .cache(TIGHT)
-            .range("wait_ms = 50")
+            .cache()
+            .lines("[cache]", TIGHT)
+            .set("range.wait_ms", 50)
             .start()
             .await;
         let call = gateway

@@ -95,7 +95,10 @@ impl Plan {
 
     /// Lets callers get every recording once, and returns whether each was whole.
     async fn carry_out(&self, cache: &str) -> (Vec<bool>, Arc<Gateway>) {
-        let gateway = gateway(&self.pbx).cache(cache).pbx(LIMITS);
+        let gateway = gateway(&self.pbx)
+            .cache()
+            .lines("[cache]", cache)
+            .lines("[pbx]", LIMITS);
         let gateway = Arc::new(gateway.start().await);
         let mut callers = JoinSet::new();
         for caller in 0..CALLERS {

@@ -50,7 +50,7 @@ async fn a_mend_is_one_for_all_who_listen() {
     for switches in [&[][..], &[Switch::DownloadWithLength]] {
         let recording = wav::pcm_of_size(LENGTH);
         let pbx = start(switches, &recording).await;
-        let gateway = tight(&pbx, "").range("wait_ms = 60000").start().await;
+        let gateway = tight(&pbx, "").set("range.wait_ms", 60000).start().await;
         inject(&pbx, &format!("download:stall-after={BREAK}"));
         let one = ask(&gateway, NAME).await;
         let two = ask(&gateway, NAME).await;
@@ -127,7 +127,7 @@ async fn a_pbx_that_is_busy_at_the_mend_is_asked_again() {
     for (busy, is_whole) in [(2, true), (3, false)] {
         let pbx = Simulator::builder(Api::PSeries).recording(NAME, recording.clone());
         let pbx = pbx.start().await.unwrap();
-        let gateway = tight(&pbx, "").pbx("not_ready_retry_ms = [5, 5]");
+        let gateway = tight(&pbx, "").set("pbx.not_ready_retry_ms", [5, 5]);
         let gateway = gateway.start().await;
         inject(&pbx, &format!("download:stall-after={BREAK}"));
         let answer = ask(&gateway, NAME).await;

@@ -69,7 +69,7 @@ async fn of_a_head_that_is_too_long_it_is_the_gateway_that_speaks() {
     }
     // Raised together, it passes.
     let raised = behind(&pbx)
-        .server("max_header_bytes = 65536")
+        .set("server.max_header_bytes", 65536)
         .start()
         .await;
     let nginx = Nginx::start([raised.addr(); 2]).unwrap();

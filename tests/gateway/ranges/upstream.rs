@@ -6,7 +6,7 @@ use super::{
 };
 use crate::harness::{Answer, Builder};
 
-const TRUST: &str = "upstream_ranges = \"trust\"";
+const TRUST: &str = "trust";
 const BYTES: usize = 4_000_000;
 /// A part that is no round number of anything.
 const PART: (usize, usize) = (2_345_678, 2_445_677);
@@ -47,7 +47,11 @@ async fn check_part(gateway: &Gateway, (first, last): (usize, usize), recording:
 async fn every_generation_is_asked_for_no_more_than_the_part() {
     for &api in Api::ALL {
         let pbx = giving(api, &[Switch::HonoursRange]).await;
-        let gateway = knowing_one(&pbx, gateway_for(&pbx, api).pbx(TRUST)).await;
+        let gateway = knowing_one(
+            &pbx,
+            gateway_for(&pbx, api).set("pbx.upstream_ranges", TRUST),
+        )
+        .await;
         let before = pbx.seen().bytes_sent;
         check_part(&gateway, PART, &wav::pcm_of_size(BYTES)).await;
         assert_eq!((tickets(&pbx), pbx.seen().range_headers_seen), (2, 1));
@@ -75,8 +79,9 @@ async fn the_table_holds_where_the_pbx_gives_out_parts_and_where_it_gives_out_th
         }
         let pbx = builder.start().await.unwrap();
         let gateway = gateway(&pbx)
-            .range(PATIENT)
-            .pbx(&format!("{MANY}\n{TRUST}"));
+            .set("range.wait_ms", PATIENT)
+            .lines("[pbx]", MANY)
+            .set("pbx.upstream_ranges", TRUST);
         let gateway = gateway.start().await;
         for name in [NAME, UNDATED] {
             assert!(gateway.fetch(name).await == recording());
@@ -93,7 +98,7 @@ async fn the_table_holds_where_the_pbx_gives_out_parts_and_where_it_gives_out_th
 async fn a_pbx_that_gives_out_another_part_is_asked_for_the_whole_from_then_on() {
     let pbx = giving(Api::SSeries200, &[Switch::HonoursRange]).await;
     pbx.inject("download:other-range:times=forever".parse().unwrap());
-    let gateway = knowing_one(&pbx, gateway(&pbx).pbx(TRUST)).await;
+    let gateway = knowing_one(&pbx, gateway(&pbx).set("pbx.upstream_ranges", TRUST)).await;
     check_part(&gateway, PART, &wav::pcm_of_size(BYTES)).await;
     assert_eq!((tickets(&pbx), pbx.seen().range_headers_seen), (3, 1));
     check_part(&gateway, PART, &wav::pcm_of_size(BYTES)).await;
@@ -109,7 +114,7 @@ async fn a_part_of_a_recording_that_has_another_length_by_now_is_one_of_the_new_
             &[Switch::HonoursRange, Switch::DownloadWithLength],
         )
         .await;
-        let gateway = knowing_one(&pbx, gateway(&pbx).pbx(TRUST)).await;
+        let gateway = knowing_one(&pbx, gateway(&pbx).set("pbx.upstream_ranges", TRUST)).await;
         let new = wav::pcm_of_size(bytes);
         pbx.add_recording(NAME, new.clone());
         let part = (PART.0, PART.1.min(bytes - 1));
@@ -121,7 +126,7 @@ async fn a_part_of_a_recording_that_has_another_length_by_now_is_one_of_the_new_
 #[tokio::test]
 async fn a_part_that_breaks_off_is_mended_with_the_rest_of_that_part() {
     let pbx = giving(Api::SSeries200, &[Switch::HonoursRange]).await;
-    let gateway = knowing_one(&pbx, gateway(&pbx).pbx(TRUST)).await;
+    let gateway = knowing_one(&pbx, gateway(&pbx).set("pbx.upstream_ranges", TRUST)).await;
     for fault in ["cut-after=30000:with-length", "reset-after=50001"] {
         let before = (tickets(&pbx), pbx.seen().bytes_sent);
         pbx.inject(format!("download:{fault}").parse().unwrap());
@@ -134,7 +139,7 @@ async fn a_part_that_breaks_off_is_mended_with_the_rest_of_that_part() {
 #[tokio::test]
 async fn a_part_that_goes_on_differently_breaks() {
     let pbx = giving(Api::SSeries200, &[Switch::HonoursRange]).await;
-    let gateway = knowing_one(&pbx, gateway(&pbx).pbx(TRUST)).await;
+    let gateway = knowing_one(&pbx, gateway(&pbx).set("pbx.upstream_ranges", TRUST)).await;
     let old = wav::pcm_of_size(BYTES);
     let mut new = old.to_vec();
     new[PART.0 + 10] ^= 1;

@@ -74,7 +74,7 @@ impl Issuers {
             let (one, own) = ("idp-ca.pem", format!("idp-ca-{number}.pem"));
             std::fs::rename(builder.folder().join(one), builder.folder().join(&own)).unwrap();
             let lines = lines.replace(one, &own);
-            builder = builder.issuer(&lines);
+            builder = builder.lines("[[auth.issuer]]", &lines);
         }
         builder
     }
@@ -82,13 +82,15 @@ impl Issuers {
 
 fn start(pbx: &Simulator, format: &str) -> Builder {
     let builder = talkative(pbx, format)
-        .server(&format!("public_url = \"{ORIGIN}\""))
-        .links("signing_key = \"crm\"")
-        .auth("cookie = \"sso\"\nskew_s = 300\nlogin_url = \"https://sso.test/start?rd={return}\"")
-        .auth("revocation_file = \"revoked.jsonl\"")
-        .table("[session]\nkey_file = \"session\"")
-        .cors(&format!("origins = [\"{CRM}\"]"))
-        .admin("token_file = \"admin-token\"");
+        .set("server.public_url", ORIGIN)
+        .set("links.signing_key", "crm")
+        .set("auth.cookie", "sso")
+        .set("auth.skew_s", 300)
+        .set("auth.login_url", "https://sso.test/start?rd={return}")
+        .set("auth.revocation_file", "revoked.jsonl")
+        .set("session.key_file", "session")
+        .set("cors.origins", [CRM])
+        .set("admin.token_file", "admin-token");
     write_secret(&builder.folder().join("session"), SESSION_SECRET);
     write_secret(&builder.folder().join("admin-token"), OPERATOR);
     builder
@@ -365,7 +367,7 @@ async fn too_many(record: &mut Record, pbx: &Simulator, format: &str) {
         "address_failures_per_minute = 1",
     );
     for limits in [per_person, per_address, failures] {
-        let builder = start(pbx, format).limits(limits);
+        let builder = start(pbx, format).limits().lines("[limits]", limits);
         let (gateway, addr) = serve(&builder.write()).await;
         let bearer = record.bearer();
         let spoilt = format!("{}AAAA", &bearer[..bearer.len() - 4]);

@@ -29,8 +29,8 @@ fn access(further: Value) -> Value {
 async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .own_issuer(COGNITO)
-        .auth("cookie = \"sso\"")
+        .lines("[auth.issuer]", COGNITO)
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let refused = "bearer-token-invalid";
@@ -108,7 +108,7 @@ async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
 #[tokio::test]
 async fn without_a_setting_aud_is_required_as_ever() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).issuer(&format!(
+    let gateway = gateway(&pbx).lines("[[auth.issuer]]", &format!(
         "name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\n{COGNITO}\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\""
     ));
     let gateway = gateway.start().await;
@@ -136,7 +136,7 @@ async fn without_a_setting_aud_is_required_as_ever() {
 async fn the_claims_may_be_names_with_dots_and_paths() {
     let pbx = pbx().await;
     let lines = "audience_claim = \"client.id\"\nrequired_claims = { \"ext.use\" = \"access\", kind = \"a\" }";
-    let gateway = gateway(&pbx).own_issuer(lines).start().await;
+    let gateway = gateway(&pbx).lines("[auth.issuer]", lines).start().await;
     let base = || without(bearer_claims(json!({"kind": "a"})), "aud");
     for (claims, expected) in [
         (
@@ -175,7 +175,10 @@ async fn links_and_sessions_go_by_their_aud() {
     use crate::session::{call, open, own, with_sessions};
 
     let pbx = pbx().await;
-    let gateway = with_sessions(&pbx, "").own_issuer(COGNITO).start().await;
+    let gateway = with_sessions(&pbx, "")
+        .lines("[auth.issuer]", COGNITO)
+        .start()
+        .await;
     let get = async |target: &str, cookie: &str| {
         let call = call(&gateway, http::Method::GET, target).header("cookie", cookie);
         outcome(call.header("sec-fetch-site", "same-origin").send().await).await
@@ -214,7 +217,7 @@ async fn links_and_sessions_go_by_their_aud() {
 #[tokio::test]
 async fn a_reload_takes_the_rules_over() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).own_issuer(COGNITO).start().await;
+    let gateway = gateway(&pbx).lines("[auth.issuer]", COGNITO).start().await;
     let token = jwt(&access(json!({})));
     let plain = jwt(&bearer_claims(json!({})));
     // Twice, so that it is remembered.
@@ -233,7 +236,7 @@ async fn a_reload_takes_the_rules_over() {
 #[tokio::test]
 async fn explain_and_token_know_the_rules() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).own_issuer(COGNITO);
+    let builder = gateway(&pbx).lines("[auth.issuer]", COGNITO);
     let config = builder.write();
     let config = config.to_str().unwrap();
     let explain = async |token: &str| {
@@ -294,7 +297,7 @@ fn claims_that_say_something_else_are_no_audience() {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let pbx = tokio.block_on(pbx());
     let check = |lines: &str, expected: Option<(&str, &str)>| {
-        let builder = gateway(&pbx).own_issuer(lines);
+        let builder = gateway(&pbx).lines("[auth.issuer]", lines);
         let loaded = wavegate::config::load(&builder.write());
         match (loaded, expected) {
             (Ok(_), None) => {}

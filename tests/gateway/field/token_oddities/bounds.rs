@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::harness::programs::{lines, serve};
-use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::tls::Identity;
 use crate::harness::{Call, Problem, gateway, soon};
 
 /// The name in the list of the bound, wherever one is told.
@@ -50,9 +50,9 @@ async fn a_token_with_two_hundred_groups_is_as_good_as_any_wherever_it_stands() 
     let key = Key::generate("ES256");
     let token = with_groups(&key, 200, json!({}));
     assert!((10_500..11_000).contains(&token.len()), "{}", token.len());
-    let builder = with_other(gateway(&pbx), &key, "ES256", "es").auth("cookie = \"sso\"");
+    let builder = with_other(gateway(&pbx), &key, "ES256", "es").set("auth.cookie", "sso");
     // Also where the groups are the roles.
-    let builder = builder.issuer(&format!(
+    let builder = builder.lines("[[auth.issuer]]", &format!(
         "name = \"https://roles.test\"\naudiences = [\"{AUDIENCE}\"]\nroles_claim = \"groups\"\n[[auth.issuer.key]]\n\
          algorithm = \"ES256\"\npublic_key_file = \"other.pem\""
     ));
@@ -93,7 +93,7 @@ async fn a_token_with_three_hundred_roles_has_all_of_them() {
     let pbx = pbx().await;
     let policies =
         "permit(principal, action, resource) when { principal.roles.contains(\"role-00299\") };";
-    let builder = gateway(&pbx).policies(policies).auth("cookie = \"sso\"");
+    let builder = gateway(&pbx).policies(policies).set("auth.cookie", "sso");
     let gateway = builder.start().await;
     let roles = |count: usize| {
         let roles: Vec<String> = (0..count)
@@ -119,8 +119,8 @@ async fn a_token_with_three_hundred_roles_has_all_of_them() {
 async fn more_roles_or_extensions_than_the_bound_of_a_token_allows_are_none() {
     let pbx = pbx().await;
     let default = gateway(&pbx).start().await;
-    let raised = gateway(&pbx).server("max_header_bytes = 32768");
-    let raised = raised.own_issuer("pbxs = [\"office\"]").start().await;
+    let raised = gateway(&pbx).set("server.max_header_bytes", 32768);
+    let raised = raised.set("auth.issuer.pbxs", ["office"]).start().await;
     let many = |claim: &str, count: usize| {
         let values: Vec<String> = (0..count).map(|number| format!("{number}")).collect();
         jwt(&bearer_claims(json!({ claim: values })))
@@ -180,7 +180,7 @@ fn names_the_bound(problem: &Problem, bytes: usize) {
 async fn a_head_that_is_too_long_gets_an_answer_that_names_the_bound() {
     let pbx = pbx().await;
     for (lines, bytes) in [("", 16_384), ("max_header_bytes = 65536", 65_536)] {
-        let gateway = gateway(&pbx).server(lines).start().await;
+        let gateway = gateway(&pbx).lines("[server]", lines).start().await;
         // The rest of the head is short.
         let fits = padded(bytes - 400);
         assert_eq!(by_bearer(&gateway, &fits).await, "200");
@@ -249,8 +249,7 @@ async fn a_head_without_an_end_is_answered_and_heard_out() {
 async fn over_tls_and_http_2_it_is_the_same() {
     let pbx = pbx().await;
     let identity = Identity::new();
-    let builder = gateway(&pbx).server(LISTENER);
-    identity.write(builder.folder());
+    let builder = gateway(&pbx).tls(&identity);
     let gateway = builder.start().await;
     let addr = gateway.tls_addr();
     let call =

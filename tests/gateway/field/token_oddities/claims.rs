@@ -16,7 +16,7 @@ const NOBODYS: &str = "permit(principal, action, resource);
 #[tokio::test]
 async fn what_is_null_is_as_if_it_were_absent_where_it_does_not_decide() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.policies(NOBODYS).start().await;
     let nothing = json!({
         "nbf": null, "iat": null, "jti": null, "roles": null, "extensions": null, "tenant": null,
@@ -58,7 +58,7 @@ async fn what_is_null_is_as_if_it_were_absent_where_it_does_not_decide() {
 #[tokio::test]
 async fn what_decides_may_not_be_null_or_empty() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).auth("cookie = \"sso\"").start().await;
+    let gateway = gateway(&pbx).set("auth.cookie", "sso").start().await;
     let mut rows = Vec::new();
     for claim in ["iss", "sub", "aud", "exp"] {
         for value in [
@@ -132,9 +132,14 @@ async fn what_decides_may_not_be_null_or_empty() {
 #[tokio::test]
 async fn configured_names_and_paths_are_read_in_the_same_way() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).policies(NOBODYS).own_issuer(
-        "roles_claim = \"realm_access.roles\"\nextensions_claim = \"https://idp.test/ext.numbers\"\ntenant_claim = \"org.id\"",
-    );
+    let builder = gateway(&pbx)
+        .policies(NOBODYS)
+        .set("auth.issuer.roles_claim", "realm_access.roles")
+        .set(
+            "auth.issuer.extensions_claim",
+            "https://idp.test/ext.numbers",
+        )
+        .set("auth.issuer.tenant_claim", "org.id");
     let gateway = builder.start().await;
     for (claims, expected) in [
         (json!({"realm_access": {"roles": null}}), "200"),
@@ -230,10 +235,10 @@ async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
             r#"{{"issuer":"{ISSUER}","subject":"alice","issued_before":"1970-01-01T00:00:00Z"}}"#
         ),
     ] {
-        let builder = with_sessions(&pbx, "").auth("revocation_file = \"revoked\"");
+        let builder = with_sessions(&pbx, "").set("auth.revocation_file", "revoked");
         let list = builder.folder().join("revoked");
         std::fs::write(&list, "").unwrap();
-        let gateway = builder.auth("cookie = \"sso\"").start().await;
+        let gateway = builder.set("auth.cookie", "sso").start().await;
         let tokens = [
             json!({"iat": null}),
             json!({}),

@@ -83,7 +83,7 @@ async fn keys_that_a_header_brings_or_leads_to_are_not_looked_at() {
         let trap = Trap::set().await;
         let (key, attackers) = (Key::generate(algorithm), Key::generate(algorithm));
         let builder = with_other(gateway(&pbx), &key, algorithm, "own");
-        let gateway = builder.auth("cookie = \"sso\"").start().await;
+        let gateway = builder.set("auth.cookie", "sso").start().await;
         let claims = bearer_claims(json!({"iss": OTHER})).to_string();
         let token = |signer: &Key, header: &Value| {
             let sign = |message: &[u8]| signer.sign(algorithm, message);
@@ -166,7 +166,7 @@ async fn a_shared_secret_and_a_link_are_no_other() {
 async fn what_a_header_says_of_how_to_read_it_is_refused_as_ever() {
     let pbx = pbx().await;
     // A key without an id serves tokens of any id that no other key has.
-    let builder = gateway(&pbx).issuer(&format!(
+    let builder = gateway(&pbx).lines("[[auth.issuer]]", &format!(
         "name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\""
     ));
     let gateway = builder.start().await;
@@ -206,7 +206,7 @@ async fn what_a_header_says_of_how_to_read_it_is_refused_as_ever() {
 #[tokio::test]
 async fn bytes_that_are_no_text_make_a_token_useless_wherever_they_stand() {
     let pbx = pbx().await;
-    let builder = crate::session::with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = crate::session::with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.start().await;
     let get = async |target: &str, field: Option<(&str, &str)>| {
         let mut call = crate::session::call(&gateway, http::Method::GET, target);

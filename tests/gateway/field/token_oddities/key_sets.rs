@@ -117,9 +117,12 @@ async fn a_number_is_the_same_in_every_way_to_write_it() {
             set.to_string(),
         )
         .unwrap();
-        builder = builder.issuer(&format!(
-            "name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"{number}.json\""
-        ));
+        builder = builder.lines(
+            "[[auth.issuer]]",
+            &format!(
+                "name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"{number}.json\""
+            ),
+        );
         let claims = bearer_claims(json!({ "iss": name })).to_string();
         let header = format!(r#"{{"alg":"{algorithm}","kid":"id"}}"#);
         let sign = |message: &[u8]| key.sign(algorithm, message);
@@ -158,9 +161,10 @@ async fn a_set_may_begin_with_a_byte_order_mark_in_a_file_and_at_a_url() {
     );
     let lines = at_url.lines(builder.folder(), &url);
     let name = in_file.name();
-    let builder = builder.issuer(&lines).issuer(&format!(
-        "name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"set.json\""
-    ));
+    let builder = builder.lines("[[auth.issuer]]", &lines).lines(
+        "[[auth.issuer]]",
+        &format!("name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"set.json\""),
+    );
     let gateway = builder.start().await;
     assert_eq!(by_bearer(&gateway, &in_file.jwt("alice")).await, "200");
     let token = at_url.jwt("alice");
@@ -179,7 +183,7 @@ async fn told(set: Bytes, coding: Option<&'static str>) -> String {
         idp.name()
     );
     let lines = idp.lines(builder.folder(), &lines);
-    let (running, addr) = serve(&builder.issuer(&lines).write()).await;
+    let (running, addr) = serve(&builder.lines("[[auth.issuer]]", &lines).write()).await;
     let log = running
         .err
         .until(|log| log.contains("the keys of the issuer cannot be had"));
@@ -216,9 +220,10 @@ async fn of_a_set_without_a_key_the_log_says_which_member_of_which_key_is_wrong(
     );
     // The same in a file, told by `check`.
     let pbx = pbx().await;
-    let builder = gateway(&pbx).issuer(&format!(
-        "name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"set.json\""
-    ));
+    let builder = gateway(&pbx).lines(
+        "[[auth.issuer]]",
+        &format!("name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\njwks_file = \"set.json\""),
+    );
     std::fs::write(builder.folder().join("set.json"), keys.to_string()).unwrap();
     let config = builder.write();
     let ended = run_wavegate(&["check", "--config", config.to_str().unwrap()]).await;
@@ -257,7 +262,7 @@ async fn of_a_document_of_another_issuer_the_log_says_both_names() {
         idp.name()
     );
     let lines = idp.lines(builder.folder(), &lines);
-    let (running, _) = serve(&builder.issuer(&lines).write()).await;
+    let (running, _) = serve(&builder.lines("[[auth.issuer]]", &lines).write()).await;
     let log = running
         .err
         .until(|log| log.contains("the keys of the issuer cannot be had"))

@@ -124,7 +124,7 @@ async fn no_other_escape_is_undone_and_none_twice() {
 #[tokio::test]
 async fn a_cookie_is_no_address_and_has_no_escapes() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).auth("cookie = \"sso\"").start().await;
+    let gateway = gateway(&pbx).set("auth.cookie", "sso").start().await;
     let good = jwt(&bearer_claims(json!({})));
     assert_eq!(by_cookie(&gateway, "sso", &good).await, "200");
     let escaped = escaped(&good, ".", true);
