@@ -10,10 +10,10 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::session::{HOST, ORIGIN, call, open, pbx, with_sessions};
 use crate::harness::{
     Answer, Builder, Gateway, LINK_AUDIENCE, NAME, PBX, Problem, gateway, jwt, link, write_secret,
 };
-use crate::session::{HOST, ORIGIN, call, open, pbx, with_sessions};
 
 const OTHER: &str = "20260302094242-1772444562.1207-1002-1003-Internal.wav";
 

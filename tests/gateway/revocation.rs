@@ -9,11 +9,11 @@ use tokio::task::JoinHandle;
 use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::admin::{Reply, ask, post};
+use crate::harness::list::WINDOW;
 use crate::harness::programs::serve;
 use crate::harness::{
     Answer, Builder, Gateway, ISSUER, NAME, PBX, POLICIES, gateway, jwt, link, soon, write_secret,
 };
-use crate::list::WINDOW;
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 const BYTES: usize = 4_000_000;

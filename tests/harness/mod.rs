@@ -3,6 +3,12 @@
 //! The configuration goes through a real file, so every test also reads one. The client checks on every answer what
 //! always holds: a request id, no caching of problems, the shape of problem documents.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each of the three binaries uses a part"
+)]
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -25,8 +31,13 @@ pub(crate) mod audit;
 mod call;
 mod file;
 pub(crate) mod idp;
+pub(crate) mod keys;
+pub(crate) mod list;
 pub(crate) mod listener;
+pub(crate) mod metrics;
+pub(crate) mod policies;
 pub(crate) mod programs;
+pub(crate) mod session;
 pub(crate) mod tls;
 pub(crate) mod wire;
 

@@ -7,10 +7,10 @@ use super::explain::{OWN, explain};
 use super::pbx;
 use crate::harness::audit::{dir, of_kind};
 use crate::harness::programs::Ended;
+use crate::harness::session::{ORIGIN, call, open, with_sessions};
 use crate::harness::{
     Answer, Builder, Gateway, ISSUER, NAME, expired_jwt, gateway, jwt, link_of, soon, write_secret,
 };
-use crate::session::{ORIGIN, call, open, with_sessions};
 
 /// Alice may hear and share, bob share alone, carol hear alone, and dave is forbidden both by name.
 const SHARING: &str = r#"

@@ -3,8 +3,8 @@
 use http::{Method, StatusCode};
 
 use super::{READ, begin, head, held, stopped, tickets, until_let_go};
+use crate::harness::metrics::Numbers;
 use crate::harness::{Answer, Gateway, NAME, gateway, jwt};
-use crate::metrics::Numbers;
 
 /// Hits so far: from memory, of who joined a read, and of what is known.
 pub(super) async fn hits(gateway: &Gateway) -> [u64; 3] {

@@ -7,8 +7,8 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::hits::hits;
 use super::{head, part, tickets};
+use crate::harness::metrics::Numbers;
 use crate::harness::{Answer, Gateway, NAME, PBX, gateway, jwt, soon};
-use crate::metrics::Numbers;
 
 const OTHER: &str = "other.wav";
 const THIRD: &str = "third.wav";

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{OTHER, ask, claims, wish};
 use crate::harness::audit::{of_kind, until, verified};
+use crate::harness::session::{ORIGIN, call, open, own, pbx, with_sessions};
 use crate::harness::{Answer, Gateway, NAME, PBX, jwt, jwt_with};
-use crate::session::{ORIGIN, call, open, own, pbx, with_sessions};
 
 const LISTEN: &str =
     "@id(\"hear\") permit(principal, action == Wavegate::Action::\"listen\", resource);";

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wavegate::simulator::{Api, CallRecord, Simulator};
 
-use super::{APIS, WINDOW, names, page, pbx, walk};
+use crate::harness::list::{APIS, WINDOW, names, page, pbx, walk};
 use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, jwt, link};
 

@@ -2,7 +2,7 @@
 
 use wavegate::simulator::{Api, CallRecord, Simulator};
 
-use super::{APIS, WINDOW, names, page, pbx, walk};
+use crate::harness::list::{APIS, WINDOW, names, page, pbx, walk};
 use crate::harness::{PBX, gateway};
 
 /// The names of the calls with these numbers.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use wavegate::simulator::{Api, CallRecord, Simulator, Switch};
 
-use super::{WINDOW, names, page, pbx};
+use crate::harness::list::{WINDOW, names, page, pbx};
 use crate::harness::{Gateway, gateway};
 
 /// Walks to the end, and adds a call before each page.
