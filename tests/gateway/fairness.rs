@@ -11,8 +11,6 @@ use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
 
 use crate::harness::{Answer, Call, Gateway, Problem, gateway, jwt};
 
-mod pace;
-
 const ALICE: &str = "alice";
 const BOB: &str = "bob";
 

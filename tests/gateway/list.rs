@@ -3,7 +3,6 @@
 
 mod access;
 mod filters;
-mod walk;
 
 use http::Method;
 use serde_json::{Value, json};

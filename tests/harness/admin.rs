@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::soon;
 
-/// What the admin listener answered, checked for what always holds.
+/// An answer of the admin listener, checked for what always holds.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -25,7 +25,8 @@ impl Reply {
     }
 }
 
-/// What an admin address answers to a request with these `Authorization` fields; `None` once nobody listens.
+/// The answer of an admin address to a request with these `Authorization` fields; `None` once
+/// nobody listens.
 pub(crate) async fn ask(
     addr: SocketAddr,
     method: Method,
@@ -39,7 +40,7 @@ pub(crate) async fn ask(
     send(addr, request, "").await
 }
 
-/// What it answers to a POST.
+/// The answer to a POST.
 pub(crate) async fn post(
     addr: SocketAddr,
     path: &str,

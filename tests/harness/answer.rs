@@ -26,7 +26,7 @@ impl Drop for Driver {
 
 /// The transfer broke before its end.
 pub(crate) struct Broken {
-    /// What had arrived.
+    /// The bytes that had arrived.
     pub(crate) received: Bytes,
 }
 

@@ -78,7 +78,7 @@ pub(crate) async fn verify(dir: &Path, arguments: &[&str]) -> Ended {
     run_wavegate(&[&["audit", "verify", dir], arguments].concat()).await
 }
 
-/// What `wavegate audit verify` prints of a log that is as it was written.
+/// The output of `wavegate audit verify` for a log that is as it was written.
 pub(crate) async fn verified(dir: &Path, arguments: &[&str]) -> String {
     let ended = verify(dir, arguments).await;
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{}", ended.out);

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// Sets the key at a path such as `relay.max_streams` or `pbx[1].tls.pins`. Of an array of tables the first is meant,
-/// where no number stands behind it.
+/// Sets the key at a path such as `relay.max_streams` or `pbx[1].tls.pins`. Of an array of tables
+/// the first is meant, where no number stands behind it.
 pub(super) fn set(config: &mut Value, path: &str, value: Value) {
     let mut place = config;
     for step in path.split('.') {
@@ -29,7 +29,8 @@ fn first(value: &mut Value) -> &mut Value {
     }
 }
 
-/// Takes over lines of a configuration file. `[[…]]` adds a table, `[…]` sets keys in the first one.
+/// Takes over lines of a configuration file. `[[…]]` adds a table, `[…]` sets keys in the first
+/// one.
 pub(super) fn merge(config: &mut Value, lines: &str) {
     take_over(config, toml::from_str(lines).unwrap());
 }

@@ -1,4 +1,5 @@
-//! An identity provider on a real socket: publishes its keys over TLS, signs tokens, and fails on demand.
+//! An identity provider on a real socket: publishes its keys over TLS, signs tokens, and fails on
+//! demand.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ use wavegate::auth::mint::{self, SigningKey};
 use super::AUDIENCE;
 use super::tls::Identity;
 
-/// What the provider does with a request.
+/// The way in which the provider treats a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Well,
@@ -102,7 +103,8 @@ impl Idp {
         format!("https://{}", self.addr)
     }
 
-    /// Lines of an `[[auth.issuer]]` for it, with more of them; writes its certificate into the folder.
+    /// Lines of an `[[auth.issuer]]` for it, with more of them; writes its certificate into the
+    /// folder.
     pub(crate) fn lines(&self, folder: &Path, lines: &str) -> String {
         std::fs::write(folder.join("idp-ca.pem"), &self.identity.certificate).unwrap();
         let name = self.name();
@@ -205,7 +207,7 @@ impl Idp {
     }
 }
 
-/// What answers.
+/// The part that answers requests.
 struct Service {
     name: String,
     state: Arc<Mutex<State>>,

@@ -1,5 +1,5 @@
-//! A caller who listens as people do: over a narrow connection, at a pace of their own, and comparing what comes with what
-//! the PBX has.
+//! A caller who listens as people do: over a narrow connection, at a pace of their own, and
+//! comparing what comes with what the PBX has.
 
 use std::net::SocketAddr;
 

@@ -63,8 +63,8 @@ impl Numbers {
     }
 }
 
-/// Reads OpenMetrics text line by line: each family has one help, one type and perhaps a unit, and then its samples, each
-/// once; the end is marked.
+/// Reads OpenMetrics text line by line: each family has one help, one type and perhaps a unit, and
+/// then its samples, each once; the end is marked.
 #[track_caller]
 fn samples(text: &str) -> BTreeMap<String, u64> {
     let mut samples = BTreeMap::new();

@@ -1,7 +1,9 @@
-//! What the tests share: a gateway built by the real composition root, and a client that believes nothing.
+//! The harness of all tests: a gateway built by the real composition root, and a client that
+//! believes nothing.
 //!
-//! The configuration goes through a real file, so every test also reads one. The client checks on every answer what
-//! always holds: a request id, no caching of problems, the shape of problem documents.
+//! The configuration goes through a real file, so every test also reads one. The client checks on
+//! every answer what always holds: a request id, no caching of problems, the shape of problem
+//! documents.
 
 #![allow(
     dead_code,
@@ -54,7 +56,7 @@ pub(crate) const LINK_AUDIENCE: &str = "links";
 pub(crate) const PBX: &str = "office";
 /// The file of policies, beside the configuration.
 pub(crate) const POLICIES: &str = "policy.cedar";
-/// Whoever is authenticated may hear every recording.
+/// Everybody who is authenticated may hear every recording.
 pub(crate) const EVERYONE: &str = "permit(principal, action, resource);";
 /// Far beyond any test, so that a hang fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,8 +82,8 @@ pub(crate) fn gateway(pbx: &Simulator) -> Builder {
 
 /// Prepares a gateway that takes a simulated PBX for one that speaks `api`.
 ///
-/// The cache is off: every download goes straight through, and costs a ticket. There are no limits on requests: all
-/// tests come from one address, and in a hurry.
+/// The cache is off: every download goes straight through, and costs a ticket. There are no limits
+/// on requests: all tests come from one address, and in a hurry.
 pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
     let builder = Builder {
         folder: tempfile::tempdir().unwrap(),
@@ -128,11 +130,11 @@ fn table_of(name: &str, pbx: &Simulator, api: Api, password_file: &str) -> Value
         "plain_http": is_plain,
         "username": pbx.username(),
         "password_file": password_file,
-        "groups": {},
     });
     if !is_plain {
         table["tls"] = json!({"pins": [pbx.fingerprint()]});
     }
+    table["groups"] = json!({});
     table
 }
 
@@ -146,15 +148,17 @@ impl Builder {
         self.folder.path()
     }
 
-    /// Sets a key of the configuration by its path, such as `relay.max_streams`. Of an array of tables the first is
-    /// meant, or the one whose number stands behind it, as in `pbx[1].names_from`. A table is replaced as a whole.
+    /// Sets a key of the configuration by its path, such as `relay.max_streams`. Of an array of
+    /// tables the first is meant, or the one whose number stands behind it, as in
+    /// `pbx[1].names_from`. A table is replaced as a whole.
     pub(crate) fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
         file::set(&mut self.config, path, value.into());
         self
     }
 
-    /// Takes over lines of a configuration file that stand under `header`: `[cache]` or `[pbx]` sets keys of that
-    /// table, and `[[auth.issuer]]` adds another one. For tables of rows; else see [`Builder::set`].
+    /// Takes over lines of a configuration file that stand under `header`: `[cache]` or `[pbx]`
+    /// sets keys of that table, and `[[auth.issuer]]` adds another one. For tables of rows; else
+    /// see [`Builder::set`].
     pub(crate) fn lines(mut self, header: &str, lines: &str) -> Self {
         file::merge(&mut self.config, &format!("{header}\n{lines}"));
         self

@@ -1,4 +1,4 @@
-//! Who may hear which recording: the policies that are shipped, agents, and what they get.
+//! Policies: those that are shipped, agents with extensions, and the answers that they get.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(crate) fn agent(subject: &str, extensions: &[&str]) -> String {
     )
 }
 
-/// What somebody gets who asks for a recording: 200, or the problem.
+/// The answer to a request for a recording: 200, or the slug of the problem.
 pub(crate) async fn outcome(gateway: &Gateway, token: &str, name: &str) -> String {
     let answer = gateway.get(name).bearer(token).send().await;
     if answer.status() == StatusCode::OK {

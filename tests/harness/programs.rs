@@ -1,7 +1,7 @@
 //! Other programs that tests run: those of the system, which may be absent, and `wavegate` itself.
 //!
-//! A program and the processes it starts are a group of their own, which is ended as a whole, also when its test fails.
-//! What it printed can be waited for.
+//! A program and the processes it starts are a group of their own, which is ended as a whole, also
+//! when its test fails. A test can wait for its output.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::harness::PATIENCE;
 
-/// Where a program is. When it is absent that is said in one line, and under `CI=true` it is a failure.
+/// Where a program is. When it is absent that is said in one line, and under `CI=true` it is a
+/// failure.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian keeps servers out of a user's path.
@@ -36,7 +37,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// What a program has printed on one of its two outputs.
+/// The text that a program has printed on one of its two outputs.
 pub(crate) struct Output(watch::Receiver<String>);
 
 impl Output {
@@ -113,7 +114,8 @@ impl Running {
         self.child.id()
     }
 
-    /// What the system says of its memory, in KiB: `VmHWM` for the most it has had, `VmRSS` for what it has.
+    /// Its memory by the system's account, in KiB: `VmHWM` for the most it has had, `VmRSS` for
+    /// what it has.
     pub(crate) fn memory_kib(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(field)).unwrap();
@@ -176,7 +178,8 @@ pub(crate) async fn run_wavegate(arguments: &[&str]) -> Ended {
     Running::start(&mut wavegate(arguments)).end().await
 }
 
-/// Starts `wavegate serve`, and returns its address once it listens. Its log must be at level info or finer.
+/// Starts `wavegate serve`, and returns its address once it listens. Its log must be at level info
+/// or finer.
 pub(crate) async fn serve(config: &Path) -> (Running, SocketAddr) {
     let config = config.to_str().unwrap();
     let running = Running::start(&mut wavegate(&["serve", "--config", config]));

@@ -1,6 +1,7 @@
 //! A certificate of the test's own, and clients that come over TLS.
 //!
-//! A client trusts the one certificate it is given, so that a connection also tells which certificate was presented.
+//! A client trusts the one certificate it is given, so that a connection also tells which
+//! certificate was presented.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,8 +1,9 @@
-//! The wire between gateway and PBX in the test's hands: what leaves from where, what is said, and when it goes on.
+//! The wire between gateway and PBX in the test's hands: what leaves from where, what is said, and
+//! when it goes on.
 //!
-//! A forwarder of TCP connections on loopback. The n-th connection leaves from the n-th address of a list, as behind a
-//! NAT with several; what the PBX says is kept; new connections can be held until the test lets them go on; and the PBX can be told
-//! something that the gateway has not said.
+//! A forwarder of TCP connections on loopback. The n-th connection leaves from the n-th address of
+//! a list, as behind a NAT with several; what the PBX says is kept; new connections can be held
+//! until the test lets them go on; and the PBX can be told something that the gateway has not said.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -43,7 +44,8 @@ impl Wire {
         Self::behind_nat(pbx, &[]).await
     }
 
-    /// A wire whose n-th connection leaves from the n-th of these addresses, all further ones from the last.
+    /// A wire whose n-th connection leaves from the n-th of these addresses, all further ones from
+    /// the last.
     pub(crate) async fn behind_nat(pbx: &Simulator, sources: &[Ipv4Addr]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -63,7 +65,7 @@ impl Wire {
         }
     }
 
-    /// What the gateway is to take for the PBX's address.
+    /// The address that the gateway takes for the PBX's.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -12,6 +12,7 @@ mod headers;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::{Method, StatusCode};
@@ -174,6 +175,9 @@ fn header(algorithm: &str, id: &str) -> String {
     format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":"{id}"}}"#)
 }
 
+/// One set of keys for all tables: making them takes longer than refusing a token.
+static ISSUERS: LazyLock<Issuers> = LazyLock::new(Issuers::new);
+
 impl Issuers {
     fn new() -> Self {
         let secret = |name, id, text| Issuer {
@@ -250,8 +254,7 @@ fn count_panics() {
 /// Sends every row to a gateway that takes good tokens before and after.
 async fn check(rows: impl FnOnce(&Issuers) -> Vec<Row>, at_least: usize) {
     count_panics();
-    let issuers = Issuers::new();
-    let rows = rows(&issuers);
+    let rows = rows(&ISSUERS);
     let mut names = HashSet::new();
     for row in &rows {
         assert!(names.insert(&row.what), "{} stands there twice", row.what);
@@ -259,7 +262,7 @@ async fn check(rows: impl FnOnce(&Issuers) -> Vec<Row>, at_least: usize) {
     assert!(rows.len() >= at_least, "{} rows", rows.len());
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));
     let pbx = builder.start().await.unwrap();
-    let gateway = issuers.gateway(&pbx).await;
+    let gateway = ISSUERS.gateway(&pbx).await;
     let target = format!("/recordings/{NAME}");
     for row in &rows {
         let target = format!("{target}{}", row.query);
@@ -281,11 +284,11 @@ async fn check(rows: impl FnOnce(&Issuers) -> Vec<Row>, at_least: usize) {
     assert_eq!((seen.requests.total(), seen.bad_requests), (0, 0));
     assert_eq!(PANICS.get(), 0);
     // What the rows were made of is good.
-    for issuer in issuers.all() {
+    for issuer in ISSUERS.all() {
         let answer = gateway.get(NAME).bearer(&issuer.good()).send().await;
         assert_eq!(answer.status(), StatusCode::OK, "{}", issuer.name);
     }
-    let target = format!("{target}?link={}", issuers.link.good());
+    let target = format!("{target}?link={}", ISSUERS.link.good());
     let answer = gateway.request(Method::GET, &target).send().await;
     assert_eq!(answer.status(), StatusCode::OK, "the link");
 }
@@ -313,12 +316,11 @@ async fn no_other_form_size_or_place_of_a_token_is_accepted() {
 /// Forms and claims that look odd, and that a gateway must not refuse.
 #[tokio::test]
 async fn what_only_looks_wrong_is_accepted() {
-    let issuers = Issuers::new();
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));
     let pbx = builder.start().await.unwrap();
-    let gateway = issuers.gateway(&pbx).await;
-    let accepted = forms::accepted(&issuers);
-    for (what, field) in accepted.into_iter().chain(claims::accepted(&issuers)) {
+    let gateway = ISSUERS.gateway(&pbx).await;
+    let accepted = forms::accepted(&ISSUERS);
+    for (what, field) in accepted.into_iter().chain(claims::accepted(&ISSUERS)) {
         let call = gateway.get(NAME).header("authorization", &field);
         assert_eq!(call.send().await.status(), StatusCode::OK, "{what}");
     }

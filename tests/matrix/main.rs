@@ -1,4 +1,5 @@
-//! The long tables: every switch, fault and generation, every form of a token and of a range, every way to fail.
+//! The long tables: every switch, fault and generation, every form of a token and of a range, every
+//! way to fail.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,12 +16,15 @@
 mod harness;
 
 mod attacks;
+mod crowd;
 mod decisions;
 mod deliveries;
 mod dialects;
 mod faults;
 mod field;
 mod list;
+mod memory;
 mod mending;
+mod pace;
 mod ranges;
 mod secrets;

@@ -18,7 +18,7 @@ use crate::harness::session::SESSION_SECRET;
 use crate::harness::{
     BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway, write_secret,
 };
-use record::{Record, found, spellings};
+use record::{Record, Search, spellings};
 
 const WRONG_PASSWORD: &str = "marked-and-wrong-password";
 
@@ -393,17 +393,28 @@ async fn the_configuration_shows_no_secret_when_it_is_printed() {
     let secrets = [[pbx.password(), pbx.username()].as_slice(), &keys].concat();
     let secrets: Vec<_> = secrets.into_iter().map(str::to_owned).collect();
     for text in [format!("{config:?}"), format!("{config:#?}")] {
-        assert_eq!(found(&text, &secrets), None, "{text}");
-        assert!(found(&text, &[PBX.to_owned()]).is_some());
+        assert!(Search::new(&secrets).found(&text).is_empty(), "{text}");
+        assert!(!Search::new(&[PBX.to_owned()]).found(&text).is_empty());
     }
 }
 
 #[test]
 fn a_secret_is_found_in_every_spelling() {
-    let secret = "a-marked-secret".to_owned();
-    for spelling in spellings(&secret) {
-        let text = format!("before {spelling} after");
-        assert_eq!(found(&text, std::slice::from_ref(&secret)), Some(&secret));
+    // One that begins like another, and one that is short.
+    let secrets = ["a-marked-secret", "a-marked-other", "short"].map(str::to_owned);
+    let search = Search::new(&secrets);
+    for secret in &secrets {
+        for spelling in spellings(secret) {
+            for text in [
+                format!("before {spelling} after"),
+                format!("a-marked-a-mark{spelling}"),
+                spelling.clone(),
+            ] {
+                assert_eq!(search.found(&text), [secret.as_str()].into(), "{text}");
+            }
+        }
     }
-    assert_eq!(found("nothing", &[secret]), None);
+    let both = search.found("a-marked-other,a-marked-secret");
+    assert_eq!(both.len(), 2);
+    assert!(search.found("nothing").is_empty() && search.found("").is_empty());
 }

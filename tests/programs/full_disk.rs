@@ -1,4 +1,5 @@
-//! A disk that is full refuses, and nothing that is half written stays: `prlimit` bounds a file of the audit log.
+//! A disk that is full refuses, and nothing that is half written stays: `prlimit` bounds a file of
+//! the audit log.
 
 use std::process::{Command, Stdio};
 
@@ -32,7 +33,8 @@ async fn refused_when_full(bytes: u64) {
     let builder = gateway(&pbx).cache().audit();
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    // A file may be so large and no larger: what is over is written in part, as on a disk that fills.
+    // A file may be so large and no larger: what is over is written in part, as on a disk that
+    // fills.
     let mut limited = Command::new("sh");
     let script =
         format!("trap '' XFSZ; exec prlimit --fsize={bytes}: \"$0\" serve --config \"$1\"");

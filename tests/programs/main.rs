@@ -1,4 +1,5 @@
-//! Programs of others and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg and Chromium.
+//! Programs of others and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg and
+//! Chromium.
 //!
 //! A test says in one line that it is skipped where its program is absent; with `CI=true` it fails.
 

@@ -1,5 +1,6 @@
-//! A WAV file whose header says more than there is, for a browser and for `curl`: it plays, comes whole, and never looks whole
-//! where it was cut. Everything else about such headers: `tests/matrix/field/wav_ends.rs`.
+//! A WAV file whose header says more than there is, for a browser and for `curl`: it plays, comes
+//! whole, and never looks whole where it was cut. Everything else about such headers:
+//! `tests/matrix/field/wav_ends.rs`.
 
 use bytes::Bytes;
 use wavegate::simulator::{Api, Simulator, wav};

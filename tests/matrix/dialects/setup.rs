@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -15,6 +16,9 @@ use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
 
 /// A counter that is not there by then never will be.
 const SETTLING: Duration = Duration::from_secs(10);
+
+/// The recording of every case; made once, since there are thousands of cases.
+static MUSIC: LazyLock<Bytes> = LazyLock::new(|| wav::music(3));
 
 /// The part that is asked for with a range.
 pub(super) const PART: Range<usize> = 1000..2000;
@@ -185,10 +189,10 @@ impl Setup {
     async fn simulator(&self, api: Api, switch: Option<Switch>, name: &str) -> Simulator {
         let mut builder = Simulator::builder(api).answer_delay(self.answer_delay);
         if !matches!(self.name, Name::Unknown | Name::Missing) {
-            builder = builder.recording(name, wav::music(3));
+            builder = builder.recording(name, MUSIC.clone());
         }
         for other in self.others() {
-            builder = builder.recording(*other, wav::music(3));
+            builder = builder.recording(*other, MUSIC.clone());
         }
         for &switch in self.with.iter().chain(&switch) {
             builder = builder.switch(switch);

@@ -1,5 +1,6 @@
 //! What a gateway showed and what it must not have shown, and the search for the one in the other.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -43,11 +44,61 @@ pub(super) fn spellings(secret: &str) -> Vec<String> {
     ]
 }
 
-/// The first secret that `text` holds.
-pub(super) fn found<'s>(text: &str, secrets: &'s [String]) -> Option<&'s String> {
-    secrets
-        .iter()
-        .find(|secret| spellings(secret).iter().any(|one| text.contains(one)))
+/// A search for many secrets in one pass: by the bytes that a spelling begins with, in whatever way it is written.
+pub(super) struct Search<'s> {
+    by_start: HashMap<[u8; START], Vec<(Vec<u8>, &'s str)>>,
+    /// Spellings that are shorter than that.
+    short: Vec<(String, &'s str)>,
+    /// The first two bytes of spellings: most places in a text are told by them to hold none.
+    pairs: Vec<bool>,
+}
+
+/// Few spellings are shorter.
+const START: usize = 8;
+
+impl<'s> Search<'s> {
+    pub(super) fn new(secrets: &'s [String]) -> Self {
+        let mut search = Self {
+            by_start: HashMap::new(),
+            short: Vec::new(),
+            pairs: vec![false; 1 << 16],
+        };
+        let secrets: BTreeSet<&str> = secrets.iter().map(String::as_str).collect();
+        for secret in secrets {
+            for spelling in spellings(secret) {
+                let Some(start) = spelling.as_bytes().first_chunk() else {
+                    search.short.push((spelling, secret));
+                    continue;
+                };
+                search.pairs[pair(start[0], start[1])] = true;
+                let others = search.by_start.entry(*start).or_default();
+                others.push((spelling.into_bytes(), secret));
+            }
+        }
+        search
+    }
+
+    /// All secrets that `text` holds.
+    pub(super) fn found(&self, text: &str) -> BTreeSet<&'s str> {
+        let short = self.short.iter();
+        let short = short.filter(|(spelling, _)| text.contains(spelling.as_str()));
+        let mut found: BTreeSet<&str> = short.map(|(_, secret)| *secret).collect();
+        let mut rest = text.as_bytes();
+        while let Some(start) = rest.first_chunk::<START>() {
+            if self.pairs[pair(start[0], start[1])]
+                && let Some(spellings) = self.by_start.get(start)
+            {
+                let here = spellings.iter().filter(|(one, _)| rest.starts_with(one));
+                found.extend(here.map(|(_, secret)| *secret));
+            }
+            rest = &rest[1..];
+        }
+        found
+    }
+}
+
+fn pair(first: u8, second: u8) -> usize {
+    usize::from(first) << 8 | usize::from(second)
 }
 
 /// What happened: everything the gateway showed, and everything it must not have shown.
@@ -194,25 +245,21 @@ impl Record {
     }
 
     pub(super) fn check(&self) {
+        let secrets = Search::new(&self.secrets);
         for (place, text) in [
             ("the log", &self.logs),
             ("an answer", &self.shown),
             ("a state file or the audit log", &self.files),
         ] {
-            let found = found(text, &self.secrets);
-            assert_eq!(found, None, "in {place}:\n{text}");
+            let found = secrets.found(text);
+            assert!(found.is_empty(), "{found:?} in {place}:\n{text}");
         }
         // The search finds what is there: the log has each request, the answers their ids, the state its salt.
         assert!(!self.ids.is_empty() && self.secrets.len() > 5);
-        for id in &self.ids {
-            let id = std::slice::from_ref(id);
-            assert!(
-                found(&self.logs, id).is_some(),
-                "{id:?} is not in\n{}",
-                self.logs
-            );
-            assert!(found(&self.shown, id).is_some());
-        }
+        let ids = Search::new(&self.ids);
+        let all = self.ids.iter().map(String::as_str).collect();
+        assert_eq!(ids.found(&self.logs), all, "not in\n{}", self.logs);
+        assert_eq!(ids.found(&self.shown), all);
         assert!(self.files.contains("salt") && self.files.contains("\"decision\""));
     }
 }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
-use super::{ALICE, BOB};
 use crate::harness::listener::Listener;
 use crate::harness::programs::{Running, requests_of, serve};
 use crate::harness::{Builder, Call, gateway, jwt};
 
+const ALICE: &str = "alice";
+const BOB: &str = "bob";
 const LONG: &str = "long.wav";
 const SHORT: &str = "short.wav";
 /// Far more than all buffers between the PBX and a listener hold together.
