@@ -2,7 +2,8 @@
 //!
 //! Knows labels and base64. Does not know what the contents mean.
 //!
-//! Source: RFC 7468 §2 (text before and after the block is allowed and ignored) and §§5, 10-13 (labels).
+//! Source: RFC 7468 §2 (text before and after the block is allowed and ignored) and §§5, 10-13
+//! (labels).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,17 +11,18 @@ use zeroize::Zeroizing;
 
 use super::keys::KeyError;
 
-/// What stands at the start of every block.
+/// The text at the start of every block.
 pub(super) const BEGIN: &str = "-----BEGIN ";
 
-/// The label of a block and its contents, which may be a private key and so are wiped when dropped.
-pub(super) struct Block<'t> {
+/// The label of a block and its contents. These may be a private key, so they are wiped when
+/// dropped.
+pub(super) struct PemBlock<'t> {
     pub(super) label: &'t str,
     pub(super) der: Zeroizing<Vec<u8>>,
 }
 
-impl Block<'_> {
-    /// Whether the contents must not be known to anybody who only verifies.
+impl PemBlock<'_> {
+    /// Returns true if the contents are a private key.
     pub(super) fn is_private(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
@@ -30,7 +32,7 @@ impl Block<'_> {
 ///
 /// # Errors
 /// When there is no block or more than one, or when its end or its base64 is broken.
-pub(super) fn read(text: &[u8]) -> Result<Block<'_>, KeyError> {
+pub(super) fn read(text: &[u8]) -> Result<PemBlock<'_>, KeyError> {
     let text = str::from_utf8(text).map_err(|_| KeyError::NotPem)?;
     let (_, begun) = text.split_once(BEGIN).ok_or(KeyError::NotPem)?;
     let (label, begun) = begun.split_once("-----").ok_or(KeyError::BrokenPem)?;
@@ -52,13 +54,13 @@ pub(super) fn read(text: &[u8]) -> Result<Block<'_>, KeyError> {
     let der = STANDARD
         .decode(body.as_slice())
         .map_err(|_| KeyError::BrokenPem)?;
-    Ok(Block {
+    Ok(PemBlock {
         label,
         der: Zeroizing::new(der),
     })
 }
 
-/// Whether a text holds a private key, wherever in it.
+/// Returns true if a text holds a private key anywhere.
 pub(super) fn holds_private_key(text: &[u8]) -> bool {
     const MARK: &[u8] = b"PRIVATE KEY-----";
     text.windows(MARK.len()).any(|window| window == MARK)

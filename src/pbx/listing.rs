@@ -19,7 +19,7 @@ use super::dialect::{Lists, Operation};
 use super::error::{PbxError, WHOLE_LIST};
 use super::token::PbxToken;
 use super::{Pbx, within};
-use crate::list::{Entry, Position, Query, Second, Unreadable};
+use crate::list::{ListEntry, Position, Query, Second, UnreadableRows};
 use crate::recording::RecordingName;
 use pages::Wanted;
 
@@ -38,11 +38,11 @@ pub(crate) type Visible<'v> = dyn Fn(&RecordingName) -> bool + Send + Sync + 'v;
 /// One page of a list, in the order that was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct ListPage {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<ListEntry>,
     /// Where it ends, if another one follows. A page may be short, or empty, and lead on.
     pub(crate) next: Option<Position>,
     /// The rows that were left out because they cannot be read.
-    pub(crate) unreadable: Unreadable,
+    pub(crate) unreadable: UnreadableRows,
 }
 
 /// What lists a PBX has.
@@ -97,8 +97,8 @@ impl Pbx {
         page
     }
 
-    fn note_unreadable(&self, unreadable: &Unreadable) {
-        let Unreadable { rows, first } = *unreadable;
+    fn note_unreadable(&self, unreadable: &UnreadableRows) {
+        let UnreadableRows { rows, first } = *unreadable;
         if rows > 0 {
             let pbx = self.name();
             warn!(

@@ -22,7 +22,7 @@ pub(crate) use error::ProbeError;
 
 use super::transport::{self, USER_AGENT};
 use crate::pbx::settings::PbxLimits;
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
@@ -52,7 +52,7 @@ pub(crate) struct Reached {
 /// How a TLS handshake went.
 pub(crate) struct Handshake {
     /// What the peer presented, also where it was not accepted.
-    pub(crate) certificate: Option<Certificate>,
+    pub(crate) certificate: Option<LeafCertificate>,
     /// The version of TLS, such as `TLS 1.2`, where peer and certificate were accepted.
     pub(crate) result: Result<&'static str, ProbeError>,
 }
@@ -137,7 +137,7 @@ impl Probe {
                 _ => "TLS 1.2",
             }),
         };
-        let certificate = capture.leaf().map(|leaf| Certificate::read(&leaf));
+        let certificate = capture.leaf().map(|leaf| LeafCertificate::read(&leaf));
         Ok(Handshake {
             certificate,
             result,

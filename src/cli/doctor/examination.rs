@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::pbx::settings::{PbxApi, PbxSettings};
 use crate::pbx::{Pbx, PbxError, Probe, ProbeError, Reached, Sample, Session};
 use crate::recording::RecordingName;
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::trust::PbxTrust;
 
 use crate::cli::doctor::fault::Fault;
@@ -272,7 +272,7 @@ impl Report {
 
 impl SeenCertificate {
     /// `tls` is there where the certificate was accepted.
-    pub(crate) fn new(certificate: &Certificate, tls: Option<&'static str>) -> Self {
+    pub(crate) fn new(certificate: &LeafCertificate, tls: Option<&'static str>) -> Self {
         let fields = certificate.fields.as_ref();
         Self {
             subject: fields.map(|fields| fields.subject.clone()),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::super::dialect::csv::{Record, Records};
 use super::super::dialect::{Columns, FoundRow, RowError};
 use super::{ListPage, Visible};
-use crate::list::{Entry, Position, Query, Row, Selection, Unreadable};
+use crate::list::{ListEntry, ListRow, PageCollector, Position, Query, UnreadableRows};
 
 /// What a table came to.
 pub(super) struct Chosen {
@@ -43,10 +43,10 @@ impl<'a> Choice<'a> {
                 zone,
                 visible,
                 columns: None,
-                selection: Selection::new(query.order, query.page_size, after),
+                selection: PageCollector::new(query.order, query.page_size, after),
                 rows: 0,
                 nameless: 0,
-                unreadable: Unreadable::default(),
+                unreadable: UnreadableRows::default(),
             },
             hash: Context::new(&SHA256),
             last: None,
@@ -88,10 +88,10 @@ struct Rows<'a> {
     zone: &'a TimeZone,
     visible: &'a Visible<'a>,
     columns: Option<Columns>,
-    selection: Selection,
+    selection: PageCollector,
     rows: u64,
     nameless: u64,
-    unreadable: Unreadable,
+    unreadable: UnreadableRows,
 }
 
 impl Rows<'_> {
@@ -111,14 +111,14 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn offer(&mut self, row: Row) {
-        match Entry::of(row, self.zone) {
-            Some(entry) if self.query.filter.wants(&entry) => {
-                let visible = |entry: &Entry| (self.visible)(&entry.name);
+    fn offer(&mut self, row: ListRow) {
+        match ListEntry::from_row(row, self.zone) {
+            Some(entry) if self.query.filter.matches(&entry) => {
+                let visible = |entry: &ListEntry| (self.visible)(&entry.name);
                 self.selection.offer(entry, visible);
             }
             Some(_) => {}
-            None => self.unreadable.add(1, Unreadable::NO_NAME),
+            None => self.unreadable.add(1, UnreadableRows::NO_NAME),
         }
     }
 }

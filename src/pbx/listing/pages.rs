@@ -14,7 +14,7 @@ use super::super::token::PbxToken;
 use super::super::{Pbx, within};
 use super::walk::{Answer, Ask, Look, Walk};
 use super::{ListPage, SLACK_S, Visible};
-use crate::list::{Entry, Filter, Order, Query, Row, Unreadable};
+use crate::list::{ListEntry, ListFilter, ListRow, Order, Query, UnreadableRows};
 
 /// Pages of the PBX that one request may cost. Where few entries are wanted, its page is short, and leads on.
 const MAX_CALLS: usize = 20;
@@ -30,7 +30,7 @@ const NO_ID: &str = "it has no id";
 pub(super) struct Wanted<'q> {
     ask: Ask,
     order: Order,
-    filter: &'q Filter,
+    filter: &'q ListFilter,
 }
 
 impl<'q> Wanted<'q> {
@@ -44,8 +44,8 @@ impl<'q> Wanted<'q> {
 }
 
 /// The PBX goes by its own time of a call, which need not be the one in the name, by which we go.
-fn wider(filter: &Filter) -> Filter {
-    Filter {
+fn wider(filter: &ListFilter) -> ListFilter {
+    ListFilter {
         from: filter.from.map(|from| from.saturating_sub(SLACK_S)),
         to: filter.to.map(|to| to.saturating_add(SLACK_S)),
         ..filter.clone()
@@ -56,11 +56,11 @@ fn wider(filter: &Filter) -> Filter {
 struct Gathering<'q> {
     query: &'q Query,
     /// What the PBX is asked for, which is more.
-    wider: Filter,
+    wider: ListFilter,
     visible: &'q Visible<'q>,
     walk: Walk,
-    entries: Vec<Entry>,
-    unreadable: Unreadable,
+    entries: Vec<ListEntry>,
+    unreadable: UnreadableRows,
 }
 
 impl Pbx {
@@ -78,7 +78,7 @@ impl Pbx {
             visible,
             walk: Walk::new(query.order, query.after.as_ref()),
             entries: Vec::new(),
-            unreadable: Unreadable::default(),
+            unreadable: UnreadableRows::default(),
         };
         for calls in 1..=MAX_CALLS {
             let found = self.found_page(dialect, &gathering).await?;
@@ -187,12 +187,12 @@ impl Gathering<'_> {
     }
 
     /// The filter is applied once more: a PBX may pass over parameters.
-    fn offer(&mut self, row: Option<Row>, pbx: &Pbx) {
-        let Some(entry) = row.and_then(|row| Entry::of(row, pbx.time_zone())) else {
-            self.unreadable.add(1, Unreadable::NO_NAME);
+    fn offer(&mut self, row: Option<ListRow>, pbx: &Pbx) {
+        let Some(entry) = row.and_then(|row| ListEntry::from_row(row, pbx.time_zone())) else {
+            self.unreadable.add(1, UnreadableRows::NO_NAME);
             return;
         };
-        if self.query.filter.wants(&entry) && (self.visible)(&entry.name) {
+        if self.query.filter.matches(&entry) && (self.visible)(&entry.name) {
             self.entries.push(entry);
         }
     }

@@ -27,7 +27,7 @@ use super::super::{Pbx, within};
 use super::choice::Choice;
 use super::{ListPage, SLACK_S, Visible};
 use crate::limits::bandwidth::Turns;
-use crate::list::{Order, Position, Query, Second, on_the_wall};
+use crate::list::{Order, Position, Query, Second, local_time};
 use crate::secret::Secret;
 
 /// Times that any PBX can read: from the epoch to the end of 2099.
@@ -134,7 +134,7 @@ impl Pbx {
         }
         let clock = |second: Second| {
             let second = second.clamp(READABLE.0, READABLE.1);
-            on_the_wall(second, self.time_zone())
+            local_time(second, self.time_zone())
         };
         Span {
             start: clock(from.saturating_sub(SLACK_S)),
@@ -148,7 +148,7 @@ impl Pbx {
         dialect: &SSeries,
         token: &PbxToken,
     ) -> Result<(), PbxError> {
-        let now = on_the_wall(Timestamp::now().as_second(), self.time_zone());
+        let now = local_time(Timestamp::now().as_second(), self.time_zone());
         let span = Span {
             start: now,
             end: now,

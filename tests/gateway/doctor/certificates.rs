@@ -42,7 +42,7 @@ async fn another_certificate_than_the_pinned_one_is_a_warning() {
         &format!("pins = [\"{pin}\"]"),
         "",
         &["its SHA-256 is SEEN", &format!("expects {pin}")],
-        &["something may stand in between"],
+        &["another machine may stand in between"],
     )
     .await;
 }
@@ -54,7 +54,7 @@ async fn a_certificate_that_nobody_vouches_for_comes_with_the_line_to_pin_it() {
         simulator(Api::SSeries200),
         "",
         "",
-        &["nobody we trust has signed"],
+        &["not signed by a trusted CA"],
         &["compare the fingerprint", line],
     )
     .await;

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::answer::{answer, number};
 use super::{PSeries, get};
-use crate::list::{Filter, Order, Row};
+use crate::list::{ListFilter, ListRow, Order};
 use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
 use crate::recording::{RESERVED, RecordingName};
 use crate::secret::Secret;
@@ -44,7 +44,7 @@ pub(in crate::pbx) struct FoundPage {
 pub(in crate::pbx) struct FoundEntry {
     pub(in crate::pbx) id: u64,
     /// `None` where its recording cannot be named.
-    pub(in crate::pbx) row: Option<Row>,
+    pub(in crate::pbx) row: Option<ListRow>,
     /// Entries without an id between this one and the one before.
     pub(in crate::pbx) before: u64,
 }
@@ -56,7 +56,7 @@ impl PSeries {
         token: &Secret,
         (page, size): (u64, u64),
         order: Order,
-        filter: &Filter,
+        filter: &ListFilter,
     ) -> Call {
         let mut conditions = String::new();
         let times = [("start_time", filter.from), ("end_time", filter.to)];
@@ -127,7 +127,7 @@ impl PSeries {
     }
 }
 
-fn row(entry: &Value) -> Option<Row> {
+fn row(entry: &Value) -> Option<ListRow> {
     let text = |name: &str| match entry.get(name) {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),
@@ -144,7 +144,7 @@ fn row(entry: &Value) -> Option<Row> {
         number => number,
     };
     let name = entry.get("file")?.as_str()?.trim().to_owned();
-    Some(Row {
+    Some(ListRow {
         local_start: time_in(&text("uid")),
         caller: party("call_from_number", "call_from"),
         callee: party("call_to_number", "call_to"),
@@ -181,12 +181,13 @@ mod tests {
     #[test]
     fn a_page_is_listed_or_searched() {
         let token = Secret::new("T0");
-        let ask = |filter: &Filter| dialect().list_page(&token, (3, 99), Order::Descending, filter);
+        let ask =
+            |filter: &ListFilter| dialect().list_page(&token, (3, 99), Order::Descending, filter);
         let order = "page=3&page_size=99&sort_by=id&order_by=desc";
         let target = format!("/openapi/v1.0/recording/list?{order}&access_token=T0");
-        let mut filter = Filter {
+        let mut filter = ListFilter {
             direction: crate::list::Direction::of("inbound"),
-            ..Filter::default()
+            ..ListFilter::default()
         };
         sends(&ask(&filter), &Method::GET, &target, None);
         filter.caller = Some("+49 30".to_owned());
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_from_old_and_new_firmware() {
-        let expected = Row {
+        let expected = ListRow {
             name: NAME.to_owned(),
             local_start: "2022-01-12T17:36:24".parse().ok(),
             caller: "5566".to_owned(),
@@ -268,11 +269,11 @@ mod tests {
             r#"{{"id":1,"file":"{NAME}","uid":7,"call_from_number":1001,"call_to":[1],"call_type":null,"duration":"x",
             "size":1.5,"time":{{}}}}"#
         );
-        let expected = Row {
+        let expected = ListRow {
             name: NAME.to_owned(),
             caller: "1001".to_owned(),
             call_id: "1641980184.14".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
         assert_eq!(read(&odd), Some(expected));
         for file in ["null", "7", "[]", "{}", "true"] {

@@ -14,7 +14,7 @@
 
 use thiserror::Error;
 
-use crate::list::Row;
+use crate::list::ListRow;
 use crate::pbx::dialect::csv::{Record, TooLong};
 use crate::recording::RecordingName;
 
@@ -37,7 +37,7 @@ pub(in crate::pbx) enum RowError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::pbx) enum FoundRow {
     /// A call with a recording.
-    Recorded(Row),
+    Recorded(ListRow),
     /// A call without one.
     Unrecorded,
     /// Nothing but blanks.
@@ -140,12 +140,12 @@ impl Columns {
         }
     }
 
-    fn values(&self, record: Record<'_>) -> Row {
+    fn values(&self, record: Record<'_>) -> ListRow {
         let at = |index: Option<usize>| {
             let field = index.and_then(|index| record.field(index));
             field.map(text).unwrap_or_default()
         };
-        Row {
+        ListRow {
             name: at(Some(self.recording)),
             local_start: at(self.start).parse().ok(),
             caller: at(self.caller),
@@ -251,8 +251,8 @@ mod tests {
 
     const NAME: &str = "20170914093038-1505352615.274-1000-91000-Outbound.wav";
 
-    fn expected() -> Row {
-        Row {
+    fn expected() -> ListRow {
+        ListRow {
             name: NAME.to_owned(),
             local_start: "2017-09-14T09:30:15".parse().ok(),
             caller: "1000".to_owned(),
@@ -285,9 +285,9 @@ mod tests {
              {NAME},Outbound,91000,1000,2017-09-14 09:30:15,1505352615.274,29,,\n"
         ));
         let name = NAME.to_owned();
-        let bare = Row {
+        let bare = ListRow {
             name,
-            ..Row::default()
+            ..ListRow::default()
         };
         let table = format!("recording\n{NAME}\n");
         let bare = vec![FoundRow::Recorded(bare)];
@@ -314,12 +314,12 @@ mod tests {
     fn an_odd_row_is_known_as_one() {
         let start = "1.1,2017-09-14 09:30:15";
         let good = format!("{start},1000,{NAME},,36");
-        let row = Row {
+        let row = ListRow {
             name: NAME.to_owned(),
             local_start: "2017-09-14T09:30:15".parse().ok(),
             caller: "1000".to_owned(),
             call_id: "1.1".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
         let recorded = FoundRow::Recorded(row);
         check_row(&good, &recorded);
