@@ -46,8 +46,12 @@ use crate::pbx::settings::UpstreamRanges;
 use account::{is_same_account, open_history};
 use connection::KeptConnections;
 use dialect::Dialect;
-pub(crate) use dialect::{Operation, RefusalClass};
+pub(crate) use dialect::Operation;
+#[cfg(test)]
+pub(crate) use dialect::{Refusal, RefusalClass};
 pub(crate) use digest::Witness;
+#[cfg(test)]
+pub(crate) use error::HoldOff;
 pub(crate) use error::{PbxError, TransportError};
 pub(crate) use excerpt::Excerpt;
 pub(crate) use health::Report;

@@ -6,6 +6,7 @@
 //! Sources: RFC 8259 §4 (members; names should be unique); RFC 9110 §15.5.14 and §15.5.16 (413, 415).
 
 use std::fmt;
+use std::net::AddrParseError;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,6 +19,11 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::time::timeout;
+
+use crate::auth::minter::LinkKeyScopeError;
+use crate::http::error_row::ErrorRow;
+use crate::http::problem;
+use crate::recording::NameError;
 
 /// The longest body, in bytes.
 const MAX_BYTES: usize = 4 * 1024;
@@ -39,21 +45,51 @@ pub(crate) enum BodyError {
     Broken,
     #[error("not a JSON object whose members are there once each")]
     NotAnObject,
-    #[error("{0}: missing")]
-    Missing(&'static str),
-    #[error("{name}: {why}")]
-    Member { name: &'static str, why: String },
+    #[error("{name}: {fault}")]
+    Member {
+        name: &'static str,
+        #[source]
+        fault: MemberFault,
+    },
     #[error("a member that is not known here")]
-    Unknown(Option<Name>),
+    Unknown(Option<MemberName>),
 }
 
-/// The name of a member that somebody else made up: short, and of letters, digits and `_`, so that it is no secret that got into
-/// the wrong place.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Name(String);
+/// Why the value of a member cannot be used.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum MemberFault {
+    #[error("missing")]
+    Missing,
+    #[error("not a text")]
+    NotText,
+    #[error("neither true nor false")]
+    NotBoolean,
+    #[error("not a whole number from {} to {}", .0.start(), .0.end())]
+    NotInRange(RangeInclusive<u64>),
+    #[error(transparent)]
+    Recording(#[from] NameError),
+    #[error(transparent)]
+    Address(#[from] AddrParseError),
+    #[error("no PBX of this name is configured")]
+    UnknownPbx,
+    #[error(transparent)]
+    LinkKeyScope(#[from] LinkKeyScopeError),
+}
 
-impl Name {
-    fn of(name: String) -> Option<Self> {
+impl MemberFault {
+    /// The error of a body whose member `name` has this fault.
+    pub(super) fn of_member(self, name: &'static str) -> BodyError {
+        BodyError::Member { name, fault: self }
+    }
+}
+
+/// The name of an unknown member, safe to repeat: it is short, and has only letters, digits and
+/// `_`, so that it is no secret that got into the wrong place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MemberName(String);
+
+impl MemberName {
+    fn new(name: String) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let fits = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_plain);
         fits.then_some(Self(name))
@@ -61,10 +97,27 @@ impl Name {
 }
 
 impl BodyError {
-    /// The same for whoever sent the body, with the name of the member that is not known.
-    pub(super) fn reason(&self) -> String {
+    /// The row of each error.
+    #[deny(
+        clippy::wildcard_enum_match_arm,
+        reason = "a new variant must not get an answer that nobody thought about"
+    )]
+    pub(super) fn row(&self) -> ErrorRow {
+        let problem = match self {
+            Self::NotJson => &problem::JSON_REQUIRED,
+            Self::TooLong => &problem::REQUEST_TOO_LARGE,
+            Self::TooSlow => &problem::REQUEST_TIMEOUT,
+            Self::Broken | Self::NotAnObject | Self::Member { .. } | Self::Unknown(_) => {
+                &problem::REQUEST_BODY_INVALID
+            }
+        };
+        ErrorRow::caller(problem).explain(self.reason())
+    }
+
+    /// The text for the caller. It has the name of an unknown member, which the log has not.
+    fn reason(&self) -> String {
         match self {
-            Self::Unknown(Some(Name(name))) => format!("{name}: not known here"),
+            Self::Unknown(Some(MemberName(name))) => format!("{name}: not known here"),
             error => error.to_string(),
         }
     }
@@ -128,18 +181,21 @@ impl Members {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(name, "not a text")),
+            Some(_) => Err(MemberFault::NotText.of_member(name)),
         }
     }
 
     /// A text that parses as `T`.
     pub(super) fn parsed<T>(&mut self, name: &'static str) -> Result<Option<T>, BodyError>
     where
-        T: FromStr<Err: fmt::Display>,
+        T: FromStr<Err: Into<MemberFault>>,
     {
         let text = self.text(name)?;
-        let parsed = text.map(|text| text.parse().map_err(|error| wrong(name, error)));
-        parsed.transpose()
+        let parsed = text.map(|text| text.parse::<T>()).transpose();
+        parsed.map_err(|error| {
+            let fault: MemberFault = error.into();
+            fault.of_member(name)
+        })
     }
 
     /// A whole number within `range`.
@@ -152,14 +208,8 @@ impl Members {
             return Ok(None);
         };
         let number = value.as_u64().filter(|number| range.contains(number));
-        let why = || {
-            format!(
-                "not a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )
-        };
-        number.map(Some).ok_or_else(|| wrong(name, why()))
+        let fault = || MemberFault::NotInRange(range.clone()).of_member(name);
+        number.map(Some).ok_or_else(fault)
     }
 
     /// True or false; false where it is absent.
@@ -167,7 +217,7 @@ impl Members {
         let value = self.take(name).map(|value| value.as_bool());
         value
             .unwrap_or(Some(false))
-            .ok_or_else(|| wrong(name, "neither true nor false"))
+            .ok_or_else(|| MemberFault::NotBoolean.of_member(name))
     }
 
     /// # Errors
@@ -175,15 +225,8 @@ impl Members {
     pub(super) fn finish(self) -> Result<(), BodyError> {
         match self.0.into_iter().next() {
             None => Ok(()),
-            Some((name, _)) => Err(BodyError::Unknown(Name::of(name))),
+            Some((name, _)) => Err(BodyError::Unknown(MemberName::new(name))),
         }
-    }
-}
-
-pub(super) fn wrong(name: &'static str, why: impl fmt::Display) -> BodyError {
-    BodyError::Member {
-        name,
-        why: why.to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use url::Url;
 
 use super::Gateway;
-use super::body::{BodyError, Members, wrong};
+use super::body::{BodyError, MemberFault, Members};
 use super::error::GatewayError;
 use super::front::Addressed;
 use super::pbxs::Pbxs;
@@ -82,7 +82,7 @@ impl Wish {
         let wish = Self {
             recording: members
                 .parsed("recording")?
-                .ok_or(BodyError::Missing("recording"))?,
+                .ok_or_else(|| MemberFault::Missing.of_member("recording"))?,
             pbx: members.text("pbx")?,
             ttl: ttl.map_or(max_ttl, Duration::from_secs),
             ip: members.parsed("ip")?,
@@ -106,11 +106,11 @@ impl Wish {
             target: Target::Recording { name },
         };
         let pbx = pbxs.of(&route, now, line).map_err(|error| match error {
-            GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
+            GatewayError::NoSuchPbx => MemberFault::UnknownPbx.of_member("pbx").into(),
             error => error,
         })?;
         let reached = minter.require_pbx(pbx.name());
-        reached.map_err(|error| wrong("pbx", error))?;
+        reached.map_err(|error| MemberFault::from(error).of_member("pbx"))?;
         Ok(pbx)
     }
 

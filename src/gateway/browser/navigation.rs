@@ -94,10 +94,11 @@ impl Pages {
             _ => None,
         };
         let recording = recording.as_ref();
+        let row = error.row();
         let body = Page {
-            problem: error.problem(),
+            problem: row.problem,
             request_id,
-            reason: error.reason().as_deref(),
+            reason: row.reason.as_deref(),
             retry_after,
             recording: recording.map(|(path, name)| (path.as_str(), name.as_str())),
         }
