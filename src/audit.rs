@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::audit::settings::{AuditSettings, OnFailure};
-use crate::limits::concurrency::Permits;
+use crate::limits::concurrency::ConcurrencyLimit;
 use crate::metrics::AuditMetrics;
 pub(crate) use entry::Entry;
 use entry::Open;
@@ -71,7 +71,7 @@ struct Handle {
     shared: Arc<Shared>,
     on_failure: OnFailure,
     /// A place for each request that a line may come of.
-    places: Permits,
+    places: ConcurrencyLimit,
     /// The writer has ended.
     over: CancellationToken,
 }
@@ -120,7 +120,7 @@ impl AuditLog {
         let handle = Handle {
             shared: Arc::clone(&shared),
             on_failure: audit.on_failure,
-            places: Permits::new(places(max_streams)),
+            places: ConcurrencyLimit::new(places(max_streams)),
             over: over.clone(),
         };
         let audit = audit.clone();

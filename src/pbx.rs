@@ -40,7 +40,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::fair_queue::Place;
+use crate::limits::fair_queue::QueuePlace;
 use crate::pbx::settings::PbxSettings;
 use crate::pbx::settings::UpstreamRanges;
 use account::{is_same_account, open_history};
@@ -79,7 +79,7 @@ const UPKEEP: Duration = Duration::from_secs(15);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// A place among the downloads of a PBX, shared by all that one download needs.
-type Permit = Arc<Place>;
+type Permit = Arc<QueuePlace>;
 
 /// A place among the requests that wait for a PBX.
 pub(crate) struct Waiting(

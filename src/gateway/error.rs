@@ -18,18 +18,18 @@ use thiserror::Error;
 
 use super::body::BodyError;
 use super::head::HeadFault;
-use super::recording::NotADownload;
+use super::recording::DownloadParameterError;
 use super::route::RouteError;
 use crate::audit::Unavailable;
 use crate::auth::mint::MintError;
 use crate::auth::minter::LinksError;
 use crate::auth::{AuthError, CredentialError, SessionError};
 use crate::cache::CacheError;
-use crate::gateway::browser::session::NoSession;
+use crate::gateway::browser::session::SessionExchangeError;
 use crate::gateway::browser::sites::CrossSite;
 use crate::http::error_row::{ErrorRow, SOON};
 use crate::http::problem;
-use crate::limits::streams::AdmissionError;
+use crate::limits::streams::StreamLimitError;
 use crate::list::QueryError;
 use crate::pbx::{PbxError, ReadingError, StreamError};
 use crate::policy::PolicyError;
@@ -55,7 +55,7 @@ pub(crate) enum GatewayError {
     #[error(transparent)]
     Route(#[from] RouteError),
     #[error(transparent)]
-    Download(#[from] NotADownload),
+    Download(#[from] DownloadParameterError),
     #[error("the path names a PBX that is not configured")]
     NoSuchPbx,
     #[error("the time in the name is not between names_from and names_until of any PBX")]
@@ -74,7 +74,7 @@ pub(crate) enum GatewayError {
     #[error(transparent)]
     Audit(#[from] Unavailable),
     #[error(transparent)]
-    Admission(#[from] AdmissionError),
+    Streams(#[from] StreamLimitError),
     #[error("this principal has used up relay.max_reads_per_minute")]
     RateLimited { retry_after: Duration },
     #[error("more requests than {limit} allows")]
@@ -105,7 +105,7 @@ pub(crate) enum GatewayError {
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error(transparent)]
-    Session(#[from] NoSession),
+    Session(#[from] SessionExchangeError),
     #[error(transparent)]
     Links(#[from] LinksError),
     #[error("the link could not be made: {0}")]
@@ -134,7 +134,9 @@ impl GatewayError {
                 ErrorRow::caller(&problem::METHOD_NOT_ALLOWED)
             }
             Self::Route(RouteError::Name(_)) => ErrorRow::caller(&problem::RECORDING_NAME_INVALID),
-            Self::Download(NotADownload) => ErrorRow::caller(&problem::RECORDING_PARAMETER_INVALID),
+            Self::Download(DownloadParameterError) => {
+                ErrorRow::caller(&problem::RECORDING_PARAMETER_INVALID)
+            }
             Self::NoPbxForName => ErrorRow::caller(&problem::RECORDING_NOT_FOUND),
             Self::Auth(error) => auth_row(error),
             Self::Policy(PolicyError::Denied { .. } | PolicyError::PbxOutOfReach) => {
@@ -151,10 +153,10 @@ impl GatewayError {
             Self::Hidden { young: true, .. } => PbxError::NotReady.row().for_caller(),
             // The audit log has told the operator already.
             Self::Audit(Unavailable) => ErrorRow::caller(&problem::AUDIT_UNAVAILABLE).retry(SOON),
-            Self::Admission(AdmissionError::Saturated) => {
+            Self::Streams(StreamLimitError::Saturated) => {
                 ErrorRow::operator(&problem::SATURATED, "raise relay.max_streams").retry(SOON)
             }
-            Self::Admission(AdmissionError::PrincipalSaturated) => {
+            Self::Streams(StreamLimitError::PrincipalSaturated) => {
                 ErrorRow::caller(&problem::PRINCIPAL_SATURATED).retry(SOON)
             }
             Self::RateLimited { retry_after } | Self::TooMany { retry_after, .. } => {
@@ -173,19 +175,20 @@ impl GatewayError {
             Self::Prefetch => ErrorRow::caller(&problem::PREFETCH_REFUSED),
             Self::CrossSite(CrossSite) => ErrorRow::caller(&problem::CROSS_SITE_REFUSED),
             Self::Body(error) => error.row(),
-            Self::Session(NoSession::NotConfigured) => ErrorRow::caller(&problem::NO_SUCH_RESOURCE),
-            Self::Session(NoSession::NotBearer) => {
+            Self::Session(SessionExchangeError::NotConfigured) => {
+                ErrorRow::caller(&problem::NO_SUCH_RESOURCE)
+            }
+            Self::Session(SessionExchangeError::NotBearer) => {
                 ErrorRow::caller(&problem::BEARER_TOKEN_REQUIRED)
             }
-            Self::Session(NoSession::Session(SessionError::TooLong)) => {
+            Self::Session(SessionExchangeError::Session(SessionError::TooLong)) => {
                 ErrorRow::caller(&problem::SESSION_TOO_LARGE)
             }
             Self::Links(error @ (LinksError::NoKey | LinksError::NoPublicUrl)) => {
                 ErrorRow::caller(&problem::LINKS_UNCONFIGURED).explain(error.to_string())
             }
-            Self::Session(NoSession::Session(SessionError::Mint(error))) | Self::Mint(error) => {
-                mint_row(*error)
-            }
+            Self::Session(SessionExchangeError::Session(SessionError::Mint(error)))
+            | Self::Mint(error) => mint_row(*error),
         }
     }
 }

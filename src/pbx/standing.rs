@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::health::Health;
 use super::listing::MAX_LISTS;
-use crate::limits::bandwidth::Pace;
-use crate::limits::concurrency::Permits;
-use crate::limits::fair_queue::Queue;
+use crate::limits::bandwidth::BandwidthLimit;
+use crate::limits::concurrency::ConcurrencyLimit;
+use crate::limits::fair_queue::FairQueue;
 use crate::metrics::{Metrics, PbxMetrics};
 use crate::pbx::settings::PbxLimits;
 use crate::pbx::settings::PbxSettings;
@@ -17,12 +17,12 @@ use crate::pbx::settings::PbxSettings;
 /// The part of a PBX that a reload passes on.
 pub(super) struct Standing {
     /// Downloads that may run, and those who wait for one.
-    pub(super) downloads: Arc<Queue>,
+    pub(super) downloads: Arc<FairQueue>,
     /// Lists that may be read; they have no part in the limit of downloads.
-    pub(super) lists: Permits,
+    pub(super) lists: ConcurrencyLimit,
     /// Requests that have not got their first byte: a PBX that hangs must not take every stream there is.
-    pub(super) waiting: Permits,
-    pub(super) pace: Arc<Pace>,
+    pub(super) waiting: ConcurrencyLimit,
+    pub(super) pace: Arc<BandwidthLimit>,
     pub(super) health: Health,
     pub(super) metrics: PbxMetrics,
 }
@@ -31,10 +31,10 @@ impl Standing {
     pub(super) fn new(config: &PbxSettings, metrics: &Metrics) -> Self {
         let limits = &config.limits;
         Self {
-            downloads: Queue::new(limits.max_downloads),
-            lists: Permits::new(MAX_LISTS),
-            waiting: Permits::new(limits.max_waiting),
-            pace: Arc::new(Pace::new(limits.max_bytes_per_second)),
+            downloads: FairQueue::new(limits.max_downloads),
+            lists: ConcurrencyLimit::new(MAX_LISTS),
+            waiting: ConcurrencyLimit::new(limits.max_waiting),
+            pace: Arc::new(BandwidthLimit::new(limits.max_bytes_per_second)),
             health: Health::new(&config.name),
             metrics: metrics.pbx(&config.name),
         }

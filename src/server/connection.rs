@@ -26,7 +26,7 @@ use super::io::WatchedIo;
 use super::refusal::{CountedBody, InFlight, Worded};
 use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
-use crate::relay::Verdict;
+use crate::relay::WatchdogVerdict;
 
 /// Largest write buffered for one connection, and largest read. Decides what a slow reader costs.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -152,12 +152,12 @@ macro_rules! drive {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = session.kill.cancelled() => {
-                    session.downstream.watchdog.cut();
+                    session.downstream.watchdog.abort();
                     return;
                 }
                 _ = ticks.tick() => {
                     let now = Instant::now();
-                    if session.downstream.watchdog.check(now) == Verdict::End {
+                    if session.downstream.watchdog.check(now) == WatchdogVerdict::End {
                         debug!("a connection ended: its caller took nothing for too long");
                         return;
                     }
@@ -230,7 +230,7 @@ impl Session {
                 .as_ref()
                 .map_or(MessageFraming::Plain, |heads| heads.next());
             let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
-            let answering = downstream.watchdog.answering();
+            let answering = downstream.watchdog.note_request();
             let on_its_way = in_flight.begin();
             Box::pin(async move {
                 let gateway = gateway.load_full();

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Owner;
-use crate::limits::concurrency::Permits;
+use crate::limits::concurrency::ConcurrencyLimit;
 
 /// The size of a block.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
@@ -38,7 +38,7 @@ pub(in crate::cache) struct Pool(Arc<Shared>);
 
 struct Shared {
     /// Blocks that may still be taken.
-    slots: Permits,
+    slots: ConcurrencyLimit,
     state: Mutex<State>,
 }
 
@@ -65,7 +65,7 @@ pub(in crate::cache) struct Block {
 impl Pool {
     pub(in crate::cache) fn new(total: usize) -> Self {
         Self(Arc::new(Shared {
-            slots: Permits::new(total),
+            slots: ConcurrencyLimit::new(total),
             state: Mutex::new(State {
                 total,
                 held: 0,

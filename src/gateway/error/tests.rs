@@ -1,6 +1,7 @@
 //! The table of answers, row by row: the slug, the pause before a retry, and the person concerned.
 //!
-//! Knows each error with its expected row, and holds the rows against the table of `docs/answers.md`.
+//! Knows each error with its expected row, and holds the rows against the table of
+//! `docs/answers.md`.
 
 use jiff::tz::TimeZone;
 
@@ -83,12 +84,12 @@ fn request_rows() -> Vec<ExpectedRow> {
         caller(RouteError::NoSuchResource, "no-such-resource"),
         caller(method, "method-not-allowed"),
         caller(RouteError::Name(name_error), "recording-name-invalid"),
-        caller(NotADownload, "recording-parameter-invalid"),
+        caller(DownloadParameterError, "recording-parameter-invalid"),
         caller(GatewayError::NoSuchPbx, "no-such-resource"),
         caller(GatewayError::NoPbxForName, "recording-not-found"),
         caller(Unavailable, "audit-unavailable").retry(2),
-        operator(AdmissionError::Saturated, "saturated").retry(2),
-        caller(AdmissionError::PrincipalSaturated, "principal-saturated").retry(2),
+        operator(StreamLimitError::Saturated, "saturated").retry(2),
+        caller(StreamLimitError::PrincipalSaturated, "principal-saturated").retry(2),
         caller(limited, "rate-limited").retry(7),
         caller(too_many, "rate-limited").retry(7),
         caller(GatewayError::PreconditionFailed, "precondition-failed"),
@@ -118,7 +119,7 @@ fn caller_rows() -> Vec<ExpectedRow> {
         denial: denial(),
         young,
     };
-    let session = |error| GatewayError::Session(NoSession::Session(error));
+    let session = |error| GatewayError::Session(SessionExchangeError::Session(error));
     vec![
         caller(bearer(AuthError::Missing), "bearer-token-missing"),
         caller(bearer(AuthError::UnsupportedScheme), "bearer-token-missing"),
@@ -138,8 +139,8 @@ fn caller_rows() -> Vec<ExpectedRow> {
         caller(PolicyError::LinkMakesNoLinks, "link-cannot-share"),
         caller(hidden(false), "recording-not-found"),
         caller(hidden(true), "recording-not-ready").retry(30),
-        caller(NoSession::NotConfigured, "no-such-resource"),
-        caller(NoSession::NotBearer, "bearer-token-required"),
+        caller(SessionExchangeError::NotConfigured, "no-such-resource"),
+        caller(SessionExchangeError::NotBearer, "bearer-token-required"),
         caller(session(SessionError::TooLong), "session-too-large"),
         operator_now(session(SessionError::Mint(MintError::Crypto)), "internal"),
     ]
