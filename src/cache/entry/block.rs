@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Owner;
-use crate::limits::concurrency::Permits;
+use crate::limits::concurrency::ConcurrencyLimit;
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
@@ -40,7 +40,7 @@ pub(in crate::cache) struct Pool(Arc<PoolInner>);
 
 struct PoolInner {
     /// One permit for each block that may still be taken.
-    slots: Permits,
+    slots: ConcurrencyLimit,
     state: Mutex<PoolState>,
 }
 
@@ -67,7 +67,7 @@ pub(in crate::cache) struct MemoryBlock {
 impl Pool {
     pub(in crate::cache) fn new(total: usize) -> Self {
         Self(Arc::new(PoolInner {
-            slots: Permits::new(total),
+            slots: ConcurrencyLimit::new(total),
             state: Mutex::new(PoolState {
                 total,
                 held: 0,
