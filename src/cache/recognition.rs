@@ -1,4 +1,4 @@
-//! What the cache learns of a recording while it is read, and what it remembers of it.
+//! Recognition: the metadata that the cache learns while a recording is read, and remembers.
 //!
 //! Knows how the beginning, the end or a failure of a reading changes the remembered metadata. Does
 //! not know who reads it.
