@@ -7,6 +7,7 @@ pub(crate) mod answer;
 pub(crate) mod authentication;
 mod body;
 pub(crate) mod browser;
+mod download_parameter;
 mod downstream;
 pub(crate) mod error;
 pub(crate) mod front;
@@ -15,6 +16,7 @@ mod head_length;
 pub(crate) mod limits;
 mod links;
 mod listing;
+pub(crate) mod pages;
 pub(crate) mod pbxs;
 mod pipeline;
 pub(crate) mod recording;
@@ -34,12 +36,12 @@ use self::answer::AnswerBody;
 use self::authentication::Callers;
 use self::browser::cors::Cors;
 use self::browser::frames::Frames;
-use self::browser::navigation::Pages;
 use self::browser::session::SetCookies;
 use self::browser::sites::Sites;
 pub(crate) use self::downstream::{Downstream, TrustedProxies};
 use self::front::Front;
 use self::head::MessageFraming;
+use self::pages::Pages;
 use self::pbxs::PbxDirectory;
 use self::pipeline::PreparedAnswer;
 use self::recording::Recordings;
@@ -117,7 +119,13 @@ impl Gateway {
     /// The answer to an HTTP/1.1 request whose head is too long to be read, as bytes for the wire.
     /// The connection ends with it.
     pub(crate) fn refuse_head(&self, downstream: &Downstream) -> Vec<u8> {
-        head_length::refuse(&self.front, &self.metrics, downstream)
+        let front = &self.front;
+        head_length::refuse(
+            front.max_header_bytes,
+            &front.proxies,
+            &self.metrics,
+            downstream,
+        )
     }
 
     /// The policy and the issuers in force, used to check running transfers again.

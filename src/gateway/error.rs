@@ -17,8 +17,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::body::BodyError;
+use super::download_parameter::DownloadParameterError;
 use super::head::HeadFault;
-use super::recording::DownloadParameterError;
 use super::route::RouteError;
 use crate::audit::AuditUnavailable;
 use crate::auth::mint::MintError;

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::browser::{cors, sites};
+use super::download_parameter;
 use super::downstream::TrustedProxies;
 use super::error::GatewayError;
 use super::head::{self, MessageFraming};
 use super::head_length;
 use super::limits::RequestRateLimits;
-use super::recording;
 use super::route::{Route, RouteTarget};
 use crate::limits::rate::Counted;
 use crate::log::NameMask;
@@ -122,7 +122,7 @@ impl Front {
         let mut wants_download = false;
         if let RouteTarget::Recording { name } = &route.target {
             line.recording = self.names.mask(name);
-            wants_download = recording::wants_download(head)?;
+            wants_download = download_parameter::wants_download(head.uri.query())?;
         }
         if sites::is_prefetch(&head.headers) {
             return Err(GatewayError::Prefetch);

@@ -14,8 +14,7 @@ use http::{HeaderMap, Request, Response, request};
 use http_body::Body;
 
 use super::error::GatewayError;
-use super::front::Front;
-use super::{Downstream, refusal};
+use super::{Downstream, TrustedProxies, refusal};
 use crate::gateway::answer::AnswerBody;
 use crate::http::headers;
 use crate::http::headers::X_REQUEST_ID;
@@ -31,14 +30,19 @@ const PSEUDO_FIELDS: [&str; 4] = [":method", ":scheme", ":authority", ":path"];
 
 /// The answer to an HTTP/1.1 request whose head is too long to be read, as bytes for the wire. The
 /// connection ends with it.
-pub(super) fn refuse(front: &Front, metrics: &Metrics, downstream: &Downstream) -> Vec<u8> {
+pub(super) fn refuse(
+    max_bytes: usize,
+    proxies: &TrustedProxies,
+    metrics: &Metrics,
+    downstream: &Downstream,
+) -> Vec<u8> {
     let source = downstream.peer.ip();
-    let request_id = front.proxies.request_id(&HeaderMap::new(), source);
+    let request_id = proxies.request_id(&HeaderMap::new(), source);
     // The method is unknown, since the head was not read.
     let line = AccessLine::new(request_id.clone(), "other", source);
     let (head, ()) = Request::new(()).into_parts();
     let error = GatewayError::HeadTooLong {
-        max_bytes: front.max_header_bytes,
+        max_bytes,
         or: OR_TOO_MANY,
     };
     let mut response = refusal::refuse(&error, &head, line);

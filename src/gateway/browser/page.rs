@@ -15,10 +15,8 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::Full;
 
-use super::frames::Frames;
 use crate::gateway::answer::AnswerBody;
 use crate::http::problem::Problem;
 use words::words;
@@ -90,13 +88,6 @@ pub(in crate::gateway) fn content_policy() -> String {
     let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
     let hash = STANDARD.encode(hash.as_ref());
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
-}
-
-/// Sets the header fields of a page in place of those of a problem document.
-pub(crate) fn fill(headers: &mut HeaderMap, framing: &Frames) {
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    headers.insert(CONTENT_TYPE, html);
-    framing.fill_page(headers);
 }
 
 /// Escapes a text, so that it may stand between tags or between quotation marks.

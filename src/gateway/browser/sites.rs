@@ -14,7 +14,6 @@ use url::Url;
 
 use crate::auth::{Authenticated, Credential, Principal};
 use crate::gateway::browser::navigation::is_for_a_person;
-use crate::gateway::front::Addressed;
 use crate::gateway::settings::cors::{CorsSettings, Origin};
 use crate::gateway::settings::embed::Embed;
 
@@ -54,9 +53,9 @@ impl Sites {
     pub(in crate::gateway) fn admit(
         &self,
         caller: Authenticated,
-        request: &Addressed<'_>,
+        head: &request::Parts,
     ) -> Result<Principal, CrossSite> {
-        caller.admit(|principal| self.require_trusted_site(request.head(), principal.credential()))
+        caller.admit(|principal| self.require_trusted_site(head, principal.credential()))
     }
 
     /// Checks a request whose credential is known. A link is in the address itself, so every site
