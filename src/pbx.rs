@@ -54,7 +54,7 @@ pub(crate) use download::excerpt::Excerpt;
 pub(crate) use download::reading::{Reading, ReadingError, ResumePoint};
 pub(crate) use error::PbxError;
 #[cfg(test)]
-pub(crate) use error::{HoldOff, TransportError};
+pub(crate) use error::{HoldOff, TimeLimit, TransportError};
 pub(crate) use inspect::{Inspection, RecordingSample};
 pub(crate) use listing::ListKind;
 pub(crate) use wire::body_end::{BodyEnd, StreamError};

@@ -12,10 +12,35 @@ use thiserror::Error;
 use super::dialect::{Operation, Refusal, RefusalClass};
 use crate::tls::client::TlsError;
 
-/// The limit on a list as a whole. It cannot be configured.
-pub(in crate::pbx) const WHOLE_LIST: &str = "list";
-/// The limit on a login with credentials that were accepted before. It cannot be configured.
-pub(in crate::pbx) const GIVEN_UP: &str = "10 s";
+/// The limit that an answer of the PBX did not keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeLimit {
+    /// `pbx.connect_timeout_ms`: a connection and its handshake.
+    Connect,
+    /// `pbx.answer_timeout_ms`: a whole JSON answer, or the head of a download.
+    Answer,
+    /// `pbx.first_byte_timeout_ms`: the first bytes of a download.
+    FirstByte,
+    /// `pbx.idle_timeout_ms`: the next bytes of a download.
+    Idle,
+    /// A list as a whole. It cannot be configured.
+    List,
+    /// A login with credentials that were accepted before. It cannot be configured.
+    Login,
+}
+
+impl TimeLimit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Answer => "answer",
+            Self::FirstByte => "first byte",
+            Self::Idle => "idle",
+            Self::List => "list",
+            Self::Login => "10 s",
+        }
+    }
+}
 
 /// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared
 /// and logged.
@@ -25,8 +50,8 @@ pub(crate) enum TransportError {
     Unreachable(String),
     #[error("TLS: {0}")]
     Tls(TlsError),
-    #[error("no answer within the {0} limit")]
-    Timeout(&'static str),
+    #[error("no answer within the {} limit", .0.as_str())]
+    Timeout(TimeLimit),
     #[error("the connection broke: {0}")]
     Broken(String),
     #[error("the answer is longer than any answer of this kind")]

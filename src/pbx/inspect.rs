@@ -17,7 +17,7 @@ use super::download::recording_request::RecordingRequest;
 use super::download::source::Downloads;
 use super::download::stream::PbxStream;
 use super::download::ticket::Ticket;
-use super::error::{PbxError, TransportError};
+use super::error::{PbxError, TimeLimit, TransportError};
 use super::listing::Lister;
 use super::wire::answer::read_answer;
 use super::wire::body_end::{BodyEnd, BodyPart};
@@ -105,7 +105,7 @@ impl<'p> Inspection<'p> {
             })
         };
         let limit = self.downloads.limits.first_byte_timeout;
-        within(limit, Operation::Download, "first byte", reading).await
+        within(limit, Operation::Download, TimeLimit::FirstByte, reading).await
     }
 
     fn request<'r>(&'r self, recording: &'r RecordingName) -> RecordingRequest<'r> {

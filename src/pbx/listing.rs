@@ -22,7 +22,7 @@ use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::account::token_source::TokenSource;
 use crate::pbx::dialect::{Dialect, Lists, Operation};
 use crate::pbx::download::fetch::TicketBroker;
-use crate::pbx::error::{PbxError, WHOLE_LIST};
+use crate::pbx::error::{PbxError, TimeLimit};
 use crate::pbx::settings::PbxSettings;
 use crate::pbx::wire::connection_pool::ConnectionPool;
 use crate::pbx::wire::time_limit::within;
@@ -148,11 +148,11 @@ impl Lister {
             }),
             Lists::Table(dialect) => {
                 let reading = self.tables.page(dialect, query, visible);
-                within(MAX_TIME, Operation::ListDownload, WHOLE_LIST, reading).await
+                within(MAX_TIME, Operation::ListDownload, TimeLimit::List, reading).await
             }
             Lists::Pages(dialect) => {
                 let reading = self.pages.page(dialect, query, visible);
-                within(MAX_TIME, Operation::ListPage, WHOLE_LIST, reading).await
+                within(MAX_TIME, Operation::ListPage, TimeLimit::List, reading).await
             }
         }
     }

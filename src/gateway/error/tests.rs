@@ -11,7 +11,7 @@ use crate::cache::EndReason;
 use crate::http::error_row::Concern;
 use crate::http::problem::{ALL, Problem};
 use crate::list::Query;
-use crate::pbx::{HoldOff, Operation, Refusal, RefusalClass, TransportError};
+use crate::pbx::{HoldOff, Operation, Refusal, RefusalClass, TimeLimit, TransportError};
 use crate::recording::RecordingName;
 
 const ANSWERS: &str = include_str!("../../../docs/answers.md");
@@ -168,7 +168,10 @@ fn pbx_rows() -> Vec<ExpectedRow> {
     vec![
         operator(transport(unreachable), "pbx-unreachable"),
         operator(transport(broken), "pbx-unreachable"),
-        operator(transport(TransportError::Timeout("idle")), "pbx-timeout"),
+        operator(
+            transport(TransportError::Timeout(TimeLimit::Idle)),
+            "pbx-timeout",
+        ),
         operator(transport(TransportError::TooLong), "pbx-protocol"),
         operator(status(401), "pbx-ticket-refused"),
         nobody(status(404), "recording-not-found"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pbx::dialect::{AnswerError, Dialect, Operation, PbxCall, Tokens};
-use crate::pbx::error::{GIVEN_UP, PbxError, TransportError};
+use crate::pbx::error::{PbxError, TimeLimit, TransportError};
 use crate::pbx::wire::answer::read_answer;
 use crate::pbx::wire::transport::Transport;
 use crate::secret::Secret;
@@ -54,7 +54,11 @@ impl AccountApi {
     ) -> Result<Tokens, PbxError> {
         let transport = &self.transport;
         let answer = match is_accepted {
-            true => transport.call_early(call, LOGIN_LIMIT, GIVEN_UP).await,
+            true => {
+                transport
+                    .call_early(call, LOGIN_LIMIT, TimeLimit::Login)
+                    .await
+            }
             false => transport.call(call).await,
         };
         let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;

@@ -16,7 +16,7 @@ use super::ticket::Ticket;
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::content::sniff::Beginning;
 use crate::pbx::dialect::{AnswerError, Operation, PbxCall};
-use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::error::{PbxError, TimeLimit, TransportError};
 use crate::pbx::settings::{AllowedIp, PbxSettings, UpstreamRanges};
 use crate::pbx::wire::answer::{answer_error, read_answer};
 use crate::pbx::wire::attempts::Attempts;
@@ -158,7 +158,7 @@ impl TicketBroker {
             token.touch();
             Ok(Ticket::new(text, Arc::clone(token), requested))
         };
-        within(self.answer_timeout, operation, "answer", taking).await
+        within(self.answer_timeout, operation, TimeLimit::Answer, taking).await
     }
 
     /// The address that may use a ticket beside ours.
@@ -204,7 +204,13 @@ impl TicketBroker {
                 token,
             })
         };
-        within(self.first_byte_timeout, operation, "first byte", spending).await
+        within(
+            self.first_byte_timeout,
+            operation,
+            TimeLimit::FirstByte,
+            spending,
+        )
+        .await
     }
 
     /// The part that was asked for, if the answer is that part; `None` where the answer is to be

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::{GIVEN_UP, PbxError, TransportError, WHOLE_LIST};
+use super::{PbxError, TimeLimit, TransportError};
 use crate::http::error_row::{ErrorRow, LATER, SOON};
 use crate::http::problem;
 use crate::pbx::dialect::{Operation, RefusalClass};
@@ -120,15 +120,17 @@ impl TransportError {
                 "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address",
             ),
             Self::Tls(error) => ErrorRow::operator(&problem::PBX_UNREACHABLE, error.fault.advice()),
-            Self::Timeout(WHOLE_LIST) => ErrorRow::operator(
+            Self::Timeout(TimeLimit::List) => ErrorRow::operator(
                 &problem::PBX_TIMEOUT,
                 "let callers ask for shorter times; where pbx.max_bytes_per_second is set, raise it",
             ),
-            Self::Timeout(GIVEN_UP) => ErrorRow::operator(
+            Self::Timeout(TimeLimit::Login) => ErrorRow::operator(
                 &problem::PBX_TIMEOUT,
                 "the PBX hangs or is starting; look at its load if it goes on",
             ),
-            Self::Timeout(_) => ErrorRow::operator(
+            Self::Timeout(
+                TimeLimit::Connect | TimeLimit::Answer | TimeLimit::FirstByte | TimeLimit::Idle,
+            ) => ErrorRow::operator(
                 &problem::PBX_TIMEOUT,
                 "the PBX is slow or hangs; look at its load, or raise the limit",
             ),
@@ -229,8 +231,8 @@ mod tests {
             };
             error.advice()
         };
-        assert!(advice("idle").contains("raise the limit"));
-        assert!(!advice(WHOLE_LIST).contains("raise the limit"));
-        assert!(advice(WHOLE_LIST).contains("shorter times"));
+        assert!(advice(TimeLimit::Idle).contains("raise the limit"));
+        assert!(!advice(TimeLimit::List).contains("raise the limit"));
+        assert!(advice(TimeLimit::List).contains("shorter times"));
     }
 }

@@ -15,7 +15,7 @@ use crate::list::{ListEntry, ListFilter, ListRow, Order, Query, UnreadableRows};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::account::token_source::TokenSource;
 use crate::pbx::dialect::{Operation, PSeries, PageEntry, PbxPage};
-use crate::pbx::error::PbxError;
+use crate::pbx::error::{PbxError, TimeLimit};
 use crate::pbx::wire::answer::read_answer;
 use crate::pbx::wire::attempts::Attempts;
 use crate::pbx::wire::connection_pool::ConnectionPool;
@@ -148,7 +148,7 @@ impl PageReader {
             let answer = connection.call(&call, MAX_PAGE_BYTES).await;
             answer.map_err(|source| PbxError::Transport { operation, source })
         };
-        let answer = within(self.answer_timeout, operation, "answer", answer).await?;
+        let answer = within(self.answer_timeout, operation, TimeLimit::Answer, answer).await?;
         let found = read_answer(operation, answer, |body| dialect.read_list_page(body))?;
         token.touch();
         self.pool.give_back(connection);

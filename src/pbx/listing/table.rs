@@ -26,7 +26,7 @@ use crate::pbx::account::token_source::TokenSource;
 use crate::pbx::content::sniff::Beginning;
 use crate::pbx::dialect::{AnswerError, Operation, PbxCall, SSeries, TableError, TableSpan};
 use crate::pbx::download::fetch::{JudgedResponse, TicketBroker, TicketExchange};
-use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::error::{PbxError, TimeLimit, TransportError};
 use crate::pbx::wire::attempts::Attempts;
 use crate::pbx::wire::body_end::{BodyPart, StreamError};
 use crate::secret::Secret;
@@ -187,7 +187,7 @@ impl TableReader {
             let next = timeout(self.idle_timeout, response.next(&mut turns));
             let next = next.await.map_err(|_| PbxError::Transport {
                 operation: DOWNLOAD,
-                source: TransportError::Timeout("idle"),
+                source: TransportError::Timeout(TimeLimit::Idle),
             })?;
             match next.map_err(broken)? {
                 BodyPart::Bytes(bytes) => selector.push(&bytes).map_err(unusable)?,

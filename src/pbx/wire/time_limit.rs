@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::pbx::dialect::Operation;
-use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::error::{PbxError, TimeLimit, TransportError};
 
-/// Waits for `step`, but no longer than `limit`. `name` tells the limit in the error.
+/// Waits for `step`, but no longer than `time`. `limit` tells the limit in the error.
 ///
 /// # Errors
 /// The error of the step, or [`TransportError::Timeout`].
@@ -17,15 +17,15 @@ use crate::pbx::error::{PbxError, TransportError};
 /// # Cancel safety
 /// As for the step.
 pub(in crate::pbx) async fn within<T>(
-    limit: Duration,
+    time: Duration,
     operation: Operation,
-    name: &'static str,
+    limit: TimeLimit,
     step: impl Future<Output = Result<T, PbxError>>,
 ) -> Result<T, PbxError> {
-    timeout(limit, step)
+    timeout(time, step)
         .await
         .unwrap_or(Err(PbxError::Transport {
             operation,
-            source: TransportError::Timeout(name),
+            source: TransportError::Timeout(limit),
         }))
 }

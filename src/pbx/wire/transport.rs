@@ -26,7 +26,7 @@ use tracing::debug;
 use url::Host;
 
 use crate::pbx::dialect::PbxCall;
-use crate::pbx::error::TransportError;
+use crate::pbx::error::{TimeLimit, TransportError};
 use crate::pbx::settings::PbxSettings;
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
@@ -109,10 +109,11 @@ impl Transport {
     /// # Cancel safety
     /// The call may or may not have reached the PBX.
     pub(crate) async fn call(&self, call: &PbxCall) -> Result<JsonAnswer, TransportError> {
-        self.call_within(call, self.answer_timeout, "answer").await
+        self.call_within(call, self.answer_timeout, TimeLimit::Answer)
+            .await
     }
 
-    /// The same within this limit, where the answer limit is longer. A call that is given up loses
+    /// The same within this time, where the answer limit is longer. A call that is given up loses
     /// its connection.
     ///
     /// # Cancel safety
@@ -120,11 +121,11 @@ impl Transport {
     pub(in crate::pbx) async fn call_early(
         &self,
         call: &PbxCall,
-        limit: Duration,
-        name: &'static str,
+        time: Duration,
+        limit: TimeLimit,
     ) -> Result<JsonAnswer, TransportError> {
-        match limit < self.answer_timeout {
-            true => self.call_within(call, limit, name).await,
+        match time < self.answer_timeout {
+            true => self.call_within(call, time, limit).await,
             false => self.call(call).await,
         }
     }
@@ -132,12 +133,12 @@ impl Transport {
     async fn call_within(
         &self,
         call: &PbxCall,
-        limit: Duration,
-        name: &'static str,
+        time: Duration,
+        limit: TimeLimit,
     ) -> Result<JsonAnswer, TransportError> {
-        let answer = timeout(limit, self.exchange(call))
+        let answer = timeout(time, self.exchange(call))
             .await
-            .unwrap_or(Err(TransportError::Timeout(name)));
+            .unwrap_or(Err(TransportError::Timeout(limit)));
         let operation = call.operation.as_str();
         match &answer {
             Ok(answer) => debug!(
@@ -186,7 +187,7 @@ impl Transport {
     pub(in crate::pbx) async fn connect(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
         timeout(self.connect_timeout, self.dial())
             .await
-            .unwrap_or(Err(TransportError::Timeout("connect")))
+            .unwrap_or(Err(TransportError::Timeout(TimeLimit::Connect)))
     }
 
     async fn dial(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
@@ -279,7 +280,7 @@ async fn dial_address(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<T
 /// Keeps the system's own words, which do not repeat the name or the address.
 fn unreachable(error: io::Error) -> TransportError {
     match error.kind() {
-        io::ErrorKind::TimedOut => TransportError::Timeout("connect"),
+        io::ErrorKind::TimedOut => TransportError::Timeout(TimeLimit::Connect),
         _ => TransportError::Unreachable(error.to_string()),
     }
 }
@@ -333,8 +334,8 @@ fn from_reqwest(error: reqwest::Error) -> TransportError {
         return TransportError::Tls(tls.into());
     }
     match (error.is_timeout(), error.is_connect()) {
-        (true, true) => TransportError::Timeout("connect"),
-        (true, false) => TransportError::Timeout("answer"),
+        (true, true) => TransportError::Timeout(TimeLimit::Connect),
+        (true, false) => TransportError::Timeout(TimeLimit::Answer),
         (false, true) => TransportError::Unreachable(describe(&error)),
         (false, false) => TransportError::Broken(describe(&error)),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::pbx::account::login_history::LoginEnd;
 use crate::pbx::dialect::RefusalClass;
-use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::error::{PbxError, TimeLimit, TransportError};
 
 /// The pauses without a login where all slots for tokens are taken: the first, and the longest. A
 /// slot comes free when a token of another program ends, which takes up to 30 minutes.
@@ -32,7 +32,7 @@ pub(super) fn judge(error: &PbxError) -> LoginEnd {
             source:
                 TransportError::Unreachable(_)
                 | TransportError::Tls(_)
-                | TransportError::Timeout("connect"),
+                | TransportError::Timeout(TimeLimit::Connect),
             ..
         } => LoginEnd::Unsent,
         // A web server whose API is not up yet.
