@@ -68,7 +68,7 @@ impl PageReader {
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
         let begun = Instant::now();
-        let mut collector = PageCollector {
+        let mut assembly = PageAssembly {
             query,
             wider: wider(&query.filter),
             visible,
@@ -78,18 +78,18 @@ impl PageReader {
             unreadable: UnreadableRows::default(),
         };
         for calls in 1..=MAX_CALLS {
-            let found = self.fetch(dialect, &collector.request()).await?;
-            let step = collector.take(found)?;
+            let found = self.fetch(dialect, &assembly.request()).await?;
+            let step = assembly.take(found)?;
             debug!(pbx = &*self.pbx, calls, "a page of the list was read");
             if step == WalkStep::End {
-                return Ok(collector.finish(false));
+                return Ok(assembly.finish(false));
             }
-            let is_full = collector.entries.len() >= query.page_size;
+            let is_full = assembly.entries.len() >= query.page_size;
             if is_full || begun.elapsed() > MAX_TIME {
                 break;
             }
         }
-        Ok(collector.finish(true))
+        Ok(assembly.finish(true))
     }
 
     /// Asks once for the first page.
@@ -157,7 +157,7 @@ impl PageReader {
 }
 
 /// The page that is answered, while it is put together out of pages of the PBX.
-struct PageCollector<'q> {
+struct PageAssembly<'q> {
     query: &'q Query,
     /// The filter that the PBX is asked with.
     wider: ListFilter,
@@ -168,7 +168,7 @@ struct PageCollector<'q> {
     unreadable: UnreadableRows,
 }
 
-impl PageCollector<'_> {
+impl PageAssembly<'_> {
     /// The page to ask for next.
     fn request(&self) -> PageRequest<'_> {
         PageRequest {
