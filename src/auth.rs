@@ -1,7 +1,8 @@
 //! Authentication: turns the credentials of a request into a principal.
 //!
 //! Knows the order of the checks, and that only all of them together make a [`Principal`]. Does not
-//! know the PBX, the configuration as written, or HTTP answers. Pure: no clock, no I/O, no log.
+//! know the PBX, the configuration as written, or HTTP answers. Pure, with no clock, I/O or log,
+//! except for `key_sets` and `revocations`, which keep lists from elsewhere fresh.
 //!
 //! The claims are checked here and not by the JWT library. Its checks read the system's clock and
 //! are loose by default: a leeway of a minute, `nbf` ignored, a missing `aud` or `iss` accepted.

@@ -113,16 +113,17 @@ impl Cache {
     }
 
     /// The metadata remembered of a recording. Asks no PBX.
-    pub(crate) fn known(&self, pbx: &Pbx, name: &RecordingName) -> Option<Arc<Metadata>> {
-        self.remembered.get(&EntryKey::new(pbx, name)).metadata
+    pub(crate) fn known(&self, pbx: &Pbx, read: &RecordedRead) -> Option<Arc<Metadata>> {
+        let key = EntryKey::new(pbx, read.recording());
+        self.remembered.get(&key).metadata
     }
 
     /// Joins the entry of a recording, if there is one.
     ///
     /// # Errors
     /// The answer that the PBX gave a moment ago, where that was "no such recording".
-    pub(crate) fn find(&self, pbx: &Pbx, name: &RecordingName) -> Result<Option<Source>, PbxError> {
-        let key = EntryKey::new(pbx, name);
+    pub(crate) fn find(&self, pbx: &Pbx, read: &RecordedRead) -> Result<Option<Source>, PbxError> {
+        let key = EntryKey::new(pbx, read.recording());
         if let Some(error) = self.remembered.missing(&key) {
             return Err(error);
         }

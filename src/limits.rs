@@ -1,4 +1,4 @@
-//! The four ways to bound: a rate limit, a concurrency limit, a fair queue, a bandwidth limit.
+//! The ways to bound a number: by time, at once, in turns.
 //!
 //! | type | bounds |
 //! |---|---|

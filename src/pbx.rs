@@ -10,7 +10,7 @@
 //! | `dialect` | the calls of each API, and the answers to them |
 //! | `error` | the ways in which a PBX fails |
 //! | `wire` | connections, answers, the end of a body, second tries |
-//! | `account` | the PBX token, logins, the pauses between them |
+//! | `account` | the PBX token, logins, and in `login_history/record.rs` the wait before a login |
 //! | `download` | permit, ticket, answer, stream, reading |
 //! | `listing` | tables and pages of recordings |
 //! | `limiters`, `health`, `inspect` | what a reload passes on; what an operator sees |

@@ -1,6 +1,7 @@
 //! The relay: the bodies of answers, the watchdog that ends stalled ones, and the access log.
 //!
-//! Knows streams, their limits and their outcomes. Does not know who asks, or which PBX answers.
+//! Knows streams, their limits and their outcomes. Does not know how a caller was
+//! authenticated, or how a PBX is asked.
 
 pub(crate) mod access_line;
 mod body;

@@ -1,7 +1,8 @@
 //! Link tokens: a JWT in the query that opens one recording for a short time.
 //!
-//! Knows what a link token must hold besides its signature. Of the request it knows only the source
-//! address: the policy checks that the link is used for the recording that it names.
+//! Knows what a link token must and may hold besides its signature; [`mint`](super::mint) makes
+//! one, and `gateway/links.rs` serves callers who ask for one. Of the request it knows only the
+//! source address: the policy checks that the link is used for the recording that it names.
 //!
 //! A link token has keys and an audience of its own, so that it is never accepted as a bearer
 //! token, or the other way round. It needs no `iss`, because its key identifies its issuer.

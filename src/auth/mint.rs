@@ -1,7 +1,7 @@
 //! Makes tokens for `wavegate token`, `wavegate link`, `POST /links` and the tests.
 //!
-//! Knows what a token must hold to be accepted. Does not know who may have one, or which keys the
-//! gateway verifies with.
+//! Knows what a token must hold to be accepted; for a link token, [`link`](super::link) checks it.
+//! Does not know who may have one, or which keys the gateway verifies with.
 //!
 //! Source: RFC 7519 §4.1 (claims), RFC 7515 §7.1 (compact form).
 

@@ -207,7 +207,7 @@ impl CacheEntry {
     }
 
     /// Takes the head for the end of the recording, and returns the metadata with that length.
-    /// `is_agreed` says that two passes had to agree on the end.
+    /// `end` is the way in which the end became known.
     pub(super) fn complete(
         &self,
         identity: ContentIdentity<'_>,

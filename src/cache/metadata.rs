@@ -129,8 +129,7 @@ impl Metadata {
         self
     }
 
-    /// The same metadata with the length at which the recording ended. `is_agreed` says that two
-    /// passes had to agree on that end.
+    /// True if both are of one recording, as far as the lengths and tags tell. `self` is the newer.
     pub(super) fn is_same_recording(&self, identity: ContentIdentity<'_>, before: &Self) -> bool {
         match (self.length(), before.length()) {
             (Some(_), _) => self.etag == before.etag,

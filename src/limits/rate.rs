@@ -22,7 +22,7 @@ const MAX_KEYS: usize = 65_536;
 pub struct Counted<T>(T);
 
 impl<T> Counted<T> {
-    /// A value that did not come over the network, for commands, tests and benches.
+    /// A value that did not come over the network, for tests and benches.
     pub fn unlimited(value: T) -> Self {
         Self(value)
     }

@@ -1,8 +1,9 @@
 //! The examination of one PBX, step by step, from its name to the first bytes of a recording.
 //!
-//! Knows the order of the steps, and that the first failure is the last step. Does not know how the
-//! report is shown. No step is tried twice, and no credential is sent before the configured trust
-//! has accepted the peer: the steps before the login use [`Probe`], which has no credential.
+//! Knows the order of the steps. After a failure no further step is tried, except that a session
+//! that was opened is closed. Does not know how the report is shown. No step is tried twice, and no
+//! credential is sent before the configured trust has accepted the peer: the steps before the login
+//! use [`Probe`], which has no credential.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -78,7 +78,7 @@ impl<'a> ContentSearch<'a> {
     /// # Cancel safety
     /// Safe: all permits are given back.
     pub(super) async fn find(&mut self) -> Result<RecordingContent, GatewayError> {
-        let known = self.recordings.cache.known(self.pbx, self.read.recording());
+        let known = self.recordings.cache.known(self.pbx, self.read);
         if let Some(metadata) = &known
             && !self.waits_for_length(metadata)
             && let Some(content) = self.request.without_bytes(metadata).transpose()
@@ -117,8 +117,8 @@ impl<'a> ContentSearch<'a> {
     /// Finds a cache entry, or reads the recording from the PBX. If `part` is given and the PBX can
     /// send a part, only that is read.
     async fn open(&mut self, part: Option<PartRequest>) -> Result<Source, OpeningError> {
-        let (cache, name) = (&self.recordings.cache, self.read.recording());
-        let Some(mut source) = cache.find(self.pbx, name)? else {
+        let cache = &self.recordings.cache;
+        let Some(mut source) = cache.find(self.pbx, self.read)? else {
             let _waiting = self.pbx.wait()?;
             self.count_read()?;
             let mut source = cache.open(self.pbx, self.read, part).await?;

@@ -56,8 +56,8 @@ pub(in crate::pbx) struct RecordingSource {
 }
 
 impl Downloads {
-    /// Opens a recording, or the `excerpt` of it where the PBX gives that out; [`PbxStream::start`]
-    /// tells.
+    /// Opens a recording, or the `excerpt` of it where the PBX gives that out:
+    /// [`PbxStream::start`] is where the stream begins.
     ///
     /// A recording of a young call that the PBX does not know, or of which it has nothing yet, is
     /// asked for again after a while, without a permit: it may still be on its way from the call to
