@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Sets the key at a path such as `relay.max_streams` or `pbx[1].tls.pins`. Of an array of tables
 /// the first is meant, where no number stands behind it.
@@ -39,11 +39,14 @@ fn take_over(old: &mut Value, new: Value) {
     match new {
         Value::Object(table) => {
             let old = first(old);
+            if !old.is_object() {
+                *old = json!({});
+            }
             for (key, value) in table {
                 take_over(&mut old[&key], value);
             }
         }
-        Value::Array(tables) if old.is_array() && tables.iter().all(Value::is_object) => {
+        Value::Array(tables) if old.is_array() && tables.iter().any(Value::is_object) => {
             old.as_array_mut().unwrap().extend(tables);
         }
         value => *old = value,
@@ -59,14 +62,15 @@ pub(super) fn text(config: &Value) -> String {
 
 /// Keys come in front of tables, so that each stands under its own header.
 fn write(text: &mut String, path: &str, table: &Map<String, Value>) {
-    let (tables, keys): (Vec<_>, Vec<_>) = table.iter().partition(|(_, value)| is_table(value));
+    let entries = table.iter().filter(|(_, value)| !value.is_null());
+    let (tables, keys): (Vec<_>, Vec<_>) = entries.partition(|(_, value)| is_table(value));
     for (key, value) in keys {
-        let _ = writeln!(text, "{key} = {}", inline(value));
+        let _ = writeln!(text, "{} = {}", quoted(key), inline(value));
     }
     for (key, value) in tables {
         let path = match path {
-            "" => key.clone(),
-            path => format!("{path}.{key}"),
+            "" => quoted(key),
+            path => format!("{path}.{}", quoted(key)),
         };
         let (elements, header) = match value {
             Value::Array(elements) => (elements.as_slice(), format!("[[{path}]]")),
@@ -76,6 +80,16 @@ fn write(text: &mut String, path: &str, table: &Map<String, Value>) {
             let _ = writeln!(text, "{header}");
             write(text, &path, element.as_object().unwrap());
         }
+    }
+}
+
+/// A key with a dot or a blank in it stands in quotation marks.
+fn quoted(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if key.bytes().all(is_bare) {
+        key.to_owned()
+    } else {
+        Value::from(key).to_string()
     }
 }
 

@@ -150,7 +150,7 @@ impl Builder {
 
     /// Sets a key of the configuration by its path, such as `relay.max_streams`. Of an array of
     /// tables the first is meant, or the one whose number stands behind it, as in
-    /// `pbx[1].names_from`. A table is replaced as a whole.
+    /// `pbx[1].names_from`. A table is replaced as a whole; null removes a key or a table.
     pub(crate) fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
         file::set(&mut self.config, path, value.into());
         self
@@ -204,7 +204,7 @@ impl Builder {
 
     /// Does not judge the PBX's certificate by its pin.
     pub(crate) fn without_pin(self) -> Self {
-        self.set("pbx.tls", json!({}))
+        self.set("pbx.tls", Value::Null)
     }
 
     /// Policies instead of the one by which everyone may hear everything.

@@ -205,9 +205,9 @@ async fn broken_at_random(seed: u64) -> usize {
     let whole = pbx.recording_bytes(NAME).unwrap();
     let gateway = gateway(&pbx)
         .set("relay.max_reads_per_minute", 100000)
-        .set("pbx.answer_timeout_ms", 600)
-        .set("pbx.first_byte_timeout_ms", 900)
-        .set("pbx.idle_timeout_ms", 600)
+        .set("pbx.answer_timeout_ms", 2000)
+        .set("pbx.first_byte_timeout_ms", 3000)
+        .set("pbx.idle_timeout_ms", 2000)
         .start()
         .await;
     let gateway = Arc::new(gateway);

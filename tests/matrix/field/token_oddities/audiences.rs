@@ -226,7 +226,10 @@ async fn a_reload_takes_the_rules_over() {
         assert_eq!(by_bearer(&gateway, &plain).await, "bearer-token-invalid");
     }
     let path = gateway.folder().join("wavegate.toml");
-    let text = std::fs::read_to_string(&path).unwrap().replace(COGNITO, "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace("audience_claim = \"client_id\"\n", "")
+        .replace("token_use = \"access\"\n", "");
     std::fs::write(&path, text).unwrap();
     gateway.reload().unwrap();
     assert_eq!(by_bearer(&gateway, &token).await, "bearer-token-invalid");
