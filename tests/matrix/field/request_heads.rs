@@ -179,7 +179,7 @@ fn is_refused(listener: Listener, reply: &Reply, reason: &str) {
 const NO_HOST: &str = "there is no Host";
 const TWO_HOSTS: &str = "there is more than one Host";
 const BAD_HOST: &str = "Host is not a host, with or without a port";
-const BAD_TARGET: &str = "the target is not of a host, with or without a port";
+const BAD_TARGET: &str = "the authority of the target is not a host, with or without a port";
 const TWO_FRAMINGS: &str = "there are both Content-Length and Transfer-Encoding";
 
 /// Heads without their target and their end, what follows them, and why they are no requests.
