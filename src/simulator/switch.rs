@@ -215,8 +215,8 @@ switches! {
     ListNumbersAsStrings = "list-numbers-as-strings", P, "Numbers in lists are strings.";
     ListTime12h = "list-time-12h", P, "Times in lists are written MM/DD/YYYY hh:mm:ss AM or PM.";
     ListSizeZero = "list-size-zero", P, "Every size in lists is 0.";
-    ListDurationZero = "list-duration-zero", P, "Every duration in lists is 0, as in the documented samples.";
-    OldListFields = "old-list-fields", P, "Lists lack call_from_number and its three likes, as in older firmware.";
+    ListDurationZero = "list-duration-zero", P, "Every duration in lists is 0, as in some documented samples.";
+    OldListFields = "old-list-fields", P, "Lists lack call_from_number, archive_status and their likes, as in older firmware.";
     SearchIgnoresFilters = "search-ignores-filters", P, "recording/search gives every recording, whatever it is asked for.";
 
     // The CDR.

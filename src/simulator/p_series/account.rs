@@ -95,7 +95,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
 fn required<'a>(object: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, Failure> {
     let value = object.get(key).and_then(Value::as_str).unwrap_or_default();
     if value.trim().is_empty() {
-        Err(Failure::invalid(Errcode::BAD_PARAMETER, key, value))
+        Err(Failure::missing(key))
     } else {
         Ok(value)
     }

@@ -3,8 +3,9 @@
 //! Knows the codes that the simulator gives out, their messages and the spelling of an answer, which some switches
 //! change. Does not know when a code is due.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". What stands in `invalid_param_list` is
-//! known from the sample of a failed get_token only.
+//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message" and "Response
+//! Result". What stands in `invalid_param_list` is known from two samples: a failed get_token, and
+//! a call that lacks a parameter.
 
 use serde_json::Value;
 
@@ -65,12 +66,21 @@ impl Errcode {
     }
 }
 
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum FieldError {
+    /// It holds this.
+    Value(String),
+    /// It is not there.
+    Missing,
+}
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub(super) errcode: Errcode,
-    /// The field at fault, and what was wrong with it.
-    invalid: Option<(&'static str, String)>,
+    /// The field at fault.
+    invalid: Option<(&'static str, FieldError)>,
 }
 
 impl From<Errcode> for Failure {
@@ -82,15 +92,27 @@ impl From<Errcode> for Failure {
 
 impl Failure {
     pub(super) fn invalid(errcode: Errcode, field: &'static str, value: impl Into<String>) -> Self {
-        let invalid = Some((field, value.into()));
+        let invalid = Some((field, FieldError::Value(value.into())));
         Self { errcode, invalid }
+    }
+
+    /// A field that a call cannot do without.
+    pub(super) fn missing(field: &'static str) -> Self {
+        Self {
+            errcode: Errcode::BAD_PARAMETER,
+            invalid: Some((field, FieldError::Missing)),
+        }
     }
 
     /// Writes the failure.
     pub(super) fn text(&self, switches: &Switches) -> String {
-        let list = self.invalid.as_ref().map(|(field, value)| {
+        let list = self.invalid.as_ref().map(|(field, fault)| {
+            let (key, value) = match fault {
+                FieldError::Value(value) => ("value", value.as_str()),
+                FieldError::Missing => ("validation_type", "required"),
+            };
             let (field, value) = (quoted(field), quoted(value));
-            format!(r#"[{{"field":{field},"value":{value}}}]"#)
+            format!(r#"[{{"field":{field},"{key}":{value}}}]"#)
         });
         let fields: Fields = list
             .map(|list| ("invalid_param_list", list))

@@ -2,9 +2,10 @@
 //!
 //! Knows the fields and their forms, which some switches change. Does not know which recordings are listed.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List"; the 12 h form of times, sizes of 0 and the
-//! fields of older firmware are known from published clients. That an extension is called by its number, and the
-//! places where files lie, are made up.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List", and an older edition of
+//! that page for the fields of older firmware; the 12 h form of times and sizes of 0 are known from
+//! published clients. That an extension is called by its number, and the places where files lie,
+//! are made up.
 
 use super::Row;
 use crate::simulator::calls::{CallRecord, LocalTime, stamp};
@@ -64,17 +65,15 @@ impl<'a> Writer<'a> {
                 ("call_from_name", quoted(caller)),
                 ("call_to_number", quoted(callee)),
                 ("call_to_name", quoted(callee)),
+                ("archive_status", quoted("")),
+                ("archive_path", quoted("")),
+                ("archive_type", quoted("")),
+                (
+                    "file_path",
+                    quoted(&format!("autorecord/{}", call.recording)),
+                ),
             ]);
         }
-        fields.extend([
-            ("archive_status", quoted("")),
-            ("archive_path", quoted("")),
-            ("archive_type", quoted("")),
-            (
-                "file_path",
-                quoted(&format!("autorecord/{}", call.recording)),
-            ),
-        ]);
         let pairs: Vec<String> = fields
             .iter()
             .map(|(key, value)| format!("\"{key}\":{value}"))
