@@ -86,6 +86,14 @@ impl SSeries {
         }
     }
 
+    /// What a refusal means where a recording was named; the numbers changed after 1.0.1.
+    fn about_recording(&self, operation: Operation, error: AnswerError) -> AnswerError {
+        match self.version {
+            "v1.0.1" => error,
+            _ => answer::recordings_since_110(operation, error),
+        }
+    }
+
     /// The password as the login call wants it: MD5 in lower-case hexadecimal.
     fn password(&self) -> Zeroizing<String> {
         let text = match &self.account.password {
@@ -193,7 +201,7 @@ impl Dialect for SSeries {
     }
 
     fn read_ticket(&self, body: &[u8], _: &RecordingName) -> Result<Secret, AnswerError> {
-        field(body, "random")
+        field(body, "random").map_err(|error| self.about_recording(Operation::Ticket, error))
     }
 
     fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call {
@@ -217,7 +225,7 @@ impl Dialect for SSeries {
 
     fn read_refusal(&self, body: &[u8]) -> AnswerError {
         match answer(body) {
-            Err(error) => error,
+            Err(error) => self.about_recording(Operation::Download, error),
             Ok(_) => AnswerError::Unreadable("it reports success in place of audio"),
         }
     }

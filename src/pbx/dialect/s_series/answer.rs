@@ -2,13 +2,14 @@
 //!
 //! Knows the vendor's numbers. Does not know which call was made. Pure.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions", and "S-Series Developer Guide", "API
-//! Error Code". Read 2026-11.
+//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions", and "S-Series
+//! Developer Guide", "API Error Code", the latter whole in the Chinese guide of the S1000. Read
+//! 2026-11; `tests/fixtures` holds both tables.
 
 use serde_json::{Map, Value};
 
 use crate::config::secret::Secret;
-use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
+use crate::pbx::dialect::{AnswerError, Operation, Refusal, RefusalClass};
 
 /// Reads an answer: `"status":"Success"`, or `"status":"Failed"` with a five-digit `errno`.
 ///
@@ -62,20 +63,42 @@ fn refusal(errno: Option<&Value>) -> Refusal {
     }
 }
 
-/// The classes of the vendor's error numbers ("Appendix A: Error Code Descriptions"). That 20013, "wrong verification
-/// code", is what a bad ticket gets is not written anywhere; nothing else in the table fits.
+/// The classes of the vendor's error numbers in API 1.0.1 ("Appendix A: Error Code Descriptions"),
+/// and of those that came later ("API Error Code" of 1.1.0). That 20013, "wrong verification code",
+/// is what a bad ticket gets is not written anywhere; nothing else in the older table fits.
+/// [`recordings_since_110`] knows which numbers changed.
 fn class(code: &str) -> RefusalClass {
     match code {
         "20004" | "20005" | "20006" => RefusalClass::TokenDead,
         "20003" => RefusalClass::LoginRefused,
         "20002" => RefusalClass::LockedOut,
-        "20013" => RefusalClass::TicketRefused,
+        "20013" | "20020" => RefusalClass::TicketRefused,
         "20012" => RefusalClass::NotFound,
         "20014" => RefusalClass::Deleted,
-        "20010" | "30001" => RefusalClass::Internal,
+        "20010" | "30001" | "30003" => RefusalClass::Internal,
         "10002" | "10003" => RefusalClass::Unsupported,
-        "10004" | "20000" | "20001" | "20007" | "20008" | "20009" => RefusalClass::Request,
+        "10004" | "20000" | "20001" | "20007" | "20008" | "20009" | "20015" | "20019" => {
+            RefusalClass::Request
+        }
         _ => RefusalClass::Other,
+    }
+}
+
+/// Gives an error about a recording the meaning that its number has since API 1.1.0: 20014 is a
+/// recording that does not exist, and 20012 a ticket that is not good ("API Error Code" of the
+/// S1000 guide). A request for a ticket shows none, so 20012 keeps its older meaning there: the
+/// recording does not exist.
+pub(super) fn recordings_since_110(operation: Operation, error: AnswerError) -> AnswerError {
+    match error {
+        AnswerError::Refused(mut refusal) => {
+            refusal.class = match (refusal.code.as_str(), operation) {
+                ("20014", _) => RefusalClass::NotFound,
+                ("20012", Operation::Download) => RefusalClass::TicketRefused,
+                _ => refusal.class,
+            };
+            AnswerError::Refused(refusal)
+        }
+        other => other,
     }
 }
 
