@@ -3,6 +3,8 @@
 //! Knows requests and answers as bytes. Does not know sockets, retries, time or who asks.
 
 pub(super) mod csv;
+#[cfg(test)]
+mod fixtures;
 mod p_series;
 mod s_series;
 

@@ -31,6 +31,7 @@ mod drain;
 mod fairness;
 mod faults;
 mod field;
+mod fixtures;
 mod init;
 mod issuers;
 mod limits;
