@@ -31,7 +31,7 @@ use http::{HeaderMap, HeaderValue};
 use wavegate::auth::keys::Key;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
 use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, RequiredClaims};
-use wavegate::config::secret::Secret;
+use wavegate::secret::Secret;
 
 const ISSUER: &str = "https://sso.example/realms/company";
 const SECRET: [u8; 64] = [b's'; 64];

@@ -24,12 +24,13 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use wavegate::auth::keys::Key;
 use wavegate::auth::mint::{self, Bearer, SigningKey};
-use wavegate::auth::policy::{Action, Context, Groups, Policy};
 use wavegate::auth::{
     Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
 };
-use wavegate::config::secret::Secret;
+use wavegate::limits::rate::Counted;
+use wavegate::policy::{Action, Context, Groups, Policy};
 use wavegate::recording::RecordingName;
+use wavegate::secret::Secret;
 
 const ISSUER: &str = "https://sso.example/realms/company";
 const STARTERS: &str = include_str!("../config/policy.cedar");
@@ -67,6 +68,8 @@ fn principal() -> Principal {
     authenticator
         .authenticate(&headers, None, SOURCE, now)
         .unwrap()
+        .principal()
+        .clone()
 }
 
 /// The starters, and rules for single people and PBXs until there are 200.
@@ -120,13 +123,21 @@ fn decisions(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let (principal, name) = (principal.clone(), name.clone());
                 let context = black_box(&context);
-                policy.authorize(principal, Action::Listen, "office", name, context)
+                policy.authorize(
+                    Counted::unlimited(principal),
+                    Action::Listen,
+                    "office",
+                    name,
+                    context,
+                )
             });
         });
         group.throughput(Throughput::Elements(names.len() as u64));
         group.bench_function("rows", |bencher| {
             bencher.iter(|| {
-                let viewer = policy.view(principal.clone(), "office", &context).unwrap();
+                let viewer = policy
+                    .view(Counted::unlimited(principal.clone()), "office", &context)
+                    .unwrap();
                 names.iter().filter(|name| viewer.may_hear(name)).count()
             });
         });

@@ -3,7 +3,7 @@
 //! Baseline in the same run: a client that takes a ticket and downloads from the simulated PBX over TLS by itself. The
 //! gateway is the real program in a process of its own, so that its CPU time can be told from the simulator's and the
 //! client's; it is printed per GB beside criterion's throughput. The PBX closes each connection, as real ones do. Without
-//! the tape, so that each download comes from the PBX.
+//! the cache, so that each download comes from the PBX.
 //!
 //! Does not show: many callers at once, slow callers, or other gateways; and the simulator's own speed limits the
 //! throughput, so compare the two, not either with a network's speed.
@@ -54,7 +54,7 @@ fn relay(criterion: &mut Criterion) {
     });
     let direct = Direct::new(&pbx);
     let token = runtime.block_on(direct.log_in(&pbx));
-    let gateway = Gateway::start(&pbx, THREADS, "[tape]\nmax_bytes = 0");
+    let gateway = Gateway::start(&pbx, THREADS, "[cache]\nmax_bytes = 0");
     let mut meter = Meter::of(&gateway.process);
     let authorization = support::authorization();
 

@@ -25,7 +25,7 @@ use crate::admin::{Admin, Calls};
 use crate::config::{Config, Warnings};
 use crate::gateway::Gateway;
 use crate::server::Server;
-use crate::server::tls::{self, Certificates};
+use crate::tls::server::Certificates;
 
 /// Why the gateway cannot start.
 #[derive(Debug, Error)]
@@ -90,7 +90,7 @@ impl App {
         let token = config.admin.token.clone();
         let in_force = InForce::of(&config.auth, &config.policy);
         let gateway = build(config, None, &stop).map_err(StartError::Build)?;
-        let in_force = in_force.begin(&gateway.audit);
+        let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
         let calls = admin::calls(&gateway, token);
@@ -146,7 +146,8 @@ impl App {
         let warnings = config.warnings.clone();
         let certificate = match (&self.certificates, &config.server.tls) {
             (Some(certificates), Some(files)) => {
-                let certificate = tls::read(files).map_err(|(_, message)| message)?;
+                let certificate =
+                    crate::tls::server::read(files).map_err(|(_, message)| message)?;
                 Some((certificates, certificate))
             }
             _ => None,
@@ -157,23 +158,24 @@ impl App {
         if let Some((certificates, certificate)) = certificate {
             certificates.replace(certificate);
         }
-        for pbx in &new.pbxs {
+        for pbx in new.pbxs.all() {
             pbx.forgive();
         }
         // From here on nobody tells of the old keys.
         self.in_force.store(None);
-        let in_force = in_force.begin(&new.audit);
+        let in_force = in_force.begin(&new.rights.audit);
         self.in_force.store(Some(Arc::new(in_force)));
         self.gateway.store(Arc::clone(&new));
-        let ended = new.running.judge(new.rules());
+        let ended = new.rights.active.judge(new.rules());
         if ended > 0 {
             info!(ended, "what was being heard is not allowed any more");
         }
         self.calls.token.store(token.map(Arc::new));
         for pbx in old
             .pbxs
+            .all()
             .iter()
-            .filter(|old| !new.pbxs.iter().any(|new| new.shares_account(old)))
+            .filter(|old| !new.pbxs.all().iter().any(|new| new.shares_account(old)))
         {
             self.closing.spawn(pbx.retire(self.kill.clone()));
         }
@@ -206,10 +208,10 @@ impl App {
             let _ = self.server.await;
         }
         // Every transfer has ended by now, and has its line.
-        let audit = self.gateway.load().audit.clone();
+        let audit = self.gateway.load().rights.audit.clone();
         audit.close().await;
         if !killed {
-            for pbx in self.gateway.load().pbxs.clone() {
+            for pbx in self.gateway.load().pbxs.all().to_vec() {
                 self.closing.spawn(async move { pbx.close().await });
             }
             self.closing.close();

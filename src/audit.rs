@@ -7,19 +7,17 @@
 //! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread writes them ([`writer`]). What
 //! was written is read back by [`verify`], [`report`] and [`story`].
 
-mod chain;
+pub(crate) mod chain;
 mod entry;
-mod files;
+pub(crate) mod files;
 pub(crate) mod heads;
-mod heard;
-mod line;
+pub(crate) mod heard;
+pub(crate) mod line;
 mod outage;
 mod queue;
-pub(crate) mod read;
-pub(crate) mod report;
-pub(crate) mod story;
+mod recorded;
+pub mod settings;
 mod tally;
-pub(crate) mod verify;
 mod writer;
 
 use std::io;
@@ -35,18 +33,20 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::config::audit::{Audit, OnFailure};
+use crate::audit::settings::{AuditSettings, OnFailure};
+use crate::limits::concurrency::Permits;
 use crate::metrics::AuditMetrics;
-use crate::permits::Permits;
 pub(crate) use entry::Entry;
 use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
 pub(crate) use heard::Audio;
-use line::Record;
 pub(crate) use line::{Decision, Start};
+use line::{Record, SystemReadLine};
 use outage::Outage;
 use queue::{DecisionLine, Item, Place, Queue};
+pub(crate) use recorded::Allowed;
+pub use recorded::{Recorded, RecordedAnswer, RecordedRead, SystemRead};
 use tally::Tally;
 use writer::Writer;
 
@@ -96,7 +96,7 @@ impl AuditLog {
     /// # Errors
     /// When another process has it; or it cannot be written, unless `on_failure` is `serve`.
     pub(crate) fn start(
-        audit: &Audit,
+        audit: &AuditSettings,
         max_streams: usize,
         metrics: AuditMetrics,
     ) -> Result<Self, String> {
@@ -146,22 +146,51 @@ impl AuditLog {
         }
     }
 
-    /// Writes down that a request is allowed, and returns when that is on disk. What becomes of the request is written by the
-    /// entry, whenever that is dropped.
+    /// Writes down that a request is allowed, and returns the proof of it once the line is on disk. The fields that the
+    /// decision itself knows come from it. The entry writes down how the request ends, whenever it is dropped.
     ///
     /// # Errors
-    /// When it cannot be written, and nothing may be answered then.
+    /// When the line cannot be written. Nothing may be answered then.
     ///
     /// # Cancel safety
     /// Safe: a decision that is written nevertheless has its delivery line.
-    pub(crate) async fn allowed(&self, decision: Decision) -> Result<Entry, Unavailable> {
-        let Some(handle) = &self.0 else {
-            return Ok(Entry::default());
+    pub(crate) async fn record<T: Allowed>(
+        &self,
+        mut decision: Decision,
+        allowed: T,
+    ) -> Result<(Recorded<T>, Entry), Unavailable> {
+        decision.allowed = true;
+        allowed.describe(&mut decision);
+        let entry = match &self.0 {
+            None => Entry::default(),
+            Some(handle) => match handle.open(decision).await {
+                Ok(entry) => entry,
+                Err(unavailable) => {
+                    handle.without(unavailable)?;
+                    Entry::default()
+                }
+            },
         };
-        match handle.open(decision).await {
-            Ok(entry) => Ok(entry),
-            Err(unavailable) => handle.without(unavailable).map(|()| Entry::default()),
+        Ok((Recorded::new(allowed), entry))
+    }
+
+    /// Writes down that the gateway itself reads a recording, and returns the proof of it once the line is on disk.
+    ///
+    /// # Errors
+    /// As for [`AuditLog::record`]. Nothing may be read then.
+    ///
+    /// # Cancel safety
+    /// Safe: the line is written nevertheless, or it is not.
+    pub(crate) async fn record_system(
+        &self,
+        read: SystemRead,
+    ) -> Result<Recorded<SystemRead>, Unavailable> {
+        if let Some(handle) = &self.0
+            && let Err(unavailable) = handle.note_system(&read).await
+        {
+            handle.without(unavailable)?;
         }
+        Ok(Recorded::new(read))
     }
 
     /// Writes down that a request is denied, and returns when that is on disk.
@@ -296,6 +325,23 @@ impl Handle {
                 self.shared.queue.push(Item::Answered(seq));
                 Ok(())
             }
+        }
+    }
+
+    async fn note_system(&self, read: &SystemRead) -> Result<(), Unavailable> {
+        let _place = self.place().await?;
+        let (written, seq) = oneshot::channel();
+        self.shared.queue.push(Item::SystemRead {
+            read: SystemReadLine {
+                purpose: read.purpose().to_owned(),
+                pbx: read.pbx().to_owned(),
+                recording: read.recording().as_str().to_owned(),
+            },
+            written,
+        });
+        match self.waited(seq).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err(Unavailable),
         }
     }
 

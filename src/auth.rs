@@ -10,24 +10,24 @@
 //! current practices for JWTs).
 
 mod algorithm;
-mod attributes;
+pub(crate) mod attributes;
+mod authenticated;
 mod claims;
 pub(crate) mod cookies;
 mod credential;
 mod der;
 mod error;
-pub mod jwks;
 mod key_id;
+pub mod key_sets;
 mod keyring;
 pub mod keys;
 pub mod link;
 pub mod mint;
 pub mod minter;
 mod pem;
-pub mod policy;
-mod principal;
+pub(crate) mod principal;
 mod required;
-mod revocation;
+pub mod revocations;
 mod self_test;
 mod session;
 mod token;
@@ -42,6 +42,7 @@ use http::HeaderMap;
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 use self::attributes::max_values;
 pub use self::attributes::{AttributeClaims, Attributes, Extension};
+pub use self::authenticated::Authenticated;
 use self::claims::{Claims, Clock};
 pub use self::cookies::Cookies;
 use self::cookies::SESSION_COOKIE;
@@ -50,14 +51,14 @@ pub use self::error::{AuthError, Rejected};
 pub use self::key_id::KeyId;
 pub use self::keyring::KeyRing;
 use self::link::Links;
-pub(crate) use self::principal::PrincipalId;
 pub use self::principal::{Credential, CredentialKind, Principal};
 pub use self::required::RequiredClaims;
-pub use self::revocation::{Revocation, RevocationError, Revoked};
+pub use self::revocations::entries::{Revocation, RevocationError, Revoked};
 pub use self::self_test::{SelfTestError, self_test};
 pub use self::session::{SessionError, Sessions};
 use self::token::{Compact, MAX_TOKEN_BYTES};
 use self::verified::Verified;
+use crate::principal::PrincipalId;
 
 /// Who makes bearer tokens, and with which keys.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ pub struct Authenticator {
 
 /// What the credentials of a request come to.
 pub(crate) struct Judgement<'a> {
-    pub(crate) principal: Result<Principal, Rejected>,
+    pub(crate) caller: Result<Authenticated, Rejected>,
     /// The names of cookies that are authentic and have expired, and so count as absent.
     pub(crate) expired: Vec<&'a str>,
 }
@@ -150,8 +151,8 @@ impl Authenticator {
         query: Option<&str>,
         source: IpAddr,
         now: SystemTime,
-    ) -> Result<Principal, Rejected> {
-        self.judge(headers, query, false, source, now).principal
+    ) -> Result<Authenticated, Rejected> {
+        self.judge(headers, query, false, source, now).caller
     }
 
     /// The same for a request by which somebody goes to a page, if `is_visit`: cookies that are authentic and have expired
@@ -181,7 +182,8 @@ impl Authenticator {
             }
             Err(rejected) => Err(rejected),
         };
-        Judgement { principal, expired }
+        let caller = principal.map(Authenticated::new);
+        Judgement { caller, expired }
     }
 
     /// Whether there is a cookie of our own, whatever it says.

@@ -23,8 +23,9 @@ use std::process::ExitCode;
 use aws_lc_rs::rand;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::secret::{Secret, SecretFiles, oddities};
 use crate::config::{self, Config, Problems};
+use crate::secret::Secret;
+use crate::secret_files::{SecretFiles, oddities};
 
 /// A configuration with mistakes.
 const EXIT_CONFIG: u8 = 78;

@@ -3,49 +3,39 @@
 //! Knows which sections there are and what each value means after parsing. The file as written is read in
 //! `file.rs`; this module only holds the result. Parts of the program receive the section they need, never [`Config`].
 
-pub mod audit;
-mod cors;
 mod defaults;
 mod file;
-mod key_source;
-mod limits;
-mod login;
 mod network;
-mod pbx;
-mod pin;
 mod problems;
-pub mod secret;
 mod section;
-mod session;
-mod tape;
 mod warning;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use url::Url;
 
+use crate::audit::settings::AuditSettings;
+use crate::auth::key_sets::source::KeySource;
 use crate::auth::link::Links;
+use crate::log::LogSettings;
+use crate::relay::settings::RelaySettings;
+use crate::tls::server::ServerTls;
+
 use crate::auth::minter::Minter;
 use crate::auth::{Cookies, Issuer};
-pub use cors::{Cors, Origin, OriginError};
+use crate::cache::settings::{CacheSettings, Range};
+use crate::gateway::settings::cors::CorsSettings;
+use crate::gateway::settings::embed::Embed;
+use crate::gateway::settings::limits::RequestLimits;
+use crate::gateway::settings::login::LoginUrl;
+use crate::pbx::settings::PbxSettings;
+use crate::secret::Secret;
+use crate::secret_files::SecretFiles;
 pub(crate) use file::{check_name, check_public_url, check_url};
-pub use key_source::{KeyPlace, KeySource};
-pub use limits::{Limits, Rate};
-pub use login::{LoginUrl, LoginUrlError};
-pub(crate) use pbx::READ_BUFFER_BYTES;
-pub use pbx::{
-    AllowedIp, NotReady, Pbx, PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust,
-    Prolong,
-};
-pub use pin::{NotAPin, Pin};
 pub use problems::{Problem, Problems};
-use secret::{Secret, SecretFiles};
-pub use session::Embed;
-pub use tape::{Range, Tape, UpstreamRanges};
 pub use warning::Warnings;
 
 /// Everything that can be configured, checked.
@@ -62,32 +52,32 @@ pub struct Config {
     /// The listener for checks and for the operator.
     pub admin: Admin,
     /// What is logged, and how.
-    pub log: Log,
+    pub log: LogSettings,
     /// Who heard what; `None` writes it nowhere.
-    pub audit: Option<audit::Audit>,
+    pub audit: Option<AuditSettings>,
     /// Who may ask.
     pub auth: Auth,
     /// Which pages may have the session cookie sent.
     pub embed: Embed,
     /// Other sites that may use the gateway.
-    pub cors: Cors,
+    pub cors: CorsSettings,
     /// Who may hear what.
     pub policy: Policy,
     /// Rates of requests.
-    pub limits: Limits,
-    /// Limits of the streams.
-    pub relay: Relay,
+    pub limits: RequestLimits,
+    /// RequestLimits of the streams.
+    pub relay: RelaySettings,
     /// Recordings in memory.
-    pub tape: Tape,
+    pub cache: CacheSettings,
     /// Requests for a part of a recording.
     pub range: Range,
     /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the name.
-    pub pbxs: Vec<Pbx>,
+    pub pbxs: Vec<PbxSettings>,
 }
 
 impl Config {
     /// The PBXs that no bare name means, each with an earlier one that has all its names.
-    pub fn never_meant(&self) -> impl Iterator<Item = (&Pbx, &Pbx)> {
+    pub fn never_meant(&self) -> impl Iterator<Item = (&PbxSettings, &PbxSettings)> {
         self.pbxs.iter().enumerate().filter_map(|(index, pbx)| {
             let mut earlier = self.pbxs.iter().take(index);
             let other = earlier.find(|earlier| earlier.names.covers(&pbx.names))?;
@@ -119,21 +109,6 @@ pub struct Server {
     pub drain_timeout: Duration,
 }
 
-/// TLS of the public listener.
-#[derive(Debug, Clone)]
-pub struct ServerTls {
-    /// Addresses that speak TLS.
-    pub listen: Vec<SocketAddr>,
-    /// PEM chain, leaf first.
-    pub certificate_file: PathBuf,
-    /// PEM private key.
-    pub key_file: PathBuf,
-    /// How long a handshake may take.
-    pub handshake_timeout: Duration,
-    /// Which key files are taken that other users can read.
-    pub secrets: Arc<SecretFiles>,
-}
-
 /// The listener for checks and for the operator.
 #[derive(Debug, Clone)]
 pub struct Admin {
@@ -141,35 +116,6 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// The bearer token of its write calls; `None` allows none.
     pub token: Option<Secret>,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone)]
-pub struct Log {
-    /// Least important level that is written.
-    pub level: tracing::level_filters::LevelFilter,
-    /// How a line looks.
-    pub format: LogFormat,
-    /// How recording names, which hold telephone numbers, appear.
-    pub recording_names: RecordingNames,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For eyes.
-    Text,
-}
-
-/// How recording names appear in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordingNames {
-    /// As a keyed hash that is the same within one run of the process.
-    Hashed,
-    /// As they are.
-    Plain,
 }
 
 /// Who may ask.
@@ -214,45 +160,13 @@ pub struct Signer {
 #[derive(Debug)]
 pub struct Policy {
     /// The policies, ready to be asked.
-    pub rules: crate::auth::policy::Policy,
+    pub rules: crate::policy::Policy,
     /// Where they stand; without a file nobody may hear anything.
     pub file: Option<PathBuf>,
     /// The same as they are written.
     pub text: String,
     /// Whether a recording that is denied is answered as one that does not exist.
     pub forbidden_as_not_found: bool,
-}
-
-/// Limits of the streams.
-#[derive(Debug, Clone)]
-pub struct Relay {
-    /// Recordings being answered at once, waiting ones included.
-    pub max_streams: usize,
-    /// How many of them one principal may have.
-    pub max_streams_per_principal: usize,
-    /// Recordings that one principal may have read from PBXs anew, per minute.
-    pub max_reads_per_minute: usize,
-    /// How long a caller may take nothing before it is cut.
-    pub idle_timeout: Duration,
-    /// How long one answer may take in all.
-    pub max_stream: Duration,
-    /// Whether browsers may keep recordings.
-    pub browser_cache: BrowserCache,
-}
-
-/// Whether a browser may keep a recording. A cache that several people share never may.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum BrowserCache {
-    /// It keeps nothing.
-    #[default]
-    Never,
-    /// It keeps it, and asks each time before it uses it: rights are checked, and what has not changed is not sent again.
-    Revalidated,
-}
-
-impl BrowserCache {
-    /// Both with their names in the configuration.
-    const NAMES: [(&str, Self); 2] = [("never", Self::Never), ("revalidated", Self::Revalidated)];
 }
 
 /// Reads and checks a configuration file.

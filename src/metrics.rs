@@ -6,8 +6,8 @@
 //! Source: OpenMetrics 1.0, "Text format" and "Metric and label names": a counter ends in `_total`, a unit stands before that.
 
 mod audit;
+mod cache;
 mod pbx;
-mod tape;
 mod words;
 
 use std::fmt;
@@ -22,9 +22,9 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use audit::AuditMetrics;
+pub(crate) use cache::{Eviction, Hit, Mend};
 use pbx::PbxFamilies;
 pub(crate) use pbx::{Download, Login, PbxMetrics};
-pub(crate) use tape::{Eviction, Hit, Mend};
 use words::{Labels, Words};
 
 /// Media type of [`Metrics::text`].
@@ -37,7 +37,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     pbxs: PbxFamilies,
-    tape_max_bytes: Gauge<u64, AtomicU64>,
+    cache_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
     mends: Words<Mend, 3>,
@@ -49,7 +49,7 @@ pub(crate) struct Levels {
     /// Recordings and lists that are being answered.
     pub(crate) streams: usize,
     /// Bytes of recordings in memory.
-    pub(crate) tape_bytes: u64,
+    pub(crate) cache_bytes: u64,
     /// Each PBX by its name, and the requests that wait for it.
     pub(crate) waiting: Vec<(String, usize)>,
     /// Each issuer that publishes its keys, and the seconds since they were had.
@@ -69,7 +69,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let requests = Family::default();
-        let tape_max_bytes = Gauge::default();
+        let cache_max_bytes = Gauge::default();
         registry.register(
             "requests",
             "Requests answered, by pattern of the path and status",
@@ -77,18 +77,18 @@ impl Default for Metrics {
         );
         let pbxs = PbxFamilies::register(&mut registry);
         registry.register_with_unit(
-            "tape_max",
-            "Bytes of recordings that memory may hold, as tape.max_bytes says",
+            "cache_max",
+            "Bytes of recordings that memory may hold, as cache.max_bytes says",
             Unit::Bytes,
-            Gauge::clone(&tape_max_bytes),
+            Gauge::clone(&cache_max_bytes),
         );
         Self {
             requests,
             pbxs,
-            tape_max_bytes,
-            hits: tape::hits(&mut registry),
-            evictions: tape::evictions(&mut registry),
-            mends: tape::mends(&mut registry),
+            cache_max_bytes,
+            hits: cache::hits(&mut registry),
+            evictions: cache::evictions(&mut registry),
+            mends: cache::mends(&mut registry),
             audit: AuditMetrics::register(&mut registry),
             registry,
         }
@@ -116,8 +116,8 @@ impl Metrics {
     }
 
     /// Notes how many bytes of recordings memory may hold.
-    pub(crate) fn bound_tape(&self, max_bytes: u64) {
-        self.tape_max_bytes.set(max_bytes);
+    pub(crate) fn bound_cache(&self, max_bytes: u64) {
+        self.cache_max_bytes.set(max_bytes);
     }
 
     /// Everything, as [`MEDIA_TYPE`].
@@ -144,10 +144,10 @@ impl Levels {
             ConstGauge::new(self.streams),
         );
         registry.register_with_unit(
-            "tape",
+            "cache",
             "Bytes of recordings in memory",
             Unit::Bytes,
-            ConstGauge::new(self.tape_bytes),
+            ConstGauge::new(self.cache_bytes),
         );
         registry.register(
             "audit_lines_waiting",
@@ -185,7 +185,7 @@ mod tests {
     fn levels() -> Levels {
         Levels {
             streams: 2,
-            tape_bytes: 7 << 32,
+            cache_bytes: 7 << 32,
             waiting: vec![("office".to_owned(), 3), ("branch".to_owned(), 0)],
             key_ages: vec![("https://sso.example".to_owned(), 7)],
             audit_waiting: 5,
@@ -205,12 +205,22 @@ mod tests {
     fn a_number_stands_under_its_name_from_the_start() {
         let metrics = Metrics::default();
         metrics.pbx("office");
-        metrics.bound_tape(1 << 40);
+        metrics.bound_cache(1 << 40);
         let expected = r#"wavegate_audit_failures_total 0
 wavegate_audit_lines_total 0
 wavegate_audit_lines_waiting 5
 wavegate_audit_syncs_total 0
 wavegate_audit_unwritten_total 0
+wavegate_cache_bytes 30064771072
+wavegate_cache_evictions_total{reason="age"} 0
+wavegate_cache_evictions_total{reason="deleted"} 0
+wavegate_cache_evictions_total{reason="idle"} 0
+wavegate_cache_evictions_total{reason="reload"} 0
+wavegate_cache_evictions_total{reason="room"} 0
+wavegate_cache_hits_total{kind="cache"} 0
+wavegate_cache_hits_total{kind="joined"} 0
+wavegate_cache_hits_total{kind="known"} 0
+wavegate_cache_max_bytes 1099511627776
 wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
 wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
@@ -230,24 +240,14 @@ wavegate_pbx_requests_waiting{pbx="branch"} 0
 wavegate_pbx_requests_waiting{pbx="office"} 3
 wavegate_pbx_rows_unreadable_total{pbx="office"} 0
 wavegate_pbx_tokens_ended_early_total{pbx="office"} 0
-wavegate_streams_open 2
-wavegate_tape_bytes 30064771072
-wavegate_tape_evictions_total{reason="age"} 0
-wavegate_tape_evictions_total{reason="deleted"} 0
-wavegate_tape_evictions_total{reason="idle"} 0
-wavegate_tape_evictions_total{reason="reload"} 0
-wavegate_tape_evictions_total{reason="room"} 0
-wavegate_tape_hits_total{kind="joined"} 0
-wavegate_tape_hits_total{kind="known"} 0
-wavegate_tape_hits_total{kind="tape"} 0
-wavegate_tape_max_bytes 1099511627776"#;
+wavegate_streams_open 2"#;
         assert_eq!(numbers(&metrics).join("\n"), expected);
     }
 
     #[test]
     fn each_event_counts_once_under_its_own_word() {
         let metrics = Metrics::default();
-        let hits = [Hit::Tape, Hit::Joined, Hit::Known];
+        let hits = [Hit::Cache, Hit::Joined, Hit::Known];
         let evictions = [
             Eviction::Idle,
             Eviction::Age,
@@ -281,14 +281,14 @@ wavegate_tape_max_bytes 1099511627776"#;
         metrics.pbx("office").agreed_end();
         let numbers = numbers(&metrics);
         for line in [
-            "wavegate_tape_hits_total{kind=\"tape\"} 1",
-            "wavegate_tape_hits_total{kind=\"joined\"} 2",
-            "wavegate_tape_hits_total{kind=\"known\"} 3",
-            "wavegate_tape_evictions_total{reason=\"idle\"} 1",
-            "wavegate_tape_evictions_total{reason=\"age\"} 2",
-            "wavegate_tape_evictions_total{reason=\"room\"} 3",
-            "wavegate_tape_evictions_total{reason=\"deleted\"} 4",
-            "wavegate_tape_evictions_total{reason=\"reload\"} 5",
+            "wavegate_cache_hits_total{kind=\"cache\"} 1",
+            "wavegate_cache_hits_total{kind=\"joined\"} 2",
+            "wavegate_cache_hits_total{kind=\"known\"} 3",
+            "wavegate_cache_evictions_total{reason=\"idle\"} 1",
+            "wavegate_cache_evictions_total{reason=\"age\"} 2",
+            "wavegate_cache_evictions_total{reason=\"room\"} 3",
+            "wavegate_cache_evictions_total{reason=\"deleted\"} 4",
+            "wavegate_cache_evictions_total{reason=\"reload\"} 5",
             "wavegate_mends_total{outcome=\"mended\"} 1",
             "wavegate_mends_total{outcome=\"failed\"} 2",
             "wavegate_mends_total{outcome=\"differs\"} 3",

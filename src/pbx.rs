@@ -7,7 +7,6 @@ mod account;
 mod answer;
 mod arriving;
 mod attempts;
-mod certificate;
 mod connection;
 mod dialect;
 mod digest;
@@ -20,16 +19,14 @@ mod inspect;
 mod listing;
 mod logins;
 mod opening;
-mod pace;
 mod probe;
-mod queue;
 mod reading;
+pub mod settings;
 mod silence;
 mod sniff;
 mod standing;
 mod stream;
 mod ticket;
-pub(crate) mod tls;
 mod token;
 mod transport;
 pub(crate) mod wave;
@@ -43,8 +40,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::fair_queue::Place;
+use crate::pbx::settings::PbxSettings;
+use crate::pbx::settings::UpstreamRanges;
 use account::{is_same_account, open_history};
-pub(crate) use certificate::Certificate;
 use connection::KeptConnections;
 use dialect::Dialect;
 pub(crate) use dialect::{Operation, RefusalClass};
@@ -55,7 +54,6 @@ pub(crate) use health::Report;
 pub(crate) use inspect::{Sample, Session};
 pub(crate) use listing::ListKind;
 pub(crate) use probe::{Probe, ProbeError, Reached};
-use queue::Place;
 pub(crate) use reading::{Reading, ReadingError, Seen};
 pub(crate) use sniff::Audio;
 use standing::Standing;
@@ -65,9 +63,8 @@ use token::{TokenKeeper, Way};
 use transport::Transport;
 pub(crate) use wave::Wave;
 
-use crate::auth::PrincipalId;
-use crate::config;
 use crate::metrics::Metrics;
+use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 /// How often it is looked whether anybody still needs a PBX that another one has replaced.
@@ -90,7 +87,7 @@ pub(crate) struct Pbx {
     /// Tells it from all others of this process, those of an earlier configuration included.
     id: u64,
     name: Arc<str>,
-    config: config::Pbx,
+    config: PbxSettings,
     dialect: Arc<dyn Dialect>,
     transport: Arc<Transport>,
     keeper: Arc<TokenKeeper>,
@@ -110,7 +107,7 @@ impl Pbx {
     /// # Errors
     /// A sentence for an operator: trust that cannot be read, or a state folder that cannot.
     pub(crate) fn start(
-        config: &config::Pbx,
+        config: &PbxSettings,
         state_dir: Option<&Path>,
         old: Option<&Arc<Self>>,
         metrics: &Metrics,
@@ -143,9 +140,7 @@ impl Pbx {
             },
             kept: Arc::new(KeptConnections::new(config.limits.max_downloads)),
             shares: AtomicBool::new(true),
-            gives_excerpts: AtomicBool::new(
-                config.upstream_ranges == config::UpstreamRanges::Trust,
-            ),
+            gives_excerpts: AtomicBool::new(config.upstream_ranges == UpstreamRanges::Trust),
             config: config.clone(),
         });
         tokio::spawn(upkeep(Arc::downgrade(&pbx)));

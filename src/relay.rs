@@ -3,20 +3,14 @@
 //! Knows streams, limits and how a transfer ended; and what of a recording a request wants, by its conditions and its
 //! range. Does not know who asks, but for an id to count by, or which PBX answers.
 
-mod admission;
+pub(crate) mod access_line;
 mod body;
-pub(crate) mod conditions;
 mod document;
-pub(crate) mod etag;
-pub(crate) mod range;
-mod reads;
+pub(crate) mod settings;
 mod watchdog;
 
-pub(crate) use admission::{Admission, AdmissionError, StreamPermit};
 pub(crate) use body::{BrokenOff, Cutter, RelayBody};
 pub(crate) use document::DocumentBody;
-pub(crate) use etag::ETag;
-pub(crate) use reads::Reads;
 pub(crate) use watchdog::{Verdict, Watchdog};
 
 /// How a transfer ended.

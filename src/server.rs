@@ -7,7 +7,6 @@ pub(crate) mod heads;
 mod io;
 mod listener;
 mod refusal;
-pub(crate) mod tls;
 
 use std::io as std_io;
 use std::net::SocketAddr;
@@ -22,9 +21,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::config;
 use crate::gateway::Gateway;
+use crate::tls::server::Certificates;
 use connection::Settings;
 pub(crate) use listener::bind;
-use tls::Certificates;
 
 /// A listening server whose connections have not been taken yet.
 pub(crate) struct Server {

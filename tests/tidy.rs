@@ -3,12 +3,15 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::panic,
     reason = "a test that cannot go on fails"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use wavegate::response::problem;
+use wavegate::http::problem;
 
 const README: &str = include_str!("../README.md");
 
@@ -52,23 +55,32 @@ fn no_file_of_the_program_is_longer_than_can_be_read_at_once() {
 
 /// A library, and the only modules of `src` that may name it.
 const KEPT_IN: [(&str, &[&str]); 12] = [
-    ("reqwest::", &["jwks/fetch.rs", "pbx/transport.rs"]),
+    ("reqwest::", &["auth/key_sets/fetch.rs", "pbx/transport.rs"]),
     ("jsonwebtoken::", &["auth/"]),
     (
         "tokio_rustls::",
-        &["pbx/transport.rs", "pbx/probe.rs", "server", "simulator"],
+        &[
+            "tls/server.rs",
+            "pbx/transport.rs",
+            "pbx/probe.rs",
+            "server",
+            "simulator",
+        ],
     ),
-    ("x509_parser::", &["pbx/certificate.rs"]),
-    ("use cookie::", &["auth/cookies.rs", "gateway/session.rs"]),
+    ("x509_parser::", &["tls/certificate.rs"]),
+    (
+        "use cookie::",
+        &["auth/cookies.rs", "gateway/browser/session.rs"],
+    ),
     ("csv_core::", &["pbx/dialect/csv.rs"]),
     ("prometheus_client::", &["metrics"]),
-    ("governor::", &["rates.rs"]),
-    ("cedar_policy::", &["auth/policy/"]),
-    ("miette::", &["auth/policy/cedar.rs"]),
+    ("governor::", &["limits/rate.rs"]),
+    ("cedar_policy::", &["policy/"]),
+    ("miette::", &["policy/cedar.rs"]),
     ("md5::", &["pbx/dialect/s_series.rs", "simulator"]),
     (
         "rcgen::",
-        &["simulator", "auth/tests", "pbx/certificate.rs"],
+        &["simulator", "auth/tests", "tls/certificate.rs"],
     ),
 ];
 
@@ -90,6 +102,188 @@ fn libraries_stay_where_they_belong() {
             assert!(allowed || line.is_none(), "{name} uses {library} {line:?}");
         }
     }
+}
+
+/// The ladder: the modules at the top of `src`, ground first. A module imports from those before it in this list.
+const LAYERS: [&str; 23] = [
+    // Vocabulary.
+    "secret",
+    "recording",
+    "principal",
+    // Mechanisms.
+    "secret_files",
+    "http",
+    "limits",
+    "tls",
+    "metrics",
+    "log",
+    // Domains.
+    "auth",
+    "policy",
+    "audit",
+    "list",
+    "pbx",
+    "cache",
+    "relay",
+    // Requests.
+    "gateway",
+    // The process.
+    "config",
+    "server",
+    "admin",
+    "app",
+    // Tools.
+    "simulator",
+    "cli",
+];
+
+/// The paths that a file of `src` takes to other modules of the crate, as written behind `crate::`, `super::` and
+/// `self::`, and resolved.
+fn imports(name: &str, text: &str) -> BTreeSet<Vec<String>> {
+    let module: Vec<String> = name
+        .trim_end_matches(".rs")
+        .split('/')
+        .map(str::to_owned)
+        .collect();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let mut found = BTreeSet::new();
+    for root in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|before| before == ':' || before.is_alphanumeric()) {
+                continue;
+            }
+            let base = match root {
+                "crate::" => Vec::new(),
+                _ => module[..module.len() - 1].to_vec(),
+            };
+            follow(&base, &code[at + root.len()..], &mut found);
+        }
+    }
+    found
+}
+
+/// Follows one path, and each branch of it where it opens a brace.
+fn follow(base: &[String], path: &str, found: &mut BTreeSet<Vec<String>>) {
+    let mut base = base.to_vec();
+    let mut rest = path;
+    loop {
+        let word: String = rest
+            .chars()
+            .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+            .collect();
+        rest = &rest[word.len()..];
+        if word == "super" {
+            base.pop();
+        } else if !word.is_empty() && word != "self" {
+            base.push(word);
+        }
+        match rest.strip_prefix("::") {
+            Some(more) => rest = more,
+            None => break,
+        }
+    }
+    let Some(inside) = rest
+        .strip_prefix('{')
+        .filter(|_| path.contains("::") || path.starts_with('{'))
+    else {
+        found.insert(base);
+        return;
+    };
+    let mut depth = 0;
+    let mut start = 0;
+    for (at, letter) in inside.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                follow(&base, inside[start..at].trim(), found);
+                return;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                follow(&base, inside[start..at].trim(), found);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The files of `src`, each with the files that it imports from.
+fn imported_files() -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files: BTreeMap<String, String> = sources("src")
+        .into_iter()
+        .map(|(path, text)| {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
+            (name.to_owned(), text)
+        })
+        .filter(|(name, _)| name != "lib.rs" && name != "main.rs")
+        .collect();
+    let file_of = |path: &[String]| {
+        (1..=path.len())
+            .rev()
+            .map(|length| format!("{}.rs", path[..length].join("/")))
+            .find(|name| files.contains_key(name))
+    };
+    files
+        .iter()
+        .map(|(name, text)| {
+            let others = imports(name, text);
+            let others = others.iter().filter_map(|path| file_of(path));
+            (name.clone(), others.filter(|other| other != name).collect())
+        })
+        .collect()
+}
+
+fn layer_of(file: &str) -> usize {
+    let top = file.split(['/', '.']).next().unwrap();
+    let place = LAYERS.iter().position(|layer| *layer == top);
+    place.unwrap_or_else(|| panic!("{top} is in no layer"))
+}
+
+#[test]
+fn the_library_lists_its_modules_as_the_ladder_does() {
+    let library = include_str!("../src/lib.rs");
+    let modules = library.lines().filter_map(|line| {
+        let (visibility, name) = line.strip_suffix(';')?.split_once("mod ")?;
+        ["", "pub "].contains(&visibility).then_some(name)
+    });
+    assert_eq!(modules.collect::<Vec<_>>(), LAYERS);
+}
+
+/// `cargo test --test tidy imports -- --nocapture` prints the imports between the modules at the top.
+#[test]
+fn imports_go_down_the_ladder() {
+    let mut between: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (file, others) in imported_files() {
+        let layer = layer_of(&file);
+        for other in others {
+            let below = layer_of(&other);
+            if below > layer {
+                wrong.push(format!("{file} imports from {other}"));
+            }
+            if below != layer {
+                *between.entry(layer).or_default().entry(below).or_default() += 1;
+            }
+        }
+    }
+    for (layer, below) in between {
+        let below = below
+            .iter()
+            .map(|(below, count)| format!("{} ({count})", LAYERS[*below]));
+        println!(
+            "{}: {}",
+            LAYERS[layer],
+            below.collect::<Vec<_>>().join(", ")
+        );
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config::secret::Secret;
+use wavegate::secret::Secret;
 use wavegate::simulator::Simulator;
 
 const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";

@@ -12,10 +12,10 @@ use http_body_util::Full;
 use tracing::{info, warn};
 
 use super::calls::{Calls, Refused};
+use crate::auth::revocations::RevokeError;
 use crate::gateway::head::HeadFault;
 use crate::metrics;
 use crate::recording::RecordingName;
-use crate::revocations::RevokeError;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -27,12 +27,15 @@ enum Target<'r> {
     Metrics,
     Revocations,
     /// A recording in memory.
-    Tape {
+    Cache {
         pbx: &'r str,
         /// Not decoded yet.
         name: &'r str,
     },
 }
+
+/// The answer to the path that an earlier version had: nothing was deleted.
+const RENAMED: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
 
 impl<'r> Target<'r> {
     fn of(path: &'r str) -> Option<Self> {
@@ -43,8 +46,8 @@ impl<'r> Target<'r> {
             "/metrics" => Some(Self::Metrics),
             "/revocations" => Some(Self::Revocations),
             path => {
-                let (pbx, name) = path.strip_prefix("/tapes/")?.split_once('/')?;
-                (!name.contains('/')).then_some(Self::Tape { pbx, name })
+                let (pbx, name) = path.strip_prefix("/cache/")?.split_once('/')?;
+                (!name.contains('/')).then_some(Self::Cache { pbx, name })
             }
         }
     }
@@ -54,7 +57,7 @@ impl<'r> Target<'r> {
         match self {
             Self::Livez | Self::Readyz | Self::Pbxs | Self::Metrics => "GET, HEAD",
             Self::Revocations => "POST",
-            Self::Tape { .. } => "DELETE",
+            Self::Cache { .. } => "DELETE",
         }
     }
 
@@ -72,7 +75,11 @@ pub(super) fn answer(
     ready: bool,
     calls: &Calls,
 ) -> Response<Full<Bytes>> {
-    let Some(target) = Target::of(request.uri().path()) else {
+    let path = request.uri().path();
+    if path.starts_with("/tapes/") {
+        return page(StatusCode::NOT_FOUND, TEXT, RENAMED);
+    }
+    let Some(target) = Target::of(path) else {
         return page(StatusCode::NOT_FOUND, TEXT, "nothing here\n");
     };
     if !target.allows(request.method()) {
@@ -96,7 +103,7 @@ pub(super) fn answer(
         Target::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
         Target::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
         Target::Revocations => revoke(request, source, calls),
-        Target::Tape { pbx, name } => forget(request, source, calls, pbx, name),
+        Target::Cache { pbx, name } => forget(request, source, calls, pbx, name),
     }
 }
 

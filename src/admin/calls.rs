@@ -8,9 +8,9 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use thiserror::Error;
 
-use crate::config::secret::Secret;
+use crate::auth::revocations::RevokeError;
 use crate::recording::{NameError, RecordingName};
-use crate::revocations::RevokeError;
+use crate::secret::Secret;
 
 /// Tells something as a text.
 pub(crate) type Report = Box<dyn Fn() -> String + Send + Sync>;

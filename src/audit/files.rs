@@ -20,7 +20,7 @@ use jiff::civil::Date;
 use super::chain::Link;
 use super::heads::{HEADS_FILE, SignedHead};
 use super::line::Repaired;
-use crate::config::audit::{Audit, Rotate};
+use crate::audit::settings::{AuditSettings, Rotate};
 
 const LOCK: &str = "audit.lock";
 
@@ -77,7 +77,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<FileName>> {
 }
 
 /// The files, open for writing. For as long as it lives no other process can have them.
-pub(super) struct Files {
+pub(crate) struct Files {
     dir: PathBuf,
     rotate: Rotate,
     max_file_bytes: u64,
@@ -96,12 +96,12 @@ struct Current {
 }
 
 /// What was found when the files were opened.
-pub(super) struct Opened {
-    pub(super) files: Files,
+pub(crate) struct Opened {
+    pub(crate) files: Files,
     /// The last line; none where there is no file.
-    pub(super) end: Option<Link>,
+    pub(crate) end: Option<Link>,
     /// What was no whole line at the end.
-    pub(super) repaired: Vec<Repaired>,
+    pub(crate) repaired: Vec<Repaired>,
 }
 
 impl Files {
@@ -109,7 +109,7 @@ impl Files {
     ///
     /// # Errors
     /// As for that.
-    pub(super) fn open(audit: &Audit) -> io::Result<Opened> {
+    pub(crate) fn open(audit: &AuditSettings) -> io::Result<Opened> {
         let dir = &audit.dir;
         if !dir.exists() {
             let mut builder = DirBuilder::new();
@@ -126,7 +126,7 @@ impl Files {
     ///
     /// # Errors
     /// When something of it cannot be done, or another process has the files.
-    pub(super) fn open_again(audit: &Audit, last: Option<FileName>) -> io::Result<Opened> {
+    pub(crate) fn open_again(audit: &AuditSettings, last: Option<FileName>) -> io::Result<Opened> {
         let dir = audit.dir.clone();
         let mut files = Self {
             lock: lock(&dir)?,
@@ -191,7 +191,7 @@ impl Files {
     }
 
     /// The file that was begun last.
-    pub(super) fn last(&self) -> Option<FileName> {
+    pub(crate) fn last(&self) -> Option<FileName> {
         self.last
     }
 
@@ -200,7 +200,7 @@ impl Files {
     }
 
     /// Whether another file is due before so many `bytes` more are written.
-    pub(super) fn is_full(&self, bytes: usize, today: Date) -> bool {
+    pub(crate) fn is_full(&self, bytes: usize, today: Date) -> bool {
         self.current.as_ref().is_none_or(|current| {
             current.bytes.saturating_add(bytes as u64) >= self.max_file_bytes
                 || (self.rotate == Rotate::Day && current.name.date < today)
@@ -211,7 +211,7 @@ impl Files {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn begin(&mut self, today: Date) -> io::Result<Option<String>> {
+    pub(crate) fn begin(&mut self, today: Date) -> io::Result<Option<String>> {
         self.current = None;
         let name = FileName {
             number: self.last.map_or(1, |last| last.number.saturating_add(1)),
@@ -237,7 +237,7 @@ impl Files {
     ///
     /// # Errors
     /// When it cannot be written, or the file is not any more what was written: a file that was removed takes bytes as well.
-    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(crate) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let current = self.current.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let path = self.dir.join(current.name.to_string());
         let there = std::fs::metadata(&path).map_err(|error| at(&path, &error))?;
@@ -258,7 +258,7 @@ impl Files {
     ///
     /// # Errors
     /// When it is not.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         let Some(current) = &self.current else {
             return Ok(());
         };
@@ -270,7 +270,7 @@ impl Files {
     ///
     /// # Errors
     /// When it does not take them.
-    pub(super) fn probe(&self) -> io::Result<()> {
+    pub(crate) fn probe(&self) -> io::Result<()> {
         let probe = || {
             let mut lock = &self.lock;
             lock.rewind()?;
@@ -284,7 +284,7 @@ impl Files {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn append_head(&self, head: &SignedHead) -> io::Result<()> {
+    pub(crate) fn append_head(&self, head: &SignedHead) -> io::Result<()> {
         let path = self.dir.join(HEADS_FILE);
         let mut options = File::options();
         options.append(true).create(true);

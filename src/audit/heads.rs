@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Hash, Link};
 use super::line::MAX_LINE_BYTES;
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 /// The heads of a log, beside its files.
 pub(crate) const HEADS_FILE: &str = "heads.jsonl";

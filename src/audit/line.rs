@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Hash;
 use super::heads::SignedHead;
 use super::heard::Audio;
+use crate::auth::Principal;
 
 /// The longest line that is read back; what is written is far shorter, since every text in it has a bound of its own.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -40,6 +41,8 @@ pub(crate) enum Record {
     Decision(Box<Decision>),
     /// What became of a request that was allowed.
     Delivery(Delivery),
+    /// The gateway itself reads a recording, for no caller.
+    SystemRead(SystemReadLine),
     /// Requests without a valid credential, of one address and one minute.
     Refused(Refused),
     /// What the log comes to up to the line before, signed.
@@ -102,6 +105,17 @@ pub(crate) struct Decision {
     pub(crate) link: Option<String>,
 }
 
+impl Decision {
+    /// Fills in the fields that tell who asks.
+    pub(crate) fn tell_principal(&mut self, principal: &Principal) {
+        principal.issuer().clone_into(&mut self.issuer);
+        principal.subject().clone_into(&mut self.subject);
+        let credential = principal.credential().kind().as_str();
+        credential.clone_into(&mut self.credential);
+        self.jti = principal.token_id().map(str::to_owned);
+    }
+}
+
 /// How a request that was allowed ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Delivery {
@@ -127,6 +141,15 @@ pub(crate) struct Delivery {
     /// Entries of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<usize>,
+}
+
+/// A read of a recording that no caller asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SystemReadLine {
+    /// The reason: `doctor`.
+    pub(crate) purpose: String,
+    pub(crate) pbx: String,
+    pub(crate) recording: String,
 }
 
 /// Requests without a valid credential.

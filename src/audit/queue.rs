@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::line::{Decision, Delivery, Record};
+use super::line::{Decision, Delivery, Record, SystemReadLine};
 
 /// A place in the queue.
 pub(super) type Place = OwnedSemaphorePermit;
@@ -21,6 +21,11 @@ pub(super) enum Item {
         written: oneshot::Sender<u64>,
         /// Of a request that was denied; that of an allowed one is with its delivery.
         _place: Option<Place>,
+    },
+    /// A read of the gateway's own, waited for as a decision is.
+    SystemRead {
+        read: SystemReadLine,
+        written: oneshot::Sender<u64>,
     },
     Delivery {
         delivery: Delivery,

@@ -27,7 +27,7 @@ use super::files::{FileName, Files, Opened};
 use super::heads::SignedHead;
 use super::line::{Record, Removed};
 use super::queue::Item;
-use crate::config::audit::Audit;
+use crate::audit::settings::AuditSettings;
 use batch::Batch;
 
 /// How often the log is signed while it grows.
@@ -39,7 +39,7 @@ const MAX_BATCH: usize = 1024;
 
 /// The state of the writing thread.
 pub(super) struct Writer {
-    audit: Audit,
+    audit: AuditSettings,
     shared: Arc<Shared>,
     /// None while nothing can be written.
     files: Option<Files>,
@@ -74,7 +74,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Takes over what was opened; nothing, where it could not be.
     pub(super) fn new(
-        audit: Audit,
+        audit: AuditSettings,
         shared: Arc<Shared>,
         opened: io::Result<Opened>,
         over: DropGuard,

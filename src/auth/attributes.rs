@@ -25,6 +25,21 @@ pub struct Attributes {
     pub(super) tenant: Option<String>,
 }
 
+impl Attributes {
+    /// Attributes that no token was read for.
+    pub(crate) fn new(
+        roles: Vec<String>,
+        extensions: Vec<Extension>,
+        tenant: Option<String>,
+    ) -> Self {
+        Self {
+            roles,
+            extensions,
+            tenant,
+        }
+    }
+}
+
 /// An extension of a PBX. The same number on another PBX is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
@@ -183,7 +198,7 @@ impl Extension {
     }
 
     /// `pbx/number`.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{}/{}", self.pbx, self.number)
     }
 }

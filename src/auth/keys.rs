@@ -24,7 +24,7 @@ use super::error::AuthError;
 use super::key_id::KeyId;
 use super::token::{Compact, Header};
 use super::{der, pem};
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 /// The longest RSA modulus the crypto library verifies with, in bits.
 const MAX_RSA_BITS: usize = 8192;

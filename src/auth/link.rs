@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::claims::{Claims, Clock};
 use super::error::AuthError;
 use super::keys::{self, Key};
-use super::principal::{Credential, Principal, PrincipalId};
+use super::principal::{Credential, Principal};
 use super::token::Compact;
+use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 /// The issuer of links whose key has no id.
@@ -50,6 +51,11 @@ pub struct LinkScope {
 }
 
 impl LinkScope {
+    /// The scope of a link for one recording of one PBX.
+    pub(crate) fn new(recording: RecordingName, pbx: String) -> Self {
+        Self { recording, pbx }
+    }
+
     /// The claim `recording`.
     #[must_use]
     pub fn recording(&self) -> &RecordingName {

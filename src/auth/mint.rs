@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use super::algorithm::{Algorithm, KeyKind};
 use super::keys::{KeyError, check_secret};
 use super::pem;
-use crate::config::secret::Secret;
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 
 /// A key that signs tokens, with the one algorithm it does that with.
 #[derive(Clone)]

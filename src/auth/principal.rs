@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::attributes::Attributes;
 use super::link::LinkScope;
+use crate::principal::PrincipalId;
 
 /// Somebody whose credential was verified: an issuer's subject, and how they proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,26 +21,6 @@ pub struct Principal {
     pub(super) attributes: Arc<Attributes>,
     /// The PBXs that the issuer's tokens are for; all when `None`.
     pub(super) pbxs: Option<Arc<[String]>>,
-}
-
-/// Who somebody is: an issuer and a subject of it. For counting by; it proves nothing, is cheap to clone, and has no
-/// `Display`, so that it is in no text by accident.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PrincipalId(Arc<Names>);
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Names {
-    issuer: String,
-    subject: String,
-}
-
-impl PrincipalId {
-    pub(crate) fn new(issuer: &str, subject: &str) -> Self {
-        Self(Arc::new(Names {
-            issuer: issuer.to_owned(),
-            subject: subject.to_owned(),
-        }))
-    }
 }
 
 /// The kind of credential that decided, with what it is limited to.
@@ -103,6 +84,25 @@ impl CredentialKind {
 }
 
 impl Principal {
+    /// A principal to try policies on (`[[policy.test]]`). No credential was verified for it, so no request may be
+    /// answered to it: it has expired long ago.
+    pub(crate) fn on_trial(
+        id: PrincipalId,
+        credential: Credential,
+        attributes: Attributes,
+        pbxs: Option<Arc<[String]>>,
+    ) -> Self {
+        Self {
+            id,
+            credential,
+            token_id: None,
+            issued_at: None,
+            expires_at: SystemTime::UNIX_EPOCH,
+            attributes: Arc::new(attributes),
+            pbxs,
+        }
+    }
+
     /// Who they are, by whichever credential; the same for all their requests.
     pub(crate) fn id(&self) -> PrincipalId {
         self.id.clone()
@@ -111,13 +111,13 @@ impl Principal {
     /// Who vouches for the subject: the claim `iss`; for a link token the id of its key, or `link` if that has none.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.id.0.issuer
+        self.id.issuer()
     }
 
     /// The claim `sub`: 1 to 256 bytes without control characters, unique within the issuer only.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.id.0.subject
+        self.id.subject()
     }
 
     /// What was presented.

@@ -10,7 +10,7 @@ use super::key_id::KeyId;
 use super::keys::{self, Key};
 use super::mint::SigningKey;
 use super::token::{Compact, MAX_TOKEN_BYTES};
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 /// The crypto library does not do what is asked of it; nothing must be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

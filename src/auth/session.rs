@@ -17,9 +17,10 @@ use super::cookies::SESSION_COOKIE;
 use super::error::AuthError;
 use super::keys::{self, Key, KeyError};
 use super::mint::{MintError, SigningKey};
-use super::principal::{Credential, Principal, PrincipalId};
+use super::principal::{Credential, Principal};
 use super::token::{Compact, json_object};
-use crate::config::secret::Secret;
+use crate::principal::PrincipalId;
+use crate::secret::Secret;
 
 /// What `aud` is; the key is nobody else's, so this is a second lock.
 const AUDIENCE: &str = "urn:wavegate:session";

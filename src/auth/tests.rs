@@ -32,7 +32,7 @@ use super::keys::Key;
 use super::link::LinkKey;
 use super::mint::{self, SigningKey};
 use super::*;
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 const ISSUER: &str = "https://sso.example";
 const AUDIENCE: &str = "wavegate";
@@ -156,6 +156,7 @@ fn bearer_headers(token: &str) -> HeaderMap {
 fn authenticate_bearer(keys: Vec<Key>, token: &str) -> Result<Principal, AuthError> {
     authenticator(keys)
         .authenticate(&bearer_headers(token), None, SOURCE, at(NOW))
+        .map(|caller| caller.principal().clone())
         .map_err(|rejected| rejected.reason().clone())
 }
 

@@ -2,6 +2,11 @@
 //!
 //! Knows arguments and exit codes. Writes nothing, so a log can be read while the gateway writes it.
 
+pub(crate) mod read;
+pub(crate) mod report;
+pub(crate) mod story;
+pub(crate) mod verify;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,12 +17,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::audit::heads::{self, HEADS_FILE};
-use crate::audit::read::Lines;
-use crate::audit::report::party::Party;
-use crate::audit::report::table::escape;
-use crate::audit::report::{By, Filter, Report};
-use crate::audit::story;
-use crate::audit::verify::{Known, Stopped, Verdict, verify};
+use crate::cli::audit::read::Lines;
+use crate::cli::audit::report::party::Party;
+use crate::cli::audit::report::table::escape;
+use crate::cli::audit::report::{By, Filter, Report};
+use crate::cli::audit::verify::{Known, Stopped, Verdict, verify};
 
 /// The log is not as it was written, or what is asked for is not in it.
 const EXIT_FAULT: u8 = 1;

@@ -15,10 +15,10 @@ use clap::Args;
 
 use super::serve::Signals;
 use crate::app::{App, StartError};
-use crate::config::audit::Audit;
+use crate::audit::settings::AuditSettings;
+use crate::log;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
-use crate::telemetry;
 use setup::{Folder, Keys};
 use tour::{Sample, Tour};
 
@@ -64,7 +64,7 @@ impl Demo {
     async fn serve(self) -> Result<(), String> {
         let pbxs = Pbxs::start().await?;
         let keys = Keys::generate()?;
-        telemetry::init(&setup::log())?;
+        log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         let folder = Folder::make()?;
         let audit = folder.audit()?;
@@ -83,7 +83,7 @@ impl Demo {
     }
 
     /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
-    async fn start(&self, pbxs: &Pbxs, keys: &Keys, audit: &Audit) -> Result<App, String> {
+    async fn start(&self, pbxs: &Pbxs, keys: &Keys, audit: &AuditSettings) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
         let config = setup::configuration(pbxs, keys, audit, self.listen.unwrap_or(default))?;
         let app = match App::start(config).await {

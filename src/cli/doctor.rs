@@ -1,5 +1,8 @@
 //! `wavegate doctor`: what is wrong between here and each PBX, in a sentence that says what to change.
 
+pub(super) mod examination;
+mod fault;
+
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -7,8 +10,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::ConfigFile;
-use crate::config::{Config, Pbx};
-use crate::doctor::{self, Report, Request, SeenCertificate, Step, Wanted};
+use crate::audit::AuditLog;
+use crate::audit::settings::AuditSettings;
+use crate::cli::doctor::examination::{Report, Request, SeenCertificate, Step, Wanted};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
 /// Where a line ends.
@@ -62,6 +69,10 @@ impl Doctor {
                 "no PBX has recordings of that time, by names_from and names_until; name one with --pbx",
             );
         }
+        let audit = match self.recording.as_ref().and(config.audit.as_ref()) {
+            None => Ok(AuditLog::default()),
+            Some(settings) => own_log(settings),
+        };
         let mut reports = Vec::new();
         for pbx in pbxs() {
             let request = Request {
@@ -71,9 +82,10 @@ impl Doctor {
                     Some((_, Some(owner))) => Wanted::Elsewhere(&owner.name),
                     _ => Wanted::Nothing,
                 },
+                audit: audit.as_ref().map_err(String::as_str),
                 forgive: self.retry_login,
             };
-            let report = doctor::examine(pbx, request).await;
+            let report = examination::examine(pbx, request).await;
             if !self.json {
                 if !reports.is_empty() {
                     super::print("");
@@ -81,6 +93,9 @@ impl Doctor {
                 super::print(text(&report));
             }
             reports.push(report);
+        }
+        if let Ok(audit) = &audit {
+            audit.close().await;
         }
         let ok = reports.iter().all(|report| report.ok);
         if self.json {
@@ -92,9 +107,21 @@ impl Doctor {
         }
     }
 
-    fn looks_at(&self, pbx: &Pbx) -> bool {
+    fn looks_at(&self, pbx: &PbxSettings) -> bool {
         self.pbx.as_ref().is_none_or(|wanted| *wanted == pbx.name)
     }
+}
+
+/// The audit log of this command: a log of its own in the folder `doctor`, since a running gateway holds the other one.
+///
+/// # Errors
+/// A sentence for an operator, when the log cannot be written.
+fn own_log(settings: &AuditSettings) -> Result<AuditLog, String> {
+    let settings = AuditSettings {
+        dir: settings.dir.join("doctor"),
+        ..settings.clone()
+    };
+    AuditLog::start(&settings, 1, Metrics::default().audit())
 }
 
 fn text(report: &Report) -> String {

@@ -19,14 +19,18 @@ use url::Url;
 
 use super::ConfigFile;
 use crate::auth::cookies::SESSION_COOKIE;
+use crate::auth::key_sets;
+use crate::auth::key_sets::source::KeySource;
 use crate::auth::minter::{self, Minter};
-use crate::auth::policy::{self, Action, Context, PolicyError};
-use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal, Revoked};
-use crate::config::secret::{Secret, SecretFiles};
-use crate::config::{self, Config, KeySource};
-use crate::jwks;
+use crate::auth::revocations;
+use crate::auth::revocations::entries::Revoked;
+use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
+use crate::config::{self, Config};
+use crate::policy;
+use crate::policy::{Action, Context, PolicyError};
 use crate::recording::RecordingName;
-use crate::revocations;
+use crate::secret::Secret;
+use crate::secret_files::SecretFiles;
 
 /// More than any token; what is longer is another file.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
@@ -130,13 +134,13 @@ impl Explain {
         let fetched = keys.map_or(Ok(()), |keys| {
             fetch(&keys, &auth.issuers, &auth.key_sources)
         });
-        let principal =
+        let caller =
             authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
-        let principal = match (principal, fetched) {
-            (Ok(principal), _) if revoked.means(&principal) => {
+        let caller = match (caller, fetched) {
+            (Ok(caller), _) if revoked.means(caller.principal()) => {
                 return Ok((false, refused(AuthError::Revoked)));
             }
-            (Ok(principal), _) => principal,
+            (Ok(caller), _) => caller,
             (Err(rejected), Err(error)) if *rejected.reason() == AuthError::KeysUnavailable => {
                 return Ok((false, format!("no decision (503)\n{error}")));
             }
@@ -149,14 +153,15 @@ impl Explain {
                 return Ok((false, text));
             }
         };
+        let principal = caller.principal();
         let (minter, public_url) = (auth.minter.as_ref(), config.server.public_url.as_ref());
         let (is_allowed, mut text) =
-            match self.require_links(&principal, minter, public_url, &pbx.name) {
-                Ok(()) => self.decision(&principal, &pbx.name, &config.policy, &context),
+            match self.require_links(principal, minter, public_url, &pbx.name) {
+                Ok(()) => self.decision(principal, &pbx.name, &config.policy, &context),
                 Err(text) => (false, text),
             };
         let (rules, name) = (&config.policy.rules, &self.recording);
-        show(&mut text, &principal, &pbx.name, name, rules, &context);
+        show(&mut text, principal, &pbx.name, name, rules, &context);
         Ok((is_allowed, text))
     }
 
@@ -187,12 +192,9 @@ impl Explain {
         context: &Context,
     ) -> (bool, String) {
         let (rules, file) = (&policy.rules, policy.file.as_deref());
-        let decide = |action| {
-            let (principal, name) = (principal.clone(), self.recording.clone());
-            rules.authorize(principal, action, pbx, name, context)
-        };
+        let decide = |action| rules.decide(principal, action, pbx, &self.recording, context);
         let denial = match decide(self.action.into()) {
-            Ok(grant) => return (true, told("allow", grant.policies(), rules, file)),
+            Ok(policies) => return (true, told("allow", &policies, rules, file)),
             Err(denial) => denial,
         };
         let mut text = match &denial {
@@ -272,7 +274,7 @@ fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<()
     });
     let source = source.ok_or("nobody says where the keys of the issuer are")?;
     let runtime = super::runtime().map_err(|error| error.to_string())?;
-    let fetched = runtime.block_on(jwks::fetch_once(source, keys));
+    let fetched = runtime.block_on(key_sets::fetch_once(source, keys));
     fetched.map_err(|error| {
         format!(
             "the keys of the issuer {:?} cannot be had: {error}\n\

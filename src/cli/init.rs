@@ -13,8 +13,10 @@ use std::process::ExitCode;
 use clap::Args;
 use url::{Host, Url};
 
-use crate::config::secret::Secret;
-use crate::config::{self, PbxApi, Pin};
+use crate::config;
+use crate::pbx::settings::PbxApi;
+use crate::secret::Secret;
+use crate::tls::pin::Pin;
 use files::{Answers, Draft};
 use look::Trust;
 use questions::Questions;

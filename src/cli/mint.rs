@@ -15,9 +15,9 @@ use super::ConfigFile;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
 use crate::auth::{Algorithm, AttributeClaims, Issuer};
-use crate::config::secret::SecretFiles;
 use crate::config::{Config, Signer};
 use crate::recording::RecordingName;
+use crate::secret_files::SecretFiles;
 
 /// Which key signs.
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use crate::app::App;
 use crate::config;
-use crate::telemetry;
+use crate::log;
 
 /// How long what was cut may take to be written down.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    if let Err(error) = telemetry::init(&config.log) {
+    if let Err(error) = log::init(&config.log) {
         return super::fail(error);
     }
     match super::runtime() {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::{
-    Admin, BrowserCache, Log, LogFormat, NotReady, PbxAccount, PbxLimits, Range, RecordingNames,
-    Relay, Server, Tape,
-};
+use super::{Admin, Server};
+use crate::cache::settings::{CacheSettings, Range};
+use crate::http::headers::BrowserCache;
+use crate::log::{LogFormat, LogSettings, RecordingNames};
+use crate::pbx::settings::{NotReady, PbxAccount, PbxLimits};
+use crate::relay::settings::RelaySettings;
 
 impl Default for Server {
     fn default() -> Self {
@@ -35,7 +37,7 @@ impl Default for Admin {
     }
 }
 
-impl Default for Log {
+impl Default for LogSettings {
     fn default() -> Self {
         Self {
             level: LevelFilter::INFO,
@@ -45,7 +47,7 @@ impl Default for Log {
     }
 }
 
-impl Default for Relay {
+impl Default for RelaySettings {
     fn default() -> Self {
         Self {
             max_streams: 1_000,
@@ -58,7 +60,7 @@ impl Default for Relay {
     }
 }
 
-impl Default for Tape {
+impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             max_bytes: 256 << 20,

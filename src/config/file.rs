@@ -6,6 +6,7 @@
 mod apart;
 mod audit;
 mod auth;
+mod cache;
 mod cors;
 mod key_source;
 mod limits;
@@ -14,7 +15,6 @@ mod policy;
 mod relay;
 mod secrets;
 mod session;
-mod tape;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,15 +26,16 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::network::Network;
-use super::secret::Secret;
 use super::section::{Section, read_public};
-use super::{
-    Admin, Config, Log, LogFormat, Pbx, PbxLimits, Problems, RecordingNames, Server, ServerTls,
-    Warnings,
-};
+use super::{Admin, Config, Problems, Server, Warnings};
+use crate::log::{LogFormat, LogSettings, RecordingNames};
+use crate::pbx::settings::{PbxLimits, PbxSettings};
+use crate::secret::Secret;
+use crate::tls::server::ServerTls;
 use apart::check_apart;
 use audit::read_audit;
 use auth::{check_login, read_auth, read_links};
+use cache::{read_cache, read_range};
 use cors::read_cors;
 use limits::read_limits;
 use pbx::read_pbx;
@@ -43,7 +44,9 @@ use policy::{finish_policy, read_groups, read_policy};
 use relay::read_relay;
 use secrets::read_secrets;
 use session::read_session;
-use tape::{read_range, read_tape};
+
+/// The name that `[cache]` had in an earlier version.
+const OLD_CACHE: &str = "tape";
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -114,7 +117,10 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     let cors = root.section("cors", read_cors);
     let limits = root.section("limits", read_limits);
     let relay = root.section("relay", read_relay);
-    let tape = root.section("tape", read_tape);
+    if root.take_away(OLD_CACHE) {
+        root.problem(OLD_CACHE, "renamed; write [cache] with the same keys");
+    }
+    let cache = root.section("cache", read_cache);
     let range = root.section("range", read_range);
     if !root.has("pbx") {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
@@ -126,7 +132,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         groups.push((pbx.name.clone(), members));
         Some(pbx)
     });
-    let mut pbxs: Vec<Pbx> = pbxs.into_iter().flatten().collect();
+    let mut pbxs: Vec<PbxSettings> = pbxs.into_iter().flatten().collect();
     share_streams(root, &mut pbxs, relay.max_streams);
     check_apart(root, &auth, &admin, &pbxs);
     check_login(root, &auth, &server);
@@ -145,7 +151,7 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
         policy,
         limits,
         relay,
-        tape,
+        cache,
         range,
         pbxs: if pbxs.is_empty() { return None } else { pbxs },
     })
@@ -159,7 +165,7 @@ fn default_state_dir(folder: &Path) -> PathBuf {
 }
 
 /// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is well.
-fn share_streams(root: &mut Section<'_>, pbxs: &mut [Pbx], max_streams: usize) {
+fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSettings], max_streams: usize) {
     let default = PbxLimits::default().max_waiting;
     let share = match pbxs.len() {
         0 | 1 => default,
@@ -247,7 +253,7 @@ fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
         handshake_timeout,
         secrets: Arc::clone(section.secret_files()),
     };
-    match crate::server::tls::read(&tls) {
+    match crate::tls::server::read(&tls) {
         Ok(_) => section.note_secret_file(&tls.key_file),
         Err((key, message)) => section.problem(key, message),
     }
@@ -297,7 +303,7 @@ fn read_admin_token(section: &mut Section<'_>) -> Option<Secret> {
     Some(token)
 }
 
-fn read_log(section: &mut Section<'_>) -> Log {
+fn read_log(section: &mut Section<'_>) -> LogSettings {
     let levels = [
         ("error", LevelFilter::ERROR),
         ("warn", LevelFilter::WARN),
@@ -309,8 +315,8 @@ fn read_log(section: &mut Section<'_>) -> Log {
         ("hashed", RecordingNames::Hashed),
         ("plain", RecordingNames::Plain),
     ];
-    let default = Log::default();
-    Log {
+    let default = LogSettings::default();
+    LogSettings {
         level: section.choice("level", &levels, default.level),
         format: section.choice(
             "format",

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::Problems;
-use super::secret::SecretFiles;
+use crate::secret_files::SecretFiles;
 
 /// A configuration, a key or a certificate is far smaller; anything larger is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;

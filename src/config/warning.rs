@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::secret::Readable;
+use crate::secret_files::Readable;
 
 /// The oddities of a configuration that has no mistakes. `check` prints it, and a start and a
 /// reload write it into the log.

@@ -12,8 +12,8 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use tracing::warn;
 
+use crate::http::headers::X_REQUEST_ID;
 use crate::relay::Watchdog;
-use crate::response::headers::X_REQUEST_ID;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 

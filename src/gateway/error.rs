@@ -15,18 +15,19 @@ use super::body::BodyError;
 use super::head::HeadFault;
 use super::recording::NotADownload;
 use super::route::RouteError;
-use super::session::NoSession;
-use super::sites::CrossSite;
 use crate::audit::Unavailable;
 use crate::auth::mint::MintError;
 use crate::auth::minter::LinksError;
-use crate::auth::policy::PolicyError;
 use crate::auth::{AuthError, Rejected, SessionError};
+use crate::cache::CacheError;
+use crate::gateway::browser::session::NoSession;
+use crate::gateway::browser::sites::CrossSite;
+use crate::http::problem;
+use crate::http::problem::Problem;
+use crate::limits::streams::AdmissionError;
 use crate::list::QueryError;
 use crate::pbx::{Operation, PbxError, ReadingError, RefusalClass, StreamError, TransportError};
-use crate::relay::AdmissionError;
-use crate::response::problem::{self, Problem};
-use crate::tape::TapeError;
+use crate::policy::PolicyError;
 
 /// Why a request got neither recording nor list.
 #[derive(Debug, Error)]
@@ -81,7 +82,7 @@ pub(crate) enum GatewayError {
     #[error(transparent)]
     Pbx(#[from] PbxError),
     #[error(transparent)]
-    Tape(TapeError),
+    Cache(CacheError),
     #[error("a condition of the request does not hold")]
     PreconditionFailed,
     #[error("the recording has no byte of the range")]
@@ -108,26 +109,26 @@ pub(crate) enum GatewayError {
     Mint(#[from] MintError),
 }
 
-impl From<TapeError> for GatewayError {
-    fn from(error: TapeError) -> Self {
+impl From<CacheError> for GatewayError {
+    fn from(error: CacheError) -> Self {
         let broken = |error: ReadingError| PbxError::Transport {
             operation: Operation::Download,
             source: TransportError::Broken(error.to_string()),
         };
         match error {
-            TapeError::NotOpened(error) | TapeError::Broken(ReadingError::NotAgain(error)) => {
+            CacheError::NotOpened(error) | CacheError::Broken(ReadingError::NotAgain(error)) => {
                 Self::Pbx(error)
             }
-            TapeError::Broken(ReadingError::Broken(StreamError::Stalled)) => {
+            CacheError::Broken(ReadingError::Broken(StreamError::Stalled)) => {
                 Self::Pbx(PbxError::Transport {
                     operation: Operation::Download,
                     source: TransportError::Timeout("idle"),
                 })
             }
-            TapeError::Broken(error @ (ReadingError::Broken(_) | ReadingError::Differs)) => {
+            CacheError::Broken(error @ (ReadingError::Broken(_) | ReadingError::Differs)) => {
                 Self::Pbx(broken(error))
             }
-            TapeError::NoRoom | TapeError::Ended(_) => Self::Tape(error),
+            CacheError::NoRoom | CacheError::Ended(_) => Self::Cache(error),
         }
     }
 }
@@ -168,7 +169,7 @@ impl GatewayError {
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
             Self::RateLimited { .. } | Self::TooMany { .. } => &problem::RATE_LIMITED,
             Self::Pbx(error) => pbx_problem(error),
-            Self::Tape(_) => &problem::SATURATED,
+            Self::Cache(_) => &problem::SATURATED,
             Self::PreconditionFailed => &problem::PRECONDITION_FAILED,
             Self::RangeNotSatisfiable { .. } => &problem::RANGE_NOT_SATISFIABLE,
             Self::ListParameter(_) => &problem::LIST_PARAMETER_INVALID,
@@ -217,7 +218,7 @@ impl GatewayError {
             Self::Draining
             | Self::Audit(Unavailable)
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
-            | Self::Tape(_) => Some(SOON),
+            | Self::Cache(_) => Some(SOON),
             Self::RateLimited { retry_after } | Self::TooMany { retry_after, .. } => {
                 Some(*retry_after)
             }

@@ -9,12 +9,14 @@ use tracing::{error, info, warn};
 use super::error::GatewayError;
 use super::route::RouteError;
 use crate::auth::AuthError;
+use crate::cache::CacheError;
+use crate::gateway::answer::AnswerBody;
+use crate::http::headers;
+use crate::http::problem;
+use crate::http::problem::Problem;
+use crate::limits::streams::AdmissionError;
 use crate::pbx::PbxError;
-use crate::relay::AdmissionError;
-use crate::response::problem::{self, Problem};
-use crate::response::{AnswerBody, headers};
-use crate::tape::TapeError;
-use crate::telemetry::AccessLine;
+use crate::relay::access_line::AccessLine;
 
 /// Turns an error into its problem, and into the one log line that an operator can act on.
 pub(super) fn refuse(
@@ -26,7 +28,8 @@ pub(super) fn refuse(
     log(error, problem, &mut line);
     line.status = problem.status.as_u16();
     line.outcome = problem.slug;
-    let mut response = problem::answer(problem, line.request_id(), error.reason());
+    let mut response =
+        problem::answer(problem, line.request_id(), error.reason()).map(AnswerBody::Document);
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after() {
         // Rounded up: who comes back then does not come too early.
@@ -80,8 +83,8 @@ fn log(error: &GatewayError, problem: &Problem, line: &mut AccessLine) {
         GatewayError::Auth(rejected) if *rejected.reason() == AuthError::KeysUnavailable => {
             (false, "see to it that the issuer's keys can be had")
         }
-        GatewayError::Tape(TapeError::NoRoom) => (false, "raise tape.max_bytes if it goes on"),
-        GatewayError::Tape(_) => (false, "nothing is to be done: the caller can ask again"),
+        GatewayError::Cache(CacheError::NoRoom) => (false, "raise cache.max_bytes if it goes on"),
+        GatewayError::Cache(_) => (false, "nothing is to be done: the caller can ask again"),
         GatewayError::Admission(AdmissionError::Saturated) => (false, "raise relay.max_streams"),
         GatewayError::Mint(_) => (true, "see to it that the machine's clock is right"),
         GatewayError::Admission(AdmissionError::PrincipalSaturated)

@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use super::tape::Mend;
+use super::cache::Mend;
 use super::words::{Labels, Words};
 
 /// The counters of all PBXs.

@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use super::logins::LoginHistory;
-use crate::config::{self, PbxPassword};
+use crate::pbx::settings::PbxPassword;
+use crate::pbx::settings::PbxSettings;
 
 /// Whether a token of the one is a token of the other. How the PBX is reached and what is done with the token may differ.
-pub(super) fn is_same_account(old: &config::Pbx, new: &config::Pbx) -> bool {
+pub(super) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> bool {
     old.api == new.api
         && old.url == new.url
         && old.account.username == new.account.username
@@ -16,7 +17,7 @@ pub(super) fn is_same_account(old: &config::Pbx, new: &config::Pbx) -> bool {
 }
 
 pub(super) fn open_history(
-    config: &config::Pbx,
+    config: &PbxSettings,
     state_dir: Option<&Path>,
 ) -> Result<LoginHistory, String> {
     let account = &config.account;

@@ -12,9 +12,9 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::connection::Connection;
-use super::pace::Turns;
 use super::sniff::{self, Beginning};
 use super::stream::StreamError;
+use crate::limits::bandwidth::Turns;
 
 /// How HTTP tells the end of a body.
 #[derive(Debug, Clone, Copy)]

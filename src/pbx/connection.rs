@@ -25,7 +25,7 @@ use hyper_util::rt::TokioIo;
 use super::dialect::Call;
 use super::error::TransportError;
 use super::transport::{self, Answer, Io, Transport};
-use crate::config::READ_BUFFER_BYTES;
+use crate::pbx::settings::READ_BUFFER_BYTES;
 
 /// Embedded servers give up on a silent connection after some 15 s or more.
 const KEPT_FOR: Duration = Duration::from_secs(10);

@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::config::secret::Secret;
-use crate::config::{self, PbxApi};
+use crate::pbx::settings::PbxApi;
+use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 pub(super) use p_series::{FoundEntry, FoundPage, PSeries};
 pub(super) use s_series::{Columns, FoundRow, RowError, SSeries, Span};
 
@@ -240,7 +241,7 @@ pub(crate) trait Dialect: Send + Sync {
 }
 
 /// The dialect that a PBX is configured to speak.
-pub(super) fn of(pbx: &config::Pbx) -> Arc<dyn Dialect> {
+pub(super) fn of(pbx: &PbxSettings) -> Arc<dyn Dialect> {
     let account = pbx.account.clone();
     match pbx.api {
         PbxApi::SSeries101 => Arc::new(SSeries::office("v1.0.1", account)),

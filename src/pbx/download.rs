@@ -11,15 +11,15 @@ use super::dialect::{AnswerError, Call, Dialect, Operation};
 use super::error::PbxError;
 use super::excerpt::Excerpt;
 use super::fetch::Ticketed;
-use super::pace::Turns;
 use super::reading::Asked;
 use super::sniff::Beginning;
 use super::stream::{Held, PbxStream};
 use super::token::PbxToken;
 use super::{Pbx, Permit};
-use crate::config::secret::Secret;
+use crate::limits::bandwidth::Turns;
 use crate::metrics::Download;
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 
 /// A recording, as it is asked for.
 pub(super) struct Audio<'r> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::dialect::{Operation, Refusal, RefusalClass};
-use super::tls::TlsError;
+use crate::tls::client::TlsError;
 
 /// The limit on a list as a whole. It cannot be configured.
 pub(super) const WHOLE_LIST: &str = "list";

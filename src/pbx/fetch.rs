@@ -25,8 +25,8 @@ use super::transport::MAX_ANSWER_BYTES;
 use super::{Pbx, within};
 use tracing::warn;
 
-use crate::config::AllowedIp;
-use crate::config::secret::Secret;
+use crate::pbx::settings::AllowedIp;
+use crate::secret::Secret;
 
 /// An error object in place of what was asked for is read up to here.
 const MAX_OBJECT_BYTES: usize = 64 * 1024;

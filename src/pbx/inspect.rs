@@ -12,8 +12,8 @@ use super::ticket::Ticket;
 use super::token::{Logins, PbxToken};
 use super::wave::{self, Wave};
 use super::{Pbx, PbxError, TransportError, within};
-use crate::auth::PrincipalId;
-use crate::recording::RecordingName;
+use crate::audit::{Recorded, SystemRead};
+use crate::principal::PrincipalId;
 
 /// Enough of a recording to tell its format, where no other chunks stand in front of it: headers are far shorter.
 const SAMPLE_BYTES: usize = 4 * 1024;
@@ -51,13 +51,13 @@ impl Session<'_> {
         self.pbx.keeper.logins()
     }
 
-    /// Asks for a ticket.
-    pub(crate) async fn ticket(&self, recording: &RecordingName) -> Result<Ticket, PbxError> {
+    /// Asks for a ticket of a recording that the gateway itself may read.
+    pub(crate) async fn ticket(&self, read: &Recorded<SystemRead>) -> Result<Ticket, PbxError> {
         let operation = Operation::Ticket;
         let pbx = self.pbx;
         let asking = async {
             let mut connection = pbx.connected(None, operation).await?;
-            pbx.take_ticket(&mut connection, &self.token, &pbx.audio(recording))
+            pbx.take_ticket(&mut connection, &self.token, &pbx.audio(read.recording()))
                 .await
         };
         within(
@@ -72,14 +72,14 @@ impl Session<'_> {
     /// Spends the ticket for the first bytes, and lets go of the rest.
     pub(crate) async fn sample(
         &self,
-        recording: &RecordingName,
+        read: &Recorded<SystemRead>,
         ticket: Ticket,
     ) -> Result<Sample, PbxError> {
         let operation = Operation::Download;
         let pbx = self.pbx;
         let permit = pbx.standing.downloads.take(&nobody()).await;
         let reading = async {
-            let audio = pbx.audio(recording);
+            let audio = pbx.audio(read.recording());
             let fetched = pbx.spend_ticket(None, &self.token, &audio, ticket).await?;
             let mut stream = pbx.stream(fetched, &self.token, &Arc::new(permit))?;
             let head = beginning(&mut stream).await?;

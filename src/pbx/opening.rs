@@ -16,7 +16,7 @@ use super::excerpt::Excerpt;
 use super::reading::{Asked, Reading, ReadingError, Seen};
 use super::stream::PbxStream;
 use super::token::PbxToken;
-use crate::auth::PrincipalId;
+use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 impl Pbx {

@@ -20,10 +20,11 @@ use url::{Host, Position, Url};
 
 pub(crate) use error::ProbeError;
 
-use super::certificate::Certificate;
-use super::tls;
 use super::transport::{self, USER_AGENT};
-use crate::config::{PbxLimits, PbxTrust};
+use crate::pbx::settings::PbxLimits;
+use crate::tls::certificate::Certificate;
+use crate::tls::client;
+use crate::tls::trust::PbxTrust;
 
 /// Enough to tell what answers plain HTTP: a head, and the beginning of a page.
 const MAX_GREETING_BYTES: u64 = 4 * 1024;
@@ -118,7 +119,7 @@ impl Probe {
         reached: Reached,
         trust: &PbxTrust,
     ) -> Result<Handshake, String> {
-        let (config, capture) = tls::capturing_config(trust)?;
+        let (config, capture) = client::capturing_config(trust)?;
         let name = transport::server_name(&self.host)?;
         let connector = TlsConnector::from(Arc::new(config));
         let shaking = timeout(

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::health::Health;
 use super::listing::MAX_LISTS;
-use super::pace::Pace;
-use super::queue::Queue;
-use crate::config::{self, PbxLimits};
+use crate::limits::bandwidth::Pace;
+use crate::limits::concurrency::Permits;
+use crate::limits::fair_queue::Queue;
 use crate::metrics::{Metrics, PbxMetrics};
-use crate::permits::Permits;
+use crate::pbx::settings::PbxLimits;
+use crate::pbx::settings::PbxSettings;
 
 /// The part of a PBX that a reload passes on.
 pub(super) struct Standing {
@@ -27,7 +28,7 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(config: &config::Pbx, metrics: &Metrics) -> Self {
+    pub(super) fn new(config: &PbxSettings, metrics: &Metrics) -> Self {
         let limits = &config.limits;
         Self {
             downloads: Queue::new(limits.max_downloads),

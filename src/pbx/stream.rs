@@ -15,9 +15,9 @@ use thiserror::Error;
 use super::Permit;
 use super::arriving::{Arriving, Framing, ended_early};
 use super::connection::{Connection, KeptConnections};
-use super::pace::Turns;
 use super::sniff::Audio;
 use super::token::PbxToken;
+use crate::limits::bandwidth::Turns;
 
 /// Why a recording broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

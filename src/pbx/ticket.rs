@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 /// A ticket dies 30 s after it was given out (Yeastar, "S-Series API Guide", "Acquire Global Recording Files"). What is
 /// kept back is for the way to the PBX.

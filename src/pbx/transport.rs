@@ -26,8 +26,9 @@ use url::Host;
 
 use super::dialect::Call;
 use super::error::TransportError;
-use super::tls;
-use crate::config::{Pbx, PbxTrust};
+use crate::pbx::settings::PbxSettings;
+use crate::tls::client;
+use crate::tls::trust::PbxTrust;
 
 /// No JSON answer of a PBX comes near this.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -65,13 +66,13 @@ pub(crate) struct Transport {
 impl Transport {
     /// # Errors
     /// A sentence for an operator: roots that cannot be read, an address without a host.
-    pub(crate) fn new(pbx: &Pbx) -> Result<Self, String> {
+    pub(crate) fn new(pbx: &PbxSettings) -> Result<Self, String> {
         let host = pbx.url.host().ok_or("pbx.url has no host")?.to_owned();
         let port = pbx
             .url
             .port_or_known_default()
             .ok_or("pbx.url has no port")?;
-        let config = pbx.trust.as_ref().map(tls::client_config).transpose()?;
+        let config = pbx.trust.as_ref().map(client::client_config).transpose()?;
         let client = json_client(pbx, config.clone())?;
         let tls = match config {
             None => None,
@@ -279,12 +280,12 @@ fn unreachable(error: io::Error) -> TransportError {
     }
 }
 
-fn json_client(pbx: &Pbx, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
+fn json_client(pbx: &PbxSettings, tls: Option<ClientConfig>) -> Result<reqwest::Client, String> {
     // Without one, reqwest looks for a crypto provider of the whole process and panics: plain HTTP, too, needs a
     // configuration. This one trusts nobody, and is used by nobody.
     let tls = match tls {
         Some(tls) => tls,
-        None => tls::client_config(&PbxTrust::Pins(Vec::new()))?,
+        None => client::client_config(&PbxTrust::Pins(Vec::new()))?,
     };
     reqwest::Client::builder()
         .http1_only()

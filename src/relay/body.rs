@@ -14,10 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tracing::warn;
 
-use super::{Outcome, StreamPermit, Watchdog};
+use super::{Outcome, Watchdog};
+use crate::audit::RecordedAnswer;
+use crate::cache::{CacheError, Source};
+use crate::limits::streams::StreamPermit;
 use crate::pbx::{ReadingError, StreamError};
-use crate::tape::{Source, TapeError};
-use crate::telemetry::AccessLine;
+use crate::relay::access_line::AccessLine;
 
 /// The transfer broke off. Seen by hyper only, which then breaks the caller's connection or stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -168,13 +170,13 @@ impl Pace {
     }
 }
 
-fn outcome_of(error: &TapeError) -> Outcome {
+fn outcome_of(error: &CacheError) -> Outcome {
     match error {
-        TapeError::Broken(ReadingError::Broken(StreamError::Stalled)) => Outcome::UpstreamIdle,
-        TapeError::NotOpened(_)
-        | TapeError::Broken(_)
-        | TapeError::NoRoom
-        | TapeError::Ended(_) => Outcome::UpstreamFailed,
+        CacheError::Broken(ReadingError::Broken(StreamError::Stalled)) => Outcome::UpstreamIdle,
+        CacheError::NotOpened(_)
+        | CacheError::Broken(_)
+        | CacheError::NoRoom
+        | CacheError::Ended(_) => Outcome::UpstreamFailed,
     }
 }
 
@@ -185,8 +187,10 @@ pub(crate) struct RelayBody {
 }
 
 impl RelayBody {
-    /// Puts a transfer of `length` bytes, where that is known, together and under the watchdog of its connection.
+    /// Puts a transfer of `length` bytes, where that is known, under the watchdog of its connection. Nothing is sent without
+    /// the proof that the answer is written down.
     pub(crate) fn new(
+        _answer: &RecordedAnswer,
         source: Source,
         length: Option<u64>,
         permit: StreamPermit,
@@ -297,7 +301,7 @@ impl Drop for RelayBody {
     }
 }
 
-fn log_failure(error: &TapeError, bytes: u64, line: &AccessLine) {
+fn log_failure(error: &CacheError, bytes: u64, line: &AccessLine) {
     warn!(
         request_id = line.request_id(),
         pbx = line.pbx,

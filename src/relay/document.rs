@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{Outcome, StreamPermit};
-use crate::telemetry::AccessLine;
+use super::Outcome;
+use crate::limits::streams::StreamPermit;
+use crate::relay::access_line::AccessLine;
 
 /// So much is handed on at once.
 const PIECE_BYTES: usize = 16 * 1024;

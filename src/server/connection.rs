@@ -254,7 +254,7 @@ type Answering = std::pin::Pin<
     Box<
         dyn Future<
                 Output = Result<
-                    hyper::Response<CountedBody<crate::response::AnswerBody>>,
+                    hyper::Response<CountedBody<crate::gateway::answer::AnswerBody>>,
                     Infallible,
                 >,
             > + Send,

@@ -32,8 +32,8 @@ fn write_token(folder: &Path, token: &str) {
     write_secret(&folder.join("admin-token"), token);
 }
 
-fn tape(pbx: &str, name: &str) -> String {
-    format!("/tapes/{pbx}/{name}")
+fn cache(pbx: &str, name: &str) -> String {
+    format!("/cache/{pbx}/{name}")
 }
 
 async fn delete(addr: SocketAddr, path: &str, authorization: &[&str]) -> Reply {
@@ -69,13 +69,13 @@ async fn the_admin_listener_answers_checks_and_nothing_else() {
         (Method::GET, "/livez/", 404, None),
         (Method::POST, "/shutdown", 404, None),
         (Method::GET, &format!("/recordings/{NAME}"), 404, None),
-        (Method::GET, &tape(PBX, NAME), 405, Some("DELETE")),
-        (Method::POST, &tape(PBX, NAME), 405, Some("DELETE")),
-        (Method::DELETE, "/tapes", 404, None),
-        (Method::DELETE, "/tapes/", 404, None),
-        (Method::DELETE, "/tapes/office", 404, None),
-        (Method::DELETE, &tape(PBX, "a/b"), 404, None),
-        (Method::DELETE, &tape(PBX, "a/"), 404, None),
+        (Method::GET, &cache(PBX, NAME), 405, Some("DELETE")),
+        (Method::POST, &cache(PBX, NAME), 405, Some("DELETE")),
+        (Method::DELETE, "/cache", 404, None),
+        (Method::DELETE, "/cache/", 404, None),
+        (Method::DELETE, "/cache/office", 404, None),
+        (Method::DELETE, &cache(PBX, "a/b"), 404, None),
+        (Method::DELETE, &cache(PBX, "a/"), 404, None),
     ] {
         let reply = ask(addr, method.clone(), path, &[&bearer(TOKEN)])
             .await
@@ -89,7 +89,7 @@ async fn the_admin_listener_answers_checks_and_nothing_else() {
 async fn a_recording_is_deleted_for_whoever_has_the_token_and_nobody_else() {
     let gateway = guarded(&pbx().await).start().await;
     let addr = gateway.app.admin_address();
-    let path = tape(PBX, NAME);
+    let path = cache(PBX, NAME);
     let longer = bearer(&format!("{TOKEN}x"));
     let shorter = bearer(&TOKEN[1..]);
     let basic = format!("Basic {TOKEN}");
@@ -107,7 +107,7 @@ async fn a_recording_is_deleted_for_whoever_has_the_token_and_nobody_else() {
         (vec![&good, &good], wrong),
     ] {
         // Where there is no such PBX or no such name, nobody without the token is told.
-        for path in [&path, &tape("elsewhere", NAME), &tape(PBX, "..")] {
+        for path in [&path, &cache("elsewhere", NAME), &cache(PBX, "..")] {
             let reply = delete(addr, path, &authorization).await;
             assert_eq!(reply.status, 401, "{authorization:?} {path}");
             assert_eq!(
@@ -125,13 +125,22 @@ async fn a_recording_is_deleted_for_whoever_has_the_token_and_nobody_else() {
             assert_eq!((reply.status, reply.text.as_str()), (204, ""));
             assert_eq!(reply.header("content-type"), None);
         }
-        let reply = delete(addr, &tape("elsewhere", NAME), &[&good]).await;
+        let reply = delete(addr, &cache("elsewhere", NAME), &[&good]).await;
         assert_eq!(reply.status, 404, "{reply:?}");
         for no_name in ["..", "a%2fb", "%zz", "a%00.wav", ""] {
-            let reply = delete(addr, &tape(PBX, no_name), &[&good]).await;
+            let reply = delete(addr, &cache(PBX, no_name), &[&good]).await;
             assert_eq!(reply.status, 400, "{no_name} {reply:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_old_path_deletes_nothing_and_names_the_new_one() {
+    let gateway = guarded(&pbx().await).start().await;
+    let addr = gateway.app.admin_address();
+    let reply = delete(addr, &format!("/tapes/{PBX}/{NAME}"), &[&bearer(TOKEN)]).await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.text.contains("DELETE /cache/"), "{reply:?}");
 }
 
 #[tokio::test]
@@ -139,7 +148,7 @@ async fn without_a_token_nothing_can_be_written() {
     let gateway = gateway(&pbx().await).start().await;
     let addr = gateway.app.admin_address();
     for authorization in [&[][..], &["Bearer "], &["Bearer x"]] {
-        let reply = delete(addr, &tape(PBX, NAME), authorization).await;
+        let reply = delete(addr, &cache(PBX, NAME), authorization).await;
         assert_eq!(reply.status, 403);
         assert!(reply.text.contains("admin.token_file"), "{reply:?}");
     }
@@ -149,7 +158,7 @@ async fn without_a_token_nothing_can_be_written() {
 async fn a_reload_takes_over_another_token() {
     let gateway = guarded(&pbx().await).start().await;
     let addr = gateway.app.admin_address();
-    let path = tape(PBX, NAME);
+    let path = cache(PBX, NAME);
     let other = TOKEN.replace("tests", "trials");
     let (old, new) = (bearer(TOKEN), bearer(&other));
     assert_eq!(delete(addr, &path, &[&new]).await.status, 401);
@@ -176,10 +185,10 @@ async fn each_write_call_leaves_one_line_without_token_or_name() {
     let addr = admin(&gateway.err.text()).unwrap();
     let wrong = "another-token-of-the-tests-that-is-wrong";
     let calls = [
-        (tape(PBX, NAME), bearer(TOKEN), 204),
-        (tape(PBX, NAME), bearer(wrong), 401),
-        (tape("elsewhere", NAME), bearer(TOKEN), 404),
-        (tape(wrong, ".."), bearer(TOKEN), 400),
+        (cache(PBX, NAME), bearer(TOKEN), 204),
+        (cache(PBX, NAME), bearer(wrong), 401),
+        (cache("elsewhere", NAME), bearer(TOKEN), 404),
+        (cache(wrong, ".."), bearer(TOKEN), 400),
     ];
     for (path, authorization, status) in &calls {
         let reply = delete(addr, path, &[authorization]).await;

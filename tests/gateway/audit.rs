@@ -26,7 +26,7 @@ async fn pbx() -> Simulator {
 }
 
 async fn audited(pbx: &Simulator) -> Gateway {
-    gateway(pbx).tape("").audit("").start().await
+    gateway(pbx).cache("").audit("").start().await
 }
 
 fn dir(gateway: &Gateway) -> PathBuf {

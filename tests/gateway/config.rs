@@ -1,8 +1,8 @@
 //! The configuration: what the example says is true, and mistakes are found together.
 
+mod cache;
 mod pbxs;
 mod session;
-mod tape;
 
 use std::path::Path;
 
@@ -119,7 +119,7 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file/policy.rs"),
         include_str!("../../src/config/file/relay.rs"),
         include_str!("../../src/config/file/secrets.rs"),
-        include_str!("../../src/config/file/tape.rs"),
+        include_str!("../../src/config/file/cache.rs"),
     );
     // Keys are the texts in quotes that are handed to a section.
     for call in source

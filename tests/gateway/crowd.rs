@@ -158,7 +158,7 @@ async fn check(case: Case) {
     let pbx = pbx.start().await.unwrap();
     let identity = Identity::new();
     let gateway = gateway(&pbx)
-        .tape("linger_ms = 60000")
+        .cache("linger_ms = 60000")
         .range("wait_ms = 0")
         .server(LISTENER);
     identity.write(gateway.folder());

@@ -93,7 +93,7 @@ async fn row(switch: Switch, without: &mut Without) -> Vec<String> {
         return wrong;
     }
     for case in cases {
-        for case in case.on_tape().iter().chain([&case]) {
+        for case in case.on_cache().iter().chain([&case]) {
             let observed = case.run(api, Some(switch)).await;
             if let Some(complaint) = case.complaint(&observed) {
                 wrong.push(format!("{api} {switch}, {case:?}: {complaint}"));

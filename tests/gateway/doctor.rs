@@ -1,5 +1,6 @@
 //! `wavegate doctor` names what is wrong between it and a PBX, says where to change it, and costs one login at most.
 
+mod audited;
 mod certificates;
 mod p_series;
 mod several;

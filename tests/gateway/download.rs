@@ -53,7 +53,7 @@ async fn what_a_browser_keeps_it_uses_after_asking_and_only_if_it_still_may() {
     let pbx = pbx().await;
     let builder = gateway(&pbx)
         .relay("browser_cache = \"revalidated\"")
-        .tape("");
+        .cache("");
     let gateway = builder.start().await;
     let target = format!("/recordings/{NAME}");
     let get = || gateway.request(Method::GET, &target);
@@ -134,9 +134,9 @@ async fn a_length_that_the_pbx_tells_is_passed_on() {
 async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() {
     let pbx = pbx().await;
     let recording = pbx.recording_bytes(NAME).unwrap();
-    // Without the tape what was read for the length is gone.
-    for (tape, tickets) in [("", 1), ("max_bytes = 0", 2)] {
-        let gateway = gateway(&pbx).tape(tape).start().await;
+    // Without the cache what was read for the length is gone.
+    for (cache, tickets) in [("", 1), ("max_bytes = 0", 2)] {
+        let gateway = gateway(&pbx).cache(cache).start().await;
         let before = pbx.seen().tickets_used;
         let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
         let answer = call.send().await;
@@ -146,8 +146,12 @@ async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() 
         assert_eq!(pbx.seen().tickets_used - before, tickets);
     }
     pbx.inject("download:stall-after=20000:times=forever".parse().unwrap());
-    for tape in ["", "max_bytes = 0"] {
-        let gateway = gateway(&pbx).tape(tape).range("wait_ms = 20").start().await;
+    for cache in ["", "max_bytes = 0"] {
+        let gateway = gateway(&pbx)
+            .cache(cache)
+            .range("wait_ms = 20")
+            .start()
+            .await;
         let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
         let problem = call.send().await.problem().await;
         assert_eq!(problem.slug, "http-version-not-supported");
@@ -188,8 +192,8 @@ async fn head_tells_what_is_known_and_makes_nothing_up() {
 async fn a_part_is_cut_out_here_and_the_pbx_gives_the_whole() {
     let pbx = pbx().await;
     let recording = pbx.recording_bytes(NAME).unwrap();
-    for tape in ["", "max_bytes = 0"] {
-        let gateway = gateway(&pbx).tape(tape).start().await;
+    for cache in ["", "max_bytes = 0"] {
+        let gateway = gateway(&pbx).cache(cache).start().await;
         for (range, part) in [
             ("0-1", 0..2),
             ("1000-", 1000..48_308),

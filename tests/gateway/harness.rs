@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use wavegate::app::App;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config::secret::Secret;
 use wavegate::config::{self, Config, Problems};
 use wavegate::recording::RecordingName;
+use wavegate::secret::Secret;
 use wavegate::simulator::{Api, Simulator};
 
 pub(crate) mod admin;
@@ -64,7 +64,7 @@ pub(crate) struct Builder {
     server: String,
     admin: String,
     relay: String,
-    tape: String,
+    cache: String,
     range: String,
     log: String,
     audit: String,
@@ -103,7 +103,7 @@ pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
         server: "listen = [\"127.0.0.1:0\"]\n".to_owned(),
         admin: String::new(),
         relay: String::new(),
-        tape: "max_bytes = 0\nremember_missing_ms = 0".to_owned(),
+        cache: "max_bytes = 0\nremember_missing_ms = 0".to_owned(),
         range: String::new(),
         log: String::new(),
         audit: String::new(),
@@ -171,9 +171,9 @@ impl Builder {
         self
     }
 
-    /// Turns the tape on, with lines of `[tape]`. Without it every download goes straight through, and costs a ticket.
-    pub(crate) fn tape(mut self, lines: &str) -> Self {
-        lines.clone_into(&mut self.tape);
+    /// Turns the cache on, with lines of `[cache]`. Without it every download goes straight through, and costs a ticket.
+    pub(crate) fn cache(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.cache);
         self
     }
 
@@ -288,7 +288,7 @@ impl Builder {
             server,
             admin,
             relay,
-            tape,
+            cache,
             range,
             log,
             audit,
@@ -352,8 +352,8 @@ file = "{POLICIES}"
 {limits}
 [relay]
 {relay}
-[tape]
-{tape}
+[cache]
+{cache}
 [range]
 {range}
 [[pbx]]

@@ -25,7 +25,7 @@ async fn pbx() -> Simulator {
 
 /// A gateway that takes tokens of this provider, too.
 async fn with(pbx: &Simulator, idp: &Idp, lines: &str) -> Gateway {
-    let builder = gateway(pbx).tape("");
+    let builder = gateway(pbx).cache("");
     let lines = idp.lines(builder.folder(), lines);
     builder.issuer(&lines).start().await
 }
@@ -275,7 +275,7 @@ async fn a_document_of_another_issuer_gives_no_keys() {
 #[tokio::test]
 async fn a_key_set_in_a_file_is_read_again_for_a_key_that_is_not_known() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
-    let builder = gateway(&pbx).tape("");
+    let builder = gateway(&pbx).cache("");
     let path = builder.folder().join("keys.json");
     std::fs::write(&path, idp.set()).unwrap();
     let lines = "jwks_file = \"keys.json\"\njwks_min_interval_s = 1";

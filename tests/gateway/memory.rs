@@ -21,7 +21,7 @@ mod forgetful;
 mod share;
 mod window;
 
-const TAPE_BYTES: &str = "wavegate_tape_bytes";
+const CACHE_BYTES: &str = "wavegate_cache_bytes";
 const MIB: u64 = 1 << 20;
 
 /// A recording of this size that differs from every other one in every place, by its number.
@@ -65,7 +65,7 @@ impl Watch {
             let (most, looks) = (Arc::clone(&most), Arc::clone(&looks));
             async move {
                 loop {
-                    most.fetch_max(number(admin, TAPE_BYTES).await, Relaxed);
+                    most.fetch_max(number(admin, CACHE_BYTES).await, Relaxed);
                     looks.fetch_add(1, Relaxed);
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -84,7 +84,7 @@ impl Watch {
 /// Waits until so many bytes are held.
 async fn until_held(admin: SocketAddr, wanted: impl Fn(u64) -> bool) {
     soon(async {
-        while !wanted(number(admin, TAPE_BYTES).await) {
+        while !wanted(number(admin, CACHE_BYTES).await) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
@@ -144,12 +144,12 @@ async fn two_hundred_recordings_at_once_take_no_more_than_the_bound() {
     let recordings = recordings(RECORDINGS, 1_000_000);
     let pbx = pbx(&recordings, &[]).await;
     let builder = gateway(&pbx)
-        .tape(&format!("max_bytes = {BOUND}\nkeep_s = 1"))
+        .cache(&format!("max_bytes = {BOUND}\nkeep_s = 1"))
         .relay("max_reads_per_minute = 100000\nidle_timeout_ms = 600000")
         .pbx("max_downloads = 300");
     let (running, addr) = serve(&builder.write()).await;
     let admin = admin_address(&running);
-    assert_eq!(number(admin, "wavegate_tape_max_bytes").await, BOUND);
+    assert_eq!(number(admin, "wavegate_cache_max_bytes").await, BOUND);
     let rest = running.memory_kib("VmRSS");
 
     let (most, looks) = listen(addr, admin, BOUND, &recordings).await;

@@ -17,14 +17,14 @@ mod waiting;
 const LENGTH: usize = 400_308;
 /// Another recording of the same PBX.
 const OTHER: &str = "20260302104512-1772448301.1219-0205550147-1000-Inbound.wav";
-/// Lines of `[tape]`: turned off, as the product has it, and with room for a few blocks only.
-const TAPES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
+/// Lines of `[cache]`: turned off, as the product has it, and with room for a few blocks only.
+const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
 /// Long for a busy machine, short for a test.
 const PATIENT: &str = "idle_timeout_ms = 1000\nretry_delay_ms = 10";
 
-/// Runs a check with every sort of tape at once.
-async fn with_every_tape<F: Future<Output = ()>>(check: impl Fn(&'static str) -> F) {
-    let [off, usual, small] = TAPES;
+/// Runs a check with every sort of cache at once.
+async fn with_every_cache<F: Future<Output = ()>>(check: impl Fn(&'static str) -> F) {
+    let [off, usual, small] = CACHES;
     tokio::join!(check(off), check(usual), check(small));
 }
 
@@ -36,9 +36,9 @@ async fn start(switches: &[Switch], recording: &Bytes) -> Simulator {
     builder.start().await.unwrap()
 }
 
-fn tight(pbx: &Simulator, tape: &str) -> harness::Builder {
+fn tight(pbx: &Simulator, cache: &str) -> harness::Builder {
     gateway(pbx)
-        .tape(tape)
+        .cache(cache)
         .pbx("max_downloads = 1")
         .pbx(PATIENT)
 }

@@ -137,7 +137,7 @@ async fn what_was_answered_and_asked_for_is_counted() {
     let before = Numbers::of(&gateway).await;
     assert_eq!(before.answered(), 0);
     assert_eq!(before.downloads(PBX, "begun"), 0);
-    assert_eq!(before.at("tape_max_bytes"), 0, "it is off in this test");
+    assert_eq!(before.at("cache_max_bytes"), 0, "it is off in this test");
 
     let status = async |method: Method, path: &str, token: &str| {
         let call = gateway.request(method, path).bearer(token);

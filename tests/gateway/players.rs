@@ -74,7 +74,7 @@ async fn the_requests_of_safari_cost_one_ticket() {
     let whole = wav::pcm_of_size(usize::try_from(SAFARI_LENGTH).unwrap());
     for tells_length in [true, false] {
         let pbx = pbx(&whole, tells_length).await;
-        let gateway = gateway(&pbx).tape("").range(PATIENT).start().await;
+        let gateway = gateway(&pbx).cache("").range(PATIENT).start().await;
         for (number, (first, last)) in SAFARI.into_iter().enumerate() {
             let mut answer = ask_as_safari(&gateway, first, last).await;
             let part = usize::try_from(first).unwrap()..=usize::try_from(last).unwrap();
@@ -120,9 +120,9 @@ async fn curl_resumes_a_download_that_was_cut() {
         return;
     };
     let whole = wav::pcm_of_size(2_000_000);
-    for (tells_length, tape) in [(true, ""), (false, ""), (false, "max_bytes = 0")] {
+    for (tells_length, cache) in [(true, ""), (false, ""), (false, "max_bytes = 0")] {
         let pbx = pbx(&whole, tells_length).await;
-        let gateway = gateway(&pbx).tape(tape).range(PATIENT).start().await;
+        let gateway = gateway(&pbx).cache(cache).range(PATIENT).start().await;
         let (folder, url) = (tempfile::tempdir().unwrap(), url(&gateway));
         let file = folder.path().join("recording.wav");
         let has = || std::fs::read(&file).unwrap_or_default();
@@ -146,7 +146,7 @@ async fn curl_resumes_a_download_that_was_cut() {
         // It does no harm where nothing is missing.
         succeeded(&curl(&program, &resume, &file, &url).end().await);
         assert!(has() == whole);
-        if tape.is_empty() {
+        if cache.is_empty() {
             assert_eq!(pbx.seen().tickets_issued, 1);
         }
     }
@@ -173,7 +173,7 @@ async fn ffprobe_reads_the_true_duration_and_jumps() {
     let whole = wav::music(600);
     for tells_length in [true, false] {
         let pbx = pbx(&whole, tells_length).await;
-        let gateway = gateway(&pbx).tape("").range(PATIENT).start().await;
+        let gateway = gateway(&pbx).cache("").range(PATIENT).start().await;
         let url = url(&gateway);
 
         let duration = ["-show_entries", "format=duration,size"];

@@ -1,7 +1,7 @@
 //! Ranges and conditions: the table, over every way a recording can come.
 //!
 //! Each row says what a request has to come to where the length is known, and while it is not. It is asked of a
-//! recording that the gateway sees for the first time, and of one that it knows; with the tape and without; where the PBX
+//! recording that the gateway sees for the first time, and of one that it knows; with the cache and without; where the PBX
 //! tells the length, where it is learned from the end, and where the end does not come.
 
 mod check;
@@ -95,11 +95,15 @@ fn tickets(pbx: &Simulator) -> u64 {
 }
 
 /// Asks for a recording that the gateway has never seen, row by row.
-async fn check_unseen(tells_length: bool, with_tape: bool) {
+async fn check_unseen(tells_length: bool, with_cache: bool) {
     let tags = tags(own_name).await;
     let pbx = pbx(tells_length, own_name).await;
     let gateway = gateway(&pbx).range(PATIENT).pbx(MANY);
-    let gateway = if with_tape { gateway.tape("") } else { gateway };
+    let gateway = if with_cache {
+        gateway.cache("")
+    } else {
+        gateway
+    };
     let gateway = gateway.start().await;
     let told = if tells_length {
         Told::Both
@@ -113,8 +117,8 @@ async fn check_unseen(tells_length: bool, with_tape: bool) {
         let answer = ask(&gateway, &name, row, tag).send().await;
         check.check(row.known, answer).await;
         let spent = tickets(&pbx) - before;
-        // Without a tape, what was read to learn the length is gone, and the part is read once more.
-        let twice = !tells_length && !with_tape && row.known.has_bytes();
+        // Without a cache entry, what was read to learn the length is gone, and the part is read once more.
+        let twice = !tells_length && !with_cache && row.known.has_bytes();
         assert!(spent == 1 || (twice && spent == 2), "{spent} for {row:?}");
     }
 }
@@ -125,7 +129,7 @@ async fn an_unseen_recording_whose_length_the_pbx_tells() {
 }
 
 #[tokio::test]
-async fn an_unseen_recording_whose_length_the_pbx_tells_without_tape() {
+async fn an_unseen_recording_whose_length_the_pbx_tells_without_cache() {
     check_unseen(true, false).await;
 }
 
@@ -135,7 +139,7 @@ async fn an_unseen_recording_whose_length_is_learned_from_its_end() {
 }
 
 #[tokio::test]
-async fn an_unseen_recording_whose_length_is_learned_from_its_end_without_tape() {
+async fn an_unseen_recording_whose_length_is_learned_from_its_end_without_cache() {
     check_unseen(false, false).await;
 }
 
@@ -143,7 +147,7 @@ async fn an_unseen_recording_whose_length_is_learned_from_its_end_without_tape()
 async fn check_known(
     pbx: &Simulator,
     send: impl AsyncFn(&str, &Row, &str) -> Option<harness::Answer>,
-    with_tape: bool,
+    with_cache: bool,
 ) {
     let tags = tags(shared_name).await;
     for (number, row) in rows().iter().enumerate() {
@@ -155,7 +159,7 @@ async fn check_known(
             continue;
         };
         check.check(row.known, answer).await;
-        let cost = u64::from(!with_tape && row.known.has_bytes());
+        let cost = u64::from(!with_cache && row.known.has_bytes());
         assert_eq!(tickets(pbx) - before, cost, "{row:?}");
     }
 }
@@ -171,10 +175,10 @@ async fn knowing(pbx: &Simulator, builder: harness::Builder) -> Gateway {
 }
 
 #[tokio::test]
-async fn a_recording_on_tape_costs_one_ticket_whatever_is_asked_of_it() {
+async fn a_recording_on_cache_costs_one_ticket_whatever_is_asked_of_it() {
     for tells_length in [true, false] {
         let pbx = pbx(tells_length, shared_name).await;
-        let gateway = knowing(&pbx, gateway(&pbx).tape("")).await;
+        let gateway = knowing(&pbx, gateway(&pbx).cache("")).await;
         let send = async |name: &str, row: &Row, tag: &str| {
             Some(ask(&gateway, name, row, tag).send().await)
         };
@@ -184,9 +188,9 @@ async fn a_recording_on_tape_costs_one_ticket_whatever_is_asked_of_it() {
 }
 
 #[tokio::test]
-async fn a_recording_on_tape_is_the_same_over_http_2() {
+async fn a_recording_on_cache_is_the_same_over_http_2() {
     let (pbx, identity) = (pbx(false, shared_name).await, Identity::new());
-    let builder = gateway(&pbx).tape("").server(LISTENER);
+    let builder = gateway(&pbx).cache("").server(LISTENER);
     identity.write(builder.folder());
     let gateway = knowing(&pbx, builder).await;
     let addr = gateway.tls_addr();
@@ -201,7 +205,7 @@ async fn a_recording_on_tape_is_the_same_over_http_2() {
 }
 
 #[tokio::test]
-async fn without_tape_only_bytes_cost_a_ticket() {
+async fn without_cache_only_bytes_cost_a_ticket() {
     for tells_length in [true, false] {
         let pbx = pbx(tells_length, shared_name).await;
         let gateway = knowing(&pbx, gateway(&pbx)).await;
@@ -213,11 +217,15 @@ async fn without_tape_only_bytes_cost_a_ticket() {
 }
 
 /// Asks for recordings whose end does not come, and lets it come at last.
-async fn check_held(with_tape: bool) -> (Simulator, Gateway) {
+async fn check_held(with_cache: bool) -> (Simulator, Gateway) {
     let tags = tags(shared_name).await;
     let pbx = pbx(false, shared_name).await;
     let gateway = gateway(&pbx).range(IMPATIENT).pbx(MANY);
-    let gateway = if with_tape { gateway.tape("") } else { gateway };
+    let gateway = if with_cache {
+        gateway.cache("")
+    } else {
+        gateway
+    };
     let gateway = gateway.start().await;
     pbx.hold_downloads(HELD_AT);
     let (rows, mut late) = (rows(), JoinSet::new());
@@ -230,12 +238,12 @@ async fn check_held(with_tape: bool) -> (Simulator, Gateway) {
         match row.unknown {
             Answer::Late(_) => {
                 late.spawn(async move { (number, call.send().await) });
-                let cost = u64::from(!with_tape);
+                let cost = u64::from(!with_cache);
                 soon(pbx.until(|seen| seen.tickets_issued == before + cost)).await;
             }
             unknown => {
                 check.check(unknown, call.send().await).await;
-                if !with_tape {
+                if !with_cache {
                     let reads = unknown.has_bytes() || matches!(unknown, Answer::NoLength);
                     assert_eq!(tickets(&pbx) - before, u64::from(reads), "{row:?}");
                 }
@@ -245,7 +253,7 @@ async fn check_held(with_tape: bool) -> (Simulator, Gateway) {
     // However much was answered since, nobody has guessed.
     assert!(late.try_join_next().is_none());
     let waiting = late.len();
-    if with_tape {
+    if with_cache {
         assert_eq!(tickets(&pbx), 2);
     }
     pbx.release_downloads();
@@ -278,17 +286,21 @@ async fn a_length_that_does_not_come_is_not_made_up() {
 }
 
 #[tokio::test]
-async fn a_length_that_does_not_come_is_not_made_up_without_tape() {
+async fn a_length_that_does_not_come_is_not_made_up_without_cache() {
     check_held(false).await;
 }
 
 #[tokio::test]
 async fn a_condition_waits_for_the_tag_it_is_about() {
-    for with_tape in [true, false] {
+    for with_cache in [true, false] {
         let tags = tags(shared_name).await;
         let pbx = pbx(false, shared_name).await;
         let gateway = gateway(&pbx).range(PATIENT).pbx(MANY);
-        let gateway = if with_tape { gateway.tape("") } else { gateway };
+        let gateway = if with_cache {
+            gateway.cache("")
+        } else {
+            gateway
+        };
         let gateway = gateway.start().await;
         pbx.hold_downloads(HELD_AT);
         // Something is known of the recording, but neither its length nor its tag.
@@ -330,7 +342,7 @@ async fn a_condition_waits_for_the_tag_it_is_about() {
 async fn a_length_is_learned_once_for_a_request_even_if_nothing_is_remembered() {
     let pbx = pbx(false, shared_name).await;
     let gateway = gateway(&pbx)
-        .tape("max_bytes = 0\nremember_s = 0")
+        .cache("max_bytes = 0\nremember_s = 0")
         .range(PATIENT)
         .start()
         .await;

@@ -13,7 +13,7 @@ async fn start(server: &str, limits: &str) -> (Simulator, Gateway) {
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
         .server(server)
-        .tape("")
+        .cache("")
         .limits(limits)
         .start()
         .await;

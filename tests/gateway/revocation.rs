@@ -78,10 +78,10 @@ async fn until_refused(gateway: &Gateway, subject: &str) {
 
 #[tokio::test]
 async fn a_call_ends_what_one_person_hears_and_nobody_else() {
-    // With tapes, and straight through.
-    for tape in ["", "max_bytes = 0"] {
+    // With cache entries, and straight through.
+    for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).tape(tape).start().await;
+        let gateway = revoking(&pbx).cache(cache).start().await;
         let alice = begin(get(&gateway, "alice").await).await;
         let bob = begin(get(&gateway, "bob").await).await;
 
@@ -114,13 +114,13 @@ async fn opening(gateway: &Gateway, pbx: &Simulator) -> JoinHandle<bool> {
 
 #[tokio::test]
 async fn who_is_revoked_before_the_first_byte_hears_nothing() {
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).tape(tape).start().await;
+        let gateway = revoking(&pbx).cache(cache).start().await;
         let opening = opening(&gateway, &pbx).await;
         assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
         pbx.release_downloads();
-        assert!(opening.await.unwrap(), "{tape}");
+        assert!(opening.await.unwrap(), "{cache}");
     }
 }
 
@@ -169,37 +169,37 @@ async fn a_list_that_is_read_under_other_policies_shows_what_the_new_ones_allow(
 
 #[tokio::test]
 async fn a_policy_that_is_read_again_ends_what_it_denies() {
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).tape(tape).start().await;
+        let gateway = revoking(&pbx).cache(cache).start().await;
         let alice = begin(get(&gateway, "alice").await).await;
         let bob = begin(get(&gateway, "bob").await).await;
         std::fs::write(gateway.folder().join(POLICIES), NOT_ALICE).unwrap();
         gateway.reload().unwrap();
-        assert!(soon(alice.bytes()).await.is_err(), "{tape}");
+        assert!(soon(alice.bytes()).await.is_err(), "{cache}");
         assert_eq!(get(&gateway, "alice").await.status(), StatusCode::FORBIDDEN);
         pbx.release_downloads();
-        assert!(bob.bytes().await.is_ok(), "{tape}");
+        assert!(bob.bytes().await.is_ok(), "{cache}");
     }
 }
 
 #[tokio::test]
 async fn whom_a_policy_denies_before_the_first_byte_hears_nothing() {
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).tape(tape).start().await;
+        let gateway = revoking(&pbx).cache(cache).start().await;
         let opening = opening(&gateway, &pbx).await;
         std::fs::write(gateway.folder().join(POLICIES), "").unwrap();
         gateway.reload().unwrap();
         pbx.release_downloads();
-        assert!(opening.await.unwrap(), "{tape}");
+        assert!(opening.await.unwrap(), "{cache}");
     }
 }
 
 #[tokio::test]
 async fn a_list_is_read_again_when_it_changes() {
     let pbx = held().await;
-    let builder = revoking(&pbx).tape("");
+    let builder = revoking(&pbx).cache("");
     write(builder.folder(), &person("carol"));
     let gateway = builder.start().await;
     assert_eq!(
@@ -227,7 +227,7 @@ async fn a_list_is_read_again_when_it_changes() {
 #[tokio::test]
 async fn a_link_ends_with_its_maker() {
     let pbx = held().await;
-    let gateway = revoking(&pbx).tape("").start().await;
+    let gateway = revoking(&pbx).cache("").start().await;
     let target = format!("/recordings/{NAME}?link={}", link(PBX, NAME));
     let heard = begin(gateway.request(Method::GET, &target).send().await).await;
     let entry = r#"{"issuer":"crm","issued_before":"2999-01-01T00:00:00Z"}"#;
@@ -240,7 +240,7 @@ async fn a_link_ends_with_its_maker() {
 #[tokio::test]
 async fn what_was_revoked_stays_so_after_a_restart_and_beside_what_is_written_by_hand() {
     let pbx = held().await;
-    let builder = revoking(&pbx).tape("");
+    let builder = revoking(&pbx).cache("");
     // Without a line feed at its end.
     write(builder.folder(), "# by hand\n{\"jti\":\"t1\"}");
     let path = builder.write();
@@ -326,10 +326,10 @@ async fn a_list_with_a_mistake_is_told_at_the_start() {
 
 #[tokio::test]
 async fn no_answer_lasts_longer_than_it_may_and_a_range_goes_on_behind_it() {
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx)
-            .tape(tape)
+            .cache(cache)
             .relay("max_stream_s = 1")
             .start()
             .await;
@@ -345,7 +345,7 @@ async fn no_answer_lasts_longer_than_it_may_and_a_range_goes_on_behind_it() {
 /// Erases the recording.
 async fn erase(gateway: &Gateway) {
     let token = format!("Bearer {TOKEN}");
-    let path = format!("/tapes/{PBX}/{NAME}");
+    let path = format!("/cache/{PBX}/{NAME}");
     let addr = gateway.app.admin_address();
     let reply = ask(addr, Method::DELETE, &path, &[&token]).await;
     assert_eq!(reply.unwrap().status, 204);
@@ -353,27 +353,27 @@ async fn erase(gateway: &Gateway) {
 
 #[tokio::test]
 async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
-    for tape in ["", "max_bytes = 0", "max_recording_bytes = 65536"] {
+    for cache in ["", "max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).tape(tape).start().await;
+        let gateway = revoking(&pbx).cache(cache).start().await;
         let heard = begin(get(&gateway, "alice").await).await;
         erase(&gateway).await;
-        assert!(soon(heard.bytes()).await.is_err(), "{tape}");
+        assert!(soon(heard.bytes()).await.is_err(), "{cache}");
     }
 }
 
 #[tokio::test]
 async fn what_was_deleted_before_the_first_byte_is_not_heard() {
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).tape(tape).start().await;
+        let gateway = revoking(&pbx).cache(cache).start().await;
         let opening = opening(&gateway, &pbx).await;
         erase(&gateway).await;
         pbx.release_downloads();
-        assert!(opening.await.unwrap(), "{tape}");
+        assert!(opening.await.unwrap(), "{cache}");
         // Who asks from now on hears what the PBX has.
         let again = get(&gateway, "alice").await;
-        assert!(again.bytes().await.is_ok(), "{tape}");
+        assert!(again.bytes().await.is_ok(), "{cache}");
     }
 }
 

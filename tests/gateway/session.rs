@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config::secret::Secret;
+use wavegate::secret::Secret;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::idp::Idp;

@@ -72,6 +72,11 @@ impl Batch {
                 self.awaited.push((written, self.end.seq));
                 Ok(())
             }
+            Item::SystemRead { read, written } => {
+                self.append(Record::SystemRead(read), now)?;
+                self.awaited.push((written, self.end.seq));
+                Ok(())
+            }
             Item::Own(record) => {
                 self.append(record.clone(), now)?;
                 self.written.push((self.end.seq, Item::Own(record)));
@@ -156,7 +161,8 @@ impl Batch {
     /// Gives up the decisions that were not written, and keeps of further items what must not be lost.
     pub(super) fn set_aside(&mut self, further: impl Iterator<Item = Item>) {
         self.awaited.clear();
-        let lasting = further.filter(|item| !matches!(item, Item::Decision { .. }));
+        let lasting =
+            further.filter(|item| !matches!(item, Item::Decision { .. } | Item::SystemRead { .. }));
         self.kept.extend(lasting);
     }
 }

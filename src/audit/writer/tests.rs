@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::audit::Shared;
 use crate::audit::heads::HeadKey;
-use crate::config::audit::{OnFailure, Rotate};
+use crate::audit::settings::{OnFailure, Rotate};
 
 fn writer(dir: &Path) -> Writer {
-    let audit = Audit {
+    let audit = AuditSettings {
         dir: dir.to_owned(),
         on_failure: OnFailure::Refuse,
         rotate: Rotate::Day,

@@ -76,14 +76,15 @@ fn encode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::auth::Algorithm;
+    use crate::auth::key_sets::document;
     use crate::auth::keys::Key;
-    use crate::auth::{Algorithm, jwks};
-    use crate::config::secret::Secret;
+    use crate::secret::Secret;
 
     #[track_caller]
     fn check(jwk: &str, expected: &str) {
         let set = format!(r#"{{"keys":[{jwk}]}}"#);
-        let read = jwks::read(set.as_bytes(), &[]).unwrap();
+        let read = document::read(set.as_bytes(), &[]).unwrap();
         assert_eq!(read.keys[0].thumbprint().as_deref(), Some(expected));
     }
 

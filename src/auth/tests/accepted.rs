@@ -142,6 +142,7 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
         let token = mint::bearer(&signing_key, &claims, at(NOW), Duration::from_secs(60)).unwrap();
         authenticator
             .authenticate(&bearer_headers(&token), None, SOURCE, at(NOW))
+            .map(|caller| caller.principal().clone())
             .map_err(|rejected| rejected.reason().clone())
             .map(|_| ())
     };

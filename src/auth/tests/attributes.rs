@@ -16,7 +16,9 @@ fn read(further: &str, pbxs: Option<&[&str]>) -> Result<Principal, AuthError> {
     let token = forge(&signing, HEADER, &claims);
     let headers = bearer_headers(&token);
     let principal = authenticator.authenticate(&headers, None, SOURCE, at(NOW));
-    principal.map_err(|rejected| rejected.reason().clone())
+    principal
+        .map(|caller| caller.principal().clone())
+        .map_err(|rejected| rejected.reason().clone())
 }
 
 #[track_caller]

@@ -12,6 +12,7 @@ fn authenticate_link(token: &str, source: IpAddr) -> Result<Principal, AuthError
     let query = format!("download=1&link={token}");
     authenticator(vec![hmac_pair(None, b'a').1])
         .authenticate(&HeaderMap::new(), Some(&query), source, at(NOW))
+        .map(|caller| caller.principal().clone())
         .map_err(|rejected| rejected.reason().clone())
 }
 
@@ -167,7 +168,7 @@ fn the_shorter_of_two_limits_on_the_life_of_a_link_counts() {
             let query = format!("link={}", minted_link(ttl, None));
             authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW))
         };
-        assert_eq!(authenticate(longest).unwrap().issuer(), "link");
+        assert_eq!(authenticate(longest).unwrap().principal().issuer(), "link");
         assert_eq!(
             authenticate(longest + 1),
             Err(Rejected::Link(AuthError::LinkTooLong { max_s: longest }))
@@ -264,7 +265,7 @@ fn a_wrong_credential_is_not_covered_by_a_right_one() {
     let outcome = authenticator
         .authenticate(&good, Some("link=wrong"), SOURCE, at(NOW))
         .unwrap();
-    assert_eq!(outcome.credential(), &Credential::Bearer);
+    assert_eq!(outcome.principal().credential(), &Credential::Bearer);
 }
 
 #[test]

@@ -81,6 +81,7 @@ fn a_fraction_of_a_second_of_the_clock_counts() {
     let authenticate = |now| {
         authenticator
             .authenticate(&headers, None, SOURCE, now)
+            .map(|caller| caller.principal().clone())
             .map_err(|rejected| rejected.reason().clone())
             .map(|_| ())
     };

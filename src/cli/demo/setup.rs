@@ -11,20 +11,29 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
+use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
-use crate::auth::policy;
 use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
+use crate::cache::settings::{CacheSettings, Range};
 use crate::cli::random_secret;
-use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
-use crate::config::secret::{Secret, SecretFiles};
-use crate::config::{
-    Admin, AllowedIp, Auth, Config, Cors, Embed, Limits, Log, LogFormat, NotAPin, NotReady, Pbx,
-    PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxTrust, Policy, Prolong, Range,
-    RecordingNames, Relay, Server, Tape, UpstreamRanges, Warnings,
+use crate::config::{Admin, Auth, Config, Policy, Server, Warnings};
+use crate::gateway::settings::cors::CorsSettings;
+use crate::gateway::settings::embed::Embed;
+use crate::gateway::settings::limits::RequestLimits;
+use crate::log::{LogFormat, LogSettings, RecordingNames};
+use crate::pbx::settings::{
+    AllowedIp, NotReady, PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxSettings,
+    Prolong, UpstreamRanges,
 };
+use crate::policy;
 use crate::recording::NameRange;
+use crate::relay::settings::RelaySettings;
+use crate::secret::Secret;
+use crate::secret_files::SecretFiles;
 use crate::simulator::{Api, Simulator};
+use crate::tls::pin::NotAPin;
+use crate::tls::trust::PbxTrust;
 
 /// The demo's shared secrets.
 pub(super) struct Keys {
@@ -58,12 +67,12 @@ impl Folder {
         Ok(Self(path))
     }
 
-    pub(super) fn audit(&self) -> Result<Audit, String> {
-        Ok(Audit {
+    pub(super) fn audit(&self) -> Result<AuditSettings, String> {
+        Ok(AuditSettings {
             dir: self.0.clone(),
             on_failure: OnFailure::Refuse,
             rotate: Rotate::Day,
-            max_file_bytes: Audit::MAX_FILE_BYTES,
+            max_file_bytes: AuditSettings::MAX_FILE_BYTES,
             keep_days: 0,
             key: HeadKey::generate()?.0,
         })
@@ -80,7 +89,7 @@ impl Drop for Folder {
 pub(super) fn configuration(
     pbxs: &Pbxs,
     keys: &Keys,
-    audit: &Audit,
+    audit: &AuditSettings,
     listen: SocketAddr,
 ) -> Result<Config, String> {
     let moved = Some(MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?);
@@ -137,20 +146,20 @@ pub(super) fn configuration(
             link_signers: Vec::new(),
         },
         embed: Embed::default(),
-        cors: Cors::default(),
-        limits: Limits::default(),
+        cors: CorsSettings::default(),
+        limits: RequestLimits::default(),
         policy: Policy {
             rules: policy::Policy::everyone().map_err(|flaw| flaw.to_string())?,
             text: String::new(),
             file: None,
             forbidden_as_not_found: false,
         },
-        relay: Relay {
+        relay: RelaySettings {
             // A browser that is paused keeps its place.
             idle_timeout: Duration::from_secs(600),
-            ..Relay::default()
+            ..RelaySettings::default()
         },
-        tape: Tape::default(),
+        cache: CacheSettings::default(),
         range: Range::default(),
         pbxs: vec![
             simulated(OLD_PBX, &pbxs.old, until_the_move)?,
@@ -160,20 +169,20 @@ pub(super) fn configuration(
 }
 
 /// Warnings only, for eyes.
-pub(super) fn log() -> Log {
-    Log {
+pub(super) fn log() -> LogSettings {
+    LogSettings {
         level: LevelFilter::WARN,
         format: LogFormat::Text,
         recording_names: RecordingNames::Plain,
     }
 }
 
-fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<Pbx, String> {
+fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<PbxSettings, String> {
     let pin = pbx
         .fingerprint()
         .parse()
         .map_err(|error: NotAPin| error.to_string())?;
-    Ok(Pbx {
+    Ok(PbxSettings {
         name: name.to_owned(),
         api: match pbx.api() {
             Api::PSeries => PbxApi::PSeries,

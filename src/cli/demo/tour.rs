@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::auth::Algorithm;
 use crate::auth::mint::{self, SigningKey};
 use crate::cli::mint::link_url;
-use crate::config::secret::Secret;
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 
 /// On whose behalf everything is tried.
 const SUBJECT: &str = "alice";

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::Trust;
+use crate::audit::settings::HeadKey;
 use crate::cli::{quoted, random_secret};
-use crate::config::PbxApi;
-use crate::config::audit::HeadKey;
-use crate::config::secret::Secret;
+use crate::pbx::settings::PbxApi;
+use crate::secret::Secret;
 
 const CONFIG: &str = "wavegate.toml";
 const FOLDER: &str = "secrets";

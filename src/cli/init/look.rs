@@ -6,10 +6,13 @@
 use url::Url;
 
 use super::questions::Questions;
+use crate::cli::doctor::examination::SeenCertificate;
 use crate::cli::doctor::shown;
-use crate::config::{PbxLimits, PbxTrust, Pin};
-use crate::doctor::SeenCertificate;
-use crate::pbx::{Certificate, Probe, ProbeError};
+use crate::pbx::settings::PbxLimits;
+use crate::pbx::{Probe, ProbeError};
+use crate::tls::certificate::Certificate;
+use crate::tls::pin::Pin;
+use crate::tls::trust::PbxTrust;
 
 const COMPARE: &str = "compare the SHA-256 with what a browser shows on the PBX's own network (details of the certificate)";
 
@@ -142,7 +145,7 @@ fn in_flags(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pbx::tls::TlsFault;
+    use crate::tls::client::TlsFault;
 
     #[track_caller]
     fn names_no_key(sentence: &str) {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 /// No answer is longer.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;

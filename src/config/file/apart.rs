@@ -2,9 +2,15 @@
 
 use crate::auth::link::{LinkKey, Links};
 use crate::config::section::Section;
-use crate::config::{Admin, Auth, Pbx};
+use crate::config::{Admin, Auth};
+use crate::pbx::settings::PbxSettings;
 
-pub(super) fn check_apart(root: &mut Section<'_>, auth: &Auth, admin: &Admin, pbxs: &[Pbx]) {
+pub(super) fn check_apart(
+    root: &mut Section<'_>,
+    auth: &Auth,
+    admin: &Admin,
+    pbxs: &[PbxSettings],
+) {
     check_issuers(root, auth);
     check_pbxs(root, pbxs);
     if let Some(links) = &auth.links {
@@ -31,12 +37,12 @@ fn check_issuers(root: &mut Section<'_>, auth: &Auth) {
 }
 
 /// Two PBXs of one name, or of one address.
-fn check_pbxs(root: &mut Section<'_>, pbxs: &[Pbx]) {
+fn check_pbxs(root: &mut Section<'_>, pbxs: &[PbxSettings]) {
     for (index, pbx) in pbxs.iter().enumerate() {
         if pbxs.iter().take(index).any(|other| other.name == pbx.name) {
             root.problem("pbx", format!("name: {:?} stands there twice", pbx.name));
         }
-        let address = |pbx: &Pbx| {
+        let address = |pbx: &PbxSettings| {
             let host = pbx.url.host_str().map(str::to_owned);
             (host, pbx.url.port_or_known_default())
         };
@@ -57,7 +63,7 @@ fn check_pbxs(root: &mut Section<'_>, pbxs: &[Pbx]) {
 }
 
 /// Links and bearer tokens of one audience, one key or one issuer, a link key for a PBX that does not exist.
-fn check_links(root: &mut Section<'_>, auth: &Auth, links: &Links, pbxs: &[Pbx]) {
+fn check_links(root: &mut Section<'_>, auth: &Auth, links: &Links, pbxs: &[PbxSettings]) {
     if auth
         .issuers
         .iter()

@@ -1,9 +1,9 @@
 //! `[audit]`: where it is written down who heard what.
 
-use crate::config::audit::{Audit, HeadKey, OnFailure, Rotate};
+use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
 use crate::config::section::Section;
 
-pub(super) fn read_audit(section: &mut Section<'_>) -> Option<Audit> {
+pub(super) fn read_audit(section: &mut Section<'_>) -> Option<AuditSettings> {
     let dir = section.path("dir");
     let failures = [("refuse", OnFailure::Refuse), ("serve", OnFailure::Serve)];
     let rotations = [("day", Rotate::Day), ("size", Rotate::Size)];
@@ -19,11 +19,11 @@ pub(super) fn read_audit(section: &mut Section<'_>) -> Option<Audit> {
     }
     let key = section.secret_file("key_file");
     let key = key.and_then(|pem| section.note("key_file", HeadKey::read(&pem)));
-    Some(Audit {
+    Some(AuditSettings {
         dir: dir?,
         on_failure,
         rotate,
-        max_file_bytes: max_file_bytes.unwrap_or(Audit::MAX_FILE_BYTES),
+        max_file_bytes: max_file_bytes.unwrap_or(AuditSettings::MAX_FILE_BYTES),
         keep_days,
         key: key?,
     })

@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::key_source::{publishes, read_key_source};
 use super::policy::read_reach;
 use super::session::read_sso_cookie;
+use crate::auth::key_sets::source::KeySource;
 use crate::auth::keys::Key;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::SigningKey;
 use crate::auth::minter::Minter;
 use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
 use crate::config::section::Section;
-use crate::config::{Auth, KeySource, Server, Signer};
+use crate::config::{Auth, Server, Signer};
 
 const LINK_TTL: Duration = Duration::from_secs(900);
 /// The longest name of a claim, or path to one.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::auth::{Algorithm, KeyRing, jwks};
+use crate::auth::key_sets::document;
+use crate::auth::key_sets::source::{KeyPlace, KeySource};
+use crate::auth::{Algorithm, KeyRing};
 use crate::config::section::{Section, read_public};
-use crate::config::{KeyPlace, KeySource};
-use crate::pbx::tls::read_certificates;
+use crate::tls::client::read_certificates;
 
 const REFRESH: Duration = Duration::from_secs(3600);
 const REFRESH_S: RangeInclusive<u64> = 1..=7 * 86_400;
@@ -54,8 +55,8 @@ pub(super) fn read_key_source(
     let min_interval = section.seconds("jwks_min_interval_s", MIN_INTERVAL_S, MIN_INTERVAL);
     if let Some(path) = &file {
         let read = read_public(path).map_err(|error| error.to_string());
-        let read =
-            read.and_then(|set| jwks::read(&set, &algorithms).map_err(|error| error.to_string()));
+        let read = read
+            .and_then(|set| document::read(&set, &algorithms).map_err(|error| error.to_string()));
         let read = read.map_err(|error| format!("{}: {error}", path.display()));
         ring.publish(section.note("jwks_file", read)?.keys);
     }

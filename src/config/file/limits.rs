@@ -1,18 +1,18 @@
 //! `[limits]`: rates of requests.
 
 use crate::config::section::Section;
-use crate::config::{Limits, Rate};
+use crate::gateway::settings::limits::{Rate, RequestLimits};
 
 const MAX: u64 = 1_000_000;
 
-pub(super) fn read_limits(section: &mut Section<'_>) -> Limits {
-    let default = Limits::default();
+pub(super) fn read_limits(section: &mut Section<'_>) -> RequestLimits {
+    let default = RequestLimits::default();
     let principal = section.integer("principal_requests_per_second", 0..=MAX);
     let principal_burst = section.integer("principal_burst", 1..=MAX);
     let address = section.integer("address_requests_per_second", 0..=MAX);
     let address_burst = section.integer("address_burst", 1..=MAX);
     let failures = section.integer("address_failures_per_minute", 0..=MAX);
-    Limits {
+    RequestLimits {
         per_principal: rate(principal, principal_burst, default.per_principal),
         per_address: rate(address, address_burst, default.per_address),
         failures_per_minute: match failures {

@@ -9,13 +9,15 @@ use url::Url;
 
 use super::has_user;
 use crate::config::section::Section;
-use crate::config::{
-    AllowedIp, NotReady, Pbx, PbxApi, PbxLimits, PbxTrust, Pin, READ_BUFFER_BYTES, UpstreamRanges,
+use crate::pbx::settings::{
+    AllowedIp, NotReady, PbxApi, PbxLimits, PbxSettings, READ_BUFFER_BYTES, UpstreamRanges,
 };
 use crate::recording::NameRange;
+use crate::tls::pin::Pin;
+use crate::tls::trust::PbxTrust;
 use account::read_account;
 
-pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
+pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<PbxSettings> {
     let name = read_pbx_name(section);
     let api = section
         .required("api")
@@ -34,7 +36,7 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<Pbx> {
         &UpstreamRanges::NAMES,
         UpstreamRanges::Never,
     );
-    Some(Pbx {
+    Some(PbxSettings {
         name: name?,
         api: api?,
         url: url?,
@@ -112,7 +114,7 @@ fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> 
                 PbxTrust::System
             }
             (Some(path), None) => {
-                let read = crate::pbx::tls::read_certificates(&path);
+                let read = crate::tls::client::read_certificates(&path);
                 PbxTrust::Ca(section.note("ca_file", read).unwrap_or_default())
             }
             (None, Some(pins)) => {

@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 
 use crate::auth::link::Links;
-use crate::auth::policy::{self, Action, Context, Expected, Groups, Trial};
 use crate::auth::{CredentialKind, Extension, Issuer};
 use crate::config::section::{Section, read_public};
-use crate::config::{Auth, Pbx, Policy};
+use crate::config::{Auth, Policy};
+use crate::pbx::settings::PbxSettings;
+use crate::policy;
+use crate::policy::{Action, Context, Expected, Groups, Trial};
 use crate::recording::RecordingName;
 
 /// The most rows of tests: each start and each reload runs all of them.
@@ -172,7 +174,7 @@ pub(super) fn finish_policy(
     root: &mut Section<'_>,
     draft: Draft,
     auth: &Auth,
-    pbxs: &[Pbx],
+    pbxs: &[PbxSettings],
     groups: Vec<(String, Members)>,
 ) -> Policy {
     for (index, issuer) in auth.issuers.iter().enumerate() {
@@ -207,7 +209,7 @@ pub(super) fn finish_policy(
 /// What a row is about.
 struct Setting<'c> {
     auth: &'c Auth,
-    pbxs: &'c [Pbx],
+    pbxs: &'c [PbxSettings],
 }
 
 impl Setting<'_> {

@@ -2,11 +2,12 @@
 
 use super::DAY_MS;
 use crate::config::section::Section;
-use crate::config::{BrowserCache, Relay};
+use crate::http::headers::BrowserCache;
+use crate::relay::settings::RelaySettings;
 
-pub(super) fn read_relay(section: &mut Section<'_>) -> Relay {
-    let default = Relay::default();
-    Relay {
+pub(super) fn read_relay(section: &mut Section<'_>) -> RelaySettings {
+    let default = RelaySettings::default();
+    RelaySettings {
         max_streams: section.size("max_streams", 1..=1_000_000, default.max_streams),
         max_streams_per_principal: section.size(
             "max_streams_per_principal",

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::secret::SecretFiles;
 use crate::config::section::Section;
+use crate::secret_files::SecretFiles;
 
 pub(super) fn read_secrets(section: &mut Section<'_>, folder: &Path) -> SecretFiles {
     let default = SecretFiles::default();

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::auth::Sessions;
 use crate::auth::cookies::{SESSION_COOKIE, is_cookie_name};
+use crate::config::Auth;
 use crate::config::section::Section;
-use crate::config::{Auth, Embed};
+use crate::gateway::settings::embed::Embed;
 
 const MAX_TTL_S: RangeInclusive<u64> = 60..=30 * 86_400;
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Section;
-use crate::config::secret::{Oddity, Secret, SecretFiles, oddities};
+use crate::secret::Secret;
+use crate::secret_files::{Oddity, SecretFiles, oddities};
 
 impl Section<'_> {
     /// Says which secret files may be read from here on.

@@ -8,12 +8,14 @@ use std::time::SystemTime;
 use http::{Method, Version, request};
 
 use super::Content;
+use crate::cache::{Metadata, PartOf, Source};
 use crate::gateway::error::GatewayError;
+use crate::http::conditions;
+use crate::http::conditions::{Evaluation, Validators};
+use crate::http::headers::Body;
+use crate::http::range;
+use crate::http::range::{Selection, Wanted};
 use crate::recording::RecordingName;
-use crate::relay::conditions::{self, Evaluation, Validators};
-use crate::relay::range::{self, Selection, Wanted};
-use crate::response::headers::Body;
-use crate::tape::{Facts, PartOf, Source};
 
 /// What is asked of a recording.
 pub(super) struct Asked<'r> {
@@ -52,14 +54,14 @@ impl<'r> Asked<'r> {
     }
 
     /// Whether the answer would be another one if the length were known, and the tag with it.
-    pub(super) fn depends_on_length(&self, facts: &Facts) -> bool {
-        let is_open = || matches!(self.select(facts, None), Ok(Choice::Open(_)));
-        facts.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
+    pub(super) fn depends_on_length(&self, metadata: &Metadata) -> bool {
+        let is_open = || matches!(self.select(metadata, None), Ok(Choice::Open(_)));
+        metadata.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
     }
 
     /// Where the bytes end that are wanted of a recording of unknown length, where nothing else of the answer depends on that.
-    pub(super) fn end(&self, facts: &Facts) -> Option<u64> {
-        match self.select(facts, None) {
+    pub(super) fn end(&self, metadata: &Metadata) -> Option<u64> {
+        match self.select(metadata, None) {
             Ok(Choice::Open(Wanted::Between { first: 1.., last }))
                 if !conditions::name_a_tag(&self.head.headers) =>
             {
@@ -104,8 +106,8 @@ impl<'r> Asked<'r> {
 
     /// None of a recording that may still be being written: it keeps the date when it is completed, so the date does not
     /// stand for its content.
-    pub(super) fn last_modified_of(&self, facts: &Facts) -> Option<SystemTime> {
-        self.last_modified.filter(|_| !facts.may_grow)
+    pub(super) fn last_modified_of(&self, metadata: &Metadata) -> Option<SystemTime> {
+        self.last_modified.filter(|_| !metadata.may_grow)
     }
 
     /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it
@@ -115,17 +117,20 @@ impl<'r> Asked<'r> {
     }
 
     /// The part of it that is wanted, if it is one of which the beginning is not needed.
-    pub(super) fn part_of(&self, facts: Arc<Facts>) -> Option<PartOf> {
-        let Ok(Choice::Send(Body::Part { first, last, .. })) = self.select(&facts, None) else {
+    pub(super) fn part_of(&self, metadata: Arc<Metadata>) -> Option<PartOf> {
+        let Ok(Choice::Send(Body::Part { first, last, .. })) = self.select(&metadata, None) else {
             return None;
         };
-        let excerpt = facts.excerpt(first, last)?;
-        Some(PartOf { facts, excerpt })
+        let excerpt = metadata.excerpt(first, last)?;
+        Some(PartOf { metadata, excerpt })
     }
 
     /// The answer where that needs no byte of the recording.
-    pub(super) fn without_bytes(&self, facts: &Facts) -> Result<Option<Content>, GatewayError> {
-        Ok(match self.select(facts, None)? {
+    pub(super) fn without_bytes(
+        &self,
+        metadata: &Metadata,
+    ) -> Result<Option<Content>, GatewayError> {
+        Ok(match self.select(metadata, None)? {
             Choice::NotModified => Some(Content::NotModified),
             Choice::Send(body) if self.head_only => Some(Content::Head(body)),
             Choice::Send(_) | Choice::Open(_) => None,
@@ -135,13 +140,13 @@ impl<'r> Asked<'r> {
     /// What is wanted of a recording of which so much is known; `learned` is its length where only this request knows it.
     pub(super) fn select(
         &self,
-        facts: &Facts,
+        metadata: &Metadata,
         learned: Option<u64>,
     ) -> Result<Choice, GatewayError> {
         let headers = &self.head.headers;
         let validators = Validators {
-            etag: facts.etag.clone(),
-            last_modified: self.last_modified_of(facts),
+            etag: metadata.etag.clone(),
+            last_modified: self.last_modified_of(metadata),
         };
         match conditions::evaluate(headers, &validators) {
             Evaluation::Proceed => {}
@@ -149,7 +154,7 @@ impl<'r> Asked<'r> {
             Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
         }
         let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
-        let Some(length) = facts.length.or(learned) else {
+        let Some(length) = metadata.length.or(learned) else {
             return Ok(match wanted {
                 Wanted::Whole if !self.needs_length() => Choice::Send(Body::Whole(None)),
                 wanted => Choice::Open(wanted),

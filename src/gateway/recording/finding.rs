@@ -1,4 +1,4 @@
-//! The way to the bytes of one request: what is known, a tape, or the PBX; and anew where what was found is gone.
+//! The way to the bytes of one request: what is known, a cache entry, or the PBX; and anew where what was found is gone.
 //!
 //! Knows the order, and what it cost. Does not know how any of them works.
 
@@ -6,28 +6,27 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::Content;
 use super::asked::{Asked, Choice, Found};
-use crate::auth::policy::Grant;
-use crate::gateway::Gateway;
+use super::{Content, Recordings};
+use crate::audit::RecordedRead;
+use crate::cache::{CacheError, Metadata, PartOf, Source};
 use crate::gateway::error::GatewayError;
+use crate::http::headers::Body;
 use crate::metrics::Hit;
 use crate::pbx::{Pbx, PbxError, ReadingError};
-use crate::response::headers::Body;
-use crate::tape::{Facts, PartOf, Source, TapeError};
 
-/// Openings of a recording for one request: a tape may end just as somebody comes to it, or turn out to be of an earlier
+/// Openings of a recording for one request: a cache entry may end just as somebody comes to it, or turn out to be of an earlier
 /// content.
 const OPENINGS: u32 = 3;
 
 /// What a request comes to, and of which recording.
-type Chosen = (Arc<Facts>, Content);
+type Chosen = (Arc<Metadata>, Content);
 
 /// One request on its way to its bytes.
 pub(super) struct Finding<'a> {
-    gateway: &'a Gateway,
+    recordings: &'a Recordings,
     pbx: &'a Arc<Pbx>,
-    grant: &'a Grant,
+    read: &'a RecordedRead,
     asked: &'a Asked<'a>,
     /// The length, where only this request knows it.
     learned: Option<u64>,
@@ -42,24 +41,24 @@ pub(super) struct Finding<'a> {
 /// Why an opening of a recording came to nothing.
 enum Lost {
     /// The bytes are wanted that were read, and thrown away, to learn the length.
-    Spent(Arc<Facts>),
+    Spent(Arc<Metadata>),
     /// What was there has ended, or is not what the PBX has any more.
-    Gone(TapeError),
+    Gone(CacheError),
     /// Another opening would not change it.
     Failed(GatewayError),
 }
 
 impl<'a> Finding<'a> {
     pub(super) fn new(
-        gateway: &'a Gateway,
+        recordings: &'a Recordings,
         pbx: &'a Arc<Pbx>,
-        grant: &'a Grant,
+        read: &'a RecordedRead,
         asked: &'a Asked<'a>,
     ) -> Self {
         Self {
-            gateway,
+            recordings,
             pbx,
-            grant,
+            read,
             asked,
             learned: None,
             hit: None,
@@ -78,20 +77,20 @@ impl<'a> Finding<'a> {
     /// # Cancel safety
     /// Safe: everything taken is given back.
     pub(super) async fn find(&mut self) -> Result<Chosen, GatewayError> {
-        let known = self.gateway.tapes.known(self.pbx, self.grant.recording());
-        if let Some(facts) = &known
-            && !self.waits_for_length(facts)
-            && let Some(content) = self.asked.without_bytes(facts).transpose()
+        let known = self.recordings.cache.known(self.pbx, self.read.recording());
+        if let Some(metadata) = &known
+            && !self.waits_for_length(metadata)
+            && let Some(content) = self.asked.without_bytes(metadata).transpose()
         {
             self.hit = Some(Hit::Known);
-            return Ok((Arc::clone(facts), content?));
+            return Ok((Arc::clone(metadata), content?));
         }
-        let mut part = known.and_then(|facts| self.asked.part_of(facts));
+        let mut part = known.and_then(|metadata| self.asked.part_of(metadata));
         let (mut before, mut last) = (None, ReadingError::Differs.into());
         for _ in 0..OPENINGS {
             match self.open_and_choose(part.take(), before.take()).await {
                 Ok(chosen) => return Ok(chosen),
-                Err(Lost::Spent(facts)) => before = Some(facts),
+                Err(Lost::Spent(metadata)) => before = Some(metadata),
                 Err(Lost::Gone(error)) => last = error,
                 Err(Lost::Failed(error)) => return Err(error),
             }
@@ -103,10 +102,10 @@ impl<'a> Finding<'a> {
     async fn open_and_choose(
         &mut self,
         part: Option<PartOf>,
-        before: Option<Arc<Facts>>,
+        before: Option<Arc<Metadata>>,
     ) -> Result<Chosen, Lost> {
         let mut source = self.open(part).await?;
-        if !before.is_some_and(|facts| source.expect(&facts)) {
+        if !before.is_some_and(|metadata| source.expect(&metadata)) {
             self.learned = None;
         }
         self.choose(source).await
@@ -114,13 +113,12 @@ impl<'a> Finding<'a> {
 
     /// What is there of the recording, or a new reading of it: of no more than the `part` where that can be.
     async fn open(&mut self, part: Option<PartOf>) -> Result<Source, Lost> {
-        let (tapes, name) = (&self.gateway.tapes, self.grant.recording());
-        let Some(mut source) = tapes.find(self.pbx, name)? else {
+        let (cache, name) = (&self.recordings.cache, self.read.recording());
+        let Some(mut source) = cache.find(self.pbx, name)? else {
             let _waiting = self.pbx.wait()?;
             self.count_read()?;
-            let owner = self.grant.principal().id();
-            let mut source = tapes.open(self.pbx, name, &owner, part).await?;
-            source.facts().await?;
+            let mut source = cache.open(self.pbx, self.read, part).await?;
+            source.metadata().await?;
             return Ok(source);
         };
         self.hit = source.hit();
@@ -128,7 +126,7 @@ impl<'a> Finding<'a> {
             return Ok(source);
         }
         let _waiting = self.pbx.wait()?;
-        match source.facts().await {
+        match source.metadata().await {
             // It was another's turn that did not come.
             Err(error) if is_anothers_patience(&error) => Err(Lost::Gone(error)),
             begun => Ok(begun.map(|_| source)?),
@@ -139,23 +137,25 @@ impl<'a> Finding<'a> {
     async fn choose(&mut self, mut source: Source) -> Result<Chosen, Lost> {
         let asked = self.asked;
         loop {
-            let facts = source.facts().await?;
+            let metadata = source.metadata().await?;
             let is_there = asked
-                .end(&facts)
+                .end(&metadata)
                 .is_some_and(|end| source.has_stopped_at(end));
-            if std::mem::take(&mut self.may_wait) && !is_there && self.waits_for_length(&facts) {
+            if std::mem::take(&mut self.may_wait) && !is_there && self.waits_for_length(&metadata) {
                 self.read_on(&mut source, None).await?;
-                let patience = self.gateway.range_wait;
+                let patience = self.recordings.range_wait;
                 if let Ok(length) = timeout(patience, source.learn_length()).await {
                     self.learned = Some(length?);
                 }
                 continue;
             }
-            let body = match asked.select(&facts, self.learned)? {
-                Choice::NotModified => return Ok((facts, Content::NotModified)),
-                Choice::Send(body) if asked.head_only => return Ok((facts, Content::Head(body))),
+            let body = match asked.select(&metadata, self.learned)? {
+                Choice::NotModified => return Ok((metadata, Content::NotModified)),
+                Choice::Send(body) if asked.head_only => {
+                    return Ok((metadata, Content::Head(body)));
+                }
                 Choice::Send(_) | Choice::Open(_) if source.is_spent() => {
-                    return Err(Lost::Spent(facts));
+                    return Err(Lost::Spent(metadata));
                 }
                 Choice::Send(body) => body,
                 Choice::Open(wanted) => {
@@ -175,34 +175,34 @@ impl<'a> Finding<'a> {
             };
             self.read_on(&mut source, end).await?;
             source.go_to(offset, end);
-            return Ok((facts, Content::Bytes(body, Box::new(source))));
+            return Ok((metadata, Content::Bytes(body, Box::new(source))));
         }
     }
 
     /// Whether to wait for the length before anything is answered.
-    fn waits_for_length(&self, facts: &Facts) -> bool {
-        !self.gateway.range_wait.is_zero() && self.asked.depends_on_length(facts)
+    fn waits_for_length(&self, metadata: &Metadata) -> bool {
+        !self.recordings.range_wait.is_zero() && self.asked.depends_on_length(metadata)
     }
 
     /// Counts a recording that is about to be read from its PBX anew.
     fn count_read(&mut self) -> Result<(), GatewayError> {
-        let counted = self.gateway.reads.check(&self.grant.principal().id());
+        let counted = self.recordings.reads.check(self.read.reader());
         counted.map_err(|retry_after| GatewayError::RateLimited { retry_after })?;
         self.has_read = true;
         Ok(())
     }
 
-    /// Has a tape read on that was stopped, where the bytes up to `end`, or to the end of the recording, are wanted.
+    /// Has a cache entry read on that was stopped, where the bytes up to `end`, or to the end of the recording, are wanted.
     async fn read_on(&mut self, source: &mut Source, end: Option<u64>) -> Result<(), Lost> {
-        let tapes = &self.gateway.tapes;
-        if !tapes.lacks(source, end) {
+        let cache = &self.recordings.cache;
+        if !cache.lacks(source, end) {
             return Ok(());
         }
         let _waiting = self.pbx.wait()?;
         self.count_read()?;
-        match tapes.go_on(source, &self.grant.principal().id()).await {
+        match cache.go_on(source, self.read).await {
             // Nothing of the old content has been sent yet.
-            Err(error @ TapeError::Broken(ReadingError::Differs)) => Err(Lost::Gone(error)),
+            Err(error @ CacheError::Broken(ReadingError::Differs)) => Err(Lost::Gone(error)),
             gone_on => Ok(gone_on?),
         }
     }
@@ -220,16 +220,16 @@ impl From<PbxError> for Lost {
     }
 }
 
-impl From<TapeError> for Lost {
-    fn from(error: TapeError) -> Self {
+impl From<CacheError> for Lost {
+    fn from(error: CacheError) -> Self {
         match error {
-            TapeError::Ended(_) => Self::Gone(error),
+            CacheError::Ended(_) => Self::Gone(error),
             error => Self::Failed(error.into()),
         }
     }
 }
 
 /// Whether somebody's wait is over who may have begun it much earlier.
-fn is_anothers_patience(error: &TapeError) -> bool {
-    matches!(error, TapeError::NotOpened(error) if error.is_out_of_patience())
+fn is_anothers_patience(error: &CacheError) -> bool {
+    matches!(error, CacheError::NotOpened(error) if error.is_out_of_patience())
 }

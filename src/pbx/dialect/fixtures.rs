@@ -10,10 +10,10 @@ mod table;
 use std::time::Duration;
 
 use super::{AnswerError, Dialect, Lists, Refusal, RefusalClass, SSeries, TokenLife, Tokens};
-use crate::config::secret::Secret;
-use crate::config::{PbxAccount, PbxPassword, PbxReport, Prolong};
 use crate::list::Row;
+use crate::pbx::settings::{PbxAccount, PbxPassword, PbxReport, Prolong};
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 
 /// A file of `tests/fixtures`: its path there, and its text.
 type Fixture = (&'static str, &'static str);

@@ -21,9 +21,9 @@ use url::Url;
 
 use self::answer::answer;
 use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
-use crate::config::secret::Secret;
-use crate::config::{PbxAccount, PbxPassword};
+use crate::pbx::settings::{PbxAccount, PbxPassword};
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 pub(in crate::pbx) use list::{FoundEntry, FoundPage};
 
 /// An access token lives for 30 minutes, whatever its use ("Authorization Rule"). The answer that brings one says so
@@ -180,7 +180,7 @@ fn reclassify(error: AnswerError, code: &str, class: RefusalClass) -> AnswerErro
 mod tests {
     use super::super::Refusal;
     use super::*;
-    use crate::config::{PbxReport, Prolong};
+    use crate::pbx::settings::{PbxReport, Prolong};
 
     const NAME: &str = "20220113140906-1642054144.17-5555-5556-Internal.wav";
 

@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 
 use self::answer::{answer, field};
 use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
-use crate::config::secret::Secret;
-use crate::config::{PbxAccount, PbxPassword, Prolong};
+use crate::pbx::settings::{PbxAccount, PbxPassword, Prolong};
 use crate::recording::RecordingName;
+use crate::secret::Secret;
 pub(in crate::pbx) use cdr::Span;
 pub(in crate::pbx) use columns::{Columns, FoundRow, RowError};
 
@@ -251,7 +251,7 @@ mod tests {
         PbxAccount {
             username: Secret::new("api"),
             password,
-            report: crate::config::PbxReport::default(),
+            report: crate::pbx::settings::PbxReport::default(),
             prolong: Prolong::Query,
             logout: false,
             login_retry: Duration::from_secs(60),

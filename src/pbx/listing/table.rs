@@ -20,15 +20,15 @@ use super::super::attempts::Attempts;
 use super::super::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
 use super::super::error::{PbxError, TransportError};
 use super::super::fetch::Ticketed;
-use super::super::pace::Turns;
 use super::super::sniff::Beginning;
 use super::super::stream::StreamError;
 use super::super::token::PbxToken;
 use super::super::{Pbx, within};
 use super::choice::Choice;
 use super::{ListPage, SLACK_S, Visible};
-use crate::config::secret::Secret;
+use crate::limits::bandwidth::Turns;
 use crate::list::{Order, Position, Query, Second, on_the_wall};
+use crate::secret::Secret;
 
 /// Times that any PBX can read: from the epoch to the end of 2099.
 const READABLE: (Second, Second) = (0, 4_102_444_799);

@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use crate::pbx::tls::TlsError;
+use crate::tls::client::TlsError;
 
 /// Why a PBX cannot be spoken to.
 #[derive(Debug, Error)]

@@ -5,8 +5,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::config::secret::Secret;
 use crate::pbx::dialect::TokenLife;
+use crate::secret::Secret;
 
 /// A token this close to its end is not used any more: it could die between ticket and download. One of a short life
 /// is used for nine tenths of it.

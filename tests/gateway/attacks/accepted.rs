@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config::secret::Secret;
+use wavegate::secret::Secret;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use super::keys::base64;

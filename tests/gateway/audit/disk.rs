@@ -42,7 +42,7 @@ async fn started(on_failure: &str) -> Option<Failing> {
 
     let pbx = pbx().await;
     let on_failure = format!("on_failure = \"{on_failure}\"");
-    let builder = gateway(&pbx).tape("").audit(&on_failure);
+    let builder = gateway(&pbx).cache("").audit(&on_failure);
     let config = builder.write();
     let mut serve = wavegate(&["serve", "--config", config.to_str().unwrap()]);
     let serve = serve.env("LD_PRELOAD", &library).env("DISK", disk.path());

@@ -39,7 +39,7 @@ async fn ready(gateway: &Gateway) -> (u16, String) {
 #[tokio::test]
 async fn without_its_folder_nothing_is_served_until_it_is_back() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).tape("").audit("").start().await;
+    let gateway = gateway(&pbx).cache("").audit("").start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
     gateway.fetch(NAME).await;
     assert_eq!(ready(&gateway).await.0, 200);
@@ -79,7 +79,7 @@ async fn without_its_folder_nothing_is_served_until_it_is_back() {
 #[tokio::test]
 async fn an_empty_folder_goes_on_with_the_chain() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).tape("").audit("").start().await;
+    let gateway = gateway(&pbx).cache("").audit("").start().await;
     let folder = dir(&gateway);
     gateway.fetch(NAME).await;
     fs::remove_dir_all(&folder).unwrap();
@@ -126,7 +126,7 @@ async fn a_running_transfer_ends_as_it_is_and_has_its_line_later() {
 #[tokio::test]
 async fn serve_answers_without_a_line_and_writes_how_many() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).tape("").audit("on_failure = \"serve\"");
+    let builder = gateway(&pbx).cache("").audit("on_failure = \"serve\"");
     let gateway = builder.start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
     gateway.fetch(NAME).await;
@@ -170,7 +170,7 @@ async fn a_full_disk_refuses_and_what_was_half_written_is_repaired() {
 
 async fn refused_when_full(bytes: u64) {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).tape("").audit("");
+    let builder = gateway(&pbx).cache("").audit("");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
     // A file may be so large and no larger: what is over is written in part, as on a disk that fills.

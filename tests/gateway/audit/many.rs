@@ -144,7 +144,7 @@ async fn the_report_tells_what_each_client_counted() {
     builder = builder.recording(LONG, wav::pcm_of_size(LONG_BYTES));
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .tape("")
+        .cache("")
         .audit("")
         .log("level = \"error\"")
         .start()

@@ -206,7 +206,7 @@ async fn nothing_of_a_log_is_obeyed_by_a_terminal_or_a_spreadsheet() {
 #[tokio::test]
 async fn the_story_of_a_request_is_told_by_its_id() {
     let pbx = super::pbx().await;
-    let gateway = gateway(&pbx).tape("").audit("").start().await;
+    let gateway = gateway(&pbx).cache("").audit("").start().await;
     let call = gateway
         .get(NAME)
         .bearer(&jwt("alice"))

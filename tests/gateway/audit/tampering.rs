@@ -202,7 +202,7 @@ fn sha256(line: &str) -> String {
 /// The log of a gateway that was killed, so that its last lines stand behind the last head.
 async fn killed() -> Log {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).tape("").audit("").log("level = \"info\"");
+    let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
     let (first, _) = crate::programs::serve(&config).await;
@@ -371,7 +371,7 @@ async fn a_head_that_was_forged_or_is_of_another_key_is_refused() {
 #[tokio::test]
 async fn the_gateways_own_log_is_a_place_for_heads() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).tape("").audit("").log("level = \"info\"");
+    let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
     let (running, _) = crate::programs::serve(&config).await;

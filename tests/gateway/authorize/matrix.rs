@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wavegate::auth::Authenticator;
-use wavegate::auth::policy::{Action, Context, Policy, PolicyError};
+use wavegate::limits::rate::Counted;
+use wavegate::policy::{Action, Context, Policy, PolicyError};
 use wavegate::simulator::Simulator;
 
 use super::{STARTERS, listed, pbx};
@@ -239,7 +240,8 @@ fn decided(authenticator: &Authenticator, policy: &Policy, cell: &Cell) -> (bool
         }
     };
     let now = SystemTime::now();
-    let principal = authenticator.authenticate(&headers, query.as_deref(), SOURCE, now);
+    let caller = authenticator.authenticate(&headers, query.as_deref(), SOURCE, now);
+    let principal = caller.unwrap().principal().clone();
     let action = match cell.way {
         Way::Share => Action::Share,
         Way::Bearer | Way::Link => Action::Listen,
@@ -249,7 +251,13 @@ fn decided(authenticator: &Authenticator, policy: &Policy, cell: &Cell) -> (bool
         now,
     };
     let name = cell.name.parse().unwrap();
-    match policy.authorize(principal.unwrap(), action, cell.pbx, name, &context) {
+    match policy.authorize(
+        Counted::unlimited(principal),
+        action,
+        cell.pbx,
+        name,
+        &context,
+    ) {
         Ok(grant) => (true, owned(grant.policies())),
         Err(PolicyError::Denied { policies, failures }) => {
             assert!(failures.is_empty());

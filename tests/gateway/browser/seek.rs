@@ -74,7 +74,7 @@ async fn jump_about(title: &str, switches: &[Switch], fault: Option<Fault>, rang
     }
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .tape("")
+        .cache("")
         .range(range)
         .relay(&format!("idle_timeout_ms = {}", IDLE.as_millis()))
         .start()

@@ -64,9 +64,9 @@ impl Case {
     }
 
     /// The same where the gateway keeps recordings in memory, if there is a recording at all.
-    pub(super) fn on_tape(&self) -> Option<Self> {
+    pub(super) fn on_cache(&self) -> Option<Self> {
         let mut case = self.clone();
-        case.setup.tape = true;
+        case.setup.cache = true;
         (!matches!(self.setup.act, Act::List)).then_some(case)
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Setup {
     pub(super) answer_delay: Duration,
     pub(super) act: Act,
     /// Whether the gateway keeps recordings in memory.
-    pub(super) tape: bool,
+    pub(super) cache: bool,
 }
 
 impl Default for Setup {
@@ -47,18 +47,18 @@ impl Default for Setup {
             stale_tickets: false,
             answer_delay: Duration::ZERO,
             act: Act::Fetch,
-            tape: false,
+            cache: false,
         }
     }
 }
 
-/// What is done with the gateway; the outcome is that of the last step. With the tape each fetch is of another recording, since
+/// What is done with the gateway; the outcome is that of the last step. With the cache each fetch is of another recording, since
 /// the PBX does not see the second fetch of one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
     Fetch,
     FetchTwice,
-    /// The same recording twice, with the tape, too.
+    /// The same recording twice, with the cache, too.
     FetchAgain,
     /// So many in a row; the first that comes through ends it.
     FetchAll(u32),
@@ -202,10 +202,10 @@ impl Setup {
         builder.start().await.unwrap()
     }
 
-    /// The recordings of the other fetches, with the tape.
+    /// The recordings of the other fetches, with the cache.
     fn others(&self) -> &'static [&'static str] {
         match self.act {
-            _ if !self.tape => &[],
+            _ if !self.cache => &[],
             Act::Fetch
             | Act::FetchAgain
             | Act::FetchAll(_)
@@ -229,8 +229,8 @@ impl Setup {
 
     async fn gateway(&self, pbx: &Simulator, api: Api, url: String) -> Gateway {
         let gateway = gateway_for(pbx, self.api.unwrap_or(api));
-        let gateway = if self.tape {
-            gateway.tape("linger_ms = 0")
+        let gateway = if self.cache {
+            gateway.cache("linger_ms = 0")
         } else {
             gateway
         };

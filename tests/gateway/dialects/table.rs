@@ -1,6 +1,6 @@
 //! The table: for every switch of the simulator, what the gateway makes of a PBX that has it.
 //!
-//! Every row that is not of a list is run without the tape, and with it as the product has it, but for what goes on after a caller
+//! Every row that is not of a list is run without the cache, and with it as the product has it, but for what goes on after a caller
 //! has left. Nothing is expected otherwise then; where a row fetches several times, it fetches several recordings.
 //!
 //! Where the words of the PBX differ, the switch is tried twice: over TLS, as it is in an office, and in clear, where

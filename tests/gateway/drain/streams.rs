@@ -101,7 +101,7 @@ async fn a_hundred_streams_of_recordings_that_are_being_read_are_finished() {
         bytes_per_s: BYTES as u64 / 5,
     };
     pbx.inject(Fault::forever(Operation::Download, throttle));
-    let builder = patient(&pbx).tape("");
+    let builder = patient(&pbx).cache("");
     let (running, addr) = serve(&builder.write()).await;
     let crowd = crowd(addr, &recordings).await;
 
@@ -124,11 +124,11 @@ async fn a_hundred_streams_that_go_straight_through_are_finished() {
 #[tokio::test]
 async fn a_reader_who_stalls_is_cut_and_the_program_ends_well() {
     // Straight through, from memory, and through a window.
-    for tape in ["max_bytes = 0", "", "max_recording_bytes = 65536"] {
+    for cache in ["max_bytes = 0", "", "max_recording_bytes = 65536"] {
         let bytes = wav::pcm_of_size(4 * BYTES);
         let pbx = pbx(&[(NAME.to_owned(), bytes.clone())]).await;
         let builder = gateway(&pbx)
-            .tape(tape)
+            .cache(cache)
             .relay("idle_timeout_ms = 600000")
             .server("drain_timeout_ms = 300");
         let (running, addr) = serve(&builder.write()).await;
@@ -137,12 +137,12 @@ async fn a_reader_who_stalls_is_cut_and_the_program_ends_well() {
 
         let ended = soon(running.stop()).await;
 
-        assert_eq!(ended.code, Some(0), "{tape}");
-        assert!(ended.err.contains(CUT), "{tape}: {}", ended.err);
+        assert_eq!(ended.code, Some(0), "{cache}");
+        assert!(ended.err.contains(CUT), "{cache}: {}", ended.err);
         let [request] = &*requests_of(&ended.err, ALICE) else {
             panic!("{}", ended.err);
         };
-        assert_eq!(request["outcome"], "drained", "{tape}");
+        assert_eq!(request["outcome"], "drained", "{cache}");
         assert!(stalled.until_broken().await < bytes.len());
         soon(pbx.until(|seen| seen.downloads_running == 0)).await;
     }
@@ -158,7 +158,7 @@ async fn a_recording_that_nobody_listens_to_does_not_hold_the_exit() {
     };
     pbx.inject(Fault::once(Operation::Download, silence));
     let builder = patient(&pbx)
-        .tape("linger_ms = 600000")
+        .cache("linger_ms = 600000")
         .pbx("idle_timeout_ms = 600000\nlogout = true");
     let (running, addr) = serve(&builder.write()).await;
     let mut listener = Listener::begin(addr, ALICE, NAME, &bytes).await;

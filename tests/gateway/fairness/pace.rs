@@ -71,9 +71,9 @@ async fn outcomes(running: Running) -> [Vec<String>; 2] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trickle_is_cut_once_another_waits_and_not_before() {
     // Straight through, and through a window.
-    for tape in ["max_bytes = 0", "max_recording_bytes = 65536"] {
+    for cache in ["max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = pbx(LARGE).await;
-        let builder = one_at_a_time(&pbx).tape(tape);
+        let builder = one_at_a_time(&pbx).cache(cache);
         let (running, addr) = serve(&builder.write()).await;
         let bytes = pbx.recording_bytes(LONG).unwrap();
         let mut slow = Listener::begin(addr, ALICE, LONG, &bytes).await;
@@ -84,7 +84,7 @@ async fn a_trickle_is_cut_once_another_waits_and_not_before() {
 
         assert!(other.await.unwrap() == pbx.recording_bytes(SHORT).unwrap());
         let expected = [vec!["downstream-slow"], vec!["complete"]];
-        assert_eq!(outcomes(running).await, expected, "{tape}");
+        assert_eq!(outcomes(running).await, expected, "{cache}");
         assert_eq!(pbx.seen().downloads_running_max, 1);
     }
 }
@@ -123,9 +123,9 @@ async fn nobody_is_cut_for_a_slow_pbx() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trickle_from_the_tape_keeps_nobody_waiting_and_goes_on() {
+async fn a_trickle_from_the_cache_keeps_nobody_waiting_and_goes_on() {
     let pbx = pbx(LARGE).await;
-    let builder = one_at_a_time(&pbx).tape("");
+    let builder = one_at_a_time(&pbx).cache("");
     let (running, addr) = serve(&builder.write()).await;
     let bytes = pbx.recording_bytes(LONG).unwrap();
     let mut slow = Listener::begin(addr, ALICE, LONG, &bytes).await;

@@ -74,7 +74,7 @@ async fn a_paused_player_is_let_go_and_goes_on_without_another_ticket() {
         }
         let pbx = builder.start().await.unwrap();
         let gateway = gateway(&pbx)
-            .tape("")
+            .cache("")
             .relay("idle_timeout_ms = 300")
             .start()
             .await;

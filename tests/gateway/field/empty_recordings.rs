@@ -3,7 +3,7 @@
 //! Said by a `Content-Length` of 0 or by a last chunk that is the first, it is a problem of its own, `recording-empty` (404): one
 //! ticket, and the PBX is well. While the call is young it may still be on its way, `recording-not-ready`, as before.
 //!
-//! The kind: WAV and MP3, every API generation, connections that close and that stay open, HEAD, ranges and conditions, the tape on
+//! The kind: WAV and MP3, every API generation, connections that close and that stay open, HEAD, ranges and conditions, the cache on
 //! and off; it is remembered for as long as "not found" is, and what was known of the recording is forgotten. The doctor, the audit
 //! log, the metrics and a page for people name it.
 //!
@@ -25,7 +25,7 @@ use crate::programs::run_wavegate;
 
 /// Another recording of the same PBX.
 const OTHER: &str = "20260302104512-1772448301.1219-0205550147-1000-Inbound.wav";
-const TAPES: [&str; 2] = [
+const CACHES: [&str; 2] = [
     "max_bytes = 0\nremember_missing_ms = 0",
     "remember_missing_ms = 0",
 ];
@@ -42,8 +42,8 @@ async fn start(api: Api, switches: &[Switch], name: &str, bytes: &'static [u8]) 
     builder.start().await.unwrap()
 }
 
-fn prepared(pbx: &Simulator, tape: &str) -> Builder {
-    gateway_for(pbx, pbx.api()).tape(tape).pbx(LIMITS)
+fn prepared(pbx: &Simulator, cache: &str) -> Builder {
+    gateway_for(pbx, pbx.api()).cache(cache).pbx(LIMITS)
 }
 
 fn tickets(pbx: &Simulator) -> u64 {
@@ -90,7 +90,7 @@ async fn a_recording_that_is_said_to_be_empty_is_a_problem_of_its_own() {
             let row = format!("{api} {switches:?}");
             let pbx = start(api, &switches, NAME, b"").await;
             pbx.add_recording(&mp3, Bytes::new());
-            let gateway = prepared(&pbx, TAPES[way % 2]).start().await;
+            let gateway = prepared(&pbx, CACHES[way % 2]).start().await;
             gateway.fetch(OTHER).await;
             for (name, spent) in [(NAME, 1), (&mp3, 2)] {
                 let problem = gateway.problem(name).await;
@@ -107,8 +107,8 @@ async fn a_recording_that_is_said_to_be_empty_is_a_problem_of_its_own() {
 #[tokio::test]
 async fn whatever_is_asked_of_it_there_is_nothing_of_it() {
     let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
-    for tape in TAPES {
-        let gateway = prepared(&pbx, tape).start().await;
+    for cache in CACHES {
+        let gateway = prepared(&pbx, cache).start().await;
         for (field, value) in [
             ("range", "bytes=0-1"),
             ("range", "bytes=-8"),
@@ -171,13 +171,13 @@ async fn what_nobody_says_is_a_failed_download() {
             "pbx-protocol",
         ),
     ] {
-        for tape in TAPES {
-            let row = format!("{switches:?} {bytes:?} {fault} {tape}");
+        for cache in CACHES {
+            let row = format!("{switches:?} {bytes:?} {fault} {cache}");
             let pbx = start(Api::SSeries200, switches, NAME, bytes).await;
             if !fault.is_empty() {
                 pbx.inject(fault.parse().unwrap());
             }
-            let gateway = prepared(&pbx, tape).start().await;
+            let gateway = prepared(&pbx, cache).start().await;
             assert_eq!(gateway.problem(NAME).await.slug, slug, "{row}");
             assert_eq!(tickets(&pbx), 2, "{row}");
             assert_eq!(state(&gateway).await, "failing", "{row}");
@@ -193,7 +193,7 @@ async fn of_a_young_call_it_may_still_be_on_its_way() {
         for (way, switches) in ways(api).into_iter().enumerate() {
             let row = format!("{api} {switches:?}");
             let pbx = start(api, &switches, &young, b"").await;
-            let gateway = prepared(&pbx, TAPES[way % 2]).start().await;
+            let gateway = prepared(&pbx, CACHES[way % 2]).start().await;
             gateway.fetch(OTHER).await;
             let before = tickets(&pbx);
             let problem = gateway.problem(&young).await;
@@ -210,9 +210,9 @@ async fn of_a_young_call_it_may_still_be_on_its_way() {
 
 #[tokio::test]
 async fn it_is_remembered_for_seconds_as_if_it_were_not_there() {
-    for tape in [REMEMBERING, &format!("max_bytes = 0\n{REMEMBERING}")] {
+    for cache in [REMEMBERING, &format!("max_bytes = 0\n{REMEMBERING}")] {
         let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
-        let gateway = prepared(&pbx, tape).start().await;
+        let gateway = prepared(&pbx, cache).start().await;
         for _ in 0..3 {
             assert_eq!(gateway.problem(NAME).await.slug, "recording-empty");
             assert_eq!(head(&gateway, NAME).await.status(), StatusCode::NOT_FOUND);
@@ -221,7 +221,7 @@ async fn it_is_remembered_for_seconds_as_if_it_were_not_there() {
     }
     // No longer than it is told to be.
     let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
-    let gateway = prepared(&pbx, TAPES[1]).start().await;
+    let gateway = prepared(&pbx, CACHES[1]).start().await;
     assert_eq!(gateway.problem(NAME).await.slug, "recording-empty");
     pbx.add_recording(NAME, wav::music(1));
     assert!(gateway.fetch(NAME).await == wav::music(1));
@@ -229,13 +229,13 @@ async fn it_is_remembered_for_seconds_as_if_it_were_not_there() {
 
 #[tokio::test]
 async fn what_was_known_of_it_is_forgotten() {
-    for tape in [
+    for cache in [
         "max_bytes = 0\nremember_missing_ms = 0",
         "max_bytes = 0\nremember_missing_ms = 10000",
     ] {
         let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
         pbx.add_recording(NAME, wav::music(1));
-        let gateway = prepared(&pbx, tape).start().await;
+        let gateway = prepared(&pbx, cache).start().await;
         assert!(gateway.fetch(NAME).await == wav::music(1));
         assert_eq!(head(&gateway, NAME).await.status(), StatusCode::OK);
         pbx.add_recording(NAME, Bytes::new());
@@ -247,13 +247,13 @@ async fn what_was_known_of_it_is_forgotten() {
 #[tokio::test]
 async fn a_recording_that_is_empty_at_a_further_pass_breaks_off() {
     let recording = wav::pcm_of_size(400_308);
-    for tape in TAPES {
+    for cache in CACHES {
         let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
         pbx.add_recording(NAME, recording.clone());
         pbx.replace_after_download(NAME, Bytes::new());
         let cut = "download:cut-after=200000:with-length";
         pbx.inject(cut.parse().unwrap());
-        let gateway = prepared(&pbx, tape).start().await;
+        let gateway = prepared(&pbx, cache).start().await;
         let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
         assert_eq!(answer.status(), StatusCode::OK);
         let broken = answer.bytes().await.map(|bytes| bytes.len());
@@ -266,7 +266,7 @@ async fn a_recording_that_is_empty_at_a_further_pass_breaks_off() {
 #[tokio::test]
 async fn audit_log_metrics_and_a_page_name_it() {
     let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
-    let gateway = prepared(&pbx, TAPES[1]).audit("").start().await;
+    let gateway = prepared(&pbx, CACHES[1]).audit("").start().await;
     gateway.problem(NAME).await;
     let lines = until(&dir(gateway.folder()), "delivery", 1).await;
     assert_eq!(lines[0]["outcome"], "recording-empty");

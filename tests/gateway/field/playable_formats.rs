@@ -4,7 +4,7 @@
 //! `<audio>` elements get it `inline` always.
 //!
 //! The kind: tag 0xFFFE (extensible), whose sub-format decides, and tag 3 (float); a format behind other chunks, of even and odd
-//! sizes and in any number, up to 32 KiB; the same where the PBX tells a length or none, with the tape and without, for a part, from
+//! sizes and in any number, up to 32 KiB; the same where the PBX tells a length or none, with the cache and without, for a part, from
 //! every generation of PBX, and for the doctor.
 //!
 //! The rule must not open more: a sub-format of another family, one that is cut or said to be too short, decides nothing, and what
@@ -22,7 +22,7 @@ use crate::programs::run_wavegate;
 /// Somebody who opens the address in a browser.
 const PERSON: (&str, &str) = ("sec-fetch-mode", "navigate");
 const PROGRAM: (&str, &str) = ("accept", "*/*");
-const TAPES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
+const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
 
 const PCM: u16 = 1;
 const FLOAT: u16 = 3;
@@ -204,11 +204,11 @@ fn check(answer: &Answer, kind: &str, row: &str) {
 }
 
 /// A person gets a recording to hear or to save, a program always inline, and both the same bytes.
-async fn check_form(api: Api, switches: &[Switch], tape: &str, (what, form, plays): &Row) {
-    let row = format!("{what} {api} {switches:?} {tape}");
+async fn check_form(api: Api, switches: &[Switch], cache: &str, (what, form, plays): &Row) {
+    let row = format!("{what} {api} {switches:?} {cache}");
     let recording = form.file();
     let pbx = start(api, switches, &recording).await;
-    let gateway = gateway_for(&pbx, api).tape(tape).range("wait_ms = 60000");
+    let gateway = gateway_for(&pbx, api).cache(cache).range("wait_ms = 60000");
     let gateway = gateway.start().await;
     let kind = if *plays { "inline" } else { "attachment" };
     let head = call(&gateway, Method::HEAD, PERSON).send().await;
@@ -230,11 +230,11 @@ type Row = (&'static str, Form, bool);
 #[tokio::test]
 async fn a_browser_plays_what_it_can_and_saves_the_rest() {
     for row in &forms() {
-        check_form(Api::SSeries200, &[], TAPES[1], row).await;
+        check_form(Api::SSeries200, &[], CACHES[1], row).await;
         check_form(
             Api::SSeries200,
             &[Switch::DownloadWithLength],
-            TAPES[0],
+            CACHES[0],
             row,
         )
         .await;
@@ -250,8 +250,8 @@ async fn the_format_is_found_wherever_the_bytes_go() {
     ] {
         let row = ("30 KB in front", form, plays);
         for switches in [&[][..], &[Switch::DownloadWithLength]] {
-            for tape in TAPES {
-                check_form(Api::SSeries200, switches, tape, &row).await;
+            for cache in CACHES {
+                check_form(Api::SSeries200, switches, cache, &row).await;
             }
         }
     }
@@ -266,7 +266,7 @@ async fn the_format_is_found_in_what_every_generation_of_pbx_sends() {
             false,
         );
         check_form(api, &[], "", &row).await;
-        check_form(api, &[Switch::DownloadChunked], TAPES[0], &row).await;
+        check_form(api, &[Switch::DownloadChunked], CACHES[0], &row).await;
     }
 }
 
@@ -308,10 +308,10 @@ fn absurd() -> Vec<(&'static str, Bytes)> {
 async fn no_header_keeps_a_recording_from_being_served() {
     for (what, recording) in absurd() {
         let told = &[Switch::DownloadWithLength];
-        for (switches, tape) in [(&[][..], TAPES[1]), (told, TAPES[0])] {
-            let row = format!("{what} {switches:?} {tape}");
+        for (switches, cache) in [(&[][..], CACHES[1]), (told, CACHES[0])] {
+            let row = format!("{what} {switches:?} {cache}");
             let pbx = start(Api::SSeries200, switches, &recording).await;
-            let gateway = gateway(&pbx).tape(tape).start().await;
+            let gateway = gateway(&pbx).cache(cache).start().await;
             for who in [PERSON, PROGRAM] {
                 let answer = call(&gateway, Method::GET, who).send().await;
                 assert_eq!(answer.status(), StatusCode::OK, "{row}");
@@ -330,10 +330,10 @@ async fn nobody_waits_for_a_format_that_does_not_come() {
         ("behind what has come", 4_096, true),
     ] {
         let recording = Form::plain(PCM, 16).behind(&[(b"JUNK", in_front)]).file();
-        for tape in TAPES {
+        for cache in CACHES {
             let pbx = start(Api::SSeries200, &[], &recording).await;
             pbx.hold_downloads(1_000);
-            let gateway = gateway(&pbx).tape(tape).start().await;
+            let gateway = gateway(&pbx).cache(cache).start().await;
             let answer = tokio::spawn(call(&gateway, Method::GET, PERSON).send());
             if is_awaited {
                 soon(pbx.until(|seen| seen.bytes_sent == 1_000)).await;
@@ -342,7 +342,7 @@ async fn nobody_waits_for_a_format_that_does_not_come() {
             let answer = soon(answer).await.unwrap();
             check(&answer, "inline", what);
             pbx.release_downloads();
-            assert!(answer.bytes().await.unwrap() == recording, "{what} {tape}");
+            assert!(answer.bytes().await.unwrap() == recording, "{what} {cache}");
         }
     }
 }

@@ -235,7 +235,7 @@ async fn a_recording_that_browsers_cannot_play_is_saved_by_people_only() {
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
         .relay("browser_cache = \"revalidated\"")
-        .tape("")
+        .cache("")
         .start()
         .await;
     let path = format!("/recordings/{NAME}");

@@ -83,7 +83,7 @@ async fn outcome(gateway: &Gateway, token: &str, name: &str) -> String {
 #[tokio::test]
 async fn the_date_of_a_recording_is_that_of_its_call() {
     let pbx = pbx(Api::SSeries200).await;
-    let gateway = gateway(&pbx).tape("").start().await;
+    let gateway = gateway(&pbx).cache("").start().await;
     for (names, date) in [(KNOWN, Some(DATE)), (USUAL, Some(DATE)), (UNKNOWN, None)] {
         for name in names {
             // A recording of unknown length is dated once its end is known.

@@ -7,7 +7,7 @@
 //!
 //! The kind: sizes that are wrong by one, by a pad byte, by as much again and by 2 GiB; a wrong RIFF size beside a right size of
 //! the audio; a list behind the audio that never came, or half. Ends by close_notify, by a FIN without it, over plain HTTP, by a last
-//! chunk, and on connections that stay open; every API generation; HEAD, ranges, HTTP/1.0, with the tape and without; parts that the
+//! chunk, and on connections that stay open; every API generation; HEAD, ranges, HTTP/1.0, with the cache and without; parts that the
 //! PBX gives out itself; breaks between the two ends (`mending/ends.rs` has the rows).
 //!
 //! The rule must not open more: a reset, another alert, a PBX that falls silent and an end inside a chunk or between two are cuts, and a
@@ -34,8 +34,8 @@ const AUDIO: usize = 40_000;
 const LENGTH: usize = wav::HEADER_BYTES + AUDIO;
 /// The RIFF size that such a recording should have.
 const RIGHT: u32 = LENGTH as u32 - 8;
-/// The tape turned off, as the product has it, and with room for a few blocks only.
-const TAPES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
+/// The cache turned off, as the product has it, and with room for a few blocks only.
+const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
 /// Long for a busy machine, short for a test; and the end is always waited for.
 const PATIENT: &str = "idle_timeout_ms = 1000\nretry_delay_ms = 10";
 const WAITING: &str = "wait_ms = 60000";
@@ -89,9 +89,9 @@ async fn s_series(switches: &[Switch], recording: &Bytes) -> Simulator {
     start(Api::SSeries200, switches, NAME, recording).await
 }
 
-fn patient(pbx: &Simulator, tape: &str) -> Builder {
+fn patient(pbx: &Simulator, cache: &str) -> Builder {
     let builder = gateway_for(pbx, pbx.api());
-    builder.tape(tape).range(WAITING).pbx(PATIENT)
+    builder.cache(cache).range(WAITING).pbx(PATIENT)
 }
 
 fn tickets(pbx: &Simulator) -> u64 {
@@ -119,10 +119,10 @@ async fn agreed(gateway: &Gateway) -> u64 {
 }
 
 /// A recording comes whole at the first request, and is known from then on.
-async fn check(api: Api, switches: &[Switch], tape: &str, what: &str, recording: &Bytes) {
-    let row = format!("{what} {api} {switches:?} {tape}");
+async fn check(api: Api, switches: &[Switch], cache: &str, what: &str, recording: &Bytes) {
+    let row = format!("{what} {api} {switches:?} {cache}");
     let pbx = start(api, switches, NAME, recording).await;
-    let gateway = patient(&pbx, tape).start().await;
+    let gateway = patient(&pbx, cache).start().await;
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
     assert_eq!(answer.status(), StatusCode::OK, "{row}");
     assert_eq!(answer.header("content-length"), None, "{row}");
@@ -143,7 +143,7 @@ async fn check(api: Api, switches: &[Switch], tape: &str, what: &str, recording:
     check_part(&gateway, "0-1", 0, &recording[..2], length).await;
     check_part(&gateway, "-8", length - 8, &recording[length - 8..], length).await;
     // Straight through each costs one, and none a second one for the end.
-    let spent = if tape == TAPES[0] { 2 + 3 } else { 2 };
+    let spent = if cache == CACHES[0] { 2 + 3 } else { 2 };
     assert_eq!(tickets(&pbx), spent, "{row}");
     assert_eq!(agreed(&gateway).await, 1, "{row}");
 }
@@ -154,11 +154,11 @@ async fn two_ends_that_agree_are_the_end_whatever_the_header_says() {
     for (number, (what, recording)) in recordings().into_iter().enumerate() {
         running.spawn(async move {
             for (way, switches) in WAYS.into_iter().enumerate() {
-                // The first with every sort of tape, the others by turns.
-                let is_meant = |turn: usize| number == 0 || turn == (number + way) % TAPES.len();
-                for (turn, tape) in TAPES.into_iter().enumerate() {
+                // The first with every sort of cache, the others by turns.
+                let is_meant = |turn: usize| number == 0 || turn == (number + way) % CACHES.len();
+                for (turn, cache) in CACHES.into_iter().enumerate() {
                     if is_meant(turn) {
-                        check(Api::SSeries200, switches, tape, what, &recording).await;
+                        check(Api::SSeries200, switches, cache, what, &recording).await;
                     }
                 }
             }
@@ -171,11 +171,11 @@ async fn two_ends_that_agree_are_the_end_whatever_the_header_says() {
 async fn every_generation_of_pbx_is_served_so() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     for &api in Api::ALL {
-        check(api, &[], TAPES[1], "40,001", &recording).await;
+        check(api, &[], CACHES[1], "40,001", &recording).await;
         check(
             api,
             &[Switch::DownloadChunked],
-            TAPES[0],
+            CACHES[0],
             "40,001",
             &recording,
         )
@@ -186,14 +186,14 @@ async fn every_generation_of_pbx_is_served_so() {
 #[tokio::test]
 async fn a_probe_for_two_bytes_gets_them_and_the_length() {
     for (what, recording) in recordings() {
-        for tape in TAPES {
+        for cache in CACHES {
             let pbx = s_series(&[], &recording).await;
-            let gateway = patient(&pbx, tape).start().await;
+            let gateway = patient(&pbx, cache).start().await;
             check_part(&gateway, "0-1", 0, &recording[..2], recording.len()).await;
             let spent = tickets(&pbx);
-            assert_eq!(spent, if tape == TAPES[0] { 3 } else { 2 }, "{what}");
+            assert_eq!(spent, if cache == CACHES[0] { 3 } else { 2 }, "{what}");
             check_part(&gateway, "5-6", 5, &recording[5..7], recording.len()).await;
-            let further = if tape == TAPES[0] { 1 } else { 0 };
+            let further = if cache == CACHES[0] { 1 } else { 0 };
             assert_eq!(tickets(&pbx), spent + further, "{what}");
         }
     }
@@ -202,15 +202,15 @@ async fn a_probe_for_two_bytes_gets_them_and_the_length() {
 #[tokio::test]
 async fn http_1_0_gets_it_with_its_length() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 8);
-    for tape in TAPES {
+    for cache in CACHES {
         let pbx = s_series(&[Switch::PlainHttp], &recording).await;
-        let gateway = patient(&pbx, tape).start().await;
+        let gateway = patient(&pbx, cache).start().await;
         let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
         let answer = call.send().await;
-        assert_eq!(answer.status(), StatusCode::OK, "{tape}");
+        assert_eq!(answer.status(), StatusCode::OK, "{cache}");
         let length = recording.len().to_string();
-        assert_eq!(answer.header("content-length"), Some(&*length), "{tape}");
-        assert!(answer.bytes().await.unwrap() == recording, "{tape}");
+        assert_eq!(answer.header("content-length"), Some(&*length), "{cache}");
+        assert!(answer.bytes().await.unwrap() == recording, "{cache}");
     }
 }
 
@@ -218,7 +218,7 @@ async fn http_1_0_gets_it_with_its_length() {
 async fn head_costs_one_ticket_and_makes_no_length_up() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[], &recording).await;
-    let gateway = patient(&pbx, TAPES[0]).start().await;
+    let gateway = patient(&pbx, CACHES[0]).start().await;
     let answer = head(&gateway, NAME).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.header("content-length"), None);
@@ -229,7 +229,7 @@ async fn head_costs_one_ticket_and_makes_no_length_up() {
 async fn a_pbx_that_gives_out_parts_is_asked_for_parts_of_what_was_agreed_on() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[Switch::HonoursRange], &recording).await;
-    let gateway = patient(&pbx, TAPES[0]).pbx("upstream_ranges = \"trust\"");
+    let gateway = patient(&pbx, CACHES[0]).pbx("upstream_ranges = \"trust\"");
     let gateway = gateway.start().await;
     assert!(gateway.fetch(NAME).await == recording);
     let sent = pbx.seen().bytes_sent;
@@ -258,7 +258,7 @@ async fn a_cut_at_the_same_byte_each_time_never_looks_whole() {
     // Its header is right, or wrong by as much as is cut off: nobody can tell which.
     let recording = wav::pcm_of_size(2 * LENGTH);
     let mut running = JoinSet::new();
-    for tape in TAPES {
+    for cache in CACHES {
         for switches in WAYS {
             let recording = recording.clone();
             running.spawn(async move {
@@ -269,12 +269,12 @@ async fn a_cut_at_the_same_byte_each_time_never_looks_whole() {
                     // Inside a chunk that is a cut, and else an end like any other.
                     ("cut-after", is_chunked),
                 ] {
-                    let row = format!("{fault} {switches:?} {tape}");
+                    let row = format!("{fault} {switches:?} {cache}");
                     let pbx = s_series(switches, &recording).await;
                     let fault = format!("download:{fault}={LENGTH}:times=forever");
                     pbx.inject("download:throttle=4000000:times=forever".parse().unwrap());
                     pbx.inject(fault.parse().unwrap());
-                    let gateway = patient(&pbx, tape).start().await;
+                    let gateway = patient(&pbx, cache).start().await;
                     if is_cut {
                         breaks(&gateway, &pbx, 3, &row).await;
                     } else {
@@ -296,7 +296,7 @@ async fn an_end_between_two_chunks_is_a_cut() {
     let pbx = s_series(&switches, &recording).await;
     // In pieces, so that there is something between them.
     pbx.inject("download:throttle=100000:times=3".parse().unwrap());
-    let gateway = patient(&pbx, TAPES[0]).start().await;
+    let gateway = patient(&pbx, CACHES[0]).start().await;
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
     for pass in 1..=3 {
         soon(pbx.until(|seen| seen.downloads_started == pass)).await;
@@ -310,11 +310,11 @@ async fn an_end_between_two_chunks_is_a_cut() {
 #[tokio::test]
 async fn an_alert_that_is_not_close_notify_is_a_cut() {
     for switches in [&[][..], &[Switch::Tls13]] {
-        for tape in TAPES {
+        for cache in CACHES {
             let pbx = s_series(switches, &wav::pcm_of_size(2 * LENGTH)).await;
             pbx.hold_downloads(LENGTH as u64);
             let wire = Wire::to(&pbx).await;
-            let builder = gateway(&pbx).tape(tape).pbx("idle_timeout_ms = 60000");
+            let builder = gateway(&pbx).cache(cache).pbx("idle_timeout_ms = 60000");
             let gateway = builder.pbx_url(wire.url()).start().await;
             let call = gateway.get(NAME).bearer(&jwt("alice"));
             let answer = tokio::spawn(async move { call.send().await.bytes().await });
@@ -340,14 +340,14 @@ async fn different_ends_never_look_whole() {
         [1_000, LENGTH, 1_000, 2_000],
     ] {
         for switches in [&[][..], &[Switch::PlainHttp], &[Switch::DownloadChunked]] {
-            for tape in TAPES {
-                let row = format!("{places:?} {switches:?} {tape}");
+            for cache in CACHES {
+                let row = format!("{places:?} {switches:?} {cache}");
                 // All that is there is sent to its end, so it ends with a last chunk, too.
                 let pbx = s_series(switches, &recording.slice(..places[0])).await;
                 for place in &places[1..] {
                     pbx.replace_after_download(NAME, recording.slice(..*place));
                 }
-                let gateway = patient(&pbx, tape).start().await;
+                let gateway = patient(&pbx, cache).start().await;
                 let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
                 let came = answer.bytes().await.map(|bytes| bytes.len());
                 assert!(
@@ -365,7 +365,7 @@ async fn a_length_that_is_known_and_fits_the_header_is_not_shortened() {
     let recording = wav::pcm_of_size(LENGTH);
     for switches in WAYS {
         let pbx = s_series(switches, &recording).await;
-        let gateway = patient(&pbx, TAPES[0]).start().await;
+        let gateway = patient(&pbx, CACHES[0]).start().await;
         assert!(gateway.fetch(NAME).await == recording);
         assert_eq!(tickets(&pbx), 1, "{switches:?}");
         // Two ends agree, on what is known not to be the end.
@@ -382,18 +382,18 @@ async fn what_is_young_is_served_and_neither_kept_nor_known() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let young = format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs());
     for (what, recording) in recordings() {
-        for tape in TAPES {
+        for cache in CACHES {
             let pbx = start(Api::SSeries200, &[], &young, &recording).await;
-            let gateway = patient(&pbx, tape).start().await;
+            let gateway = patient(&pbx, cache).start().await;
             for times in 1..=2 {
-                assert!(gateway.fetch(&young).await == recording, "{what} {tape}");
-                assert_eq!(tickets(&pbx), 2 * times, "{what} {tape}");
+                assert!(gateway.fetch(&young).await == recording, "{what} {cache}");
+                assert_eq!(tickets(&pbx), 2 * times, "{what} {cache}");
             }
             // HEAD has to ask, so it is not known.
             let answer = head(&gateway, &young).await;
-            assert_eq!(answer.header("content-length"), None, "{what} {tape}");
-            assert_eq!(answer.header("last-modified"), None, "{what} {tape}");
-            assert!(tickets(&pbx) > 4, "{what} {tape}");
+            assert_eq!(answer.header("content-length"), None, "{what} {cache}");
+            assert_eq!(answer.header("last-modified"), None, "{what} {cache}");
+            assert!(tickets(&pbx) > 4, "{what} {cache}");
         }
     }
 }
@@ -408,7 +408,7 @@ async fn a_header_that_says_less_tells_no_end_either() {
         &[Switch::NoCloseNotify],
     ] {
         let pbx = s_series(switches, &recording).await;
-        let gateway = patient(&pbx, TAPES[0]).start().await;
+        let gateway = patient(&pbx, CACHES[0]).start().await;
         assert!(gateway.fetch(NAME).await == recording, "{switches:?}");
         assert_eq!(
             (tickets(&pbx), agreed(&gateway).await),
@@ -421,7 +421,7 @@ async fn a_header_that_says_less_tells_no_end_either() {
     for byte in [LENGTH - 500, LENGTH - 400, LENGTH - 300, LENGTH - 200] {
         pbx.inject(format!("download:cut-after={byte}").parse().unwrap());
     }
-    let gateway = patient(&pbx, TAPES[0]).start().await;
+    let gateway = patient(&pbx, CACHES[0]).start().await;
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
     assert!(answer.bytes().await.is_err());
 }
@@ -435,22 +435,22 @@ async fn the_audit_log_tells_of_every_end_that_was_agreed_on() {
         (wav::pcm_of_size(LENGTH), false),
     ];
     for (recording, is_agreed) in recordings {
-        for tape in TAPES {
+        for cache in CACHES {
             let pbx = s_series(&[], &recording).await;
-            let gateway = patient(&pbx, tape).audit("").start().await;
+            let gateway = patient(&pbx, cache).audit("").start().await;
             gateway.fetch(NAME).await;
             gateway.fetch(NAME).await;
             head(&gateway, NAME).await;
             let lines = until(&dir(gateway.folder()), "delivery", 3).await;
             for line in &lines {
                 let expected = if is_agreed { json!(true) } else { Value::Null };
-                assert_eq!(line["agreed_end"], expected, "{tape} {line}");
+                assert_eq!(line["agreed_end"], expected, "{cache} {line}");
             }
             // As much as there is was heard, and not as much as the header says.
             let first = &lines[0];
             if first["audio"].is_object() {
-                assert_eq!(first["heard_ms"], AUDIO / 16, "{tape}");
-                assert_eq!(first["audio"]["end"].is_null(), is_agreed, "{tape}");
+                assert_eq!(first["heard_ms"], AUDIO / 16, "{cache}");
+                assert_eq!(first["audio"]["end"].is_null(), is_agreed, "{cache}");
             }
             let id = first["id"].as_str().unwrap();
             let folder = dir(gateway.folder());
@@ -466,7 +466,7 @@ async fn what_broke_off_tells_of_no_end() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[], &recording).await;
     pbx.inject("download:stall-after=30000:times=3".parse().unwrap());
-    let gateway = patient(&pbx, TAPES[0]).audit("").start().await;
+    let gateway = patient(&pbx, CACHES[0]).audit("").start().await;
     breaks(&gateway, &pbx, 3, "stalled").await;
     let lines = until(&dir(gateway.folder()), "delivery", 1).await;
     assert_eq!(lines[0]["outcome"], "upstream-idle");
@@ -480,14 +480,14 @@ fn minute() -> Bytes {
 
 #[tokio::test]
 async fn a_header_that_is_one_byte_too_long_plays_in_a_browser() {
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = s_series(&[], &minute()).await;
-        let gateway = gateway(&pbx).tape(tape).start().await;
+        let gateway = gateway(&pbx).cache(cache).start().await;
         let Some((duration, position)) = browser::play(&browser::url(gateway.addr())).await else {
             return;
         };
-        assert!(position > 1.0, "{tape}");
-        assert!((59.0..=61.0).contains(&duration), "{tape} {duration}");
+        assert!(position > 1.0, "{cache}");
+        assert!((59.0..=61.0).contains(&duration), "{cache} {duration}");
     }
 }
 
@@ -499,9 +499,9 @@ async fn curl_gets_it_whole_and_sees_each_of_ten_resets() {
     let recording = minute();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("recording.wav");
-    for tape in ["", "max_bytes = 0"] {
+    for cache in ["", "max_bytes = 0"] {
         let pbx = s_series(&[], &recording).await;
-        let gateway = gateway(&pbx).tape(tape).pbx(PATIENT).start().await;
+        let gateway = gateway(&pbx).cache(cache).pbx(PATIENT).start().await;
         let url = browser::url(gateway.addr());
         // At a pace at which some of it is there before the reset comes.
         for fault in ["throttle=4000000", "reset-after=150000"] {
@@ -510,18 +510,18 @@ async fn curl_gets_it_whole_and_sees_each_of_ten_resets() {
         }
         for time in 1..=10 {
             let ended = curl(&program, &[], &file, &url).end().await;
-            assert_eq!(ended.code, Some(18), "{tape} {time}: {}", ended.err);
+            assert_eq!(ended.code, Some(18), "{cache} {time}: {}", ended.err);
             let came = std::fs::read(&file).unwrap();
             assert!(came.len() < 200_000 && recording.starts_with(&came));
         }
         pbx.clear_faults();
         let ended = curl(&program, &[], &file, &url).end().await;
-        assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{tape}");
-        assert!(std::fs::read(&file).unwrap() == recording, "{tape}");
+        assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{cache}");
+        assert!(std::fs::read(&file).unwrap() == recording, "{cache}");
         let spent = tickets(&pbx);
         let ended = curl(&program, &[], &file, &url).end().await;
-        assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{tape}");
-        assert!(std::fs::read(&file).unwrap() == recording, "{tape}");
-        assert_eq!(tickets(&pbx) - spent, u64::from(!tape.is_empty()));
+        assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{cache}");
+        assert!(std::fs::read(&file).unwrap() == recording, "{cache}");
+        assert_eq!(tickets(&pbx) - spent, u64::from(!cache.is_empty()));
     }
 }

@@ -31,7 +31,7 @@ async fn a_range_of_unknown_length_costs_two_tickets_at_most() {
             // So that a short wait is over before the end comes.
             let slowly = "download:throttle=1000000:times=forever";
             pbx.inject(slowly.parse().unwrap());
-            let gateway = gateway(&pbx).tape(OFF).range(wait).start().await;
+            let gateway = gateway(&pbx).cache(OFF).range(wait).start().await;
             let answer = get(&gateway, range).await;
             let expected = match first {
                 Some(_) => StatusCode::PARTIAL_CONTENT,
@@ -62,7 +62,7 @@ async fn a_request_does_not_wait_for_the_place_that_it_has_itself() {
     ] {
         let pbx = pbx(&[(NAME.to_owned(), bytes.clone())], &[]).await;
         let gateway = gateway(&pbx)
-            .tape(OFF)
+            .cache(OFF)
             .range(wait)
             .pbx("max_downloads = 1\nqueue_timeout_ms = 500")
             .start()

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use wavegate::simulator::{Simulator, Switch};
 
-use super::{TAPE_BYTES, Watch, pbx, recording, recordings, until_held};
+use super::{CACHE_BYTES, Watch, pbx, recording, recordings, until_held};
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
 use crate::harness::{self, Gateway, gateway, jwt, soon};
@@ -19,7 +19,7 @@ const ALICE: &str = "alice";
 /// A gateway that keeps so many blocks, and lets nobody go for being slow.
 fn roomy(pbx: &Simulator, blocks: u64) -> harness::Builder {
     gateway(pbx)
-        .tape(&format!("max_bytes = {}", blocks * BLOCK))
+        .cache(&format!("max_bytes = {}", blocks * BLOCK))
         .relay("max_reads_per_minute = 100000\nidle_timeout_ms = 600000")
         .pbx("max_downloads = 100")
 }
@@ -164,7 +164,7 @@ async fn who_gets_no_more_room_goes_on_with_what_they_have() {
         listener.finish().await;
     }
     pauses.finish().await;
-    assert!(number(admin, TAPE_BYTES).await <= BLOCKS * BLOCK);
+    assert!(number(admin, CACHE_BYTES).await <= BLOCKS * BLOCK);
     let seen = pbx.seen();
     assert_eq!(seen.tickets_issued, 5, "{:?}", seen.ticket_recordings);
 }
@@ -177,8 +177,8 @@ async fn what_is_read_on_for_another_stays_with_whom_it_was_begun_for() {
     let long = (LONG.to_owned(), recording(10, 1_000_000));
     let all = [&own[..], std::slice::from_ref(&long)].concat();
     let pbx = pbx(&all, &[Switch::DownloadWithLength]).await;
-    let tape = format!("max_bytes = {}\nlinger_ms = 0", BLOCKS * BLOCK);
-    let gateway = roomy(&pbx, BLOCKS).tape(&tape).start().await;
+    let cache = format!("max_bytes = {}\nlinger_ms = 0", BLOCKS * BLOCK);
+    let gateway = roomy(&pbx, BLOCKS).cache(&cache).start().await;
     let tickets = || pbx.seen().tickets_issued;
     pbx.hold_downloads(400_000);
     drop(paused(gateway.addr(), ALICE, LONG, &long.1).await);

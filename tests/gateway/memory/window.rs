@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::task::JoinHandle;
 use wavegate::simulator::{Simulator, Switch};
 
-use super::{TAPE_BYTES, Watch, pbx, recording};
+use super::{CACHE_BYTES, Watch, pbx, recording};
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
 use crate::harness::{Gateway, NAME, gateway, jwt, soon};
@@ -30,7 +30,7 @@ async fn long(switches: &[Switch]) -> (Simulator, Bytes) {
 /// A gateway whose way to the PBX is in the test's hands.
 async fn wired(pbx: &Simulator, relay: &str) -> (Gateway, Wire) {
     let wire = Wire::to(pbx).await;
-    let builder = gateway(pbx).pbx_url(wire.url()).tape(TIGHT).relay(relay);
+    let builder = gateway(pbx).pbx_url(wire.url()).cache(TIGHT).relay(relay);
     (builder.start().await, wire)
 }
 
@@ -95,7 +95,7 @@ async fn a_reader_who_stalls_is_let_go_and_the_other_goes_on() {
         assert!(stalled.until_broken().await < LONG);
         assert_eq!(pbx.seen().tickets_issued, 1);
         let admin = gateway.app.admin_address();
-        soon(async { while number(admin, TAPE_BYTES).await > 0 {} }).await;
+        soon(async { while number(admin, CACHE_BYTES).await > 0 {} }).await;
     }
 }
 
@@ -130,7 +130,7 @@ async fn a_place_far_ahead_is_reached_although_nobody_reads_up_to_it() {
     ] {
         let (pbx, bytes) = long(form).await;
         let gateway = gateway(&pbx)
-            .tape(TIGHT)
+            .cache(TIGHT)
             .range("wait_ms = 50")
             .start()
             .await;

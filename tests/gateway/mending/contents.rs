@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use wavegate::simulator::{Simulator, Switch, wav};
 
-use super::{LENGTH, OTHER, TAPES, altered, ask, etag, inject, mp3, start, tight};
+use super::{CACHES, LENGTH, OTHER, altered, ask, etag, inject, mp3, start, tight};
 use crate::harness::{Gateway, NAME, gateway, jwt, soon};
 use crate::metrics::Numbers;
 
@@ -24,11 +24,11 @@ async fn tag_of(pbx: &Simulator) -> Option<String> {
 /// A download that breaks off, and goes on with another content.
 async fn check(switches: &[Switch], old: &Bytes, new: &Bytes, row: &str) {
     let told = switches.contains(&Switch::DownloadWithLength);
-    for tape in TAPES {
-        let row = format!("{row} {switches:?} {tape}");
+    for cache in CACHES {
+        let row = format!("{row} {switches:?} {cache}");
         let pbx = start(switches, old).await;
         let old_tag = tag_of(&pbx).await;
-        let gateway = tight(&pbx, tape).start().await;
+        let gateway = tight(&pbx, cache).start().await;
         let cut = if told { ":with-length" } else { "" };
         inject(&pbx, &format!("download:cut-after={BREAK}{cut}"));
         pbx.replace_after_download(NAME, new.clone());
@@ -88,11 +88,11 @@ async fn another_content_breaks_the_transfer_and_comes_whole_the_next_time() {
 async fn a_content_that_differs_at_the_third_pass_only_breaks_the_transfer_too() {
     let old = wav::pcm_of_size(LENGTH);
     let new = altered(&old, LATE);
-    for tape in TAPES {
+    for cache in CACHES {
         // The second pass agrees and breaks off earlier, the same, or later.
         for second in [BREAK / 2, BREAK, LENGTH - 1] {
             let pbx = start(&[], &old).await;
-            let gateway = tight(&pbx, tape).start().await;
+            let gateway = tight(&pbx, cache).start().await;
             inject(
                 &pbx,
                 &format!("download:cut-after={BREAK} download:cut-after={second}:with-length"),
@@ -100,10 +100,10 @@ async fn a_content_that_differs_at_the_third_pass_only_breaks_the_transfer_too()
             pbx.replace_after_download(NAME, old.clone());
             pbx.replace_after_download(NAME, new.clone());
             match ask(&gateway, NAME).await.bytes().await {
-                Ok(bytes) => panic!("{tape} {second}: {} bytes look whole", bytes.len()),
-                Err(broken) => assert!(old.starts_with(&broken.received), "{tape} {second}"),
+                Ok(bytes) => panic!("{cache} {second}: {} bytes look whole", bytes.len()),
+                Err(broken) => assert!(old.starts_with(&broken.received), "{cache} {second}"),
             }
-            assert!(gateway.fetch(NAME).await == new, "{tape} {second}");
+            assert!(gateway.fetch(NAME).await == new, "{cache} {second}");
         }
     }
 }
@@ -143,10 +143,10 @@ async fn a_content_that_changed_between_two_downloads_has_another_tag() {
         ([&old[..], &old[..BREAK]].concat().into(), &[]),
     ];
     for (new, switches) in rows {
-        for tape in ["max_bytes = 0", "keep_s = 0"] {
-            let row = format!("{} bytes {switches:?} {tape}", new.len());
+        for cache in ["max_bytes = 0", "keep_s = 0"] {
+            let row = format!("{} bytes {switches:?} {cache}", new.len());
             let pbx = start(switches, &old).await;
-            let gateway = tight(&pbx, tape).start().await;
+            let gateway = tight(&pbx, cache).start().await;
             assert!(gateway.fetch(NAME).await == old);
             let old_tag = etag(&gateway).await;
             nothing_held(&gateway).await;
@@ -168,7 +168,7 @@ async fn a_content_that_changed_between_two_downloads_has_another_tag() {
 
 async fn nothing_held(gateway: &Gateway) {
     soon(async {
-        while Numbers::of(gateway).await.at("tape_bytes") > 0 {
+        while Numbers::of(gateway).await.at("cache_bytes") > 0 {
             tokio::task::yield_now().await;
         }
     })
@@ -177,10 +177,10 @@ async fn nothing_held(gateway: &Gateway) {
 
 #[tokio::test]
 async fn a_recording_that_is_gone_at_the_second_ticket_breaks_off_and_is_forgotten() {
-    for (tape, asked_again) in [("max_bytes = 0\nremember_missing_ms = 0", 2), ("", 0)] {
+    for (cache, asked_again) in [("max_bytes = 0\nremember_missing_ms = 0", 2), ("", 0)] {
         let pbx = start(&[Switch::DownloadWithLength], &wav::pcm_of_size(LENGTH)).await;
         pbx.add_recording(OTHER, wav::music(1));
-        let gateway = tight(&pbx, tape).start().await;
+        let gateway = tight(&pbx, cache).start().await;
         inject(&pbx, &format!("download:stall-after={BREAK}"));
         let answer = ask(&gateway, NAME).await;
         let tag = etag(&gateway).await.expect("known by now");
@@ -198,12 +198,12 @@ async fn a_recording_that_is_gone_at_the_second_ticket_breaks_off_and_is_forgott
         for method in [Method::HEAD, Method::GET] {
             let call = gateway.request(method, &target).bearer(&jwt("alice"));
             let answer = call.header("if-none-match", &tag).send().await;
-            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{tape}");
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{cache}");
         }
         assert_eq!(
             pbx.seen().requests.get_random - asked,
             asked_again,
-            "{tape}"
+            "{cache}"
         );
         // Its place is free.
         assert!(gateway.fetch(OTHER).await == wav::music(1));

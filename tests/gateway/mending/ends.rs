@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use wavegate::simulator::{Switch, wav};
 
-use super::{LENGTH, TAPES, altered, ask, etag, inject, mp3, start, tight};
+use super::{CACHES, LENGTH, altered, ask, etag, inject, mp3, start, tight};
 use crate::harness::NAME;
 
 /// A fault that takes its turn and does nothing: no answer is that long.
@@ -27,11 +27,11 @@ fn recordings() -> [Bytes; 5] {
     ]
 }
 
-async fn check(recording: &Bytes, switches: &[Switch], tape: &str, row: Row) {
+async fn check(recording: &Bytes, switches: &[Switch], cache: &str, row: Row) {
     let (passes, is_whole, tickets) = row;
-    let row = format!("{passes:?} {switches:?} {tape}");
+    let row = format!("{passes:?} {switches:?} {cache}");
     let pbx = start(switches, recording).await;
-    let gateway = tight(&pbx, tape).start().await;
+    let gateway = tight(&pbx, cache).start().await;
     for fault in passes {
         inject(&pbx, &format!("download:{fault}"));
     }
@@ -91,11 +91,11 @@ async fn two_ends_that_agree_make_a_recording_whole() {
     let mut running = JoinSet::new();
     for recording in recordings() {
         for switches in [&[][..], &[Switch::PlainHttp]] {
-            for tape in TAPES {
+            for cache in CACHES {
                 let recording = recording.clone();
                 running.spawn(async move {
                     for row in rows {
-                        check(&recording, switches, tape, row).await;
+                        check(&recording, switches, cache, row).await;
                     }
                 });
             }
@@ -108,16 +108,16 @@ async fn two_ends_that_agree_make_a_recording_whole() {
 async fn an_end_that_agrees_behind_another_content_does_not() {
     for recording in &recordings() {
         for switches in [&[][..], &[Switch::PlainHttp]] {
-            for tape in TAPES {
+            for cache in CACHES {
                 let pbx = start(switches, recording).await;
-                let gateway = tight(&pbx, tape).start().await;
+                let gateway = tight(&pbx, cache).start().await;
                 let new = altered(recording, LENGTH / 2);
                 pbx.replace_after_download(NAME, new.clone());
                 let came = ask(&gateway, NAME).await.bytes().await;
                 let came = came.map(|bytes| bytes.len()).unwrap_err().received;
-                assert!(recording.starts_with(&came), "{switches:?} {tape}");
+                assert!(recording.starts_with(&came), "{switches:?} {cache}");
                 assert_eq!(pbx.seen().tickets_issued, 2);
-                assert!(gateway.fetch(NAME).await == new, "{switches:?} {tape}");
+                assert!(gateway.fetch(NAME).await == new, "{switches:?} {cache}");
                 assert!(etag(&gateway).await.is_some());
             }
         }

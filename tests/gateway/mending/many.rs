@@ -7,13 +7,13 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
 
-use super::{TAPES, ask};
+use super::{CACHES, ask};
 use crate::harness::{Gateway, gateway};
 use crate::metrics::Numbers;
 
 const BYTES: usize = 1 << 20;
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
-/// How a PBX ends its downloads: each with all sorts of tape, so there are twelve.
+/// How a PBX ends its downloads: each with all sorts of cache, so there are twelve.
 const WAYS: [&[Switch]; 4] = [
     &[],
     &[Switch::PlainHttp],
@@ -94,8 +94,8 @@ impl Plan {
     }
 
     /// Lets callers get every recording once, and returns whether each was whole.
-    async fn carry_out(&self, tape: &str) -> (Vec<bool>, Arc<Gateway>) {
-        let gateway = gateway(&self.pbx).tape(tape).pbx(LIMITS);
+    async fn carry_out(&self, cache: &str) -> (Vec<bool>, Arc<Gateway>) {
+        let gateway = gateway(&self.pbx).cache(cache).pbx(LIMITS);
         let gateway = Arc::new(gateway.start().await);
         let mut callers = JoinSet::new();
         for caller in 0..CALLERS {
@@ -133,22 +133,22 @@ fn content(number: usize) -> Bytes {
     bytes.into()
 }
 
-/// Every way with every sort of tape: twelve PBXs, each with a gateway of its own.
+/// Every way with every sort of cache: twelve PBXs, each with a gateway of its own.
 async fn every_way(downloads: usize, times: fn(&mut Dice) -> u64, check: fn(&Plan, Outcome)) {
     let mut running = JoinSet::new();
     let ways = WAYS
         .iter()
-        .flat_map(|switches| TAPES.map(|tape| (switches, tape)));
-    for (way, (switches, tape)) in (1..).zip(ways) {
+        .flat_map(|switches| CACHES.map(|cache| (switches, cache)));
+    for (way, (switches, cache)) in (1..).zip(ways) {
         running.spawn(async move {
             let plan = Plan::new(switches, downloads, times, Dice(SEED.wrapping_mul(way))).await;
-            let (results, gateway) = plan.carry_out(tape).await;
+            let (results, gateway) = plan.carry_out(cache).await;
             assert_eq!(results.len(), downloads);
             let numbers = Numbers::of(&gateway).await;
             let mends =
                 |outcome: &str| numbers.at(&format!("mends_total{{outcome=\"{outcome}\"}}"));
             let outcome = Outcome {
-                way: format!("{switches:?} {tape}"),
+                way: format!("{switches:?} {cache}"),
                 whole: results.into_iter().filter(|is_whole| *is_whole).count(),
                 mended: mends("mended"),
                 failed: mends("failed"),

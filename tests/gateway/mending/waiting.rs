@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
-use super::{LENGTH, OTHER, TAPES, ask, inject, start, tight, with_every_tape};
+use super::{CACHES, LENGTH, OTHER, ask, inject, start, tight, with_every_cache};
 use crate::harness::{NAME, PBX, jwt, soon};
 use crate::metrics::Numbers;
 
@@ -14,11 +14,11 @@ const BREAK: usize = 200_000;
 
 #[tokio::test]
 async fn a_mend_keeps_its_place_while_others_wait_for_it() {
-    with_every_tape(|tape| async move {
+    with_every_cache(|cache| async move {
         let recording = wav::pcm_of_size(LENGTH);
         let pbx = start(&[], &recording).await;
         pbx.add_recording(OTHER, wav::music(1));
-        let gateway = Arc::new(tight(&pbx, tape).start().await);
+        let gateway = Arc::new(tight(&pbx, cache).start().await);
         inject(
             &pbx,
             "download:stall-after=200000 download:stall-after=300000",
@@ -36,11 +36,11 @@ async fn a_mend_keeps_its_place_while_others_wait_for_it() {
             }
         })
         .await;
-        assert!(broken.bytes().await.unwrap() == recording, "{tape}");
-        assert!(waiting.await.unwrap() == wav::music(1), "{tape}");
+        assert!(broken.bytes().await.unwrap() == recording, "{cache}");
+        assert!(waiting.await.unwrap() == wav::music(1), "{cache}");
         let seen = pbx.seen();
-        assert_eq!(seen.ticket_recordings, [NAME, NAME, NAME, OTHER], "{tape}");
-        assert_eq!(seen.downloads_running_max, 1, "{tape}");
+        assert_eq!(seen.ticket_recordings, [NAME, NAME, NAME, OTHER], "{cache}");
+        assert_eq!(seen.downloads_running_max, 1, "{cache}");
     })
     .await;
 }
@@ -84,38 +84,38 @@ async fn every_break_that_was_passed_is_counted() {
         // The second pass has not come to where the first broke off.
         ("download:cut-after=300000 download:cut-after=100000", 1),
     ] {
-        for tape in TAPES {
+        for cache in CACHES {
             let pbx = start(&[], &wav::pcm_of_size(LENGTH)).await;
-            let gateway = tight(&pbx, tape).start().await;
+            let gateway = tight(&pbx, cache).start().await;
             inject(&pbx, faults);
             assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
             let numbers = Numbers::of(&gateway).await;
             let mends = ["mended", "failed", "differs"]
                 .map(|outcome| numbers.at(&format!("mends_total{{outcome=\"{outcome}\"}}")));
-            assert_eq!(mends, [mended, 0, 0], "{faults} {tape}");
+            assert_eq!(mends, [mended, 0, 0], "{faults} {cache}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_pass_that_is_refused_twice_breaks_the_transfer() {
-    with_every_tape(|tape| async move {
+    with_every_cache(|cache| async move {
         let recording = wav::pcm_of_size(LENGTH);
         for (refusals, is_whole) in [(1, true), (2, false)] {
             let pbx = start(&[], &recording).await;
-            let gateway = tight(&pbx, tape).start().await;
+            let gateway = tight(&pbx, cache).start().await;
             inject(&pbx, &format!("download:stall-after={BREAK}"));
             let answer = ask(&gateway, NAME).await;
             soon(pbx.until(|seen| seen.bytes_sent == BREAK as u64)).await;
             inject(&pbx, &format!("download:garbage:times={refusals}"));
             match answer.bytes().await {
-                Ok(bytes) => assert!(is_whole && bytes == recording, "{tape} {refusals}"),
+                Ok(bytes) => assert!(is_whole && bytes == recording, "{cache} {refusals}"),
                 Err(broken) => {
-                    assert!(!is_whole, "{tape} {refusals}");
+                    assert!(!is_whole, "{cache} {refusals}");
                     assert!(recording.starts_with(&broken.received));
                 }
             }
-            assert_eq!(pbx.seen().tickets_issued, 3, "{tape} {refusals}");
+            assert_eq!(pbx.seen().tickets_issued, 3, "{cache} {refusals}");
         }
     })
     .await;

@@ -20,7 +20,7 @@ async fn giving(api: Api, switches: &[Switch]) -> Simulator {
     switched.start().await.unwrap()
 }
 
-/// A gateway without a tape that knows the recording.
+/// A gateway without a cache entry that knows the recording.
 async fn knowing_one(pbx: &Simulator, builder: Builder) -> Gateway {
     let gateway = builder.start().await;
     assert_eq!(gateway.fetch(NAME).await.len(), BYTES);

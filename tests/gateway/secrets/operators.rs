@@ -69,8 +69,8 @@ pub(super) async fn calls(record: &mut Record, admin: SocketAddr) {
         }
     }
     for path in [
-        format!("/tapes/{PBX}/{token}"),
-        format!("/tapes/{token}/{NAME}"),
+        format!("/cache/{PBX}/{token}"),
+        format!("/cache/{token}/{NAME}"),
         format!("/{token}"),
         format!("/metrics?token={token}"),
     ] {

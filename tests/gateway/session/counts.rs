@@ -9,7 +9,7 @@ use crate::harness::{expired_jwt, jwt_with};
 const NONE: &str = "principal_requests_per_second = 0\naddress_requests_per_second = 0";
 
 fn limited(pbx: &Simulator, limits: &str) -> Builder {
-    let builder = with_sessions(pbx, "").tape("").auth("cookie = \"sso\"");
+    let builder = with_sessions(pbx, "").cache("").auth("cookie = \"sso\"");
     let builder = builder.server("trusted_proxies = [\"127.0.0.1\"]");
     builder.limits(limits)
 }

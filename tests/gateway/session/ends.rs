@@ -91,7 +91,7 @@ pub(super) async fn revoking(with: impl FnOnce(Builder) -> Builder) -> (Simulato
     let pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(4_000_000));
     let pbx = pbx.start().await.unwrap();
     pbx.hold_downloads(1_000_000);
-    let builder = with_sessions(&pbx, "").tape("");
+    let builder = with_sessions(&pbx, "").cache("");
     let builder = builder.admin("token_file = \"admin-token\"");
     write_secret(&builder.folder().join("admin-token"), OPERATOR);
     let builder = builder.auth("revocation_file = \"revoked.jsonl\"\ncookie = \"sso\"");

@@ -114,18 +114,18 @@ async fn hearing(gateway: &Gateway) -> (Vec<Answer>, Answer) {
 
 #[tokio::test]
 async fn a_policy_that_is_read_again_ends_what_it_denies_by_whatever_credential_it_began() {
-    for tape in ["", "max_bytes = 0"] {
-        let (pbx, gateway) = revoking(|builder| builder.tape(tape)).await;
+    for cache in ["", "max_bytes = 0"] {
+        let (pbx, gateway) = revoking(|builder| builder.cache(cache)).await;
         let (of_alice, bob) = hearing(&gateway).await;
         let policies =
             "permit(principal, action, resource) unless { principal.subject == \"alice\" };";
         std::fs::write(gateway.folder().join(POLICIES), policies).unwrap();
         gateway.reload().unwrap();
         for answer in of_alice {
-            assert!(soon(answer.bytes()).await.is_err(), "{tape}");
+            assert!(soon(answer.bytes()).await.is_err(), "{cache}");
         }
         pbx.release_downloads();
-        assert!(bob.bytes().await.is_ok(), "{tape}");
+        assert!(bob.bytes().await.is_ok(), "{cache}");
     }
 }
 
@@ -149,8 +149,8 @@ async fn a_policy_that_denies_one_kind_of_credential_ends_that_alone() {
 
 #[tokio::test]
 async fn a_revocation_ends_what_is_heard_by_whatever_credential_it_began() {
-    for tape in ["", "max_bytes = 0"] {
-        let (pbx, gateway) = revoking(|builder| builder.tape(tape)).await;
+    for cache in ["", "max_bytes = 0"] {
+        let (pbx, gateway) = revoking(|builder| builder.cache(cache)).await;
         let (of_alice, bob) = hearing(&gateway).await;
         revoke(
             &gateway,
@@ -158,10 +158,10 @@ async fn a_revocation_ends_what_is_heard_by_whatever_credential_it_began() {
         )
         .await;
         for answer in of_alice {
-            assert!(soon(answer.bytes()).await.is_err(), "{tape}");
+            assert!(soon(answer.bytes()).await.is_err(), "{cache}");
         }
         pbx.release_downloads();
-        assert!(bob.bytes().await.is_ok(), "{tape}");
+        assert!(bob.bytes().await.is_ok(), "{cache}");
     }
 }
 
@@ -181,14 +181,14 @@ async fn what_is_heard_on_the_word_of_an_issuer_ends_when_it_is_withdrawn() {
         (&*named, "name = \"https://another.test\""),
         (&*named, &*format!("{named}\npbxs = [\"other\"]")),
     ] {
-        for tape in ["", "max_bytes = 0"] {
+        for cache in ["", "max_bytes = 0"] {
             let other = pbx().await;
-            let with = |builder: Builder| builder.tape(tape).beside("other", &other, "");
+            let with = |builder: Builder| builder.cache(cache).beside("other", &other, "");
             let (_pbx, gateway) = revoking(with).await;
             let (of_alice, bob) = hearing(&gateway).await;
             change(&gateway, from, to);
             for answer in of_alice.into_iter().chain([bob]) {
-                assert!(soon(answer.bytes()).await.is_err(), "{to} {tape}");
+                assert!(soon(answer.bytes()).await.is_err(), "{to} {cache}");
             }
         }
     }

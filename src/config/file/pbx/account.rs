@@ -1,8 +1,8 @@
 //! Our account on a PBX.
 
-use crate::config::secret::Secret;
 use crate::config::section::Section;
-use crate::config::{PbxAccount, PbxApi, PbxPassword, PbxReport, Prolong};
+use crate::pbx::settings::{PbxAccount, PbxApi, PbxPassword, PbxReport, Prolong};
+use crate::secret::Secret;
 
 pub(super) fn read_account(section: &mut Section<'_>, api: Option<PbxApi>) -> Option<PbxAccount> {
     let username = section.required("username").map(Secret::new);

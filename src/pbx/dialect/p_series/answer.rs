@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::secret::Secret;
 use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
+use crate::secret::Secret;
 
 /// The fields of a success.
 pub(super) struct Fields(Map<String, Value>);

@@ -20,10 +20,10 @@ use serde_json::Value;
 
 use super::answer::{answer, number};
 use super::{PSeries, get};
-use crate::config::secret::Secret;
 use crate::list::{Filter, Order, Row};
 use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
 use crate::recording::{RESERVED, RecordingName};
+use crate::secret::Secret;
 
 /// A page, in the PBX's order.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -8,8 +8,8 @@
 
 use url::{Position, Url};
 
-use crate::config::secret::Secret;
 use crate::pbx::dialect::AnswerError;
+use crate::secret::Secret;
 
 const MAX_BYTES: usize = 2_048;
 

@@ -8,8 +8,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::secret::Secret;
 use crate::pbx::dialect::{AnswerError, Operation, Refusal, RefusalClass};
+use crate::secret::Secret;
 
 /// Reads an answer: `"status":"Success"`, or `"status":"Failed"` with a five-digit `errno`.
 ///

@@ -12,8 +12,8 @@ use jiff::civil::DateTime;
 use serde_json::json;
 
 use super::{SSeries, answer, field};
-use crate::config::secret::Secret;
 use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
+use crate::secret::Secret;
 
 /// A span of time on the PBX's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,7 @@ mod tests {
     use super::super::answer::tests::refused;
     use super::super::tests::account;
     use super::*;
-    use crate::config::PbxPassword;
+    use crate::pbx::settings::PbxPassword;
 
     fn dialect(version: &'static str) -> SSeries {
         SSeries::office(version, account(PbxPassword::Clear(Secret::new("x"))))

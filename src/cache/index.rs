@@ -1,0 +1,157 @@
+//! The entries there are, by recording, and those that nobody reads in the order in which their last readers left.
+//!
+//! Knows keys and times. Does not know when an entry has to go, or what is on it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Owner;
+use super::entry::CacheEntry;
+use crate::pbx::Pbx;
+use crate::recording::RecordingName;
+
+/// Which recording of which PBX, as that is configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct EntryKey {
+    pbx: u64,
+    pbx_name: Arc<str>,
+    name: RecordingName,
+}
+
+/// The entries there are.
+#[derive(Default)]
+pub(super) struct CacheIndex {
+    entries: HashMap<EntryKey, IndexedEntry>,
+    /// Cache without readers, the longest idle first.
+    idle: BTreeMap<u64, IdleEntry>,
+    next: u64,
+    /// Whose recordings may stand on it; all PBXs' until there was a reload.
+    pbxs: Option<Vec<u64>>,
+}
+
+/// An entry on the index.
+pub(super) struct IndexedEntry {
+    pub(super) entry: Arc<CacheEntry>,
+    since: Instant,
+    /// Where it stands among the idle ones.
+    idle: Option<u64>,
+}
+
+struct IdleEntry {
+    key: EntryKey,
+    since: Instant,
+}
+
+impl EntryKey {
+    pub(super) fn new(pbx: &Pbx, name: &RecordingName) -> Self {
+        Self {
+            pbx: pbx.id(),
+            pbx_name: pbx.shared_name(),
+            name: name.clone(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &RecordingName {
+        &self.name
+    }
+
+    /// The recording, however its PBX is configured.
+    pub(super) fn recording(&self) -> (Arc<str>, RecordingName) {
+        (Arc::clone(&self.pbx_name), self.name.clone())
+    }
+}
+
+impl CacheIndex {
+    /// Puts a new entry on it, which somebody reads.
+    pub(super) fn put(&mut self, entry: &Arc<CacheEntry>) {
+        let indexed = IndexedEntry {
+            entry: Arc::clone(entry),
+            since: Instant::now(),
+            idle: None,
+        };
+        self.entries.insert(entry.key.clone(), indexed);
+    }
+
+    /// Is for recordings of these PBXs alone from now on. Returns which entries are of others.
+    pub(super) fn serve_only(&mut self, pbxs: &[Arc<Pbx>]) -> Vec<EntryKey> {
+        self.pbxs = Some(pbxs.iter().map(|pbx| pbx.id()).collect());
+        let others = self.entries.keys().filter(|key| !self.serves(key));
+        others.cloned().collect()
+    }
+
+    /// Whether an entry of this recording may stand on it.
+    pub(super) fn serves(&self, key: &EntryKey) -> bool {
+        let pbxs = self.pbxs.as_ref();
+        pbxs.is_none_or(|pbxs| pbxs.contains(&key.pbx))
+    }
+
+    /// The entries that were begun at least `age` ago.
+    pub(super) fn older_than(&self, now: Instant, age: Duration) -> Vec<EntryKey> {
+        let old = |indexed: &IndexedEntry| now.saturating_duration_since(indexed.since) >= age;
+        let old = self.entries.iter().filter(|(_, indexed)| old(indexed));
+        old.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The entry of a recording, for one more reader.
+    pub(super) fn join(&mut self, key: &EntryKey) -> Option<Arc<CacheEntry>> {
+        let indexed = self.entries.get_mut(key)?;
+        if let Some(idle) = indexed.idle.take() {
+            self.idle.remove(&idle);
+        }
+        Some(Arc::clone(&indexed.entry))
+    }
+
+    pub(super) fn has(&self, entry: &Arc<CacheEntry>) -> bool {
+        let indexed = self.entries.get(&entry.key);
+        indexed.is_some_and(|indexed| Arc::ptr_eq(&indexed.entry, entry))
+    }
+
+    pub(super) fn take(&mut self, key: &EntryKey) -> Option<IndexedEntry> {
+        let indexed = self.entries.remove(key)?;
+        if let Some(idle) = indexed.idle {
+            self.idle.remove(&idle);
+        }
+        Some(indexed)
+    }
+
+    pub(super) fn note_idle(&mut self, key: &EntryKey, since: Instant) {
+        if let Some(indexed) = self.entries.get_mut(key) {
+            self.next += 1;
+            indexed.idle = Some(self.next);
+            let key = key.clone();
+            self.idle.insert(self.next, IdleEntry { key, since });
+        }
+    }
+
+    /// The longest idle entry, of one owner or of all; never that of `except`.
+    pub(super) fn take_idle(
+        &mut self,
+        owner: Option<&Owner>,
+        except: Option<&EntryKey>,
+    ) -> Option<IndexedEntry> {
+        let is_of = |key: &EntryKey| {
+            let indexed = self.entries.get(key);
+            owner.is_none() || indexed.map(|indexed| &indexed.entry.owner) == owner
+        };
+        let key = self
+            .idle
+            .values()
+            .map(|idle| &idle.key)
+            .find(|key| Some(*key) != except && is_of(key))?
+            .clone();
+        self.take(&key)
+    }
+
+    /// An entry that has been idle for `keep`, and is not being filled any more.
+    pub(super) fn take_idle_since(&mut self, now: Instant, keep: Duration) -> Option<IndexedEntry> {
+        let is_filling = |key: &EntryKey| {
+            let indexed = self.entries.get(key);
+            indexed.is_some_and(|indexed| indexed.entry.is_filling())
+        };
+        let old = |idle: &&IdleEntry| now.saturating_duration_since(idle.since) >= keep;
+        let mut old = self.idle.values().take_while(old);
+        let key = old.find(|idle| !is_filling(&idle.key))?.key.clone();
+        self.take(&key)
+    }
+}

@@ -1,0 +1,10 @@
+//! Answers that only a browser needs: pages, sessions, CORS, frames, and the checks on requests of other sites.
+//!
+//! Knows browsers. Does not know recordings or PBXs.
+
+pub(crate) mod cors;
+pub(crate) mod frames;
+pub(crate) mod navigation;
+pub(crate) mod page;
+pub(in crate::gateway) mod session;
+pub(crate) mod sites;

@@ -1,0 +1,370 @@
+//! Who reads an answer: a program, which gets a problem document, or a person, who gets a page or is sent to sign in.
+//!
+//! Knows what a browser says of itself, and the address of a recording without a token. The status is the same for both. Does not
+//! know what went wrong.
+//!
+//! Sources: Fetch Metadata Request Headers (`Sec-Fetch-Mode`), which scripts cannot set and
+//! which is not sent over plain HTTP; Upgrade Insecure Requests §3.2.1 (its field goes with
+//! navigations); RFC 9110 §12.5.1 (`Accept`) and §12.5.5 (`Vary`).
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, VARY};
+use http::{Method, Response, StatusCode, request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use crate::auth::{AuthError, Rejected};
+use crate::gateway::answer::AnswerBody;
+use crate::gateway::browser::frames::Frames;
+use crate::gateway::browser::page;
+use crate::gateway::browser::page::Page;
+use crate::gateway::error::GatewayError;
+use crate::gateway::route::{Route, Target};
+use crate::gateway::settings::login::LoginUrl;
+use crate::gateway::{recording, refusal};
+use crate::relay::access_line::AccessLine;
+
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+/// The fields by which a browser says what a request is for.
+const SEC_FETCH: [&str; 4] = [
+    SEC_FETCH_MODE,
+    "sec-fetch-dest",
+    "sec-fetch-site",
+    "sec-fetch-user",
+];
+const UPGRADE_INSECURE_REQUESTS: &str = "upgrade-insecure-requests";
+/// The fields that [`is_for_a_person`] looks at.
+const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
+    "Sec-Fetch-Mode, Sec-Fetch-Dest, Sec-Fetch-Site, Sec-Fetch-User, Upgrade-Insecure-Requests, Accept",
+);
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
+/// What an error looks like to a person.
+pub(crate) struct Pages {
+    /// Where a browser without a credential is sent.
+    pub(crate) login_url: Option<LoginUrl>,
+    /// The address that people come back to.
+    pub(crate) public_url: Option<Url>,
+    pub(crate) frames: Arc<Frames>,
+}
+
+impl Pages {
+    /// The answer to a request that came to an error: a problem document, a page, or the way to sign in.
+    pub(in crate::gateway) fn refuse(
+        &self,
+        error: &GatewayError,
+        head: &request::Parts,
+        mut line: AccessLine,
+    ) -> Response<AnswerBody> {
+        if let GatewayError::Auth(rejected) = error
+            && let Some(address) = self.login_address(head, rejected)
+        {
+            line.status = StatusCode::FOUND.as_u16();
+            line.outcome = "to-login";
+            return redirect(&address);
+        }
+        let request_id = line.request_id().to_owned();
+        let mut response = refusal::refuse(error, head, line);
+        vary(response.headers_mut());
+        if is_for_a_person(head) {
+            self.show(error, head, &request_id, &mut response);
+        }
+        response
+    }
+
+    /// Turns a problem document into a page.
+    fn show(
+        &self,
+        error: &GatewayError,
+        head: &request::Parts,
+        request_id: &str,
+        response: &mut Response<AnswerBody>,
+    ) {
+        let headers = response.headers_mut();
+        page::fill(headers, &self.frames);
+        if head.method == Method::HEAD {
+            return;
+        }
+        let retry_after = headers
+            .get(RETRY_AFTER)
+            .and_then(|field| field.to_str().ok());
+        let recording = match error {
+            GatewayError::Auth(Rejected::Link(_)) => recording_without_link(head),
+            _ => None,
+        };
+        let recording = recording.as_ref();
+        let body = Page {
+            problem: error.problem(),
+            request_id,
+            reason: error.reason().as_deref(),
+            retry_after,
+            recording: recording.map(|(path, name)| (path.as_str(), name.as_str())),
+        }
+        .body();
+        *response.body_mut() = body;
+    }
+
+    /// Where to send a browser that sent no credential: to sign in, and back to the stable address of what it asked for.
+    pub(in crate::gateway) fn login_address(
+        &self,
+        head: &request::Parts,
+        rejected: &Rejected,
+    ) -> Option<String> {
+        let is_asked = *rejected.reason() == AuthError::Missing
+            && head.method == Method::GET
+            && is_for_a_person(head);
+        let (login, public) = (self.login_url.as_ref()?, self.public_url.as_ref()?);
+        let route = Route::of(&head.method, head.uri.path())
+            .ok()
+            .filter(|_| is_asked)?;
+        let origin = public.origin().ascii_serialization();
+        let wish = match recording::wants_download(head) {
+            Ok(true) => "?download=1",
+            Ok(false) | Err(_) => "",
+        };
+        Some(login.returning_to(&format!("{origin}{}{wish}", stable_path(&route))))
+    }
+}
+
+/// Path and name of the recording that was asked for.
+fn recording_without_link(head: &request::Parts) -> Option<(String, String)> {
+    let route = Route::of(&Method::GET, head.uri.path()).ok()?;
+    let Target::Recording { name } = &route.target else {
+        return None;
+    };
+    Some((stable_path(&route), name.as_str().to_owned()))
+}
+
+/// The path of what a route means, made anew from its parts.
+fn stable_path(route: &Route) -> String {
+    let mut path = String::new();
+    if let Some(pbx) = &route.pbx {
+        path = format!("/pbx/{}", utf8_percent_encode(pbx, PATH_SEGMENT));
+    }
+    path.push_str("/recordings");
+    if let Target::Recording { name } = &route.target {
+        path = format!("{path}/{}", name.encoded());
+    }
+    path
+}
+
+fn redirect(address: &str) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    vary(headers);
+    // An address that was read as a URL, with an escaped one in it.
+    if let Ok(address) = HeaderValue::from_str(address) {
+        headers.insert(LOCATION, address);
+    }
+    response
+}
+
+/// True for a navigation: a browser shows the answer as a page.
+///
+/// A browser says so by `Sec-Fetch-Mode`. It sends no field of that kind over plain HTTP, and an
+/// old one sends none at all; then it says so by `Upgrade-Insecure-Requests`, or by an `Accept`
+/// that wants pages. `text/html` alone says nothing: programs accept it, too.
+pub(in crate::gateway) fn is_for_a_person(head: &request::Parts) -> bool {
+    let headers = &head.headers;
+    let is = |name: &str, value: &str| {
+        let mut fields = headers.get_all(name).iter();
+        matches!((fields.next(), fields.next()), (Some(field), None) if field == value)
+    };
+    if SEC_FETCH.iter().any(|name| headers.contains_key(*name)) {
+        return is(SEC_FETCH_MODE, "navigate");
+    }
+    is(UPGRADE_INSECURE_REQUESTS, "1") || wants_pages(headers)
+}
+
+/// Says to caches that the answer depends on who reads it.
+pub(in crate::gateway) fn vary(headers: &mut HeaderMap) {
+    headers.append(VARY, DEPENDS_ON);
+}
+
+/// True where XHTML is wanted, which browsers ask for by name and programs do not, nothing is
+/// wanted more than pages, and JSON less than they are.
+fn wants_pages(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(ACCEPT).iter();
+    let fields = fields.filter_map(|field| field.to_str().ok());
+    let (mut names_xhtml, mut pages, mut json, mut others) = (false, 0, 0, 0);
+    for range in fields.flat_map(|field| field.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        let weight = parts.find_map(weight).unwrap_or(1_000);
+        let is_xhtml = media_type.eq_ignore_ascii_case("application/xhtml+xml");
+        names_xhtml |= is_xhtml && weight > 0;
+        if is_xhtml || media_type.eq_ignore_ascii_case("text/html") {
+            pages = weight.max(pages);
+        } else if media_type.to_ascii_lowercase().ends_with("json") {
+            json = weight.max(json);
+        } else {
+            others = weight.max(others);
+        }
+    }
+    names_xhtml && pages >= others && pages > json
+}
+
+/// RFC 9110 §12.4.2: a weight in thousandths; what is malformed weighs nothing.
+fn weight(parameter: &str) -> Option<u32> {
+    let (name, value) = parameter.split_once('=')?;
+    if !name.trim_end().eq_ignore_ascii_case("q") {
+        return None;
+    }
+    let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+    let is_number = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let thousandths = format!("{fraction:0<3}").parse().unwrap_or(0);
+    match whole {
+        "0" if is_number => Some(thousandths),
+        "1" if is_number && thousandths == 0 => Some(1_000),
+        _ => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+    fn head(fields: &[(&str, &str)]) -> request::Parts {
+        let mut request = Request::builder();
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[track_caller]
+    fn check(fields: &[(&str, &str)], expected: bool) {
+        assert_eq!(is_for_a_person(&head(fields)), expected, "{fields:?}");
+    }
+
+    #[track_caller]
+    fn check_accept(accept: &str, expected: bool) {
+        check(&[("accept", accept)], expected);
+    }
+
+    #[test]
+    fn a_navigation_is_for_a_person_and_nothing_else_that_a_browser_sends() {
+        let (html, upgrade) = (("accept", BROWSER), ("upgrade-insecure-requests", "1"));
+        check(&[("sec-fetch-mode", "navigate")], true);
+        check(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], true);
+        for mode in [
+            "cors",
+            "no-cors",
+            "same-origin",
+            "websocket",
+            "",
+            "Navigate",
+        ] {
+            check(&[("sec-fetch-mode", mode), html, upgrade], false);
+        }
+        check(&[("sec-fetch-dest", "audio"), html, upgrade], false);
+        check(&[("sec-fetch-site", "none"), html, upgrade], false);
+        check(&[], false);
+    }
+
+    #[test]
+    fn without_such_words_a_browser_upgrades_or_wants_pages() {
+        let upgrade = |value| [("upgrade-insecure-requests", value), ("accept", "*/*")];
+        check(&upgrade("1"), true);
+        check(&upgrade("1")[..1], true);
+        for value in ["0", "", "true", "1, 1"] {
+            check(&upgrade(value), false);
+        }
+        // Firefox, Chrome and Safari; Internet Explorer; Safari of 2010; Opera of 2012.
+        check_accept(BROWSER, true);
+        check_accept("text/html, application/xhtml+xml, */*", true);
+        check_accept(
+            "application/xml,application/xhtml+xml,text/html;q=0.9,text/plain;q=0.8,image/png,*/*;q=0.5",
+            true,
+        );
+        check_accept(
+            "text/html, application/xml;q=0.9, application/xhtml+xml, image/png, image/gif, */*;q=0.1",
+            true,
+        );
+        check_accept("application/xhtml+xml, text/html;q=0.9", true);
+        check_accept("APPLICATION/XHTML+XML", true);
+        check_accept(
+            "text/html;level=1;q=1.000,application/xhtml+xml;q=0.001",
+            true,
+        );
+        check_accept("application/json;q=0.5, application/xhtml+xml;q=0.5", false);
+        check(
+            &[
+                ("accept", "application/json;q=0.5"),
+                ("accept", "application/xhtml+xml"),
+            ],
+            true,
+        );
+        // Java; jQuery; whoever takes any text.
+        check_accept(
+            "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+            false,
+        );
+        check_accept("text/html, */*; q=0.01", false);
+        check_accept("text/html,*/*", false);
+        check_accept("text/html", false);
+        check_accept("text/html, text/*;q=0.5, image/*, application/*", false);
+        // curl, axios, an audio element.
+        check_accept("*/*", false);
+        check_accept("application/json, text/plain, */*", false);
+        check_accept(
+            "audio/webm,audio/ogg,audio/wav,audio/*;q=0.9,*/*;q=0.5",
+            false,
+        );
+        // Pages are wanted least, or not at all.
+        check_accept("application/json, application/xhtml+xml;q=0.9", false);
+        check_accept("text/html, application/xhtml+xml;q=0", false);
+        check_accept("text/html, application/xhtml+xml;q=0.000", false);
+        check_accept(
+            "application/xhtml+xml;q=0.0001, application/json;q=0.1",
+            false,
+        );
+        check_accept("application/xhtml+xml;q=2, application/json;q=0.1", false);
+        check_accept("application/xhtml+xml;q=x", false);
+        check_accept("application/*", false);
+        check_accept("application/xhtml", false);
+        check_accept("x-application/xhtml+xml", false);
+        check_accept("text/plain;x=application/xhtml+xml", false);
+        check_accept("", false);
+        check_accept(",,;,;;q", false);
+    }
+
+    proptest! {
+        #[test]
+        fn no_field_makes_it_panic(accept in "[ -~]*") {
+            let _ = is_for_a_person(&head(&[("accept", &accept)]));
+        }
+
+        #[test]
+        fn pages_are_for_whoever_wants_nothing_more(page in 0_u32..=1_000, json in 0_u32..=1_000) {
+            let q = |number: u32| format!("{}.{:03}", number / 1_000, number % 1_000);
+            let accept = format!("application/json;q={}, application/xhtml+xml; q={}", q(json), q(page));
+            let expected = page > json;
+            prop_assert_eq!(is_for_a_person(&head(&[("accept", &accept)])), expected);
+        }
+
+        #[test]
+        fn without_xhtml_no_accept_is_a_browsers(accept in "(text/html|text/\\*|\\*/\\*|image/gif|[;,= q.0-9])*") {
+            prop_assert!(!is_for_a_person(&head(&[("accept", &accept)])));
+        }
+
+        #[test]
+        fn the_address_without_a_token_leads_to_the_same_recording(name in "[^/\\\\\\p{Cc}.][^/\\\\\\p{Cc}]{0,30}", pbx in "[a-zA-Z0-9_-]{1,10}") {
+            let Ok(name) = name.parse::<crate::recording::RecordingName>() else {
+                return Ok(());
+            };
+            for pbx in [None, Some(pbx)] {
+                let route = Route { pbx, target: Target::Recording { name: name.clone() } };
+                prop_assert_eq!(Route::of(&Method::GET, &stable_path(&route)), Ok(route));
+            }
+        }
+    }
+}

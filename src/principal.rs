@@ -1,0 +1,35 @@
+//! Whom a request counts for.
+//!
+//! Knows an issuer and a subject of it. Does not know credentials or rights: an id proves nothing.
+
+use std::sync::Arc;
+
+/// Who somebody is: an issuer and a subject of it. For counting by; it proves nothing, is cheap to clone, and has no
+/// `Display`, so that it is in no text by accident.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PrincipalId(Arc<Names>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Names {
+    issuer: String,
+    subject: String,
+}
+
+impl PrincipalId {
+    pub(crate) fn new(issuer: &str, subject: &str) -> Self {
+        Self(Arc::new(Names {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        }))
+    }
+
+    /// The issuer that the subject belongs to.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// The subject, unique within its issuer.
+    pub(crate) fn subject(&self) -> &str {
+        &self.0.subject
+    }
+}

@@ -1,0 +1,96 @@
+//! The line of one request in the access log.
+//!
+//! Knows what a request leaves behind. Does not know credentials, tickets, queries or addresses of PBXs.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use tracing::info;
+
+use crate::audit::Entry;
+
+/// The line of one request in the access log. Filled in while the request goes its way, and written when it is
+/// dropped, which is at the request's real end: after the last byte, or when the caller leaves.
+pub(crate) struct AccessLine {
+    begun: Instant,
+    request_id: String,
+    method: &'static str,
+    source: IpAddr,
+    pub(crate) route: &'static str,
+    pub(crate) pbx: String,
+    /// The recording's name, masked.
+    pub(crate) recording: String,
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) credential: &'static str,
+    /// 0 where the caller left before an answer.
+    pub(crate) status: u16,
+    /// Bytes of the body handed to the connection.
+    pub(crate) bytes: u64,
+    /// How it ended: a transfer's outcome, or a problem's slug.
+    pub(crate) outcome: &'static str,
+    /// Why a caller at fault was refused, in more words than the caller gets.
+    pub(crate) reason: String,
+    /// What the audit log is told at the end, where the request was allowed.
+    pub(crate) audit: Entry,
+}
+
+impl AccessLine {
+    pub(crate) fn new(request_id: String, method: &'static str, source: IpAddr) -> Self {
+        Self {
+            begun: Instant::now(),
+            request_id,
+            method,
+            source,
+            route: "",
+            pbx: String::new(),
+            recording: String::new(),
+            issuer: String::new(),
+            subject: String::new(),
+            credential: "",
+            status: 0,
+            bytes: 0,
+            outcome: "downstream-gone",
+            reason: String::new(),
+            audit: Entry::default(),
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    pub(crate) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    pub(crate) fn source(&self) -> IpAddr {
+        self.source
+    }
+}
+
+impl Drop for AccessLine {
+    fn drop(&mut self) {
+        self.audit.status = self.status;
+        self.audit.outcome = self.outcome;
+        self.audit.bytes = self.bytes;
+        let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(
+            request_id = self.request_id,
+            method = self.method,
+            route = self.route,
+            pbx = self.pbx,
+            recording = self.recording,
+            issuer = self.issuer,
+            subject = self.subject,
+            credential = self.credential,
+            source = %self.source,
+            status = self.status,
+            bytes = self.bytes,
+            outcome = self.outcome,
+            reason = self.reason,
+            duration_ms,
+            "request"
+        );
+    }
+}

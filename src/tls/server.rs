@@ -1,0 +1,102 @@
+//! TLS of the public listener: the certificate, and reading it again.
+//!
+//! Knows certificate and key files. Does not know HTTP beyond the names of its versions.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio_rustls::TlsAcceptor;
+
+use crate::secret_files::SecretFiles;
+
+/// TLS of the public listener.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    /// Addresses that speak TLS.
+    pub listen: Vec<SocketAddr>,
+    /// PEM chain, leaf first.
+    pub certificate_file: PathBuf,
+    /// PEM private key.
+    pub key_file: PathBuf,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// Which key files are taken that other users can read.
+    pub secrets: Arc<SecretFiles>,
+}
+
+/// The certificate in use.
+pub(crate) struct Certificates {
+    current: Arc<Current>,
+    acceptor: TlsAcceptor,
+}
+
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Certificates {
+    /// # Errors
+    /// A sentence for an operator.
+    pub(crate) fn read(files: &ServerTls) -> Result<Self, String> {
+        let certificate = read(files).map_err(|(_, message)| message)?;
+        let current = Arc::new(Current(ArcSwap::from_pointee(certificate)));
+        let mut config =
+            rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?;
+        Ok(Self {
+            current,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
+    }
+
+    /// Shows another certificate from the next handshake on.
+    pub(crate) fn replace(&self, certificate: CertifiedKey) {
+        self.current.0.store(Arc::new(certificate));
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+}
+
+/// Reads certificate and key.
+///
+/// # Errors
+/// The key of the configuration that is wrong, and a sentence for an operator.
+pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, String)> {
+    let path = &files.certificate_file;
+    let in_certificate =
+        |error: String| ("certificate_file", format!("{}: {error}", path.display()));
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| in_certificate(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(in_certificate("holds no certificate".to_owned()));
+    }
+    let in_key = |error: String| ("key_file", format!("{}: {error}", files.key_file.display()));
+    let pem = files.secrets.read(&files.key_file);
+    let pem = pem.map_err(|error| in_key(format!("{error}{}", error.way_out())))?;
+    let pem = pem.secret;
+    let key =
+        PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|error| in_key(error.to_string()))?;
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|error| in_key(format!("{error}; does it belong to the certificate?")))
+}

@@ -1,0 +1,96 @@
+//! Who waits for the PBX, and who need not: what is in the cache is there however the PBX does, and nobody is refused for the
+//! time that somebody else has waited.
+
+use http::StatusCode;
+use tokio::task::JoinHandle;
+use wavegate::simulator::{Api, Simulator, Switch, wav};
+
+use super::hits::hits;
+use super::{head, part, tickets};
+use crate::harness::{Answer, Gateway, NAME, PBX, gateway, jwt, soon};
+use crate::metrics::Numbers;
+
+const OTHER: &str = "other.wav";
+const THIRD: &str = "third.wav";
+const LENGTH: usize = super::LENGTH;
+
+async fn pbx() -> Simulator {
+    let mut builder = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
+    builder = builder.recording(NAME, wav::pcm_of_size(LENGTH));
+    for name in [OTHER, THIRD] {
+        builder = builder.recording(name, wav::music(3));
+    }
+    builder.start().await.unwrap()
+}
+
+/// Asks for a recording, as a caller who has time.
+fn ask(gateway: &Gateway, who: &str, name: &str) -> JoinHandle<Answer> {
+    let call = gateway.get(name).bearer(&jwt(who));
+    tokio::spawn(call.send())
+}
+
+/// Waits until so many requests wait for their first byte.
+async fn until_waiting(gateway: &Gateway, count: u64) {
+    let sample = format!("pbx_requests_waiting{{pbx=\"{PBX}\"}}");
+    soon(async { while Numbers::of(gateway).await.at(&sample) != count {} }).await;
+}
+
+#[tokio::test]
+async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_hangs() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .cache("")
+        .pbx("max_waiting = 1\nanswer_timeout_ms = 600000")
+        .start()
+        .await;
+    assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
+    let stalled = "get-random:stall-after=0:times=forever";
+    pbx.inject(stalled.parse().unwrap());
+    let hangs = ask(&gateway, "alice", OTHER);
+    soon(pbx.until(|seen| seen.tickets_issued == 2)).await;
+    until_waiting(&gateway, 1).await;
+
+    assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
+    let (bytes, _) = part(&gateway, 3_000_000, 3_000_009).await;
+    assert!(bytes == wav::pcm_of_size(LENGTH)[3_000_000..3_000_010]);
+    assert_eq!(head(&gateway).await.status(), StatusCode::OK);
+    assert_eq!(tickets(&pbx), 2);
+
+    // Who would wait does not: neither for another recording, nor with whoever waits for this one.
+    let before = hits(&gateway).await;
+    for name in [THIRD, OTHER] {
+        let problem = gateway.problem(name).await;
+        assert_eq!(problem.status, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        assert_eq!(problem.slug, "saturated", "{name}");
+    }
+    assert_eq!(hits(&gateway).await, before, "nobody was served");
+    hangs.abort();
+    until_waiting(&gateway, 0).await;
+}
+
+#[tokio::test]
+async fn who_joins_one_whose_turn_does_not_come_waits_a_time_of_their_own() {
+    let pbx = pbx().await;
+    let gateway = gateway(&pbx)
+        .cache("linger_ms = 0")
+        .pbx("max_downloads = 1\nqueue_timeout_ms = 3000")
+        .start()
+        .await;
+    let stalled = format!("download:stall-after=1000:of={OTHER}");
+    pbx.inject(stalled.parse().unwrap());
+    let in_the_way = ask(&gateway, "carol", OTHER).await.unwrap();
+    let first = ask(&gateway, "alice", NAME);
+    until_waiting(&gateway, 1).await;
+    let second = ask(&gateway, "bob", NAME);
+    until_waiting(&gateway, 2).await;
+
+    let problem = first.await.unwrap().problem().await;
+    assert_eq!(problem.slug, "saturated");
+    drop(in_the_way);
+
+    let answer = second.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.bytes().await.unwrap() == wav::pcm_of_size(LENGTH));
+    assert_eq!(tickets(&pbx), 2);
+    assert_eq!(hits(&gateway).await, [0, 0, 0], "both are reads");
+}
