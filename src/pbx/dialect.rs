@@ -238,6 +238,9 @@ pub(crate) trait Dialect: Send + Sync {
 
     /// Whether a page, or status 401 or 403, is how some of these PBXs say that the token is dead.
     fn hides_dead_tokens(&self) -> bool;
+
+    /// Whether [`RefusalClass::Deleted`] may also mean that there is no such recording (yet).
+    fn deleted_may_be_missing(&self) -> bool;
 }
 
 /// The dialect that a PBX is configured to speak.

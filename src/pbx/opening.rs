@@ -88,7 +88,9 @@ impl Pbx {
 
     fn may_come(&self, error: &PbxError, recording: &RecordingName) -> bool {
         let empty = matches!(error, PbxError::Empty | PbxError::EmptyRecording);
-        let missing = error.is_not_found() || empty;
+        let deleted = error.refusal_class() == Some(RefusalClass::Deleted);
+        let unsure = deleted && self.dialect.deleted_may_be_missing();
+        let missing = error.is_not_found() || empty || unsure;
         error.is_busy() || (missing && self.is_young(recording))
     }
 

@@ -91,15 +91,6 @@ fn required(object: &Map<String, Value>, key: &str) -> Result<String, Errno> {
     }
 }
 
-/// The address in `allowedip`; a blank one is none.
-fn allowed_ip(pbx: &Pbx, text: Option<&str>) -> Result<Option<IpAddr>, Errno> {
-    let text = text.map(str::trim).filter(|text| !text.is_empty());
-    match (text.map(str::parse), pbx.errnos().bad_allowed_ip) {
-        (Some(Err(_)), Some(errno)) => Err(errno),
-        (parsed, _) => Ok(parsed.and_then(Result::ok)),
-    }
-}
-
 fn counted_login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
     let outcome = login(pbx, body, peer);
     pbx.ledger.note(|seen| match outcome {

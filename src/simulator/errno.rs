@@ -2,9 +2,8 @@
 //!
 //! Knows their digits and meaning. Does not know when they are due.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions" (API 1.0.1), and "API Error
-//! Code" of the S1000 guide (1.1.0), where some numbers mean something else: `tests/fixtures` holds
-//! both tables. Which number answers which malformed request is not documented beyond their texts.
+//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions". Which number answers which
+//! malformed request is not documented beyond their texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -40,7 +39,11 @@ impl Errno {
     pub(super) const REQUEST_BLANK: Self = Self::known("20009");
     /// The request could not be passed to the internal API server.
     pub(super) const NOT_PASSED_ON: Self = Self::known("20010");
-    /// The recording has been deleted; from API 1.1.0 on, it does not exist.
+    /// The recording does not exist.
+    pub(super) const NO_SUCH_RECORDING: Self = Self::known("20012");
+    /// The random string is wrong ("captcha" in the English text).
+    pub(super) const BAD_RANDOM: Self = Self::known("20013");
+    /// The recording has been deleted.
     pub(super) const DELETED: Self = Self::known("20014");
     /// Internal: error in the API code or JSON object.
     pub(super) const INTERNAL: Self = Self::known("30001");
@@ -57,41 +60,6 @@ impl Errno {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// The numbers that are not the same in every version of the API.
-#[derive(Debug)]
-pub(super) struct ErrnoTable {
-    /// The recording does not exist.
-    pub(super) no_such_recording: Errno,
-    /// The random string does not open the recording.
-    pub(super) bad_random: Errno,
-    /// `allowedip` is no address; `None` where it is ignored then.
-    pub(super) bad_allowed_ip: Option<Errno>,
-    /// A time is not written as the CDR wants it.
-    pub(super) bad_cdr_time: Errno,
-    /// The random string does not open the CDR.
-    pub(super) bad_cdr_random: Errno,
-}
-
-impl ErrnoTable {
-    /// Those of API 1.0.1. 20013 is a wrong captcha in the English text.
-    pub(super) const OLDER: Self = Self {
-        no_such_recording: Errno::known("20012"),
-        bad_random: Errno::known("20013"),
-        bad_allowed_ip: None,
-        bad_cdr_time: Errno::DATA_BLANK,
-        bad_cdr_random: Errno::known("20013"),
-    };
-
-    /// Those of API 1.1.0 and later.
-    pub(super) const NEWER: Self = Self {
-        no_such_recording: Errno::known("20014"),
-        bad_random: Errno::known("20012"),
-        bad_allowed_ip: Some(Errno::known("20015")),
-        bad_cdr_time: Errno::known("20019"),
-        bad_cdr_random: Errno::known("20020"),
-    };
 }
 
 impl fmt::Display for Errno {

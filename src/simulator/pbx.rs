@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::account::Account;
 use super::calls::CallRecord;
 use super::chaos::Chaos;
-use super::errno::{Errno, ErrnoTable};
+use super::errno::Errno;
 use super::fault::Faults;
 use super::generation::Api;
 use super::p_series;
@@ -68,15 +68,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Pbx {
     pub(super) fn has(&self, switch: Switch) -> bool {
         self.switches.has(switch)
-    }
-
-    /// The error numbers that differ between the versions of the API.
-    pub(super) fn errnos(&self) -> ErrnoTable {
-        if self.api == Api::SSeries101 || self.has(Switch::OldErrorNumbers) {
-            ErrnoTable::OLDER
-        } else {
-            ErrnoTable::NEWER
-        }
     }
 
     pub(super) fn admits(&self, peer: IpAddr) -> bool {

@@ -100,7 +100,6 @@ switches! {
     StatusUpperCase = "status-upper-case", ANY, "The status words are SUCCESS and FAILED.";
     StatusKeyCapital = "status-key-capital", ANY, "The key is Status.";
     FailureWord = "failure-word", ANY, "The status of an error is Failure instead of Failed.";
-    OldErrorNumbers = "old-error-numbers", WITH_CDR, "Error numbers are those of API 1.0.1: 20012 for an unknown recording, 20013 for a random that is not good.";
     ErrnoAsNumber = "errno-as-number", ANY, "errno is a number instead of a string.";
     UnsolicitedExtras = "unsolicited-extras", EVERY, "JSON answers have unknown fields and much white space.";
     MissingTokenField = "missing-token-field", EVERY, "A login succeeds without a token field.";
@@ -125,10 +124,10 @@ switches! {
     BlankRefreshTokenField = "blank-refresh-token-field", REFRESHES, "A login succeeds with a blank refreshtoken; implies token-refresh.";
 
     // get_random.
-    RandomForUnknownName = "random-for-unknown-name", ANY, "get_random succeeds for unknown names; the download finds no recording.";
+    RandomForUnknownName = "random-for-unknown-name", ANY, "get_random succeeds for unknown names; the download fails with 20012.";
     BlankNameIs20007 = "blank-name-is-20007", ANY, "A blank recording name is answered 20007 instead of 10004.";
     FilesDeleted = "files-deleted", EVERY, "Every recording has been deleted: 20014, or 60001 on a P-Series.";
-    LateFile = "late-file", EVERY, "The first two requests for a recording find it unknown; then it is there.";
+    LateFile = "late-file", EVERY, "The first two requests for a recording find it unknown, 20012 or 60001; then it is there.";
     AllowedIpIs30001 = "allowed-ip-is-30001", V1_0_1, "get_random with the unknown field allowedip fails with 30001.";
     InternalError20010 = "internal-error-20010", ANY, "The first get_random for each recording fails with 20010.";
     InternalError20010Always = "internal-error-20010-always", ANY, "Every get_random fails with 20010.";
@@ -223,7 +222,7 @@ switches! {
     // The CDR.
     Cdr504Once = "cdr-504-once", WITH_CDR, "The first cdr/download is answered 504 with a page; its random is spent.";
     Cdr504Always = "cdr-504-always", WITH_CDR, "Every cdr/download is answered 504 with a page; its random is spent.";
-    CdrRandomForNobody = "cdr-random-for-nobody", WITH_CDR, "cdr/get_random succeeds, and every cdr/download refuses the random.";
+    CdrRandomForNobody = "cdr-random-for-nobody", WITH_CDR, "cdr/get_random succeeds, and every cdr/download fails with 20013.";
     CdrErrorsAreHtml = "cdr-errors-are-html", WITH_CDR, "Errors of cdr/download are 200 with the login page of the web interface.";
     CdrWithLength = "cdr-with-length", WITH_CDR, "The CDR has a Content-Length.";
     CsvBom = "csv-bom", WITH_CDR, "The CDR begins with the byte order mark of UTF-8.";

@@ -300,7 +300,7 @@ async fn what_is_wrong_with_a_recording_is_told() {
             None,
             unknown.as_str(),
             "ticket",
-            "errno 20014: there is no such recording",
+            "errno 20012: there is no such recording",
             "CDR",
         ),
         (
@@ -308,7 +308,7 @@ async fn what_is_wrong_with_a_recording_is_told() {
             NAME,
             "ticket",
             "errno 20014",
-            "CDR",
+            "clean-up",
         ),
         (Some(Switch::DownloadErrorsAre403Html), NAME, "", "", ""),
         (

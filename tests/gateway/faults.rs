@@ -184,12 +184,7 @@ async fn a_fault_at_the_ticket_is_tried_once_more_where_that_can_help() {
             0,
             1,
         ),
-        (
-            "get-random:errno=20014",
-            Problem("recording-not-found"),
-            0,
-            1,
-        ),
+        ("get-random:errno=20014", Problem("recording-deleted"), 0, 1),
         ("get-random:status=503", SameBytes, 1, 1),
         (
             "get-random:status=503:times=2",
@@ -230,8 +225,7 @@ async fn a_fault_in_place_of_the_audio_costs_one_more_ticket_at_most() {
         ("errno=20013", "pbx-ticket-refused", 2, 1),
         ("errno=20004", "pbx-token-refused", 2, 2),
         ("errno=20010", "pbx-internal-error", 2, 1),
-        ("errno=20012", "pbx-ticket-refused", 2, 1),
-        ("errno=20014", "recording-not-found", 2, 1),
+        ("errno=20012", "recording-not-found", 2, 1),
         ("html=200", "pbx-protocol", 2, 1),
         ("html=403", "pbx-ticket-refused", 2, 1),
         ("html=404", "recording-not-found", 2, 1),
@@ -253,6 +247,7 @@ async fn a_fault_in_place_of_the_audio_costs_one_more_ticket_at_most() {
     }
     // Where a second ticket cannot help, there is none.
     for row in [
+        ("download:errno=20014", Problem("recording-deleted"), 1, 1),
         ("download:status=302", Problem("pbx-protocol"), 1, 1),
         ("download:huge-json", Problem("pbx-protocol"), 1, 1),
         ("download:stall-after=0", Problem("pbx-timeout"), 1, 1),
@@ -260,9 +255,6 @@ async fn a_fault_in_place_of_the_audio_costs_one_more_ticket_at_most() {
     ] {
         check(&[], row).await;
     }
-    // Only API 1.0.1 says that a recording has been deleted.
-    let deleted = ("download:errno=20014", Problem("recording-deleted"), 1, 1);
-    check_at(Api::SSeries101, &[], deleted).await;
 }
 
 #[tokio::test]
@@ -335,7 +327,7 @@ async fn boxes_that_differ_are_borne_or_told() {
         (BlankTokenField, "pbx-protocol", 0, 1),
         (MissingRandomField, "pbx-protocol", 1, 1),
         (BlankRandomField, "pbx-protocol", 1, 1),
-        (FilesDeleted, "recording-not-found", 0, 1),
+        (FilesDeleted, "recording-deleted", 0, 1),
         // The connection closes before any byte, which says nothing.
         (ZeroBytes, "pbx-protocol", 2, 1),
     ] {

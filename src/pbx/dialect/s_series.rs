@@ -86,14 +86,6 @@ impl SSeries {
         }
     }
 
-    /// What a refusal means where a recording was named; the numbers changed after 1.0.1.
-    fn about_recording(&self, operation: Operation, error: AnswerError) -> AnswerError {
-        match self.version {
-            "v1.0.1" => error,
-            _ => answer::recordings_since_110(operation, error),
-        }
-    }
-
     /// The password as the login call wants it: MD5 in lower-case hexadecimal.
     fn password(&self) -> Zeroizing<String> {
         let text = match &self.account.password {
@@ -201,7 +193,7 @@ impl Dialect for SSeries {
     }
 
     fn read_ticket(&self, body: &[u8], _: &RecordingName) -> Result<Secret, AnswerError> {
-        field(body, "random").map_err(|error| self.about_recording(Operation::Ticket, error))
+        field(body, "random")
     }
 
     fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call {
@@ -225,7 +217,7 @@ impl Dialect for SSeries {
 
     fn read_refusal(&self, body: &[u8]) -> AnswerError {
         match answer(body) {
-            Err(error) => self.about_recording(Operation::Download, error),
+            Err(error) => error,
             Ok(_) => AnswerError::Unreadable("it reports success in place of audio"),
         }
     }
@@ -240,6 +232,13 @@ impl Dialect for SSeries {
 
     fn hides_dead_tokens(&self) -> bool {
         false
+    }
+
+    /// 20014 is "the recording file has been deleted" in API 1.0.1 ("Appendix A: Error Code
+    /// Descriptions" of the S-Series), and "the recording file does not exist" in 1.1.0 ("API Error
+    /// Code" of the S1000). Nothing tells which of the two a newer box follows.
+    fn deleted_may_be_missing(&self) -> bool {
+        self.version != "v1.0.1"
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Knows what has to be asked for and who gets it. Does not know what the list looks like.
 //!
-//! Source: Yeastar, "S-Series API Guide", "CDR" and "Download CDR" (API 1.1.0 and later), and
-//! published clients for the parameter `number` of 2.0.0 and for errors in a 200 body. Assumptions:
-//! a string is bound to what was asked for, word for word; an extension that the box does not have
-//! has no calls; and which of several errors is named.
+//! Source: Yeastar, "S-Series API Guide", "CDR" and "Download CDR" (API 1.1.0 and later), and published clients for
+//! the parameter `number` of 2.0.0 and for errors in a 200 body. Assumptions: a string is bound to what was asked
+//! for, word for word; a malformed time is 20007; an extension that the box does not have has no calls; and which
+//! of several errors is named.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Fields, allowed_ip, new_secret, object, required, text};
+use super::{Fields, new_secret, object, required, text};
 use crate::simulator::csv::{Form, Period, Sheet, read_clock, sheet};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
@@ -49,7 +49,7 @@ impl Asked {
     }
 
     fn period(&self, pbx: &Pbx) -> Result<Period, Errno> {
-        let time = |text| read_clock(text, pbx.utc_offset_s).ok_or(pbx.errnos().bad_cdr_time);
+        let time = |text| read_clock(text, pbx.utc_offset_s).ok_or(Errno::DATA_BLANK);
         let extensions = self.extensions.split(',').map(|one| one.trim().to_owned());
         Ok(Period {
             extensions: (self.extensions.trim() != "all").then(|| extensions.collect()),
@@ -84,14 +84,13 @@ pub(super) fn random(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
     });
     let asked = Asked::of(request, |key| required(&body, key))?;
     asked.period(pbx)?;
-    let allowed = allowed_ip(pbx, allowed.as_deref())?;
 
     let random = new_secret(pbx)?;
     let login_decides = pbx.has(Switch::RequesterIsLoginPeer);
     let ticket = Ticket {
         purpose: asked.purpose(),
         requester: if login_decides { login_peer } else { peer },
-        allowed,
+        allowed: allowed.and_then(|ip| ip.trim().parse().ok()),
         token: pbx.has(Switch::TokenBoundRandom).then_some(token),
         issued: Instant::now(),
     };
@@ -156,7 +155,7 @@ fn list(
 ) -> Result<Sheet, Errno> {
     pbx.token(token, !pbx.has(Switch::DownloadDoesNotProlong))?;
     let asked = asked?;
-    spent.map_err(|_| pbx.errnos().bad_cdr_random)?;
+    spent.map_err(|_| Errno::BAD_RANDOM)?;
     let period = asked.period(pbx)?;
     let calls = lock(&pbx.calls);
     Ok(sheet(

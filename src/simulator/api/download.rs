@@ -65,11 +65,11 @@ fn recording(
     if name.trim().is_empty() {
         return Err(Errno::PARAMETER_BLANK);
     }
-    spent.map_err(|_| pbx.errnos().bad_random)?;
+    spent.map_err(|_| Errno::BAD_RANDOM)?;
     let grows = pbx.has(Switch::GrowingFile);
     let bytes = lock(&pbx.shelf)
         .serve(name, grows)
-        .ok_or(pbx.errnos().no_such_recording)?;
+        .ok_or(Errno::NO_SUCH_RECORDING)?;
     if pbx.has(Switch::FilesDeleted) {
         Err(Errno::DELETED)
     } else {

@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Fields, allowed_ip, new_secret, object, text};
+use super::{Fields, new_secret, object, text};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::{Pbx, lock};
@@ -32,7 +32,6 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
     if allowed.is_some() && pbx.has(Switch::AllowedIpIs30001) {
         return Err(Errno::INTERNAL);
     }
-    let allowed = allowed_ip(pbx, allowed.as_deref())?;
     is_there(pbx, &recording)?;
 
     let random = new_secret(pbx)?;
@@ -43,7 +42,9 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
         } else {
             peer
         },
-        allowed: allowed.filter(|_| pbx.api != Api::SSeries101),
+        allowed: allowed
+            .filter(|_| pbx.api != Api::SSeries101)
+            .and_then(|ip| ip.trim().parse().ok()),
         token: pbx.has(Switch::TokenBoundRandom).then_some(token),
         issued: Instant::now(),
     };
@@ -77,10 +78,10 @@ fn is_there(pbx: &Pbx, recording: &str) -> Result<(), Errno> {
     }
     match asked {
         Some(asked) if asked < ASKS_UNTIL_THERE && pbx.has(Switch::LateFile) => {
-            Err(pbx.errnos().no_such_recording)
+            Err(Errno::NO_SUCH_RECORDING)
         }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(Errno::DELETED),
-        None if !pbx.has(Switch::RandomForUnknownName) => Err(pbx.errnos().no_such_recording),
+        None if !pbx.has(Switch::RandomForUnknownName) => Err(Errno::NO_SUCH_RECORDING),
         Some(_) | None => Ok(()),
     }
 }

@@ -205,11 +205,11 @@ async fn what_is_missing_or_no_time_is_refused() {
             ),
             (
                 json!({key: "all", "starttime": "2026-01-01", "endtime": end}),
-                "20019",
+                "20007",
             ),
             (
                 json!({key: "all", "starttime": start, "endtime": 1_767_225_600}),
-                "20019",
+                "20007",
             ),
         ];
         for (body, errno) in cases {
@@ -236,7 +236,7 @@ async fn a_random_opens_what_was_asked_for_once() {
     let reader = Reader::of(&pbx, Api::SSeries200).await;
     let random = async || reader.random("all", ALL).await.unwrap();
     let refused = async |who, times, random: &str| {
-        assert_eq!(reader.download(who, times, random).await.errno(), "20020");
+        assert_eq!(reader.download(who, times, random).await.errno(), "20013");
     };
 
     let good = random().await;
@@ -256,7 +256,7 @@ async fn a_random_opens_what_was_asked_for_once() {
     refused("all", ALL, &of_recording).await;
     let of_cdr = random().await;
     let download = reader.client.download(&reader.token, NAME, &of_cdr).await;
-    assert_eq!(download.unwrap().errno(), "20012");
+    assert_eq!(download.unwrap().errno(), "20013");
 
     // A blank parameter, and a dead token; both spend it.
     let spent = random().await;
@@ -280,8 +280,8 @@ async fn a_random_opens_what_was_asked_for_once() {
 #[tokio::test]
 async fn only_the_requester_and_the_allowed_address_get_the_cdr() {
     for (switch, expected) in [
-        (None, ["20020", "", ""]),
-        (Some(Switch::RequesterIsLoginPeer), ["20020", "", ""]),
+        (None, ["20013", "", ""]),
+        (Some(Switch::RequesterIsLoginPeer), ["20013", "", ""]),
         (Some(Switch::WrongAddressIs403Html), ["403", "", ""]),
     ] {
         let pbx = pbx(Api::SSeries110, switch.as_slice()).await;
@@ -323,12 +323,12 @@ async fn randoms_may_be_bound_to_their_token() {
     let reader = Reader::of(&pbx, Api::Cloud110).await;
     let other = Reader::of(&pbx, Api::Cloud110).await;
     let random = reader.random("all", ALL).await.unwrap();
-    assert_eq!(other.download("all", ALL, &random).await.errno(), "20020");
+    assert_eq!(other.download("all", ALL, &random).await.errno(), "20013");
 }
 
 #[tokio::test]
 async fn plus_signs_are_spaces_under_a_switch_only() {
-    for (switch, errno) in [(Switch::PlusIsSpace, ""), (Switch::CdrWithLength, "20020")] {
+    for (switch, errno) in [(Switch::PlusIsSpace, ""), (Switch::CdrWithLength, "20013")] {
         let pbx = pbx(Api::SSeries200, &[switch]).await;
         let reader = Reader::of(&pbx, Api::SSeries200).await;
         let random = reader.random("all", ALL).await.unwrap();

@@ -253,5 +253,5 @@ async fn a_recording_changes_behind_a_download_and_goes() {
     }
     pbx.remove_recording(NAME);
     assert_eq!(pbx.recording_bytes(NAME), None);
-    assert_eq!(client.fetch(NAME).await.unwrap_err(), "20014");
+    assert_eq!(client.fetch(NAME).await.unwrap_err(), "20012");
 }

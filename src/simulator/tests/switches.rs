@@ -22,11 +22,11 @@ fn intolerable(switch: Switch) -> Option<&'static str> {
         Switch::StatusLowerCase | Switch::StatusUpperCase | Switch::StatusKeyCapital => "",
         Switch::MissingTokenField | Switch::MissingRandomField => "missing",
         Switch::BlankTokenField => "20005",
-        Switch::BlankRandomField | Switch::RawQuery => "20012",
+        Switch::BlankRandomField | Switch::RawQuery => "20013",
         Switch::PortRequired10004 => "10004",
         Switch::PortRequired20008 => "20008",
         Switch::FilesDeleted => "20014",
-        Switch::LateFile => "20014",
+        Switch::LateFile => "20012",
         Switch::InternalError20010 | Switch::InternalError20010Always => "20010",
         Switch::InternalError30001 | Switch::InternalError30001Always => "30001",
         Switch::RedirectFromPort80
@@ -103,12 +103,12 @@ async fn errors_of_downloads_take_other_forms() {
         (
             Switch::ErrnoAsNumber,
             200,
-            r#"{"status":"Failed","errno":20012}"#,
+            r#"{"status":"Failed","errno":20013}"#,
         ),
         (
             Switch::FailureWord,
             200,
-            r#"{"status":"Failure","errno":"20012"}"#,
+            r#"{"status":"Failure","errno":"20013"}"#,
         ),
     ];
     for (switch, status, start) in forms {
@@ -215,7 +215,7 @@ async fn tokens_follow_their_switches() {
             .await
             .unwrap()
             .errno(),
-        "20012"
+        "20013"
     );
 }
 
@@ -245,7 +245,7 @@ async fn a_cut_download_may_spend_nothing() {
             .await
             .unwrap()
             .errno(),
-        "20012"
+        "20013"
     );
 }
 
@@ -307,7 +307,7 @@ async fn the_address_may_be_that_of_the_login() {
     let random = other.get_random(&token, NAME).await.unwrap();
     assert_eq!(
         other.download(&token, NAME, &random).await.unwrap().errno(),
-        "20012"
+        "20013"
     );
     let random = other.get_random(&token, NAME).await.unwrap();
     assert_eq!(
@@ -333,7 +333,7 @@ async fn a_wrong_address_may_get_a_page() {
             .await
             .unwrap()
             .errno(),
-        "20012"
+        "20013"
     );
 }
 

@@ -91,24 +91,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         Switch::StatusUpperCase => worded(r#""status":"SUCCESS""#, r#""status":"FAILED""#),
         Switch::StatusKeyCapital => worded(r#""Status":"Success""#, r#""Status":"Failed""#),
         Switch::FailureWord => worded(r#""status":"Success""#, r#""status":"Failure""#),
-        Switch::OldErrorNumbers => {
-            let unknown = || clear().name(Name::Unknown);
-            let late = fetch().name(Name::Unknown);
-            let late = late.with(&[Switch::RandomForUnknownName]);
-            vec![
-                unknown()
-                    .problem("recording-not-found")
-                    .said(r#""errno":"20012""#),
-                refused().problem("pbx-ticket-refused"),
-                // The older number for a missing recording is the newer one for a bad ticket.
-                late.problem("pbx-ticket-refused")
-                    .seen(|seen| seen.tickets_used == 2),
-            ]
-        }
-        Switch::ErrnoAsNumber if api == Api::SSeries101 => {
-            worded(r#""status":"Success""#, r#""errno":20012"#)
-        }
-        Switch::ErrnoAsNumber => worded(r#""status":"Success""#, r#""errno":20014"#),
+        Switch::ErrnoAsNumber => worded(r#""status":"Success""#, r#""errno":20012"#),
         Switch::UnsolicitedExtras => worded(r#""sn" : null"#, r#""sn" : null"#),
         Switch::MissingTokenField | Switch::BlankTokenField => {
             let case = fetch().problem("pbx-protocol");
@@ -178,12 +161,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             vec![fetch(), blank.said(r#""errno":"20007""#)]
         }
         Switch::FilesDeleted => {
-            // Later versions have no number of its own for it.
-            let problem = match api {
-                Api::SSeries101 => "recording-deleted",
-                _ => "recording-not-found",
-            };
-            let case = fetch().problem(problem);
+            let case = fetch().problem("recording-deleted");
             vec![case.seen(|seen| seen.requests.get_random == 1)]
         }
         Switch::LateFile => {

@@ -138,12 +138,7 @@ async fn a_fault_of_a_cloud_pbx_is_told_for_what_it_is() {
             ("get-random:html=504:times=2", Problem("pbx-timeout"), 0, 1),
             ("download:html=504", SameBytes, 2, 1),
             ("download:html=504:times=2", Problem("pbx-timeout"), 2, 1),
-            (
-                "get-random:errno=20014",
-                Problem("recording-not-found"),
-                0,
-                1,
-            ),
+            ("get-random:errno=20014", Problem("recording-deleted"), 0, 1),
         ] {
             check_at(api, &[], row).await;
         }

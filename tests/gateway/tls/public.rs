@@ -85,9 +85,9 @@ async fn a_source_that_breaks_breaks_the_stream_and_not_the_connection() {
         let answer = connection.send(get(addr)).await;
         assert!(answer.bytes().await.expect(fault) == whole, "{fault}");
     }
-    pbx.inject("get-random:errno=20014".parse().unwrap());
+    pbx.inject("download:errno=20014".parse().unwrap());
     let problem = connection.send(get(addr)).await.problem().await;
-    assert_eq!(problem.slug, "recording-not-found");
+    assert_eq!(problem.slug, "recording-deleted");
 }
 
 #[tokio::test]

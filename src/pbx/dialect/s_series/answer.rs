@@ -2,13 +2,13 @@
 //!
 //! Knows the vendor's numbers. Does not know which call was made. Pure.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions", and "S-Series
-//! Developer Guide", "API Error Code", the latter whole in the Chinese guide of the S1000. Read
-//! 2026-11; `tests/fixtures` holds both tables.
+//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions" (API 1.0.1), and
+//! "S-Series Developer Guide", "API Error Code" (1.1.0), whole in the Chinese guide of the S1000.
+//! Read 2026-11; `tests/fixtures` holds both tables.
 
 use serde_json::{Map, Value};
 
-use crate::pbx::dialect::{AnswerError, Operation, Refusal, RefusalClass};
+use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
 use crate::secret::Secret;
 
 /// Reads an answer: `"status":"Success"`, or `"status":"Failed"` with a five-digit `errno`.
@@ -63,10 +63,14 @@ fn refusal(errno: Option<&Value>) -> Refusal {
     }
 }
 
-/// The classes of the vendor's error numbers in API 1.0.1 ("Appendix A: Error Code Descriptions"),
-/// and of those that came later ("API Error Code" of 1.1.0). That 20013, "wrong verification code",
-/// is what a bad ticket gets is not written anywhere; nothing else in the older table fits.
-/// [`recordings_since_110`] knows which numbers changed.
+/// The classes of the vendor's error numbers: those of API 1.0.1 ("Appendix A: Error Code
+/// Descriptions"), and those that 1.1.0 added ("API Error Code" of the S1000). That 20013, "wrong
+/// verification code", is what a bad ticket gets is not written anywhere; nothing else in the older
+/// table fits.
+///
+/// The S1000 table gives 20012 to a ticket that is not good, and 20014 to a recording that does not
+/// exist. The older meaning is kept in every version: after 20012 a new ticket is tried, which is
+/// right for both, and `Dialect::deleted_may_be_missing` tells of 20014.
 fn class(code: &str) -> RefusalClass {
     match code {
         "20004" | "20005" | "20006" => RefusalClass::TokenDead,
@@ -81,24 +85,6 @@ fn class(code: &str) -> RefusalClass {
             RefusalClass::Request
         }
         _ => RefusalClass::Other,
-    }
-}
-
-/// Gives an error about a recording the meaning that its number has since API 1.1.0: 20014 is a
-/// recording that does not exist, and 20012 a ticket that is not good ("API Error Code" of the
-/// S1000 guide). A request for a ticket shows none, so 20012 keeps its older meaning there: the
-/// recording does not exist.
-pub(super) fn recordings_since_110(operation: Operation, error: AnswerError) -> AnswerError {
-    match error {
-        AnswerError::Refused(mut refusal) => {
-            refusal.class = match (refusal.code.as_str(), operation) {
-                ("20014", _) => RefusalClass::NotFound,
-                ("20012", Operation::Download) => RefusalClass::TicketRefused,
-                _ => refusal.class,
-            };
-            AnswerError::Refused(refusal)
-        }
-        other => other,
     }
 }
 

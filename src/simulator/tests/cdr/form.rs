@@ -123,7 +123,7 @@ async fn a_cdr_may_come_to_nothing() {
                 assert_eq!(answer.status, status, "{api} {switch}");
                 assert_eq!(answer.body.starts_with(b"<HTML>"), status == 504);
                 let again = reader.download("all", ALL, &random).await;
-                assert!(again.errno() == "20020" || again.status == 504);
+                assert!(again.errno() == "20013" || again.status == 504);
             }
         }
     }
@@ -131,7 +131,7 @@ async fn a_cdr_may_come_to_nothing() {
     let seen = pbx.seen();
     assert_eq!((seen.cdr_tickets_used, seen.cdr_tickets_refused), (0, 1));
     let reader = Reader::of(&pbx, Api::SSeries110).await;
-    assert_eq!(reader.fetch("all", ALL).await.errno(), "20020");
+    assert_eq!(reader.fetch("all", ALL).await.errno(), "20013");
 
     let (_, pbx) = table(&[Switch::CdrErrorsAreHtml]).await;
     let reader = Reader::of(&pbx, Api::SSeries110).await;
@@ -177,7 +177,7 @@ async fn faults_strike_the_cdr() {
     pbx.inject("download:status=500".parse().unwrap());
     let random = reader.random("all", ALL).await.unwrap();
     assert_eq!(reader.download("all", ALL, &random).await.status, 504);
-    assert_eq!(reader.download("all", ALL, &random).await.errno(), "20020");
+    assert_eq!(reader.download("all", ALL, &random).await.errno(), "20013");
 
     pbx.inject("cdr-random:dead-token-after-ticket".parse().unwrap());
     assert_eq!(reader.fetch("all", ALL).await.errno(), "20004");
