@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::quoted;
 use super::serve::Signals;
-use crate::simulator::{Api, Builder, CallRecord, Fault, Simulator, Switch, wav};
+use crate::simulator::{Api, Builder, CallRecord, ScriptedFault, Simulator, Switch, wav};
 
 /// The grammar of `--fault`, for `--help`.
 const FAULTS: &str = "\
@@ -53,7 +53,7 @@ pub(super) struct Simulate {
     switches: Vec<String>,
     /// A misbehaviour, such as download:cut-after=100000:times=2; may be given several times.
     #[arg(long = "fault", value_name = "FAULT")]
-    faults: Vec<Fault>,
+    faults: Vec<ScriptedFault>,
     /// Another program logs in with the same account every so many seconds, and ends all tokens before.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     other_program_every: Option<u64>,

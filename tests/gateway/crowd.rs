@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::tls::{Http2, Identity, LISTENER};
 use crate::harness::{Answer, Call, NAME, gateway, jwt, soon};
@@ -152,8 +152,8 @@ async fn check(case: Case) {
         pbx = pbx.switch(Switch::DownloadWithLength);
     }
     if let Some(bytes_per_s) = case.pace {
-        let throttle = Misbehaviour::Throttle { bytes_per_s };
-        pbx = pbx.fault(Fault::forever(Operation::Download, throttle));
+        let throttle = Misbehavior::Throttle { bytes_per_s };
+        pbx = pbx.fault(ScriptedFault::forever(CallKind::Download, throttle));
     }
     let pbx = pbx.start().await.unwrap();
     let identity = Identity::new();

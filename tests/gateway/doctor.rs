@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::{Builder, NAME, PBX, gateway};
 use crate::programs::{Ended, run_wavegate};
@@ -240,7 +240,7 @@ async fn a_lock_out_is_told_and_waited_for() {
 #[tokio::test]
 async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
     let no_yeastar = "no Yeastar";
-    let errno = |number: &str| Misbehaviour::Errno(number.to_owned());
+    let errno = |number: &str| Misbehavior::Errno(number.to_owned());
     let rows = [
         (
             errno("10003"),
@@ -255,37 +255,37 @@ async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
         (errno("30001"), "errno 30001: something inside", "restart"),
         (errno("99999"), "errno 99999", "vendor's table"),
         (
-            Misbehaviour::Html { status: 200 },
+            Misbehavior::Html { status: 200 },
             "with a web page",
             no_yeastar,
         ),
         (
-            Misbehaviour::Html { status: 404 },
+            Misbehavior::Html { status: 404 },
             "with status 404",
             no_yeastar,
         ),
-        (Misbehaviour::WrongJson, "cannot be read", no_yeastar),
+        (Misbehavior::WrongJson, "cannot be read", no_yeastar),
         (errno(""), "for a reason of its own", no_yeastar),
-        (Misbehaviour::NotJsonGarbage, "cannot be read", no_yeastar),
+        (Misbehavior::NotJsonGarbage, "cannot be read", no_yeastar),
         (
-            Misbehaviour::CloseBeforeAnswer,
+            Misbehavior::CloseBeforeAnswer,
             "the connection broke",
             "load",
         ),
         (
-            Misbehaviour::HugeJson,
+            Misbehavior::HugeJson,
             "longer than any answer",
             "what answers",
         ),
         (
-            Misbehaviour::Slow(Duration::from_secs(3600)),
+            Misbehavior::Slow(Duration::from_secs(3600)),
             "within the answer limit",
             "slow or hangs",
         ),
     ];
     for (what, said, advised) in rows {
         let pbx = simulator(Api::SSeries200).start().await.unwrap();
-        pbx.inject(Fault::forever(Operation::Login, what));
+        pbx.inject(ScriptedFault::forever(CallKind::Login, what));
         let found = diagnose(&gateway(&pbx).pbx("answer_timeout_ms = 1000"), &[]).await;
         found.fails_at("login", said, advised);
         assert!(pbx.seen().requests.login <= 1, "{said}");

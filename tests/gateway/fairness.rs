@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::{Answer, Call, Gateway, Problem, gateway, jwt};
 
@@ -35,9 +35,9 @@ fn get(gateway: &Gateway, name: &str) -> Call {
     gateway.get(&format!("{name}.wav")).bearer(&jwt(name))
 }
 
-fn stall(times: u32) -> Fault {
-    let what = Misbehaviour::Stall { after_bytes: 1_000 };
-    Fault::times(times, Operation::Download, what)
+fn stall(times: u32) -> ScriptedFault {
+    let what = Misbehavior::Stall { after_bytes: 1_000 };
+    ScriptedFault::times(times, CallKind::Download, what)
 }
 
 /// A download that has begun. It goes no further where the PBX stalls.

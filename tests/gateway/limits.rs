@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::{Answer, Gateway, NAME, Problem, gateway, jwt};
 use crate::wire::Wire;
@@ -25,9 +25,9 @@ async fn pbx() -> Simulator {
 
 /// The next download stands still after its first bytes.
 fn stall_next(pbx: &Simulator) {
-    pbx.inject(Fault::once(
-        Operation::Download,
-        Misbehaviour::Stall { after_bytes: 1_000 },
+    pbx.inject(ScriptedFault::once(
+        CallKind::Download,
+        Misbehavior::Stall { after_bytes: 1_000 },
     ));
 }
 
@@ -74,9 +74,9 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
         .map(|number| (format!("{number}.wav"), wav::pcm_of_size(5_000 + number)))
         .collect();
     // Slow enough that the fifth would begin before the fourth has ended.
-    let slow = Fault::forever(
-        Operation::Download,
-        Misbehaviour::Throttle {
+    let slow = ScriptedFault::forever(
+        CallKind::Download,
+        Misbehavior::Throttle {
             bytes_per_s: 100_000,
         },
     );
@@ -200,9 +200,9 @@ async fn a_caller_who_leaves_while_its_ticket_is_fetched_gives_up_its_place() {
         .pbx("max_downloads = 2\nanswer_timeout_ms = 600000")
         .start()
         .await;
-    pbx.inject(Fault::once(
-        Operation::GetRandom,
-        Misbehaviour::Slow(Duration::from_secs(3_600)),
+    pbx.inject(ScriptedFault::once(
+        CallKind::GetRandom,
+        Misbehavior::Slow(Duration::from_secs(3_600)),
     ));
     let caller = Caller::asks(&gateway, &target()).await;
     pbx.until(|seen| seen.requests.get_random == 1).await;

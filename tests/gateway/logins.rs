@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use wavegate::config;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::{Builder, Call, NAME, PBX, Problem, gateway, jwt};
 use crate::programs::{run_wavegate, serve};
@@ -37,9 +37,9 @@ fn retry_after(problem: &Problem) -> u64 {
 #[tokio::test]
 async fn logins_whose_answer_is_lost_do_not_add_up_to_a_lock_out() {
     let pbx = pbx().await;
-    pbx.inject(Fault::forever(
-        Operation::Login,
-        Misbehaviour::Slow(Duration::from_secs(3600)),
+    pbx.inject(ScriptedFault::forever(
+        CallKind::Login,
+        Misbehavior::Slow(Duration::from_secs(3600)),
     ));
     let gateway = gateway(&pbx)
         .password("not the password")
@@ -62,9 +62,9 @@ async fn restarts_during_a_slow_login_do_not_count_against_the_password() {
     let builder = gateway(&pbx);
     let path = builder.write();
     for _ in 0..3 {
-        pbx.inject(Fault::once(
-            Operation::Login,
-            Misbehaviour::Slow(Duration::from_millis(300)),
+        pbx.inject(ScriptedFault::once(
+            CallKind::Login,
+            Misbehavior::Slow(Duration::from_millis(300)),
         ));
         let before = pbx.seen().connections;
         let (running, addr) = serve(&path).await;
@@ -157,9 +157,9 @@ async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
 #[tokio::test]
 async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
     let pbx = pbx().await;
-    pbx.inject(Fault::forever(
-        Operation::GetRandom,
-        Misbehaviour::DeadTokenAfterTicket,
+    pbx.inject(ScriptedFault::forever(
+        CallKind::GetRandom,
+        Misbehavior::DeadTokenAfterTicket,
     ));
     let builder = gateway(&pbx).pbx("queue_timeout_ms = 50");
     let path = builder.write();

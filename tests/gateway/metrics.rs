@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::admin::ask;
 use crate::harness::idp::Idp;
@@ -161,8 +161,8 @@ async fn what_was_answered_and_asked_for_is_counted() {
     }
     assert_eq!(status(Method::GET, &good, &expired_jwt("alice")).await, 401);
     pbx.add_recording("broken.wav", wav::music(1));
-    let error = Misbehaviour::Status(500);
-    pbx.inject(Fault::forever(Operation::Download, error));
+    let error = Misbehavior::Status(500);
+    pbx.inject(ScriptedFault::forever(CallKind::Download, error));
     let broken = "/recordings/broken.wav";
     assert_eq!(status(Method::GET, broken, &token).await, 502);
 
@@ -228,8 +228,8 @@ async fn the_readme_explains_every_number() {
 #[tokio::test]
 async fn who_is_served_and_who_waits_is_seen_as_it_is() {
     let (slow, hung) = (pbx().await, pbx().await);
-    let stall = Misbehaviour::Stall { after_bytes: 1_000 };
-    slow.inject(Fault::forever(Operation::Download, stall));
+    let stall = Misbehavior::Stall { after_bytes: 1_000 };
+    slow.inject(ScriptedFault::forever(CallKind::Download, stall));
     hung.inject("any:stall-after=0:times=forever".parse().unwrap());
     let gateway = gateway(&slow)
         .beside("hung", &hung, "answer_timeout_ms = 600000")

@@ -10,7 +10,7 @@ mod sso;
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{Method, StatusCode};
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::{Builder, Gateway, NAME, PBX, Problem, gateway, link, link_from};
 use process::{Nginx, PROTOCOLS, Protocol};
@@ -83,9 +83,9 @@ async fn nothing_is_held_back_and_a_caller_who_leaves_frees_the_pbx() {
     for protocol in PROTOCOLS {
         let sent = 100 * KIB;
         let pbx = pbx(60, &[]).await;
-        pbx.inject(Fault::once(
-            Operation::Download,
-            Misbehaviour::Stall { after_bytes: sent },
+        pbx.inject(ScriptedFault::once(
+            CallKind::Download,
+            Misbehavior::Stall { after_bytes: sent },
         ));
         let Some((_gateway, nginx)) = in_front_of(&pbx).await else {
             return;
@@ -107,14 +107,14 @@ async fn nothing_is_held_back_and_a_caller_who_leaves_frees_the_pbx() {
 #[tokio::test]
 async fn a_broken_transfer_stays_broken() {
     let cuts = [
-        Misbehaviour::Cut {
+        Misbehavior::Cut {
             after_bytes: 200 * KIB,
             with_length: true,
         },
-        Misbehaviour::Reset {
+        Misbehavior::Reset {
             after_bytes: 200 * KIB,
         },
-        Misbehaviour::Stall {
+        Misbehavior::Stall {
             after_bytes: 200 * KIB,
         },
     ];
@@ -130,10 +130,10 @@ async fn a_broken_transfer_stays_broken() {
     let recording = pbx.recording_bytes(NAME).unwrap();
     for protocol in PROTOCOLS {
         for cut in &cuts {
-            pbx.inject(Fault::forever(Operation::Download, cut.clone()));
+            pbx.inject(ScriptedFault::forever(CallKind::Download, cut.clone()));
             let answer = nginx.get_recording(protocol).await;
             // A reset may come so early that the gateway has sent nothing either.
-            let reset = matches!(cut, Misbehaviour::Reset { .. });
+            let reset = matches!(cut, Misbehavior::Reset { .. });
             if !reset || answer.status() != StatusCode::BAD_GATEWAY {
                 assert_eq!(answer.status(), StatusCode::OK);
                 match answer.bytes().await {
@@ -160,11 +160,11 @@ async fn logs_after_errors(edits: &[(&str, &str)]) -> Option<(String, String, St
     for protocol in PROTOCOLS {
         let answer = nginx.send(with_referer(protocol), protocol).await;
         assert!(answer.bytes().await.is_ok());
-        let cut = Misbehaviour::Cut {
+        let cut = Misbehavior::Cut {
             after_bytes: 200 * KIB,
             with_length: true,
         };
-        pbx.inject(Fault::times(3, Operation::Download, cut));
+        pbx.inject(ScriptedFault::times(3, CallKind::Download, cut));
         let answer = nginx.send(with_referer(protocol), protocol).await;
         assert!(answer.bytes().await.is_err());
         let elsewhere = format!("/nowhere?link={}", link(PBX, NAME));
@@ -296,9 +296,9 @@ async fn the_other_instance_is_asked_when_one_is_gone_and_for_no_other_reason() 
     let before = pbx.seen().requests.get_random;
     let statuses = [503, 500];
     for status in statuses {
-        pbx.inject(Fault::forever(
-            Operation::GetRandom,
-            Misbehaviour::Status(status),
+        pbx.inject(ScriptedFault::forever(
+            CallKind::GetRandom,
+            Misbehavior::Status(status),
         ));
         let answer = nginx.get_recording(Protocol::Http1).await;
         assert!(answer.status().is_server_error());

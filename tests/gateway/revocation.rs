@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinHandle;
-use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, CallRecord, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::admin::{Reply, ask, post};
 use crate::harness::{
@@ -129,8 +129,8 @@ async fn listing(subject: &str) -> (Simulator, Gateway, JoinHandle<Answer>) {
     let calls = (0..20).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries110).calls(calls);
     let pbx = pbx.start().await.unwrap();
-    let slow = Misbehaviour::Slow(Duration::from_secs(3));
-    pbx.inject(Fault::once(Operation::CdrDownload, slow));
+    let slow = Misbehavior::Slow(Duration::from_secs(3));
+    pbx.inject(ScriptedFault::once(CallKind::CdrDownload, slow));
     let gateway = revoking(&pbx).start().await;
     let list = list(&gateway, subject);
     soon(pbx.until(|seen| seen.requests.cdr_download == 1)).await;

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use http::Method;
 use wavegate::config;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::{
     BEARER_SECRET, Builder, Call, LINK_SECRET, NAME, PBX, expired_jwt, gateway, write_secret,
@@ -40,7 +40,7 @@ async fn pbx(api: Api, switches: &[Switch]) -> Simulator {
 }
 
 /// Every answer of a PBX that is none.
-fn replaced_answers(api: Api) -> Vec<Misbehaviour> {
+fn replaced_answers(api: Api) -> Vec<Misbehavior> {
     let errnos: &[&str] = match api {
         Api::PSeries => &[
             "10001", "10004", "10005", "60001", "60002", "70004", "70087", "70123", "40002", "-1",
@@ -52,15 +52,15 @@ fn replaced_answers(api: Api) -> Vec<Misbehaviour> {
         ],
     };
     let errnos = errnos.iter().map(|errno| (*errno).to_owned());
-    let mut all: Vec<_> = errnos.map(Misbehaviour::Errno).collect();
-    all.extend([302, 403, 404, 500, 503].map(Misbehaviour::Status));
+    let mut all: Vec<_> = errnos.map(Misbehavior::Errno).collect();
+    all.extend([302, 403, 404, 500, 503].map(Misbehavior::Status));
     all.extend([
-        Misbehaviour::Html { status: 200 },
-        Misbehaviour::Html { status: 503 },
-        Misbehaviour::WrongJson,
-        Misbehaviour::NotJsonGarbage,
-        Misbehaviour::HugeJson,
-        Misbehaviour::CloseBeforeAnswer,
+        Misbehavior::Html { status: 200 },
+        Misbehavior::Html { status: 503 },
+        Misbehavior::WrongJson,
+        Misbehavior::NotJsonGarbage,
+        Misbehavior::HugeJson,
+        Misbehavior::CloseBeforeAnswer,
     ]);
     all
 }
@@ -78,21 +78,21 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     let builder = talkative(&pbx, format);
     let (gateway, addr) = serve(&builder.write()).await;
     assert_eq!(record.get_recording(addr).await, 200);
-    for operation in [Operation::Login, Operation::GetRandom, Operation::Download] {
+    for operation in [CallKind::Login, CallKind::GetRandom, CallKind::Download] {
         for what in replaced_answers(api) {
-            if operation == Operation::Login {
+            if operation == CallKind::Login {
                 // Where tokens are exchanged, that fails, too.
                 pbx.expire_tokens();
-                pbx.inject(Fault::once(Operation::Refresh, what.clone()));
+                pbx.inject(ScriptedFault::once(CallKind::Refresh, what.clone()));
             }
             // More often than anything is asked again.
-            pbx.inject(Fault::times(9, operation, what.clone()));
+            pbx.inject(ScriptedFault::times(9, operation, what.clone()));
             let status = record.get_recording(addr).await;
             // A download may still find its recording with the one retry, the others never.
             assert_ne!(status, 200, "{operation} {what}");
             pbx.clear_faults();
             forget(&gateway).await;
-            if operation == Operation::Login {
+            if operation == CallKind::Login {
                 // Four failures in a row would keep the next from being tried.
                 assert_eq!(record.get_recording(addr).await, 200, "after {what}");
             }
@@ -100,21 +100,21 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     }
     lists_at_fault(record, &pbx, &gateway, addr).await;
     let endings = [
-        Misbehaviour::Cut {
+        Misbehavior::Cut {
             after_bytes: 9_000,
             with_length: true,
         },
-        Misbehaviour::Cut {
+        Misbehavior::Cut {
             after_bytes: 9_000,
             with_length: false,
         },
-        Misbehaviour::Reset { after_bytes: 9_000 },
-        Misbehaviour::Stall { after_bytes: 9_000 },
-        Misbehaviour::NoCloseNotify,
-        Misbehaviour::DeadTokenAfterTicket,
+        Misbehavior::Reset { after_bytes: 9_000 },
+        Misbehavior::Stall { after_bytes: 9_000 },
+        Misbehavior::NoCloseNotify,
+        Misbehavior::DeadTokenAfterTicket,
     ];
     for what in endings {
-        pbx.inject(Fault::once(Operation::Download, what));
+        pbx.inject(ScriptedFault::once(CallKind::Download, what));
         // A recording that breaks at once may leave nothing but a closed connection, so there is no answer to check.
         let token = record.bearer();
         let request = format!(
@@ -131,24 +131,24 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
 /// The calls that a list takes fail, each in every way.
 async fn lists_at_fault(record: &mut Record, pbx: &Simulator, gateway: &Running, addr: SocketAddr) {
     assert_eq!(record.get_list(addr).await, 200);
-    let operations: &[Operation] = match pbx.api() {
-        Api::PSeries => &[Operation::List],
-        _ => &[Operation::CdrRandom, Operation::CdrDownload],
+    let operations: &[CallKind] = match pbx.api() {
+        Api::PSeries => &[CallKind::List],
+        _ => &[CallKind::CdrRandom, CallKind::CdrDownload],
     };
     let mut endings = vec![
-        Misbehaviour::Cut {
+        Misbehavior::Cut {
             after_bytes: 100,
             with_length: true,
         },
-        Misbehaviour::Reset { after_bytes: 100 },
-        Misbehaviour::Stall { after_bytes: 100 },
-        Misbehaviour::NoCloseNotify,
-        Misbehaviour::DeadTokenAfterTicket,
+        Misbehavior::Reset { after_bytes: 100 },
+        Misbehavior::Stall { after_bytes: 100 },
+        Misbehavior::NoCloseNotify,
+        Misbehavior::DeadTokenAfterTicket,
     ];
     endings.extend(replaced_answers(pbx.api()));
     for operation in operations {
         for what in &endings {
-            pbx.inject(Fault::once(*operation, what.clone()));
+            pbx.inject(ScriptedFault::once(*operation, what.clone()));
             record.get_list(addr).await;
             pbx.clear_faults();
             forget(gateway).await;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use super::{Browser, url};
 use crate::harness::admin::number;
@@ -64,7 +64,7 @@ const HALF_AN_HOUR: u32 = 1800;
 const IDLE: Duration = Duration::from_millis(700);
 
 /// Jumps about in half an hour of a PBX like this, and says how long each jump took. `range` are lines of `[range]`.
-async fn jump_about(title: &str, switches: &[Switch], fault: Option<Fault>, range: &str) {
+async fn jump_about(title: &str, switches: &[Switch], fault: Option<ScriptedFault>, range: &str) {
     let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(HALF_AN_HOUR));
     for switch in switches {
         builder = builder.switch(*switch);
@@ -133,10 +133,10 @@ async fn jumps_and_a_pause_cost_one_ticket_where_the_length_comes_with_the_end()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jump_ahead_of_what_has_been_read_waits_for_it() {
-    let throttle = Misbehaviour::Throttle {
+    let throttle = Misbehavior::Throttle {
         bytes_per_s: 4_000_000,
     };
-    let slow = Fault::forever(Operation::Download, throttle);
+    let slow = ScriptedFault::forever(CallKind::Download, throttle);
     let switches = [Switch::DownloadWithLength];
     jump_about("length told, 4 MB/s", &switches, Some(slow), "").await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
-use wavegate::simulator::{Api, Seen, Switch, wav};
+use wavegate::simulator::{Api, Observations, Switch, wav};
 
 use super::outcome::Outcome;
 use super::setup::{Act, Name, Observed, PART, Setup, Way};
@@ -32,7 +32,7 @@ pub(super) enum Expect {
 /// A sign that the switch was at work.
 #[derive(Clone, Copy)]
 enum Sign {
-    Seen(fn(&Seen) -> bool),
+    Seen(fn(&Observations) -> bool),
     Said(&'static str),
     NeverSaid(&'static str),
     Wire(fn(&[u8]) -> bool),
@@ -148,7 +148,7 @@ impl Case {
     }
 
     /// The PBX's counters show the switch at work.
-    pub(super) fn seen(mut self, sign: fn(&Seen) -> bool) -> Self {
+    pub(super) fn seen(mut self, sign: fn(&Observations) -> bool) -> Self {
         self.signs.push(Sign::Seen(sign));
         self
     }
@@ -221,7 +221,7 @@ impl Case {
     /// Carries the case out at a PBX of this generation.
     pub(super) async fn run(&self, api: Api, switch: Option<Switch>) -> Observed {
         // Without the switch nobody waits for its signs.
-        let counted = |seen: &Seen| {
+        let counted = |seen: &Observations| {
             let missing = |sign: &Sign| matches!(sign, Sign::Seen(sign) if !sign(seen));
             switch.is_none() || !self.signs.iter().any(missing)
         };

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::Method;
 use tokio::time::timeout;
-use wavegate::simulator::{Api, Seen, Simulator, Switch, wav};
+use wavegate::simulator::{Api, Observations, Simulator, Switch, wav};
 
 use super::outcome::{Asked, Outcome, came_through, listed, outcome};
 use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
@@ -116,7 +116,7 @@ pub(super) struct Observed {
     pub(super) name: String,
     pub(super) last: Outcome,
     pub(super) as_on_pbx: Option<Bytes>,
-    pub(super) seen: Seen,
+    pub(super) seen: Observations,
     pub(super) said: Vec<u8>,
 }
 
@@ -144,7 +144,7 @@ impl Setup {
         &self,
         api: Api,
         switch: Option<Switch>,
-        counted: impl Fn(&Seen) -> bool,
+        counted: impl Fn(&Observations) -> bool,
     ) -> Observed {
         let name = self.name.text();
         let pbx = self.simulator(api, switch, &name).await;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use super::until_closed;
 use crate::harness::admin::number;
@@ -97,10 +97,10 @@ async fn a_hundred_streams_of_recordings_that_are_being_read_are_finished() {
     let recordings = recordings();
     let pbx = pbx(&recordings).await;
     // Nobody can be done when the signal comes: there is not even enough to listen to.
-    let throttle = Misbehaviour::Throttle {
+    let throttle = Misbehavior::Throttle {
         bytes_per_s: BYTES as u64 / 5,
     };
-    pbx.inject(Fault::forever(Operation::Download, throttle));
+    pbx.inject(ScriptedFault::forever(CallKind::Download, throttle));
     let builder = patient(&pbx).cache("");
     let (running, addr) = serve(&builder.write()).await;
     let crowd = crowd(addr, &recordings).await;
@@ -153,10 +153,10 @@ async fn a_recording_that_nobody_listens_to_does_not_hold_the_exit() {
     let bytes = wav::pcm_of_size(BYTES);
     let pbx = pbx(&[(NAME.to_owned(), bytes.clone())]).await;
     // It would go on being read for ten minutes.
-    let silence = Misbehaviour::Stall {
+    let silence = Misbehavior::Stall {
         after_bytes: BYTES as u64 / 2,
     };
-    pbx.inject(Fault::once(Operation::Download, silence));
+    pbx.inject(ScriptedFault::once(CallKind::Download, silence));
     let builder = patient(&pbx)
         .cache("linger_ms = 600000")
         .pbx("idle_timeout_ms = 600000\nlogout = true");

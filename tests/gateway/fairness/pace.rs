@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use super::{ALICE, BOB};
 use crate::harness::listener::Listener;
@@ -105,10 +105,10 @@ async fn a_trickle_goes_on_to_its_end_while_nobody_waits() {
 async fn nobody_is_cut_for_a_slow_pbx() {
     const SIZE: usize = 1_000_000;
     let pbx = pbx(SIZE).await;
-    let slowly = Misbehaviour::Throttle {
+    let slowly = Misbehavior::Throttle {
         bytes_per_s: LEAST / 5,
     };
-    pbx.inject(Fault::once(Operation::Download, slowly));
+    pbx.inject(ScriptedFault::once(CallKind::Download, slowly));
     let builder = one_at_a_time(&pbx);
     let (running, addr) = serve(&builder.write()).await;
     let bytes = pbx.recording_bytes(LONG).unwrap();

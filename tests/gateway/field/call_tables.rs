@@ -19,7 +19,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wavegate::simulator::{
-    Api, Builder, CallRecord, Fault, Misbehaviour, Operation, Simulator, Switch,
+    Api, Builder, CallKind, CallRecord, Misbehavior, ScriptedFault, Simulator, Switch,
 };
 
 use crate::harness::{Call, Gateway, PBX, gateway, jwt};
@@ -310,11 +310,11 @@ async fn a_table_that_is_cut_or_interrupted_is_a_problem_however_odd_its_rows() 
         // Within the first row, and anywhere before the length that is told.
         for (after_bytes, with_length) in [(200, false), (900, true), (1_150, true)] {
             let pbx = with_rows(api, &odd()).start().await.unwrap();
-            let what = Misbehaviour::Cut {
+            let what = Misbehavior::Cut {
                 after_bytes,
                 with_length,
             };
-            pbx.inject(Fault::forever(Operation::CdrDownload, what));
+            pbx.inject(ScriptedFault::forever(CallKind::CdrDownload, what));
             let gateway = gateway(&pbx).pbx("retry_delay_ms = 1").start().await;
             let problem = page(&gateway, &format!("/recordings?{WINDOW}")).await;
             let slug = problem.err().unwrap().slug;

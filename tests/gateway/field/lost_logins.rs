@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use wavegate::app::App;
 use wavegate::config;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::{Call, Gateway, NAME, admin, gateway, gateway_for, jwt, soon, write_secret};
 use crate::programs::run_wavegate;
@@ -127,10 +127,10 @@ async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
     gateway.fetch(NAME).await;
     // The PBX judges these logins, and their answers are lost.
     pbx.set_password("another one");
-    pbx.inject(Fault::times(
+    pbx.inject(ScriptedFault::times(
         3,
-        Operation::Login,
-        Misbehaviour::Reset { after_bytes: 0 },
+        CallKind::Login,
+        Misbehavior::Reset { after_bytes: 0 },
     ));
     end_tokens(&pbx);
     let mut slugs = Vec::new();
@@ -179,9 +179,9 @@ async fn a_refusal_after_one_lost_try_leaves_one_more_try_as_ever() {
     let gateway = gateway(&pbx).pbx("login_retry_s = 1").start().await;
     gateway.fetch(NAME).await;
     pbx.set_password("another one");
-    pbx.inject(Fault::once(
-        Operation::Login,
-        Misbehaviour::Reset { after_bytes: 0 },
+    pbx.inject(ScriptedFault::once(
+        CallKind::Login,
+        Misbehavior::Reset { after_bytes: 0 },
     ));
     end_tokens(&pbx);
     assert_eq!(gateway.problem(NAME).await.slug, "pbx-unreachable");
@@ -211,9 +211,9 @@ async fn the_trust_belongs_to_one_password_and_not_to_the_next() {
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
     write_secret(&gateway.folder().join("password"), "another one");
-    pbx.inject(Fault::forever(
-        Operation::Login,
-        Misbehaviour::Slow(Duration::from_secs(3600)),
+    pbx.inject(ScriptedFault::forever(
+        CallKind::Login,
+        Misbehavior::Slow(Duration::from_secs(3600)),
     ));
     gateway.reload().unwrap();
     let mut slugs = Vec::new();
@@ -236,9 +236,9 @@ async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() 
     let path = builder.write();
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
-    pbx.inject(Fault::forever(
-        Operation::Login,
-        Misbehaviour::Slow(Duration::from_secs(3600)),
+    pbx.inject(ScriptedFault::forever(
+        CallKind::Login,
+        Misbehavior::Slow(Duration::from_secs(3600)),
     ));
     end_tokens(&pbx);
     // As far as the pause of fifteen seconds, so that there is time to look.

@@ -1,7 +1,9 @@
 //! A list that goes wrong is a problem, and never a short page.
 
 use http::StatusCode;
-use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, Switch};
+use wavegate::simulator::{
+    Api, CallKind, CallRecord, Misbehavior, ScriptedFault, Simulator, Switch,
+};
 
 use super::{APIS, WINDOW, page, pbx, walk};
 use crate::harness::{Builder, gateway, soon};
@@ -34,11 +36,11 @@ async fn a_table_that_is_cut_once_is_read_again() {
         for after_bytes in [0, 20, 700, 1_000, 1_150, 20_000] {
             for with_length in [length, no_length] {
                 let pbx = pbx(api, CALLS).await;
-                let what = Misbehaviour::Cut {
+                let what = Misbehavior::Cut {
                     after_bytes,
                     with_length,
                 };
-                pbx.inject(Fault::once(Operation::CdrDownload, what));
+                pbx.inject(ScriptedFault::once(CallKind::CdrDownload, what));
                 let listed = outcome(&pbx, hasty(&pbx)).await;
                 assert_eq!(listed, Ok(200), "{api} {after_bytes} {with_length}");
                 let tables = pbx.seen().requests.cdr_download;
@@ -46,16 +48,16 @@ async fn a_table_that_is_cut_once_is_read_again() {
             }
         }
         for what in [
-            Misbehaviour::Reset { after_bytes: 5_000 },
-            Misbehaviour::CloseBeforeAnswer,
-            Misbehaviour::Status(500),
-            Misbehaviour::Html { status: 200 },
-            Misbehaviour::Html { status: 504 },
-            Misbehaviour::Errno("20013".to_owned()),
-            Misbehaviour::Errno("20010".to_owned()),
+            Misbehavior::Reset { after_bytes: 5_000 },
+            Misbehavior::CloseBeforeAnswer,
+            Misbehavior::Status(500),
+            Misbehavior::Html { status: 200 },
+            Misbehavior::Html { status: 504 },
+            Misbehavior::Errno("20013".to_owned()),
+            Misbehavior::Errno("20010".to_owned()),
         ] {
             let pbx = pbx(api, CALLS).await;
-            pbx.inject(Fault::once(Operation::CdrDownload, what.clone()));
+            pbx.inject(ScriptedFault::once(CallKind::CdrDownload, what.clone()));
             assert_eq!(outcome(&pbx, hasty(&pbx)).await, Ok(200), "{api} {what}");
             assert_eq!(pbx.seen().cdr_tickets_issued, 2);
         }
@@ -67,45 +69,36 @@ async fn a_table_that_is_cut_twice_is_a_problem() {
     for api in TABLES {
         for (what, slug) in [
             (
-                Misbehaviour::Cut {
+                Misbehavior::Cut {
                     after_bytes: 1_000,
                     with_length: true,
                 },
                 "pbx-unreachable",
             ),
             (
-                Misbehaviour::Cut {
+                Misbehavior::Cut {
                     after_bytes: 1_000,
                     with_length: false,
                 },
                 "pbx-unreachable",
             ),
-            (
-                Misbehaviour::Reset { after_bytes: 1_000 },
-                "pbx-unreachable",
-            ),
-            (Misbehaviour::Stall { after_bytes: 1_000 }, "pbx-timeout"),
-            (Misbehaviour::Html { status: 504 }, "pbx-timeout"),
-            (Misbehaviour::Html { status: 503 }, "pbx-overloaded"),
-            (Misbehaviour::Html { status: 200 }, "pbx-protocol"),
-            (Misbehaviour::Status(404), "pbx-protocol"),
-            (Misbehaviour::Status(302), "pbx-protocol"),
-            (Misbehaviour::WrongJson, "pbx-protocol"),
-            (Misbehaviour::NotJsonGarbage, "pbx-protocol"),
-            (Misbehaviour::Errno("20012".to_owned()), "pbx-protocol"),
-            (Misbehaviour::Errno("20014".to_owned()), "pbx-protocol"),
-            (Misbehaviour::Errno("20004".to_owned()), "pbx-token-refused"),
-            (
-                Misbehaviour::Errno("20013".to_owned()),
-                "pbx-ticket-refused",
-            ),
-            (
-                Misbehaviour::Errno("30001".to_owned()),
-                "pbx-internal-error",
-            ),
+            (Misbehavior::Reset { after_bytes: 1_000 }, "pbx-unreachable"),
+            (Misbehavior::Stall { after_bytes: 1_000 }, "pbx-timeout"),
+            (Misbehavior::Html { status: 504 }, "pbx-timeout"),
+            (Misbehavior::Html { status: 503 }, "pbx-overloaded"),
+            (Misbehavior::Html { status: 200 }, "pbx-protocol"),
+            (Misbehavior::Status(404), "pbx-protocol"),
+            (Misbehavior::Status(302), "pbx-protocol"),
+            (Misbehavior::WrongJson, "pbx-protocol"),
+            (Misbehavior::NotJsonGarbage, "pbx-protocol"),
+            (Misbehavior::Errno("20012".to_owned()), "pbx-protocol"),
+            (Misbehavior::Errno("20014".to_owned()), "pbx-protocol"),
+            (Misbehavior::Errno("20004".to_owned()), "pbx-token-refused"),
+            (Misbehavior::Errno("20013".to_owned()), "pbx-ticket-refused"),
+            (Misbehavior::Errno("30001".to_owned()), "pbx-internal-error"),
         ] {
             let pbx = pbx(api, CALLS).await;
-            pbx.inject(Fault::forever(Operation::CdrDownload, what.clone()));
+            pbx.inject(ScriptedFault::forever(CallKind::CdrDownload, what.clone()));
             let listed = outcome(&pbx, hasty(&pbx)).await;
             assert_eq!(listed, Err(slug.to_owned()), "{api} {what}");
             // Tokens of a Cloud PBX are exchanged, so one may be dead more often.
@@ -151,11 +144,11 @@ async fn a_table_that_is_cut_between_rows_over_plain_http_is_never_a_short_list(
     let ends = row_ends(&wire.said());
     let cut_behind = |row: usize| {
         let (after_bytes, with_length) = (ends[row], false);
-        let what = Misbehaviour::Cut {
+        let what = Misbehavior::Cut {
             after_bytes,
             with_length,
         };
-        pbx.inject(Fault::once(Operation::CdrDownload, what));
+        pbx.inject(ScriptedFault::once(CallKind::CdrDownload, what));
     };
     cut_behind(20);
     assert_eq!(outcome(&pbx, through_wire()).await, Ok(200));
@@ -169,8 +162,8 @@ async fn a_table_that_is_cut_between_rows_over_plain_http_is_never_a_short_list(
 async fn a_token_that_dies_between_ticket_and_table_is_renewed() {
     for api in TABLES {
         let pbx = pbx(api, CALLS).await;
-        let what = Misbehaviour::DeadTokenAfterTicket;
-        pbx.inject(Fault::once(Operation::CdrRandom, what));
+        let what = Misbehavior::DeadTokenAfterTicket;
+        pbx.inject(ScriptedFault::once(CallKind::CdrRandom, what));
         assert_eq!(outcome(&pbx, hasty(&pbx)).await, Ok(200), "{api}");
         assert_eq!(pbx.seen().cdr_tickets_issued, 2);
     }
@@ -196,8 +189,8 @@ async fn after_a_table_broke_on_its_tickets_connection_each_has_its_own() {
     let calls = (0..10).map(|number| CallRecord::numbered(number, 0));
     let builder = Simulator::builder(Api::SSeries200).calls(calls);
     let pbx = builder.switch(Switch::KeepAlive).start().await.unwrap();
-    let what = Misbehaviour::CloseBeforeAnswer;
-    pbx.inject(Fault::once(Operation::CdrDownload, what));
+    let what = Misbehavior::CloseBeforeAnswer;
+    pbx.inject(ScriptedFault::once(CallKind::CdrDownload, what));
     let gateway = hasty(&pbx).start().await;
     // The login's connection, and those of the lists.
     for connections in [1 + 3, 1 + 3 + 2] {
@@ -211,21 +204,18 @@ async fn after_a_table_broke_on_its_tickets_connection_each_has_its_own() {
 async fn a_ticket_for_a_table_fails_as_one_for_a_recording_does() {
     for (what, slug) in [
         (
-            Misbehaviour::Errno("10003".to_owned()),
+            Misbehavior::Errno("10003".to_owned()),
             "pbx-api-unsupported",
         ),
-        (
-            Misbehaviour::Errno("20010".to_owned()),
-            "pbx-internal-error",
-        ),
-        (Misbehaviour::Errno("20012".to_owned()), "pbx-protocol"),
-        (Misbehaviour::Html { status: 504 }, "pbx-timeout"),
-        (Misbehaviour::WrongJson, "pbx-protocol"),
-        (Misbehaviour::HugeJson, "pbx-protocol"),
-        (Misbehaviour::CloseBeforeAnswer, "pbx-unreachable"),
+        (Misbehavior::Errno("20010".to_owned()), "pbx-internal-error"),
+        (Misbehavior::Errno("20012".to_owned()), "pbx-protocol"),
+        (Misbehavior::Html { status: 504 }, "pbx-timeout"),
+        (Misbehavior::WrongJson, "pbx-protocol"),
+        (Misbehavior::HugeJson, "pbx-protocol"),
+        (Misbehavior::CloseBeforeAnswer, "pbx-unreachable"),
     ] {
         let pbx = pbx(Api::SSeries200, 1).await;
-        pbx.inject(Fault::forever(Operation::CdrRandom, what.clone()));
+        pbx.inject(ScriptedFault::forever(CallKind::CdrRandom, what.clone()));
         assert_eq!(
             outcome(&pbx, hasty(&pbx)).await,
             Err(slug.to_owned()),
@@ -239,39 +229,35 @@ async fn a_ticket_for_a_table_fails_as_one_for_a_recording_does() {
 async fn a_page_of_a_p_series_fails_clearly_or_is_asked_for_again() {
     for (what, once, always) in [
         (
-            Misbehaviour::Errno("-2".to_owned()),
+            Misbehavior::Errno("-2".to_owned()),
             Ok(200),
             "pbx-internal-error",
         ),
         (
-            Misbehaviour::Errno("2".to_owned()),
+            Misbehavior::Errno("2".to_owned()),
             Ok(200),
             "pbx-overloaded",
         ),
         (
-            Misbehaviour::Errno("10004".to_owned()),
+            Misbehavior::Errno("10004".to_owned()),
             Ok(200),
             "pbx-token-refused",
         ),
-        (Misbehaviour::Html { status: 200 }, Ok(200), "pbx-protocol"),
-        (
-            Misbehaviour::Html { status: 503 },
-            Ok(200),
-            "pbx-overloaded",
-        ),
-        (Misbehaviour::Html { status: 504 }, Ok(200), "pbx-timeout"),
-        (Misbehaviour::CloseBeforeAnswer, Ok(200), "pbx-unreachable"),
+        (Misbehavior::Html { status: 200 }, Ok(200), "pbx-protocol"),
+        (Misbehavior::Html { status: 503 }, Ok(200), "pbx-overloaded"),
+        (Misbehavior::Html { status: 504 }, Ok(200), "pbx-timeout"),
+        (Misbehavior::CloseBeforeAnswer, Ok(200), "pbx-unreachable"),
         // A list with nothing in it is answered like this, too: said twice, it is believed.
-        (Misbehaviour::Errno("60001".to_owned()), Ok(200), ""),
+        (Misbehavior::Errno("60001".to_owned()), Ok(200), ""),
         (
-            Misbehaviour::Errno("40002".to_owned()),
+            Misbehavior::Errno("40002".to_owned()),
             Err("pbx-request-refused"),
             "pbx-request-refused",
         ),
-        (Misbehaviour::WrongJson, Err("pbx-protocol"), "pbx-protocol"),
-        (Misbehaviour::HugeJson, Err("pbx-protocol"), "pbx-protocol"),
+        (Misbehavior::WrongJson, Err("pbx-protocol"), "pbx-protocol"),
+        (Misbehavior::HugeJson, Err("pbx-protocol"), "pbx-protocol"),
         (
-            Misbehaviour::Cut {
+            Misbehavior::Cut {
                 after_bytes: 1_000,
                 with_length: false,
             },
@@ -280,12 +266,12 @@ async fn a_page_of_a_p_series_fails_clearly_or_is_asked_for_again() {
         ),
     ] {
         let pbx = pbx(Api::PSeries, CALLS).await;
-        pbx.inject(Fault::once(Operation::List, what.clone()));
+        pbx.inject(ScriptedFault::once(CallKind::List, what.clone()));
         let listed = outcome(&pbx, hasty(&pbx)).await;
         assert_eq!(listed, once.map_err(str::to_owned), "{what}");
         if !always.is_empty() {
             pbx.clear_faults();
-            pbx.inject(Fault::forever(Operation::List, what.clone()));
+            pbx.inject(ScriptedFault::forever(CallKind::List, what.clone()));
             let listed = outcome(&pbx, hasty(&pbx)).await;
             assert_eq!(listed, Err(always.to_owned()), "{what}");
         }
@@ -301,8 +287,8 @@ async fn two_lists_of_a_pbx_are_read_at_once_and_no_download_waits_for_them() {
         .await
         .unwrap();
     let gateway = gateway(&pbx).pbx("queue_timeout_ms = 50").start().await;
-    let what = Misbehaviour::Stall { after_bytes: 10 };
-    pbx.inject(Fault::forever(Operation::CdrDownload, what));
+    let what = Misbehavior::Stall { after_bytes: 10 };
+    pbx.inject(ScriptedFault::forever(CallKind::CdrDownload, what));
     let target = format!("/recordings?{WINDOW}");
     let stalled = async { tokio::join!(page(&gateway, &target), page(&gateway, &target)) };
     let third = async {
@@ -327,10 +313,10 @@ async fn a_list_in_pages_that_goes_wrong_midway_never_looks_whole() {
         let first = page(&gateway, &target).await.unwrap();
         assert_eq!(first.entries.len(), 100);
         let next = format!("{target}&cursor={}", first.next.unwrap());
-        let what = Misbehaviour::Errno("60001".to_owned());
-        pbx.inject(Fault::once(Operation::List, what.clone()));
+        let what = Misbehavior::Errno("60001".to_owned());
+        pbx.inject(ScriptedFault::once(CallKind::List, what.clone()));
         assert_eq!(page(&gateway, &next).await.unwrap().entries.len(), 100);
-        pbx.inject(Fault::forever(Operation::List, what));
+        pbx.inject(ScriptedFault::forever(CallKind::List, what));
         let problem = page(&gateway, &next).await.err().unwrap();
         assert_eq!(problem.slug, "pbx-protocol", "{order}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use super::{CACHES, ask};
 use crate::harness::{Gateway, gateway};
@@ -48,15 +48,15 @@ impl Dice {
 
     /// A break anywhere behind the bytes that tell what a recording is: what breaks before that is asked for again, too, but
     /// is no mend.
-    fn a_break(&mut self, with_length: bool) -> Misbehaviour {
+    fn a_break(&mut self, with_length: bool) -> Misbehavior {
         let after_bytes = 12 + self.below(BYTES as u64 - 12);
         match self.below(5) {
-            0 | 1 => Misbehaviour::Cut {
+            0 | 1 => Misbehavior::Cut {
                 after_bytes,
                 with_length,
             },
-            2 | 3 => Misbehaviour::Reset { after_bytes },
-            _ => Misbehaviour::Stall { after_bytes },
+            2 | 3 => Misbehavior::Reset { after_bytes },
+            _ => Misbehavior::Stall { after_bytes },
         }
     }
 }
@@ -78,7 +78,8 @@ impl Plan {
             builder = builder.recording(&name, bytes.clone());
             for _ in 0..times(&mut dice) {
                 let what = dice.a_break(with_length);
-                builder = builder.fault(Fault::once(Operation::Download, what).of(&name));
+                builder = builder
+                    .fault(ScriptedFault::once(CallKind::Download, what).for_recording(&name));
                 breaks += 1;
             }
             recordings.push((name, bytes.clone()));

@@ -1,73 +1,76 @@
-//! What the simulator has seen, for tests to look at and to wait for.
+//! Counters and samples of the box, which tests read and wait for.
 //!
-//! Knows counters. Does not know what they count for.
+//! Knows how to count. Does not know what the counters mean to a test.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::fault::Operation;
+use super::fault::CallKind;
 
+/// The bound on samples of one kind; the oldest goes first.
 const MAX_SAMPLES: usize = 1_000;
+/// The bound on secrets; later ones are not kept.
 const MAX_SECRETS: usize = 100_000;
 
-/// Everything counted since the start.
+/// Counters and samples since the start.
 ///
-/// `downloads_started` is the sum of the complete, aborted, cut and running ones.
+/// `downloads_started` is the sum of the downloads that are complete, aborted, cut and running. A
+/// ticket is a random string; on a P-Series it is the address of a file.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct Observations {
     /// TCP connections accepted, dropped ones included.
     pub connections: u64,
-    /// TCP connections dropped because their address is not allowed.
+    /// TCP connections dropped because the address of the peer is not allowed.
     pub connections_dropped: u64,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: u64,
     /// TLS handshakes that resumed an earlier session.
     pub tls_resumed: u64,
-    /// Requests whose head and body could be read, by operation.
+    /// Requests whose head and body were read, by kind of call.
     pub requests: Requests,
     /// Requests that were not HTTP, too large, or cut off.
     pub bad_requests: u64,
-    /// Logins that gave a token.
+    /// Logins that answered a token.
     pub logins_ok: u64,
-    /// Logins of another program with the same account.
+    /// Logins of the simulated other program.
     pub other_logins: u64,
-    /// Logins that were refused, whatever the reason.
+    /// Logins that were refused, for any reason.
     pub logins_refused: u64,
-    /// Which optional fields each login had: the last 1000.
+    /// The optional fields of each login. Keeps the last 1000.
     pub login_fields: Vec<LoginFields>,
-    /// Refreshes that gave a new pair of tokens.
+    /// Refreshes that answered a new pair of tokens.
     pub refreshes: u64,
     /// Heartbeats that succeeded.
     pub heartbeats: u64,
     /// Logouts that succeeded.
     pub logouts: u64,
-    /// Random strings given out; on a P-Series addresses of files, here and below.
+    /// Tickets issued for recordings.
     pub tickets_issued: u64,
-    /// The recording that each of them is for, in the order in which they were given out: the last 1000.
+    /// The recording of each issued ticket, in order of issue. Keeps the last 1000.
     pub ticket_recordings: Vec<String>,
-    /// Random strings that were good when a download showed them.
+    /// Tickets that were good when a download showed them.
     pub tickets_used: u64,
-    /// Random strings that were not: unknown, spent, stale, or for something else.
+    /// Tickets that were refused: unknown, spent, stale, or issued for something else.
     pub tickets_refused: u64,
-    /// Random strings shown once more after they had been spent; they are in `tickets_refused`, except for addresses of
-    /// a P-Series that are good more than once.
+    /// Tickets shown again after they had been spent. They count in `tickets_refused` as well,
+    /// unless they are addresses of a P-Series that are good more than once.
     pub tickets_used_twice: u64,
-    /// The greatest age of a random string in `tickets_used`.
+    /// The greatest age of a ticket in `tickets_used`.
     pub oldest_ticket_used: Duration,
-    /// The field `allowedip` of each get_random, `None` where absent: the last 1000.
+    /// The field `allowedip` of each get_random, `None` if absent. Keeps the last 1000.
     pub allowedip_values: Vec<Option<String>>,
-    /// Downloads whose recording began to be sent.
+    /// Downloads that began to send a recording.
     pub downloads_started: u64,
-    /// Downloads whose recording was sent to its end.
+    /// Downloads that sent a recording to its end.
     pub downloads_complete: u64,
-    /// Downloads that ended because the peer left, or the simulator stopped.
+    /// Downloads that ended because the peer closed the connection, or the simulator stopped.
     pub downloads_aborted_by_peer: u64,
     /// Downloads that a fault or a switch ended early.
     pub downloads_cut: u64,
-    /// Downloads being sent now.
+    /// Downloads that are running now.
     pub downloads_running: u64,
-    /// The most downloads that were being sent at once.
+    /// The greatest number of downloads that ran at the same time.
     pub downloads_running_max: u64,
     /// Bytes of recordings handed to the network.
     pub bytes_sent: u64,
@@ -75,33 +78,33 @@ pub struct Seen {
     pub range_headers_seen: u64,
     /// HEAD requests.
     pub head_requests: u64,
-    /// Random strings given out for the CDR; `tickets_issued` does not count them.
+    /// Tickets issued for the CDR. `tickets_issued` does not count them.
     pub cdr_tickets_issued: u64,
-    /// Random strings that were good when a `cdr/download` showed them.
+    /// CDR tickets that were good when a `cdr/download` showed them.
     pub cdr_tickets_used: u64,
-    /// Random strings that were not: unknown, spent, stale, or for something else.
+    /// CDR tickets that were refused: unknown, spent, stale, or issued for something else.
     pub cdr_tickets_refused: u64,
-    /// What each `cdr/get_random` with a good token asked for: the last 1000.
+    /// The parameters of each `cdr/get_random` with a good token. Keeps the last 1000.
     pub cdr_queries: Vec<CdrQuery>,
-    /// Rows of the CDR handed to the network to their end, the line with the names not counted.
+    /// Rows of the CDR handed to the network completely, without the line of column names.
     pub cdr_rows_sent: u64,
     /// Bytes of the CDR handed to the network.
     pub cdr_bytes_sent: u64,
-    /// Every token, random string and address of a file ever given out: the first 100 000. For searching logs; `Debug`
-    /// shows them.
+    /// Every token and ticket that the box issued. Keeps the first 100 000. Tests search logs for
+    /// them, and `Debug` shows them.
     pub secrets: Vec<String>,
 }
 
-/// Requests by operation.
+/// The number of requests, by kind of call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// `login`, `get_token`.
     pub login: u64,
     /// `token/refresh`, `refresh_token`.
     pub refresh: u64,
-    /// `recording/get_random`; `recording/download` of the P-Series.
+    /// `recording/get_random`; on the P-Series `recording/download`.
     pub get_random: u64,
-    /// `recording/download`; the address itself on the P-Series.
+    /// `recording/download`; on the P-Series the request for the address of a file.
     pub download: u64,
     /// `heartbeat`.
     pub heartbeat: u64,
@@ -117,20 +120,20 @@ pub struct Requests {
     pub other: u64,
 }
 
-/// Which optional fields a login had.
+/// The optional fields that a login had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoginFields {
-    /// `port`, where event reports go.
+    /// `port`, the port that event reports go to.
     pub port: bool,
-    /// `url`, where event reports go.
+    /// `url`, the URL that event reports go to.
     pub url: bool,
-    /// `urltag`, what `url` means.
+    /// `urltag`, the kind of `url`.
     pub urltag: bool,
     /// `version`, the format of event reports.
     pub version: bool,
 }
 
-/// What a `cdr/get_random` asked for, in its own words.
+/// The parameters of a `cdr/get_random`, as the request spelled them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CdrQuery {
     /// `extid` or `number`: `all`, or extensions with commas between.
@@ -144,54 +147,54 @@ pub struct CdrQuery {
 }
 
 impl Requests {
-    /// The sum of all.
+    /// The number of all requests.
     pub fn total(&self) -> u64 {
         let account = self.login + self.refresh + self.heartbeat + self.logout;
         let lists = self.cdr_random + self.cdr_download + self.list;
         account + self.get_random + self.download + lists + self.other
     }
 
-    fn count(&mut self, operation: Option<Operation>) {
-        let counter = match operation {
-            Some(Operation::Login) => &mut self.login,
-            Some(Operation::GetRandom) => &mut self.get_random,
-            Some(Operation::Download) => &mut self.download,
-            Some(Operation::Heartbeat) => &mut self.heartbeat,
-            Some(Operation::Logout) => &mut self.logout,
-            Some(Operation::Refresh) => &mut self.refresh,
-            Some(Operation::CdrRandom) => &mut self.cdr_random,
-            Some(Operation::CdrDownload) => &mut self.cdr_download,
-            Some(Operation::List) => &mut self.list,
-            Some(Operation::Any) | None => &mut self.other,
+    fn count(&mut self, kind: Option<CallKind>) {
+        let counter = match kind {
+            Some(CallKind::Login) => &mut self.login,
+            Some(CallKind::GetRandom) => &mut self.get_random,
+            Some(CallKind::Download) => &mut self.download,
+            Some(CallKind::Heartbeat) => &mut self.heartbeat,
+            Some(CallKind::Logout) => &mut self.logout,
+            Some(CallKind::Refresh) => &mut self.refresh,
+            Some(CallKind::CdrRandom) => &mut self.cdr_random,
+            Some(CallKind::CdrDownload) => &mut self.cdr_download,
+            Some(CallKind::List) => &mut self.list,
+            Some(CallKind::Any) | None => &mut self.other,
         };
         *counter += 1;
     }
 }
 
-/// The counters, shared by all connections.
-pub(super) struct Ledger(watch::Sender<Seen>);
+/// The observations, shared by all connections.
+pub(super) struct ObservationLedger(watch::Sender<Observations>);
 
-impl Ledger {
+impl ObservationLedger {
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(Seen::default()))
+        Self(watch::Sender::new(Observations::default()))
     }
 
-    pub(super) fn snapshot(&self) -> Seen {
+    pub(super) fn snapshot(&self) -> Observations {
         self.0.borrow().clone()
     }
 
-    /// Waits until the predicate holds. Cancel safe.
-    pub(super) async fn until(&self, predicate: impl Fn(&Seen) -> bool) {
-        // The sender lives as long as `self`, so waiting cannot fail.
+    /// Waits until `predicate` is true. Cancel safe.
+    pub(super) async fn until(&self, predicate: impl Fn(&Observations) -> bool) {
+        // `self` keeps the sender alive, so waiting cannot fail.
         let _ = self.0.subscribe().wait_for(|seen| predicate(seen)).await;
     }
 
-    pub(super) fn note(&self, change: impl FnOnce(&mut Seen)) {
+    pub(super) fn note(&self, change: impl FnOnce(&mut Observations)) {
         self.0.send_modify(change);
     }
 
-    pub(super) fn request(&self, operation: Option<Operation>) {
-        self.note(|seen| seen.requests.count(operation));
+    pub(super) fn request(&self, kind: Option<CallKind>) {
+        self.note(|seen| seen.requests.count(kind));
     }
 
     pub(super) fn secret(&self, secret: &str) {
@@ -221,14 +224,14 @@ impl Ledger {
         self.note(|seen| push_bounded(&mut seen.cdr_queries, query));
     }
 
-    /// Counts a download as running until the returned value is dropped.
-    pub(super) fn download(&self) -> Running<'_> {
+    /// Counts a download as running until the returned guard is dropped.
+    pub(super) fn download(&self) -> CountedDownload<'_> {
         self.note(|seen| {
             seen.downloads_started += 1;
             seen.downloads_running += 1;
             seen.downloads_running_max = seen.downloads_running_max.max(seen.downloads_running);
         });
-        Running {
+        CountedDownload {
             ledger: self,
             end: DownloadEnd::AbortedByPeer,
         }
@@ -242,7 +245,7 @@ fn push_bounded<T>(samples: &mut Vec<T>, sample: T) {
     samples.push(sample);
 }
 
-/// How a download ended.
+/// The way in which a download ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DownloadEnd {
     Complete,
@@ -250,13 +253,14 @@ pub(super) enum DownloadEnd {
     AbortedByPeer,
 }
 
-/// A download being sent. Unless told otherwise it ends as aborted by the peer.
-pub(super) struct Running<'a> {
-    ledger: &'a Ledger,
+/// Counts a running download. When it is dropped, the download counts as aborted by the peer,
+/// unless [`Self::ends`] was called before.
+pub(super) struct CountedDownload<'a> {
+    ledger: &'a ObservationLedger,
     end: DownloadEnd,
 }
 
-impl Running<'_> {
+impl CountedDownload<'_> {
     pub(super) fn sent(&self, bytes: usize) {
         self.ledger.note(|seen| seen.bytes_sent += bytes as u64);
     }
@@ -266,7 +270,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for CountedDownload<'_> {
     fn drop(&mut self) {
         let end = self.end;
         self.ledger.note(|seen| {
@@ -285,8 +289,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn waiting_ends_when_the_state_is_there() {
-        let ledger = Ledger::new();
+    async fn a_wait_ends_when_its_predicate_is_true() {
+        let ledger = ObservationLedger::new();
         let waiting = ledger.until(|seen| seen.downloads_complete == 1);
         let working = async {
             let mut running = ledger.download();
@@ -306,8 +310,8 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_bounded() {
-        let ledger = Ledger::new();
+    fn of_more_than_a_thousand_samples_the_last_stay() {
+        let ledger = ObservationLedger::new();
         for number in 0..1_001 {
             ledger.allowed_ip(Some(number.to_string()));
         }

@@ -1,7 +1,7 @@
-//! The recordings on the box.
+//! The recordings that the box stores.
 //!
-//! Knows their bytes in the form the box has them, and how often each was asked for. Does not know
-//! who may have them.
+//! Knows the bytes of each recording, and how often tickets and downloads were requested for it.
+//! Does not know who may have them.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,36 +12,42 @@ use super::wav::forms;
 
 /// The recordings by name.
 #[derive(Default)]
-pub(super) struct Shelf(HashMap<String, Entry>);
+pub(super) struct RecordingStore(HashMap<String, StoredRecording>);
 
-struct Entry {
+struct StoredRecording {
     bytes: Bytes,
-    /// What it is after that, a download each.
-    later: VecDeque<Bytes>,
-    asked: u32,
-    served: u32,
+    /// The next contents: each download moves the first of them into `bytes`.
+    replacements: VecDeque<Bytes>,
+    requests: u32,
+    downloads: u32,
 }
 
-impl Shelf {
-    /// Stores a recording in the form that the switches demand.
+impl RecordingStore {
+    /// Stores a recording in the form that the switches choose.
     pub(super) fn put(&mut self, name: &str, recording: &Bytes, switches: &Switches) {
         let bytes = in_form(recording, switches);
         self.0.insert(
             name.to_owned(),
-            Entry {
+            StoredRecording {
                 bytes,
-                later: VecDeque::new(),
-                asked: 0,
-                served: 0,
+                replacements: VecDeque::new(),
+                requests: 0,
+                downloads: 0,
             },
         );
     }
 
-    /// Replaces a recording behind its next download, or behind one of each that was stored for later before.
-    pub(super) fn put_later(&mut self, name: &str, recording: &Bytes, switches: &Switches) {
+    /// Replaces a recording when its next download begins. Each further replacement waits for one
+    /// more download. Does nothing if there is no recording of this name.
+    pub(super) fn put_after_download(
+        &mut self,
+        name: &str,
+        recording: &Bytes,
+        switches: &Switches,
+    ) {
         let bytes = in_form(recording, switches);
         if let Some(entry) = self.0.get_mut(name) {
-            entry.later.push_back(bytes);
+            entry.replacements.push_back(bytes);
         }
     }
 
@@ -53,22 +59,24 @@ impl Shelf {
         self.0.get(name).map(|entry| entry.bytes.clone())
     }
 
-    /// Counts a get_random for a recording: 1 at the first, `None` if there is none of that name.
-    pub(super) fn ask(&mut self, name: &str) -> Option<u32> {
+    /// Counts a request for a ticket and returns the count: 1 at the first request, `None` if there
+    /// is no recording of this name.
+    pub(super) fn count_request(&mut self, name: &str) -> Option<u32> {
         let entry = self.0.get_mut(name)?;
-        entry.asked = entry.asked.saturating_add(1);
-        Some(entry.asked)
+        entry.requests = entry.requests.saturating_add(1);
+        Some(entry.requests)
     }
 
-    /// Takes a recording for a download; one that still `grows` is half there the first time.
+    /// Returns the bytes for a download and counts it. If `grows` is true, the first download gets
+    /// only the first half, with a RIFF size of 0.
     pub(super) fn serve(&mut self, name: &str, grows: bool) -> Option<Bytes> {
         let entry = self.0.get_mut(name)?;
-        entry.served = entry.served.saturating_add(1);
+        entry.downloads = entry.downloads.saturating_add(1);
         let bytes = entry.bytes.clone();
-        if let Some(later) = entry.later.pop_front() {
-            entry.bytes = later;
+        if let Some(replacement) = entry.replacements.pop_front() {
+            entry.bytes = replacement;
         }
-        if grows && entry.served == 1 {
+        if grows && entry.downloads == 1 {
             return Some(forms::riff_size(&bytes.slice(..bytes.len() / 2), 0));
         }
         Some(bytes)
@@ -102,31 +110,35 @@ mod tests {
     use crate::simulator::wav;
 
     #[test]
-    fn a_growing_file_is_short_once() {
-        let (mut shelf, recording) = (Shelf::default(), wav::music(1));
-        shelf.put("a.wav", &recording, &Switches::default());
-        let first = shelf.serve("a.wav", true).unwrap();
+    fn a_growing_file_is_half_at_its_first_download_only() {
+        let (mut store, recording) = (RecordingStore::default(), wav::music(1));
+        store.put("a.wav", &recording, &Switches::default());
+        let first = store.serve("a.wav", true).unwrap();
         assert_eq!(
             (first.len(), &first[4..8]),
             (recording.len() / 2, &[0; 4][..])
         );
-        assert_eq!(shelf.serve("a.wav", true).unwrap(), recording);
+        assert_eq!(store.serve("a.wav", true).unwrap(), recording);
         assert_eq!(
-            (shelf.ask("a.wav"), shelf.ask("a.wav"), shelf.ask("b.wav")),
+            (
+                store.count_request("a.wav"),
+                store.count_request("a.wav"),
+                store.count_request("b.wav")
+            ),
             (Some(1), Some(2), None)
         );
     }
 
     #[test]
-    fn a_recording_that_changes_does_so_behind_a_download() {
-        let mut shelf = Shelf::default();
+    fn a_replacement_waits_for_the_next_download() {
+        let mut store = RecordingStore::default();
         let (first, second) = (wav::music(1), wav::music(2));
-        shelf.put("a.wav", &first, &Switches::default());
-        shelf.put_later("a.wav", &second, &Switches::default());
-        shelf.put_later("a.wav", &first, &Switches::default());
+        store.put("a.wav", &first, &Switches::default());
+        store.put_after_download("a.wav", &second, &Switches::default());
+        store.put_after_download("a.wav", &first, &Switches::default());
         for expected in [&first, &second, &first, &first] {
-            assert_eq!(shelf.bytes("a.wav").as_ref(), Some(expected));
-            assert_eq!(shelf.serve("a.wav", false).as_ref(), Some(expected));
+            assert_eq!(store.bytes("a.wav").as_ref(), Some(expected));
+            assert_eq!(store.serve("a.wav", false).as_ref(), Some(expected));
         }
     }
 
@@ -138,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_follows_the_switch() {
+    fn a_switch_changes_the_form_of_a_recording() {
         check(Switch::Gsm, forms::gsm(2));
         check(Switch::HeaderOnly, forms::header_only());
         check(Switch::ZeroBytes, Bytes::new());
