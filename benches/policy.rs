@@ -22,8 +22,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
-use wavegate::auth::keys::Key;
-use wavegate::auth::mint::{self, Bearer, SigningKey};
+use wavegate::auth::keys::VerifyingKey;
+use wavegate::auth::mint::{self, BearerClaims, SigningKey};
 use wavegate::auth::{
     Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
 };
@@ -42,7 +42,7 @@ const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn principal() -> Principal {
     let secret = Secret::new([b's'; 64]);
     let signing_key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
-    let claims = Bearer {
+    let claims = BearerClaims {
         issuer: ISSUER,
         subject: "0194c0de-7d1c-7000-8000-000000000001",
         audience: "wavegate",
@@ -57,7 +57,9 @@ fn principal() -> Principal {
         name: ISSUER.into(),
         audiences: vec!["wavegate".into()],
         required: RequiredClaims::default(),
-        keys: KeyRing::fixed(vec![Key::secret(None, Algorithm::Hs256, &secret).unwrap()]),
+        keys: KeyRing::fixed(vec![
+            VerifyingKey::secret(None, Algorithm::Hs256, &secret).unwrap(),
+        ]),
         claims: AttributeClaims::default(),
         pbxs: None,
     };

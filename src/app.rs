@@ -25,7 +25,7 @@ use crate::admin::{Admin, Calls};
 use crate::config::{Config, Warnings};
 use crate::gateway::Gateway;
 use crate::server::Server;
-use crate::tls::server::Certificates;
+use crate::tls::server::ServerCertificate;
 
 /// Why the gateway cannot start.
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub struct App {
     fixed: Vec<(&'static str, String)>,
     /// The warnings in the log so far.
     warnings: ArcSwap<Warnings>,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Option<Arc<ServerCertificate>>,
     drain_delay: Duration,
     drain_timeout: Duration,
     /// No longer ready.

@@ -33,7 +33,7 @@ pub(crate) use self::source::Source;
 use crate::audit::RecordedRead;
 use crate::cache::settings::CacheSettings;
 use crate::metrics::{Eviction, Metrics};
-use crate::pbx::{Excerpt, Pbx, PbxError, Seen};
+use crate::pbx::{Excerpt, Pbx, PbxError, ResumePoint};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -147,7 +147,7 @@ impl Cache {
         }
         // In a box: most requests never come here, and their futures need not be that large.
         let (excerpt, known) = part.map(|part| (part.excerpt, part.metadata)).unzip();
-        let opened = match Box::pin(pbx.open(read.recording(), read.reader(), excerpt)).await {
+        let opened = match Box::pin(pbx.open(read, excerpt)).await {
             Ok(reading) => {
                 Passthrough::begin(reading, self, Arc::clone(pbx), key.clone(), known).await
             }
@@ -171,7 +171,7 @@ impl Cache {
             .known
             .get(key)
             .metadata
-            .and_then(|metadata| metadata.length);
+            .and_then(|metadata| metadata.length());
         if length.is_some_and(|length| length > settings.max_recording_bytes) {
             return None;
         }
@@ -299,7 +299,7 @@ impl Cache {
     }
 
     /// Ends the work of a fill. What it returns is to be gone on behind after all.
-    fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<Seen> {
+    fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<ResumePoint> {
         let mut index = self.lock();
         let is_mine = index.has(entry);
         let unkept = !entry.has_readers() && entry.is_unfinished();

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config;
 use crate::gateway::Gateway;
-use crate::tls::server::Certificates;
+use crate::tls::server::ServerCertificate;
 use connection::Settings;
 pub(crate) use listener::bind;
 
@@ -29,7 +29,7 @@ pub(crate) use listener::bind;
 pub(crate) struct Server {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Option<Arc<ServerCertificate>>,
     settings: Arc<Settings>,
     connections: Arc<Semaphore>,
 }
@@ -43,7 +43,7 @@ impl Server {
         let certificates = match &config.tls {
             None => None,
             Some(tls) => Some(Arc::new(
-                Certificates::read(tls).map_err(std_io::Error::other)?,
+                ServerCertificate::read(tls).map_err(std_io::Error::other)?,
             )),
         };
         let tls_addresses = config.tls.as_ref().map_or(&[][..], |tls| &tls.listen);
@@ -76,7 +76,7 @@ impl Server {
     }
 
     /// The certificates, to be read again at the operator's word.
-    pub(crate) fn certificates(&self) -> Option<Arc<Certificates>> {
+    pub(crate) fn certificates(&self) -> Option<Arc<ServerCertificate>> {
         self.certificates.clone()
     }
 

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
 use crate::admin::Calls;
-use crate::auth::key_sets::Keeper;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::gateway::Gateway;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
@@ -63,7 +63,8 @@ fn health(gateway: &Gateway) -> String {
 
 fn levels(gateway: &Gateway) -> Levels {
     let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
-    let age = |keeper: &Keeper| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
+    let age =
+        |keeper: &KeySetRefresher| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
         streams: gateway.recordings.admission.open(),
         cache_bytes: gateway.recordings.cache.bytes_held(),

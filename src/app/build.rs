@@ -10,9 +10,9 @@ use tracing::info;
 
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
-use crate::auth::key_sets::Keeper;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
-use crate::auth::revocations::entries::Revoked;
+use crate::auth::revocations::entries::RevocationList;
 use crate::cache::Cache;
 use crate::config::{self, Config};
 use crate::gateway::active_transfers::{ActiveTransfers, Rules};
@@ -174,25 +174,25 @@ fn revocations(
         return Ok(Arc::clone(&old.callers.revocations));
     }
     let active = Arc::clone(active);
-    let spread = move |revoked: &Revoked| {
-        let ended = active.cut(Outcome::Revoked, |grant| revoked.means(grant.principal()));
+    let listener = move |revoked: &RevocationList| {
+        let ended = active.cut(Outcome::Revoked, |grant| revoked.revokes(grant.principal()));
         if ended > 0 {
             info!(ended, "what was being heard has been revoked");
         }
     };
-    Revocations::start(path, Box::new(spread))
+    Revocations::start(path, Box::new(listener))
         .map_err(|error| format!("auth.revocation_file: {error}"))
 }
 
 /// Those who keep the keys that issuers publish; what the old ones have goes on.
-fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
+fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<KeySetRefresher>, String> {
     let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
     let mut keepers = Vec::with_capacity(auth.key_sources.len());
     for source in &auth.key_sources {
         if let Some(issuer) = of(&source.issuer) {
             let mut known = old.into_iter().flat_map(|old| &old.callers.keepers);
             let known = known.find(|keeper| keeper.issuer() == source.issuer);
-            keepers.push(Keeper::start(source, &issuer.keys, known)?);
+            keepers.push(KeySetRefresher::start(source, &issuer.keys, known)?);
         }
     }
     Ok(keepers)

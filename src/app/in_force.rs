@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest;
 
 use crate::audit::{AuditLog, Start};
-use crate::auth::keys::Key;
+use crate::auth::keys::VerifyingKey;
 use crate::auth::{Issuer, KeyRing};
 use crate::config::{Auth, Policy};
 
@@ -62,7 +62,7 @@ impl InForce {
         });
         for (issuer, ring) in self.issuers {
             let weak = Arc::downgrade(&told);
-            ring.tell(move |keys| {
+            ring.set_listener(move |keys| {
                 if let Some(told) = weak.upgrade() {
                     let lines = keys.iter().map(|key| line(&issuer, key)).collect();
                     told.note(&issuer, lines);
@@ -111,7 +111,7 @@ impl Told {
 }
 
 /// The line of one key.
-fn line(issuer: &str, key: &Key) -> String {
+fn line(issuer: &str, key: &VerifyingKey) -> String {
     let (id, thumbprint) = (key.id().unwrap_or_default(), key.thumbprint());
     let thumbprint = thumbprint.unwrap_or_default();
     format!("{issuer:?} {id:?} {:?} {thumbprint}\n", key.algorithm())

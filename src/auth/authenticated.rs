@@ -1,11 +1,11 @@
-//! A caller whose credential was verified, and no more.
+//! A caller whose credential was verified, but not yet admitted.
 //!
-//! Knows that a browser sends credentials by itself. Does not know which page made it send one.
+//! Knows that a browser sends credentials by itself. Does not know which page caused the request.
 
 use super::Principal;
 
-/// A verified caller, before it is known which page caused the request. Nobody's rights yet: a policy takes a
-/// [`Principal`], and only [`Authenticated::admit`] gives one away.
+/// A verified caller, before the page that caused the request is known. It has no rights yet: a
+/// policy takes a [`Principal`], and only [`Authenticated::admit`] returns one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticated(Principal);
 
@@ -14,13 +14,13 @@ impl Authenticated {
         Self(principal)
     }
 
-    /// Who it is, to be looked at.
+    /// The principal, for reading only.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.0
     }
 
-    /// Gives the principal away if `check` allows this credential in this request.
+    /// Returns the principal if `check` allows this credential in this request.
     ///
     /// # Errors
     /// The error of `check`.

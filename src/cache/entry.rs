@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::index::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
 use super::{CacheError, Ended, Owner};
-use crate::pbx::{Pbx, ReadingError, Seen};
+use crate::pbx::{BodyEnd, Pbx, ReadingError, ResumePoint};
 pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
 pub(crate) use reader::Reader;
 
@@ -72,7 +72,7 @@ pub(super) enum Phase {
     /// Its fill is at work.
     Filling,
     /// It has a beginning, and no fill; and why the last one came no further, where that was not for want of readers.
-    Stopped(Seen, Option<CacheError>),
+    Stopped(ResumePoint, Option<CacheError>),
     /// It has the whole recording.
     Whole,
     Failed(CacheError),
@@ -202,25 +202,25 @@ impl CacheEntry {
         state.wake();
     }
 
-    /// Notes that the head is the end, and returns what is known then. `is_agreed` says that two passes had to agree on it.
+    /// Notes the end that the fill came to, and returns the metadata that are known then.
     pub(super) fn complete(
         &self,
         identity: ContentIdentity<'_>,
-        is_agreed: bool,
+        end: Option<BodyEnd>,
     ) -> Option<Arc<Metadata>> {
         let mut state = self.lock();
         let metadata = state.metadata.clone()?;
-        if metadata.length.is_some() {
+        let Some(end) = end.filter(|_| metadata.length().is_none()) else {
             return Some(metadata);
-        }
-        let metadata = Metadata::clone(&metadata).with_end(identity, state.head, is_agreed);
+        };
+        let metadata = Metadata::clone(&metadata).with_end(identity, end);
         let metadata = Arc::new(metadata);
         state.metadata = Some(Arc::clone(&metadata));
         Some(metadata)
     }
 
     /// What a fill has to go on behind, of an entry that has none; it is taken to have one from now on.
-    pub(super) fn resume(&self) -> Option<Seen> {
+    pub(super) fn resume(&self) -> Option<ResumePoint> {
         let mut state = self.lock();
         let Phase::Stopped(seen, _) = state.phase.clone() else {
             return None;

@@ -15,7 +15,7 @@ use super::entry::{Block, CacheEntry, Phase, Written};
 use super::metadata::{FIRST_BYTES, first_bytes};
 use super::{Cache, CacheError, Ended};
 use crate::audit::RecordedRead;
-use crate::pbx::{Reading, ReadingError, Seen, wave};
+use crate::pbx::{MAX_REACH, Reading, ReadingError, ResumePoint};
 
 /// The fill of one entry.
 pub(super) struct Fill {
@@ -52,7 +52,7 @@ impl Fill {
     }
 
     /// Goes to work; behind what was `seen`, if anything was.
-    pub(super) fn spawn(mut self, mut seen: Option<Seen>) {
+    pub(super) fn spawn(mut self, mut seen: Option<ResumePoint>) {
         tokio::spawn(async move {
             while !self.settled {
                 let phase = self.fill(seen).await;
@@ -62,14 +62,14 @@ impl Fill {
     }
 
     /// Ends the work, unless somebody has come at the last moment: then it goes on behind what this returns.
-    fn settle(&mut self, phase: Phase) -> Option<Seen> {
+    fn settle(&mut self, phase: Phase) -> Option<ResumePoint> {
         self.spare = None;
         let seen = self.cache.settle(&self.entry, phase);
         self.settled = seen.is_none();
         seen
     }
 
-    async fn fill(&mut self, seen: Option<Seen>) -> Phase {
+    async fn fill(&mut self, seen: Option<ResumePoint>) -> Phase {
         let entry = Arc::clone(&self.entry);
         let mut reading = tokio::select! {
             biased;
@@ -101,7 +101,7 @@ impl Fill {
             let data = match next {
                 Some(Ok(data)) => data,
                 Some(Err(error)) => {
-                    let seen = reading.seen().filter(|_| self.is_worth_keeping());
+                    let seen = reading.resume_point().filter(|_| self.is_worth_keeping());
                     return failed(error.into(), seen);
                 }
                 None => return self.whole(&mut reading),
@@ -153,7 +153,7 @@ impl Fill {
         if self.can_be_joined() && length.is_some_and(|length| length.saturating_sub(read) < read) {
             return None;
         }
-        let seen = reading.seen().filter(|_| self.is_worth_keeping());
+        let seen = reading.resume_point().filter(|_| self.is_worth_keeping());
         Some(deserted(seen))
     }
 
@@ -162,7 +162,7 @@ impl Fill {
         let entry = &self.entry;
         let metadata = self.cache.recognise(&entry.pbx, &entry.key, reading, first);
         if metadata
-            .length
+            .length()
             .is_some_and(|length| length > self.max_recording_bytes)
         {
             self.make_window();
@@ -174,16 +174,16 @@ impl Fill {
     fn whole(&self, reading: &mut Reading) -> Phase {
         let entry = &self.entry;
         if !entry.has_begun() {
-            self.begin(reading, &entry.beginning(wave::MAX_REACH));
+            self.begin(reading, &entry.beginning(MAX_REACH));
         }
         let identity = self.cache.identity(&entry.pbx, &entry.key);
-        let Some(metadata) = entry.complete(identity, reading.end_is_agreed()) else {
+        let Some(metadata) = entry.complete(identity, reading.end()) else {
             return Phase::Whole;
         };
         if self.cache.note(
             &entry.key,
             &metadata,
-            reading.seen().map(|seen| seen.witness),
+            reading.resume_point().map(|point| point.digest),
         ) {
             return Phase::Whole;
         }
@@ -247,17 +247,17 @@ impl Drop for Fill {
 async fn open(
     entry: &CacheEntry,
     read: &RecordedRead,
-    seen: Option<Seen>,
+    seen: Option<ResumePoint>,
 ) -> Result<Reading, CacheError> {
-    let (pbx, name, holder) = (&entry.pbx, read.recording(), read.reader());
+    let pbx = &entry.pbx;
     match seen {
-        Some(seen) => Ok(pbx.open_behind(name, holder, seen).await?),
-        None => Ok(pbx.open(name, holder, None).await?),
+        Some(seen) => Ok(pbx.open_behind(read, seen).await?),
+        None => Ok(pbx.open(read, None).await?),
     }
 }
 
 /// What was `seen` stays good where the error says nothing about it: the next who wants more tries again.
-fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
+fn failed(error: CacheError, seen: Option<ResumePoint>) -> Phase {
     let says_nothing = match &error {
         CacheError::Broken(ReadingError::Broken(_)) => true,
         CacheError::Broken(ReadingError::NotAgain(error)) => !error.is_gone(),
@@ -272,7 +272,7 @@ fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
     }
 }
 
-fn deserted(seen: Option<Seen>) -> Phase {
+fn deserted(seen: Option<ResumePoint>) -> Phase {
     match seen {
         Some(seen) => Phase::Stopped(seen, None),
         None => Phase::Failed(CacheError::Ended(Ended::Deserted)),

@@ -110,7 +110,7 @@ impl Passthrough {
             let identity = cache.identity(&self.pbx, &self.key);
             self.metadata.are_those_of(identity, before)
         });
-        if let (true, None, Some(length)) = (is_same, self.metadata.length, before.length) {
+        if let (true, None, Some(length)) = (is_same, self.metadata.length(), before.length()) {
             self.reading.expect_length(length);
             self.metadata = Arc::clone(before);
         }
@@ -156,7 +156,7 @@ impl Passthrough {
     pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.skip = offset.saturating_sub(self.position);
         self.left = end.map(|end| end.saturating_sub(offset));
-        self.to_the_end = end.is_some() && end == self.metadata.length;
+        self.to_the_end = end.is_some() && end == self.metadata.length();
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -209,16 +209,16 @@ impl Passthrough {
 
     /// Notes that the recording has been read whole.
     fn note_end(&mut self) -> Result<(), CacheError> {
-        let (Some(cache), Some(seen)) = (self.cache.upgrade(), self.reading.seen()) else {
+        let (Some(cache), Some(point)) = (self.cache.upgrade(), self.reading.resume_point()) else {
             return Ok(());
         };
-        if self.metadata.length.is_none() {
+        let end = self.reading.end();
+        if let Some(end) = end.filter(|_| self.metadata.length().is_none()) {
             let metadata = Metadata::clone(&self.metadata);
             let identity = cache.identity(&self.pbx, &self.key);
-            let is_agreed = self.reading.end_is_agreed();
-            self.metadata = Arc::new(metadata.with_end(identity, seen.witness.at, is_agreed));
+            self.metadata = Arc::new(metadata.with_end(identity, end));
         }
-        if cache.note(&self.key, &self.metadata, Some(seen.witness)) {
+        if cache.note(&self.key, &self.metadata, Some(point.digest)) {
             return Ok(());
         }
         Err(CacheError::Broken(ReadingError::Differs))

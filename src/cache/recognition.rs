@@ -9,7 +9,7 @@ use tracing::{debug, info};
 use super::index::EntryKey;
 use super::metadata::ContentIdentity;
 use super::{Cache, CacheError, Metadata};
-use crate::pbx::{Pbx, Reading, ReadingError, Witness};
+use crate::pbx::{ContentDigest, Pbx, Reading, ReadingError};
 
 impl Cache {
     /// What a key stands for.
@@ -32,14 +32,14 @@ impl Cache {
         first: &[u8],
     ) -> Arc<Metadata> {
         let identity = self.identity(pbx, key);
-        let metadata = Metadata::new(identity, reading.audio(), reading.length(), first);
+        let metadata = Metadata::new(identity, reading.audio(), reading.known_end(), first);
         let known = self
             .known
             .get(key)
             .metadata
-            .filter(|_| metadata.length.is_none());
+            .filter(|_| metadata.length().is_none());
         if let Some(known) = known
-            && let Some(length) = known.length
+            && let Some(length) = known.length()
             && known.etag == Some(metadata.tag(identity, length))
         {
             reading.expect_length(length);
@@ -57,21 +57,21 @@ impl Cache {
         &self,
         key: &EntryKey,
         metadata: &Arc<Metadata>,
-        witness: Option<Witness>,
+        digest: Option<ContentDigest>,
     ) -> bool {
         if metadata.is_unfinished {
             // That may have shown at its end only.
             self.known.forget(key);
             return true;
         }
-        if let (Some(before), Some(now)) = (self.known.get(key).witness, &witness)
+        if let (Some(before), Some(now)) = (self.known.get(key).digest, &digest)
             && before.at == now.at
             && before != *now
         {
             self.known.differs(key);
             return false;
         }
-        self.known.put(key, metadata, witness);
+        self.known.put(key, metadata, digest);
         true
     }
 

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use super::Metadata;
 use super::index::EntryKey;
 use crate::cache::settings::CacheSettings;
-use crate::pbx::{PbxError, Witness};
+use crate::pbx::{ContentDigest, PbxError};
 use crate::recording::RecordingName;
 
 /// Recordings that are remembered at once; a few hundred bytes each.
@@ -39,7 +39,7 @@ pub(super) struct RememberedMetadata {
 pub(super) struct Remembered {
     pub(super) metadata: Option<Arc<Metadata>>,
     /// Of the whole content, where it has been read whole.
-    pub(super) witness: Option<Witness>,
+    pub(super) digest: Option<ContentDigest>,
 }
 
 /// Lets each entry live as long as the configuration says when it is written.
@@ -95,7 +95,12 @@ impl RememberedMetadata {
     }
 
     /// Remembers a recording, and its content if that was read whole.
-    pub(super) fn put(&self, key: &EntryKey, metadata: &Arc<Metadata>, witness: Option<Witness>) {
+    pub(super) fn put(
+        &self,
+        key: &EntryKey,
+        metadata: &Arc<Metadata>,
+        digest: Option<ContentDigest>,
+    ) {
         self.missing.invalidate(key);
         let before = self.get(key);
         let same = before
@@ -105,7 +110,7 @@ impl RememberedMetadata {
             key.clone(),
             Remembered {
                 metadata: Some(Arc::clone(metadata)),
-                witness: witness.or(before.witness.filter(|_| same)),
+                digest: digest.or(before.digest.filter(|_| same)),
             },
         );
     }

@@ -150,7 +150,7 @@ impl Source {
     pub(crate) fn end_is_agreed(&self) -> bool {
         match self {
             Self::Entry(reader) => reader.end_is_agreed(),
-            Self::Passthrough(passthrough) => passthrough.metadata().end_is_agreed,
+            Self::Passthrough(passthrough) => passthrough.metadata().end_is_agreed(),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::auth::key_sets;
 use crate::auth::key_sets::source::KeySource;
 use crate::auth::minter::{self, Minter};
 use crate::auth::revocations;
-use crate::auth::revocations::entries::Revoked;
+use crate::auth::revocations::entries::RevocationList;
 use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
 use crate::config::{self, Config};
 use crate::policy;
@@ -125,7 +125,7 @@ impl Explain {
         let (headers, query) = asked;
         let revoked = match &auth.revocation_file {
             Some(path) => revocations::read_once(path)?,
-            None => Revoked::default(),
+            None => RevocationList::default(),
         };
         let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew)
             .with_cookies(auth.cookies)
@@ -137,7 +137,7 @@ impl Explain {
         let caller =
             authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
         let caller = match (caller, fetched) {
-            (Ok(caller), _) if revoked.means(caller.principal()) => {
+            (Ok(caller), _) if revoked.revokes(caller.principal()) => {
                 return Ok((false, refused(AuthError::Revoked)));
             }
             (Ok(caller), _) => caller,
@@ -179,7 +179,7 @@ impl Explain {
         policy::require_sharer(principal).map_err(|error| format!("deny\n{error}\n"))?;
         let configured = minter::configured(minter, public_url);
         let (minter, _) = configured.map_err(|error| format!("deny (501)\n{error}\n"))?;
-        let reached = minter.require_reach(pbx);
+        let reached = minter.require_pbx(pbx);
         reached.map_err(|error| format!("deny (400)\n{error}\n"))
     }
 
@@ -267,7 +267,7 @@ fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<()
     if !keys.is_missing() {
         return Ok(());
     }
-    let issuer = issuers.iter().find(|issuer| issuer.keys.is(keys));
+    let issuer = issuers.iter().find(|issuer| issuer.keys.is_same_ring(keys));
     let source = issuer.and_then(|issuer| {
         let mut sources = sources.iter();
         sources.find(|source| source.issuer == issuer.name)

@@ -115,7 +115,7 @@ impl Token {
             .iter()
             .filter(|signer| signer.issuer == issuer.name);
         let key = self.key.signing_key(signers, &config.secrets)?;
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer: &issuer.name,
             subject: &self.subject,
             audience: issuer.audiences.first().map_or("", String::as_str),
@@ -206,7 +206,7 @@ impl Link {
             ));
         }
         let ttl = self.ttl(links.max_ttl_of(verifier))?;
-        let claims = mint::Link {
+        let claims = mint::LinkClaims {
             audience: &links.audience,
             subject: &self.subject,
             pbx: &pbx.name,

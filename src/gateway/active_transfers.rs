@@ -36,7 +36,7 @@ impl Rules {
     fn still_allow(&self, grant: &Grant, now: SystemTime) -> bool {
         let known = self
             .authenticator
-            .still_knows(grant.principal(), grant.pbx());
+            .still_accepts(grant.principal(), grant.pbx());
         known && self.policy.still_allows(grant, now)
     }
 }
@@ -88,13 +88,13 @@ impl ActiveTransfers {
     /// Whether the rules in force deny what those of its own time allowed. Each reload makes policies of its own.
     pub(super) fn denies(&self, grant: &Grant, granted_by: &Policy) -> bool {
         let rules = self.rules.load();
-        !rules.policy.is(granted_by) && !rules.still_allow(grant, SystemTime::now())
+        !rules.policy.is_same_policy(granted_by) && !rules.still_allow(grant, SystemTime::now())
     }
 
     /// The policies in force, if they are others than those.
     pub(super) fn newer_than(&self, policy: &Policy) -> Option<Policy> {
         let current = &self.rules.load().policy;
-        (!current.is(policy)).then(|| current.clone())
+        (!current.is_same_policy(policy)).then(|| current.clone())
     }
 
     /// Notes a request before anything is opened for it, for as long as what this returns is kept.

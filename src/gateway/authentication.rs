@@ -9,16 +9,16 @@ use http::HeaderMap;
 
 use super::front::Addressed;
 use crate::auth::cookies::SESSION_COOKIE;
-use crate::auth::key_sets::Keeper;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
-use crate::auth::{AuthError, Authenticated, Authenticator, Rejected};
+use crate::auth::{AuthError, Authenticated, Authenticator, CredentialError};
 use crate::gateway::browser::session::SetCookies;
 
 /// What tells who a caller is.
 pub(crate) struct Callers {
     pub(crate) authenticator: Authenticator,
     /// They keep the keys that issuers publish.
-    pub(crate) keepers: Vec<Keeper>,
+    pub(crate) keepers: Vec<KeySetRefresher>,
     pub(crate) revocations: Arc<Revocations>,
 }
 
@@ -35,13 +35,14 @@ impl Callers {
         &self,
         request: &Addressed<'_>,
         cookies: &mut SetCookies,
-    ) -> Result<Authenticated, Rejected> {
+    ) -> Result<Authenticated, CredentialError> {
         let (headers, query) = (request.headers(), request.query());
         let (visits, source, now) = (request.is_visit(), request.source(), request.now());
         let authenticator = &self.authenticator;
-        let judge = || authenticator.judge(headers, query, visits, source, now);
+        let judge = || authenticator.authenticate_request(headers, query, visits, source, now);
         let mut judged = judge();
-        if let Err(Rejected::Bearer(reason) | Rejected::Cookie(reason)) = &judged.caller
+        if let Err(CredentialError::Bearer(reason) | CredentialError::Cookie(reason)) =
+            &judged.caller
             && newer_keys_may_help(reason)
             && let Some(keys) = authenticator.keys_to_renew(headers, &judged.expired)
         {
@@ -53,7 +54,7 @@ impl Callers {
             Ok(caller)
         });
         let mut useless = judged.expired;
-        if visits && matches!(caller, Err(Rejected::Cookie(_))) {
+        if visits && matches!(caller, Err(CredentialError::Cookie(_))) {
             self.note_own_cookie(headers, &mut useless);
         }
         cookies.clear_useless(&useless);
@@ -62,7 +63,7 @@ impl Callers {
 
     /// Adds our own cookie to those to be cleared: a wrong one would be in the way of signing in until the browser closes.
     fn note_own_cookie(&self, headers: &HeaderMap, useless: &mut Vec<&str>) {
-        if !useless.contains(&SESSION_COOKIE) && self.authenticator.shows_session(headers) {
+        if !useless.contains(&SESSION_COOKIE) && self.authenticator.has_session_cookie(headers) {
             useless.push(SESSION_COOKIE);
         }
     }

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::error::GatewayError;
-use crate::auth::{Principal, Rejected};
+use crate::auth::{CredentialError, Principal};
 use crate::gateway::settings::limits::Rate;
 use crate::gateway::settings::limits::RequestLimits;
 use crate::limits::rate::{self, Counted, Rates};
@@ -60,7 +60,7 @@ impl RequestRates {
     }
 
     /// Counts a failure, and says what to answer to it.
-    pub(super) fn failed(&self, source: IpAddr, rejected: Rejected) -> GatewayError {
+    pub(super) fn failed(&self, source: IpAddr, rejected: CredentialError) -> GatewayError {
         let limit = "limits.address_failures_per_minute";
         let counted = counted(self.failures.as_ref(), &network_of(source), rejected, limit);
         counted.map_or_else(|error| error, |rejected| rejected.into_inner().into())

@@ -18,7 +18,7 @@ use super::front::Addressed;
 use super::pbxs::Pbxs;
 use super::route::{Route, Target};
 use crate::auth::Principal;
-use crate::auth::minter::{self, Minter, Order};
+use crate::auth::minter::{self, LinkRequest, Minter};
 use crate::gateway::answer;
 use crate::gateway::answer::Small;
 use crate::limits::rate::Counted;
@@ -109,13 +109,13 @@ impl Wish {
             GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
             error => error,
         })?;
-        let reached = minter.require_reach(pbx.name());
+        let reached = minter.require_pbx(pbx.name());
         reached.map_err(|error| wrong("pbx", error))?;
         Ok(pbx)
     }
 
-    fn order<'o>(&'o self, grant: &'o Grant) -> Order<'o> {
-        Order {
+    fn order<'o>(&'o self, grant: &'o Grant) -> LinkRequest<'o> {
+        LinkRequest {
             subject: grant.principal().subject(),
             pbx: grant.pbx(),
             recording: &self.recording,

@@ -25,7 +25,7 @@ use super::links;
 use super::listing::{self, Page};
 use super::recording::Prepared;
 use super::route::Target;
-use crate::auth::{AuthError, Principal, Rejected};
+use crate::auth::{AuthError, CredentialError, Principal};
 use crate::relay::access_line::AccessLine;
 
 /// What the stages come to.
@@ -101,7 +101,7 @@ pub(super) async fn run(
 
 /// The error of a request without a valid credential. One that is sent to sign in counts as no failure of its address, and
 /// neither does one that could not be decided for want of the issuer's keys.
-fn refused(gateway: &Gateway, request: &Addressed<'_>, rejected: Rejected) -> GatewayError {
+fn refused(gateway: &Gateway, request: &Addressed<'_>, rejected: CredentialError) -> GatewayError {
     if gateway
         .pages
         .login_address(request.head(), &rejected)

@@ -21,7 +21,7 @@ use super::front::Addressed;
 use crate::audit::{Audio, Recorded, RecordedAnswer, RecordedRead};
 use crate::auth::Credential;
 use crate::cache::{Cache, Metadata, Source};
-use crate::http::headers::{self, Body, BrowserCache};
+use crate::http::headers::{self, BodyExtent, BrowserCache};
 use crate::limits::reads::Reads;
 use crate::limits::streams::{Admission, StreamPermit};
 use crate::metrics::Metrics;
@@ -63,8 +63,8 @@ pub(super) struct Prepared {
 enum Content {
     NotModified,
     /// The header fields alone.
-    Head(Body),
-    Bytes(Body, Box<Source>),
+    Head(BodyExtent),
+    Bytes(BodyExtent, Box<Source>),
 }
 
 impl Recordings {
@@ -133,10 +133,10 @@ pub(super) fn relay(
         content,
     } = prepared;
     let grant = answer.grant();
-    line.audit.end_is_agreed = metadata.end_is_agreed;
+    line.audit.end_is_agreed = metadata.end_is_agreed();
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
-    let kept = headers::Kept {
+    let kept = headers::CachingHeaders {
         etag: metadata.etag.as_ref(),
         last_modified,
         by_link,
@@ -148,8 +148,8 @@ pub(super) fn relay(
     };
     *response.status_mut() = match body {
         None => StatusCode::NOT_MODIFIED,
-        Some(Body::Whole(_)) => StatusCode::OK,
-        Some(Body::Part { .. }) => StatusCode::PARTIAL_CONTENT,
+        Some(BodyExtent::Whole(_)) => StatusCode::OK,
+        Some(BodyExtent::Part { .. }) => StatusCode::PARTIAL_CONTENT,
     };
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
@@ -161,7 +161,7 @@ pub(super) fn relay(
         None => headers::fill_not_modified(fields, &kept),
         Some(body) => headers::fill(
             fields,
-            &headers::Recording {
+            &headers::RecordingHeaders {
                 name: grant.recording(),
                 media_type: metadata.media_type(),
                 body,
@@ -176,8 +176,8 @@ pub(super) fn relay(
     }
     if let Content::Bytes(body, source) = content {
         line.audit.first = Some(match body {
-            Body::Whole(_) => 0,
-            Body::Part { first, .. } => first,
+            BodyExtent::Whole(_) => 0,
+            BodyExtent::Part { first, .. } => first,
         });
         line.audit.audio = audio(&metadata);
         line.audit.told_length = metadata.told_length();

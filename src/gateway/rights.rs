@@ -14,7 +14,7 @@ use super::front::Addressed;
 use crate::audit::{Allowed, AuditLog, Decision, Recorded, Unavailable};
 use crate::auth::Principal;
 use crate::auth::mint::MintError;
-use crate::auth::minter::Minted;
+use crate::auth::minter::MintedLink;
 use crate::auth::revocations::Revocations;
 use crate::limits::rate::Counted;
 use crate::pbx::Pbx;
@@ -75,8 +75,8 @@ impl Rights {
         pbx: &Pbx,
         name: &RecordingName,
         line: &mut AccessLine,
-        mint: impl FnOnce(&Grant) -> Result<Minted, MintError>,
-    ) -> Result<(Recorded<Grant>, Minted), GatewayError> {
+        mint: impl FnOnce(&Grant) -> Result<MintedLink, MintError>,
+    ) -> Result<(Recorded<Grant>, MintedLink), GatewayError> {
         let mut decision = decision(line, request, &principal, "share", Some(name));
         let action = Action::Share;
         let context = context(request);
@@ -117,7 +117,7 @@ impl Rights {
 
     /// True where the right has gone since: the principal was revoked, or newer policies deny it.
     pub(super) fn is_withdrawn(&self, grant: &Grant) -> bool {
-        self.revocations.mean(grant.principal()) || self.active.denies(grant, &self.policy)
+        self.revocations.revokes(grant.principal()) || self.active.denies(grant, &self.policy)
     }
 
     /// Writes a decision down, and hands a positive one on once its line is on disk.

@@ -459,7 +459,7 @@ impl Gateway {
 
 /// A bearer token that is good for an hour.
 pub(crate) fn jwt(subject: &str) -> String {
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject,
         audience: AUDIENCE,
@@ -480,7 +480,7 @@ pub(crate) fn jwt_with(subject: &str, further: serde_json::Value) -> String {
 
 /// The same, of another issuer with the same key.
 pub(crate) fn jwt_of(issuer: &str, subject: &str, further: serde_json::Value) -> String {
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer,
         subject,
         audience: AUDIENCE,
@@ -494,7 +494,7 @@ pub(crate) fn jwt_of(issuer: &str, subject: &str, further: serde_json::Value) ->
 
 /// A bearer token that ended an hour ago.
 pub(crate) fn expired_jwt(subject: &str) -> String {
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject,
         audience: AUDIENCE,
@@ -530,7 +530,7 @@ pub(crate) fn link_of(subject: &str, pbx: &str, recording: &str, ip: Option<IpAd
         &Secret::new(LINK_SECRET),
     )
     .unwrap();
-    let claims = mint::Link {
+    let claims = mint::LinkClaims {
         audience: LINK_AUDIENCE,
         subject,
         pbx,

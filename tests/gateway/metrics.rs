@@ -10,7 +10,7 @@ use crate::harness::admin::ask;
 use crate::harness::idp::Idp;
 use crate::harness::{Gateway, NAME, PBX, expired_jwt, gateway, jwt, link, soon};
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/metrics.md");
 const RECORDING: &str = "/recordings/{name}";
 const OTHER: &str = "other";
 
@@ -194,7 +194,7 @@ async fn what_was_answered_and_asked_for_is_counted() {
 }
 
 #[tokio::test]
-async fn the_readme_explains_every_number() {
+async fn the_page_of_metrics_explains_every_number() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let builder = gateway(&pbx);
     let lines = format!("jwks_url = \"{}/keys\"", idp.name());
@@ -211,9 +211,7 @@ async fn the_readme_explains_every_number() {
         }
     })
     .await;
-    let rows = README
-        .lines()
-        .filter(|line| line.starts_with("| `wavegate_"));
+    let rows = PAGE.lines().filter(|line| line.starts_with("| `wavegate_"));
     let mut explained: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
     let mut told: Vec<&str> = numbers
         .samples

@@ -407,7 +407,7 @@ async fn what_does_not_fit_into_a_cookie_is_no_session() {
     let key = "[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\"";
     let lines = format!("name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\n{key}");
     let gateway = with_sessions(&pbx, "").issuer(&lines).start().await;
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: &name,
         subject: "alice",
         audience: AUDIENCE,

@@ -146,7 +146,7 @@ impl Reader {
         state
             .metadata
             .as_ref()
-            .is_some_and(|metadata| metadata.end_is_agreed)
+            .is_some_and(|metadata| metadata.end_is_agreed())
     }
 
     /// Whether the bytes up to `end` are there, and no fill is at work.
@@ -264,7 +264,10 @@ impl State {
     /// Whether `offset` is taken for the end of the recording, and it has not shown yet that it is. What comes last is held
     /// back until then: only the end tells whether all of it was what it was taken for.
     fn is_unconfirmed(&self, offset: u64) -> bool {
-        let length = self.metadata.as_ref().and_then(|metadata| metadata.length);
+        let length = self
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.length());
         length == Some(offset) && !matches!(self.phase, Phase::Whole)
     }
 

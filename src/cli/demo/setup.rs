@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
 use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
-use crate::auth::keys::Key;
+use crate::auth::keys::VerifyingKey;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
 use crate::cache::settings::{CacheSettings, Range};
@@ -32,7 +32,7 @@ use crate::relay::settings::RelaySettings;
 use crate::secret::Secret;
 use crate::secret_files::SecretFiles;
 use crate::simulator::{Api, Simulator};
-use crate::tls::pin::NotAPin;
+use crate::tls::pin::PinError;
 use crate::tls::trust::PbxTrust;
 
 /// The demo's shared secrets.
@@ -101,8 +101,9 @@ pub(super) fn configuration(
         from: moved,
         until: None,
     };
-    let key =
-        |secret| Key::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string());
+    let key = |secret| {
+        VerifyingKey::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string())
+    };
     Ok(Config {
         warnings: Warnings::default(),
         secrets: SecretFiles::default(),
@@ -181,7 +182,7 @@ fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<PbxSetting
     let pin = pbx
         .fingerprint()
         .parse()
-        .map_err(|error: NotAPin| error.to_string())?;
+        .map_err(|error: PinError| error.to_string())?;
     Ok(PbxSettings {
         name: name.to_owned(),
         api: match pbx.api() {

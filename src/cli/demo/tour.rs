@@ -59,13 +59,13 @@ impl Tour {
             .or(samples.first())
             .ok_or("there is no recording")?;
         let now = SystemTime::now();
-        let bearer = mint::Bearer {
+        let bearer = mint::BearerClaims {
             issuer: ISSUER,
             subject: SUBJECT,
             audience: AUDIENCE,
         };
         let bearer = mint::bearer(&signer(&keys.bearer)?, &bearer, now, TTL);
-        let link = mint::Link {
+        let link = mint::LinkClaims {
             audience: LINK_AUDIENCE,
             subject: SUBJECT,
             pbx: example.pbx,

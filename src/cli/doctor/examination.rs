@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::audit::{AuditLog, Recorded, SystemRead};
 use crate::metrics::Metrics;
 use crate::pbx::settings::{PbxApi, PbxSettings};
-use crate::pbx::{Pbx, PbxError, Probe, ProbeError, Reached, Sample, Session};
+use crate::pbx::{Inspection, Pbx, PbxError, Probe, ProbeConnection, ProbeError, RecordingSample};
 use crate::recording::RecordingName;
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::trust::PbxTrust;
 
 use crate::cli::doctor::fault::Fault;
@@ -164,7 +164,7 @@ impl Report {
     async fn see_certificate(
         &mut self,
         probe: &Probe,
-        reached: Reached,
+        reached: ProbeConnection,
         trust: &PbxTrust,
     ) -> Option<()> {
         let handshake = match probe.shake_hands(reached, trust).await {
@@ -194,7 +194,7 @@ impl Report {
         if request.forgive {
             client.forgive();
         }
-        let session = client.log_in().await;
+        let session = client.inspect().await;
         let session = self.note(
             "login",
             session
@@ -258,7 +258,7 @@ impl Report {
 
     async fn listen(
         &mut self,
-        session: &Session<'_>,
+        session: &Inspection<'_>,
         read: &Recorded<SystemRead>,
         api: PbxApi,
     ) -> Option<()> {
@@ -272,7 +272,7 @@ impl Report {
 
 impl SeenCertificate {
     /// `tls` is there where the certificate was accepted.
-    pub(crate) fn new(certificate: &Certificate, tls: Option<&'static str>) -> Self {
+    pub(crate) fn new(certificate: &LeafCertificate, tls: Option<&'static str>) -> Self {
         let fields = certificate.fields.as_ref();
         Self {
             subject: fields.map(|fields| fields.subject.clone()),
@@ -295,7 +295,7 @@ fn listed(addresses: &[SocketAddr]) -> String {
 }
 
 /// From where to where; the peer only where there was a choice.
-fn way(reached: &Reached, choices: usize) -> String {
+fn way(reached: &ProbeConnection, choices: usize) -> String {
     let own = reached.own.map(|own| format!("from our address {own}"));
     let peer = (choices > 1).then(|| format!("to {}", reached.peer.ip()));
     let parts: Vec<_> = peer.into_iter().chain(own).collect();
@@ -310,7 +310,7 @@ fn accepted_by(trust: &PbxTrust) -> &'static str {
     }
 }
 
-fn heard(sample: &Sample) -> String {
+fn heard(sample: &RecordingSample) -> String {
     let kind = match (&sample.wave, sample.media_type) {
         (Some(wave), _) => format!("WAV, {wave}"),
         (None, "audio/wav") => "WAV without a format at its beginning".to_owned(),

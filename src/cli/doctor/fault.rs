@@ -5,7 +5,7 @@
 
 use crate::pbx::settings::PbxApi;
 use crate::pbx::{PbxError, ProbeError, end_of};
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::client::{TlsError, TlsFault};
 use crate::tls::trust::PbxTrust;
 
@@ -62,7 +62,7 @@ impl Fault {
     /// would not help.
     pub(super) fn of_tls(
         error: &TlsError,
-        certificate: Option<&Certificate>,
+        certificate: Option<&LeafCertificate>,
         trust: &PbxTrust,
     ) -> Self {
         let Some(certificate) = certificate else {

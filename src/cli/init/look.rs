@@ -10,7 +10,7 @@ use crate::cli::doctor::examination::SeenCertificate;
 use crate::cli::doctor::shown;
 use crate::pbx::settings::PbxLimits;
 use crate::pbx::{Probe, ProbeError};
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::pin::Pin;
 use crate::tls::trust::PbxTrust;
 
@@ -78,7 +78,7 @@ pub(super) async fn at(
 }
 
 /// The certificate, and whether the system's roots accept it.
-async fn see(probe: &Probe) -> Result<(Certificate, bool), String> {
+async fn see(probe: &Probe) -> Result<(LeafCertificate, bool), String> {
     let reached = reach(probe).await?;
     let handshake = match probe.shake_hands(reached, &PbxTrust::System).await {
         Ok(handshake) => handshake,
@@ -117,7 +117,7 @@ async fn pin(probe: &Probe, seen: Pin) -> Result<Trust, String> {
     Ok(Trust::Pinned(seen))
 }
 
-async fn reach(probe: &Probe) -> Result<crate::pbx::Reached, String> {
+async fn reach(probe: &Probe) -> Result<crate::pbx::ProbeConnection, String> {
     let addresses = probe.resolve().await.map_err(advised)?;
     probe.reach(&addresses).await.map_err(advised)
 }

@@ -108,21 +108,21 @@ fn check_session_key(root: &mut Section<'_>, auth: &Auth, admin: &Admin) {
     };
     for issuer in &auth.issuers {
         let mut keys = issuer.keys.configured().iter();
-        if keys.any(|key| sessions.is_signed_with(key)) {
+        if keys.any(|key| sessions.uses_key(key)) {
             let name = &issuer.name;
             let message = format!("also a key of issuer {name:?}; sessions need one of their own");
             root.problem("session.key_file", message);
         }
     }
     let mut link_keys = auth.links.iter().flat_map(|links| &links.keys);
-    if link_keys.any(|link| sessions.is_signed_with(&link.key)) {
+    if link_keys.any(|link| sessions.uses_key(&link.key)) {
         let message = "also one of links.key; sessions need one of their own";
         root.problem("session.key_file", message);
     }
     if admin
         .token
         .as_ref()
-        .is_some_and(|token| sessions.is_signed_by(token))
+        .is_some_and(|token| sessions.uses_secret(token))
     {
         let message = "also admin.token_file; sessions need a key of their own";
         root.problem("session.key_file", message);

@@ -7,7 +7,7 @@ use super::key_source::{publishes, read_key_source};
 use super::policy::read_reach;
 use super::session::read_sso_cookie;
 use crate::auth::key_sets::source::KeySource;
-use crate::auth::keys::Key;
+use crate::auth::keys::VerifyingKey;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::SigningKey;
 use crate::auth::minter::Minter;
@@ -186,7 +186,7 @@ fn read_required_texts(section: &mut Section<'_>) -> Vec<(String, String)> {
 }
 
 /// Reads a verification key; for a shared secret also what is needed to sign with it.
-fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
+fn read_key(section: &mut Section<'_>) -> Option<(VerifyingKey, Option<Signer>)> {
     let id = section.text("id");
     let algorithm = section.required("algorithm");
     let algorithm: Option<Algorithm> = algorithm.and_then(|text| section.parse("algorithm", &text));
@@ -211,7 +211,7 @@ fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
     if kind == "secret_file" {
         let secret = section.secret_file(kind);
         let (algorithm, secret) = (algorithm?, secret?);
-        let key = Key::secret(id.clone(), algorithm, &secret);
+        let key = VerifyingKey::secret(id.clone(), algorithm, &secret);
         let signer = Signer {
             issuer: String::new(),
             id,
@@ -221,7 +221,7 @@ fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
         Some((section.note(kind, key)?, Some(signer)))
     } else {
         let pem = section.public_file(kind);
-        let key = Key::public_pem(id, algorithm?, &pem?);
+        let key = VerifyingKey::public_pem(id, algorithm?, &pem?);
         Some((section.note(kind, key)?, None))
     }
 }

@@ -13,7 +13,7 @@ use crate::config::section::{Section, read_public};
 use crate::config::{Auth, Policy};
 use crate::pbx::settings::PbxSettings;
 use crate::policy;
-use crate::policy::{Action, Context, Expected, Groups, Trial};
+use crate::policy::{Action, Context, ExpectedDecision, Groups, Trial};
 use crate::recording::RecordingName;
 
 /// The most rows of tests: each start and each reload runs all of them.
@@ -46,7 +46,7 @@ struct Row {
     recording: RecordingName,
     now: Option<Timestamp>,
     source: Option<std::net::IpAddr>,
-    expected: Expected,
+    expected: ExpectedDecision,
     by: Option<Vec<String>>,
 }
 
@@ -118,7 +118,8 @@ fn read_row(section: &mut Section<'_>) -> Option<Row> {
     let now = section.parsed("now");
     let source = section.parsed("source");
     let expected = section.required("expect");
-    let expected = expected.and_then(|word| section.chosen("expect", &word, &Expected::NAMES));
+    let expected =
+        expected.and_then(|word| section.chosen("expect", &word, &ExpectedDecision::NAMES));
     let by = section.list("by");
     Some(Row {
         issuer,

@@ -14,7 +14,7 @@ use http::{Method, Response, StatusCode, request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::auth::{AuthError, Rejected};
+use crate::auth::{AuthError, CredentialError};
 use crate::gateway::answer::AnswerBody;
 use crate::gateway::browser::frames::Frames;
 use crate::gateway::browser::page;
@@ -90,7 +90,7 @@ impl Pages {
             .get(RETRY_AFTER)
             .and_then(|field| field.to_str().ok());
         let recording = match error {
-            GatewayError::Auth(Rejected::Link(_)) => recording_without_link(head),
+            GatewayError::Auth(CredentialError::Link(_)) => recording_without_link(head),
             _ => None,
         };
         let recording = recording.as_ref();
@@ -109,7 +109,7 @@ impl Pages {
     pub(in crate::gateway) fn login_address(
         &self,
         head: &request::Parts,
-        rejected: &Rejected,
+        rejected: &CredentialError,
     ) -> Option<String> {
         let is_asked = *rejected.reason() == AuthError::Missing
             && head.method == Method::GET

@@ -123,7 +123,7 @@ pub(in crate::gateway) fn open(
     if *principal.credential() != Credential::Bearer {
         return Err(NoSession::NotBearer);
     }
-    let value = require(authenticator)?.open(principal, now)?;
+    let value = require(authenticator)?.issue(principal, now)?;
     cookies.set_own(&value, embed);
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{Content, Recordings};
 use crate::audit::RecordedRead;
 use crate::cache::{CacheError, Metadata, PartOf, Source};
 use crate::gateway::error::GatewayError;
-use crate::http::headers::Body;
+use crate::http::headers::BodyExtent;
 use crate::metrics::Hit;
 use crate::pbx::{Pbx, PbxError, ReadingError};
 
@@ -170,8 +170,8 @@ impl<'a> Finding<'a> {
                 }
             };
             let (offset, end) = match body {
-                Body::Whole(length) => (0, length),
-                Body::Part { first, last, .. } => (first, Some(last.saturating_add(1))),
+                BodyExtent::Whole(length) => (0, length),
+                BodyExtent::Part { first, last, .. } => (first, Some(last.saturating_add(1))),
             };
             self.read_on(&mut source, end).await?;
             source.go_to(offset, end);

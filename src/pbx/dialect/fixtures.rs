@@ -10,7 +10,7 @@ mod table;
 use std::time::Duration;
 
 use super::{AnswerError, Dialect, Lists, Refusal, RefusalClass, SSeries, TokenLife, Tokens};
-use crate::list::Row;
+use crate::list::ListRow;
 use crate::pbx::settings::{PbxAccount, PbxPassword, PbxReport, Prolong};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
@@ -61,7 +61,7 @@ enum FixtureResult {
     Done,
     Ticket(Secret),
     /// The number of entries that the list has, and the rows of the page.
-    Page(Option<u64>, Vec<(u64, Option<Row>)>),
+    Page(Option<u64>, Vec<(u64, Option<ListRow>)>),
     Refused(Refusal),
     Unreadable(&'static str),
 }

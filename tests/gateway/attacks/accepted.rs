@@ -148,7 +148,7 @@ async fn every_algorithm_is_accepted_with_keys_that_openssl_made() {
                 std::fs::write(file, set).unwrap();
             }
             builder = builder.issuer(&issuer(algorithm, &name, openssl.folder.path(), in_set));
-            let claims = mint::Bearer {
+            let claims = mint::BearerClaims {
                 issuer: &format!("https://{name}.test"),
                 subject: "alice",
                 audience: AUDIENCE,

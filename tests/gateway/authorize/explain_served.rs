@@ -125,7 +125,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
         assert_eq!(named(&ended), decided, "{subject}");
         assert_eq!(ended.out.contains(first), is_first, "{subject}");
     }
-    // Hearing is another matter, and a link makes no links whatever the policies say.
+    // Hearing is another matter, and a link cannot make links whatever the policies say.
     check(&gateway, &jwt("carol"), &[], 0, "allow\nby policy hear (").await;
     let link = link_of("alice", "office", OWN, None);
     let answer = ask(&gateway, &format!("?link={link}"), None).await;
@@ -136,7 +136,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
         &link,
         &by_link,
         1,
-        "deny\na link makes no links\n",
+        "deny\na link cannot make links\n",
     )
     .await;
     check(&gateway, &link, &by_link[2..], 0, "allow\n").await;
@@ -185,7 +185,7 @@ async fn where_no_links_are_made_explain_says_what_is_missing() {
             &link,
             &by_link,
             1,
-            "deny\na link makes no links\n",
+            "deny\na link cannot make links\n",
         )
         .await;
         check(&gateway, &jwt("alice"), &[], 0, "allow\n").await;

@@ -233,7 +233,7 @@ const ROWS: [Row; 20] = [
     ),
     (
         "credential = \"link\"\naction = \"share\"\nexpect = \"allow\"",
-        Some("expected allow, but it is denied: a link makes no links"),
+        Some("expected allow, but it is denied: a link cannot make links"),
     ),
     (
         "pbx = \"branch\"\nexpect = \"deny\"",

@@ -9,7 +9,7 @@ use crate::harness::{Builder, jwt};
 use crate::session::ORIGIN;
 
 /// What the page says that somebody without a session gets.
-const NOBODY: &str = "Who is asking?";
+const NOBODY: &str = "Sign in to hear this recording";
 
 impl World {
     /// Exchanges alice's token on a page, as a CRM's script does.

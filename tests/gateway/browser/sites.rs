@@ -158,7 +158,7 @@ async fn a_link_plays_on_any_site_and_with_crossorigin_only_where_the_origin_is_
     }
 }
 
-/// As the README has it for CRMs: what is stored there is an address of theirs, and each time it leads to a fresh link.
+/// As docs/crm.md recommends: the CRM stores an address of its own, which leads to a fresh link each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_of_a_crm_that_leads_to_a_link_plays_in_its_player() {
     let Some(mut world) = World::new("", |builder| builder).await else {

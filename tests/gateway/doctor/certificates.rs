@@ -42,7 +42,7 @@ async fn another_certificate_than_the_pinned_one_is_a_warning() {
         &format!("pins = [\"{pin}\"]"),
         "",
         &["its SHA-256 is SEEN", &format!("expects {pin}")],
-        &["something may stand in between"],
+        &["another machine may stand in between"],
     )
     .await;
 }
@@ -54,7 +54,7 @@ async fn a_certificate_that_nobody_vouches_for_comes_with_the_line_to_pin_it() {
         simulator(Api::SSeries200),
         "",
         "",
-        &["nobody we trust has signed"],
+        &["not signed by a trusted CA"],
         &["compare the fingerprint", line],
     )
     .await;
@@ -74,7 +74,7 @@ async fn a_certificate_for_another_name_is_told_as_that() {
 
 #[tokio::test]
 async fn a_certificate_out_of_its_time_is_told_as_that() {
-    for (from, until, said) in [(2001, 2002, "has expired"), (4000, 4001, "not come yet")] {
+    for (from, until, said) in [(2001, 2002, "has expired"), (4000, 4001, "not valid yet")] {
         let key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -281,7 +281,7 @@ async fn audit_log_metrics_and_a_page_name_it() {
     let call = call.header("sec-fetch-mode", "navigate");
     let answer = call.header("accept", "text/html").send().await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-    assert_eq!(answer.page().await, "Nothing was recorded");
+    assert_eq!(answer.page().await, "Recording empty");
 }
 
 #[tokio::test]

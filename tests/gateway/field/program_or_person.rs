@@ -183,7 +183,11 @@ async fn only_a_person_is_shown_a_page_or_the_way_to_sign_in() {
         let answer = ask(&open, Method::GET, &path, fields).send().await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
         varies(&answer);
-        assert_eq!(answer.page().await, "Who is asking?", "{fields:?}");
+        assert_eq!(
+            answer.page().await,
+            "Sign in to hear this recording",
+            "{fields:?}"
+        );
         for gateway in [&open, &signing_in] {
             // Nobody signs in by HEAD or POST, or because of a token that is wrong.
             let head = ask(gateway, Method::HEAD, &path, fields).send().await;

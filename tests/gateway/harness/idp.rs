@@ -168,7 +168,7 @@ impl Idp {
         let (id, pair) = state.keys.last().unwrap();
         let key = pair.serialize_pem();
         let key = SigningKey::private_pem(Some(id.clone()), Algorithm::Es256, key.as_bytes());
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer,
             subject,
             audience: AUDIENCE,

@@ -1,6 +1,6 @@
 //! The table: ranges, and conditions below, and what has to come of them.
 //!
-//! Source: RFC 9110 §14; where the length is not known, the README. Dates are older or newer than the start of the call by
+//! Source: RFC 9110 §14; where the length is not known, docs/answers.md. Dates are older or newer than the start of the call by
 //! a second, or the same.
 
 mod conditions;

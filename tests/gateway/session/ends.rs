@@ -11,7 +11,7 @@ const SIGNED_OUT: &str = "You are not signed in any more";
 pub(super) fn just_ended(subject: &str) -> String {
     let secret = Secret::new(BEARER_SECRET);
     let key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject,
         audience: AUDIENCE,
@@ -43,13 +43,13 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
 
     let answer = navigate(&gateway, &own_cookie).await;
     assert_cleared(&answer);
-    assert_eq!(answer.page().await, "Who is asking?");
+    assert_eq!(answer.page().await, "Sign in to hear this recording");
     let answer = navigate(&gateway, &sso).await;
     assert_eq!(set_cookies(&answer), ["sso=; Secure; Path=/; Max-Age=0"]);
-    assert_eq!(answer.page().await, "Who is asking?");
+    assert_eq!(answer.page().await, "Sign in to hear this recording");
     let answer = navigate(&gateway, &format!("{sso}; {own_cookie}")).await;
     assert_eq!(set_cookies(&answer).len(), 3);
-    assert_eq!(answer.page().await, "Who is asking?");
+    assert_eq!(answer.page().await, "Sign in to hear this recording");
     for cookie in [&own_cookie, &sso] {
         // A player's request, and a write, are told.
         let answer = get(&gateway, cookie).await;

@@ -254,7 +254,7 @@ async fn explain_and_token_know_the_rules() {
     for (claims, words) in [
         (
             access(json!({"token_use": "id"})),
-            "claim \"token_use\" of required_claims is missing or says something else",
+            "claim \"token_use\" of required_claims is missing or has another value",
         ),
         (
             access(json!({"client_id": "other"})),

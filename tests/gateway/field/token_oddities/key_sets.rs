@@ -182,14 +182,14 @@ async fn told(set: Bytes, coding: Option<&'static str>) -> String {
     let (running, addr) = serve(&builder.issuer(&lines).write()).await;
     let log = running
         .err
-        .until(|log| log.contains("the keys of the issuer cannot be had"));
+        .until(|log| log.contains("the keys of the issuer cannot be fetched"));
     let log = log.await;
     let call = Call::new(addr, http::Method::GET, &format!("/recordings/{NAME}"));
     let problem = call.bearer(&idp.jwt("alice")).send().await.problem().await;
     assert_eq!(problem.slug, "keys-unavailable");
     running.stop().await;
-    let line =
-        self::lines(&log).find(|line| line["message"] == "the keys of the issuer cannot be had");
+    let line = self::lines(&log)
+        .find(|line| line["message"] == "the keys of the issuer cannot be fetched");
     line.unwrap()["error"].as_str().unwrap().to_owned()
 }
 
@@ -210,7 +210,7 @@ async fn of_a_set_without_a_key_the_log_says_which_member_of_which_key_is_wrong(
         "holds no key that verifies with an algorithm that is accepted here: \
          keys[0] (kid \"of\\nmany\"): y is missing or wrong; \
          keys[1] (kid \"rsa\"): not for verifying signatures, by use; \
-         keys[2] (kid \"one\"): holds a secret, by d: a set is for public keys, and whoever can read this one can sign; \
+         keys[2] (kid \"one\"): holds a secret, by d: a set is for public keys, and everyone who can read this one can sign; \
          keys[3] (no kid): of a kind that is not supported, by crv; \
          and 2 more"
     );
@@ -260,7 +260,7 @@ async fn of_a_document_of_another_issuer_the_log_says_both_names() {
     let (running, _) = serve(&builder.issuer(&lines).write()).await;
     let log = running
         .err
-        .until(|log| log.contains("the keys of the issuer cannot be had"))
+        .until(|log| log.contains("the keys of the issuer cannot be fetched"))
         .await;
     let name = idp.name();
     let line = self::lines(&log).find(|line| line["issuer"] == name && line["error"].is_string());

@@ -96,11 +96,11 @@ fn rows() -> Vec<(String, Option<&'static str>)> {
         ),
         (
             headed(r#"{"alg":"HS384","kid":"one"}"#),
-            Some(r#"the algorithm is not the key's: kid "one""#),
+            Some(r#"the algorithm does not match the key: kid "one""#),
         ),
         (
             headed(r#"{"alg":"none","kid":"one"}"#),
-            Some(r#"the algorithm is not the key's: kid "one""#),
+            Some(r#"the algorithm does not match the key: kid "one""#),
         ),
         (
             other(HEADER),
