@@ -21,10 +21,10 @@ use tracing::{info, warn};
 
 use self::build::build;
 use self::in_force::InForce;
-use crate::admin::{Admin, Calls};
+use crate::admin::{AdminCalls, AdminListener};
 use crate::config::{Config, Warnings};
 use crate::gateway::Gateway;
-use crate::server::Server;
+use crate::server::HttpServer;
 use crate::tls::server::ServerCertificate;
 
 /// Why the gateway cannot start.
@@ -44,7 +44,7 @@ pub struct App {
     tls: Vec<SocketAddr>,
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
-    calls: Arc<Calls>,
+    calls: Arc<AdminCalls>,
     /// What the audit log is told of.
     in_force: ArcSwapOption<in_force::Current>,
     /// Keys that a reload does not take over, and what they were at the start.
@@ -76,10 +76,10 @@ impl App {
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = Server::bind(&config.server)
+        let server = HttpServer::bind(&config.server)
             .await
             .map_err(StartError::Listen)?;
-        let listener = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;
+        let listener = AdminListener::bind(config.admin.listen).map_err(StartError::Listen)?;
         let (plain, tls) = server.addresses();
         let admin_address = listener.address().map_err(StartError::Listen)?;
         let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
@@ -166,7 +166,7 @@ impl App {
         let in_force = in_force.begin(&new.rights.audit);
         self.in_force.store(Some(Arc::new(in_force)));
         self.gateway.store(Arc::clone(&new));
-        let ended = new.rights.active.judge(new.rules());
+        let ended = new.rights.active.apply_rules(new.rules());
         if ended > 0 {
             info!(ended, "what was being heard is not allowed any more");
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
-use crate::admin::Calls;
+use crate::admin::AdminCalls;
 use crate::auth::key_sets::KeySetRefresher;
 use crate::gateway::Gateway;
 use crate::metrics::Levels;
@@ -17,10 +17,10 @@ use crate::relay::Outcome;
 use crate::secret::Secret;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
-pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
+pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<AdminCalls> {
     let of = || Arc::clone(gateway);
     let (reported, counted, asked, named, judged, listed) = (of(), of(), of(), of(), of(), of());
-    Arc::new(Calls {
+    Arc::new(AdminCalls {
         pbxs: Box::new(move || health(&reported.load())),
         metrics: Box::new(move || {
             let gateway = counted.load();
@@ -33,7 +33,7 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
                 gateway.recordings.cache.delete(pbx, name);
                 // Also what is not in the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
-                gateway.rights.active.cut(Outcome::Deleted, of_it);
+                gateway.rights.active.abort(Outcome::Deleted, of_it);
                 true
             })
         }),
@@ -66,7 +66,7 @@ fn levels(gateway: &Gateway) -> Levels {
     let age =
         |keeper: &KeySetRefresher| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
-        streams: gateway.recordings.admission.open(),
+        streams: gateway.recordings.stream_limit.count(),
         cache_bytes: gateway.recordings.cache.bytes_held(),
         audit_waiting: gateway.rights.audit.waiting(),
         waiting: gateway.pbxs.all().iter().map(waiting).collect(),

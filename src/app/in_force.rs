@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 
-use crate::audit::{AuditLog, Start};
+use crate::audit::{AuditLog, StartRecord};
 use crate::auth::keys::VerifyingKey;
 use crate::auth::{Issuer, KeyRing};
 use crate::config::{Auth, Policy};
@@ -38,7 +38,7 @@ struct Keys {
     /// The lines of each issuer, and those of links under the empty name.
     lines: BTreeMap<String, Vec<String>>,
     /// What was written last.
-    written: Option<Start>,
+    written: Option<StartRecord>,
 }
 
 impl InForce {
@@ -94,7 +94,7 @@ impl Told {
     fn write(&self, keys: &mut Keys) {
         let mut lines: Vec<&str> = keys.lines.values().flatten().map(String::as_str).collect();
         lines.sort_unstable();
-        let start = Start {
+        let start = StartRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             policy: self.policy.clone(),
             keys: hash(&lines.concat()),

@@ -1,6 +1,7 @@
-//! Proofs that the audit log has a decision, and what each of them opens.
+//! Proofs that a decision is in the audit log, and the operations that each proof allows.
 //!
-//! Knows that only the audit log makes these proofs. Does not know how a line is written, or how a recording is read.
+//! Knows that only the audit log makes these proofs. Does not know how a line is written, or how a
+//! recording is read.
 //!
 //! A [`Grant`] is a decision, not yet a right: it becomes one when its line is in the log.
 //!
@@ -49,7 +50,7 @@
 //! }
 //! ```
 //!
-//! A read of the gateway's own makes none, so its bytes reach no caller:
+//! A recorded read of the gateway itself makes none, so its bytes reach no caller:
 //!
 //! ```compile_fail
 //! use wavegate::audit::{Recorded, RecordedAnswer, SystemRead};
@@ -59,7 +60,7 @@
 //! }
 //! ```
 //!
-//! A grant cannot stand in for it either:
+//! A bare grant does not make one either:
 //!
 //! ```compile_fail
 //! use wavegate::audit::RecordedAnswer;
@@ -78,13 +79,13 @@ use crate::policy::{Action, Grant, Viewer};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
-/// A decision whose line is in the audit log, or would be if one were configured. Only the log makes one. Clones are the
-/// same decision.
+/// A decision whose line is in the audit log, or would be if one were configured. Only the audit
+/// log makes one. Clones are the same decision.
 #[derive(Debug)]
 pub struct Recorded<T>(Arc<T>);
 
 impl<T> Recorded<T> {
-    /// For the log alone, once the line is on disk.
+    /// For the audit log alone, once the line is on disk.
     pub(super) fn new(decided: T) -> Self {
         Self(Arc::new(decided))
     }
@@ -104,9 +105,9 @@ impl<T> Deref for Recorded<T> {
     }
 }
 
-/// A positive decision, which tells the log what it allows.
+/// A decision that allows something, and fills in the fields of its line.
 pub(crate) trait Allowed {
-    /// Fills in the fields of the line that only the decision itself knows, whatever stood there before.
+    /// Fills in the fields of the line that only the decision itself knows; it overwrites them.
     fn describe(&self, decision: &mut Decision);
 }
 
@@ -168,7 +169,8 @@ impl SystemRead {
     }
 }
 
-/// A recorded reason to read one recording from its PBX. The cache and the PBXs open nothing without one.
+/// A recorded reason to read one recording from its PBX. The cache and the PBXs open nothing
+/// without one.
 #[derive(Debug, Clone)]
 pub struct RecordedRead {
     recording: RecordingName,
@@ -181,7 +183,7 @@ impl RecordedRead {
         &self.recording
     }
 
-    /// Whom its place in the queue and its memory count for.
+    /// The principal whom the read's place in the queue and its memory count for.
     pub(crate) fn reader(&self) -> &PrincipalId {
         &self.reader
     }
@@ -205,7 +207,8 @@ impl From<&Recorded<SystemRead>> for RecordedRead {
     }
 }
 
-/// A recorded reason to send a recording to the caller who was granted it. The body of an answer is not made without one.
+/// A recorded reason to send a recording to the caller who was granted it. The body of an answer is
+/// not made without one.
 #[derive(Debug, Clone)]
 pub struct RecordedAnswer(Recorded<Grant>);
 

@@ -1,4 +1,5 @@
-//! `wavegate doctor`: what is wrong between here and each PBX, in a sentence that says what to change.
+//! `wavegate doctor`: tries each PBX step by step, and says in one sentence which step fails and
+//! what to change.
 
 pub(super) mod examination;
 mod fault;
@@ -12,29 +13,32 @@ use serde_json::json;
 use super::ConfigFile;
 use crate::audit::AuditLog;
 use crate::audit::settings::AuditSettings;
-use crate::cli::doctor::examination::{Report, Request, SeenCertificate, Step, Wanted};
+use crate::cli::doctor::examination::{
+    CertificateSummary, DoctorReport, ExaminationRequest, ExaminationStep, RecordingToTry,
+};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
-/// Where a line ends.
-const WIDTH: usize = 100;
-/// Where the details of a step begin.
-const INDENT: usize = 22;
+/// Longest line of the output.
+const MAX_COLUMNS: usize = 100;
+/// Column at which the details of a step begin.
+const DETAIL_COLUMN: usize = 22;
 
 /// `wavegate doctor`.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
     file: ConfigFile,
-    /// The PBX to look at; all of the configuration otherwise.
+    /// The PBX to try. Default: all PBXs of the configuration.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
-    /// A recording to read the first bytes of, as the PBX's call list names it.
+    /// A recording to read the first bytes of, by its name in the PBX's call list.
     #[arg(long, value_name = "NAME")]
     recording: Option<RecordingName>,
-    /// Log in once more although the PBX refused us before: what it complained of has been mended.
+    /// Log in once more although the PBX refused the last login, because its reason has been
+    /// removed.
     #[arg(long)]
     retry_login: bool,
     /// Print one JSON document.
@@ -48,7 +52,7 @@ impl Doctor {
             Ok(config) => config,
             Err(code) => return code,
         };
-        // Before they cost a login.
+        // Before the first login: a mistake in the configuration could cost one.
         super::warn(&config);
         match super::runtime() {
             Ok(runtime) => runtime.block_on(self.examine(&config)),
@@ -61,7 +65,8 @@ impl Doctor {
         if pbxs().next().is_none() {
             return super::fail("no such PBX in the configuration");
         }
-        // Without --pbx a recording is that of the PBX which a request without a PBX's name means.
+        // Without --pbx, the recording belongs to the PBX that a request without a PBX's name would
+        // be for.
         let holds = |name| pbxs().find(|pbx| self.pbx.is_some() || pbx.names.holds(name));
         let recording = self.recording.as_ref().map(|name| (name, holds(name)));
         if let Some((_, None)) = recording {
@@ -75,12 +80,14 @@ impl Doctor {
         };
         let mut reports = Vec::new();
         for pbx in pbxs() {
-            let request = Request {
+            let request = ExaminationRequest {
                 state_dir: config.state_dir.as_deref(),
                 recording: match recording {
-                    Some((name, Some(owner))) if owner.name == pbx.name => Wanted::Recording(name),
-                    Some((_, Some(owner))) => Wanted::Elsewhere(&owner.name),
-                    _ => Wanted::Nothing,
+                    Some((name, Some(owner))) if owner.name == pbx.name => {
+                        RecordingToTry::Recording(name)
+                    }
+                    Some((_, Some(owner))) => RecordingToTry::Elsewhere(&owner.name),
+                    _ => RecordingToTry::Nothing,
                 },
                 audit: audit.as_ref().map_err(String::as_str),
                 forgive: self.retry_login,
@@ -112,7 +119,8 @@ impl Doctor {
     }
 }
 
-/// The audit log of this command: a log of its own in the folder `doctor`, since a running gateway holds the other one.
+/// Opens the audit log of this command. It is a log of its own in the folder `doctor`, since a
+/// running gateway holds the lock of the other one.
 ///
 /// # Errors
 /// A sentence for an operator, when the log cannot be written.
@@ -124,10 +132,10 @@ fn own_log(settings: &AuditSettings) -> Result<AuditLog, String> {
     AuditLog::start(&settings, 1, Metrics::default().audit())
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &DoctorReport) -> String {
     let mut text = format!("{} ({} at {})", report.name, report.api, report.url);
     for step in &report.steps {
-        let Step {
+        let ExaminationStep {
             name, ok, detail, ..
         } = step;
         let outcome = if *ok { "ok" } else { "FAILED" };
@@ -139,14 +147,14 @@ fn text(report: &Report) -> String {
         if *name == "tls"
             && let Some(certificate) = &report.certificate
         {
-            let _ = write!(text, "{}", shown(certificate, INDENT));
+            let _ = write!(text, "{}", shown(certificate, DETAIL_COLUMN));
         }
     }
     text
 }
 
-/// A certificate, a line for each field.
-pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
+/// The fields of a certificate, a line for each.
+pub(super) fn shown(certificate: &CertificateSummary, indent: usize) -> String {
     let unreadable = || "cannot be read".to_owned();
     let day = |time: &String| time.split('T').next().unwrap_or_default().to_owned();
     let lines = [
@@ -167,18 +175,18 @@ pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
     text
 }
 
-/// A sentence in lines, each below the other. A line of a configuration in it stays whole.
+/// Wraps a sentence into lines below each other. A `key = value` in it stays on one line.
 fn wrapped(sentence: &str) -> String {
     const JOINT: &str = "\0=\0";
     let sentence = sentence.replace(" = ", JOINT);
     let mut text = String::new();
-    let mut column = INDENT;
+    let mut column = DETAIL_COLUMN;
     for word in sentence.split(' ') {
         let length = word.chars().count();
-        if column > INDENT && column + 1 + length > WIDTH {
-            let _ = write!(text, "\n{:INDENT$}", "");
-            column = INDENT;
-        } else if column > INDENT {
+        if column > DETAIL_COLUMN && column + 1 + length > MAX_COLUMNS {
+            let _ = write!(text, "\n{:DETAIL_COLUMN$}", "");
+            column = DETAIL_COLUMN;
+        } else if column > DETAIL_COLUMN {
             text.push(' ');
             column += 1;
         }
@@ -194,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_sentence_is_broken_between_words() {
-        let long = "x".repeat(WIDTH - INDENT - 2);
-        let indent = " ".repeat(INDENT);
+        let long = "x".repeat(MAX_COLUMNS - DETAIL_COLUMN - 2);
+        let indent = " ".repeat(DETAIL_COLUMN);
         assert_eq!(
             wrapped(&format!("{long} a b")),
             format!("{long} a\n{indent}b")
         );
         assert_eq!(wrapped(&"y".repeat(200)), "y".repeat(200));
-        let line = format!("k = {}", "v".repeat(WIDTH - INDENT - 5));
+        let line = format!("k = {}", "v".repeat(MAX_COLUMNS - DETAIL_COLUMN - 5));
         assert_eq!(
             wrapped(&format!("so: {line}")),
             format!("so:\n{indent}{line}")

@@ -1,4 +1,4 @@
-//! The configuration that the demo runs with.
+//! The configuration of the demo.
 
 use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
+use super::{
+    AUDIENCE, CREDENTIAL_TTL, DemoPbxs, ISSUER, LINK_AUDIENCE, MOVE_DATE, NEW_PBX, OLD_PBX,
+};
 use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
 use crate::auth::keys::VerifyingKey;
 use crate::auth::link::{LinkKey, Links};
@@ -50,7 +52,7 @@ impl Keys {
     }
 }
 
-/// A folder for the audit log, which goes with the demo.
+/// A folder for the audit log. It is removed when the demo ends.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -87,12 +89,16 @@ impl Drop for Folder {
 
 /// The whole configuration, with the gateway on `listen`.
 pub(super) fn configuration(
-    pbxs: &Pbxs,
+    pbxs: &DemoPbxs,
     keys: &Keys,
     audit: &AuditSettings,
     listen: SocketAddr,
 ) -> Result<Config, String> {
-    let moved = Some(MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?);
+    let moved = Some(
+        MOVE_DATE
+            .parse()
+            .map_err(|error| format!("{MOVE_DATE}: {error}"))?,
+    );
     let until_the_move = NameRange {
         from: None,
         until: moved,
@@ -133,7 +139,7 @@ pub(super) fn configuration(
             login_url: None,
             links: Some(Links {
                 audience: LINK_AUDIENCE.to_owned(),
-                max_ttl: TTL,
+                max_ttl: CREDENTIAL_TTL,
                 keys: vec![LinkKey {
                     key: key(&keys.link)?,
                     pbxs: None,
@@ -169,7 +175,7 @@ pub(super) fn configuration(
     })
 }
 
-/// Warnings only, for eyes.
+/// Warnings only, as text for people.
 pub(super) fn log() -> LogSettings {
     LogSettings {
         level: LevelFilter::WARN,

@@ -32,7 +32,9 @@ pub(super) fn change(gateway: &Gateway, from: &str, to: &str) {
 #[tokio::test]
 async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_elsewhere() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"\nskew_s = 300");
+    let builder = with_sessions(&pbx, "")
+        .set("auth.cookie", "sso")
+        .set("auth.skew_s", 300);
     let gateway = builder.start().await;
     let token = just_ended("alice");
     let (own_cookie, sso) = (own(&open(&gateway, &token).await), format!("sso={token}"));
@@ -91,10 +93,12 @@ pub(super) async fn revoking(with: impl FnOnce(Builder) -> Builder) -> (Simulato
     let pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(4_000_000));
     let pbx = pbx.start().await.unwrap();
     pbx.hold_downloads(1_000_000);
-    let builder = with_sessions(&pbx, "").cache("");
-    let builder = builder.admin("token_file = \"admin-token\"");
+    let builder = with_sessions(&pbx, "").cache();
+    let builder = builder.set("admin.token_file", "admin-token");
     write_secret(&builder.folder().join("admin-token"), OPERATOR);
-    let builder = builder.auth("revocation_file = \"revoked.jsonl\"\ncookie = \"sso\"");
+    let builder = builder
+        .set("auth.revocation_file", "revoked.jsonl")
+        .set("auth.cookie", "sso");
     let gateway = with(builder).start().await;
     (pbx, gateway)
 }

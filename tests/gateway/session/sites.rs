@@ -7,7 +7,7 @@ const EVIL: &str = "https://evil.test";
 #[tokio::test]
 async fn another_site_makes_nobody_play_share_or_sign_out() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "embed = \"partitioned\"").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "embed = \"partitioned\"").set("auth.cookie", "sso");
     let gateway = builder.start().await;
     let session = own(&open(&gateway, &jwt("alice")).await);
     let sso = format!("sso={}", jwt("alice"));
