@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tracing::{debug, info};
 
-use super::index::EntryKey;
+use super::key::EntryKey;
 use super::metadata::ContentIdentity;
 use super::{Cache, CacheError, Metadata};
 use crate::pbx::{ContentDigest, Pbx, Reading, ReadingError};

@@ -19,7 +19,6 @@ use super::browser::navigation::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
 use super::front::Addressed;
-use super::rights::Rights;
 use crate::audit::{AudioSpan, Recorded, RecordedAnswer, RecordedRead};
 use crate::auth::Credential;
 use crate::cache::{Cache, Metadata, Source};
@@ -210,7 +209,7 @@ impl PreparedRecording {
             gateway.recordings.downstream_idle,
             &downstream.watchdog,
         );
-        abort_if_withdrawn(&gateway.rights, self.answer.grant(), &self.pending, &body);
+        abort_if_withdrawn(gateway, self.answer.grant(), &self.pending, &body);
         AnswerBody::Recording(body)
     }
 }
@@ -221,12 +220,12 @@ impl PreparedRecording {
 /// Only then the mark of the pending transfer is read: it has every abort from before. Read the
 /// other way round, an abort between the two steps would be lost.
 fn abort_if_withdrawn(
-    rights: &Rights,
+    gateway: &Gateway,
     grant: &Recorded<Grant>,
     pending: &PendingTransfer,
     body: &RelayBody,
 ) {
-    let abort_handle = body.abort_handle();
+    let (rights, abort_handle) = (&gateway.rights, body.abort_handle());
     rights.active.note(grant, abort_handle.clone());
     if let Some(outcome) = pending.ended() {
         abort_handle.abort(outcome);

@@ -18,7 +18,7 @@ use ledger::Ledger;
 pub(crate) struct FairQueue(Mutex<Ledger<Arc<Notify>>>);
 
 /// A place in the queue, which becomes a download at its turn. Dropping it gives up either.
-pub(crate) struct QueuePlace {
+pub(crate) struct FairQueuePlace {
     queue: Arc<FairQueue>,
     who: PrincipalId,
     number: u64,
@@ -34,9 +34,9 @@ impl FairQueue {
     /// # Cancel safety
     /// Safe: the place is given up. If a download has just become free for it, the next place gets
     /// it.
-    pub(crate) async fn take(self: &Arc<Self>, who: &PrincipalId) -> QueuePlace {
+    pub(crate) async fn take(self: &Arc<Self>, who: &PrincipalId) -> FairQueuePlace {
         let called = Arc::new(Notify::new());
-        let place = QueuePlace {
+        let place = FairQueuePlace {
             queue: Arc::clone(self),
             who: who.clone(),
             number: self.change(|ledger| ledger.arrive(who, Arc::clone(&called))),
@@ -73,14 +73,14 @@ impl FairQueue {
     }
 }
 
-impl QueuePlace {
+impl FairQueuePlace {
     /// The principal that has the place.
     pub(crate) fn holder(&self) -> &PrincipalId {
         &self.who
     }
 }
 
-impl Drop for QueuePlace {
+impl Drop for FairQueuePlace {
     fn drop(&mut self) {
         self.queue
             .change(|ledger| ledger.leave(&self.who, self.number));

@@ -17,9 +17,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Owner;
 use crate::limits::concurrency::ConcurrencyLimit;
+use crate::pbx::MAX_REACH;
+use crate::pbx::settings::READ_BUFFER_BYTES;
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
+
+/// A fill may read this much before its readers learn the metadata, and until then no reader moves
+/// on and frees memory. So it must all fit into the first block of an entry.
+const _: () = assert!(MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
 
 /// One owner holds at most one block in so many.
 const OWNER_SHARE: usize = 4;

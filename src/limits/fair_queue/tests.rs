@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::*;
 
-type PendingPlace = Pin<Box<dyn Future<Output = QueuePlace> + Send>>;
+type PendingPlace = Pin<Box<dyn Future<Output = FairQueuePlace> + Send>>;
 
 fn pending(queue: &Arc<FairQueue>, name: &str) -> PendingPlace {
     let queue = Arc::clone(queue);
@@ -18,7 +18,7 @@ fn pending(queue: &Arc<FairQueue>, name: &str) -> PendingPlace {
 }
 
 /// The place, if its turn has come.
-fn poll(pending: &mut PendingPlace) -> Option<QueuePlace> {
+fn poll(pending: &mut PendingPlace) -> Option<FairQueuePlace> {
     match pending
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
@@ -29,7 +29,7 @@ fn poll(pending: &mut PendingPlace) -> Option<QueuePlace> {
 }
 
 /// A download, if one is free without waiting.
-fn take(queue: &Arc<FairQueue>) -> Option<QueuePlace> {
+fn take(queue: &Arc<FairQueue>) -> Option<FairQueuePlace> {
     poll(&mut pending(queue, "alice"))
 }
 

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use crate::limits::fair_queue::{FairQueue, QueuePlace};
+use crate::limits::fair_queue::{FairQueue, FairQueuePlace};
 use crate::principal::PrincipalId;
 
 /// The permit for one of the downloads that a PBX serves at once. All that a download needs shares
 /// it; the next principal gets it when the last of them has gone. No ticket for a recording is
 /// asked for without a permit, and no recording is read without one.
 #[derive(Clone)]
-pub(in crate::pbx) struct DownloadPermit(Arc<QueuePlace>);
+pub(in crate::pbx) struct DownloadPermit(Arc<FairQueuePlace>);
 
 impl DownloadPermit {
     /// Waits until it is the turn of the `holder`.
