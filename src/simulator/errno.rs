@@ -2,9 +2,10 @@
 //!
 //! Knows their digits and meaning. Does not know which request gets which number.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions" (API 1.0.1). "API Error Code" of
-//! the S1000 (1.1.0) has another table, [`ErrnoTable::S1000`]. Both document the texts of the
-//! numbers, and not which malformed request gets which number; `tests/fixtures` holds them.
+//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions" (API 1.0.1). The page "API
+//! Error Code" of the S1000 (1.1.0) has another table, [`ErrnoTable::S1000`]. Both document the
+//! texts of the numbers, and not which malformed request gets which number. `tests/fixtures` holds
+//! both.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -238,7 +238,7 @@ fn form(text: &str) -> String {
     text.replace(|letter: char| letter.is_ascii_digit(), "9")
 }
 
-/// Columns are compared word for word, and of each recorded call what is known of it.
+/// Compares the columns word for word, and the agreed cells of each call.
 fn table_difference(fixture: &str, answer: &str) -> Option<String> {
     let header = |table: &str| table.lines().next().unwrap_or_default().to_owned();
     if header(fixture) != header(answer) {
@@ -253,7 +253,7 @@ fn table_difference(fixture: &str, answer: &str) -> Option<String> {
     (documented != found).then(|| format!("calls {found:?}, not {documented:?}"))
 }
 
-/// What both must say of a call.
+/// The cells of each call on which both must agree.
 fn calls(table: &str) -> BTreeSet<Vec<String>> {
     const SAID: [&str; 6] = [
         "timestart",

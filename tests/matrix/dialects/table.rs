@@ -96,9 +96,9 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             let unknown = clear().name(Name::Unknown).problem("recording-deleted");
             let young = || fetch().name(Name::Young).with(&[Switch::LateFile]);
             vec![
-                // Of an old call, 20014 is read as in API 1.0.1. The recording is not there either way.
+                // 20014 for an old call is read as in API 1.0.1: the recording is gone either way.
                 unknown.said(r#""errno":"20014""#),
-                // So is 20012, once a second ticket was no better.
+                // 20012 is read as in API 1.0.1 when a second ticket gets it too.
                 refused().problem("recording-not-found"),
                 young()
                     .pbx("not_ready_retry_ms = [1, 1]")

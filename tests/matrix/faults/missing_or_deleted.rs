@@ -2,11 +2,12 @@
 //! exist in API 1.0.1, and a ticket that is not good in the guide of the S1000 (1.1.0); 20014 is a
 //! recording that has been deleted, and one that does not exist.
 //!
-//! What comes of them is right for both. The table of `dialects` has a simulator with the numbers of
-//! the S1000.
+//! The outcomes here are right for both tables. The table in `dialects` has a case for a simulator
+//! with the numbers of the S1000.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::json;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use super::Expect::{self, Problem, SameBytes};
@@ -100,7 +101,7 @@ async fn check(api: Api, (age, fault, expected, requests): AgeRow) {
         .recording(&name, wav::music(1))
         .fault(fault.parse().unwrap());
     let pbx = pbx.start().await.unwrap();
-    let gateway = gateway_for(&pbx, api).pbx("not_ready_retry_ms = [1, 1]");
+    let gateway = gateway_for(&pbx, api).set("pbx.not_ready_retry_ms", json!([1, 1]));
     let gateway = gateway.start().await;
     match expected {
         Problem(slug) => {
