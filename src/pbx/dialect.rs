@@ -3,6 +3,8 @@
 //! Knows requests and answers as bytes. Does not know sockets, retries, time or callers.
 
 pub(in crate::pbx) mod csv;
+#[cfg(test)]
+mod fixtures;
 mod p_series;
 mod s_series;
 
@@ -237,6 +239,9 @@ pub(crate) trait Dialect: Send + Sync {
     /// Returns true if some of these PBXs say that the token is dead by a page, or by status 401 or
     /// 403.
     fn hides_dead_tokens(&self) -> bool;
+
+    /// Returns true if [`RefusalClass::Deleted`] may also mean that there is no such recording yet.
+    fn deleted_may_be_missing(&self) -> bool;
 }
 
 /// The dialect that a PBX is configured to speak.

@@ -98,6 +98,15 @@ fn required(object: &Map<String, Value>, key: &str) -> Result<String, Errno> {
     }
 }
 
+/// Reads the address in `allowedip`. A blank one is none.
+fn allowed_ip(pbx: &PbxState, text: Option<&str>) -> Result<Option<IpAddr>, Errno> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    match (text.map(str::parse), pbx.errnos().bad_allowed_ip) {
+        (Some(Err(_)), Some(errno)) => Err(errno),
+        (parsed, _) => Ok(parsed.and_then(Result::ok)),
+    }
+}
+
 fn counted_login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<ReplyFields, Errno> {
     let outcome = login(pbx, body, peer);
     pbx.ledger.note(|seen| match outcome {

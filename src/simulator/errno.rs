@@ -2,8 +2,10 @@
 //!
 //! Knows their digits and meaning. Does not know which request gets which number.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions". It documents the texts of the
-//! numbers, and not which malformed request gets which number.
+//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions" (API 1.0.1). The page "API
+//! Error Code" of the S1000 (1.1.0) has another table, [`ErrnoTable::S1000`]. Both document the
+//! texts of the numbers, and not which malformed request gets which number. `tests/fixtures` holds
+//! both.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,11 +41,7 @@ impl Errno {
     pub(super) const REQUEST_BLANK: Self = Self::known("20009");
     /// The request could not be passed to the internal API server.
     pub(super) const NOT_PASSED_ON: Self = Self::known("20010");
-    /// The recording does not exist.
-    pub(super) const NO_SUCH_RECORDING: Self = Self::known("20012");
-    /// The ticket is wrong (the English text calls it "captcha").
-    pub(super) const BAD_RANDOM: Self = Self::known("20013");
-    /// The recording has been deleted.
+    /// The recording has been deleted; in the table of the S1000, it does not exist.
     pub(super) const DELETED: Self = Self::known("20014");
     /// An internal error in the API code or JSON object.
     pub(super) const INTERNAL: Self = Self::known("30001");
@@ -60,6 +58,41 @@ impl Errno {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The numbers on which the two tables differ.
+#[derive(Debug)]
+pub(super) struct ErrnoTable {
+    /// The recording does not exist.
+    pub(super) no_such_recording: Errno,
+    /// The ticket for a recording is wrong.
+    pub(super) bad_random: Errno,
+    /// `allowedip` is not an address. `None`: the box ignores it.
+    pub(super) bad_allowed_ip: Option<Errno>,
+    /// A time of the CDR is malformed.
+    pub(super) bad_cdr_time: Errno,
+    /// The ticket for the CDR is wrong.
+    pub(super) bad_cdr_random: Errno,
+}
+
+impl ErrnoTable {
+    /// The table of API 1.0.1. Its English text for 20013 is "wrong captcha".
+    pub(super) const S_SERIES: Self = Self {
+        no_such_recording: Errno::known("20012"),
+        bad_random: Errno::known("20013"),
+        bad_allowed_ip: None,
+        bad_cdr_time: Errno::DATA_BLANK,
+        bad_cdr_random: Errno::known("20013"),
+    };
+
+    /// The table of API 1.1.0 in the guide of the S1000.
+    pub(super) const S1000: Self = Self {
+        no_such_recording: Errno::known("20014"),
+        bad_random: Errno::known("20012"),
+        bad_allowed_ip: Some(Errno::known("20015")),
+        bad_cdr_time: Errno::known("20019"),
+        bad_cdr_random: Errno::known("20020"),
+    };
 }
 
 impl fmt::Display for Errno {

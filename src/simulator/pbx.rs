@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::account::SimulatedAccount;
 use super::calls::CallRecord;
 use super::chaos::Chaos;
-use super::errno::Errno;
+use super::errno::{Errno, ErrnoTable};
 use super::fault::Faults;
 use super::generation::Api;
 use super::observations::ObservationLedger;
@@ -70,6 +70,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl PbxState {
     pub(super) fn has(&self, switch: Switch) -> bool {
         self.switches.has(switch)
+    }
+
+    /// Returns the numbers on which the vendor's tables differ.
+    pub(super) fn errnos(&self) -> ErrnoTable {
+        if self.has(Switch::S1000ErrorNumbers) {
+            ErrnoTable::S1000
+        } else {
+            ErrnoTable::S_SERIES
+        }
     }
 
     pub(super) fn admits(&self, peer: IpAddr) -> bool {

@@ -102,6 +102,7 @@ switches! {
     StatusUpperCase = "status-upper-case", NOT_P_SERIES, "The status words are SUCCESS and FAILED.";
     StatusKeyCapital = "status-key-capital", NOT_P_SERIES, "The key of the status is Status instead of status.";
     FailureWord = "failure-word", NOT_P_SERIES, "The status of an error is Failure instead of Failed.";
+    S1000ErrorNumbers = "s1000-error-numbers", WITH_CDR, "Errors have the numbers of the S1000: 20014 for an unknown recording, 20012 and 20020 for a wrong random, 20015 for a wrong allowedip, 20019 for a wrong time.";
     ErrnoAsNumber = "errno-as-number", NOT_P_SERIES, "errno is a number instead of a string.";
     UnsolicitedExtras = "unsolicited-extras", ALL, "JSON answers have unknown fields and much white space.";
     MissingTokenField = "missing-token-field", ALL, "A login succeeds without a token field.";
@@ -217,8 +218,8 @@ switches! {
     ListNumbersAsStrings = "list-numbers-as-strings", P_SERIES, "Numbers in lists are strings.";
     ListTime12h = "list-time-12h", P_SERIES, "Times in lists are written MM/DD/YYYY hh:mm:ss AM or PM.";
     ListSizeZero = "list-size-zero", P_SERIES, "Every size in lists is 0.";
-    ListDurationZero = "list-duration-zero", P_SERIES, "Every duration in lists is 0, as in the documented samples.";
-    OldListFields = "old-list-fields", P_SERIES, "Lists lack call_from_number and its three likes, as in older firmware.";
+    ListDurationZero = "list-duration-zero", P_SERIES, "Every duration in lists is 0, as in some documented samples.";
+    OldListFields = "old-list-fields", P_SERIES, "Lists lack call_from_number, archive_status and their likes, as in older firmware.";
     SearchIgnoresFilters = "search-ignores-filters", P_SERIES, "recording/search ignores its filters and lists every recording.";
 
     // The CDR.
@@ -340,7 +341,8 @@ mod tests {
     fn every_switch_parses_back_and_has_the_name_of_its_variant() {
         for &switch in Switch::ALL {
             assert_eq!(switch.to_string().parse(), Ok(switch));
-            let named = kebab(&format!("{switch:?}")).replace("mp-3", "mp3");
+            let named = kebab(&format!("{switch:?}"));
+            let named = named.replace("mp-3", "mp3").replace("s-1000", "s1000");
             assert_eq!(named, switch.as_str());
             assert!(switch.about().ends_with('.'));
         }

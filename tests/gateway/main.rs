@@ -23,6 +23,7 @@ mod cors;
 mod download;
 mod drain;
 mod fairness;
+mod fixtures;
 mod issuers;
 mod limits;
 mod links;

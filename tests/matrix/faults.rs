@@ -11,6 +11,7 @@ use crate::harness::{self, Broken, Gateway, NAME, gateway, jwt};
 mod early_ends;
 mod generations;
 mod kept;
+mod missing_or_deleted;
 mod readers;
 
 /// Bytes of the recording; faults strike at 5 (before it can be known to be audio) and in the middle.

@@ -150,6 +150,10 @@ impl Dialect for PSeries {
     fn hides_dead_tokens(&self) -> bool {
         true
     }
+
+    fn deleted_may_be_missing(&self) -> bool {
+        false
+    }
 }
 
 /// At a login, FAILURE means the credentials ("Get Access Token").

@@ -238,6 +238,13 @@ impl Dialect for SSeries {
     fn hides_dead_tokens(&self) -> bool {
         false
     }
+
+    /// 20014 is "the recording file has been deleted" in API 1.0.1 ("Appendix A: Error Code
+    /// Descriptions" of the S-Series), and "the recording file does not exist" in 1.1.0 ("API Error
+    /// Code" of the S1000). Nothing tells which of the two a newer box follows.
+    fn deleted_may_be_missing(&self) -> bool {
+        self.version != "v1.0.1"
+    }
 }
 
 #[cfg(test)]

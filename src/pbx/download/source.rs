@@ -20,7 +20,7 @@ use crate::limits::fair_queue::FairQueue;
 use crate::metrics::{Download, PbxMetrics};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::account::token_source::TokenSource;
-use crate::pbx::dialect::Dialect;
+use crate::pbx::dialect::{Dialect, RefusalClass};
 use crate::pbx::error::PbxError;
 use crate::pbx::settings::{NotReady, PbxLimits};
 use crate::pbx::wire::attempts::Attempts;
@@ -115,7 +115,9 @@ impl Downloads {
     /// Returns true if the same request may succeed a little later.
     fn may_come(&self, error: &PbxError, recording: &RecordingName) -> bool {
         let is_empty = matches!(error, PbxError::Empty | PbxError::EmptyRecording);
-        let is_missing = error.is_not_found() || is_empty;
+        let is_deleted = error.refusal_class() == Some(RefusalClass::Deleted);
+        let is_unsure = is_deleted && self.dialect.deleted_may_be_missing();
+        let is_missing = error.is_not_found() || is_empty || is_unsure;
         error.is_busy() || (is_missing && self.is_young(recording))
     }
 

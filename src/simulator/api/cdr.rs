@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{ReplyFields, new_secret, object, required, text};
+use super::{ReplyFields, allowed_ip, new_secret, object, required, text};
 use crate::simulator::csv::{CallSelection, CdrTable, CdrVersion, read_clock, table};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
@@ -49,7 +49,7 @@ impl CdrParameters {
     }
 
     fn selection(&self, pbx: &PbxState) -> Result<CallSelection, Errno> {
-        let time = |text| read_clock(text, pbx.utc_offset_s).ok_or(Errno::DATA_BLANK);
+        let time = |text| read_clock(text, pbx.utc_offset_s).ok_or(pbx.errnos().bad_cdr_time);
         let extensions = self.extensions.split(',').map(|one| one.trim().to_owned());
         Ok(CallSelection {
             extensions: (self.extensions.trim() != "all").then(|| extensions.collect()),
@@ -88,13 +88,14 @@ pub(super) fn random(
     });
     let parameters = CdrParameters::from_request(request, |key| required(&body, key))?;
     parameters.selection(pbx)?;
+    let allowed = allowed_ip(pbx, allowed.as_deref())?;
 
     let random = new_secret(pbx)?;
     let login_decides = pbx.has(Switch::RequesterIsLoginPeer);
     let ticket = IssuedTicket {
         purpose: parameters.purpose(),
         requester: if login_decides { login_peer } else { peer },
-        allowed: allowed.and_then(|ip| ip.trim().parse().ok()),
+        allowed,
         token: pbx.has(Switch::TokenBoundRandom).then_some(token),
         issued: Instant::now(),
     };
@@ -162,7 +163,7 @@ fn list(
 ) -> Result<CdrTable, Errno> {
     pbx.token(token, !pbx.has(Switch::DownloadDoesNotProlong))?;
     let parameters = parameters?;
-    spent.map_err(|_| Errno::BAD_RANDOM)?;
+    spent.map_err(|_| pbx.errnos().bad_cdr_random)?;
     let selection = parameters.selection(pbx)?;
     let calls = lock(&pbx.calls);
     Ok(table(

@@ -65,11 +65,11 @@ fn recording(
     if name.trim().is_empty() {
         return Err(Errno::PARAMETER_BLANK);
     }
-    spent.map_err(|_| Errno::BAD_RANDOM)?;
+    spent.map_err(|_| pbx.errnos().bad_random)?;
     let grows = pbx.has(Switch::GrowingFile);
     let bytes = lock(&pbx.recordings)
         .serve(name, grows)
-        .ok_or(Errno::NO_SUCH_RECORDING)?;
+        .ok_or(pbx.errnos().no_such_recording)?;
     if pbx.has(Switch::FilesDeleted) {
         Err(Errno::DELETED)
     } else {

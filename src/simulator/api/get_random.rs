@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{ReplyFields, new_secret, object, text};
+use super::{ReplyFields, allowed_ip, new_secret, object, text};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
 use crate::simulator::pbx::{PbxState, lock};
@@ -37,6 +37,7 @@ pub(super) fn answer(
     if allowed.is_some() && pbx.has(Switch::AllowedIpIs30001) {
         return Err(Errno::INTERNAL);
     }
+    let allowed = allowed_ip(pbx, allowed.as_deref())?;
     check_present(pbx, &recording)?;
 
     let random = new_secret(pbx)?;
@@ -47,9 +48,7 @@ pub(super) fn answer(
         } else {
             peer
         },
-        allowed: allowed
-            .filter(|_| pbx.api != Api::SSeries101)
-            .and_then(|ip| ip.trim().parse().ok()),
+        allowed: allowed.filter(|_| pbx.api != Api::SSeries101),
         token: pbx.has(Switch::TokenBoundRandom).then_some(token),
         issued: Instant::now(),
     };
@@ -86,10 +85,10 @@ fn check_present(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
         Some(request_number)
             if request_number < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) =>
         {
-            Err(Errno::NO_SUCH_RECORDING)
+            Err(pbx.errnos().no_such_recording)
         }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(Errno::DELETED),
-        None if !pbx.has(Switch::RandomForUnknownName) => Err(Errno::NO_SUCH_RECORDING),
+        None if !pbx.has(Switch::RandomForUnknownName) => Err(pbx.errnos().no_such_recording),
         Some(_) | None => Ok(()),
     }
 }

@@ -108,7 +108,7 @@ fn required<'a>(
 ) -> Result<&'a str, PSeriesFailure> {
     let value = object.get(key).and_then(Value::as_str).unwrap_or_default();
     if value.trim().is_empty() {
-        Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, key, value))
+        Err(PSeriesFailure::missing(key))
     } else {
         Ok(value)
     }

@@ -3,8 +3,9 @@
 //! Knows the codes that the simulator answers, their messages, and the spelling of an answer, which
 //! some switches change. Does not know which request gets which code.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". The content of
-//! `invalid_param_list` is known only from the sample of a failed get_token.
+//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message" and "Response
+//! Result". The content of `invalid_param_list` is known only from two samples: a failed get_token,
+//! and a call without a required parameter.
 
 use serde_json::Value;
 
@@ -65,12 +66,21 @@ impl Errcode {
     }
 }
 
+/// The fault of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ParameterFault {
+    /// This value is wrong.
+    Value(String),
+    /// It is not there.
+    Missing,
+}
+
 /// The error code of a failed call, and the parameter at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PSeriesFailure {
     pub(super) errcode: Errcode,
-    /// The parameter at fault, and its value.
-    invalid: Option<(&'static str, String)>,
+    /// The parameter at fault.
+    invalid: Option<(&'static str, ParameterFault)>,
 }
 
 impl From<Errcode> for PSeriesFailure {
@@ -82,15 +92,27 @@ impl From<Errcode> for PSeriesFailure {
 
 impl PSeriesFailure {
     pub(super) fn invalid(errcode: Errcode, field: &'static str, value: impl Into<String>) -> Self {
-        let invalid = Some((field, value.into()));
+        let invalid = Some((field, ParameterFault::Value(value.into())));
         Self { errcode, invalid }
+    }
+
+    /// The failure of a call without the required parameter `field`.
+    pub(super) fn missing(field: &'static str) -> Self {
+        Self {
+            errcode: Errcode::BAD_PARAMETER,
+            invalid: Some((field, ParameterFault::Missing)),
+        }
     }
 
     /// Writes the answer to the failed call.
     pub(super) fn text(&self, switches: &Switches) -> String {
-        let list = self.invalid.as_ref().map(|(field, value)| {
+        let list = self.invalid.as_ref().map(|(field, fault)| {
+            let (key, value) = match fault {
+                ParameterFault::Value(value) => ("value", value.as_str()),
+                ParameterFault::Missing => ("validation_type", "required"),
+            };
             let (field, value) = (quoted(field), quoted(value));
-            format!(r#"[{{"field":{field},"value":{value}}}]"#)
+            format!(r#"[{{"field":{field},"{key}":{value}}}]"#)
         });
         let fields: PSeriesFields = list
             .map(|list| ("invalid_param_list", list))

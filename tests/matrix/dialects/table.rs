@@ -92,6 +92,22 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         Switch::StatusKeyCapital => worded(r#""Status":"Success""#, r#""Status":"Failed""#),
         Switch::FailureWord => worded(r#""status":"Success""#, r#""status":"Failure""#),
         Switch::ErrnoAsNumber => worded(r#""status":"Success""#, r#""errno":20012"#),
+        Switch::S1000ErrorNumbers => {
+            let unknown = clear().name(Name::Unknown).problem("recording-deleted");
+            let young = || fetch().name(Name::Young).with(&[Switch::LateFile]);
+            vec![
+                // 20014 for an old call is read as in API 1.0.1: the recording is gone either way.
+                unknown.said(r#""errno":"20014""#),
+                // 20012 is read as in API 1.0.1 when a second ticket gets it too.
+                refused().problem("recording-not-found"),
+                young()
+                    .pbx("not_ready_retry_ms = [1, 1]")
+                    .seen(|seen| seen.requests.get_random == 3),
+                young()
+                    .pbx("not_ready_retry_ms = [1]")
+                    .problem("recording-not-ready"),
+            ]
+        }
         Switch::UnsolicitedExtras => worded(r#""sn" : null"#, r#""sn" : null"#),
         Switch::MissingTokenField | Switch::BlankTokenField => {
             let case = fetch().problem("pbx-protocol");

@@ -5,7 +5,7 @@
 //! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings".
 //! `time` is in the PBX's display format, which its administrator chooses, so it is not read: the
 //! name tells the start, else `uid`, which begins with 14 digits of local time. `duration` is 0 in
-//! every documented sample and `size` may be, so 0 says nothing. Newer firmware has the parties'
+//! some documented samples and `size` may be, so 0 says nothing. Newer firmware has the parties'
 //! numbers in fields of their own.
 //!
 //! Assumed of odd entries: one without an id, or whose file's name is no text, cannot be listed,

@@ -3,8 +3,9 @@
 //!
 //! Knows the vendor's numbers. Does not know which call was made. Pure.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions", and "S-Series
-//! Developer Guide", "API Error Code". Read 2026-11.
+//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions" (API 1.0.1), and
+//! "S-Series Developer Guide", "API Error Code" (1.1.0), whole in the Chinese guide of the S1000.
+//! Read 2026-11; `tests/fixtures` holds both tables.
 
 use serde_json::{Map, Value};
 
@@ -65,20 +66,27 @@ fn refusal(errno: Option<&Value>) -> Refusal {
     }
 }
 
-/// The classes of the vendor's error numbers ("Appendix A: Error Code Descriptions"). That 20013,
-/// "wrong verification code", is what a bad ticket gets is not written anywhere; nothing else in
-/// the table fits.
+/// The classes of the vendor's error numbers: those of API 1.0.1 ("Appendix A: Error Code
+/// Descriptions"), and those that 1.1.0 added ("API Error Code" of the S1000). That 20013, "wrong
+/// verification code", is what a bad ticket gets is not written anywhere; nothing else in the older
+/// table fits.
+///
+/// The S1000 table gives 20012 to a ticket that is not good, and 20014 to a recording that does not
+/// exist. The older meaning is kept in every version: after 20012 a new ticket is tried, which is
+/// right for both, and `Dialect::deleted_may_be_missing` tells of 20014.
 fn class(code: &str) -> RefusalClass {
     match code {
         "20004" | "20005" | "20006" => RefusalClass::TokenDead,
         "20003" => RefusalClass::LoginRefused,
         "20002" => RefusalClass::LockedOut,
-        "20013" => RefusalClass::TicketRefused,
+        "20013" | "20020" => RefusalClass::TicketRefused,
         "20012" => RefusalClass::NotFound,
         "20014" => RefusalClass::Deleted,
-        "20010" | "30001" => RefusalClass::Internal,
+        "20010" | "30001" | "30003" => RefusalClass::Internal,
         "10002" | "10003" => RefusalClass::Unsupported,
-        "10004" | "20000" | "20001" | "20007" | "20008" | "20009" => RefusalClass::Request,
+        "10004" | "20000" | "20001" | "20007" | "20008" | "20009" | "20015" | "20019" => {
+            RefusalClass::Request
+        }
         _ => RefusalClass::Other,
     }
 }

@@ -3,9 +3,9 @@
 //! Knows the fields and their forms, which some switches change. Does not know which recordings are
 //! in the list.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List". The 12 h form of times,
-//! sizes of 0 and the fields of older firmware are known from published clients. Made up: the
-//! number of an extension as its name, and the paths of files.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List", and an older edition of
+//! that page for the fields of older firmware. The 12 h form of times and sizes of 0 are known from
+//! published clients. Made up: the number of an extension as its name, and the paths of files.
 
 use super::NumberedCall;
 use crate::simulator::calls::{CallRecord, LocalTime, stamp};
@@ -68,17 +68,15 @@ impl<'a> ListRowWriter<'a> {
                 ("call_from_name", quoted(caller)),
                 ("call_to_number", quoted(callee)),
                 ("call_to_name", quoted(callee)),
+                ("archive_status", quoted("")),
+                ("archive_path", quoted("")),
+                ("archive_type", quoted("")),
+                (
+                    "file_path",
+                    quoted(&format!("autorecord/{}", call.recording)),
+                ),
             ]);
         }
-        fields.extend([
-            ("archive_status", quoted("")),
-            ("archive_path", quoted("")),
-            ("archive_type", quoted("")),
-            (
-                "file_path",
-                quoted(&format!("autorecord/{}", call.recording)),
-            ),
-        ]);
         let pairs: Vec<String> = fields
             .iter()
             .map(|(key, value)| format!("\"{key}\":{value}"))
