@@ -9,15 +9,9 @@ use crate::harness::{NAME, PBX, gateway, write_secret};
 async fn several_pbxs_are_looked_at_one_by_one() {
     let (old, new) = (simulator(Api::SSeries110), simulator(Api::SSeries200));
     let (old, new) = (old.start().await.unwrap(), new.start().await.unwrap());
-    let second = format!(
-        "names_from = \"2026-01-01\"\n[pbx.tls]\npins = [\"{}\"]\n[[pbx]]\nname = \"old\"\napi = \"s-series-1.1.0\"\n\
-         url = \"{}\"\nusername = \"{}\"\npassword_file = \"old\"\n[pbx.tls]\npins = [\"{}\"]",
-        new.fingerprint(),
-        old.url(),
-        old.username(),
-        old.fingerprint(),
-    );
-    let builder = gateway(&new).without_pin().lines("[pbx]", &second);
+    let builder = gateway(&new)
+        .set("pbx.names_from", "2026-01-01")
+        .beside("old", &old);
     write_secret(&builder.folder().join("old"), "not the password");
     let path = builder.write();
     let ended = run(&path, &["--recording", NAME]).await;
