@@ -5,6 +5,7 @@
 mod admin;
 mod build;
 mod in_force;
+mod parts;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +22,9 @@ use tracing::{info, warn};
 
 use self::build::build;
 use self::in_force::InForce;
+pub use self::parts::{AuthParts, GatewayParts};
 use crate::admin::{Admin, Calls};
-use crate::config::{Config, Warnings};
+use crate::config::Warnings;
 use crate::gateway::Gateway;
 use crate::server::Server;
 use crate::tls::server::Certificates;
@@ -70,26 +72,27 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken, or a part cannot be built.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(mut parts: GatewayParts) -> Result<Self, StartError> {
         let (unready, stop, kill) = (
             CancellationToken::new(),
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = Server::bind(&config.server)
+        let server = Server::bind(&parts.config.server, parts.certificate.take())
             .await
             .map_err(StartError::Listen)?;
-        let listener = Admin::bind(config.admin.listen).map_err(StartError::Listen)?;
+        let listener = Admin::bind(parts.config.admin.listen).map_err(StartError::Listen)?;
         let (plain, tls) = server.addresses();
         let admin_address = listener.address().map_err(StartError::Listen)?;
-        let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
-        warn_of_risks(&config);
-        warn_of(&config.warnings, &Warnings::default());
-        let warnings = ArcSwap::from_pointee(config.warnings.clone());
-        let fixed = fixed_at_start(&config);
-        let token = config.admin.token.clone();
-        let in_force = InForce::of(&config.auth, &config.policy);
-        let gateway = build(config, None, &stop).map_err(StartError::Build)?;
+        let settings = &parts.config.server;
+        let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
+        warn_of_risks(&parts);
+        warn_of(&parts.warnings, &Warnings::default());
+        let warnings = ArcSwap::from_pointee(parts.warnings.clone());
+        let fixed = fixed_at_start(&parts);
+        let token = parts.config.admin.token.clone();
+        let in_force = InForce::of(&parts);
+        let gateway = build(parts, None, &stop).map_err(StartError::Build)?;
         let in_force = in_force.begin(&gateway.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -140,22 +143,15 @@ impl App {
     ///
     /// # Errors
     /// A sentence for an operator.
-    pub fn reload(&self, config: Config) -> Result<(), String> {
+    pub fn reload(&self, mut parts: GatewayParts) -> Result<(), String> {
         let old = self.gateway.load_full();
-        let fixed = fixed_at_start(&config);
-        let warnings = config.warnings.clone();
-        let certificate = match (&self.certificates, &config.server.tls) {
-            (Some(certificates), Some(files)) => {
-                let certificate =
-                    crate::tls::server::read(files).map_err(|(_, message)| message)?;
-                Some((certificates, certificate))
-            }
-            _ => None,
-        };
-        let token = config.admin.token.clone();
-        let in_force = InForce::of(&config.auth, &config.policy);
-        let new = Arc::new(build(config, Some(&old), &self.stop)?);
-        if let Some((certificates, certificate)) = certificate {
+        let fixed = fixed_at_start(&parts);
+        let warnings = parts.warnings.clone();
+        let certificate = parts.certificate.take();
+        let token = parts.config.admin.token.clone();
+        let in_force = InForce::of(&parts);
+        let new = Arc::new(build(parts, Some(&old), &self.stop)?);
+        if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }
         for pbx in &new.pbxs {
@@ -228,7 +224,8 @@ impl App {
 }
 
 /// The keys that a reload leaves as they were, with their values as text.
-fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
+fn fixed_at_start(parts: &GatewayParts) -> Vec<(&'static str, String)> {
+    let config = &parts.config;
     let (server, log) = (&config.server, &config.log);
     let tls = server
         .tls
@@ -253,7 +250,7 @@ fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
             format!("{:?}", server.drain_timeout),
         ),
         ("admin.listen", config.admin.listen.to_string()),
-        ("audit", format!("{:?}", config.audit)),
+        ("audit", format!("{:?}", parts.audit)),
         ("log.level", log.level.to_string()),
         ("log.format", format!("{:?}", log.format)),
     ]
@@ -269,18 +266,19 @@ fn warn_of(warnings: &Warnings, known: &Warnings) {
     }
 }
 
-fn warn_of_risks(config: &Config) {
-    if config.audit.is_none() {
+fn warn_of_risks(parts: &GatewayParts) {
+    let config = &parts.config;
+    if parts.audit.is_none() {
         warn!("audit.dir is not set: nobody can tell later who heard what");
     }
-    if !config.policy.rules.is_configured() {
+    if !parts.policy.is_configured() {
         warn!(
             advice =
                 "name a file of policies in policy.file; config/policy.cedar is one to begin with",
             "no policies: nobody may hear anything"
         );
     }
-    for policy in config.policy.rules.forbidding_only_with_tenant() {
+    for policy in parts.policy.forbidding_only_with_tenant() {
         warn!(
             policy,
             advice = "write `unless { principal has tenant && … }` to forbid it to them as well",
@@ -301,13 +299,13 @@ fn warn_of_risks(config: &Config) {
             "plain HTTP off loopback: the token of admin.token_file is readable on the way"
         );
     }
-    for pbx in config.pbxs.iter().filter(|pbx| pbx.trust.is_none()) {
+    for pbx in parts.pbxs.iter().filter(|pbx| pbx.trust.is_none()) {
         warn!(
             pbx = pbx.name,
             "plain HTTP to the PBX: its password and every call are readable on the way"
         );
     }
-    for (pbx, earlier) in config.never_meant() {
+    for (pbx, earlier) in parts.never_meant() {
         info!(
             pbx = pbx.name,
             earlier = earlier.name,

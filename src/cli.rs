@@ -23,7 +23,8 @@ use std::process::ExitCode;
 use aws_lc_rs::rand;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, Problems};
+use crate::app::GatewayParts;
+use crate::config::Problems;
 use crate::secret::Secret;
 use crate::secret_files::{SecretFiles, oddities};
 
@@ -99,7 +100,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Loads a configuration, or prints what is wrong with it.
-fn load(path: &Path) -> Result<Config, ExitCode> {
+fn load(path: &Path) -> Result<GatewayParts, ExitCode> {
     if let Ok(false) = path.try_exists() {
         complain(format_args!(
             "there is no {}: give --config FILE, or make one with `wavegate init`",
@@ -107,7 +108,7 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
         ));
         return Err(ExitCode::from(EXIT_CONFIG));
     }
-    config::load(path).map_err(|problems| {
+    GatewayParts::load(path).map_err(|problems| {
         complain(mistakes(path, &problems));
         ExitCode::from(EXIT_CONFIG)
     })
@@ -132,8 +133,8 @@ fn read_password(file: &Path) -> Result<Secret, String> {
 }
 
 /// Prints what is odd about a configuration, beside the result.
-fn warn(config: &Config) {
-    for line in config.warnings.lines() {
+fn warn(parts: &GatewayParts) {
+    for line in parts.warnings.lines() {
         complain(format_args!("warning: {line}"));
     }
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::{AuthParts, GatewayParts};
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
 use crate::auth::key_sets::Keeper;
 use crate::auth::revocations::Revocations;
 use crate::auth::revocations::entries::Revoked;
 use crate::cache::Cache;
-use crate::config::{self, Config};
 use crate::gateway::browser::cors::Cors;
 use crate::gateway::browser::frames::Framing;
 use crate::gateway::browser::sites::Sites;
@@ -30,15 +30,15 @@ use crate::relay::Outcome;
 /// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
 /// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
 pub(super) fn build(
-    config: Config,
+    parts: GatewayParts,
     old: Option<&Gateway>,
     stop: &CancellationToken,
 ) -> Result<Gateway, String> {
-    let keepers = keepers(&config.auth, old)?;
-    let auth = config.auth;
+    let keepers = keepers(&parts.auth, old)?;
+    let (config, auth) = (parts.config, parts.auth);
     // The server's own limit stays as it was at the start.
     let max_header_bytes = old.map_or(config.server.max_header_bytes, |old| old.max_header_bytes);
-    let authenticator = Authenticator::new(auth.issuers, auth.links, auth.skew)
+    let authenticator = Authenticator::new(auth.issuers, auth.links, config.auth.skew)
         .with_cookies(auth.cookies)
         .with_max_token_bytes(max_header_bytes);
     crate::auth::self_test().map_err(|error| error.to_string())?;
@@ -48,30 +48,25 @@ pub(super) fn build(
         None => Arc::new(NameMask::new(recording_names)?),
     };
     let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
-    let mut pbxs = Vec::with_capacity(config.pbxs.len());
-    for pbx in &config.pbxs {
+    let mut pbxs = Vec::with_capacity(parts.pbxs.len());
+    for pbx in &parts.pbxs {
         let known = old.and_then(|old| old.pbxs.iter().find(|known| known.name() == pbx.name));
-        pbxs.push(Pbx::start(
-            pbx,
-            config.state_dir.as_deref(),
-            known,
-            &metrics,
-        )?);
+        pbxs.push(Pbx::start(pbx, Some(&config.state_dir), known, &metrics)?);
     }
     let running = match old {
         None => {
             let rules = Rules {
-                policy: config.policy.rules.clone(),
+                policy: parts.policy.clone(),
                 authenticator: authenticator.clone(),
             };
             Running::start(config.relay.max_stream, rules)
         }
         Some(old) => Arc::clone(&old.running),
     };
-    let revocations = revocations(auth.revocation_file, old, &running)?;
+    let revocations = revocations(config.auth.revocation_file, old, &running)?;
     let max_streams = config.relay.max_streams;
     let max_per_principal = config.relay.max_streams_per_principal;
-    let audit = match (old, &config.audit) {
+    let audit = match (old, &parts.audit) {
         (Some(old), _) => old.audit.clone(),
         (None, None) => AuditLog::default(),
         (None, Some(audit)) => AuditLog::start(audit, max_streams, metrics.audit())?,
@@ -111,7 +106,7 @@ pub(super) fn build(
         authenticator,
         max_header_bytes,
         keepers,
-        policy: config.policy.rules,
+        policy: parts.policy,
         hides_denied: config.policy.forbidden_as_not_found,
         audit,
         admission,
@@ -126,8 +121,12 @@ pub(super) fn build(
         cors: Cors::new(&config.cors),
         framing: Framing::new(&config.cors),
         limits,
-        login_url: auth.login_url,
-        sites: Sites::new(config.server.public_url.as_ref(), config.cors, config.embed),
+        login_url: config.auth.login_url,
+        sites: Sites::new(
+            config.server.public_url.as_ref(),
+            config.cors,
+            config.session.embed,
+        ),
         public_url: config.server.public_url,
         minter: auth.minter,
         proxies: TrustedProxies::new(config.server.trusted_proxies),
@@ -158,7 +157,7 @@ fn revocations(
 }
 
 /// Those who keep the keys that issuers publish; what the old ones have goes on.
-fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
+fn keepers(auth: &AuthParts, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
     let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
     let mut keepers = Vec::with_capacity(auth.key_sources.len());
     for source in &auth.key_sources {

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 
+use super::GatewayParts;
 use crate::audit::{AuditLog, Start};
 use crate::auth::keys::Key;
 use crate::auth::{Issuer, KeyRing};
-use crate::config::{Auth, Policy};
 
 /// What a configuration puts in force.
 pub(super) struct InForce {
@@ -43,11 +43,12 @@ struct Keys {
 
 impl InForce {
     /// The program, the policy and the keys of a configuration.
-    pub(super) fn of(auth: &Auth, policy: &Policy) -> Self {
+    pub(super) fn of(parts: &GatewayParts) -> Self {
+        let auth = &parts.auth;
         let links = auth.links.iter().flat_map(|links| links.keys.iter());
         let ring = |issuer: &Issuer| (issuer.name.clone(), issuer.keys.clone());
         Self {
-            policy: hash(&policy.text),
+            policy: hash(&parts.policy_text),
             links: links.map(|link| line("", &link.key)).collect(),
             issuers: auth.issuers.iter().map(ring).collect(),
         }

@@ -23,7 +23,7 @@ pub struct CacheSettings {
 
 /// Requests for a part of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
+pub struct RangeSettings {
     /// How long a range waits for the end of a recording whose length the PBX does not tell.
     pub wait: Duration,
 }

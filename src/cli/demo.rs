@@ -1,7 +1,8 @@
 //! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of them.
 //!
 //! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings live on. Everything is
-//! on loopback and made afresh: certificates, passwords, keys. Nothing is written to disk but the audit log, which goes at its end.
+//! on loopback and made afresh: certificates, passwords, keys. The files of the gateway, its audit log among them, are in a folder of
+//! their own, which goes at the end.
 
 mod setup;
 mod tour;
@@ -15,7 +16,6 @@ use clap::Args;
 
 use super::serve::Signals;
 use crate::app::{App, StartError};
-use crate::audit::settings::AuditSettings;
 use crate::log;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
@@ -67,10 +67,10 @@ impl Demo {
         log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         let folder = Folder::make()?;
-        let audit = folder.audit()?;
-        let app = self.start(&pbxs, &keys, &audit).await?;
+        folder.fill(&pbxs, &keys)?;
+        let app = self.start(&pbxs, &folder).await?;
 
-        let tour = Tour::new(&app, &keys, &pbxs.samples, &audit.dir)?;
+        let tour = Tour::new(&app, &keys, &pbxs.samples, &folder.audit())?;
         super::print(if self.json { tour.json() } else { tour.text() });
 
         signals.end().await;
@@ -83,13 +83,13 @@ impl Demo {
     }
 
     /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
-    async fn start(&self, pbxs: &Pbxs, keys: &Keys, audit: &AuditSettings) -> Result<App, String> {
+    async fn start(&self, pbxs: &Pbxs, folder: &Folder) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
-        let config = setup::configuration(pbxs, keys, audit, self.listen.unwrap_or(default))?;
-        let app = match App::start(config).await {
+        let parts = folder.load(pbxs, self.listen.unwrap_or(default))?;
+        let app = match App::start(parts).await {
             Err(StartError::Listen(_)) if self.listen.is_none() => {
                 let free = (Ipv4Addr::LOCALHOST, 0).into();
-                App::start(setup::configuration(pbxs, keys, audit, free)?).await
+                App::start(folder.load(pbxs, free)?).await
             }
             other => other,
         };

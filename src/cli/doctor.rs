@@ -10,8 +10,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::ConfigFile;
+use crate::app::GatewayParts;
 use crate::cli::doctor::examination::{Report, Request, SeenCertificate, Step, Wanted};
-use crate::config::Config;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
@@ -41,20 +41,20 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(self) -> ExitCode {
-        let config = match super::load(&self.file.config) {
-            Ok(config) => config,
+        let parts = match super::load(&self.file.config) {
+            Ok(parts) => parts,
             Err(code) => return code,
         };
         // Before they cost a login.
-        super::warn(&config);
+        super::warn(&parts);
         match super::runtime() {
-            Ok(runtime) => runtime.block_on(self.examine(&config)),
+            Ok(runtime) => runtime.block_on(self.examine(&parts)),
             Err(error) => super::fail(error),
         }
     }
 
-    async fn examine(&self, config: &Config) -> ExitCode {
-        let pbxs = || config.pbxs.iter().filter(|pbx| self.looks_at(pbx));
+    async fn examine(&self, parts: &GatewayParts) -> ExitCode {
+        let pbxs = || parts.pbxs.iter().filter(|pbx| self.looks_at(pbx));
         if pbxs().next().is_none() {
             return super::fail("no such PBX in the configuration");
         }
@@ -69,7 +69,7 @@ impl Doctor {
         let mut reports = Vec::new();
         for pbx in pbxs() {
             let request = Request {
-                state_dir: config.state_dir.as_deref(),
+                state_dir: Some(&parts.config.state_dir),
                 recording: match recording {
                     Some((name, Some(owner))) if owner.name == pbx.name => Wanted::Recording(name),
                     Some((_, Some(owner))) => Wanted::Elsewhere(&owner.name),

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::{Admin, Server};
-use crate::cache::settings::{CacheSettings, Range};
+use super::{AdminSettings, ServerSettings};
+use crate::cache::settings::{CacheSettings, RangeSettings};
 use crate::http::headers::BrowserCache;
 use crate::log::{LogFormat, LogSettings, RecordingNames};
 use crate::pbx::settings::{NotReady, PbxAccount, PbxLimits};
 use crate::relay::settings::RelaySettings;
 
-impl Default for Server {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: vec![(Ipv4Addr::LOCALHOST, 8080).into()],
@@ -28,7 +28,7 @@ impl Default for Server {
     }
 }
 
-impl Default for Admin {
+impl Default for AdminSettings {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8081).into(),
@@ -74,7 +74,7 @@ impl Default for CacheSettings {
     }
 }
 
-impl Default for Range {
+impl Default for RangeSettings {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(2),

@@ -4,21 +4,22 @@
 //! noted and reading goes on, so that all of them are reported together.
 
 mod apart;
-mod audit;
-mod auth;
+pub(super) mod audit;
+pub(super) mod auth;
 mod cache;
 mod cors;
-mod key_source;
+pub(super) mod key;
+pub(super) mod key_source;
 mod limits;
-mod pbx;
-mod policy;
+pub(super) mod links;
+pub(super) mod pbx;
+pub(super) mod policy;
 mod relay;
 mod secrets;
-mod session;
+pub(super) mod session;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -27,20 +28,20 @@ use url::Url;
 
 use super::network::Network;
 use super::section::{Section, read_public};
-use super::{Admin, Config, Problems, Server, Warnings};
+use super::{AdminSettings, Config, PbxSection, Problems, ServerSettings};
 use crate::log::{LogFormat, LogSettings, RecordingNames};
-use crate::pbx::settings::{PbxLimits, PbxSettings};
+use crate::pbx::settings::PbxLimits;
 use crate::secret::Secret;
 use crate::tls::server::ServerTls;
 use apart::check_apart;
 use audit::read_audit;
-use auth::{check_login, read_auth, read_links};
+use auth::read_auth;
 use cache::{read_cache, read_range};
 use cors::read_cors;
 use limits::read_limits;
+use links::read_links;
 use pbx::read_pbx;
-pub(crate) use pbx::{check_name, check_url};
-use policy::{finish_policy, read_groups, read_policy};
+use policy::read_policy;
 use relay::read_relay;
 use secrets::read_secrets;
 use session::read_session;
@@ -50,22 +51,13 @@ const OLD_CACHE: &str = "tape";
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-pub(super) fn load(path: &Path) -> Result<Config, Problems> {
-    let mut problems = Problems::default();
-    let Some(table) = parse(path, &mut problems) else {
-        return Err(problems);
-    };
+pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
+    let table = parse(path, problems)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut root = Section::root(table, folder, &mut problems);
+    let mut root = Section::root(table, folder, problems);
     let config = read_root(&mut root, folder);
     root.finish();
-    match config {
-        Some(config) if problems.is_empty() => Ok(Config {
-            warnings: problems.warnings,
-            ..config
-        }),
-        _ => Err(problems),
-    }
+    Some(config)
 }
 
 fn parse(path: &Path, problems: &mut Problems) -> Option<toml::Table> {
@@ -99,20 +91,18 @@ fn parse(path: &Path, problems: &mut Problems) -> Option<toml::Table> {
     }
 }
 
-fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
+fn read_root(root: &mut Section<'_>, folder: &Path) -> Config {
     // Before any secret is read.
     let secrets = root.section("secrets", |section| read_secrets(section, folder));
     root.trust(secrets.clone());
-    let state_dir = root
-        .path("state_dir")
-        .unwrap_or_else(|| default_state_dir(folder));
+    let state_dir = root.path("state_dir");
     let server = root.section("server", read_server);
     let admin = root.section("admin", read_admin);
     let log = root.section("log", read_log);
     let audit = root.section("audit", read_audit);
-    let mut auth = root.section("auth", read_auth);
-    root.section("links", |section| read_links(section, &mut auth));
-    let embed = root.section("session", |section| read_session(section, &mut auth));
+    let auth = root.section("auth", read_auth);
+    let links = root.section("links", read_links);
+    let session = root.section("session", read_session);
     let policy = root.section("policy", read_policy);
     let cors = root.section("cors", read_cors);
     let limits = root.section("limits", read_limits);
@@ -125,36 +115,28 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
     if !root.has("pbx") {
         root.problem("pbx", "missing; write [[pbx]] for each PBX");
     }
-    let mut groups = Vec::new();
-    let pbxs = root.sections("pbx", |section| {
-        let members = read_groups(section);
-        let pbx = read_pbx(section)?;
-        groups.push((pbx.name.clone(), members));
-        Some(pbx)
-    });
-    let mut pbxs: Vec<PbxSettings> = pbxs.into_iter().flatten().collect();
+    let mut pbxs = root.sections("pbx", read_pbx);
     share_streams(root, &mut pbxs, relay.max_streams);
-    check_apart(root, &auth, &admin, &pbxs);
-    check_login(root, &auth, &server);
-    let policy = finish_policy(root, policy, &auth, &pbxs, groups);
-    Some(Config {
-        warnings: Warnings::default(),
+    let config = Config {
         secrets,
-        state_dir: Some(state_dir),
+        state_dir: state_dir.unwrap_or_else(|| default_state_dir(folder)),
         server,
         admin,
         log,
         audit,
         auth,
-        embed,
-        cors,
+        links,
+        session,
         policy,
+        cors,
         limits,
         relay,
         cache,
         range,
-        pbxs: if pbxs.is_empty() { return None } else { pbxs },
-    })
+        pbxs,
+    };
+    check_apart(root, &config);
+    config
 }
 
 fn default_state_dir(folder: &Path) -> PathBuf {
@@ -165,7 +147,7 @@ fn default_state_dir(folder: &Path) -> PathBuf {
 }
 
 /// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is well.
-fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSettings], max_streams: usize) {
+fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSection], max_streams: usize) {
     let default = PbxLimits::default().max_waiting;
     let share = match pbxs.len() {
         0 | 1 => default,
@@ -188,8 +170,8 @@ fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSettings], max_streams: 
     }
 }
 
-fn read_server(section: &mut Section<'_>) -> Server {
-    let default = Server::default();
+fn read_server(section: &mut Section<'_>) -> ServerSettings {
+    let default = ServerSettings::default();
     let tls = if section.has("tls") {
         section.section("tls", read_server_tls)
     } else {
@@ -207,7 +189,7 @@ fn read_server(section: &mut Section<'_>) -> Server {
             "empty, and there is no [server.tls]: nothing would be served",
         );
     }
-    Server {
+    ServerSettings {
         listen,
         tls,
         public_url: read_public_url(section),
@@ -246,18 +228,12 @@ fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
         100..=600_000,
         Duration::from_secs(10),
     );
-    let tls = ServerTls {
+    Some(ServerTls {
         listen: listen?,
         certificate_file: certificate_file?,
         key_file: key_file?,
         handshake_timeout,
-        secrets: Arc::clone(section.secret_files()),
-    };
-    match crate::tls::server::read(&tls) {
-        Ok(_) => section.note_secret_file(&tls.key_file),
-        Err((key, message)) => section.problem(key, message),
-    }
-    Some(tls)
+    })
 }
 
 fn read_public_url(section: &mut Section<'_>) -> Option<Url> {
@@ -281,9 +257,11 @@ fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-fn read_admin(section: &mut Section<'_>) -> Admin {
-    Admin {
-        listen: section.parsed("listen").unwrap_or(Admin::default().listen),
+fn read_admin(section: &mut Section<'_>) -> AdminSettings {
+    AdminSettings {
+        listen: section
+            .parsed("listen")
+            .unwrap_or(AdminSettings::default().listen),
         token: read_admin_token(section),
     }
 }

@@ -13,11 +13,32 @@ pub struct Problem {
     pub message: String,
 }
 
-/// A list of mistakes, in the order of the file's sections, and beside it what is odd.
+/// The sections of the file, in its order. The list of mistakes has the same.
+const SECTIONS: [&str; 17] = [
+    "state_dir",
+    "secrets",
+    "server",
+    "admin",
+    "log",
+    "audit",
+    "auth",
+    "links",
+    "session",
+    "policy",
+    "cors",
+    "limits",
+    "relay",
+    "tape",
+    "cache",
+    "range",
+    "pbx",
+];
+
+/// A list of mistakes, and beside it the warnings.
 #[derive(Debug, Default)]
 pub struct Problems {
     mistakes: Vec<Problem>,
-    pub(super) warnings: Warnings,
+    pub(crate) warnings: Warnings,
 }
 
 impl Problems {
@@ -27,6 +48,26 @@ impl Problems {
             key: key.into(),
             message: message.to_string(),
         });
+    }
+
+    /// The value, or `None` and a mistake.
+    pub(crate) fn note<T, E: fmt::Display>(
+        &mut self,
+        key: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|error| self.push(key, error)).ok()
+    }
+
+    /// Puts the mistakes in the order of the file's sections; a section that there is not comes last.
+    #[must_use]
+    pub(crate) fn in_file_order(mut self) -> Self {
+        self.mistakes.sort_by_key(|problem| {
+            let section = problem.key.split(['.', '[']).next().unwrap_or_default();
+            let place = SECTIONS.iter().position(|known| *known == section);
+            place.unwrap_or(SECTIONS.len())
+        });
+        self
     }
 
     /// Whether nothing is wrong.

@@ -58,18 +58,14 @@ impl<'a> Section<'a> {
         self.problems.push(key, message);
     }
 
-    /// Whether anything of the whole file is wrong so far.
-    pub(super) fn has_problems(&self) -> bool {
-        !self.problems.is_empty()
-    }
-
     /// The value, or a problem of `key`.
     pub(super) fn note<T, E: std::fmt::Display>(
         &mut self,
         key: &str,
         result: Result<T, E>,
     ) -> Option<T> {
-        result.map_err(|error| self.problem(key, error)).ok()
+        let key = self.key(key);
+        self.problems.note(&key, result)
     }
 
     /// Whether the file has this key and it has not been read yet.
@@ -331,25 +327,13 @@ impl<'a> Section<'a> {
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         Some(self.folder.join(self.text(key)?))
     }
-
-    /// The bytes of a public file named by `key`, at most 1 MiB.
-    pub(super) fn public_file(&mut self, key: &str) -> Option<Vec<u8>> {
-        let path = self.path(key)?;
-        match read_public(&path) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                self.problem(key, format!("{}: {error}", path.display()));
-                None
-            }
-        }
-    }
 }
 
 /// Reads a file that is no secret. Half of one would be worse than none, so a larger one is an error.
 ///
 /// # Errors
 /// When it cannot be read or is larger than 1 MiB.
-pub(super) fn read_public(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_public(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
         .take(MAX_FILE_BYTES + 1)

@@ -22,7 +22,7 @@ impl Warnings {
     }
 
     /// Notes a secret file that other users can read.
-    pub(super) fn note_readable(&mut self, file: &Path, readable: Readable) {
+    pub(crate) fn note_readable(&mut self, file: &Path, readable: Readable) {
         let files = match readable {
             Readable::Mounted => &mut self.mounted,
             Readable::Allowed => &mut self.allowed,

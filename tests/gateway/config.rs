@@ -7,7 +7,7 @@ mod session;
 use std::path::Path;
 
 use tempfile::TempDir;
-use wavegate::config;
+use wavegate::app::GatewayParts;
 
 use crate::harness::write_secret;
 
@@ -31,7 +31,7 @@ fn folder() -> TempDir {
 fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
     let path = folder.join("wavegate.toml");
     std::fs::write(&path, text).unwrap();
-    match config::load(&path) {
+    match GatewayParts::load(&path) {
         Ok(config) => Ok(format!("{config:#?}")),
         Err(problems) => Err(problems
             .iter()

@@ -1,9 +1,29 @@
-//! `[audit]`: where it is written down who heard what.
+//! `[audit]`: the audit log.
 
-use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
+use std::path::PathBuf;
+
+use crate::audit::settings::{AuditSettings, OnFailure, Rotate};
 use crate::config::section::Section;
+use crate::secret::Secret;
 
-pub(super) fn read_audit(section: &mut Section<'_>) -> Option<AuditSettings> {
+/// The audit log.
+#[derive(Debug, Clone)]
+pub struct AuditSection {
+    /// The folder of its files; `None` writes none.
+    pub dir: Option<PathBuf>,
+    /// The PEM file of the key that signs heads.
+    pub key: Option<Secret>,
+    /// What becomes of requests while it cannot be written.
+    pub on_failure: OnFailure,
+    /// When another file begins.
+    pub rotate: Rotate,
+    /// How large a file may become.
+    pub max_file_bytes: u64,
+    /// After how many days whole files are removed; 0 for never.
+    pub keep_days: u64,
+}
+
+pub(super) fn read_audit(section: &mut Section<'_>) -> AuditSection {
     let dir = section.path("dir");
     let failures = [("refuse", OnFailure::Refuse), ("serve", OnFailure::Serve)];
     let rotations = [("day", Rotate::Day), ("size", Rotate::Size)];
@@ -17,14 +37,12 @@ pub(super) fn read_audit(section: &mut Section<'_>) -> Option<AuditSettings> {
             "missing; make a key with: openssl genpkey -algorithm ed25519",
         );
     }
-    let key = section.secret_file("key_file");
-    let key = key.and_then(|pem| section.note("key_file", HeadKey::read(&pem)));
-    Some(AuditSettings {
-        dir: dir?,
+    AuditSection {
+        dir,
+        key: section.secret_file("key_file"),
         on_failure,
         rotate,
         max_file_bytes: max_file_bytes.unwrap_or(AuditSettings::MAX_FILE_BYTES),
         keep_days,
-        key: key?,
-    })
+    }
 }

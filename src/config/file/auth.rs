@@ -1,21 +1,16 @@
-//! `[auth]` and `[links]`: who signs, and with which keys.
+//! `[auth]` and `[[auth.issuer]]`: bearer tokens, and those who sign them.
 
-use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::key_source::{publishes, read_key_source};
-use super::policy::read_reach;
-use super::session::read_sso_cookie;
-use crate::auth::key_sets::source::KeySource;
-use crate::auth::keys::Key;
-use crate::auth::link::{LinkKey, Links};
-use crate::auth::mint::SigningKey;
-use crate::auth::minter::Minter;
-use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
+use super::key::{KeySection, read_key};
+use super::key_source::{KeySourceSection, read_key_source};
+use crate::auth::cookies::{SESSION_COOKIE, is_cookie_name};
+use crate::auth::{AttributeClaims, RequiredClaims};
 use crate::config::section::Section;
-use crate::config::{Auth, Server, Signer};
+use crate::gateway::settings::login::LoginUrl;
 
-const LINK_TTL: Duration = Duration::from_secs(900);
 /// The longest name of a claim, or path to one.
 const MAX_CLAIM_BYTES: usize = 256;
 /// Claims that say something else than for whom a token is, so that none can be the audience.
@@ -23,9 +18,42 @@ const NO_AUDIENCE: [&str; 6] = ["iss", "sub", "jti", "exp", "nbf", "iat"];
 /// The most claims of `required_claims`, and the longest text of one in bytes: every token is searched for each.
 const MAX_REQUIRED: usize = 16;
 const MAX_TEXT_BYTES: usize = 256;
-const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
 
-pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
+/// Bearer tokens, and those who sign them.
+#[derive(Debug)]
+pub struct AuthSection {
+    /// How far clocks may disagree.
+    pub skew: Duration,
+    /// The list of what is revoked, where there is one.
+    pub revocation_file: Option<PathBuf>,
+    /// The name of the cookie that single sign-on sets, where it counts.
+    pub sso_cookie: Option<String>,
+    /// Where a browser without a credential is sent.
+    pub login_url: Option<LoginUrl>,
+    /// The issuers whose bearer tokens are accepted.
+    pub issuers: Vec<IssuerSection>,
+}
+
+/// Somebody who signs bearer tokens.
+#[derive(Debug)]
+pub struct IssuerSection {
+    /// What `iss` must be.
+    pub name: Option<String>,
+    /// The audiences that a token may name.
+    pub audiences: Vec<String>,
+    /// Further claims that its tokens must have.
+    pub required: RequiredClaims,
+    /// Which claims say what its subjects are.
+    pub claims: AttributeClaims,
+    /// The PBXs that its tokens are for; all when `None`.
+    pub pbxs: Option<Arc<[String]>>,
+    /// The keys that verify its tokens.
+    pub keys: Vec<KeySection>,
+    /// Where it publishes its keys, if it does.
+    pub key_source: Option<KeySourceSection>,
+}
+
+pub(super) fn read_auth(section: &mut Section<'_>) -> AuthSection {
     let skew = section.seconds("skew_s", 0..=300, Duration::from_secs(10));
     if !section.has("issuer") {
         section.problem(
@@ -33,42 +61,29 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
             "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
         );
     }
-    let (mut bearer_signers, mut key_sources) = (Vec::new(), Vec::new());
-    let issuers = section.sections("issuer", |section| {
-        read_issuer(section, &mut bearer_signers, &mut key_sources)
-    });
-    Auth {
+    let issuers = section.sections("issuer", read_issuer);
+    AuthSection {
+        skew,
         revocation_file: section.path("revocation_file"),
         login_url: section.parsed("login_url"),
-        issuers: issuers.into_iter().flatten().collect(),
-        key_sources,
-        links: None,
-        minter: None,
-        cookies: Cookies {
-            sessions: None,
-            sso: read_sso_cookie(section),
-        },
-        skew,
-        bearer_signers,
-        link_signers: Vec::new(),
+        issuers,
+        sso_cookie: read_sso_cookie(section),
     }
 }
 
-/// People come back from where they sign in to the public address.
-pub(super) fn check_login(root: &mut Section<'_>, auth: &Auth, server: &Server) {
-    if auth.login_url.is_some() && server.public_url.is_none() {
-        root.problem(
-            "auth.login_url",
-            "needs server.public_url, the address that people come back to",
-        );
+/// Reads `cookie`, the name of the cookie that single sign-on sets.
+fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
+    let name = section.text("cookie")?;
+    if !is_cookie_name(&name) {
+        section.problem("cookie", format!("{name:?} cannot be the name of a cookie"));
     }
+    if name == SESSION_COOKIE {
+        section.problem("cookie", "the name of the gateway's own cookie");
+    }
+    Some(name)
 }
 
-fn read_issuer(
-    section: &mut Section<'_>,
-    signers: &mut Vec<Signer>,
-    sources: &mut Vec<KeySource>,
-) -> Option<Issuer> {
+fn read_issuer(section: &mut Section<'_>) -> IssuerSection {
     let name = section.required("name");
     if !section.has("audiences") {
         section.problem("audiences", "missing");
@@ -91,37 +106,32 @@ fn read_issuer(
         section.problem("required_claims", message);
     }
     let pbxs = read_reach(section);
-    let keys = section.sections("key", |section| {
-        read_key(section).map(|(key, signer)| {
-            signers.extend(signer.map(|signer| Signer {
-                issuer: name.clone().unwrap_or_default(),
-                ..signer
-            }));
-            key
-        })
-    });
-    let publishes = publishes(section);
-    if keys.is_empty() && !publishes {
+    let keys = section.sections("key", read_key);
+    let key_source = read_key_source(section);
+    if keys.is_empty() && key_source.is_none() {
         section.problem(
             "key",
             "missing; write [[auth.issuer.key]], or jwks_file, jwks_url or discovery_url",
         );
     }
-    let keys = keys.into_iter().flatten().collect();
-    let keys = if publishes {
-        KeyRing::with_set(keys)
-    } else {
-        KeyRing::fixed(keys)
-    };
-    sources.extend(read_key_source(section, name.as_deref(), &keys));
-    Some(Issuer {
-        name: name?,
+    IssuerSection {
+        name,
         audiences,
         required,
-        keys,
         claims,
         pbxs,
-    })
+        keys,
+        key_source,
+    }
+}
+
+/// The PBXs that an issuer's tokens are for.
+fn read_reach(section: &mut Section<'_>) -> Option<Arc<[String]>> {
+    let pbxs: Vec<String> = section.list("pbxs")?;
+    if pbxs.is_empty() {
+        section.problem("pbxs", "empty: no token of this issuer would be of any use");
+    }
+    Some(pbxs.into())
 }
 
 /// The claims that say what somebody is.
@@ -183,103 +193,4 @@ fn read_required_texts(section: &mut Section<'_>) -> Vec<(String, String)> {
         Some((claim, text))
     });
     texts.collect()
-}
-
-/// Reads a verification key; for a shared secret also what is needed to sign with it.
-fn read_key(section: &mut Section<'_>) -> Option<(Key, Option<Signer>)> {
-    let id = section.text("id");
-    let algorithm = section.required("algorithm");
-    let algorithm: Option<Algorithm> = algorithm.and_then(|text| section.parse("algorithm", &text));
-    let kind = match (section.has("secret_file"), section.has("public_key_file")) {
-        (true, false) => "secret_file",
-        (false, true) => "public_key_file",
-        (true, true) => {
-            section.problem(
-                "secret_file",
-                "give either secret_file or public_key_file, not both",
-            );
-            "secret_file"
-        }
-        (false, false) => {
-            section.problem(
-                "secret_file",
-                "missing; HS algorithms need secret_file, all others public_key_file",
-            );
-            return None;
-        }
-    };
-    if kind == "secret_file" {
-        let secret = section.secret_file(kind);
-        let (algorithm, secret) = (algorithm?, secret?);
-        let key = Key::secret(id.clone(), algorithm, &secret);
-        let signer = Signer {
-            issuer: String::new(),
-            id,
-            algorithm,
-            secret,
-        };
-        Some((section.note(kind, key)?, Some(signer)))
-    } else {
-        let pem = section.public_file(kind);
-        let key = Key::public_pem(id, algorithm?, &pem?);
-        Some((section.note(kind, key)?, None))
-    }
-}
-
-pub(super) fn read_links(section: &mut Section<'_>, auth: &mut Auth) {
-    if !section.has("key") {
-        return;
-    }
-    let audience = section.required("audience").unwrap_or_default();
-    let max_ttl = section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL);
-    let signers = &mut auth.link_signers;
-    let keys = section.sections("key", |section| {
-        let pbxs = section.list("pbxs");
-        let ttl = section
-            .has("max_ttl_s")
-            .then(|| section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL));
-        let (key, signer) = read_key(section)?;
-        signers.extend(signer);
-        Some(LinkKey {
-            key,
-            pbxs,
-            max_ttl: ttl,
-        })
-    });
-    let links = Links {
-        audience,
-        max_ttl,
-        keys: keys.into_iter().flatten().collect(),
-    };
-    auth.minter = read_signing_key(section, &links, signers);
-    auth.links = Some(links);
-}
-
-/// The key that makes links for callers: one whose secret is here, and that nobody can mix up with another.
-fn read_signing_key(
-    section: &mut Section<'_>,
-    links: &Links,
-    signers: &[Signer],
-) -> Option<Minter> {
-    let id = section.text("signing_key")?;
-    let mut keys = links.keys.iter().filter(|link| link.key.id() == Some(&id));
-    let signer = signers
-        .iter()
-        .find(|signer| signer.id.as_ref() == Some(&id));
-    let why = match (keys.next(), keys.next(), signer) {
-        (Some(link), None, Some(signer)) => {
-            let key = SigningKey::secret(signer.id.clone(), signer.algorithm, &signer.secret);
-            return Some(Minter {
-                key: section.note("signing_key", key)?,
-                audience: links.audience.clone(),
-                max_ttl: links.max_ttl_of(link),
-                pbxs: link.pbxs.clone(),
-            });
-        }
-        (None, ..) => "no [[links.key]] has this id",
-        (_, Some(_), _) => "more than one [[links.key]] has this id",
-        (_, _, None) => "that key has no secret_file, so the gateway cannot sign with it",
-    };
-    section.problem("signing_key", format!("{id:?}: {why}"));
-    None
 }

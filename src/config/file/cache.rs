@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::cache::settings::{CacheSettings, Range};
+use crate::cache::settings::{CacheSettings, RangeSettings};
 use crate::config::section::Section;
 
 const MAX_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
@@ -54,8 +54,8 @@ fn read_max_recording_bytes(section: &mut Section<'_>, all: u64, default: u64) -
     given.unwrap_or(default.min(all))
 }
 
-pub(super) fn read_range(section: &mut Section<'_>) -> Range {
-    Range {
-        wait: section.milliseconds("wait_ms", 0..=60_000, Range::default().wait),
+pub(super) fn read_range(section: &mut Section<'_>) -> RangeSettings {
+    RangeSettings {
+        wait: section.milliseconds("wait_ms", 0..=60_000, RangeSettings::default().wait),
     }
 }

@@ -1,15 +1,14 @@
 //! `jwks_file`, `jwks_url` and `discovery_url` of an issuer: where it publishes its keys.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::auth::key_sets::document;
-use crate::auth::key_sets::source::{KeyPlace, KeySource};
-use crate::auth::{Algorithm, KeyRing};
-use crate::config::section::{Section, read_public};
-use crate::tls::client::read_certificates;
+use crate::auth::Algorithm;
+use crate::auth::key_sets::source::KeyPlace;
+use crate::config::section::Section;
 
 const REFRESH: Duration = Duration::from_secs(3600);
 const REFRESH_S: RangeInclusive<u64> = 1..=7 * 86_400;
@@ -19,17 +18,25 @@ const MIN_INTERVAL_S: RangeInclusive<u64> = 1..=3600;
 /// Where an issuer may publish its keys.
 const PLACES: [&str; 3] = ["jwks_file", "jwks_url", "discovery_url"];
 
-/// Whether the issuer publishes its keys.
-pub(super) fn publishes(section: &Section<'_>) -> bool {
-    PLACES.iter().any(|key| section.has(key))
+/// Where an issuer publishes its keys.
+#[derive(Debug)]
+pub struct KeySourceSection {
+    /// Where its JWK Set is.
+    pub place: Option<KeyPlace>,
+    /// Where else a discovery document may say that it is; only the origins count.
+    pub origins: Vec<Url>,
+    /// The file with the certificates of CAs that the issuer's own is judged by; the system's where there is none.
+    pub ca_file: Option<PathBuf>,
+    /// The algorithms that its keys may have; none means every one with public keys.
+    pub algorithms: Vec<Algorithm>,
+    /// How often the set is got anew.
+    pub refresh: Duration,
+    /// How often at most that is done for a token whose key is not known.
+    pub min_interval: Duration,
 }
 
-/// Reads where the keys are published; `None` where they are not. Those in a file are put into the ring.
-pub(super) fn read_key_source(
-    section: &mut Section<'_>,
-    issuer: Option<&str>,
-    ring: &KeyRing,
-) -> Option<KeySource> {
+/// Reads where the keys are published; `None` where they are not.
+pub(super) fn read_key_source(section: &mut Section<'_>) -> Option<KeySourceSection> {
     let mut given = PLACES.iter().filter(|key| section.has(key));
     let (first, second) = (given.next().copied()?, given.next().is_some());
     if second {
@@ -38,7 +45,7 @@ pub(super) fn read_key_source(
             "give one of jwks_file, jwks_url and discovery_url, not two",
         );
     }
-    let file = section.path("jwks_file");
+    let file = section.path("jwks_file").map(KeyPlace::File);
     let url = https(section, "jwks_url").map(KeyPlace::Url);
     let discovery = https(section, "discovery_url").map(KeyPlace::Discovery);
     let algorithms: Vec<Algorithm> = section.list("algorithms").unwrap_or_default();
@@ -48,26 +55,13 @@ pub(super) fn read_key_source(
     {
         section.problem("algorithms", "HS256, HS384 and HS512 have no public keys");
     }
-    let origins = section.list("jwks_origins").unwrap_or_default();
-    let ca = section.path("jwks_ca_file");
-    let ca = ca.and_then(|path| section.note("jwks_ca_file", read_certificates(&path)));
-    let refresh = section.seconds("jwks_refresh_s", REFRESH_S, REFRESH);
-    let min_interval = section.seconds("jwks_min_interval_s", MIN_INTERVAL_S, MIN_INTERVAL);
-    if let Some(path) = &file {
-        let read = read_public(path).map_err(|error| error.to_string());
-        let read = read
-            .and_then(|set| document::read(&set, &algorithms).map_err(|error| error.to_string()));
-        let read = read.map_err(|error| format!("{}: {error}", path.display()));
-        ring.publish(section.note("jwks_file", read)?.keys);
-    }
-    Some(KeySource {
-        issuer: issuer?.to_owned(),
-        place: file.map(KeyPlace::File).or(url).or(discovery)?,
-        origins,
-        ca,
+    Some(KeySourceSection {
+        place: file.or(url).or(discovery),
+        origins: section.list("jwks_origins").unwrap_or_default(),
+        ca_file: section.path("jwks_ca_file"),
         algorithms,
-        refresh,
-        min_interval,
+        refresh: section.seconds("jwks_refresh_s", REFRESH_S, REFRESH),
+        min_interval: section.seconds("jwks_min_interval_s", MIN_INTERVAL_S, MIN_INTERVAL),
     })
 }
 

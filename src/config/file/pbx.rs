@@ -3,6 +3,7 @@
 mod account;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use url::Url;
@@ -10,46 +11,114 @@ use url::Url;
 use super::has_user;
 use crate::config::section::Section;
 use crate::pbx::settings::{
-    AllowedIp, NotReady, PbxApi, PbxLimits, PbxSettings, READ_BUFFER_BYTES, UpstreamRanges,
+    AllowedIp, NotReady, PbxAccount, PbxApi, PbxLimits, READ_BUFFER_BYTES, UpstreamRanges,
 };
 use crate::recording::NameRange;
 use crate::tls::pin::Pin;
-use crate::tls::trust::PbxTrust;
 use account::read_account;
 
-pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<PbxSettings> {
+/// The most groups of a PBX, and the most members of one.
+const MAX_GROUPS: usize = 1_000;
+
+/// One PBX.
+#[derive(Debug)]
+pub struct PbxSection {
+    /// Its name in URLs and in the log.
+    pub name: Option<String>,
+    /// The API it speaks.
+    pub api: Option<PbxApi>,
+    /// Scheme, host and port of its web interface.
+    pub url: Option<Url>,
+    /// How its certificate is judged.
+    pub trust: TrustSection,
+    /// Source address of every connection to it.
+    pub bind_address: Option<IpAddr>,
+    /// The address sent as `allowedip`.
+    pub allowed_ip: AllowedIp,
+    /// The names that a request without a PBX's name means this one for.
+    pub names: NameRange,
+    /// The zone of its local time.
+    pub time_zone: TimeZone,
+    /// Its queues and ring groups: each number, and the extensions that it stands for.
+    pub groups: Vec<(String, Vec<String>)>,
+    /// Our account on it.
+    pub account: Option<PbxAccount>,
+    /// How much it is asked for, and how long it may take.
+    pub limits: PbxLimits,
+    /// What "not found" means for a young call.
+    pub not_ready: NotReady,
+    /// Whether it is asked for parts of a recording.
+    pub upstream_ranges: UpstreamRanges,
+}
+
+/// How the certificate of a PBX is judged.
+#[derive(Debug)]
+pub enum TrustSection {
+    /// There is none: the PBX is reached by plain HTTP.
+    PlainHttp,
+    /// By the operating system's roots.
+    System,
+    /// By the certificates in this PEM file.
+    CaFile(PathBuf),
+    /// By its SHA-256.
+    Pins(Vec<Pin>),
+}
+
+pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
+    let groups = section.section("groups", read_groups);
+    if groups.len() > MAX_GROUPS {
+        section.problem("groups", format!("more than {MAX_GROUPS}"));
+    }
     let name = read_pbx_name(section);
     let api = section
         .required("api")
         .and_then(|text| section.chosen("api", &text, &PbxApi::NAMES));
     let url = read_pbx_url(section);
-    let trust = read_trust(section, url.as_ref());
-    let bind_address = section.parsed::<IpAddr>("bind_address");
-    let allowed_ip = read_allowed_ip(section, api);
-    let names = read_names(section);
-    let time_zone = read_time_zone(section);
-    let account = read_account(section, api);
-    let limits = read_limits(section, api);
-    let not_ready = read_not_ready(section);
-    let upstream_ranges = section.choice(
-        "upstream_ranges",
-        &UpstreamRanges::NAMES,
-        UpstreamRanges::Never,
-    );
-    Some(PbxSettings {
-        name: name?,
-        api: api?,
-        url: url?,
-        trust,
-        bind_address,
-        allowed_ip,
-        names,
-        time_zone,
-        account: account?,
-        limits,
-        not_ready,
-        upstream_ranges,
-    })
+    PbxSection {
+        name,
+        api,
+        trust: read_trust(section, url.as_ref()),
+        url,
+        bind_address: section.parsed("bind_address"),
+        allowed_ip: read_allowed_ip(section, api),
+        names: read_names(section),
+        time_zone: read_time_zone(section),
+        groups,
+        account: read_account(section, api),
+        limits: read_limits(section, api),
+        not_ready: read_not_ready(section),
+        upstream_ranges: section.choice(
+            "upstream_ranges",
+            &UpstreamRanges::NAMES,
+            UpstreamRanges::Never,
+        ),
+    }
+}
+
+/// Reads the numbers that stand for others.
+fn read_groups(section: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
+    let numbers = section.keys();
+    let groups = numbers.iter().map(|number| {
+        let members: Vec<String> = section.list(number).unwrap_or_default();
+        if members.len() > MAX_GROUPS {
+            let message = format!("more than {MAX_GROUPS} members");
+            section.problem(number, message);
+        }
+        if members
+            .iter()
+            .any(|member| member.is_empty() || member.contains('/'))
+        {
+            section.problem(number, "a member is not a number of this PBX");
+        }
+        if let Some(group) = members.iter().find(|member| numbers.contains(member)) {
+            section.problem(
+                number,
+                format!("{group:?} is a group itself; write its members"),
+            );
+        }
+        (number.clone(), members)
+    });
+    groups.collect()
 }
 
 fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
@@ -103,7 +172,7 @@ pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> {
+fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
     let written = section.has("tls");
     let trust = section.section("tls", |section| {
         let ca_file = section.path("ca_file");
@@ -111,28 +180,25 @@ fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> 
         match (ca_file, pins) {
             (Some(_), Some(_)) => {
                 section.problem("pins", "give either ca_file or pins, not both");
-                PbxTrust::System
+                TrustSection::System
             }
-            (Some(path), None) => {
-                let read = crate::tls::client::read_certificates(&path);
-                PbxTrust::Ca(section.note("ca_file", read).unwrap_or_default())
-            }
+            (Some(path), None) => TrustSection::CaFile(path),
             (None, Some(pins)) => {
                 if pins.is_empty() {
                     section.problem("pins", "empty: no certificate would be accepted");
                 }
-                PbxTrust::Pins(pins)
+                TrustSection::Pins(pins)
             }
-            (None, None) => PbxTrust::System,
+            (None, None) => TrustSection::System,
         }
     });
     if url.is_some_and(|url| url.scheme() == "http") {
         if written {
             section.problem("tls", "has no meaning for plain HTTP");
         }
-        return None;
+        return TrustSection::PlainHttp;
     }
-    Some(trust)
+    trust
 }
 
 fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp {

@@ -15,11 +15,6 @@ impl Section<'_> {
         self.secret_files = Arc::new(secret_files);
     }
 
-    /// Which secret files may be read.
-    pub(in crate::config) fn secret_files(&self) -> &Arc<SecretFiles> {
-        &self.secret_files
-    }
-
     /// A key out of the file named by `key`. It may be any bytes, so what is odd about it is a
     /// warning.
     pub(in crate::config) fn secret_file(&mut self, key: &str) -> Option<Secret> {
@@ -49,15 +44,6 @@ impl Section<'_> {
             }
         }
         is_good.then_some(secret)
-    }
-
-    /// Notes that other users can read a secret file that another part reads.
-    pub(in crate::config) fn note_secret_file(&mut self, path: &Path) {
-        if let Ok(read) = self.secret_files.read(path)
-            && let Some(readable) = read.readable
-        {
-            self.problems.warnings.note_readable(path, readable);
-        }
     }
 
     fn read_secret(&mut self, key: &str, path: &Path) -> Option<Secret> {

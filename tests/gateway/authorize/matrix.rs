@@ -349,9 +349,9 @@ async fn explained(config: PathBuf, cell: Cell, number: usize) -> (bool, Vec<Str
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
     let (gateway, pbxs) = start().await;
-    let config = gateway.load().unwrap();
-    let auth = config.auth;
-    let authenticator = Authenticator::new(auth.issuers, auth.links, auth.skew);
+    let parts = gateway.load().unwrap();
+    let (auth, skew) = (parts.auth, parts.config.auth.skew);
+    let authenticator = Authenticator::new(auth.issuers, auth.links, skew);
     let path = gateway.folder().join("wavegate.toml");
     let cells = cells();
     let (slots, mut running) = (Arc::new(Semaphore::new(4)), JoinSet::new());
@@ -374,11 +374,7 @@ async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
     };
     let mut ids = Vec::new();
     for cell in &cells {
-        expect(
-            "policy",
-            cell,
-            decided(&authenticator, &config.policy.rules, cell),
-        );
+        expect("policy", cell, decided(&authenticator, &parts.policy, cell));
         let (allowed, id) = served(&gateway, cell).await;
         expect("server", cell, (allowed, owned(&cell.policies)));
         ids.push(id);
