@@ -1,4 +1,5 @@
-//! The composition root: builds every part from the configuration, runs them, and takes them down in order.
+//! The composition root: builds every part from the configuration, runs them, and takes them down
+//! in order.
 //!
 //! Knows all parts, and none of their work.
 
@@ -40,14 +41,15 @@ pub enum StartError {
     Build(String),
 }
 
-/// A running gateway. Dropping it leaves it running until the runtime ends; [`App::shut_down`] takes it down.
+/// A running gateway. Dropping it leaves it running until the runtime ends; [`App::shut_down`]
+/// takes it down.
 pub struct App {
     plain: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
     calls: Arc<Calls>,
-    /// What the audit log is told of.
+    /// The policy and keys that the audit log was told of.
     in_force: ArcSwapOption<in_force::Current>,
     /// Keys that a reload does not take over, and what they were at the start.
     fixed: Vec<(&'static str, String)>,
@@ -60,7 +62,7 @@ pub struct App {
     unready: CancellationToken,
     /// Nothing new is taken.
     stop: CancellationToken,
-    /// What runs is cut.
+    /// Running transfers are cut.
     kill: CancellationToken,
     server: JoinHandle<()>,
     /// PBXs whose tokens are being given back.
@@ -138,8 +140,9 @@ impl App {
         self.admin
     }
 
-    /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords, limits. Refused logins
-    /// are forgotten. Listening addresses stay. What cannot be built changes nothing and is logged.
+    /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords,
+    /// limits. Refused logins are forgotten. Listening addresses stay. What cannot be built changes
+    /// nothing and is logged.
     ///
     /// # Errors
     /// A sentence for an operator.
@@ -185,8 +188,8 @@ impl App {
         Ok(())
     }
 
-    /// Takes the gateway down: not ready; then nothing new; then waits for what runs, at most the drain limit.
-    /// Returns whether everything came to its own end.
+    /// Takes the gateway down: not ready; then nothing new; then waits for what runs, at most the
+    /// drain limit. Returns whether everything came to its own end.
     pub async fn shut_down(mut self) -> bool {
         info!("draining");
         self.unready.cancel();
@@ -216,7 +219,8 @@ impl App {
         in_time && !killed
     }
 
-    /// Ends everything at once, also while [`App::shut_down`] waits. PBX tokens are not given back then.
+    /// Ends everything at once, also while [`App::shut_down`] waits. PBX tokens are not given back
+    /// then.
     #[must_use]
     pub fn kill_switch(&self) -> CancellationToken {
         self.kill.clone()

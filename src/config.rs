@@ -1,49 +1,46 @@
 //! The configuration file as values: texts, numbers, times, addresses, paths, secrets.
 //!
-//! Knows which sections there are and the values in each. Does not make anything out of them: certificates, keys, key sets and
-//! policies are files here, and [`crate::app::GatewayParts`] reads them. Parts of the program receive the section they need, never
-//! [`Config`].
+//! Knows which sections there are and the values in each. Does not make anything out of them:
+//! certificates, keys, key sets and policies are files here, and [`crate::app::GatewayParts`] reads
+//! them. Parts of the program receive the section they need, never [`Config`].
 
-mod defaults;
 mod file;
+mod kinds;
 mod network;
 mod problems;
+mod rows;
 mod section;
 mod warning;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use ipnet::IpNet;
-use url::Url;
 
 use crate::cache::settings::{CacheSettings, RangeSettings};
 use crate::gateway::settings::cors::CorsSettings;
 use crate::gateway::settings::limits::RequestLimits;
 use crate::log::LogSettings;
 use crate::relay::settings::RelaySettings;
-use crate::secret::Secret;
 use crate::secret_files::SecretFiles;
-use crate::tls::server::ServerTls;
+pub use file::admin::AdminSettings;
 pub use file::audit::AuditSection;
 pub use file::auth::{AuthSection, IssuerSection};
-pub(crate) use file::check_public_url;
 pub use file::key::{KeyMaterial, KeySection};
 pub use file::key_source::KeySourceSection;
 pub use file::links::{LinkKeySection, LinksSection};
 pub use file::pbx::{PbxSection, TrustSection};
-pub(crate) use file::pbx::{check_name, check_url};
+pub(crate) use file::pbx::{check_name, check_url, default_limits};
 pub use file::policy::{PolicySection, PolicyTest};
+pub use file::server::ServerSettings;
+pub(crate) use file::server::check_public_url;
 pub use file::session::SessionSection;
 pub use problems::{Problem, Problems};
+pub use rows::reference;
 pub(crate) use section::read_public;
 pub use warning::Warnings;
 
 /// The configuration file.
 ///
-/// A required value that is missing or wrong is `None`, and stands in the list of problems. The rest is there nevertheless, so that
-/// [`crate::app::GatewayParts`] finds the mistakes in it, too.
+/// A required value that is missing or wrong is `None`, and stands in the list of problems. The
+/// rest is there nevertheless, so that [`crate::app::GatewayParts`] finds the mistakes in it, too.
 #[derive(Debug)]
 pub struct Config {
     /// Which secret files are taken that other users can read.
@@ -88,39 +85,8 @@ impl Config {
     }
 }
 
-/// The public listener.
-#[derive(Debug, Clone)]
-pub struct ServerSettings {
-    /// Addresses that speak plain HTTP/1.1.
-    pub listen: Vec<SocketAddr>,
-    /// Addresses that speak TLS, and the files of their certificate.
-    pub tls: Option<ServerTls>,
-    /// The address that links are built from; a request for another host is refused.
-    pub public_url: Option<Url>,
-    /// Peers whose `X-Forwarded-For` and `X-Request-Id` are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Connections open at once.
-    pub max_connections: usize,
-    /// Largest request head, in bytes.
-    pub max_header_bytes: usize,
-    /// How long a request head may take, counted from the moment the connection is ready for one.
-    pub header_timeout: Duration,
-    /// How long the gateway goes on as before after SIGTERM, not ready any more, so that a load balancer notices.
-    pub drain_delay: Duration,
-    /// How long running downloads may take to finish after that.
-    pub drain_timeout: Duration,
-}
-
-/// The listener for checks and for the operator.
-#[derive(Debug, Clone)]
-pub struct AdminSettings {
-    /// Its address; loopback unless the operator decides otherwise.
-    pub listen: SocketAddr,
-    /// The bearer token of its write calls; `None` allows none.
-    pub token: Option<Secret>,
-}
-
-/// Reads a configuration file. Mistakes are added to `problems`; `None` where the file cannot be read at all.
+/// Reads a configuration file. Mistakes are added to `problems`; `None` where the file cannot be
+/// read at all.
 pub(crate) fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     file::read(path, problems)
 }

@@ -27,8 +27,9 @@ use crate::log::NameMask;
 use crate::pbx::Pbx;
 use crate::relay::Outcome;
 
-/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
-/// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
+/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it
+/// counted where their limit is the same, tokens and permits of its PBXs, what was counted, and the
+/// key of masked names.
 pub(super) fn build(
     parts: GatewayParts,
     old: Option<&Gateway>,
@@ -156,7 +157,7 @@ fn revocations(
         .map_err(|error| format!("auth.revocation_file: {error}"))
 }
 
-/// Those who keep the keys that issuers publish; what the old ones have goes on.
+/// The keepers of the keys that issuers publish. A new keeper takes over the keys that an old one has.
 fn keepers(auth: &AuthParts, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
     let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
     let mut keepers = Vec::with_capacity(auth.key_sources.len());

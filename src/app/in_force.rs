@@ -1,7 +1,8 @@
-//! What is in force, in a form that can be compared later: for the audit log.
+//! The policy and keys in force, in a form that can be compared later: for the audit log.
 //!
-//! Knows what belongs to it, and writes it down anew when an issuer has published other keys. Does not know secrets: of a
-//! public key its thumbprint tells which it is, of a secret its id alone, since a hash of one could be tried against guesses.
+//! Knows what belongs to it, and writes it down anew when an issuer has published other keys. Does
+//! not know secrets: of a public key its thumbprint tells which it is, of a secret its id alone,
+//! since a hash of one could be tried against guesses.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use crate::audit::{AuditLog, Start};
 use crate::auth::keys::Key;
 use crate::auth::{Issuer, KeyRing};
 
-/// What a configuration puts in force.
+/// The policy and keys that a configuration puts in force.
 pub(super) struct InForce {
     policy: String,
     /// The lines of the keys that links are made with.
@@ -21,7 +22,7 @@ pub(super) struct InForce {
     issuers: Vec<(String, KeyRing)>,
 }
 
-/// What is in force until this is dropped.
+/// The policy and keys in force until this is dropped.
 pub(super) struct Current {
     /// The issuers tell it of their keys as long as it is there.
     _told: Arc<Told>,
@@ -37,7 +38,7 @@ struct Told {
 struct Keys {
     /// The lines of each issuer, and those of links under the empty name.
     lines: BTreeMap<String, Vec<String>>,
-    /// What was written last.
+    /// The line that was written last.
     written: Option<Start>,
 }
 
@@ -54,7 +55,8 @@ impl InForce {
         }
     }
 
-    /// Writes it down, and again whenever an issuer has published other keys: before a token is verified with them.
+    /// Writes it down, and again whenever an issuer has published other keys: before a token is
+    /// verified with them.
     pub(super) fn begin(self, audit: &AuditLog) -> Current {
         let told = Arc::new(Told {
             audit: audit.clone(),

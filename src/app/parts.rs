@@ -1,7 +1,9 @@
-//! The parts that a configuration describes: keys, certificates, policies, with the settings of the rest.
+//! The parts that a configuration describes: keys, certificates, policies, with the settings of the
+//! rest.
 //!
-//! Knows how values become parts, and collects every mistake on the way in the list that reading the file began. The commands and a
-//! reload all come through here. Does not run anything: no socket, no task, no connection.
+//! Knows how values become parts, and collects every mistake on the way in the list that reading
+//! the file began. The commands and a reload all come through here. Does not run anything: no
+//! socket, no task, no connection.
 
 mod auth;
 mod keys_apart;
@@ -43,7 +45,8 @@ pub struct GatewayParts {
     pub policy: Policy,
     /// Their text.
     pub policy_text: String,
-    /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the name.
+    /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the
+    /// name.
     pub pbxs: Vec<PbxSettings>,
 }
 

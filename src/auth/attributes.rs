@@ -61,14 +61,21 @@ pub struct AttributeClaims {
 impl Default for AttributeClaims {
     fn default() -> Self {
         Self {
-            roles: "roles".to_owned(),
-            extensions: "extensions".to_owned(),
-            tenant: "tenant".to_owned(),
+            roles: Self::ROLES.to_owned(),
+            extensions: Self::EXTENSIONS.to_owned(),
+            tenant: Self::TENANT.to_owned(),
         }
     }
 }
 
 impl AttributeClaims {
+    /// The claim with the roles where nothing else is configured.
+    pub(crate) const ROLES: &str = "roles";
+    /// The same of extensions.
+    pub(crate) const EXTENSIONS: &str = "extensions";
+    /// The same of the tenant.
+    pub(crate) const TENANT: &str = "tenant";
+
     /// Reads the attributes out of the claims of a token of an issuer for `pbxs`. A claim that is absent is empty.
     ///
     /// # Errors

@@ -8,8 +8,6 @@
 use super::claims::{Claims, path};
 use super::error::AuthError;
 
-/// The claim that holds the audience where nothing else is configured.
-const AUDIENCE: &str = "aud";
 /// The key of the configuration that names another.
 const KEY: &str = "audience_claim";
 
@@ -25,13 +23,16 @@ pub struct RequiredClaims {
 impl Default for RequiredClaims {
     fn default() -> Self {
         Self {
-            audience: AUDIENCE.to_owned(),
+            audience: Self::AUDIENCE.to_owned(),
             texts: Vec::new(),
         }
     }
 }
 
 impl RequiredClaims {
+    /// The claim that holds the audience where nothing else is configured.
+    pub(crate) const AUDIENCE: &str = "aud";
+
     /// Checks the claims of a token, which stand in `json`, too; `audiences` are those that are meant here.
     ///
     /// # Errors
@@ -42,7 +43,7 @@ impl RequiredClaims {
         json: &[u8],
         audiences: &[String],
     ) -> Result<(), AuthError> {
-        if self.audience == AUDIENCE || claims.has_audience() {
+        if self.audience == Self::AUDIENCE || claims.has_audience() {
             claims.require_audience(audiences)?;
         } else {
             self.require_audience(json, audiences)?;

@@ -1,8 +1,9 @@
-//! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of them.
+//! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of
+//! them.
 //!
-//! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings live on. Everything is
-//! on loopback and made afresh: certificates, passwords, keys. The files of the gateway, its audit log among them, are in a folder of
-//! their own, which goes at the end.
+//! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings
+//! live on. Everything is on loopback and made afresh: certificates, passwords, keys. The files of
+//! the gateway, its audit log among them, are in a folder of their own, which goes at the end.
 
 mod setup;
 mod tour;
@@ -82,7 +83,8 @@ impl Demo {
         Ok(())
     }
 
-    /// Starts the gateway where it was asked for; else on the default port, or on a free one where that is taken.
+    /// Starts the gateway where it was asked for; else on the default port, or on a free one where
+    /// that is taken.
     async fn start(&self, pbxs: &Pbxs, folder: &Folder) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
         let parts = folder.load(pbxs, self.listen.unwrap_or(default))?;

@@ -1,9 +1,10 @@
 //! `wavegate explain`: what would be decided about a request, and why.
 //!
-//! The token comes from a file or standard input, never as an argument, and is never printed. It goes the way of a request:
-//! the same keys, got where the issuer publishes them, the same list
-//! of revocations, the same policies, the same order. A cookie is taken as one that a page of the gateway's own has sent, and a
-//! link is only asked for, not made. Exit codes: 0 where it is allowed, 1 where not, 78 for a configuration with mistakes.
+//! The token comes from a file or standard input, never as an argument, and is never printed. It
+//! goes the way of a request: the same keys, got where the issuer publishes them, the same list of
+//! revocations, the same policies, the same order. A cookie is taken as one that a page of the
+//! gateway's own has sent, and a link is only asked for, not made. Exit codes: 0 where it is
+//! allowed, 1 where not, 78 for a configuration with mistakes.
 
 use std::fmt::{Display, Write};
 use std::io::{self, Read};
@@ -165,7 +166,8 @@ impl Explain {
         Ok((is_allowed, text))
     }
 
-    /// What a server looks at before it asks the policies about a link: whether it can make any for this caller and this PBX.
+    /// What a server looks at before it asks the policies about a link: whether it can make any for
+    /// this caller and this PBX.
     fn require_links(
         &self,
         principal: &Principal,
@@ -211,7 +213,8 @@ impl Explain {
         (false, text)
     }
 
-    /// Puts the token where a request has it: its header, or its query. `None` where a server would not look.
+    /// Puts the token where a request has it: its header, or its query. `None` where a server would
+    /// not look.
     fn request(
         &self,
         token: &Secret,
@@ -265,7 +268,8 @@ fn refused(why: impl Display) -> String {
     format!("deny (401)\nthe token is not accepted: {why}")
 }
 
-/// Gets the keys of an issuer that publishes them, as a server does at its start; the others are there.
+/// Gets the keys of an issuer that publishes them, as a server does at its start; the others are
+/// there.
 fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<(), String> {
     if !keys.is_missing() {
         return Ok(());
@@ -311,7 +315,8 @@ fn told(
     text
 }
 
-/// What the policies were told. Texts are written as a program would, so that none can pass for something else.
+/// What the policies were told. Texts are written as a program would, so that none can pass for
+/// something else.
 fn show(
     text: &mut String,
     principal: &Principal,

@@ -1,6 +1,7 @@
 //! `wavegate token` and `wavegate link`: credentials for trying out.
 //!
-//! Signs with a shared secret of the configuration, or with a private key given as a file. Secrets are never arguments.
+//! Signs with a shared secret of the configuration, or with a private key given as a file. Secrets
+//! are never arguments.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -127,7 +128,8 @@ impl Token {
 }
 
 impl Token {
-    /// The claims that the issuer's tokens have besides: those that it is required to write, and what is said of the subject.
+    /// The claims that the issuer's tokens have besides: those that it is required to write, and
+    /// what is said of the subject.
     fn further(&self, issuer: &IssuerSection) -> Map<String, Value> {
         let required = issuer.required.texts.iter();
         let mut further: Map<String, Value> = required
@@ -137,7 +139,8 @@ impl Token {
         further
     }
 
-    /// What is said of the subject, each under the whole name of its claim; that works for a path, too.
+    /// What is said of the subject, each under the whole name of its claim; that works for a path,
+    /// too.
     fn attributes(&self, claims: &AttributeClaims) -> Map<String, Value> {
         let mut attributes = Map::new();
         for (claim, values) in [
@@ -224,7 +227,8 @@ impl Link {
     }
 }
 
-/// The key that the gateway verifies this key's links with: the one of the same id, else one that may serve any id.
+/// The key that the gateway verifies this key's links with: the one of the same id, else one that
+/// may serve any id.
 fn verifier<'a>(links: &'a Links, signing: &SigningKey) -> Option<&'a LinkKey> {
     let mut fitting = links
         .keys

@@ -89,7 +89,7 @@ impl Signals {
             () = self.end() => {
                 warn!("stopping at once");
                 kill.cancel();
-                // What was cut has its line in the audit log.
+                // Transfers that were cut have their lines in the audit log.
                 let _ = timeout(LAST_WORDS, down).await;
             }
         }

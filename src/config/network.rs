@@ -9,7 +9,8 @@ use thiserror::Error;
 /// Bits before an IPv4 address that is mapped into IPv6.
 const MAPPED_BITS: u8 = 96;
 
-/// A network, or one address. IPv4 mapped into IPv6 is IPv4, as are the addresses that are compared with it.
+/// A network, or one address. IPv4 mapped into IPv6 is IPv4, as are the addresses that are compared
+/// with it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Network(pub(super) IpNet);
 

@@ -3,36 +3,16 @@
 use std::fmt;
 
 use super::Warnings;
+use super::file::place_of;
 
 /// One mistake and the key it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Dotted path of the key, such as `pbx[0].url`; empty for the file as a whole.
     pub key: String,
-    /// What is wrong with it, in words for an operator.
+    /// The mistake, in words for an operator.
     pub message: String,
 }
-
-/// The sections of the file, in its order. The list of mistakes has the same.
-const SECTIONS: [&str; 17] = [
-    "state_dir",
-    "secrets",
-    "server",
-    "admin",
-    "log",
-    "audit",
-    "auth",
-    "links",
-    "session",
-    "policy",
-    "cors",
-    "limits",
-    "relay",
-    "tape",
-    "cache",
-    "range",
-    "pbx",
-];
 
 /// A list of mistakes, and beside it the warnings.
 #[derive(Debug, Default)]
@@ -59,14 +39,11 @@ impl Problems {
         result.map_err(|error| self.push(key, error)).ok()
     }
 
-    /// Puts the mistakes in the order of the file's sections; a section that there is not comes last.
+    /// Puts the mistakes in the order of the file's sections; a section that there is not comes
+    /// last.
     #[must_use]
     pub(crate) fn in_file_order(mut self) -> Self {
-        self.mistakes.sort_by_key(|problem| {
-            let section = problem.key.split(['.', '[']).next().unwrap_or_default();
-            let place = SECTIONS.iter().position(|known| *known == section);
-            place.unwrap_or(SECTIONS.len())
-        });
+        self.mistakes.sort_by_key(|problem| place_of(&problem.key));
         self
     }
 

@@ -1,7 +1,8 @@
 //! One table of the TOML file, read key by key.
 //!
-//! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong types, values out of
-//! range, unknown keys. (A `deny_unknown_fields` struct stops at the first.) Does not know what any key means.
+//! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong
+//! types, values out of range, unknown keys. (A `deny_unknown_fields` struct stops at the first.)
+//! Does not know what any key means.
 
 mod secrets;
 
@@ -17,16 +18,19 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::Problems;
+use super::rows::{DefaultedKind, SectionRows, Setting, SettingKind};
 use crate::secret_files::SecretFiles;
 
 /// A configuration, a key or a certificate is far smaller; anything larger is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A table being read. [`Section::finish`] reports the keys nobody asked for.
+/// A table being read. [`Section::finish`] reports the keys that nothing has read.
 pub(super) struct Section<'a> {
     /// Dotted path of this table; empty at the top.
     path: String,
     table: Table,
+    /// Names that there were once.
+    gone: &'static [(&'static str, &'static str)],
     /// Folder of the configuration file: relative paths start there.
     folder: &'a Path,
     secret_files: Arc<SecretFiles>,
@@ -34,10 +38,16 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn root(table: Table, folder: &'a Path, problems: &'a mut Problems) -> Self {
+    pub(super) fn root(
+        table: Table,
+        folder: &'a Path,
+        rows: &SectionRows,
+        problems: &'a mut Problems,
+    ) -> Self {
         Self {
             path: String::new(),
             table,
+            gone: rows.gone,
             folder,
             secret_files: Arc::default(),
             problems,
@@ -83,25 +93,50 @@ impl<'a> Section<'a> {
         self.table.remove(key).is_some()
     }
 
-    /// Reads the table `key`; an absent one reads as empty.
+    /// The value of a key, or its default.
+    pub(super) fn get<K: DefaultedKind>(&mut self, row: &Setting<K>) -> K::Value {
+        self.given(row).unwrap_or_else(|| row.kind.default())
+    }
+
+    /// The value of a key that the file has.
+    pub(super) fn given<K: SettingKind>(&mut self, row: &Setting<K>) -> Option<K::Value> {
+        row.kind.read(self, row.name)
+    }
+
+    /// Reads the table of these rows; an absent one reads as empty.
+    pub(super) fn table<T>(
+        &mut self,
+        rows: &SectionRows,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let table = self.take_table(rows.name());
+        self.descend(self.key(rows.name()), table, rows.gone, read)
+    }
+
+    /// Reads a table whose keys are the operator's own; an absent one reads as empty.
     pub(super) fn section<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
-        let table = match self.table.remove(key) {
+        let table = self.take_table(key);
+        self.descend(self.key(key), table, &[], read)
+    }
+
+    fn take_table(&mut self, key: &str) -> Table {
+        match self.table.remove(key) {
             None => Table::new(),
             Some(Value::Table(table)) => table,
             Some(_) => {
                 self.problem(key, format!("not a table; write [{}]", self.key(key)));
                 Table::new()
             }
-        };
-        self.descend(self.key(key), table, read)
+        }
     }
 
-    /// Reads the array of tables `key`; an absent one reads as empty.
-    pub(super) fn sections<T>(
+    /// Reads the array of tables of these rows; an absent one reads as empty.
+    pub(super) fn tables<T>(
         &mut self,
-        key: &str,
+        rows: &SectionRows,
         mut read: impl FnMut(&mut Section<'_>) -> T,
     ) -> Vec<T> {
+        let key = rows.name();
         let values = match self.table.remove(key) {
             None => Vec::new(),
             Some(Value::Array(values)) => values,
@@ -117,7 +152,9 @@ impl<'a> Section<'a> {
         for (index, value) in values.into_iter().enumerate() {
             let path = format!("{}[{index}]", self.key(key));
             match value {
-                Value::Table(table) => results.push(self.descend(path, table, &mut read)),
+                Value::Table(table) => {
+                    results.push(self.descend(path, table, rows.gone, &mut read))
+                }
                 _ => self.problems.push(path, "not a table"),
             }
         }
@@ -128,11 +165,13 @@ impl<'a> Section<'a> {
         &mut self,
         path: String,
         table: Table,
+        gone: &'static [(&'static str, &'static str)],
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
         let mut section = Section {
             path,
             table,
+            gone,
             folder: self.folder,
             secret_files: Arc::clone(&self.secret_files),
             problems: self.problems,
@@ -142,10 +181,12 @@ impl<'a> Section<'a> {
         result
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports every key that nothing has read. A key of an earlier version is told its new name.
     pub(super) fn finish(&mut self) {
         for (key, _) in std::mem::take(&mut self.table) {
-            self.problem(&key, "unknown key");
+            let mut gone = self.gone.iter();
+            let gone = gone.find(|(name, _)| *name == key);
+            self.problem(&key, gone.map_or("unknown key", |(_, words)| words));
         }
     }
 
@@ -170,54 +211,26 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn boolean(&mut self, key: &str, default: bool) -> bool {
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
         self.take(key, "true or false", |value| value.as_bool())
-            .unwrap_or(default)
     }
 
     /// A whole number within `range`.
-    pub(super) fn integer(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn integer(&mut self, key: &str, range: &RangeInclusive<u64>) -> Option<u64> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        self.take(key, &expected, |value| whole(&value, &range))
+        self.take(key, &expected, |value| whole(&value, range))
     }
 
-    pub(super) fn size(&mut self, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
-        self.integer(key, range)
-            .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(default)
-    }
-
-    pub(super) fn milliseconds(
-        &mut self,
-        key: &str,
-        range: RangeInclusive<u64>,
-        default: Duration,
-    ) -> Duration {
-        self.integer(key, range)
-            .map_or(default, Duration::from_millis)
-    }
-
-    pub(super) fn seconds(
-        &mut self,
-        key: &str,
-        range: RangeInclusive<u64>,
-        default: Duration,
-    ) -> Duration {
-        self.integer(key, range)
-            .map_or(default, Duration::from_secs)
-    }
-
-    /// A text that must be given.
-    pub(super) fn required(&mut self, key: &str) -> Option<String> {
-        if !self.has(key) {
-            self.problem(key, "missing");
-        }
-        let text = self.text(key)?;
-        if text.is_empty() {
-            self.problem(key, "empty");
-            return None;
-        }
-        Some(text)
+    /// Whether a key that must be given is there; one that is absent or empty is a problem.
+    pub(super) fn require(&mut self, key: &str) -> bool {
+        let problem = match self.table.get(key) {
+            None => "missing",
+            Some(Value::String(text)) if text.is_empty() => "empty",
+            Some(_) => return true,
+        };
+        self.take_away(key);
+        self.problem(key, problem);
+        false
     }
 
     /// A text that parses as `T`.
@@ -256,7 +269,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of texts that each parse as `T`; `None` when the key is absent or one of them does not.
+    /// A list of texts that each parse as `T`; `None` when the key is absent or one of them does
+    /// not.
     pub(super) fn list<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<Vec<T>> {
         let values = self.take(key, "a list of texts", |value| match value {
             Value::Array(values) => values
@@ -276,9 +290,8 @@ impl<'a> Section<'a> {
     pub(super) fn milliseconds_list(
         &mut self,
         key: &str,
-        range: RangeInclusive<u64>,
-        default: Vec<Duration>,
-    ) -> Vec<Duration> {
+        range: &RangeInclusive<u64>,
+    ) -> Option<Vec<Duration>> {
         let expected = format!(
             "a list of whole numbers from {} to {}",
             range.start(),
@@ -287,40 +300,21 @@ impl<'a> Section<'a> {
         self.take(key, &expected, |value| match value {
             Value::Array(values) => values
                 .iter()
-                .map(|value| whole(value, &range).map(Duration::from_millis))
+                .map(|value| whole(value, range).map(Duration::from_millis))
                 .collect(),
             _ => None,
         })
-        .unwrap_or(default)
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
-        let Some(text) = self.text(key) else {
-            return default;
-        };
-        self.chosen(key, &text, choices).unwrap_or(default)
-    }
-
-    /// The value of a word already taken; an unknown one is a problem of `key`.
-    pub(super) fn chosen<T: Copy>(
-        &mut self,
-        key: &str,
-        text: &str,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
-        let found = choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?;
+        let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("{word:?}"))
-                .collect();
+            let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
             self.problem(key, format!("{text:?} is not one of {}", words.join(", ")));
         }
-        found
+        found.map(|(_, value)| *value)
     }
 
     /// A path; a relative one starts at the configuration file's folder.
@@ -329,7 +323,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Reads a file that is no secret. Half of one would be worse than none, so a larger one is an error.
+/// Reads a file that is no secret. Half of one would be worse than none, so a larger one is an
+/// error.
 ///
 /// # Errors
 /// When it cannot be read or is larger than 1 MiB.

@@ -18,10 +18,9 @@ use crate::http::range;
 use crate::recording::RecordingName;
 
 /// Whether a browser may keep a recording. A cache that several people share never may.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrowserCache {
     /// It keeps nothing.
-    #[default]
     Never,
     /// It keeps it, and asks each time before it uses it: rights are checked, and what has not changed is not sent again.
     Revalidated,

@@ -1,4 +1,5 @@
-//! Keys that must not be mixed up: with one key in two places, a token of one kind could pass for one of the other.
+//! Keys that must not be mixed up: with one key in two places, a token of one kind could pass for
+//! one of the other.
 
 use super::AuthParts;
 use crate::auth::Sessions;

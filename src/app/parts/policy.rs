@@ -114,7 +114,7 @@ fn issuer_of<'p>(parts: &'p GatewayParts, name: Option<&str>) -> Result<&'p Issu
     issuer.ok_or_else(|| "issuer: no [[auth.issuer]] has this name".to_owned())
 }
 
-/// Who vouches for the subjects of a key's links.
+/// The issuer of the links of a key.
 fn link_issuer(parts: &GatewayParts, test: &PolicyTest, pbx: &str) -> Result<String, String> {
     if !test.roles.is_empty() || !test.extensions.is_empty() || test.tenant.is_some() {
         return Err("a link has no roles, extensions or tenant".to_owned());

@@ -1,4 +1,5 @@
-//! The configuration that the demo runs with: a file, as of every gateway, in a folder that goes with the demo.
+//! The configuration that the demo runs with: a file, as of every gateway, in a folder that goes
+//! with the demo.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! Names, audiences and addresses that must not be mixed up, and names that must be there. That keys are not mixed up is checked
-//! where keys are made.
+//! Names, audiences and addresses that must not be mixed up, and names that must be there. That
+//! keys are not mixed up is checked where keys are made.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,8 @@ pub(super) fn check_apart(root: &mut Section<'_>, config: &Config) {
     }
 }
 
-/// Two issuers of one name. They may share a key: an issuer that gets another name is two for a while.
+/// Two issuers of one name. They may share a key: an issuer that gets another name is two for a
+/// while.
 fn check_issuers(root: &mut Section<'_>, issuers: &[IssuerSection]) {
     let mut names = BTreeSet::new();
     for name in issuers.iter().filter_map(|issuer| issuer.name.as_ref()) {

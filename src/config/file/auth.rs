@@ -4,10 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
+use super::key;
 use super::key::{KeySection, read_key};
 use super::key_source::{KeySourceSection, read_key_source};
 use crate::auth::cookies::{SESSION_COOKIE, is_cookie_name};
-use crate::auth::{AttributeClaims, RequiredClaims};
+use crate::auth::{Algorithm, AttributeClaims, RequiredClaims};
+use crate::config::kinds::Word;
+use crate::config::rows::{DefaultedKind, Setting, rows};
 use crate::config::section::Section;
 use crate::gateway::settings::login::LoginUrl;
 
@@ -15,9 +20,12 @@ use crate::gateway::settings::login::LoginUrl;
 const MAX_CLAIM_BYTES: usize = 256;
 /// Claims that say something else than for whom a token is, so that none can be the audience.
 const NO_AUDIENCE: [&str; 6] = ["iss", "sub", "jti", "exp", "nbf", "iat"];
-/// The most claims of `required_claims`, and the longest text of one in bytes: every token is searched for each.
+/// The most claims of `required_claims`, and the longest text of one in bytes: every token is
+/// searched for each.
 const MAX_REQUIRED: usize = 16;
 const MAX_TEXT_BYTES: usize = 256;
+/// Claims that are required, or whose value is no fixed text.
+const DECIDED_ELSEWHERE: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
 
 /// Bearer tokens, and those who sign them.
 #[derive(Debug)]
@@ -37,7 +45,7 @@ pub struct AuthSection {
 /// Somebody who signs bearer tokens.
 #[derive(Debug)]
 pub struct IssuerSection {
-    /// What `iss` must be.
+    /// The value that `iss` must have.
     pub name: Option<String>,
     /// The audiences that a token may name.
     pub audiences: Vec<String>,
@@ -53,105 +61,204 @@ pub struct IssuerSection {
     pub key_source: Option<KeySourceSection>,
 }
 
+rows! {
+    /// Bearer tokens, and the credentials that browsers have in their place.
+    mod keys = "[auth]";
+
+    /// How far the clocks of issuers may be off.
+    skew_s: Number<Duration> = seconds(0..=300, 10);
+
+    /// A file with credentials that are no longer valid although they have not expired. It is read
+    /// again whenever it changes, and POST /revocations of the admin listener adds to it. One JSON
+    /// object per line: {"jti": "…"}; {"issuer": "…", "subject": "…"}; {"issued_before":
+    /// "2026-11-20T12:00:00Z"} for all, or with an "issuer", or with a "subject" of it as well. A
+    /// token without iat counts as issued before any time.
+    revocation_file: Free<PathBuf> = path("revocations.jsonl").absent("nothing is revoked");
+
+    /// The name of a cookie that single sign-on sets for this host. Its value is a JWT of one of
+    /// the issuers below, and counts as a bearer token if there is no other credential. Other sites
+    /// must not use it unasked: see [cors].
+    cookie: Free<String> = text("sso_token").absent("no such cookie counts");
+
+    /// Where a browser is sent that opens a recording without any credential: the page where people
+    /// sign in, with {return} as the value of the parameter for the address to come back to. Needs
+    /// server.public_url. After that the request must bring a credential, for example by nginx with
+    /// oauth2-proxy in front; without one the browser goes round in circles. A browser with a wrong
+    /// token is never sent there.
+    login_url: Free<LoginUrl> = parsed("https://sso.example.com/oauth2/start?rd={return}")
+        .absent("a page that says what to do");
+}
+
+rows! {
+    /// The issuers of bearer tokens; one [[auth.issuer]] each.
+    mod issuer_keys = "[[auth.issuer]]";
+
+    /// The value that the claim iss must have.
+    name: Required<Free<String>> = required(text("https://idp.example.com"));
+
+    /// The claim aud must name one of these.
+    audiences: Required<Free<Vec<String>>> = required(list(&["recordings"]));
+
+    /// The claim with the audience of a token that has no aud: a name or a path, of a text or a
+    /// list of texts. If there is an aud, it decides alone; one of the two must be there. Not for
+    /// links and sessions.
+    audience_claim: Word = word(RequiredClaims::AUDIENCE);
+
+    /// Further claims that each token must have, with their texts; at most 16. Access tokens of
+    /// Amazon Cognito have client_id in the place of aud, and its ID tokens, which are for other
+    /// programs, have another token_use: for Cognito write audiences = ["the app client's id"],
+    /// audience_claim = "client_id" and the line below.
+    required_claims: Free<Vec<(String, String)>> =
+        read_by(read_required_claims, "{ token_use = \"access\" }").absent("none");
+
+    /// The claim with the roles of the subject, for the policies: a name, or a path through objects
+    /// such as realm_access.roles. Its value is a text or a list of texts. If this claim or one of
+    /// the next two is absent, null or empty, it says nothing. The token is refused if one of them
+    /// has another form, a value of more than 256 bytes, or more values than one for each 16 bytes
+    /// of server.max_header_bytes (1024).
+    roles_claim: Word = word(AttributeClaims::ROLES);
+
+    /// The claim with the extensions of the subject: a text or a list of texts, each pbx/number.
+    /// The number alone is enough if pbxs names one PBX.
+    extensions_claim: Word = word(AttributeClaims::EXTENSIONS);
+
+    /// The claim with the tenant of the subject: a text.
+    tenant_claim: Word = word(AttributeClaims::TENANT);
+
+    /// The PBXs that tokens of this issuer are for.
+    pbxs: Free<Vec<String>> = list(&["office"]).absent("all");
+
+    /// An issuer that publishes its keys needs no [[auth.issuer.key]], but one of the next three
+    /// keys. For an OpenID provider: the address of its metadata, https. The issuer there must be
+    /// the name above, and the jwks_uri must be on the same origin or on one of jwks_origins.
+    discovery_url: Free<Url> = web_address("https://idp.example.com/.well-known/openid-configuration").absent("none");
+
+    /// The address of a JWK Set, https. No redirect is followed, and 256 KiB is the most.
+    jwks_url: Free<Url> = web_address("https://idp.example.com/keys").absent("none");
+
+    /// A file with a JWK Set.
+    jwks_file: Free<PathBuf> = path("idp-keys.json").absent("none");
+
+    /// Further origins that the jwks_uri of the metadata may be on.
+    jwks_origins: Free<Vec<Url>> = list(&["https://keys.example.com"]).absent("none");
+
+    /// A PEM file with the certificates of CAs that may have signed the certificate of the issuer.
+    jwks_ca_file: Free<PathBuf> = path("idp-ca.pem").absent("the CAs of the system");
+
+    /// The algorithms that its keys may have. By default an RSA key that names no algorithm is for
+    /// RS256.
+    algorithms: Free<Vec<Algorithm>> =
+        list(&["RS256", "ES256"]).absent("all with public keys");
+
+    /// How often the keys are fetched. While the issuer is down, the last keys stay in force.
+    jwks_refresh_s: Number<Duration> = seconds(1..=7 * DAY_S, 3_600);
+
+    /// How often at most the keys are fetched for a token whose kid is not known. So a new key is
+    /// good at once, and made-up ones cost the issuer no more than this.
+    jwks_min_interval_s: Number<Duration> = seconds(1..=3_600, 30);
+}
+
 pub(super) fn read_auth(section: &mut Section<'_>) -> AuthSection {
-    let skew = section.seconds("skew_s", 0..=300, Duration::from_secs(10));
-    if !section.has("issuer") {
+    let skew = section.get(&keys::skew_s);
+    if !section.has(issuer_keys::SECTION.name()) {
         section.problem(
-            "issuer",
+            issuer_keys::SECTION.name(),
             "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
         );
     }
-    let issuers = section.sections("issuer", read_issuer);
+    let issuers = section.tables(&issuer_keys::SECTION, read_issuer);
     AuthSection {
         skew,
-        revocation_file: section.path("revocation_file"),
-        login_url: section.parsed("login_url"),
+        revocation_file: section.given(&keys::revocation_file),
+        login_url: section.given(&keys::login_url),
         issuers,
         sso_cookie: read_sso_cookie(section),
     }
 }
 
-/// Reads `cookie`, the name of the cookie that single sign-on sets.
+/// The name of the cookie that single sign-on sets.
 fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
-    let name = section.text("cookie")?;
+    let name = section.given(&keys::cookie)?;
     if !is_cookie_name(&name) {
-        section.problem("cookie", format!("{name:?} cannot be the name of a cookie"));
+        let message = format!("{name:?} cannot be the name of a cookie");
+        section.problem(keys::cookie.name, message);
     }
     if name == SESSION_COOKIE {
-        section.problem("cookie", "the name of the gateway's own cookie");
+        section.problem(keys::cookie.name, "the name of the gateway's own cookie");
     }
     Some(name)
 }
 
 fn read_issuer(section: &mut Section<'_>) -> IssuerSection {
-    let name = section.required("name");
-    if !section.has("audiences") {
-        section.problem("audiences", "missing");
-    }
-    let audiences: Option<Vec<String>> = section.list("audiences");
-    if audiences.as_ref().is_some_and(Vec::is_empty) {
-        section.problem("audiences", "empty: no token would be accepted");
-    }
-    let audiences = audiences.unwrap_or_default();
-    if audiences.iter().any(String::is_empty) {
-        section.problem("audiences", "an audience is empty");
-    }
+    let name = section.given(&issuer_keys::name);
     let claims = read_claims(section);
-    let required = RequiredClaims {
-        audience: read_audience_claim(section, &claims),
-        texts: section.section("required_claims", read_required_texts),
+    let issuer = IssuerSection {
+        name,
+        audiences: read_audiences(section),
+        required: RequiredClaims {
+            audience: read_audience_claim(section, &claims),
+            texts: section
+                .given(&issuer_keys::required_claims)
+                .unwrap_or_default(),
+        },
+        claims,
+        pbxs: read_reach(section),
+        keys: section.tables(&key::keys::SECTION, |section| {
+            read_key(section, &key::ISSUER)
+        }),
+        key_source: read_key_source(section),
     };
-    if required.texts.len() > MAX_REQUIRED {
-        let message = format!("more than {MAX_REQUIRED} claims");
-        section.problem("required_claims", message);
-    }
-    let pbxs = read_reach(section);
-    let keys = section.sections("key", read_key);
-    let key_source = read_key_source(section);
-    if keys.is_empty() && key_source.is_none() {
+    if issuer.keys.is_empty() && issuer.key_source.is_none() {
         section.problem(
-            "key",
+            key::keys::SECTION.name(),
             "missing; write [[auth.issuer.key]], or jwks_file, jwks_url or discovery_url",
         );
     }
-    IssuerSection {
-        name,
-        audiences,
-        required,
-        claims,
-        pbxs,
-        keys,
-        key_source,
+    issuer
+}
+
+fn read_audiences(section: &mut Section<'_>) -> Vec<String> {
+    let key = issuer_keys::audiences.name;
+    let Some(audiences) = section.given(&issuer_keys::audiences) else {
+        return Vec::new();
+    };
+    if audiences.is_empty() {
+        section.problem(key, "empty: no token would be accepted");
     }
+    if audiences.iter().any(String::is_empty) {
+        section.problem(key, "an audience is empty");
+    }
+    audiences
 }
 
 /// The PBXs that an issuer's tokens are for.
 fn read_reach(section: &mut Section<'_>) -> Option<Arc<[String]>> {
-    let pbxs: Vec<String> = section.list("pbxs")?;
+    let pbxs = section.given(&issuer_keys::pbxs)?;
     if pbxs.is_empty() {
-        section.problem("pbxs", "empty: no token of this issuer would be of any use");
+        section.problem(
+            issuer_keys::pbxs.name,
+            "empty: no token of this issuer would be of any use",
+        );
     }
     Some(pbxs.into())
 }
 
-/// The claims that say what somebody is.
+/// The claims with the attributes of a subject.
 fn read_claims(section: &mut Section<'_>) -> AttributeClaims {
-    let mut claims = AttributeClaims::default();
-    for (key, claim) in [
-        ("roles_claim", &mut claims.roles),
-        ("extensions_claim", &mut claims.extensions),
-        ("tenant_claim", &mut claims.tenant),
-    ] {
-        if let Some(text) = section.text(key) {
-            check_claim(section, key, &text);
-            *claim = text;
-        }
+    let mut claim = |row: &Setting<Word>| {
+        let claim = section.get(row);
+        check_claim(section, row.name, &claim);
+        claim
+    };
+    AttributeClaims {
+        roles: claim(&issuer_keys::roles_claim),
+        extensions: claim(&issuer_keys::extensions_claim),
+        tenant: claim(&issuer_keys::tenant_claim),
     }
-    claims
 }
 
-fn check_claim(section: &mut Section<'_>, key: &str, text: &str) {
-    if text.split('.').any(str::is_empty) || text.len() > MAX_CLAIM_BYTES {
+fn check_claim(section: &mut Section<'_>, key: &str, claim: &str) {
+    if claim.split('.').any(str::is_empty) || claim.len() > MAX_CLAIM_BYTES {
         section.problem(
             key,
             "not the name of a claim, or a path such as realm_access.roles",
@@ -159,38 +266,41 @@ fn check_claim(section: &mut Section<'_>, key: &str, text: &str) {
     }
 }
 
-/// The claim that says for whom a token is, where `aud` is absent. One that the subject can have a say in, or that says something
-/// else already, must not let anybody in.
+/// The claim with the audience of a token without `aud`. A claim that the subject can influence, or
+/// that has another meaning, must not let anybody in.
 fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> String {
-    const KEY: &str = "audience_claim";
-    let Some(text) = section.text("audience_claim") else {
-        return RequiredClaims::default().audience;
+    let row = &issuer_keys::audience_claim;
+    let Some(claim) = section.given(row) else {
+        return row.kind.default();
     };
-    check_claim(section, KEY, &text);
+    check_claim(section, row.name, &claim);
     let attributes = [&claims.roles, &claims.extensions, &claims.tenant];
-    if NO_AUDIENCE.contains(&text.as_str()) || attributes.contains(&&text) {
-        let message = format!("{text:?} says something else; name a claim that the issuer sets");
-        section.problem(KEY, message);
+    if NO_AUDIENCE.contains(&claim.as_str()) || attributes.contains(&&claim) {
+        let message = format!("{claim:?} says something else; name a claim that the issuer sets");
+        section.problem(row.name, message);
     }
-    text
+    claim
 }
 
-/// Claims that are required, or whose value is no fixed text.
-const DECIDED_ELSEWHERE: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
-
 /// The further claims that tokens must have, each with its text.
-fn read_required_texts(section: &mut Section<'_>) -> Vec<(String, String)> {
-    let claims = section.keys();
-    let texts = claims.into_iter().filter_map(|claim| {
-        check_claim(section, &claim, &claim);
-        if DECIDED_ELSEWHERE.contains(&claim.as_str()) {
-            section.problem(&claim, "is checked anyway; name another claim");
-        }
-        let text = section.text(&claim)?;
-        if !(1..=MAX_TEXT_BYTES).contains(&text.len()) {
-            section.problem(&claim, "not a text of 1 to 256 bytes");
-        }
-        Some((claim, text))
+fn read_required_claims(section: &mut Section<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    let texts = section.section(key, |section| {
+        let claims = section.keys();
+        let texts = claims.into_iter().filter_map(|claim| {
+            check_claim(section, &claim, &claim);
+            if DECIDED_ELSEWHERE.contains(&claim.as_str()) {
+                section.problem(&claim, "is checked anyway; name another claim");
+            }
+            let text = section.text(&claim)?;
+            if !(1..=MAX_TEXT_BYTES).contains(&text.len()) {
+                section.problem(&claim, "not a text of 1 to 256 bytes");
+            }
+            Some((claim, text))
+        });
+        texts.collect::<Vec<_>>()
     });
-    texts.collect()
+    if texts.len() > MAX_REQUIRED {
+        section.problem(key, format!("more than {MAX_REQUIRED} claims"));
+    }
+    Some(texts)
 }

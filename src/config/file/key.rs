@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::auth::Algorithm;
+use crate::config::kinds::{Free, Required};
+use crate::config::rows::{Setting, rows};
 use crate::config::section::Section;
 use crate::secret::Secret;
 
@@ -41,34 +43,65 @@ impl KeySection {
     }
 }
 
-pub(super) fn read_key(section: &mut Section<'_>) -> KeySection {
-    let id = section.text("id");
-    let algorithm = section.required("algorithm");
-    let algorithm = algorithm.and_then(|text| section.parse("algorithm", &text));
+rows! {
+    /// The keys that verify the tokens of this issuer, and no others; one [[auth.issuer.key]] each.
+    mod keys = "[[auth.issuer.key]]";
+
+    /// Key id. A token with this kid is verified with this key. A key without an id is for tokens
+    /// whose kid no other key has.
+    id: Free<String> = text("2026-01").absent("none").shown();
+
+    /// HS256, HS384 and HS512 need secret_file. RS256, RS384, RS512, PS256, PS384, PS512, ES256,
+    /// ES384 and EdDSA need public_key_file.
+    algorithm: Required<Free<Algorithm>> = required(parsed("HS256"));
+
+    /// The shared secret as text, at least as long as the hash: 32, 48 or 64 bytes.
+    secret_file: Free<Secret> = secret("secrets/bearer").shown();
+
+    /// The public key, or a certificate with it, in PEM; RSA from 2048 bits.
+    public_key_file: Free<PathBuf> = path("idp.pem").absent("none");
+}
+
+/// The rows of a table that describes a key.
+pub(super) struct KeyRows {
+    pub(super) id: &'static Setting<Free<String>>,
+    pub(super) algorithm: &'static Setting<Required<Free<Algorithm>>>,
+    pub(super) secret_file: &'static Setting<Free<Secret>>,
+    pub(super) public_key_file: &'static Setting<Free<PathBuf>>,
+}
+
+/// The rows of a key of an issuer.
+pub(super) const ISSUER: KeyRows = KeyRows {
+    id: &keys::id,
+    algorithm: &keys::algorithm,
+    secret_file: &keys::secret_file,
+    public_key_file: &keys::public_key_file,
+};
+
+pub(super) fn read_key(section: &mut Section<'_>, rows: &KeyRows) -> KeySection {
     KeySection {
-        id,
-        algorithm,
-        material: read_material(section),
+        id: section.given(rows.id),
+        algorithm: section.given(rows.algorithm),
+        material: read_material(section, rows),
     }
 }
 
-fn read_material(section: &mut Section<'_>) -> Option<KeyMaterial> {
-    match (section.has("secret_file"), section.has("public_key_file")) {
-        (true, false) => section.secret_file("secret_file").map(KeyMaterial::Secret),
-        (false, true) => section
-            .path("public_key_file")
-            .map(KeyMaterial::PublicKeyFile),
+fn read_material(section: &mut Section<'_>, rows: &KeyRows) -> Option<KeyMaterial> {
+    let (secret, public) = (rows.secret_file, rows.public_key_file);
+    match (section.has(secret.name), section.has(public.name)) {
+        (true, false) => section.given(secret).map(KeyMaterial::Secret),
+        (false, true) => section.given(public).map(KeyMaterial::PublicKeyFile),
         (true, true) => {
             section.problem(
-                "secret_file",
+                secret.name,
                 "give either secret_file or public_key_file, not both",
             );
-            section.take_away("public_key_file");
-            section.secret_file("secret_file").map(KeyMaterial::Secret)
+            section.take_away(public.name);
+            section.given(secret).map(KeyMaterial::Secret)
         }
         (false, false) => {
             section.problem(
-                "secret_file",
+                secret.name,
                 "missing; HS algorithms need secret_file, all others public_key_file",
             );
             None

@@ -1,18 +1,22 @@
 //! `[links]` and `[[links.key]]`: tokens that open one recording.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::key::{KeySection, read_key};
+use super::key::{KeyRows, KeySection, read_key};
+use crate::auth::Algorithm;
+use crate::config::rows::rows;
 use crate::config::section::Section;
+use crate::secret::Secret;
 
-const LINK_TTL: Duration = Duration::from_secs(900);
-const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
+/// How long links may live.
+const TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
 
 /// Link tokens.
 #[derive(Debug)]
 pub struct LinksSection {
-    /// What `aud` must name.
+    /// The audience that `aud` must name.
     pub audience: String,
     /// The longest life of any link.
     pub max_ttl: Duration,
@@ -33,30 +37,81 @@ pub struct LinkKeySection {
     pub max_ttl: Option<Duration>,
 }
 
+rows! {
+    /// Link tokens: a JWT in ?link= that opens one recording, for browsers and <audio> elements.
+    /// Without a [[links.key]] there are none.
+    mod keys = "[links]";
+
+    /// The claim aud of links must name this. No issuer may have it.
+    audience: Required<Free<String>> = required(text("wavegate-links"));
+
+    /// The longest life of a link, counted from iat, or from now without one. Everyone who has a
+    /// link can play it until it ends.
+    max_ttl_s: Number<Duration> = seconds(TTL_S, 900);
+
+    /// The id of the [[links.key]] that signs the links of POST /links. That key has a secret_file,
+    /// and no other key has its id. Links are built from server.public_url.
+    signing_key: Free<String> = text("crm").absent("none, and POST /links answers 501");
+}
+
+rows! {
+    /// The keys that verify links; one [[links.key]] each. No issuer may have the same key.
+    mod key_keys = "[[links.key]]";
+
+    /// Key id. It counts as the issuer of the links that this key signed.
+    id: Free<String> = text("crm").absent("none, and the issuer of its links is \"link\"").shown();
+
+    /// As for the keys of issuers.
+    algorithm: Required<Free<Algorithm>> = required(parsed("HS256"));
+
+    /// As for the keys of issuers.
+    secret_file: Free<Secret> = secret("secrets/link").shown();
+
+    /// As for the keys of issuers.
+    public_key_file: Free<PathBuf> = path("crm.pem").absent("none");
+
+    /// The PBXs whose recordings the links of this key may open.
+    pbxs: Free<Vec<String>> = list(&["office"]).absent("all");
+
+    /// A shorter longest life for the links of this key.
+    max_ttl_s: Optional<Number<Duration>> = optional(seconds(TTL_S, 900), "that of [links]");
+}
+
+/// The rows of a key of links.
+const KEY: KeyRows = KeyRows {
+    id: &key_keys::id,
+    algorithm: &key_keys::algorithm,
+    secret_file: &key_keys::secret_file,
+    public_key_file: &key_keys::public_key_file,
+};
+
 pub(super) fn read_links(section: &mut Section<'_>) -> Option<LinksSection> {
-    if !section.has("key") {
+    if !section.has(key_keys::SECTION.name()) {
+        // Nothing verifies a link, so the limits of links have no effect.
+        section.take_away(keys::audience.name);
+        section.take_away(keys::max_ttl_s.name);
+        read_signing_key(section, &[]);
         return None;
     }
-    let audience = section.required("audience").unwrap_or_default();
-    let max_ttl = section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL);
-    let keys = section.sections("key", |section| LinkKeySection {
-        pbxs: section.list("pbxs"),
-        max_ttl: section
-            .has("max_ttl_s")
-            .then(|| section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL)),
-        key: read_key(section),
+    let audience = section.given(&keys::audience).unwrap_or_default();
+    let max_ttl = section.get(&keys::max_ttl_s);
+    let link_keys = section.tables(&key_keys::SECTION, |section| LinkKeySection {
+        pbxs: section.given(&key_keys::pbxs),
+        max_ttl: section.given(&key_keys::max_ttl_s),
+        key: read_key(section, &KEY),
     });
     Some(LinksSection {
         audience,
         max_ttl,
-        signing_key: read_signing_key(section, &keys),
-        keys,
+        signing_key: read_signing_key(section, &link_keys),
+        keys: link_keys,
     })
 }
 
-/// The key that makes links for callers: its secret is here, and nobody can mix it up with another key.
+/// The key that makes links for callers: its secret is here, and nobody can mix it up with another
+/// key.
 fn read_signing_key(section: &mut Section<'_>, keys: &[LinkKeySection]) -> Option<String> {
-    let id = section.text("signing_key")?;
+    let id = section.given(&keys::signing_key)?;
     let mut fitting = keys.iter().filter(|link| link.key.id.as_ref() == Some(&id));
     let why = match (fitting.next(), fitting.next()) {
         (None, _) => "no [[links.key]] has this id",
@@ -66,6 +121,6 @@ fn read_signing_key(section: &mut Section<'_>, keys: &[LinkKeySection]) -> Optio
         }
         (Some(_), None) => return Some(id),
     };
-    section.problem("signing_key", format!("{id:?}: {why}"));
+    section.problem(keys::signing_key.name, format!("{id:?}: {why}"));
     None
 }

@@ -1,14 +1,19 @@
 //! `[[pbx]]`: a PBX, how to reach it and its limits.
 
 mod account;
+pub(super) mod rows;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use toml::Table;
 use url::Url;
 
+use self::rows::{groups_keys, keys, tls_keys};
 use super::has_user;
+use crate::config::Problems;
+use crate::config::rows::DefaultedKind;
 use crate::config::section::Section;
 use crate::pbx::settings::{
     AllowedIp, NotReady, PbxAccount, PbxApi, PbxLimits, READ_BUFFER_BYTES, UpstreamRanges,
@@ -19,6 +24,10 @@ use account::read_account;
 
 /// The most groups of a PBX, and the most members of one.
 const MAX_GROUPS: usize = 1_000;
+/// The most pauses of `not_ready_retry_ms`.
+const MAX_RETRIES: usize = 5;
+/// Stands for the requests that the streams leave for each PBX, until all PBXs are read.
+const SHARE_OF_STREAMS: usize = 0;
 
 /// One PBX.
 #[derive(Debug)]
@@ -45,7 +54,7 @@ pub struct PbxSection {
     pub account: Option<PbxAccount>,
     /// How much it is asked for, and how long it may take.
     pub limits: PbxLimits,
-    /// What "not found" means for a young call.
+    /// The time in which a call may still get its recording.
     pub not_ready: NotReady,
     /// Whether it is asked for parts of a recording.
     pub upstream_ranges: UpstreamRanges,
@@ -65,21 +74,20 @@ pub enum TrustSection {
 }
 
 pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
-    let groups = section.section("groups", read_groups);
+    let groups = section.table(&groups_keys::SECTION, read_groups);
     if groups.len() > MAX_GROUPS {
-        section.problem("groups", format!("more than {MAX_GROUPS}"));
+        let message = format!("more than {MAX_GROUPS}");
+        section.problem(groups_keys::SECTION.name(), message);
     }
     let name = read_pbx_name(section);
-    let api = section
-        .required("api")
-        .and_then(|text| section.chosen("api", &text, &PbxApi::NAMES));
+    let api = section.given(&keys::api);
     let url = read_pbx_url(section);
     PbxSection {
         name,
         api,
         trust: read_trust(section, url.as_ref()),
         url,
-        bind_address: section.parsed("bind_address"),
+        bind_address: section.given(&keys::bind_address),
         allowed_ip: read_allowed_ip(section, api),
         names: read_names(section),
         time_zone: read_time_zone(section),
@@ -87,11 +95,7 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
         account: read_account(section, api),
         limits: read_limits(section, api),
         not_ready: read_not_ready(section),
-        upstream_ranges: section.choice(
-            "upstream_ranges",
-            &UpstreamRanges::NAMES,
-            UpstreamRanges::Never,
-        ),
+        upstream_ranges: section.get(&keys::upstream_ranges),
     }
 }
 
@@ -122,8 +126,8 @@ fn read_groups(section: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
 }
 
 fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
-    let name = section.required("name")?;
-    section.note("name", check_name(&name))?;
+    let name = section.given(&keys::name)?;
+    section.note(keys::name.name, check_name(&name))?;
     Some(name)
 }
 
@@ -137,21 +141,18 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
 }
 
 fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
-    if !section.has("url") {
-        section.problem("url", "missing");
-    }
-    let url = section.url("url");
-    let plain_http = section.boolean("plain_http", false);
+    let url = section.given(&keys::url);
+    let plain_http = section.get(&keys::plain_http);
     let url = url?;
     match (check_url(&url), url.scheme(), plain_http) {
-        (Err(message), _, _) => section.problem("url", message),
+        (Err(message), _, _) => section.problem(keys::url.name, message),
         (Ok(()), "https", false) | (Ok(()), "http", true) => return Some(url),
         (Ok(()), "http", false) => section.problem(
-            "url",
+            keys::url.name,
             "plain HTTP sends the PBX password and every recording readable over the network; if that is meant, set \
              plain_http = true",
         ),
-        (Ok(()), _, _) => section.problem("plain_http", "true, but the address says https"),
+        (Ok(()), _, _) => section.problem(keys::plain_http.name, "true, but the address says https"),
     }
     None
 }
@@ -173,19 +174,23 @@ pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
 }
 
 fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
-    let written = section.has("tls");
-    let trust = section.section("tls", |section| {
-        let ca_file = section.path("ca_file");
-        let pins: Option<Vec<Pin>> = section.list("pins");
+    let tls = tls_keys::SECTION.name();
+    let is_written = section.has(tls);
+    let trust = section.table(&tls_keys::SECTION, |section| {
+        let ca_file = section.given(&tls_keys::ca_file);
+        let pins = section.given(&tls_keys::pins);
         match (ca_file, pins) {
             (Some(_), Some(_)) => {
-                section.problem("pins", "give either ca_file or pins, not both");
+                section.problem(tls_keys::pins.name, "give either ca_file or pins, not both");
                 TrustSection::System
             }
             (Some(path), None) => TrustSection::CaFile(path),
             (None, Some(pins)) => {
                 if pins.is_empty() {
-                    section.problem("pins", "empty: no certificate would be accepted");
+                    section.problem(
+                        tls_keys::pins.name,
+                        "empty: no certificate would be accepted",
+                    );
                 }
                 TrustSection::Pins(pins)
             }
@@ -193,8 +198,8 @@ fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
         }
     });
     if url.is_some_and(|url| url.scheme() == "http") {
-        if written {
-            section.problem("tls", "has no meaning for plain HTTP");
+        if is_written {
+            section.problem(tls, "has no meaning for plain HTTP");
         }
         return TrustSection::PlainHttp;
     }
@@ -202,15 +207,17 @@ fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
 }
 
 fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp {
-    let Some(text) = section.text("allowed_ip") else {
+    let Some(text) = section.given(&keys::allowed_ip) else {
         return AllowedIp::Absent;
     };
     match api {
         Some(PbxApi::SSeries101) => section.problem(
-            "allowed_ip",
+            keys::allowed_ip.name,
             "API 1.0.1 does not have it; remove it or use a newer API",
         ),
-        Some(PbxApi::PSeries) => section.problem("allowed_ip", "a P-Series does not have it"),
+        Some(PbxApi::PSeries) => {
+            section.problem(keys::allowed_ip.name, "a P-Series does not have it")
+        }
         _ => {}
     }
     match text.as_str() {
@@ -218,7 +225,10 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
         address => match address.parse() {
             Ok(address) => AllowedIp::Fixed(address),
             Err(_) => {
-                section.problem("allowed_ip", "neither \"auto\" nor an IPv4 address");
+                section.problem(
+                    keys::allowed_ip.name,
+                    "neither \"auto\" nor an IPv4 address",
+                );
                 AllowedIp::Absent
             }
         },
@@ -227,43 +237,41 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
 
 fn read_names(section: &mut Section<'_>) -> NameRange {
     let names = NameRange {
-        from: section.parsed("names_from"),
-        until: section.parsed("names_until"),
+        from: section.given(&keys::names_from),
+        until: section.given(&keys::names_until),
     };
     if names.is_empty() {
-        section.problem("names_until", "not later than names_from");
+        section.problem(keys::names_until.name, "not later than names_from");
     }
     names
 }
 
 fn read_time_zone(section: &mut Section<'_>) -> TimeZone {
-    let Some(name) = section.text("time_zone") else {
-        return TimeZone::UTC;
-    };
+    let name = section.get(&keys::time_zone);
     TimeZone::get(&name).unwrap_or_else(|_| {
         section.problem(
-            "time_zone",
+            keys::time_zone.name,
             format!("{name:?} is not a name such as Europe/Berlin"),
         );
         TimeZone::UTC
     })
 }
 
-/// How many downloads there may be at once: one of MP3 files, which a P-Series converts while it sends them.
+/// How many downloads there may be at once: one of MP3 files, which a P-Series converts while it
+/// sends them.
 fn read_max_downloads(section: &mut Section<'_>, api: Option<PbxApi>) -> usize {
-    let mp3 = section.boolean("mp3", false);
-    let default = if mp3 {
-        1
-    } else {
-        PbxLimits::default().max_downloads
+    let mp3 = section.get(&keys::mp3);
+    let default = match mp3 {
+        true => 1,
+        false => keys::max_downloads.kind.default(),
     };
-    let max = section.size("max_downloads", 1..=100_000, default);
+    let max = section.given(&keys::max_downloads).unwrap_or(default);
     if mp3 && api.is_some_and(|api| api != PbxApi::PSeries) {
-        section.problem("mp3", "only a P-Series records MP3");
+        section.problem(keys::mp3.name, "only a P-Series records MP3");
     }
     if mp3 && max != 1 {
         section.problem(
-            "max_downloads",
+            keys::max_downloads.name,
             "a P-Series that records MP3 allows one download at a time",
         );
     }
@@ -279,54 +287,72 @@ fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     let round_ms = round.saturating_mul(1000) / rate.max(1);
     if u128::from(round_ms) > limits.idle_timeout.as_millis() / 2 {
         section.problem(
-            "max_bytes_per_second",
+            keys::max_bytes_per_second.name,
             "so little for max_downloads that one would stand still for half of idle_timeout_ms; allow more bytes or \
              fewer downloads",
         );
     }
 }
 
+/// The limits of a PBX that has none in the file.
+pub(crate) fn default_limits() -> PbxLimits {
+    let mut problems = Problems::default();
+    let rows = &keys::SECTION;
+    let mut section = Section::root(Table::new(), Path::new(""), rows, &mut problems);
+    read_limits(&mut section, None)
+}
+
 fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {
-    let default = PbxLimits::default();
     let limits = PbxLimits {
         max_downloads: read_max_downloads(section, api),
-        // Where none is given, it is what the streams leave for each.
-        max_waiting: section.size("max_waiting", 1..=1_000_000, 0),
-        max_bytes_per_second: section.integer("max_bytes_per_second", 1_024..=1 << 40),
-        min_bytes_per_second: section
-            .integer("min_bytes_per_second", 0..=1 << 20)
-            .unwrap_or(default.min_bytes_per_second),
-        queue_timeout: section.milliseconds("queue_timeout_ms", 0..=600_000, default.queue_timeout),
-        connect_timeout: section.milliseconds(
-            "connect_timeout_ms",
-            10..=25_000,
-            default.connect_timeout,
-        ),
-        answer_timeout: section.milliseconds(
-            "answer_timeout_ms",
-            10..=600_000,
-            default.answer_timeout,
-        ),
-        first_byte_timeout: section.milliseconds(
-            "first_byte_timeout_ms",
-            10..=600_000,
-            default.first_byte_timeout,
-        ),
-        idle_timeout: section.milliseconds("idle_timeout_ms", 50..=600_000, default.idle_timeout),
-        retry_delay: section.milliseconds("retry_delay_ms", 0..=60_000, default.retry_delay),
+        max_waiting: section
+            .given(&keys::max_waiting)
+            .unwrap_or(SHARE_OF_STREAMS),
+        max_bytes_per_second: section.given(&keys::max_bytes_per_second),
+        min_bytes_per_second: section.get(&keys::min_bytes_per_second),
+        queue_timeout: section.get(&keys::queue_timeout_ms),
+        connect_timeout: section.get(&keys::connect_timeout_ms),
+        answer_timeout: section.get(&keys::answer_timeout_ms),
+        first_byte_timeout: section.get(&keys::first_byte_timeout_ms),
+        idle_timeout: section.get(&keys::idle_timeout_ms),
+        retry_delay: section.get(&keys::retry_delay_ms),
     };
     check_pace(section, &limits);
     limits
 }
 
 fn read_not_ready(section: &mut Section<'_>) -> NotReady {
-    let default = NotReady::default();
-    let retries = section.milliseconds_list("not_ready_retry_ms", 0..=60_000, default.retries);
-    if retries.len() > 5 {
-        section.problem("not_ready_retry_ms", "more than five pauses");
+    let retries = section.get(&keys::not_ready_retry_ms);
+    if retries.len() > MAX_RETRIES {
+        section.problem(keys::not_ready_retry_ms.name, "more than five pauses");
     }
     NotReady {
-        window: section.seconds("not_ready_window_s", 0..=86_400, default.window),
+        window: section.get(&keys::not_ready_window_s),
         retries,
+    }
+}
+
+/// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is
+/// well.
+pub(super) fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSection], max_streams: usize) {
+    let default = keys::max_waiting.kind.default();
+    let share = match pbxs.len() {
+        0 | 1 => default,
+        several => (max_streams / (several + 1)).clamp(1, default),
+    };
+    for pbx in pbxs.iter_mut() {
+        if pbx.limits.max_waiting == SHARE_OF_STREAMS {
+            pbx.limits.max_waiting = share;
+        }
+    }
+    let waiting: usize = pbxs.iter().map(|pbx| pbx.limits.max_waiting).sum();
+    if pbxs.len() > 1 && waiting >= max_streams {
+        root.problem(
+            keys::SECTION.name(),
+            format!(
+                "max_waiting: {waiting} for all PBXs together, and relay.max_streams is {max_streams}; those that hang could \
+                 take every stream from one that is well"
+            ),
+        );
     }
 }

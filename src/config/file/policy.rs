@@ -1,4 +1,5 @@
-//! `[policy]` and `[[policy.test]]`: the file of policies, and the decisions that are expected of them.
+//! `[policy]` and `[[policy.test]]`: the file of policies, and the decisions that are expected of
+//! them.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -6,15 +7,13 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::auth::CredentialKind;
+use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::policy::{Action, Expected};
 use crate::recording::RecordingName;
 
 /// The most rows of tests: each start and each reload runs all of them.
 const MAX_TESTS: usize = 1_000;
-/// The rule of the first version.
-const GONE: &str = "everyone";
-
 /// The policies.
 #[derive(Debug)]
 pub struct PolicySection {
@@ -29,9 +28,9 @@ pub struct PolicySection {
 /// A decision that is expected.
 #[derive(Debug)]
 pub struct PolicyTest {
-    /// Who vouches for the subject; the first issuer, or the first link key, when `None`.
+    /// The issuer, or the id of a link key; the first one when `None`.
     pub issuer: Option<String>,
-    /// The subject; somebody when `None`.
+    /// The subject; any when `None`.
     pub subject: Option<String>,
     /// Their roles.
     pub roles: Vec<String>,
@@ -57,43 +56,102 @@ pub struct PolicyTest {
     pub by: Option<Vec<String>>,
 }
 
+rows! {
+    /// Rights: who may hear which recording.
+    mod keys = "[policy]", gone: [(
+        "everyone",
+        "is gone: write file = \"policy.cedar\", and into that file `permit(principal, action, resource);` for what \
+         everyone = true meant; config/policy.cedar shows narrower policies",
+    )];
+
+    /// A file of policies in Cedar. policy.cedar is one to begin with; docs/policies.md explains
+    /// it.
+    file: Free<PathBuf> = path("policy.cedar").absent("none, and nobody may hear anything").shown();
+
+    /// true answers a recording that the caller may not hear as one that does not exist: 404
+    /// instead of 403. The PBX is not asked, so this answer comes sooner than that for a recording
+    /// that is missing.
+    forbidden_as_not_found: Flag = flag(false);
+}
+
+rows! {
+    /// Decisions that the policies must make; one [[policy.test]] each, at most 1000. Each start,
+    /// each reload and `wavegate check` try them, and another decision is a mistake in the
+    /// configuration.
+    mod test_keys = "[[policy.test]]";
+
+    /// The issuer of the caller. For a link: the id of its key.
+    issuer: Free<String> = text("https://idp.example.com").absent("the first one").shown();
+
+    /// The subject of the caller.
+    subject: Free<String> = text("alice").absent("\"somebody\"").shown();
+
+    /// The roles in its token; a link has none.
+    roles: Free<Vec<String>> = list(&["agent"]).absent("none").shown();
+
+    /// The extensions in its token; a link has none.
+    extensions: Free<Vec<String>> = list(&["office/1001"]).absent("none").shown();
+
+    /// The tenant in its token; a link has none.
+    tenant: Free<String> = text("office").absent("none").shown();
+
+    /// The kind of its credential.
+    credential: OneOf<CredentialKind> = one_of(&CredentialKind::NAMES, CredentialKind::Bearer);
+
+    /// The action it asks for. As for POST /links, the policies are asked about listen before share, and
+    /// a link shares nothing.
+    action: OneOf<Action> = one_of(&Action::NAMES, Action::Listen);
+
+    /// The PBX that has the recording.
+    pbx: Free<String> = text("office").absent("the PBX of a request without a PBX's name").shown();
+
+    /// The name of the recording.
+    recording: Required<Free<RecordingName>> =
+        required(parsed("20260302104512-1772448301.1219-0205550147-1001-Inbound.wav"));
+
+    /// The time of the request.
+    now: Free<Timestamp> = parsed("2026-03-02T12:00:00Z")
+        .absent("an hour after the call began, or now if the name does not tell that")
+        .shown();
+
+    /// The address of the request.
+    source: Free<IpAddr> = parsed("127.0.0.1").absent("127.0.0.1").shown();
+
+    /// The decision.
+    expect: Required<OneOf<Expected>> = required(one_of(&Expected::NAMES, Expected::Allow));
+
+    /// The ids of all policies that must decide. If no policy permits it, these are none.
+    by: Free<Vec<String>> = list(&["own-calls"]).absent("any").shown();
+}
+
 pub(super) fn read_policy(section: &mut Section<'_>) -> PolicySection {
-    if section.take_away(GONE) {
-        section.problem(
-            GONE,
-            "is gone: write file = \"policy.cedar\", and into that file `permit(principal, action, resource);` for what \
-             everyone = true meant; config/policy.cedar shows narrower policies",
-        );
-    }
-    let file = section.path("file");
-    let tests = section.sections("test", read_test);
+    let file = section.given(&keys::file);
+    let tests = section.tables(&test_keys::SECTION, read_test);
     if tests.len() > MAX_TESTS {
-        section.problem("test", format!("more than {MAX_TESTS} rows"));
+        let message = format!("more than {MAX_TESTS} rows");
+        section.problem(test_keys::SECTION.name(), message);
     }
     PolicySection {
         file,
-        forbidden_as_not_found: section.boolean("forbidden_as_not_found", false),
+        forbidden_as_not_found: section.get(&keys::forbidden_as_not_found),
         tests: tests.into_iter().flatten().collect(),
     }
 }
 
 fn read_test(section: &mut Section<'_>) -> Option<PolicyTest> {
-    let issuer = section.text("issuer");
-    let subject = section.text("subject");
-    let roles = section.list("roles");
-    let extensions = section.list("extensions");
-    let tenant = section.text("tenant");
-    let kinds = &CredentialKind::NAMES;
-    let credential = section.choice("credential", kinds, CredentialKind::Bearer);
-    let action = section.choice("action", &Action::NAMES, Action::Listen);
-    let pbx = section.text("pbx");
-    let recording = section.required("recording");
-    let recording = recording.and_then(|text| section.parse("recording", &text));
-    let now = section.parsed("now");
-    let source = section.parsed("source");
-    let expected = section.required("expect");
-    let expected = expected.and_then(|word| section.chosen("expect", &word, &Expected::NAMES));
-    let by = section.list("by");
+    let issuer = section.given(&test_keys::issuer);
+    let subject = section.given(&test_keys::subject);
+    let roles = section.given(&test_keys::roles);
+    let extensions = section.given(&test_keys::extensions);
+    let tenant = section.given(&test_keys::tenant);
+    let credential = section.get(&test_keys::credential);
+    let action = section.get(&test_keys::action);
+    let pbx = section.given(&test_keys::pbx);
+    let recording = section.given(&test_keys::recording);
+    let now = section.given(&test_keys::now);
+    let source = section.given(&test_keys::source);
+    let expected = section.given(&test_keys::expect);
+    let by = section.given(&test_keys::by);
     Some(PolicyTest {
         issuer,
         subject,

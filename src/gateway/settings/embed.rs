@@ -1,10 +1,9 @@
 //! Which pages may use the sessions of browsers.
 
 /// Which pages may have the session cookie sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Embed {
     /// Those of this very site, and links that lead here from others.
-    #[default]
     SameSite,
     /// Those of other sites as well, each with sessions of its own, as iframes in a CRM need it.
     Partitioned,

@@ -7,7 +7,8 @@ pub struct RequestLimits {
     pub per_principal: Option<Rate>,
     /// From one source address, of IPv6 from one network of 64 bits.
     pub per_address: Option<Rate>,
-    /// Answers 401 that one source address gets per minute, before it gets 429 instead; `None` for any number.
+    /// Answers 401 that one source address gets per minute, before it gets 429 instead; `None` for
+    /// any number.
     pub failures_per_minute: Option<usize>,
 }
 
@@ -18,15 +19,4 @@ pub struct Rate {
     pub per_second: usize,
     /// At once.
     pub burst: usize,
-}
-
-impl Default for RequestLimits {
-    fn default() -> Self {
-        let rate = |per_second, burst| Some(Rate { per_second, burst });
-        Self {
-            per_principal: rate(200, 2_000),
-            per_address: rate(2_000, 20_000),
-            failures_per_minute: Some(120),
-        }
-    }
 }

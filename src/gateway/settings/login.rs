@@ -6,9 +6,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 use url::Url;
 
-/// What stands for the address to come back to.
+/// The placeholder of the address to come back to.
 const PLACEHOLDER: &str = "{return}";
-/// Everything but the unreserved characters of RFC 3986 §2.3, so that no address can end the parameter it is in.
+/// Everything but the unreserved characters of RFC 3986 §2.3, so that no address can end the
+/// parameter it is in.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
