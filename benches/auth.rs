@@ -28,8 +28,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
-use wavegate::auth::keys::Key;
-use wavegate::auth::mint::{self, Bearer, SigningKey};
+use wavegate::auth::keys::VerifyingKey;
+use wavegate::auth::mint::{self, BearerClaims, SigningKey};
 use wavegate::auth::{Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, RequiredClaims};
 use wavegate::secret::Secret;
 
@@ -43,7 +43,7 @@ type Check = Box<dyn Fn(&[u8], &[u8]) -> bool>;
 /// What one algorithm needs: a key that signs, the key that verifies, and the bare check.
 struct Subject {
     signing_key: SigningKey,
-    key: Key,
+    key: VerifyingKey,
     signature: Check,
 }
 
@@ -91,7 +91,7 @@ fn shared_secret(algorithm: Algorithm, hmac_algorithm: hmac::Algorithm) -> Subje
     let bare = hmac::Key::new(hmac_algorithm, &SECRET);
     Subject {
         signing_key: SigningKey::secret(None, algorithm, &secret).unwrap(),
-        key: Key::secret(None, algorithm, &secret).unwrap(),
+        key: VerifyingKey::secret(None, algorithm, &secret).unwrap(),
         signature: Box::new(move |message, signature| {
             hmac::verify(&bare, message, signature).is_ok()
         }),
@@ -117,7 +117,8 @@ fn key_pair(
     Subject {
         signing_key: SigningKey::private_pem(None, algorithm, &pem("PRIVATE KEY", private))
             .unwrap(),
-        key: Key::public_pem(None, algorithm, &pem("PUBLIC KEY", public.as_ref())).unwrap(),
+        key: VerifyingKey::public_pem(None, algorithm, &pem("PUBLIC KEY", public.as_ref()))
+            .unwrap(),
         signature: Box::new(move |message, signature| bare.verify_sig(message, signature).is_ok()),
     }
 }
@@ -138,7 +139,7 @@ fn verifications(criterion: &mut Criterion) {
             key,
             signature,
         } = subject(algorithm);
-        let claims = Bearer {
+        let claims = BearerClaims {
             issuer: ISSUER,
             subject: "7d0a6c1e-alice",
             audience: "wavegate",

@@ -22,11 +22,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
-use wavegate::auth::keys::Key;
-use wavegate::auth::mint::{self, Bearer, SigningKey};
+use wavegate::auth::keys::VerifyingKey;
+use wavegate::auth::mint::{self, BearerClaims, SigningKey};
 use wavegate::auth::{
     Algorithm, AttributeClaims, Authenticator, Issuer, KeyRing, Principal, RequiredClaims,
 };
+use wavegate::limits::rate::Counted;
 use wavegate::policy::{Action, Context, Groups, Policy};
 use wavegate::recording::RecordingName;
 use wavegate::secret::Secret;
@@ -41,7 +42,7 @@ const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 fn principal() -> Principal {
     let secret = Secret::new([b's'; 64]);
     let signing_key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
-    let claims = Bearer {
+    let claims = BearerClaims {
         issuer: ISSUER,
         subject: "0194c0de-7d1c-7000-8000-000000000001",
         audience: "wavegate",
@@ -56,7 +57,9 @@ fn principal() -> Principal {
         name: ISSUER.into(),
         audiences: vec!["wavegate".into()],
         required: RequiredClaims::default(),
-        keys: KeyRing::fixed(vec![Key::secret(None, Algorithm::Hs256, &secret).unwrap()]),
+        keys: KeyRing::fixed(vec![
+            VerifyingKey::secret(None, Algorithm::Hs256, &secret).unwrap(),
+        ]),
         claims: AttributeClaims::default(),
         pbxs: None,
     };
@@ -67,6 +70,8 @@ fn principal() -> Principal {
     authenticator
         .authenticate(&headers, None, SOURCE, now)
         .unwrap()
+        .principal()
+        .clone()
 }
 
 /// The starters, and rules for single people and PBXs until there are 200.
@@ -120,13 +125,21 @@ fn decisions(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let (principal, name) = (principal.clone(), name.clone());
                 let context = black_box(&context);
-                policy.authorize(principal, Action::Listen, "office", name, context)
+                policy.authorize(
+                    Counted::unlimited(principal),
+                    Action::Listen,
+                    "office",
+                    name,
+                    context,
+                )
             });
         });
         group.throughput(Throughput::Elements(names.len() as u64));
         group.bench_function("rows", |bencher| {
             bencher.iter(|| {
-                let viewer = policy.view(principal.clone(), "office", &context).unwrap();
+                let viewer = policy
+                    .view(Counted::unlimited(principal.clone()), "office", &context)
+                    .unwrap();
                 names.iter().filter(|name| viewer.may_hear(name)).count()
             });
         });

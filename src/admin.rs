@@ -1,6 +1,7 @@
-//! The listener for checks, monitors and the operator's calls.
+//! The admin listener: health checks, metrics and the operator's calls.
 //!
-//! Knows sockets and their limits. What is answered is in [`mod@answer`], and who may have something done in [`calls`].
+//! Knows sockets and their limits. The answers are in [`mod@answer`], and the check of the
+//! operator's token in [`calls`].
 
 mod answer;
 mod calls;
@@ -26,19 +27,19 @@ use tokio_util::sync::CancellationToken;
 use crate::gateway::head::{self, MessageFraming};
 use crate::server::heads::WatchedHeads;
 use answer::answer;
-pub(crate) use calls::Calls;
+pub(crate) use calls::AdminCalls;
 
 const MAX_CONNECTIONS: usize = 64;
-/// No call needs more.
+/// Bound on the body of a call; no call needs more.
 const MAX_BODY_BYTES: usize = 4 * 1024;
-/// No answer takes this long; a connection is not kept for the next one beyond it.
-const CONNECTION_TIME: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(200);
+/// Longest time of a connection, with all its requests. No answer takes that long.
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(30);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The bound listener.
-pub(crate) struct Admin(TcpListener);
+pub(crate) struct AdminListener(TcpListener);
 
-impl Admin {
+impl AdminListener {
     /// # Errors
     /// When the address cannot be bound.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
@@ -51,12 +52,12 @@ impl Admin {
         self.0.local_addr()
     }
 
-    /// Answers until `stop`; not ready from `unready` on.
+    /// Answers requests until `stop`. From `unready` on, `/readyz` says not ready.
     pub(crate) async fn run(
         self,
         unready: CancellationToken,
         stop: CancellationToken,
-        calls: Arc<Calls>,
+        calls: Arc<AdminCalls>,
     ) {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -70,12 +71,12 @@ impl Admin {
             };
             match accepted {
                 None => return,
-                Some((Err(_), _)) => sleep(PAUSE).await,
+                Some((Err(_), _)) => sleep(ACCEPT_PAUSE).await,
                 Some((Ok((stream, peer)), permit)) => {
                     let (unready, calls) = (unready.clone(), Arc::clone(&calls));
                     tokio::spawn(async move {
                         let served = serve(stream, peer.ip(), &unready, &calls);
-                        let _ = timeout(CONNECTION_TIME, served).await;
+                        let _ = timeout(MAX_CONNECTION_TIME, served).await;
                         drop(permit);
                     });
                 }
@@ -84,7 +85,12 @@ impl Admin {
     }
 }
 
-async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, calls: &Arc<Calls>) {
+async fn serve(
+    stream: TcpStream,
+    source: IpAddr,
+    unready: &CancellationToken,
+    calls: &Arc<AdminCalls>,
+) {
     let (stream, heads) = WatchedHeads::new(stream);
     let service = service_fn(|request: Request<Incoming>| {
         let framing = heads.next();
@@ -96,11 +102,11 @@ async fn serve(stream: TcpStream, source: IpAddr, unready: &CancellationToken, c
             let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
             let request = Request::from_parts(head, body.ok().map(Collected::to_bytes));
             let (ready, calls) = (!unready.is_cancelled(), Arc::clone(calls));
-            // Some calls write a file.
+            // On a thread of its own kind: some calls write a file.
             let answered = spawn_blocking(move || answer(&request, source, ready, &calls));
             let mut response = answered.await?;
             if framing != MessageFraming::Plain {
-                // Behind this request no head is looked at.
+                // Heads behind this request are not scanned, so the connection ends with it.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }

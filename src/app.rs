@@ -24,11 +24,11 @@ use tracing::{info, warn};
 use self::build::build;
 use self::in_force::InForce;
 pub use self::parts::{AuthParts, GatewayParts};
-use crate::admin::{Admin, Calls};
+use crate::admin::{AdminCalls, AdminListener};
 use crate::config::Warnings;
 use crate::gateway::Gateway;
-use crate::server::Server;
-use crate::tls::server::Certificates;
+use crate::server::HttpServer;
+use crate::tls::server::ServerCertificate;
 
 /// Why the gateway cannot start.
 #[derive(Debug, Error)]
@@ -48,14 +48,14 @@ pub struct App {
     tls: Vec<SocketAddr>,
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
-    calls: Arc<Calls>,
+    calls: Arc<AdminCalls>,
     /// The policy and keys that the audit log was told of.
     in_force: ArcSwapOption<in_force::Current>,
     /// Keys that a reload does not take over, and what they were at the start.
     fixed: Vec<(&'static str, String)>,
     /// The warnings in the log so far.
     warnings: ArcSwap<Warnings>,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Option<Arc<ServerCertificate>>,
     drain_delay: Duration,
     drain_timeout: Duration,
     /// No longer ready.
@@ -80,10 +80,11 @@ impl App {
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = Server::bind(&parts.config.server, parts.certificate.take())
+        let server = HttpServer::bind(&parts.config.server, parts.certificate.take())
             .await
             .map_err(StartError::Listen)?;
-        let listener = Admin::bind(parts.config.admin.listen).map_err(StartError::Listen)?;
+        let listener =
+            AdminListener::bind(parts.config.admin.listen).map_err(StartError::Listen)?;
         let (plain, tls) = server.addresses();
         let admin_address = listener.address().map_err(StartError::Listen)?;
         let settings = &parts.config.server;
@@ -95,7 +96,7 @@ impl App {
         let token = parts.config.admin.token.clone();
         let in_force = InForce::of(&parts);
         let gateway = build(parts, None, &stop).map_err(StartError::Build)?;
-        let in_force = in_force.begin(&gateway.audit);
+        let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
         let calls = admin::calls(&gateway, token);
@@ -157,23 +158,24 @@ impl App {
         if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }
-        for pbx in &new.pbxs {
+        for pbx in new.pbxs.all() {
             pbx.forgive();
         }
         // From here on nobody tells of the old keys.
         self.in_force.store(None);
-        let in_force = in_force.begin(&new.audit);
+        let in_force = in_force.begin(&new.rights.audit);
         self.in_force.store(Some(Arc::new(in_force)));
         self.gateway.store(Arc::clone(&new));
-        let ended = new.running.judge(new.rules());
+        let ended = new.rights.active.judge(new.rules());
         if ended > 0 {
             info!(ended, "what was being heard is not allowed any more");
         }
         self.calls.token.store(token.map(Arc::new));
         for pbx in old
             .pbxs
+            .all()
             .iter()
-            .filter(|old| !new.pbxs.iter().any(|new| new.shares_account(old)))
+            .filter(|old| !new.pbxs.all().iter().any(|new| new.shares_account(old)))
         {
             self.closing.spawn(pbx.retire(self.kill.clone()));
         }
@@ -206,10 +208,10 @@ impl App {
             let _ = self.server.await;
         }
         // Every transfer has ended by now, and has its line.
-        let audit = self.gateway.load().audit.clone();
+        let audit = self.gateway.load().rights.audit.clone();
         audit.close().await;
         if !killed {
-            for pbx in self.gateway.load().pbxs.clone() {
+            for pbx in self.gateway.load().pbxs.all().to_vec() {
                 self.closing.spawn(async move { pbx.close().await });
             }
             self.closing.close();

@@ -1,20 +1,23 @@
-//! The audit log: who asked for which recording, what was decided, and how much of it they got.
+//! The audit log: who asked for which recording, the decision, and how much of the recording they
+//! got.
 //!
-//! Knows that a decision is on disk before anything is answered, and that each one that allows something has the place of its
-//! delivery line reserved. Does not know how a decision is made. It needs the names of recordings and people, so it has them as
-//! they are; it holds no credential, and nothing of the PBX's.
+//! Knows that a decision is on disk before anything is answered, and that each decision that allows
+//! something has a queue place reserved for its delivery line. Does not know how a decision is
+//! made. The log needs the names of recordings and people, so it holds them unmasked; it holds no
+//! credential, and nothing of the PBX's.
 //!
-//! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread writes them ([`writer`]). What
-//! was written is read back by [`verify`], [`report`] and [`story`].
+//! Lines are JSON, chained by hashes ([`chain`]) and signed every minute ([`heads`]); one thread
+//! writes them ([`writer`]). `wavegate audit` and `wavegate why` read them back.
 
 pub(crate) mod chain;
-mod entry;
 pub(crate) mod files;
 pub(crate) mod heads;
 pub(crate) mod heard;
 pub(crate) mod line;
 mod outage;
+mod pending_delivery;
 mod queue;
+mod recorded;
 pub mod settings;
 mod tally;
 mod writer;
@@ -35,47 +38,49 @@ use tracing::error;
 use crate::audit::settings::{AuditSettings, OnFailure};
 use crate::limits::concurrency::Permits;
 use crate::metrics::AuditMetrics;
-pub(crate) use entry::Entry;
-use entry::Open;
 use files::Files;
 pub use heads::HeadKey;
-pub(crate) use heard::Audio;
-use line::Record;
-pub(crate) use line::{Decision, Start};
+pub(crate) use heard::AudioSpan;
+pub(crate) use line::{Decision, StartRecord};
+use line::{LogRecord, SystemReadLine};
 use outage::Outage;
-use queue::{DecisionLine, Item, Place, Queue};
+use pending_delivery::LoggedDecision;
+pub(crate) use pending_delivery::PendingDelivery;
+use queue::{DecisionLine, Item, LineQueue, QueuePlace};
+pub(crate) use recorded::Allowed;
+pub use recorded::{Recorded, RecordedAnswer, RecordedRead, SystemRead};
 use tally::Tally;
 use writer::Writer;
 
-/// Requests that are neither streams nor waiting for one, such as those that are being denied.
-const FURTHER_PLACES: usize = 1024;
-/// How long a decision may take to get to the disk.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the last lines may take.
-const END_PATIENCE: Duration = Duration::from_secs(10);
+/// Queue places for requests that are no streams, such as those that are denied.
+const MAX_OTHER_REQUESTS: usize = 1024;
+/// Longest wait for a decision to be on disk, and for a queue place.
+const MAX_WRITE_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for the last lines when the log is closed.
+const MAX_CLOSE_WAIT: Duration = Duration::from_secs(10);
 
-/// The decision cannot be written down.
+/// The audit log cannot take the line, and no request is served without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the audit log cannot be written, and audit.on_failure is \"refuse\"")]
-pub(crate) struct Unavailable;
+pub(crate) struct AuditUnavailable;
 
-/// The audit log, if there is one. Clones are the same log.
+/// The audit log, if one is configured. Clones are the same log.
 #[derive(Clone, Default)]
 pub(crate) struct AuditLog(Option<Arc<Handle>>);
 
-/// Its writer ends when the last of these goes.
+/// The open log. Dropping the last handle closes the queue, and so ends the writer.
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<SharedLog>,
     on_failure: OnFailure,
-    /// A place for each request that a line may come of.
+    /// One place for each request that may still bring a line: this bounds the queue.
     places: Permits,
-    /// The writer has ended.
+    /// Cancelled once the writer has ended.
     over: CancellationToken,
 }
 
-/// What the writer has in common with those who give it lines.
-struct Shared {
-    queue: Queue,
+/// The state that the writer shares with the requests that give it lines.
+struct SharedLog {
+    queue: LineQueue,
     tally: Tally,
     outage: Outage,
     metrics: AuditMetrics,
@@ -91,7 +96,8 @@ impl AuditLog {
     /// Opens the log and starts its writer, with room for `max_streams` streams.
     ///
     /// # Errors
-    /// When another process has it; or it cannot be written, unless `on_failure` is `serve`.
+    /// When another process writes this log; or when the log cannot be written, unless `on_failure`
+    /// is `serve`.
     pub(crate) fn start(
         audit: &AuditSettings,
         max_streams: usize,
@@ -104,8 +110,8 @@ impl AuditLog {
         {
             return Err(format!("audit.dir: {error}"));
         }
-        let shared = Arc::new(Shared {
-            queue: Queue::default(),
+        let shared = Arc::new(SharedLog {
+            queue: LineQueue::default(),
             tally: Tally::default(),
             outage: Outage::default(),
             metrics,
@@ -128,47 +134,79 @@ impl AuditLog {
         Ok(Self(Some(Arc::new(handle))))
     }
 
-    /// Makes room for so many streams. Call it within a tokio runtime.
+    /// Changes the number of queue places to that for `max_streams` streams. Call it within a tokio
+    /// runtime.
     pub(crate) fn resize(&self, max_streams: usize) {
         if let Some(handle) = &self.0 {
             handle.places.resize(places(max_streams));
         }
     }
 
-    /// Writes down what is in force from now on.
-    pub(crate) fn started(&self, start: Start) {
+    /// Adds a line that says which policy and keys are in force from now on.
+    pub(crate) fn started(&self, start: StartRecord) {
         if let Some(handle) = &self.0 {
-            let own = Item::Own(Record::Start(start));
+            let own = Item::Own(LogRecord::Start(start));
             handle.shared.queue.push(own);
         }
     }
 
-    /// Writes down that a request is allowed, and returns when that is on disk. What becomes of the request is written by the
-    /// entry, whenever that is dropped.
+    /// Writes the line of a request that is allowed, and returns the proof of it once the line is
+    /// on disk. The fields that only `allowed` knows come from it. The pending delivery writes down
+    /// how the request ends, whenever it is dropped.
     ///
     /// # Errors
-    /// When it cannot be written, and nothing may be answered then.
+    /// When the line cannot be written. Nothing may be answered then.
     ///
     /// # Cancel safety
-    /// Safe: a decision that is written nevertheless has its delivery line.
-    pub(crate) async fn allowed(&self, decision: Decision) -> Result<Entry, Unavailable> {
-        let Some(handle) = &self.0 else {
-            return Ok(Entry::default());
+    /// Safe: a decision that is written although nobody waits any more gets its delivery line.
+    pub(crate) async fn record<T: Allowed>(
+        &self,
+        mut decision: Decision,
+        allowed: T,
+    ) -> Result<(Recorded<T>, PendingDelivery), AuditUnavailable> {
+        decision.allowed = true;
+        allowed.describe(&mut decision);
+        let entry = match &self.0 {
+            None => PendingDelivery::default(),
+            Some(handle) => match handle.open(decision).await {
+                Ok(entry) => entry,
+                Err(unavailable) => {
+                    handle.without(unavailable)?;
+                    PendingDelivery::default()
+                }
+            },
         };
-        match handle.open(decision).await {
-            Ok(entry) => Ok(entry),
-            Err(unavailable) => handle.without(unavailable).map(|()| Entry::default()),
-        }
+        Ok((Recorded::new(allowed), entry))
     }
 
-    /// Writes down that a request is denied, and returns when that is on disk.
+    /// Writes the line of a read that the gateway does for itself, and returns the proof of it once
+    /// the line is on disk.
     ///
     /// # Errors
-    /// As for [`AuditLog::allowed`].
+    /// As for [`AuditLog::record`]. Nothing may be read then.
+    ///
+    /// # Cancel safety
+    /// Safe: the line is written nevertheless, or it is not.
+    pub(crate) async fn record_system(
+        &self,
+        read: SystemRead,
+    ) -> Result<Recorded<SystemRead>, AuditUnavailable> {
+        if let Some(handle) = &self.0
+            && let Err(unavailable) = handle.note_system(&read).await
+        {
+            handle.without(unavailable)?;
+        }
+        Ok(Recorded::new(read))
+    }
+
+    /// Writes the line of a request that is denied, and returns once it is on disk.
+    ///
+    /// # Errors
+    /// As for [`AuditLog::record`].
     ///
     /// # Cancel safety
     /// Safe: it is written nevertheless, or it is not.
-    pub(crate) async fn denied(&self, decision: Decision) -> Result<(), Unavailable> {
+    pub(crate) async fn denied(&self, decision: Decision) -> Result<(), AuditUnavailable> {
         let Some(handle) = &self.0 else {
             return Ok(());
         };
@@ -178,14 +216,14 @@ impl AuditLog {
         }
     }
 
-    /// Counts a request that came without a valid credential.
+    /// Counts a request without a valid credential.
     pub(crate) fn refused(&self, source: IpAddr) {
         if let Some(handle) = &self.0 {
             handle.shared.tally.count(source, Timestamp::now());
         }
     }
 
-    /// Whether requests are refused because it cannot be written.
+    /// Whether requests are refused now, since the log cannot be written.
     pub(crate) fn refuses(&self) -> bool {
         let refuses = |handle: &Arc<Handle>| {
             handle.on_failure == OnFailure::Refuse && handle.shared.outage.is_on()
@@ -193,27 +231,27 @@ impl AuditLog {
         self.0.as_ref().is_some_and(refuses)
     }
 
-    /// How many lines wait to be written.
+    /// Number of lines that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = |handle: &Arc<Handle>| handle.shared.queue.len();
         self.0.as_ref().map_or(0, waiting)
     }
 
-    /// Writes what is left, signs it, and lets the files go. What comes later is not written.
+    /// Writes and signs the lines that are left, and closes the files. Later lines are not written.
     pub(crate) async fn close(&self) {
         if let Some(handle) = &self.0 {
             handle.shared.queue.close();
-            let _ = timeout(END_PATIENCE, handle.over.cancelled()).await;
+            let _ = timeout(MAX_CLOSE_WAIT, handle.over.cancelled()).await;
         }
     }
 }
 
 fn places(max_streams: usize) -> usize {
-    max_streams.saturating_add(FURTHER_PLACES)
+    max_streams.saturating_add(MAX_OTHER_REQUESTS)
 }
 
-impl Shared {
-    /// So many decisions were carried out and are not in the log.
+impl SharedLog {
+    /// Notes that so many decisions were carried out and are not in the log.
     fn missed(&self, decisions: u64) {
         if decisions > 0 {
             self.outage.miss(decisions, Timestamp::now());
@@ -223,31 +261,34 @@ impl Shared {
 }
 
 impl Handle {
-    /// A place for a request's lines, as soon as there is one.
-    async fn place(&self) -> Result<Place, Unavailable> {
+    /// Waits for a queue place, which holds room for a request's lines.
+    async fn place(&self) -> Result<QueuePlace, AuditUnavailable> {
         if self.shared.outage.is_on() {
-            return Err(Unavailable);
+            return Err(AuditUnavailable);
         }
-        match timeout(PATIENCE, self.places.take()).await {
-            Ok(place) => place.ok_or(Unavailable),
+        match timeout(MAX_WRITE_WAIT, self.places.take()).await {
+            Ok(place) => place.ok_or(AuditUnavailable),
             Err(_) => {
                 self.stalled();
-                Err(Unavailable)
+                Err(AuditUnavailable)
             }
         }
     }
 
-    async fn open(self: &Arc<Self>, decision: Decision) -> Result<Entry, Unavailable> {
+    async fn open(
+        self: &Arc<Self>,
+        decision: Decision,
+    ) -> Result<PendingDelivery, AuditUnavailable> {
         let place = self.place().await?;
         let (written, seq) = oneshot::channel();
-        let mut entry = Entry {
-            open: Some(Open {
+        let mut entry = PendingDelivery {
+            open: Some(LoggedDecision {
                 handle: Arc::clone(self),
                 id: decision.id.clone(),
                 decision: DecisionLine::awaited(seq),
                 place,
             }),
-            ..Entry::default()
+            ..PendingDelivery::default()
         };
         self.shared.queue.push(Item::Decision {
             decision: Box::new(decision),
@@ -256,21 +297,22 @@ impl Handle {
         });
         let written = match &mut entry.open {
             Some(open) => self.waited(open.decided()).await,
-            None => return Err(Unavailable),
+            None => return Err(AuditUnavailable),
         };
         match (written, self.on_failure) {
             (Some(true), _) => Ok(entry),
             (Some(false), _) => {
-                // There is no line of it.
+                // There is no decision line, so there must be no delivery line either.
                 entry.open = None;
-                Err(Unavailable)
+                Err(AuditUnavailable)
             }
             (None, OnFailure::Refuse) => {
                 entry.status = 503;
                 entry.outcome = "audit-unavailable";
-                Err(Unavailable)
+                Err(AuditUnavailable)
             }
-            // It may be written yet, and what really becomes of the request behind it.
+            // The decision may still get into the log. Then the real end of the request follows it;
+            // else the decision counts as missing.
             (None, OnFailure::Serve) => {
                 entry.is_carried_out();
                 Ok(entry)
@@ -278,7 +320,7 @@ impl Handle {
         }
     }
 
-    async fn deny(&self, decision: Decision) -> Result<(), Unavailable> {
+    async fn deny(&self, decision: Decision) -> Result<(), AuditUnavailable> {
         let place = self.place().await?;
         let (written, mut seq) = oneshot::channel();
         self.shared.queue.push(Item::Decision {
@@ -288,7 +330,7 @@ impl Handle {
         });
         match (self.waited(&mut seq).await, self.on_failure) {
             (Some(Ok(_)), _) => Ok(()),
-            (Some(Err(_)), _) | (None, OnFailure::Refuse) => Err(Unavailable),
+            (Some(Err(_)), _) | (None, OnFailure::Refuse) => Err(AuditUnavailable),
             (None, OnFailure::Serve) => {
                 self.shared.queue.push(Item::Answered(seq));
                 Ok(())
@@ -296,14 +338,34 @@ impl Handle {
         }
     }
 
-    /// What the writer says of a decision; none where that takes too long.
+    async fn note_system(&self, read: &SystemRead) -> Result<(), AuditUnavailable> {
+        let _place = self.place().await?;
+        let (written, seq) = oneshot::channel();
+        self.shared.queue.push(Item::SystemRead {
+            read: SystemReadLine {
+                purpose: read.purpose().to_owned(),
+                pbx: read.pbx().to_owned(),
+                recording: read.recording().as_str().to_owned(),
+            },
+            written,
+        });
+        match self.waited(seq).await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err(AuditUnavailable),
+        }
+    }
+
+    /// Waits for the writer's answer to a decision; `None` where that takes longer than
+    /// [`MAX_WRITE_WAIT`].
     async fn waited<F: Future>(&self, told: F) -> Option<F::Output> {
         let mut told = pin!(told);
-        if let Ok(told) = timeout(PATIENCE, told.as_mut()).await {
+        if let Ok(told) = timeout(MAX_WRITE_WAIT, told.as_mut()).await {
             return Some(told);
         }
         let is_new = self.stalled();
-        // The writer tells this first and ends the outage then: either its word is here by now, or the end is still to come.
+        // The answer may arrive right now. The writer sends it before it ends the outage: so if the
+        // answer is not here after the outage has begun, the end of the outage is still to come. If
+        // it is here, the outage that this call began may have missed its end, and is ended here.
         let told = timeout(Duration::ZERO, told).await.ok();
         if told.is_some() && is_new {
             self.shared.outage.end();
@@ -311,21 +373,22 @@ impl Handle {
         told
     }
 
-    /// Lets nobody else wait for a disk that hangs. The next line that it takes shows that it does not any more.
+    /// Begins an outage, so that nobody else waits for a disk that hangs. The next line that the
+    /// disk takes ends it. Returns whether this call has begun it.
     fn stalled(&self) -> bool {
         let is_new = self.shared.outage.begin(Timestamp::now());
         if is_new {
             error!(
-                patience = ?PATIENCE,
+                patience = ?MAX_WRITE_WAIT,
                 advice = "look at the disk of audit.dir",
-                "the audit log takes too long to be written"
+                "the disk of the audit log takes too long to write a line"
             );
         }
         is_new
     }
 
-    /// Goes on without a line, where that may be.
-    fn without(&self, unavailable: Unavailable) -> Result<(), Unavailable> {
+    /// Goes on without a line, if `on_failure` allows that.
+    fn without(&self, unavailable: AuditUnavailable) -> Result<(), AuditUnavailable> {
         match self.on_failure {
             OnFailure::Refuse => Err(unavailable),
             OnFailure::Serve => {

@@ -1,16 +1,18 @@
-//! Authentication: a request → who is asking.
+//! Authentication: turns the credentials of a request into a principal.
 //!
-//! Knows the order of the checks, and that nothing short of all of them makes a [`Principal`]. Does not know the PBX,
-//! the configuration as written, or HTTP answers. Pure: no clock, no I/O, nothing is logged.
+//! Knows the order of the checks, and that only all of them together make a [`Principal`]. Does not
+//! know the PBX, the configuration as written, or HTTP answers. Pure: no clock, no I/O, no log.
 //!
-//! The claims are checked here and not by the JWT library, whose checks read the system's clock and are loose by default:
-//! a leeway of a minute, `nbf` ignored, a missing `aud` or `iss` accepted. It verifies the signature, nothing more.
+//! The claims are checked here and not by the JWT library. Its checks read the system's clock and
+//! are loose by default: a leeway of a minute, `nbf` ignored, a missing `aud` or `iss` accepted.
+//! The library verifies the signature and nothing more.
 //!
-//! Sources: RFC 7519 §7.2 (validating a JWT), RFC 7515 §5.2 (validating a JWS), RFC 6750 (bearer tokens), RFC 8725 (best
-//! current practices for JWTs).
+//! Sources: RFC 7519 §7.2 (validating a JWT), RFC 7515 §5.2 (validating a JWS), RFC 6750 (bearer
+//! tokens), RFC 8725 (best current practices for JWTs).
 
 mod algorithm;
 pub(crate) mod attributes;
+mod authenticated;
 mod claims;
 pub(crate) mod cookies;
 mod credential;
@@ -23,7 +25,6 @@ pub mod keys;
 pub mod link;
 pub mod mint;
 pub mod minter;
-mod pem;
 pub(crate) mod principal;
 mod required;
 pub mod revocations;
@@ -41,35 +42,37 @@ use http::HeaderMap;
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 use self::attributes::max_values;
 pub use self::attributes::{AttributeClaims, Attributes, Extension};
+pub use self::authenticated::Authenticated;
 use self::claims::{Claims, Clock};
 pub use self::cookies::Cookies;
 use self::cookies::SESSION_COOKIE;
-use self::credential::{Presented, unescaped};
-pub use self::error::{AuthError, Rejected};
+use self::credential::{RequestCredential, unescaped};
+pub use self::error::{AuthError, CredentialError};
 pub use self::key_id::KeyId;
 pub use self::keyring::KeyRing;
 use self::link::Links;
 pub use self::principal::{Credential, CredentialKind, Principal};
 pub use self::required::RequiredClaims;
-pub use self::revocations::entries::{Revocation, RevocationError, Revoked};
+pub use self::revocations::entries::{Revocation, RevocationError, RevocationList};
 pub use self::self_test::{SelfTestError, self_test};
 pub use self::session::{SessionError, Sessions};
-use self::token::{Compact, MAX_TOKEN_BYTES};
-use self::verified::Verified;
+use self::token::{CompactToken, MAX_TOKEN_BYTES};
+use self::verified::VerifiedTokens;
 use crate::principal::PrincipalId;
 
-/// Who makes bearer tokens, and with which keys.
+/// An issuer of bearer tokens, with the keys that verify them.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// What `iss` must be, to the letter.
+    /// The exact value of the claim `iss`.
     pub name: String,
-    /// The audiences that `aud`, or the claim in its place, may name. One that the token names is enough.
+    /// The audiences that `aud`, or the claim configured in its place, may name. One match is
+    /// enough.
     pub audiences: Vec<String>,
     /// Further claims that its tokens must have.
     pub required: RequiredClaims,
-    /// The keys that verify this issuer's tokens, and nobody else's.
+    /// The keys that verify tokens of this issuer, and of no other.
     pub keys: KeyRing,
-    /// Which claims say what its subjects are.
+    /// The claims that hold the attributes of its subjects.
     pub claims: AttributeClaims,
     /// The PBXs that its tokens are for; all when `None`.
     pub pbxs: Option<Arc<[String]>>,
@@ -82,7 +85,7 @@ impl Issuer {
     }
 }
 
-/// Makes principals out of requests.
+/// Authenticates requests and makes principals.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     issuers: Vec<Issuer>,
@@ -90,20 +93,22 @@ pub struct Authenticator {
     cookies: Cookies,
     skew: Duration,
     max_token_bytes: usize,
-    verified: Verified,
+    verified: VerifiedTokens,
 }
 
-/// What the credentials of a request come to.
-pub(crate) struct Judgement<'a> {
-    pub(crate) principal: Result<Principal, Rejected>,
-    /// The names of cookies that are authentic and have expired, and so count as absent.
+/// The result of authenticating a request.
+pub(crate) struct AuthenticationResult<'a> {
+    pub(crate) caller: Result<Authenticated, CredentialError>,
+    /// The names of cookies that are authentic but expired. They count as absent.
     pub(crate) expired: Vec<&'a str>,
 }
 
 impl Authenticator {
-    /// Puts together what was configured; `skew` is by how much the clocks of others may differ from ours.
+    /// Makes an authenticator. `skew` is the greatest difference allowed between other clocks and
+    /// ours.
     ///
-    /// The caller sees to it that no two issuers share a name, and that no issuer has the audience of links.
+    /// The caller makes sure that no two issuers share a name, and that no issuer has the audience
+    /// of links.
     #[must_use]
     pub fn new(issuers: Vec<Issuer>, links: Option<Links>, skew: Duration) -> Self {
         Self {
@@ -112,17 +117,17 @@ impl Authenticator {
             cookies: Cookies::default(),
             skew,
             max_token_bytes: MAX_TOKEN_BYTES,
-            verified: Verified::new(),
+            verified: VerifiedTokens::new(),
         }
     }
 
-    /// Looks at cookies as well.
+    /// Accepts cookies as well.
     #[must_use]
     pub fn with_cookies(self, cookies: Cookies) -> Self {
         Self { cookies, ..self }
     }
 
-    /// Takes tokens as long as the head of a request may be, in bytes.
+    /// Accepts tokens up to the longest request head, in bytes.
     #[must_use]
     pub fn with_max_token_bytes(self, max_token_bytes: usize) -> Self {
         Self {
@@ -131,64 +136,68 @@ impl Authenticator {
         }
     }
 
-    /// The gateway's own sessions, where there are any.
+    /// The gateway's own sessions, if they are configured.
     pub(crate) fn sessions(&self) -> Option<&Sessions> {
         self.cookies.sessions.as_ref()
     }
 
-    /// Finds out who is asking, at the time `now`, from the address `source`.
+    /// Authenticates a request that came from the address `source` at the time `now`.
     ///
-    /// The first credential present decides: the `Authorization` field, then `?link=`, then the gateway's own cookie, then that
-    /// of single sign-on.
+    /// The first credential present decides, in this order: the `Authorization` field, `?link=`,
+    /// the gateway's own cookie, the cookie of single sign-on.
     ///
     /// # Errors
-    /// When there is no credential, or anything about it is wrong; a wrong one is never covered by another.
+    /// When there is no credential, or anything about it is wrong. A later credential never makes
+    /// up for a wrong one.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
         source: IpAddr,
         now: SystemTime,
-    ) -> Result<Principal, Rejected> {
-        self.judge(headers, query, false, source, now).principal
+    ) -> Result<Authenticated, CredentialError> {
+        self.authenticate_request(headers, query, false, source, now)
+            .caller
     }
 
-    /// The same for a request by which somebody goes to a page, if `is_visit`: cookies that are authentic and have expired
-    /// count as absent there, so that whoever comes back the next day is asked to sign in and not turned away.
-    pub(crate) fn judge(
+    /// Like [`Authenticator::authenticate`]. If `is_visit`, a person is opening a page: a cookie
+    /// that is authentic but expired then counts as absent, so that someone who returns the next
+    /// day can sign in again instead of being refused.
+    pub(crate) fn authenticate_request(
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
         is_visit: bool,
         source: IpAddr,
         now: SystemTime,
-    ) -> Judgement<'_> {
+    ) -> AuthenticationResult<'_> {
         let mut expired = Vec::new();
         let clock = Clock::at(now, self.skew);
         let principal = match credential::find(headers, query) {
-            Ok(Presented::Bearer(token)) => clock
+            Ok(RequestCredential::Bearer(token)) => clock
                 .and_then(|clock| self.authenticate_bearer(token, &clock))
-                .map_err(Rejected::Bearer),
-            Ok(Presented::Link(token)) => clock
+                .map_err(CredentialError::Bearer),
+            Ok(RequestCredential::Link(token)) => clock
                 .and_then(|clock| self.authenticate_link(&unescaped(token), source, &clock))
-                .map_err(Rejected::Link),
-            Err(Rejected::Bearer(AuthError::Missing)) => {
-                clock.map_err(Rejected::Cookie).and_then(|clock| {
+                .map_err(CredentialError::Link),
+            Err(CredentialError::Bearer(AuthError::Missing)) => {
+                clock.map_err(CredentialError::Cookie).and_then(|clock| {
                     let expired = is_visit.then_some(&mut expired);
                     self.authenticate_cookie(headers, &clock, expired)
                 })
             }
             Err(rejected) => Err(rejected),
         };
-        Judgement { principal, expired }
+        let caller = principal.map(Authenticated::new);
+        AuthenticationResult { caller, expired }
     }
 
-    /// Whether there is a cookie of our own, whatever it says.
-    pub(crate) fn shows_session(&self, headers: &HeaderMap) -> bool {
+    /// Returns true if the request has the gateway's own cookie, whatever its value.
+    pub(crate) fn has_session_cookie(&self, headers: &HeaderMap) -> bool {
         self.sessions().is_some() && !matches!(cookies::value(headers, SESSION_COOKIE), Ok(None))
     }
 
-    /// The names of the cookies that are looked at, the first that is present decides.
+    /// The names of the accepted cookies. The first one present decides.
     fn cookie_names(&self) -> impl Iterator<Item = (&str, Credential)> {
         let own = self
             .sessions()
@@ -201,15 +210,17 @@ impl Authenticator {
         own.into_iter().chain(sso)
     }
 
-    /// With `expired`, a cookie that is authentic and has expired counts as absent, and is noted there.
+    /// If `expired` is given, a cookie that is authentic but expired counts as absent, and its name
+    /// is added to the list.
     fn authenticate_cookie<'a>(
         &'a self,
         headers: &HeaderMap,
         clock: &Clock,
         mut expired: Option<&mut Vec<&'a str>>,
-    ) -> Result<Principal, Rejected> {
+    ) -> Result<Principal, CredentialError> {
         for (name, credential) in self.cookie_names() {
-            let Some(token) = cookies::value(headers, name).map_err(Rejected::Cookie)? else {
+            let Some(token) = cookies::value(headers, name).map_err(CredentialError::Cookie)?
+            else {
                 continue;
             };
             let decided = match credential {
@@ -220,16 +231,16 @@ impl Authenticator {
                 expired.push(name);
                 continue;
             }
-            let principal = decided.map_err(Rejected::Cookie)?;
+            let principal = decided.map_err(CredentialError::Cookie)?;
             return Ok(Principal {
                 credential,
                 ..principal
             });
         }
-        Err(Rejected::Bearer(AuthError::Missing))
+        Err(CredentialError::Bearer(AuthError::Missing))
     }
 
-    /// A session whose issuer is not configured any more ends with it.
+    /// Authenticates a session. It is refused if its issuer is no longer configured.
     fn authenticate_session(&self, value: &str, clock: &Clock) -> Result<Principal, AuthError> {
         let sessions = self.sessions().ok_or(AuthError::Missing)?;
         let pbxs_of = |issuer: &str| Ok(self.issuer(issuer)?.pbxs.clone());
@@ -246,7 +257,8 @@ impl Authenticator {
         links.authenticate(token, source, clock, self.max_token_bytes)
     }
 
-    /// The claim `iss` is read before it is verified, but only to choose the keys that must verify it.
+    /// Reads the claim `iss` before it is verified, but only to choose the keys that must verify
+    /// it.
     fn authenticate_bearer(&self, text: &str, clock: &Clock) -> Result<Principal, AuthError> {
         let generation_of = |issuer: &str| {
             let issuer = self.issuer(issuer).ok()?;
@@ -255,14 +267,14 @@ impl Authenticator {
         if let Some(principal) = self.verified.find(text, clock, generation_of) {
             return Ok(principal);
         }
-        let token = Compact::decode(text, self.max_token_bytes)?;
+        let token = CompactToken::decode(text, self.max_token_bytes)?;
         let header = token.header()?;
         let json = token.claims();
         let claims = Claims::parse(json)?;
         let issuer = self.issuer(claims.issuer()?)?;
         let keys = issuer.keys.current();
         keys::verify(&keys.keys, &header, &token).map_err(|error| match keys.is_missing {
-            // Nobody can tell yet.
+            // Without the keys, the token is neither valid nor invalid.
             true => AuthError::KeysUnavailable,
             false => error,
         })?;
@@ -279,19 +291,20 @@ impl Authenticator {
             pbxs: issuer.pbxs.clone(),
         };
         self.verified
-            .note(text, &principal, validity, keys.generation);
+            .insert(text, &principal, validity, keys.generation);
         Ok(principal)
     }
 
-    /// The keys of the issuer that a bearer token names, since newer ones may verify it. For a token that was refused
-    /// because its key is not known, in the `Authorization` field or in the cookie of single sign-on; cookies in `expired`
-    /// were passed over. Our own cookie names no issuer whose keys could help it.
+    /// The keys of the issuer that a bearer token names, for a renewal. Call it when a token was
+    /// refused because its key is unknown. The token stands in the `Authorization` field or in the
+    /// cookie of single sign-on; cookies in `expired` are skipped. The gateway's own cookie names
+    /// no issuer whose keys could help.
     pub(crate) fn keys_to_renew(&self, headers: &HeaderMap, expired: &[&str]) -> Option<KeyRing> {
         let token = match credential::find(headers, None) {
-            Ok(Presented::Bearer(token)) => token,
+            Ok(RequestCredential::Bearer(token)) => token,
             _ => self.deciding_sso_cookie(headers, expired)?,
         };
-        let token = Compact::decode(token, self.max_token_bytes).ok()?;
+        let token = CompactToken::decode(token, self.max_token_bytes).ok()?;
         let claims = Claims::parse(token.claims()).ok()?;
         let issuer = self.issuer(claims.issuer().ok()?).ok()?;
         Some(issuer.keys.clone())
@@ -308,9 +321,10 @@ impl Authenticator {
         None
     }
 
-    /// Whether those are still known who vouched for somebody: the issuer or the key of the link, and that for this PBX. Their key may be
-    /// another one by now, which says nothing of what the old one has signed.
-    pub(crate) fn still_knows(&self, principal: &Principal, pbx: &str) -> bool {
+    /// Returns true if the issuer, or the key of the link, that authenticated `principal` is still
+    /// configured and still covers `pbx`. The key itself may have been replaced: that does not
+    /// invalidate what the old key signed.
+    pub(crate) fn still_accepts(&self, principal: &Principal, pbx: &str) -> bool {
         let issuer = || self.issuer(principal.issuer()).ok();
         let is_issued = || issuer().is_some_and(|issuer| issuer.reaches(pbx));
         match principal.credential() {
@@ -320,11 +334,11 @@ impl Authenticator {
             Credential::Link(_) => self
                 .links
                 .as_ref()
-                .is_some_and(|links| links.reach(principal.issuer(), pbx)),
+                .is_some_and(|links| links.has_key_for(principal.issuer(), pbx)),
         }
     }
 
-    /// Whether the keys of every issuer have been had.
+    /// Returns true if the keys of every issuer have been loaded.
     pub(crate) fn has_keys(&self) -> bool {
         !self.issuers.iter().any(|issuer| issuer.keys.is_missing())
     }

@@ -1,9 +1,11 @@
-//! All entries: which there are, which are idle, and when they go.
+//! The cache: recordings in memory, one entry for each.
 //!
-//! Knows keys, times and the bound on memory. Does not know bytes or who asks beyond an opaque owner.
+//! Knows keys, times and the bound on memory, and decides when an entry leaves. Does not know
+//! bytes, or callers beyond an opaque owner.
 //!
-//! Locks are taken in this order: the index, an entry, the pool. No fill is spawned under any: one that the runtime does not
-//! take settles at once.
+//! Lock order: the index first, then an entry, then the pool. No fill is spawned while one of these
+//! locks is held: a fill that the runtime does not take is dropped at once, and its `Drop` locks
+//! the index.
 
 mod entry;
 mod error;
@@ -22,52 +24,54 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::time::sleep;
 
-use self::entry::{BLOCK_BYTES, Block, CacheEntry, NoBlock, Phase, Pool, Reader};
-pub(crate) use self::error::{CacheError, Ended};
+use self::entry::{BLOCK_BYTES, CacheEntry, MemoryBlock, NoBlock, Phase, Pool, Reader};
+pub(crate) use self::error::{CacheError, EndReason};
 use self::fill::Fill;
 use self::index::{CacheIndex, EntryKey, IndexedEntry};
 pub(crate) use self::metadata::Metadata;
 use self::passthrough::Passthrough;
 use self::remembered::RememberedMetadata;
 pub(crate) use self::source::Source;
+use crate::audit::RecordedRead;
 use crate::cache::settings::CacheSettings;
 use crate::metrics::{Eviction, Metrics};
-use crate::pbx::{Excerpt, Pbx, PbxError, Seen};
+use crate::pbx::{Excerpt, Pbx, PbxError, ResumePoint};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
-/// For whom memory is held.
+/// The principal whose share of the memory an entry counts against.
 type Owner = PrincipalId;
 
-/// How often it is looked which entries have to go.
-const SWEEP: Duration = Duration::from_millis(500);
-/// Sweeps between those of unused memory.
-const SWEEPS_OF_MEMORY: u32 = 20;
+/// Interval between two looks for entries that are idle or old.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// One sweep in so many also gives unused memory back to the system.
+const SWEEPS_PER_MEMORY_SWEEP: u32 = 20;
 
-/// All entries.
+/// All entries, and the metadata that outlives them.
 pub(crate) struct Cache {
     me: Weak<Self>,
     metrics: Arc<Metrics>,
     settings: ArcSwap<CacheSettings>,
     pool: Pool,
-    known: RememberedMetadata,
+    remembered: RememberedMetadata,
     index: Mutex<CacheIndex>,
 }
 
-/// A part of a recording of which enough is known from earlier.
-pub(crate) struct PartOf {
+/// A request for one part of a recording whose metadata is remembered.
+pub(crate) struct PartRequest {
     pub(crate) metadata: Arc<Metadata>,
     pub(crate) excerpt: Excerpt,
 }
 
 impl Cache {
-    /// Call it within a tokio runtime.
+    /// Makes an empty cache and starts the task that removes its old entries. Call it within a
+    /// tokio runtime.
     pub(crate) fn start(settings: CacheSettings, metrics: Arc<Metrics>) -> Arc<Self> {
         let cache = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             metrics,
             pool: Pool::new(blocks(&settings)),
-            known: RememberedMetadata::new(&settings),
+            remembered: RememberedMetadata::new(&settings),
             settings: ArcSwap::from_pointee(settings),
             index: Mutex::default(),
         });
@@ -75,48 +79,49 @@ impl Cache {
         cache
     }
 
-    /// Takes other settings over. What is held beyond a smaller bound goes as soon as nobody reads it.
+    /// Replaces the settings. Memory above a smaller bound is freed as soon as nobody reads it.
     pub(crate) fn configure(&self, settings: CacheSettings) {
         self.pool.resize(blocks(&settings));
-        self.known.configure(&settings);
+        self.remembered.configure(&settings);
         self.settings.store(Arc::new(settings));
         self.shrink(&mut self.lock());
     }
 
-    /// Lets go of idle entries while more is held than may be.
+    /// Ends idle entries, longest idle first, until the pool is within its bound.
     fn shrink(&self, index: &mut CacheIndex) {
         while self.pool.is_over()
             && let Some(idle) = index.take_idle(None, None)
         {
-            self.end(&idle, Ended::Room);
+            self.end(&idle, EndReason::Room);
         }
     }
 
-    /// Drops the entries of all PBXs but these, and makes none for others from now on.
+    /// Drops the entries of all other PBXs, and makes none for them from now on.
     pub(crate) fn retain(&self, pbxs: &[Arc<Pbx>]) {
         let mut index = self.lock();
         for key in index.serve_only(pbxs) {
-            // Those who read it go on: nothing is wrong with what they hear.
+            // An entry that has readers leaves the index only: its bytes are still right, so the
+            // readers go on.
             if let Some(indexed) = index.take(&key)
                 && !indexed.entry.has_readers()
             {
-                self.end(&indexed, Ended::Reload);
+                self.end(&indexed, EndReason::Reload);
             }
         }
     }
 
-    /// What is known of a recording without asking for it.
+    /// The metadata remembered of a recording. Asks no PBX.
     pub(crate) fn known(&self, pbx: &Pbx, name: &RecordingName) -> Option<Arc<Metadata>> {
-        self.known.get(&EntryKey::new(pbx, name)).metadata
+        self.remembered.get(&EntryKey::new(pbx, name)).metadata
     }
 
-    /// The entry of a recording, if there is one; or why there is no such recording, if that is known.
+    /// Joins the entry of a recording, if there is one.
     ///
     /// # Errors
-    /// What the PBX said a moment ago.
+    /// The answer that the PBX gave a moment ago, where that was "no such recording".
     pub(crate) fn find(&self, pbx: &Pbx, name: &RecordingName) -> Result<Option<Source>, PbxError> {
         let key = EntryKey::new(pbx, name);
-        if let Some(error) = self.known.missing(&key) {
+        if let Some(error) = self.remembered.missing(&key) {
             return Err(error);
         }
         if self.settings.load().max_bytes == 0 {
@@ -126,28 +131,29 @@ impl Cache {
         Ok(found)
     }
 
-    /// Has a recording read: onto an entry, or straight through where there is no room for one. Then no more than the `part`
-    /// is asked of the PBX, if there is one and the PBX is trusted with that.
+    /// Opens a recording: joins or begins an entry, or passes the bytes through where there is no
+    /// room for an entry. A passthrough asks the PBX for the `part` alone, if there is one and the
+    /// PBX is trusted with that.
     ///
     /// # Errors
-    /// Why the recording cannot be had, as far as that is known already; [`Source::metadata`] tells the rest.
+    /// Why the recording cannot be read, as far as that is known already; [`Source::metadata`]
+    /// gives the other reasons.
     ///
     /// # Cancel safety
-    /// Safe: what nobody reads is not begun.
+    /// Safe: a fill without a reader stops before it reads.
     pub(crate) async fn open(
         &self,
         pbx: &Arc<Pbx>,
-        name: &RecordingName,
-        owner: &Owner,
-        part: Option<PartOf>,
+        read: &RecordedRead,
+        part: Option<PartRequest>,
     ) -> Result<Source, CacheError> {
-        let key = EntryKey::new(pbx, name);
-        if let Some(source) = self.begin(&key, pbx, owner) {
+        let key = EntryKey::new(pbx, read.recording());
+        if let Some(source) = self.begin(&key, pbx, read) {
             return Ok(source);
         }
-        // In a box: most requests never come here, and their futures need not be that large.
+        // Boxed: most requests never come here, and their futures need not be that large.
         let (excerpt, known) = part.map(|part| (part.excerpt, part.metadata)).unzip();
-        let opened = match Box::pin(pbx.open(name, owner, excerpt)).await {
+        let opened = match Box::pin(pbx.open(read, excerpt)).await {
             Ok(reading) => {
                 Passthrough::begin(reading, self, Arc::clone(pbx), key.clone(), known).await
             }
@@ -164,14 +170,15 @@ impl Cache {
         Some(Source::Entry(Reader::new(entry, Weak::clone(&self.me))))
     }
 
-    /// A new entry, or one that was begun a moment ago; `None` where the recording is to go straight through.
-    fn begin(&self, key: &EntryKey, pbx: &Arc<Pbx>, owner: &Owner) -> Option<Source> {
+    /// Begins an entry, or joins one that another request has begun since [`Cache::find`]. Returns
+    /// `None` where the recording has to pass through.
+    fn begin(&self, key: &EntryKey, pbx: &Arc<Pbx>, read: &RecordedRead) -> Option<Source> {
         let settings = self.settings.load();
         let length = self
-            .known
+            .remembered
             .get(key)
             .metadata
-            .and_then(|metadata| metadata.length);
+            .and_then(|metadata| metadata.length());
         if length.is_some_and(|length| length > settings.max_recording_bytes) {
             return None;
         }
@@ -183,56 +190,68 @@ impl Cache {
             return Some(source);
         }
         let me = self.me.upgrade()?;
-        let block = self.block_from(&mut index, owner, key).ok()?;
-        let entry = Arc::new(CacheEntry::new(key.clone(), Arc::clone(pbx), owner.clone()));
+        let block = self.block_from(&mut index, read.reader(), key).ok()?;
+        let entry = Arc::new(CacheEntry::new(
+            key.clone(),
+            Arc::clone(pbx),
+            read.reader().clone(),
+        ));
         index.put(&entry);
         let reader = Reader::new(Arc::clone(&entry), Weak::clone(&self.me));
         drop(index);
-        Fill::new(me, entry, owner.clone(), Some(block)).spawn(None);
+        Fill::new(me, entry, read.clone(), Some(block)).spawn(None);
         Some(Source::Entry(reader))
     }
 
-    /// Whether the bytes up to `end`, or to the end of the recording, need to be read from the PBX again.
+    /// Whether the bytes up to `end`, or to the end of the recording, have to be read from the PBX
+    /// again.
     pub(crate) fn lacks(&self, source: &Source, end: Option<u64>) -> bool {
         matches!(source, Source::Entry(reader) if reader.lacks(end))
     }
 
-    /// Has an entry read on that was stopped, and returns when the recording is open again.
+    /// Starts a new fill for an entry whose fill has stopped, and returns when the recording is
+    /// open again.
     ///
     /// # Errors
-    /// When it cannot be had any more, or is another one by now.
+    /// When the recording cannot be read any more, or its content is another one by now.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(crate) async fn go_on(&self, source: &mut Source, owner: &Owner) -> Result<(), CacheError> {
+    pub(crate) async fn go_on(
+        &self,
+        source: &mut Source,
+        read: &RecordedRead,
+    ) -> Result<(), CacheError> {
         let Source::Entry(reader) = source else {
             return Ok(());
         };
         if let (Some(me), Some(seen)) = (self.me.upgrade(), reader.entry().resume()) {
             let entry = Arc::clone(reader.entry());
-            Fill::new(me, entry, owner.clone(), None).spawn(Some(seen));
+            Fill::new(me, entry, read.clone(), None).spawn(Some(seen));
         }
         reader.opened().await
     }
 
-    /// Ends the entry of a recording, whoever reads it, and forgets what is known of it.
+    /// Ends the entry of a recording, even if it has readers, and forgets its metadata.
     pub(crate) fn delete(&self, pbx: &Pbx, name: &RecordingName) {
         let key = EntryKey::new(pbx, name);
         let indexed = self.lock().take(&key);
         if let Some(indexed) = indexed {
-            self.end(&indexed, Ended::Deleted);
+            self.end(&indexed, EndReason::Deleted);
         }
-        // Last: what its fill had just found out goes, too.
-        self.known.forget(&key);
+        // After the entry has ended: its fill may have noted metadata until then, and they have to
+        // go, too.
+        self.remembered.forget(&key);
     }
 
-    /// How many bytes are held.
+    /// Bytes of memory that all entries hold.
     pub(crate) fn bytes_held(&self) -> u64 {
         (self.pool.held() * BLOCK_BYTES) as u64
     }
 
-    /// A block for an owner; idle entries go for it, the longest idle first.
-    fn block(&self, owner: &Owner, key: &EntryKey) -> Result<Block, NoBlock> {
+    /// Takes a block for an owner. Where none is free, it ends idle entries, longest idle first:
+    /// those of the owner alone, if the owner's share is used up.
+    fn block(&self, owner: &Owner, key: &EntryKey) -> Result<MemoryBlock, NoBlock> {
         self.block_from(&mut self.lock(), owner, key)
     }
 
@@ -241,7 +260,7 @@ impl Cache {
         index: &mut CacheIndex,
         owner: &Owner,
         key: &EntryKey,
-    ) -> Result<Block, NoBlock> {
+    ) -> Result<MemoryBlock, NoBlock> {
         loop {
             let error = match self.pool.try_take(owner) {
                 Ok(block) => return Ok(block),
@@ -251,21 +270,21 @@ impl Cache {
             let Some(idle) = index.take_idle(of, Some(key)) else {
                 return Err(error);
             };
-            self.end(&idle, Ended::Room);
+            self.end(&idle, EndReason::Room);
         }
     }
 
-    /// Ends an entry that stands on the index no more.
-    fn end(&self, indexed: &IndexedEntry, why: Ended) {
+    /// Ends an entry that was taken off the index, and counts the eviction.
+    fn end(&self, indexed: &IndexedEntry, why: EndReason) {
         indexed.entry.end(why);
         self.metrics.evicted(match why {
-            Ended::Idle => Eviction::Idle,
-            Ended::Room => Eviction::Room,
-            Ended::Age => Eviction::Age,
-            Ended::Deleted => Eviction::Deleted,
-            Ended::Reload => Eviction::Reload,
-            // Its fill says so itself.
-            Ended::Deserted => return,
+            EndReason::Idle => Eviction::Idle,
+            EndReason::Room => Eviction::Room,
+            EndReason::Age => Eviction::Age,
+            EndReason::Deleted => Eviction::Deleted,
+            EndReason::Reload => Eviction::Reload,
+            // No eviction: the fill itself gave up for want of readers.
+            EndReason::Deserted => return,
         });
     }
 
@@ -277,24 +296,28 @@ impl Cache {
         self.settings.load_full()
     }
 
-    /// Whether an entry stands on the index, where it can be joined.
-    fn has(&self, entry: &Arc<CacheEntry>) -> bool {
-        self.lock().has(entry)
+    /// Whether an entry is on the index, where new readers can join it.
+    fn contains(&self, entry: &Arc<CacheEntry>) -> bool {
+        self.lock().contains(entry)
     }
 
-    /// Takes an entry off the index: it goes on for those who read it.
+    /// Takes an entry off the index. Its readers go on, and nobody joins them.
     fn withdraw(&self, entry: &Arc<CacheEntry>) {
         let mut index = self.lock();
-        if index.has(entry) {
+        if index.contains(entry) {
             index.take(&entry.key);
         }
     }
 
-    /// Ends the work of a fill. What it returns is to be gone on behind after all.
-    fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<Seen> {
+    /// Records how a fill ended. Returns the resume point if a reader joined after the fill had
+    /// decided to stop: then the fill goes on from there.
+    fn settle(&self, entry: &Arc<CacheEntry>, phase: Phase) -> Option<ResumePoint> {
         let mut index = self.lock();
-        let is_mine = index.has(entry);
+        let is_mine = index.contains(entry);
+        // A recording that was still being written is kept for its present readers only.
         let unkept = !entry.has_readers() && entry.is_unfinished();
+        // Under the lock of the index, so nobody joins between this look at the readers and the
+        // new phase. After it, no request finds an entry that has failed.
         if is_mine && (matches!(phase, Phase::Failed(_)) || unkept) {
             index.take(&entry.key);
         }
@@ -302,7 +325,8 @@ impl Cache {
             self.note_failure(&entry.key, error);
         }
         match phase {
-            // Somebody came at the last moment.
+            // A reader joined between the fill's decision to stop and this lock. It saw a running
+            // fill, so it starts none itself, and would wait for ever if this one ended.
             Phase::Stopped(seen, None) if is_mine && entry.has_readers() => Some(seen),
             phase => {
                 entry.finish(phase);
@@ -311,10 +335,13 @@ impl Cache {
         }
     }
 
-    /// A reader leaves its entry.
+    /// Takes a reader's seat away, and notes that the entry is idle if that was the last one.
     fn leave(&self, entry: &Arc<CacheEntry>, seat: u64) {
         let mut index = self.lock();
-        if entry.leave(seat) && index.has(entry) {
+        // Under the lock of the index: nobody joins between the look at the seats and the note.
+        // Before: one reader. After: idle, which the sweep or a lack of room ends; a recording
+        // that was still being written is dropped at once, so that the next request reads it anew.
+        if entry.leave(seat) && index.contains(entry) {
             if entry.is_whole() && entry.is_unfinished() {
                 index.take(&entry.key);
             } else {
@@ -327,11 +354,11 @@ impl Cache {
         let settings = self.settings.load();
         let mut index = self.lock();
         while let Some(idle) = index.take_idle_since(now, settings.keep) {
-            self.end(&idle, Ended::Idle);
+            self.end(&idle, EndReason::Idle);
         }
         for key in index.older_than(now, settings.max_age) {
             if let Some(indexed) = index.take(&key) {
-                self.end(&indexed, Ended::Age);
+                self.end(&indexed, EndReason::Age);
             }
         }
         self.shrink(&mut index);
@@ -342,16 +369,16 @@ impl Cache {
     }
 }
 
-/// Looks after idle and old entries, and unused memory, for as long as there are entries.
+/// Ends idle and old entries and gives unused memory back, for as long as the cache lives.
 async fn sweep(cache: Weak<Cache>) {
     let mut sweeps = 0;
     loop {
-        sleep(SWEEP).await;
+        sleep(SWEEP_INTERVAL).await;
         let Some(cache) = cache.upgrade() else {
             return;
         };
         cache.sweep(Instant::now());
-        sweeps = (sweeps + 1) % SWEEPS_OF_MEMORY;
+        sweeps = (sweeps + 1) % SWEEPS_PER_MEMORY_SWEEP;
         if sweeps == 0 {
             cache.pool.sweep();
         }

@@ -1,7 +1,7 @@
 //! The commands.
 //!
-//! Knows arguments and exit codes: 0 for success, 78 for a configuration with mistakes (`EX_CONFIG` of sysexits), 1 for
-//! everything else, 2 for arguments that make no sense (clap's own).
+//! Knows arguments and exit codes: 0 for success, 78 for a configuration with mistakes (`EX_CONFIG`
+//! of sysexits), 2 for wrong arguments (clap's own), and 1 for everything else.
 
 mod audit;
 mod check;
@@ -28,7 +28,7 @@ use crate::config::Problems;
 use crate::secret::Secret;
 use crate::secret_files::{SecretFiles, oddities};
 
-/// A configuration with mistakes.
+/// Exit code for a configuration with mistakes.
 const EXIT_CONFIG: u8 = 78;
 
 /// A download gateway for the call recordings of a Yeastar PBX.
@@ -43,11 +43,11 @@ struct Cli {
 enum Command {
     /// Run the gateway.
     Serve(ConfigFile),
-    /// Write a first configuration, after a look at the PBX's certificate.
+    /// Write a first configuration, after checking the PBX's certificate.
     Init(init::Init),
-    /// Check the configuration and say everything that is wrong with it.
+    /// Check the configuration and print every mistake in it.
     Check(ConfigFile),
-    /// Go to each PBX and say what is wrong with it, and where to change that.
+    /// Try each PBX and say which step fails, and what to change where.
     Doctor(doctor::Doctor),
     /// Run a simulated PBX with sample recordings and the gateway in front of it.
     #[cfg(feature = "simulator")]
@@ -55,19 +55,20 @@ enum Command {
     /// Run a simulated PBX alone.
     #[cfg(feature = "simulator")]
     Simulate(simulate::Simulate),
-    /// Read the audit log: whether it is as it was written, and who heard what.
+    /// Verify the audit log, or report who heard which recording.
     Audit(audit::Audit),
-    /// Tell what became of one request, out of the audit log.
+    /// Tell the story of one request, from the audit log.
     Why(audit::Why),
-    /// Say what would be decided about a request, and why. The token comes from a file or standard input.
+    /// Print the decision about a request, and the reason. The token comes from a file or standard
+    /// input.
     Explain(explain::Explain),
-    /// Print a bearer token, for trying out.
-    Token(mint::Token),
-    /// Print a link to one recording, for trying out.
-    Link(mint::Link),
+    /// Print a bearer token, to try the gateway out.
+    Token(mint::TokenCommand),
+    /// Print a link to one recording, to try the gateway out.
+    Link(mint::LinkCommand),
 }
 
-/// Where the configuration is.
+/// The argument for the configuration file.
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file.
@@ -99,7 +100,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Loads a configuration, or prints what is wrong with it.
+/// Loads a configuration, or prints its mistakes.
 fn load(path: &Path) -> Result<GatewayParts, ExitCode> {
     if let Ok(false) = path.try_exists() {
         complain(format_args!(
@@ -132,14 +133,15 @@ fn read_password(file: &Path) -> Result<Secret, String> {
     }
 }
 
-/// Prints what is odd about a configuration, beside the result.
+/// Prints the warnings about a configuration on standard error.
 fn warn(parts: &GatewayParts) {
     for line in parts.warnings.lines() {
         complain(format_args!("warning: {line}"));
     }
 }
 
-/// A line that says how many mistakes there are, and a line for each. A file that is none has no list.
+/// A heading with the number of mistakes, and a line for each. A file that is no TOML has one error
+/// and no heading.
 fn mistakes(path: &Path, problems: &Problems) -> String {
     if problems.iter().all(|problem| problem.key.is_empty()) {
         return problems.to_string();
@@ -151,12 +153,12 @@ fn mistakes(path: &Path, problems: &Problems) -> String {
     format!("{} {heading}:\n{problems}", path.display())
 }
 
-/// A basic string of TOML; those of JSON are written alike.
+/// A basic string of TOML, written as a string of JSON: the two are alike.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Prints a result. A reader that has gone away is no reason to fail.
+/// Prints a result. The command does not fail if nobody reads it any more.
 fn print(text: impl Display) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
@@ -166,13 +168,13 @@ fn complain(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "wavegate: {text}");
 }
 
-/// Prints an error and gives the exit code that goes with it.
+/// Prints an error and returns the exit code for it.
 fn fail(text: impl Display) -> ExitCode {
     complain(text);
     ExitCode::FAILURE
 }
 
-/// The runtime that everything runs on.
+/// Makes the tokio runtime.
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -8,6 +8,7 @@ mod file;
 mod kinds;
 mod network;
 mod problems;
+mod reference;
 mod rows;
 mod section;
 mod warning;
@@ -33,7 +34,7 @@ pub use file::server::ServerSettings;
 pub(crate) use file::server::check_public_url;
 pub use file::session::SessionSection;
 pub use problems::{Problem, Problems};
-pub use rows::reference;
+pub use reference::reference;
 pub(crate) use section::read_public;
 pub use warning::Warnings;
 
@@ -89,4 +90,9 @@ impl Config {
 /// read at all.
 pub(crate) fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     file::read(path, problems)
+}
+
+/// Puts mistakes in the order of the file.
+pub(crate) fn in_file_order(problems: Problems) -> Problems {
+    problems.sorted_by(file::place_of)
 }

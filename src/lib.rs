@@ -25,7 +25,7 @@ pub mod secret_files;
 pub mod http;
 
 /// The ways to bound: rate, concurrency, fair queue, bandwidth.
-mod limits;
+pub mod limits;
 
 /// Certificates, pins, trust in a peer.
 pub mod tls;

@@ -5,6 +5,6 @@
 pub(crate) mod bandwidth;
 pub(crate) mod concurrency;
 pub(crate) mod fair_queue;
-pub(crate) mod rate;
+pub mod rate;
 pub(crate) mod reads;
 pub(crate) mod streams;

@@ -1,6 +1,7 @@
-//! The list of recordings, the same for every PBX: what is asked for, what an entry holds, where a page ends.
+//! The list of recordings, in one form for every PBX: its query, its entries, its pages.
 //!
-//! Knows parameters, filters, pages and cursors. Does not know how a PBX is asked, who asks, or HTTP. Pure: no clock.
+//! Knows parameters, filters, pages and cursors. Does not know how a PBX is queried, who the caller
+//! is, or HTTP. Pure: no clock.
 
 mod cursor;
 mod document;
@@ -19,16 +20,17 @@ pub(crate) use crate::recording::Direction;
 use crate::recording::RecordingName;
 pub(crate) use cursor::Position;
 pub(crate) use document::{next_link, write};
-pub(crate) use page::Selection;
-pub(crate) use query::{Filter, Query, QueryError};
+pub(crate) use page::PageCollector;
+pub(crate) use query::{ListFilter, Query, QueryError};
 
-/// A second of the Unix epoch.
+/// A time in whole seconds since 1970.
 pub(crate) type Second = i64;
 
-/// The most that is kept of a party or an id, as of a name: so a page of entries has a bound, whatever rows hold.
+/// The longest party or id that is kept, the same as for a name. It bounds the size of a page,
+/// whatever the rows hold.
 const MAX_FIELD_BYTES: usize = 255;
 
-/// Which end of a list comes first.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Oldest first.
@@ -45,7 +47,7 @@ impl Order {
         }
     }
 
-    /// Whether `one` comes before `other` in this order.
+    /// Returns true if `one` comes before `other` in this order.
     pub(crate) fn is_before<T: Ord>(self, one: &T, other: &T) -> bool {
         match self {
             Self::Ascending => one.cmp(other) == Ordering::Less,
@@ -54,16 +56,16 @@ impl Order {
     }
 }
 
-/// Rows of a PBX's list that are left out because they cannot be read. So much is told to whoever
-/// asks: a number of rows, and nothing of what stands in them.
+/// The rows of a PBX's list that are left out because they cannot be read. The caller learns their
+/// number, and nothing of their contents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Unreadable {
+pub(crate) struct UnreadableRows {
     pub(crate) rows: u64,
-    /// Why the first one cannot be.
+    /// The reason for the first one.
     pub(crate) first: &'static str,
 }
 
-impl Unreadable {
+impl UnreadableRows {
     pub(crate) const NO_NAME: &'static str = "its recording has no name that an address can hold";
 
     pub(crate) fn add(&mut self, rows: u64, why: &'static str) {
@@ -74,11 +76,11 @@ impl Unreadable {
     }
 }
 
-/// What a PBX says of one recording, in its own local time. Blank texts stand for nothing.
+/// A row of a PBX's list, in the PBX's local time. A blank text means that the value is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct ListRow {
     pub(crate) name: String,
-    /// When the call began, as the row says it beside the name.
+    /// The start of the call by the row's own field, not by the name.
     pub(crate) local_start: Option<DateTime>,
     /// `Name<number>`, or the number.
     pub(crate) caller: String,
@@ -91,10 +93,10 @@ pub(crate) struct Row {
 
 /// One recording of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ListEntry {
     pub(crate) name: RecordingName,
     pub(crate) started: Option<Second>,
-    /// The start stands in the name, and so is the same in every row of the recording.
+    /// True if the start comes from the name, and so is the same in every row of the recording.
     pub(crate) start_is_named: bool,
     pub(crate) caller: Option<String>,
     pub(crate) callee: Option<String>,
@@ -104,17 +106,19 @@ pub(crate) struct Entry {
     pub(crate) call_id: Option<String>,
 }
 
-impl Entry {
-    /// Reads a row of a PBX in `zone`. `None` where it names no recording, or one that no path of ours can name.
+impl ListEntry {
+    /// Reads a row of a PBX in `zone`. `None` if it names no recording, or a name that no path of
+    /// the gateway can hold.
     ///
-    /// The start is the UTC epoch in the name, else the local time in it, else the row's own. What stands in the name
-    /// comes first because it is the same in all rows of a recording, which the place in the list relies on.
-    pub(crate) fn of(row: Row, zone: &TimeZone) -> Option<Self> {
+    /// The start is the UTC epoch in the name, or else the local time in the name, or else the
+    /// row's own. The name comes first because it is the same in all rows of a recording, and the
+    /// order of the list depends on that.
+    pub(crate) fn from_row(row: ListRow, zone: &TimeZone) -> Option<Self> {
         let name: RecordingName = row.name.trim().parse().ok()?;
         let named = name.call_started().and_then(second);
-        let named = named.or_else(|| local(name.stamp()?, zone));
+        let named = named.or_else(|| unix_second(name.stamp()?, zone));
         Some(Self {
-            started: named.or_else(|| local(row.local_start?, zone)),
+            started: named.or_else(|| unix_second(row.local_start?, zone)),
             start_is_named: named.is_some(),
             name,
             caller: number(&row.caller),
@@ -122,7 +126,7 @@ impl Entry {
             direction: Direction::of(&row.direction),
             duration_s: row.duration_s,
             size_bytes: row.size_bytes,
-            call_id: said(&row.call_id),
+            call_id: non_blank(&row.call_id),
         })
     }
 }
@@ -132,32 +136,34 @@ fn second(time: SystemTime) -> Option<Second> {
     i64::try_from(since.as_secs()).ok()
 }
 
-/// A local time in UTC. The earlier one of two, where the clock was put back.
-pub(crate) fn local(time: DateTime, zone: &TimeZone) -> Option<Second> {
+/// Converts a local time to UTC. If the clock was put back and the time occurs twice, takes the
+/// first.
+pub(crate) fn unix_second(time: DateTime, zone: &TimeZone) -> Option<Second> {
     let time = zone.to_ambiguous_timestamp(time).compatible().ok()?;
     Some(time.as_second())
 }
 
-/// What a clock in `zone` shows; the nearest time there is, for a second beyond all calendars.
-pub(crate) fn on_the_wall(second: Second, zone: &TimeZone) -> DateTime {
+/// Converts a second to the local time in `zone`. A second outside all calendars becomes the
+/// nearest time.
+pub(crate) fn local_time(second: Second, zone: &TimeZone) -> DateTime {
     let bounds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
     let within = second.clamp(*bounds.start(), *bounds.end());
     let time = Timestamp::from_second(within).unwrap_or(Timestamp::UNIX_EPOCH);
     zone.to_datetime(time)
 }
 
-/// The number in `Name<number>`, or all of it.
+/// The number in `Name<number>`, or the whole text.
 fn number(party: &str) -> Option<String> {
     let party = party.trim();
     let inner = party.strip_suffix('>').and_then(|rest| {
         let (_, number) = rest.rsplit_once('<')?;
         Some(number)
     });
-    said(inner.unwrap_or(party))
+    non_blank(inner.unwrap_or(party))
 }
 
-/// A blank is how some PBXs write nothing, and what no field holds is not kept.
-fn said(text: &str) -> Option<String> {
+/// Drops an empty text, which some PBXs write for an absent value, and one that is too long.
+fn non_blank(text: &str) -> Option<String> {
     let text = text.trim();
     (1..=MAX_FIELD_BYTES)
         .contains(&text.len())
@@ -174,12 +180,12 @@ mod tests {
 
     #[track_caller]
     fn check_start(name: &str, row: Option<&str>, expected: Option<Second>) {
-        let row = Row {
+        let row = ListRow {
             name: name.to_owned(),
             local_start: row.map(|text| text.parse().unwrap()),
-            ..Row::default()
+            ..ListRow::default()
         };
-        let entry = Entry::of(row, &zone()).unwrap();
+        let entry = ListEntry::from_row(row, &zone()).unwrap();
         assert_eq!(entry.started, expected, "{name}");
     }
 
@@ -203,11 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn a_local_time_that_comes_twice_is_the_first() {
+    fn a_local_time_that_occurs_twice_is_the_first() {
         let twice = "2026-10-25T02:30:00".parse().unwrap();
-        let utc = local(twice, &zone()).unwrap();
-        assert_eq!(on_the_wall(utc + 3_600, &zone()), on_the_wall(utc, &zone()));
-        assert!(on_the_wall(i64::MAX, &zone()).year() > 9_000);
+        let utc = unix_second(twice, &zone()).unwrap();
+        assert_eq!(local_time(utc + 3_600, &zone()), local_time(utc, &zone()));
+        assert!(local_time(i64::MAX, &zone()).year() > 9_000);
     }
 
     #[track_caller]
@@ -228,50 +234,50 @@ mod tests {
     }
 
     #[test]
-    fn no_field_is_kept_that_is_longer_than_a_name() {
+    fn a_field_longer_than_a_name_is_dropped() {
         let of = |bytes: usize| {
             let text = "1".repeat(bytes);
-            let row = Row {
+            let row = ListRow {
                 name: "a.wav".to_owned(),
                 caller: text.clone(),
                 callee: format!("{}<{text}>", "Jo".repeat(1_000)),
                 call_id: text,
-                ..Row::default()
+                ..ListRow::default()
             };
-            let entry = Entry::of(row, &TimeZone::UTC).unwrap();
+            let entry = ListEntry::from_row(row, &TimeZone::UTC).unwrap();
             [entry.caller, entry.callee, entry.call_id].map(|field| field.map(|text| text.len()))
         };
         assert_eq!(of(255), [Some(255); 3]);
         assert_eq!(of(256), [None; 3]);
         let named = |bytes: usize| {
-            let row = Row {
+            let row = ListRow {
                 name: "1".repeat(bytes),
-                ..Row::default()
+                ..ListRow::default()
             };
-            Entry::of(row, &TimeZone::UTC).is_some()
+            ListEntry::from_row(row, &TimeZone::UTC).is_some()
         };
         assert_eq!([255, 256].map(named), [true, false]);
     }
 
     #[test]
-    fn what_the_pbx_does_not_say_is_nothing() {
-        let row = Row {
+    fn a_value_that_the_pbx_does_not_give_is_absent() {
+        let row = ListRow {
             name: " a.wav ".to_owned(),
             direction: "Callback".to_owned(),
             call_id: " ".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
-        let entry = Entry::of(row, &TimeZone::UTC).unwrap();
+        let entry = ListEntry::from_row(row, &TimeZone::UTC).unwrap();
         assert_eq!(entry.name.as_str(), "a.wav");
         assert_eq!((entry.direction, entry.call_id), (None, None));
         assert_eq!(Direction::of("INBOUND "), Some(Direction::Inbound));
         for name in ["", " ", "a/b.wav", ".hidden"] {
             let name = name.to_owned();
-            let row = Row {
+            let row = ListRow {
                 name,
-                ..Row::default()
+                ..ListRow::default()
             };
-            assert_eq!(Entry::of(row, &TimeZone::UTC), None);
+            assert_eq!(ListEntry::from_row(row, &TimeZone::UTC), None);
         }
     }
 }

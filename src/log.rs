@@ -1,8 +1,9 @@
-//! The log: how lines are written, and how recording names appear in them.
+//! The log: the format of its lines, and the form of recording names in them.
 //!
-//! Knows levels and formats. Does not know secrets: no token, ticket, query string or PBX address is ever a field, and
-//! the lines of libraries, which may hold any of these, are left out at every level. Those that write to the crate `log`,
-//! as rustls-platform-verifier does, reach nobody: no bridge to it is built in.
+//! Knows levels and formats. Does not know secrets: no token, ticket, query string or PBX address
+//! is ever a field. Lines of libraries, which may contain any of these, are left out at every
+//! level. Libraries that write to the crate `log`, as rustls-platform-verifier does, are not heard
+//! either: no bridge to it is built in.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -15,39 +16,39 @@ use tracing_subscriber::prelude::*;
 
 use crate::recording::RecordingName;
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// Least important level that is written.
+    /// The least important level that is written.
     pub level: tracing::level_filters::LevelFilter,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
-    /// How recording names, which hold telephone numbers, appear.
+    /// The form of recording names, which contain telephone numbers.
     pub recording_names: RecordingNames,
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// For eyes.
+    /// Text for people.
     Text,
 }
 
-/// How recording names appear in the log.
+/// The form of recording names in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordingNames {
-    /// As a keyed hash that is the same within one run of the process.
+    /// A keyed hash, the same for one name within one run of the process.
     Hashed,
-    /// As they are.
+    /// The name itself.
     Plain,
 }
 
 /// Installs the log of the process, on standard error.
 ///
 /// # Errors
-/// When there is one already.
+/// When the process has a log already.
 pub(crate) fn init(log: &LogSettings) -> Result<(), String> {
     let level = log.level;
     let lines = tracing_subscriber::fmt::layer()
@@ -69,17 +70,18 @@ pub(crate) fn init(log: &LogSettings) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Our own lines, as configured. What a library has to say, an error of ours says without an address.
+/// Whether a line is written: only the crate's own lines, from the configured level on. Where a
+/// library reports an error, an error of this crate reports it without the address.
 fn is_wanted(metadata: &Metadata<'_>, level: LevelFilter) -> bool {
     let krate = metadata.target().split("::").next();
     *metadata.level() <= level && krate == Some(env!("CARGO_CRATE_NAME"))
 }
 
-/// How recording names appear in the log. They hold telephone numbers.
+/// Turns recording names, which contain telephone numbers, into their form in the log.
 pub(crate) struct NameMask(Option<hmac::Key>);
 
 impl NameMask {
-    /// A hash has a key made at start, so names cannot be found by trying numbers.
+    /// Makes the mask. Its key is random, so nobody finds a name by hashing telephone numbers.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -94,8 +96,8 @@ impl NameMask {
         Ok(Self(key))
     }
 
-    /// Whether it does what `names` says.
-    pub(crate) fn is(&self, names: RecordingNames) -> bool {
+    /// Whether it makes the form that `names` says.
+    pub(crate) fn matches(&self, names: RecordingNames) -> bool {
         self.0.is_some() == (names == RecordingNames::Hashed)
     }
 
@@ -124,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// Notes the targets of the lines that reach it.
+    /// Collects the targets of the lines that reach it.
     #[derive(Clone, Default)]
     struct Targets(Arc<Mutex<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! The program: arguments in, exit code out.
+//! The program: it runs the command of its arguments and returns the exit code.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,11 @@
-//! Numbers for a monitor, as OpenMetrics text.
+//! The metrics, as OpenMetrics text.
 //!
-//! Knows what is counted, under which names and labels. A label is one of a few words or a PBX's name out of the configuration,
-//! never anything of a request. Does not know who counts, or when; what there is at a moment is handed in as [`Levels`].
+//! Knows the metrics, their names and labels. A label is one of a few words, or the name of a PBX
+//! or an issuer from the configuration; never a part of a request. Does not know who counts, or
+//! when. Values of a moment are handed in as [`Levels`].
 //!
-//! Source: OpenMetrics 1.0, "Text format" and "Metric and label names": a counter ends in `_total`, a unit stands before that.
+//! Source: OpenMetrics 1.0, "Text format" and "Metric and label names": the name of a counter ends
+//! in `_total`, and a unit stands before that.
 
 mod audit;
 mod cache;
@@ -32,10 +34,10 @@ pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 
 const PREFIX: &str = "wavegate";
 
-/// Everything that is counted from the start of the process on, over reloads.
+/// All counters, from the start of the process on, over reloads.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<Answered, Counter>,
+    requests: Family<RequestLabels, Counter>,
     pbxs: PbxFamilies,
     cache_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
@@ -44,23 +46,23 @@ pub(crate) struct Metrics {
     audit: AuditMetrics,
 }
 
-/// What there is of something that comes and goes.
+/// The values of a moment, for gauges.
 pub(crate) struct Levels {
     /// Recordings and lists that are being answered.
     pub(crate) streams: usize,
     /// Bytes of recordings in memory.
     pub(crate) cache_bytes: u64,
-    /// Each PBX by its name, and the requests that wait for it.
+    /// Name of each PBX, and the number of requests that wait for it.
     pub(crate) waiting: Vec<(String, usize)>,
-    /// Each issuer that publishes its keys, and the seconds since they were had.
+    /// Name of each issuer that publishes its keys, and the seconds since they were fetched.
     pub(crate) key_ages: Vec<(String, u64)>,
     /// Lines that wait to be written into the audit log.
     pub(crate) audit_waiting: usize,
 }
 
-/// What tells requests apart.
+/// The labels of a counted request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct RequestLabels {
     route: &'static str,
     status: u16,
 }
@@ -96,26 +98,27 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts an answer whose status is decided. `route` is the pattern of the path, empty where there is none.
+    /// Counts an answer whose status is decided. `route` is the pattern of the path; empty where no
+    /// pattern matched.
     pub(crate) fn answered(&self, route: &'static str, status: StatusCode) {
-        let answered = Answered {
+        let answered = RequestLabels {
             route: if route.is_empty() { "other" } else { route },
             status: status.as_u16(),
         };
         self.requests.get_or_create(&answered).inc();
     }
 
-    /// What is counted of the PBX of this name; the same counters for the same name.
+    /// The counters of the PBX of this name; the same counters for the same name.
     pub(crate) fn pbx(&self, name: &str) -> PbxMetrics {
         self.pbxs.of(name, self.mends.clone())
     }
 
-    /// What is counted of the audit log.
+    /// The counters of the audit log.
     pub(crate) fn audit(&self) -> AuditMetrics {
         self.audit.clone()
     }
 
-    /// Notes how many bytes of recordings memory may hold.
+    /// Sets the gauge of the bound on the cache.
     pub(crate) fn bound_cache(&self, max_bytes: u64) {
         self.cache_max_bytes.set(max_bytes);
     }
@@ -123,7 +126,7 @@ impl Metrics {
     /// Everything, as [`MEDIA_TYPE`].
     pub(crate) fn text(&self, levels: Levels) -> String {
         let mut text = String::new();
-        // A text that was cut has no end mark, so nobody takes it for the whole.
+        // A text that was cut has no end mark, so no monitor takes it for the whole.
         let _ = self.write(levels, &mut text);
         text
     }
@@ -165,7 +168,7 @@ impl Levels {
         }
         registry.register_with_unit(
             "issuer_keys_age",
-            "Time since the published keys of an issuer were had",
+            "Time since the published keys of an issuer were fetched",
             Unit::Seconds,
             ages,
         );
@@ -192,7 +195,7 @@ mod tests {
         }
     }
 
-    /// The lines in order, without those that explain.
+    /// The lines in order, without comments.
     fn numbers(metrics: &Metrics) -> Vec<String> {
         let text = metrics.text(levels());
         let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stands_under_its_name_from_the_start() {
+    fn every_metric_is_in_the_text_from_the_start() {
         let metrics = Metrics::default();
         metrics.pbx("office");
         metrics.bound_cache(1 << 40);
@@ -272,7 +275,7 @@ wavegate_streams_open 2"#;
             (0..=index).for_each(|_| metrics.pbx("office").mended(mend));
         }
         for (index, download) in tries.into_iter().enumerate() {
-            // The counters of one name are the same, whoever asked for them.
+            // One name always has the same counters.
             (0..=index).for_each(|_| metrics.pbx("office").tried(download));
         }
         metrics.answered("/recordings/{name}", StatusCode::OK);

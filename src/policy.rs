@@ -1,9 +1,10 @@
-//! Who may hear what: (principal, action, recording, circumstances) → grant.
+//! Authorization: decides whether a principal may do something with a recording, and makes a grant.
 //!
-//! Knows the order: a link reaches no further than the recording it names, an issuer's tokens no further than its PBXs, and
-//! within that the policies of the operator decide, which are written in Cedar; nothing is allowed unless one permits it, and
-//! whatever cannot be evaluated is denied. Does not know tokens, whether the recording exists, or the PBX. Pure: no I/O, and
-//! time and address are parameters.
+//! Knows the order: a link covers only the recording that it names, an issuer's tokens only its
+//! PBXs, and within these limits the operator's policies decide, which are written in Cedar.
+//! Nothing is allowed unless a policy permits it, and anything that cannot be evaluated is denied.
+//! Does not know tokens, whether the recording exists, or the PBX. Pure: no I/O; time and address
+//! are parameters.
 
 mod cedar;
 mod denial;
@@ -21,70 +22,74 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use self::cedar::{Asker, Engine};
-pub use self::denial::{Failure, PolicyError};
+use self::cedar::{Engine, Requester};
+pub use self::denial::{EvaluationFailure, PolicyError};
 pub use self::facts::Facts;
 use self::facts::RecordingFacts;
 pub use self::groups::Groups;
 pub use self::source::Flaw;
-pub use self::trial::{Expected, Trial};
+pub use self::trial::{ExpectedDecision, Trial};
 use crate::auth::principal::{Credential, Principal};
+use crate::limits::rate::Counted;
 use crate::recording::RecordingName;
 
-/// The schema that policies are checked against, in Cedar's own notation.
+/// The schema that policies are checked against, in Cedar's notation.
 pub const SCHEMA: &str = include_str!("../config/policy.cedarschema");
 
 /// The policies in force.
 #[derive(Clone)]
 pub struct Policy {
-    /// `None` where there are none.
+    /// `None` if no policies are configured.
     engine: Option<Arc<Engine>>,
     groups: Groups,
 }
 
-/// What somebody wants to do with a recording.
+/// An action on a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Hear it, or see it in a list.
     Listen,
-    /// Make a link to it, which takes the right to hear it as well.
+    /// Make a link to it. This requires the right to hear it as well.
     Share,
 }
 
-/// What matters of a request beyond who asks for what.
+/// The circumstances of a request that policies may look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// The address it comes from.
+    /// The source address.
     pub source: IpAddr,
-    /// When it is decided.
+    /// The time of the decision.
     pub now: SystemTime,
 }
 
-/// The positive decision: this principal may do this with this recording now. Only a policy makes one.
+/// A positive decision: this principal may do this with this recording now. Only a policy makes
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     principal: Principal,
     action: Action,
     pbx: String,
     recording: RecordingName,
-    /// Where the request came from.
+    /// The source address of the request.
     source: IpAddr,
     policies: Vec<Arc<str>>,
 }
 
-/// Somebody who may look at the list of a PBX: at each recording in it that they may hear. Only a policy makes one.
+/// A principal that may list a PBX: the list shows the recordings that the principal may hear. Only
+/// a policy makes one.
 pub struct Viewer<'p> {
     policy: &'p Policy,
     principal: Principal,
     pbx: String,
-    /// `None` where they may hear nothing.
-    asker: Option<Asker>,
-    /// Most rows are alike in what policies ask about: the extensions of a company are few.
+    /// `None` if the principal may hear nothing.
+    requester: Option<Requester>,
+    /// Remembers decisions: most rows are equal in the attributes that policies look at, since a
+    /// company has few extensions.
     decided: Mutex<HashMap<RecordingFacts, bool>>,
 }
 
-/// The most different recordings of one list whose decisions are remembered.
-const MAX_DECIDED: usize = 4_096;
+/// The most decisions remembered for one list.
+const MAX_REMEMBERED_DECISIONS: usize = 4_096;
 
 impl Action {
     /// Every action with its name in policies.
@@ -92,7 +97,7 @@ impl Action {
 }
 
 impl Policy {
-    /// Nobody may hear anything: the policy where none is configured.
+    /// The policy when none is configured: nothing is allowed.
     #[must_use]
     pub fn nobody() -> Self {
         Self {
@@ -101,20 +106,22 @@ impl Policy {
         }
     }
 
-    /// Whoever is authenticated may hear every recording; a link still opens only the one it names.
+    /// Allows every authenticated principal to hear every recording. A link still opens only the
+    /// one that it names.
     ///
     /// # Errors
-    /// None, as long as [`SCHEMA`] is as it was shipped.
+    /// Never, as long as [`SCHEMA`] is the one that was shipped.
     pub fn everyone() -> Result<Self, Flaw> {
         let text = "@id(\"everyone\") permit(principal, action, resource);";
         let parsed = Self::parse(text, Groups::default());
         parsed.map_err(|flaws| flaws.into_iter().next().unwrap_or_default())
     }
 
-    /// Reads policies in Cedar and checks them against [`SCHEMA`]; `groups` are the numbers that stand for others.
+    /// Reads policies in Cedar and checks them against [`SCHEMA`]. `groups` are the numbers that
+    /// stand for other numbers.
     ///
     /// # Errors
-    /// Everything that is wrong with them, each with its place.
+    /// All mistakes, each with its line and column.
     pub fn parse(text: &str, groups: Groups) -> Result<Self, Vec<Flaw>> {
         Ok(Self {
             engine: Some(Arc::new(Engine::parse(text)?)),
@@ -128,37 +135,38 @@ impl Policy {
         Self { groups, ..self }
     }
 
-    /// Whether there are policies at all; without any nobody may hear anything.
+    /// Returns true if there are policies. Without any, nothing is allowed.
     #[must_use]
     pub fn is_configured(&self) -> bool {
         self.engine.is_some()
     }
 
-    /// The line on which a policy begins.
+    /// The line on which a policy starts.
     #[must_use]
     pub fn line_of(&self, policy: &str) -> Option<usize> {
         self.engine.as_ref()?.line_of(policy)
     }
 
-    /// The ids of the policies that forbid something, and only to principals who have a tenant.
+    /// The ids of the policies that forbid something, but only to principals with a tenant.
     pub fn forbidding_only_with_tenant(&self) -> impl Iterator<Item = &str> {
         let engine = self.engine.iter();
         engine.flat_map(|engine| engine.forbidding_only_with_tenant())
     }
 
-    /// Decides whether a principal may do something with a recording of a PBX. Who hands one on has to be allowed to hear it,
-    /// too: the policies are asked for that first, and whichever denies decides.
+    /// Decides whether a principal may do something with a recording of a PBX. Sharing requires the
+    /// right to listen: the policies are asked for that first.
     ///
     /// # Errors
-    /// When a credential is used beyond its scope, or the policies do not allow it or cannot be evaluated.
+    /// When a credential is used beyond its scope, or the policies deny or cannot be evaluated.
     pub fn authorize(
         &self,
-        principal: Principal,
+        principal: Counted<Principal>,
         action: Action,
         pbx: &str,
         recording: RecordingName,
         context: &Context,
     ) -> Result<Grant, PolicyError> {
+        let principal = principal.into_inner();
         let policies = self.decide(&principal, action, pbx, &recording, context)?;
         Ok(Grant {
             principal,
@@ -170,17 +178,17 @@ impl Policy {
         })
     }
 
-    /// Whether both are the same, and not only alike: those of another reading of the configuration are not.
+    /// Returns true if both are the same policies, loaded together, not only equal ones.
     #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same_policy(&self, other: &Self) -> bool {
         let same = match (&self.engine, &other.engine) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        same && self.groups.is(&other.groups)
+        same && self.groups.is_same_set(&other.groups)
     }
 
-    /// Whether what was granted is still allowed, by these policies and at this time.
+    /// Returns true if these policies still allow a grant at this time.
     #[must_use]
     pub fn still_allows(&self, grant: &Grant, now: SystemTime) -> bool {
         let (principal, source) = (&grant.principal, grant.source);
@@ -190,11 +198,32 @@ impl Policy {
             .is_ok()
     }
 
-    /// Lets a principal look at the list of a PBX.
+    /// Authorizes a principal to list a PBX.
     ///
     /// # Errors
-    /// When the credential is a link, which reaches no further than its recording, or is not for this PBX.
+    /// When the credential is a link, which covers one recording only, or is not for this PBX.
     pub fn view(
+        &self,
+        principal: Counted<Principal>,
+        pbx: &str,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        self.viewer(principal.into_inner(), pbx, context)
+    }
+
+    /// Authorizes the same principal to list the same PBX under these policies.
+    ///
+    /// # Errors
+    /// As for [`Policy::view`].
+    pub fn review(
+        &self,
+        viewer: &Viewer<'_>,
+        context: &Context,
+    ) -> Result<Viewer<'_>, PolicyError> {
+        self.viewer(viewer.principal.clone(), &viewer.pbx, context)
+    }
+
+    fn viewer(
         &self,
         principal: Principal,
         pbx: &str,
@@ -209,14 +238,14 @@ impl Policy {
         let engine = self.engine.as_ref();
         Ok(Viewer {
             policy: self,
-            asker: engine.and_then(|engine| engine.asker(&principal, context).ok()),
+            requester: engine.and_then(|engine| engine.requester(&principal, context).ok()),
             principal,
             pbx: pbx.to_owned(),
             decided: Mutex::default(),
         })
     }
 
-    /// What the policies are told of a request, to be shown.
+    /// The attributes of a request that policies can look at, for display.
     #[must_use]
     pub fn facts(
         &self,
@@ -228,8 +257,12 @@ impl Policy {
         Facts::of(principal, pbx, name, &self.groups, context)
     }
 
-    /// The policies that allow it.
-    fn decide(
+    /// The ids of the policies that allow it, in alphabetical order. The decision is for display
+    /// and opens nothing.
+    ///
+    /// # Errors
+    /// As for [`Policy::authorize`].
+    pub fn decide(
         &self,
         principal: &Principal,
         action: Action,
@@ -248,10 +281,10 @@ impl Policy {
         if !principal.reaches(pbx) {
             return Err(PolicyError::PbxOutOfReach);
         }
-        let engine = self.engine.as_ref().ok_or(PolicyError::DEFAULT)?;
-        let asker = engine.asker(principal, context)?;
+        let engine = self.engine.as_ref().ok_or(PolicyError::NO_PERMIT)?;
+        let requester = engine.requester(principal, context)?;
         let facts = engine.facts(pbx, recording);
-        let decide = |action| engine.decide(&asker, action, &facts, &self.groups);
+        let decide = |action| engine.decide(&requester, action, &facts, &self.groups);
         match action {
             Action::Listen => decide(Action::Listen),
             Action::Share => decide(Action::Listen).and_then(|_| decide(Action::Share)),
@@ -259,10 +292,10 @@ impl Policy {
     }
 }
 
-/// Refuses who can share nothing, whatever it is and whatever the policies say.
+/// Refuses a principal that can never share, whatever the policies say.
 ///
 /// # Errors
-/// For a link.
+/// When the credential is a link.
 pub(crate) fn require_sharer(principal: &Principal) -> Result<(), PolicyError> {
     match principal.credential() {
         Credential::Link(_) => Err(PolicyError::LinkMakesNoLinks),
@@ -270,7 +303,7 @@ pub(crate) fn require_sharer(principal: &Principal) -> Result<(), PolicyError> {
     }
 }
 
-/// The ids alone: policies are long, and their order in memory means nothing.
+/// Shows the ids only: policies are long.
 impl fmt::Debug for Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids = self.engine.iter().flat_map(|engine| engine.ids());
@@ -280,16 +313,22 @@ impl fmt::Debug for Policy {
 }
 
 impl Viewer<'_> {
-    /// Who looks.
+    /// The principal that lists.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// Whether they may hear this recording.
+    /// The configured name of the PBX that is listed.
+    #[must_use]
+    pub fn pbx(&self) -> &str {
+        &self.pbx
+    }
+
+    /// Returns true if the principal may hear this recording.
     #[must_use]
     pub fn may_hear(&self, recording: &RecordingName) -> bool {
-        let (Some(engine), Some(asker)) = (&self.policy.engine, &self.asker) else {
+        let (Some(engine), Some(requester)) = (&self.policy.engine, &self.requester) else {
             return false;
         };
         let facts = engine.facts(&self.pbx, recording);
@@ -297,9 +336,9 @@ impl Viewer<'_> {
         if let Some(allowed) = decided().get(&facts) {
             return *allowed;
         }
-        let allowed = engine.allows(asker, Action::Listen, &facts, &self.policy.groups);
+        let allowed = engine.allows(requester, Action::Listen, &facts, &self.policy.groups);
         let mut decided = decided();
-        if decided.len() < MAX_DECIDED {
+        if decided.len() < MAX_REMEMBERED_DECISIONS {
             decided.insert(facts, allowed);
         }
         allowed
@@ -317,19 +356,19 @@ impl fmt::Debug for Viewer<'_> {
 }
 
 impl Grant {
-    /// Who may.
+    /// The principal.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// What they may do.
+    /// The action.
     #[must_use]
     pub fn action(&self) -> Action {
         self.action
     }
 
-    /// The configured name of the PBX that has it.
+    /// The configured name of the recording's PBX.
     #[must_use]
     pub fn pbx(&self) -> &str {
         &self.pbx

@@ -1,11 +1,11 @@
-//! Whom a request counts for.
+//! The identity of a principal, for counting.
 //!
-//! Knows an issuer and a subject of it. Does not know credentials or rights: an id proves nothing.
+//! Knows an issuer and a subject. Does not know credentials or rights: an id proves nothing.
 
 use std::sync::Arc;
 
-/// Who somebody is: an issuer and a subject of it. For counting by; it proves nothing, is cheap to clone, and has no
-/// `Display`, so that it is in no text by accident.
+/// An issuer and a subject of it. It is used for counting and proves nothing. It is cheap to clone,
+/// and has no `Display`, so that it gets into no text by accident.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PrincipalId(Arc<Names>);
 

@@ -1,13 +1,13 @@
-//! The name of a recording, and what the name itself tells.
+//! The name of a recording, and the facts that the name tells.
 //!
-//! Knows which names are accepted, how a name stands in a URL, and where the PBX writes the start of the call and its parties
-//! in it.
-//! Does not know whether such a recording exists, or on which PBX.
+//! Knows which names are valid, how a name is written in a URL, and where the start of the call and
+//! its parties stand in it. Does not know whether such a recording exists, or on which PBX.
 //!
-//! Sources: RFC 3986 §2 (percent-encoding, unreserved characters); Yeastar, "S-Series API Guide", "Acquire Auto
-//! Recording files", and "P-Series OpenAPI", "Query recording list", whose samples all have the form
-//! `20170914093038-1505352615.274-1000-91000-Outbound.wav`: stamp, UTC epoch of the call and a counter, caller, callee,
-//! direction. The character set of the parties is documented nowhere, so little is assumed about it.
+//! Sources: RFC 3986 §2 (percent-encoding, unreserved characters); Yeastar, "S-Series API Guide",
+//! "Acquire Auto Recording files", and "P-Series OpenAPI", "Query recording list", whose samples
+//! all have the form `20170914093038-1505352615.274-1000-91000-Outbound.wav`: stamp, UTC epoch of
+//! the call and a counter, caller, callee, direction. The characters allowed in the parties are
+//! documented nowhere, so little is assumed about them.
 
 mod call;
 mod parties;
@@ -19,9 +19,9 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 pub use parties::{Direction, Parties};
-pub use range::{NameRange, NotAStamp, Stamp};
+pub use range::{NameRange, Stamp, StampError};
 
-/// Everything but the unreserved characters of RFC 3986 §2.3.
+/// All characters except the unreserved ones of RFC 3986 §2.3.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -30,53 +30,56 @@ pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The file name of one recording, as the PBX writes it in its CDR.
 ///
-/// Invariant: 1 to 255 bytes of UTF-8, no separator, no control or invisible character, no leading dot and so no dot
-/// segment. Vendor samples hold only digits, letters, `-` and `.`, but nothing excludes `+`, `*`, `#` or spaces in a
-/// caller's number, so everything is percent-encoded on its way out ([`RecordingName::encoded`]).
+/// Invariant: 1 to 255 bytes of UTF-8, no separator, no control or invisible character, no leading
+/// dot and so no dot segment. Samples of the vendor hold only digits, letters, `-` and `.`, but
+/// nothing excludes `+`, `*`, `#` or spaces in a caller's number. So everything is percent-encoded
+/// when it is written out ([`RecordingName::encoded`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordingName(Box<str>);
 
-/// Why a text is not the name of a recording.
+/// The reason why a text is not the name of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing is left to be a name.
+    /// The name is empty.
     #[error("the name is empty")]
     Empty,
-    /// Longer than [`RecordingName::MAX_BYTES`].
+    /// The name is longer than [`RecordingName::MAX_BYTES`].
     #[error("the name is longer than 255 bytes")]
     TooLong,
-    /// A `%` that two hexadecimal digits do not follow.
+    /// A `%` is not followed by two hexadecimal digits.
     #[error("the name has a percent sign without two hexadecimal digits")]
     Escape,
     /// The decoded bytes are not UTF-8.
     #[error("the name is not UTF-8")]
     NotUtf8,
-    /// A slash or a backslash, plain or encoded.
+    /// The name has a slash or a backslash, plain or encoded.
     #[error("the name has a path separator")]
     Separator,
-    /// A control character (Unicode Cc), NUL and DEL among them.
+    /// The name has a control character (Unicode Cc), such as NUL or DEL.
     #[error("the name has a control character")]
     Control,
-    /// A character that is not seen but changes how the rest is seen, such as a change of writing direction.
+    /// The name has a character that is invisible but changes how the rest is shown, such as a
+    /// change of writing direction.
     #[error("the name has an invisible character")]
     Invisible,
-    /// A dot at the start: a hidden file, `.` or `..`.
+    /// The name starts with a dot: a hidden file, `.` or `..`.
     #[error("the name starts with a dot")]
     LeadingDot,
 }
 
 impl RecordingName {
-    /// The longest name, in bytes once decoded; the file systems of the PBXs hold no longer one.
+    /// The longest name, in bytes once decoded. The file systems of the PBXs allow no longer one.
     pub const MAX_BYTES: usize = 255;
 
-    /// Reads a name from one segment of a URL's path, decoding it exactly once.
+    /// Reads a name from one segment of a URL's path, and decodes it exactly once.
     ///
-    /// A `+` is a plus sign, as everywhere in a path; `%2541` is the name `%41`, since nothing is decoded twice.
+    /// A `+` is a plus sign, as in every path. `%2541` is the name `%41`, since nothing is decoded
+    /// twice.
     ///
     /// # Errors
-    /// When an escape is broken or the decoded text is not a name.
+    /// When an escape is broken, or the decoded text is not a name.
     pub fn from_path_segment(segment: &str) -> Result<Self, NameError> {
-        // An escape takes three bytes for one, so a longer segment cannot hold a name.
+        // An escape has three bytes for one, so a longer segment cannot hold a name.
         if segment.len() > 3 * Self::MAX_BYTES {
             return Err(NameError::TooLong);
         }
@@ -95,7 +98,8 @@ impl RecordingName {
         &self.0
     }
 
-    /// The name for a path segment or a query value: all but RFC 3986's unreserved characters escaped, `+` as `%2B`.
+    /// The name for a path segment or a query value: all characters except RFC 3986's unreserved
+    /// ones are escaped, `+` as `%2B`.
     #[must_use]
     pub fn encoded(&self) -> String {
         utf8_percent_encode(&self.0, RESERVED).to_string()
@@ -150,8 +154,9 @@ fn check_character(character: char) -> Result<(), NameError> {
     }
 }
 
-/// Format characters and separators that a log or a file dialog does not show: zero-width characters, changes of
-/// direction, line and paragraph separators, annotations, tags (Unicode 16, categories Cf, Zl and Zp).
+/// Returns true for format characters and separators that a log or a file dialog does not show:
+/// zero-width characters, changes of direction, line and paragraph separators, annotations, tags
+/// (Unicode 16, categories Cf, Zl and Zp).
 pub(crate) fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -167,7 +172,7 @@ pub(crate) fn is_invisible(character: char) -> bool {
     )
 }
 
-/// Whether two hexadecimal digits follow every percent sign.
+/// Returns true if two hexadecimal digits follow every percent sign.
 fn escapes_are_whole(segment: &str) -> bool {
     segment.split('%').skip(1).all(|after| {
         after

@@ -1,13 +1,14 @@
 //! A value that must not be seen: passwords, keys, PBX tokens, tickets, bearer tokens.
 //!
-//! Knows how to keep text out of logs. Does not know what the text is for. How one is read from a
-//! file is in [`crate::secret_files`].
+//! Knows how to keep text out of logs. Does not know the purpose of the text.
+//! [`crate::secret_files`] reads one from a file.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Secret bytes, usually text. Has no `Display`; `Debug` prints `redacted`; the memory is wiped when it is dropped.
+/// Secret bytes, usually text. Has no `Display`; `Debug` prints `redacted`; the memory is wiped
+/// when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 

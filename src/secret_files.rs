@@ -1,14 +1,14 @@
-//! Reading a secret from a file that others cannot read, or as a container hands it out.
+//! Reads a secret from a file that others cannot read, or that a container runtime provides.
 //!
-//! Knows modes, and which directories hold secrets of containers. Does not know what a secret is
-//! for.
+//! Knows file modes, and the directories that hold secrets of containers. Does not know the purpose
+//! of a secret.
 //!
-//! Sources: Docker and Swarm mount each secret under `/run/secrets`, mode 0444; Compose does with a
-//! file of the host; Kubernetes mounts a volume wherever it is told, files of mode 0644 behind
-//! symbolic links; systemd mounts `$CREDENTIALS_DIRECTORY` (systemd.exec(5), "Credentials"). What
-//! they have in common is a mount of its own for the secrets, which other users of the container,
-//! or of the machine, do not have or cannot list. A folder that is merely read-only for this
-//! service is none: every other user reads it all the same.
+//! Sources: Docker and Swarm mount each secret under `/run/secrets`, mode 0444; Compose does so
+//! with a file of the host; Kubernetes mounts a volume at any configured place, files of mode 0644
+//! behind symbolic links; systemd mounts `$CREDENTIALS_DIRECTORY` (systemd.exec(5), "Credentials").
+//! In all of these the secrets are on a mount of their own, which other users of the container or
+//! of the machine do not have or cannot list. A folder that is only read-only for this service is
+//! not such a mount: every other user can still read it.
 
 mod mounts;
 mod oddity;
@@ -24,69 +24,70 @@ use zeroize::Zeroizing;
 pub(crate) use self::oddity::{Oddity, oddities};
 use crate::secret::Secret;
 
-/// The largest secret file that is read; a PEM key is far below it.
+/// The largest secret file that is read. A PEM key is far smaller.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 /// Directories that containers mount secrets in, where nothing else is configured.
 pub(crate) const CONTAINER_DIRS: [&str; 2] = ["/run/secrets", "/var/run/secrets"];
-/// Where systemd says that the credentials of a service are.
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+/// The variable in which systemd names the directory with the credentials of a service.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
-/// Which files may hold a secret although other users can read them. One that its group or others
-/// can write never may.
+/// The rules for secret files that other users can read. A file that its group or others can write
+/// is always refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFiles {
-    /// Directories that secrets are mounted in, beside `$CREDENTIALS_DIRECTORY`: trusted is a file
-    /// there that lies on a mount of its own.
+    /// Directories in which secrets are mounted, besides `$CREDENTIALS_DIRECTORY`. A file there is
+    /// trusted if it is on a mount of its own.
     pub trusted_dirs: Vec<PathBuf>,
-    /// Lets any file pass.
+    /// Allows any file.
     pub allow_readable: bool,
 }
 
-/// A secret, and how its file was let through.
+/// A secret, and the reason why its file was accepted.
 #[derive(Debug)]
 pub struct SecretFile {
-    /// The file's content, without the line end that an editor leaves behind.
+    /// The content of the file, without the line end that an editor adds.
     pub secret: Secret,
-    /// Why it was read although other users can read it, too; `None` where they cannot.
-    pub readable: Option<Readable>,
+    /// The reason why the file was accepted although other users can read it; `None` if they
+    /// cannot.
+    pub readable: Option<ReadableReason>,
 }
 
-/// Why a secret file that other users can read was read.
+/// The reason why a secret file was accepted although other users can read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readable {
-    /// It lies on a mount of its own in a trusted directory.
+pub enum ReadableReason {
+    /// It is on a mount of its own in a trusted directory.
     Mounted,
     /// The configuration allows it.
     Allowed,
 }
 
-/// Why a secret cannot be read from its file. No text here holds anything of it.
+/// The reason why a secret cannot be read from its file. No text here holds any of it.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    /// It is not there, or may not be read.
+    /// The file is missing or cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It is no secret.
+    /// The file is too large for a secret.
     #[error("larger than 64 KiB")]
     TooLarge,
-    /// Nothing is left without the line end.
+    /// The file has no content besides the line end.
     #[error("empty")]
     Empty,
-    /// Others could put their own in.
+    /// Others could replace the secret.
     #[error("its group or other users can write it; chmod 600 it")]
     Writable,
-    /// Others know it.
+    /// Others could have read the secret.
     #[error("other users can read it; chmod 600 it")]
     Readable,
 }
 
 impl SecretError {
-    /// Names the other remedies in the configuration, in words that go on from the error.
-    pub(crate) fn way_out(&self) -> &'static str {
+    /// The remedy in the configuration, as a continuation of the error text.
+    pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Readable => {
-                "; a secret that a container is given belongs on a mount of its own in one of secrets.trusted_dirs; where \
-                 neither can be, set secrets.allow_readable = true"
+                "; in a container, put the secret on a mount of its own in one of secrets.trusted_dirs; if neither is \
+                 possible, set secrets.allow_readable = true"
             }
             _ => "",
         }
@@ -130,28 +131,30 @@ impl SecretFiles {
     }
 
     #[cfg(unix)]
-    fn judge(&self, file: &File) -> Result<Option<Readable>, SecretError> {
+    fn judge(&self, file: &File) -> Result<Option<ReadableReason>, SecretError> {
         use std::os::unix::fs::PermissionsExt;
 
         let mode = file.metadata()?.permissions().mode();
         match (mode & 0o022, mode & 0o005) {
             (0, 0) => Ok(None),
-            (0, _) if mounts::is_own(file, &self.directories()) => Ok(Some(Readable::Mounted)),
-            (0, _) if self.allow_readable => Ok(Some(Readable::Allowed)),
+            (0, _) if mounts::is_mounted_in(file, &self.directories()) => {
+                Ok(Some(ReadableReason::Mounted))
+            }
+            (0, _) if self.allow_readable => Ok(Some(ReadableReason::Allowed)),
             (0, _) => Err(SecretError::Readable),
             _ => Err(SecretError::Writable),
         }
     }
 
     #[cfg(not(unix))]
-    fn judge(&self, _file: &File) -> Result<Option<Readable>, SecretError> {
+    fn judge(&self, _file: &File) -> Result<Option<ReadableReason>, SecretError> {
         Ok(None)
     }
 
-    /// The trusted directories that there are, free of symbolic links. The root of all is none:
-    /// everything is in it.
+    /// The trusted directories that exist, without symbolic links. The root directory is never one,
+    /// since every file is in it.
     fn directories(&self) -> Vec<PathBuf> {
-        let credentials = env::var_os(CREDENTIALS).map(PathBuf::from);
+        let credentials = env::var_os(CREDENTIALS_VARIABLE).map(PathBuf::from);
         let credentials = credentials.filter(|directory| directory.is_absolute());
         let all = credentials.iter().chain(&self.trusted_dirs);
         all.filter_map(|directory| directory.canonicalize().ok())
@@ -169,12 +172,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(mode: u32, allow_readable: bool, expected: Result<Option<Readable>, &str>) {
+    fn check(mode: u32, allow_readable: bool, expected: Result<Option<ReadableReason>, &str>) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "hunter2\r\n").unwrap();
         std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
         let files = SecretFiles {
-            // An ordinary folder, and one that would hold every file.
+            // An ordinary folder, and the root, which contains every file.
             trusted_dirs: vec![file.path().parent().unwrap().into(), "/".into()],
             allow_readable,
         };
@@ -195,19 +198,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused_unless_that_is_allowed() {
+    fn a_file_readable_by_others_is_refused_unless_allowed() {
         for mode in [0o600, 0o400, 0o640, 0o440, 0o700] {
             check(mode, false, Ok(None));
             check(mode, true, Ok(None));
         }
         for mode in [0o644, 0o444, 0o604, 0o601, 0o755, 0o555] {
             check(mode, false, Err("other users can read it"));
-            check(mode, true, Ok(Some(Readable::Allowed)));
+            check(mode, true, Ok(Some(ReadableReason::Allowed)));
         }
     }
 
     #[test]
-    fn a_file_that_others_can_write_is_refused_always() {
+    fn a_file_writable_by_others_is_always_refused() {
         for mode in [0o660, 0o620, 0o602, 0o664, 0o666, 0o646, 0o777, 0o642] {
             for allow_readable in [false, true] {
                 check(mode, allow_readable, Err("can write it"));
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused() {
+    fn an_empty_or_too_large_file_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let read = |bytes: &[u8]| {
             std::fs::write(file.path(), bytes).unwrap();

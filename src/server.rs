@@ -1,6 +1,7 @@
-//! The public listener: connections in, requests to the gateway, and the drain at the end.
+//! The public listener: takes connections, gives their requests to the gateway, and drains at the
+//! end.
 //!
-//! Knows sockets, TLS and HTTP's framing. Does not know paths, tokens or the PBX.
+//! Knows sockets, TLS and HTTP message framing. Does not know paths, tokens or the PBX.
 
 mod connection;
 pub(crate) mod heads;
@@ -22,20 +23,20 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::ServerSettings;
 use crate::gateway::Gateway;
-use crate::tls::server::Certificates;
-use connection::Settings;
+use crate::tls::server::ServerCertificate;
+use connection::ConnectionLimits;
 pub(crate) use listener::bind;
 
-/// A listening server whose connections have not been taken yet.
-pub(crate) struct Server {
+/// A server that listens, and takes no connection yet.
+pub(crate) struct HttpServer {
     plain: Vec<TcpListener>,
     tls: Vec<TcpListener>,
-    certificates: Option<Arc<Certificates>>,
-    settings: Arc<Settings>,
+    certificates: Option<Arc<ServerCertificate>>,
+    settings: Arc<ConnectionLimits>,
     connections: Arc<Semaphore>,
 }
 
-impl Server {
+impl HttpServer {
     /// Binds every address.
     ///
     /// # Errors
@@ -44,7 +45,7 @@ impl Server {
         config: &ServerSettings,
         certificate: Option<CertifiedKey>,
     ) -> std_io::Result<Self> {
-        let certificates = certificate.map(Certificates::new).transpose();
+        let certificates = certificate.map(ServerCertificate::new).transpose();
         let certificates = certificates.map_err(std_io::Error::other)?.map(Arc::new);
         let tls_addresses = config.tls.as_ref().map_or(&[][..], |tls| &tls.listen);
         let handshake_timeout = config
@@ -55,7 +56,7 @@ impl Server {
             plain: bind_all(&config.listen).await?,
             tls: bind_all(tls_addresses).await?,
             certificates,
-            settings: Arc::new(Settings {
+            settings: Arc::new(ConnectionLimits {
                 max_header_bytes: config.max_header_bytes,
                 header_timeout: config.header_timeout,
                 handshake_timeout,
@@ -64,7 +65,7 @@ impl Server {
         })
     }
 
-    /// The addresses really bound: plain ones, then those with TLS.
+    /// The bound addresses: those without TLS, then those with it.
     pub(crate) fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let addresses = |listeners: &[TcpListener]| {
             listeners
@@ -75,13 +76,13 @@ impl Server {
         (addresses(&self.plain), addresses(&self.tls))
     }
 
-    /// The certificates, to be read again at the operator's word.
-    pub(crate) fn certificates(&self) -> Option<Arc<Certificates>> {
+    /// The certificates, which a reload reads again.
+    pub(crate) fn certificates(&self) -> Option<Arc<ServerCertificate>> {
         self.certificates.clone()
     }
 
-    /// Takes connections until `stop`, then lets those that are open finish. Returns when the last one has; `kill` ends
-    /// them at once.
+    /// Takes connections until `stop`, then lets open ones finish, and returns after the last one.
+    /// `kill` ends them at once.
     pub(crate) async fn run(
         self,
         gateway: Arc<ArcSwap<Gateway>>,
@@ -99,7 +100,7 @@ impl Server {
             .into_iter()
             .map(|listener| (listener, acceptor.clone()));
         for (listener, acceptor) in plain.chain(tls) {
-            let shared = listener::Shared {
+            let shared = listener::ListenerContext {
                 gateway: Arc::clone(&gateway),
                 settings: Arc::clone(&self.settings),
                 connections: Arc::clone(&self.connections),

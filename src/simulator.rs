@@ -1,12 +1,12 @@
 //! A PBX simulated on real sockets: S-Series, Cloud PBX and P-Series.
 //!
-//! Knows the API of each generation from the box's side, what the box's web server is
-//! like, and how all this can go wrong. Does not know the gateway: it shares no code with it, since a
-//! shared struct would share its mistakes.
+//! Knows the API of each generation from the side of the PBX, the behavior of its web server, and
+//! the ways in which both can fail. Does not know the gateway: the two share no code, because
+//! shared code would hide a shared mistake. Comments call the simulated PBX "the box".
 //!
-//! It serves the demonstration, `wavegate simulate`, the integration tests and the benches. Where the
-//! documents leave a behaviour open, a [`Switch`] chooses; scripted trouble is a [`Fault`]. What the
-//! box saw can be looked at and waited for in [`Seen`].
+//! Used by the demonstration, `wavegate simulate`, the integration tests and the benches. Where the
+//! vendor's documents leave a behavior open, a [`Switch`] chooses it. A [`ScriptedFault`] makes one
+//! or more requests fail. A test reads the box's counters from [`Observations`], or waits for them.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -22,8 +22,9 @@
 //! # }
 //! ```
 //!
-//! Sources are named in each file. They are the vendor's "S-Series API Guide", "S-Series API 2.0", "Cloud PBX API" and
-//! "P-Series Developer Guide", and published clients; nothing here was compared with a device.
+//! Each file names its sources. They are the vendor's "S-Series API Guide", "S-Series API 2.0",
+//! "Cloud PBX API" and "P-Series Developer Guide", and published clients. Nothing here was compared
+//! with a device.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -43,6 +44,7 @@ mod errno;
 mod exchange;
 mod fault;
 mod generation;
+mod observations;
 mod other_program;
 mod p_series;
 mod pbx;
@@ -51,9 +53,8 @@ mod reply;
 mod request;
 mod route;
 mod secret;
-mod seen;
 mod server;
-mod shelf;
+mod store;
 mod switch;
 mod tickets;
 mod tls;
@@ -66,16 +67,16 @@ mod tests;
 
 pub use builder::Builder;
 pub use calls::CallRecord;
-pub use fault::{Fault, FaultError, Misbehaviour, Operation, Times};
+pub use fault::{CallKind, FaultError, Misbehavior, ScriptedFault, Times};
 pub use generation::{Api, UnknownApi};
-pub use seen::{CdrQuery, LoginFields, Requests, Seen};
+pub use observations::{CdrQuery, LoginFields, Observations, Requests};
 pub use switch::{Switch, UnknownSwitch};
 
 use chaos::Chaos;
 use other_program::OtherProgram;
-use pbx::{Pbx, lock};
+use pbx::{PbxState, lock};
 
-/// A running PBX. It stops when this is dropped, and all its connections end.
+/// A running PBX. Dropping it stops the listener and ends all connections.
 pub struct Simulator {
     addr: SocketAddr,
     scheme: &'static str,
@@ -83,30 +84,30 @@ pub struct Simulator {
     fingerprint: String,
     username: String,
     password: String,
-    pbx: Arc<Pbx>,
+    pbx: Arc<PbxState>,
     server: JoinHandle<()>,
     other_program: Mutex<Option<OtherProgram>>,
 }
 
 impl Simulator {
-    /// Begins to set up a PBX that speaks this generation of the API.
+    /// Returns a builder for a PBX that speaks this generation of the API.
     pub fn builder(api: Api) -> Builder {
         Builder::new(api)
     }
 
-    /// The generation of the API it speaks.
+    /// The generation of the API that the box speaks.
     pub fn api(&self) -> Api {
         self.pbx.api
     }
 
-    /// The address it listens on.
+    /// The address and port that the box listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Scheme, host and port, without a path: `https://127.0.0.1:40123`.
     ///
-    /// The host is an address, 127.0.0.1 where it listens on all of them.
+    /// The host is an IP address: 127.0.0.1 if the box listens on all addresses.
     pub fn url(&self) -> String {
         let mut addr = self.addr;
         if addr.ip().is_unspecified() {
@@ -115,7 +116,7 @@ impl Simulator {
         format!("{}://{addr}", self.scheme)
     }
 
-    /// The certificate it presents, as PEM.
+    /// The certificate that the box presents, as PEM.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
@@ -125,64 +126,68 @@ impl Simulator {
         &self.fingerprint
     }
 
-    /// The user name of the API account; on a P-Series the client id.
+    /// The user name of the API account. On a P-Series it is the client id.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password of the API account at the start, in clear; on a P-Series the client secret.
+    /// The password of the API account as it was at the start, in clear text. On a P-Series it is
+    /// the client secret.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// A copy of all counters.
-    pub fn seen(&self) -> Seen {
+    /// Returns a copy of all counters and samples.
+    pub fn seen(&self) -> Observations {
         self.pbx.ledger.snapshot()
     }
 
-    /// Waits until the predicate holds for the counters; it must not ask the simulator anything.
+    /// Waits until `predicate` is true for the counters. The predicate must not call the simulator.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub async fn until(&self, predicate: impl Fn(&Seen) -> bool) {
+    pub async fn until(&self, predicate: impl Fn(&Observations) -> bool) {
         self.pbx.ledger.until(predicate).await;
     }
 
-    /// Scripts a fault, behind those that are still to come.
-    pub fn inject(&self, fault: Fault) {
+    /// Scripts a fault. It comes after the faults that have not struck yet.
+    pub fn inject(&self, fault: ScriptedFault) {
         lock(&self.pbx.faults).add(fault);
     }
 
-    /// Breaks a third of all answers from now on, by dice of this seed: 6 % each are reset, hang, are a page, have a status from
-    /// 500 on, or are cut, and with 3 % the token ends.
+    /// From now on breaks a third of all answers, chosen by a random generator with this seed. Of
+    /// all answers, 6 % are reset, 6 % hang, 6 % are a page with status 200, 6 % have a status from
+    /// 500 to 504, 6 % are cut, and for 3 % the token ends.
     pub fn break_at_random(&self, seed: u64) {
         *lock(&self.pbx.chaos) = Some(Chaos::new(seed));
     }
 
-    /// Ends what [`Self::break_at_random`] began; a connection that hangs goes on hanging.
+    /// Ends what [`Self::break_at_random`] began. A connection that hangs already stays open and
+    /// silent.
     pub fn stop_breaking(&self) {
         *lock(&self.pbx.chaos) = None;
     }
 
-    /// Lets another program log in to the same account now and each time that `pause` has passed. Each of its logins ends
-    /// all tokens before it. Must be called inside a Tokio runtime.
+    /// Simulates another program that uses the same account: it logs in now and again after each
+    /// `pause`. Each of its logins ends all earlier tokens. Must be called inside a Tokio runtime.
     pub fn start_other_program(&self, pause: Duration) {
         let program = OtherProgram::start(Arc::clone(&self.pbx), pause);
         *lock(&self.other_program) = Some(program);
     }
 
-    /// Ends what [`Self::start_other_program`] began.
+    /// Stops the program that [`Self::start_other_program`] started.
     pub fn stop_other_program(&self) {
         *lock(&self.other_program) = None;
     }
 
-    /// Drops every scripted fault that is still to come.
+    /// Removes every scripted fault, except for effects on requests that have begun.
     pub fn clear_faults(&self) {
         *lock(&self.pbx.faults) = fault::Faults::default();
     }
 
-    /// Lets all tokens time out now; on a P-Series all access tokens, while refresh tokens live on.
+    /// Lets all tokens time out now. On a P-Series these are the access tokens; refresh tokens stay
+    /// good.
     pub fn expire_tokens(&self) {
         lock(&self.pbx.tokens).expire_all();
         lock(&self.pbx.p_series.tokens).expire_all();
@@ -193,83 +198,89 @@ impl Simulator {
         lock(&self.pbx.p_series.tokens).expire_refresh();
     }
 
-    /// Takes access tokens of a P-Series as another program with the same account would, as many as there are free
-    /// slots for. They live as long as any.
+    /// Takes access tokens of a P-Series, as another program with the same account would: `tokens`
+    /// of them, or as many as there are free slots. They live as long as other access tokens.
     pub fn occupy_tokens(&self, tokens: usize) {
         lock(&self.pbx.p_series.tokens).occupy(tokens, Instant::now());
     }
 
-    /// Gives back what [`Self::occupy_tokens`] took.
+    /// Frees the slots that [`Self::occupy_tokens`] took.
     pub fn release_tokens(&self) {
         lock(&self.pbx.p_series.tokens).release();
     }
 
-    /// Lets all random strings and addresses of files become stale now.
+    /// Lets all tickets become stale now: random strings and, on a P-Series, addresses of files.
     pub fn expire_tickets(&self) {
         lock(&self.pbx.tickets).expire_all();
         lock(&self.pbx.cdr_tickets).expire_all();
         lock(&self.pbx.p_series.resources).expire_all();
     }
 
-    /// Puts another recording on the box, or replaces the one of that name.
+    /// Stores a recording on the box, or replaces the one of the same name. Adds the call that the
+    /// name describes, if it describes one.
     pub fn add_recording(&self, name: &str, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
-        lock(&self.pbx.shelf).put(name, &bytes, &self.pbx.switches);
-        lock(&self.pbx.calls).extend(CallRecord::of(name, bytes.len() as u64));
+        lock(&self.pbx.recordings).put(name, &bytes, &self.pbx.switches);
+        lock(&self.pbx.calls).extend(CallRecord::from_name(name, bytes.len() as u64));
     }
 
-    /// Replaces a recording as soon as one more download of it has begun; several such replacements take a download each.
+    /// Replaces a recording when its next download begins; that download still gets the old bytes.
+    /// Of several replacements, each waits for one more download.
     pub fn replace_after_download(&self, name: &str, bytes: impl Into<Bytes>) {
-        lock(&self.pbx.shelf).put_later(name, &bytes.into(), &self.pbx.switches);
+        lock(&self.pbx.recordings).put_after_download(name, &bytes.into(), &self.pbx.switches);
     }
 
-    /// Takes a recording off the box; its call stays known. A download under way goes on.
+    /// Removes a recording from the box. Its call stays in the lists, and a running download goes
+    /// on.
     pub fn remove_recording(&self, name: &str) {
-        lock(&self.pbx.shelf).remove(name);
+        lock(&self.pbx.recordings).remove(name);
     }
 
-    /// Sends no more than the first `bytes` of any recording, those on their way included, until
-    /// [`Self::release_downloads`]; the connections stay open.
+    /// Stops every download of a recording after its first `bytes`, running ones too, until
+    /// [`Self::release_downloads`]. The connections stay open.
     pub fn hold_downloads(&self, bytes: u64) {
         self.pbx.held_at.send_replace(Some(bytes));
     }
 
-    /// Lets held downloads go on.
+    /// Lets downloads that [`Self::hold_downloads`] stopped go on.
     pub fn release_downloads(&self) {
         self.pbx.held_at.send_replace(None);
     }
 
-    /// Lets the box remember another call.
+    /// Adds a call to the lists of the box.
     pub fn add_call(&self, call: CallRecord) {
         lock(&self.pbx.calls).push(call);
     }
 
-    /// The bytes that a whole download of a recording has, in the form the switches give it.
+    /// The bytes that a complete download of the recording sends, in the form that the switches
+    /// choose. `None` if there is no recording of this name.
     pub fn recording_bytes(&self, name: &str) -> Option<Bytes> {
-        lock(&self.pbx.shelf).bytes(name)
+        lock(&self.pbx.recordings).bytes(name)
     }
 
-    /// Changes the password of the API account; tokens stay good. [`Self::password`] does not follow.
+    /// Changes the password of the API account. Tokens stay good, and [`Self::password`] still
+    /// returns the old password.
     pub fn set_password(&self, password: &str) {
         lock(&self.pbx.account).set_password(password);
     }
 
-    /// Lifts every block for failed logins, as an administrator can.
+    /// Unblocks all addresses that failed logins have blocked, as an administrator can.
     pub fn lift_lockout(&self) {
         lock(&self.pbx.account).unlock();
     }
 
-    /// How many tokens are good now; on a P-Series access tokens, those of [`Self::occupy_tokens`] included.
+    /// The number of tokens that are good now. On a P-Series these are access tokens, and those of
+    /// [`Self::occupy_tokens`] count.
     pub fn tokens_live(&self) -> usize {
         let now = Instant::now();
         let s_series = lock(&self.pbx.tokens).count(now);
         s_series + lock(&self.pbx.p_series.tokens).count(now)
     }
 
-    /// Stops listening, and returns once the port is free; connections end about then.
+    /// Stops listening and returns when the port is free. Connections end at about the same time.
     pub async fn stop(mut self) {
         self.server.abort();
-        // The outcome is always "cancelled".
+        // The task was aborted, so this returns only the error "cancelled".
         let _ = (&mut self.server).await;
     }
 }
@@ -280,7 +291,7 @@ impl Drop for Simulator {
     }
 }
 
-/// Shows where it listens, and no secret.
+/// Shows the URL and no secret.
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulator")

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use wavegate::http::problem;
 
 const README: &str = include_str!("../README.md");
+/// The page with the table of problems.
+const ANSWERS: &str = include_str!("../docs/answers.md");
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
@@ -53,16 +55,83 @@ fn no_file_of_the_program_is_longer_than_can_be_read_at_once() {
     }
 }
 
+/// The room of `file` inside `folder`: the file or the folder directly in it that the file belongs to.
+fn room_in<'f>(folder: &str, file: &'f str) -> Option<&'f str> {
+    let inside = file.strip_prefix(folder)?.strip_prefix('/')?;
+    inside.split(['/', '.']).next()
+}
+
+/// A room and those that it reaches by imports, itself included only by a circle.
+fn reached(from: &str, imports: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(room) = next.pop() {
+        for other in imports.get(room).into_iter().flatten() {
+            if found.insert((*other).to_owned()) {
+                next.push(other);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn folders_beside_each_other_import_in_no_circle() {
+    let imported = imported_files(without_tests);
+    // The simulator is one program: its generations share one state, and that state has a part for each of them.
+    let is_outside = |file: &str| {
+        let mut parts = file.split(['/', '.']);
+        parts.any(|part| part == "tests" || part == "simulator")
+    };
+    let has_files = |room: &str| {
+        imported
+            .keys()
+            .any(|file| file.starts_with(&format!("{room}/")))
+    };
+    let folders: BTreeSet<&str> = imported
+        .keys()
+        .filter_map(|file| Some(file.rsplit_once('/')?.0))
+        .collect();
+    let mut circles = BTreeSet::new();
+    for folder in folders {
+        let mut between: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (file, others) in imported.iter().filter(|(file, _)| !is_outside(file)) {
+            let Some(room) = room_in(folder, file) else {
+                continue;
+            };
+            let others = others.iter().filter_map(|other| room_in(folder, other));
+            let others = others.filter(|other| *other != room);
+            between.entry(room).or_default().extend(others);
+        }
+        for room in between
+            .keys()
+            .filter(|room| has_files(&format!("{folder}/{room}")))
+        {
+            let circle: BTreeSet<String> = reached(room, &between)
+                .into_iter()
+                .filter(|other| reached(other, &between).contains(*room))
+                .collect();
+            if !circle.is_empty() {
+                circles.insert(format!("{folder}: {circle:?}"));
+            }
+        }
+    }
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
 /// A library, and the only modules of `src` that may name it.
 const KEPT_IN: [(&str, &[&str]); 12] = [
-    ("reqwest::", &["auth/key_sets/fetch.rs", "pbx/transport.rs"]),
+    (
+        "reqwest::",
+        &["auth/key_sets/fetch.rs", "pbx/wire/transport.rs"],
+    ),
     ("jsonwebtoken::", &["auth/"]),
     (
         "tokio_rustls::",
         &[
             "tls/server.rs",
-            "pbx/transport.rs",
-            "pbx/probe.rs",
+            "pbx/wire/transport.rs",
+            "pbx/wire/probe.rs",
             "server",
             "simulator",
         ],
@@ -213,8 +282,13 @@ fn follow(base: &[String], path: &str, found: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// The files of `src`, each with the files that it imports from.
-fn imported_files() -> BTreeMap<String, BTreeSet<String>> {
+/// The code of a file without the unit tests that stand in it.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or_default()
+}
+
+/// The files of `src`, each with the files that the `code` in it imports from.
+fn imported_files(code: fn(&str) -> &str) -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files: BTreeMap<String, String> = sources("src")
         .into_iter()
@@ -233,7 +307,7 @@ fn imported_files() -> BTreeMap<String, BTreeSet<String>> {
     files
         .iter()
         .map(|(name, text)| {
-            let others = imports(name, text);
+            let others = imports(name, code(text));
             let others = others.iter().filter_map(|path| file_of(path));
             (name.clone(), others.filter(|other| other != name).collect())
         })
@@ -261,7 +335,7 @@ fn the_library_lists_its_modules_as_the_ladder_does() {
 fn imports_go_down_the_ladder() {
     let mut between: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for (file, others) in imported_files() {
+    for (file, others) in imported_files(|text| text) {
         let layer = layer_of(&file);
         for other in others {
             let below = layer_of(&other);
@@ -309,8 +383,8 @@ fn the_simulator_and_the_gateway_share_nothing() {
 }
 
 #[test]
-fn the_readme_lists_every_problem_as_it_is() {
-    let rows: Vec<&str> = README
+fn the_page_of_answers_lists_every_problem_as_it_is() {
+    let rows: Vec<&str> = ANSWERS
         .lines()
         .filter(|line| line.starts_with("| `"))
         .collect();
@@ -321,7 +395,7 @@ fn the_readme_lists_every_problem_as_it_is() {
             "no row {start}"
         );
     }
-    let table = README
+    let table = ANSWERS
         .split("<!-- problems -->")
         .nth(1)
         .expect("the table is marked");
@@ -342,5 +416,121 @@ fn problems_are_told_apart_by_slug() {
                 .all(|other| other.slug != problem.slug)
         );
         assert!(problem.status.is_client_error() || problem.status.is_server_error());
+    }
+}
+
+/// The pages that people read.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = docs();
+    pages.extend(
+        [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CHANGELOG.md",
+            "certs/README.md",
+        ]
+        .map(|page| root.join(page)),
+    );
+    pages
+}
+
+/// The pages of `docs/`.
+fn docs() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let pages = entries.map(|entry| entry.unwrap().path());
+    pages
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+/// The lines of a page outside its fenced blocks.
+fn prose(page: &Path) -> String {
+    let text = std::fs::read_to_string(page).unwrap();
+    let mut fenced = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The targets of the links of a page.
+fn links(page: &Path) -> Vec<String> {
+    let prose = prose(page);
+    let targets = prose.split("](").skip(1);
+    targets
+        .filter_map(|rest| rest.split(')').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The anchors of a page's headings, as GitHub makes them: lower case, blanks as hyphens, no other punctuation.
+fn anchors(page: &Path) -> Vec<String> {
+    let prose = prose(page);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            let kept =
+                |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+            heading
+                .chars()
+                .filter(kept)
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
+    let mut followed = 0;
+    for page in pages() {
+        for link in links(&page) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let shown = page.display();
+            assert!(target.exists(), "{shown} links to {link}: no such file");
+            let known = anchor.is_empty() || anchors(&target).iter().any(|own| own == anchor);
+            assert!(known, "{shown} links to {link}: no such heading");
+            followed += 1;
+        }
+    }
+    assert!(followed > 0);
+}
+
+#[test]
+fn the_readme_is_short_and_leads_to_every_page() {
+    let lines = README.lines().count();
+    assert!(lines <= 260, "README.md has {lines} lines");
+    let links = links(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    for page in docs() {
+        let page = format!("docs/{}", page.file_name().unwrap().to_str().unwrap());
+        assert!(links.contains(&page), "README.md has no link to {page}");
+    }
+}
+
+#[test]
+fn every_page_opens_with_its_title_and_the_questions_it_answers() {
+    for page in docs() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let mut parts = text.split("\n\n");
+        let title = parts.next().unwrap();
+        let questions = parts.next().unwrap_or_default();
+        let shown = page.display();
+        assert!(
+            title.starts_with("# ") && !title.contains('\n'),
+            "{shown}: {title}"
+        );
+        assert!(questions.ends_with('?'), "{shown}: {questions}");
     }
 }

@@ -97,7 +97,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 /// The value of `Authorization` that such a gateway takes.
 pub(crate) fn authorization() -> String {
     let key = SigningKey::secret(None, Algorithm::Hs256, &Secret::new(SECRET)).unwrap();
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: "bench",
         subject: "bench",
         audience: "recordings",

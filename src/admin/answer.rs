@@ -1,7 +1,8 @@
-//! What the admin listener answers: its paths, methods and pages.
+//! The paths, methods and answers of the admin listener.
 //!
-//! Knows whether this process should get requests, whatever the state of the PBXs: one that is down is no reason to take
-//! the gateway out of the balance. That state has a page of its own, for people and monitors.
+//! `/readyz` tells whether this process should get requests, independent of the PBXs: one PBX that
+//! is down is no reason to take the gateway out of a load balancer. `/pbxs` tells the state of the
+//! PBXs, for people and monitors.
 
 use std::net::IpAddr;
 
@@ -11,16 +12,16 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tracing::{info, warn};
 
-use super::calls::{Calls, Refused};
+use super::calls::{AdminCalls, CallError};
 use crate::auth::revocations::RevokeError;
 use crate::gateway::head::HeadFault;
 use crate::metrics;
 use crate::recording::RecordingName;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 
-/// What a path names.
-enum Target<'r> {
+/// The paths of the admin listener.
+enum AdminRoute<'r> {
     Livez,
     Readyz,
     Pbxs,
@@ -29,15 +30,15 @@ enum Target<'r> {
     /// A recording in memory.
     Cache {
         pbx: &'r str,
-        /// Not decoded yet.
+        /// Percent-encoded, as in the path.
         name: &'r str,
     },
 }
 
-/// The answer to the path that an earlier version had: nothing was deleted.
-const RENAMED: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
+/// The answer to a path of an earlier version. Nothing was deleted.
+const RENAMED_CALL: &str = "renamed; call DELETE /cache/{pbx}/{name}\n";
 
-impl<'r> Target<'r> {
+impl<'r> AdminRoute<'r> {
     fn of(path: &'r str) -> Option<Self> {
         match path {
             "/livez" => Some(Self::Livez),
@@ -52,7 +53,7 @@ impl<'r> Target<'r> {
         }
     }
 
-    /// The methods there are.
+    /// The methods that the path allows.
     fn allow(&self) -> &'static str {
         match self {
             Self::Livez | Self::Readyz | Self::Pbxs | Self::Metrics => "GET, HEAD",
@@ -68,25 +69,26 @@ impl<'r> Target<'r> {
     }
 }
 
-/// Answers a request that came from `source`; it has no body where that was too long or broke off. May block on a file.
+/// Answers a request from `source`. The body is `None` where it was too long or broke off. May
+/// block on a file.
 pub(super) fn answer(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
     ready: bool,
-    calls: &Calls,
+    calls: &AdminCalls,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if path.starts_with("/tapes/") {
-        return page(StatusCode::NOT_FOUND, TEXT, RENAMED);
+        return page(StatusCode::NOT_FOUND, TEXT_MEDIA_TYPE, RENAMED_CALL);
     }
-    let Some(target) = Target::of(path) else {
-        return page(StatusCode::NOT_FOUND, TEXT, "nothing here\n");
+    let Some(target) = AdminRoute::of(path) else {
+        return page(StatusCode::NOT_FOUND, TEXT_MEDIA_TYPE, "nothing here\n");
     };
     if !target.allows(request.method()) {
         let allow = target.allow();
         let mut response = page(
             StatusCode::METHOD_NOT_ALLOWED,
-            TEXT,
+            TEXT_MEDIA_TYPE,
             format!("only {allow}\n"),
         );
         let headers = response.headers_mut();
@@ -94,42 +96,54 @@ pub(super) fn answer(
         return response;
     }
     match target {
-        Target::Livez => page(StatusCode::OK, TEXT, "alive\n"),
-        Target::Readyz if !ready => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
-        Target::Readyz => match (calls.lacks)() {
-            None => page(StatusCode::OK, TEXT, "ready\n"),
-            Some(what) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{what}\n")),
+        AdminRoute::Livez => page(StatusCode::OK, TEXT_MEDIA_TYPE, "alive\n"),
+        AdminRoute::Readyz if !ready => page(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT_MEDIA_TYPE,
+            "draining\n",
+        ),
+        AdminRoute::Readyz => match (calls.lacks)() {
+            None => page(StatusCode::OK, TEXT_MEDIA_TYPE, "ready\n"),
+            Some(what) => page(
+                StatusCode::SERVICE_UNAVAILABLE,
+                TEXT_MEDIA_TYPE,
+                format!("{what}\n"),
+            ),
         },
-        Target::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
-        Target::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
-        Target::Revocations => revoke(request, source, calls),
-        Target::Cache { pbx, name } => forget(request, source, calls, pbx, name),
+        AdminRoute::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
+        AdminRoute::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
+        AdminRoute::Revocations => revoke(request, source, calls),
+        AdminRoute::Cache { pbx, name } => forget(request, source, calls, pbx, name),
     }
 }
 
-/// The answer to a head that is no request; the connection ends with it.
+/// The answer to an invalid head. The connection ends with it.
 pub(super) fn refuse_head(fault: HeadFault) -> Response<Full<Bytes>> {
-    let mut response = page(StatusCode::BAD_REQUEST, TEXT, format!("{fault}\n"));
+    let mut response = page(
+        StatusCode::BAD_REQUEST,
+        TEXT_MEDIA_TYPE,
+        format!("{fault}\n"),
+    );
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
     response
 }
 
-/// Puts an entry on the list of what is revoked, and leaves one line in the log whatever comes of it.
+/// Adds an entry to the list of revocations, and writes one log line for success or refusal.
 fn revoke(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
-    calls: &Calls,
+    calls: &AdminCalls,
 ) -> Response<Full<Bytes>> {
     match calls.revoke(request.headers(), request.body().as_deref()) {
         Ok(()) => {
-            info!(%source, "something was revoked, as the operator wants");
+            info!(%source, "the operator has revoked an entry");
             no_content()
         }
         Err(refused) => {
-            // What is wrong with an entry may hold some of it.
+            // The error may quote parts of the entry, which the log must not have.
             let reason = match &refused {
-                Refused::NotRevoked(RevokeError::Entry(_)) => "not a revocation".to_owned(),
+                CallError::NotRevoked(RevokeError::Entry(_)) => "not a revocation".to_owned(),
                 refused => refused.to_string(),
             };
             warn!(%source, reason, "a call of the admin listener was refused");
@@ -138,11 +152,11 @@ fn revoke(
     }
 }
 
-/// Ends what is held of a recording, and leaves one line in the log whatever comes of it.
+/// Deletes a recording from the cache, and writes one log line for success or refusal.
 fn forget(
     request: &Request<Option<Bytes>>,
     source: IpAddr,
-    calls: &Calls,
+    calls: &AdminCalls,
     pbx: &str,
     name: &str,
 ) -> Response<Full<Bytes>> {
@@ -155,10 +169,10 @@ fn forget(
         name.as_ref().map_err(|error| *error),
     ) {
         Ok(()) => {
-            info!(%source, pbx, recording, "a recording is held no longer, as the operator wants");
+            info!(%source, pbx, recording, "the operator has deleted a recording from the cache");
             no_content()
         }
-        // The PBX's name is the caller's word, so it is not in the line.
+        // Without the PBX's name: it is the caller's text, and may be anything.
         Err(refused) => {
             warn!(%source, recording, reason = %refused, "a call of the admin listener was refused");
             refuse(&refused)
@@ -167,31 +181,31 @@ fn forget(
 }
 
 fn no_content() -> Response<Full<Bytes>> {
-    let mut response = page(StatusCode::NO_CONTENT, TEXT, "");
+    let mut response = page(StatusCode::NO_CONTENT, TEXT_MEDIA_TYPE, "");
     response.headers_mut().remove(CONTENT_TYPE);
     response
 }
 
-fn refuse(refused: &Refused) -> Response<Full<Bytes>> {
+fn refuse(refused: &CallError) -> Response<Full<Bytes>> {
     let (status, challenge) = match refused {
-        Refused::NoCalls => (StatusCode::FORBIDDEN, None),
-        Refused::Unauthenticated => (StatusCode::UNAUTHORIZED, Some("Bearer")),
-        Refused::WrongToken => (
+        CallError::NoCalls => (StatusCode::FORBIDDEN, None),
+        CallError::Unauthenticated => (StatusCode::UNAUTHORIZED, Some("Bearer")),
+        CallError::WrongToken => (
             StatusCode::UNAUTHORIZED,
             Some("Bearer error=\"invalid_token\""),
         ),
-        Refused::Name(_) | Refused::NotRevoked(RevokeError::Entry(_)) => {
+        CallError::Name(_) | CallError::NotRevoked(RevokeError::Entry(_)) => {
             (StatusCode::BAD_REQUEST, None)
         }
-        Refused::NoSuchPbx => (StatusCode::NOT_FOUND, None),
-        Refused::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
-        Refused::Body => (StatusCode::PAYLOAD_TOO_LARGE, None),
-        Refused::NotRevoked(RevokeError::NoFile) => (StatusCode::CONFLICT, None),
-        Refused::NotRevoked(RevokeError::File(_) | RevokeError::List(_) | RevokeError::Lost) => {
+        CallError::NoSuchPbx => (StatusCode::NOT_FOUND, None),
+        CallError::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+        CallError::Body => (StatusCode::PAYLOAD_TOO_LARGE, None),
+        CallError::NotRevoked(RevokeError::NoFile) => (StatusCode::CONFLICT, None),
+        CallError::NotRevoked(RevokeError::File(_) | RevokeError::List(_) | RevokeError::Lost) => {
             (StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     };
-    let mut response = page(status, TEXT, format!("{refused}\n"));
+    let mut response = page(status, TEXT_MEDIA_TYPE, format!("{refused}\n"));
     if let Some(challenge) = challenge {
         let challenge = HeaderValue::from_static(challenge);
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

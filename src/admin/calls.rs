@@ -1,6 +1,7 @@
-//! What the admin listener can tell and do, as the composition root gives it.
+//! The reports and calls of the admin listener, as the composition root gives them.
 //!
-//! Knows who may have something done: whoever has the token of `admin.token_file`. Does not know what a recording in memory is.
+//! Knows who may make a call: a caller with the token of `admin.token_file`. Does not know the
+//! cache or the list of revocations.
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,34 +13,34 @@ use crate::auth::revocations::RevokeError;
 use crate::recording::{NameError, RecordingName};
 use crate::secret::Secret;
 
-/// Tells something as a text.
-pub(crate) type Report = Box<dyn Fn() -> String + Send + Sync>;
+/// Makes a report as a text.
+pub(crate) type TextReport = Box<dyn Fn() -> String + Send + Sync>;
 
-/// Ends what is held of a PBX's recording. `false` where there is no such PBX.
-pub(crate) type Forget = Box<dyn Fn(&str, &RecordingName) -> bool + Send + Sync>;
+/// Deletes a PBX's recording from the cache. Returns `false` where there is no such PBX.
+pub(crate) type ForgetCall = Box<dyn Fn(&str, &RecordingName) -> bool + Send + Sync>;
 
-/// Puts an entry, as JSON, on the list of what is revoked.
-pub(crate) type Revoke = Box<dyn Fn(&str) -> Result<(), RevokeError> + Send + Sync>;
+/// Adds an entry, given as JSON, to the list of revocations.
+pub(crate) type RevokeCall = Box<dyn Fn(&str) -> Result<(), RevokeError> + Send + Sync>;
 
-/// Reports and write calls.
-pub(crate) struct Calls {
-    /// How the PBXs are doing, as JSON.
-    pub(crate) pbxs: Report,
-    /// What was counted, as [`crate::metrics::MEDIA_TYPE`].
-    pub(crate) metrics: Report,
-    pub(crate) forget: Forget,
-    pub(crate) revoke: Revoke,
-    /// What keeps the gateway from answering requests, if anything does.
+/// The reports and the write calls.
+pub(crate) struct AdminCalls {
+    /// The state of the PBXs, as JSON.
+    pub(crate) pbxs: TextReport,
+    /// The metrics, as [`crate::metrics::MEDIA_TYPE`].
+    pub(crate) metrics: TextReport,
+    pub(crate) forget: ForgetCall,
+    pub(crate) revoke: RevokeCall,
+    /// The reason why the gateway cannot answer requests now, if there is one.
     pub(crate) lacks: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
-    /// A recording's name as the log shows it.
+    /// The recording's name as the log shows it.
     pub(crate) mask: Box<dyn Fn(&RecordingName) -> String + Send + Sync>,
-    /// The bearer token of write calls; without one there are none.
+    /// The bearer token of write calls; without a token every write call is refused.
     pub(crate) token: ArcSwapOption<Secret>,
 }
 
-/// Why nothing was done.
+/// Why a write call was refused.
 #[derive(Debug, Error)]
-pub(super) enum Refused {
+pub(super) enum CallError {
     #[error("no write calls: admin.token_file is not configured")]
     NoCalls,
     #[error("the bearer token of admin.token_file is missing")]
@@ -58,40 +59,40 @@ pub(super) enum Refused {
     NotRevoked(#[from] RevokeError),
 }
 
-impl Calls {
-    /// Ends what is held of a recording, if the caller may have that done.
+impl AdminCalls {
+    /// Deletes a recording from the cache, if the caller has the token.
     pub(super) fn forget(
         &self,
         headers: &HeaderMap,
         pbx: &str,
         name: Result<&RecordingName, NameError>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), CallError> {
         self.authenticate(headers)?;
         match (self.forget)(pbx, name?) {
             true => Ok(()),
-            false => Err(Refused::NoSuchPbx),
+            false => Err(CallError::NoSuchPbx),
         }
     }
 
-    /// Revokes what the body says, if the caller may have that done. Blocks on a file.
-    pub(super) fn revoke(&self, headers: &HeaderMap, body: Option<&[u8]>) -> Result<(), Refused> {
+    /// Revokes the entry in the body, if the caller has the token. Blocks on a file.
+    pub(super) fn revoke(&self, headers: &HeaderMap, body: Option<&[u8]>) -> Result<(), CallError> {
         self.authenticate(headers)?;
         let media_type = headers
             .get(CONTENT_TYPE)
             .and_then(|field| field.to_str().ok());
         let media_type = media_type.and_then(|field| field.split(';').next());
         if !media_type.is_some_and(|name| name.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(Refused::NotJson);
+            return Err(CallError::NotJson);
         }
-        let body = str::from_utf8(body.ok_or(Refused::Body)?).map_err(|_| Refused::NotJson)?;
+        let body = str::from_utf8(body.ok_or(CallError::Body)?).map_err(|_| CallError::NotJson)?;
         Ok((self.revoke)(body)?)
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    fn authenticate(&self, headers: &HeaderMap) -> Result<(), CallError> {
         let token = self.token.load();
-        let token = token.as_deref().ok_or(Refused::NoCalls)?;
+        let token = token.as_deref().ok_or(CallError::NoCalls)?;
         let mut fields = headers.get_all(AUTHORIZATION).iter();
-        let field = fields.next().ok_or(Refused::Unauthenticated)?;
+        let field = fields.next().ok_or(CallError::Unauthenticated)?;
         let presented = field.to_str().ok().and_then(|field| field.split_once(' '));
         let matches = presented.is_some_and(|(scheme, presented)| {
             let presented = presented.trim_start_matches(' ').as_bytes();
@@ -101,7 +102,7 @@ impl Calls {
         if matches && fields.next().is_none() {
             Ok(())
         } else {
-            Err(Refused::WrongToken)
+            Err(CallError::WrongToken)
         }
     }
 }

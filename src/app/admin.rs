@@ -1,4 +1,5 @@
-//! The view that the admin listener has of the gateway: reports on the gateway in force, and calls to it.
+//! The view that the admin listener has of the gateway: reports on the gateway in force, and calls
+//! to it.
 //!
 //! Knows where each of them comes from. Does not know paths or methods.
 
@@ -7,8 +8,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde_json::json;
 
-use crate::admin::Calls;
-use crate::auth::key_sets::Keeper;
+use crate::admin::AdminCalls;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::gateway::Gateway;
 use crate::metrics::Levels;
 use crate::pbx::Pbx;
@@ -17,10 +18,10 @@ use crate::relay::Outcome;
 use crate::secret::Secret;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
-pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<Calls> {
+pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<AdminCalls> {
     let of = || Arc::clone(gateway);
     let (reported, counted, asked, named, judged, listed) = (of(), of(), of(), of(), of(), of());
-    Arc::new(Calls {
+    Arc::new(AdminCalls {
         pbxs: Box::new(move || health(&reported.load())),
         metrics: Box::new(move || {
             let gateway = counted.load();
@@ -28,27 +29,27 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
         }),
         forget: Box::new(move |pbx, name| {
             let gateway = asked.load();
-            let pbx = gateway.pbxs.iter().find(|known| known.name() == pbx);
+            let pbx = gateway.pbxs.all().iter().find(|known| known.name() == pbx);
             pbx.is_some_and(|pbx| {
-                gateway.cache.delete(pbx, name);
+                gateway.recordings.cache.delete(pbx, name);
                 // Also what is not in the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
-                gateway.running.cut(Outcome::Deleted, of_it);
+                gateway.rights.active.cut(Outcome::Deleted, of_it);
                 true
             })
         }),
-        revoke: Box::new(move |entry| listed.load().revocations.revoke(entry)),
+        revoke: Box::new(move |entry| listed.load().callers.revocations.revoke(entry)),
         lacks: Box::new(move || lacks(&judged.load())),
-        mask: Box::new(move |name| named.load().names.mask(name)),
+        mask: Box::new(move |name| named.load().front.names.mask(name)),
         token: ArcSwapOption::new(token.map(Arc::new)),
     })
 }
 
 /// The reason why the gateway cannot answer requests, if there is one.
 fn lacks(gateway: &Gateway) -> Option<&'static str> {
-    if !gateway.authenticator.has_keys() {
+    if !gateway.callers.authenticator.has_keys() {
         Some("the keys of an issuer are not known yet")
-    } else if gateway.audit.refuses() {
+    } else if gateway.rights.audit.refuses() {
         Some("the audit log cannot be written")
     } else {
         None
@@ -57,18 +58,19 @@ fn lacks(gateway: &Gateway) -> Option<&'static str> {
 
 /// The health of the PBXs, as JSON.
 fn health(gateway: &Gateway) -> String {
-    let reports: Vec<_> = gateway.pbxs.iter().map(|pbx| pbx.health()).collect();
+    let reports: Vec<_> = gateway.pbxs.all().iter().map(|pbx| pbx.health()).collect();
     json!({ "pbxs": reports }).to_string()
 }
 
 fn levels(gateway: &Gateway) -> Levels {
     let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
-    let age = |keeper: &Keeper| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
+    let age =
+        |keeper: &KeySetRefresher| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
-        streams: gateway.admission.open(),
-        cache_bytes: gateway.cache.bytes_held(),
-        audit_waiting: gateway.audit.waiting(),
-        waiting: gateway.pbxs.iter().map(waiting).collect(),
-        key_ages: gateway.keepers.iter().filter_map(age).collect(),
+        streams: gateway.recordings.admission.open(),
+        cache_bytes: gateway.recordings.cache.bytes_held(),
+        audit_waiting: gateway.rights.audit.waiting(),
+        waiting: gateway.pbxs.all().iter().map(waiting).collect(),
+        key_ages: gateway.callers.keepers.iter().filter_map(age).collect(),
     }
 }

@@ -11,15 +11,21 @@ use tracing::info;
 use super::{AuthParts, GatewayParts};
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
-use crate::auth::key_sets::Keeper;
+use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
-use crate::auth::revocations::entries::Revoked;
+use crate::auth::revocations::entries::RevocationList;
 use crate::cache::Cache;
+use crate::gateway::active_transfers::{ActiveTransfers, Rules};
+use crate::gateway::authentication::Callers;
 use crate::gateway::browser::cors::Cors;
-use crate::gateway::browser::frames::Framing;
+use crate::gateway::browser::frames::Frames;
+use crate::gateway::browser::navigation::Pages;
 use crate::gateway::browser::sites::Sites;
-use crate::gateway::limits::Limits;
-use crate::gateway::running::{Rules, Running};
+use crate::gateway::front::Front;
+use crate::gateway::limits::RequestRates;
+use crate::gateway::pbxs::Pbxs;
+use crate::gateway::recording::Recordings;
+use crate::gateway::rights::Rights;
 use crate::gateway::{Gateway, TrustedProxies};
 use crate::limits::reads::Reads;
 use crate::limits::streams::Admission;
@@ -38,58 +44,63 @@ pub(super) fn build(
     let keepers = keepers(&parts.auth, old)?;
     let (config, auth) = (parts.config, parts.auth);
     // The server's own limit stays as it was at the start.
-    let max_header_bytes = old.map_or(config.server.max_header_bytes, |old| old.max_header_bytes);
+    let max_header_bytes = old.map_or(config.server.max_header_bytes, |old| {
+        old.front.max_header_bytes
+    });
     let authenticator = Authenticator::new(auth.issuers, auth.links, config.auth.skew)
         .with_cookies(auth.cookies)
         .with_max_token_bytes(max_header_bytes);
     crate::auth::self_test().map_err(|error| error.to_string())?;
     let recording_names = config.log.recording_names;
-    let names = match old.filter(|old| old.names.is(recording_names)) {
-        Some(old) => Arc::clone(&old.names),
+    let names = match old.filter(|old| old.front.names.matches(recording_names)) {
+        Some(old) => Arc::clone(&old.front.names),
         None => Arc::new(NameMask::new(recording_names)?),
     };
     let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
     let mut pbxs = Vec::with_capacity(parts.pbxs.len());
     for pbx in &parts.pbxs {
-        let known = old.and_then(|old| old.pbxs.iter().find(|known| known.name() == pbx.name));
+        let known =
+            old.and_then(|old| old.pbxs.all().iter().find(|known| known.name() == pbx.name));
         pbxs.push(Pbx::start(pbx, Some(&config.state_dir), known, &metrics)?);
     }
-    let running = match old {
+    let active = match old {
         None => {
             let rules = Rules {
                 policy: parts.policy.clone(),
                 authenticator: authenticator.clone(),
             };
-            Running::start(config.relay.max_stream, rules)
+            ActiveTransfers::start(config.relay.max_stream, rules)
         }
-        Some(old) => Arc::clone(&old.running),
+        Some(old) => Arc::clone(&old.rights.active),
     };
-    let revocations = revocations(config.auth.revocation_file, old, &running)?;
+    let revocations = revocations(config.auth.revocation_file, old, &active)?;
     let max_streams = config.relay.max_streams;
     let max_per_principal = config.relay.max_streams_per_principal;
     let audit = match (old, &parts.audit) {
-        (Some(old), _) => old.audit.clone(),
+        (Some(old), _) => old.rights.audit.clone(),
         (None, None) => AuditLog::default(),
         (None, Some(audit)) => AuditLog::start(audit, max_streams, metrics.audit())?,
     };
     // Nothing fails from here on.
-    running.configure(config.relay.max_stream);
+    active.configure(config.relay.max_stream);
     audit.resize(max_streams);
     let admission = match old {
         None => Admission::new(max_streams, max_per_principal),
         Some(old) => {
-            old.admission.resize(max_streams, max_per_principal);
-            Arc::clone(&old.admission)
+            old.recordings
+                .admission
+                .resize(max_streams, max_per_principal);
+            Arc::clone(&old.recordings.admission)
         }
     };
     let max_reads = config.relay.max_reads_per_minute;
-    let reads = match old.filter(|old| old.reads.is(max_reads)) {
-        Some(old) => Arc::clone(&old.reads),
+    let reads = match old.filter(|old| old.recordings.reads.is(max_reads)) {
+        Some(old) => Arc::clone(&old.recordings.reads),
         None => Arc::new(Reads::new(max_reads)),
     };
-    let limits = match old.filter(|old| old.limits.are(&config.limits)) {
-        Some(old) => Arc::clone(&old.limits),
-        None => Arc::new(Limits::new(config.limits)),
+    let limits = match old.filter(|old| old.front.rates.are(&config.limits)) {
+        Some(old) => Arc::clone(&old.front.rates),
+        None => Arc::new(RequestRates::new(config.limits)),
     };
     for pbx in &pbxs {
         pbx.take_over();
@@ -98,42 +109,54 @@ pub(super) fn build(
     let cache = match old {
         None => Cache::start(config.cache, Arc::clone(&metrics)),
         Some(old) => {
-            old.cache.configure(config.cache);
-            old.cache.retain(&pbxs);
-            Arc::clone(&old.cache)
+            old.recordings.cache.configure(config.cache);
+            old.recordings.cache.retain(&pbxs);
+            Arc::clone(&old.recordings.cache)
         }
     };
+    let frames = Arc::new(Frames::new(&config.cors));
+    let public_url = config.server.public_url;
     Ok(Gateway {
-        authenticator,
-        max_header_bytes,
-        keepers,
-        policy: parts.policy,
-        hides_denied: config.policy.forbidden_as_not_found,
-        audit,
-        admission,
-        reads,
-        cache,
-        range_wait: config.range.wait,
-        running,
-        revocations,
-        pbxs,
-        names,
+        callers: Callers {
+            authenticator,
+            keepers,
+            revocations: Arc::clone(&revocations),
+        },
+        rights: Rights {
+            policy: parts.policy,
+            hides_denied: config.policy.forbidden_as_not_found,
+            audit,
+            revocations,
+            active,
+        },
+        recordings: Recordings {
+            admission,
+            reads,
+            cache,
+            range_wait: config.range.wait,
+            browser_cache: config.relay.browser_cache,
+            downstream_idle: config.relay.idle_timeout,
+            metrics: Arc::clone(&metrics),
+        },
+        pbxs: Pbxs::new(pbxs),
         metrics,
-        cors: Cors::new(&config.cors),
-        framing: Framing::new(&config.cors),
-        limits,
-        login_url: config.auth.login_url,
-        sites: Sites::new(
-            config.server.public_url.as_ref(),
-            config.cors,
-            config.session.embed,
-        ),
-        public_url: config.server.public_url,
         minter: auth.minter,
-        proxies: TrustedProxies::new(config.server.trusted_proxies),
-        downstream_idle: config.relay.idle_timeout,
-        browser_cache: config.relay.browser_cache,
-        draining: stop.clone(),
+        cors: Cors::new(&config.cors),
+        sites: Sites::new(public_url.as_ref(), config.cors, config.session.embed),
+        pages: Pages {
+            login_url: config.auth.login_url,
+            public_url: public_url.clone(),
+            frames: Arc::clone(&frames),
+        },
+        frames,
+        front: Front {
+            proxies: TrustedProxies::new(config.server.trusted_proxies),
+            names,
+            rates: limits,
+            max_header_bytes,
+            public_url,
+            draining: stop.clone(),
+        },
     })
 }
 
@@ -141,31 +164,32 @@ pub(super) fn build(
 fn revocations(
     path: Option<PathBuf>,
     old: Option<&Gateway>,
-    running: &Arc<Running>,
+    active: &Arc<ActiveTransfers>,
 ) -> Result<Arc<Revocations>, String> {
-    if let Some(old) = old.filter(|old| old.revocations.path() == path.as_deref()) {
-        return Ok(Arc::clone(&old.revocations));
+    if let Some(old) = old.filter(|old| old.callers.revocations.path() == path.as_deref()) {
+        return Ok(Arc::clone(&old.callers.revocations));
     }
-    let running = Arc::clone(running);
-    let spread = move |revoked: &Revoked| {
-        let ended = running.cut(Outcome::Revoked, |grant| revoked.means(grant.principal()));
+    let active = Arc::clone(active);
+    let listener = move |revoked: &RevocationList| {
+        let ended = active.cut(Outcome::Revoked, |grant| revoked.revokes(grant.principal()));
         if ended > 0 {
             info!(ended, "what was being heard has been revoked");
         }
     };
-    Revocations::start(path, Box::new(spread))
+    Revocations::start(path, Box::new(listener))
         .map_err(|error| format!("auth.revocation_file: {error}"))
 }
 
-/// The keepers of the keys that issuers publish. A new keeper takes over the keys that an old one has.
-fn keepers(auth: &AuthParts, old: Option<&Gateway>) -> Result<Vec<Keeper>, String> {
+/// The keepers of the keys that issuers publish. A new keeper takes over the keys that an old one
+/// has.
+fn keepers(auth: &AuthParts, old: Option<&Gateway>) -> Result<Vec<KeySetRefresher>, String> {
     let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
     let mut keepers = Vec::with_capacity(auth.key_sources.len());
     for source in &auth.key_sources {
         if let Some(issuer) = of(&source.issuer) {
-            let mut known = old.into_iter().flat_map(|old| &old.keepers);
+            let mut known = old.into_iter().flat_map(|old| &old.callers.keepers);
             let known = known.find(|keeper| keeper.issuer() == source.issuer);
-            keepers.push(Keeper::start(source, &issuer.keys, known)?);
+            keepers.push(KeySetRefresher::start(source, &issuer.keys, known)?);
         }
     }
     Ok(keepers)

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aws_lc_rs::digest;
 
 use super::GatewayParts;
-use crate::audit::{AuditLog, Start};
-use crate::auth::keys::Key;
+use crate::audit::{AuditLog, StartRecord};
+use crate::auth::keys::VerifyingKey;
 use crate::auth::{Issuer, KeyRing};
 
 /// The policy and keys that a configuration puts in force.
@@ -39,7 +39,7 @@ struct Keys {
     /// The lines of each issuer, and those of links under the empty name.
     lines: BTreeMap<String, Vec<String>>,
     /// The line that was written last.
-    written: Option<Start>,
+    written: Option<StartRecord>,
 }
 
 impl InForce {
@@ -65,7 +65,7 @@ impl InForce {
         });
         for (issuer, ring) in self.issuers {
             let weak = Arc::downgrade(&told);
-            ring.tell(move |keys| {
+            ring.set_listener(move |keys| {
                 if let Some(told) = weak.upgrade() {
                     let lines = keys.iter().map(|key| line(&issuer, key)).collect();
                     told.note(&issuer, lines);
@@ -97,7 +97,7 @@ impl Told {
     fn write(&self, keys: &mut Keys) {
         let mut lines: Vec<&str> = keys.lines.values().flatten().map(String::as_str).collect();
         lines.sort_unstable();
-        let start = Start {
+        let start = StartRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             policy: self.policy.clone(),
             keys: hash(&lines.concat()),
@@ -114,7 +114,7 @@ impl Told {
 }
 
 /// The line of one key.
-fn line(issuer: &str, key: &Key) -> String {
+fn line(issuer: &str, key: &VerifyingKey) -> String {
     let (id, thumbprint) = (key.id().unwrap_or_default(), key.thumbprint());
     let thumbprint = thumbprint.unwrap_or_default();
     format!("{issuer:?} {id:?} {:?} {thumbprint}\n", key.algorithm())

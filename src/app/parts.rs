@@ -79,7 +79,7 @@ impl GatewayParts {
                 warnings: problems.warnings,
                 ..parts
             }),
-            None => Err(problems.in_file_order()),
+            None => Err(config::in_file_order(problems)),
         }
     }
 

@@ -1,9 +1,10 @@
-//! The chain of lines: each holds the hash of the one before.
+//! The chain of lines: each line holds the hash of the line before.
 //!
-//! Knows what a line's hash is, and how the next line is made. Does not know files. Pure.
+//! Knows the hash of a line, and how the next line is made. Does not know files. Pure.
 //!
-//! The hash of a line is the SHA-256 of its bytes without the line end. Since they hold the hash of the line before, it stands
-//! for all lines up to there, and anybody can check a link of the chain with `sha256sum`.
+//! The hash of a line is the SHA-256 of its bytes without the line end. These bytes hold the hash
+//! of the line before, so the hash stands for all lines up to there. Anybody can check a link of
+//! the chain with `sha256sum`.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -11,7 +12,7 @@ use std::str::FromStr;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::line::{Line, Record};
+use super::line::{Line, LogRecord};
 
 /// The SHA-256 of a line; as text 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -81,22 +82,23 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-/// The end of a chain: the last line's number and hash.
+/// A link of the chain: the number and the hash of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Link {
+pub(crate) struct ChainLink {
     /// 0 while there is no line.
     pub(crate) seq: u64,
     pub(crate) hash: Hash,
 }
 
-impl Link {
-    /// Writes the next line of the chain behind `lines`, with its line end, and moves on to it.
+impl ChainLink {
+    /// Writes the next line of the chain behind `lines`, with its line end, and becomes the link of
+    /// that line.
     ///
     /// # Errors
-    /// When the record cannot be written as JSON; nothing has been added then.
+    /// When the record cannot be written as JSON; then `lines` and the link are as before.
     pub(crate) fn append(
         &mut self,
-        record: Record,
+        record: LogRecord,
         time: String,
         lines: &mut Vec<u8>,
     ) -> Result<(), serde_json::Error> {
@@ -125,13 +127,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::audit::line::FileBegins;
+    use crate::audit::line::FileRecord;
 
     #[test]
     fn a_line_holds_the_hash_of_the_one_before() {
-        let (mut link, mut lines) = (Link::default(), Vec::new());
+        let (mut link, mut lines) = (ChainLink::default(), Vec::new());
         for _ in 0..2 {
-            let record = Record::File(FileBegins { previous: None });
+            let record = LogRecord::File(FileRecord { previous: None });
             link.append(record, "2026-03-02T09:14:07.000Z".to_owned(), &mut lines)
                 .unwrap();
         }
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_that_of_everybody() {
+    fn a_hash_is_the_standard_sha_256() {
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Hash::of(b"abc").to_string(), abc);
@@ -159,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_no_hash_is_refused(text in "[0-9a-g]{60,68}") {
+        fn a_text_that_is_no_hash_is_refused(text in "[0-9a-g]{60,68}") {
             let read = text.parse::<Hash>();
             let fits = text.len() == 64 && !text.contains('g');
             prop_assert_eq!(read.map(|hash| hash.to_string()).ok(), fits.then_some(text));

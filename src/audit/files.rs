@@ -1,10 +1,10 @@
 //! The files of the audit log.
 //!
-//! Knows their names, when another one begins, which are old, and that nobody else may write them. Does not know what the lines
-//! say.
+//! Knows their names, when the next file begins, which files are old, and that no other process
+//! writes them. Does not know the content of lines.
 //!
-//! A name is `audit-<number>-<date>.jsonl`: counted from 1, and with the day (UTC) on which it was begun. Nothing is renamed, so a
-//! name stays with its lines.
+//! A name is `audit-<number>-<date>.jsonl`: numbers count from 1, and the date is the day (UTC) on
+//! which the file was begun. Files are never renamed, so a name stays with its lines.
 
 mod old;
 mod tail;
@@ -16,15 +16,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::civil::Date;
+use serde::Deserialize;
 
-use super::chain::Link;
+use super::chain::ChainLink;
 use super::heads::{HEADS_FILE, SignedHead};
-use super::line::Repaired;
+use super::line::RepairedEnd;
 use crate::audit::settings::{AuditSettings, Rotate};
 
-const LOCK: &str = "audit.lock";
+const LOCK_FILE: &str = "audit.lock";
 
-/// The name of a file of lines. In the order of their numbers they are the log.
+/// The name of a file of lines. Files in the order of their numbers are the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileName {
     number: u64,
@@ -48,15 +49,15 @@ impl FromStr for FileName {
             number: number.parse().map_err(|_| ())?,
             date: date.parse().map_err(|_| ())?,
         };
-        // One text for each name, so that no two files are one.
+        // Only one spelling of each name is accepted, so no two files have one name.
         (name.to_string() == text).then_some(name).ok_or(())
     }
 }
 
-/// The files of lines in a folder, in their order.
+/// Names of the files of lines in a folder, in their order.
 ///
 /// # Errors
-/// When it cannot be read, or two files have one number.
+/// When the folder cannot be read, or two files have one number.
 pub(crate) fn list(dir: &Path) -> io::Result<Vec<FileName>> {
     let mut names: Vec<FileName> = Vec::new();
     for entry in std::fs::read_dir(dir)? {
@@ -68,48 +69,55 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<FileName>> {
         if let [one, other] = pair
             && one.number == other.number
         {
-            let message =
-                format!("{one} and {other} have one number; move away what is none of the log");
+            let message = format!(
+                "{one} and {other} have the same number; move away the one that is not part of the log"
+            );
             return Err(io::Error::other(message));
         }
     }
     Ok(names)
 }
 
-/// The files, open for writing. For as long as it lives no other process can have them.
+/// The files, open for writing. While this value lives, no other process can open them for writing.
 pub(crate) struct Files {
     dir: PathBuf,
     rotate: Rotate,
     max_file_bytes: u64,
     keep_days: u64,
     lock: File,
-    current: Option<Current>,
-    /// The file before the one that is begun next.
+    current: Option<OpenFile>,
+    /// The file that was begun last; the next one is counted from it.
     last: Option<FileName>,
 }
 
-/// The file that is written.
-struct Current {
+/// The file that lines are written to.
+struct OpenFile {
     name: FileName,
     file: File,
     bytes: u64,
 }
 
-/// What was found when the files were opened.
-pub(crate) struct Opened {
+/// The number of a line; its other fields are not looked at.
+#[derive(Deserialize)]
+struct NumberedLine {
+    seq: u64,
+}
+
+/// The files, and their state when they were opened.
+pub(crate) struct OpenedFiles {
     pub(crate) files: Files,
-    /// The last line; none where there is no file.
-    pub(crate) end: Option<Link>,
-    /// What was no whole line at the end.
-    pub(crate) repaired: Vec<Repaired>,
+    /// The last whole line; `None` where there is no file.
+    pub(crate) end: Option<ChainLink>,
+    /// One entry for each file whose end was no whole line.
+    pub(crate) repaired: Vec<RepairedEnd>,
 }
 
 impl Files {
-    /// Makes the folder and opens what is there, as [`Files::open_again`] does.
+    /// Makes the folder if it is not there, and opens the files as [`Files::open_again`] does.
     ///
     /// # Errors
-    /// As for that.
-    pub(crate) fn open(audit: &AuditSettings) -> io::Result<Opened> {
+    /// As for [`Files::open_again`].
+    pub(crate) fn open(audit: &AuditSettings) -> io::Result<OpenedFiles> {
         let dir = &audit.dir;
         if !dir.exists() {
             let mut builder = DirBuilder::new();
@@ -121,12 +129,16 @@ impl Files {
         Self::open_again(audit, None)
     }
 
-    /// Opens what is there, and moves the end away where it is no whole line. `last` is the file that was written before: where
-    /// none is there any more, the next one is counted from that.
+    /// Opens the files that are there, and moves the end of the last one away where it is no whole
+    /// line. `last` is the file that was written before: if no file is there any more, the next one
+    /// is counted from it.
     ///
     /// # Errors
-    /// When something of it cannot be done, or another process has the files.
-    pub(crate) fn open_again(audit: &AuditSettings, last: Option<FileName>) -> io::Result<Opened> {
+    /// When a file cannot be read or mended, or another process writes the files.
+    pub(crate) fn open_again(
+        audit: &AuditSettings,
+        last: Option<FileName>,
+    ) -> io::Result<OpenedFiles> {
         let dir = audit.dir.clone();
         let mut files = Self {
             lock: lock(&dir)?,
@@ -144,26 +156,27 @@ impl Files {
             files.last = before.and_then(|before| names.get(before).copied());
             if let Some(end) = files.go_on_in(*name, &mut repaired)? {
                 files.last = Some(*name);
-                return Ok(Opened {
+                return Ok(OpenedFiles {
                     files,
                     end: Some(end),
                     repaired,
                 });
             }
         }
-        Ok(Opened {
+        Ok(OpenedFiles {
             files,
             end: None,
             repaired,
         })
     }
 
-    /// Opens a file to write on in it. One without a line is removed; whatever else it held is moved away.
+    /// Opens a file to go on writing in it, and returns its last line. A file without a whole line
+    /// is removed; its bytes are moved away before.
     fn go_on_in(
         &mut self,
         name: FileName,
-        repaired: &mut Vec<Repaired>,
-    ) -> io::Result<Option<Link>> {
+        repaired: &mut Vec<RepairedEnd>,
+    ) -> io::Result<Option<ChainLink>> {
         let path = self.path(name);
         let opened = File::options().read(true).append(true).open(&path);
         let mut file = opened.map_err(|error| at(&path, &error))?;
@@ -171,7 +184,7 @@ impl Files {
         if tail.torn > 0 {
             let torn = PathBuf::from(format!("{}.torn", path.display()));
             tail::move_away(&mut file, &tail, &torn).map_err(|error| at(&torn, &error))?;
-            repaired.push(Repaired {
+            repaired.push(RepairedEnd {
                 file: name.to_string(),
                 bytes: tail.torn,
                 moved_to: format!("{name}.torn"),
@@ -180,7 +193,7 @@ impl Files {
         match tail.end {
             None => std::fs::remove_file(&path).map_err(|error| at(&path, &error))?,
             Some(_) => {
-                self.current = Some(Current {
+                self.current = Some(OpenFile {
                     name,
                     file,
                     bytes: tail.whole,
@@ -190,7 +203,7 @@ impl Files {
         Ok(tail.end)
     }
 
-    /// The file that was begun last.
+    /// The name of the file that was begun last.
     pub(crate) fn last(&self) -> Option<FileName> {
         self.last
     }
@@ -199,7 +212,7 @@ impl Files {
         self.dir.join(name.to_string())
     }
 
-    /// Whether another file is due before so many `bytes` more are written.
+    /// Whether a new file has to begin before so many more `bytes` are written.
     pub(crate) fn is_full(&self, bytes: usize, today: Date) -> bool {
         self.current.as_ref().is_none_or(|current| {
             current.bytes.saturating_add(bytes as u64) >= self.max_file_bytes
@@ -207,10 +220,10 @@ impl Files {
         })
     }
 
-    /// Begins another file. Returns the name of the one before.
+    /// Begins a new file. Returns the name of the file before.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the file cannot be made.
     pub(crate) fn begin(&mut self, today: Date) -> io::Result<Option<String>> {
         self.current = None;
         let name = FileName {
@@ -224,7 +237,7 @@ impl Files {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(|error| at(&path, &error))?;
         sync_folder(&self.dir).map_err(|error| at(&self.dir, &error))?;
-        self.current = Some(Current {
+        self.current = Some(OpenFile {
             name,
             file,
             bytes: 0,
@@ -233,17 +246,19 @@ impl Files {
         Ok(before.map(|name| name.to_string()))
     }
 
-    /// Writes behind what is there.
+    /// Writes lines at the end of the open file.
     ///
     /// # Errors
-    /// When it cannot be written, or the file is not any more what was written: a file that was removed takes bytes as well.
+    /// When the lines cannot be written, or the file is not the one that was written before: a file
+    /// that somebody has removed still takes bytes.
     pub(crate) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let current = self.current.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let path = self.dir.join(current.name.to_string());
         let there = std::fs::metadata(&path).map_err(|error| at(&path, &error))?;
         let ours = current.file.metadata()?;
         if !is_same(&there, &ours) || ours.len() != current.bytes {
-            let message = "somebody has moved, replaced or changed it while it was written";
+            let message =
+                "another program has moved, replaced or changed the file since the last line";
             return Err(at(&path, &io::Error::other(message)));
         }
         current
@@ -254,10 +269,10 @@ impl Files {
         Ok(())
     }
 
-    /// Returns when what was written is on disk.
+    /// Returns once all written lines are on disk.
     ///
     /// # Errors
-    /// When it is not.
+    /// When the disk does not confirm that.
     pub(crate) fn sync(&self) -> io::Result<()> {
         let Some(current) = &self.current else {
             return Ok(());
@@ -266,24 +281,24 @@ impl Files {
         synced.map_err(|error| at(&self.path(current.name), &error))
     }
 
-    /// Brings a few bytes that are none of the log to the same disk.
+    /// Writes a few bytes outside the log to the same disk, to see whether it can be written.
     ///
     /// # Errors
-    /// When it does not take them.
+    /// When the disk does not take them.
     pub(crate) fn probe(&self) -> io::Result<()> {
         let probe = || {
             let mut lock = &self.lock;
             lock.rewind()?;
-            lock.write_all(b"Whether the disk can be written is tried here.\n")?;
+            lock.write_all(b"The audit log writes this to see whether the disk can be written.\n")?;
             lock.sync_data()
         };
-        probe().map_err(|error| at(&self.dir.join(LOCK), &error))
+        probe().map_err(|error| at(&self.dir.join(LOCK_FILE), &error))
     }
 
-    /// Writes a head beside the log, down to the disk.
+    /// Writes a head into the file of heads, and returns once it is on disk.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the head cannot be written.
     pub(crate) fn append_head(&self, head: &SignedHead) -> io::Result<()> {
         let path = self.dir.join(HEADS_FILE);
         let mut options = File::options();
@@ -291,7 +306,7 @@ impl Files {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut line = serde_json::to_vec(head)?;
-        // The line end in front ends what a crash may have left.
+        // The line end in front closes half a line that a crash may have left.
         line.insert(0, b'\n');
         line.push(b'\n');
         let write = || {
@@ -299,7 +314,7 @@ impl Files {
             let before = file.metadata()?.len();
             let written = file.write_all(&line).and_then(|()| file.sync_data());
             if written.is_err() {
-                // It is tried again, and stands there once.
+                // The head is written again later. Cut off now, so that it stands there only once.
                 let _ = file.set_len(before);
             }
             written
@@ -308,9 +323,9 @@ impl Files {
     }
 }
 
-/// Keeps other processes out of the folder for as long as the value lives.
+/// Keeps other processes out of the folder for as long as the returned file is open.
 fn lock(dir: &Path) -> io::Result<File> {
-    let path = dir.join(LOCK);
+    let path = dir.join(LOCK_FILE);
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -329,7 +344,7 @@ fn lock(dir: &Path) -> io::Result<File> {
     }
 }
 
-/// A file that was made is there after a power failure only when its folder is on disk, too.
+/// A new file survives a power failure only if its folder is on disk, too.
 fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
@@ -346,7 +361,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     one.len() == other.len()
 }
 
-/// The error, with the place.
+/// The error with the path in front.
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

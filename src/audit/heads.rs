@@ -1,8 +1,11 @@
-//! Heads: what the log comes to up to a line, signed, to be kept where the log cannot be changed.
+//! Heads: signed statements of the hash of a line, which stands for all lines up to there. They are
+//! to be kept where the log cannot be changed.
 //!
-//! Knows what is signed and how, and how a head stands in a file or in the gateway's own log. Does not know when a head is due.
+//! Knows the signed text and the signature, and how a head is read from a file or from the
+//! gateway's own log. Does not know when a head is due.
 //!
-//! Whoever can write the files could make the whole chain anew; not so that it agrees with a head that somebody kept elsewhere.
+//! A person who can write the files could write the whole chain anew, but not so that it agrees
+//! with a head that was kept elsewhere.
 
 use std::fmt;
 use std::fs::File;
@@ -17,39 +20,40 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Hash, Link};
+use super::chain::{ChainLink, Hash};
 use super::line::MAX_LINE_BYTES;
 use crate::secret::Secret;
 
-/// The heads of a log, beside its files.
+/// The file of heads, in the folder of the log.
 pub(crate) const HEADS_FILE: &str = "heads.jsonl";
 
 /// A head with its signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignedHead {
-    /// The number of the last line that it stands for.
+    /// The number of the last line that the head stands for.
     pub(crate) head: u64,
     /// The hash of that line.
     pub(crate) hash: Hash,
-    /// When it was signed.
+    /// When it was signed, in RFC 3339.
     pub(crate) signed_at: String,
     /// The Ed25519 public key, 32 bytes in base64.
     pub(crate) key: String,
-    /// Of [`SignedHead::message`], 64 bytes in base64.
+    /// The signature of [`SignedHead::message`], 64 bytes in base64.
     pub(crate) signature: String,
 }
 
-/// What a head's signature is worth.
+/// The result of checking a head's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signature {
     Good,
-    /// Of another key than the one that was named.
+    /// By another key than the expected one.
     OtherKey,
     Wrong,
 }
 
 impl SignedHead {
-    /// What is signed. The first line keeps a signature from being taken for one of something else.
+    /// The signed text. Its first line keeps the signature from being taken for one of another kind
+    /// of text.
     fn message(&self) -> String {
         let Self {
             head,
@@ -60,7 +64,8 @@ impl SignedHead {
         format!("wavegate audit head\n{head}\n{hash}\n{signed_at}\n")
     }
 
-    /// Judges the signature: by the `key` that is known from elsewhere, else by the one that the head itself names.
+    /// Checks the signature: with the expected `key`, or else with the key that the head itself
+    /// names.
     pub(crate) fn judge(&self, key: Option<&str>) -> Signature {
         if key.is_some_and(|key| key != self.key) {
             return Signature::OtherKey;
@@ -81,15 +86,16 @@ impl SignedHead {
     }
 }
 
-/// The key that signs heads. `Debug` shows the public part.
+/// The Ed25519 key that signs heads. `Debug` shows the public part.
 #[derive(Clone)]
 pub struct HeadKey(Arc<Ed25519KeyPair>);
 
 impl HeadKey {
-    /// Reads a private Ed25519 key in PEM (PKCS#8), as `wavegate init` and `openssl genpkey -algorithm ed25519` write it.
+    /// Reads a private Ed25519 key in PEM (PKCS#8), as `wavegate init` and `openssl genpkey
+    /// -algorithm ed25519` write it.
     ///
     /// # Errors
-    /// When it is none; the text tells how to make one.
+    /// When the text is no such key; the error says how to make one.
     pub fn read(pem: &Secret) -> Result<Self, &'static str> {
         const WRONG: &str =
             "not an Ed25519 private key in PEM; make one with: openssl genpkey -algorithm ed25519";
@@ -98,7 +104,7 @@ impl HeadKey {
         Ok(Self(Arc::new(pair.map_err(|_| WRONG)?)))
     }
 
-    /// Makes a key, and its PEM.
+    /// Makes a new key, and its PEM.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -118,8 +124,8 @@ impl HeadKey {
         BASE64.encode(self.0.public_key().as_ref())
     }
 
-    /// Signs what the log comes to at `link`.
-    pub(crate) fn sign(&self, link: Link, time: String) -> SignedHead {
+    /// Makes a head of the log up to `link`.
+    pub(crate) fn sign(&self, link: ChainLink, time: String) -> SignedHead {
         let mut head = SignedHead {
             head: link.seq,
             hash: link.hash,
@@ -144,10 +150,11 @@ impl PartialEq for HeadKey {
     }
 }
 
-/// Reads the heads out of a file: its own lines, or those of the gateway's log in JSON. Other lines are passed over.
+/// Reads the heads in a file: lines of `heads.jsonl`, or lines of the gateway's log in JSON. Other
+/// lines are skipped.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the file cannot be read.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<SignedHead>> {
     let mut reader = BufReader::new(File::open(path)?);
     let mut heads = Vec::new();
@@ -168,7 +175,7 @@ mod tests {
 
     fn head() -> (SignedHead, String) {
         let (key, _) = HeadKey::generate().unwrap();
-        let link = Link {
+        let link = ChainLink {
             seq: 7,
             hash: Hash::of(b"a line"),
         };

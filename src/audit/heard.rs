@@ -1,23 +1,25 @@
-//! How much of a recording's audio there is in what was delivered of it.
+//! How many seconds of audio are in the delivered bytes of a recording.
 //!
-//! Knows intervals of bytes, and the seconds in them. Does not know who heard them. Pure.
+//! Knows intervals of bytes, and the seconds in them. Does not know callers. Pure.
 //!
-//! What counts is handed to the connection, so it is at most what was heard, plus what buffers on the way held at the end.
+//! Delivered bytes are those handed to the connection: at most the audio that was heard, plus the
+//! bytes that buffers on the way held at the end.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the audio of a recording stands, and how much of it is a second.
+/// The bytes of a recording that are audio, and how many of them are a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Audio {
-    /// The first byte of the audio: that behind the headers.
+pub(crate) struct AudioSpan {
+    /// The first byte of the audio, behind the headers.
     pub(crate) begin: u64,
-    /// The first byte behind it; none where the header does not tell, or does not fit the recording's length.
+    /// The first byte behind the audio; `None` where the header does not tell, or does not fit the
+    /// length.
     pub(crate) end: Option<u64>,
     pub(crate) bytes_per_second: u32,
 }
 
-impl Audio {
-    /// The part of so many bytes from `first` on that is audio: first byte, and first byte behind it.
+impl AudioSpan {
+    /// The audio within so many bytes from `first` on, as first byte and first byte behind it.
     pub(crate) fn part(&self, first: u64, bytes: u64) -> Option<(u64, u64)> {
         let end = first.saturating_add(bytes);
         let begin = first.max(self.begin);
@@ -25,28 +27,29 @@ impl Audio {
         (begin < end).then_some((begin, end))
     }
 
-    /// How long so many bytes of audio play, in ms; none where the header gives no rate.
+    /// How long so many bytes of audio play, in ms; `None` where the header gives no rate.
     pub(crate) fn milliseconds(&self, bytes: u64) -> Option<u64> {
         let ms = (u128::from(bytes) * 1000).checked_div(self.bytes_per_second.into())?;
         u64::try_from(ms).ok()
     }
 
-    /// How long the audio in so many bytes from `first` on plays, in ms.
+    /// How long the audio within so many bytes from `first` on plays, in ms.
     pub(crate) fn heard(&self, first: u64, bytes: u64) -> Option<u64> {
         let part = self.part(first, bytes);
         self.milliseconds(part.map_or(0, |(begin, end)| end - begin))
     }
 }
 
-/// Bytes, each counted once, however often it was delivered.
+/// A set of bytes: a byte counts once, however often it was delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Union {
-    /// In order, and neither touching nor overlapping: first byte, and first byte behind.
+    /// First byte and first byte behind of each interval; in order, and neither touching nor
+    /// overlapping.
     parts: Vec<(u64, u64)>,
 }
 
 impl Union {
-    /// Adds the bytes from `begin` to before `end`.
+    /// Adds the bytes from `begin` up to `end` (exclusive).
     pub(crate) fn add(&mut self, begin: u64, end: u64) {
         if begin >= end {
             return;
@@ -59,7 +62,7 @@ impl Union {
         self.parts.splice(from..to, [(begin, end)]);
     }
 
-    /// How many there are.
+    /// Number of bytes in the set.
     pub(crate) fn bytes(&self) -> u64 {
         self.parts.iter().map(|(begin, end)| end - begin).sum()
     }
@@ -73,14 +76,14 @@ mod tests {
 
     use super::*;
 
-    const AUDIO: Audio = Audio {
+    const AUDIO: AudioSpan = AudioSpan {
         begin: 44,
         end: Some(16_044),
         bytes_per_second: 8_000,
     };
 
     #[track_caller]
-    fn check(audio: Audio, first: u64, bytes: u64, expected: Option<u64>) {
+    fn check(audio: AudioSpan, first: u64, bytes: u64, expected: Option<u64>) {
         assert_eq!(audio.heard(first, bytes), expected);
     }
 
@@ -88,14 +91,14 @@ mod tests {
     fn only_bytes_of_the_audio_are_heard() {
         check(AUDIO, 0, 44, Some(0));
         check(AUDIO, 0, 16_044, Some(2_000));
-        // What stands behind the audio is none.
+        // Bytes behind the audio do not count.
         check(AUDIO, 0, 99_999, Some(2_000));
         check(AUDIO, 8_044, 4_000, Some(500));
         check(AUDIO, 16_044, 10, Some(0));
         check(AUDIO, 40, 12, Some(1));
-        check(Audio { end: None, ..AUDIO }, 44, 80_000, Some(10_000));
+        check(AudioSpan { end: None, ..AUDIO }, 44, 80_000, Some(10_000));
         check(AUDIO, u64::MAX, u64::MAX, Some(0));
-        let silent = Audio {
+        let silent = AudioSpan {
             bytes_per_second: 0,
             ..AUDIO
         };

@@ -1,77 +1,85 @@
-//! The lines of the audit log: what stands in each, and in which order.
+//! The lines of the audit log: their kinds and fields.
 //!
-//! Knows the fields of every kind of line as JSON. Does not know files, hashes or who writes. The order of the fields is that
-//! of the structs; what was written is read back as it was, whatever a later version adds.
+//! Knows the fields of every kind of line as JSON. Does not know files, hashes or callers of the
+//! log. The JSON fields stand in the order of the structs. Lines of an earlier version can be read
+//! back: later versions only add fields.
 
 use serde::{Deserialize, Serialize};
 
 use super::chain::Hash;
 use super::heads::SignedHead;
-use super::heard::Audio;
+use super::heard::AudioSpan;
+use crate::auth::Principal;
 
-/// The longest line that is read back; what is written is far shorter, since every text in it has a bound of its own.
+/// Bound on a line that is read back. Written lines are far shorter, since every text in them has a
+/// bound of its own.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// Files that are told by name, so that the line is far shorter than that.
-const MAX_NAMES: usize = 500;
+/// Bound on the file names in one line.
+const MAX_LISTED_FILES: usize = 500;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Line {
-    /// Counts the lines over all files, from 1.
+    /// Number of the line, counted over all files from 1.
     pub(crate) seq: u64,
-    /// The hash of the line before, which may stand in the file before; zeros for the first of all.
+    /// The hash of the line before, which may be in the file before; zeros for the first line of
+    /// all.
     pub(crate) prev: Hash,
-    /// RFC 3339, UTC, to the millisecond: when it was written.
+    /// When the line was written: RFC 3339, UTC, to the millisecond.
     pub(crate) time: String,
     #[serde(flatten)]
-    pub(crate) record: Record,
+    pub(crate) record: LogRecord,
 }
 
-/// What a line tells.
+/// The kinds of lines.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Record {
+pub(crate) enum LogRecord {
     /// A file begins.
-    File(FileBegins),
-    /// The gateway has started, or has taken over another configuration; or an issuer has published other keys.
-    Start(Start),
-    /// Somebody asked for something, and was or was not allowed it.
+    File(FileRecord),
+    /// The gateway has started or reloaded its configuration, or an issuer has published other
+    /// keys.
+    Start(StartRecord),
+    /// A request was allowed or denied.
     Decision(Box<Decision>),
-    /// What became of a request that was allowed.
+    /// A request that was allowed has ended.
     Delivery(Delivery),
-    /// Requests without a valid credential, of one address and one minute.
-    Refused(Refused),
-    /// What the log comes to up to the line before, signed.
+    /// The gateway itself reads a recording, for no caller.
+    SystemRead(SystemReadLine),
+    /// Requests without a valid credential, from one address within one minute.
+    Refused(RefusalCount),
+    /// The signed hash of the line before.
     Head(SignedHead),
-    /// The end of a file was no whole line, and was moved away.
-    Repaired(Repaired),
+    /// The end of a file was no whole line, and was moved to another file.
+    Repaired(RepairedEnd),
     /// Nothing could be written for a while.
-    Unwritten(Unwritten),
+    Unwritten(WriteGap),
     /// Whole files were removed because of their age.
-    Removed(Removed),
+    Removed(RemovedFiles),
 }
 
 /// A file begins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct FileBegins {
-    /// The name of the file before, whose last line `prev` is the hash of; none for the first of all.
+pub(crate) struct FileRecord {
+    /// The name of the file before, whose last line has the hash `prev`; `None` for the first file
+    /// of all.
     pub(crate) previous: Option<String>,
 }
 
-/// What is in force from here on.
+/// The policy and the keys that are in force from here on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Start {
+pub(crate) struct StartRecord {
     /// The program's version.
     pub(crate) version: String,
     /// SHA-256 of the policy's text, in hexadecimal.
     pub(crate) policy: String,
-    /// SHA-256 of the set of keys by which callers are known: issuer, key id and algorithm of each, and the thumbprint (RFC 7638)
-    /// of a public one. Nothing of a secret is in it.
+    /// SHA-256 of the set of keys that verify callers: issuer, key id and algorithm of each, and
+    /// the thumbprint (RFC 7638) of a public key. It contains nothing of a secret key.
     pub(crate) keys: String,
 }
 
-/// Who asked for what, and the answer to that.
+/// A request of a caller, and the decision.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Decision {
     /// The request's id, as in the access log and in the answer.
@@ -80,7 +88,7 @@ pub(crate) struct Decision {
     pub(crate) source: String,
     pub(crate) issuer: String,
     pub(crate) subject: String,
-    /// The kind: `bearer`, `link`, `session` or `sso`.
+    /// The kind of credential: `bearer`, `link`, `session` or `sso`.
     pub(crate) credential: String,
     /// The claim `jti` of the credential, where it has one.
     pub(crate) jti: Option<String>,
@@ -88,18 +96,29 @@ pub(crate) struct Decision {
     pub(crate) action: String,
     pub(crate) method: String,
     pub(crate) pbx: String,
-    /// The recording's name, as it is; none for a list.
+    /// The recording's name, unmasked; `None` for a list.
     pub(crate) recording: Option<String>,
-    /// The range that was asked for, cut where it is long.
+    /// The `Range` header of the request, cut where it is long.
     pub(crate) range: Option<String>,
     pub(crate) allowed: bool,
     /// The policies that made the decision.
     pub(crate) policies: Vec<String>,
-    /// Why it was denied.
+    /// Why the request was denied.
     pub(crate) reason: Option<String>,
-    /// The claim `jti` of the link that is given out.
+    /// The claim `jti` of the link that the answer contains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) link: Option<String>,
+}
+
+impl Decision {
+    /// Fills in the fields about the caller.
+    pub(crate) fn tell_principal(&mut self, principal: &Principal) {
+        principal.issuer().clone_into(&mut self.issuer);
+        principal.subject().clone_into(&mut self.subject);
+        let credential = principal.credential().kind().as_str();
+        credential.clone_into(&mut self.credential);
+        self.jti = principal.token_id().map(str::to_owned);
+    }
 }
 
 /// How a request that was allowed ended.
@@ -107,80 +126,90 @@ pub(crate) struct Decision {
 pub(crate) struct Delivery {
     /// The request's id.
     pub(crate) id: String,
-    /// The number of its decision line: an id that a proxy made need not be the only one of its kind.
+    /// The number of its decision line. The id alone does not tell: a proxy may send one id twice.
     pub(crate) decision: u64,
     /// 0 where the caller left before an answer.
     pub(crate) status: u16,
-    /// As in the access log.
+    /// The outcome, as in the access log.
     pub(crate) outcome: String,
-    /// Where in the recording the delivered bytes begin; none where no body was sent.
+    /// Offset in the recording of the first delivered byte; `None` where no body was sent.
     pub(crate) first: Option<u64>,
     /// Bytes of the body handed to the connection.
     pub(crate) bytes: u64,
-    /// Where the audio stands in the recording; none where its header does not tell, and for MP3.
-    pub(crate) audio: Option<Audio>,
+    /// The audio in the recording; `None` where the header does not tell, and for MP3.
+    pub(crate) audio: Option<AudioSpan>,
     /// Milliseconds of audio in the delivered bytes.
     pub(crate) heard_ms: Option<u64>,
-    /// Nothing told where the recording ends, and two readings of it agreed.
+    /// The PBX and the header told no end, and two readings agreed on one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) agreed_end: bool,
-    /// Entries of a list.
+    /// Number of entries of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<usize>,
 }
 
+/// A read of a recording that no caller asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SystemReadLine {
+    /// The reason: `doctor`.
+    pub(crate) purpose: String,
+    pub(crate) pbx: String,
+    pub(crate) recording: String,
+}
+
 /// Requests without a valid credential.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Refused {
-    /// The address, or `others` for all those for which there was no room.
+pub(crate) struct RefusalCount {
+    /// The address, or `others` for all addresses beyond the bound.
     pub(crate) source: String,
-    /// The minute in which they came.
+    /// The minute in which the requests came.
     pub(crate) minute: String,
     pub(crate) count: u64,
 }
 
-/// The end of a file was no whole line.
+/// Bytes at the end of a file that were no whole line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Repaired {
+pub(crate) struct RepairedEnd {
     pub(crate) file: String,
-    /// Bytes that were moved away.
+    /// Number of bytes that were moved.
     pub(crate) bytes: u64,
-    /// Where to.
+    /// The file that holds them now.
     pub(crate) moved_to: String,
 }
 
 /// Nothing could be written for a while.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Unwritten {
+pub(crate) struct WriteGap {
     pub(crate) since: String,
-    /// How many decisions are missing: requests that were answered meanwhile, as `on_failure = "serve"` allows.
+    /// How many decisions have no line: requests that were answered meanwhile, as `on_failure =
+    /// "serve"` allows.
     pub(crate) decisions: u64,
 }
 
 /// Whole files were removed because of their age.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Removed {
-    /// Their names, or the first [`MAX_NAMES`] of them.
+pub(crate) struct RemovedFiles {
+    /// Names of the files, or of the first [`MAX_LISTED_FILES`] of them.
     pub(crate) files: Vec<String>,
-    /// How many more there were.
+    /// How many more files were removed.
     #[serde(default)]
     pub(crate) further: usize,
 }
 
-impl Removed {
-    /// Files of these names.
+impl RemovedFiles {
+    /// The line for files of these names.
     pub(crate) fn of(mut files: Vec<String>) -> Self {
-        let further = files.len().saturating_sub(MAX_NAMES);
-        files.truncate(MAX_NAMES);
+        let further = files.len().saturating_sub(MAX_LISTED_FILES);
+        files.truncate(MAX_LISTED_FILES);
         Self { files, further }
     }
 }
 
 impl Line {
-    /// Reads a line back, without its line end.
+    /// Parses a line, given without its line end.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the bytes are no line.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
     }

@@ -1,38 +1,39 @@
-//! Whether the log can be written, and what was carried out while it could not be.
+//! Outages of the log, and the decisions that were carried out without a line meanwhile.
 //!
-//! Knows since when, and how many decisions have no line. Does not know why, and does not try.
+//! Knows since when nothing can be written, and how many decisions have no line. Does not know the
+//! cause, and does not try to write.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::line::Unwritten;
+use super::line::WriteGap;
 use super::writer::time;
 
-/// The state of the log, as the writer and those who wait for it see it.
+/// The outage state, shared by the writer and the requests that wait for it.
 #[derive(Default)]
-pub(super) struct Outage(Mutex<State>);
+pub(super) struct Outage(Mutex<OutageState>);
 
 #[derive(Default)]
-struct State {
-    /// None while it can be written.
+struct OutageState {
+    /// When the outage began; `None` while the log can be written.
     since: Option<Timestamp>,
-    /// Decisions that were carried out and have no line, and none that says so.
+    /// Decisions that were carried out without a line, and that no line reports yet.
     missed: u64,
     missed_since: Option<Timestamp>,
 }
 
 impl Outage {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, OutageState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing can be written now.
+    /// Whether an outage is going on.
     pub(super) fn is_on(&self) -> bool {
         self.lock().since.is_some()
     }
 
-    /// Nothing can be written any more. Returns whether that is new.
+    /// Begins an outage. Returns `false` if one is going on already.
     pub(super) fn begin(&self, now: Timestamp) -> bool {
         let mut state = self.lock();
         let is_new = state.since.is_none();
@@ -40,12 +41,13 @@ impl Outage {
         is_new
     }
 
-    /// Lines were brought to the disk, and who waited for them has been told.
+    /// Ends the outage. Call it after lines are on disk and the requests that waited for them have
+    /// been told.
     pub(super) fn end(&self) {
         self.lock().since = None;
     }
 
-    /// So many decisions were carried out and have no line.
+    /// Counts decisions that were carried out without a line.
     pub(super) fn miss(&self, decisions: u64, now: Timestamp) {
         let mut state = self.lock();
         let since = state.since.unwrap_or(now);
@@ -53,20 +55,21 @@ impl Outage {
         state.missed = state.missed.saturating_add(decisions);
     }
 
-    /// What is to be written about decisions without a line, if there are any. It is told once.
-    pub(super) fn missed(&self) -> Option<Unwritten> {
+    /// Takes the report of decisions without a line, if there are any. Each decision is reported
+    /// once.
+    pub(super) fn missed(&self) -> Option<WriteGap> {
         let mut state = self.lock();
         let since = state.missed_since.take()?;
-        Some(Unwritten {
+        Some(WriteGap {
             since: time(since),
             decisions: std::mem::take(&mut state.missed),
         })
     }
 
-    /// What is to be written about the outage, whether or not a decision is missing.
-    pub(super) fn gap(&self, now: Timestamp) -> Unwritten {
+    /// Takes the report of the outage, also if no decision is missing.
+    pub(super) fn gap(&self, now: Timestamp) -> WriteGap {
         let since = self.lock().since.unwrap_or(now);
-        self.missed().unwrap_or_else(|| Unwritten {
+        self.missed().unwrap_or_else(|| WriteGap {
             since: time(since),
             decisions: 0,
         })
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(told: Option<Unwritten>, expected: Option<(i64, u64)>) {
+    fn check(told: Option<WriteGap>, expected: Option<(i64, u64)>) {
         let told = told.map(|told| (told.since, told.decisions));
         assert_eq!(
             told,
@@ -106,7 +109,7 @@ mod tests {
         outage.begin(at(30));
         outage.miss(1, at(31));
         outage.end();
-        // It is told later, and of that outage.
+        // The outage is over; its report still names its beginning.
         check(outage.missed(), Some((30, 1)));
         check(Some(outage.gap(at(40))), Some((40, 0)));
     }

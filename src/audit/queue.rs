@@ -1,52 +1,59 @@
-//! What waits to be written.
+//! The queue of lines to be written.
 //!
-//! Knows the order. Its bound is that of the places: each item has one, or its request has, so nothing is ever turned away, not
-//! even by a `Drop` that cannot wait.
+//! Knows their order. The number of queue places bounds it: each item holds a place, or its request
+//! does. So no item is ever turned away, not even one from a `Drop`, which cannot wait.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::line::{Decision, Delivery, Record};
+use super::line::{Decision, Delivery, LogRecord, SystemReadLine};
 
-/// A place in the queue.
-pub(super) type Place = OwnedSemaphorePermit;
+/// A place in the queue: the permit to bring one item.
+pub(super) type QueuePlace = OwnedSemaphorePermit;
 
-/// Something to be written.
+/// An item for the writer.
 pub(super) enum Item {
     Decision {
         decision: Box<Decision>,
-        /// Gets the line's number when it is on disk; closed where it cannot be written.
+        /// Gets the number of the line once the line is on disk; closed if it cannot be written.
         written: oneshot::Sender<u64>,
-        /// Of a request that was denied; that of an allowed one is with its delivery.
-        _place: Option<Place>,
+        /// The place of a denied request. The place of an allowed request is with its delivery.
+        _place: Option<QueuePlace>,
+    },
+    /// A read that the gateway does for itself. It is waited for, as a decision is.
+    SystemRead {
+        read: SystemReadLine,
+        written: oneshot::Sender<u64>,
     },
     Delivery {
         delivery: Delivery,
         decision: DecisionLine,
-        place: Place,
+        place: QueuePlace,
     },
-    /// A denial that was answered before it was on disk.
+    /// A denial that was answered before its line was on disk. If the line never gets there, the
+    /// decision counts as missing.
     Answered(oneshot::Receiver<u64>),
-    /// What the gateway has to say of itself.
-    Own(Record),
+    /// A line about the gateway or the log itself.
+    Own(LogRecord),
 }
 
-/// The decision that a delivery belongs to.
+/// The decision line that a delivery belongs to.
 pub(super) enum DecisionLine {
-    /// The line of this number.
+    /// It is on disk and has this number.
     Known(u64),
-    /// It is under way.
+    /// It is on its way to the disk.
     Awaited {
         seq: oneshot::Receiver<u64>,
-        /// The request goes on without it: one that never gets there is missing.
+        /// The request goes on without it. If the line never gets to the disk, the decision counts
+        /// as missing.
         is_carried_out: bool,
     },
 }
 
 impl DecisionLine {
-    /// One that is waited for.
+    /// A line that is on its way.
     pub(super) fn awaited(seq: oneshot::Receiver<u64>) -> Self {
         Self::Awaited {
             seq,
@@ -57,19 +64,19 @@ impl DecisionLine {
 
 /// The queue of one writer.
 #[derive(Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct LineQueue {
+    state: Mutex<QueueState>,
     filled: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     items: Vec<Item>,
     is_closed: bool,
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LineQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,15 +90,16 @@ impl Queue {
         }
     }
 
-    /// No more items: what is there is still written.
+    /// Takes no more items. Those in the queue are still written.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.filled.notify_one();
     }
 
-    /// Takes everything there is, and waits for it no longer than `patience`. Returns whether more may come.
+    /// Takes all items, and waits at most `patience` for the first one. Returns `false` once the
+    /// queue is closed.
     pub(super) fn take(&self, items: &mut Vec<Item>, patience: Duration) -> bool {
-        let is_idle = |state: &mut State| state.items.is_empty() && !state.is_closed;
+        let is_idle = |state: &mut QueueState| state.items.is_empty() && !state.is_closed;
         let waited = self
             .filled
             .wait_timeout_while(self.lock(), patience, is_idle);
@@ -100,7 +108,7 @@ impl Queue {
         !state.is_closed
     }
 
-    /// How many items wait.
+    /// Number of items that wait.
     pub(super) fn len(&self) -> usize {
         self.lock().items.len()
     }

@@ -1,6 +1,7 @@
-//! How many requests came without a valid credential, by address and minute.
+//! Counts of requests without a valid credential, by address and minute.
 //!
-//! Knows a bounded number of addresses; what comes from further ones is counted together. Does not know what was asked for.
+//! Knows a bounded number of addresses, and counts requests from further ones together. Does not
+//! know the requests.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use super::line::Refused;
+use super::line::RefusalCount;
 
-/// Addresses that are told apart within a minute.
+/// Bound on the addresses that are counted apart within a minute.
 const MAX_ADDRESSES: usize = 256;
 
-/// The counts of the minute that runs.
+/// The counts of the current minute.
 #[derive(Default)]
 pub(super) struct Tally(Mutex<Counts>);
 
@@ -23,12 +24,12 @@ struct Counts {
     minute: i64,
     addresses: HashMap<IpAddr, u64>,
     others: u64,
-    /// Of minutes that are over, and not written yet.
-    done: Vec<Refused>,
+    /// Lines of earlier minutes that are not written yet.
+    done: Vec<RefusalCount>,
 }
 
 impl Tally {
-    /// Counts a refusal.
+    /// Counts one request.
     pub(super) fn count(&self, source: IpAddr, now: Timestamp) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
@@ -40,8 +41,8 @@ impl Tally {
         }
     }
 
-    /// What minutes that are over came to; with `all`, also the one that runs.
-    pub(super) fn take(&self, now: Timestamp, all: bool) -> Vec<Refused> {
+    /// Takes the lines of the minutes that are over; with `all`, also of the current one.
+    pub(super) fn take(&self, now: Timestamp, all: bool) -> Vec<RefusalCount> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.turn(now);
         if all {
@@ -60,10 +61,11 @@ impl Counts {
         }
     }
 
-    /// Ends the minute. Where what is done has not been fetched for long, since nothing can be written, it is forgotten.
+    /// Ends the current minute. Lines that nobody has fetched for long, since the log cannot be
+    /// written, are dropped: their number is bounded.
     fn close(&mut self) {
         let minute = Timestamp::from_second(self.minute.saturating_mul(60)).unwrap_or_default();
-        let line = |source: String, count| Refused {
+        let line = |source: String, count| RefusalCount {
             source,
             minute: minute.to_string(),
             count,

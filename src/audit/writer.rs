@@ -1,10 +1,11 @@
-//! The one thread that owns the files.
+//! The writer of the audit log: the one thread that owns the files.
 //!
-//! Knows when what is written, and what happens when it cannot be. Does not know what decisions mean.
+//! Knows when lines are written, synced and signed, and what happens when that fails. Does not know
+//! the meaning of decisions.
 //!
-//! Everything that waits is written at once and brought to the disk at once, so many decisions cost one wait for the disk; while
-//! that lasts, the next ones gather. Whatever goes wrong, the files are opened anew as at a start: their end is mended, and the
-//! chain goes on behind the last whole line.
+//! All items that wait are written and synced together, so many decisions cost one wait for the
+//! disk; meanwhile the next ones gather. After any failure the files are opened again as at a
+//! start: their end is mended, and the chain goes on behind the last whole line.
 
 mod batch;
 mod recovery;
@@ -21,62 +22,64 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::DropGuard;
 use tracing::{error, info, warn};
 
-use super::Shared;
-use super::chain::Link;
-use super::files::{FileName, Files, Opened};
+use super::SharedLog;
+use super::chain::ChainLink;
+use super::files::{FileName, Files, OpenedFiles};
 use super::heads::SignedHead;
-use super::line::{Record, Removed};
+use super::line::{LogRecord, RemovedFiles};
 use super::queue::Item;
 use crate::audit::settings::AuditSettings;
 use batch::Batch;
 
-/// How often the log is signed while it grows.
-const HEAD_EVERY: Duration = Duration::from_secs(60);
-/// How long a line that nobody waits for may not be on disk yet.
-const SYNC_WITHIN: Duration = Duration::from_secs(1);
-/// Lines that are written at once.
-const MAX_BATCH: usize = 1024;
+/// Interval between two heads while the log grows.
+const HEAD_INTERVAL: Duration = Duration::from_secs(60);
+/// Longest time until a line that nobody waits for is on disk.
+const MAX_SYNC_DELAY: Duration = Duration::from_secs(1);
+/// Bound on the lines that are written together.
+const MAX_BATCH_LINES: usize = 1024;
 
 /// The state of the writing thread.
 pub(super) struct Writer {
     audit: AuditSettings,
-    shared: Arc<Shared>,
-    /// None while nothing can be written.
+    shared: Arc<SharedLog>,
+    /// `None` while nothing can be written.
     files: Option<Files>,
-    /// The file that was written last.
+    /// The name of the file that was written last.
     last_file: Option<FileName>,
-    end: Link,
-    /// Lines behind that which a failed write may have brought into the file, in part or all.
-    in_doubt: Vec<Link>,
-    /// Lines that could not be written yet. Each delivery among them holds its place, so they are bounded, too.
+    end: ChainLink,
+    /// Lines behind `end` that a failed write may have brought into the file, in part or all.
+    in_doubt: Vec<ChainLink>,
+    /// Items that could not be written yet. Each delivery among them holds its queue place, so
+    /// their number is bounded, too.
     kept: Vec<Item>,
-    /// Lines that a failed write may have brought into the file nevertheless, by their numbers.
+    /// Items whose lines a failed write may have brought into the file nevertheless, by the numbers
+    /// of the lines.
     unsure: Vec<(u64, Item)>,
-    /// There are lines that no head stands for yet.
+    /// Some lines have no head behind them yet.
     has_news: bool,
-    /// There are lines that may not be on disk yet.
+    /// Some lines may not be on disk yet.
     is_unsynced: bool,
     next_head: Instant,
     next_try: Instant,
     next_sync: Instant,
-    /// The day of the last look for old files.
+    /// The day on which old files were looked for the last time.
     looked_on: Option<Date>,
-    /// It has been said that nothing can be written.
+    /// Writing has failed, and has not been proved to work again.
     is_failing: bool,
-    /// The line that will say so is on its way into the log.
+    /// The line that reports this outage is among the items already.
     is_gap_told: bool,
-    /// A head that stands in the log and not beside it.
+    /// A head that is in the log and not yet in the file of heads.
     head: Option<SignedHead>,
-    /// Tells that the thread is over.
+    /// Cancels the token of [`AuditLog::close`](super::AuditLog::close) when the thread ends.
     _over: DropGuard,
 }
 
 impl Writer {
-    /// Takes over what was opened; nothing, where it could not be.
+    /// Starts with the opened files; without files if they could not be opened.
     pub(super) fn new(
         audit: AuditSettings,
-        shared: Arc<Shared>,
-        opened: io::Result<Opened>,
+        shared: Arc<SharedLog>,
+        opened: io::Result<OpenedFiles>,
         over: DropGuard,
     ) -> Self {
         let now = Instant::now();
@@ -85,13 +88,13 @@ impl Writer {
             shared,
             files: None,
             last_file: None,
-            end: Link::default(),
+            end: ChainLink::default(),
             in_doubt: Vec::new(),
             kept: Vec::new(),
             unsure: Vec::new(),
             has_news: false,
             is_unsynced: false,
-            next_head: now + HEAD_EVERY,
+            next_head: now + HEAD_INTERVAL,
             next_try: now,
             next_sync: now,
             looked_on: None,
@@ -125,7 +128,7 @@ impl Writer {
         }
     }
 
-    /// How long there may be nothing to do.
+    /// Time until something is due without a new item.
     fn patience(&self) -> Duration {
         let now = Instant::now();
         let left = |at: Instant| at.saturating_duration_since(now);
@@ -143,7 +146,7 @@ impl Writer {
 
     fn write(&mut self, mut items: Vec<Item>) {
         while !items.is_empty() {
-            let rest = items.split_off(items.len().min(MAX_BATCH));
+            let rest = items.split_off(items.len().min(MAX_BATCH_LINES));
             let mut batch = Batch::behind(self.end);
             let mut chunk = items.into_iter();
             let written = self.write_batch(&mut batch, &mut chunk);
@@ -152,7 +155,10 @@ impl Writer {
             {
                 self.fail(&error);
             }
-            // What a failure leaves: decisions are given up, and their requests told so by that; the rest is written later.
+            // After a failure, some items of the batch are not on disk. Decisions are given up:
+            // their channels close, which tells the requests. Items whose lines were in the batch
+            // become `unsure`, since the file may hold their lines; the rest is kept and written
+            // later.
             batch.set_aside(chunk);
             self.kept.append(&mut batch.kept);
             self.unsure.append(&mut batch.written);
@@ -177,7 +183,7 @@ impl Writer {
         }
     }
 
-    /// Begins another file where that is due; its first line joins it to the one before.
+    /// Begins a new file if one is due. Its first line joins it to the file before.
     fn make_room(&mut self, batch: &mut Batch, today: Date) -> io::Result<()> {
         let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         if !files.is_full(batch.lines.len(), today) {
@@ -190,12 +196,14 @@ impl Writer {
         batch.begin_file(previous, Timestamp::now())
     }
 
-    /// Writes a batch, and tells those who wait for it.
+    /// Writes a batch, and tells the requests that wait for its lines.
     fn flush(&mut self, batch: &mut Batch) -> io::Result<()> {
         if batch.lines.is_empty() {
             return Ok(());
         }
         let files = self.files.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        // Before: the chain ends at `end`. A write that fails may leave some of these lines in the
+        // file; recovery accepts the file's end if it is one of them.
         self.in_doubt.clone_from(&batch.links);
         files.append(&batch.lines)?;
         let is_synced = batch.is_awaited();
@@ -203,8 +211,10 @@ impl Writer {
             self.sync()?;
         } else if !self.is_unsynced {
             self.is_unsynced = true;
-            self.next_sync = Instant::now() + SYNC_WITHIN;
+            self.next_sync = Instant::now() + MAX_SYNC_DELAY;
         }
+        // After: the lines are in the file, and on disk if somebody waits for one of them. Only now
+        // the requests are told, in `is_written`.
         self.has_news = true;
         self.end = batch.end;
         self.in_doubt.clear();
@@ -216,7 +226,8 @@ impl Writer {
         Ok(())
     }
 
-    /// The disk has taken what it was given. After a failure that is said when more has been tried.
+    /// Ends an outage of a disk that was only slow. After a failed write, `recover` ends the
+    /// outage, once more has been tried.
     fn works(&self) {
         if !self.is_failing {
             self.shared.outage.end();
@@ -232,7 +243,7 @@ impl Writer {
         Ok(())
     }
 
-    /// What is due by time; at the end, all of it.
+    /// Does what is due by time; at the end of the log, all of it.
     fn look_after(&mut self, is_last: bool) {
         if self.files.is_none() {
             return;
@@ -245,14 +256,18 @@ impl Writer {
     fn by_time(&mut self, is_last: bool) -> io::Result<()> {
         let now = Timestamp::now();
         let refused = self.shared.tally.take(now, is_last).into_iter();
-        let mut own: Vec<Item> = refused.map(Record::Refused).map(Item::Own).collect();
+        let mut own: Vec<Item> = refused.map(LogRecord::Refused).map(Item::Own).collect();
         let missed = self.shared.outage.missed().into_iter();
-        own.extend(missed.map(Record::Unwritten).map(Item::Own));
+        own.extend(missed.map(LogRecord::Unwritten).map(Item::Own));
         let today = now.to_zoned(TimeZone::UTC).date();
         if self.looked_on.replace(today) != Some(today)
             && let Some(files) = &self.files
         {
-            own.extend(remove_old(files, today).map(Record::Removed).map(Item::Own));
+            own.extend(
+                remove_old(files, today)
+                    .map(LogRecord::Removed)
+                    .map(Item::Own),
+            );
         }
         self.write(own);
         if self.is_unsynced && (is_last || Instant::now() >= self.next_sync) {
@@ -263,27 +278,29 @@ impl Writer {
             self.sign()?;
         }
         if Instant::now() >= self.next_head {
-            self.next_head = Instant::now() + HEAD_EVERY;
+            self.next_head = Instant::now() + HEAD_INTERVAL;
         }
         Ok(())
     }
 
-    /// Signs the log as it stands.
+    /// Signs the log up to its last line.
     fn sign(&mut self) -> io::Result<()> {
         let now = Timestamp::now();
         let mut batch = Batch::behind(self.end);
         self.make_room(&mut batch, now.to_zoned(TimeZone::UTC).date())?;
-        // Nobody hears of it before all that it stands for is on disk.
+        // The head is in the batch behind the lines that it stands for. It is published only after
+        // `sync`: else a crash could lose lines that a published head stands for.
         let head = batch.sign(&self.audit.key, now)?;
         self.flush(&mut batch)?;
         self.sync()?;
         self.has_news = false;
-        self.next_head = Instant::now() + HEAD_EVERY;
+        self.next_head = Instant::now() + HEAD_INTERVAL;
         self.head = Some(head);
         self.tell_head()
     }
 
-    /// Writes the last head beside the log and into the gateway's own, where that has not been done yet.
+    /// Publishes the last head, in the file of heads and in the gateway's own log, unless that has
+    /// been done.
     fn tell_head(&mut self) -> io::Result<()> {
         let files = self.files.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let Some(head) = &self.head else {
@@ -306,28 +323,32 @@ impl Writer {
     fn end_here(self) {
         let lines = self.kept.len() + self.unsure.len();
         if self.files.is_none() || lines > 0 {
-            error!(lines, "the audit log could not be written to its end");
+            error!(
+                lines,
+                "the last lines of the audit log could not be written"
+            );
         }
     }
 }
 
-/// Removes what is old, and returns what is to be told of it. Where that cannot be done the log goes on: it is only longer.
-fn remove_old(files: &Files, today: Date) -> Option<Removed> {
+/// Removes old files, and returns the record of that. If a file cannot be removed, the log goes on:
+/// it is only longer.
+fn remove_old(files: &Files, today: Date) -> Option<RemovedFiles> {
     let removal = files.remove_old(today);
     if let Some(error) = removal.failed {
         warn!(
             %error,
-            advice = "remove it by hand; it is tried again tomorrow",
-            "a file of the audit log that is older than audit.keep_days cannot be removed"
+            advice = "remove the file by hand; the gateway tries again tomorrow",
+            "a file of the audit log is older than audit.keep_days and cannot be removed"
         );
     }
     if removal.files.is_empty() {
         return None;
     }
-    let removed = Removed::of(removal.files);
+    let removed = RemovedFiles::of(removal.files);
     info!(files = ?removed.files, further = removed.further, "files of the audit log were removed, as audit.keep_days says");
     if let Err(error) = files.prune_heads() {
-        warn!(%error, "heads of lines that are gone stay where they are");
+        warn!(%error, "heads of removed lines cannot be removed from heads.jsonl");
     }
     Some(removed)
 }

@@ -1,6 +1,7 @@
 //! The signature algorithms that a key can have.
 //!
-//! Knows their names and what kind of key each needs. Does not know keys or tokens. There is no `none`.
+//! Knows their names and the kind of key that each needs. Does not know keys or tokens. There is no
+//! `none`.
 //!
 //! Sources: RFC 7518 §3 (HS, RS, PS, ES), RFC 8037 §3.1 (EdDSA, here with Ed25519 only).
 
@@ -36,14 +37,14 @@ pub enum Algorithm {
     EdDsa,
 }
 
-/// The text is not the name of an algorithm that is accepted here.
+/// The text is not the name of an accepted algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not one of HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"
 )]
 pub struct UnknownAlgorithm;
 
-/// The kind of key an algorithm needs.
+/// The kind of key that an algorithm needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyKind {
     /// A shared secret of at least this many bytes: as long as the hash, RFC 7518 §3.2.
@@ -92,7 +93,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether both sides hold the same secret, so that whoever verifies could also sign.
+    /// Returns true if both sides hold the same secret, so that every verifier could also sign.
     #[must_use]
     pub const fn is_shared_secret(self) -> bool {
         matches!(self.key_kind(), KeyKind::Secret { .. })
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back_and_is_the_one_in_the_standard() {
+    fn every_name_reads_back_and_is_the_standard_one() {
         for algorithm in Algorithm::ALL {
             assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
             assert_eq!(

@@ -1,23 +1,24 @@
-//! What an issuer says of its subjects beyond who they are: roles, extensions, tenant.
+//! The attributes of a subject beyond its identity: roles, extensions, tenant.
 //!
-//! Knows which claims say so, and what they may hold. Does not know what follows from it. Everything is bounded, since each
-//! decision looks at all of it.
+//! Knows which claims hold them and which values are allowed. Does not know what a policy makes of
+//! them. Everything is bounded, since each decision looks at all of it.
 //!
-//! A claim that is absent says nothing, and `null` or an empty text in its place says no more. Within a list, either is a mistake:
-//! a list says what somebody is, and nobody can tell what was meant there.
+//! A claim that is absent, `null` or an empty text gives no attribute. Inside a list, `null` and an
+//! empty text are errors: the list states attributes, and the meaning of an empty one is unclear.
 
-use super::claims::{Value, path};
+use super::claims::{ClaimValue, path};
 use super::error::AuthError;
 
-/// One role, and one extension, may stand for so many bytes of the longest token.
-const BYTES_FOR_A_VALUE: usize = 16;
+/// Bounds the number of values: one role, or one extension, for each so many bytes of the longest
+/// token.
+const MIN_BYTES_PER_VALUE: usize = 16;
 
-/// The most roles, and the most extensions, where a token has so many bytes at most.
+/// The most roles, and the most extensions, when a token has at most `max_token_bytes`.
 pub(super) fn max_values(max_token_bytes: usize) -> usize {
-    max_token_bytes / BYTES_FOR_A_VALUE
+    max_token_bytes / MIN_BYTES_PER_VALUE
 }
 
-/// Somebody's attributes, as the issuer has them. Those of a link are empty.
+/// The attributes of a subject as its issuer states them. A link has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub(super) roles: Vec<String>,
@@ -26,7 +27,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Attributes that no token was read for.
+    /// Makes attributes that come from no token.
     pub(crate) fn new(
         roles: Vec<String>,
         extensions: Vec<Extension>,
@@ -40,19 +41,21 @@ impl Attributes {
     }
 }
 
-/// An extension of a PBX. The same number on another PBX is somebody else's.
+/// An extension of a PBX. The same number on another PBX is another extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     pub(super) pbx: String,
     pub(super) number: String,
 }
 
-/// Which claims of an issuer's tokens hold the attributes: names, or paths such as `realm_access.roles`.
+/// The claims of an issuer's tokens that hold the attributes: names, or paths such as
+/// `realm_access.roles`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeClaims {
     /// A text or a list of texts.
     pub roles: String,
-    /// A text or a list of texts, each `pbx/number`; the number alone where the issuer is for one PBX only.
+    /// A text or a list of texts, each `pbx/number`, or the number alone if the issuer covers one
+    /// PBX only.
     pub extensions: String,
     /// A text.
     pub tenant: String,
@@ -69,17 +72,19 @@ impl Default for AttributeClaims {
 }
 
 impl AttributeClaims {
-    /// The claim with the roles where nothing else is configured.
+    /// The default claim for the roles.
     pub(crate) const ROLES: &str = "roles";
-    /// The same of extensions.
+    /// The default claim for the extensions.
     pub(crate) const EXTENSIONS: &str = "extensions";
-    /// The same of the tenant.
+    /// The default claim for the tenant.
     pub(crate) const TENANT: &str = "tenant";
 
-    /// Reads the attributes out of the claims of a token of an issuer for `pbxs`. A claim that is absent is empty.
+    /// Reads the attributes from the claims of a token whose issuer covers `pbxs`. An absent claim
+    /// gives none.
     ///
     /// # Errors
-    /// When a claim stands there twice or is of a wrong type, or a value is too long, or there are more than `max` of a claim.
+    /// When a claim is repeated or has a wrong type, a value is too long, or a claim has more than
+    /// `max` values.
     pub(super) fn read(
         &self,
         claims: &[u8],
@@ -108,7 +113,8 @@ impl AttributeClaims {
     }
 }
 
-/// The names that a claim holds: none, one, or a list of them. `key` is what the configuration calls the claim.
+/// The names that a claim holds: none, one, or a list. `key` is the configuration key that names
+/// the claim.
 fn names(
     claims: &[u8],
     claim: &str,
@@ -116,13 +122,13 @@ fn names(
     max: usize,
 ) -> Result<Vec<String>, AuthError> {
     let wrong = |why| AuthError::Attribute(key, why);
-    let value = path::find(claims, claim).ok_or(wrong("it stands there twice"))?;
+    let value = path::find(claims, claim).ok_or(wrong("it is repeated"))?;
     let values = match &value {
-        Value::Absent | Value::Null => &[],
-        Value::Text(text) if text.is_empty() => &[],
-        Value::List(values) => values.as_slice(),
-        Value::Text(_) => std::slice::from_ref(&value),
-        Value::Seconds(_) | Value::Other => {
+        ClaimValue::Absent | ClaimValue::Null => &[],
+        ClaimValue::Text(text) if text.is_empty() => &[],
+        ClaimValue::List(values) => values.as_slice(),
+        ClaimValue::Text(_) => std::slice::from_ref(&value),
+        ClaimValue::Seconds(_) | ClaimValue::Other => {
             return Err(wrong("neither a text nor a list of texts"));
         }
     };
@@ -140,7 +146,7 @@ fn names(
 }
 
 impl Attributes {
-    /// About so many bytes of memory.
+    /// Approximate memory use, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let one = |text: &String| text.len() + size_of::<String>();
         let extensions = self.extensions.iter();
@@ -148,19 +154,19 @@ impl Attributes {
         self.roles.iter().map(one).sum::<usize>() + extensions.sum::<usize>()
     }
 
-    /// What they are, as their issuer calls it.
+    /// The roles, in the issuer's words.
     #[must_use]
     pub fn roles(&self) -> &[String] {
         &self.roles
     }
 
-    /// The numbers that are theirs.
+    /// The extensions of the subject.
     #[must_use]
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
-    /// Whom they belong to, where several share the gateway.
+    /// The tenant, if several tenants share the gateway.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
@@ -168,10 +174,10 @@ impl Attributes {
 }
 
 impl Extension {
-    /// Reads `pbx/number`, or a number of the `only_pbx` that there is.
+    /// Reads `pbx/number`, or a bare number if `only_pbx` is given.
     ///
     /// # Errors
-    /// What is wrong with it, in words that do not repeat it.
+    /// The mistake in words, without the text itself.
     pub(crate) fn read(text: &str, only_pbx: Option<&str>) -> Result<Self, &'static str> {
         let (pbx, number) = match (text.split_once('/'), only_pbx) {
             (Some(parts), _) => parts,
@@ -182,7 +188,7 @@ impl Extension {
                 );
             }
         };
-        // No recording's name has a slash in it.
+        // No name of a PBX has a slash in it.
         if pbx.is_empty() || number.is_empty() || number.contains('/') {
             return Err("an extension is not pbx/number");
         }
@@ -192,13 +198,13 @@ impl Extension {
         })
     }
 
-    /// The configured name of its PBX.
+    /// The configured name of the extension's PBX.
     #[must_use]
     pub fn pbx(&self) -> &str {
         &self.pbx
     }
 
-    /// Its number there.
+    /// The extension's number on that PBX.
     #[must_use]
     pub fn number(&self) -> &str {
         &self.number

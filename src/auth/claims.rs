@@ -1,9 +1,9 @@
 //! The claims of a token, and the checks beyond the signature.
 //!
-//! Knows the registered claims and the three of a link token, their types and the times between which a token is good.
-//! Does not know keys or where a token came from. The clock is a parameter.
+//! Knows the registered claims, the three of a link token, their types, and the times between which
+//! a token is valid. Does not know keys or where a token came from. The clock is a parameter.
 //!
-//! `nbf`, `iat` and `jti` may be absent, and `null` says the same. Of the claims that decide, none may be `null`.
+//! `nbf`, `iat` and `jti` may be absent or `null`. A claim that decides may not be `null`.
 //!
 //! Source: RFC 7519 §2 (NumericDate), §4 (claim names must be unique) and §4.1 (registered claims).
 
@@ -14,34 +14,34 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-pub(super) use self::value::Value;
+pub(super) use self::value::ClaimValue;
 use super::error::AuthError;
 use super::token::json_object;
 
-/// The claims that matter, as they stand in the token; others are skipped.
+/// The claims that matter, as they stand in the token. Others are skipped.
 ///
-/// Types are checked when a claim is asked for, so that an error names it, and so that an issuer may use names like
-/// `pbx` for something else in its bearer tokens.
+/// The type of a claim is checked when the claim is read, so that an error names it, and so that an
+/// issuer may use names like `pbx` for something else in its bearer tokens.
 #[derive(Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 't"))]
 pub(super) struct Claims<'t> {
-    iss: Value<'t>,
-    sub: Value<'t>,
-    aud: Value<'t>,
-    exp: Value<'t>,
-    nbf: Value<'t>,
-    iat: Value<'t>,
-    jti: Value<'t>,
-    recording: Value<'t>,
-    pbx: Value<'t>,
-    ip: Value<'t>,
+    iss: ClaimValue<'t>,
+    sub: ClaimValue<'t>,
+    aud: ClaimValue<'t>,
+    exp: ClaimValue<'t>,
+    nbf: ClaimValue<'t>,
+    iat: ClaimValue<'t>,
+    jti: ClaimValue<'t>,
+    recording: ClaimValue<'t>,
+    pbx: ClaimValue<'t>,
+    ip: ClaimValue<'t>,
 }
 
 impl<'t> Claims<'t> {
     /// Reads the claims.
     ///
     /// # Errors
-    /// When they are not a JSON object, or when a claim that matters stands there twice.
+    /// When they are not a JSON object, or when a claim that matters is repeated.
     pub(super) fn parse(json: &'t [u8]) -> Result<Self, AuthError> {
         json_object(json).ok_or(AuthError::Malformed(
             "claims are not an object with unique members",
@@ -56,10 +56,10 @@ impl<'t> Claims<'t> {
         self.sub.name().ok_or(AuthError::Claim("sub"))
     }
 
-    /// The token's own id; one that is no name could not be revoked, so it is an error.
+    /// The token's own id. An id that is not a valid name could not be revoked, so it is an error.
     pub(super) fn token_id(&self) -> Result<Option<&str>, AuthError> {
         match &self.jti {
-            jti if jti.is_nothing() => Ok(None),
+            jti if jti.is_null_or_absent() => Ok(None),
             jti => jti.name().map(Some).ok_or(AuthError::Claim("jti")),
         }
     }
@@ -72,20 +72,21 @@ impl<'t> Claims<'t> {
         self.pbx.name().ok_or(AuthError::Claim("pbx"))
     }
 
-    /// The only address that a link is for. It decides, so it may be absent and not `null`.
+    /// The only address that a link works from. The claim decides, so it may be absent but not
+    /// `null`.
     pub(super) fn address(&self) -> Result<Option<&str>, AuthError> {
         match &self.ip {
-            Value::Absent => Ok(None),
+            ClaimValue::Absent => Ok(None),
             ip => ip.text().map(Some).ok_or(AuthError::Claim("ip")),
         }
     }
 
-    /// Whether there is an `aud` at all, whatever it is.
+    /// Returns true if there is an `aud`, whatever its value.
     pub(super) fn has_audience(&self) -> bool {
-        !matches!(self.aud, Value::Absent)
+        !matches!(self.aud, ClaimValue::Absent)
     }
 
-    /// Whether `aud`, one string or an array of strings, names one that is accepted.
+    /// Requires that `aud`, one string or an array of strings, names an accepted audience.
     pub(super) fn require_audience(&self, accepted: &[impl AsRef<str>]) -> Result<(), AuthError> {
         let is_meant = self.aud.names_one_of(accepted);
         match is_meant.ok_or(AuthError::Claim("aud"))? {
@@ -95,13 +96,13 @@ impl<'t> Claims<'t> {
     }
 }
 
-/// The moment of a request, since 1970, and by how much other clocks may differ.
+/// The time of a request since 1970, and the skew allowed for other clocks.
 pub(super) struct Clock {
     now: Duration,
     skew: Duration,
 }
 
-/// The times of a token that is good now, since 1970, in whole seconds.
+/// The times of a token that is valid now, since 1970, in whole seconds.
 #[derive(Debug)]
 pub(super) struct Validity {
     expires: Duration,
@@ -110,7 +111,7 @@ pub(super) struct Validity {
 
 impl Clock {
     /// # Errors
-    /// When the clock is before 1970, and so cannot say what has expired.
+    /// When the clock is before 1970, since expiry cannot be checked then.
     pub(super) fn at(now: SystemTime, skew: Duration) -> Result<Self, AuthError> {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -118,13 +119,14 @@ impl Clock {
         Ok(Self { now, skew })
     }
 
-    /// Checks `exp`, which is required, `nbf` and `iat`. A token has expired when `exp` and the skew have passed.
+    /// Checks `exp`, which is required, `nbf` and `iat`. A token has expired once `exp` plus the
+    /// skew has passed.
     pub(super) fn check(&self, claims: &Claims<'_>) -> Result<Validity, AuthError> {
         let expires = claims.exp.time().ok_or(AuthError::Claim("exp"))?;
         let issued = optional_time(&claims.iat, "iat")?;
         let not_before = optional_time(&claims.nbf, "nbf")?;
         let validity = Validity { expires, issued };
-        if self.is_over(&validity) {
+        if self.has_expired(&validity) {
             return Err(AuthError::Expired);
         }
         let latest = self.now.saturating_add(self.skew);
@@ -136,12 +138,12 @@ impl Clock {
         Ok(validity)
     }
 
-    /// Whether a token has expired.
-    pub(super) fn is_over(&self, validity: &Validity) -> bool {
+    /// Returns true if the token has expired.
+    pub(super) fn has_expired(&self, validity: &Validity) -> bool {
         self.now >= validity.expires.saturating_add(self.skew)
     }
 
-    /// How long a token lives in all: from `iat` where it has one, else from now.
+    /// The whole lifetime of a token: from `iat` if it has one, else from now.
     pub(super) fn lifetime(&self, validity: &Validity) -> Duration {
         validity
             .expires
@@ -159,16 +161,19 @@ impl Validity {
     }
 }
 
-/// At most the year 9999, which every SystemTime can express.
+/// `time` is at most the year 9999, which every SystemTime can express.
 fn after_1970(time: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH
         .checked_add(time)
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn optional_time(value: &Value<'_>, claim: &'static str) -> Result<Option<Duration>, AuthError> {
+fn optional_time(
+    value: &ClaimValue<'_>,
+    claim: &'static str,
+) -> Result<Option<Duration>, AuthError> {
     match value {
-        value if value.is_nothing() => Ok(None),
+        value if value.is_null_or_absent() => Ok(None),
         value => value.time().map(Some).ok_or(AuthError::Claim(claim)),
     }
 }

@@ -1,9 +1,10 @@
-//! Cookies that hold a credential: the gateway's own, and that of the company's single sign-on.
+//! Cookies that hold a credential: the gateway's own, and the one of the company's single sign-on.
 //!
-//! Knows where cookies stand in a request and which of them count. Does not know what their values say, nor how one is set.
+//! Knows where cookies stand in a request and which of them count. Does not know the meaning of
+//! their values, or how a cookie is set.
 //!
-//! Sources: RFC 6265 §4.2 (`Cookie`), §5.4 (names may repeat, and the order says nothing); RFC 9113 §8.2.3 (several `Cookie`
-//! fields in one request).
+//! Sources: RFC 6265 §4.2 (`Cookie`), §5.4 (names may repeat, and the order says nothing); RFC 9113
+//! §8.2.3 (several `Cookie` fields in one request).
 
 use cookie::Cookie;
 use http::HeaderMap;
@@ -12,30 +13,32 @@ use http::header::COOKIE;
 use super::error::AuthError;
 use super::session::Sessions;
 
-/// The name of the gateway's own cookie. Browsers take one of this prefix only from this very host, over TLS, for all paths.
+/// The name of the gateway's own cookie. A browser accepts a cookie with this prefix only from this
+/// exact host, over TLS and for all paths.
 ///
 /// Source: draft-ietf-httpbis-rfc6265bis, "Cookie Name Prefixes".
 pub(crate) const SESSION_COOKIE: &str = "__Host-wavegate";
 
-/// Which cookies are looked at; none by default.
+/// The cookies that are accepted. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct Cookies {
-    /// What the gateway's own say.
+    /// Reads the gateway's own cookie.
     pub sessions: Option<Sessions>,
-    /// The name of the one that single sign-on sets, whose value is a JWT of one of the issuers.
+    /// The name of the cookie of single sign-on. Its value is a JWT of one of the issuers.
     pub sso: Option<String>,
 }
 
-/// Whether a text can be the name of a cookie: a token, as RFC 6265 §4.1.1 has it.
+/// Returns true if the text can be the name of a cookie: a token by RFC 6265 §4.1.1.
 pub(crate) fn is_cookie_name(text: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-/// The value of the cookie `name`. Nothing in it is decoded: no character of a token needs an escape.
+/// The value of the cookie `name`. It is not decoded: no character of a token needs an escape.
 ///
 /// # Errors
-/// When there is more than one, since nobody can tell which is meant, or when it is not text.
+/// When there is more than one such cookie, since it is unclear which one counts, or when it is not
+/// text.
 pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, AuthError> {
     let fields = headers.get_all(COOKIE).iter();
     let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
@@ -51,7 +54,7 @@ pub(super) fn value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r
     Ok(found)
 }
 
-/// The value in one pair, if it is of this name. Other cookies of this host may hold anything.
+/// The value in one pair, if the pair has this name. Other cookies of this host may hold anything.
 fn value_in<'r>(pair: &'r [u8], name: &str) -> Result<Option<&'r str>, AuthError> {
     let rest = pair.strip_prefix(name.as_bytes());
     if !rest.is_some_and(|rest| rest.trim_ascii_start().starts_with(b"=")) {
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_token() {
+    fn a_cookie_name_is_a_token() {
         for (name, is_one) in [
             ("__Host-wavegate", true),
             ("_oauth2.x!", true),

@@ -1,24 +1,25 @@
-//! Where a credential may stand: the `Authorization` field, then the query.
+//! Finds the credential of a request: in the `Authorization` field, then in the query.
 //!
-//! Knows the places and their order; the first credential found decides, so that a wrong one is never covered by
-//! another. Does not know what a token says.
+//! Knows the places and their order. The first credential found decides, so that a later one never
+//! makes up for a wrong one. Does not know the contents of a token.
 //!
-//! Sources: RFC 6750 §2 (one method per request; §2.3 and RFC 9700 §4.3.2 on why not in a query); RFC 9110 §11.1 (the
-//! scheme in any case) and §11.6.2 (one `Authorization` field).
+//! Sources: RFC 6750 §2 (one method per request; §2.3 and RFC 9700 §4.3.2 on why not in a query);
+//! RFC 9110 §11.1 (the scheme in any case) and §11.6.2 (one `Authorization` field).
 
 use std::borrow::Cow;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
 
-use super::error::{AuthError, Rejected};
+use super::error::{AuthError, CredentialError};
 
-/// The parameters under which others look for a bearer token in a query; here that is a mistake to be told.
+/// Query parameters that other servers accept for a bearer token. Here they are an error with its
+/// own text.
 const BEARER_PARAMETERS: [&str; 2] = ["access_token", "token"];
 
-/// A credential and where it stood, which says what it must be.
+/// A credential by the place where it stood, which decides its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Presented<'r> {
+pub(super) enum RequestCredential<'r> {
     Bearer(&'r str),
     Link(&'r str),
 }
@@ -26,22 +27,22 @@ pub(super) enum Presented<'r> {
 /// Finds the credential that decides.
 ///
 /// # Errors
-/// When there is none, more than one in the same place, or one in a place where it must not be.
+/// When there is none, more than one in the same place, or one in a place where it is not allowed.
 pub(super) fn find<'r>(
     headers: &'r HeaderMap,
     query: Option<&'r str>,
-) -> Result<Presented<'r>, Rejected> {
+) -> Result<RequestCredential<'r>, CredentialError> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     match (fields.next(), fields.next()) {
         (None, _) => in_query(query.unwrap_or_default()),
-        (Some(field), None) => in_field(field).map_err(Rejected::Bearer),
-        (Some(_), Some(_)) => Err(Rejected::Bearer(AuthError::Malformed(
+        (Some(field), None) => in_field(field).map_err(CredentialError::Bearer),
+        (Some(_), Some(_)) => Err(CredentialError::Bearer(AuthError::Malformed(
             "more than one authorization field",
         ))),
     }
 }
 
-fn in_field(field: &HeaderValue) -> Result<Presented<'_>, AuthError> {
+fn in_field(field: &HeaderValue) -> Result<RequestCredential<'_>, AuthError> {
     let field = field
         .to_str()
         .map_err(|_| AuthError::Malformed("not ASCII"))?;
@@ -49,11 +50,12 @@ fn in_field(field: &HeaderValue) -> Result<Presented<'_>, AuthError> {
     if !scheme.eq_ignore_ascii_case("Bearer") {
         return Err(AuthError::UnsupportedScheme);
     }
-    Ok(Presented::Bearer(token.trim_start_matches(' ')))
+    Ok(RequestCredential::Bearer(token.trim_start_matches(' ')))
 }
 
-/// A link token as it is meant. No character of one needs an escape, but there are programs that escape whatever is no letter; and
-/// an unreserved character and its escape are the same address (RFC 3986 §6.2.2.2). No other escape is undone, and none twice.
+/// Decodes a link token. No character of a token needs an escape, but some programs escape
+/// everything except letters, and an unreserved character and its escape are equivalent (RFC 3986
+/// §6.2.2.2). Other escapes are left as they are, and nothing is decoded twice.
 pub(super) fn unescaped(token: &str) -> Cow<'_, str> {
     let mut pieces = token.split('%');
     let mut text = Cow::Borrowed(pieces.next().unwrap_or_default());
@@ -82,22 +84,24 @@ fn unreserved(digits: &str) -> Option<char> {
     (are_digits && is_unreserved).then(|| char::from(byte))
 }
 
-/// Looks for `link`. Nothing is decoded here, and no name at all.
-fn in_query(query: &str) -> Result<Presented<'_>, Rejected> {
+/// Looks for `link`. Values are not decoded here, and names never are.
+fn in_query(query: &str) -> Result<RequestCredential<'_>, CredentialError> {
     let mut link = None;
     for parameter in query.split('&') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         if BEARER_PARAMETERS.contains(&name) {
-            return Err(Rejected::Bearer(AuthError::Malformed(
-                "a bearer token does not belong into a query",
+            return Err(CredentialError::Bearer(AuthError::Malformed(
+                "a bearer token is not accepted in a query",
             )));
         }
         if name == "link" && link.replace(value).is_some() {
-            return Err(Rejected::Link(AuthError::Malformed("more than one link")));
+            return Err(CredentialError::Link(AuthError::Malformed(
+                "more than one link",
+            )));
         }
     }
-    link.map(Presented::Link)
-        .ok_or(Rejected::Bearer(AuthError::Missing))
+    link.map(RequestCredential::Link)
+        .ok_or(CredentialError::Bearer(AuthError::Missing))
 }
 
 #[cfg(test)]
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_escape_of_an_unreserved_character_is_that_character_and_no_other_escape_is_one() {
+    fn only_escapes_of_unreserved_characters_are_decoded() {
         check_unescaped("a.b-c_d~e", "a.b-c_d~e");
         check_unescaped("a%2Eb%2Dc%5Fd%7Ee", "a.b-c_d~e");
         check_unescaped("a%2eb%2dc%5fd%7ee", "a.b-c_d~e");
@@ -124,7 +128,7 @@ mod tests {
         ] {
             check_unescaped(same, same);
         }
-        // An escape that comes out of one is not undone again.
+        // An escape that results from decoding is not decoded again.
         check_unescaped("%252E", "%252E");
         check_unescaped("%2%45", "%2E");
         check_unescaped("%%32E", "%2E");
@@ -132,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_escape_of_a_token_means_the_token(token in "[A-Za-z0-9._-]{0,80}", which in any::<u128>()) {
+        fn an_escaped_token_is_the_same_token(token in "[A-Za-z0-9._-]{0,80}", which in any::<u128>()) {
             let escape = |(at, byte): (usize, u8)| match which >> (at % 128) & 1 {
                 1 => format!("%{byte:02x}"),
                 _ => char::from(byte).to_string(),
@@ -148,7 +152,11 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(fields: &[&str], query: Option<&str>, expected: Result<Presented<'_>, Rejected>) {
+    fn check(
+        fields: &[&str],
+        query: Option<&str>,
+        expected: Result<RequestCredential<'_>, CredentialError>,
+    ) {
         let mut headers = HeaderMap::new();
         for field in fields {
             headers.append(
@@ -161,13 +169,13 @@ mod tests {
 
     #[test]
     fn the_first_credential_decides() {
-        use Presented::{Bearer, Link};
+        use RequestCredential::{Bearer, Link};
 
-        let missing = || Err(Rejected::Bearer(AuthError::Missing));
-        let no_bearer = || Err(Rejected::Bearer(AuthError::UnsupportedScheme));
-        let wrong_bearer = |what| Err(Rejected::Bearer(AuthError::Malformed(what)));
-        let wrong_link = |what| Err(Rejected::Link(AuthError::Malformed(what)));
-        let in_query = || wrong_bearer("a bearer token does not belong into a query");
+        let missing = || Err(CredentialError::Bearer(AuthError::Missing));
+        let no_bearer = || Err(CredentialError::Bearer(AuthError::UnsupportedScheme));
+        let wrong_bearer = |what| Err(CredentialError::Bearer(AuthError::Malformed(what)));
+        let wrong_link = |what| Err(CredentialError::Link(AuthError::Malformed(what)));
+        let in_query = || wrong_bearer("a bearer token is not accepted in a query");
 
         check(&[], None, missing());
         check(&[], Some(""), missing());

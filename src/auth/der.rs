@@ -1,16 +1,18 @@
-//! The little of DER that a public key in PEM needs before it is handed to the crypto library.
+//! The part of DER that is needed before a public key from PEM goes to the crypto library.
 //!
-//! Knows how to find the public key in a certificate and how long an RSA modulus is. Does not know signatures, names or
-//! validity: a certificate counts here as an envelope for a key, nothing in it is trusted or checked.
+//! Knows how to find the public key in a certificate and the length of an RSA modulus. Does not
+//! know signatures, names or validity: a certificate is only an envelope for a key here, and
+//! nothing in it is trusted or checked.
 //!
-//! Sources: X.690 §8.1 (tag, length, contents); RFC 5280 §4.1 (Certificate); RFC 8017 appendix A.1.1 (RSAPublicKey).
+//! Sources: X.690 §8.1 (tag, length, contents); RFC 5280 §4.1 (Certificate); RFC 8017 appendix
+//! A.1.1 (RSAPublicKey).
 
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 /// The explicit tag of a certificate's version, absent in version 1.
 const VERSION: u8 = 0xA0;
 
-/// One element: the whole of it, and what is inside.
+/// One element: all of it, and its contents.
 struct Element<'d> {
     tag: u8,
     whole: &'d [u8],
@@ -21,7 +23,7 @@ struct Element<'d> {
 pub(super) fn public_key_of_certificate(certificate: &[u8]) -> Option<&[u8]> {
     let certificate = sequence(certificate)?;
     let mut fields = elements(sequence(certificate)?).skip_while(|field| field.tag == VERSION);
-    // Before it: serial number, signature algorithm, issuer, validity, subject.
+    // These stand before it: serial number, signature algorithm, issuer, validity, subject.
     let public_key = fields.nth(5)?;
     (public_key.tag == SEQUENCE).then_some(public_key.whole)
 }
@@ -51,7 +53,7 @@ pub(super) fn rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &numbers)
 }
 
-/// X.690 §8.3: no more leading zeros than it takes to be positive.
+/// X.690 §8.3: one leading zero if the number would else be negative, and no other.
 fn integer(unsigned: &[u8]) -> Vec<u8> {
     let start = unsigned.iter().position(|byte| *byte != 0);
     let digits = start.and_then(|start| unsigned.get(start..));
@@ -72,7 +74,7 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
         Ok(short) if short < 0x80 => whole.push(short),
         _ => {
             let digits: Vec<u8> = digits.copied().collect();
-            // A length of at most eight bytes.
+            // The length has at most eight bytes.
             whole.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
             whole.extend(digits);
         }
@@ -81,7 +83,7 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// The contents of the sequence that the input starts with.
+/// The contents of the sequence at the start of the input.
 fn sequence(input: &[u8]) -> Option<&[u8]> {
     split_element(input)
         .filter(|(element, _)| element.tag == SEQUENCE)

@@ -1,31 +1,31 @@
 //! A key id in a message.
 //!
-//! Knows how much of one is shown. Does not know keys. Whoever sends a token chooses its `kid`, so a message has the beginning of it
-//! only, in quotes, and as a program would write it.
+//! Knows how much of it is shown. Does not know keys. The sender of a token chooses its `kid`, so a
+//! message shows only its start, in quotes and with escapes.
 
 use std::fmt;
 
-/// The longest part that is shown, in characters: a thumbprint has 43, a UUID 36.
+/// The most characters shown: a thumbprint has 43, a UUID 36.
 const MAX_CHARS: usize = 64;
 
-/// The beginning of a key id, or that there is none.
+/// The start of a key id, or its absence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyId(Option<Start>);
+pub struct KeyId(Option<KeyIdPrefix>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Start {
+struct KeyIdPrefix {
     text: String,
     is_cut: bool,
 }
 
 impl KeyId {
-    /// The part of an id that is shown.
+    /// Keeps the part of an id that is shown.
     #[must_use]
     pub fn of(id: Option<&str>) -> Self {
         Self(id.map(|id| {
             let text: String = id.chars().take(MAX_CHARS).collect();
             let is_cut = text.len() < id.len();
-            Start { text, is_cut }
+            KeyIdPrefix { text, is_cut }
         }))
     }
 }
@@ -34,7 +34,7 @@ impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             None => formatter.write_str("no kid"),
-            Some(Start { text, is_cut }) => {
+            Some(KeyIdPrefix { text, is_cut }) => {
                 let more = if *is_cut { "\u{2026}" } else { "" };
                 write!(formatter, "kid {text:?}{more}")
             }
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_shown_short_and_without_anything_that_a_reader_could_take_for_something_else() {
+    fn a_key_id_is_shown_short_and_escaped() {
         check(None, "no kid");
         check(Some("one"), "kid \"one\"");
         check(

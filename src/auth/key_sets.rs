@@ -1,7 +1,7 @@
-//! The published keys of issuers: got, kept fresh, and kept through an outage.
+//! The published keys of issuers: fetches them, refreshes them, and keeps them through an outage.
 //!
-//! Knows when to ask for a set, and that the last good one stays until there is a better one. Does not know what is in a
-//! set ([`document`]) or how it is got ([`fetch`]).
+//! Knows when to fetch a set, and that the last good set stays until a better one arrives. Does not
+//! know the contents of a set ([`document`]) or how it is fetched ([`fetch`]).
 
 pub mod document;
 mod fetch;
@@ -18,13 +18,14 @@ use self::fetch::Fetcher;
 use self::source::KeySource;
 use crate::auth::KeyRing;
 
-/// The first pause after a set could not be had; it doubles up to half of the interval.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The first delay after a failed fetch. It doubles with each failure, up to half of
+/// `KeySource::min_interval`.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Gets the published keys of an issuer once, as a keeper does at its start.
+/// Fetches the published keys of an issuer once, as a refresher does when it starts.
 ///
 /// # Errors
-/// A sentence for an operator: there are none, and the ring is as it was.
+/// A sentence for an operator: no keys were fetched, and the ring is unchanged.
 ///
 /// # Cancel safety
 /// Safe.
@@ -35,34 +36,35 @@ pub(crate) async fn fetch_once(source: &KeySource, ring: &KeyRing) -> Result<(),
     Ok(())
 }
 
-/// Keeps the published keys of one issuer, for as long as it lives.
-pub(crate) struct Keeper {
+/// Keeps the published keys of one issuer fresh until it is dropped.
+pub(crate) struct KeySetRefresher {
     source: KeySource,
     ring: KeyRing,
     had: Arc<Mutex<Option<Instant>>>,
     _end: DropGuard,
 }
 
-impl Keeper {
-    /// Begins to keep a ring. An `old` keeper of the same set passes on what it has. Call it within a tokio runtime.
+impl KeySetRefresher {
+    /// Starts to refresh a ring. If an `old` refresher fetched the same set, its keys are kept.
+    /// Call it within a tokio runtime.
     ///
     /// # Errors
-    /// A sentence for an operator: the way to the issuer cannot be built.
+    /// A sentence for an operator: the HTTP client cannot be built.
     pub(crate) fn start(
         source: &KeySource,
         ring: &KeyRing,
         old: Option<&Self>,
     ) -> Result<Self, String> {
         let fetcher = Fetcher::new(source)?;
-        let had = match old.filter(|old| old.source.has_the_keys_of(source)) {
+        let had = match old.filter(|old| old.source.shares_keys_with(source)) {
             Some(old) => {
-                ring.take_over(&old.ring);
+                ring.copy_published_keys(&old.ring);
                 Arc::clone(&old.had)
             }
             None => Arc::default(),
         };
         let end = CancellationToken::new();
-        let work = Work {
+        let work = RefreshTask {
             fetcher,
             source: source.clone(),
             ring: ring.clone(),
@@ -85,33 +87,34 @@ impl Keeper {
         })
     }
 
-    /// Whose keys they are.
+    /// The name of the issuer.
     pub(crate) fn issuer(&self) -> &str {
         &self.source.issuer
     }
 
-    /// How long ago the set in force was had, or had again; `None` before the first.
+    /// The time since the current set was last fetched, even if unchanged; `None` before the first.
     pub(crate) fn age(&self) -> Option<Duration> {
         let had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
         had.map(|had| had.elapsed())
     }
 }
 
-/// What a keeper does.
-struct Work {
+/// The background task of a refresher.
+struct RefreshTask {
     fetcher: Fetcher,
     source: KeySource,
     ring: KeyRing,
     had: Arc<Mutex<Option<Instant>>>,
-    /// The set in force, as it came.
+    /// The current set, as it was received.
     last: Vec<u8>,
-    /// How often in a row a set could not be had.
+    /// The number of failed fetches in a row.
     failures: u32,
 }
 
-impl Work {
+impl RefreshTask {
     async fn run(mut self) {
-        // A new key may be asked for at once, and then once per interval. What is due by itself does not count.
+        // An unknown key triggers a fetch at once, but at most once per interval. A scheduled
+        // refresh does not count towards that.
         let mut may_ask = Instant::now();
         loop {
             self.renew().await;
@@ -119,48 +122,49 @@ impl Work {
             loop {
                 tokio::select! {
                     () = sleep_until(next) => break,
-                    () = self.ring.wanted() => {
+                    () = self.ring.renewal_requested() => {
                         let now = Instant::now();
                         if now >= may_ask {
                             may_ask = now + self.source.min_interval;
                             break;
                         }
-                        self.ring.answer(self.ring.question());
+                        self.ring.complete_requests(self.ring.last_request());
                     }
                 }
             }
         }
     }
 
-    /// Gets the set once, and puts it in force if it is good. Whoever asks meanwhile waits for the next.
+    /// Fetches the set once, and puts it in force if it is valid. A request that arrives meanwhile
+    /// waits for the next fetch.
     async fn renew(&mut self) {
-        let question = self.ring.question();
+        let request = self.ring.last_request();
         let fetched = self.fetcher.fetch().await;
         let judged = fetched.and_then(|set| self.judge(set));
         let issuer = &self.source.issuer;
         match judged {
             Ok(()) => {
                 if std::mem::take(&mut self.failures) > 0 {
-                    info!(issuer, "the keys of the issuer can be had again");
+                    info!(issuer, "the keys of the issuer can be fetched again");
                 }
                 *self.had.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
-                // Once for each outage, and again while it lasts, more and more rarely.
+                // Logs the first failure of an outage, then with growing gaps while it lasts.
                 if self.failures.is_power_of_two() {
                     let advice = match self.ring.is_missing() {
-                        true => "its tokens are answered with 503 until they can be had",
-                        false => "the keys that were had last stay in force",
+                        true => "its tokens get the status 503 until they can be fetched",
+                        false => "the keys fetched last stay in force",
                     };
                     warn!(
                         issuer,
-                        error, advice, "the keys of the issuer cannot be had"
+                        error, advice, "the keys of the issuer cannot be fetched"
                     );
                 }
             }
         }
-        self.ring.answer(question);
+        self.ring.complete_requests(request);
     }
 
     fn judge(&mut self, set: Vec<u8>) -> Result<(), String> {
@@ -170,12 +174,12 @@ impl Work {
         let read =
             document::read(&set, &self.source.algorithms).map_err(|error| error.to_string())?;
         for key in &read.skipped {
-            info!(issuer = self.source.issuer, error = %key, "a key of the issuer is left out");
+            info!(issuer = self.source.issuer, error = %key, "a key of the issuer is skipped");
         }
         info!(
             issuer = self.source.issuer,
             keys = read.keys.len(),
-            "the issuer has these keys"
+            "the keys of the issuer are loaded"
         );
         self.ring.publish(read.keys);
         self.last = set;
@@ -186,7 +190,7 @@ impl Work {
         match self.failures.checked_sub(1) {
             None => self.source.refresh,
             Some(before) => {
-                let pause = FIRST_PAUSE.saturating_mul(1 << before.min(16));
+                let pause = FIRST_RETRY_DELAY.saturating_mul(1 << before.min(16));
                 let most = self.source.refresh.min(self.source.min_interval / 2);
                 pause.min(most)
             }

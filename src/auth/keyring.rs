@@ -1,7 +1,7 @@
-//! The keys of one issuer: those that are configured, and those of the set that it publishes, which changes.
+//! The keys of one issuer: the configured ones, and the published set, which changes.
 //!
-//! Knows which keys are in force, and how to ask for newer ones. Does not know where they come from: whoever keeps the set
-//! publishes it here.
+//! Knows the current keys, and how to request newer ones. Does not know where they come from: the
+//! refresher of the set publishes it here.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -11,81 +11,85 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::keys::Key;
+use super::keys::VerifyingKey;
 
-/// Tells the keys in force apart from all that were before, in this process.
+/// Numbers each state of the keys, unique within this process.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// Told of the keys that are about to be in force.
-type Told = Box<dyn Fn(&[Key]) + Send + Sync>;
+/// Called with the keys that are about to be in force.
+type KeyListener = Box<dyn Fn(&[VerifyingKey]) + Send + Sync>;
 
 /// The keys of one issuer. Clones share them.
 #[derive(Clone)]
-pub struct KeyRing(Arc<Shared>);
+pub struct KeyRing(Arc<KeyRingState>);
 
-struct Shared {
-    fixed: Vec<Key>,
-    /// Whether there is a set beside them.
+struct KeyRingState {
+    fixed: Vec<VerifyingKey>,
+    /// Whether the issuer also publishes a set.
     is_published: bool,
-    current: ArcSwap<Current>,
+    current: ArcSwap<CurrentKeys>,
     /// Held while the keys are changed.
-    told: Mutex<Option<Told>>,
-    /// Counts the questions for a newer set, of those who have a token whose key is not known.
-    asked: watch::Sender<u64>,
-    /// The last of them for which was done what could be done.
-    answered: watch::Sender<u64>,
+    listener: Mutex<Option<KeyListener>>,
+    /// Counts the requests for a newer set, made for tokens whose key is unknown.
+    requested: watch::Sender<u64>,
+    /// The last request that has been dealt with.
+    completed: watch::Sender<u64>,
 }
 
 /// The keys in force.
-pub(crate) struct Current {
-    pub(crate) keys: Vec<Key>,
-    /// How many of them are configured; the others are published.
+pub(crate) struct CurrentKeys {
+    pub(crate) keys: Vec<VerifyingKey>,
+    /// The number of configured keys; the rest are published.
     fixed: usize,
-    /// Of an issuer that publishes keys: none has been had yet.
+    /// True if the issuer publishes keys and none have been loaded yet.
     pub(crate) is_missing: bool,
-    /// Another one for every change.
+    /// Changes with every change of the keys.
     pub(crate) generation: u64,
 }
 
 impl KeyRing {
-    /// Keys that never change.
+    /// Makes a ring whose keys never change.
     #[must_use]
-    pub fn fixed(keys: Vec<Key>) -> Self {
+    pub fn fixed(keys: Vec<VerifyingKey>) -> Self {
         Self::with(keys, false)
     }
 
-    /// Keys beside which others are published.
+    /// Makes a ring with configured keys beside a published set.
     #[must_use]
-    pub fn with_set(fixed: Vec<Key>) -> Self {
+    pub fn with_set(fixed: Vec<VerifyingKey>) -> Self {
         Self::with(fixed, true)
     }
 
-    fn with(fixed: Vec<Key>, is_missing: bool) -> Self {
-        let current = Current {
+    fn with(fixed: Vec<VerifyingKey>, is_missing: bool) -> Self {
+        let current = CurrentKeys {
             fixed: fixed.len(),
             keys: fixed.clone(),
             is_missing,
             generation: GENERATION.fetch_add(1, Relaxed),
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(KeyRingState {
             fixed,
             is_published: is_missing,
             current: ArcSwap::from_pointee(current),
-            told: Mutex::default(),
-            asked: watch::Sender::new(0),
-            answered: watch::Sender::new(0),
+            listener: Mutex::default(),
+            requested: watch::Sender::new(0),
+            completed: watch::Sender::new(0),
         }))
     }
 
-    /// Puts a set in the place of the one before.
-    pub fn publish(&self, set: Vec<Key>) {
+    /// Replaces the published set.
+    pub fn publish(&self, set: Vec<VerifyingKey>) {
         let mut keys = self.0.fixed.clone();
         keys.extend(set);
-        let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(told) = &*told {
-            told(&keys);
+        let listener = self
+            .0
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = &*listener {
+            listener(&keys);
         }
-        self.0.current.store(Arc::new(Current {
+        self.0.current.store(Arc::new(CurrentKeys {
             fixed: self.0.fixed.len(),
             keys,
             is_missing: false,
@@ -93,80 +97,86 @@ impl KeyRing {
         }));
     }
 
-    /// Tells of the keys in force, and from now on of others before a token is verified with them.
-    pub(crate) fn tell(&self, told: impl Fn(&[Key]) + Send + Sync + 'static) {
-        let mut before = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told(&self.current().keys);
-        *before = Some(Box::new(told));
+    /// Calls the listener with the current keys, and then before each change, so before a token is
+    /// verified with the new keys.
+    pub(crate) fn set_listener(&self, listener: impl Fn(&[VerifyingKey]) + Send + Sync + 'static) {
+        let mut before = self
+            .0
+            .listener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listener(&self.current().keys);
+        *before = Some(Box::new(listener));
     }
 
-    /// Takes over the set that another ring has, if it has one.
-    pub(crate) fn take_over(&self, other: &Self) {
+    /// Copies the published set of another ring, if it has one.
+    pub(crate) fn copy_published_keys(&self, other: &Self) {
         let other = other.current();
         if let (false, Some(set)) = (other.is_missing, other.keys.get(other.fixed..)) {
             self.publish(set.to_vec());
         }
     }
 
-    /// Whether both are the same ring, not only alike.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    /// Returns true if both are the same ring, not only equal ones.
+    pub(crate) fn is_same_ring(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The keys that are configured.
+    /// The configured keys.
     #[must_use]
-    pub fn configured(&self) -> &[Key] {
+    pub fn configured(&self) -> &[VerifyingKey] {
         &self.0.fixed
     }
 
-    /// Whether a set is awaited, and none has been had yet.
+    /// Returns true if a published set is expected and none has been loaded yet.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.0.current.load().is_missing
     }
 
-    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<Current>> {
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<CurrentKeys>> {
         self.0.current.load()
     }
 
-    /// Asks for a newer set, and returns when one has been asked for since, or when it is too early to ask again. A set that
-    /// was already on its way is no answer: it may be of before the key.
+    /// Requests a newer set. Returns once a fetch that began after the call has ended, or at once
+    /// if it is too early to fetch again. A set that was already on its way does not count: it may
+    /// be older than the key.
     ///
     /// # Cancel safety
-    /// Safe: the question stays.
+    /// Safe: the request stays.
     pub(crate) async fn renew(&self) {
         if !self.0.is_published {
             return;
         }
-        let mut answered = self.0.answered.subscribe();
-        let mut question = 0;
-        self.0.asked.send_modify(|asked| {
-            *asked += 1;
-            question = *asked;
+        let mut completed = self.0.completed.subscribe();
+        let mut request = 0;
+        self.0.requested.send_modify(|requested| {
+            *requested += 1;
+            request = *requested;
         });
-        // The sender is in the ring itself.
-        let _ = answered.wait_for(|answered| *answered >= question).await;
+        // The sender is in the ring itself, so it is never closed.
+        let _ = completed.wait_for(|completed| *completed >= request).await;
     }
 
-    /// Returns when somebody asks for a newer set who has no answer.
+    /// Returns when a request for a newer set is pending.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(crate) async fn wanted(&self) {
-        let answered = *self.0.answered.borrow();
-        let mut asked = self.0.asked.subscribe();
-        // The sender is in the ring itself.
-        let _ = asked.wait_for(|asked| *asked > answered).await;
+    pub(crate) async fn renewal_requested(&self) {
+        let completed = *self.0.completed.borrow();
+        let mut requested = self.0.requested.subscribe();
+        // The sender is in the ring itself, so it is never closed.
+        let _ = requested.wait_for(|requested| *requested > completed).await;
     }
 
-    /// The last question so far; what is fetched from now on answers it, and all before.
-    pub(crate) fn question(&self) -> u64 {
-        *self.0.asked.borrow()
+    /// The latest request. A fetch that starts now completes it and all earlier ones.
+    pub(crate) fn last_request(&self) -> u64 {
+        *self.0.requested.borrow()
     }
 
-    /// Tells those who asked, up to a question, that what could be done has been done.
-    pub(crate) fn answer(&self, question: u64) {
-        self.0.answered.send_replace(question);
+    /// Wakes the callers whose requests, up to this one, have been dealt with.
+    pub(crate) fn complete_requests(&self, request: u64) {
+        self.0.completed.send_replace(request);
     }
 }
 
@@ -194,24 +204,24 @@ mod tests {
     }
 
     #[test]
-    fn a_set_that_was_on_its_way_is_no_answer() {
+    fn a_set_already_on_its_way_does_not_complete_a_request() {
         let ring = KeyRing::with_set(Vec::new());
         let (mut early, mut late) = (pin!(ring.renew()), pin!(ring.renew()));
-        assert!(!is_over(pin!(ring.wanted())));
+        assert!(!is_over(pin!(ring.renewal_requested())));
         assert!(!is_over(early.as_mut()));
-        assert!(is_over(pin!(ring.wanted())));
-        let fetched = ring.question();
+        assert!(is_over(pin!(ring.renewal_requested())));
+        let fetched = ring.last_request();
         assert!(!is_over(late.as_mut()));
-        ring.answer(fetched);
+        ring.complete_requests(fetched);
         assert!(is_over(early.as_mut()) && !is_over(late.as_mut()));
-        assert!(is_over(pin!(ring.wanted())));
-        ring.answer(ring.question());
+        assert!(is_over(pin!(ring.renewal_requested())));
+        ring.complete_requests(ring.last_request());
         assert!(is_over(late.as_mut()));
-        assert!(!is_over(pin!(ring.wanted())));
+        assert!(!is_over(pin!(ring.renewal_requested())));
     }
 
     #[test]
-    fn keys_that_never_change_are_not_asked_for() {
+    fn fixed_keys_are_never_renewed() {
         assert!(is_over(pin!(KeyRing::fixed(Vec::new()).renew())));
     }
 }

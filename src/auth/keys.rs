@@ -1,12 +1,15 @@
 //! Keys that verify, and the choice among them.
 //!
-//! Knows which key fits which algorithm, and which keys are tried for a token. Does not know claims, nor where keys are
-//! kept. The algorithm belongs to the key: a token that names another one is refused before any cryptography.
+//! Knows which key fits which algorithm, and which keys are tried for a token. Does not know
+//! claims, or where keys are stored. The algorithm belongs to the key: a token that names another
+//! one is refused before any cryptography.
 //!
-//! Sources: RFC 7518 §3.2 (secrets as long as the hash) and §3.3 (RSA of 2048 bits or more); RFC 8725 §§3.1, 3.2 and
-//! 3.5 (one algorithm per key, appropriate algorithms, key entropy); RFC 7515 §4.1.4 (`kid`).
+//! Sources: RFC 7518 §3.2 (secrets as long as the hash) and §3.3 (RSA of 2048 bits or more); RFC
+//! 8725 §§3.1, 3.2 and 3.5 (one algorithm per key, appropriate algorithms, key entropy); RFC 7515
+//! §4.1.4 (`kid`).
 
 mod error;
+pub(super) mod pem;
 mod thumbprint;
 
 use std::fmt;
@@ -20,32 +23,33 @@ use jsonwebtoken::crypto::aws_lc;
 
 pub use self::error::KeyError;
 use super::algorithm::{Algorithm, KeyKind};
+use super::der;
 use super::error::AuthError;
 use super::key_id::KeyId;
-use super::token::{Compact, Header};
-use super::{der, pem};
+use super::token::{CompactToken, Header};
 use crate::secret::Secret;
 
 /// The longest RSA modulus the crypto library verifies with, in bits.
 const MAX_RSA_BITS: usize = 8192;
 /// The shortest RSA modulus that is accepted, in bits.
 const MIN_RSA_BITS: usize = 2048;
-/// How many keys are tried for one token; bounds what a request can cost.
+/// The most keys tried for one token. It bounds the cost of a request.
 const MAX_TRIES: usize = 4;
 
-/// A key that verifies tokens, with the one algorithm it does that with.
+/// A key that verifies tokens, with its one algorithm.
 #[derive(Clone)]
-pub struct Key {
+pub struct VerifyingKey {
     id: Option<String>,
     algorithm: Algorithm,
     decoding: DecodingKey,
 }
 
-impl Key {
+impl VerifyingKey {
     /// Makes a key from a shared secret, for HS256, HS384 and HS512.
     ///
     /// # Errors
-    /// When the algorithm is not one of the three, or the secret is shorter than the hash or is a PEM file.
+    /// When the algorithm is not one of the three, or the secret is shorter than the hash or is a
+    /// PEM file.
     pub fn secret(
         id: Option<String>,
         algorithm: Algorithm,
@@ -59,12 +63,14 @@ impl Key {
         })
     }
 
-    /// Makes a key from PEM: a public key (`PUBLIC KEY`, `RSA PUBLIC KEY`) or an X.509 certificate that holds one.
+    /// Makes a key from PEM: a public key (`PUBLIC KEY`, `RSA PUBLIC KEY`) or an X.509 certificate
+    /// that holds one.
     ///
-    /// Of a certificate only the key counts, not its dates, names or signature.
+    /// Only the key of a certificate counts, not its dates, names or signature.
     ///
     /// # Errors
-    /// When the text is not exactly one such block, is a private key, or does not fit the algorithm.
+    /// When the text is not exactly one such block, is a private key, or does not fit the
+    /// algorithm.
     pub fn public_pem(
         id: Option<String>,
         algorithm: Algorithm,
@@ -84,7 +90,8 @@ impl Key {
         Self::public(id, algorithm, public_key)
     }
 
-    /// Makes a key from an encoded public key: a SubjectPublicKeyInfo; an RSAPublicKey; a point of a curve, uncompressed.
+    /// Makes a key from an encoded public key: a SubjectPublicKeyInfo, an RSAPublicKey, or an
+    /// uncompressed point of a curve.
     ///
     /// # Errors
     /// When it does not fit the algorithm.
@@ -112,7 +119,7 @@ impl Key {
         self.algorithm
     }
 
-    /// Whether both have the same secret or the same public key, whatever their ids and algorithms.
+    /// Returns true if both have the same secret or public key, whatever their ids and algorithms.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         match (
@@ -124,45 +131,48 @@ impl Key {
         }
     }
 
-    /// What tells a public key from all others (RFC 7638), whatever its id; `None` of a secret, which could be guessed by it.
+    /// The thumbprint of a public key (RFC 7638), independent of its id. `None` for a secret: a
+    /// thumbprint would allow guessing it.
     #[must_use]
     pub fn thumbprint(&self) -> Option<String> {
         let public_key = self.decoding.try_get_as_bytes().ok()?;
         thumbprint::of(self.algorithm.key_kind(), public_key)
     }
 
-    fn verifies(&self, token: &Compact<'_>) -> bool {
-        // The backend is named, not looked up: the library's own default panics when its features leave it unclear.
+    fn verifies(&self, token: &CompactToken<'_>) -> bool {
+        // Names the backend instead of looking it up: the library's own default panics if its
+        // features leave the choice unclear.
         (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.into(), &self.decoding)
             .is_ok_and(|verifier| verifier.verify(token.signed(), token.signature()).is_ok())
     }
 }
 
-impl AsRef<Key> for Key {
-    fn as_ref(&self) -> &Key {
+impl AsRef<VerifyingKey> for VerifyingKey {
+    fn as_ref(&self) -> &VerifyingKey {
         self
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for VerifyingKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Key")
+            .debug_struct("VerifyingKey")
             .field("id", &self.id)
             .field("algorithm", &self.algorithm)
             .finish_non_exhaustive()
     }
 }
 
-/// Finds the key that verifies a token, among keys that are all entitled to.
+/// Finds the key that verifies a token, among keys that are all allowed to.
 ///
-/// A token with a `kid` is tried against the keys of that id; where no key has it, against the keys without an id, so
-/// that one configured key needs no id although its issuer writes one. A token without a `kid` is tried against all.
-/// Only keys of the token's algorithm are tried, and at most four.
-pub(super) fn verify<'k, K: AsRef<Key>>(
+/// A token with a `kid` is tried against the keys with that id. If no key has that id, it is tried
+/// against the keys without an id, so that a single configured key needs no id even if its issuer
+/// sends one. A token without a `kid` is tried against all keys. Only keys with the token's
+/// algorithm are tried, and at most four.
+pub(super) fn verify<'k, K: AsRef<VerifyingKey>>(
     keys: &'k [K],
     header: &Header<'_>,
-    token: &Compact<'_>,
+    token: &CompactToken<'_>,
 ) -> Result<&'k K, AuthError> {
     let kid = header.key_id();
     let id_is_known = kid.is_some() && keys.iter().any(|key| key.as_ref().id() == kid);
@@ -186,7 +196,7 @@ pub(super) fn verify<'k, K: AsRef<Key>>(
         .ok_or_else(|| AuthError::Signature(shown()))
 }
 
-/// Whether a secret may serve an algorithm; also asked for keys that sign.
+/// Checks that a secret is allowed for an algorithm. Used for keys that sign, too.
 pub(super) fn check_secret(algorithm: Algorithm, secret: &Secret) -> Result<(), KeyError> {
     let KeyKind::Secret { min_bytes } = algorithm.key_kind() else {
         return Err(KeyError::NeedsPem(algorithm));
@@ -230,7 +240,7 @@ fn decoding_key(algorithm: Algorithm, public_key: &[u8]) -> Result<DecodingKey, 
 }
 
 fn rsa_decoding_key(public_key: &[u8]) -> Result<DecodingKey, KeyError> {
-    // The library's own form, an RSAPublicKey, whichever of the two forms it was read from.
+    // The library's own form is an RSAPublicKey; the input may be either form.
     let public_key = rsa::PublicKey::from_der(public_key).map_err(|_| KeyError::Unreadable)?;
     let bits = der::rsa_modulus_bits(public_key.as_ref()).ok_or(KeyError::Unreadable)?;
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
@@ -239,7 +249,8 @@ fn rsa_decoding_key(public_key: &[u8]) -> Result<DecodingKey, KeyError> {
     Ok(DecodingKey::from_rsa_der(public_key.as_ref()))
 }
 
-/// The kind of a public key, by asking the crypto library which kind it can be read as; a curve is part of the kind.
+/// The kind of a public key: the one under which the crypto library can read it. The curve is part
+/// of the kind.
 fn kind_of(public_key: &[u8]) -> Option<KeyKind> {
     if rsa::PublicKey::from_der(public_key).is_ok() {
         Some(KeyKind::Rsa)

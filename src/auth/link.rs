@@ -1,10 +1,10 @@
-//! Link tokens: a JWT in the query that is good for one recording, for a short time.
+//! Link tokens: a JWT in the query that opens one recording for a short time.
 //!
-//! Knows what a link token must say beyond its signature. Does not know the request it came with, except its source
-//! address: whether the link is used for the recording it names is for the policy to judge.
+//! Knows what a link token must hold besides its signature. Of the request it knows only the source
+//! address: the policy checks that the link is used for the recording that it names.
 //!
-//! A link token has keys and an audience of its own, so that it is never a bearer token nor the other way round; it
-//! needs no `iss`, because its key says who made it.
+//! A link token has keys and an audience of its own, so that it is never accepted as a bearer
+//! token, or the other way round. It needs no `iss`, because its key identifies its issuer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,38 +12,38 @@ use std::time::Duration;
 
 use super::claims::{Claims, Clock};
 use super::error::AuthError;
-use super::keys::{self, Key};
+use super::keys::{self, VerifyingKey};
 use super::principal::{Credential, Principal};
-use super::token::Compact;
+use super::token::CompactToken;
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
 /// The issuer of links whose key has no id.
 const NAMELESS_ISSUER: &str = "link";
 
-/// What makes a link token acceptable.
+/// The settings by which link tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct Links {
-    /// What `aud` must name; the audience of no issuer, or a link would pass for a bearer token.
+    /// The required audience. No issuer may have it, or a link would pass for a bearer token.
     pub audience: String,
-    /// The longest life of any link.
+    /// The longest lifetime of any link.
     pub max_ttl: Duration,
-    /// The keys that verify links, and nothing else.
+    /// The keys that verify links, and no other tokens.
     pub keys: Vec<LinkKey>,
 }
 
-/// A key for links, with what it is limited to.
+/// A key for links, with its limits.
 #[derive(Clone, Debug)]
 pub struct LinkKey {
     /// The key itself; its id is the issuer of its links.
-    pub key: Key,
-    /// The PBXs whose recordings its links may name; all when `None`.
+    pub key: VerifyingKey,
+    /// The PBXs that its links may name; all when `None`.
     pub pbxs: Option<Vec<String>>,
-    /// The longest life of its links, where that is shorter than [`Links::max_ttl`].
+    /// The longest lifetime of its links, if shorter than [`Links::max_ttl`].
     pub max_ttl: Option<Duration>,
 }
 
-/// The one recording that a link is good for.
+/// The one recording that a link opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkScope {
     pub(super) recording: RecordingName,
@@ -70,25 +70,26 @@ impl LinkScope {
 }
 
 impl Links {
-    /// The longest life of the links of one key: its own limit or that of all, whichever is shorter.
+    /// The longest lifetime of the links of one key: its own limit or the general one, whichever is
+    /// shorter.
     #[must_use]
     pub fn max_ttl_of(&self, key: &LinkKey) -> Duration {
         self.max_ttl.min(key.max_ttl.unwrap_or(Duration::MAX))
     }
 
-    /// Who vouches for the subjects of a key's links: the id of the key, or `link` if it has none.
+    /// The issuer of a key's links: the id of the key, or `link` if it has none.
     #[must_use]
     pub fn issuer_of(key: &LinkKey) -> &str {
         key.key.id().unwrap_or(NAMELESS_ISSUER)
     }
 
-    /// Whether there is a key whose links are vouched for by this issuer, and for this PBX.
-    pub(super) fn reach(&self, issuer: &str, pbx: &str) -> bool {
+    /// Returns true if a key has this issuer name and covers this PBX.
+    pub(super) fn has_key_for(&self, issuer: &str, pbx: &str) -> bool {
         let mut keys = self.keys.iter();
         keys.any(|key| Self::issuer_of(key) == issuer && key.reaches(pbx))
     }
 
-    /// Authenticates a link token that came from an address.
+    /// Authenticates a link token that came from the address `source`.
     pub(super) fn authenticate(
         &self,
         token: &str,
@@ -96,7 +97,7 @@ impl Links {
         clock: &Clock,
         max_bytes: usize,
     ) -> Result<Principal, AuthError> {
-        let token = Compact::decode(token, max_bytes)?;
+        let token = CompactToken::decode(token, max_bytes)?;
         let key = keys::verify(&self.keys, &token.header()?, &token)?;
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[&self.audience])?;
@@ -120,7 +121,7 @@ impl Links {
 }
 
 impl LinkKey {
-    /// Whether its links may name a recording of this PBX.
+    /// Returns true if its links may name a recording of this PBX.
     #[must_use]
     pub fn reaches(&self, pbx: &str) -> bool {
         self.pbxs
@@ -144,13 +145,14 @@ impl LinkKey {
     }
 }
 
-impl AsRef<Key> for LinkKey {
-    fn as_ref(&self) -> &Key {
+impl AsRef<VerifyingKey> for LinkKey {
+    fn as_ref(&self) -> &VerifyingKey {
         &self.key
     }
 }
 
-/// Compares addresses in canonical form: a dual-stack socket reports IPv4 callers as v4-mapped IPv6.
+/// Compares addresses in canonical form: a dual-stack socket reports IPv4 callers as v4-mapped
+/// IPv6.
 fn check_address(claims: &Claims<'_>, source: IpAddr) -> Result<(), AuthError> {
     let Some(address) = claims.address()? else {
         return Ok(());

@@ -1,6 +1,7 @@
-//! Making tokens: for `wavegate token`, `wavegate link`, `POST /links` and the tests.
+//! Makes tokens for `wavegate token`, `wavegate link`, `POST /links` and the tests.
 //!
-//! Knows what a token must say to be accepted. Does not know who may have one, nor which keys the gateway verifies with.
+//! Knows what a token must hold to be accepted. Does not know who may have one, or which keys the
+//! gateway verifies with.
 //!
 //! Source: RFC 7519 §4.1 (claims), RFC 7515 §7.1 (compact form).
 
@@ -17,11 +18,11 @@ use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, KeyKind};
 use super::keys::{KeyError, check_secret};
-use super::pem;
+use crate::auth::keys::pem;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
 
-/// A key that signs tokens, with the one algorithm it does that with.
+/// A key that signs tokens, with its one algorithm.
 #[derive(Clone)]
 pub struct SigningKey {
     id: Option<String>,
@@ -29,7 +30,7 @@ pub struct SigningKey {
     encoding: EncodingKey,
 }
 
-/// Why no token could be made.
+/// The reason why no token was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
     /// The clock is before 1970.
@@ -40,9 +41,9 @@ pub enum MintError {
     Crypto,
 }
 
-/// What a bearer token says.
+/// The claims of a bearer token.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Bearer<'c> {
+pub struct BearerClaims<'c> {
     /// The claim `iss`.
     #[serde(rename = "iss")]
     pub issuer: &'c str,
@@ -54,13 +55,13 @@ pub struct Bearer<'c> {
     pub audience: &'c str,
 }
 
-/// What a link token says.
+/// The claims of a link token.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Link<'c> {
+pub struct LinkClaims<'c> {
     /// The claim `aud`: the audience of links, not of bearer tokens.
     #[serde(rename = "aud")]
     pub audience: &'c str,
-    /// The claim `sub`: on whose behalf the recording is heard.
+    /// The claim `sub`: the person on whose behalf the recording is heard.
     #[serde(rename = "sub")]
     pub subject: &'c str,
     /// The claim `pbx`: the configured name of the PBX.
@@ -68,7 +69,7 @@ pub struct Link<'c> {
     /// The claim `recording`.
     #[serde(serialize_with = "name_as_text")]
     pub recording: &'c RecordingName,
-    /// The claim `ip`: the only address the link works from; anywhere when `None`.
+    /// The claim `ip`: the only address that the link works from; any address when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<IpAddr>,
 }
@@ -77,7 +78,8 @@ impl SigningKey {
     /// Makes a key from a shared secret, for HS256, HS384 and HS512.
     ///
     /// # Errors
-    /// When the algorithm is not one of the three, or the secret is shorter than the hash or is a PEM file.
+    /// When the algorithm is not one of the three, or the secret is shorter than the hash or is a
+    /// PEM file.
     pub fn secret(
         id: Option<String>,
         algorithm: Algorithm,
@@ -91,7 +93,8 @@ impl SigningKey {
         })
     }
 
-    /// Makes a key from a private key in PEM: PKCS#8 (`PRIVATE KEY`), for RSA also `RSA PRIVATE KEY`.
+    /// Makes a key from a private key in PEM: PKCS#8 (`PRIVATE KEY`), for RSA also `RSA PRIVATE
+    /// KEY`.
     ///
     /// # Errors
     /// When the text is not exactly one such block, or is not a key the algorithm can sign with.
@@ -113,7 +116,7 @@ impl SigningKey {
             algorithm,
             encoding,
         };
-        // Only signing tells whether the curve and the size are right.
+        // Only a signature shows that the curve and the size are right.
         key.sign(b"probe")
             .map_err(|_| KeyError::CannotSign(algorithm))?;
         Ok(key)
@@ -131,7 +134,7 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// Signs claims as they are; the last two segments of the token follow from the first.
+    /// Signs claims as they are and returns the whole token.
     pub(super) fn token(&self, claims: &impl Serialize) -> Result<String, MintError> {
         let header = JoseHeader {
             alg: self.algorithm.name(),
@@ -144,7 +147,8 @@ impl SigningKey {
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
-        // The backend is named, not looked up: the library's own default panics when its features leave it unclear.
+        // Names the backend instead of looking it up: the library's own default panics if its
+        // features leave the choice unclear.
         (aws_lc::DEFAULT_PROVIDER.signer_factory)(&self.algorithm.into(), &self.encoding)
             .ok()
             .and_then(|signer| signer.try_sign(message).ok())
@@ -168,33 +172,33 @@ impl fmt::Debug for SigningKey {
 /// When the clock is before 1970 or the crypto library fails.
 pub fn bearer(
     key: &SigningKey,
-    claims: &Bearer<'_>,
+    claims: &BearerClaims<'_>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
-    key.token(&Dated::new(claims, now, ttl)?)
+    key.token(&DatedClaims::new(claims, now, ttl)?)
 }
 
-/// Makes a bearer token with further claims, such as those that say what the subject is. None of them may be one of
-/// [`Bearer`]'s, nor `iat`, `exp` or `jti`.
+/// Makes a bearer token with further claims, such as the attributes of the subject. None of them
+/// may be one of [`BearerClaims`], or `iat`, `exp` or `jti`.
 ///
 /// # Errors
 /// As for [`bearer`].
 pub fn bearer_with(
     key: &SigningKey,
-    claims: &Bearer<'_>,
+    claims: &BearerClaims<'_>,
     further: &Map<String, Value>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
-    let claims = Further { claims, further };
-    key.token(&Dated::new(&claims, now, ttl)?)
+    let claims = ExtraClaims { claims, further };
+    key.token(&DatedClaims::new(&claims, now, ttl)?)
 }
 
 #[derive(Serialize)]
-struct Further<'c> {
+struct ExtraClaims<'c> {
     #[serde(flatten)]
-    claims: &'c Bearer<'c>,
+    claims: &'c BearerClaims<'c>,
     #[serde(flatten)]
     further: &'c Map<String, Value>,
 }
@@ -205,21 +209,21 @@ struct Further<'c> {
 /// When the clock is before 1970 or the crypto library fails.
 pub fn link(
     key: &SigningKey,
-    claims: &Link<'_>,
+    claims: &LinkClaims<'_>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<String, MintError> {
     identified_link(key, claims, now, ttl).map(|(token, _)| token)
 }
 
-/// The same, with the id that the token has.
+/// Like [`link`], and also returns the token's id.
 pub(super) fn identified_link(
     key: &SigningKey,
-    claims: &Link<'_>,
+    claims: &LinkClaims<'_>,
     now: SystemTime,
     ttl: Duration,
 ) -> Result<(String, String), MintError> {
-    let dated = Dated::new(claims, now, ttl)?;
+    let dated = DatedClaims::new(claims, now, ttl)?;
     Ok((key.token(&dated)?, dated.jti))
 }
 
@@ -231,9 +235,10 @@ struct JoseHeader<'k> {
     kid: Option<&'k str>,
 }
 
-/// Claims with what every token of ours has: when it was made, when it ends, and a name to revoke it by.
+/// Claims with those that every token of the gateway has: issue time, expiry, and an id to revoke
+/// it by.
 #[derive(Serialize)]
-struct Dated<'c, C> {
+struct DatedClaims<'c, C> {
     #[serde(flatten)]
     claims: &'c C,
     iat: u64,
@@ -241,7 +246,7 @@ struct Dated<'c, C> {
     jti: String,
 }
 
-impl<'c, C> Dated<'c, C> {
+impl<'c, C> DatedClaims<'c, C> {
     fn new(claims: &'c C, now: SystemTime, ttl: Duration) -> Result<Self, MintError> {
         let iat = now
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -256,7 +261,7 @@ impl<'c, C> Dated<'c, C> {
     }
 }
 
-fn check_private(block: &pem::Block<'_>) -> Result<(), KeyError> {
+fn check_private(block: &pem::PemBlock<'_>) -> Result<(), KeyError> {
     match block.label {
         "PRIVATE KEY" | "RSA PRIVATE KEY" => Ok(()),
         "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),

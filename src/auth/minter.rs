@@ -1,6 +1,7 @@
-//! Links made by the gateway itself, on behalf of a caller.
+//! Links that the gateway makes on behalf of a caller.
 //!
-//! Knows which key signs them and what that key's links may be. Does not know whether the caller may have one.
+//! Knows the key that signs them and the limits of that key. Does not know whether the caller may
+//! have one.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -10,20 +11,20 @@ use url::Url;
 use super::mint::{self, MintError, SigningKey};
 use crate::recording::RecordingName;
 
-/// Makes links with one key of the configuration.
+/// Makes links with one configured key.
 #[derive(Clone, Debug)]
 pub struct Minter {
-    /// What signs; the gateway verifies with the same key.
+    /// The signing key. The gateway verifies with the same key.
     pub key: SigningKey,
     /// The audience of links.
     pub audience: String,
-    /// The longest life of this key's links, in whole seconds.
+    /// The longest lifetime of this key's links, in whole seconds.
     pub max_ttl: Duration,
-    /// The PBXs whose recordings they may open; all when `None`.
+    /// The PBXs whose recordings the links may open; all when `None`.
     pub pbxs: Option<Vec<String>>,
 }
 
-/// Why no link is made, whoever asks for one.
+/// The reason why this gateway makes no links at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LinksError {
     #[error("links.signing_key is not configured")]
@@ -32,15 +33,15 @@ pub(crate) enum LinksError {
     NoPublicUrl,
 }
 
-/// Why no link is made to the recordings of a PBX.
+/// The signing key does not cover this PBX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key of links.signing_key is not for this PBX")]
-pub(crate) struct OutOfReach;
+pub(crate) struct LinkKeyScopeError;
 
-/// What a link is to be good for.
+/// The properties of a link to make.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Order<'o> {
-    /// On whose behalf the recording is heard.
+pub(crate) struct LinkRequest<'o> {
+    /// The person on whose behalf the recording is heard.
     pub(crate) subject: &'o str,
     pub(crate) pbx: &'o str,
     pub(crate) recording: &'o RecordingName,
@@ -49,18 +50,18 @@ pub(crate) struct Order<'o> {
     pub(crate) ttl: Duration,
 }
 
-/// A link, and when it ends.
-pub(crate) struct Minted {
+/// A link with its id and its expiry.
+pub(crate) struct MintedLink {
     pub(crate) token: String,
     /// The claim `jti`.
     pub(crate) id: String,
     pub(crate) expires_at: SystemTime,
 }
 
-/// All that making links takes.
+/// The two settings that making links needs.
 ///
 /// # Errors
-/// When the configuration lacks a part of it.
+/// When either is not configured.
 pub(crate) fn configured<'c>(
     minter: Option<&'c Minter>,
     public_url: Option<&'c Url>,
@@ -70,22 +71,30 @@ pub(crate) fn configured<'c>(
 }
 
 impl Minter {
-    /// Refuses a PBX whose recordings its links must not name.
+    /// Checks that the key covers a PBX.
     ///
     /// # Errors
-    /// When it is such a PBX.
-    pub(crate) fn require_reach(&self, pbx: &str) -> Result<(), OutOfReach> {
+    /// When it does not.
+    pub(crate) fn require_pbx(&self, pbx: &str) -> Result<(), LinkKeyScopeError> {
         let pbxs = self.pbxs.as_ref();
         let reaches = pbxs.is_none_or(|pbxs| pbxs.iter().any(|allowed| allowed == pbx));
-        if reaches { Ok(()) } else { Err(OutOfReach) }
+        if reaches {
+            Ok(())
+        } else {
+            Err(LinkKeyScopeError)
+        }
     }
 
-    /// Makes a link. The caller has seen to it that it may be made.
+    /// Makes a link. The caller has already checked that it is allowed.
     ///
     /// # Errors
     /// When the clock is before 1970 or the crypto library fails.
-    pub(crate) fn mint(&self, order: &Order<'_>, now: SystemTime) -> Result<Minted, MintError> {
-        let claims = mint::Link {
+    pub(crate) fn mint(
+        &self,
+        order: &LinkRequest<'_>,
+        now: SystemTime,
+    ) -> Result<MintedLink, MintError> {
+        let claims = mint::LinkClaims {
             audience: &self.audience,
             subject: order.subject,
             pbx: order.pbx,
@@ -96,12 +105,12 @@ impl Minter {
         let since = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_err(|_| MintError::Clock)?;
-        // As the token has it: from the second in which it was made.
+        // The token counts from the whole second in which it was made.
         let ends = Duration::from_secs(since.as_secs()).saturating_add(order.ttl);
         let expires_at = SystemTime::UNIX_EPOCH
             .checked_add(ends)
             .ok_or(MintError::Clock)?;
-        Ok(Minted {
+        Ok(MintedLink {
             token,
             id,
             expires_at,

@@ -1,7 +1,8 @@
-//! Who is asking.
+//! The authenticated caller.
 //!
-//! Knows what remains of a token once it has been verified. Does not know the token itself, nor what the principal may
-//! hear. Fields are private: only `auth` builds these values, so holding one is the proof.
+//! Knows what remains of a token once it has been verified. Does not know the token itself, or what
+//! the principal may hear. Fields are private: only `auth` builds these values, so holding one is
+//! the proof.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,7 +11,7 @@ use super::attributes::Attributes;
 use super::link::LinkScope;
 use crate::principal::PrincipalId;
 
-/// Somebody whose credential was verified: an issuer's subject, and how they proved it.
+/// A subject whose credential was verified: an issuer's subject, and the kind of credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub(super) id: PrincipalId,
@@ -23,21 +24,21 @@ pub struct Principal {
     pub(super) pbxs: Option<Arc<[String]>>,
 }
 
-/// The kind of credential that decided, with what it is limited to.
+/// The credential that decided, with its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A bearer token of an issuer.
     Bearer,
-    /// A link token, good for one recording.
+    /// A link token for one recording.
     Link(LinkScope),
-    /// The gateway's own cookie, which a bearer token was exchanged for.
+    /// The gateway's own cookie, which was issued for a bearer token.
     Session,
     /// A cookie of the company's single sign-on that holds a bearer token.
     Sso,
 }
 
 impl Credential {
-    /// Its kind, in one word.
+    /// The kind of this credential.
     #[must_use]
     pub fn kind(&self) -> CredentialKind {
         match self {
@@ -49,7 +50,7 @@ impl Credential {
     }
 }
 
-/// The kinds of credential there are.
+/// The kinds of credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// A bearer token.
@@ -63,7 +64,7 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
-    /// Every kind with its word, as policies and the log have it.
+    /// Every kind with its word in policies and in the log.
     pub(crate) const NAMES: [(&str, Self); 4] = [
         ("bearer", Self::Bearer),
         ("link", Self::Link),
@@ -84,9 +85,9 @@ impl CredentialKind {
 }
 
 impl Principal {
-    /// A principal to try policies on (`[[policy.test]]`). No credential was verified for it, so no request may be
-    /// answered to it: it has expired long ago.
-    pub(crate) fn on_trial(
+    /// Makes a principal for trying policies (`[[policy.test]]`). No credential was verified for
+    /// it, so it must never be used to answer a request; it is already expired.
+    pub(crate) fn for_policy_trial(
         id: PrincipalId,
         credential: Credential,
         attributes: Attributes,
@@ -103,12 +104,13 @@ impl Principal {
         }
     }
 
-    /// Who they are, by whichever credential; the same for all their requests.
+    /// The identity, the same for every credential and every request.
     pub(crate) fn id(&self) -> PrincipalId {
         self.id.clone()
     }
 
-    /// Who vouches for the subject: the claim `iss`; for a link token the id of its key, or `link` if that has none.
+    /// The issuer of the subject: the claim `iss`. For a link, the id of its key, or `link` if the
+    /// key has none.
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.id.issuer()
@@ -120,19 +122,19 @@ impl Principal {
         self.id.subject()
     }
 
-    /// What was presented.
+    /// The credential that was presented.
     #[must_use]
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
 
-    /// The claim `jti`, where the token has one; what a revocation names.
+    /// The claim `jti`, if the token has one. A revocation can name it.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
     }
 
-    /// The claim `iat`, where the token has one.
+    /// The claim `iat`, if the token has one.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.issued_at
@@ -144,13 +146,13 @@ impl Principal {
         self.expires_at
     }
 
-    /// What the issuer says of them; nothing, for a link.
+    /// The attributes that the issuer states. A link has none.
     #[must_use]
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
-    /// Whether their issuer's tokens are for this PBX.
+    /// Returns true if the issuer's tokens are for this PBX.
     #[must_use]
     pub fn reaches(&self, pbx: &str) -> bool {
         let pbxs = self.pbxs.as_deref();

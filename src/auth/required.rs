@@ -1,22 +1,25 @@
-//! The claims that an issuer's bearer tokens must have beyond the claims that every one must have: for which audience, and of which kind.
+//! The further claims that the bearer tokens of one issuer must have: the audience, and claims with
+//! fixed values.
 //!
-//! Knows how such a claim is judged. Does not know which issuer asks for it. Some issuers write no `aud` into their access tokens and
-//! name the client in another claim; that one then decides, and only where `aud` is absent: a token for somebody else stays one.
+//! Knows how such a claim is checked. Does not know which issuer requires it. Some issuers write no
+//! `aud` into their access tokens and name the client in another claim. That claim decides only if
+//! `aud` is absent: a token whose `aud` is for somebody else stays refused.
 //!
-//! Source: Amazon Cognito, "Understanding the access token": `client_id` and `token_use`, and no `aud`. Documented; not observed.
+//! Source: Amazon Cognito, "Understanding the access token": `client_id` and `token_use`, and no
+//! `aud`. Documented; not observed.
 
 use super::claims::{Claims, path};
 use super::error::AuthError;
 
-/// The key of the configuration that names another.
+/// The configuration key that names another claim.
 const KEY: &str = "audience_claim";
 
 /// The claims that an issuer's tokens must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredClaims {
-    /// The claim that holds the audience where there is no `aud`: a name, or a path to it.
+    /// The claim that holds the audience if there is no `aud`: a name, or a path to it.
     pub audience: String,
-    /// Names of further claims, or paths to them, and the text that each must be.
+    /// Names of further claims, or paths to them, with the required text of each.
     pub texts: Vec<(String, String)>,
 }
 
@@ -30,13 +33,14 @@ impl Default for RequiredClaims {
 }
 
 impl RequiredClaims {
-    /// The claim that holds the audience where nothing else is configured.
+    /// The default claim for the audience.
     pub(crate) const AUDIENCE: &str = "aud";
 
-    /// Checks the claims of a token, which stand in `json`, too; `audiences` are those that are meant here.
+    /// Checks the claims of a token. `json` holds the same claims; `audiences` are the accepted
+    /// ones.
     ///
     /// # Errors
-    /// When the audience is not among them, or a claim that is required does not say what it must.
+    /// When the audience is not accepted, or a required claim has another value.
     pub(super) fn check(
         &self,
         claims: &Claims<'_>,
@@ -59,8 +63,8 @@ impl RequiredClaims {
 
     fn require_audience(&self, json: &[u8], audiences: &[String]) -> Result<(), AuthError> {
         let wrong = |why| AuthError::Attribute(KEY, why);
-        let value = path::find(json, &self.audience).ok_or(wrong("it stands there twice"))?;
-        if value.is_nothing() {
+        let value = path::find(json, &self.audience).ok_or(wrong("it is repeated"))?;
+        if value.is_null_or_absent() {
             return Err(wrong("it is absent, and so is aud"));
         }
         let is_meant = value.names_one_of(audiences);

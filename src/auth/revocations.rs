@@ -1,6 +1,8 @@
-//! The list of what is revoked: read from its file, again whenever that changes, and added to by the operator's calls.
+//! The list of revocations: read from its file, read again after each change, extended by the
+//! operator's calls.
 //!
-//! Knows the file, and that nothing becomes valid again by a mistake in it. Does not know whom an entry means.
+//! Knows the file, and that no mistake in it makes a revoked token valid again. Does not know which
+//! principals an entry covers.
 
 pub(crate) mod entries;
 
@@ -17,52 +19,52 @@ use thiserror::Error;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::auth::revocations::entries::{Revocation, RevocationError, Revoked};
-use crate::auth::{AuthError, Credential, Principal, Rejected};
+use crate::auth::revocations::entries::{Revocation, RevocationError, RevocationList};
+use crate::auth::{AuthError, Credential, CredentialError, Principal};
 
-/// How often it is looked whether the file has changed.
-const LOOK: Duration = Duration::from_millis(250);
+/// The interval at which the file is checked for changes.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The largest list, in bytes.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// Called when more has been revoked, to end what is running.
-pub(crate) type Spread = Box<dyn Fn(&Revoked) + Send + Sync>;
+/// Called when the list has changed, to end running downloads.
+pub(crate) type RevocationListener = Box<dyn Fn(&RevocationList) + Send + Sync>;
 
-/// What is revoked, and where that is written down.
+/// The revocation list and its file.
 pub(crate) struct Revocations {
     path: Option<PathBuf>,
-    revoked: ArcSwap<Revoked>,
-    /// One at a time changes the file, or reads it.
-    known: Mutex<Known>,
-    spread: Spread,
+    revoked: ArcSwap<RevocationList>,
+    /// Held by the one that reads or changes the file.
+    known: Mutex<FileState>,
+    listener: RevocationListener,
 }
 
-/// What is known of the file.
+/// The file as it was read.
 #[derive(Default)]
-struct Known {
-    /// How it looked when it was read last.
-    seen: Option<Look>,
-    /// How it looked when it had fewer entries than are in force.
-    doubtful: Option<Look>,
+struct FileState {
+    /// The version that was read last.
+    seen: Option<FileVersion>,
+    /// A version with fewer entries than are in force.
+    doubtful: Option<FileVersion>,
 }
 
-/// What tells one state of a file from another.
+/// Tells one version of a file from another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Look {
-    /// Of the file, and when anything about it was changed last.
+struct FileVersion {
+    /// Inode of the file, and the time of its last change.
     inode: u64,
     changed: (i64, i64),
     bytes: u64,
 }
 
-/// Why nothing was revoked.
+/// The reason why an entry was not added.
 #[derive(Debug, Error)]
 pub(crate) enum RevokeError {
     #[error("auth.revocation_file is not configured")]
     NoFile,
     #[error("not a revocation: {0}")]
     Entry(String),
-    #[error("the list has gone; put it back, or an empty one if nothing is to be revoked any more")]
+    #[error("the list is missing; put it back, or an empty file if nothing is to be revoked")]
     Lost,
     #[error("the list cannot be written: {0}")]
     File(#[from] io::Error),
@@ -71,16 +73,20 @@ pub(crate) enum RevokeError {
 }
 
 impl Revocations {
-    /// Reads the list and watches it from now on; without a file there is nothing revoked. Call it within a tokio runtime.
+    /// Reads the list and starts to watch it. Without a file nothing is revoked. Call it within a
+    /// tokio runtime.
     ///
     /// # Errors
-    /// A sentence for an operator: a list that is there and cannot be read, or has a mistake.
-    pub(crate) fn start(path: Option<PathBuf>, spread: Spread) -> Result<Arc<Self>, String> {
+    /// A sentence for an operator: the list exists and cannot be read, or has a mistake.
+    pub(crate) fn start(
+        path: Option<PathBuf>,
+        listener: RevocationListener,
+    ) -> Result<Arc<Self>, String> {
         let revocations = Arc::new(Self {
             path,
             revoked: ArcSwap::default(),
             known: Mutex::default(),
-            spread,
+            listener,
         });
         if let Some(path) = &revocations.path {
             revocations
@@ -92,73 +98,74 @@ impl Revocations {
         Ok(revocations)
     }
 
-    /// Nobody can tell a list that was never written from one that was lost.
+    /// A list that was never written cannot be told from one that was lost, so this warns.
     fn warn_if_absent(&self, path: &Path) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.seen.is_none() {
             warn!(
                 key = "auth.revocation_file",
                 path = %path.display(),
-                advice = "if there was one, put it back; POST /revocations makes a new one, and an empty file is one, too",
+                advice = "if there was a list, put it back; POST /revocations makes a new one, and an empty file is a valid list",
                 "there is no list of revocations: nothing is revoked"
             );
         }
     }
 
-    /// Where the list is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Whether what somebody showed is revoked.
-    pub(crate) fn mean(&self, principal: &Principal) -> bool {
-        self.revoked.load().means(principal)
+    /// Returns true if the principal's credential is revoked.
+    pub(crate) fn revokes(&self, principal: &Principal) -> bool {
+        self.revoked.load().revokes(principal)
     }
 
-    /// Refuses whoever showed something that is revoked.
+    /// Refuses a principal whose credential is revoked.
     ///
     /// # Errors
-    /// When it is.
-    pub(crate) fn check(&self, principal: &Principal) -> Result<(), Rejected> {
-        if !self.mean(principal) {
+    /// When it is revoked.
+    pub(crate) fn check(&self, principal: &Principal) -> Result<(), CredentialError> {
+        if !self.revokes(principal) {
             return Ok(());
         }
         Err(match principal.credential() {
-            Credential::Bearer => Rejected::Bearer(AuthError::Revoked),
-            Credential::Link(_) => Rejected::Link(AuthError::Revoked),
-            Credential::Session | Credential::Sso => Rejected::Cookie(AuthError::Revoked),
+            Credential::Bearer => CredentialError::Bearer(AuthError::Revoked),
+            Credential::Link(_) => CredentialError::Link(AuthError::Revoked),
+            Credential::Session | Credential::Sso => CredentialError::Cookie(AuthError::Revoked),
         })
     }
 
-    /// Writes an entry down and puts it in force, whatever else has been written into the list meanwhile. Blocks on the
-    /// file.
+    /// Writes an entry to the file and puts it in force, whatever else has been written into the
+    /// file meanwhile. Blocks on the file.
     ///
     /// # Errors
-    /// When nothing was revoked.
+    /// When the entry was not added.
     pub(crate) fn revoke(&self, json: &str) -> Result<(), RevokeError> {
         let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
         let entry = Revocation::parse(json).map_err(RevokeError::Entry)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // A new list in its place would hold this entry alone.
+        // A new file would hold this entry alone, so a lost list is not started again.
         if known.seen.is_some() && !path.try_exists()? {
             return Err(RevokeError::Lost);
         }
-        let mut revoked = Revoked::clone(&self.revoked.load());
+        let mut revoked = RevocationList::clone(&self.revoked.load());
         revoked.add(&entry)?;
         append(path, &entry.line())?;
         self.put(revoked);
         Ok(())
     }
 
-    /// Reads the list, if it has changed. One that has fewer entries than are in force may be half of one that is just being
-    /// written: it counts once it looks the same twice.
+    /// Reads the list if it has changed. A list with fewer entries than are in force may be only
+    /// half written, so it counts once it looks the same twice.
     fn read(&self) -> Result<(), RevokeError> {
         let Some(path) = &self.path else {
             return Ok(());
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = match look(path) {
-            // Nothing was ever revoked. A list that has gone is another matter.
+        let now = match file_version(path) {
+            // The list never existed, so nothing is revoked. A list that has disappeared is an
+            // error.
             Err(error) if error.kind() == io::ErrorKind::NotFound && known.seen.is_none() => {
                 return Ok(());
             }
@@ -168,13 +175,13 @@ impl Revocations {
             return Ok(());
         }
         let text = read(path)?;
-        let revoked = Revoked::parse(&text);
-        let is_less = |revoked: &Revoked| revoked.entries() < self.revoked.load().entries();
+        let revoked = RevocationList::parse(&text);
+        let is_less = |revoked: &RevocationList| revoked.entries() < self.revoked.load().entries();
         if revoked.as_ref().is_ok_and(is_less) && known.doubtful != now {
             known.doubtful = now;
             return Ok(());
         }
-        *known = Known {
+        *known = FileState {
             seen: now,
             doubtful: None,
         };
@@ -182,34 +189,35 @@ impl Revocations {
         Ok(())
     }
 
-    fn put(&self, revoked: Revoked) {
+    fn put(&self, revoked: RevocationList) {
         info!(
             entries = revoked.entries(),
             "the list of revocations is in force"
         );
         self.revoked.store(Arc::new(revoked));
-        (self.spread)(&self.revoked.load());
+        (self.listener)(&self.revoked.load());
     }
 }
 
-/// Reads a list once; one that is not there has no entries.
+/// Reads a list once. A missing file counts as an empty list.
 ///
 /// # Errors
 /// A sentence for an operator.
-pub(crate) fn read_once(path: &Path) -> Result<Revoked, String> {
-    let told = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
+pub(crate) fn read_once(path: &Path) -> Result<RevocationList, String> {
+    let with_path = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
     match read(path) {
-        Ok(text) => Revoked::parse(&text).map_err(|error| told(&error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Revoked::default()),
-        Err(error) => Err(told(&error)),
+        Ok(text) => RevocationList::parse(&text).map_err(|error| with_path(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(RevocationList::default()),
+        Err(error) => Err(with_path(&error)),
     }
 }
 
-/// Reads the list whenever it has changed. A list that cannot be read, or has a mistake, takes nothing back.
+/// Reads the list after each change. If the list cannot be read or has a mistake, the entries in
+/// force stay.
 async fn watch(revocations: Weak<Revocations>) {
     let mut failing = false;
     loop {
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
         let Some(revocations) = revocations.upgrade() else {
             return;
         };
@@ -217,19 +225,19 @@ async fn watch(revocations: Weak<Revocations>) {
         match read {
             Ok(Err(error)) if !failing => {
                 failing = true;
-                let advice = "mend it; until then what was revoked stays so, and nothing is added";
+                let advice = "repair the list; until then the entries in force stay, and new lines in the file do not count";
                 warn!(%error, advice, "the list of revocations cannot be read");
             }
-            // A list with a mistake is looked at again when it has changed.
+            // A list with a mistake is read again only when it has changed.
             Ok(Ok(())) => failing = false,
             Ok(Err(_)) | Err(_) => {}
         }
     }
 }
 
-fn look(path: &Path) -> io::Result<Look> {
+fn file_version(path: &Path) -> io::Result<FileVersion> {
     let metadata = fs::metadata(path)?;
-    Ok(Look {
+    Ok(FileVersion {
         inode: metadata.ino(),
         changed: (metadata.ctime(), metadata.ctime_nsec()),
         bytes: metadata.len(),
@@ -247,10 +255,11 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Adds a line, behind a line feed where the one before has none, and sees to it that it stays; or adds nothing.
+/// Appends a line and syncs it to disk, or leaves the file as it was. Adds a line feed before it if
+/// the last line has none.
 fn append(path: &Path, line: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    // It names people.
+    // The entries name people, so only the owner may read the file.
     options.create(true).append(true).read(true).mode(0o600);
     let is_new = !path.try_exists()?;
     let mut file = options.open(path)?;
@@ -266,7 +275,7 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file stays only if its folder knows of it.
+/// A new file is safe on disk only once its folder is synced, too.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()

@@ -1,18 +1,18 @@
-//! A proof at start-up that signatures are made and verified.
+//! A self-test at start-up: signatures are made and verified.
 //!
-//! Knows that a signature of one key must verify with that key and with no other. Does not know the configured keys.
-//! A crypto library that was built without a backend compiles and fails only when it is used, so it is used once before
-//! anything is served.
+//! Knows that a signature of one key must verify with that key and with no other. Does not know the
+//! configured keys. A crypto library that was built without a backend compiles and fails only when
+//! it is used, so it is used once before any request is answered.
 
 use super::algorithm::Algorithm;
 use super::error::AuthError;
 use super::key_id::KeyId;
-use super::keys::{self, Key};
+use super::keys::{self, VerifyingKey};
 use super::mint::SigningKey;
-use super::token::{Compact, MAX_TOKEN_BYTES};
+use super::token::{CompactToken, MAX_TOKEN_BYTES};
 use crate::secret::Secret;
 
-/// The crypto library does not do what is asked of it; nothing must be served.
+/// The crypto library does not work, so no request may be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the crypto library failed its self-test")]
 pub struct SelfTestError;
@@ -37,8 +37,8 @@ pub fn self_test() -> Result<(), SelfTestError> {
 }
 
 fn verify(token: &str, secret: &Secret) -> Result<Result<(), AuthError>, SelfTestError> {
-    let key = Key::secret(None, Algorithm::Hs256, secret).map_err(|_| SelfTestError)?;
-    let token = Compact::decode(token, MAX_TOKEN_BYTES).map_err(|_| SelfTestError)?;
+    let key = VerifyingKey::secret(None, Algorithm::Hs256, secret).map_err(|_| SelfTestError)?;
+    let token = CompactToken::decode(token, MAX_TOKEN_BYTES).map_err(|_| SelfTestError)?;
     let header = token.header().map_err(|_| SelfTestError)?;
     Ok(keys::verify(&[key], &header, &token).map(|_| ()))
 }

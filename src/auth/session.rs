@@ -1,9 +1,11 @@
-//! The gateway's own sessions: what its cookie holds in the place of a bearer token, for browsers.
+//! The gateway's own sessions: the value of the cookie that replaces a bearer token in browsers.
 //!
-//! Knows what stands in such a value and how long it is good. Does not know cookies, nor how one comes to a browser.
+//! Knows the claims in such a value and its lifetime. Does not know cookies, or how one reaches a
+//! browser.
 //!
-//! It is a JWT with a key and an audience of its own, so that it is never a bearer token or a link, nor the other way round;
-//! for the same reason it has neither `iss` nor `sub`. It says which bearer token it came from, and is revoked with that.
+//! The value is a JWT with a key and an audience of its own, so that it is never accepted as a
+//! bearer token or a link, or the other way round. For the same reason it has neither `iss` nor
+//! `sub`. It names the bearer token that it was issued for, and is revoked together with it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -15,36 +17,36 @@ use super::attributes::{Attributes, Extension};
 use super::claims::{Claims, Clock};
 use super::cookies::SESSION_COOKIE;
 use super::error::AuthError;
-use super::keys::{self, Key, KeyError};
+use super::keys::{self, KeyError, VerifyingKey};
 use super::mint::{MintError, SigningKey};
 use super::principal::{Credential, Principal};
-use super::token::{Compact, json_object};
+use super::token::{CompactToken, json_object};
 use crate::principal::PrincipalId;
 use crate::secret::Secret;
 
-/// What `aud` is; the key is nobody else's, so this is a second lock.
+/// The claim `aud`. The key is used for nothing else, so this is a second safeguard.
 const AUDIENCE: &str = "urn:wavegate:session";
-/// The longest cookie that every browser keeps: name and value together, in bytes.
+/// The longest cookie that every browser stores: name and value together, in bytes.
 ///
-/// Source: draft-ietf-httpbis-rfc6265bis, "Storage Model": longer ones are ignored. So a bearer token may say more than a session
-/// can carry.
+/// Source: draft-ietf-httpbis-rfc6265bis, "Storage Model": longer ones are ignored. So a bearer
+/// token may carry more than a session can.
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// Makes the values of session cookies, and reads them.
+/// Makes and reads the values of session cookies.
 #[derive(Clone, Debug)]
 pub struct Sessions {
-    key: Key,
+    key: VerifyingKey,
     signing_key: SigningKey,
     max_ttl: Duration,
 }
 
-/// Why there is no session.
+/// The reason why no session was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// What the bearer token says does not fit into a cookie.
-    #[error("what the bearer token says does not fit into the 4096 bytes of a cookie")]
+    /// The claims of the bearer token do not fit into a cookie.
+    #[error("the claims of the bearer token do not fit into the 4096 bytes of a cookie")]
     TooLong,
-    /// It could not be signed.
+    /// The value could not be signed.
     #[error(transparent)]
     Mint(#[from] MintError),
 }
@@ -55,13 +57,14 @@ struct SessionClaims {
     iat: u64,
     exp: u64,
     #[serde(flatten)]
-    carried: Carried,
+    carried: CarriedClaims,
 }
 
-/// What a session keeps of the bearer token it came from. All that a policy looks at belongs here, and into
-/// [`Carried::of`] and [`Carried::into_principal`]: what is not carried, the principal of a session does not have.
+/// The data that a session keeps of its bearer token. Everything that a policy looks at must be
+/// added here, in [`CarriedClaims::of`] and in [`CarriedClaims::into_principal`]: the principal of
+/// a session has nothing else.
 #[derive(Deserialize, Serialize)]
-struct Carried {
+struct CarriedClaims {
     bearer_issuer: String,
     bearer_subject: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,35 +81,38 @@ struct Carried {
 }
 
 impl Sessions {
-    /// Makes sessions that live for `max_ttl` at most, signed with a secret of at least 32 bytes.
+    /// Makes sessions with a lifetime of at most `max_ttl`, signed with a secret of at least 32
+    /// bytes.
     ///
     /// # Errors
     /// When the secret is shorter, or is a PEM file.
     pub fn new(secret: &Secret, max_ttl: Duration) -> Result<Self, KeyError> {
         Ok(Self {
-            key: Key::secret(None, Algorithm::Hs256, secret)?,
+            key: VerifyingKey::secret(None, Algorithm::Hs256, secret)?,
             signing_key: SigningKey::secret(None, Algorithm::Hs256, secret)?,
             max_ttl,
         })
     }
 
-    /// Whether this key is the one of sessions, whatever its id and algorithm.
+    /// Returns true if sessions are signed with this key, whatever its id and algorithm.
     #[must_use]
-    pub fn is_signed_with(&self, key: &Key) -> bool {
+    pub fn uses_key(&self, key: &VerifyingKey) -> bool {
         self.key.is_same_as(key)
     }
 
-    /// Whether this is the secret of sessions.
+    /// Returns true if sessions are signed with this secret.
     #[must_use]
-    pub fn is_signed_by(&self, secret: &Secret) -> bool {
-        Key::secret(None, Algorithm::Hs256, secret).is_ok_and(|key| self.is_signed_with(&key))
+    pub fn uses_secret(&self, secret: &Secret) -> bool {
+        VerifyingKey::secret(None, Algorithm::Hs256, secret).is_ok_and(|key| self.uses_key(&key))
     }
 
-    /// Makes the value of a cookie that stands for this principal, and ends no later than what they showed.
+    /// Makes the value of a cookie for this principal. It expires no later than the principal's
+    /// bearer token.
     ///
     /// # Errors
-    /// When it would be too long for a browser, the clock is before 1970 or the crypto library fails.
-    pub(crate) fn open(
+    /// When it would be too long for a browser, the clock is before 1970 or the crypto library
+    /// fails.
+    pub(crate) fn issue(
         &self,
         principal: &Principal,
         now: SystemTime,
@@ -117,7 +123,7 @@ impl Sessions {
             aud: AUDIENCE,
             iat,
             exp: ends.min(iat.saturating_add(self.max_ttl.as_secs())),
-            carried: Carried::of(principal),
+            carried: CarriedClaims::of(principal),
         };
         let value = self.signing_key.token(&claims)?;
         if SESSION_COOKIE.len() + value.len() > MAX_COOKIE_BYTES {
@@ -126,10 +132,12 @@ impl Sessions {
         Ok(value)
     }
 
-    /// Authenticates the value of a cookie; `pbxs_of` tells which PBXs an issuer's tokens are for by now.
+    /// Authenticates the value of a cookie. `pbxs_of` gives the PBXs that an issuer's tokens are
+    /// for now.
     ///
     /// # Errors
-    /// When anything is wrong with it, or with its bearer's issuer.
+    /// When anything is wrong with the value, or the issuer of its bearer token is no longer
+    /// configured.
     pub(super) fn authenticate(
         &self,
         value: &str,
@@ -137,19 +145,19 @@ impl Sessions {
         max_bytes: usize,
         pbxs_of: impl FnOnce(&str) -> Result<Option<Arc<[String]>>, AuthError>,
     ) -> Result<Principal, AuthError> {
-        let token = Compact::decode(value, max_bytes)?;
+        let token = CompactToken::decode(value, max_bytes)?;
         keys::verify(std::slice::from_ref(&self.key), &token.header()?, &token)?;
         let claims = Claims::parse(token.claims())?;
         claims.require_audience(&[AUDIENCE])?;
         let validity = clock.check(&claims)?;
-        let carried: Carried =
+        let carried: CarriedClaims =
             json_object(token.claims()).ok_or(AuthError::Claim("bearer_issuer"))?;
         let pbxs = pbxs_of(&carried.bearer_issuer)?;
         Ok(carried.into_principal(validity.expires_at(), pbxs))
     }
 }
 
-impl Carried {
+impl CarriedClaims {
     fn of(principal: &Principal) -> Self {
         let attributes = principal.attributes();
         let extensions = attributes.extensions.iter();

@@ -1,8 +1,8 @@
-//! Authentication as a whole: keys made in the test, tokens signed with them, and what comes of it.
+//! Authentication as a whole, with keys and tokens made in the test.
 //!
-//! Here is what all of them use. `accepted` has what passes, `attacks` and `forgeries` what must not, `links` the link
-//! tokens, `attributes` what a token says of
-//! its subject, `times` the edges of time, `key_files` what an operator can give for a key.
+//! This file holds the parts shared by all of them. `accepted` tests tokens that pass; `attacks`
+//! and `forgeries` tokens that must not; `links` link tokens; `attributes` the attributes of a
+//! subject; `times` the limits of time; `key_files` the keys that an operator can configure.
 
 mod accepted;
 mod attacks;
@@ -28,7 +28,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::algorithm::KeyKind;
-use super::keys::Key;
+use super::keys::VerifyingKey;
 use super::link::LinkKey;
 use super::mint::{self, SigningKey};
 use super::*;
@@ -38,37 +38,37 @@ const ISSUER: &str = "https://sso.example";
 const AUDIENCE: &str = "wavegate";
 const LINK_AUDIENCE: &str = "wavegate-links";
 const NAME: &str = "20170901181806-1504261084.7-1001-1003-Internal.wav";
-/// The moment of every request, in seconds since 1970.
+/// The time of every request, in seconds since 1970.
 const NOW: u64 = 1_800_000_000;
 const SKEW: Duration = Duration::from_secs(10);
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// A private key and its public half, both in PEM.
 #[derive(Clone)]
-struct Pair {
+struct PemKeyPair {
     private: String,
     public: String,
 }
 
-static RSA: LazyLock<Pair> = LazyLock::new(|| {
+static RSA: LazyLock<PemKeyPair> = LazyLock::new(|| {
     let key = rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
     let private = AsDer::<Pkcs8V1Der>::as_der(&key).unwrap();
     pair(private.as_ref(), key.public_key())
 });
-static P256: LazyLock<Pair> = LazyLock::new(|| elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING));
-static P384: LazyLock<Pair> = LazyLock::new(|| elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING));
-static ED25519: LazyLock<Pair> = LazyLock::new(|| {
+static P256: LazyLock<PemKeyPair> = LazyLock::new(|| elliptic(&ECDSA_P256_SHA256_FIXED_SIGNING));
+static P384: LazyLock<PemKeyPair> = LazyLock::new(|| elliptic(&ECDSA_P384_SHA384_FIXED_SIGNING));
+static ED25519: LazyLock<PemKeyPair> = LazyLock::new(|| {
     let key = Ed25519KeyPair::generate().unwrap();
     pair(key.to_pkcs8v1().unwrap().as_ref(), key.public_key())
 });
 
-fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> Pair {
+fn elliptic(algorithm: &'static EcdsaSigningAlgorithm) -> PemKeyPair {
     let key = EcdsaKeyPair::generate(algorithm).unwrap();
     pair(key.to_pkcs8v1().unwrap().as_ref(), key.public_key())
 }
 
-fn pair(private: &[u8], public: &impl AsDer<PublicKeyX509Der<'static>>) -> Pair {
-    Pair {
+fn pair(private: &[u8], public: &impl AsDer<PublicKeyX509Der<'static>>) -> PemKeyPair {
+    PemKeyPair {
         private: pem("PRIVATE KEY", private),
         public: pem("PUBLIC KEY", public.as_der().unwrap().as_ref()),
     }
@@ -85,28 +85,28 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// A secret long enough for every HMAC, different for every letter.
+/// A secret long enough for every HMAC, another one for each letter.
 fn secret(letter: u8) -> Secret {
     Secret::new([letter; 64])
 }
 
-fn hmac_pair(id: Option<&str>, letter: u8) -> (SigningKey, Key) {
+fn hmac_pair(id: Option<&str>, letter: u8) -> (SigningKey, VerifyingKey) {
     let id = id.map(str::to_owned);
     let signing_key = SigningKey::secret(id.clone(), Algorithm::Hs256, &secret(letter)).unwrap();
     (
         signing_key,
-        Key::secret(id, Algorithm::Hs256, &secret(letter)).unwrap(),
+        VerifyingKey::secret(id, Algorithm::Hs256, &secret(letter)).unwrap(),
     )
 }
 
-/// A signing key of any algorithm, and the key that verifies for it.
-fn key_pair(algorithm: Algorithm) -> (SigningKey, Key) {
+/// A signing key of any algorithm, and the key that verifies its tokens.
+fn key_pair(algorithm: Algorithm) -> (SigningKey, VerifyingKey) {
     let pair = match algorithm.key_kind() {
         KeyKind::Secret { .. } => {
             let signing_key = SigningKey::secret(None, algorithm, &secret(b'a')).unwrap();
             return (
                 signing_key,
-                Key::secret(None, algorithm, &secret(b'a')).unwrap(),
+                VerifyingKey::secret(None, algorithm, &secret(b'a')).unwrap(),
             );
         }
         KeyKind::Rsa => &RSA,
@@ -117,12 +117,12 @@ fn key_pair(algorithm: Algorithm) -> (SigningKey, Key) {
     let signing_key = SigningKey::private_pem(None, algorithm, pair.private.as_bytes()).unwrap();
     (
         signing_key,
-        Key::public_pem(None, algorithm, pair.public.as_bytes()).unwrap(),
+        VerifyingKey::public_pem(None, algorithm, pair.public.as_bytes()).unwrap(),
     )
 }
 
-/// A gateway with one issuer and one link key for one PBX.
-fn authenticator(keys: Vec<Key>) -> Authenticator {
+/// An authenticator with one issuer, and one link key for one PBX.
+fn authenticator(keys: Vec<VerifyingKey>) -> Authenticator {
     let issuer = Issuer {
         name: ISSUER.to_owned(),
         audiences: vec![AUDIENCE.to_owned(), "backup".to_owned()],
@@ -153,13 +153,14 @@ fn bearer_headers(token: &str) -> HeaderMap {
     headers
 }
 
-fn authenticate_bearer(keys: Vec<Key>, token: &str) -> Result<Principal, AuthError> {
+fn authenticate_bearer(keys: Vec<VerifyingKey>, token: &str) -> Result<Principal, AuthError> {
     authenticator(keys)
         .authenticate(&bearer_headers(token), None, SOURCE, at(NOW))
+        .map(|caller| caller.principal().clone())
         .map_err(|rejected| rejected.reason().clone())
 }
 
-/// A token from its header and claims as they are, signed over exactly these bytes.
+/// Makes a token from a header and claims, and signs exactly these bytes.
 fn forge(key: &SigningKey, header: &str, claims: &str) -> String {
     let signed = format!(
         "{}.{}",
@@ -174,7 +175,7 @@ fn forge(key: &SigningKey, header: &str, claims: &str) -> String {
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 fn minted(key: &SigningKey) -> String {
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject: "alice",
         audience: AUDIENCE,

@@ -1,15 +1,17 @@
-//! A token in JWS compact form, taken apart but not yet believed.
+//! A token in JWS compact form, decoded but not yet verified.
 //!
-//! Knows the three segments, the limits on them, and which header members are refused. Does not know keys, and of the
-//! claims only that they are a JSON object. Everything here runs before the signature is verified, so it is bounded and
-//! trusts nothing.
+//! Knows the three segments, their limits, and the header members that are refused. Does not know
+//! keys, and of the claims only that they are a JSON object. Everything here runs before the
+//! signature is verified, so it is bounded and trusts nothing.
 //!
-//! Keys and certificates that a header brings along, or says where to get (`jwk`, `jku`, `x5c`, `x5u`), are members like any that
-//! is not known here: they decide nothing, so they are skipped, and nobody reads or follows them.
+//! A header may carry keys and certificates, or say where to get them (`jwk`, `jku`, `x5c`, `x5u`).
+//! These members are skipped like any unknown one: they decide nothing, and nothing reads or
+//! follows them.
 //!
-//! Sources: RFC 7515 §3.1 and §7.1 (compact form), §4 (header members: UTF-8, names must be unique; what is not understood is
-//! ignored), §4.1.11 (`crit`), §5.2 (what to reject); RFC 7797 (`b64`); RFC 8725 §3.10 (do not follow received claims such as
-//! `jku`) and §3.11 (explicit typing); RFC 9068 §2.1 (`at+jwt`).
+//! Sources: RFC 7515 §3.1 and §7.1 (compact form), §4 (header members: UTF-8, names must be unique,
+//! unknown ones are ignored), §4.1.11 (`crit`), §5.2 (what to reject); RFC 7797 (`b64`); RFC 8725
+//! §3.10 (do not follow received claims such as `jku`) and §3.11 (explicit typing); RFC 9068 §2.1
+//! (`at+jwt`).
 
 use std::borrow::Cow;
 
@@ -22,22 +24,23 @@ use super::algorithm::Algorithm;
 use super::error::AuthError;
 use super::key_id::KeyId;
 
-/// The longest token, in bytes, where nobody says how long the head of a request may be.
+/// The longest token, in bytes, if the longest request head is not configured.
 pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The three segments of a token, decoded.
-pub(super) struct Compact<'t> {
+pub(super) struct CompactToken<'t> {
     header: Vec<u8>,
     claims: Vec<u8>,
     signature: Vec<u8>,
     signed: &'t str,
 }
 
-impl<'t> Compact<'t> {
-    /// Takes a token of at most `max_bytes` apart. Its header has no bound of its own.
+impl<'t> CompactToken<'t> {
+    /// Decodes a token of at most `max_bytes`. The header has no limit of its own.
     ///
     /// # Errors
-    /// When it is longer or is not three non-empty segments of base64url without padding, the first two of them UTF-8.
+    /// When the token is longer, or is not three non-empty segments of base64url without padding,
+    /// the first two of them UTF-8.
     pub(super) fn decode(token: &'t str, max_bytes: usize) -> Result<Self, AuthError> {
         if token.len() > max_bytes {
             return Err(AuthError::TooLong { max_bytes });
@@ -52,12 +55,12 @@ impl<'t> Compact<'t> {
         })
     }
 
-    /// The header, with nothing in it that is refused.
+    /// The header, after its members have been checked.
     ///
     /// # Errors
-    /// When it is not such a header, or names an algorithm that does not exist here.
+    /// When a member is refused, or the algorithm is unknown.
     pub(super) fn header(&self) -> Result<Header<'_>, AuthError> {
-        let members: Members<'_> =
+        let members: HeaderMembers<'_> =
             json_object(&self.header).ok_or(AuthError::Malformed("header is not as required"))?;
         members.check()?;
         let algorithm = members
@@ -75,12 +78,12 @@ impl<'t> Compact<'t> {
         &self.claims
     }
 
-    /// What the signature is over: the first two segments as they were received.
+    /// The signed bytes: the first two segments as they were received.
     pub(super) fn signed(&self) -> &'t [u8] {
         self.signed.as_bytes()
     }
 
-    // The verifiers of the library are written for vectors.
+    // A `Vec`, because the verifiers of the library take one.
     pub(super) fn signature(&self) -> &Vec<u8> {
         &self.signature
     }
@@ -95,7 +98,8 @@ fn decode_segment(segment: &str) -> Result<Vec<u8>, AuthError> {
     URL_SAFE_NO_PAD.decode(segment).map_err(|_| NOT_COMPACT)
 }
 
-/// JSON is UTF-8 wherever it stands (RFC 7515 §4, RFC 7519 §3); a reader who skips a member would not look.
+/// JSON is always UTF-8 (RFC 7515 §4, RFC 7519 §3). Checked here, since a parser does not look at
+/// members that it skips.
 fn decode_text(segment: &str, otherwise: &'static str) -> Result<Vec<u8>, AuthError> {
     let text = decode_segment(segment)?;
     match str::from_utf8(&text) {
@@ -104,9 +108,10 @@ fn decode_text(segment: &str, otherwise: &'static str) -> Result<Vec<u8>, AuthEr
     }
 }
 
-/// Reads a JSON object; `None` for any other JSON, since serde would also take a structure from an array.
+/// Reads a JSON object; `None` for any other JSON, since serde would also read a structure from an
+/// array.
 ///
-/// A member that the structure names must not stand there twice. Members it does not name are skipped.
+/// A member that the structure names must not be repeated. Unknown members are skipped.
 pub(super) fn json_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
     json.trim_ascii_start()
         .starts_with(b"{")
@@ -114,14 +119,15 @@ pub(super) fn json_object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
         .flatten()
 }
 
-/// What remains of a header: how to verify.
+/// The parts of a header that verification needs.
 pub(super) struct Header<'t> {
     algorithm: Algorithm,
     key_id: Option<Cow<'t, str>>,
 }
 
 impl Header<'_> {
-    /// The algorithm the token claims; it never chooses how a key is used, only which keys are not asked.
+    /// The algorithm that the token names. It never chooses how a key is used, only which keys are
+    /// not tried.
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -131,15 +137,16 @@ impl Header<'_> {
     }
 }
 
-/// The header members that matter. Those of type `bool` tell that a member is there, whatever its value.
+/// The header members that matter. Those of type `bool` record that a member is present, whatever
+/// its value.
 #[derive(Deserialize)]
-struct Members<'t> {
+struct HeaderMembers<'t> {
     #[serde(borrow)]
     alg: Cow<'t, str>,
     #[serde(borrow, default, deserialize_with = "not_null")]
-    kid: Option<Text<'t>>,
+    kid: Option<JsonText<'t>>,
     #[serde(borrow, default, deserialize_with = "not_null")]
-    typ: Option<Text<'t>>,
+    typ: Option<JsonText<'t>>,
     #[serde(default, deserialize_with = "present")]
     crit: bool,
     #[serde(default, deserialize_with = "present")]
@@ -150,11 +157,12 @@ struct Members<'t> {
     zip: bool,
 }
 
-/// A string that is borrowed where JSON has no escapes in it; serde does not do that for an optional one by itself.
+/// A string that is borrowed if its JSON has no escapes. Serde does not do that for an optional
+/// string by itself.
 #[derive(Deserialize)]
-struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+struct JsonText<'t>(#[serde(borrow)] Cow<'t, str>);
 
-impl Members<'_> {
+impl HeaderMembers<'_> {
     fn key_id(&self) -> Option<&str> {
         self.kid.as_ref().map(|kid| kid.0.as_ref())
     }
@@ -178,9 +186,11 @@ impl Members<'_> {
     }
 }
 
-/// Whether a `typ` is that of a JWT or of an access token; a media type, so in any case and with or without its prefix.
+/// Returns true if a `typ` is that of a JWT or of an access token. It is a media type, so case does
+/// not matter and its prefix may be absent.
 ///
-/// Other kinds, such as `logout+jwt` or `dpop+jwt`, come from the same issuers and keys and mean something else.
+/// Other types, such as `logout+jwt` or `dpop+jwt`, come from the same issuers and keys and have
+/// another meaning.
 fn is_jwt(typ: &str) -> bool {
     let typ = match typ.split_at_checked(APPLICATION.len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case(APPLICATION) => rest,

@@ -1,7 +1,8 @@
-//! Bearer tokens that were verified a moment ago, so that the next range of a player costs no signature.
+//! Cache of recently verified bearer tokens, so that the next range of a player costs no signature
+//! check.
 //!
-//! Knows tokens by their hash only, and for how long what was found of one may be believed: until it expires, or the keys of
-//! its issuer change. Does not know how one is verified.
+//! Knows tokens by their hash only, and how long a result is valid: until the token expires or the
+//! keys of its issuer change. Does not know how a token is verified.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,37 +13,40 @@ use moka::sync::Cache;
 use super::claims::{Clock, Validity};
 use super::principal::Principal;
 
-/// Bytes of all tokens that are remembered at once: some ten thousand, or fewer where they say much.
-const MAX_BYTES: u64 = 16 << 20;
-/// Bytes of one, beside its attributes.
-const TOKEN_BYTES: usize = 1024;
-/// How long one is remembered that nobody shows again.
-const IDLE: Duration = Duration::from_secs(600);
+/// The most bytes of all remembered tokens: about ten thousand tokens, or fewer with many
+/// attributes.
+const MAX_TOTAL_BYTES: u64 = 16 << 20;
+/// Bytes counted for one token, besides its attributes.
+const BASE_TOKEN_BYTES: usize = 1024;
+/// A token that is not used for this long is forgotten.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(600);
 
 /// Tokens that were verified. Clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Verified(Cache<[u8; 32], Arc<Token>>);
+pub(super) struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);
 
 #[derive(Debug)]
-struct Token {
+struct VerifiedToken {
     principal: Principal,
     validity: Validity,
-    /// Of the keys that verified it.
+    /// The generation of the keys that verified it.
     generation: u64,
 }
 
-impl Verified {
+impl VerifiedTokens {
     pub(super) fn new() -> Self {
-        let weigh = |_: &[u8; 32], token: &Arc<Token>| {
-            let bytes = TOKEN_BYTES + token.principal.attributes().bytes();
+        let weigh = |_: &[u8; 32], token: &Arc<VerifiedToken>| {
+            let bytes = BASE_TOKEN_BYTES + token.principal.attributes().bytes();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
-        let cache = Cache::builder().weigher(weigh).max_capacity(MAX_BYTES);
-        Self(cache.time_to_idle(IDLE).build())
+        let cache = Cache::builder()
+            .weigher(weigh)
+            .max_capacity(MAX_TOTAL_BYTES);
+        Self(cache.time_to_idle(MAX_IDLE_TIME).build())
     }
 
-    /// Whose token this is, if it was verified with the keys of this `generation` and is still good. `generation_of` tells
-    /// that of an issuer's keys in force.
+    /// The principal of a token, if it was verified with the current keys and has not expired.
+    /// `generation_of` gives the generation of an issuer's current keys.
     pub(super) fn find(
         &self,
         token: &str,
@@ -52,15 +56,15 @@ impl Verified {
         let hash = hash(token);
         let known = self.0.get(&hash)?;
         let in_force = generation_of(known.principal.issuer()) == Some(known.generation);
-        if in_force && !clock.is_over(&known.validity) {
+        if in_force && !clock.has_expired(&known.validity) {
             return Some(known.principal.clone());
         }
         self.0.invalidate(&hash);
         None
     }
 
-    /// Remembers a token that has been verified, whatever else it has to be.
-    pub(super) fn note(
+    /// Remembers a token that has been verified and has passed all other checks.
+    pub(super) fn insert(
         &self,
         token: &str,
         principal: &Principal,
@@ -70,7 +74,7 @@ impl Verified {
         let token_hash = hash(token);
         self.0.insert(
             token_hash,
-            Arc::new(Token {
+            Arc::new(VerifiedToken {
                 principal: principal.clone(),
                 validity,
                 generation,

@@ -1,7 +1,8 @@
-//! The bytes of one recording in memory: written once, by one task, and read by any number of readers at any place.
+//! One entry of the cache: the bytes of one recording, written once by one task and read by any
+//! number of readers at any offset.
 //!
-//! Knows bytes, blocks and readers. Does not know who asks beyond an opaque owner, nor HTTP or what a PBX speaks.
-//! ARCHITECTURE.md, "The cache", says how the parts below work together.
+//! Knows bytes, blocks and readers. Does not know callers beyond an opaque owner, HTTP, or the
+//! language of a PBX. ARCHITECTURE.md, "The cache", says how the parts below work together.
 
 mod block;
 mod reader;
@@ -20,70 +21,71 @@ use tokio_util::sync::CancellationToken;
 
 use super::index::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
-use super::{CacheError, Ended, Owner};
-use crate::pbx::{Pbx, ReadingError, Seen};
-pub(super) use block::{BLOCK_BYTES, Block, NoBlock, Pool};
+use super::{CacheError, EndReason, Owner};
+use crate::pbx::{BodyEnd, Pbx, ReadingError, ResumePoint};
+pub(super) use block::{BLOCK_BYTES, MemoryBlock, NoBlock, Pool};
 pub(crate) use reader::Reader;
 
-/// The bytes of one recording.
+/// One entry: the bytes of one recording, and those who read and fill it.
 pub(crate) struct CacheEntry {
     pub(super) key: EntryKey,
     pub(super) pbx: Arc<Pbx>,
-    /// For whom its memory is held.
+    /// The principal whose share its memory counts against.
     pub(super) owner: Owner,
-    state: Mutex<State>,
-    /// A reader came or left.
+    state: Mutex<EntryState>,
+    /// Notified when a reader has joined or left.
     readers_changed: Notify,
-    /// The fill waits for room.
+    /// Set while the fill waits for memory, or is about to.
     pub(super) wants_room: AtomicBool,
-    /// There may be room: a reader has moved on, or let go of bytes.
+    /// Notified when memory may be free: a reader has moved on, or dropped a slice.
     pub(super) room: Notify,
     /// Ends the fill.
     pub(super) ended: CancellationToken,
 }
 
-struct State {
+struct EntryState {
     phase: Phase,
     metadata: Option<Arc<Metadata>>,
-    /// In order; all but the last are full.
-    blocks: VecDeque<Arc<Block>>,
-    /// Where the first of them begins.
+    /// In the order of the bytes; all but the last are full.
+    blocks: VecDeque<Arc<MemoryBlock>>,
+    /// Offset in the recording of the first block.
     base: u64,
-    /// How far the recording has been read.
+    /// Offset behind the last byte that was written.
     head: u64,
     readers: HashMap<u64, Seat>,
     next_reader: u64,
-    /// Only what lies before its readers is held; who has its place among the downloads.
+    /// Set once the entry is a window, which drops the bytes behind its slowest reader. It is the
+    /// principal who holds the download slot of the fill.
     window_of: Option<Owner>,
 }
 
-/// A reader's place.
+/// The offset of one reader, and its waker while it waits.
 #[derive(Default)]
 struct Seat {
     offset: u64,
     waker: Option<Waker>,
 }
 
-/// How far an entry is.
+/// The phase of an entry.
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
-    /// Its fill waits for the PBX.
+    /// A fill has been started, and the PBX has not opened the recording yet.
     Opening,
-    /// Its fill is at work.
+    /// A fill has the recording open.
     Filling,
     /// It has a beginning, and no fill; and why the last one came no further, where that was not for want of readers.
-    Stopped(Seen, Option<CacheError>),
+    Stopped(ResumePoint, Option<CacheError>),
     /// It has the whole recording.
     Whole,
     Failed(CacheError),
 }
 
-/// What became of bytes that were to be written.
+/// How many of the given bytes were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteProgress {
     All,
-    /// So many; for the rest another block is needed.
-    Some(usize),
+    /// So many; the rest needs another block.
+    Part(usize),
 }
 
 impl CacheEntry {
@@ -92,7 +94,7 @@ impl CacheEntry {
             key,
             pbx,
             owner,
-            state: Mutex::new(State {
+            state: Mutex::new(EntryState {
                 phase: Phase::Opening,
                 metadata: None,
                 blocks: VecDeque::new(),
@@ -109,11 +111,12 @@ impl CacheEntry {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, EntryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a new reader a seat.
+    /// Adds a reader at offset 0, and returns the id of its seat. The cache calls it under the lock
+    /// of the index, so an entry that has left the index gets no further reader.
     fn seat(&self) -> u64 {
         let mut state = self.lock();
         let id = state.next_reader;
@@ -124,7 +127,7 @@ impl CacheEntry {
         id
     }
 
-    /// Takes a reader's seat away. Returns whether it was the last one.
+    /// Takes a reader's seat away. Returns whether no reader is left.
     pub(super) fn leave(&self, id: u64) -> bool {
         let mut state = self.lock();
         state.readers.remove(&id);
@@ -144,7 +147,8 @@ impl CacheEntry {
         self.lock().metadata.is_some()
     }
 
-    /// Whether a later fill can go on behind what is there.
+    /// Whether a later fill can go on behind the bytes that are held: not in a window, which has
+    /// dropped some, and not in a recording that was still being written.
     pub(super) fn can_go_on(&self) -> bool {
         let state = self.lock();
         let kept = state
@@ -178,7 +182,7 @@ impl CacheEntry {
         self.lock().head
     }
 
-    /// A copy of its first bytes, as many as there are up to `limit`, which is less than a block.
+    /// A copy of the first bytes, up to `limit`, which is less than a block.
     pub(super) fn beginning(&self, limit: usize) -> Vec<u8> {
         let state = self.lock();
         let block = state.blocks.front().filter(|_| state.base == 0);
@@ -186,7 +190,7 @@ impl CacheEntry {
         bytes.get(..limit).unwrap_or(bytes).to_vec()
     }
 
-    /// Notes that the recording is open.
+    /// Moves from `Opening` to `Filling`: the PBX has opened the recording.
     pub(super) fn open(&self) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Opening) {
@@ -195,32 +199,34 @@ impl CacheEntry {
         }
     }
 
-    /// Tells its readers what is known by now.
+    /// Gives the metadata to the readers.
     pub(super) fn begin(&self, metadata: Arc<Metadata>) {
         let mut state = self.lock();
         state.metadata = Some(metadata);
         state.wake();
     }
 
-    /// Notes that the head is the end, and returns what is known then. `is_agreed` says that two passes had to agree on it.
+    /// Takes the head for the end of the recording, and returns the metadata with that length.
+    /// `is_agreed` says that two passes had to agree on the end.
     pub(super) fn complete(
         &self,
         identity: ContentIdentity<'_>,
-        is_agreed: bool,
+        end: Option<BodyEnd>,
     ) -> Option<Arc<Metadata>> {
         let mut state = self.lock();
         let metadata = state.metadata.clone()?;
-        if metadata.length.is_some() {
+        let Some(end) = end.filter(|_| metadata.length().is_none()) else {
             return Some(metadata);
-        }
-        let metadata = Metadata::clone(&metadata).with_end(identity, state.head, is_agreed);
+        };
+        let metadata = Metadata::clone(&metadata).with_end(identity, end);
         let metadata = Arc::new(metadata);
         state.metadata = Some(Arc::clone(&metadata));
         Some(metadata)
     }
 
-    /// What a fill has to go on behind, of an entry that has none; it is taken to have one from now on.
-    pub(super) fn resume(&self) -> Option<Seen> {
+    /// Takes the resume point of a stopped entry, for a new fill. The phase is `Opening` from here
+    /// on, so no second caller gets the resume point.
+    pub(super) fn resume(&self) -> Option<ResumePoint> {
         let mut state = self.lock();
         let Phase::Stopped(seen, _) = state.phase.clone() else {
             return None;
@@ -229,28 +235,34 @@ impl CacheEntry {
         Some(seen)
     }
 
-    /// Tells the fill that there may be room, if it waits for that.
+    /// Wakes the fill if it waits for memory. Call it after memory was freed, not before.
     fn note_room(&self) {
-        // What was let go of is seen by whoever says from now on that it waits, and else that is seen here.
+        // Pairs with the fence in `Fill::write`. The caller has freed memory before this fence, and
+        // the fill has set `wants_room` before its own. So either the retry in `Fill::write` sees
+        // the free memory, or this load sees `wants_room`. Without both fences a wake-up can be
+        // lost, and fill and reader wait for each other.
         fence(SeqCst);
         if self.wants_room.load(Acquire) {
             self.room.notify_one();
         }
     }
 
-    /// Ends the entry, whoever reads it. What is handed out already stays good.
-    pub(super) fn end(&self, why: Ended) {
+    /// Ends the entry, even if it has readers. Slices that are handed out already stay valid.
+    pub(super) fn end(&self, why: EndReason) {
         self.ended.cancel();
         self.finish(Phase::Failed(CacheError::Ended(why)));
     }
 
-    /// Notes how the fill came out; an entry that has ended stays so.
+    /// Sets the phase in which the fill has left the entry. An entry that has failed or was ended
+    /// stays so.
     pub(super) fn finish(&self, phase: Phase) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Failed(_)) {
             return;
         }
-        // What is good stays for those who read it; it goes with the last of them.
+        // Most failures say nothing about the bytes before them: those stay for the readers. An
+        // entry that was ended, or whose content is another one, gives out nothing more: its blocks
+        // are dropped now, and a block that readers have slices of with its last slice.
         if let Phase::Failed(CacheError::Ended(_) | CacheError::Broken(ReadingError::Differs)) =
             phase
         {
@@ -261,8 +273,8 @@ impl CacheEntry {
         state.wake();
     }
 
-    /// Writes bytes behind the head, as far as there is room in the last block or in `spare`.
-    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<Block>) -> Written {
+    /// Writes bytes behind the head, as far as the last block and `spare` have room.
+    pub(super) fn write(&self, bytes: &[u8], spare: &mut Option<MemoryBlock>) -> WriteProgress {
         let mut state = self.lock();
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -274,13 +286,13 @@ impl CacheEntry {
         state.head += written as u64;
         state.wake();
         if written == bytes.len() {
-            Written::All
+            WriteProgress::All
         } else {
-            Written::Some(written)
+            WriteProgress::Part(written)
         }
     }
 
-    /// Whether these bytes of the recording are those that are held, as far as they are.
+    /// Whether these bytes equal the held ones, as far as the entry holds any there.
     pub(super) fn agrees(&self, mut offset: u64, mut bytes: &[u8]) -> bool {
         let state = self.lock();
         let behind = state.base.saturating_sub(offset);
@@ -308,7 +320,8 @@ impl CacheEntry {
         !self.lock().blocks.is_empty()
     }
 
-    /// Returns once there has been no reader for `linger`; at once of a window.
+    /// Returns once there has been no reader for `linger`; for a window, which nobody can join, at
+    /// once.
     pub(super) async fn left_alone(&self, linger: Duration) {
         loop {
             while self.has_readers() {
@@ -332,11 +345,12 @@ impl CacheEntry {
     }
 }
 
-impl State {
-    /// Writes into the last block, or begins another one. A block that readers have slices of is not written to: its
-    /// bytes move to another one, and the old one goes with its last slice.
-    fn write(&mut self, bytes: &[u8], spare: &mut Option<Block>) -> usize {
+impl EntryState {
+    /// Writes into the last block, or begins another one. Returns how many bytes were written; 0
+    /// means that a block is needed.
+    fn write(&mut self, bytes: &[u8], spare: &mut Option<MemoryBlock>) -> usize {
         if let Some(shared) = self.blocks.back_mut().filter(|block| !block.is_full()) {
+            // No reader has a slice of the block: it is written in place.
             if let Some(block) = Arc::get_mut(shared) {
                 return block.write(bytes);
             }
@@ -348,7 +362,8 @@ impl State {
             *shared = Arc::new(block);
             return written;
         }
-        // A reader may stand far ahead, and move only once it is reached.
+        // A reader may wait far ahead of the head. It does not move until the head reaches it, so
+        // nobody else drops the blocks behind it.
         self.forget_behind();
         if self.is_full_window() {
             return 0;
@@ -361,14 +376,16 @@ impl State {
         written
     }
 
-    /// The block that holds the byte at `offset`, and where in it; `None` where it is not held.
-    fn block_at(&self, offset: u64) -> Option<(&Arc<Block>, usize)> {
+    /// The block that holds the byte at `offset`, and the position in it; `None` where no block
+    /// holds it.
+    fn block_at(&self, offset: u64) -> Option<(&Arc<MemoryBlock>, usize)> {
         let place = usize::try_from(offset.checked_sub(self.base)?).ok()?;
         let block = self.blocks.get(place / BLOCK_BYTES)?;
         Some((block, place % BLOCK_BYTES))
     }
 
-    /// Lets every reader look again.
+    /// Wakes every waiting reader. Readers look and leave their wakers under the same lock, so none
+    /// misses a change.
     fn wake(&mut self) {
         for seat in self.readers.values_mut() {
             if let Some(waker) = seat.waker.take() {

@@ -1,7 +1,7 @@
-//! The task that fills an entry.
+//! The fill: the task that reads a recording from the PBX into its entry.
 //!
-//! Knows when to go on, when to wait and when to stop. Holds the reading, so with it the place among the downloads of the
-//! PBX: never longer than there is something to read.
+//! Knows when to go on, when to wait and when to stop. It owns the reading, and with it a download
+//! slot of the PBX, for no longer than there is something to read.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,21 +11,23 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::entry::{Block, CacheEntry, Phase, Written};
+use super::entry::{CacheEntry, MemoryBlock, Phase, WriteProgress};
 use super::metadata::{FIRST_BYTES, first_bytes};
-use super::{Cache, CacheError, Ended, Owner};
-use crate::pbx::{Reading, ReadingError, Seen, wave};
+use super::{Cache, CacheError, EndReason};
+use crate::audit::RecordedRead;
+use crate::pbx::{MAX_REACH, Reading, ReadingError, ResumePoint};
 
 /// The fill of one entry.
 pub(super) struct Fill {
     cache: Arc<Cache>,
     entry: Arc<CacheEntry>,
-    /// Who waits for the place among the downloads, and holds it.
-    holder: Owner,
+    /// The recorded reason to read. Its principal waits in the queue for the download slot, and
+    /// holds it.
+    read: RecordedRead,
     linger: Duration,
     max_recording_bytes: u64,
-    /// A block for what comes next.
-    spare: Option<Block>,
+    /// A free block for the next bytes.
+    spare: Option<MemoryBlock>,
     settled: bool,
 }
 
@@ -33,8 +35,8 @@ impl Fill {
     pub(super) fn new(
         cache: Arc<Cache>,
         entry: Arc<CacheEntry>,
-        holder: Owner,
-        spare: Option<Block>,
+        read: RecordedRead,
+        spare: Option<MemoryBlock>,
     ) -> Self {
         let settings = cache.settings();
         let (linger, max_recording_bytes) = (settings.linger, settings.max_recording_bytes);
@@ -42,7 +44,7 @@ impl Fill {
         Self {
             cache,
             entry,
-            holder,
+            read,
             linger,
             max_recording_bytes,
             spare,
@@ -50,8 +52,8 @@ impl Fill {
         }
     }
 
-    /// Goes to work; behind what was `seen`, if anything was.
-    pub(super) fn spawn(mut self, mut seen: Option<Seen>) {
+    /// Starts the task; behind the resume point `seen`, if there is one.
+    pub(super) fn spawn(mut self, mut seen: Option<ResumePoint>) {
         tokio::spawn(async move {
             while !self.settled {
                 let phase = self.fill(seen).await;
@@ -60,21 +62,22 @@ impl Fill {
         });
     }
 
-    /// Ends the work, unless somebody has come at the last moment: then it goes on behind what this returns.
-    fn settle(&mut self, phase: Phase) -> Option<Seen> {
+    /// Ends the fill. Returns a resume point if a reader has joined at the last moment: then the
+    /// fill has to go on from there.
+    fn settle(&mut self, phase: Phase) -> Option<ResumePoint> {
         self.spare = None;
         let seen = self.cache.settle(&self.entry, phase);
         self.settled = seen.is_none();
         seen
     }
 
-    async fn fill(&mut self, seen: Option<Seen>) -> Phase {
+    async fn fill(&mut self, seen: Option<ResumePoint>) -> Phase {
         let entry = Arc::clone(&self.entry);
         let mut reading = tokio::select! {
             biased;
             () = entry.ended.cancelled() => return deserted(None),
             () = entry.left_alone(Duration::ZERO) => return deserted(seen),
-            opened = open(&entry, &self.holder, seen.clone()) => match opened {
+            opened = open(&entry, &self.read, seen.clone()) => match opened {
                 Ok(reading) => reading,
                 Err(error) => return failed(error, seen),
             },
@@ -100,7 +103,7 @@ impl Fill {
             let data = match next {
                 Some(Ok(data)) => data,
                 Some(Err(error)) => {
-                    let seen = reading.seen().filter(|_| self.is_worth_keeping());
+                    let seen = reading.resume_point().filter(|_| self.is_worth_keeping());
                     return failed(error.into(), seen);
                 }
                 None => return self.whole(&mut reading),
@@ -109,7 +112,8 @@ impl Fill {
                 biased;
                 written = self.write(data) => written,
                 () = entry.ended.cancelled() => return deserted(None),
-                // Only a window waits, and nobody joins that any more.
+                // Only the fill of a window waits in `write`, and nobody can join a window: without
+                // readers there is nothing to keep.
                 () = &mut left_alone, if !to_the_end => return deserted(None),
             };
             if let Err(error) = written {
@@ -128,23 +132,25 @@ impl Fill {
             if reading.has_ended() {
                 return self.whole(&mut reading);
             }
-            // What goes on for nobody is for those who may still come.
+            // Without readers, the rest is read for those who may still join. An entry that has
+            // left the index gets none.
             if to_the_end && !entry.has_readers() && !self.can_be_joined() {
                 return deserted(None);
             }
         }
     }
 
-    /// Whether somebody may still come to read what has been read.
+    /// Whether a new reader may still join the entry.
     fn can_be_joined(&self) -> bool {
-        !self.entry.is_window() && self.cache.has(&self.entry)
+        !self.entry.is_window() && self.cache.contains(&self.entry)
     }
 
     fn is_worth_keeping(&self) -> bool {
         self.entry.can_go_on() && self.can_be_joined()
     }
 
-    /// What to do when nobody reads any more: `None` is to go on to the end.
+    /// Decides what to do once nobody reads any more. `None` means: read on to the end, since less
+    /// is left than has been read.
     fn stop(&self, reading: &Reading) -> Option<Phase> {
         let entry = &self.entry;
         let length = reading.length().or(reading.audio().told_length());
@@ -152,16 +158,16 @@ impl Fill {
         if self.can_be_joined() && length.is_some_and(|length| length.saturating_sub(read) < read) {
             return None;
         }
-        let seen = reading.seen().filter(|_| self.is_worth_keeping());
+        let seen = reading.resume_point().filter(|_| self.is_worth_keeping());
         Some(deserted(seen))
     }
 
-    /// The beginning has been read.
+    /// Makes the metadata of the beginning, and gives them to the readers.
     fn begin(&self, reading: &mut Reading, first: &[u8]) {
         let entry = &self.entry;
-        let metadata = self.cache.recognise(&entry.pbx, &entry.key, reading, first);
+        let metadata = self.cache.recognize(&entry.pbx, &entry.key, reading, first);
         if metadata
-            .length
+            .length()
             .is_some_and(|length| length > self.max_recording_bytes)
         {
             self.make_window();
@@ -169,20 +175,20 @@ impl Fill {
         entry.begin(metadata);
     }
 
-    /// The end has been read.
+    /// Completes the entry at the end of the recording.
     fn whole(&self, reading: &mut Reading) -> Phase {
         let entry = &self.entry;
         if !entry.has_begun() {
-            self.begin(reading, &entry.beginning(wave::MAX_REACH));
+            self.begin(reading, &entry.beginning(MAX_REACH));
         }
         let identity = self.cache.identity(&entry.pbx, &entry.key);
-        let Some(metadata) = entry.complete(identity, reading.end_is_agreed()) else {
+        let Some(metadata) = entry.complete(identity, reading.end()) else {
             return Phase::Whole;
         };
         if self.cache.note(
             &entry.key,
             &metadata,
-            reading.seen().map(|seen| seen.witness),
+            reading.resume_point().map(|point| point.digest),
         ) {
             return Phase::Whole;
         }
@@ -192,22 +198,28 @@ impl Fill {
     async fn write(&mut self, mut data: Bytes) -> Result<(), CacheError> {
         loop {
             match self.entry.write(&data, &mut self.spare) {
-                Written::All => break,
-                Written::Some(written) => data.advance(written),
+                WriteProgress::All => break,
+                WriteProgress::Part(written) => data.advance(written),
             }
-            // Whoever makes room from now on says so; who did a moment ago did not.
+            // Before: the write found no room. A reader may have freed some since, and told nobody,
+            // because `wants_room` was not set. So the first failure sets `wants_room` and tries
+            // again, and only the second one waits. The fence pairs with the one in
+            // `CacheEntry::note_room`: either the retry sees the freed block, or `note_room` sees
+            // `wants_room` and notifies. The notice is kept until somebody waits for it.
             let waited = self.entry.wants_room.swap(true, AcqRel);
             fence(SeqCst);
             if waited {
                 self.make_room().await?;
             }
         }
+        // A reader that still saw the flag leaves one notice behind. The next wait ends at once
+        // because of it, finds no room, and waits again.
         self.entry.wants_room.store(false, Release);
         Ok(())
     }
 
-    /// Gets a block. Where there is none, the entry becomes a window, and a window waits for its slowest reader: it goes on
-    /// with what it has.
+    /// Takes a block, or waits for one. Where the pool has none, the entry becomes a window, and
+    /// the fill of a window waits for its slowest reader and goes on in the blocks that it has.
     async fn make_room(&mut self) -> Result<(), CacheError> {
         if self.spare.is_none() {
             self.spare = self.cache.block(&self.entry.owner, &self.entry.key).ok();
@@ -222,14 +234,16 @@ impl Fill {
         Ok(())
     }
 
-    /// From now on only what lies before the readers is held, and nobody joins them. Returns whether that was not so before.
+    /// Makes the entry a window. Returns `false` if it was one already.
     fn make_window(&self) -> bool {
         if self.entry.is_window() {
             return false;
         }
-        // In this order: who joined it now would wait for what is gone.
+        // Off the index first, then a window: a reader who joined a window would start at offset 0,
+        // and wait for bytes that were dropped. Those who joined before have seats, and a window
+        // drops nothing that lies before a seat.
         self.cache.withdraw(&self.entry);
-        self.entry.make_window(&self.holder);
+        self.entry.make_window(self.read.reader());
         true
     }
 }
@@ -237,7 +251,8 @@ impl Fill {
 impl Drop for Fill {
     fn drop(&mut self) {
         if !self.settled {
-            // The runtime ends, or this task has panicked: nobody is to wait for it.
+            // The runtime is ending, or this task has panicked. The readers get an error, and do
+            // not wait for ever.
             self.settle(deserted(None));
         }
     }
@@ -245,18 +260,19 @@ impl Drop for Fill {
 
 async fn open(
     entry: &CacheEntry,
-    holder: &Owner,
-    seen: Option<Seen>,
+    read: &RecordedRead,
+    seen: Option<ResumePoint>,
 ) -> Result<Reading, CacheError> {
-    let (pbx, name) = (&entry.pbx, entry.key.name());
+    let pbx = &entry.pbx;
     match seen {
-        Some(seen) => Ok(pbx.open_behind(name, holder, seen).await?),
-        None => Ok(pbx.open(name, holder, None).await?),
+        Some(seen) => Ok(pbx.open_behind(read, seen).await?),
+        None => Ok(pbx.open(read, None).await?),
     }
 }
 
-/// What was `seen` stays good where the error says nothing about it: the next who wants more tries again.
-fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
+/// The phase after an error. Where the error says nothing about the bytes, the resume point `seen`
+/// stays valid, and the next reader who wants more starts another fill.
+fn failed(error: CacheError, seen: Option<ResumePoint>) -> Phase {
     let says_nothing = match &error {
         CacheError::Broken(ReadingError::Broken(_)) => true,
         CacheError::Broken(ReadingError::NotAgain(error)) => !error.is_gone(),
@@ -271,9 +287,9 @@ fn failed(error: CacheError, seen: Option<Seen>) -> Phase {
     }
 }
 
-fn deserted(seen: Option<Seen>) -> Phase {
+fn deserted(seen: Option<ResumePoint>) -> Phase {
     match seen {
         Some(seen) => Phase::Stopped(seen, None),
-        None => Phase::Failed(CacheError::Ended(Ended::Deserted)),
+        None => Phase::Failed(CacheError::Ended(EndReason::Deserted)),
     }
 }

@@ -1,6 +1,7 @@
-//! The entries there are, by recording, and those that nobody reads in the order in which their last readers left.
+//! The index of the cache: entries by recording, and idle entries in the order in which their last
+//! readers left.
 //!
-//! Knows keys and times. Does not know when an entry has to go, or what is on it.
+//! Knows keys and times. Does not know when an entry has to leave, or which bytes it holds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::entry::CacheEntry;
 use crate::pbx::Pbx;
 use crate::recording::RecordingName;
 
-/// Which recording of which PBX, as that is configured.
+/// Identifies a recording of one PBX with one configuration. A reload that changes the PBX makes
+/// other keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EntryKey {
     pbx: u64,
@@ -19,14 +21,14 @@ pub(super) struct EntryKey {
     name: RecordingName,
 }
 
-/// The entries there are.
+/// Entries by recording.
 #[derive(Default)]
 pub(super) struct CacheIndex {
     entries: HashMap<EntryKey, IndexedEntry>,
-    /// Cache without readers, the longest idle first.
+    /// Entries without readers, longest idle first.
     idle: BTreeMap<u64, IdleEntry>,
     next: u64,
-    /// Whose recordings may stand on it; all PBXs' until there was a reload.
+    /// The PBXs whose recordings may be on the index; `None` means all, until the first reload.
     pbxs: Option<Vec<u64>>,
 }
 
@@ -34,7 +36,7 @@ pub(super) struct CacheIndex {
 pub(super) struct IndexedEntry {
     pub(super) entry: Arc<CacheEntry>,
     since: Instant,
-    /// Where it stands among the idle ones.
+    /// Its number among the idle entries; `None` while it has readers.
     idle: Option<u64>,
 }
 
@@ -56,14 +58,14 @@ impl EntryKey {
         &self.name
     }
 
-    /// The recording, however its PBX is configured.
+    /// The recording, the same for every configuration of its PBX.
     pub(super) fn recording(&self) -> (Arc<str>, RecordingName) {
         (Arc::clone(&self.pbx_name), self.name.clone())
     }
 }
 
 impl CacheIndex {
-    /// Puts a new entry on it, which somebody reads.
+    /// Adds a new entry, which has a reader already.
     pub(super) fn put(&mut self, entry: &Arc<CacheEntry>) {
         let indexed = IndexedEntry {
             entry: Arc::clone(entry),
@@ -73,27 +75,27 @@ impl CacheIndex {
         self.entries.insert(entry.key.clone(), indexed);
     }
 
-    /// Is for recordings of these PBXs alone from now on. Returns which entries are of others.
+    /// Accepts recordings of these PBXs alone from now on. Returns the keys of the other entries.
     pub(super) fn serve_only(&mut self, pbxs: &[Arc<Pbx>]) -> Vec<EntryKey> {
         self.pbxs = Some(pbxs.iter().map(|pbx| pbx.id()).collect());
         let others = self.entries.keys().filter(|key| !self.serves(key));
         others.cloned().collect()
     }
 
-    /// Whether an entry of this recording may stand on it.
+    /// Whether an entry of this recording may be added.
     pub(super) fn serves(&self, key: &EntryKey) -> bool {
         let pbxs = self.pbxs.as_ref();
         pbxs.is_none_or(|pbxs| pbxs.contains(&key.pbx))
     }
 
-    /// The entries that were begun at least `age` ago.
+    /// The keys of the entries that were begun at least `age` ago.
     pub(super) fn older_than(&self, now: Instant, age: Duration) -> Vec<EntryKey> {
         let old = |indexed: &IndexedEntry| now.saturating_duration_since(indexed.since) >= age;
         let old = self.entries.iter().filter(|(_, indexed)| old(indexed));
         old.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The entry of a recording, for one more reader.
+    /// The entry of a recording, for one more reader: it is not idle any more.
     pub(super) fn join(&mut self, key: &EntryKey) -> Option<Arc<CacheEntry>> {
         let indexed = self.entries.get_mut(key)?;
         if let Some(idle) = indexed.idle.take() {
@@ -102,7 +104,7 @@ impl CacheIndex {
         Some(Arc::clone(&indexed.entry))
     }
 
-    pub(super) fn has(&self, entry: &Arc<CacheEntry>) -> bool {
+    pub(super) fn contains(&self, entry: &Arc<CacheEntry>) -> bool {
         let indexed = self.entries.get(&entry.key);
         indexed.is_some_and(|indexed| Arc::ptr_eq(&indexed.entry, entry))
     }
@@ -124,7 +126,7 @@ impl CacheIndex {
         }
     }
 
-    /// The longest idle entry, of one owner or of all; never that of `except`.
+    /// Takes the longest idle entry, of one owner or of all; never that of `except`.
     pub(super) fn take_idle(
         &mut self,
         owner: Option<&Owner>,
@@ -143,7 +145,7 @@ impl CacheIndex {
         self.take(&key)
     }
 
-    /// An entry that has been idle for `keep`, and is not being filled any more.
+    /// Takes an entry that has been idle for `keep` and whose fill has ended.
     pub(super) fn take_idle_since(&mut self, now: Instant, keep: Duration) -> Option<IndexedEntry> {
         let is_filling = |key: &EntryKey| {
             let indexed = self.entries.get(key);

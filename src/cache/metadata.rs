@@ -1,28 +1,32 @@
-//! What is known of a recording once its beginning has been read.
+//! The metadata of a recording: length, type, `ETag` and format.
 //!
-//! Knows what the first bytes and the length tell. Does not know where they came from.
+//! Knows how the first bytes and the length give the metadata. Does not know where the bytes came
+//! from.
 
 use bytes::Bytes;
 
 use super::entry::BLOCK_BYTES;
 use crate::http::etag::ETag;
 use crate::pbx::settings::READ_BUFFER_BYTES;
-use crate::pbx::{Audio, Excerpt, Wave, wave};
+use crate::pbx::{AudioType, BodyEnd, Excerpt, MAX_REACH, RiffHeader, Wave};
 use crate::recording::RecordingName;
 
-/// So much of its beginning identifies a recording, beside its length. The same in every instance, else their tags differ.
+/// These first bytes and the length identify a recording. The number is the same in every instance,
+/// else their tags would differ.
 pub(crate) const FIRST_BYTES: usize = 512;
 
-/// The first block of an entry holds all that may be read before its readers are told what the recording is: they cannot make room for
-/// another one before that.
-const _: () = assert!(wave::MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
+/// A fill may read this much before its readers learn the metadata, and until then no reader moves
+/// on and frees memory. So it must all fit into the first block of an entry.
+const _: () = assert!(MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
 
-/// The first bytes of a recording, out of those that are there: as many as it takes to tell what it is. `telling` is how many that
-/// is; it begins with [`FIRST_BYTES`] and grows where the format of a WAV file stands behind other chunks.
+/// Returns the first bytes of a recording, as many as it takes to make its metadata. `telling` is
+/// that number: it begins with [`FIRST_BYTES`] and grows where the format of a WAV file stands
+/// behind other chunks. `there` gives the first bytes that have been read, up to a limit.
 pub(super) fn first_bytes(telling: &mut usize, there: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
     loop {
         let first = there(*telling);
-        let further = wave::reach(&first).filter(|further| further > telling);
+        let further = RiffHeader::read(&first).and_then(|header| header.reach);
+        let further = further.filter(|further| further > telling);
         match further.filter(|_| first.len() == *telling) {
             Some(further) => *telling = further,
             None => return first,
@@ -30,67 +34,76 @@ pub(super) fn first_bytes(telling: &mut usize, there: impl Fn(usize) -> Vec<u8>)
     }
 }
 
-/// A recording, as it was seen.
+/// The metadata of a recording.
 #[derive(Debug, Clone)]
 pub(crate) struct Metadata {
-    /// The whole length, where it is known.
-    pub(crate) length: Option<u64>,
-    /// RememberedMetadata with the length.
+    /// The end, where it is known, by the sign that tells it.
+    end: Option<BodyEnd>,
+    /// Made with the length.
     pub(crate) etag: Option<ETag>,
-    /// Nothing told the length: two passes agreed on the end.
-    pub(crate) end_is_agreed: bool,
     /// The format, where it is a WAV file whose header says.
     pub(crate) wave: Option<Wave>,
-    /// It was still being written: its header does not fit its length.
+    /// The recording was still being written when it was read: its header does not fit its length.
     pub(crate) is_unfinished: bool,
-    /// It may still be being written: it is unfinished, or it is young and where it ends is not known.
+    /// The recording may still be being written: it is unfinished, or it is young and its end is
+    /// not known.
     pub(crate) may_grow: bool,
     /// What it is, by its content, and what its header tells.
-    audio: Audio,
+    audio: AudioType,
     /// The first bytes, until there is a tag made of them.
     first: Bytes,
 }
 
-/// Which recording it is.
+/// The parts of a recording's identity that its bytes do not tell.
 #[derive(Clone, Copy)]
 pub(crate) struct ContentIdentity<'a> {
     pub(crate) pbx: &'a str,
     pub(crate) name: &'a RecordingName,
     /// Counts the contents that this name has had with the same length and first bytes.
     pub(crate) generation: u64,
-    /// Its call began not long ago.
+    /// The call began not long ago, so the recording may still be being written.
     pub(crate) is_young: bool,
 }
 
 impl Metadata {
-    /// Reads what the [`first_bytes`] tell, all of a shorter recording.
+    /// Makes the metadata of the [`first_bytes`]; of all bytes, where the recording is shorter.
     pub(crate) fn new(
         identity: ContentIdentity<'_>,
-        audio: Audio,
-        length: Option<u64>,
+        audio: AudioType,
+        end: Option<BodyEnd>,
         first: &[u8],
     ) -> Self {
-        let wave = wave::read(first);
+        let length = end.and_then(BodyEnd::length);
+        let wave = RiffHeader::read(first).and_then(|header| header.wave);
         let first = first.get(..FIRST_BYTES).unwrap_or(first);
         let metadata = Self {
-            length: None,
+            end: None,
             etag: None,
-            end_is_agreed: false,
             wave,
             is_unfinished: identity.is_young && !fits(audio, length),
             may_grow: identity.is_young,
             audio,
             first: Bytes::copy_from_slice(first),
         };
-        match length {
-            Some(length) => metadata.with_length(identity, length),
+        match end {
+            Some(end) => metadata.with_end(identity, end),
             None => metadata,
         }
     }
 
+    /// The whole length, where it is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.end.and_then(BodyEnd::length)
+    }
+
+    /// Returns true if no sign proved the end, and two passes agreed on it.
+    pub(crate) fn end_is_agreed(&self) -> bool {
+        matches!(self.end, Some(BodyEnd::TwoPasses(_)))
+    }
+
     /// What is to be asked for where only the bytes from `first` to `last` are wanted, and that is not the beginning.
     pub(crate) fn excerpt(&self, first: u64, last: u64) -> Option<Excerpt> {
-        let total = self.length.filter(|_| first > 0)?;
+        let total = self.length().filter(|_| first > 0)?;
         Some(Excerpt {
             first,
             last,
@@ -99,50 +112,41 @@ impl Metadata {
         })
     }
 
-    /// From the content.
+    /// The media type, from the content.
     pub(crate) fn media_type(&self) -> &'static str {
         self.audio.media_type()
     }
 
-    /// The length by its own header, where that tells and does not contradict what is known.
+    /// The length that the header tells, where it does not contradict the known length.
     pub(crate) fn told_length(&self) -> Option<u64> {
         let told = self.audio.told_length();
-        told.filter(|told| self.length.is_none_or(|length| length == *told))
+        told.filter(|told| self.length().is_none_or(|length| length == *told))
     }
 
-    /// The same, now that the length is known, too.
-    fn with_length(mut self, identity: ContentIdentity<'_>, length: u64) -> Self {
-        self.etag = Some(self.tag(identity, length));
-        self.is_unfinished = identity.is_young && !fits(self.audio, Some(length));
+    /// The same metadata with the length.
+    pub(super) fn with_end(mut self, identity: ContentIdentity<'_>, end: BodyEnd) -> Self {
+        self.end = Some(end);
+        if let Some(length) = end.length() {
+            self.etag = Some(self.tag(identity, length));
+        }
+        self.is_unfinished = identity.is_young && !fits(self.audio, end.length());
         self.may_grow = self.is_unfinished;
-        self.length = Some(length);
         self.first = Bytes::new();
         self
     }
 
-    /// The same, now that the recording has been read to its end. `is_agreed` says that two passes had to agree on that.
-    pub(super) fn with_end(
-        self,
-        identity: ContentIdentity<'_>,
-        length: u64,
-        is_agreed: bool,
-    ) -> Self {
-        Self {
-            end_is_agreed: is_agreed,
-            ..self.with_length(identity, length)
-        }
-    }
-
-    /// Whether this is, by its beginning, the recording that was read to its end `before`.
-    pub(super) fn are_those_of(&self, identity: ContentIdentity<'_>, before: &Self) -> bool {
-        match (self.length, before.length) {
+    /// The same metadata with the length at which the recording ended. `is_agreed` says that two
+    /// passes had to agree on that end.
+    pub(super) fn is_same_recording(&self, identity: ContentIdentity<'_>, before: &Self) -> bool {
+        match (self.length(), before.length()) {
             (Some(_), _) => self.etag == before.etag,
             (None, Some(length)) => before.etag == Some(self.tag(identity, length)),
             (None, None) => self.first == before.first,
         }
     }
 
-    /// The tag it has if it is of this length. Call it while the length is not known.
+    /// The tag for this length. Call it while the length is not known: afterwards the first bytes
+    /// are gone.
     pub(super) fn tag(&self, identity: ContentIdentity<'_>, length: u64) -> ETag {
         let ContentIdentity {
             pbx,
@@ -154,11 +158,11 @@ impl Metadata {
     }
 }
 
-/// Whether the header does not contradict the length.
-fn fits(audio: Audio, length: Option<u64>) -> bool {
+/// Whether the length that the header tells does not contradict the length.
+fn fits(audio: AudioType, length: Option<u64>) -> bool {
     match (audio, length) {
-        (Audio::Wave { total: None }, _) => false,
-        (Audio::Wave { total: Some(told) }, Some(length)) => told == length,
-        (Audio::Wave { total: Some(_) }, None) | (Audio::Mpeg, _) => true,
+        (AudioType::Wave { total: None }, _) => false,
+        (AudioType::Wave { total: Some(told) }, Some(length)) => told == length,
+        (AudioType::Wave { total: Some(_) }, None) | (AudioType::Mpeg, _) => true,
     }
 }

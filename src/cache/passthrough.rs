@@ -1,6 +1,6 @@
-//! A recording that goes straight from the PBX to one caller, or a part of it.
+//! Passthrough: a recording, or a part of it, on its way from the PBX to one caller.
 //!
-//! Knows which bytes are wanted, and cuts them out of what comes. Does not keep any.
+//! Knows which bytes the caller wants, and cuts them out of the stream. Keeps no byte.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -20,31 +20,32 @@ pub(crate) struct Passthrough {
     pbx: Arc<Pbx>,
     key: EntryKey,
     metadata: Arc<Metadata>,
-    /// Read before it was known what is wanted.
+    /// Pieces that were read before [`Passthrough::go_to`] said which bytes the caller wants.
     ahead: VecDeque<Bytes>,
-    /// Where in the recording that begins, or what comes next.
+    /// Offset in the recording of the first piece in `ahead`, or of the next byte from the PBX.
     position: u64,
-    /// Whether something has been read and thrown away.
+    /// Whether bytes have been read and dropped, so that another opening is needed for them.
     is_spent: bool,
-    /// Bytes in front of what is wanted.
+    /// Bytes still to be dropped in front of those that the caller wants.
     skip: u64,
-    /// Bytes that are wanted; `None` for all there are.
+    /// Bytes that the caller still wants; `None` for all up to the end.
     left: Option<u64>,
-    /// Whether what is wanted goes up to the end of a recording whose length is known.
+    /// Whether the wanted bytes go up to the end of a recording whose length is known.
     to_the_end: bool,
-    /// The last piece of that, until it is known to be the end of the recording that it was taken for.
+    /// The last wanted piece. It is held back until the end of the recording shows that the content
+    /// is the expected one.
     last: Option<Bytes>,
 }
 
 impl Passthrough {
-    /// Reads the beginning, which tells what the recording is. A part of it tells nothing: that is a part of what is
-    /// `known`.
+    /// Reads the beginning, and makes the metadata of it. An excerpt begins elsewhere, so its
+    /// metadata are those that are `known`.
     ///
     /// # Errors
-    /// When it breaks off before that.
+    /// When the recording breaks off within its beginning.
     ///
     /// # Cancel safety
-    /// Safe: the reading is given up.
+    /// Safe: the connection to the PBX is closed.
     pub(super) async fn begin(
         mut reading: Reading,
         cache: &Cache,
@@ -64,7 +65,7 @@ impl Passthrough {
             let there = |limit| ahead.iter().flatten().take(limit).copied().collect();
             first = first_bytes(&mut telling, there);
         }
-        let metadata = known.unwrap_or_else(|| cache.recognise(&pbx, &key, &mut reading, &first));
+        let metadata = known.unwrap_or_else(|| cache.recognize(&pbx, &key, &mut reading, &first));
         Ok(Self {
             reading,
             cache: cache.weak(),
@@ -89,10 +90,10 @@ impl Passthrough {
         &self.reading
     }
 
-    /// Reads to the end, and returns the length. What is read is gone then.
+    /// Reads to the end, and returns the length. The bytes are dropped.
     ///
     /// # Cancel safety
-    /// Safe: what has been read by then is gone.
+    /// Safe, but the bytes that were read by then are dropped.
     pub(super) async fn learn_length(&mut self) -> Result<u64, CacheError> {
         self.is_spent = true;
         loop {
@@ -104,13 +105,14 @@ impl Passthrough {
         }
     }
 
-    /// Takes it for the recording that was read to its end `before`, if it is that by its beginning: it ends there, too.
+    /// Expects the length and end of the recording that was read to its end `before`, if the
+    /// beginning is the same. Returns whether it is.
     pub(super) fn expect(&mut self, before: &Arc<Metadata>) -> bool {
         let is_same = self.cache.upgrade().is_some_and(|cache| {
             let identity = cache.identity(&self.pbx, &self.key);
-            self.metadata.are_those_of(identity, before)
+            self.metadata.is_same_recording(identity, before)
         });
-        if let (true, None, Some(length)) = (is_same, self.metadata.length, before.length) {
+        if let (true, None, Some(length)) = (is_same, self.metadata.length(), before.length()) {
             self.reading.expect_length(length);
             self.metadata = Arc::clone(before);
         }
@@ -121,11 +123,12 @@ impl Passthrough {
         self.is_spent
     }
 
-    /// Reads on until the byte at `offset` is there, and returns how far it has come; no further than `offset` where the
-    /// recording ends before. What is before the piece with that byte is gone then.
+    /// Reads on until the byte at `offset` is there, and returns how far the reading has come; no
+    /// further than `offset` where the recording ends before. The pieces before that byte are
+    /// dropped.
     ///
     /// # Cancel safety
-    /// Safe: what has been read by then may be gone.
+    /// Safe, but bytes that were read by then may be dropped.
     pub(super) async fn read_beyond(&mut self, offset: u64) -> Result<u64, CacheError> {
         loop {
             while let Some(front) = self.ahead.pop_front() {
@@ -152,11 +155,11 @@ impl Passthrough {
         self.ahead.iter().map(|data| data.len() as u64).sum()
     }
 
-    /// Stands before the byte at `offset`, to read up to `end` (exclusive).
+    /// Goes to the byte at `offset`, to give out the bytes up to `end` (exclusive).
     pub(super) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.skip = offset.saturating_sub(self.position);
         self.left = end.map(|end| end.saturating_sub(offset));
-        self.to_the_end = end.is_some() && end == self.metadata.length;
+        self.to_the_end = end.is_some() && end == self.metadata.length();
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -193,7 +196,7 @@ impl Passthrough {
         Poll::Ready(None)
     }
 
-    /// The wanted part of what came.
+    /// Cuts the wanted bytes out of a piece; `None` where there are none.
     fn cut(&mut self, mut data: Bytes) -> Option<Bytes> {
         let skipped = usize::try_from(self.skip)
             .unwrap_or(usize::MAX)
@@ -207,18 +210,19 @@ impl Passthrough {
         (!data.is_empty()).then_some(data)
     }
 
-    /// Notes that the recording has been read whole.
+    /// Notes that the recording has been read to its end, and checks its content against the
+    /// remembered one.
     fn note_end(&mut self) -> Result<(), CacheError> {
-        let (Some(cache), Some(seen)) = (self.cache.upgrade(), self.reading.seen()) else {
+        let (Some(cache), Some(point)) = (self.cache.upgrade(), self.reading.resume_point()) else {
             return Ok(());
         };
-        if self.metadata.length.is_none() {
+        let end = self.reading.end();
+        if let Some(end) = end.filter(|_| self.metadata.length().is_none()) {
             let metadata = Metadata::clone(&self.metadata);
             let identity = cache.identity(&self.pbx, &self.key);
-            let is_agreed = self.reading.end_is_agreed();
-            self.metadata = Arc::new(metadata.with_end(identity, seen.witness.at, is_agreed));
+            self.metadata = Arc::new(metadata.with_end(identity, end));
         }
-        if cache.note(&self.key, &self.metadata, Some(seen.witness)) {
+        if cache.note(&self.key, &self.metadata, Some(point.digest)) {
             return Ok(());
         }
         Err(CacheError::Broken(ReadingError::Differs))

@@ -1,6 +1,7 @@
-//! What recordings are, and what is remembered of them.
+//! What the cache learns of a recording while it is read, and what it remembers of it.
 //!
-//! Knows what a beginning, an end or a failure says about a recording. Does not know who reads it.
+//! Knows how the beginning, the end or a failure of a reading changes the remembered metadata. Does
+//! not know who reads it.
 
 use std::sync::Arc;
 
@@ -9,22 +10,23 @@ use tracing::{debug, info};
 use super::index::EntryKey;
 use super::metadata::ContentIdentity;
 use super::{Cache, CacheError, Metadata};
-use crate::pbx::{Pbx, Reading, ReadingError, Witness};
+use crate::pbx::{ContentDigest, Pbx, Reading, ReadingError};
 
 impl Cache {
-    /// What a key stands for.
+    /// The identity of the recording that a key stands for.
     pub(super) fn identity<'a>(&self, pbx: &'a Pbx, key: &'a EntryKey) -> ContentIdentity<'a> {
         ContentIdentity {
             pbx: pbx.name(),
             name: key.name(),
-            generation: self.known.generation(key),
+            generation: self.remembered.generation(key),
             is_young: pbx.is_young(key.name()),
         }
     }
 
-    /// What a recording is whose `first` bytes have been read. Where the PBX tells no length, one that is known from
-    /// earlier stands for it, if it is the same recording by its beginning.
-    pub(super) fn recognise(
+    /// Makes the metadata of a recording whose `first` bytes have been read. Where the PBX tells no
+    /// length, the remembered length is expected, if the beginning is that of the remembered
+    /// recording.
+    pub(super) fn recognize(
         &self,
         pbx: &Pbx,
         key: &EntryKey,
@@ -32,14 +34,14 @@ impl Cache {
         first: &[u8],
     ) -> Arc<Metadata> {
         let identity = self.identity(pbx, key);
-        let metadata = Metadata::new(identity, reading.audio(), reading.length(), first);
+        let metadata = Metadata::new(identity, reading.audio(), reading.known_end(), first);
         let known = self
-            .known
+            .remembered
             .get(key)
             .metadata
-            .filter(|_| metadata.length.is_none());
+            .filter(|_| metadata.length().is_none());
         if let Some(known) = known
-            && let Some(length) = known.length
+            && let Some(length) = known.length()
             && known.etag == Some(metadata.tag(identity, length))
         {
             reading.expect_length(length);
@@ -51,39 +53,42 @@ impl Cache {
         metadata
     }
 
-    /// Remembers what has been seen of a recording, but of one that is still being written nothing. Returns whether its content,
-    /// where it has been read whole, is what it was the last time.
+    /// Remembers the metadata of a recording, but nothing of one that is still being written.
+    /// Returns `false` if the recording was read whole and its content is not the one that was read
+    /// the last time.
     pub(super) fn note(
         &self,
         key: &EntryKey,
         metadata: &Arc<Metadata>,
-        witness: Option<Witness>,
+        digest: Option<ContentDigest>,
     ) -> bool {
         if metadata.is_unfinished {
-            // That may have shown at its end only.
-            self.known.forget(key);
+            // The beginning may have been noted already: that a recording is unfinished may show at
+            // its end only.
+            self.remembered.forget(key);
             return true;
         }
-        if let (Some(before), Some(now)) = (self.known.get(key).witness, &witness)
+        if let (Some(before), Some(now)) = (self.remembered.get(key).digest, &digest)
             && before.at == now.at
             && before != *now
         {
-            self.known.differs(key);
+            self.remembered.note_changed(key);
             return false;
         }
-        self.known.put(key, metadata, witness);
+        self.remembered.put(key, metadata, digest);
         true
     }
 
-    /// Remembers why a recording could not be had, as far as that says something about it.
+    /// Remembers a failure, as far as it says something about the recording and not about the
+    /// connection.
     pub(super) fn note_failure(&self, key: &EntryKey, error: &CacheError) {
         match error {
             CacheError::NotOpened(error) | CacheError::Broken(ReadingError::NotAgain(error)) => {
                 if error.is_gone() {
-                    self.known.gone(key, error);
+                    self.remembered.note_missing(key, error);
                 }
             }
-            CacheError::Broken(ReadingError::Differs) => self.known.differs(key),
+            CacheError::Broken(ReadingError::Differs) => self.remembered.note_changed(key),
             CacheError::Broken(ReadingError::Broken(_))
             | CacheError::NoRoom
             | CacheError::Ended(_) => {}
@@ -101,7 +106,7 @@ fn log_format(pbx: &Pbx, metadata: &Metadata) {
         info!(
             pbx,
             codec = wave.codec(),
-            advice = "callers have to save it and play it with a program that knows it",
+            advice = "callers have to save it, and play it with a program that knows the codec",
             "browsers do not play this recording"
         );
     }

@@ -1,6 +1,7 @@
-//! What is remembered of recordings longer than their bytes are.
+//! The metadata that the cache remembers for longer than the bytes.
 //!
-//! Knows metadata by key, and for seconds what is not there. Does not know where metadata come from.
+//! Knows metadata by key, and for some seconds which recordings do not exist. Does not know where
+//! metadata come from.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,36 +14,36 @@ use moka::sync::Cache;
 use super::Metadata;
 use super::index::EntryKey;
 use crate::cache::settings::CacheSettings;
-use crate::pbx::{PbxError, Witness};
+use crate::pbx::{ContentDigest, PbxError};
 use crate::recording::RecordingName;
 
-/// Recordings that are remembered at once; a few hundred bytes each.
+/// Bound on the remembered recordings; each takes a few hundred bytes.
 const MAX_RECORDINGS: u64 = 50_000;
-/// Names that were not found.
+/// Bound on the remembered names of recordings that do not exist.
 const MAX_MISSING: u64 = 10_000;
 
-/// What is remembered.
+/// Remembered metadata, generations and missing recordings.
 pub(super) struct RememberedMetadata {
     recordings: Cache<EntryKey, Remembered>,
-    /// How often the content of a recording turned out to be another one. Kept over a reload, and whatever else is forgotten:
-    /// no tag may come again for another content.
+    /// How often the content of a recording turned out to be another one. Kept over reloads and
+    /// deletions: no tag may come again for another content.
     generations: Cache<(Arc<str>, RecordingName), u64>,
     missing: Cache<EntryKey, PbxError>,
-    /// Milliseconds for which a recording is remembered.
+    /// Milliseconds for which metadata are remembered.
     remember: Arc<AtomicU64>,
-    /// Milliseconds for which it is remembered that there is none.
+    /// Milliseconds for which a missing recording is remembered.
     remember_missing: Arc<AtomicU64>,
 }
 
-/// What is remembered of one recording.
+/// The metadata of one recording, and the proof of its content.
 #[derive(Clone, Default)]
 pub(super) struct Remembered {
     pub(super) metadata: Option<Arc<Metadata>>,
-    /// Of the whole content, where it has been read whole.
-    pub(super) witness: Option<Witness>,
+    /// Hash of the whole content, if the recording has been read to its end.
+    pub(super) digest: Option<ContentDigest>,
 }
 
-/// Lets each entry live as long as the configuration says when it is written.
+/// Lets each value live as long as the configuration says at the time when it is written.
 struct ConfiguredLifetime(Arc<AtomicU64>);
 
 impl<V> Expiry<EntryKey, V> for ConfiguredLifetime {
@@ -81,7 +82,7 @@ impl RememberedMetadata {
         this
     }
 
-    /// Changes how long recordings are remembered that are seen from now on.
+    /// Changes the lifetimes of values that are written from now on.
     pub(super) fn configure(&self, settings: &CacheSettings) {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.remember
@@ -94,8 +95,13 @@ impl RememberedMetadata {
         self.recordings.get(key).unwrap_or_default()
     }
 
-    /// Remembers a recording, and its content if that was read whole.
-    pub(super) fn put(&self, key: &EntryKey, metadata: &Arc<Metadata>, witness: Option<Witness>) {
+    /// Remembers the metadata of a recording, and the hash of its content if it was read whole.
+    pub(super) fn put(
+        &self,
+        key: &EntryKey,
+        metadata: &Arc<Metadata>,
+        digest: Option<ContentDigest>,
+    ) {
         self.missing.invalidate(key);
         let before = self.get(key);
         let same = before
@@ -105,13 +111,13 @@ impl RememberedMetadata {
             key.clone(),
             Remembered {
                 metadata: Some(Arc::clone(metadata)),
-                witness: witness.or(before.witness.filter(|_| same)),
+                digest: digest.or(before.digest.filter(|_| same)),
             },
         );
     }
 
-    /// Notes that the content of a recording turned out to be another one: it gets another tag.
-    pub(super) fn differs(&self, key: &EntryKey) {
+    /// Notes that the content of a recording is another one now: from now on its tags are others.
+    pub(super) fn note_changed(&self, key: &EntryKey) {
         self.recordings.invalidate(key);
         let generation = self.generation(key) + 1;
         self.generations.insert(key.recording(), generation);
@@ -122,13 +128,13 @@ impl RememberedMetadata {
         self.generations.get(&key.recording()).unwrap_or_default()
     }
 
-    /// Why a recording could not be had a moment ago.
+    /// The answer of the PBX, where it said a moment ago that there is no such recording.
     pub(super) fn missing(&self, key: &EntryKey) -> Option<PbxError> {
         self.missing.get(key)
     }
 
     /// Notes that the PBX says there is no such recording.
-    pub(super) fn gone(&self, key: &EntryKey, error: &PbxError) {
+    pub(super) fn note_missing(&self, key: &EntryKey, error: &PbxError) {
         self.recordings.invalidate(key);
         self.missing.insert(key.clone(), error.clone());
     }

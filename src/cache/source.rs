@@ -1,6 +1,6 @@
-//! Where the bytes of one transfer come from: an entry, or straight from the PBX.
+//! Where the bytes of one transfer come from: an entry of the cache, or a passthrough.
 //!
-//! Knows what both can do. Does not know where the bytes go.
+//! Knows the operations of both kinds. Does not know where the bytes go.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,14 +14,14 @@ use crate::metrics::Hit;
 
 /// The bytes of a recording, or of a part of it, for one caller.
 pub(crate) enum Source {
-    /// From memory, or as they come in there.
+    /// From an entry, as soon as its fill has written them.
     Entry(Reader),
-    /// As they come from the PBX, for this caller alone.
+    /// From the PBX, for this caller alone.
     Passthrough(Box<Passthrough>),
 }
 
 impl Source {
-    /// What is known of the recording, once its beginning has been read.
+    /// Waits until the beginning has been read, and returns the metadata.
     ///
     /// # Errors
     /// Why there is no recording.
@@ -35,7 +35,7 @@ impl Source {
         }
     }
 
-    /// Whether it is known what it is, or why it cannot be had.
+    /// Whether [`Source::metadata`] would return at once.
     pub(crate) fn has_begun(&self) -> bool {
         match self {
             Self::Entry(reader) => reader.has_begun(),
@@ -43,7 +43,7 @@ impl Source {
         }
     }
 
-    /// How it serves one more caller without another read.
+    /// The kind of cache hit; `None` where this caller has a reading of its own.
     pub(crate) fn hit(&self) -> Option<Hit> {
         match self {
             Self::Entry(reader) if reader.is_filling() => Some(Hit::Joined),
@@ -52,8 +52,8 @@ impl Source {
         }
     }
 
-    /// Waits for the end of a recording whose length is not known, and returns the length. Another opening is needed where
-    /// this one [is spent](Self::is_spent) by it.
+    /// Waits for the end of a recording whose length is not known, and returns the length. The
+    /// source may [be spent](Self::is_spent) by it: then the recording has to be opened again.
     ///
     /// # Errors
     /// When it breaks off before.
@@ -67,7 +67,8 @@ impl Source {
         }
     }
 
-    /// As [`Source::learn_length`], where nothing can be answered without it.
+    /// As [`Source::learn_length`], for a request that cannot be answered without the length: a
+    /// window drops its bytes for it.
     ///
     /// # Errors
     /// When it breaks off before.
@@ -81,7 +82,8 @@ impl Source {
         }
     }
 
-    /// Takes the recording for the one that was read to its end `before`, if it is by its beginning. Returns whether it is.
+    /// Expects the recording that was read to its end `before`, if the beginning is the same.
+    /// Returns whether it is.
     pub(crate) fn expect(&mut self, before: &Arc<Metadata>) -> bool {
         match self {
             Self::Entry(reader) => reader.looks_like(before),
@@ -89,7 +91,7 @@ impl Source {
         }
     }
 
-    /// Whether it has the bytes up to `end`, and nothing more comes by itself.
+    /// Whether the bytes up to `end` are there, and the fill has stopped.
     pub(crate) fn has_stopped_at(&self, end: u64) -> bool {
         match self {
             Self::Entry(reader) => reader.has_stopped_at(end),
@@ -97,7 +99,7 @@ impl Source {
         }
     }
 
-    /// Whether bytes are gone that may be wanted.
+    /// Whether bytes that this caller has not taken are gone.
     pub(crate) fn is_spent(&self) -> bool {
         match self {
             Self::Entry(reader) => reader.is_spent(),
@@ -105,13 +107,14 @@ impl Source {
         }
     }
 
-    /// How far the recording has been read, once that is beyond `offset`, or to its end where it ends before.
+    /// Waits until the recording has been read beyond `offset`, and returns how far; its end, where
+    /// it ends before.
     ///
     /// # Errors
     /// When it breaks off before.
     ///
     /// # Cancel safety
-    /// Safe, but what lies before `offset` may be gone.
+    /// Safe, but the bytes before `offset` may be gone.
     pub(crate) async fn read_beyond(&mut self, offset: u64) -> Result<u64, CacheError> {
         match self {
             Self::Entry(reader) => reader.read_beyond(offset).await,
@@ -119,7 +122,8 @@ impl Source {
         }
     }
 
-    /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it before anything is read.
+    /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it
+    /// before the first byte is taken.
     pub(crate) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         match self {
             Self::Entry(reader) => reader.go_to(offset, end),
@@ -127,7 +131,7 @@ impl Source {
         }
     }
 
-    /// The next bytes; `None` where it stops.
+    /// Polls for the next bytes; `None` at the end of the wanted bytes.
     pub(crate) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
@@ -138,7 +142,7 @@ impl Source {
         }
     }
 
-    /// Whether all bytes have been given out, known without asking for more.
+    /// Whether all wanted bytes have been given out; known without a poll.
     pub(crate) fn has_ended(&self) -> bool {
         match self {
             Self::Entry(reader) => reader.has_ended(),
@@ -146,16 +150,16 @@ impl Source {
         }
     }
 
-    /// Whether nothing told where the recording ends, and two passes agreed on it; known at its end.
+    /// Whether the PBX and the header told no end, and two passes agreed on one; known at the end.
     pub(crate) fn end_is_agreed(&self) -> bool {
         match self {
             Self::Entry(reader) => reader.end_is_agreed(),
-            Self::Passthrough(passthrough) => passthrough.metadata().end_is_agreed,
+            Self::Passthrough(passthrough) => passthrough.metadata().end_is_agreed(),
         }
     }
 
-    /// The least bytes per second at which its caller has to take them: where others wait for the place among the
-    /// downloads that it holds.
+    /// The least bytes per second at which the caller has to take the bytes: there is such a bound
+    /// while other requests wait for the download slot that this transfer holds.
     pub(crate) fn least_pace(&self) -> Option<u64> {
         match self {
             Self::Entry(reader) => reader.least_pace(),

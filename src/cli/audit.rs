@@ -1,6 +1,7 @@
-//! `wavegate audit verify`, `wavegate audit report` and `wavegate why`: what the audit log proves and tells.
+//! `wavegate audit verify`, `wavegate audit report` and `wavegate why`: readers of the audit log.
 //!
-//! Knows arguments and exit codes. Writes nothing, so a log can be read while the gateway writes it.
+//! Knows arguments and exit codes. Writes nothing, so a log can be read while the gateway writes
+//! it.
 
 pub(crate) mod read;
 pub(crate) mod report;
@@ -18,28 +19,29 @@ use jiff::tz::TimeZone;
 
 use crate::audit::heads::{self, HEADS_FILE};
 use crate::cli::audit::read::Lines;
-use crate::cli::audit::report::party::Party;
+use crate::cli::audit::report::party::OutsideNumber;
 use crate::cli::audit::report::table::escape;
-use crate::cli::audit::report::{By, Filter, Report};
-use crate::cli::audit::verify::{Known, Stopped, Verdict, verify};
+use crate::cli::audit::report::{AuditReport, Grouping, ReportFilter};
+use crate::cli::audit::verify::{ComparedHead, LogVerdict, VerifyError, verify};
 
-/// The log is not as it was written, or what is asked for is not in it.
+/// Exit code where the log was changed, or the request is not in it.
 const EXIT_FAULT: u8 = 1;
-/// It cannot be read.
+/// Exit code where the log cannot be read.
 const EXIT_UNREADABLE: u8 = 2;
 
 /// `wavegate audit`.
 #[derive(Debug, Args)]
 pub(super) struct Audit {
     #[command(subcommand)]
-    command: Command,
+    command: AuditCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Say whether the log is as it was written: 0 if it is, 1 with the first place that is not, 2 if it cannot be read.
+enum AuditCommand {
+    /// Check that the log was not changed. Exits with 0 if it was not, 1 with the first place that
+    /// was, and 2 if it cannot be read.
     Verify(Verify),
-    /// Sum up who heard what, and how many seconds of it.
+    /// Report who heard which recording, and how many seconds of it.
     Report(Summary),
 }
 
@@ -47,10 +49,11 @@ enum Command {
 struct Verify {
     /// The folder of the log: audit.dir of the configuration.
     dir: PathBuf,
-    /// Heads that were kept elsewhere: lines of heads.jsonl, or of the gateway's own log in JSON.
+    /// A file of heads that were kept elsewhere: lines of heads.jsonl, or of the gateway's own log
+    /// in JSON.
     #[arg(long, value_name = "FILE")]
     head: Option<PathBuf>,
-    /// The public key that heads must be signed with, as they name it.
+    /// The public key that must have signed the heads, as in audit-head-key.pub.
     #[arg(long, value_name = "PUBKEY")]
     key: Option<String>,
 }
@@ -59,16 +62,18 @@ struct Verify {
 struct Summary {
     /// The folder of the log: audit.dir of the configuration.
     dir: PathBuf,
-    /// What a row is about; for recording and person it is one person and one recording.
-    #[arg(long, value_enum, default_value_t = Rows::Recording)]
-    by: Rows,
-    /// Only calls with this number outside, by the recording's name.
+    /// What each row sums up. For recording and person it is one person and one recording, in that
+    /// order of rows.
+    #[arg(long, value_enum, default_value_t = RowKind::Recording)]
+    by: RowKind,
+    /// Only calls whose outside number is this one, by the recording's name.
     #[arg(long, value_name = "NUMBER")]
-    party: Option<Party>,
-    /// Only requests from then on: a date, or a time such as 2026-03-02T09:00:00Z. Days are those of UTC.
+    party: Option<OutsideNumber>,
+    /// Only requests from this time on: a date, or a time such as 2026-03-02T09:00:00Z. A date
+    /// begins at midnight UTC.
     #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
-    /// Only requests before then.
+    /// Only requests before this time.
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<Timestamp>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -78,7 +83,8 @@ struct Summary {
 /// `wavegate why`.
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// The id: X-Request-Id of the answer, request_id in a problem and in the log.
+    /// The id of the request: X-Request-Id of its answer, or request_id in a problem and in the
+    /// log.
     request_id: String,
     /// The folder of the log: audit.dir of the configuration.
     #[arg(long)]
@@ -86,7 +92,7 @@ pub(super) struct Why {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Rows {
+enum RowKind {
     Recording,
     Person,
     Hour,
@@ -114,8 +120,8 @@ fn time(text: &str) -> Result<Timestamp, String> {
 impl Audit {
     pub(super) fn run(self) -> ExitCode {
         match self.command {
-            Command::Verify(verify) => verify.run(),
-            Command::Report(summary) => summary.run(),
+            AuditCommand::Verify(verify) => verify.run(),
+            AuditCommand::Report(summary) => summary.run(),
         }
     }
 }
@@ -127,18 +133,19 @@ impl Verify {
                 super::print(self.told(&verdict));
                 ExitCode::SUCCESS
             }
-            Err(Stopped::Fault(fault)) => {
+            Err(VerifyError::Fault(fault)) => {
                 super::complain(escape(&fault.to_string()));
                 ExitCode::from(EXIT_FAULT)
             }
-            Err(Stopped::Io(error)) => unreadable(&self.dir, &error),
+            Err(VerifyError::Io(error)) => unreadable(&self.dir, &error),
         }
     }
 
-    fn verdict(&self) -> Result<Verdict, Stopped> {
-        // Heads first: what is written while the lines are read is behind them.
+    fn verdict(&self) -> Result<LogVerdict, VerifyError> {
+        // Heads first: their lines are in the files by then. A head that is written while the lines
+        // are read could be ahead of them.
         let beside = self.dir.join(HEADS_FILE);
-        let mut known: Vec<Known> = Vec::new();
+        let mut known: Vec<ComparedHead> = Vec::new();
         if beside.exists() {
             let heads = heads::read(&beside).map_err(|error| at(&beside, &error))?;
             known.extend(heads.into_iter().map(|head| (head, false)));
@@ -154,14 +161,14 @@ impl Verify {
         verify(Lines::open(&self.dir)?, known, self.key.as_deref())
     }
 
-    /// What is proved, and what is not.
-    fn told(&self, verdict: &Verdict) -> String {
+    /// The text of a verdict: what the log proves, and what it does not.
+    fn told(&self, verdict: &LogVerdict) -> String {
         let mut told = Vec::new();
         let (Some((first, since)), Some((last, until))) = (&verdict.first, &verdict.last) else {
             return "there is no line in it yet".to_owned();
         };
         told.push(format!(
-            "{} lines, {first} to {last}, from {since} to {until}: each one is the one that the line behind it was written for.",
+            "{} lines, {first} to {last}, from {since} to {until}: each line holds the hash of the line before.",
             verdict.lines
         ));
         if *first > 1 {
@@ -172,20 +179,20 @@ impl Verify {
         }
         if let Some(place) = &verdict.torn {
             told.push(format!(
-                "{place} has no end: it is being written, or a crash has cut it; then the gateway moves it away when it starts."
+                "{place} has no end: the line is being written, or a crash has cut it. The gateway moves a cut line to another file when it starts."
             ));
         }
         told.push(match &verdict.last_head {
             Some((head, at)) => format!(
-                "It agrees with {} heads, the last of line {head}, signed at {at}.",
+                "It agrees with {} heads; the last one stands for line {head} and was signed at {at}.",
                 verdict.heads
             ),
             None => "There is no head to compare it with.".to_owned(),
         });
         if let Some((begin, end)) = verdict.behind_heads() {
             told.push(format!(
-                "Lines {begin} to {end} stand behind the last head: nothing that is signed stands for them yet, so whoever can write \
-                 the files can have made them anew."
+                "Lines {begin} to {end} stand behind the last head: no signature stands for them yet, so a person who can \
+                 write the files could have written them anew."
             ));
         }
         if verdict.earlier_heads > 0 {
@@ -202,16 +209,16 @@ impl Verify {
         match (&self.key, verdict.keys.as_slice()) {
             (_, []) | (Some(_), _) => {}
             (None, keys) => told.push(format!(
-                "The heads are signed with {}: whether that is the gateway's key only you know (--key).",
+                "The heads are signed with {}. Check that this is the gateway's key (--key).",
                 keys.join(" and ")
             )),
         }
         told.push(match &verdict.kept_head {
             Some((head, _)) => format!(
-                "Not proved: that nothing was cut off, or made anew, behind line {head}."
+                "Not proved: that nothing was cut off, or written anew, behind line {head}."
             ),
-            None => "Not proved: that nothing was cut off its end, and that nobody who has the head key made it all anew; a head \
-                     that was kept elsewhere shows both (--head)."
+            None => "Not proved: that nothing was cut off its end, and that nobody who has the head key wrote the whole log anew. \
+                     A head that was kept elsewhere proves both (--head)."
                 .to_owned(),
         });
         escape_lines(&told)
@@ -221,18 +228,18 @@ impl Verify {
 impl Summary {
     fn run(self) -> ExitCode {
         let by = match self.by {
-            Rows::Recording => By::Recording,
-            Rows::Person => By::Person,
-            Rows::Hour => By::Hour,
-            Rows::Day => By::Day,
+            RowKind::Recording => Grouping::Recording,
+            RowKind::Person => Grouping::Person,
+            RowKind::Hour => Grouping::Hour,
+            RowKind::Day => Grouping::Day,
         };
-        let filter = Filter {
+        let filter = ReportFilter {
             party: self.party,
             from: self.from,
             to: self.to,
         };
         let lines = Lines::open(&self.dir);
-        let report = match lines.and_then(|lines| Report::of(lines, by, &filter)) {
+        let report = match lines.and_then(|lines| AuditReport::of(lines, by, &filter)) {
             Ok(report) => report,
             Err(error) => return unreadable(&self.dir, &error),
         };
@@ -250,18 +257,18 @@ impl Summary {
     }
 }
 
-/// What the sums do not hold.
-fn notes(report: &Report) -> Vec<String> {
+/// Notes on requests that the sums do not contain.
+fn notes(report: &AuditReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.unfinished() > 0 {
         notes.push(format!(
-            "{} requests were allowed and have no end in the log: they are running, the log failed just then, or the gateway was killed",
+            "{} requests were allowed and have no end in the log: they are running, or the log failed before their end, or the gateway was killed",
             report.unfinished()
         ));
     }
     if report.orphans > 0 {
         notes.push(format!(
-            "{} transfers ended whose beginning is in files that are not here any more",
+            "{} transfers have an end here, and their beginning in files that are not here any more",
             report.orphans
         ));
     }
@@ -280,7 +287,7 @@ impl Why {
         match lines.and_then(|lines| story::of(lines, &self.request_id)) {
             Ok(story) if story.is_empty() => {
                 super::complain(
-                    "no line of this request: it had no valid credential, named nothing that is here, or another instance has it",
+                    "no line of this request: it had no valid credential, or named nothing that exists here, or another instance has its lines",
                 );
                 ExitCode::from(EXIT_FAULT)
             }

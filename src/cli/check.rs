@@ -1,4 +1,4 @@
-//! `wavegate check`.
+//! `wavegate check`: prints every mistake in a configuration, and notes on it.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             }
             let policies = &parts.policy;
             if !policies.is_configured() {
-                super::print("note: there is no policy.file: nobody may hear anything");
+                super::print("note: there is no policy.file, so nobody may hear anything");
             }
             for policy in policies.forbidding_only_with_tenant() {
                 super::print(format_args!(
@@ -26,8 +26,8 @@ pub(super) fn run(path: &Path) -> ExitCode {
             }
             for (pbx, earlier) in parts.never_meant() {
                 super::print(format_args!(
-                    "note: a bare /recordings never means the PBX {}: {}, which stands before it, has all its names; give \
-                     that one names_until, or use /pbx/{}/recordings",
+                    "note: a request for /recordings without a PBX's name never reaches the PBX {}: {} stands before it \
+                     and has all its names; give that one names_until, or use /pbx/{}/recordings",
                     pbx.name, earlier.name, pbx.name
                 ));
             }

@@ -1,9 +1,9 @@
 //! `wavegate demo`: two simulated PBXs with sample recordings, and the real gateway in front of
 //! them.
 //!
-//! An office that has replaced its S-Series by a P-Series and kept both: links to old recordings
-//! live on. Everything is on loopback and made afresh: certificates, passwords, keys. The files of
-//! the gateway, its audit log among them, are in a folder of their own, which goes at the end.
+//! An office has replaced its S-Series by a P-Series and kept both, so that links to old recordings
+//! still work. Everything is on loopback and made at the start: certificates, passwords, keys. The
+//! files of the gateway are in a folder of their own, which is removed at the end.
 
 mod setup;
 mod tour;
@@ -21,17 +21,17 @@ use crate::log;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
 use setup::{Folder, Keys};
-use tour::{Sample, Tour};
+use tour::{DemoRecording, Tour};
 
 const ISSUER: &str = "https://demo.invalid";
 const AUDIENCE: &str = "recordings";
 const LINK_AUDIENCE: &str = "recording-links";
 const OLD_PBX: &str = "old";
 const NEW_PBX: &str = "new";
-/// When the new PBX took over.
-const MOVE: &str = "2026-03-03";
-/// Long enough to look around.
-const TTL: Duration = Duration::from_secs(8 * 3600);
+/// The day on which the new PBX took over.
+const MOVE_DATE: &str = "2026-03-03";
+/// Lifetime of the token and the link: long enough to look around.
+const CREDENTIAL_TTL: Duration = Duration::from_secs(8 * 3600);
 const DEFAULT_PORT: u16 = 8080;
 
 /// `wavegate demo`.
@@ -40,7 +40,7 @@ pub(super) struct Demo {
     /// Where the gateway listens; loopback only. Port 8080 otherwise, or a free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
-    /// Print one line of JSON instead.
+    /// Print one line of JSON instead of the tour.
     #[arg(long)]
     json: bool,
 }
@@ -63,7 +63,7 @@ impl Demo {
     }
 
     async fn serve(self) -> Result<(), String> {
-        let pbxs = Pbxs::start().await?;
+        let pbxs = DemoPbxs::start().await?;
         let keys = Keys::generate()?;
         log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
@@ -83,9 +83,9 @@ impl Demo {
         Ok(())
     }
 
-    /// Starts the gateway where it was asked for; else on the default port, or on a free one where
-    /// that is taken.
-    async fn start(&self, pbxs: &Pbxs, folder: &Folder) -> Result<App, String> {
+    /// Starts the gateway on the given address; else on the default port, or on a free one if that
+    /// is taken.
+    async fn start(&self, pbxs: &DemoPbxs, folder: &Folder) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
         let parts = folder.load(pbxs, self.listen.unwrap_or(default))?;
         let app = match App::start(parts).await {
@@ -99,16 +99,18 @@ impl Demo {
     }
 }
 
-/// The simulated PBXs, and what is on them.
-struct Pbxs {
+/// The simulated PBXs and their recordings.
+struct DemoPbxs {
     old: Simulator,
     new: Simulator,
-    samples: Vec<Sample>,
+    samples: Vec<DemoRecording>,
 }
 
-impl Pbxs {
+impl DemoPbxs {
     async fn start() -> Result<Self, String> {
-        let moved: Stamp = MOVE.parse().map_err(|error| format!("{MOVE}: {error}"))?;
+        let moved: Stamp = MOVE_DATE
+            .parse()
+            .map_err(|error| format!("{MOVE_DATE}: {error}"))?;
         // With a length, players show the duration at once.
         let mut old = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
         let mut new = Simulator::builder(Api::PSeries);
@@ -123,7 +125,7 @@ impl Pbxs {
                 new = new.recording(text, bytes);
                 NEW_PBX
             };
-            samples.push(Sample { name, pbx, seconds });
+            samples.push(DemoRecording { name, pbx, seconds });
         }
         let cannot = |error| format!("a simulated PBX cannot start: {error}");
         Ok(Self {
@@ -134,7 +136,7 @@ impl Pbxs {
     }
 }
 
-/// How long a recording plays, header aside.
+/// Playing time in seconds; the header hardly counts.
 fn seconds(recording: &Bytes) -> usize {
     recording.len() / (wav::BYTES_PER_SECOND as usize)
 }

@@ -1,4 +1,5 @@
-//! `wavegate doctor`: what is wrong between here and each PBX, in a sentence that says what to change.
+//! `wavegate doctor`: tries each PBX step by step, and says in one sentence which step fails and
+//! what to change.
 
 pub(super) mod examination;
 mod fault;
@@ -11,27 +12,33 @@ use serde_json::json;
 
 use super::ConfigFile;
 use crate::app::GatewayParts;
-use crate::cli::doctor::examination::{Report, Request, SeenCertificate, Step, Wanted};
+use crate::audit::AuditLog;
+use crate::audit::settings::AuditSettings;
+use crate::cli::doctor::examination::{
+    CertificateSummary, DoctorReport, ExaminationRequest, ExaminationStep, RecordingToTry,
+};
+use crate::metrics::Metrics;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 
-/// Where a line ends.
-const WIDTH: usize = 100;
-/// Where the details of a step begin.
-const INDENT: usize = 22;
+/// Longest line of the output.
+const MAX_COLUMNS: usize = 100;
+/// Column at which the details of a step begin.
+const DETAIL_COLUMN: usize = 22;
 
 /// `wavegate doctor`.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
     file: ConfigFile,
-    /// The PBX to look at; all of the configuration otherwise.
+    /// The PBX to try. Default: all PBXs of the configuration.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
-    /// A recording to read the first bytes of, as the PBX's call list names it.
+    /// A recording to read the first bytes of, by its name in the PBX's call list.
     #[arg(long, value_name = "NAME")]
     recording: Option<RecordingName>,
-    /// Log in once more although the PBX refused us before: what it complained of has been mended.
+    /// Log in once more although the PBX refused the last login, because its reason has been
+    /// removed.
     #[arg(long)]
     retry_login: bool,
     /// Print one JSON document.
@@ -45,7 +52,7 @@ impl Doctor {
             Ok(parts) => parts,
             Err(code) => return code,
         };
-        // Before they cost a login.
+        // Before the first login: a mistake in the configuration could cost one.
         super::warn(&parts);
         match super::runtime() {
             Ok(runtime) => runtime.block_on(self.examine(&parts)),
@@ -58,7 +65,8 @@ impl Doctor {
         if pbxs().next().is_none() {
             return super::fail("no such PBX in the configuration");
         }
-        // Without --pbx a recording is that of the PBX which a request without a PBX's name means.
+        // Without --pbx, the recording belongs to the PBX that a request without a PBX's name would
+        // be for.
         let holds = |name| pbxs().find(|pbx| self.pbx.is_some() || pbx.names.holds(name));
         let recording = self.recording.as_ref().map(|name| (name, holds(name)));
         if let Some((_, None)) = recording {
@@ -66,15 +74,22 @@ impl Doctor {
                 "no PBX has recordings of that time, by names_from and names_until; name one with --pbx",
             );
         }
+        let audit = match self.recording.as_ref().and(parts.audit.as_ref()) {
+            None => Ok(AuditLog::default()),
+            Some(settings) => own_log(settings),
+        };
         let mut reports = Vec::new();
         for pbx in pbxs() {
-            let request = Request {
+            let request = ExaminationRequest {
                 state_dir: Some(&parts.config.state_dir),
                 recording: match recording {
-                    Some((name, Some(owner))) if owner.name == pbx.name => Wanted::Recording(name),
-                    Some((_, Some(owner))) => Wanted::Elsewhere(&owner.name),
-                    _ => Wanted::Nothing,
+                    Some((name, Some(owner))) if owner.name == pbx.name => {
+                        RecordingToTry::Recording(name)
+                    }
+                    Some((_, Some(owner))) => RecordingToTry::Elsewhere(&owner.name),
+                    _ => RecordingToTry::Nothing,
                 },
+                audit: audit.as_ref().map_err(String::as_str),
                 forgive: self.retry_login,
             };
             let report = examination::examine(pbx, request).await;
@@ -85,6 +100,9 @@ impl Doctor {
                 super::print(text(&report));
             }
             reports.push(report);
+        }
+        if let Ok(audit) = &audit {
+            audit.close().await;
         }
         let ok = reports.iter().all(|report| report.ok);
         if self.json {
@@ -101,10 +119,23 @@ impl Doctor {
     }
 }
 
-fn text(report: &Report) -> String {
+/// Opens the audit log of this command. It is a log of its own in the folder `doctor`, since a
+/// running gateway holds the lock of the other one.
+///
+/// # Errors
+/// A sentence for an operator, when the log cannot be written.
+fn own_log(settings: &AuditSettings) -> Result<AuditLog, String> {
+    let settings = AuditSettings {
+        dir: settings.dir.join("doctor"),
+        ..settings.clone()
+    };
+    AuditLog::start(&settings, 1, Metrics::default().audit())
+}
+
+fn text(report: &DoctorReport) -> String {
     let mut text = format!("{} ({} at {})", report.name, report.api, report.url);
     for step in &report.steps {
-        let Step {
+        let ExaminationStep {
             name, ok, detail, ..
         } = step;
         let outcome = if *ok { "ok" } else { "FAILED" };
@@ -116,14 +147,14 @@ fn text(report: &Report) -> String {
         if *name == "tls"
             && let Some(certificate) = &report.certificate
         {
-            let _ = write!(text, "{}", shown(certificate, INDENT));
+            let _ = write!(text, "{}", shown(certificate, DETAIL_COLUMN));
         }
     }
     text
 }
 
-/// A certificate, a line for each field.
-pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
+/// The fields of a certificate, a line for each.
+pub(super) fn shown(certificate: &CertificateSummary, indent: usize) -> String {
     let unreadable = || "cannot be read".to_owned();
     let day = |time: &String| time.split('T').next().unwrap_or_default().to_owned();
     let lines = [
@@ -144,18 +175,18 @@ pub(super) fn shown(certificate: &SeenCertificate, indent: usize) -> String {
     text
 }
 
-/// A sentence in lines, each below the other. A line of a configuration in it stays whole.
+/// Wraps a sentence into lines below each other. A `key = value` in it stays on one line.
 fn wrapped(sentence: &str) -> String {
     const JOINT: &str = "\0=\0";
     let sentence = sentence.replace(" = ", JOINT);
     let mut text = String::new();
-    let mut column = INDENT;
+    let mut column = DETAIL_COLUMN;
     for word in sentence.split(' ') {
         let length = word.chars().count();
-        if column > INDENT && column + 1 + length > WIDTH {
-            let _ = write!(text, "\n{:INDENT$}", "");
-            column = INDENT;
-        } else if column > INDENT {
+        if column > DETAIL_COLUMN && column + 1 + length > MAX_COLUMNS {
+            let _ = write!(text, "\n{:DETAIL_COLUMN$}", "");
+            column = DETAIL_COLUMN;
+        } else if column > DETAIL_COLUMN {
             text.push(' ');
             column += 1;
         }
@@ -171,14 +202,14 @@ mod tests {
 
     #[test]
     fn a_sentence_is_broken_between_words() {
-        let long = "x".repeat(WIDTH - INDENT - 2);
-        let indent = " ".repeat(INDENT);
+        let long = "x".repeat(MAX_COLUMNS - DETAIL_COLUMN - 2);
+        let indent = " ".repeat(DETAIL_COLUMN);
         assert_eq!(
             wrapped(&format!("{long} a b")),
             format!("{long} a\n{indent}b")
         );
         assert_eq!(wrapped(&"y".repeat(200)), "y".repeat(200));
-        let line = format!("k = {}", "v".repeat(WIDTH - INDENT - 5));
+        let line = format!("k = {}", "v".repeat(MAX_COLUMNS - DETAIL_COLUMN - 5));
         assert_eq!(
             wrapped(&format!("so: {line}")),
             format!("so:\n{indent}{line}")

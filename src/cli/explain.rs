@@ -1,10 +1,10 @@
-//! `wavegate explain`: what would be decided about a request, and why.
+//! `wavegate explain`: prints the decision that a request would get, and the reason.
 //!
-//! The token comes from a file or standard input, never as an argument, and is never printed. It
-//! goes the way of a request: the same keys, got where the issuer publishes them, the same list of
-//! revocations, the same policies, the same order. A cookie is taken as one that a page of the
-//! gateway's own has sent, and a link is only asked for, not made. Exit codes: 0 where it is
-//! allowed, 1 where not, 78 for a configuration with mistakes.
+//! The token comes from a file or standard input, never as an argument, and is never printed. It is
+//! checked as that of a request: with the same keys, fetched where the issuer publishes them, the
+//! same list of revocations and the same policies, in the same order. A cookie is treated as if a
+//! page of the gateway itself had sent it. With `--action share` no link is made. Exit codes: 0 for
+//! allowed, 1 for denied, 78 for a configuration with mistakes.
 
 use std::fmt::{Display, Write};
 use std::io::{self, Read};
@@ -25,7 +25,7 @@ use crate::auth::key_sets;
 use crate::auth::key_sets::source::KeySource;
 use crate::auth::minter::{self, Minter};
 use crate::auth::revocations;
-use crate::auth::revocations::entries::Revoked;
+use crate::auth::revocations::entries::RevocationList;
 use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
 use crate::policy;
 use crate::policy::{Action, Context, Policy, PolicyError};
@@ -33,7 +33,7 @@ use crate::recording::RecordingName;
 use crate::secret::Secret;
 use crate::secret_files::SecretFiles;
 
-/// More than any token; what is longer is another file.
+/// Bound on what is read from standard input: more than any token.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 
 /// `wavegate explain`.
@@ -41,22 +41,22 @@ const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 pub(super) struct Explain {
     #[command(flatten)]
     file: ConfigFile,
-    /// The recording's name, as the PBX's call list has it.
+    /// The recording's name in the PBX's call list.
     #[arg(long, value_name = "NAME")]
     recording: RecordingName,
-    /// The PBX that has it; the one that the name alone means otherwise.
+    /// The PBX that has the recording. Default: the one that a request without a PBX's name is for.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
-    /// What is to be done with it.
+    /// The action that the request asks for.
     #[arg(long, value_enum, default_value_t = Wish::Listen)]
     action: Wish,
-    /// The address it is asked from.
+    /// The caller's address.
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     source: IpAddr,
-    /// A file with the token, or with the value of the cookie; standard input otherwise.
+    /// A file with the token, or with the value of the cookie. Default: standard input.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// What the token is.
+    /// The kind of the token.
     #[arg(long, value_enum, default_value_t = Kind::Bearer)]
     kind: Kind,
 }
@@ -113,7 +113,7 @@ impl Explain {
             Some(name) => pbxs.find(|pbx| pbx.name == *name),
             None => pbxs.find(|pbx| pbx.names.holds(&self.recording)),
         };
-        let pbx = pbx.ok_or("no such PBX in the configuration, or none of the time in the name; name one with --pbx")?;
+        let pbx = pbx.ok_or("no such PBX in the configuration, or no PBX has recordings of the time in the name; name one with --pbx")?;
         let context = Context {
             source: self.source,
             now: SystemTime::now(),
@@ -126,7 +126,7 @@ impl Explain {
         let (headers, query) = asked;
         let revoked = match &config.auth.revocation_file {
             Some(path) => revocations::read_once(path)?,
-            None => Revoked::default(),
+            None => RevocationList::default(),
         };
         let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, config.auth.skew)
             .with_cookies(auth.cookies)
@@ -135,39 +135,40 @@ impl Explain {
         let fetched = keys.map_or(Ok(()), |keys| {
             fetch(&keys, &auth.issuers, &auth.key_sources)
         });
-        let principal =
+        let caller =
             authenticator.authenticate(&headers, query.as_deref(), context.source, context.now);
-        let principal = match (principal, fetched) {
-            (Ok(principal), _) if revoked.means(&principal) => {
+        let caller = match (caller, fetched) {
+            (Ok(caller), _) if revoked.revokes(caller.principal()) => {
                 return Ok((false, refused(AuthError::Revoked)));
             }
-            (Ok(principal), _) => principal,
+            (Ok(caller), _) => caller,
             (Err(rejected), Err(error)) if *rejected.reason() == AuthError::KeysUnavailable => {
                 return Ok((false, format!("no decision (503)\n{error}")));
             }
             (Err(rejected), _) => {
                 let text = match rejected.reason() {
-                    // A server answers that before it looks for a token.
+                    // A server refuses such a head before it looks for a token.
                     error @ AuthError::TooLong { .. } => format!("deny (431)\n{error}"),
                     _ => refused(rejected),
                 };
                 return Ok((false, text));
             }
         };
+        let principal = caller.principal();
         let (minter, public_url) = (auth.minter.as_ref(), config.server.public_url.as_ref());
         let policies = (&parts.policy, config.policy.file.as_deref());
         let (is_allowed, mut text) =
-            match self.require_links(&principal, minter, public_url, &pbx.name) {
-                Ok(()) => self.decision(&principal, &pbx.name, policies, &context),
+            match self.require_links(principal, minter, public_url, &pbx.name) {
+                Ok(()) => self.decision(principal, &pbx.name, policies, &context),
                 Err(text) => (false, text),
             };
         let (rules, name) = (&parts.policy, &self.recording);
-        show(&mut text, &principal, &pbx.name, name, rules, &context);
+        show(&mut text, principal, &pbx.name, name, rules, &context);
         Ok((is_allowed, text))
     }
 
-    /// What a server looks at before it asks the policies about a link: whether it can make any for
-    /// this caller and this PBX.
+    /// The checks that a server makes before it asks the policies about a link: whether it can make
+    /// links for this caller and this PBX.
     fn require_links(
         &self,
         principal: &Principal,
@@ -181,11 +182,11 @@ impl Explain {
         policy::require_sharer(principal).map_err(|error| format!("deny\n{error}\n"))?;
         let configured = minter::configured(minter, public_url);
         let (minter, _) = configured.map_err(|error| format!("deny (501)\n{error}\n"))?;
-        let reached = minter.require_reach(pbx);
+        let reached = minter.require_pbx(pbx);
         reached.map_err(|error| format!("deny (400)\n{error}\n"))
     }
 
-    /// What the policies decide, and which of them.
+    /// The decision of the policies, and the policies that made it.
     fn decision(
         &self,
         principal: &Principal,
@@ -194,12 +195,9 @@ impl Explain {
         context: &Context,
     ) -> (bool, String) {
         let (rules, file) = policies;
-        let decide = |action| {
-            let (principal, name) = (principal.clone(), self.recording.clone());
-            rules.authorize(principal, action, pbx, name, context)
-        };
+        let decide = |action| rules.decide(principal, action, pbx, &self.recording, context);
         let denial = match decide(self.action.into()) {
-            Ok(grant) => return (true, told("allow", grant.policies(), rules, file)),
+            Ok(policies) => return (true, told("allow", &policies, rules, file)),
             Err(denial) => denial,
         };
         let mut text = match &denial {
@@ -208,13 +206,13 @@ impl Explain {
         };
         let _ = writeln!(text, "{denial}");
         if matches!(self.action, Wish::Share) && decide(Action::Listen).is_err() {
-            text.push_str("sharing takes listening first, and it is that which is denied\n");
+            text.push_str("sharing needs the right to listen, and that is denied\n");
         }
         (false, text)
     }
 
-    /// Puts the token where a request has it: its header, or its query. `None` where a server would
-    /// not look.
+    /// Puts the token where a request has it: into a header or the query. `None` where a server
+    /// ignores that place.
     fn request(
         &self,
         token: &Secret,
@@ -268,18 +266,18 @@ fn refused(why: impl Display) -> String {
     format!("deny (401)\nthe token is not accepted: {why}")
 }
 
-/// Gets the keys of an issuer that publishes them, as a server does at its start; the others are
-/// there.
+/// Fetches the keys of an issuer that publishes them, as a server does at its start. The keys of
+/// other issuers are in the configuration.
 fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<(), String> {
     if !keys.is_missing() {
         return Ok(());
     }
-    let issuer = issuers.iter().find(|issuer| issuer.keys.is(keys));
+    let issuer = issuers.iter().find(|issuer| issuer.keys.is_same_ring(keys));
     let source = issuer.and_then(|issuer| {
         let mut sources = sources.iter();
         sources.find(|source| source.issuer == issuer.name)
     });
-    let source = source.ok_or("nobody says where the keys of the issuer are")?;
+    let source = source.ok_or("the configuration does not say where the keys of the issuer are")?;
     let runtime = super::runtime().map_err(|error| error.to_string())?;
     let fetched = runtime.block_on(key_sets::fetch_once(source, keys));
     fetched.map_err(|error| {
@@ -299,7 +297,7 @@ fn read_input() -> io::Result<Secret> {
     Ok(Secret::new(secret.expose().trim_ascii()))
 }
 
-/// The decision, and a line for each policy that made it.
+/// The decision as text, with a line for each policy that made it.
 fn told(
     decision: &str,
     policies: &[std::sync::Arc<str>],
@@ -315,8 +313,8 @@ fn told(
     text
 }
 
-/// What the policies were told. Texts are written as a program would, so that none can pass for
-/// something else.
+/// Adds the attributes that the policies see. Texts are quoted and escaped, so that none can pass
+/// for something else.
 fn show(
     text: &mut String,
     principal: &Principal,

@@ -1,7 +1,8 @@
 //! `wavegate init`: a first configuration, from flags or from answers.
 //!
-//! Knows what is asked in which order: the PBX's certificate comes before any credential, and nothing here logs in. Does
-//! not know how files are written ([`files`]) or what makes a certificate the right one ([`look`]).
+//! Knows the order of the questions: the PBX's certificate comes before any credential, and nothing
+//! here logs in. Does not know how files are written ([`files`]) or when a certificate is the right
+//! one ([`look`]).
 
 mod files;
 mod look;
@@ -25,40 +26,41 @@ use questions::Questions;
 const DEFAULT_NAME: &str = "office";
 const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
-/// `wavegate init`. Where --api, --url or --username is left out, a terminal is asked for everything that no flag says.
+/// `wavegate init`. If --api, --url or --username is missing, it asks on the terminal for every
+/// value that no flag gives.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// The folder to write into: wavegate.toml, and secrets/ with five files.
+    /// The folder for wavegate.toml, policy.cedar and secrets/.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// The PBX's name in URLs and in the log; office otherwise, or the answer where questions are asked.
+    /// The PBX's name in URLs and in the log. Default: office, or the answer if questions are
+    /// asked.
     #[arg(long, value_parser = parse_name)]
     name: Option<String>,
-    /// The API it speaks, the newest that its firmware has: s-series-1.0.1, s-series-1.1.0, s-series-2.0.0,
-    /// cloud-1.1.0, cloud-2.0.0 or p-series.
+    /// The PBX's API, the newest that its firmware has: s-series-1.0.1, s-series-1.1.0,
+    /// s-series-2.0.0, cloud-1.1.0, cloud-2.0.0 or p-series.
     #[arg(long, value_parser = parse_api)]
     api: Option<PbxApi>,
-    /// Scheme, host and port of its web interface, such as https://192.168.5.150:8088.
+    /// Scheme, host and port of the PBX's web interface, such as https://192.168.5.150:8088.
     #[arg(long, value_parser = parse_url)]
     url: Option<Url>,
-    /// The API's user name; of a P-Series the Client ID.
+    /// The API's user name; for a P-Series the Client ID.
     #[arg(long, value_parser = parse_username)]
     username: Option<String>,
-    /// A file with the API's password; of a P-Series the Client Secret. Without it the password is read from standard
-    /// input.
+    /// A file with the API's password; for a P-Series the Client Secret. Default: standard input.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// What callers will use to reach the gateway; http://127.0.0.1:8080 otherwise, or the answer where questions are
-    /// asked.
+    /// The URL under which callers reach the gateway. Default: http://127.0.0.1:8080, or the answer
+    /// if questions are asked.
     #[arg(long, value_name = "URL", value_parser = parse_public_url)]
     public_url: Option<Url>,
-    /// The SHA-256 of the PBX's certificate, 64 hexadecimal digits: it is pinned.
+    /// The SHA-256 of the PBX's certificate, 64 hexadecimal digits. The certificate is pinned.
     #[arg(long, value_name = "SHA256")]
     fingerprint: Option<Pin>,
-    /// Let the address be plain http: password and calls are then readable on the way.
+    /// Allow plain http: everybody on the way can then read the password and the calls.
     #[arg(long)]
     plain_http: bool,
-    /// Ask for everything that no flag says, also where standard input is no terminal.
+    /// Ask for every value that no flag gives, even if standard input is no terminal.
     #[arg(long)]
     ask: bool,
 }
@@ -92,7 +94,7 @@ impl Init {
         let example = "The PBX's web interface, such as https://192.168.5.150:8088";
         let url = questions.ask(self.url, example, None, parse_url)?;
         if url.scheme() == "http" && !self.plain_http {
-            return Err("--url: plain http sends the password and every call readable over the network; if that is meant, add \
+            return Err("--url: over plain http everybody on the way can read the password and every call; if you want that, add \
                         --plain-http"
                 .to_owned());
         }
@@ -109,7 +111,7 @@ impl Init {
             Some(file) => super::read_password(file)?,
             None => questions.secret(secret)?,
         };
-        let question = "What callers will use to reach the gateway";
+        let question = "The URL under which callers reach the gateway";
         let default = Some(DEFAULT_PUBLIC_URL);
         let public_url = questions.ask(self.public_url, question, default, parse_public_url)?;
         let answers = Answers {
@@ -126,7 +128,7 @@ impl Init {
     }
 }
 
-/// Writes everything and checks it; what was written is removed when that fails.
+/// Writes all files and checks the configuration. If that fails, the files are removed.
 fn write_all(dir: &Path, answers: &Answers, password: &Secret) -> Result<PathBuf, String> {
     let mut draft = Draft::default();
     let path = draft.write(dir, answers, password)?;
@@ -136,8 +138,8 @@ fn write_all(dir: &Path, answers: &Answers, password: &Secret) -> Result<PathBuf
     Ok(path)
 }
 
-/// Where the gateway listens: where callers come from this machine only, at the very address they use, else behind a
-/// proxy.
+/// The address on which the gateway listens: the one of `public_url`, if that is on this machine's
+/// loopback; else a loopback address behind a proxy.
 fn listen(public_url: &Url) -> String {
     let port = public_url.port_or_known_default().unwrap_or_default();
     let here = match public_url.host() {
@@ -157,9 +159,9 @@ fn what_next(path: &Path, answers: &Answers) -> String {
     let config = format!("--config {}", shell_word(&path.to_string_lossy()));
     let url = answers.public_url.as_str().trim_end_matches('/');
     format!(
-        "{} is written, and in secrets/ beside it the keys for bearer tokens, links and sessions, the token of the admin listener,
-and the PBX's password.
-Everyone with a token may hear every recording: see [policy].
+        "{} is written. The folder secrets/ beside it has the keys for bearer tokens, links and sessions,
+the token of the admin listener, and the PBX's password.
+Everyone with a token may hear every recording: policy.cedar says so.
 
 What to do next, with the name of a recording from the PBX's call list (CDR):
 
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_on_this_machine_decide_where_it_listens() {
+    fn a_loopback_public_url_is_the_listening_address() {
         check("http://127.0.0.1:9000", "127.0.0.1:9000");
         check("http://localhost:9000", "127.0.0.1:9000");
         check("http://[::1]", "[::1]:80");

@@ -1,7 +1,7 @@
-//! `wavegate token` and `wavegate link`: credentials for trying out.
+//! `wavegate token` and `wavegate link`: credentials to try the gateway out.
 //!
-//! Signs with a shared secret of the configuration, or with a private key given as a file. Secrets
-//! are never arguments.
+//! Sign with a shared secret of the configuration, or with a private key in a file. Secrets are
+//! never arguments.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,13 +21,13 @@ use crate::config::{IssuerSection, KeySection};
 use crate::recording::RecordingName;
 use crate::secret_files::SecretFiles;
 
-/// Which key signs.
+/// The arguments for the key that signs.
 #[derive(Debug, Args)]
 struct KeyChoice {
-    /// Id of the key; the first shared secret of the configuration otherwise.
+    /// Id of the key. Default: the first shared secret of the configuration.
     #[arg(long, value_name = "ID")]
     key_id: Option<String>,
-    /// A private key in PEM, where the configuration holds the public one only.
+    /// A private key in PEM, if the configuration has the public key only.
     #[arg(long, value_name = "FILE", requires = "algorithm")]
     private_key_file: Option<PathBuf>,
     /// The algorithm of that private key, such as ES256.
@@ -37,25 +37,25 @@ struct KeyChoice {
 
 /// `wavegate token`.
 #[derive(Debug, Args)]
-pub(super) struct Token {
+pub(super) struct TokenCommand {
     #[command(flatten)]
     file: ConfigFile,
-    /// Whose token it is: the claim sub.
+    /// The subject of the token: its claim sub.
     #[arg(long)]
     subject: String,
-    /// The issuer; the first of the configuration otherwise.
+    /// The issuer. Default: the first of the configuration.
     #[arg(long)]
     issuer: Option<String>,
-    /// A role of theirs; may be repeated.
+    /// A role of the subject; may be repeated.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// An extension of theirs, as pbx/number; may be repeated.
+    /// An extension of the subject, as pbx/number; may be repeated.
     #[arg(long = "extension", value_name = "PBX/NUMBER")]
     extensions: Vec<String>,
-    /// Their tenant.
+    /// The tenant of the subject.
     #[arg(long)]
     tenant: Option<String>,
-    /// How long it lives, in seconds.
+    /// Lifetime of the token, in seconds.
     #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
     ttl_s: u64,
     #[command(flatten)]
@@ -64,29 +64,29 @@ pub(super) struct Token {
 
 /// `wavegate link`.
 #[derive(Debug, Args)]
-pub(super) struct Link {
+pub(super) struct LinkCommand {
     #[command(flatten)]
     file: ConfigFile,
-    /// The recording's name, as the PBX's call list has it.
+    /// The recording's name in the PBX's call list.
     #[arg(long, value_name = "NAME")]
     recording: RecordingName,
-    /// The PBX that has it; the one that the name alone means otherwise.
+    /// The PBX that has the recording. Default: the one that a request without a PBX's name is for.
     #[arg(long, value_name = "NAME")]
     pbx: Option<String>,
-    /// On whose behalf it is heard: the claim sub.
+    /// The subject of the link: its claim sub.
     #[arg(long, default_value = "link")]
     subject: String,
-    /// The only address it works from.
+    /// The only address that the link works from.
     #[arg(long)]
     ip: Option<IpAddr>,
-    /// How long it lives, in seconds; as long as the configuration allows otherwise.
+    /// Lifetime of the link, in seconds. Default: as long as the configuration allows.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     ttl_s: Option<u64>,
     #[command(flatten)]
     key: KeyChoice,
 }
 
-impl Token {
+impl TokenCommand {
     pub(super) fn run(self) -> ExitCode {
         let parts = match super::load(&self.file.config) {
             Ok(parts) => parts,
@@ -111,7 +111,7 @@ impl Token {
         let issuer = issuer.ok_or("no such issuer in the configuration")?;
         let keys = issuer.keys.iter();
         let key = self.key.signing_key(keys, &config.secrets)?;
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer: issuer.name.as_deref().unwrap_or_default(),
             subject: &self.subject,
             audience: issuer.audiences.first().map_or("", String::as_str),
@@ -127,9 +127,9 @@ impl Token {
     }
 }
 
-impl Token {
-    /// The claims that the issuer's tokens have besides: those that it is required to write, and
-    /// what is said of the subject.
+impl TokenCommand {
+    /// The other claims of the token: those that the configuration requires of this issuer's
+    /// tokens, and the attributes of the subject.
     fn further(&self, issuer: &IssuerSection) -> Map<String, Value> {
         let required = issuer.required.texts.iter();
         let mut further: Map<String, Value> = required
@@ -139,8 +139,8 @@ impl Token {
         further
     }
 
-    /// What is said of the subject, each under the whole name of its claim; that works for a path,
-    /// too.
+    /// The attributes of the subject, each under the full name of its claim; a path in the
+    /// configuration also matches that full name.
     fn attributes(&self, claims: &AttributeClaims) -> Map<String, Value> {
         let mut attributes = Map::new();
         for (claim, values) in [
@@ -158,7 +158,7 @@ impl Token {
     }
 }
 
-impl Link {
+impl LinkCommand {
     pub(super) fn run(self) -> ExitCode {
         let parts = match super::load(&self.file.config) {
             Ok(parts) => parts,
@@ -198,12 +198,12 @@ impl Link {
             .ok_or("no [[links.key]] of the configuration would verify this key's links")?;
         if !verifier.reaches(&pbx.name) {
             return Err(format!(
-                "this key's links do not reach PBX {:?}; its pbxs in [[links.key]] says which they do",
+                "this key's links do not reach PBX {:?}; pbxs in its [[links.key]] names the PBXs that they reach",
                 pbx.name
             ));
         }
         let ttl = self.ttl(links.max_ttl_of(verifier))?;
-        let claims = mint::Link {
+        let claims = mint::LinkClaims {
             audience: &links.audience,
             subject: &self.subject,
             pbx: &pbx.name,
@@ -227,8 +227,8 @@ impl Link {
     }
 }
 
-/// The key that the gateway verifies this key's links with: the one of the same id, else one that
-/// may serve any id.
+/// The key with which the gateway verifies links of this key: the one with the same id, else one
+/// that fits any id.
 fn verifier<'a>(links: &'a Links, signing: &SigningKey) -> Option<&'a LinkKey> {
     let mut fitting = links
         .keys
@@ -242,7 +242,7 @@ fn verifier<'a>(links: &'a Links, signing: &SigningKey) -> Option<&'a LinkKey> {
         .or_else(|| fitting.find(of_any_id))
 }
 
-/// The address that opens `recording` with `token`. It names the PBX, as the token does.
+/// The URL that opens `recording` with `token`. It names the PBX, as the token does.
 pub(super) fn link_url(public: &Url, pbx: &str, recording: &RecordingName, token: &str) -> Url {
     let mut url = public.clone();
     url.set_path(&format!("/pbx/{pbx}/recordings/{}", recording.encoded()));

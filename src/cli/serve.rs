@@ -1,4 +1,4 @@
-//! `wavegate serve`: the gateway, and the signals that steer it.
+//! `wavegate serve`: the gateway, and the signals that control it.
 
 use std::path::Path;
 use std::pin::pin;
@@ -12,7 +12,7 @@ use tracing::{error, warn};
 use crate::app::{App, GatewayParts};
 use crate::log;
 
-/// How long what was cut may take to be written down.
+/// Longest wait for the audit lines of transfers that were cut.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -30,7 +30,8 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 async fn serve(parts: GatewayParts, path: &Path) -> ExitCode {
-    // Before anything is bound: a gateway that cannot be told to drain does not start.
+    // Before any address is bound: a gateway that cannot receive the signal to drain does not
+    // start.
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
@@ -49,7 +50,7 @@ async fn serve(parts: GatewayParts, path: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The signals that mean something here.
+/// The signals that the gateway handles.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -73,7 +74,8 @@ impl Signals {
         }
     }
 
-    /// SIGHUP reads the configuration again. SIGTERM or SIGINT drains, and the second one cuts.
+    /// SIGHUP reads the configuration again. The first SIGTERM or SIGINT drains; the second one
+    /// ends all transfers.
     async fn steer(&mut self, app: App, path: &Path) {
         loop {
             tokio::select! {
@@ -89,7 +91,7 @@ impl Signals {
             () = self.end() => {
                 warn!("stopping at once");
                 kill.cancel();
-                // Transfers that were cut have their lines in the audit log.
+                // Transfers that were cut still write their lines into the audit log.
                 let _ = timeout(LAST_WORDS, down).await;
             }
         }

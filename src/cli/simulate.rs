@@ -1,6 +1,6 @@
-//! `wavegate simulate`: a simulated PBX alone, to point a gateway or anything else at.
+//! `wavegate simulate`: a simulated PBX alone, for a gateway or any other client.
 //!
-//! Knows what is on it and what is printed of it. Does not know how it behaves.
+//! Knows its recordings and the printed text. Does not know its behavior.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::quoted;
 use super::serve::Signals;
-use crate::simulator::{Api, Builder, CallRecord, Fault, Simulator, Switch, wav};
+use crate::simulator::{Api, Builder, CallRecord, ScriptedFault, Simulator, Switch, wav};
 
 /// The grammar of `--fault`, for `--help`.
 const FAULTS: &str = "\
@@ -30,34 +30,35 @@ recording/download, download is the file itself, and errno= gives an errcode.
 
 A gateway asks once more after many of them, so a fault that strikes once may not be seen.";
 
-const SECONDS_OF_YOUNG: u32 = 10;
+const YOUNG_RECORDING_SECONDS: u32 = 10;
 
 /// `wavegate simulate`.
 #[derive(Debug, Args)]
 #[command(after_help = FAULTS)]
 pub(super) struct Simulate {
-    /// The API it speaks, as in the configuration: s-series-1.0.1 to p-series.
+    /// The API of the simulated PBX, as in the configuration: s-series-1.0.1 to p-series.
     #[arg(long, default_value = "s-series-2.0.0")]
     api: Api,
-    /// Where it listens; loopback only.
+    /// The address it listens on; loopback only.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The user name of the API account; a random one otherwise.
+    /// The user name of the API account. Default: a random one.
     #[arg(long, value_name = "NAME", requires = "password_file")]
     username: Option<String>,
-    /// A file with the password of the API account; a random one otherwise.
+    /// A file with the password of the API account. Default: a random password.
     #[arg(long, value_name = "FILE", requires = "username")]
     password_file: Option<PathBuf>,
-    /// A way in which PBXs differ; may be given several times. `--switch list` names them all.
+    /// A variation between PBXs; may be repeated. `--switch list` prints them all.
     #[arg(long = "switch", value_name = "NAME")]
     switches: Vec<String>,
-    /// A misbehaviour, such as download:cut-after=100000:times=2; may be given several times.
+    /// A fault, such as download:cut-after=100000:times=2; may be repeated.
     #[arg(long = "fault", value_name = "FAULT")]
-    faults: Vec<Fault>,
-    /// Another program logs in with the same account every so many seconds, and ends all tokens before.
+    faults: Vec<ScriptedFault>,
+    /// Another program logs in with the same account every so many seconds, which ends all earlier
+    /// tokens.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     other_program_every: Option<u64>,
-    /// Break a third of all answers, by dice of this seed.
+    /// Break a third of all answers, chosen at random with this seed.
     #[arg(long, value_name = "SEED")]
     break_at_random: Option<u64>,
 }
@@ -120,7 +121,7 @@ impl Simulate {
         Ok(builder)
     }
 
-    /// A password that came in a file is not shown.
+    /// The account as text. A password from a file is not shown.
     fn account_of(&self, pbx: &Simulator) -> String {
         let password = match &self.password_file {
             None => pbx.password().to_owned(),
@@ -142,7 +143,7 @@ impl Simulate {
         )
     }
 
-    /// The table that makes a gateway ask this PBX.
+    /// The configuration table for this PBX.
     fn configuration_for(&self, pbx: &Simulator) -> Result<String, String> {
         let (hint, file) = match &self.password_file {
             None => (
@@ -173,13 +174,13 @@ fn has_certificate(pbx: &Simulator) -> bool {
     pbx.url().starts_with("https")
 }
 
-/// The samples, and one of a call that began just now.
+/// The sample recordings, and one of a call that began just now.
 fn recordings() -> Vec<(String, Bytes)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.ok().and_then(|now| i64::try_from(now.as_secs()).ok());
     let young = CallRecord::beginning_at(now.unwrap_or_default(), 0).recording;
     let mut recordings = wav::demo_recordings();
-    recordings.push((young, wav::music(SECONDS_OF_YOUNG)));
+    recordings.push((young, wav::music(YOUNG_RECORDING_SECONDS)));
     recordings
 }
 

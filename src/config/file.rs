@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use super::kinds::*;
 use super::rows::{SectionRows, rows};
 use super::section::{Section, read_public};
 use super::{Config, Problems};
@@ -82,7 +83,7 @@ pub(super) const SECTIONS: &[&SectionRows] = &[
 pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
     let table = parse(path, problems)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut root = Section::root(table, folder, &keys::SECTION, problems);
+    let mut root = Section::root(table, folder, keys::SECTION.gone, problems);
     let config = read_root(&mut root, folder);
     root.finish();
     Some(config)
@@ -134,14 +135,13 @@ fn parse(path: &Path, problems: &mut Problems) -> Option<toml::Table> {
 
 fn read_root(root: &mut Section<'_>, folder: &Path) -> Config {
     // Before any secret is read.
-    let secrets = root.table(&secrets::keys::SECTION, |section| {
-        secrets::read_secrets(section, folder)
-    });
+    let secrets =
+        secrets::keys::SECTION.read(root, |section| secrets::read_secrets(section, folder));
     root.trust(secrets.clone());
     let pbx = &pbx::rows::keys::SECTION;
-    let state_dir = root.given(&keys::state_dir);
-    let relay = root.table(&relay::keys::SECTION, relay::read_relay);
-    let mut pbxs = root.tables(pbx, pbx::read_pbx);
+    let state_dir = keys::state_dir.given(root);
+    let relay = relay::keys::SECTION.read(root, relay::read_relay);
+    let mut pbxs = pbx.read_all(root, pbx::read_pbx);
     if pbxs.is_empty() {
         root.problem(pbx.name(), "missing; write [[pbx]] for each PBX");
     }
@@ -149,19 +149,19 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Config {
     let config = Config {
         secrets,
         state_dir: state_dir.unwrap_or_else(|| default_state_dir(folder)),
-        server: root.table(&server::keys::SECTION, server::read_server),
-        admin: root.table(&admin::keys::SECTION, admin::read_admin),
-        log: root.table(&log::keys::SECTION, log::read_log),
-        audit: root.table(&audit::keys::SECTION, audit::read_audit),
-        auth: root.table(&auth::keys::SECTION, auth::read_auth),
-        links: root.table(&links::keys::SECTION, links::read_links),
-        session: root.table(&session::keys::SECTION, session::read_session),
-        policy: root.table(&policy::keys::SECTION, policy::read_policy),
-        cors: root.table(&cors::keys::SECTION, cors::read_cors),
-        limits: root.table(&limits::keys::SECTION, limits::read_limits),
+        server: server::keys::SECTION.read(root, server::read_server),
+        admin: admin::keys::SECTION.read(root, admin::read_admin),
+        log: log::keys::SECTION.read(root, log::read_log),
+        audit: audit::keys::SECTION.read(root, audit::read_audit),
+        auth: auth::keys::SECTION.read(root, auth::read_auth),
+        links: links::keys::SECTION.read(root, links::read_links),
+        session: session::keys::SECTION.read(root, session::read_session),
+        policy: policy::keys::SECTION.read(root, policy::read_policy),
+        cors: cors::keys::SECTION.read(root, cors::read_cors),
+        limits: limits::keys::SECTION.read(root, limits::read_limits),
         relay,
-        cache: root.table(&cache::keys::SECTION, cache::read_cache),
-        range: root.table(&cache::range_keys::SECTION, cache::read_range),
+        cache: cache::keys::SECTION.read(root, cache::read_cache),
+        range: cache::range_keys::SECTION.read(root, cache::read_range),
         pbxs,
     };
     apart::check_apart(root, &config);

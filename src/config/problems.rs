@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Warnings;
-use super::file::place_of;
 
 /// One mistake and the key it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +38,10 @@ impl Problems {
         result.map_err(|error| self.push(key, error)).ok()
     }
 
-    /// Puts the mistakes in the order of the file's sections; a section that there is not comes
-    /// last.
+    /// Sorts the mistakes by the place of their keys in the file. Those of one section stay as they
+    /// are.
     #[must_use]
-    pub(crate) fn in_file_order(mut self) -> Self {
+    pub(super) fn sorted_by(mut self, place_of: fn(&str) -> usize) -> Self {
         self.mistakes.sort_by_key(|problem| place_of(&problem.key));
         self
     }

@@ -18,11 +18,13 @@ use toml::{Table, Value};
 use url::Url;
 
 use super::Problems;
-use super::rows::{DefaultedKind, SectionRows, Setting, SettingKind};
 use crate::secret_files::SecretFiles;
 
 /// A configuration, a key or a certificate is far smaller; anything larger is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Keys of an earlier version, each with the words that tell the new name.
+pub(super) type Tombstones = &'static [(&'static str, &'static str)];
 
 /// A table being read. [`Section::finish`] reports the keys that nothing has read.
 pub(super) struct Section<'a> {
@@ -30,7 +32,7 @@ pub(super) struct Section<'a> {
     path: String,
     table: Table,
     /// Names that there were once.
-    gone: &'static [(&'static str, &'static str)],
+    gone: Tombstones,
     /// Folder of the configuration file: relative paths start there.
     folder: &'a Path,
     secret_files: Arc<SecretFiles>,
@@ -41,13 +43,13 @@ impl<'a> Section<'a> {
     pub(super) fn root(
         table: Table,
         folder: &'a Path,
-        rows: &SectionRows,
+        gone: Tombstones,
         problems: &'a mut Problems,
     ) -> Self {
         Self {
             path: String::new(),
             table,
-            gone: rows.gone,
+            gone,
             folder,
             secret_files: Arc::default(),
             problems,
@@ -93,30 +95,15 @@ impl<'a> Section<'a> {
         self.table.remove(key).is_some()
     }
 
-    /// The value of a key, or its default.
-    pub(super) fn get<K: DefaultedKind>(&mut self, row: &Setting<K>) -> K::Value {
-        self.given(row).unwrap_or_else(|| row.kind.default())
-    }
-
-    /// The value of a key that the file has.
-    pub(super) fn given<K: SettingKind>(&mut self, row: &Setting<K>) -> Option<K::Value> {
-        row.kind.read(self, row.name)
-    }
-
-    /// Reads the table of these rows; an absent one reads as empty.
-    pub(super) fn table<T>(
+    /// Reads the table `key`; an absent one reads as empty.
+    pub(super) fn section<T>(
         &mut self,
-        rows: &SectionRows,
+        key: &str,
+        gone: Tombstones,
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
-        let table = self.take_table(rows.name());
-        self.descend(self.key(rows.name()), table, rows.gone, read)
-    }
-
-    /// Reads a table whose keys are the operator's own; an absent one reads as empty.
-    pub(super) fn section<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
         let table = self.take_table(key);
-        self.descend(self.key(key), table, &[], read)
+        self.descend(self.key(key), table, gone, read)
     }
 
     fn take_table(&mut self, key: &str) -> Table {
@@ -130,13 +117,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reads the array of tables of these rows; an absent one reads as empty.
-    pub(super) fn tables<T>(
+    /// Reads the array of tables `key`; an absent one reads as empty.
+    pub(super) fn sections<T>(
         &mut self,
-        rows: &SectionRows,
+        key: &str,
+        gone: Tombstones,
         mut read: impl FnMut(&mut Section<'_>) -> T,
     ) -> Vec<T> {
-        let key = rows.name();
         let values = match self.table.remove(key) {
             None => Vec::new(),
             Some(Value::Array(values)) => values,
@@ -152,9 +139,7 @@ impl<'a> Section<'a> {
         for (index, value) in values.into_iter().enumerate() {
             let path = format!("{}[{index}]", self.key(key));
             match value {
-                Value::Table(table) => {
-                    results.push(self.descend(path, table, rows.gone, &mut read))
-                }
+                Value::Table(table) => results.push(self.descend(path, table, gone, &mut read)),
                 _ => self.problems.push(path, "not a table"),
             }
         }
@@ -165,7 +150,7 @@ impl<'a> Section<'a> {
         &mut self,
         path: String,
         table: Table,
-        gone: &'static [(&'static str, &'static str)],
+        gone: Tombstones,
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
         let mut section = Section {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::secret_files::Readable;
+use crate::secret_files::ReadableReason;
 
 /// The oddities of a configuration that has no mistakes. `check` prints it, and a start and a
 /// reload write it into the log.
@@ -22,10 +22,10 @@ impl Warnings {
     }
 
     /// Notes a secret file that other users can read.
-    pub(crate) fn note_readable(&mut self, file: &Path, readable: Readable) {
+    pub(crate) fn note_readable(&mut self, file: &Path, readable: ReadableReason) {
         let files = match readable {
-            Readable::Mounted => &mut self.mounted,
-            Readable::Allowed => &mut self.allowed,
+            ReadableReason::Mounted => &mut self.mounted,
+            ReadableReason::Allowed => &mut self.allowed,
         };
         if !files.iter().any(|known| known == file) {
             files.push(file.to_owned());
@@ -66,10 +66,10 @@ mod tests {
         let mut warnings = Warnings::default();
         assert_eq!(warnings.lines(), Vec::<String>::new());
         for (file, readable) in [
-            ("/run/secrets/a", Readable::Mounted),
-            ("/run/secrets/b", Readable::Mounted),
-            ("/run/secrets/a", Readable::Mounted),
-            ("/etc/c", Readable::Allowed),
+            ("/run/secrets/a", ReadableReason::Mounted),
+            ("/run/secrets/b", ReadableReason::Mounted),
+            ("/run/secrets/a", ReadableReason::Mounted),
+            ("/etc/c", ReadableReason::Allowed),
         ] {
             warnings.note_readable(Path::new(file), readable);
         }

@@ -4,7 +4,7 @@
 
 pub(crate) mod cors;
 pub(crate) mod frames;
-pub(in crate::gateway) mod navigation;
+pub(crate) mod navigation;
 pub(crate) mod page;
 pub(in crate::gateway) mod session;
 pub(crate) mod sites;

@@ -15,10 +15,10 @@ use super::body::BodyError;
 use super::head::HeadFault;
 use super::recording::NotADownload;
 use super::route::RouteError;
-use crate::audit::Unavailable;
+use crate::audit::AuditUnavailable;
 use crate::auth::mint::MintError;
 use crate::auth::minter::LinksError;
-use crate::auth::{AuthError, Rejected, SessionError};
+use crate::auth::{AuthError, CredentialError, SessionError};
 use crate::cache::CacheError;
 use crate::gateway::browser::session::NoSession;
 use crate::gateway::browser::sites::CrossSite;
@@ -56,7 +56,7 @@ pub(crate) enum GatewayError {
     #[error("the name is of a time that no PBX's names_from and names_until hold")]
     NoPbxForName,
     #[error(transparent)]
-    Auth(#[from] Rejected),
+    Auth(#[from] CredentialError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A denial that is answered as a recording that does not exist.
@@ -67,7 +67,7 @@ pub(crate) enum GatewayError {
         young: bool,
     },
     #[error(transparent)]
-    Audit(#[from] Unavailable),
+    Audit(#[from] AuditUnavailable),
     #[error(transparent)]
     Admission(#[from] AdmissionError),
     #[error(
@@ -164,7 +164,7 @@ impl GatewayError {
                 &problem::LINK_FOR_ANOTHER_RECORDING
             }
             Self::Policy(PolicyError::LinkMakesNoLinks) => &problem::LINK_CANNOT_SHARE,
-            Self::Audit(Unavailable) => &problem::AUDIT_UNAVAILABLE,
+            Self::Audit(AuditUnavailable) => &problem::AUDIT_UNAVAILABLE,
             Self::Admission(AdmissionError::Saturated) => &problem::SATURATED,
             Self::Admission(AdmissionError::PrincipalSaturated) => &problem::PRINCIPAL_SATURATED,
             Self::RateLimited { .. } | Self::TooMany { .. } => &problem::RATE_LIMITED,
@@ -216,7 +216,7 @@ impl GatewayError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Draining
-            | Self::Audit(Unavailable)
+            | Self::Audit(AuditUnavailable)
             | Self::Admission(AdmissionError::Saturated | AdmissionError::PrincipalSaturated)
             | Self::Cache(_) => Some(SOON),
             Self::RateLimited { retry_after } | Self::TooMany { retry_after, .. } => {
@@ -251,7 +251,7 @@ impl GatewayError {
     }
 }
 
-fn auth_problem(rejected: &Rejected) -> &'static Problem {
+fn auth_problem(rejected: &CredentialError) -> &'static Problem {
     match rejected.reason() {
         AuthError::Missing | AuthError::UnsupportedScheme => &problem::BEARER_TOKEN_MISSING,
         AuthError::KeysUnavailable => &problem::KEYS_UNAVAILABLE,
@@ -274,9 +274,9 @@ fn auth_problem(rejected: &Rejected) -> &'static Problem {
         | AuthError::LinkTooLong { .. }
         | AuthError::LinkAddress
         | AuthError::LinkPbx => match rejected {
-            Rejected::Bearer(_) => &problem::BEARER_TOKEN_INVALID,
-            Rejected::Link(_) => &problem::LINK_TOKEN_INVALID,
-            Rejected::Cookie(_) => &problem::SESSION_INVALID,
+            CredentialError::Bearer(_) => &problem::BEARER_TOKEN_INVALID,
+            CredentialError::Link(_) => &problem::LINK_TOKEN_INVALID,
+            CredentialError::Cookie(_) => &problem::SESSION_INVALID,
         },
     }
 }

@@ -8,14 +8,16 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use http::{HeaderMap, Request, Response, Version, request};
+use http::{HeaderMap, Request, Response, request};
 use http_body::Body;
 
 use super::error::GatewayError;
-use super::{Downstream, Gateway, refusal};
+use super::front::Front;
+use super::{Downstream, refusal};
 use crate::gateway::answer::AnswerBody;
 use crate::http::headers;
 use crate::http::headers::X_REQUEST_ID;
+use crate::metrics::Metrics;
 use crate::relay::access_line::AccessLine;
 
 /// The other reason for which hyper answers so. It does not tell which it was.
@@ -25,41 +27,29 @@ const FIELD_BYTES: usize = 32;
 /// The names of an HTTP/2 request's four pseudo-header fields.
 const PSEUDO_FIELDS: [&str; 4] = [":method", ":scheme", ":authority", ":path"];
 
-impl Gateway {
-    /// # Errors
-    /// When an HTTP/2 request has a longer header list.
-    pub(super) fn require_short_head(&self, head: &request::Parts) -> Result<(), GatewayError> {
-        let max_bytes = self.max_header_bytes;
-        if head.version == Version::HTTP_2 && list_bytes(head) > max_bytes {
-            return Err(GatewayError::HeadTooLong { max_bytes, or: "" });
-        }
-        Ok(())
+/// The answer to an HTTP/1.1 request whose head is too long to be read, as it goes over the wire. The connection ends with
+/// it.
+pub(super) fn refuse(front: &Front, metrics: &Metrics, downstream: &Downstream) -> Vec<u8> {
+    let source = downstream.peer.ip();
+    let request_id = front.proxies.request_id(&HeaderMap::new(), source);
+    // Nobody has read which method it has.
+    let line = AccessLine::new(request_id.clone(), "other", source);
+    let (head, ()) = Request::new(()).into_parts();
+    let error = GatewayError::HeadTooLong {
+        max_bytes: front.max_header_bytes,
+        or: OR_TOO_MANY,
+    };
+    let mut response = refusal::refuse(&error, &head, line);
+    metrics.answered("", response.status());
+    headers::fill_common(response.headers_mut());
+    if let Ok(id) = request_id.parse() {
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
-
-    /// The answer to an HTTP/1.1 request whose head is too long to be read, as it goes over the wire; the connection ends with it.
-    pub(crate) fn refuse_head(&self, downstream: &Downstream) -> Vec<u8> {
-        let source = downstream.peer.ip();
-        let request_id = self.proxies.request_id(&HeaderMap::new(), source);
-        // Nobody has read which method it has.
-        let line = AccessLine::new(request_id.clone(), "other", source);
-        let max_bytes = self.max_header_bytes;
-        let (head, ()) = Request::new(()).into_parts();
-        let error = GatewayError::HeadTooLong {
-            max_bytes,
-            or: OR_TOO_MANY,
-        };
-        let mut response = refusal::refuse(&error, &head, line);
-        self.metrics.answered("", response.status());
-        headers::fill_common(response.headers_mut());
-        if let Ok(id) = request_id.parse() {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
-        written(response)
-    }
+    written(response)
 }
 
 /// RFC 9113 §10.5.1: names and values without compression.
-fn list_bytes(head: &request::Parts) -> usize {
+pub(super) fn list_bytes(head: &request::Parts) -> usize {
     let fields = head.headers.iter();
     let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES);
     let names = PSEUDO_FIELDS.iter().map(|name| name.len() + FIELD_BYTES);

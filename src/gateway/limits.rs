@@ -6,24 +6,24 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::error::GatewayError;
-use crate::auth::Rejected;
+use crate::auth::{CredentialError, Principal};
 use crate::gateway::settings::limits::Rate;
 use crate::gateway::settings::limits::RequestLimits;
-use crate::limits::rate::Rates;
+use crate::limits::rate::{self, Counted, Rates};
 use crate::principal::PrincipalId;
 
 /// Bits of an IPv6 address that name a network; whoever has one has all addresses in it.
 const NETWORK_BITS: u32 = 64;
 
 /// The rates in force.
-pub(crate) struct Limits {
+pub(crate) struct RequestRates {
     config: RequestLimits,
     principals: Option<Rates<PrincipalId>>,
     addresses: Option<Rates<IpAddr>>,
     failures: Option<Rates<IpAddr>>,
 }
 
-impl Limits {
+impl RequestRates {
     pub(crate) fn new(config: RequestLimits) -> Self {
         Self {
             principals: config.per_principal.map(rates),
@@ -39,24 +39,31 @@ impl Limits {
     }
 
     /// Counts a request from an address.
-    pub(super) fn check_address(&self, source: IpAddr) -> Result<(), GatewayError> {
+    ///
+    /// # Errors
+    /// When the address has sent too many.
+    pub(super) fn count_address(&self, source: IpAddr) -> Result<Counted<IpAddr>, GatewayError> {
         let limit = "limits.address_requests_per_second";
-        check(self.addresses.as_ref(), &network_of(source), limit)
+        counted(self.addresses.as_ref(), &network_of(source), source, limit)
     }
 
     /// Counts a request of a principal.
-    pub(super) fn check_principal(&self, who: &PrincipalId) -> Result<(), GatewayError> {
+    ///
+    /// # Errors
+    /// When the principal has sent too many.
+    pub(super) fn count_principal(
+        &self,
+        principal: Principal,
+    ) -> Result<Counted<Principal>, GatewayError> {
         let limit = "limits.principal_requests_per_second";
-        check(self.principals.as_ref(), who, limit)
+        counted(self.principals.as_ref(), &principal.id(), principal, limit)
     }
 
     /// Counts a failure, and says what to answer to it.
-    pub(super) fn failed(&self, source: IpAddr, rejected: Rejected) -> GatewayError {
+    pub(super) fn failed(&self, source: IpAddr, rejected: CredentialError) -> GatewayError {
         let limit = "limits.address_failures_per_minute";
-        match check(self.failures.as_ref(), &network_of(source), limit) {
-            Ok(()) => rejected.into(),
-            Err(error) => error,
-        }
+        let counted = counted(self.failures.as_ref(), &network_of(source), rejected, limit);
+        counted.map_or_else(|error| error, |rejected| rejected.into_inner().into())
     }
 }
 
@@ -64,13 +71,14 @@ fn rates<K: std::hash::Hash + Eq + Clone>(rate: Rate) -> Rates<K> {
     Rates::per_second(rate.per_second, rate.burst)
 }
 
-fn check<K: std::hash::Hash + Eq + Clone>(
+fn counted<K: std::hash::Hash + Eq + Clone, T>(
     rates: Option<&Rates<K>>,
     key: &K,
+    value: T,
     limit: &'static str,
-) -> Result<(), GatewayError> {
-    let checked = rates.map_or(Ok(()), |rates| rates.check(key));
-    checked.map_err(|retry_after| GatewayError::TooMany { limit, retry_after })
+) -> Result<Counted<T>, GatewayError> {
+    let counted = rate::count(rates, key, value);
+    counted.map_err(|retry_after| GatewayError::TooMany { limit, retry_after })
 }
 
 /// What counts as one address.

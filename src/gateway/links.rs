@@ -5,24 +5,26 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use http::{StatusCode, request};
+use http::StatusCode;
 use http_body::Body;
 use jiff::Timestamp;
 use serde_json::json;
 use url::Url;
 
 use super::Gateway;
-use super::audited;
 use super::body::{BodyError, Members, wrong};
 use super::error::GatewayError;
+use super::front::Addressed;
+use super::pbxs::Pbxs;
 use super::route::{Route, Target};
 use crate::auth::Principal;
-use crate::auth::minter::{self, Minted, Minter, Order};
+use crate::auth::minter::{self, LinkRequest, Minter};
 use crate::gateway::answer;
 use crate::gateway::answer::Small;
+use crate::limits::rate::Counted;
 use crate::pbx::Pbx;
 use crate::policy;
-use crate::policy::{Action, Context, Grant};
+use crate::policy::Grant;
 use crate::recording::RecordingName;
 use crate::relay::access_line::AccessLine;
 
@@ -36,74 +38,42 @@ struct Wish {
     download: bool,
 }
 
-/// A link that somebody may have.
-pub(super) struct Shared {
-    pub(super) grant: Grant,
-    minted: Minted,
-}
-
-impl Gateway {
-    /// Makes the link that a body asks for.
-    ///
-    /// # Cancel safety
-    /// Safe but for the body.
-    pub(super) async fn make_link<B>(
-        &self,
-        principal: Principal,
-        head: &request::Parts,
-        body: B,
-        context: &Context,
-        line: &mut AccessLine,
-    ) -> Result<Small, GatewayError>
-    where
-        B: Body<Error: std::error::Error + Send + Sync + 'static>,
-    {
-        policy::require_sharer(&principal)?;
-        let (minter, public) = minter::configured(self.minter.as_ref(), self.public_url.as_ref())?;
-        let wish = Wish::read(Members::read(&head.headers, body).await?, minter.max_ttl)?;
-        line.recording = self.names.mask(&wish.recording);
-        let pbx = self.pbx_of(&wish, minter, context.now, line)?;
-        let name = &wish.recording;
-        let mut decision = audited::decision(line, head, &principal, "share", Some(name));
-        let hide = self.hiding(pbx, name);
-        let (policy, action, name) = (&self.policy, Action::Share, name.clone());
-        let shared = match policy.authorize(principal, action, pbx.name(), name, context) {
-            Ok(grant) => {
-                let order = wish.order(&grant);
-                let minted = minter.mint(&order, context.now)?;
-                decision.link = Some(minted.id.clone());
-                Ok(Shared { grant, minted })
-            }
-            Err(denied) => Err(denied),
-        };
-        let Shared { grant, minted } = self.written(decision, shared, line).await.map_err(hide)?;
-        let url = wish.url(public, grant.pbx(), &minted.token);
-        let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
-        let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
-        Ok(answer::document(StatusCode::CREATED, &document))
-    }
-
-    /// The PBX that is meant, which the key's links have to reach.
-    fn pbx_of(
-        &self,
-        wish: &Wish,
-        minter: &Minter,
-        now: SystemTime,
-        line: &mut AccessLine,
-    ) -> Result<&Pbx, GatewayError> {
-        let name = wish.recording.clone();
-        let route = Route {
-            pbx: wish.pbx.clone(),
-            target: Target::Recording { name },
-        };
-        let pbx = self.pbx(&route, now, line).map_err(|error| match error {
-            GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
-            error => error,
-        })?;
-        let reached = minter.require_reach(pbx.name());
-        reached.map_err(|error| wrong("pbx", error))?;
-        Ok(pbx)
-    }
+/// Makes the link that the body of a request asks for.
+///
+/// # Errors
+/// When links are not configured, the body is wrong, or the caller may not share the recording.
+///
+/// # Cancel safety
+/// Safe but for the body.
+pub(super) async fn make<B>(
+    gateway: &Gateway,
+    principal: Counted<Principal>,
+    request: &Addressed<'_>,
+    body: B,
+    line: &mut AccessLine,
+) -> Result<Small, GatewayError>
+where
+    B: Body<Error: std::error::Error + Send + Sync + 'static>,
+{
+    policy::require_sharer(&principal)?;
+    let (front, now) = (&gateway.front, request.now());
+    let (minter, public) = minter::configured(gateway.minter.as_ref(), front.public_url.as_ref())?;
+    let wish = Wish::read(
+        Members::read(request.headers(), body).await?,
+        minter.max_ttl,
+    )?;
+    let name = &wish.recording;
+    line.recording = front.names.mask(name);
+    let pbx = wish.pbx(&gateway.pbxs, minter, now, line)?;
+    let mint = |grant: &Grant| minter.mint(&wish.order(grant), now);
+    let (grant, minted) = gateway
+        .rights
+        .share(principal, request, pbx, name, line, mint)
+        .await?;
+    let url = wish.url(public, grant.pbx(), &minted.token);
+    let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
+    let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
+    Ok(answer::document(StatusCode::CREATED, &document))
 }
 
 impl Wish {
@@ -122,8 +92,30 @@ impl Wish {
         Ok(wish)
     }
 
-    fn order<'o>(&'o self, grant: &'o Grant) -> Order<'o> {
-        Order {
+    /// The PBX that is meant, which the key's links have to reach.
+    fn pbx<'p>(
+        &self,
+        pbxs: &'p Pbxs,
+        minter: &Minter,
+        now: SystemTime,
+        line: &mut AccessLine,
+    ) -> Result<&'p Pbx, GatewayError> {
+        let name = self.recording.clone();
+        let route = Route {
+            pbx: self.pbx.clone(),
+            target: Target::Recording { name },
+        };
+        let pbx = pbxs.of(&route, now, line).map_err(|error| match error {
+            GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
+            error => error,
+        })?;
+        let reached = minter.require_pbx(pbx.name());
+        reached.map_err(|error| wrong("pbx", error))?;
+        Ok(pbx)
+    }
+
+    fn order<'o>(&'o self, grant: &'o Grant) -> LinkRequest<'o> {
+        LinkRequest {
             subject: grant.principal().subject(),
             pbx: grant.pbx(),
             recording: &self.recording,

@@ -6,23 +6,25 @@ mod asked;
 mod finding;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 
+use super::Gateway;
+use super::active_transfers::{ActiveTransfers, Opening};
+use super::answer::AnswerBody;
+use super::browser::navigation::{self, is_for_a_person};
 use super::downstream::Downstream;
 use super::error::GatewayError;
-use super::running::Opening;
-use super::{Gateway, audited};
+use super::front::Addressed;
+use crate::audit::{AudioSpan, Recorded, RecordedAnswer, RecordedRead};
 use crate::auth::Credential;
-use crate::cache::{Metadata, Source};
-use crate::gateway::answer::AnswerBody;
-use crate::gateway::browser::navigation;
-use crate::gateway::browser::navigation::is_for_a_person;
-use crate::http::headers;
-use crate::http::headers::Body;
-use crate::limits::streams::StreamPermit;
+use crate::cache::{Cache, Metadata, Source};
+use crate::http::headers::{self, BodyExtent, BrowserCache};
+use crate::limits::reads::Reads;
+use crate::limits::streams::{Admission, StreamPermit};
+use crate::metrics::Metrics;
 use crate::pbx::Pbx;
 use crate::policy::Grant;
 use crate::relay::access_line::AccessLine;
@@ -30,9 +32,25 @@ use crate::relay::{Outcome, RelayBody};
 use asked::Asked;
 use finding::Finding;
 
-/// What a request for a recording comes to.
+/// What recordings are answered from, and the bounds of that.
+pub(crate) struct Recordings {
+    /// The streams that may be open at once.
+    pub(crate) admission: Arc<Admission>,
+    /// How many recordings a principal may have read from PBXs per minute.
+    pub(crate) reads: Arc<Reads>,
+    pub(crate) cache: Arc<Cache>,
+    /// How long a range waits for the end of a recording of unknown length.
+    pub(crate) range_wait: Duration,
+    /// Whether a browser may keep a recording.
+    pub(crate) browser_cache: BrowserCache,
+    /// How long a caller may take nothing before its connection is cut.
+    pub(crate) downstream_idle: Duration,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A recording that is ready to be answered.
 pub(super) struct Prepared {
-    grant: Arc<Grant>,
+    answer: RecordedAnswer,
     opening: Arc<Opening>,
     permit: StreamPermit,
     metadata: Arc<Metadata>,
@@ -45,28 +63,30 @@ pub(super) struct Prepared {
 enum Content {
     NotModified,
     /// The header fields alone.
-    Head(Body),
-    Bytes(Body, Box<Source>),
+    Head(BodyExtent),
+    Bytes(BodyExtent, Box<Source>),
 }
 
-impl Gateway {
+impl Recordings {
     /// Finds out what to answer, and from where.
+    ///
+    /// # Errors
+    /// When there is no room, or the recording cannot be had.
     ///
     /// # Cancel safety
     /// Safe: everything taken is given back.
-    pub(super) async fn recording(
+    pub(super) async fn prepare(
         &self,
+        active: &ActiveTransfers,
         pbx: &Arc<Pbx>,
-        grant: Grant,
-        head: &request::Parts,
-        download: bool,
-        now: SystemTime,
+        grant: &Recorded<Grant>,
+        request: &Addressed<'_>,
     ) -> Result<Prepared, GatewayError> {
         let permit = self.admission.admit(&grant.principal().id())?;
-        let grant = Arc::new(grant);
-        let opening = self.running.open(&grant);
-        let asked = Asked::new(head, grant.recording(), now);
-        let mut finding = Finding::new(self, pbx, &grant, &asked);
+        let opening = active.open(grant);
+        let asked = Asked::new(request.head(), grant.recording(), request.now());
+        let read = RecordedRead::from(grant);
+        let mut finding = Finding::new(self, pbx, &read, &asked);
         let found = finding.find().await;
         if let Some(hit) = finding.hit().filter(|_| is_served(&found)) {
             self.metrics.hit(hit);
@@ -74,20 +94,13 @@ impl Gateway {
         let (metadata, content) = found?;
         Ok(Prepared {
             last_modified: asked.last_modified_of(&metadata),
-            grant,
+            answer: RecordedAnswer::from(grant),
             opening,
             permit,
             metadata,
-            download,
+            download: request.wants_download(),
             content,
         })
-    }
-}
-
-impl Gateway {
-    /// Whether what was granted has been taken back since.
-    fn no_longer_allows(&self, grant: &Grant) -> bool {
-        self.revocations.mean(grant.principal()) || self.running.denies(grant, &self.policy)
     }
 }
 
@@ -111,7 +124,7 @@ pub(super) fn relay(
     gateway: &Gateway,
 ) -> Response<AnswerBody> {
     let Prepared {
-        grant,
+        answer,
         opening,
         permit,
         metadata,
@@ -119,14 +132,15 @@ pub(super) fn relay(
         download,
         content,
     } = prepared;
-    line.audit.end_is_agreed = metadata.end_is_agreed;
+    let grant = answer.grant();
+    line.audit.end_is_agreed = metadata.end_is_agreed();
     let mut response = Response::new(AnswerBody::Absent);
     let by_link = matches!(grant.principal().credential(), Credential::Link(_));
-    let kept = headers::Kept {
+    let kept = headers::CachingHeaders {
         etag: metadata.etag.as_ref(),
         last_modified,
         by_link,
-        cache: gateway.browser_cache,
+        cache: gateway.recordings.browser_cache,
     };
     let body = match &content {
         Content::NotModified => None,
@@ -134,8 +148,8 @@ pub(super) fn relay(
     };
     *response.status_mut() = match body {
         None => StatusCode::NOT_MODIFIED,
-        Some(Body::Whole(_)) => StatusCode::OK,
-        Some(Body::Part { .. }) => StatusCode::PARTIAL_CONTENT,
+        Some(BodyExtent::Whole(_)) => StatusCode::OK,
+        Some(BodyExtent::Part { .. }) => StatusCode::PARTIAL_CONTENT,
     };
     line.status = response.status().as_u16();
     let fields = response.headers_mut();
@@ -147,7 +161,7 @@ pub(super) fn relay(
         None => headers::fill_not_modified(fields, &kept),
         Some(body) => headers::fill(
             fields,
-            &headers::Recording {
+            &headers::RecordingHeaders {
                 name: grant.recording(),
                 media_type: metadata.media_type(),
                 body,
@@ -158,25 +172,34 @@ pub(super) fn relay(
         ),
     }
     if !by_link {
-        gateway.framing.fill_recording(fields);
+        gateway.frames.fill_recording(fields);
     }
     if let Content::Bytes(body, source) = content {
         line.audit.first = Some(match body {
-            Body::Whole(_) => 0,
-            Body::Part { first, .. } => first,
+            BodyExtent::Whole(_) => 0,
+            BodyExtent::Part { first, .. } => first,
         });
-        line.audit.audio = audited::audio(&metadata);
+        line.audit.audio = audio(&metadata);
         line.audit.told_length = metadata.told_length();
         let watchdog = &downstream.watchdog;
-        let idle_timeout = gateway.downstream_idle;
-        let body = RelayBody::new(*source, body.length(), permit, line, idle_timeout, watchdog);
+        let idle_timeout = gateway.recordings.downstream_idle;
+        let length = body.length();
+        let body = RelayBody::new(
+            &answer,
+            *source,
+            length,
+            permit,
+            line,
+            idle_timeout,
+            watchdog,
+        );
         let cutter = body.cutter();
-        gateway.running.note(&grant, cutter.clone());
+        gateway.rights.active.note(grant, cutter.clone());
         // In this order: what was deleted, revoked or denied while the request was on its way ends here, what is from now on
         // ends there.
         if let Some(outcome) = opening.ended() {
             cutter.cut(outcome);
-        } else if gateway.no_longer_allows(&grant) {
+        } else if gateway.rights.is_withdrawn(grant) {
             cutter.cut(Outcome::Revoked);
         }
         *response.body_mut() = AnswerBody::Recording(body);
@@ -184,6 +207,22 @@ pub(super) fn relay(
         line.outcome = "complete";
     }
     response
+}
+
+/// Where the audio stands in a recording, as far as its header tells. Where the length in the header is not
+/// the recording's, it is of an earlier state of it, as while it was being written, and nobody knows where the audio ends.
+fn audio(metadata: &Metadata) -> Option<AudioSpan> {
+    let wave = metadata.wave.as_ref()?;
+    let begin = wave.data_offset()?;
+    let end = wave
+        .data_bytes()
+        .filter(|_| metadata.told_length().is_some())
+        .map(|bytes| begin.saturating_add(bytes.into()));
+    Some(AudioSpan {
+        begin,
+        end,
+        bytes_per_second: wave.bytes_per_second(),
+    })
 }
 
 /// The parameter `download` has another value than those that it can have, or is there twice.

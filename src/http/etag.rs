@@ -1,6 +1,6 @@
 //! Entity tags: the one of a recording, and those in a request.
 //!
-//! Knows what a tag is made of and how two are compared. Does not know which field a tag came in. Pure.
+//! Knows how a tag is made and how two are compared. Does not know the field of a tag. Pure.
 //!
 //! Source: RFC 9110 §8.8.3 (form, strong and weak comparison), §5.6.1 (lists).
 
@@ -11,7 +11,7 @@ use crate::recording::RecordingName;
 
 /// The strong entity tag of one recording.
 ///
-/// It depends on nothing but the recording, so that several instances behind one address agree.
+/// It depends only on the recording, so that several instances behind one address agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ETag(Box<str>);
 
@@ -26,8 +26,9 @@ pub(crate) struct FieldTag<'a> {
 impl ETag {
     /// Makes the tag of a recording.
     ///
-    /// `first_bytes` are as many as every instance takes (all of a shorter recording), else instances disagree.
-    /// `generation` counts the contents that were seen under one name with the same length and first bytes.
+    /// `first_bytes` must have the same length on every instance (the whole recording if it is
+    /// shorter), or instances disagree. `generation` counts the contents seen under one name with
+    /// the same length and first bytes.
     pub(crate) fn of(
         pbx: &str,
         name: &RecordingName,
@@ -44,27 +45,28 @@ impl ETag {
             &generation.to_be_bytes(),
         ];
         for part in parts {
-            // The length in front keeps a part from running into the next.
+            // The length before each part keeps the parts apart.
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
         let hash = hash.finish();
-        // Half of the hash is enough against an accident, and nobody gains by a collision of their own recordings.
+        // Half of the hash is enough against an accident, and a caller gains nothing from a
+        // collision of recordings that they may hear.
         let half = hash.as_ref().first_chunk().copied().unwrap_or_default();
         Self(format!("\"{:032x}\"", u128::from_be_bytes(half)).into_boxed_str())
     }
 
-    /// The tag as the value of a field. Hexadecimal digits and quotation marks always are one.
+    /// The tag as a field value. Hexadecimal digits and quotation marks are always valid there.
     pub(crate) fn field_value(&self) -> Option<HeaderValue> {
         HeaderValue::from_str(&self.0).ok()
     }
 
-    /// The strong comparison (RFC 9110 §8.8.3.2): a weak tag equals none.
+    /// The strong comparison (RFC 9110 §8.8.3.2): a weak tag never matches.
     pub(crate) fn equals_strongly(&self, other: &FieldTag<'_>) -> bool {
         !other.weak && self.equals_weakly(other)
     }
 
-    /// The weak comparison: only what is between the quotation marks counts.
+    /// The weak comparison: only the part between the quotation marks counts.
     pub(crate) fn equals_weakly(&self, other: &FieldTag<'_>) -> bool {
         self.0.as_bytes() == other.opaque
     }
@@ -83,9 +85,10 @@ impl<'a> FieldTag<'a> {
         is_tag.then_some(Self { weak, opaque })
     }
 
-    /// Reads the tags of a list, leaving out what is none.
+    /// Reads the tags of a list, and skips elements that are not tags.
     ///
-    /// A comma between quotation marks belongs to its tag. Where a mark is missing, the rest of the line is no tag.
+    /// A comma between quotation marks belongs to its tag. If a mark is missing, the rest of the
+    /// line is not a tag.
     pub(crate) fn list(line: &'a [u8]) -> impl Iterator<Item = Self> {
         let mut quoted = false;
         line.split(move |byte| {
@@ -96,7 +99,7 @@ impl<'a> FieldTag<'a> {
     }
 }
 
-/// `etagc` of RFC 9110 §8.8.3: nothing is escaped, and there is no white space.
+/// `etagc` of RFC 9110 §8.8.3: it has no escapes and no white space.
 fn is_tag_character(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7E | 0x80..=0xFF)
 }
@@ -113,7 +116,8 @@ mod tests {
 
     #[test]
     fn every_instance_of_every_build_makes_the_same_tag() {
-        // Made by another program: sha256 over five times the length in eight bytes, then the part.
+        // Made by another program: SHA-256 over each of the five parts, with its length in eight
+        // bytes before it.
         let tag = tag("office", "a.wav", 44, b"RIFF", 0);
         assert_eq!(
             tag.field_value().unwrap(),
@@ -122,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_makes_another_tag() {
+    fn every_difference_makes_another_tag() {
         let tags = [
             tag("office", "a.wav", 44, b"RIFF", 0),
             tag("branch", "a.wav", 44, b"RIFF", 0),
@@ -130,7 +134,7 @@ mod tests {
             tag("office", "a.wav", 45, b"RIFF", 0),
             tag("office", "a.wav", 44, b"RIFX", 0),
             tag("office", "a.wav", 44, b"RIFF", 1),
-            // No two parts run together.
+            // Parts that would be equal if they were joined.
             tag("officea", "wav", 44, b"RIFF", 0),
             tag("office", "a.wavR", 44, b"IFF", 0),
             tag("office", "a.wav", 0, b"\0\0\0\x2CRIFF", 0),
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_read_and_what_is_no_tag_left_out() {
+    fn a_list_is_read_and_invalid_tags_are_skipped() {
         check(r#""a""#, &[(false, r#""a""#)]);
         check(r#"W/"a""#, &[(true, r#""a""#)]);
         check(r#""""#, &[(false, r#""""#)]);
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_tag_equals_weakly_only() {
+    fn a_weak_tag_matches_weakly_only() {
         let own = tag("office", "a.wav", 44, b"RIFF", 0);
         let text = own.field_value().unwrap();
         let weak = [b"W/", text.as_bytes()].concat();

@@ -1,9 +1,10 @@
-//! The header fields of answers: a recording's, a list's.
+//! The header fields of responses: of a recording, of a list.
 //!
-//! Knows which fields there are. Nothing of the PBX's own header passes. Pure.
+//! Knows the fields. No field from the PBX's own response is passed on. Pure.
 //!
-//! Sources: RFC 9110 (fields; §15.3.7 for a part, §15.4.5 for 304, §15.5.17 for 416), RFC 6266 and RFC 8187
-//! (`Content-Disposition`), Fetch standard (`Cross-Origin-Resource-Policy`), nginx documentation (`X-Accel-Buffering`).
+//! Sources: RFC 9110 (fields; §15.3.7 for a part, §15.4.5 for 304, §15.5.17 for 416), RFC 6266 and
+//! RFC 8187 (`Content-Disposition`), Fetch standard (`Cross-Origin-Resource-Policy`), nginx
+//! documentation (`X-Accel-Buffering`).
 
 use std::time::{Duration, SystemTime};
 
@@ -17,12 +18,13 @@ use crate::http::etag::ETag;
 use crate::http::range;
 use crate::recording::RecordingName;
 
-/// Whether a browser may keep a recording. A cache that several people share never may.
+/// Whether a browser may store a recording. A shared cache never may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrowserCache {
-    /// It keeps nothing.
+    /// The browser stores nothing.
     Never,
-    /// It keeps it, and asks each time before it uses it: rights are checked, and what has not changed is not sent again.
+    /// The browser stores it, and revalidates each time before it uses it: rights are checked, and
+    /// unchanged content is not sent again.
     Revalidated,
 }
 
@@ -37,15 +39,15 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The first second that has no date of four digits, after 1970.
+/// The first second after the year 9999, since 1970. Its date has no form with four digits.
 const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
-/// What of a recording is sent.
+/// The part of a recording that the body of a response has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
-    /// All of it, of this length where it is known: 200.
+pub(crate) enum BodyExtent {
+    /// The whole recording, with its length if known: 200.
     Whole(Option<u64>),
-    /// From byte `first` to byte `last`, both included, of `total` where it is known: 206.
+    /// From byte `first` to byte `last`, both included, of `total` if known: 206.
     Part {
         first: u64,
         last: u64,
@@ -53,8 +55,8 @@ pub(crate) enum Body {
     },
 }
 
-impl Body {
-    /// How many bytes are sent, where that is known.
+impl BodyExtent {
+    /// The number of bytes sent, if known.
     pub(crate) fn length(self) -> Option<u64> {
         match self {
             Self::Whole(length) => length,
@@ -65,27 +67,28 @@ impl Body {
     }
 }
 
-/// What the fields are made of.
-pub(crate) struct Recording<'a> {
+/// The values for the fields of a recording.
+pub(crate) struct RecordingHeaders<'a> {
     pub(crate) name: &'a RecordingName,
     pub(crate) media_type: &'static str,
-    pub(crate) body: Body,
-    /// To be saved rather than played.
+    pub(crate) body: BodyExtent,
+    /// True if it should be saved rather than played.
     pub(crate) download: bool,
-    pub(crate) kept: &'a Kept<'a>,
+    pub(crate) kept: &'a CachingHeaders<'a>,
 }
 
-/// What every answer about a recording says, a 304 as well: what keeps a stored one usable.
-pub(crate) struct Kept<'a> {
+/// The values for the fields of every response about a recording, 304 included: they keep a stored
+/// response usable.
+pub(crate) struct CachingHeaders<'a> {
     pub(crate) etag: Option<&'a ETag>,
     pub(crate) last_modified: Option<SystemTime>,
-    /// A link token decided: the recording may be embedded by pages of other sites.
+    /// True if a link token decided. Then pages of other sites may embed the recording.
     pub(crate) by_link: bool,
     pub(crate) cache: BrowserCache,
 }
 
-/// Fills in everything but the request id.
-pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
+/// Sets all fields except the request id.
+pub(crate) fn fill(headers: &mut HeaderMap, recording: &RecordingHeaders<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
     headers.insert(CONTENT_TYPE, fixed(recording.media_type));
     fill_body(headers, recording.body);
@@ -98,10 +101,11 @@ pub(crate) fn fill(headers: &mut HeaderMap, recording: &Recording<'_>) {
     fill_not_modified(headers, recording.kept);
 }
 
-/// Fills in what a 304 has, and any other answer as well; nothing about bytes.
+/// Sets the fields of a 304, which all other responses have as well; none of them is about bytes.
 ///
-/// Source: RFC 9111 §5.2.2.4: with `no-cache` a stored answer is not used before the server has said that it is still good.
-pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &Kept<'_>) {
+/// Source: RFC 9111 §5.2.2.4: with `no-cache` a stored response is not used before the server has
+/// confirmed it.
+pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &CachingHeaders<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
     if let Some(etag) = kept.etag.and_then(ETag::field_value) {
         headers.insert(ETAG, etag);
@@ -123,8 +127,8 @@ pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &Kept<'_>) {
     headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, fixed(policy));
 }
 
-/// Fills in what every answer has: it is what it says it is, tells no other site where it was, and is for pages of this one, where
-/// nothing else was said before.
+/// Sets the fields of every response, unless they are set: no type sniffing, no referrer to other
+/// sites, and no use by other sites.
 pub(crate) fn fill_common(headers: &mut HeaderMap) {
     for (field, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -137,14 +141,14 @@ pub(crate) fn fill_common(headers: &mut HeaderMap) {
     }
 }
 
-/// Adds to a 416 how long the recording is.
+/// Adds the length of the recording to a 416.
 pub(crate) fn fill_unsatisfied(headers: &mut HeaderMap, length: u64) {
     insert_text(headers, CONTENT_RANGE, range::unsatisfied_range(length));
 }
 
-/// `Content-Length` is that of what is sent.
-fn fill_body(headers: &mut HeaderMap, body: Body) {
-    if let Body::Part { first, last, total } = body {
+/// Sets the fields about bytes. `Content-Length` counts the bytes that are sent.
+fn fill_body(headers: &mut HeaderMap, body: BodyExtent) {
+    if let BodyExtent::Part { first, last, total } = body {
         insert_text(
             headers,
             CONTENT_RANGE,
@@ -156,32 +160,32 @@ fn fill_body(headers: &mut HeaderMap, body: Body) {
     }
 }
 
-/// Inserts a text of ASCII characters, which always is a field's value.
+/// Inserts a text of ASCII characters, which is always a valid value.
 fn insert_text(headers: &mut HeaderMap, field: HeaderName, text: String) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(field, value);
     }
 }
 
-/// A date as RFC 9110 §5.6.7 writes it, of a time that can be written so.
+/// A date in the form of RFC 9110 §5.6.7, if the time has one.
 fn date(time: SystemTime) -> Option<HeaderValue> {
     let age = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let text = (age < YEAR_10000).then(|| httpdate::fmt_http_date(time))?;
     HeaderValue::try_from(text).ok()
 }
 
-/// Fills in the fields of a list; `link` leads to its next page.
+/// Sets the fields of a list. `link` leads to its next page.
 pub(crate) fn fill_list(headers: &mut HeaderMap, link: Option<&str>) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Encoded, so always a field's value.
+    // The link is encoded, so it is always a valid value.
     if let Some(link) = link.and_then(|link| HeaderValue::from_str(link).ok()) {
         headers.insert(LINK, link);
     }
 }
 
-/// `filename` in ASCII for everybody, and `filename*` where that lost something.
+/// `filename` in ASCII for all browsers, and `filename*` if that lost characters.
 fn disposition(name: &RecordingName, download: bool) -> HeaderValue {
     let kind = if download { "attachment" } else { "inline" };
     let safe = |character: char| match character {
@@ -198,7 +202,8 @@ fn disposition(name: &RecordingName, download: bool) -> HeaderValue {
             name.encoded()
         )
     };
-    // The text is ASCII by now; a field without a name is the honest answer if that should ever change.
+    // The text is ASCII, so this never fails; a field without a name is the safe answer if that
+    // ever changes.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(kind))
 }
 

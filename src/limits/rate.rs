@@ -16,6 +16,44 @@ const FEW: usize = 1_024;
 /// So many are remembered at the most; beyond that, all who come share one rate.
 const MANY: usize = 65_536;
 
+/// A value that has been counted under a rate limit, or for which none is configured. A stage that takes one cannot be
+/// reached without the count.
+#[derive(Debug)]
+pub struct Counted<T>(T);
+
+impl<T> Counted<T> {
+    /// For commands, tests and benches: a value that nobody sent over the network.
+    pub fn unlimited(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Hands the value on.
+    pub(crate) fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> std::ops::Deref for Counted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Counts `value` for `key` under `limit`; without a limit it always may be.
+///
+/// # Errors
+/// How long to wait. The value is not counted then.
+pub(crate) fn count<K: Hash + Eq + Clone, T>(
+    limit: Option<&Rates<K>>,
+    key: &K,
+    value: T,
+) -> Result<Counted<T>, Duration> {
+    limit.map_or(Ok(()), |limit| limit.check(key))?;
+    Ok(Counted(value))
+}
+
 /// A rate for each key, by the generic cell rate algorithm: a number at once after a pause, and a rate in the long run.
 pub(crate) struct Rates<K: Hash + Eq + Clone> {
     limiter: DefaultKeyedRateLimiter<K>,

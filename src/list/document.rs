@@ -1,28 +1,28 @@
-//! A page as callers get it: a JSON document, and the address of the next one.
+//! A page as callers receive it: a JSON document, and the address of the next page.
 //!
 //! Knows the fields and how addresses are made. Does not know where entries come from. Pure.
 //!
-//! Sources: RFC 3339 (times), RFC 8288 (`Link`). Addresses are made from `server.public_url`, never from a request's
-//! `Host`; without it they begin with the path.
+//! Sources: RFC 3339 (times), RFC 8288 (`Link`). Addresses are made from `server.public_url`, never
+//! from a request's `Host`. Without it they begin with the path.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use url::Url;
 
-use super::{Entry, Query, Second, Unreadable};
+use super::{ListEntry, Query, Second, UnreadableRows};
 
 #[derive(Serialize)]
-struct Document<'a> {
-    recordings: Vec<Recording<'a>>,
+struct ListDocument<'a> {
+    recordings: Vec<RecordingMember<'a>>,
     next: Option<&'a str>,
-    /// Absent where there are none.
+    /// Absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<u64>,
 }
 
 #[derive(Serialize)]
-struct Recording<'a> {
+struct RecordingMember<'a> {
     name: &'a str,
     url: String,
     pbx: &'a str,
@@ -37,15 +37,15 @@ struct Recording<'a> {
 
 /// Writes a page of the list of `pbx`, whose clocks are in `zone`.
 pub(crate) fn write(
-    entries: &[Entry],
+    entries: &[ListEntry],
     next: Option<&str>,
-    unreadable: &Unreadable,
+    unreadable: &UnreadableRows,
     pbx: &str,
     zone: &TimeZone,
     public_url: Option<&Url>,
 ) -> String {
     let base = base(public_url);
-    let recordings = entries.iter().map(|entry| Recording {
+    let recordings = entries.iter().map(|entry| RecordingMember {
         name: entry.name.as_str(),
         url: format!("{base}/pbx/{pbx}/recordings/{}", entry.name.encoded()),
         pbx,
@@ -57,17 +57,17 @@ pub(crate) fn write(
         size_bytes: entry.size_bytes,
         call_id: entry.call_id.as_deref(),
     });
-    let document = Document {
+    let document = ListDocument {
         recordings: recordings.collect(),
         next,
         unreadable: Some(unreadable.rows).filter(|rows| *rows > 0),
     };
-    // Texts and numbers under names: nothing that cannot be written.
+    // Texts and numbers under names can always be written as JSON.
     serde_json::to_string(&document).unwrap_or_default()
 }
 
-/// The value of a `Link` field that leads to the next page. Names the PBX, which a path without one need not mean for
-/// ever.
+/// The value of a `Link` field for the next page. It names the PBX, since a path without one may
+/// mean another PBX later.
 pub(crate) fn next_link(
     query: &Query,
     cursor: &str,
@@ -77,7 +77,7 @@ pub(crate) fn next_link(
     let base = base(public_url);
     format!(
         "<{base}/pbx/{pbx}/recordings?{}>; rel=\"next\"",
-        query.at(cursor)
+        query.with_cursor(cursor)
     )
 }
 
@@ -94,16 +94,16 @@ fn with_offset(start: Second, zone: &TimeZone) -> Option<String> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::Row;
+    use super::super::ListRow;
     use super::*;
 
     const NAME: &str = "20260302091407-1772442845.1203-+49 30-1003-Inbound.wav";
 
-    fn written(row: Row, public_url: Option<&str>) -> Value {
+    fn written(row: ListRow, public_url: Option<&str>) -> Value {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let entry = Entry::of(row, &zone).unwrap();
+        let entry = ListEntry::from_row(row, &zone).unwrap();
         let public_url = public_url.map(|url| url.parse().unwrap());
-        let none = Unreadable::default();
+        let none = UnreadableRows::default();
         let text = write(
             &[entry],
             Some("c"),
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_all_there_is_to_say() {
-        let row = Row {
+    fn an_entry_has_every_known_value() {
+        let row = ListRow {
             name: NAME.to_owned(),
             local_start: None,
             caller: "Jo<+49 30>".to_owned(),
@@ -152,17 +152,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_null() {
-        let row = Row {
+    fn an_absent_value_is_null() {
+        let row = ListRow {
             name: "hello001".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
         let document = written(row, None);
         let entry = document["recordings"][0].as_object().unwrap();
         let nulls = entry.values().filter(|value| value.is_null()).count();
         assert_eq!((entry.len(), nulls), (10, 7));
         let empty = |unreadable| write(&[], None, &unreadable, "office", &TimeZone::UTC, None);
-        let mut unreadable = Unreadable::default();
+        let mut unreadable = UnreadableRows::default();
         assert_eq!(empty(unreadable), r#"{"recordings":[],"next":null}"#);
         unreadable.add(2, "odd");
         let odd = r#"{"recordings":[],"next":null,"unreadable":2}"#;

@@ -1,25 +1,25 @@
-//! The value of a parameter as it stands in a query: percent-escapes, and what a plus is.
+//! Decodes the value of a parameter in a query: percent-escapes, and the meaning of a plus.
 //!
-//! Knows which plus is a blank and which one is a plus. Does not know parameters. Pure.
+//! Knows when a plus stands for a blank, and when it is a plus. Does not know parameters. Pure.
 //!
 //! Sources: RFC 3986 §2.1 (percent-encoding); WHATWG URL, "application/x-www-form-urlencoded",
-//! which the encoders of forms in Python, JavaScript, PHP and Java follow: a blank is `+`, and a
-//! plus is `%2B`. RFC 3339 §5.6 (times and their offsets).
+//! which the form encoders of Python, JavaScript, PHP and Java follow: a blank is `+`, and a plus
+//! is `%2B`. RFC 3339 §5.6 (times and their offsets).
 //!
 //! People who type an address write a plus as it is, before a number and before an offset. So a `+`
-//! is a blank but for the two places where a blank means nothing:
+//! is a blank except in two places where a blank would have no meaning:
 //!
-//! - it begins a number: a digit follows, and nothing or a bracket that no form encoder leaves as
-//!   it is stands before it;
-//! - it begins an offset: a time of day stands before it, and a digit follows. After a bare date it
-//!   does, too, where what follows may be an offset by its form (`2026-03-02+01:00`); no parameter
-//!   takes that, so it is refused and not guessed.
+//! - It begins a number: a digit follows, and before it stands nothing, or a bracket that every
+//!   form encoder escapes.
+//! - It begins an offset: a time of day stands before it, and a digit follows. After a bare date it
+//!   is also a plus if the rest has the form of an offset (`2026-03-02+01:00`). No parameter
+//!   accepts that, so it is refused and not guessed.
 
 use std::string::FromUtf8Error;
 
 use percent_encoding::percent_decode_str;
 
-/// Decodes a value, once.
+/// Decodes a value exactly once.
 ///
 /// # Errors
 /// When it is not UTF-8.
@@ -42,14 +42,14 @@ pub(super) fn decode(value: &str) -> Result<String, FromUtf8Error> {
     String::from_utf8(decoded)
 }
 
-/// Returns true if a number can begin behind the text before the plus, `part` of it as it is
-/// written.
+/// Returns true if a number can begin after the text before the plus. `part` is the end of that
+/// text as it is written.
 fn begins_number(part: &str, decoded: &[u8]) -> bool {
     decoded.is_empty() || part.ends_with(['(', '<', '['])
 }
 
-/// Returns true if the decoded text is a time that an offset can follow, or a date of which `after`
-/// can be the offset.
+/// Returns true if the decoded text is a time that an offset can follow, or a date for which
+/// `after` can be the offset.
 fn begins_offset(decoded: &[u8], after: &str) -> bool {
     let (date, time) = match decoded.split_at_checked(10) {
         Some((date, time)) if is_date(date) => (date, time),
@@ -73,7 +73,7 @@ fn begins_offset(decoded: &[u8], after: &str) -> bool {
     }
 }
 
-/// Returns true for the form of a date with hyphens.
+/// Returns true if the text has the form of a date with hyphens.
 fn is_date(text: &[u8]) -> bool {
     text.iter().enumerate().all(|(index, byte)| match index {
         4 | 7 => *byte == b'-',
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_is_a_blank_but_before_a_number_and_an_offset() {
+    fn a_plus_is_a_blank_except_before_a_number_or_an_offset() {
         check("Jo+Doe", "Jo Doe");
         check("Jo%20Doe", "Jo Doe");
         check("Doe%2C+Jo+%2B+Co", "Doe, Jo + Co");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_has_its_blank_and_its_offset() {
+    fn a_time_keeps_its_blank_and_its_offset() {
         check("2026-10-25+00%3A00%3A00", "2026-10-25 00:00:00");
         check("2026-10-25+00:00:00", "2026-10-25 00:00:00");
         check("2026-10-25+01%3A00", "2026-10-25 01:00");
@@ -137,14 +137,15 @@ mod tests {
         check("2026-10-25+00:00:00+01:00", "2026-10-25 00:00:00+01:00");
         check("2026-10-25+00:00+01:00", "2026-10-25 00:00+01:00");
         check("20261025T000000+0100", "20261025T000000+0100");
-        // An offset of a date, or the time of a clock: both are read into it, so neither is.
+        // Either the offset of a date or a time of day. Both readings are possible, so the plus
+        // stays and the value is refused later.
         check("2026-10-25+01:00", "2026-10-25+01:00");
         check("2026-10-25+0100", "2026-10-25+0100");
         check("2026-10-25T00:00:00+", "2026-10-25T00:00:00 ");
     }
 
     #[test]
-    fn what_is_not_utf8_is_refused() {
+    fn a_value_that_is_not_utf8_is_refused() {
         for value in ["%FF", "a+%C3", "%C3+%A4"] {
             assert!(decode(value).is_err(), "{value}");
         }

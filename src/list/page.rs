@@ -1,29 +1,34 @@
-//! One page out of a list of any length and in any order, held in no more memory than the page takes.
+//! Collects one page from a list of any length and in any order, in no more memory than the page
+//! needs.
 //!
-//! Knows the place of an entry and how many are kept. Does not know where entries come from. Pure.
+//! Knows the sort key of an entry and how many entries are kept. Does not know where entries come
+//! from. Pure.
 //!
-//! Limit: a name that tells no start (`hello001`) has its place by the time of its row. Where it has several rows of
-//! different times that fall on different pages, each of those pages has it: a page knows of no row before its cursor.
+//! Limit: a name that tells no start (`hello001`) is sorted by the time of its row. If it has
+//! several rows with different times that fall on different pages, it appears on each of those
+//! pages: a page knows nothing of the rows before its cursor.
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Key, Position};
-use super::{Entry, Order};
+use super::cursor::{Position, SortKey};
+use super::{ListEntry, Order};
 
-/// The entries of one page, chosen while the list goes by: the first ones behind the place where the last page ended.
+/// The entries of one page, collected while the whole list passes: the first ones after the end of
+/// the last page.
 ///
-/// It does not matter in which order entries come, or how often. So a page is the same whether the PBX lists its newest
-/// calls first or last, and calls that are added meanwhile make neither a gap nor a repeat.
-pub(crate) struct Selection {
+/// The order of the entries does not matter, and they may repeat. So a page is the same whether the
+/// PBX lists its newest calls first or last, and calls added meanwhile make neither a gap nor a
+/// repeat.
+pub(crate) struct PageCollector {
     order: Order,
     page_size: usize,
-    after: Option<Key>,
-    /// At most one more than the page: that one tells that there is a next page.
-    kept: BTreeMap<Key, Entry>,
+    after: Option<SortKey>,
+    /// At most one more entry than the page has. That one shows that there is a next page.
+    kept: BTreeMap<SortKey, ListEntry>,
 }
 
-impl Selection {
-    pub(crate) fn new(order: Order, page_size: usize, after: Option<Key>) -> Self {
+impl PageCollector {
+    pub(crate) fn new(order: Order, page_size: usize, after: Option<SortKey>) -> Self {
         Self {
             order,
             page_size,
@@ -32,9 +37,10 @@ impl Selection {
         }
     }
 
-    /// Takes an entry if it belongs to the page, as far as the list has gone by; `is_visible` is asked only then.
-    pub(crate) fn offer(&mut self, entry: Entry, is_visible: impl FnOnce(&Entry) -> bool) {
-        let key = Key {
+    /// Keeps an entry if it belongs to the page, by the entries seen so far. `is_visible` is called
+    /// only then.
+    pub(crate) fn offer(&mut self, entry: ListEntry, is_visible: impl FnOnce(&ListEntry) -> bool) {
+        let key = SortKey {
             start: entry.started.unwrap_or_default(),
             name: entry.name.as_str().to_owned(),
         };
@@ -53,7 +59,7 @@ impl Selection {
         }
     }
 
-    fn has_room_for(&self, key: &Key) -> bool {
+    fn has_room_for(&self, key: &SortKey) -> bool {
         let order = self.order;
         let is_behind = self
             .after
@@ -67,9 +73,9 @@ impl Selection {
         is_behind && (!is_full || last.is_none_or(|(last, _)| order.is_before(key, last)))
     }
 
-    /// The rows of one recording may differ in their times where the name has none. The earliest counts: returns whether
-    /// `key` is that one, and takes out a later one.
-    fn replace_later_row(&mut self, key: &Key) -> bool {
+    /// Compares rows of one recording whose name has no time, since their times may differ. The
+    /// earliest counts: returns true if `key` is the earliest, and removes a later one.
+    fn replace_later_row(&mut self, key: &SortKey) -> bool {
         let same = self.kept.keys().find(|kept| kept.name == key.name).cloned();
         match same {
             None => true,
@@ -78,15 +84,15 @@ impl Selection {
         }
     }
 
-    /// How many entries are held.
+    /// The number of entries kept.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.kept.len()
     }
 
-    /// The page, and where it ends if another one follows.
-    pub(crate) fn finish(self) -> (Vec<Entry>, Option<Position>) {
-        let mut kept: Vec<(Key, Entry)> = self.kept.into_iter().collect();
+    /// The page, and its end if another page follows.
+    pub(crate) fn finish(self) -> (Vec<ListEntry>, Option<Position>) {
+        let mut kept: Vec<(SortKey, ListEntry)> = self.kept.into_iter().collect();
         if self.order == Order::Descending {
             kept.reverse();
         }
@@ -103,22 +109,26 @@ mod tests {
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
-    use super::super::{Row, Second};
+    use super::super::{ListRow, Second};
     use super::*;
 
-    fn named(start: Second, number: u64) -> Entry {
-        let row = Row {
+    fn named(start: Second, number: u64) -> ListEntry {
+        let row = ListRow {
             name: format!("20260302091407-{start}.{number}-1001-1003-Internal.wav"),
-            ..Row::default()
+            ..ListRow::default()
         };
-        Entry::of(row, &TimeZone::UTC).unwrap()
+        ListEntry::from_row(row, &TimeZone::UTC).unwrap()
     }
 
-    /// Walks to the end, and returns all entries; `list` is what the PBX has at each request.
-    fn walk(order: Order, page_size: usize, mut list: impl FnMut() -> Vec<Entry>) -> Vec<Entry> {
+    /// Reads all pages and returns all entries. `list` is the list of the PBX at each request.
+    fn walk(
+        order: Order,
+        page_size: usize,
+        mut list: impl FnMut() -> Vec<ListEntry>,
+    ) -> Vec<ListEntry> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let mut page = Selection::new(order, page_size, after);
+            let mut page = PageCollector::new(order, page_size, after);
             for entry in list() {
                 page.offer(entry, |_| true);
                 assert!(page.held() <= page_size + 1);
@@ -134,8 +144,8 @@ mod tests {
         }
     }
 
-    fn shuffled(mut entries: Vec<Entry>) -> Vec<Entry> {
-        // Any order will do, as long as it is none.
+    fn shuffled(mut entries: Vec<ListEntry>) -> Vec<ListEntry> {
+        // Any order that is not sorted.
         entries.sort_by_key(|entry| {
             entry
                 .started
@@ -145,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn of_fifty_thousand_rows_no_more_is_held_than_a_page() {
+    fn of_fifty_thousand_rows_only_one_page_is_kept() {
         let rows = || (0..50_000).map(|n| named(1_700_000_000 + (n * 7919) % 50_000, 1));
         for order in [Order::Ascending, Order::Descending] {
-            let mut page = Selection::new(order, 100, None);
+            let mut page = PageCollector::new(order, 100, None);
             let mut most = 0;
             for entry in rows() {
                 page.offer(entry, |_| true);
@@ -167,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_has_neither_gap_nor_repeat_while_calls_are_added() {
+    fn pages_have_no_gap_or_repeat_while_calls_are_added() {
         for order in [Order::Ascending, Order::Descending] {
             let mut list: Vec<_> = (0..1_000)
                 .map(|n| named(1_700_000_000 + n / 3, 1))
@@ -204,15 +214,15 @@ mod tests {
     #[test]
     fn the_rows_of_a_recording_are_one_entry() {
         let leg = |name: &str, second| {
-            let row = Row {
+            let row = ListRow {
                 name: name.to_owned(),
                 local_start: Some(jiff::civil::date(2026, 3, 2).at(9, 0, second, 0)),
-                ..Row::default()
+                ..ListRow::default()
             };
-            Entry::of(row, &TimeZone::UTC).unwrap()
+            ListEntry::from_row(row, &TimeZone::UTC).unwrap()
         };
         for order in [Order::Ascending, Order::Descending] {
-            let mut page = Selection::new(order, 10, None);
+            let mut page = PageCollector::new(order, 10, None);
             for (name, second) in [("x", 9), ("x", 2), ("x", 5), ("y", 3), ("y", 3)] {
                 page.offer(leg(name, second), |_| true);
             }
@@ -227,8 +237,8 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_seen_takes_no_room() {
-        let mut page = Selection::new(Order::Ascending, 2, None);
+    fn entries_that_may_not_be_seen_take_no_room() {
+        let mut page = PageCollector::new(Order::Ascending, 2, None);
         for n in 0..10 {
             page.offer(named(1_700_000_000 + n, 1), |entry| {
                 entry.started.unwrap() % 2 == 1
@@ -245,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_sizes_a_walk_lists_all(count in 0_i64..60, page_size in 1_usize..20, ascending: bool) {
+        fn all_pages_together_list_everything(count in 0_i64..60, page_size in 1_usize..20, ascending: bool) {
             let order = if ascending { Order::Ascending } else { Order::Descending };
             let all = walk(order, page_size, || shuffled((0..count).map(|n| named(1_700_000_000 + n, 1)).collect()));
             prop_assert_eq!(all.len(), usize::try_from(count).unwrap());

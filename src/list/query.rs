@@ -2,7 +2,7 @@
 //!
 //! Knows names, forms and limits. Does not know which PBX needs which of them. Pure: no clock.
 //!
-//! Sources: RFC 3339 (times). How a value is decoded is in `form.rs`.
+//! Source: RFC 3339 (times). `form.rs` decodes a value.
 
 use std::fmt::Write as _;
 
@@ -14,16 +14,16 @@ use thiserror::Error;
 
 use super::cursor::{self, Position};
 use super::form::decode;
-use super::{Direction, Entry, Order, Second, local};
+use super::{Direction, ListEntry, Order, Second, unix_second};
 use crate::recording::RESERVED;
 
-/// Entries of a page where nothing else is asked for, and the most.
+/// The default size of a page, and the largest.
 const DEFAULT_PAGE_SIZE: usize = 100;
 pub(crate) const MAX_PAGE_SIZE: usize = 1_000;
-/// No number and no cursor comes near this.
+/// The longest value of a parameter. Every number and every cursor is far shorter.
 const MAX_VALUE_BYTES: usize = 1_024;
 
-/// What is wrong with a parameter. Names it, and never repeats its value.
+/// A mistake in a parameter. It names the parameter and never repeats its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum QueryError {
     #[error(
@@ -40,7 +40,7 @@ pub(crate) enum QueryError {
     Cursor,
 }
 
-/// What a parameter can be.
+/// The form that a parameter must have.
 fn expected(name: &str) -> &'static str {
     match name {
         "from" | "to" => "a time such as 2026-03-02, 2026-03-02T10:45:00 or 2026-03-02T10:45:00Z",
@@ -51,21 +51,21 @@ fn expected(name: &str) -> &'static str {
     }
 }
 
-/// Which entries are wanted.
+/// The conditions on the entries of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Filter {
-    /// The first second that is wanted.
+pub(crate) struct ListFilter {
+    /// The first second of the window.
     pub(crate) from: Option<Second>,
-    /// The first that is not wanted any more.
+    /// The first second after the window.
     pub(crate) to: Option<Second>,
     pub(crate) caller: Option<String>,
     pub(crate) callee: Option<String>,
     pub(crate) direction: Option<Direction>,
 }
 
-impl Filter {
-    /// Whether an entry is wanted. One whose start is not known is in no window.
-    pub(crate) fn wants(&self, entry: &Entry) -> bool {
+impl ListFilter {
+    /// Returns true if an entry matches. An entry without a known start is in no window.
+    pub(crate) fn matches(&self, entry: &ListEntry) -> bool {
         let in_window = match entry.started {
             Some(start) => {
                 self.from.is_none_or(|from| from <= start) && self.to.is_none_or(|to| start < to)
@@ -83,21 +83,21 @@ impl Filter {
     }
 }
 
-/// What is asked for.
+/// The parsed query of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Query {
-    pub(crate) filter: Filter,
+    pub(crate) filter: ListFilter,
     pub(crate) order: Order,
     pub(crate) page_size: usize,
-    /// Where the page begins; `None` for the first one.
+    /// The position after which the page begins; `None` for the first page.
     pub(crate) after: Option<Position>,
-    /// What was given but for the cursor, decoded and in its order.
+    /// The parameters except the cursor, decoded and in their order.
     given: Vec<(&'static str, String)>,
-    /// What a cursor of this query is recognised by.
+    /// Identifies the cursors of this query.
     fingerprint: cursor::Fingerprint,
 }
 
-const NAMES: [&str; 9] = [
+const PARAMETER_NAMES: [&str; 9] = [
     "from",
     "to",
     "caller",
@@ -110,9 +110,9 @@ const NAMES: [&str; 9] = [
 ];
 
 impl Query {
-    /// The first page of all there is.
+    /// The first page without a filter.
     pub(crate) fn everything() -> Self {
-        let (filter, order) = (Filter::default(), Order::Descending);
+        let (filter, order) = (ListFilter::default(), Order::Descending);
         Self {
             fingerprint: cursor::fingerprint("", &filter, order),
             filter,
@@ -123,7 +123,8 @@ impl Query {
         }
     }
 
-    /// Reads a query about the list of `pbx`, whose clocks are in `zone`. `link`, the credential, is passed over.
+    /// Reads a query for the list of `pbx`, whose clocks are in `zone`. Skips `link`, the
+    /// credential.
     ///
     /// # Errors
     /// The first mistake found.
@@ -138,7 +139,7 @@ impl Query {
             let found = given.iter().find(|(one, _)| *one == name);
             found.map(|(_, value)| (name, value.as_str()))
         };
-        let filter = Filter {
+        let filter = ListFilter {
             from: value("from").map(|given| moment(given, zone)).transpose()?,
             to: value("to").map(|given| moment(given, zone)).transpose()?,
             caller: value("caller").map(party).transpose()?,
@@ -162,13 +163,13 @@ impl Query {
         })
     }
 
-    /// A cursor for the page that begins behind `position`.
+    /// Makes a cursor for the page after `position`.
     pub(crate) fn cursor(&self, position: &Position) -> String {
         cursor::encode(position, self.fingerprint)
     }
 
-    /// The query of another page of the same list.
-    pub(super) fn at(&self, cursor: &str) -> String {
+    /// The query string for another page of the same list.
+    pub(super) fn with_cursor(&self, cursor: &str) -> String {
         let mut text = String::new();
         for (name, value) in &self.given {
             let _ = write!(text, "{name}={}&", utf8_percent_encode(value, RESERVED));
@@ -178,12 +179,12 @@ impl Query {
     }
 }
 
-/// Takes a query apart. A credential in it is not kept.
+/// Splits a query into parameters. A credential in it is not kept.
 fn parameters(query: &str) -> Result<Vec<(&'static str, String)>, QueryError> {
     let mut found: Vec<(&'static str, String)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let known = NAMES.into_iter().find(|known| *known == name);
+        let known = PARAMETER_NAMES.into_iter().find(|known| *known == name);
         let name = known.ok_or(QueryError::Unknown)?;
         if found.iter().any(|(known, _)| *known == name) {
             return Err(QueryError::Repeated(name));
@@ -205,10 +206,11 @@ fn take(given: &mut Vec<(&'static str, String)>, name: &str) -> Option<String> {
     Some(given.remove(index).1)
 }
 
-type Given<'q> = (&'static str, &'q str);
+type Parameter<'q> = (&'static str, &'q str);
 
-/// A time with an offset, or one of the PBX's clocks. The first whole second from it on: starts are whole seconds.
-fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError> {
+/// A time with an offset, or a local time of the PBX, rounded up to whole seconds: starts are whole
+/// seconds.
+fn moment((name, text): Parameter<'_>, zone: &TimeZone) -> Result<Second, QueryError> {
     let wrong = QueryError::Value(name);
     if !text
         .bytes()
@@ -218,14 +220,15 @@ fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError
     }
     let time = match text.parse::<Timestamp>() {
         Ok(time) => time,
-        // Behind the date stands nothing but a time; an offset would be read over.
+        // After the date only a time may follow. The parser would skip an offset, so it is excluded
+        // here.
         Err(_)
             if text
                 .get(10..)
                 .is_some_and(|time| !time.contains(['+', '-'])) =>
         {
             let clock: DateTime = text.parse().map_err(|_| wrong)?;
-            let second = local(clock, zone).ok_or(wrong)?;
+            let second = unix_second(clock, zone).ok_or(wrong)?;
             return Ok(second + i64::from(clock.subsec_nanosecond() > 0));
         }
         Err(_) => return Err(wrong),
@@ -233,25 +236,25 @@ fn moment((name, text): Given<'_>, zone: &TimeZone) -> Result<Second, QueryError
     Ok(time.as_second() + i64::from(time.subsec_nanosecond() > 0))
 }
 
-fn party((name, text): Given<'_>) -> Result<String, QueryError> {
+fn party((name, text): Parameter<'_>) -> Result<String, QueryError> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
         return Err(QueryError::Value(name));
     }
     Ok(text.trim().to_owned())
 }
 
-fn direction((name, text): Given<'_>) -> Result<Direction, QueryError> {
+fn direction((name, text): Parameter<'_>) -> Result<Direction, QueryError> {
     let exact = Direction::of(text).filter(|direction| direction.as_str() == text);
     exact.ok_or(QueryError::Value(name))
 }
 
-fn order((name, text): Given<'_>) -> Result<Order, QueryError> {
+fn order((name, text): Parameter<'_>) -> Result<Order, QueryError> {
     let all = [Order::Ascending, Order::Descending];
     let found = all.into_iter().find(|order| order.as_str() == text);
     found.ok_or(QueryError::Value(name))
 }
 
-fn page_size((name, text): Given<'_>) -> Result<usize, QueryError> {
+fn page_size((name, text): Parameter<'_>) -> Result<usize, QueryError> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let size = text
         .parse()

@@ -1,20 +1,20 @@
-//! What is counted of the audit log.
+//! The counters of the audit log.
 //!
-//! Knows the names. Does not know when anything is written.
+//! Knows their names. Does not know when a line is written.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
-/// What is counted of the audit log; clones count together.
+/// The counters of the audit log; clones are the same counters.
 #[derive(Clone, Default)]
 pub(crate) struct AuditMetrics {
     /// Lines that were written.
     pub(crate) lines: Counter,
-    /// Waits for the disk: lines per wait is what gathering them saves.
+    /// Syncs: lines divided by syncs is the number of lines that one wait for the disk serves.
     pub(crate) syncs: Counter,
-    /// Writes that failed, each try to write again included.
+    /// Writes that failed, each new try included.
     pub(crate) failures: Counter,
-    /// Decisions that were carried out without being written.
+    /// Decisions that were carried out without a line.
     pub(crate) unwritten: Counter,
 }
 

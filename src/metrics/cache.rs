@@ -1,6 +1,6 @@
-//! What is counted of recordings in memory.
+//! The counters of the cache.
 //!
-//! Knows the words for what happens to them. Does not know when it happens.
+//! Knows the words for hits, evictions and mends. Does not know when they happen.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -11,37 +11,37 @@ use super::words::{Labels, Words};
 /// How a request was served without a read of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hit {
-    /// The bytes were there.
+    /// The bytes were in an entry.
     Cache,
-    /// They were being read for somebody else.
+    /// The recording was being read for another request.
     Joined,
-    /// No bytes were needed, and what the answer says was known.
+    /// The answer needs no bytes, and the metadata were remembered.
     Known,
 }
 
-/// Why a recording left memory.
+/// Why an entry left the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Eviction {
-    /// Nobody had listened for `cache.keep_s`.
+    /// It had no reader for `cache.keep_s`.
     Idle,
-    /// It had been there for `cache.max_age_s`.
+    /// It was kept for `cache.max_age_s`.
     Age,
-    /// Another one needed the room.
+    /// Another recording needed its memory.
     Room,
-    /// The operator said so.
+    /// The operator deleted it.
     Deleted,
     /// A reload changed its PBX.
     Reload,
 }
 
-/// What became of a download that broke off.
+/// The outcome of a download that broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mend {
-    /// It went on where it had broken off.
+    /// It was read again and went on behind the break.
     Mended,
-    /// The PBX did not give it out again.
+    /// The PBX did not give the recording out again.
     Failed,
-    /// The PBX gave out something else.
+    /// The PBX gave out another content.
     Differs,
 }
 
@@ -51,7 +51,7 @@ impl Metrics {
         self.hits.count(hit);
     }
 
-    /// Counts a recording that left memory.
+    /// Counts an entry that left the cache.
     pub(crate) fn evicted(&self, eviction: Eviction) {
         self.evictions.count(eviction);
     }
@@ -75,7 +75,7 @@ pub(super) fn evictions(registry: &mut Registry) -> Words<Eviction, 5> {
         (Eviction::Deleted, "deleted"),
         (Eviction::Reload, "reload"),
     ];
-    let help = "Recordings that left memory, by why";
+    let help = "Recordings that left memory, by reason";
     register(registry, "cache_evictions", help, "reason", words)
 }
 
@@ -85,7 +85,7 @@ pub(super) fn mends(registry: &mut Registry) -> Words<Mend, 3> {
         (Mend::Failed, "failed"),
         (Mend::Differs, "differs"),
     ];
-    let help = "Downloads that broke off, by what became of them";
+    let help = "Downloads that broke off, by outcome";
     register(registry, "mends", help, "outcome", words)
 }
 

@@ -1,6 +1,6 @@
 //! The counters of each PBX.
 //!
-//! Knows the names and labels. Does not know who counts, or when.
+//! Knows their names and labels. Does not know who counts, or when.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,22 +26,19 @@ impl PbxFamilies {
             family
         };
         Self {
-            downloads: family(
-                "pbx_downloads",
-                "Tries to begin a download, by what the PBX did",
-            ),
-            logins: family("pbx_logins", "Logins to a PBX, by how they went"),
+            downloads: family("pbx_downloads", "Tries to begin a download, by outcome"),
+            logins: family("pbx_logins", "Logins to a PBX, by outcome"),
             ended_early: family(
                 "pbx_tokens_ended_early",
-                "Tokens that ended long before their time, as where another program logs in with the same account",
+                "PBX tokens that ended long before their time, as when another program logs in with the same account",
             ),
             agreed_ends: family(
                 "pbx_agreed_ends",
-                "Recordings whose end nothing told, and on which two readings agreed",
+                "Recordings without a length from the PBX, on whose end two readings agreed",
             ),
             rows_unreadable: family(
                 "pbx_rows_unreadable",
-                "Rows of lists that were left out because they cannot be read",
+                "Rows of lists that were left out because they are unreadable",
             ),
         }
     }
@@ -60,16 +57,16 @@ impl PbxFamilies {
     }
 }
 
-/// The ways in which a PBX answers when it is asked for a recording.
+/// The result of a try to begin a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Download {
-    /// It sends audio.
+    /// The PBX sends audio.
     Begun,
-    /// It does not know the recording.
+    /// The PBX does not know the recording.
     NotFound,
-    /// It has the recording, and that has no bytes.
+    /// The PBX has the recording, and it has no bytes.
     Empty,
-    /// Something else, or nothing.
+    /// Another answer, or none.
     Failed,
 }
 
@@ -82,16 +79,16 @@ impl Download {
     ];
 }
 
-/// How a login to a PBX went.
+/// The result of a login to a PBX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Login {
     Accepted,
     Refused,
-    /// The PBX has locked our address out.
+    /// The PBX has locked our address.
     LockedOut,
     /// The credentials were not sent.
     Unsent,
-    /// Something answered without a look at the credentials.
+    /// An answer came that does not judge the credentials.
     Unjudged,
     /// The credentials were sent, and no answer came.
     Unanswered,
@@ -115,12 +112,12 @@ pub(crate) struct PbxMetrics {
     ended_early: Counter,
     agreed_ends: Counter,
     rows_unreadable: Counter,
-    /// Of all PBXs together.
+    /// One set of counters for all PBXs together.
     mends: Words<Mend, 3>,
 }
 
 impl PbxMetrics {
-    /// Counts a download that broke off, once it is decided what became of it.
+    /// Counts a download that broke off, once its outcome is decided.
     pub(crate) fn mended(&self, mend: Mend) {
         self.mends.count(mend);
     }
@@ -130,12 +127,12 @@ impl PbxMetrics {
         self.logins.count(login);
     }
 
-    /// Counts a token that somebody ended long before its time.
+    /// Counts a PBX token that ended long before its time.
     pub(crate) fn token_ended_early(&self) {
         self.ended_early.inc();
     }
 
-    /// Counts a recording whose end nothing told, and on which two passes agreed.
+    /// Counts a recording whose end two passes had to agree on.
     pub(crate) fn agreed_end(&self) {
         self.agreed_ends.inc();
     }

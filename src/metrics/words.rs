@@ -1,7 +1,7 @@
 //! A counter for each of a few words.
 //!
-//! Knows its counters from the start, so that every word stands in the text before it is counted, and counting looks nothing up
-//! and locks nothing. Does not know what the words mean.
+//! All counters are made at the start. So every word is in the text before its first count, and
+//! counting needs no lookup and no lock. Does not know the meaning of the words.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -9,12 +9,13 @@ use prometheus_client::metrics::family::Family;
 /// Names and values of labels.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
-/// The counters of `N` words, each by its key; clones count together.
+/// The counters of `N` words, each by its key; clones are the same counters.
 #[derive(Clone)]
 pub(super) struct Words<K, const N: usize>([(K, Counter); N]);
 
 impl<K: Copy + PartialEq, const N: usize> Words<K, N> {
-    /// The counters in `family` that have these `labels`, and the words as values of one more.
+    /// The counters in `family` that have these `labels`, and the words as values of the label
+    /// `label`.
     pub(super) fn of(
         family: &Family<Labels, Counter>,
         labels: Labels,

@@ -1,22 +1,33 @@
-//! Our account on a PBX, as far as it outlives a configuration: its token, and the memory of its logins.
+//! Our account on a PBX: its token, its logins, and the pauses between them.
 //!
-//! Knows what makes two accounts the same. Does not know tokens.
+//! Knows what makes two accounts the same. Does not know recordings.
+
+pub(in crate::pbx) mod account_api;
+pub(in crate::pbx) mod login_history;
+pub(in crate::pbx) mod login_report;
+pub(in crate::pbx) mod pbx_token;
+pub(in crate::pbx) mod token_keeper;
+pub(in crate::pbx) mod token_source;
 
 use std::path::Path;
 
-use super::logins::LoginHistory;
-use crate::pbx::settings::PbxPassword;
-use crate::pbx::settings::PbxSettings;
+use super::settings::{PbxPassword, PbxSettings};
+use login_history::LoginHistory;
 
-/// Whether a token of the one is a token of the other. How the PBX is reached and what is done with the token may differ.
-pub(super) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> bool {
+/// Returns true if a token of the one is a token of the other. How the PBX is reached and how the
+/// token is used may differ.
+pub(in crate::pbx) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> bool {
     old.api == new.api
         && old.url == new.url
         && old.account.username == new.account.username
         && old.account.password == new.account.password
 }
 
-pub(super) fn open_history(
+/// Opens the history of the logins with the configured credentials.
+///
+/// # Errors
+/// A sentence for an operator, where the state folder cannot be used.
+pub(in crate::pbx) fn open_history(
     config: &PbxSettings,
     state_dir: Option<&Path>,
 ) -> Result<LoginHistory, String> {

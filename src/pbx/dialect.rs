@@ -1,8 +1,8 @@
-//! What every PBX dialect has in common: calls to make, and the ways a PBX says no.
+//! The dialects of PBXs, in what all of them share: the calls, and the ways in which a PBX says no.
 //!
-//! Knows requests and answers as bytes. Does not know sockets, retries, time or who asks.
+//! Knows requests and answers as bytes. Does not know sockets, retries, time or callers.
 
-pub(super) mod csv;
+pub(in crate::pbx) mod csv;
 mod p_series;
 mod s_series;
 
@@ -17,10 +17,10 @@ use crate::pbx::settings::PbxApi;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(super) use p_series::{FoundEntry, FoundPage, PSeries};
-pub(super) use s_series::{Columns, FoundRow, RowError, SSeries, Span};
+pub(in crate::pbx) use p_series::{PSeries, PageEntry, PbxPage};
+pub(in crate::pbx) use s_series::{SSeries, TableColumns, TableError, TableRow, TableSpan};
 
-/// What a call is for; the word that logs and counters use.
+/// The purpose of a call; logs and counters use its word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Get a PBX token.
@@ -58,36 +58,36 @@ impl Operation {
         }
     }
 
-    /// Whether its answer is a ticket.
+    /// Returns true if its answer is a ticket.
     pub(crate) fn brings_ticket(self) -> bool {
         matches!(self, Self::Ticket | Self::ListTicket)
     }
 
-    /// Whether it spends a ticket.
+    /// Returns true if it spends a ticket.
     pub(crate) fn spends_ticket(self) -> bool {
         matches!(self, Self::Download | Self::ListDownload)
     }
 
-    /// Whether it concerns recordings, and not our account.
+    /// Returns true if it concerns recordings, and not our account.
     pub(crate) fn is_of_recordings(self) -> bool {
         self.brings_ticket() || self.spends_ticket() || self == Self::ListPage
     }
 }
 
-/// A request that a dialect wants sent. Has no `Debug`: target and body carry the PBX token, the ticket or the
-/// password.
-pub(crate) struct Call {
+/// A request in the words of a dialect. It has no `Debug`: target and body carry the PBX token, the
+/// ticket or the password.
+pub(crate) struct PbxCall {
     pub(crate) operation: Operation,
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) target: Secret,
     /// A JSON body; `None` for none at all.
     pub(crate) body: Option<Secret>,
-    /// The first and the last byte of what is wanted, where not all is.
+    /// The first and the last byte, where not the whole is wanted.
     pub(crate) range: Option<(u64, u64)>,
 }
 
-/// How a PBX said no, in our words. Each class has its own way of going on.
+/// A way in which a PBX says no, in our words. Each class is followed by a way of its own to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RefusalClass {
     /// The PBX token is unknown, expired or missing: log in once, repeat once.
@@ -104,7 +104,7 @@ pub(crate) enum RefusalClass {
     AddressForbidden,
     /// The API is switched off.
     ApiOff,
-    /// The PBX is still at it, or at something else: ask once more, later.
+    /// The PBX is still at work on this recording, or on another one: ask once more, later.
     Busy,
     /// The ticket is wrong, spent or expired, or was used from another address.
     TicketRefused,
@@ -112,7 +112,7 @@ pub(crate) enum RefusalClass {
     NotFound,
     /// There was such a recording, and it has been deleted.
     Deleted,
-    /// The PBX does not take this for the name of a recording.
+    /// The PBX does not accept this as the name of a recording.
     Name,
     /// Something inside the PBX failed: ask once more, later.
     Internal,
@@ -125,7 +125,7 @@ pub(crate) enum RefusalClass {
 }
 
 impl RefusalClass {
-    /// What a refusal of this class means, in words that go on from "the PBX refused it:".
+    /// The meaning of a refusal of this class, in words that follow "the PBX refused it:".
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::TokenDead => "it does not know the token any more",
@@ -166,7 +166,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Why an answer to a JSON call is not the answer that was hoped for.
+/// The reason why an answer to a JSON call is no success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AnswerError {
     /// The PBX said no.
@@ -175,71 +175,72 @@ pub(crate) enum AnswerError {
     Unreadable(&'static str),
 }
 
-/// How a PBX token ends by itself.
+/// The way in which a PBX token ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenLife {
-    /// So long after its last use.
+    /// This long after its last use.
     Sliding(Duration),
-    /// So long after it was given out, whatever its use.
+    /// This long after it was given out, whatever its use.
     Fixed(Duration),
 }
 
-/// What a login gives, or a refresh.
+/// The tokens that a login or a refresh brings.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tokens {
     pub(crate) access: Secret,
-    /// What it can be exchanged for a new one with.
+    /// The text that a new token can be exchanged for.
     pub(crate) refresh: Option<Secret>,
     pub(crate) life: TokenLife,
 }
 
-/// How a PBX tells which recordings it has.
+/// The form in which a PBX lists its recordings.
 pub(crate) enum Lists<'d> {
-    /// Not at all.
+    /// There is no list.
     Absent,
-    /// In a table of the calls of some time, as CSV, for a ticket of its own.
+    /// A table of the calls of a span of time, as CSV, for a ticket of its own.
     Table(&'d SSeries),
-    /// In pages, in the order of its own ids.
+    /// Pages, in the order of the PBX's own ids.
     Pages(&'d PSeries),
 }
 
 /// One API family and version of a PBX: builds requests, and reads answers.
 pub(crate) trait Dialect: Send + Sync {
-    fn login(&self) -> Call;
+    fn login(&self) -> PbxCall;
     /// The call that exchanges a token; `None` where the API has none.
-    fn refresh(&self, refresh: &Secret) -> Option<Call>;
+    fn refresh(&self, refresh: &Secret) -> Option<PbxCall>;
     /// The PBX token in the answer to [`Dialect::login`] or [`Dialect::refresh`].
     fn read_tokens(&self, body: &[u8]) -> Result<Tokens, AnswerError>;
 
     /// A call that keeps the token alive and changes nothing; `None` when it is not wanted.
-    fn prolong(&self, token: &Secret) -> Option<Call>;
+    fn prolong(&self, token: &Secret) -> Option<PbxCall>;
     fn read_prolong(&self, body: &[u8]) -> Result<(), AnswerError>;
 
     /// `None` when the token is not to be given back.
-    fn logout(&self, token: &Secret) -> Option<Call>;
+    fn logout(&self, token: &Secret) -> Option<PbxCall>;
 
     fn ticket(
         &self,
         token: &Secret,
         recording: &RecordingName,
         allowed_ip: Option<Ipv4Addr>,
-    ) -> Call;
-    /// What the PBX calls the ticket, in the answer to [`Dialect::ticket`].
+    ) -> PbxCall;
+    /// Reads the ticket, by whatever name, in the answer to [`Dialect::ticket`].
     fn read_ticket(&self, body: &[u8], recording: &RecordingName) -> Result<Secret, AnswerError>;
 
-    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call;
-    /// What an object says that came in place of audio.
+    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> PbxCall;
+    /// Reads an object that came in place of audio.
     fn read_refusal(&self, body: &[u8]) -> AnswerError;
 
-    /// How the PBX tells which recordings it has.
+    /// The form in which the PBX lists its recordings.
     fn lists(&self) -> Lists<'_>;
 
-    /// Whether a page, or status 401 or 403, is how some of these PBXs say that the token is dead.
+    /// Returns true if some of these PBXs say that the token is dead by a page, or by status 401 or
+    /// 403.
     fn hides_dead_tokens(&self) -> bool;
 }
 
 /// The dialect that a PBX is configured to speak.
-pub(super) fn of(pbx: &PbxSettings) -> Arc<dyn Dialect> {
+pub(in crate::pbx) fn of(pbx: &PbxSettings) -> Arc<dyn Dialect> {
     let account = pbx.account.clone();
     match pbx.api {
         PbxApi::SSeries101 => Arc::new(SSeries::office("v1.0.1", account)),

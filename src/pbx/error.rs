@@ -1,6 +1,7 @@
-//! What can go wrong between the gateway and a PBX, and what an operator can do about it.
+//! The failures between the gateway and a PBX, each with advice for an operator.
 //!
-//! Knows the PBX's side only: no HTTP status of ours, no caller. No text here holds a URL, a token or a ticket.
+//! Knows the PBX's side only: no HTTP status of ours, no caller. No text here holds a URL, a token
+//! or a ticket.
 
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use super::dialect::{Operation, Refusal, RefusalClass};
 use crate::tls::client::TlsError;
 
 /// The limit on a list as a whole. It cannot be configured.
-pub(super) const WHOLE_LIST: &str = "list";
+pub(in crate::pbx) const WHOLE_LIST: &str = "list";
 /// The limit on a login with credentials that were accepted before. It cannot be configured.
-pub(super) const GIVEN_UP: &str = "10 s";
+pub(in crate::pbx) const GIVEN_UP: &str = "10 s";
 
-/// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared and logged.
+/// Why bytes did not move. The details are texts already freed of URLs, so the value can be shared
+/// and logged.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum TransportError {
     #[error("cannot connect: {0}")]
@@ -172,7 +174,7 @@ impl PbxError {
         )
     }
 
-    /// Whether the connection broke in the middle of things.
+    /// Returns true if the connection broke in the middle of things.
     pub(crate) fn is_broken_connection(&self) -> bool {
         matches!(
             self,
@@ -183,7 +185,7 @@ impl PbxError {
         )
     }
 
-    /// What an operator can do, for the log.
+    /// Advice for an operator, for the log.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Self::Transport { source, .. } => match source {
@@ -249,13 +251,13 @@ impl PbxError {
 }
 
 impl HoldOff {
-    /// Whether it is a matter of seconds, so that a request may wait for its end.
-    pub(super) fn passes_soon(self) -> bool {
+    /// Returns true if it is a matter of seconds, so that a request may wait for its end.
+    pub(in crate::pbx) fn passes_soon(self) -> bool {
         matches!(self, Self::Outage | Self::TokensEnded)
     }
 
     /// Advice to an operator, for the log.
-    pub(super) fn advice(self) -> &'static str {
+    pub(in crate::pbx) fn advice(self) -> &'static str {
         match self {
             Self::LoginRefused | Self::Brink => refusal_advice(RefusalClass::LoginRefused),
             Self::LoginsUnanswered => {

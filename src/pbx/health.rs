@@ -1,6 +1,7 @@
-//! How one PBX has been doing: by its last answer to a request, since nobody asks it without need.
+//! The health of one PBX, by its last answer to a request: the gateway never asks it just to see.
 //!
-//! Knows whether the PBX or our account on it is at fault, and since when. Does not know what is done about it.
+//! Knows whether the PBX or our account on it is at fault, and since when. Does not know the
+//! remedy.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,27 +9,27 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{info, warn};
 
+use super::account::login_report::LoginReport;
 use super::dialect::RefusalClass;
 use super::error::PbxError;
-use super::token::Logins;
 
-/// What the last request came to.
+/// The outcome of the last request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
-    /// Nothing was asked of it yet.
+enum HealthState {
+    /// There has been no request yet.
     Unknown,
     Well,
     Failing,
 }
 
-/// How one kind of request has been doing.
+/// The health of one kind of request.
 #[derive(Debug, Clone, Serialize)]
-struct Track {
-    state: State,
-    /// Since when it has been like that.
+struct RequestHealth {
+    state: HealthState,
+    /// The time of the last change.
     since: Timestamp,
-    /// What went wrong last.
+    /// The last failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,76 +38,76 @@ struct Track {
 
 /// A PBX's health, as an operator sees it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct HealthReport {
     #[serde(flatten)]
-    tracks: Tracks,
-    logins: Logins,
+    tracks: HealthByRequest,
+    logins: LoginReport,
 }
 
-/// How each kind of request has been doing. Downloads and lists are apart: the account may have the permission for one of
-/// them only.
+/// The health of each kind of request. Downloads and lists are apart: the account may have the
+/// permission for one of them only.
 #[derive(Debug, Clone, Serialize)]
-struct Tracks {
+struct HealthByRequest {
     name: String,
-    downloads: Track,
-    lists: Track,
+    downloads: RequestHealth,
+    lists: RequestHealth,
 }
 
 /// The health of one PBX.
-pub(super) struct Health(Mutex<Tracks>);
+pub(in crate::pbx) struct Health(Mutex<HealthByRequest>);
 
 impl Health {
-    pub(super) fn new(name: &str) -> Self {
-        Self(Mutex::new(Tracks {
+    pub(in crate::pbx) fn new(name: &str) -> Self {
+        Self(Mutex::new(HealthByRequest {
             name: name.to_owned(),
-            downloads: Track::new(),
-            lists: Track::new(),
+            downloads: RequestHealth::new(),
+            lists: RequestHealth::new(),
         }))
     }
 
-    pub(super) fn report(&self, logins: Logins) -> Report {
+    pub(in crate::pbx) fn report(&self, logins: LoginReport) -> HealthReport {
         let tracks = self.lock().clone();
-        Report { tracks, logins }
+        HealthReport { tracks, logins }
     }
 
     /// Notes how a download began.
-    pub(super) fn note<T>(&self, result: &Result<T, PbxError>) {
+    pub(in crate::pbx) fn note<T>(&self, result: &Result<T, PbxError>) {
         let tracks = &mut *self.lock();
         tracks.downloads.note(result, &tracks.name, "downloads");
     }
 
     /// Notes how a list went.
-    pub(super) fn note_list<T>(&self, result: &Result<T, PbxError>) {
+    pub(in crate::pbx) fn note_list<T>(&self, result: &Result<T, PbxError>) {
         let tracks = &mut *self.lock();
         tracks.lists.note(result, &tracks.name, "lists");
     }
 
-    fn lock(&self) -> MutexGuard<'_, Tracks> {
+    fn lock(&self) -> MutexGuard<'_, HealthByRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Track {
+impl RequestHealth {
     fn new() -> Self {
         Self {
-            state: State::Unknown,
+            state: HealthState::Unknown,
             since: Timestamp::now(),
             problem: None,
             advice: None,
         }
     }
 
-    /// Only a change is logged: each failure has its own line.
+    /// Notes a result, and logs a change only: each failure has a line of its own.
     fn note<T>(&mut self, result: &Result<T, PbxError>, pbx: &str, what: &'static str) {
         let error = match result {
             Ok(_) => None,
             Err(error) if is_to_blame(error) => Some(error),
             Err(_) => return,
         };
-        let state = error.map_or(State::Well, |_| State::Failing);
+        let state = error.map_or(HealthState::Well, |_| HealthState::Failing);
         if state != self.state {
             match (self.state, error) {
-                (State::Failing, None) => info!(pbx, what, "the PBX is well again"),
+                (HealthState::Failing, None) => info!(pbx, what, "the PBX is well again"),
                 (_, Some(error)) => warn!(pbx, what, %error, "the PBX is failing"),
                 _ => {}
             }
@@ -120,8 +121,8 @@ impl Track {
     }
 }
 
-/// Whether the PBX, our account on it or the way to it is at fault, and not the name that was asked for or our own
-/// limits.
+/// Returns true if the PBX, our account on it or the way to it is at fault, and not the name that
+/// was asked for or our own limits.
 fn is_to_blame(error: &PbxError) -> bool {
     match error {
         PbxError::Saturated
@@ -153,8 +154,8 @@ mod tests {
         let operation = Operation::ListPage;
         health.note_list::<()>(&Err(PbxError::Refused { operation, refusal }));
         let report = health.lock().clone();
-        assert_eq!(report.downloads.state, State::Well);
-        assert_eq!(report.lists.state, State::Failing);
+        assert_eq!(report.downloads.state, HealthState::Well);
+        assert_eq!(report.lists.state, HealthState::Failing);
         assert!(
             report
                 .lists
@@ -167,15 +168,15 @@ mod tests {
     fn only_what_the_pbx_does_wrong_makes_it_fail() {
         let health = Health::new("office");
         let state = || health.lock().clone().downloads.state;
-        assert_eq!(state(), State::Unknown);
+        assert_eq!(state(), HealthState::Unknown);
         health.note::<()>(&Err(PbxError::NotReady));
-        assert_eq!(state(), State::Unknown);
+        assert_eq!(state(), HealthState::Unknown);
         health.note(&Ok(()));
         health.note::<()>(&Err(PbxError::Saturated));
         health.note::<()>(&Err(PbxError::EmptyRecording));
-        assert_eq!(state(), State::Well);
+        assert_eq!(state(), HealthState::Well);
         health.note::<()>(&Err(PbxError::NotAudio));
-        assert_eq!(state(), State::Failing);
+        assert_eq!(state(), HealthState::Failing);
         assert!(
             health
                 .lock()
@@ -185,9 +186,12 @@ mod tests {
                 .is_some_and(|text| text.contains("WAV"))
         );
         health.note::<()>(&Err(PbxError::Crowded));
-        assert_eq!(state(), State::Failing);
+        assert_eq!(state(), HealthState::Failing);
         health.note(&Ok(()));
         let downloads = health.lock().clone().downloads;
-        assert_eq!((downloads.state, downloads.problem), (State::Well, None));
+        assert_eq!(
+            (downloads.state, downloads.problem),
+            (HealthState::Well, None)
+        );
     }
 }

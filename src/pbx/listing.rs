@@ -1,51 +1,60 @@
 //! The list of a PBX's recordings: a page of it, whatever the PBX calls a list.
 //!
-//! Knows the limits that all lists have. Does not know who asks: whoever does says which recordings are visible.
+//! Knows the limits that all lists have. Does not know who asks: the caller says which recordings
+//! are visible.
 
 mod choice;
 mod pages;
 mod table;
 mod walk;
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::attempts::Attempts;
-use super::dialect::{Lists, Operation};
-use super::error::{PbxError, WHOLE_LIST};
-use super::token::PbxToken;
-use super::{Pbx, within};
-use crate::list::{Entry, Position, Query, Second, Unreadable};
+use crate::limits::bandwidth::Pace;
+use crate::limits::concurrency::Permits;
+use crate::list::{ListEntry, Position, Query, Second, UnreadableRows};
+use crate::metrics::PbxMetrics;
+use crate::pbx::account::pbx_token::PbxToken;
+use crate::pbx::account::token_source::TokenSource;
+use crate::pbx::dialect::{Dialect, Lists, Operation};
+use crate::pbx::download::fetch::TicketBroker;
+use crate::pbx::error::{PbxError, WHOLE_LIST};
+use crate::pbx::settings::PbxSettings;
+use crate::pbx::wire::connection_pool::ConnectionPool;
+use crate::pbx::wire::time_limit::within;
 use crate::recording::RecordingName;
-use pages::Wanted;
+use pages::PageReader;
+use table::TableReader;
 
-/// Lists of one PBX that are read at once: they cost it more than a download does.
-pub(super) const MAX_LISTS: usize = 2;
-/// The longest that one list may take, however it trickles.
+/// The lists of one PBX that are read at once: they cost it more than a download does.
+pub(in crate::pbx) const MAX_LISTS: usize = 2;
+/// The longest that one list may take, however slowly it comes.
 const MAX_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// How much more of the PBX's time is asked for than was asked of us. The day makes good a clock that was put back, a
-/// `time_zone` that is not the PBX's, and a PBX whose time of a call is not the one in the recording's name.
+/// The margin added at both ends of the time that the PBX is asked about. A day covers a clock that
+/// was put back, a `time_zone` that is not the PBX's, and a PBX whose time of a call is not the one
+/// in the recording's name.
 const SLACK_S: Second = 24 * 60 * 60;
 
-/// Whether whoever asks may see a recording.
+/// Returns true if the caller may see a recording.
 pub(crate) type Visible<'v> = dyn Fn(&RecordingName) -> bool + Send + Sync + 'v;
 
-/// One page of a list, in the order that was asked for.
+/// One page of a list, in the order of the query.
 #[derive(Debug, Default)]
 pub(crate) struct ListPage {
-    pub(crate) entries: Vec<Entry>,
-    /// Where it ends, if another one follows. A page may be short, or empty, and lead on.
+    pub(crate) entries: Vec<ListEntry>,
+    /// The place where the page ends, if another one follows. A page may be short, or empty, and
+    /// lead on.
     pub(crate) next: Option<Position>,
     /// The rows that were left out because they cannot be read.
-    pub(crate) unreadable: Unreadable,
+    pub(crate) unreadable: UnreadableRows,
 }
 
-/// What lists a PBX has.
+/// The kind of list that a PBX has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListKind {
     /// None.
@@ -56,8 +65,57 @@ pub(crate) enum ListKind {
     Open,
 }
 
-impl Pbx {
-    pub(crate) fn list_kind(&self) -> ListKind {
+/// Reads the list of one PBX.
+pub(in crate::pbx) struct Lister {
+    pbx: Arc<str>,
+    dialect: Arc<dyn Dialect>,
+    /// Lists that may be read at once; they have no part in the limit of downloads.
+    permits: Arc<Permits>,
+    metrics: Arc<PbxMetrics>,
+    queue_timeout: Duration,
+    tables: TableReader,
+    pages: PageReader,
+}
+
+impl Lister {
+    /// A lister that counts within `permits` and `bandwidth`.
+    pub(in crate::pbx) fn new(
+        config: &PbxSettings,
+        dialect: Arc<dyn Dialect>,
+        tokens: &Arc<TokenSource>,
+        (pool, tickets): (&Arc<ConnectionPool>, &Arc<TicketBroker>),
+        (permits, bandwidth): (&Arc<Permits>, &Arc<Pace>),
+        metrics: Arc<PbxMetrics>,
+    ) -> Self {
+        let pbx: Arc<str> = config.name.as_str().into();
+        let (limits, zone) = (&config.limits, &config.time_zone);
+        Self {
+            tables: TableReader {
+                pbx: Arc::clone(&pbx),
+                tokens: Arc::clone(tokens),
+                tickets: Arc::clone(tickets),
+                bandwidth: Arc::clone(bandwidth),
+                zone: zone.clone(),
+                queue_timeout: limits.queue_timeout,
+                idle_timeout: limits.idle_timeout,
+            },
+            pages: PageReader {
+                pbx: Arc::clone(&pbx),
+                tokens: Arc::clone(tokens),
+                pool: Arc::clone(pool),
+                zone: zone.clone(),
+                queue_timeout: limits.queue_timeout,
+                answer_timeout: limits.answer_timeout,
+            },
+            pbx,
+            dialect,
+            permits: Arc::clone(permits),
+            metrics,
+            queue_timeout: limits.queue_timeout,
+        }
+    }
+
+    pub(in crate::pbx) fn kind(&self) -> ListKind {
         match self.dialect.lists() {
             Lists::Absent => ListKind::Absent,
             Lists::Table(_) => ListKind::Windowed,
@@ -65,79 +123,61 @@ impl Pbx {
         }
     }
 
-    /// The zone of the PBX's clocks.
-    pub(crate) fn time_zone(&self) -> &TimeZone {
-        &self.config.time_zone
-    }
-
-    /// Whether a request that names no PBX means this one for a recording made `now`.
-    pub(crate) fn holds_new(&self, now: SystemTime) -> bool {
-        let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
-        let clock = self.time_zone().to_datetime(now);
-        self.config.names.holds_time(clock)
-    }
-
     /// Reads one page of the list.
     ///
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.
-    pub(crate) async fn list(
+    pub(in crate::pbx) async fn page(
         &self,
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
-        let _waiting = self.standing.waiting.try_take().ok_or(PbxError::Crowded)?;
-        let permit = timeout(self.config.limits.queue_timeout, self.standing.lists.take()).await;
+        let permit = timeout(self.queue_timeout, self.permits.take()).await;
         let _permit = permit.ok().flatten().ok_or(PbxError::ListsSaturated)?;
-        let page = self.read_list(query, visible).await;
-        self.standing.health.note_list(&page);
-        if let Ok(page) = &page {
-            self.note_unreadable(&page.unreadable);
-        }
-        page
+        let page = self.read(query, visible).await?;
+        self.note_unreadable(&page.unreadable);
+        Ok(page)
     }
 
-    fn note_unreadable(&self, unreadable: &Unreadable) {
-        let Unreadable { rows, first } = *unreadable;
-        if rows > 0 {
-            let pbx = self.name();
-            warn!(
-                pbx,
-                rows, first, "rows of the PBX's list cannot be read, and are left out"
-            );
-            self.standing.metrics.unreadable(rows);
-        }
-    }
-
-    /// Asks once for what a list begins with; `None` where the API has no list.
-    pub(super) async fn try_list(&self, token: &PbxToken) -> Option<Result<(), PbxError>> {
+    async fn read(&self, query: &Query, visible: &Visible<'_>) -> Result<ListPage, PbxError> {
         match self.dialect.lists() {
-            Lists::Absent => None,
-            Lists::Table(dialect) => Some(self.try_table(dialect, token).await),
-            Lists::Pages(dialect) => {
-                let (query, mut attempts) = (Query::everything(), Attempts::default());
-                let wanted = Wanted::first(&query);
-                let asked = self.ask_page(dialect, token, &wanted, &mut attempts);
-                Some(asked.await.map(drop))
-            }
-        }
-    }
-
-    async fn read_list(&self, query: &Query, visible: &Visible<'_>) -> Result<ListPage, PbxError> {
-        match self.dialect.lists() {
-            // The configuration's API is asked about first, so this is never said to a caller.
+            // The kind of list is asked for first, so no caller ever gets this error.
             Lists::Absent => Err(PbxError::Unreadable {
                 operation: Operation::ListPage,
                 what: "this API has no list",
             }),
             Lists::Table(dialect) => {
-                let reading = self.select(dialect, query, visible);
+                let reading = self.tables.page(dialect, query, visible);
                 within(MAX_TIME, Operation::ListDownload, WHOLE_LIST, reading).await
             }
             Lists::Pages(dialect) => {
-                let reading = self.gather(dialect, query, visible);
+                let reading = self.pages.page(dialect, query, visible);
                 within(MAX_TIME, Operation::ListPage, WHOLE_LIST, reading).await
             }
+        }
+    }
+
+    fn note_unreadable(&self, unreadable: &UnreadableRows) {
+        let UnreadableRows { rows, first } = *unreadable;
+        if rows > 0 {
+            warn!(
+                pbx = &*self.pbx,
+                rows, first, "rows of the PBX's list cannot be read, and are left out"
+            );
+            self.metrics.unreadable(rows);
+        }
+    }
+
+    /// Asks once for the first page of a list, or for the ticket of a table; `None` where the API
+    /// has no list.
+    pub(in crate::pbx) async fn probe(
+        &self,
+        token: &Arc<PbxToken>,
+    ) -> Option<Result<(), PbxError>> {
+        match self.dialect.lists() {
+            Lists::Absent => None,
+            Lists::Table(dialect) => Some(self.tables.probe(dialect, token).await),
+            Lists::Pages(dialect) => Some(self.pages.probe(dialect, token).await),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Policies in Cedar: read, checked and asked.
+//! Policies in Cedar: parsing, checking, evaluation.
 //!
-//! Knows how a file becomes policies with ids, what is wrong with it, and what a decision comes to. Does not know what a
-//! policy is about. Policies and schema are parsed once; a decision parses nothing.
+//! Knows how a file becomes policies with ids, the mistakes in it, and how a decision is read. Does
+//! not know the meaning of a policy. Policies and schema are parsed once; a decision parses
+//! nothing.
 //!
-//! Cedar skips a policy that cannot be evaluated, a `forbid` too, and would then allow what is meant to be forbidden; so here
-//! any such error is a denial.
+//! Cedar skips a policy that cannot be evaluated, even a `forbid`, and could then allow a request
+//! that should be denied. So any such error is a denial here.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,35 +18,36 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
-use super::denial::{Failure, PolicyError};
+use super::denial::{EvaluationFailure, PolicyError};
 use super::entities::{self, Vocabulary};
 use super::facts::RecordingFacts;
 use super::groups::Groups;
 use super::source::{self, Flaw, flaw};
 use super::tenantless::forbids_only_with_tenant;
-use super::uses::Uses;
+use super::uses::UsedAttributes;
 use super::{Action, Context, SCHEMA};
 use crate::auth::principal::Principal;
 use crate::recording::RecordingName;
 
-/// The most policies: every decision asks each of them.
+/// The most policies. Every decision evaluates all of them.
 const MAX_POLICIES: usize = 1_000;
-/// The longest id of a policy, which stands in logs.
+/// The longest id of a policy, which appears in logs.
 const MAX_ID_BYTES: usize = 64;
 
-/// Policies, ready to be asked.
+/// Parsed policies, ready for evaluation.
 pub(super) struct Engine {
     authorizer: Authorizer,
     policies: PolicySet,
-    /// Where each policy begins.
+    /// The line on which each policy starts.
     lines: BTreeMap<Arc<str>, usize>,
     vocabulary: Vocabulary,
-    /// What the policies ask about a recording.
-    uses: Uses,
+    /// The attributes that the policies look at.
+    uses: UsedAttributes,
 }
 
-/// Somebody who asks, under the circumstances of one request; made once for any number of recordings.
-pub(super) struct Asker {
+/// A principal with the circumstances of one request. It is made once and used for any number of
+/// recordings.
+pub(super) struct Requester {
     principal: EntityUid,
     entities: Entities,
     context: cedar_policy::Context,
@@ -70,24 +72,24 @@ impl Engine {
         let line = |(id, at)| (id, source::place(text, at).0);
         Ok(Self {
             authorizer: Authorizer::new(),
-            uses: Uses::of(&policies),
+            uses: UsedAttributes::of(&policies),
             policies,
             lines: places.into_iter().map(line).collect(),
             vocabulary,
         })
     }
 
-    /// Asks about everything, to compare.
+    /// Makes all attributes, for comparison in tests.
     #[cfg(test)]
-    pub(super) fn know_all(&mut self) {
-        self.uses = Uses::ALL;
+    pub(super) fn use_all_attributes(&mut self) {
+        self.uses = UsedAttributes::ALL;
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
         self.lines.keys().map(AsRef::as_ref)
     }
 
-    /// In alphabetical order.
+    /// The ids, in alphabetical order.
     pub(super) fn forbidding_only_with_tenant(&self) -> impl Iterator<Item = &str> {
         self.ids().filter(|id| {
             let policy = self.policies.policy(&PolicyId::new(id));
@@ -99,14 +101,14 @@ impl Engine {
         self.lines.get(policy).copied()
     }
 
-    pub(super) fn asker(
+    pub(super) fn requester(
         &self,
         principal: &Principal,
         context: &Context,
-    ) -> Result<Asker, &'static str> {
+    ) -> Result<Requester, &'static str> {
         let kind = principal.credential().kind();
         let principal = self.vocabulary.principal(principal)?;
-        Ok(Asker {
+        Ok(Requester {
             context: entities::context(kind, context, &self.uses)?,
             principal: principal.uid(),
             entities: Entities::from_entities([principal], None)
@@ -114,7 +116,7 @@ impl Engine {
         })
     }
 
-    /// What the policies are told of a recording.
+    /// The attributes of a recording that the policies look at.
     pub(super) fn facts(&self, pbx: &str, name: &RecordingName) -> RecordingFacts {
         RecordingFacts::of(pbx, name, &self.uses)
     }
@@ -122,12 +124,12 @@ impl Engine {
     /// The ids of the policies that allow it.
     pub(super) fn decide(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         action: Action,
         facts: &RecordingFacts,
         groups: &Groups,
     ) -> Result<Vec<Arc<str>>, PolicyError> {
-        let response = self.ask(asker, action, facts, groups)?;
+        let response = self.ask(requester, action, facts, groups)?;
         let reasons = response.diagnostics().reason();
         let mut policies: Vec<_> = reasons.map(|id| self.id(id)).collect();
         policies.sort_unstable();
@@ -144,15 +146,15 @@ impl Engine {
         }
     }
 
-    /// Whether [`Engine::decide`] would allow it.
+    /// Returns true if [`Engine::decide`] would allow it.
     pub(super) fn allows(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         action: Action,
         facts: &RecordingFacts,
         groups: &Groups,
     ) -> bool {
-        let response = self.ask(asker, action, facts, groups);
+        let response = self.ask(requester, action, facts, groups);
         response.is_ok_and(|response| {
             let failed = response.diagnostics().errors().next().is_some();
             response.decision() == Decision::Allow && !failed
@@ -161,21 +163,21 @@ impl Engine {
 
     fn ask(
         &self,
-        asker: &Asker,
+        requester: &Requester,
         action: Action,
         facts: &RecordingFacts,
         groups: &Groups,
     ) -> Result<Response, &'static str> {
         let resource = self.vocabulary.recording(facts, groups)?;
         let request = Request::new(
-            asker.principal.clone(),
+            requester.principal.clone(),
             self.vocabulary.action(action),
             resource.uid(),
-            asker.context.clone(),
+            requester.context.clone(),
             None,
         );
         let request = request.map_err(|_| "the request cannot be expressed")?;
-        let entities = asker.entities.clone().add_entities([resource], None);
+        let entities = requester.entities.clone().add_entities([resource], None);
         let entities = entities.map_err(|_| "the recording cannot be expressed")?;
         Ok(self
             .authorizer
@@ -188,21 +190,21 @@ impl Engine {
         known.map_or_else(|| id.into(), |(id, _)| Arc::clone(id))
     }
 
-    fn failure(&self, error: &AuthorizationError) -> Failure {
+    fn failure(&self, error: &AuthorizationError) -> EvaluationFailure {
         let AuthorizationError::PolicyEvaluationError(error) = error;
-        Failure {
+        EvaluationFailure {
             policy: Some(self.id(error.policy_id())),
-            what: what_failed(error.inner()),
+            reason: failure_reason(error.inner()),
         }
     }
 }
 
-/// What went wrong, without the values: they hold telephone numbers.
-fn what_failed(error: &EvaluationError) -> &'static str {
+/// The reason of the failure, without the values: they hold telephone numbers.
+fn failure_reason(error: &EvaluationError) -> &'static str {
     match error {
-        EvaluationError::EntityDoesNotExist(_) => "it asks about something that does not exist",
+        EvaluationError::EntityDoesNotExist(_) => "it refers to an entity that does not exist",
         EvaluationError::EntityAttrDoesNotExist(_) | EvaluationError::RecordAttrDoesNotExist(_) => {
-            "it asks for an attribute that is absent"
+            "it reads an attribute that is absent"
         }
         EvaluationError::TypeError(_) => "a value is of another type",
         EvaluationError::IntegerOverflow(_) => "a number is too large",
@@ -214,13 +216,15 @@ fn what_failed(error: &EvaluationError) -> &'static str {
     }
 }
 
-/// The policies under their ids, and the byte at which each begins. Cedar itself numbers them, whatever `@id` says.
-type Named = (PolicySet, BTreeMap<Arc<str>, usize>);
+/// The policies by id, and the byte at which each starts. Cedar itself numbers them and ignores
+/// `@id`.
+type NamedPolicies = (PolicySet, BTreeMap<Arc<str>, usize>);
 
-fn named(text: &str, parsed: &PolicySet) -> Result<Named, Vec<Flaw>> {
+fn named(text: &str, parsed: &PolicySet) -> Result<NamedPolicies, Vec<Flaw>> {
     let starts = source::policies(text);
     if starts.len() > MAX_POLICIES {
-        let message = format!("more than {MAX_POLICIES} policies: each decision asks all of them");
+        let message =
+            format!("more than {MAX_POLICIES} policies: each decision evaluates all of them");
         return Err(vec![flaw(text, 0, message)]);
     }
     let (mut policies, mut places, mut flaws) = (PolicySet::new(), BTreeMap::new(), Vec::new());
@@ -236,10 +240,10 @@ fn named(text: &str, parsed: &PolicySet) -> Result<Named, Vec<Flaw>> {
         let line = format!("line-{}", source::place(text, start).0);
         let id = policy.annotation("id").unwrap_or(&line);
         if !is_id(id) {
-            let message = "@id: not 1 to 64 letters, digits, - _ and .: it stands in logs";
+            let message = "@id: not 1 to 64 letters, digits, - _ and .: it appears in logs";
             flaws.push(flaw(text, start, message));
         } else if places.insert(Arc::from(id), start).is_some() {
-            flaws.push(flaw(text, start, format!("@id: {id:?} stands there twice")));
+            flaws.push(flaw(text, start, format!("@id: {id:?} is repeated")));
         } else if let Err(error) = policies.add(policy.new_id(PolicyId::new(id))) {
             flaws.push(flaw(text, start, error));
         }
@@ -256,7 +260,8 @@ fn is_id(id: &str) -> bool {
     (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(allowed)
 }
 
-/// Everything that the schema says is wrong. Warnings too: a `forbid` that never applies is not what somebody meant.
+/// All mistakes that the schema check finds. Warnings count, too: a `forbid` that never applies is
+/// a mistake.
 fn check(
     text: &str,
     schema: Schema,
@@ -278,7 +283,8 @@ fn check(
     for warning in result.validation_warnings() {
         consequences.push(located(warning, warning.policy_id()));
     }
-    // A name that does not exist makes a policy that can never apply, too, which is no second mistake.
+    // A name that does not exist also makes a policy that never applies. This consequence is not
+    // reported as a second mistake.
     let mut flaws = if causes.is_empty() {
         consequences
     } else {
@@ -288,7 +294,7 @@ fn check(
     flaws
 }
 
-/// An error of Cedar's with its place, which is `otherwise` where it tells none.
+/// Adds a place to an error of Cedar: its own, or `otherwise` if it has none.
 fn located(text: &str, error: &dyn Diagnostic, otherwise: usize) -> Flaw {
     let label = error.labels().and_then(|mut labels| labels.next());
     let offset = label.map_or(otherwise, |label| label.offset());

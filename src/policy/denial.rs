@@ -1,24 +1,25 @@
-//! Why there is no grant.
+//! Reasons for a denial.
 //!
-//! Knows the reasons, and how an operator is told. No text holds a number or a name of a recording.
+//! Knows the reasons, and their texts for an operator. No text holds a telephone number or the name
+//! of a recording.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why there is no grant.
+/// The reason why no grant was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyError {
-    /// The policies say no, or cannot be evaluated.
+    /// The policies deny, or cannot be evaluated.
     Denied {
-        /// The ids of the policies that forbid it, in alphabetical order; none where no policy permits it, or where one could
-        /// not be evaluated.
+        /// The ids of the policies that forbid it, in alphabetical order. Empty if no policy
+        /// permits it, or if it is denied only because of a failure.
         policies: Vec<Arc<str>>,
-        /// What could not be evaluated; anything here is a denial, whatever the other policies say.
-        failures: Vec<Failure>,
+        /// The failed evaluations. A single one is a denial, whatever the other policies say.
+        failures: Vec<EvaluationFailure>,
     },
     /// The link token names another recording, or the same name on another PBX.
     LinkForAnotherRecording,
-    /// A link token was to share its recording.
+    /// A link token was used to share its recording.
     LinkMakesNoLinks,
     /// The issuer's tokens are for other PBXs.
     PbxOutOfReach,
@@ -26,21 +27,21 @@ pub enum PolicyError {
 
 /// A policy that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Its id; `None` where it is the request that no policy can be asked about.
+pub struct EvaluationFailure {
+    /// The id of the policy; `None` if the request itself cannot be expressed.
     pub policy: Option<Arc<str>>,
-    /// What went wrong.
-    pub what: &'static str,
+    /// The reason of the failure.
+    pub reason: &'static str,
 }
 
 impl PolicyError {
     /// No policy permits it.
-    pub(super) const DEFAULT: Self = Self::Denied {
+    pub(super) const NO_PERMIT: Self = Self::Denied {
         policies: Vec::new(),
         failures: Vec::new(),
     };
 
-    /// Whether it is the policies that deny, or the issuer's limits, rather than a link that is used for something else.
+    /// Returns true if the policies or the issuer's limits deny, rather than the limits of a link.
     #[must_use]
     pub fn is_denial(&self) -> bool {
         !matches!(self, Self::LinkForAnotherRecording | Self::LinkMakesNoLinks)
@@ -64,14 +65,15 @@ impl fmt::Display for PolicyError {
                 ([], []) => formatter.write_str("no policy permits it"),
                 (policies, []) => write!(formatter, "forbidden by {}", policies.join(", ")),
                 (_, failures) => {
-                    let failures: Vec<_> = failures.iter().map(Failure::to_string).collect();
+                    let failures: Vec<_> =
+                        failures.iter().map(EvaluationFailure::to_string).collect();
                     formatter.write_str(&failures.join(", "))
                 }
             },
             Self::LinkForAnotherRecording => {
                 formatter.write_str("the link is for another recording")
             }
-            Self::LinkMakesNoLinks => formatter.write_str("a link makes no links"),
+            Self::LinkMakesNoLinks => formatter.write_str("a link cannot make links"),
             Self::PbxOutOfReach => formatter
                 .write_str("tokens of this issuer are not for this PBX (pbxs in [[auth.issuer]])"),
         }
@@ -80,25 +82,32 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-impl fmt::Display for Failure {
+impl fmt::Display for EvaluationFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.policy {
             Some(policy) => write!(
                 formatter,
                 "policy {policy} cannot be evaluated: {}",
-                self.what
+                self.reason
             ),
-            None => write!(formatter, "the policies cannot be asked: {}", self.what),
+            None => write!(
+                formatter,
+                "the policies cannot be evaluated: {}",
+                self.reason
+            ),
         }
     }
 }
 
-/// For a request that no policy can be asked about.
+/// Makes the error for a request that cannot be expressed in Cedar.
 impl From<&'static str> for PolicyError {
-    fn from(what: &'static str) -> Self {
+    fn from(reason: &'static str) -> Self {
         Self::Denied {
             policies: Vec::new(),
-            failures: vec![Failure { policy: None, what }],
+            failures: vec![EvaluationFailure {
+                policy: None,
+                reason,
+            }],
         }
     }
 }

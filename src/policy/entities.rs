@@ -1,7 +1,7 @@
 //! Principals, recordings and requests in Cedar's terms.
 //!
-//! Knows the types and attributes of the schema. Does not know policies. Nothing but addresses and times is handed over as
-//! text, which is how Cedar takes them.
+//! Knows the types and attributes of the schema. Does not know policies. Only addresses and times
+//! are passed as text, because Cedar takes them that way.
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -10,9 +10,9 @@ use cedar_policy::{
     Context as CedarContext, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression,
 };
 
-use super::facts::{RecordingFacts, written};
+use super::facts::{RecordingFacts, to_rfc3339};
 use super::groups::Groups;
-use super::uses::Uses;
+use super::uses::UsedAttributes;
 use super::{Action, Context};
 use crate::auth::principal::{CredentialKind, Principal};
 use crate::recording::Direction;
@@ -47,7 +47,8 @@ impl Vocabulary {
         }
     }
 
-    /// Who asks. The id is unique: what is left of its first bar is the issuer, whose own bars are escaped.
+    /// Makes the entity of a principal. Its id is unique: the part before the first bar is the
+    /// issuer, and bars within the issuer are escaped.
     pub(super) fn principal(&self, principal: &Principal) -> Result<Entity, &'static str> {
         let issuer = principal.issuer().replace('%', "%25").replace('|', "%7C");
         let id = format!("{issuer}|{}", principal.subject());
@@ -63,7 +64,7 @@ impl Vocabulary {
         entity(&self.principal, id, all)
     }
 
-    /// What is asked for, as far as the policies ask about it.
+    /// Makes the entity of a recording, with the attributes that the policies look at.
     pub(super) fn recording(
         &self,
         facts: &RecordingFacts,
@@ -71,7 +72,7 @@ impl Vocabulary {
     ) -> Result<Entity, &'static str> {
         let start = facts
             .started
-            .map(|time| written(time).ok_or("its start is beyond the year 9999"));
+            .map(|time| to_rfc3339(time).ok_or("its start is beyond the year 9999"));
         let start = start.transpose()?.map(RestrictedExpression::new_datetime);
         let direction = facts.direction.map(Direction::as_str);
         let mut all = vec![text("pbx", &facts.pbx)];
@@ -93,13 +94,14 @@ impl Vocabulary {
     }
 }
 
-/// The circumstances of a request, as far as the policies ask about them. A v4-mapped address is the IPv4 address it stands for.
+/// Makes the context of a request, with the attributes that the policies look at. A v4-mapped
+/// address becomes the IPv4 address.
 pub(super) fn context(
     kind: CredentialKind,
     context: &Context,
-    uses: &Uses,
+    uses: &UsedAttributes,
 ) -> Result<CedarContext, &'static str> {
-    let now = written(context.now).ok_or("the clock is before 1970, or beyond the year 9999")?;
+    let now = to_rfc3339(context.now).ok_or("the clock is before 1970, or beyond the year 9999")?;
     let mut all = vec![text("credential", kind.as_str())];
     if uses.source {
         let source = context.source.to_canonical().to_string();

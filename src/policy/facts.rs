@@ -1,19 +1,19 @@
-//! What a policy can ask about a principal and a recording, in plain values.
+//! The attributes of a principal and a recording that policies can look at, as plain values.
 //!
-//! Knows what the name of a recording tells, and whom a number stands for. Does not know Cedar. Whatever is decided or
-//! explained goes through here, so both see the same.
+//! Knows the attributes in the name of a recording, and the numbers that a group stands for. Does
+//! not know Cedar. Decisions and explanations both read these values, so they agree.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
 use super::Context;
-use super::groups::{Groups, inside};
-use super::uses::Uses;
+use super::groups::{Groups, qualified_number};
+use super::uses::UsedAttributes;
 use crate::auth::principal::Principal;
 use crate::recording::{Direction, Parties, RecordingName};
 
-/// What policies are told of a principal and a recording.
+/// The attributes of a request that policies can look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     principal: Vec<(&'static str, Vec<String>)>,
@@ -21,10 +21,11 @@ pub struct Facts {
     context: Vec<(&'static str, Vec<String>)>,
 }
 
-/// What policies are told of a recording; of what they do not ask about, nothing. Rows that are alike in it are decided alike.
+/// The attributes of a recording, as far as policies look at them; others are left empty. Rows with
+/// equal attributes get the same decision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RecordingFacts {
-    /// Tells it from all others.
+    /// Identifies the recording.
     pub(super) id: Option<String>,
     pub(super) pbx: String,
     pub(super) name: Option<String>,
@@ -32,24 +33,24 @@ pub(super) struct RecordingFacts {
     pub(super) direction: Option<Direction>,
     pub(super) caller: Option<String>,
     pub(super) callee: Option<String>,
-    /// The numbers inside, without those that they stand for; `None` where they are not asked about.
+    /// The internal numbers, without the members of groups; `None` if no policy looks at them.
     inside: Option<Vec<String>>,
 }
 
 impl RecordingFacts {
-    pub(super) fn of(pbx: &str, name: &RecordingName, uses: &Uses) -> Self {
+    pub(super) fn of(pbx: &str, name: &RecordingName, uses: &UsedAttributes) -> Self {
         let asked = uses.direction || uses.caller || uses.callee || uses.internal_parties;
         let parties = asked.then(|| name.parties()).flatten();
-        let told = |number: &str| (!number.is_empty()).then(|| number.to_owned());
+        let non_empty = |number: &str| (!number.is_empty()).then(|| number.to_owned());
         let parties_if = |asked: bool| parties.filter(|_| asked);
         Self {
-            id: uses.id.then(|| inside(pbx, name.as_str())),
+            id: uses.id.then(|| qualified_number(pbx, name.as_str())),
             pbx: pbx.to_owned(),
             name: uses.name.then(|| name.as_str().to_owned()),
             started: uses.start.then(|| name.call_started()).flatten(),
             direction: parties_if(uses.direction).map(|parties| parties.direction),
-            caller: parties_if(uses.caller).and_then(|parties| told(parties.caller)),
-            callee: parties_if(uses.callee).and_then(|parties| told(parties.callee)),
+            caller: parties_if(uses.caller).and_then(|parties| non_empty(parties.caller)),
+            callee: parties_if(uses.callee).and_then(|parties| non_empty(parties.callee)),
             inside: uses.internal_parties.then(|| {
                 let inside = parties.iter().flat_map(Parties::internal);
                 inside.map(str::to_owned).collect()
@@ -57,19 +58,20 @@ impl RecordingFacts {
         }
     }
 
-    /// The inside of the call, each number beside whom it stands for, as `pbx/number`; `None` where it is not asked about.
+    /// The internal numbers of the call, each with the members that it stands for, as `pbx/number`.
+    /// `None` if no policy looks at them.
     pub(super) fn internal_parties(&self, groups: &Groups) -> Option<Vec<String>> {
         let mut all = Vec::new();
         for number in self.inside.as_ref()? {
-            all.push(inside(&self.pbx, number));
+            all.push(qualified_number(&self.pbx, number));
             all.extend_from_slice(groups.members(&self.pbx, number));
         }
         Some(all)
     }
 }
 
-/// A time as Cedar reads it, to the second; `None` beyond the years that it can read.
-pub(super) fn written(time: SystemTime) -> Option<String> {
+/// A time in the form that Cedar reads, to the second. `None` outside the years that it can read.
+pub(super) fn to_rfc3339(time: SystemTime) -> Option<String> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let time = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     Some(time.to_string())
@@ -83,7 +85,7 @@ impl Facts {
         groups: &Groups,
         context: &Context,
     ) -> Self {
-        let recording = RecordingFacts::of(pbx, name, &Uses::ALL);
+        let recording = RecordingFacts::of(pbx, name, &UsedAttributes::ALL);
         let internal_parties = recording.internal_parties(groups);
         let attributes = principal.attributes();
         let extensions = attributes.extensions().iter();
@@ -102,7 +104,10 @@ impl Facts {
             recording: vec![
                 ("pbx", one(Some(pbx))),
                 ("name", one(Some(name.as_str()))),
-                ("start", one(recording.started.and_then(written).as_deref())),
+                (
+                    "start",
+                    one(recording.started.and_then(to_rfc3339).as_deref()),
+                ),
                 ("direction", one(recording.direction.map(Direction::as_str))),
                 ("caller", one(recording.caller.as_deref())),
                 ("callee", one(recording.callee.as_deref())),
@@ -117,24 +122,24 @@ impl Facts {
                     "credential",
                     one(Some(principal.credential().kind().as_str())),
                 ),
-                ("now", one(written(context.now).as_deref())),
+                ("now", one(to_rfc3339(context.now).as_deref())),
             ],
         }
     }
 
-    /// Of the principal: each attribute and its values, of which there may be none.
+    /// The principal's attributes, each with its values, if any.
     #[must_use]
     pub fn principal(&self) -> &[(&'static str, Vec<String>)] {
         &self.principal
     }
 
-    /// Of the circumstances, likewise.
+    /// The attributes of the circumstances, likewise.
     #[must_use]
     pub fn context(&self) -> &[(&'static str, Vec<String>)] {
         &self.context
     }
 
-    /// Of the recording, likewise.
+    /// The recording's attributes, likewise.
     #[must_use]
     pub fn recording(&self) -> &[(&'static str, Vec<String>)] {
         &self.recording

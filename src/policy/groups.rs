@@ -1,27 +1,29 @@
-//! Queues and ring groups: numbers that stand for others.
+//! Queues and ring groups: numbers that stand for other numbers.
 //!
-//! Knows the members of each. Does not know the PBX, which is not asked.
+//! Knows the members of each. Does not know the PBX, which is never asked for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The members of numbers that stand for others, by PBX.
+/// The members of queues and ring groups, by PBX.
 #[derive(Clone, Debug, Default)]
 pub struct Groups(Arc<HashMap<String, HashMap<String, Vec<String>>>>);
 
 impl Groups {
-    /// Whether both were read together.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    /// Returns true if both are the same groups, loaded together.
+    pub(super) fn is_same_set(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// `groups` has, for each PBX, a number and its members.
+    /// Makes groups. `groups` has, for each PBX, numbers and their members.
     #[must_use]
     pub fn new(groups: impl IntoIterator<Item = (String, Vec<(String, Vec<String>)>)>) -> Self {
         let of_pbx = |(pbx, groups): (String, Vec<(String, Vec<String>)>)| {
             let members = |numbers: Vec<String>| {
                 let numbers = numbers.into_iter();
-                numbers.map(|number| inside(&pbx, &number)).collect()
+                numbers
+                    .map(|number| qualified_number(&pbx, &number))
+                    .collect()
             };
             let groups = groups.into_iter();
             let groups = groups
@@ -32,7 +34,7 @@ impl Groups {
         Self(Arc::new(groups.into_iter().map(of_pbx).collect()))
     }
 
-    /// Whom a number of a PBX stands for, each as `pbx/number`; nobody, where it is an ordinary one.
+    /// The members of a number of a PBX, each as `pbx/number`. Empty for an ordinary number.
     pub(super) fn members(&self, pbx: &str, number: &str) -> &[String] {
         let groups = self.0.get(pbx);
         groups
@@ -41,7 +43,7 @@ impl Groups {
     }
 }
 
-/// A number as policies see it. The name of a PBX has no slash, so no two are written alike.
-pub(super) fn inside(pbx: &str, number: &str) -> String {
+/// A number as policies see it. The name of a PBX has no slash, so the result is unique.
+pub(super) fn qualified_number(pbx: &str, number: &str) -> String {
     format!("{pbx}/{number}")
 }

@@ -1,23 +1,26 @@
 //! Places in a file of policies.
 //!
-//! Knows where each policy begins and how a byte is told to people. Does not know what a policy says. Pure.
+//! Knows where each policy starts, and how a byte becomes a line and a column. Does not know the
+//! meaning of a policy. Pure.
 //!
-//! Source: the Cedar grammar (docs.cedarpolicy.com, "Grammar"): a policy ends with a semicolon, which stands nowhere else but
-//! in strings and comments; comments go from `//` to the end of the line; a backslash escapes in a string.
+//! Source: the Cedar grammar (docs.cedarpolicy.com, "Grammar"): a policy ends with a semicolon,
+//! which appears nowhere else except in strings and comments; comments go from `//` to the end of
+//! the line; a backslash escapes in a string.
 
 use std::fmt;
 
-/// The longest word of a file that is repeated, in bytes: keys have 32 at least, and so do the parts of a token.
+/// The longest word of a file that a message repeats, in bytes. Keys and the parts of a token are
+/// longer.
 const MAX_WORD_BYTES: usize = 31;
 
-/// What is wrong with a file of policies, and where.
+/// A mistake in a file of policies, and its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flaw {
-    /// Its line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Its column in characters, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
 }
 
@@ -32,8 +35,8 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// What is wrong at a byte of a text. Messages quote what they are about, and that may be a secret that somebody pasted, or that
-/// stands in a file named by mistake: long words are left out.
+/// A mistake at a byte of a text. Messages quote the text, which may be a secret pasted by mistake
+/// or a file named by mistake, so long words are left out.
 pub(super) fn flaw(text: &str, offset: usize, message: impl fmt::Display) -> Flaw {
     let (line, column) = place(text, offset);
     Flaw {
@@ -59,7 +62,7 @@ fn without_long_words(message: &str) -> String {
     text
 }
 
-/// Line and column of a byte; of one that is within a character, those of the character.
+/// The line and column of a byte. For a byte within a character, those of the character.
 pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = text.char_indices().take_while(|(at, _)| *at < offset);
     before.fold((1, 1), |(line, column), (_, character)| match character {
@@ -68,40 +71,40 @@ pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
     })
 }
 
-enum State {
-    /// Between two policies.
+enum ScanState {
+    /// Outside any policy.
     Outside,
     Policy,
     Text,
     /// After a backslash.
     Escape,
-    /// A comment, and whether it is within a policy.
+    /// In a comment; true if the comment is within a policy.
     Comment(bool),
 }
 
-/// The bytes at which the policies of a text begin, in their order. The text must be one that Cedar can read.
+/// The bytes at which the policies of a text start, in order. The text must be valid Cedar.
 pub(super) fn policies(text: &str) -> Vec<usize> {
     let mut starts = Vec::new();
-    let mut state = State::Outside;
+    let mut state = ScanState::Outside;
     for (at, character) in text.char_indices() {
         let is_comment = || text.get(at..).is_some_and(|rest| rest.starts_with("//"));
         state = match (state, character) {
-            (State::Comment(within), '\n') if within => State::Policy,
-            (State::Comment(_), '\n') => State::Outside,
-            (State::Comment(within), _) => State::Comment(within),
-            (State::Escape, _) => State::Text,
-            (State::Text, '\\') => State::Escape,
-            (State::Text, '"') => State::Policy,
-            (State::Text, _) => State::Text,
-            (State::Policy, '"') => State::Text,
-            (State::Policy, ';') => State::Outside,
-            (State::Policy, '/') if is_comment() => State::Comment(true),
-            (State::Policy, _) => State::Policy,
-            (State::Outside, '/') if is_comment() => State::Comment(false),
-            (State::Outside, character) if character.is_whitespace() => State::Outside,
-            (State::Outside, _) => {
+            (ScanState::Comment(within), '\n') if within => ScanState::Policy,
+            (ScanState::Comment(_), '\n') => ScanState::Outside,
+            (ScanState::Comment(within), _) => ScanState::Comment(within),
+            (ScanState::Escape, _) => ScanState::Text,
+            (ScanState::Text, '\\') => ScanState::Escape,
+            (ScanState::Text, '"') => ScanState::Policy,
+            (ScanState::Text, _) => ScanState::Text,
+            (ScanState::Policy, '"') => ScanState::Text,
+            (ScanState::Policy, ';') => ScanState::Outside,
+            (ScanState::Policy, '/') if is_comment() => ScanState::Comment(true),
+            (ScanState::Policy, _) => ScanState::Policy,
+            (ScanState::Outside, '/') if is_comment() => ScanState::Comment(false),
+            (ScanState::Outside, character) if character.is_whitespace() => ScanState::Outside,
+            (ScanState::Outside, _) => {
                 starts.push(at);
-                State::Policy
+                ScanState::Policy
             }
         };
     }
@@ -113,9 +116,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_as_long_as_a_secret_is_not_repeated_and_all_else_is() {
+    fn a_message_leaves_out_words_as_long_as_a_secret() {
         let name = "n".repeat(MAX_WORD_BYTES);
-        for (message, told) in [
+        for (message, expected) in [
             ("did you mean `roles`?", "did you mean `roles`?"),
             (&*format!("no `{name}`"), &*format!("no `{name}`")),
             (
@@ -128,7 +131,7 @@ mod tests {
             ),
             ("", ""),
         ] {
-            assert_eq!(without_long_words(message), told);
+            assert_eq!(without_long_words(message), expected);
         }
     }
 }

@@ -1,22 +1,24 @@
-//! Policies that forbid nothing to whoever has no tenant, though they are about tenants.
+//! Finds policies that forbid something only to principals with a tenant, so that a principal
+//! without one passes.
 //!
-//! Knows when a condition can hold only where `principal has tenant` does. Does not know what was meant: one that is found may be
-//! right, and is only told of. A condition that it cannot see through is taken for one that can hold without.
+//! Knows whether a condition can hold only if `principal has tenant` does. Does not know the
+//! operator's intention: such a policy may be right, so it is only reported. A condition that is
+//! too complex to analyze counts as one that can hold without a tenant.
 //!
-//! Source: docs.cedarpolicy.com, "JSON policy format": conditions, and the notation of expressions. `&&` and `||` look at their right
-//! side only where the left does not decide.
+//! Source: docs.cedarpolicy.com, "JSON policy format": conditions, and the notation of expressions.
+//! `&&` and `||` evaluate their right side only if the left does not decide.
 
 use cedar_policy::{Effect, Policy};
 use serde_json::{Value, json};
 
-/// Whether a policy forbids, and does so only to those who have a tenant.
+/// Returns true if a policy forbids, and only to principals with a tenant.
 pub(super) fn forbids_only_with_tenant(policy: &Policy) -> bool {
     if policy.effect() != Effect::Forbid {
         return false;
     }
     let json = policy.to_json().unwrap_or_default();
     let conditions = json.get("conditions").and_then(Value::as_array);
-    // All of them have to hold.
+    // All conditions have to hold, so one that needs a tenant is enough.
     conditions.into_iter().flatten().any(|condition| {
         let body = condition.get("body").unwrap_or(&Value::Null);
         match condition.get("kind").and_then(Value::as_str) {
@@ -27,7 +29,8 @@ pub(super) fn forbids_only_with_tenant(policy: &Policy) -> bool {
     })
 }
 
-/// Whether an expression comes out as `wanted` only for a principal who has a tenant, or never.
+/// Returns true if an expression evaluates to `wanted` only for a principal with a tenant, or
+/// never.
 fn needs_tenant(expression: &Value, wanted: bool) -> bool {
     if let Some(Value::Bool(literal)) = expression.get("Value") {
         return *literal != wanted;
@@ -41,7 +44,7 @@ fn needs_tenant(expression: &Value, wanted: bool) -> bool {
             .get("arg")
             .is_some_and(|arg| needs_tenant(arg, !wanted));
     }
-    // Where the left side comes out so, the right is not looked at.
+    // If the left side decides, the right side is not evaluated.
     let decided_by_left = match (expression.get("&&"), expression.get("||")) {
         (Some(sides), _) => Some((sides, false)),
         (_, Some(sides)) => Some((sides, true)),
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbid_that_passes_over_whoever_has_no_tenant_is_found() {
+    fn a_forbid_that_spares_principals_without_a_tenant_is_found() {
         let other = "principal has tenant && principal.tenant != resource.pbx";
         check(&format!("when {{ {other} }}"), true);
         check("when { principal has tenant }", true);
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbid_that_meets_whoever_has_no_tenant_is_not() {
+    fn a_forbid_for_principals_without_a_tenant_is_not_found() {
         check("", false);
         check("when { resource.pbx == \"a\" }", false);
         check("when { !(principal has tenant) }", false);
@@ -129,7 +132,7 @@ mod tests {
             "unless { principal has tenant && principal.tenant == resource.pbx }",
             false,
         );
-        // The starter.
+        // The condition from the starter policies.
         check(
             "unless { context.credential == \"link\" || (principal has tenant && principal.tenant == resource.pbx) }",
             false,
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_may_ask_for_a_tenant() {
+    fn a_permit_may_require_a_tenant() {
         let text = "permit(principal, action, resource) when { principal has tenant };";
         assert!(!forbids_only_with_tenant(&text.parse().unwrap()));
     }

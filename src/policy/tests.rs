@@ -1,4 +1,4 @@
-//! Policies: what they decide, and what of a file is refused.
+//! Policies: their decisions, and the mistakes that are refused.
 
 mod decisions;
 mod files;
@@ -17,7 +17,7 @@ const STARTERS: &str = include_str!("../../config/policy.cedar");
 const NAME: &str = "20170901181806-1504261084.7-1001-1003-Internal.wav";
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// The starter policies with those that are commented out.
+/// The starter policies, with those that are commented out switched on.
 fn all_starters() -> String {
     let (open, commented) = STARTERS.split_once("// @id(\"not-too-old\")").unwrap();
     let lines = commented.lines().map(|line| {
@@ -45,7 +45,7 @@ fn name(text: &str) -> RecordingName {
     text.parse().unwrap()
 }
 
-/// An hour after the call of [`NAME`] began.
+/// One hour after the start of the call in [`NAME`].
 fn context() -> Context {
     Context {
         source: SOURCE,
@@ -55,10 +55,10 @@ fn context() -> Context {
 
 fn principal(credential: Credential, attributes: Attributes) -> Principal {
     let id = PrincipalId::new("https://sso.example", "alice");
-    Principal::on_trial(id, credential, attributes, None)
+    Principal::for_policy_trial(id, credential, attributes, None)
 }
 
-/// Somebody with a bearer token: roles, extensions, tenant, each separated by spaces.
+/// A principal with a bearer token: roles, extensions, tenant, each separated by spaces.
 fn bearer(roles: &str, extensions: &str, tenant: &str) -> Principal {
     let words = |text: &str| {
         text.split_whitespace()
@@ -80,8 +80,8 @@ fn link(pbx: &str, recording: &str) -> Principal {
     principal(Credential::Link(scope), Attributes::default())
 }
 
-/// `allow` or `deny`, and by which policies; or the reason in words.
-fn told(decision: &Result<Grant, PolicyError>) -> String {
+/// `allow` or `deny` with the deciding policies, or the reason in words.
+fn describe(decision: &Result<Grant, PolicyError>) -> String {
     match decision {
         Ok(grant) => format!("allow {}", grant.policies().join(" ")),
         Err(PolicyError::Denied { policies, failures }) if failures.is_empty() => {
@@ -94,13 +94,13 @@ fn told(decision: &Result<Grant, PolicyError>) -> String {
 #[track_caller]
 fn check(policy: &Policy, who: Principal, pbx: &str, recording: &str, expected: &str) {
     let decision = policy.authorize(
-        who.clone(),
+        Counted::unlimited(who.clone()),
         Action::Listen,
         pbx,
         name(recording),
         &context(),
     );
-    assert_eq!(told(&decision).trim_end(), expected, "{recording}");
+    assert_eq!(describe(&decision).trim_end(), expected, "{recording}");
     if let Ok(grant) = decision {
         assert_eq!(
             (grant.principal(), grant.pbx(), grant.recording().as_str()),
@@ -108,8 +108,8 @@ fn check(policy: &Policy, who: Principal, pbx: &str, recording: &str, expected: 
         );
         assert_eq!(grant.action(), Action::Listen);
     }
-    // The list and the request agree.
-    match policy.view(who, pbx, &context()) {
+    // The list and the request make the same decision.
+    match policy.view(Counted::unlimited(who), pbx, &context()) {
         Ok(viewer) => {
             assert_eq!(
                 viewer.may_hear(&name(recording)),

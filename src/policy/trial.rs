@@ -1,6 +1,6 @@
-//! Decisions that an operator expects, to try policies before they are in force.
+//! Expected decisions, to test policies before they are in force.
 //!
-//! Knows how to suppose a principal that no token was verified for, which leaves nothing but a yes or no. Does not know the
+//! Knows how to make a principal without a token; the result is only a yes or no. Does not know the
 //! configuration.
 
 use std::fmt;
@@ -13,56 +13,56 @@ use crate::auth::principal::{Credential, CredentialKind, Principal};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
-/// A request that is only supposed, and what is to come of it.
+/// A hypothetical request with its expected decision.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    /// Who vouches for the subject: an issuer, or the id of a link's key.
+    /// The issuer of the subject, or the id of a link's key.
     pub issuer: String,
-    /// Who asks.
+    /// The subject.
     pub subject: String,
-    /// Their roles.
+    /// The subject's roles.
     pub roles: Vec<String>,
-    /// Their extensions.
+    /// The subject's extensions.
     pub extensions: Vec<Extension>,
-    /// Their tenant.
+    /// The subject's tenant.
     pub tenant: Option<String>,
     /// The PBXs that the issuer's tokens are for; all when `None`.
     pub pbxs: Option<Arc<[String]>>,
-    /// What they present. A link is one for the recording.
+    /// The kind of credential. A link is one for the recording.
     pub credential: CredentialKind,
-    /// What they want to do.
+    /// The action.
     pub action: Action,
     /// The PBX that has the recording.
     pub pbx: String,
     /// The recording.
     pub recording: RecordingName,
-    /// From where, and when.
+    /// The source address and the time.
     pub context: Context,
-    /// What is to come of it.
-    pub expected: Expected,
-    /// The policies that are to decide, and no others; any, when `None`.
+    /// The expected decision.
+    pub expected: ExpectedDecision,
+    /// The policies that must decide, and no others; any policies when `None`.
     pub by: Option<Vec<String>>,
 }
 
-/// What is to come of a trial.
+/// The expected decision of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub enum ExpectedDecision {
     /// It is allowed.
     Allow,
     /// It is denied.
     Deny,
 }
 
-impl Expected {
-    /// Both with their words.
+impl ExpectedDecision {
+    /// Both with their words in the configuration.
     pub(crate) const NAMES: [(&str, Self); 2] = [("allow", Self::Allow), ("deny", Self::Deny)];
 }
 
 impl Trial {
-    /// Tries it.
+    /// Runs the trial.
     ///
     /// # Errors
-    /// When it comes out otherwise: how, and by which policies.
+    /// When the decision differs: the decision and its policies.
     pub fn run(&self, policy: &Policy) -> Result<(), String> {
         let decision = policy.decide(
             &self.principal(),
@@ -72,20 +72,20 @@ impl Trial {
             &self.context,
         );
         let (came_out, by) = match &decision {
-            Ok(policies) => (Expected::Allow, policies.as_slice()),
-            Err(error) => (Expected::Deny, error.policies()),
+            Ok(policies) => (ExpectedDecision::Allow, policies.as_slice()),
+            Err(error) => (ExpectedDecision::Deny, error.policies()),
         };
-        if came_out == self.expected && self.names(by) {
+        if came_out == self.expected && self.expects_policies(by) {
             return Ok(());
         }
         Err(format!(
             "expected {}, but it is {}",
-            self.told(),
-            Told(&decision)
+            self.expectation(),
+            DecisionText(&decision)
         ))
     }
 
-    fn names(&self, by: &[Arc<str>]) -> bool {
+    fn expects_policies(&self, by: &[Arc<str>]) -> bool {
         let Some(expected) = &self.by else {
             return true;
         };
@@ -95,10 +95,10 @@ impl Trial {
         expected.into_iter().eq(by.iter().map(AsRef::as_ref))
     }
 
-    fn told(&self) -> String {
+    fn expectation(&self) -> String {
         let word = match self.expected {
-            Expected::Allow => "allow",
-            Expected::Deny => "deny",
+            ExpectedDecision::Allow => "allow",
+            ExpectedDecision::Deny => "deny",
         };
         match &self.by {
             None => word.to_owned(),
@@ -119,14 +119,14 @@ impl Trial {
         let id = PrincipalId::new(&self.issuer, &self.subject);
         let (roles, extensions) = (self.roles.clone(), self.extensions.clone());
         let attributes = Attributes::new(roles, extensions, self.tenant.clone());
-        Principal::on_trial(id, credential, attributes, self.pbxs.clone())
+        Principal::for_policy_trial(id, credential, attributes, self.pbxs.clone())
     }
 }
 
 /// A decision in words.
-struct Told<'d>(&'d Result<Vec<Arc<str>>, PolicyError>);
+struct DecisionText<'d>(&'d Result<Vec<Arc<str>>, PolicyError>);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for DecisionText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Ok(policies) => write!(formatter, "allowed by {}", policies.join(", ")),

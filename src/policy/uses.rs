@@ -1,20 +1,21 @@
-//! What policies ask about a recording and the circumstances.
+//! The attributes of a recording and of the circumstances that policies look at.
 //!
-//! Knows which attributes stand anywhere in the policies, so that no others are made for each decision, and rows of a list that
-//! are alike in these are decided once. Does not know what is asked about them: too much is safe, too little is not.
+//! Knows which attributes appear anywhere in the policies. Others are not made for a decision, and
+//! rows of a list that are equal in these share one decision. Does not know how an attribute is
+//! used: one too many is safe, one too few is not.
 //!
-//! Source: docs.cedarpolicy.com, "JSON policy format": attributes and the types of entities stand there as texts, with all escapes
-//! of the notation undone.
+//! Source: docs.cedarpolicy.com, "JSON policy format": attributes and entity types appear there as
+//! texts without escapes.
 
 use std::collections::BTreeSet;
 
 use cedar_policy::PolicySet;
 use serde_json::Value;
 
-/// Which attributes policies ask about.
+/// Flags for the attributes that policies look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Uses {
-    /// A single recording is written out.
+pub(super) struct UsedAttributes {
+    /// A policy names a single recording.
     pub(super) id: bool,
     pub(super) name: bool,
     pub(super) start: bool,
@@ -22,14 +23,14 @@ pub(super) struct Uses {
     pub(super) caller: bool,
     pub(super) callee: bool,
     pub(super) internal_parties: bool,
-    /// Of the circumstances, where the request comes from.
+    /// The source address of the request.
     pub(super) source: bool,
-    /// And when.
+    /// The time of the request.
     pub(super) now: bool,
 }
 
-impl Uses {
-    /// Whatever there is.
+impl UsedAttributes {
+    /// All attributes.
     pub(super) const ALL: Self = Self {
         id: true,
         name: true,
@@ -65,7 +66,7 @@ impl Uses {
     }
 }
 
-/// Takes every text of a document, wherever it stands.
+/// Collects every text of a document, wherever it is.
 fn collect(value: &Value, texts: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {

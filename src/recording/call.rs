@@ -1,22 +1,23 @@
-//! The call of a recording, as its name tells it: when it began, and the id that the PBX gave it.
+//! The call of a recording, by its name: its start, and the id that the PBX gave it.
 //!
-//! Knows the second field of a name, and when it is believed. Does not know who spoke. Pure.
+//! Knows the second field of a name, and when that field is trusted. Does not know the parties.
+//! Pure.
 //!
-//! Sources: the samples named in [`super`]; that the second field is the call's id follows from the
-//! call records of the same samples. `_` in the place of the dot is in a sample of a P-Series, after
-//! an export. Further fields are documented nowhere; a number may hold a hyphen.
+//! Sources: the samples named in [`super`]. The second field is the call's id: this follows from
+//! the call records of the same samples. A `_` instead of the dot is in a sample of a P-Series,
+//! after an export. Further fields are documented nowhere; a number may hold a hyphen.
 
 use std::time::{Duration, SystemTime};
 
 use super::{RecordingName, is_digits};
 
 impl RecordingName {
-    /// When the call began, in UTC, as far as the name tells: the second field is an epoch and a
+    /// The start of the call, in UTC, if the name tells it: the second field is an epoch and a
     /// counter.
     ///
-    /// A name of another form than five fields is believed only if it begins with a time stamp: the
-    /// PBX writes both fields in front of anything that a caller can choose, so nothing behind them
-    /// moves them. Nine digits are taken besides ten because a PBX whose clock was never set starts
+    /// A name that does not have five fields is trusted only if it begins with a time stamp. The
+    /// PBX writes both fields before anything that a caller can choose, so nothing after them moves
+    /// them. Nine digits are accepted besides ten, because a PBX whose clock was never set starts
     /// in the year 2000.
     #[must_use]
     pub fn call_started(&self) -> Option<SystemTime> {
@@ -24,7 +25,7 @@ impl RecordingName {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(epoch.parse().ok()?))
     }
 
-    /// The PBX's id of the call as its other documents write it, `epoch.counter`, where the name
+    /// The PBX's id of the call in the form of its other documents, `epoch.counter`, if the name
     /// has it; see [`RecordingName::call_started`].
     #[must_use]
     pub fn call_id(&self) -> Option<String> {
@@ -32,13 +33,13 @@ impl RecordingName {
         Some(format!("{epoch}.{counter}"))
     }
 
-    /// An export writes `_` in the place of the dot.
+    /// Splits the second field. An export writes `_` instead of the dot.
     fn epoch_and_counter(&self) -> Option<(&str, &str)> {
         let mut fields = self.0.split('-');
         let unique = fields.nth(1)?;
         let (epoch, counter) = unique.split_once(['.', '_'])?;
         let (counter, further) = match fields.count() {
-            // Nothing but the two fields, and perhaps the suffix.
+            // The name has only the two fields, and perhaps a suffix.
             0 => (without_suffix(counter), 0),
             further => (counter, further),
         };
@@ -49,7 +50,7 @@ impl RecordingName {
     }
 }
 
-/// A text without its last dot and the letters and digits behind that, where these are no number.
+/// Removes a suffix: the last dot and the characters after it, unless these are digits only.
 fn without_suffix(text: &str) -> &str {
     match text.rsplit_once('.') {
         Some((stem, suffix)) if !is_digits(suffix) => stem,
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_time_stamp_the_call_is_known_whatever_follows() {
+    fn after_a_time_stamp_the_call_is_found_whatever_follows() {
         let known = Some(1_767_226_140);
         for rest in [
             "1767226140.9-+44-20-5550147-1001-Inbound.wav",
@@ -127,7 +128,7 @@ mod tests {
         );
         let further = "a-b-c-d-Inbound.wav";
         for front in [
-            // No time stamp in front.
+            // Names without a time stamp at the start.
             "x-1767226140.9",
             "0-1767226140.9",
             "2026010100090-1767226140.9",
@@ -136,11 +137,11 @@ mod tests {
             "20230229000000-1767226140.9",
             "2026-01-01-1767226140.9",
             "-1767226140.9",
-            // The two fields are not the first.
+            // Names whose first two fields are others.
             "x-20260101000900-1767226140.9",
             "20260101000900-20260101000900-1767226140.9",
             "20260101000900--1767226140.9",
-            // No epoch and counter.
+            // Names without an epoch and a counter.
             "20260101000900-17672261400.9",
             "20260101000900-17672261.9",
             "20260101000900-1767226140",

@@ -1,14 +1,15 @@
-//! Who spoke with whom, as the name of a recording tells it.
+//! The parties of a call, by the name of its recording.
 //!
-//! Knows where caller, callee and direction stand, and which of the two is inside. Does not know who a number belongs to.
-//! Pure.
+//! Knows where caller, callee and direction stand, and which of the two parties is internal. Does
+//! not know whose number it is. Pure.
 //!
-//! Source: the samples named in [`super`]: `stamp-unique-caller-callee-direction.suffix`. A number may hold what the fields
-//! are separated by, and nothing tells where such a field ends; so only a name of exactly five fields has parties.
+//! Source: the samples named in [`super`]: `stamp-unique-caller-callee-direction.suffix`. A number
+//! may hold the separator of the fields, and then the end of the field is unclear. So only a name
+//! of exactly five fields has parties.
 
 use super::RecordingName;
 
-/// Which way a call went, seen from the PBX.
+/// The direction of a call, seen from the PBX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From outside to an extension, a queue or a menu.
@@ -22,7 +23,7 @@ pub enum Direction {
 impl Direction {
     const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Internal];
 
-    /// Reads the word in any case; other kinds of call, such as a callback, have no direction.
+    /// Reads the word in any case. Other kinds of call, such as a callback, have no direction.
     pub(crate) fn of(word: &str) -> Option<Self> {
         let word = word.trim();
         let mut all = Self::ALL.into_iter();
@@ -54,23 +55,25 @@ impl Direction {
     }
 }
 
-/// The longest suffix in the samples is `yswav`.
+/// The longest suffix accepted. The longest one in the samples is `yswav`.
 const MAX_SUFFIX_BYTES: usize = 8;
 
-/// The two ends of a call. An end that the name leaves empty is an empty text, and nobody's.
+/// The two parties of a call. A party that the name leaves empty is an empty text and belongs to
+/// nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parties<'n> {
-    /// Who called.
+    /// The number of the caller.
     pub caller: &'n str,
-    /// Who was called.
+    /// The number of the callee.
     pub callee: &'n str,
-    /// Which way the call went.
+    /// The direction of the call.
     pub direction: Direction,
 }
 
 impl<'n> Parties<'n> {
-    /// The numbers that the PBX itself vouches for: the callee of an inbound call, the caller of an outbound one, both of an
-    /// internal one. The outside number is what the other side says of itself, and can be any extension's.
+    /// The numbers that the PBX itself vouches for: the callee of an inbound call, the caller of an
+    /// outbound one, both of an internal one. The outside number is claimed by the other side, and
+    /// may equal any extension's.
     pub fn internal(&self) -> impl Iterator<Item = &'n str> + use<'n> {
         let (caller, callee) = match self.direction {
             Direction::Inbound => ("", self.callee),
@@ -83,7 +86,8 @@ impl<'n> Parties<'n> {
 }
 
 impl RecordingName {
-    /// Who spoke with whom. `None` unless the name has exactly five fields and the last is one of the three directions.
+    /// The parties of the call. `None` unless the name has exactly five fields and the last is one
+    /// of the three directions.
     #[must_use]
     pub fn parties(&self) -> Option<Parties<'_>> {
         let mut fields = self.as_str().split('-');
@@ -112,17 +116,17 @@ mod tests {
         let parties = name.parties();
         let inside: Vec<&str> = parties.iter().flat_map(Parties::internal).collect();
         let found = parties.map(|found| (found.caller, found.callee, found.direction.as_str()));
-        let (told, internal) = match expected {
+        let (expected, internal) = match expected {
             Some((caller, callee, direction, inside)) => {
                 (Some((caller, callee, direction)), inside.to_vec())
             }
             None => (None, Vec::new()),
         };
-        assert_eq!((found, inside), (told, internal), "{name}");
+        assert_eq!((found, inside), (expected, internal), "{name}");
     }
 
     #[test]
-    fn the_inside_of_a_call_is_what_the_pbx_vouches_for() {
+    fn internal_numbers_are_those_that_the_pbx_vouches_for() {
         let start = "20170914093038-1505352615.274";
         check(
             &format!("{start}-1001-1003-Internal.wav"),
@@ -136,7 +140,7 @@ mod tests {
             &format!("{start}-+4930123-6400-Inbound.mp3"),
             Some(("+4930123", "6400", "inbound", &["6400"])),
         );
-        // Somebody outside who calls himself 1001.
+        // An outside caller who shows the number 1001.
         check(
             &format!("{start}-1001-1000-Inbound.wav"),
             Some(("1001", "1000", "inbound", &["1000"])),
@@ -184,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_name_panics_and_no_outside_number_is_inside(
+        fn no_outside_number_is_internal(
             caller in "[0-9+*# a-z]{0,12}", callee in "[0-9+*# a-z]{0,12}", way in 0..3_usize,
         ) {
             let word = ["Inbound", "Outbound", "Internal"][way];

@@ -1,9 +1,10 @@
-//! Which names are of which time.
+//! Ranges of time, and the names that they contain.
 //!
-//! Knows the time stamp at the start of a name, in the local time of the PBX that wrote it. Does not know PBXs. Pure.
+//! Knows the time stamp at the start of a name, in the local time of the PBX that wrote it. Does
+//! not know PBXs. Pure.
 //!
-//! Source of the stamp: the samples named in [`super`]; that it is the recording's start in local time is derived from
-//! the epoch beside it.
+//! Source of the stamp: the samples named in [`super`]. It is the start of the recording in local
+//! time: this is derived from the epoch beside it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,26 +13,27 @@ use jiff::civil::DateTime;
 
 use super::RecordingName;
 
-/// A moment in the local time of a PBX: `2024-03-01` or `2024-03-01T12:30:00`.
+/// A time in the local time of a PBX: `2024-03-01` or `2024-03-01T12:30:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(DateTime);
 
-/// A text is no date.
+/// The text is not a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a date such as 2024-03-01, or 2024-03-01T12:30:00 in the PBX's local time")]
-pub struct NotAStamp;
+pub struct StampError;
 
 /// A range of time stamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NameRange {
-    /// The first that belongs to it; `None` for no limit.
+    /// The first stamp in the range; `None` for no limit.
     pub from: Option<Stamp>,
-    /// The first that does not belong to it any more; `None` for no limit.
+    /// The first stamp after the range; `None` for no limit.
     pub until: Option<Stamp>,
 }
 
 impl RecordingName {
-    /// When the recording began, in the PBX's local time, where the name begins with 14 digits that are a time.
+    /// The start of the recording in the PBX's local time, if the name begins with 14 digits that
+    /// are a time.
     #[must_use]
     pub fn stamp(&self) -> Option<DateTime> {
         let (digits, _) = self.as_str().split_once('-')?;
@@ -43,7 +45,7 @@ impl RecordingName {
 }
 
 impl Stamp {
-    /// Whether a name is of an earlier time.
+    /// Returns true if the name has an earlier stamp.
     #[must_use]
     pub fn is_after(&self, name: &RecordingName) -> bool {
         name.stamp().is_some_and(|stamp| stamp < self.0)
@@ -51,7 +53,8 @@ impl Stamp {
 }
 
 impl NameRange {
-    /// Whether a name is of this time. One without a time stamp is only where there is no limit.
+    /// Returns true if the name is in the range. A name without a stamp is only in the range
+    /// without limits.
     #[must_use]
     pub fn holds(&self, name: &RecordingName) -> bool {
         match name.stamp() {
@@ -60,13 +63,13 @@ impl NameRange {
         }
     }
 
-    /// Whether a time on the PBX's clocks is in it.
+    /// Returns true if a local time of the PBX is in the range.
     #[must_use]
     pub fn holds_time(&self, time: DateTime) -> bool {
         self.from.is_none_or(|from| from.0 <= time) && self.until.is_none_or(|until| time < until.0)
     }
 
-    /// Whether it holds every name that `other` holds.
+    /// Returns true if this range contains every name that `other` contains.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.from.is_none_or(|from| other.from >= Some(from))
@@ -75,7 +78,7 @@ impl NameRange {
                 .is_none_or(|until| other.until.is_some_and(|other| other <= until))
     }
 
-    /// Whether nothing can be in it.
+    /// Returns true if the range contains nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!((self.from, self.until), (Some(from), Some(until)) if until.0 <= from.0)
@@ -83,10 +86,10 @@ impl NameRange {
 }
 
 impl FromStr for Stamp {
-    type Err = NotAStamp;
+    type Err = StampError;
 
-    fn from_str(text: &str) -> Result<Self, NotAStamp> {
-        text.parse().map(Self).map_err(|_| NotAStamp)
+    fn from_str(text: &str) -> Result<Self, StampError> {
+        text.parse().map(Self).map_err(|_| StampError)
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_has_its_first_stamp_and_not_its_last() {
+    fn a_range_includes_its_start_and_not_its_end() {
         let name = "20240301000000-1709251200.7-1001-1003-Internal.wav";
         check("", "", name, true);
         check("2024-03-01", "", name, true);
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_time_is_where_there_is_no_limit() {
+    fn a_name_without_a_time_is_only_in_the_unlimited_range() {
         for name in [
             "hello001",
             "20241399000000-1-2-3-Internal.wav",
@@ -149,7 +152,7 @@ mod tests {
             assert!(covers(("", ""), all));
             assert!(covers(all, all));
         }
-        // Names without a time are where there is no limit, and nowhere else.
+        // Names without a stamp are only in the range without limits.
         assert!(!covers(old, ("", "")) && !covers(new, ("", "")));
         assert!(!covers(old, new) && !covers(new, old));
         assert!(covers(new, ("2024-03-01", "2025-01-01")) && !covers(new, ("2024-02-29", "")));

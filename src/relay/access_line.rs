@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tracing::info;
 
-use crate::audit::Entry;
+use crate::audit::PendingDelivery;
 
 /// The line of one request in the access log. Filled in while the request goes its way, and written when it is
 /// dropped, which is at the request's real end: after the last byte, or when the caller leaves.
@@ -32,7 +32,7 @@ pub(crate) struct AccessLine {
     /// Why a caller at fault was refused, in more words than the caller gets.
     pub(crate) reason: String,
     /// What the audit log is told at the end, where the request was allowed.
-    pub(crate) audit: Entry,
+    pub(crate) audit: PendingDelivery,
 }
 
 impl AccessLine {
@@ -52,7 +52,7 @@ impl AccessLine {
             bytes: 0,
             outcome: "downstream-gone",
             reason: String::new(),
-            audit: Entry::default(),
+            audit: PendingDelivery::default(),
         }
     }
 

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::{Outcome, Watchdog};
+use crate::audit::RecordedAnswer;
 use crate::cache::{CacheError, Source};
 use crate::limits::streams::StreamPermit;
 use crate::pbx::{ReadingError, StreamError};
@@ -186,8 +187,10 @@ pub(crate) struct RelayBody {
 }
 
 impl RelayBody {
-    /// Puts a transfer of `length` bytes, where that is known, together and under the watchdog of its connection.
+    /// Puts a transfer of `length` bytes, where that is known, under the watchdog of its connection. Nothing is sent without
+    /// the proof that the answer is written down.
     pub(crate) fn new(
+        _answer: &RecordedAnswer,
         source: Source,
         length: Option<u64>,
         permit: StreamPermit,

@@ -1,24 +1,23 @@
-//! Tells a file on a mount of its own, as containers are given their secrets, from any other.
+//! Tells whether a file is on a mount of its own, as the secrets of containers are.
 //!
-//! Knows the table of mounts. Does not know which directories are trusted. Everything but
-//! [`is_own`] is pure.
+//! Knows the table of mounts. Does not know which directories are trusted. Everything except
+//! [`is_mounted_in`] is pure.
 //!
 //! Sources: proc_pid_mountinfo(5) for the fields and their octal escapes; proc_pid_fdinfo(5):
-//! `mnt_id` is the number of the mount that an open file lies on. So the kernel says which mount it
-//! is, whatever is mounted over what by now, and no path is compared with one that may have
-//! changed.
+//! `mnt_id` is the number of the mount that an open file is on. So the kernel identifies the mount,
+//! even if another one now covers it, and no path is compared that may have changed.
 //!
 //! systemd makes a folder read-only for a service (`ReadOnlyPaths=`, `ProtectSystem=`) by mounting
-//! it over itself (systemd.exec(5)). Such a mount shows what would stand there without it, so it
-//! counts as the mount below it.
+//! it over itself (systemd.exec(5)). Such a mount shows the same files as before, so it counts as
+//! the mount below it.
 
 use std::fs::File;
 use std::path::PathBuf;
 
-/// Returns true if the file lies on a mount that stands in one of these directories, or is one of
-/// them. They must be free of symbolic links. Where the system does not say, it does not.
+/// Returns true if the file is on a mount whose mount point is one of these directories or inside
+/// one. The directories must have no symbolic links. If the system gives no answer, returns false.
 #[cfg(target_os = "linux")]
-pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
+pub(super) fn is_mounted_in(file: &File, directories: &[PathBuf]) -> bool {
     use std::os::fd::AsRawFd;
 
     let id = std::fs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))
@@ -26,14 +25,14 @@ pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
         .and_then(|fields| mount_id(&fields));
     let table = std::fs::read("/proc/self/mountinfo");
     match (id, table) {
-        (Some(id), Ok(table)) => Mounts::read(&table).is_own(id, directories),
+        (Some(id), Ok(table)) => Mounts::read(&table).is_mounted_in(id, directories),
         _ => false,
     }
 }
 
-/// The same by device numbers, where there is no such table.
+/// The same by device numbers, on systems without such a table.
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
+pub(super) fn is_mounted_in(file: &File, directories: &[PathBuf]) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     let Ok(file) = file.metadata() else {
@@ -48,16 +47,16 @@ pub(super) fn is_own(file: &File, directories: &[PathBuf]) -> bool {
     })
 }
 
-/// One mount.
+/// One line of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mount {
     id: u64,
     parent: u64,
-    /// The number of the file system's device, as it is written.
+    /// The device number of the file system, as it is written.
     device: Vec<u8>,
-    /// The folder of the file system that the mount shows.
+    /// The folder of the file system that is mounted.
     root: PathBuf,
-    /// Where it shows it.
+    /// The mount point.
     point: PathBuf,
 }
 
@@ -66,7 +65,7 @@ struct Mount {
 struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    /// Reads the table; a line of another form is passed over.
+    /// Reads the table. A line of another form is skipped.
     fn read(table: &[u8]) -> Self {
         Self(
             table
@@ -80,15 +79,15 @@ impl Mounts {
         self.0.iter().find(|mount| mount.id == id)
     }
 
-    /// Returns true if the mount of this number stands in one of the directories.
-    fn is_own(&self, id: u64, directories: &[PathBuf]) -> bool {
+    /// Returns true if the mount point of this mount is in one of the directories.
+    fn is_mounted_in(&self, id: u64, directories: &[PathBuf]) -> bool {
         let Some(mut mount) = self.get(id) else {
             return false;
         };
-        // A table that leads round in circles has an end, too.
+        // The number of steps is bounded, since the parents in a table may form a circle.
         for _ in &self.0 {
             match self.get(mount.parent) {
-                Some(below) if mount.is_over_itself(below) => mount = below,
+                Some(below) if mount.is_remount_of(below) => mount = below,
                 _ => break,
             }
         }
@@ -98,8 +97,8 @@ impl Mounts {
 }
 
 impl Mount {
-    /// Returns true if this shows the same as the mount `below` would without it.
-    fn is_over_itself(&self, below: &Self) -> bool {
+    /// Returns true if this mount shows the same folder that is at its place on the mount `below`.
+    fn is_remount_of(&self, below: &Self) -> bool {
         let inside = self.point.strip_prefix(&below.point);
         self.device == below.device
             && inside.is_ok_and(|inside| self.root == below.root.join(inside))
@@ -122,7 +121,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     })
 }
 
-/// The number behind `mnt_id:`, on its line.
+/// The number after `mnt_id:`, on its line.
 fn mount_id(fields: &[u8]) -> Option<u64> {
     let mut lines = fields.split(|byte| *byte == b'\n');
     let value = lines.find_map(|line| line.strip_prefix(b"mnt_id:"))?;
@@ -146,7 +145,7 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The byte that three octal digits stand for, and what is behind them.
+/// The byte that three octal digits stand for, and the rest of the text.
 fn octal(text: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, behind) = text.split_first_chunk::<3>()?;
     let is_octal = digits.iter().all(|digit| matches!(digit, b'0'..=b'7'));
@@ -200,7 +199,7 @@ mod tests {
 
     #[track_caller]
     fn check(table: &str, id: u64, directory: &str, expected: bool) {
-        let found = Mounts::read(table.as_bytes()).is_own(id, &[directory.into()]);
+        let found = Mounts::read(table.as_bytes()).is_mounted_in(id, &[directory.into()]);
         assert_eq!(found, expected, "{id} in {directory}");
     }
 
@@ -217,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_around_the_directory_or_over_itself_is_none() {
+    fn a_mount_around_the_directory_or_over_itself_does_not_count() {
         let secrets = "/run/secrets";
-        // The container's root, read-only as it is, and a volume that only holds the directory.
+        // The container's root, although it is read-only, and a volume that contains the directory.
         for id in [600, 606, 603] {
             check(DOCKER, id, secrets, false);
         }
@@ -230,13 +229,13 @@ mod tests {
         for id in [52, 53, 27] {
             check(SERVICE, id, "/etc/wavegate/secrets", false);
         }
-        // Unknown to the table.
+        // A number that is not in the table.
         check(SERVICE, 99, secrets, false);
         check("", 604, secrets, false);
     }
 
     #[test]
-    fn a_line_is_read_by_its_places() {
+    fn a_line_is_read_by_the_order_of_its_fields() {
         let line = br"36 35 98:0 /m\0401 /run/a\011b\012c\134d rw,noatime - ext3 /dev/root rw";
         let expected = Mount {
             id: 36,
@@ -272,11 +271,11 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_kernel_says_which_mount_a_file_lies_on() {
+    fn the_kernel_tells_the_mount_of_a_file() {
         let file = tempfile::tempfile().unwrap();
         let root = [PathBuf::from("/")];
-        assert!(is_own(&file, &root));
-        assert!(!is_own(&file, &["/nowhere".into()]));
+        assert!(is_mounted_in(&file, &root));
+        assert!(!is_mounted_in(&file, &["/nowhere".into()]));
     }
 
     /// A path as the kernel writes it.
@@ -292,7 +291,7 @@ mod tests {
         #[test]
         fn no_table_makes_the_reader_panic(table in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mounts = Mounts::read(&table);
-            let _ = (mounts.is_own(1, &["/run".into()]), mount_id(&table), unescaped(&table));
+            let _ = (mounts.is_mounted_in(1, &["/run".into()]), mount_id(&table), unescaped(&table));
         }
 
         #[test]
@@ -310,17 +309,17 @@ mod tests {
             let found: Vec<_> = read.0.iter().map(paths).collect();
             let expected: Vec<_> = mounts.iter().map(|(id, parent, root, point)| (*id, *parent, root.into(), point.into())).collect();
             prop_assert_eq!(found, expected);
-            // Parents may lead in circles here: it has an end all the same.
-            let _ = read.is_own(1, &["/a".into()]);
+            // The parents may form a circle here; the search ends all the same.
+            let _ = read.is_mounted_in(1, &["/a".into()]);
         }
 
         #[test]
-        fn only_a_mount_inside_is_trusted(point in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}", directory in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}") {
+        fn only_a_mount_inside_the_directory_is_trusted(point in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}", directory in "/[a-c]{1,2}(/[a-c]{1,2}){0,3}") {
             let table = format!("1 0 8:1 / / rw - ext4 d rw\n2 1 0:9 / {point} ro - tmpfs d rw\n");
             let is_inside = point == directory || point.starts_with(&format!("{directory}/"));
             let mounts = Mounts::read(table.as_bytes());
-            prop_assert_eq!(mounts.is_own(2, &[directory.clone().into()]), is_inside);
-            prop_assert!(!mounts.is_own(1, &[directory.into()]));
+            prop_assert_eq!(mounts.is_mounted_in(2, &[directory.clone().into()]), is_inside);
+            prop_assert!(!mounts.is_mounted_in(1, &[directory.into()]));
         }
     }
 }

@@ -1,21 +1,21 @@
-//! Traces of an editor or a shell in a secret file, beside the secret.
+//! Traces of an editor or a shell in a secret file, besides the secret.
 //!
-//! Knows what is seldom meant. Does not know whether it is: that depends on what the secret is for.
-//! Pure, and nothing here tells of the content.
+//! Knows what is seldom intended. Does not know whether it is a mistake: that depends on the use of
+//! the secret. Pure, and nothing here repeats the content.
 //!
 //! Sources: the Unicode Standard, 23.8 (byte order marks); PowerShell's `>` writes UTF-16 with one,
-//! and so do some editors' "UTF-8 with BOM" without the zeros.
+//! and some editors' "UTF-8 with BOM" writes one as well.
 
 use std::fmt;
 
 use crate::recording::is_invisible;
 
-/// Something in a secret that is seldom meant.
+/// A trait of a secret that is seldom intended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Oddity {
-    /// The mark of UTF-8.
+    /// The text begins with the byte order mark of UTF-8.
     ByteOrderMark,
-    /// Text in two or four bytes a character.
+    /// The text has two or four bytes for each character.
     Utf16,
     NotUtf8,
     BlankAtStart,
@@ -24,7 +24,7 @@ pub(crate) enum Oddity {
 }
 
 impl Oddity {
-    /// Returns true if no password can be meant so.
+    /// Returns true if a password cannot be intended this way.
     pub(crate) fn spoils_password(self) -> bool {
         matches!(self, Self::ByteOrderMark | Self::Utf16)
     }
@@ -45,11 +45,11 @@ impl fmt::Display for Oddity {
     }
 }
 
-/// Finds the oddities of a secret whose line end has been taken off. Keys in PEM have lines, and
-/// blanks in them do not matter.
+/// Finds the oddities of a secret, after its line end has been removed. Keys in PEM have several
+/// lines, and blanks in them do not matter.
 pub(crate) fn oddities(secret: &[u8]) -> Vec<Oddity> {
     let text = str::from_utf8(secret);
-    // Random bytes hold zeros as well, but are no text.
+    // Random bytes may hold zeros as well, but they are not text.
     let is_utf16 = secret.starts_with(b"\xFF\xFE") || secret.starts_with(b"\xFE\xFF");
     if is_utf16 || text.is_ok_and(|text| text.contains('\0')) {
         return vec![Oddity::Utf16];
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seldom_meant_is_found() {
+    fn every_oddity_is_found() {
         check("hunter2", &[]);
         check("two words, ä, \"quoted\"", &[]);
         check("\u{FEFF}hunter2 ", &[Oddity::ByteOrderMark]);
@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_bytes_that_are_no_text_are_no_utf16(bytes in proptest::collection::vec(0x80_u8..0xC0, 1..40)) {
+        fn random_bytes_are_not_taken_for_utf16(bytes in proptest::collection::vec(0x80_u8..0xC0, 1..40)) {
             prop_assert_eq!(oddities(&bytes), [Oddity::NotUtf8]);
         }
 

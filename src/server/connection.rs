@@ -1,6 +1,7 @@
 //! One downstream connection, from its handshake to its end.
 //!
-//! Knows TLS, HTTP/1.1, HTTP/2 and when to let go. Does not know what is asked for.
+//! Knows TLS, HTTP/1.1, HTTP/2, and when a connection has to end. Does not know the meaning of
+//! requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,41 +24,42 @@ use tracing::debug;
 
 use super::heads::{Heads, WatchedHeads};
 use super::io::WatchedIo;
-use super::refusal::{CountedBody, InFlight, Worded};
+use super::refusal::{CountedBody, InFlight, RefusalStream};
 use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
 use crate::relay::Verdict;
 
-/// Largest write buffered for one connection, and largest read. Decides what a slow reader costs.
+/// Largest write that is buffered for one connection, and largest read. This decides what a slow
+/// reader costs.
 const BUFFER_BYTES: usize = 16 * 1024;
-/// Unsent bytes that the kernel may hold for one connection. Left alone it takes megabytes, and says that there is room
-/// again only when a third of them has gone: a caller who listens as slowly as one talks would look like one who has
-/// stalled.
-const UNSENT_BYTES: u32 = 128 * 1024;
-/// Requests at once on one HTTP/2 connection.
+/// Bound on the unsent bytes that the kernel holds for one connection. Without it the kernel takes
+/// megabytes, and reports free space only when a third of them has been sent: a caller who reads at
+/// the pace of speech would look stalled.
+const MAX_UNSENT_BYTES: u32 = 128 * 1024;
+/// Bound on the concurrent requests of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 32;
-/// A silent HTTP/2 connection is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(30);
+/// A silent HTTP/2 connection gets a ping at this interval.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Limits of connections.
-pub(super) struct Settings {
+pub(super) struct ConnectionLimits {
     pub(super) max_header_bytes: usize,
     pub(super) header_timeout: Duration,
     pub(super) handshake_timeout: Duration,
 }
 
 /// An accepted connection.
-pub(super) struct Connection {
+pub(super) struct DownstreamConnection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ConnectionLimits>,
     pub(super) stop: CancellationToken,
     pub(super) kill: CancellationToken,
 }
 
-impl Connection {
+impl DownstreamConnection {
     /// Serves the connection to its end.
     pub(super) async fn serve(self, acceptor: Option<TlsAcceptor>) {
         let Self {
@@ -72,7 +74,7 @@ impl Connection {
         bound_unsent(&stream);
         let watchdog = Arc::new(gateway.load().watchdog());
         let stream = WatchedIo::new(stream, Arc::clone(&watchdog));
-        let session = Session {
+        let session = ReadyConnection {
             downstream: Arc::new(Downstream { peer, watchdog }),
             gateway,
             settings,
@@ -82,13 +84,13 @@ impl Connection {
         let Some(acceptor) = acceptor else {
             return session.http1(stream, WatchedIo::linger).await;
         };
-        // What a caller does not take is not encrypted ahead for it.
+        // Bounds the bytes that are encrypted ahead for a caller who does not take them.
         let accept = acceptor.accept_with(stream, |session| {
             session.set_buffer_limit(Some(BUFFER_BYTES))
         });
         let handshake = timeout(session.settings.handshake_timeout, accept);
         let shaken = tokio::select! {
-            // Nothing has been asked yet, so nothing is lost.
+            // No request has been read yet, so a drain loses nothing by ending the handshake.
             () = session.stop.cancelled() => return,
             shaken = handshake => shaken,
         };
@@ -107,26 +109,28 @@ impl Connection {
     }
 }
 
-/// Where the system has no such bound, slow callers need a longer `relay.idle_timeout_ms`.
+/// Sets the bound on unsent bytes. Where the system has no such bound, slow callers need a longer
+/// `relay.idle_timeout_ms`.
 fn bound_unsent(stream: &TcpStream) {
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
     #[cfg(not(target_os = "linux"))]
-    let _ = (stream, UNSENT_BYTES);
+    let _ = (stream, MAX_UNSENT_BYTES);
 }
 
-/// A connection that is ready for requests.
-struct Session {
+/// A connection after its handshake, ready for requests.
+struct ReadyConnection {
     downstream: Arc<Downstream>,
     gateway: Arc<ArcSwap<Gateway>>,
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionLimits>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
 
-/// Drives a connection until it ends: by itself, by the watchdog, or by `kill`; on `stop` it takes no more requests.
-/// Without a request for `idle_limit` it is asked to go, and made to go soon after. A macro, since hyper's two kinds of
-/// connection share no trait for their graceful end.
+/// Drives a connection until it ends: by itself, by the watchdog, or by `kill`. After `stop` it
+/// takes no more requests. A connection without a request for `idle_limit` is asked to end, and
+/// ended after twice that time. A macro, since hyper's two connection types share no trait for the
+/// graceful shutdown.
 macro_rules! drive {
     ($session:expr, $connection:expr, $idle_limit:expr) => {{
         let session = $session;
@@ -144,7 +148,8 @@ macro_rules! drive {
                     return;
                 }
                 () = session.stop.cancelled(), if !stopping => {
-                    // Before its preface hyper's HTTP/2 does not listen.
+                    // Before the HTTP/2 preface, hyper ignores a graceful shutdown, and no request
+                    // has begun.
                     if idle_limit.is_some() && !session.downstream.watchdog.has_begun() {
                         return;
                     }
@@ -158,13 +163,13 @@ macro_rules! drive {
                 _ = ticks.tick() => {
                     let now = Instant::now();
                     if session.downstream.watchdog.check(now) == Verdict::End {
-                        debug!("a connection ended: its caller took nothing for too long");
+                        debug!("a connection was ended: its caller took no bytes for too long");
                         return;
                     }
                     let Some(limit) = idle_limit else { continue };
                     let idle = session.downstream.watchdog.idle_for(now);
                     if idle >= limit.saturating_mul(2) {
-                        debug!("a connection ended: its caller asked nothing for too long");
+                        debug!("a connection was ended: its caller sent no request for too long");
                         return;
                     }
                     if idle >= limit && !stopping {
@@ -177,11 +182,12 @@ macro_rules! drive {
     }};
 }
 
-impl Session {
-    /// `linger` makes a stream wait at its end for what the caller still says.
+impl ReadyConnection {
+    /// Serves HTTP/1.1. `linger` makes a stream wait at its end until the caller has stopped
+    /// sending.
     async fn http1<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, linger: fn(&mut S)) {
         let in_flight = InFlight::default();
-        let stream = Worded::new(stream, in_flight.clone(), |stream| {
+        let stream = RefusalStream::new(stream, in_flight.clone(), |stream| {
             linger(stream);
             self.gateway.load().refuse_head(&self.downstream)
         });
@@ -191,10 +197,11 @@ impl Session {
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.header_timeout)
             .max_buf_size(self.settings.max_header_bytes)
-            // The buffer alone lets somewhat more pass.
+            // The bound on the buffer alone lets somewhat longer heads pass.
             .max_header_size(self.settings.max_header_bytes)
             .serve_connection(TokioIo::new(stream), service_fn(service));
-        // hyper's limit on heads counts from the end of the last answer.
+        // No idle limit is needed: hyper's limit on the time for a head counts from the end of the
+        // last answer.
         drive!(&self, connection, None);
     }
 
@@ -205,38 +212,42 @@ impl Session {
             .max_concurrent_streams(MAX_STREAMS)
             .max_send_buf_size(BUFFER_BYTES)
             .max_header_list_size(self.max_header_list_size())
-            .keep_alive_interval(PING_EVERY)
+            .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service_fn(service));
-        // hyper has no such limit here: not for the preface, and a caller who answers pings may stay for ever.
+        // hyper has no such limit for HTTP/2: none for the preface, and a caller who answers pings
+        // may stay for ever.
         drive!(&self, connection, Some(self.settings.header_timeout));
     }
 
-    /// HTTP/2 itself refuses a list with a status alone, so its bound is well above the gateway's, which has words.
+    /// HTTP/2 itself refuses a header list with a bare status, so its bound is well above the
+    /// gateway's, whose answer explains itself.
     fn max_header_list_size(&self) -> u32 {
         let size = self.settings.max_header_bytes.saturating_mul(4);
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
-    /// Answers requests; `heads` are those of an HTTP/1 connection.
+    /// Makes the service that answers requests. `heads` are those of an HTTP/1 connection.
     fn service(
         &self,
         heads: Option<Arc<Heads>>,
         in_flight: InFlight,
-    ) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> Answering + use<> {
+    ) -> impl Fn(hyper::Request<hyper::body::Incoming>) -> ResponseFuture + use<> {
         let (gateway, downstream) = (Arc::clone(&self.gateway), Arc::clone(&self.downstream));
         move |request| {
             let framing = heads
                 .as_ref()
                 .map_or(MessageFraming::Plain, |heads| heads.next());
             let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
+            // `answering` counts until the head of the answer is made; `on_its_way` until its
+            // body is dropped.
             let answering = downstream.watchdog.answering();
             let on_its_way = in_flight.begin();
             Box::pin(async move {
                 let gateway = gateway.load_full();
                 let mut response = gateway.answer(request, framing, &downstream).await;
                 if framing != MessageFraming::Plain {
-                    // Behind this request no head is looked at.
+                    // Heads behind this request are not scanned, so the connection ends with it.
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
@@ -250,7 +261,7 @@ impl Session {
     }
 }
 
-type Answering = std::pin::Pin<
+type ResponseFuture = std::pin::Pin<
     Box<
         dyn Future<
                 Output = Result<

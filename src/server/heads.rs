@@ -1,14 +1,13 @@
-//! Watches the bytes of an HTTP/1 connection on their way to hyper: which request head has both a
-//! length and a transfer coding.
+//! Scans the bytes of an HTTP/1 connection on their way to hyper, to find a request head that has
+//! both a length and a transfer coding.
 //!
-//! hyper takes such a request by its transfer coding and hides the length before anybody sees the
-//! head. RFC 9112 §6.3 allows that; but a reader in front of us may have taken it by the length,
-//! and then the rest of the body is a request that nobody sent.
+//! hyper takes such a request by its transfer coding, and hides the length before the gateway sees
+//! the head. RFC 9112 §6.3 allows that. But a proxy in front may have taken the request by its
+//! length, and then the rest of the body is a request that nobody sent.
 //!
-//! Knows where heads begin and end, and two fields of them. It changes and holds back no byte. What
-//! hyper would refuse need not be understood here: hyper ends the connection. Behind a head with a
-//! transfer coding nothing is looked at any more; that request is the last one of its connection,
-//! which the listeners see to.
+//! Knows where heads begin and end, and two of their fields. It changes and delays no byte. A head
+//! that hyper refuses need not be understood here: hyper ends the connection. The scan stops behind
+//! a head with a transfer coding: the listeners make that request the last one of its connection.
 //!
 //! Sources: RFC 9112 §2.2 (line ends, empty lines before a request), §5 (fields), §6 (where a body
 //! ends).
@@ -26,18 +25,19 @@ use crate::gateway::head::MessageFraming;
 const CONTENT_LENGTH: &[u8] = b"content-length";
 const TRANSFER_ENCODING: &[u8] = b"transfer-encoding";
 
-/// The framing of the requests of one connection, in their order.
+/// The message framing of the requests of one connection, in their order.
 #[derive(Default)]
 pub(crate) struct Heads {
-    /// Requests that hyper has handed out so far.
+    /// Number of requests that hyper has handed out so far.
     handed_out: AtomicU64,
-    /// The number of the last head that is looked at, and its framing.
+    /// The number of the head at which the scan stopped, and its framing. Set before hyper sees the
+    /// end of that head, so it is there when hyper hands the request out.
     last: OnceLock<(u64, MessageFraming)>,
 }
 
 impl Heads {
-    /// The framing of the next request. Called once for each, in their order, before its future is
-    /// first polled.
+    /// The framing of the next request. Call it once for each request, in their order, before its
+    /// future is first polled.
     pub(crate) fn next(&self) -> MessageFraming {
         let number = self.handed_out.fetch_add(1, Ordering::Relaxed) + 1;
         match self.last.get() {
@@ -47,10 +47,10 @@ impl Heads {
     }
 }
 
-/// A connection whose heads are watched.
+/// A connection whose heads are scanned.
 pub(crate) struct WatchedHeads<S> {
     stream: S,
-    scan: Scan,
+    scan: HeadScan,
     heads: Arc<Heads>,
 }
 
@@ -59,31 +59,32 @@ impl<S> WatchedHeads<S> {
         let heads = Arc::new(Heads::default());
         let watched = Self {
             stream,
-            scan: Scan::default(),
+            scan: HeadScan::default(),
             heads: Arc::clone(&heads),
         };
         (watched, heads)
     }
 }
 
-/// The place of the next byte.
+/// The part of the connection that the next byte belongs to.
 #[derive(Default)]
-enum Place {
-    /// Before a request line, where empty lines may stand.
+enum ScanPosition {
+    /// Before a request line, where empty lines are allowed.
     #[default]
     Before,
     RequestLine,
-    Name(Name),
+    Name(FieldName),
     Value(Field),
-    /// In a body that has so many bytes left.
+    /// In a body with so many bytes left.
     Body(u64),
-    /// Behind the last head that is looked at.
+    /// Behind the head at which the scan stopped.
     Rest,
 }
 
-/// The beginning of a field's name, in lower case: as much as tells it from the two that count.
+/// The beginning of a field's name, in lower case: as many bytes as it takes to recognize the two
+/// fields.
 #[derive(Default)]
-struct Name {
+struct FieldName {
     bytes: [u8; TRANSFER_ENCODING.len()],
     length: usize,
 }
@@ -94,17 +95,17 @@ enum Field {
     Other,
 }
 
-/// One pass over all the bytes of a connection.
+/// The state of the scan of one connection.
 #[derive(Default)]
-struct Scan {
-    place: Place,
-    /// Heads that have ended.
+struct HeadScan {
+    place: ScanPosition,
+    /// Number of heads that have ended.
     ended: u64,
     length: Option<u64>,
     has_coding: bool,
 }
 
-impl Name {
+impl FieldName {
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte.to_ascii_lowercase();
@@ -112,25 +113,25 @@ impl Name {
         self.length = self.length.saturating_add(1);
     }
 
-    fn is(&self, name: &[u8]) -> bool {
+    fn equals(&self, name: &[u8]) -> bool {
         self.length == name.len() && self.bytes.starts_with(name)
     }
 }
 
-impl Scan {
-    /// Reads on. Returns the number and the framing of the last head that is looked at, once, when
-    /// that has ended.
+impl HeadScan {
+    /// Scans more bytes. At the end of the last head to be scanned it returns the head's number and
+    /// framing, once.
     fn read(&mut self, mut bytes: &[u8]) -> Option<(u64, MessageFraming)> {
         loop {
             match &mut self.place {
-                Place::Rest => return None,
-                Place::Body(left) => {
+                ScanPosition::Rest => return None,
+                ScanPosition::Body(left) => {
                     let there = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(*left);
                     *left -= there;
                     if *left > 0 {
                         return None;
                     }
-                    self.place = Place::Before;
+                    self.place = ScanPosition::Before;
                     bytes = bytes.get(usize::try_from(there).ok()?..)?;
                 }
                 _ => {
@@ -144,35 +145,43 @@ impl Scan {
         }
     }
 
-    /// One byte of a head, or between two.
+    /// Scans one byte of a head, or between two heads.
     fn read_byte(&mut self, byte: u8) -> Option<MessageFraming> {
         match (&mut self.place, byte) {
-            (Place::Before, b'\r' | b'\n') => {}
-            (Place::Before, _) => self.place = Place::RequestLine,
-            (Place::Name(name), b'\n') if name.length == 0 => return self.end_head(),
-            (Place::Name(name), b'\r') if name.length == 0 => {}
-            (Place::RequestLine | Place::Name(_) | Place::Value(_), b'\n') => {
-                self.place = Place::Name(Name::default());
+            (ScanPosition::Before, b'\r' | b'\n') => {}
+            (ScanPosition::Before, _) => self.place = ScanPosition::RequestLine,
+            (ScanPosition::Name(name), b'\n') if name.length == 0 => return self.end_head(),
+            (ScanPosition::Name(name), b'\r') if name.length == 0 => {}
+            (ScanPosition::RequestLine | ScanPosition::Name(_) | ScanPosition::Value(_), b'\n') => {
+                self.place = ScanPosition::Name(FieldName::default());
             }
-            (Place::Name(name), b':') => {
-                let (is_length, is_coding) = (name.is(CONTENT_LENGTH), name.is(TRANSFER_ENCODING));
+            (ScanPosition::Name(name), b':') => {
+                let (is_length, is_coding) =
+                    (name.equals(CONTENT_LENGTH), name.equals(TRANSFER_ENCODING));
                 self.has_coding |= is_coding;
                 if is_length {
                     self.length = Some(0);
                 }
-                self.place = Place::Value(match is_length {
+                self.place = ScanPosition::Value(match is_length {
                     true => Field::ContentLength,
                     false => Field::Other,
                 });
             }
-            (Place::Name(name), byte) => name.push(byte),
-            (Place::Value(Field::ContentLength), b'0'..=b'9') => {
+            (ScanPosition::Name(name), byte) => name.push(byte),
+            (ScanPosition::Value(Field::ContentLength), b'0'..=b'9') => {
                 let digit = u64::from(byte - b'0');
                 let so_far = self.length.unwrap_or_default();
-                // hyper refuses a length beyond this, and one with anything else than digits in it.
+                // hyper refuses a length beyond `u64`, and one that has other characters than
+                // digits.
                 self.length = Some(so_far.saturating_mul(10).saturating_add(digit));
             }
-            (Place::RequestLine | Place::Value(_) | Place::Body(_) | Place::Rest, _) => {}
+            (
+                ScanPosition::RequestLine
+                | ScanPosition::Value(_)
+                | ScanPosition::Body(_)
+                | ScanPosition::Rest,
+                _,
+            ) => {}
         }
         None
     }
@@ -182,15 +191,15 @@ impl Scan {
         let framing = match (self.length.take(), std::mem::take(&mut self.has_coding)) {
             (length, false) => {
                 self.place = match length {
-                    Some(length @ 1..) => Place::Body(length),
-                    Some(0) | None => Place::Before,
+                    Some(length @ 1..) => ScanPosition::Body(length),
+                    Some(0) | None => ScanPosition::Before,
                 };
                 return None;
             }
             (None, true) => MessageFraming::Coded,
             (Some(_), true) => MessageFraming::Ambiguous,
         };
-        self.place = Place::Rest;
+        self.place = ScanPosition::Rest;
         Some(framing)
     }
 }
@@ -205,7 +214,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedHeads<S> {
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let read = buffer.filled().get(before..).unwrap_or_default();
         if let Some(last) = self.scan.read(read) {
-            // Told once: behind it the scan rests.
+            // The scan returns this once, so the cell is empty.
             let _ = self.heads.last.set(last);
         }
         Poll::Ready(Ok(()))
@@ -249,9 +258,9 @@ mod tests {
 
     use super::*;
 
-    /// The framing of the last head that is looked at, and how many there were up to it.
+    /// The number and framing of the head at which the scan stops.
     fn scanned(pieces: &[&[u8]]) -> Option<(u64, MessageFraming)> {
-        let mut scan = Scan::default();
+        let mut scan = HeadScan::default();
         let told: Vec<_> = pieces.iter().filter_map(|piece| scan.read(piece)).collect();
         assert!(told.len() <= 1, "{told:?}");
         told.first().copied()
@@ -265,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_and_a_coding_are_seen_in_any_form() {
+    fn a_length_and_a_coding_are_found_in_any_form() {
         let both = Some((1, Ambiguous));
         let head = |fields: &str| format!("POST /links HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         for fields in [
@@ -293,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_passed_over_and_later_heads_are_seen() {
+    fn bodies_are_skipped_and_later_heads_are_found() {
         let smuggled = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n";
         let get = "GET /?a=Content-Length:1 HTTP/1.1\r\nHost: a\r\n\r\n";
         check(smuggled, Some((1, Ambiguous)));
@@ -303,7 +312,7 @@ mod tests {
         check(&post, None);
         check(&format!("{post}{smuggled}"), Some((2, Ambiguous)));
         check(&format!("{post}{get}\r\n{smuggled}"), Some((3, Ambiguous)));
-        // Behind a coding nothing is looked at: that request is the last.
+        // Behind a transfer coding nothing is scanned: that request is the last one.
         let coded = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
         check(&format!("{coded}{smuggled}"), Some((1, Coded)));
     }
@@ -320,7 +329,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_does_not_matter_where_reads_are_cut(
+        fn the_result_does_not_depend_on_the_cuts_of_reads(
             bodies in prop::collection::vec("[a:\r\n]{0,12}", 0..4),
             last in any::<bool>(),
             cuts in prop::collection::vec(1_usize..40, 0..40),

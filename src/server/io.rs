@@ -1,8 +1,10 @@
-//! A socket that tells the watchdog when it takes no more bytes.
+//! A socket that tells the watchdog when it takes no bytes, and that waits at its end for a caller
+//! who still sends.
 //!
-//! hyper has no limit on how long a write may take, and it polls no body while one hangs. Nor does it wait, at the end, for a caller
-//! who is still reading: a socket that is closed with something unread in it is reset, and the kernel throws away what it has not
-//! sent. Over HTTP/2 a reader always says something more, how much it has read, so the last of an answer could be lost.
+//! hyper has no limit on the time of a write, and it polls no body while one hangs. At the end it
+//! does not wait for a caller who still sends: a socket that is closed with unread bytes in it is
+//! reset, and the kernel drops what it has not sent. An HTTP/2 reader always sends something more,
+//! its window updates, so the end of an answer could be lost.
 //!
 //! Source: RFC 9112 §9.6, which describes the same of HTTP/1.1.
 
@@ -18,23 +20,24 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::relay::Watchdog;
 
-/// How long the caller may say nothing after our last word, before it is closed all the same; and how long it may take in all.
-const LINGER: Duration = Duration::from_secs(5);
+/// Longest silence of the caller after our side has closed, before the socket is closed; and the
+/// longest such time in all.
+const MAX_LINGER_SILENCE: Duration = Duration::from_secs(5);
 const MAX_LINGER: Duration = Duration::from_secs(30);
 
 /// A TCP stream under a watchdog.
 pub(super) struct WatchedIo {
     stream: TcpStream,
     watchdog: Arc<Watchdog>,
-    /// What the watchdog was told last, so that it is told changes only.
+    /// The state that the watchdog was told last, so that it is told changes only.
     blocked: bool,
-    /// Whether the caller's last words are heard out at the end.
+    /// Whether the socket reads at its end until the caller has closed.
     lingers: bool,
-    end: Option<End>,
+    end: Option<LingerPeriod>,
 }
 
-/// Our last word has been said.
-struct End {
+/// The time after our side has closed.
+struct LingerPeriod {
     since: Instant,
     patience: Pin<Box<Sleep>>,
 }
@@ -50,16 +53,17 @@ impl WatchedIo {
         }
     }
 
-    /// Waits at the end until the caller has closed its side, too, for 30 s at most.
+    /// Makes the socket wait at its end until the caller has closed its side, too, for 30 s at
+    /// most.
     pub(super) fn linger(&mut self) {
         self.lingers = true;
     }
 
-    /// Reads what the caller still says, and drops it.
+    /// Reads and drops bytes until the caller has closed its side or the time is over.
     fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let end = self.end.get_or_insert_with(|| End {
+        let end = self.end.get_or_insert_with(|| LingerPeriod {
             since: Instant::now(),
-            patience: Box::pin(sleep(LINGER)),
+            patience: Box::pin(sleep(MAX_LINGER_SILENCE)),
         });
         let mut bytes = [0; 1024];
         loop {
@@ -67,11 +71,13 @@ impl WatchedIo {
             match Pin::new(&mut self.stream).poll_read(context, &mut words) {
                 Poll::Ready(Ok(())) if !words.filled().is_empty() => {
                     let (now, last) = (Instant::now(), end.since + MAX_LINGER);
-                    // Whoever never stops talking is not heard out.
+                    // A caller who never stops sending is not waited for.
                     if now >= last {
                         return Poll::Ready(());
                     }
-                    end.patience.as_mut().reset((now + LINGER).min(last));
+                    end.patience
+                        .as_mut()
+                        .reset((now + MAX_LINGER_SILENCE).min(last));
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return end.patience.as_mut().poll(context),
@@ -144,10 +150,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_still_speaks_while_the_last_bytes_go_out_gets_them_all() {
+    async fn a_caller_who_still_sends_gets_the_last_bytes() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let caller = TcpSocket::new_v4().unwrap();
-        // So that most of it is still to be sent when the server has said its last word.
+        // So most of the answer is still unsent when the server shuts down.
         caller.set_recv_buffer_size(4096).unwrap();
         let caller = caller.connect(listener.local_addr().unwrap());
         let mut caller = caller.await.unwrap();
@@ -159,7 +165,7 @@ mod tests {
         let whole = answer.clone();
         let server = tokio::spawn(async move {
             io.write_all(&answer).await.unwrap();
-            // Something that nobody asked for lies in the socket by then.
+            // By now the socket holds unread bytes.
             io.stream.readable().await.unwrap();
             io.shutdown().await.unwrap();
         });

@@ -1,6 +1,6 @@
 //! Binding, and the accept loop.
 //!
-//! Knows when to take the next connection. Does not know what it carries.
+//! Knows when to take the next connection. Does not know its protocol.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,17 +17,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::connection::{self, Settings};
+use super::connection::{self, ConnectionLimits};
 use crate::gateway::Gateway;
 
-/// Pause when the system has no descriptors left, or something of that kind.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Pause after a failed accept, as when the process has no file descriptor left: accept fails at
+/// once then, and without a pause the loop would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const BACKLOG: i32 = 1024;
 
-/// What every connection needs.
-pub(super) struct Shared {
+/// The values that every connection gets.
+pub(super) struct ListenerContext {
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<ConnectionLimits>,
     pub(super) connections: Arc<Semaphore>,
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) tracker: TaskTracker,
@@ -35,7 +36,8 @@ pub(super) struct Shared {
     pub(super) kill: CancellationToken,
 }
 
-/// Binds an address; an IPv6 one takes IPv6 only, so that `0.0.0.0` can stand beside `[::]`.
+/// Binds an address. An IPv6 address takes IPv6 connections only, so that `0.0.0.0` can be bound
+/// beside `[::]`.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -52,8 +54,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Takes connections until told to stop. The permit comes first: what cannot be served waits in the kernel's queue.
-pub(super) async fn accept(listener: TcpListener, shared: Shared) {
+/// Takes connections until `stop`. The permit comes first: a connection that cannot be served waits
+/// in the kernel's queue, and costs no descriptor.
+pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
     loop {
         let next = async {
             let permit = Arc::clone(&shared.connections).acquire_owned().await.ok()?;
@@ -66,7 +69,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Shared) {
         match accepted {
             None => return,
             Some((Ok((stream, peer)), permit)) => {
-                let connection = connection::Connection {
+                let connection = connection::DownstreamConnection {
                     stream,
                     peer,
                     gateway: Arc::clone(&shared.gateway),
@@ -82,14 +85,14 @@ pub(super) async fn accept(listener: TcpListener, shared: Shared) {
             }
             Some((Err(error), _)) if is_of_one_connection(&error) => {}
             Some((Err(error), _)) => {
-                warn!(%error, advice = "raise the limit of open files", "no connection can be taken for now");
-                sleep(PAUSE).await;
+                warn!(%error, advice = "raise the limit of open files", "no connection can be accepted now");
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Errors that concern the connection that was not taken, and nobody else.
+/// Whether the error concerns the one connection only, and not the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

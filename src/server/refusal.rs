@@ -1,10 +1,12 @@
-//! hyper's own answer to a head that is too long, with words.
+//! Replaces hyper's own answer to a head that is too long by one that explains itself.
 //!
-//! hyper answers 431 by itself, says nothing of which bound was passed, and closes the connection. Here, what it writes is
-//! recognized and another text goes out in its place. Knows the bytes of that one answer, and that it never comes while another
-//! answer is on its way: a recording may hold the same bytes. Does not know what the text says.
+//! hyper answers 431 by itself, does not say which bound was passed, and closes the connection.
+//! This stream recognizes that answer and sends another text instead. Knows the bytes of that one
+//! answer, and that hyper never writes it while another answer is in flight: a recording may
+//! contain the same bytes. Does not know the text.
 //!
-//! A caller who still sends the rest of such a head must be heard out, or a reset takes the answer away (RFC 9112 §9.6).
+//! The socket must read on while a caller still sends the rest of such a head: else a reset takes
+//! the answer away (RFC 9112 §9.6).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,23 +17,24 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How hyper's answer begins, and what it has of a body. Nothing else that is written here begins so: the gateway's own answers
-/// of this status are longer.
-const BEGIN: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n";
-const MAX_BYTES: usize = 160;
-const NO_BODY: &[u8] = b"content-length: 0\r\n";
+/// Start and body field of hyper's answer. No other answer matches: the gateway's own answers of
+/// this status are longer.
+const REFUSAL_START: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\n";
+const MAX_REFUSAL_BYTES: usize = 160;
+const EMPTY_BODY_FIELD: &[u8] = b"content-length: 0\r\n";
 
-/// How many answers of a connection are on their way.
+/// Number of answers of one connection that are in flight: from the request until the body is
+/// dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight(Arc<AtomicUsize>);
 
-/// One answer on its way.
-pub(super) struct Answering(InFlight);
+/// One answer in flight; dropping it ends the count.
+pub(super) struct InFlightAnswer(InFlight);
 
 impl InFlight {
-    pub(super) fn begin(&self) -> Answering {
+    pub(super) fn begin(&self) -> InFlightAnswer {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Answering(self.clone())
+        InFlightAnswer(self.clone())
     }
 
     fn is_empty(&self) -> bool {
@@ -39,17 +42,17 @@ impl InFlight {
     }
 }
 
-impl Drop for Answering {
+impl Drop for InFlightAnswer {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The body of an answer that is on its way until its last byte is handed over.
+/// A body that counts as in flight until it is dropped.
 pub(super) struct CountedBody<B> {
     pub(super) body: B,
     #[expect(dead_code, reason = "held, not looked at")]
-    pub(super) answering: Answering,
+    pub(super) answering: InFlightAnswer,
 }
 
 impl<B: Body + Unpin> Body for CountedBody<B> {
@@ -72,23 +75,24 @@ impl<B: Body + Unpin> Body for CountedBody<B> {
     }
 }
 
-/// A stream under hyper's HTTP/1.1.
-pub(super) struct Worded<S, T> {
+/// The stream under hyper's HTTP/1.1, which sends the explaining text instead of the bare answer.
+pub(super) struct RefusalStream<S, T> {
     stream: S,
     in_flight: InFlight,
-    /// Bytes of an answer may still be in hyper's buffer.
+    /// Bytes of an earlier answer may still be in hyper's buffer: hyper has not flushed since it
+    /// wrote.
     is_unflushed: bool,
-    /// Makes the text, and sees to it that the caller is heard out.
+    /// Makes the text, and makes the stream linger at its end. Taken when it is used.
     text_for: Option<T>,
-    text: Option<Text>,
+    text: Option<RefusalText>,
 }
 
-struct Text {
+struct RefusalText {
     bytes: Vec<u8>,
     sent: usize,
 }
 
-impl<S, T: FnOnce(&mut S) -> Vec<u8>> Worded<S, T> {
+impl<S, T: FnOnce(&mut S) -> Vec<u8>> RefusalStream<S, T> {
     pub(super) fn new(stream: S, in_flight: InFlight, text_for: T) -> Self {
         Self {
             stream,
@@ -99,7 +103,8 @@ impl<S, T: FnOnce(&mut S) -> Vec<u8>> Worded<S, T> {
         }
     }
 
-    /// Whether the text takes the place of these bytes.
+    /// Whether the text replaces these bytes. They are hyper's bare answer only if no answer is in
+    /// flight and none is left in hyper's buffer.
     fn replaces(&mut self, bytes: &[u8]) -> bool {
         if self.text.is_none()
             && !self.is_unflushed
@@ -108,20 +113,22 @@ impl<S, T: FnOnce(&mut S) -> Vec<u8>> Worded<S, T> {
             && let Some(text_for) = self.text_for.take()
         {
             let bytes = text_for(&mut self.stream);
-            self.text = Some(Text { bytes, sent: 0 });
+            self.text = Some(RefusalText { bytes, sent: 0 });
         }
         self.text.is_some()
     }
 }
 
 fn is_bare_refusal(bytes: &[u8]) -> bool {
-    bytes.len() <= MAX_BYTES
-        && bytes.starts_with(BEGIN)
+    bytes.len() <= MAX_REFUSAL_BYTES
+        && bytes.starts_with(REFUSAL_START)
         && bytes.ends_with(b"\r\n\r\n")
-        && bytes.windows(NO_BODY.len()).any(|window| window == NO_BODY)
+        && bytes
+            .windows(EMPTY_BODY_FIELD.len())
+            .any(|window| window == EMPTY_BODY_FIELD)
 }
 
-impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for Worded<S, T> {
+impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for RefusalStream<S, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -131,7 +138,9 @@ impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for Worded<S, T> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite for Worded<S, T> {
+impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite
+    for RefusalStream<S, T>
+{
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -142,7 +151,7 @@ impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite for
             return Pin::new(&mut self.stream).poll_write(context, bytes);
         }
         let Self { stream, text, .. } = &mut *self;
-        while let Some(Text { bytes, sent }) = text
+        while let Some(RefusalText { bytes, sent }) = text
             && let Some(rest @ [_, ..]) = bytes.get(*sent..)
         {
             match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
@@ -171,7 +180,8 @@ impl<S: AsyncWrite + Unpin, T: FnOnce(&mut S) -> Vec<u8> + Unpin> AsyncWrite for
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes once its own buffer is empty.
+    /// hyper flushes once its own buffer is empty. With no answer in flight, the next write begins
+    /// a new answer.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         self.is_unflushed &= !self.in_flight.is_empty();
@@ -188,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_bare_answer_is_given_words() {
+    fn only_the_bare_answer_is_replaced() {
         let bare = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\
                     date: Mon, 30 Nov 2026 07:41:00 GMT\r\n\r\n";
         assert!(is_bare_refusal(bare.as_bytes()));
@@ -211,13 +221,13 @@ mod tests {
         let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
         let (near, mut far) = tokio::io::duplex(4096);
         let in_flight = InFlight::default();
-        let mut stream = Worded::new(near, in_flight.clone(), |_: &mut _| b"words".to_vec());
+        let mut stream = RefusalStream::new(near, in_flight.clone(), |_: &mut _| b"words".to_vec());
         let answering = in_flight.begin();
         stream.write_all(b"head").await.unwrap();
         stream.flush().await.unwrap();
         stream.write_all(bare).await.unwrap();
         drop(answering);
-        // The rest of a write that was cut short.
+        // As the rest of a write that was cut short: not flushed yet.
         stream.write_all(bare).await.unwrap();
         stream.flush().await.unwrap();
         stream.write_all(bare).await.unwrap();

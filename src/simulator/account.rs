@@ -1,11 +1,11 @@
-//! The API account of the box: one user name, one password, and who is locked out of it.
+//! The API account of the box: one user name, one password, and the addresses that are locked out.
 //!
-//! Knows credentials and counts failures by address. Does not know tokens or JSON.
+//! Knows the credentials and counts failed logins by address. Does not know tokens or JSON.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication": the password is sent as the MD5 of the
-//! API password, and five consecutive failures block the address for 10 minutes. That the fifth
-//! failure itself is still answered as a wrong password, and that a block runs out unprolonged, is
-//! an assumption.
+//! Source: Yeastar, "S-Series API Guide", "API Authentication": the password is sent as the MD5 of
+//! the API password, and five consecutive failures block the address for 10 minutes. Assumptions:
+//! the fifth failure itself is still answered as a wrong password, and further attempts do not
+//! prolong a block.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,11 +16,13 @@ use md5::{Digest, Md5};
 use super::errno::Errno;
 use super::secret;
 
+/// The number of consecutive failed logins that blocks an address.
 const FAILURES_BEFORE_LOCKOUT: u32 = 5;
+/// The bound on addresses whose failures are counted. At the bound all counts are dropped.
 const MAX_ADDRESSES: usize = 100_000;
 
-/// The account and the failures against it.
-pub(super) struct Account {
+/// The credentials of the account, and its failed logins.
+pub(super) struct SimulatedAccount {
     username: String,
     password_md5: String,
     lockout: Duration,
@@ -33,7 +35,7 @@ struct Failures {
     locked_until: Option<Instant>,
 }
 
-impl Account {
+impl SimulatedAccount {
     pub(super) fn new(username: &str, password: &str, lockout: Duration) -> Self {
         let (username, password_md5) = (username.to_owned(), md5_hex(password));
         Self {
@@ -48,7 +50,7 @@ impl Account {
         self.password_md5 = md5_hex(password);
     }
 
-    /// Lifts every block, as an administrator can.
+    /// Unblocks all addresses, as an administrator can.
     pub(super) fn unlock(&mut self) {
         self.failures.clear();
     }
@@ -65,7 +67,7 @@ impl Account {
         locked
     }
 
-    /// Compares credentials and counts: a success forgets the failures of `peer`.
+    /// Checks credentials and counts failures. A success clears the failures of `peer`.
     pub(super) fn login(
         &mut self,
         username: &str,
@@ -113,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_and_clear_text_are_wrong_passwords() {
-        let mut account = Account::new("api", "Passw0rd", Duration::from_secs(600));
+    fn a_password_in_clear_or_upper_case_hex_is_wrong() {
+        let mut account = SimulatedAccount::new("api", "Passw0rd", Duration::from_secs(600));
         let now = Instant::now();
         let upper = md5_hex("Passw0rd").to_uppercase();
         assert_eq!(
@@ -132,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_block_one_address_for_a_while() {
-        let mut account = Account::new("api", "right", Duration::from_secs(600));
+    fn five_failures_in_a_row_block_the_address_until_the_end() {
+        let mut account = SimulatedAccount::new("api", "right", Duration::from_secs(600));
         let (now, right) = (Instant::now(), md5_hex("right"));
         for _ in 0..4 {
             assert_eq!(

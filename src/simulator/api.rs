@@ -1,7 +1,8 @@
-//! The calls of the API: from a request to a reply.
+//! The calls of the S-Series and Cloud PBX API: from a request to a reply.
 //!
-//! Knows what each call demands and does, in the order the box looks at it: method, token, body.
-//! Does not know sockets, header fields or scripted faults. Downloads are in [`download`], the CDR is in [`cdr`].
+//! Knows the demands and effects of each call, and the order of the checks: method, token, body.
+//! Does not know sockets, header fields or scripted faults. Downloads are in [`download`], the CDR
+//! is in [`cdr`].
 //!
 //! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and
 //! "Error Code Descriptions"; Yeastar, "S-Series API 2.0" and "Cloud PBX API", "Login" and "Token
@@ -14,13 +15,13 @@ use serde_json::{Map, Value};
 
 use super::errno::Errno;
 use super::generation::Api;
+use super::observations::LoginFields;
 use super::p_series;
-use super::pbx::{Pbx, lock};
+use super::pbx::{PbxState, lock};
 use super::reply::Reply;
-use super::request::Request;
-use super::route::Call;
+use super::request::ParsedRequest;
+use super::route::RoutedCall;
 use super::secret;
-use super::seen::LoginFields;
 use super::switch::Switch;
 use super::tokens::RefreshRules;
 
@@ -28,34 +29,40 @@ mod cdr;
 pub(super) mod download;
 mod get_random;
 
-type Fields = Vec<(&'static str, String)>;
+type ReplyFields = Vec<(&'static str, String)>;
 
-/// Carries out a call.
-pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
+/// Carries out a call of the S-Series or Cloud PBX API, or passes it on to [`p_series`]. Faults are
+/// applied by the caller.
+pub(super) fn answer(
+    pbx: &PbxState,
+    call: RoutedCall,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Reply {
     let outcome = match call {
-        Call::Download => return download::answer(pbx, request, peer),
-        Call::CdrDownload => return cdr::download(pbx, request, peer),
-        Call::PSeries(call) => return p_series::answer(pbx, call, request, peer),
-        Call::NoPage => return Reply::Page(404),
-        Call::Unknown => Err(Errno::UNSUPPORTED),
+        RoutedCall::Download => return download::answer(pbx, request, peer),
+        RoutedCall::CdrDownload => return cdr::download(pbx, request, peer),
+        RoutedCall::PSeries(call) => return p_series::answer(pbx, call, request, peer),
+        RoutedCall::NoPage => return Reply::Page(404),
+        RoutedCall::Unknown => Err(Errno::UNSUPPORTED),
         _ if request.method != "POST" => Err(Errno::NOT_POST),
-        Call::Login => counted_login(pbx, &request.body, peer),
-        Call::TokenRefresh => token_refresh(pbx, &request.body),
-        Call::Heartbeat => heartbeat(pbx, request),
-        Call::Logout => logout(pbx, request),
-        Call::GetRandom => match page_instead(pbx, request) {
+        RoutedCall::Login => counted_login(pbx, &request.body, peer),
+        RoutedCall::TokenRefresh => token_refresh(pbx, &request.body),
+        RoutedCall::Heartbeat => heartbeat(pbx, request),
+        RoutedCall::Logout => logout(pbx, request),
+        RoutedCall::GetRandom => match page_instead(pbx, request) {
             Some(status) => return Reply::Page(status),
             None => get_random::answer(pbx, request, peer),
         },
-        Call::CdrRandom => cdr::random(pbx, request, peer),
+        RoutedCall::CdrRandom => cdr::random(pbx, request, peer),
     };
     outcome.map_or_else(Reply::Failed, Reply::Success)
 }
 
-/// The status of the page that stands in for an answer to get_random, under the switches for that.
-fn page_instead(pbx: &Pbx, request: &Request) -> Option<u16> {
+/// Returns the status of the page that a switch puts in place of the answer to get_random.
+fn page_instead(pbx: &PbxState, request: &ParsedRequest) -> Option<u16> {
     let once = pbx.has(Switch::Overload503Once) || pbx.has(Switch::GatewayTimeout504Once);
-    let first = once && get_random::is_first_ask(pbx, request);
+    let first = once && get_random::is_first_request(pbx, request);
     if pbx.has(Switch::Overload503Always) || (first && pbx.has(Switch::Overload503Once)) {
         Some(503)
     } else if pbx.has(Switch::GatewayTimeout504Always) || first {
@@ -65,7 +72,7 @@ fn page_instead(pbx: &Pbx, request: &Request) -> Option<u16> {
     }
 }
 
-/// Reads a body that must hold a JSON object.
+/// Reads a body that must be a JSON object.
 fn object(body: &[u8]) -> Result<Map<String, Value>, Errno> {
     if body.trim_ascii().is_empty() {
         return Err(Errno::REQUEST_BLANK);
@@ -73,7 +80,7 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Errno> {
     serde_json::from_slice(body).map_err(|_| Errno::NOT_JSON)
 }
 
-/// The text of a field: strings and numbers are read alike, anything else is blank.
+/// Returns the text of a field. Strings and numbers are accepted; anything else is blank.
 fn text(object: &Map<String, Value>, key: &str) -> String {
     match object.get(key) {
         Some(Value::String(text)) => text.clone(),
@@ -91,7 +98,7 @@ fn required(object: &Map<String, Value>, key: &str) -> Result<String, Errno> {
     }
 }
 
-fn counted_login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
+fn counted_login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<ReplyFields, Errno> {
     let outcome = login(pbx, body, peer);
     pbx.ledger.note(|seen| match outcome {
         Ok(_) => seen.logins_ok += 1,
@@ -100,7 +107,7 @@ fn counted_login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> 
     outcome
 }
 
-fn login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
+fn login(pbx: &PbxState, body: &[u8], peer: IpAddr) -> Result<ReplyFields, Errno> {
     if lock(&pbx.account).is_locked_out(peer, Instant::now()) {
         return Err(Errno::LOCKED_OUT);
     }
@@ -124,8 +131,9 @@ fn login(pbx: &Pbx, body: &[u8], peer: IpAddr) -> Result<Fields, Errno> {
     Ok(fields)
 }
 
-/// Published clients log in with port 0 or none, so both pass unless a switch says otherwise.
-fn check_port(pbx: &Pbx, port: &str) -> Result<(), Errno> {
+/// Checks the port of a login. Published clients log in with port 0 or without a port, so both are
+/// good unless a switch says otherwise.
+fn check_port(pbx: &PbxState, port: &str) -> Result<(), Errno> {
     let demanding = pbx.has(Switch::PortRequired10004) || pbx.has(Switch::PortRequired20008);
     if port.trim().is_empty() {
         return match demanding {
@@ -141,11 +149,12 @@ fn check_port(pbx: &Pbx, port: &str) -> Result<(), Errno> {
     }
 }
 
-/// Gives out a token, and a refreshtoken where the box has those: a new one unless `refresh` stays good.
-fn new_token(pbx: &Pbx, peer: IpAddr, refresh: Option<String>) -> Result<Fields, Errno> {
+/// Issues a token and, on boxes that have them, a refreshtoken. If `refresh` is given, that one
+/// stays good and is answered again.
+fn new_token(pbx: &PbxState, peer: IpAddr, refresh: Option<String>) -> Result<ReplyFields, Errno> {
     let token = new_secret(pbx)?;
     let refresh = match refresh {
-        None if pbx.switches.token_refresh(pbx.api) => Some(new_secret(pbx)?),
+        None if pbx.switches.has_token_refresh(pbx.api) => Some(new_secret(pbx)?),
         other => other,
     };
     lock(&pbx.tokens).add(&token, refresh.clone(), peer, Instant::now());
@@ -163,13 +172,13 @@ fn new_token(pbx: &Pbx, peer: IpAddr, refresh: Option<String>) -> Result<Fields,
     Ok(fields)
 }
 
-fn new_secret(pbx: &Pbx) -> Result<String, Errno> {
+fn new_secret(pbx: &PbxState) -> Result<String, Errno> {
     let secret = secret::fresh().map_err(|_| Errno::NOT_PASSED_ON)?;
     pbx.ledger.secret(&secret);
     Ok(secret)
 }
 
-fn token_refresh(pbx: &Pbx, body: &[u8]) -> Result<Fields, Errno> {
+fn token_refresh(pbx: &PbxState, body: &[u8]) -> Result<ReplyFields, Errno> {
     let refresh = required(&object(body)?, "refreshtoken")?;
     if pbx.has(Switch::RefreshRefused) {
         return Err(Errno::NO_SUCH_TOKEN);
@@ -186,8 +195,8 @@ fn token_refresh(pbx: &Pbx, body: &[u8]) -> Result<Fields, Errno> {
     Ok(fields)
 }
 
-/// Published clients send no body; one that is there must be JSON.
-fn heartbeat(pbx: &Pbx, request: &Request) -> Result<Fields, Errno> {
+/// Answers a heartbeat. Published clients send no body; a body must be JSON.
+fn heartbeat(pbx: &PbxState, request: &ParsedRequest) -> Result<ReplyFields, Errno> {
     pbx.token(&request.parameter("token", &pbx.switches), true)?;
     if !request.body.trim_ascii().is_empty() {
         object(&request.body)?;
@@ -196,7 +205,7 @@ fn heartbeat(pbx: &Pbx, request: &Request) -> Result<Fields, Errno> {
     Ok(Vec::new())
 }
 
-fn logout(pbx: &Pbx, request: &Request) -> Result<Fields, Errno> {
+fn logout(pbx: &PbxState, request: &ParsedRequest) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     pbx.token(&token, true)?;
     lock(&pbx.tokens).erase(&token);

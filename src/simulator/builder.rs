@@ -1,6 +1,7 @@
-//! How a simulated PBX is set up.
+//! Settings of a simulated PBX, and its start.
 //!
-//! Knows the defaults and what fits together. Does not know how anything is carried out.
+//! Knows the defaults and the settings that do not fit together. Does not know how the box acts on
+//! them.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,26 +16,26 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::Simulator;
-use super::account::Account;
+use super::account::SimulatedAccount;
 use super::calls::CallRecord;
-use super::fault::{Fault, Faults};
+use super::fault::{Faults, ScriptedFault};
 use super::generation::Api;
+use super::observations::ObservationLedger;
 use super::p_series;
-use super::pbx::{Pbx, Slots};
-use super::seen::Ledger;
-use super::shelf::Shelf;
+use super::pbx::{DownloadSlots, PbxState};
+use super::store::RecordingStore;
 use super::switch::{Switch, Switches};
 use super::tickets::Tickets;
-use super::tls::{self, Identity};
-use super::tokens::Tokens;
+use super::tls::{self, CertificateAndKey};
+use super::tokens::LoginTokens;
 use super::{secret, server};
 
-/// How long a random string is good.
+/// The lifetime of a random string (S-Series, Cloud PBX).
 const RANDOM_LIFE: Duration = Duration::from_secs(30);
-/// How long the address of a file is good.
+/// The lifetime of a file address (P-Series).
 const RESOURCE_LIFE: Duration = Duration::from_secs(1_800);
 
-/// Sets up a [`Simulator`].
+/// The settings of a [`Simulator`] before its start.
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     api: Api,
@@ -52,14 +53,18 @@ pub struct Builder {
     ticket_life: Option<Duration>,
     lockout: Duration,
     answer_delay: Duration,
-    certificate: Certificate,
+    certificate: CertificateSource,
     allowed_peers: Option<Vec<IpAddr>>,
 }
 
-enum Certificate {
+/// The origin of the certificate that the box presents.
+enum CertificateSource {
+    /// Made at the start, as in a factory.
     Factory,
+    /// Made at the start, for these names and addresses.
     For(Vec<String>),
-    Given(Identity),
+    /// Given by the caller.
+    Given(CertificateAndKey),
 }
 
 impl Builder {
@@ -80,119 +85,125 @@ impl Builder {
             ticket_life: None,
             lockout: Duration::from_secs(600),
             answer_delay: Duration::from_secs(20),
-            certificate: Certificate::Factory,
+            certificate: CertificateSource::Factory,
             allowed_peers: None,
         }
     }
 
-    /// Listens there instead of on a free port of 127.0.0.1.
+    /// Sets the address to listen on. The default is a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Sets user name and password of the API account, or client id and secret, instead of random ones.
+    /// Sets user name and password of the API account, or client id and client secret. By default
+    /// both are random.
     pub fn credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some((username.into(), password.into()));
         self
     }
 
-    /// Puts a recording on the box; the form of its bytes may be changed by a switch.
+    /// Stores a recording on the box. A switch may change the form of its bytes.
     pub fn recording(mut self, name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         self.recordings.push((name.into(), bytes.into()));
         self
     }
 
-    /// Lets the box remember these calls, beside those that the names of its recordings tell of.
+    /// Adds calls to the lists of the box. The calls that the names of recordings describe are
+    /// added anyway.
     pub fn calls(mut self, calls: impl IntoIterator<Item = CallRecord>) -> Self {
         self.calls.extend(calls);
         self
     }
 
-    /// Writes this text in place of the call of `recording`: a line of the CDR, or a row of a
-    /// P-Series' list in JSON.
+    /// Writes `text` in place of the call of `recording`: as a line of the CDR, or as a JSON row of
+    /// a list of a P-Series.
     pub fn odd_row(mut self, recording: impl Into<String>, text: impl Into<String>) -> Self {
         self.odd_rows.insert(recording.into(), text.into());
         self
     }
 
-    /// Sets the box's local time apart from UTC, by seconds to the east.
+    /// Sets the box's offset from UTC, in seconds to the east. The default is 0.
     pub fn utc_offset_s(mut self, seconds: i64) -> Self {
         self.utc_offset_s = seconds;
         self
     }
 
-    /// Sets a switch.
+    /// Sets a switch. [`Self::start`] refuses one that does not apply to this generation.
     pub fn switch(mut self, switch: Switch) -> Self {
         self.switches.set(switch);
         self
     }
 
-    /// Scripts a fault; more can be injected later.
-    pub fn fault(mut self, fault: Fault) -> Self {
+    /// Scripts a fault. [`Simulator::inject`] adds more while the box runs.
+    pub fn fault(mut self, fault: ScriptedFault) -> Self {
         self.faults.add(fault);
         self
     }
 
-    /// Sets how long a token lives, instead of 30 minutes: after its last use, or on Cloud PBX 1.1.0 and a P-Series after
-    /// it was given.
+    /// Sets the lifetime of a token, by default 30 minutes. It counts from the last use of the
+    /// token, and on Cloud PBX 1.1.0 and a P-Series from its issue.
     pub fn token_life(mut self, life: Duration) -> Self {
         self.token_life = life;
         self
     }
 
-    /// Sets how long a refresh token of a P-Series lives, instead of a day.
+    /// Sets the lifetime of a refresh token of a P-Series. The default is one day.
     pub fn refresh_token_life(mut self, life: Duration) -> Self {
         self.refresh_token_life = life;
         self
     }
 
-    /// Lets an access token of a P-Series die after that many calls that showed it, fetches of files included.
+    /// Lets an access token of a P-Series end after `calls` calls that used it, downloads of files
+    /// included. By default there is no limit.
     pub fn token_calls(mut self, calls: u32) -> Self {
         self.token_calls = Some(calls);
         self
     }
 
-    /// Sets how long a random string is good, instead of 30 s, or the address of a file, instead of 30 minutes.
+    /// Sets the lifetime of a ticket. The default is 30 s for a random string, and 30 minutes for
+    /// the address of a file.
     pub fn ticket_life(mut self, life: Duration) -> Self {
         self.ticket_life = Some(life);
         self
     }
 
-    /// Sets how long an address is blocked after five failed logins, instead of 10 minutes.
+    /// Sets how long an address is blocked after five failed logins. The default is 10 minutes.
     pub fn lockout(mut self, duration: Duration) -> Self {
         self.lockout = duration;
         self
     }
 
-    /// Sets how late answers are under [`Switch::SlowAnswers`], instead of 20 s.
+    /// Sets the delay of each answer under [`Switch::SlowAnswers`]. The default is 20 s.
     pub fn answer_delay(mut self, delay: Duration) -> Self {
         self.answer_delay = delay;
         self
     }
 
-    /// Presents this certificate chain, leaf first, with its key; both as PEM.
+    /// Sets the certificate chain to present, leaf first, and its key; both as PEM.
     pub fn certificate(
         mut self,
         certificate_pem: impl Into<String>,
         key_pem: impl Into<String>,
     ) -> Self {
         let (certificate_pem, key_pem) = (certificate_pem.into(), key_pem.into());
-        self.certificate = Certificate::Given(Identity {
+        self.certificate = CertificateSource::Given(CertificateAndKey {
             certificate_pem,
             key_pem,
         });
         self
     }
 
-    /// Makes a self-signed certificate that is good for these host names and addresses. The default one
-    /// is good for `localhost` and 127.0.0.1 on a Cloud PBX, and for nothing elsewhere.
+    /// Presents a self-signed certificate for these host names and addresses. By default the
+    /// certificate of a Cloud PBX names `localhost` and 127.0.0.1, and that of any other box names
+    /// no address of it.
     pub fn certificate_for<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.certificate = Certificate::For(names.into_iter().map(Into::into).collect());
+        self.certificate = CertificateSource::For(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Drops connections from all other addresses; implies [`Switch::WrongAddressDropped`].
+    /// Drops connections from all addresses except `peers`, with or without
+    /// [`Switch::WrongAddressDropped`].
     pub fn allowed_peers(mut self, peers: impl IntoIterator<Item = IpAddr>) -> Self {
         self.allowed_peers = Some(peers.into_iter().map(|peer| peer.to_canonical()).collect());
         self
@@ -202,10 +213,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on, certificate and key do not fit, or a switch means
-    /// nothing for the API.
+    /// When the address cannot be bound, the certificate does not fit its key, or a switch does not
+    /// apply to this generation of the API.
     pub async fn start(self) -> io::Result<Simulator> {
-        if let Some(switch) = self.switches.out_of_place(self.api) {
+        if let Some(switch) = self.switches.first_inapplicable(self.api) {
             let message = format!("switch {switch} does not apply to {}", self.api);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
@@ -232,14 +243,15 @@ impl Builder {
         })
     }
 
-    fn identity(&self) -> io::Result<Identity> {
+    fn identity(&self) -> io::Result<CertificateAndKey> {
         match &self.certificate {
-            Certificate::Factory if self.api.is_cloud() => {
-                Identity::self_signed(self.api, &["localhost".to_owned(), "127.0.0.1".to_owned()])
-            }
-            Certificate::Factory => Identity::factory(self.api),
-            Certificate::For(names) => Identity::self_signed(self.api, names),
-            Certificate::Given(identity) => Ok(identity.clone()),
+            CertificateSource::Factory if self.api.is_cloud() => CertificateAndKey::self_signed(
+                self.api,
+                &["localhost".to_owned(), "127.0.0.1".to_owned()],
+            ),
+            CertificateSource::Factory => CertificateAndKey::factory(self.api),
+            CertificateSource::For(names) => CertificateAndKey::self_signed(self.api, names),
+            CertificateSource::Given(identity) => Ok(identity.clone()),
         }
     }
 
@@ -253,19 +265,19 @@ impl Builder {
         }
     }
 
-    fn acceptor(&self, identity: &Identity) -> io::Result<Option<TlsAcceptor>> {
-        if self.switches.plain() {
+    fn acceptor(&self, identity: &CertificateAndKey) -> io::Result<Option<TlsAcceptor>> {
+        if self.switches.is_plain_http() {
             return Ok(None);
         }
         let config = tls::server_config(identity, &self.switches)?;
         Ok(Some(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// What clients may write into `Host` to mean this box.
+    /// The values of `Host` that clients may send to name this box.
     fn hosts(&self, addr: SocketAddr) -> Vec<String> {
         let named: &[String] = match &self.certificate {
-            Certificate::For(names) => names,
-            Certificate::Factory | Certificate::Given(_) => &[],
+            CertificateSource::For(names) => names,
+            CertificateSource::Factory | CertificateSource::Given(_) => &[],
         };
         let port = addr.port();
         let names = named
@@ -276,38 +288,38 @@ impl Builder {
         with_port.chain([addr.to_string()]).collect()
     }
 
-    fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> Pbx {
+    fn into_pbx(mut self, username: &str, password: &str, addr: SocketAddr) -> PbxState {
         p_series::set_defaults(self.api, &mut self.switches);
-        let mut shelf = Shelf::default();
+        let mut recordings = RecordingStore::default();
         let mut calls = std::mem::take(&mut self.calls);
         for (name, bytes) in &self.recordings {
-            shelf.put(name, bytes, &self.switches);
-            calls.extend(CallRecord::of(name, bytes.len() as u64));
+            recordings.put(name, bytes, &self.switches);
+            calls.extend(CallRecord::from_name(name, bytes.len() as u64));
         }
         let listed = self.switches.has(Switch::WrongAddressDropped);
         let hosts = self.hosts(addr);
         let loopback = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        Pbx {
+        PbxState {
             api: self.api,
-            p_series: p_series::State::new(&p_series::Limits {
+            p_series: p_series::PSeriesState::new(&p_series::PSeriesLimits {
                 access_life: self.token_life,
                 refresh_life: self.refresh_token_life,
                 calls: self.token_calls,
                 resource_life: self.ticket_life.unwrap_or(RESOURCE_LIFE),
             }),
-            slots: Slots::new(self.api, &self.switches),
+            slots: DownloadSlots::new(self.api, &self.switches),
             held_at: watch::Sender::new(None),
             switches: self.switches,
             answer_delay: self.answer_delay,
             allowed_peers: self.allowed_peers.or_else(|| listed.then(loopback)),
             hosts,
-            ledger: Ledger::new(),
-            account: Mutex::new(Account::new(username, password, self.lockout)),
-            tokens: Mutex::new(Tokens::new(self.token_life)),
+            ledger: ObservationLedger::new(),
+            account: Mutex::new(SimulatedAccount::new(username, password, self.lockout)),
+            tokens: Mutex::new(LoginTokens::new(self.token_life)),
             tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_tickets: Mutex::new(Tickets::new(self.ticket_life.unwrap_or(RANDOM_LIFE))),
             cdr_downloads: AtomicU64::new(0),
-            shelf: Mutex::new(shelf),
+            recordings: Mutex::new(recordings),
             calls: Mutex::new(calls),
             odd_rows: self.odd_rows,
             utc_offset_s: self.utc_offset_s,

@@ -1,11 +1,12 @@
-//! The CDR as a table of text: columns, rows, and how values are written.
+//! The CDR as a table of text: columns, rows, and the spelling of values.
 //!
-//! Knows which calls lie in a period, the order of rows, and quotation marks, blanks and line ends. Does not know
-//! who may have the table, or how it is sent. What stands in a column is in [`columns`], times are in [`clock`].
+//! Knows which calls a selection includes, the order of rows, quotation marks, blanks and line
+//! ends. Does not know who may have the table, or how it is sent. The values of columns are in
+//! [`columns`], times are in [`clock`].
 //!
-//! Source: published clients that import `cdr/download` take the first line for the names of its columns, and get
-//! along with quoted values, blanks and a byte order mark. What is usual, the line end and the order of rows are
-//! assumptions, with switches.
+//! Source: published clients that import `cdr/download` read the names of columns from the first
+//! line, and accept quoted values, blanks and a byte order mark. The default form, the line end and
+//! the order of rows are assumptions, with switches.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -20,59 +21,60 @@ mod clock;
 mod columns;
 
 pub(super) use clock::read_clock;
-pub(super) use columns::Form;
+pub(super) use columns::CdrVersion;
 
-use columns::Row;
+use columns::CdrRow;
 
-/// How much later the second row of a call is, under [`Switch::CsvRowsRepeat`].
+/// The time by which the second row of a call is later, under [`Switch::CsvRowsRepeat`].
 const SECOND_ROW_AFTER_S: i64 = 7;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Which calls are wanted.
+/// The conditions for calls of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Period {
-    /// The extensions that called or were called; `None` stands for all.
+pub(super) struct CallSelection {
+    /// The extensions that called or were called. `None` means all.
     pub(super) extensions: Option<Vec<String>>,
-    /// First and last second, of the Unix epoch.
+    /// First and last second of the period, in the Unix epoch.
     pub(super) start: i64,
     pub(super) end: i64,
 }
 
-/// The finished table.
-pub(super) struct Sheet {
+/// A complete table.
+pub(super) struct CdrTable {
     pub(super) bytes: Bytes,
-    /// The place after the last byte of each row; the line with the names is none.
+    /// The position after the last byte of each row. The line with the names of columns has no
+    /// entry.
     pub(super) row_ends: Vec<u64>,
 }
 
-impl Period {
-    fn has(&self, time: i64, call: &CallRecord) -> bool {
+impl CallSelection {
+    fn includes(&self, time: i64, call: &CallRecord) -> bool {
         let named = |extension: &String| *extension == call.caller || *extension == call.callee;
         let of_extension = |extensions: &Vec<String>| extensions.iter().any(named);
         (self.start..=self.end).contains(&time) && self.extensions.as_ref().is_none_or(of_extension)
     }
 }
 
-/// Writes the table, in one pass over the calls.
-pub(super) fn sheet(
+/// Writes the table.
+pub(super) fn table(
     calls: &[CallRecord],
     odd_rows: &HashMap<String, String>,
-    period: &Period,
-    form: Form,
+    selection: &CallSelection,
+    version: CdrVersion,
     utc_offset_s: i64,
     switches: &Switches,
-) -> Sheet {
+) -> CdrTable {
     if switches.has(Switch::CsvEmptyBody) {
-        return Sheet {
+        return CdrTable {
             bytes: Bytes::new(),
             row_ends: Vec::new(),
         };
     }
-    let columns = form.columns(switches);
-    let mut writer = Writer::new(switches);
-    writer.line(columns.iter().map(|column| column.title(form, switches)));
+    let columns = version.columns(switches);
+    let mut writer = CdrWriter::new(switches);
+    writer.line(columns.iter().map(|column| column.title(version, switches)));
     let mut row_ends = Vec::new();
-    for row in rows(calls, period, switches) {
+    for row in rows(calls, selection, switches) {
         match odd_rows.get(&row.call.recording) {
             Some(text) => writer.as_it_is(text),
             None => writer.line(
@@ -83,13 +85,17 @@ pub(super) fn sheet(
         }
         row_ends.push(writer.text.len() as u64);
     }
-    Sheet {
+    CdrTable {
         bytes: Bytes::from(writer.text),
         row_ends,
     }
 }
 
-fn rows<'a>(calls: &'a [CallRecord], period: &Period, switches: &Switches) -> Vec<Row<'a>> {
+fn rows<'a>(
+    calls: &'a [CallRecord],
+    selection: &CallSelection,
+    switches: &Switches,
+) -> Vec<CdrRow<'a>> {
     if switches.has(Switch::CsvHeaderOnly) {
         return Vec::new();
     }
@@ -100,25 +106,27 @@ fn rows<'a>(calls: &'a [CallRecord], period: &Period, switches: &Switches) -> Ve
         [Some(time), second]
             .into_iter()
             .flatten()
-            .map(move |time| Row { time, call })
+            .map(move |time| CdrRow { time, call })
     };
     let all = calls.iter().flat_map(of_call);
-    let mut rows: Vec<_> = all.filter(|row| period.has(row.time, row.call)).collect();
+    let mut rows: Vec<_> = all
+        .filter(|row| selection.includes(row.time, row.call))
+        .collect();
     if switches.has(Switch::CsvNewestFirst) {
         rows.sort_by_key(|row| Reverse(row.time));
     }
     rows
 }
 
-/// Text so far, and how values are written.
-struct Writer {
+/// Writes the lines of the table.
+struct CdrWriter {
     text: String,
     all_quoted: bool,
     blanks: bool,
     line_end: &'static str,
 }
 
-impl Writer {
+impl CdrWriter {
     fn new(switches: &Switches) -> Self {
         let start = if switches.has(Switch::CsvBom) {
             BYTE_ORDER_MARK
@@ -149,8 +157,8 @@ impl Writer {
         self.text.push_str(self.line_end);
     }
 
-    /// A value with a comma, a quotation mark or a line end in it is quoted anyway (RFC 4180, section 2). Blanks stand
-    /// inside the marks.
+    /// Writes a value. One with a comma, a quotation mark or a line end in it is always quoted (RFC
+    /// 4180, section 2). Blanks stand inside the quotation marks.
     fn value(&mut self, value: &str) {
         let quoted = self.all_quoted || value.bytes().any(must_be_quoted);
         let around = [
@@ -180,13 +188,13 @@ mod tests {
     fn check(switches: &[Switch], value: &str, expected: &str) {
         let mut set = Switches::default();
         switches.iter().for_each(|switch| set.set(*switch));
-        let mut writer = Writer::new(&set);
+        let mut writer = CdrWriter::new(&set);
         writer.line([value.into(), "b".into()].into_iter());
         assert_eq!(writer.text, expected);
     }
 
     #[test]
-    fn values_are_quoted_where_they_must_be_or_everywhere() {
+    fn a_value_is_quoted_if_it_must_be_or_a_switch_is_set() {
         check(&[], "a", "a,b\n");
         check(&[], "", ",b\n");
         check(&[], "a, \"b\"", "\"a, \"\"b\"\"\",b\n");

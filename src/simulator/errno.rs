@@ -1,14 +1,14 @@
-//! The error numbers of the API that the simulator gives out.
+//! The error numbers of the S-Series and Cloud PBX API that the simulator answers.
 //!
-//! Knows their digits and meaning. Does not know when they are due.
+//! Knows their digits and meaning. Does not know which request gets which number.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions". Which number answers which
-//! malformed request is not documented beyond their texts.
+//! Source: Yeastar, "S-Series API Guide", "Error Code Descriptions". It documents the texts of the
+//! numbers, and not which malformed request gets which number.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The `errno` of a failed call: five digits, as a string.
+/// The `errno` of a failed call: five digits, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Errno(Cow<'static, str>);
 
@@ -21,9 +21,9 @@ impl Errno {
     pub(super) const NOT_JSON: Self = Self::known("20000");
     /// Only POST is supported.
     pub(super) const NOT_POST: Self = Self::known("20001");
-    /// The login failed: locked out.
+    /// The login failed, because the address is locked out.
     pub(super) const LOCKED_OUT: Self = Self::known("20002");
-    /// The login failed: wrong user name or password.
+    /// The login failed, because the user name or password is wrong.
     pub(super) const BAD_CREDENTIALS: Self = Self::known("20003");
     /// There is no such token.
     pub(super) const NO_SUCH_TOKEN: Self = Self::known("20004");
@@ -41,18 +41,18 @@ impl Errno {
     pub(super) const NOT_PASSED_ON: Self = Self::known("20010");
     /// The recording does not exist.
     pub(super) const NO_SUCH_RECORDING: Self = Self::known("20012");
-    /// The random string is wrong ("captcha" in the English text).
+    /// The ticket is wrong (the English text calls it "captcha").
     pub(super) const BAD_RANDOM: Self = Self::known("20013");
     /// The recording has been deleted.
     pub(super) const DELETED: Self = Self::known("20014");
-    /// Internal: error in the API code or JSON object.
+    /// An internal error in the API code or JSON object.
     pub(super) const INTERNAL: Self = Self::known("30001");
 
     const fn known(digits: &'static str) -> Self {
         Self(Cow::Borrowed(digits))
     }
 
-    /// Any other number, for a scripted fault.
+    /// Returns another number, for a scripted fault.
     pub(super) fn other(digits: &str) -> Self {
         Self(Cow::Owned(digits.to_owned()))
     }

@@ -1,36 +1,36 @@
-//! One request and its answer, on an open connection.
+//! One request and its answer on an open connection.
 //!
-//! Knows the web server around the API: delays, redirects, when connections stay open, and the faults
-//! that strike a request. Does not know what the calls do.
+//! Knows the web server around the API: delays, redirects, whether a connection stays open, and the
+//! faults that strike a request. Does not know the calls of the API.
 //!
-//! That connections close after each answer is in the samples of Yeastar, "S-Series API 2.0",
-//! "Heartbeat"; the redirect is described in Yeastar, "S-Series User Guide", "Service".
+//! Source: the samples in Yeastar, "S-Series API 2.0", "Heartbeat", show that a connection closes
+//! after each answer. Yeastar, "S-Series User Guide", "Service", describes the redirect.
 
 use std::io;
 use std::net::IpAddr;
 
 use super::api;
 use super::errno::Errno;
-use super::fault::{Break, Misbehaviour, Plan};
+use super::fault::{BodyBreak, FaultPlan, Misbehavior};
 use super::generation::Api;
 use super::p_series;
-use super::pbx::{Busy, Pbx, lock};
-use super::reply::{Answer, Reply};
-use super::request::Request;
-use super::route::Call;
+use super::pbx::{Busy, PbxState, lock};
+use super::reply::{RenderedReply, Reply};
+use super::request::ParsedRequest;
+use super::route::RoutedCall;
 use super::switch::Switch;
-use super::wire::{Goodbye, Wire};
+use super::wire::{ConnectionEnd, Wire};
 
 mod delivery;
 mod head;
 
-use delivery::Delivery;
-use head::{Framing, head};
+use delivery::BodyDelivery;
+use head::{ReplyFraming, head};
 
-/// Whether the connection stays open for another request.
-pub(super) enum Next {
-    Request,
-    End(Goodbye),
+/// The future of a connection after an answer.
+pub(super) enum Continuation {
+    NextRequest,
+    End(ConnectionEnd),
 }
 
 /// Answers one request.
@@ -39,23 +39,23 @@ pub(super) enum Next {
 ///
 /// When the connection breaks.
 pub(super) async fn exchange(
-    pbx: &Pbx,
+    pbx: &PbxState,
     wire: &mut Wire,
-    request: &Request,
+    request: &ParsedRequest,
     peer: IpAddr,
-) -> io::Result<Next> {
-    let call = Call::of(request.path(), pbx.api, &pbx.switches);
-    pbx.ledger.request(call.operation());
+) -> io::Result<Continuation> {
+    let call = RoutedCall::from_path(request.path(), pbx.api, &pbx.switches);
+    pbx.ledger.request(call.kind());
     if request.is_head() {
         pbx.ledger.note(|seen| seen.head_requests += 1);
     }
     let recording = downloaded(pbx, call, request);
-    let mut plan = lock(&pbx.faults).meet(call.operation(), recording.as_deref());
+    let mut plan = lock(&pbx.faults).meet(call.kind(), recording.as_deref());
     if let Some(chaos) = &mut *lock(&pbx.chaos) {
         chaos.add_to(&mut plan, call.is_download());
     }
     delay(pbx, &plan).await;
-    // Held until the answer is sent.
+    // The slot is held until the answer is sent.
     let _slot = match take_slot(pbx, call).await {
         Ok(slot) => slot,
         Err(Busy) => {
@@ -64,20 +64,20 @@ pub(super) async fn exchange(
     };
     let exchange = Exchange { pbx, request, plan };
     let Some(reply) = exchange.reply(call, peer) else {
-        return Ok(Next::End(exchange.goodbye()));
+        return Ok(Continuation::End(exchange.connection_end()));
     };
     exchange.send(wire, reply).await
 }
 
-/// Tells a peer that its bytes were no request.
-pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
+/// Answers 400 to bytes that are not a request.
+pub(super) async fn refuse(pbx: &PbxState, wire: &mut Wire) -> io::Result<()> {
     pbx.ledger.note(|seen| seen.bad_requests += 1);
-    let answer = Reply::Page(400).into_answer(&pbx.switches);
+    let answer = Reply::Page(400).render(&pbx.switches);
     wire.write(&head(
         pbx,
         &answer,
         1,
-        Framing {
+        ReplyFraming {
             length: None,
             is_chunked: false,
             stays_open: false,
@@ -88,11 +88,11 @@ pub(super) async fn refuse(pbx: &Pbx, wire: &mut Wire) -> io::Result<()> {
     wire.flush().await
 }
 
-/// The recording that a download is for.
-fn downloaded(pbx: &Pbx, call: Call, request: &Request) -> Option<String> {
+/// The name of the recording that a download asks for; `None` for other calls.
+fn downloaded(pbx: &PbxState, call: RoutedCall, request: &ParsedRequest) -> Option<String> {
     match call {
-        Call::Download => Some(request.parameter("recording", &pbx.switches)),
-        Call::PSeries(p_series::Call::File) => {
+        RoutedCall::Download => Some(request.parameter("recording", &pbx.switches)),
+        RoutedCall::PSeries(p_series::PSeriesCall::File) => {
             let resources = lock(&pbx.p_series.resources);
             resources.recording(request.path()).map(str::to_owned)
         }
@@ -100,7 +100,7 @@ fn downloaded(pbx: &Pbx, call: Call, request: &Request) -> Option<String> {
     }
 }
 
-async fn delay(pbx: &Pbx, plan: &Plan) {
+async fn delay(pbx: &PbxState, plan: &FaultPlan) {
     if let Some(delay) = plan.delay {
         tokio::time::sleep(delay).await;
     }
@@ -110,8 +110,8 @@ async fn delay(pbx: &Pbx, plan: &Plan) {
 }
 
 async fn take_slot(
-    pbx: &Pbx,
-    call: Call,
+    pbx: &PbxState,
+    call: RoutedCall,
 ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Busy> {
     if call.is_download() {
         pbx.slots.take().await
@@ -120,8 +120,8 @@ async fn take_slot(
     }
 }
 
-/// What is said to a download for which there is no slot.
-fn busy(pbx: &Pbx) -> Reply {
+/// The reply to a download for which there is no slot.
+fn busy(pbx: &PbxState) -> Reply {
     if pbx.has(Switch::BusyIs503) {
         Reply::Page(503)
     } else {
@@ -130,21 +130,21 @@ fn busy(pbx: &Pbx) -> Reply {
 }
 
 struct Exchange<'a> {
-    pbx: &'a Pbx,
-    request: &'a Request,
-    plan: Plan,
+    pbx: &'a PbxState,
+    request: &'a ParsedRequest,
+    plan: FaultPlan,
 }
 
 impl Exchange<'_> {
-    /// Finds the reply; `None` closes the connection without one.
-    fn reply(&self, call: Call, peer: IpAddr) -> Option<Reply> {
+    /// Finds the reply, with faults applied. `None` closes the connection without a reply.
+    fn reply(&self, call: RoutedCall, peer: IpAddr) -> Option<Reply> {
         if let Some(reply) = self.web_server_reply() {
             return Some(reply);
         }
-        if self.plan.dead_token && call.spends() {
+        if self.plan.dead_token && call.spends_ticket() {
             self.kill_token();
         }
-        let reply = match &self.plan.instead {
+        let reply = match &self.plan.replacement {
             None => {
                 let reply = api::answer(self.pbx, call, self.request, peer);
                 Some(if self.plan.other_range {
@@ -153,21 +153,21 @@ impl Exchange<'_> {
                     reply
                 })
             }
-            Some(instead) => {
-                if call.spends() {
-                    // Carried out for what it spends; its reply is replaced.
+            Some(misbehavior) => {
+                if call.spends_ticket() {
+                    // The call is carried out because it spends a ticket. Its own reply is dropped.
                     drop(api::answer(self.pbx, call, self.request, peer));
                 }
-                replaced(instead, self.pbx)
+                replacement_reply(misbehavior, self.pbx)
             }
         };
-        if self.plan.dead_token && !call.spends() {
+        if self.plan.dead_token && !call.spends_ticket() {
             self.kill_token();
         }
         reply
     }
 
-    /// What the web server says before the API is asked.
+    /// The reply of the web server, if it does not pass the request on to the API.
     fn web_server_reply(&self) -> Option<Reply> {
         let host = self.request.field("host").unwrap_or_default();
         if self.pbx.has(Switch::RedirectFromPort80) {
@@ -193,14 +193,14 @@ impl Exchange<'_> {
         self.pbx.kill_token(&token);
     }
 
-    async fn send(&self, wire: &mut Wire, reply: Reply) -> io::Result<Next> {
-        let answer = reply.into_answer(&self.pbx.switches);
+    async fn send(&self, wire: &mut Wire, reply: Reply) -> io::Result<Continuation> {
+        let answer = reply.render(&self.pbx.switches);
         let framing = self.framing(&answer);
         wire.write(&head(self.pbx, &answer, self.request.minor, framing))
             .await?;
         let stays_open = framing.stays_open;
         if !self.request.is_head() {
-            let ending = Delivery {
+            let ending = BodyDelivery {
                 pbx: self.pbx,
                 plan: &self.plan,
                 answer: &answer,
@@ -209,25 +209,25 @@ impl Exchange<'_> {
             .run(wire)
             .await?;
             if let Some(ending) = ending {
-                return Ok(Next::End(self.broken_off(ending)));
+                return Ok(Continuation::End(self.broken_off(ending)));
             }
         }
         wire.flush().await?;
         Ok(if stays_open {
-            Next::Request
+            Continuation::NextRequest
         } else {
-            Next::End(self.goodbye())
+            Continuation::End(self.connection_end())
         })
     }
 
-    fn framing(&self, answer: &Answer) -> Framing {
+    fn framing(&self, answer: &RenderedReply) -> ReplyFraming {
         let keep_alive = self.pbx.has(Switch::KeepAlive);
         let is_chunked = self.pbx.has(Switch::DownloadChunked)
             && answer.opened_by.is_some()
             && self.request.minor == 1;
-        let told = match self.plan.ending {
+        let announces_length = match self.plan.early_end {
             _ if is_chunked => false,
-            Some(Break::Cut { with_length, .. }) => with_length,
+            Some(BodyBreak::Cut { with_length, .. }) => with_length,
             _ => keep_alive || answer.with_length,
         };
         let closing = self
@@ -235,56 +235,56 @@ impl Exchange<'_> {
             .field("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let stays_open = keep_alive
-            && (told || is_chunked)
+            && (announces_length || is_chunked)
             && !closing
             && self.request.minor == 1
             && !self.plan.no_close_notify;
-        Framing {
-            length: told.then(|| answer.body.len()),
+        ReplyFraming {
+            length: announces_length.then(|| answer.body.len()),
             is_chunked,
             stays_open,
         }
     }
 
-    fn goodbye(&self) -> Goodbye {
+    fn connection_end(&self) -> ConnectionEnd {
         if self.plan.no_close_notify || self.pbx.has(Switch::NoCloseNotify) {
-            Goodbye::CloseSilently
+            ConnectionEnd::CloseSilently
         } else {
-            Goodbye::Close
+            ConnectionEnd::Close
         }
     }
 
-    fn broken_off(&self, ending: Break) -> Goodbye {
+    fn broken_off(&self, ending: BodyBreak) -> ConnectionEnd {
         match ending {
-            Break::Reset { .. } => Goodbye::Reset,
-            Break::Cut { .. } | Break::Stall { .. } => self.goodbye(),
+            BodyBreak::Reset { .. } => ConnectionEnd::Reset,
+            BodyBreak::Cut { .. } | BodyBreak::Stall { .. } => self.connection_end(),
         }
     }
 }
 
-/// The reply that a scripted fault puts in place of the right one.
-fn replaced(instead: &Misbehaviour, pbx: &Pbx) -> Option<Reply> {
-    match instead {
-        Misbehaviour::Html { status: 200 } => Some(Reply::LoginPage),
-        Misbehaviour::Html { status } => Some(Reply::Page(*status)),
-        Misbehaviour::Status(status) => Some(Reply::Empty(*status)),
-        Misbehaviour::Errno(errcode) if pbx.api == Api::PSeries => {
+/// The reply that a scripted fault puts in place of the right one. `None` closes the connection.
+fn replacement_reply(misbehavior: &Misbehavior, pbx: &PbxState) -> Option<Reply> {
+    match misbehavior {
+        Misbehavior::Html { status: 200 } => Some(Reply::LoginPage),
+        Misbehavior::Html { status } => Some(Reply::Page(*status)),
+        Misbehavior::Status(status) => Some(Reply::Empty(*status)),
+        Misbehavior::Errno(errcode) if pbx.api == Api::PSeries => {
             Some(p_series::scripted(errcode, pbx))
         }
-        Misbehaviour::Errno(errno) => Some(Reply::Failed(Errno::other(errno))),
-        Misbehaviour::WrongJson => Some(Reply::Json(
+        Misbehavior::Errno(errno) => Some(Reply::Failed(Errno::other(errno))),
+        Misbehavior::WrongJson => Some(Reply::Json(
             r#"["status",{"status":7,"token":null,"random":[]}]"#,
         )),
-        Misbehaviour::NotJsonGarbage => Some(Reply::Garbage),
-        Misbehaviour::HugeJson => Some(Reply::HugeJson),
-        Misbehaviour::CloseBeforeAnswer
-        | Misbehaviour::Slow(_)
-        | Misbehaviour::Throttle { .. }
-        | Misbehaviour::Cut { .. }
-        | Misbehaviour::Reset { .. }
-        | Misbehaviour::Stall { .. }
-        | Misbehaviour::NoCloseNotify
-        | Misbehaviour::OtherRange
-        | Misbehaviour::DeadTokenAfterTicket => None,
+        Misbehavior::NotJsonGarbage => Some(Reply::Garbage),
+        Misbehavior::HugeJson => Some(Reply::HugeJson),
+        Misbehavior::CloseBeforeAnswer
+        | Misbehavior::Slow(_)
+        | Misbehavior::Throttle { .. }
+        | Misbehavior::Cut { .. }
+        | Misbehavior::Reset { .. }
+        | Misbehavior::Stall { .. }
+        | Misbehavior::NoCloseNotify
+        | Misbehavior::OtherRange
+        | Misbehavior::DeadTokenAfterTicket => None,
     }
 }

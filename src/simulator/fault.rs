@@ -1,6 +1,6 @@
-//! Scripted misbehaviour: what goes wrong, on which call, how often.
+//! Scripted faults: what goes wrong, on which call, how often.
 //!
-//! Knows what can be asked for and which faults meet a given request. Does not know how they are
+//! Knows the kinds of faults, and which of them strike a given request. Does not know how they are
 //! carried out. Their text form is in [`text`].
 
 use std::time::Duration;
@@ -9,16 +9,17 @@ mod text;
 
 pub use text::FaultError;
 
-/// The calls a fault can strike.
+/// A kind of call of the API, which a fault can strike and which the counters tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum CallKind {
     /// `login`; `get_token` of the P-Series.
     Login,
     /// `token/refresh`; `refresh_token` of the P-Series.
     Refresh,
-    /// `recording/get_random`; `recording/download` of the P-Series, which gives an address.
+    /// `recording/get_random`; on the P-Series `recording/download`, which answers the address of a
+    /// file.
     GetRandom,
-    /// `recording/download`; the address itself on the P-Series.
+    /// `recording/download`; on the P-Series the request for that address.
     Download,
     /// `heartbeat`.
     Heartbeat,
@@ -30,27 +31,26 @@ pub enum Operation {
     CdrDownload,
     /// `recording/list` and `recording/search` of the P-Series.
     List,
-    /// Every request, those to unknown paths included.
+    /// Every request, also to an unknown path. Only faults use it.
     Any,
 }
 
-/// How many requests a fault strikes.
+/// The number of requests that a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Times {
-    /// That many, then it is gone.
+    /// This many requests; then the fault is removed.
     Exactly(u32),
-    /// All of them.
+    /// Every request.
     Forever,
 }
 
-/// What goes wrong.
+/// One way in which an answer goes wrong.
 ///
-/// Byte counts are bytes of the answer's body; the head is always sent whole. A download that meets
-/// a fault spends its random all the same; any other call whose answer is replaced is not carried
-/// out.
+/// Byte counts mean bytes of the body; the head is always sent whole. A download that a fault
+/// strikes still spends its ticket. Any other call whose answer is replaced is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Misbehaviour {
-    /// The answer starts that much later.
+pub enum Misbehavior {
+    /// The answer starts later by this time.
     Slow(Duration),
     /// The body is written at this rate.
     Throttle {
@@ -59,100 +59,103 @@ pub enum Misbehaviour {
     },
     /// The connection is closed in an orderly way inside the body.
     Cut {
-        /// Body bytes that are still sent; a shorter body is sent whole.
+        /// Body bytes that are sent before the close. A body that is shorter is sent whole.
         after_bytes: u64,
-        /// Whether the whole length was announced. Without it the cut looks like a normal end.
+        /// True if the head announces the whole length. Otherwise the cut looks like a normal end.
         with_length: bool,
     },
-    /// The connection is reset inside the body. Bytes the peer has not received by then are lost.
+    /// The connection is reset inside the body. Bytes that the peer has not received yet are lost.
     Reset {
-        /// Body bytes that are handed to the network before.
+        /// Body bytes that are handed to the network before the reset.
         after_bytes: u64,
     },
-    /// Nothing more is sent, and the connection stays open until the peer leaves.
+    /// The answer stops, and the connection stays open until the peer closes it.
     Stall {
-        /// Body bytes that are sent before.
+        /// Body bytes that are sent before the answer stops.
         after_bytes: u64,
     },
     /// The connection ends without the TLS close_notify.
     NoCloseNotify,
-    /// A page instead of the answer; with status 200 the login page of the web interface.
+    /// A page replaces the answer. With status 200 it is the login page of the web interface.
     Html {
         /// Its HTTP status.
         status: u16,
     },
-    /// Well-formed JSON of another shape.
+    /// Well-formed JSON of another shape replaces the answer.
     WrongJson,
-    /// Bytes that are neither JSON nor audio nor a page.
+    /// Bytes that are neither JSON nor audio nor a page replace the answer.
     NotJsonGarbage,
-    /// `Failed` with this `errno`; on a P-Series this `errcode`, which may be negative.
+    /// The call fails with this `errno`. On a P-Series it is the `errcode`, which may be negative.
     Errno(String),
-    /// This HTTP status with an empty body.
+    /// This HTTP status with an empty body replaces the answer.
     Status(u16),
-    /// A JSON object that does not end for 10 MiB.
+    /// A JSON object of 10 MiB that is never closed replaces the answer.
     HugeJson,
-    /// The connection is closed before anything is sent.
+    /// The connection is closed before an answer.
     CloseBeforeAnswer,
-    /// A part that was asked for comes one byte too early, and says so.
+    /// A requested range starts one byte too early, and `Content-Range` says so.
     OtherRange,
-    /// The token of the request dies, and on a P-Series not its refresh token: after the answer, or on a download before it.
+    /// The token of the request ends; on a P-Series its refresh token stays good. A download finds
+    /// it ended; for other calls it ends after the answer.
     DeadTokenAfterTicket,
 }
 
 /// One scripted fault.
 ///
-/// A request meets every fault for its operation, but of faults of one kind (delay, pace, replaced
-/// answer, early end, close_notify, other range, dead token) only the first; the next waits for its turn.
+/// Every fault for its kind of call strikes a request. Of several faults with the same effect
+/// (delay, pace, replaced answer, early end, close_notify, other range, ended token) only the first
+/// strikes; the next one waits for another request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The call it strikes.
-    pub on: Operation,
-    /// The recording whose downloads it strikes, `None` for all; other calls tell of no recording.
-    pub of: Option<String>,
-    /// How many requests it strikes.
+pub struct ScriptedFault {
+    /// The kind of call that the fault strikes.
+    pub kind: CallKind,
+    /// If set, the fault strikes only downloads of this recording. Other calls belong to no
+    /// recording.
+    pub recording: Option<String>,
+    /// The number of requests that the fault strikes.
     pub times: Times,
-    /// What goes wrong then.
-    pub what: Misbehaviour,
+    /// The effect on the answer.
+    pub misbehavior: Misbehavior,
 }
 
-impl Fault {
-    /// Makes a fault that strikes the next request only.
-    pub fn once(on: Operation, what: Misbehaviour) -> Self {
-        Self::of_all(on, Times::Exactly(1), what)
+impl ScriptedFault {
+    /// Returns a fault that strikes the next request of this kind.
+    pub fn once(kind: CallKind, misbehavior: Misbehavior) -> Self {
+        Self::new(kind, Times::Exactly(1), misbehavior)
     }
 
-    /// Makes a fault that strikes the next `times` requests.
-    pub fn times(times: u32, on: Operation, what: Misbehaviour) -> Self {
-        Self::of_all(on, Times::Exactly(times), what)
+    /// Returns a fault that strikes the next `times` requests of this kind.
+    pub fn times(times: u32, kind: CallKind, misbehavior: Misbehavior) -> Self {
+        Self::new(kind, Times::Exactly(times), misbehavior)
     }
 
-    /// Makes a fault that strikes every request.
-    pub fn forever(on: Operation, what: Misbehaviour) -> Self {
-        Self::of_all(on, Times::Forever, what)
+    /// Returns a fault that strikes every request of this kind.
+    pub fn forever(kind: CallKind, misbehavior: Misbehavior) -> Self {
+        Self::new(kind, Times::Forever, misbehavior)
     }
 
-    /// The same for the downloads of one recording only.
-    pub fn of(mut self, recording: impl Into<String>) -> Self {
-        self.of = Some(recording.into());
+    /// Limits the fault to downloads of one recording.
+    pub fn for_recording(mut self, recording: impl Into<String>) -> Self {
+        self.recording = Some(recording.into());
         self
     }
 
-    fn of_all(on: Operation, times: Times, what: Misbehaviour) -> Self {
+    fn new(kind: CallKind, times: Times, misbehavior: Misbehavior) -> Self {
         Self {
-            on,
-            of: None,
+            kind,
+            recording: None,
             times,
-            what,
+            misbehavior,
         }
     }
 
-    fn strikes(&self, operation: Option<Operation>, recording: Option<&str>) -> bool {
-        let is_meant = self.of.is_none() || self.of.as_deref() == recording;
-        is_meant && (self.on == Operation::Any || Some(self.on) == operation)
+    fn strikes(&self, kind: Option<CallKind>, recording: Option<&str>) -> bool {
+        let names_recording = self.recording.is_none() || self.recording.as_deref() == recording;
+        names_recording && (self.kind == CallKind::Any || Some(self.kind) == kind)
     }
 
-    /// Counts one strike; false once there are none left.
-    fn strike(&mut self) -> bool {
+    /// Counts one strike. Returns false when the fault has struck its last request.
+    fn count_strike(&mut self) -> bool {
         if let Times::Exactly(left) = &mut self.times {
             *left = left.saturating_sub(1);
             return *left > 0;
@@ -161,61 +164,63 @@ impl Fault {
     }
 }
 
-/// Where a body ends too early, and how.
+/// An early end of a body: how it ends, and after how many of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Break {
+pub(super) enum BodyBreak {
     Cut { after: u64, with_length: bool },
     Reset { after: u64 },
     Stall { after: u64 },
 }
 
-/// All that goes wrong with one request.
+/// All effects of faults on one request. `None` and false mean no effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct FaultPlan {
     pub(super) delay: Option<Duration>,
     pub(super) bytes_per_s: Option<u64>,
-    /// The misbehaviour that replaces the answer.
-    pub(super) instead: Option<Misbehaviour>,
-    pub(super) ending: Option<Break>,
+    /// The misbehavior that replaces the answer.
+    pub(super) replacement: Option<Misbehavior>,
+    pub(super) early_end: Option<BodyBreak>,
     pub(super) no_close_notify: bool,
     pub(super) other_range: bool,
     pub(super) dead_token: bool,
 }
 
-impl Plan {
-    /// Takes the misbehaviour in, unless there is one of its kind already.
-    pub(super) fn take(&mut self, what: &Misbehaviour) -> bool {
-        match *what {
-            Misbehaviour::Slow(delay) => fill(&mut self.delay, delay),
-            Misbehaviour::Throttle { bytes_per_s } => {
-                fill(&mut self.bytes_per_s, bytes_per_s.max(1))
+impl FaultPlan {
+    /// Adds the misbehavior. Returns false if there is one with the same effect already.
+    pub(super) fn add(&mut self, misbehavior: &Misbehavior) -> bool {
+        match *misbehavior {
+            Misbehavior::Slow(delay) => fill_if_empty(&mut self.delay, delay),
+            Misbehavior::Throttle { bytes_per_s } => {
+                fill_if_empty(&mut self.bytes_per_s, bytes_per_s.max(1))
             }
-            Misbehaviour::Cut {
+            Misbehavior::Cut {
                 after_bytes: after,
                 with_length,
-            } => fill(&mut self.ending, Break::Cut { after, with_length }),
-            Misbehaviour::Reset { after_bytes: after } => {
-                fill(&mut self.ending, Break::Reset { after })
+            } => fill_if_empty(&mut self.early_end, BodyBreak::Cut { after, with_length }),
+            Misbehavior::Reset { after_bytes: after } => {
+                fill_if_empty(&mut self.early_end, BodyBreak::Reset { after })
             }
-            Misbehaviour::Stall { after_bytes: after } => {
-                fill(&mut self.ending, Break::Stall { after })
+            Misbehavior::Stall { after_bytes: after } => {
+                fill_if_empty(&mut self.early_end, BodyBreak::Stall { after })
             }
-            Misbehaviour::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
-            Misbehaviour::OtherRange => !std::mem::replace(&mut self.other_range, true),
-            Misbehaviour::DeadTokenAfterTicket => !std::mem::replace(&mut self.dead_token, true),
-            Misbehaviour::Html { .. }
-            | Misbehaviour::WrongJson
-            | Misbehaviour::NotJsonGarbage
-            | Misbehaviour::Errno(_)
-            | Misbehaviour::Status(_)
-            | Misbehaviour::HugeJson
-            | Misbehaviour::CloseBeforeAnswer => fill(&mut self.instead, what.clone()),
+            Misbehavior::NoCloseNotify => !std::mem::replace(&mut self.no_close_notify, true),
+            Misbehavior::OtherRange => !std::mem::replace(&mut self.other_range, true),
+            Misbehavior::DeadTokenAfterTicket => !std::mem::replace(&mut self.dead_token, true),
+            Misbehavior::Html { .. }
+            | Misbehavior::WrongJson
+            | Misbehavior::NotJsonGarbage
+            | Misbehavior::Errno(_)
+            | Misbehavior::Status(_)
+            | Misbehavior::HugeJson
+            | Misbehavior::CloseBeforeAnswer => {
+                fill_if_empty(&mut self.replacement, misbehavior.clone())
+            }
         }
     }
 }
 
-/// Puts `value` into an empty `slot`; false if it was not empty.
-fn fill<T>(slot: &mut Option<T>, value: T) -> bool {
+/// Puts `value` into `slot` if that is empty. Returns false if it was not.
+fn fill_if_empty<T>(slot: &mut Option<T>, value: T) -> bool {
     let empty = slot.is_none();
     if empty {
         *slot = Some(value);
@@ -223,23 +228,24 @@ fn fill<T>(slot: &mut Option<T>, value: T) -> bool {
     empty
 }
 
-/// The faults still to come, in the order they were asked for.
+/// The faults that have not struck their last request, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<ScriptedFault>);
 
 impl Faults {
-    pub(super) fn add(&mut self, fault: Fault) {
+    pub(super) fn add(&mut self, fault: ScriptedFault) {
         if fault.times != Times::Exactly(0) {
             self.0.push(fault);
         }
     }
 
-    /// Takes out what meets one request: `None` is a request that is no known operation, or no download of a recording.
-    pub(super) fn meet(&mut self, operation: Option<Operation>, recording: Option<&str>) -> Plan {
-        let mut plan = Plan::default();
+    /// Collects the faults that strike one request, and counts their strikes. `kind` is `None` for
+    /// a request of no known kind, and `recording` is `None` for a request that is not a download.
+    pub(super) fn meet(&mut self, kind: Option<CallKind>, recording: Option<&str>) -> FaultPlan {
+        let mut plan = FaultPlan::default();
         self.0.retain_mut(|fault| {
-            let struck = fault.strikes(operation, recording) && plan.take(&fault.what);
-            !struck || fault.strike()
+            let struck = fault.strikes(kind, recording) && plan.add(&fault.misbehavior);
+            !struck || fault.count_strike()
         });
         plan
     }
@@ -250,46 +256,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_of_one_kind_come_one_after_the_other() {
+    fn faults_with_the_same_effect_strike_one_after_the_other() {
         let mut faults = Faults::default();
-        let status = |status| Fault::once(Operation::Login, Misbehaviour::Status(status));
+        let status = |status| ScriptedFault::once(CallKind::Login, Misbehavior::Status(status));
         faults.add(status(500));
         faults.add(status(503));
-        faults.add(Fault::forever(Operation::Any, Misbehaviour::NoCloseNotify));
+        faults.add(ScriptedFault::forever(
+            CallKind::Any,
+            Misbehavior::NoCloseNotify,
+        ));
 
-        assert_eq!(faults.meet(Some(Operation::Download), None).instead, None);
-        let first = faults.meet(Some(Operation::Login), None);
-        assert_eq!(first.instead, Some(Misbehaviour::Status(500)));
+        assert_eq!(
+            faults.meet(Some(CallKind::Download), None).replacement,
+            None
+        );
+        let first = faults.meet(Some(CallKind::Login), None);
+        assert_eq!(first.replacement, Some(Misbehavior::Status(500)));
         assert!(first.no_close_notify);
-        let second = faults.meet(Some(Operation::Login), None);
-        assert_eq!(second.instead, Some(Misbehaviour::Status(503)));
-        assert_eq!(faults.meet(Some(Operation::Login), None).instead, None);
+        let second = faults.meet(Some(CallKind::Login), None);
+        assert_eq!(second.replacement, Some(Misbehavior::Status(503)));
+        assert_eq!(faults.meet(Some(CallKind::Login), None).replacement, None);
         assert!(faults.meet(None, None).no_close_notify);
     }
 
     #[test]
-    fn a_fault_for_two_requests_strikes_two() {
+    fn a_fault_for_two_requests_strikes_two_requests() {
         let mut faults = Faults::default();
-        faults.add(Fault::times(2, Operation::Download, Misbehaviour::HugeJson));
+        faults.add(ScriptedFault::times(
+            2,
+            CallKind::Download,
+            Misbehavior::HugeJson,
+        ));
         let mut meets = || {
             faults
-                .meet(Some(Operation::Download), None)
-                .instead
+                .meet(Some(CallKind::Download), None)
+                .replacement
                 .is_some()
         };
         assert_eq!([meets(), meets(), meets()], [true, true, false]);
     }
 
     #[test]
-    fn a_fault_of_one_recording_waits_for_its_downloads() {
+    fn a_fault_for_one_recording_strikes_its_downloads_only() {
         let mut faults = Faults::default();
-        let huge = |name| Fault::once(Operation::Download, Misbehaviour::HugeJson).of(name);
+        let huge = |name| {
+            ScriptedFault::once(CallKind::Download, Misbehavior::HugeJson).for_recording(name)
+        };
         faults.add(huge("a.wav"));
         faults.add(huge("a.wav"));
         faults.add(huge("b.wav"));
         let mut meets = |recording| {
-            let plan = faults.meet(Some(Operation::Download), recording);
-            plan.instead.is_some()
+            let plan = faults.meet(Some(CallKind::Download), recording);
+            plan.replacement.is_some()
         };
         assert!(!meets(None) && !meets(Some("c.wav")));
         assert_eq!([meets(Some("a.wav")), meets(Some("b.wav"))], [true, true]);

@@ -1,6 +1,7 @@
-//! The generations of the API that can be simulated.
+//! The generations of the API that the simulator speaks.
 //!
-//! Knows their names and path segments, and what sets the families apart. Does not know what they answer.
+//! Knows their names, their path segments and their order within a family. Does not know what they
+//! answer.
 //!
 //! Source: Yeastar, "S-Series API Guide", "API Format and Update Record" (1.0.1), "API Change Logs"
 //! (1.1.0); Yeastar, "S-Series API 2.0", "API Requirements"; "Cloud PBX API", "Login" (1.1.0 and
@@ -14,7 +15,8 @@ use std::str::FromStr;
 pub enum Api {
     /// S-Series 1.0.1, firmware 30.5.0.24 and later: no `allowedip`, no CDR.
     SSeries101,
-    /// S-Series 1.1.0, firmware 30.10.0.59 and later: `allowedip`, and a login at `/api/v1.10/login` too.
+    /// S-Series 1.1.0, firmware 30.10.0.59 and later: `allowedip`, and a login at
+    /// `/api/v1.10/login` too.
     SSeries110,
     /// S-Series 2.0.0, firmware 30.13.0.30 and later: `transport` in the answer to a login.
     SSeries200,
@@ -26,10 +28,10 @@ pub enum Api {
     PSeries,
 }
 
-/// The text names no generation of [`Api::ALL`].
+/// Error: the text is not the name of a generation in [`Api::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no API {0:?}; known are s-series-1.0.1, s-series-1.1.0, s-series-2.0.0, cloud-1.1.0, cloud-2.0.0 and p-series"
+    "unknown API {0:?}; known are s-series-1.0.1, s-series-1.1.0, s-series-2.0.0, cloud-1.1.0, cloud-2.0.0 and p-series"
 )]
 pub struct UnknownApi(String);
 
@@ -44,13 +46,13 @@ impl Api {
         Self::PSeries,
     ];
 
-    /// Those of the S-Series.
+    /// The generations of the S-Series, oldest first.
     pub const S_SERIES: &'static [Self] = &[Self::SSeries101, Self::SSeries110, Self::SSeries200];
 
-    /// Those of the Cloud PBX.
+    /// The generations of the Cloud PBX, oldest first.
     pub const CLOUD: &'static [Self] = &[Self::Cloud110, Self::Cloud200];
 
-    /// Names the generation, as the gateway's configuration does.
+    /// Returns the name that the gateway's configuration uses for this generation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SSeries101 => "s-series-1.0.1",
@@ -72,18 +74,19 @@ impl Api {
         }
     }
 
-    /// Tells whether this is a Cloud PBX.
+    /// True for the generations of the Cloud PBX.
     pub(super) fn is_cloud(self) -> bool {
         Self::CLOUD.contains(&self)
     }
 
-    /// Tells whether a box of this generation has the API that `segment` (`v1.1.0`) names.
+    /// True if a box of this generation answers paths with `segment` (such as `v1.1.0`).
+    /// `older_too` is true if it answers older generations of its family as well.
     pub(super) fn answers(self, segment: &str, older_too: bool) -> bool {
         segment == self.segment()
             || (older_too && self.older().iter().any(|older| older.segment() == segment))
     }
 
-    /// The older ones of its family, which later firmware goes on to answer.
+    /// The older generations of the same family. Later firmware may still answer their paths.
     pub fn older(self) -> &'static [Self] {
         match self {
             Self::SSeries101 | Self::Cloud110 | Self::PSeries => &[],

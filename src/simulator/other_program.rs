@@ -1,9 +1,10 @@
-//! Another program that uses the same API account.
+//! A simulated other program that uses the same API account.
 //!
-//! Knows when it logs in, and that each of its logins ends the tokens before it. Does not know what it does besides.
+//! Knows when the program logs in, and that each of its logins ends all earlier tokens. Simulates
+//! nothing else of it.
 //!
-//! Whether a login ends earlier tokens is not documented; integrations that end each other's are known from published
-//! clients' trackers.
+//! Source: the issue trackers of published clients, where integrations end each other's tokens. The
+//! vendor does not document whether a login ends earlier tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::pbx::{Pbx, lock};
+use super::pbx::{PbxState, lock};
 
-/// The program at work; it stops when this is dropped.
+/// The running program. It stops when this is dropped.
 pub(super) struct OtherProgram(JoinHandle<()>);
 
 impl OtherProgram {
-    /// Lets it log in now, and then each time that `pause` has passed.
-    pub(super) fn start(pbx: Arc<Pbx>, pause: Duration) -> Self {
+    /// Starts the program. It logs in now, and again after each `pause`.
+    pub(super) fn start(pbx: Arc<PbxState>, pause: Duration) -> Self {
         Self(tokio::spawn(async move {
             let mut ticks = interval(pause);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -37,8 +38,8 @@ impl Drop for OtherProgram {
     }
 }
 
-/// Ends every token there is, on a box of any family.
-fn end_tokens(pbx: &Pbx) {
+/// Ends every token, on a box of any family.
+fn end_tokens(pbx: &PbxState) {
     lock(&pbx.tokens).erase_all();
     let mut tokens = lock(&pbx.p_series.tokens);
     tokens.expire_all();

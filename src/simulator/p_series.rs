@@ -1,22 +1,23 @@
-//! The P-Series: its calls, from a request to a reply.
+//! The calls of the P-Series: from a request to a reply.
 //!
-//! Knows what every call of `openapi/v1.0` demands first: a User-Agent, leave to call at all, a path and a method, a
-//! token. Does not know what the calls do; they are in the files below. Nor does it know sockets or header fields.
+//! Knows what every call of `openapi/v1.0` demands first: a User-Agent, permission to call the API,
+//! a known path and method, a token. Does not know the effects of the calls, which are in the files
+//! below, and does not know sockets or header fields.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "API Request Overview", "Authorization Rule" and "Error Code and Error
-//! Message". That a request without a User-Agent is answered 10001 is known from a published client, and the order of
-//! the checks is an assumption.
+//! Source: Yeastar, "P-Series Developer Guide", "API Request Overview", "Authorization Rule" and
+//! "Error Code and Error Message". A published client reports that a request without a User-Agent
+//! is answered 10001. The order of the checks is an assumption.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::fault::Operation;
+use super::fault::CallKind;
 use super::generation::Api;
-use super::pbx::{Pbx, lock};
+use super::pbx::{PbxState, lock};
 use super::reply::Reply;
-use super::request::Request;
+use super::request::ParsedRequest;
 use super::switch::{Switch, Switches};
 
 mod account;
@@ -27,68 +28,68 @@ mod recordings;
 mod resources;
 mod tokens;
 
-use errcode::{Errcode, Failure};
+use errcode::{Errcode, PSeriesFailure};
 use resources::Resources;
-use tokens::Tokens;
+use tokens::PSeriesTokens;
 
-/// What a path means.
+/// The call that a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum PSeriesCall {
     GetToken,
     RefreshToken,
     DelToken,
     List,
     Search,
-    /// `recording/download`, which gives the address of a file.
+    /// `recording/download`, which answers the address of a file.
     Download,
-    /// The file itself.
+    /// The address of a file, which answers the file.
     File,
-    /// Below `/openapi/`, but not known.
+    /// A path below `/openapi/` that is no call.
     Unknown,
-    /// Of the web interface, which is not simulated.
+    /// A path of the web interface, which is not simulated.
     NoPage,
 }
 
-/// What only a P-Series has.
-pub(super) struct State {
-    pub(super) tokens: Mutex<Tokens>,
+/// The state that only a P-Series has.
+pub(super) struct PSeriesState {
+    pub(super) tokens: Mutex<PSeriesTokens>,
     pub(super) resources: Mutex<Resources>,
-    /// Recordings at whose first fetch a token has died, under [`Switch::TokenDiesBetween`].
-    killers: Mutex<HashSet<String>>,
+    /// The recordings whose first download has ended its token, under [`Switch::TokenDiesBetween`].
+    first_fetches: Mutex<HashSet<String>>,
 }
 
-/// How long things are good.
-pub(super) struct Limits {
+/// Lifetimes and other bounds of tokens and addresses.
+pub(super) struct PSeriesLimits {
     pub(super) access_life: Duration,
     pub(super) refresh_life: Duration,
-    /// How many calls an access token bears.
+    /// The number of calls after which an access token ends.
     pub(super) calls: Option<u32>,
     pub(super) resource_life: Duration,
 }
 
-impl State {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl PSeriesState {
+    pub(super) fn new(limits: &PSeriesLimits) -> Self {
         Self {
-            tokens: Mutex::new(Tokens::new(
+            tokens: Mutex::new(PSeriesTokens::new(
                 limits.access_life,
                 limits.refresh_life,
                 limits.calls,
             )),
             resources: Mutex::new(Resources::new(limits.resource_life)),
-            killers: Mutex::default(),
+            first_fetches: Mutex::default(),
         }
     }
 }
 
-/// Sets what is so on a P-Series without any switch, and on other boxes with one.
+/// Sets the switches whose effect is the default on a P-Series.
 pub(super) fn set_defaults(api: Api, switches: &mut Switches) {
     if api == Api::PSeries && !switches.has(Switch::PlusIsPlus) {
         switches.set(Switch::PlusIsSpace);
     }
 }
 
-impl Call {
-    pub(super) fn of(path: &str) -> Self {
+impl PSeriesCall {
+    pub(super) fn from_path(path: &str) -> Self {
         if resources::PREFIXES
             .iter()
             .any(|prefix| path.starts_with(prefix))
@@ -108,20 +109,20 @@ impl Call {
         }
     }
 
-    /// The operation a fault would name.
-    pub(super) fn operation(self) -> Option<Operation> {
+    /// The kind of call that faults and counters know it as; `None` for an unknown path.
+    pub(super) fn kind(self) -> Option<CallKind> {
         match self {
-            Self::GetToken => Some(Operation::Login),
-            Self::RefreshToken => Some(Operation::Refresh),
-            Self::DelToken => Some(Operation::Logout),
-            Self::List | Self::Search => Some(Operation::List),
-            Self::Download => Some(Operation::GetRandom),
-            Self::File => Some(Operation::Download),
+            Self::GetToken => Some(CallKind::Login),
+            Self::RefreshToken => Some(CallKind::Refresh),
+            Self::DelToken => Some(CallKind::Logout),
+            Self::List | Self::Search => Some(CallKind::List),
+            Self::Download => Some(CallKind::GetRandom),
+            Self::File => Some(CallKind::Download),
             Self::Unknown | Self::NoPage => None,
         }
     }
 
-    fn takes(self, method: &str) -> bool {
+    fn allows_method(self, method: &str) -> bool {
         match self {
             Self::GetToken | Self::RefreshToken => method == "POST",
             Self::DelToken | Self::List | Self::Search | Self::Download => method == "GET",
@@ -131,39 +132,53 @@ impl Call {
     }
 }
 
-/// Carries out a call.
-pub(super) fn answer(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Reply {
+/// Carries out a call of the P-Series. Faults are applied by the caller.
+pub(super) fn answer(
+    pbx: &PbxState,
+    call: PSeriesCall,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Reply {
     match call {
-        Call::NoPage => return Reply::Page(404),
-        Call::File => return file::answer(pbx, request, peer),
+        PSeriesCall::NoPage => return Reply::Page(404),
+        PSeriesCall::File => return file::answer(pbx, request, peer),
         _ => {}
     }
     let outcome = match call {
-        Call::GetToken => account::get_token(pbx, request, peer),
-        Call::RefreshToken => account::refresh_token(pbx, request, peer),
+        PSeriesCall::GetToken => account::get_token(pbx, request, peer),
+        PSeriesCall::RefreshToken => account::refresh_token(pbx, request, peer),
         _ => admit(pbx, call, request, peer).and_then(|()| known(pbx, call, request)),
     };
     outcome.unwrap_or_else(|failure| Reply::Written(failure.text(&pbx.switches)))
 }
 
-/// Carries out a call that shows an access token.
-fn known(pbx: &Pbx, call: Call, request: &Request) -> Result<Reply, Failure> {
+/// Carries out a call that needs an access token.
+fn known(
+    pbx: &PbxState,
+    call: PSeriesCall,
+    request: &ParsedRequest,
+) -> Result<Reply, PSeriesFailure> {
     let token = authorized(pbx, request)?;
     match call {
-        Call::DelToken => Ok(account::del_token(pbx, &token)),
-        Call::List => list::list(pbx, request),
-        Call::Search => list::search(pbx, request),
-        Call::Download => recordings::answer(pbx, request, &token),
+        PSeriesCall::DelToken => Ok(account::del_token(pbx, &token)),
+        PSeriesCall::List => list::list(pbx, request),
+        PSeriesCall::Search => list::search(pbx, request),
+        PSeriesCall::Download => recordings::answer(pbx, request, &token),
         _ => Err(Errcode::NO_INTERFACE.into()),
     }
 }
 
-/// Checks what every call needs before anything is looked at.
-fn admit(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Result<(), Failure> {
+/// Checks the conditions that every call has before its token and parameters are read.
+fn admit(
+    pbx: &PbxState,
+    call: PSeriesCall,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Result<(), PSeriesFailure> {
     let named = request
         .field("user-agent")
         .is_some_and(|agent| !agent.trim().is_empty());
-    if !named || !call.takes(&request.method) {
+    if !named || !call.allows_method(&request.method) {
         return Err(Errcode::NO_INTERFACE.into());
     }
     if pbx.has(Switch::ApiOff70123) {
@@ -172,31 +187,31 @@ fn admit(pbx: &Pbx, call: Call, request: &Request, peer: IpAddr) -> Result<(), F
     if pbx.has(Switch::IpForbidden70087) {
         return Err(Errcode::IP_FORBIDDEN.into());
     }
-    let blocked = call == Call::GetToken || pbx.has(Switch::LockoutBlocksEveryCall);
+    let blocked = call == PSeriesCall::GetToken || pbx.has(Switch::LockoutBlocksEveryCall);
     if blocked && lock(&pbx.account).is_locked_out(peer, Instant::now()) {
         return Err(Errcode::IP_BLOCKED.into());
     }
     Ok(())
 }
 
-/// Finds the access token of a request, which counts as one use of it.
-fn authorized(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
+/// Returns the access token of a request if it is good, and counts one use of it.
+fn authorized(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let token = request.parameter("access_token", &pbx.switches);
-    if lock(&pbx.p_series.tokens).show(&token, Instant::now()) {
+    if lock(&pbx.p_series.tokens).count_use(&token, Instant::now()) {
         Ok(token)
     } else {
         Err(Errcode::TOKEN_EXPIRED.into())
     }
 }
 
-/// The answer to a fetch beside another one that is running.
-pub(super) fn overloaded(pbx: &Pbx) -> Reply {
-    Reply::FileRefused(Failure::from(Errcode::OVERLOADED).text(&pbx.switches))
+/// The reply to a download for which there is no slot.
+pub(super) fn overloaded(pbx: &PbxState) -> Reply {
+    Reply::FileRefused(PSeriesFailure::from(Errcode::OVERLOADED).text(&pbx.switches))
 }
 
-/// An answer with this code, for a scripted fault.
-pub(super) fn scripted(errcode: &str, pbx: &Pbx) -> Reply {
-    Reply::Written(Failure::from(Errcode::other(errcode)).text(&pbx.switches))
+/// A reply with this code, for a scripted fault.
+pub(super) fn scripted(errcode: &str, pbx: &PbxState) -> Reply {
+    Reply::Written(PSeriesFailure::from(Errcode::other(errcode)).text(&pbx.switches))
 }
 
 #[cfg(test)]
@@ -204,21 +219,21 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(path: &str, expected: Call) {
-        assert_eq!(Call::of(path), expected);
+    fn check(path: &str, expected: PSeriesCall) {
+        assert_eq!(PSeriesCall::from_path(path), expected);
     }
 
     #[test]
-    fn paths_are_those_of_the_open_api() {
-        check("/openapi/v1.0/get_token", Call::GetToken);
-        check("/openapi/v1.0/recording/download", Call::Download);
-        check("/openapi/v1.0/recording/get_random", Call::Unknown);
-        check("/openapi/v1.0//recording/list", Call::Unknown);
-        check("/openapi/v2.0/get_token", Call::Unknown);
-        check("/openapi", Call::NoPage);
-        check("/api/v2.0.0/login", Call::NoPage);
-        check("/api/download/Recording-1.wav", Call::File);
-        check("/api/downloadattachment/Recording-1.wav", Call::File);
-        check("//api/download/Recording-1.wav", Call::NoPage);
+    fn a_path_outside_the_open_api_is_no_call() {
+        check("/openapi/v1.0/get_token", PSeriesCall::GetToken);
+        check("/openapi/v1.0/recording/download", PSeriesCall::Download);
+        check("/openapi/v1.0/recording/get_random", PSeriesCall::Unknown);
+        check("/openapi/v1.0//recording/list", PSeriesCall::Unknown);
+        check("/openapi/v2.0/get_token", PSeriesCall::Unknown);
+        check("/openapi", PSeriesCall::NoPage);
+        check("/api/v2.0.0/login", PSeriesCall::NoPage);
+        check("/api/download/Recording-1.wav", PSeriesCall::File);
+        check("/api/downloadattachment/Recording-1.wav", PSeriesCall::File);
+        check("//api/download/Recording-1.wav", PSeriesCall::NoPage);
     }
 }

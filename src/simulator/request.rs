@@ -1,6 +1,6 @@
-//! Requests as they come off the wire.
+//! HTTP requests, read from a connection.
 //!
-//! Knows the syntax of HTTP/1 and of queries. Does not know paths or their meaning.
+//! Knows the syntax of HTTP/1 and of queries. Does not know paths or the meaning of a request.
 
 use std::io;
 
@@ -10,39 +10,40 @@ use percent_encoding::percent_decode_str;
 use super::switch::{Switch, Switches};
 use super::wire::Wire;
 
+/// Bounds on the head, the body and the header fields of a request; a larger one is malformed.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;
 
-/// One request, whole.
+/// One complete request.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct ParsedRequest {
     pub(super) method: String,
-    /// Path and query as sent.
+    /// Path and query, as the peer sent them.
     pub(super) target: String,
-    /// Minor version of HTTP/1.
+    /// The minor version of HTTP/1.
     pub(super) minor: u8,
     fields: Vec<(String, String)>,
     pub(super) body: Bytes,
 }
 
-/// What came next on a connection.
-pub(super) enum Incoming {
-    Request(Request),
-    /// The peer closed between requests.
+/// The result of reading the next request of a connection.
+pub(super) enum ReadOutcome {
+    Request(ParsedRequest),
+    /// The peer closed the connection before another request.
     End,
-    /// What came is no request that this server takes.
+    /// The bytes are not a request that this server accepts.
     Malformed,
 }
 
-impl Request {
+impl ParsedRequest {
     pub(super) fn path(&self) -> &str {
         self.target
             .split_once('?')
             .map_or(&*self.target, |(path, _)| path)
     }
 
-    /// The first value of a field, names compared without case.
+    /// Returns the first value of a header field. Upper and lower case of `name` are equal.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let found = self
             .fields
@@ -51,7 +52,7 @@ impl Request {
         found.map(|(_, value)| &**value)
     }
 
-    /// The first value of a query parameter, decoded; empty if there is none.
+    /// Returns the first value of a query parameter, decoded; empty if it is absent.
     pub(super) fn parameter(&self, name: &str, switches: &Switches) -> String {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         query
@@ -78,56 +79,59 @@ fn decode(value: &str, switches: &Switches) -> String {
     percent_decode_str(&value).decode_utf8_lossy().into_owned()
 }
 
-/// Reads the next request. `buffer` keeps what came too early.
+/// Reads the next request. Bytes behind it stay in `buffer` for the request after it.
 ///
 /// # Errors
 ///
-/// When the connection breaks. One that ends inside a request is malformed.
-pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<Incoming> {
+/// When the connection breaks. A connection that ends inside a request is no error: the result is
+/// [`ReadOutcome::Malformed`].
+pub(super) async fn read(wire: &mut Wire, buffer: &mut BytesMut) -> io::Result<ReadOutcome> {
     let (mut request, head_bytes, body_bytes) = loop {
         match parse(buffer) {
-            Parsed::Head(request, head_bytes, body_bytes) => {
+            ParseOutcome::Head(request, head_bytes, body_bytes) => {
                 break (request, head_bytes, body_bytes);
             }
-            Parsed::Malformed => return Ok(Incoming::Malformed),
-            Parsed::More if buffer.len() > MAX_HEAD_BYTES => return Ok(Incoming::Malformed),
-            Parsed::More => {}
+            ParseOutcome::Malformed => return Ok(ReadOutcome::Malformed),
+            ParseOutcome::Incomplete if buffer.len() > MAX_HEAD_BYTES => {
+                return Ok(ReadOutcome::Malformed);
+            }
+            ParseOutcome::Incomplete => {}
         }
         if wire.read(buffer).await? == 0 {
             return Ok(if buffer.is_empty() {
-                Incoming::End
+                ReadOutcome::End
             } else {
-                Incoming::Malformed
+                ReadOutcome::Malformed
             });
         }
     };
     while buffer.len() < head_bytes + body_bytes {
         if wire.read(buffer).await? == 0 {
-            return Ok(Incoming::Malformed);
+            return Ok(ReadOutcome::Malformed);
         }
     }
     buffer.advance(head_bytes);
     request.body = buffer.split_to(body_bytes).freeze();
-    Ok(Incoming::Request(request))
+    Ok(ReadOutcome::Request(request))
 }
 
-enum Parsed {
-    /// A head, its length, and the length of the body that follows.
-    Head(Request, usize, usize),
-    More,
+enum ParseOutcome {
+    /// A request without its body yet, the length of its head, and the length of its body.
+    Head(ParsedRequest, usize, usize),
+    Incomplete,
     Malformed,
 }
 
-fn parse(buffer: &[u8]) -> Parsed {
+fn parse(buffer: &[u8]) -> ParseOutcome {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Request::new(&mut fields);
     let head_bytes = match head.parse(buffer) {
         Ok(httparse::Status::Complete(bytes)) if bytes <= MAX_HEAD_BYTES => bytes,
-        Ok(httparse::Status::Partial) => return Parsed::More,
-        Ok(httparse::Status::Complete(_)) | Err(_) => return Parsed::Malformed,
+        Ok(httparse::Status::Partial) => return ParseOutcome::Incomplete,
+        Ok(httparse::Status::Complete(_)) | Err(_) => return ParseOutcome::Malformed,
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let request = Request {
+    let request = ParsedRequest {
         method: head.method.unwrap_or_default().to_owned(),
         target: head.path.unwrap_or_default().to_owned(),
         minor: head.version.unwrap_or(1),
@@ -139,13 +143,13 @@ fn parse(buffer: &[u8]) -> Parsed {
         body: Bytes::new(),
     };
     match body_bytes(&request) {
-        Some(bytes) => Parsed::Head(request, head_bytes, bytes),
-        None => Parsed::Malformed,
+        Some(bytes) => ParseOutcome::Head(request, head_bytes, bytes),
+        None => ParseOutcome::Malformed,
     }
 }
 
-/// How long the body is; chunked ones are not taken, as by Boa 0.94.
-fn body_bytes(request: &Request) -> Option<usize> {
+/// The length of the body. `None` if it is too large, or chunked, which Boa 0.94 does not accept.
+fn body_bytes(request: &ParsedRequest) -> Option<usize> {
     if request.field("transfer-encoding").is_some() {
         return None;
     }
@@ -159,11 +163,11 @@ fn body_bytes(request: &Request) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn request(target: &str) -> Request {
+    fn request(target: &str) -> ParsedRequest {
         let text = format!("GET {target} HTTP/1.1\r\nHost: pbx\r\n\r\n");
         match parse(text.as_bytes()) {
-            Parsed::Head(request, ..) => request,
-            Parsed::More | Parsed::Malformed => panic!("{text}"),
+            ParseOutcome::Head(request, ..) => request,
+            ParseOutcome::Incomplete | ParseOutcome::Malformed => panic!("{text}"),
         }
     }
 
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_decoded() {
+    fn query_parameters_are_decoded_as_the_switches_say() {
         check("recording=a%2Bb+c%20d", None, "a+b+c d");
         check("recording=a%2Bb+c", Some(Switch::PlusIsSpace), "a+b c");
         check("recording=a%2Bb+c", Some(Switch::RawQuery), "a%2Bb+c");
@@ -192,19 +196,28 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold() {
+    fn a_request_beyond_the_limits_is_malformed() {
         let with = |field: &str| parse(format!("POST / HTTP/1.1\r\n{field}\r\n\r\n").as_bytes());
         assert!(matches!(
             with("Content-Length: 65536"),
-            Parsed::Head(_, _, 65_536)
+            ParseOutcome::Head(_, _, 65_536)
         ));
-        assert!(matches!(with("Content-Length: 65537"), Parsed::Malformed));
-        assert!(matches!(with("Content-Length: many"), Parsed::Malformed));
+        assert!(matches!(
+            with("Content-Length: 65537"),
+            ParseOutcome::Malformed
+        ));
+        assert!(matches!(
+            with("Content-Length: many"),
+            ParseOutcome::Malformed
+        ));
         assert!(matches!(
             with("Transfer-Encoding: chunked"),
-            Parsed::Malformed
+            ParseOutcome::Malformed
         ));
-        assert!(matches!(parse(b"POST / HT"), Parsed::More));
-        assert!(matches!(parse(b"\x16\x03\x01\x02"), Parsed::Malformed));
+        assert!(matches!(parse(b"POST / HT"), ParseOutcome::Incomplete));
+        assert!(matches!(
+            parse(b"\x16\x03\x01\x02"),
+            ParseOutcome::Malformed
+        ));
     }
 }

@@ -1,19 +1,20 @@
-//! Which call a path means.
+//! The call that a path stands for.
 //!
-//! Knows the paths of the API. Does not know methods or bodies.
+//! Knows the paths of the API of each generation. Does not know methods or bodies.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and "CDR"
-//! (new in API 1.1.0); "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat" (2.0.0 only). The
-//! login page of API 1.1.0 prints the path `/api/v1.10/login`, and published clients use it.
+//! Source: Yeastar, "S-Series API Guide", "API Authentication", "Acquire Auto Recording files" and
+//! "CDR" (new in API 1.1.0); "Cloud PBX API", "Token Refresh" (both versions) and "Heartbeat"
+//! (2.0.0 only). The login page of API 1.1.0 prints the path `/api/v1.10/login`, and published
+//! clients use it.
 
-use super::fault::Operation;
+use super::fault::CallKind;
 use super::generation::Api;
 use super::p_series;
 use super::switch::{Switch, Switches};
 
-/// What a path means.
+/// The call that a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum RoutedCall {
     Login,
     TokenRefresh,
     Heartbeat,
@@ -23,17 +24,17 @@ pub(super) enum Call {
     CdrRandom,
     CdrDownload,
     /// A call of the P-Series.
-    PSeries(p_series::Call),
-    /// Below `/api/`, but not known.
+    PSeries(p_series::PSeriesCall),
+    /// A path below `/api/` that is no call of this generation.
     Unknown,
-    /// Not below `/api/`.
+    /// A path outside `/api/`.
     NoPage,
 }
 
-impl Call {
-    pub(super) fn of(path: &str, api: Api, switches: &Switches) -> Self {
+impl RoutedCall {
+    pub(super) fn from_path(path: &str, api: Api, switches: &Switches) -> Self {
         if api == Api::PSeries {
-            return Self::PSeries(p_series::Call::of(path));
+            return Self::PSeries(p_series::PSeriesCall::from_path(path));
         }
         let Some((segment, call)) = path
             .strip_prefix("/api/")
@@ -57,36 +58,36 @@ impl Call {
             "logout" => Self::Logout,
             "recording/get_random" => Self::GetRandom,
             "recording/download" => Self::Download,
-            "token/refresh" if switches.token_refresh(api) => Self::TokenRefresh,
+            "token/refresh" if switches.has_token_refresh(api) => Self::TokenRefresh,
             "cdr/get_random" if segment != Api::SSeries101.segment() => Self::CdrRandom,
             "cdr/download" if segment != Api::SSeries101.segment() => Self::CdrDownload,
             _ => Self::Unknown,
         }
     }
 
-    /// Tells whether the call gives a recording.
+    /// True if the call answers a recording.
     pub(super) fn is_download(self) -> bool {
-        self.operation() == Some(Operation::Download)
+        self.kind() == Some(CallKind::Download)
     }
 
-    /// The operation a fault would name.
-    pub(super) fn operation(self) -> Option<Operation> {
+    /// The kind of call that faults and counters know it as; `None` for an unknown path.
+    pub(super) fn kind(self) -> Option<CallKind> {
         match self {
-            Self::Login => Some(Operation::Login),
-            Self::Heartbeat => Some(Operation::Heartbeat),
-            Self::Logout => Some(Operation::Logout),
-            Self::GetRandom => Some(Operation::GetRandom),
-            Self::Download => Some(Operation::Download),
-            Self::TokenRefresh => Some(Operation::Refresh),
-            Self::CdrRandom => Some(Operation::CdrRandom),
-            Self::CdrDownload => Some(Operation::CdrDownload),
-            Self::PSeries(call) => call.operation(),
+            Self::Login => Some(CallKind::Login),
+            Self::Heartbeat => Some(CallKind::Heartbeat),
+            Self::Logout => Some(CallKind::Logout),
+            Self::GetRandom => Some(CallKind::GetRandom),
+            Self::Download => Some(CallKind::Download),
+            Self::TokenRefresh => Some(CallKind::Refresh),
+            Self::CdrRandom => Some(CallKind::CdrRandom),
+            Self::CdrDownload => Some(CallKind::CdrDownload),
+            Self::PSeries(call) => call.kind(),
             Self::Unknown | Self::NoPage => None,
         }
     }
 
-    /// Tells whether the call spends a random string, or the address of a file.
-    pub(super) fn spends(self) -> bool {
+    /// True if the call spends a ticket.
+    pub(super) fn spends_ticket(self) -> bool {
         self.is_download() || self == Self::CdrDownload
     }
 }
@@ -96,52 +97,71 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(api: Api, path: &str, expected: Call) {
-        assert_eq!(Call::of(path, api, &Switches::default()), expected);
+    fn check(api: Api, path: &str, expected: RoutedCall) {
+        assert_eq!(
+            RoutedCall::from_path(path, api, &Switches::default()),
+            expected
+        );
     }
 
     #[test]
-    fn paths_belong_to_their_version() {
-        check(Api::SSeries101, "/api/v1.0.1/login", Call::Login);
-        check(Api::SSeries101, "/api/v1.10/login", Call::Unknown);
-        check(Api::SSeries110, "/api/v1.10/login", Call::Login);
-        check(Api::SSeries110, "/api/v1.10/logout", Call::Unknown);
+    fn a_path_of_another_version_is_unknown() {
+        check(Api::SSeries101, "/api/v1.0.1/login", RoutedCall::Login);
+        check(Api::SSeries101, "/api/v1.10/login", RoutedCall::Unknown);
+        check(Api::SSeries110, "/api/v1.10/login", RoutedCall::Login);
+        check(Api::SSeries110, "/api/v1.10/logout", RoutedCall::Unknown);
         check(
             Api::SSeries110,
             "/api/v1.1.0/recording/get_random",
-            Call::GetRandom,
+            RoutedCall::GetRandom,
         );
         check(
             Api::SSeries200,
             "/api/v2.0.0/recording/download",
-            Call::Download,
+            RoutedCall::Download,
         );
         check(
             Api::SSeries200,
             "/api/v1.1.0/recording/download",
-            Call::Unknown,
+            RoutedCall::Unknown,
         );
-        check(Api::SSeries200, "/api/v2.0.0/token/refresh", Call::Unknown);
-        check(Api::SSeries200, "/api/", Call::Unknown);
-        check(Api::SSeries200, "/index.html", Call::NoPage);
+        check(
+            Api::SSeries200,
+            "/api/v2.0.0/token/refresh",
+            RoutedCall::Unknown,
+        );
+        check(Api::SSeries200, "/api/", RoutedCall::Unknown);
+        check(Api::SSeries200, "/index.html", RoutedCall::NoPage);
     }
 
     #[test]
-    fn clouds_and_newer_boxes_have_more() {
-        check(Api::Cloud110, "/api/v1.10/login", Call::Login);
-        check(Api::Cloud110, "/api/v1.1.0/heartbeat", Call::Unknown);
-        check(Api::Cloud200, "/api/v2.0.0/heartbeat", Call::Heartbeat);
+    fn clouds_and_newer_boxes_have_more_calls() {
+        check(Api::Cloud110, "/api/v1.10/login", RoutedCall::Login);
+        check(Api::Cloud110, "/api/v1.1.0/heartbeat", RoutedCall::Unknown);
+        check(
+            Api::Cloud200,
+            "/api/v2.0.0/heartbeat",
+            RoutedCall::Heartbeat,
+        );
         for api in [Api::Cloud110, Api::Cloud200, Api::SSeries110] {
             let path = |call: &str| format!("/api/{}/{call}", api.segment());
             let refresh = match api.is_cloud() {
-                true => Call::TokenRefresh,
-                false => Call::Unknown,
+                true => RoutedCall::TokenRefresh,
+                false => RoutedCall::Unknown,
             };
             check(api, &path("token/refresh"), refresh);
-            check(api, &path("cdr/get_random"), Call::CdrRandom);
-            check(api, &path("cdr/download"), Call::CdrDownload);
+            check(api, &path("cdr/get_random"), RoutedCall::CdrRandom);
+            check(api, &path("cdr/download"), RoutedCall::CdrDownload);
         }
-        check(Api::SSeries101, "/api/v1.0.1/cdr/get_random", Call::Unknown);
-        check(Api::SSeries101, "/api/v1.0.1/cdr/download", Call::Unknown);
+        check(
+            Api::SSeries101,
+            "/api/v1.0.1/cdr/get_random",
+            RoutedCall::Unknown,
+        );
+        check(
+            Api::SSeries101,
+            "/api/v1.0.1/cdr/download",
+            RoutedCall::Unknown,
+        );
     }
 }

@@ -1,30 +1,30 @@
-//! Random strings: tokens, one-time strings, passwords.
+//! Random values: tokens, tickets, passwords.
 //!
-//! Knows where randomness comes from and how it is written. Does not keep anything.
+//! Knows the source of randomness and the spelling of values. Keeps no values.
 
 use std::fmt::Write;
 use std::io;
 
-/// Makes 32 lower-case hexadecimal digits that nobody can guess.
+/// Returns 32 random lower-case hexadecimal digits, 128 bits that nobody can guess.
 ///
 /// # Errors
 ///
-/// When the system has no randomness to give.
+/// When the system provides no randomness.
 pub(super) fn fresh() -> io::Result<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
     Ok(hex(&bytes))
 }
 
-/// Makes that many letters and digits that nobody can guess.
+/// Returns `length` random letters and digits, about 6 bits each, that nobody can guess.
 ///
 /// # Errors
 ///
-/// When the system has no randomness to give.
+/// When the system provides no randomness.
 pub(super) fn alphanumeric(length: usize) -> io::Result<String> {
     let mut bytes = vec![0; length];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
-    // Some come a little more often than others: 62 does not divide 256.
+    // Some characters are a little more frequent than others, because 62 does not divide 256.
     let letters = bytes.iter().map(|byte| match byte % 62 {
         digit @ 0..10 => char::from(b'0' + digit),
         upper @ 10..36 => char::from(b'A' + upper - 10),
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_32_digits_and_differ() {
+    fn fresh_secrets_have_32_digits_and_differ() {
         let (one, other) = (fresh().unwrap(), fresh().unwrap());
         assert_ne!(one, other);
         assert!(one.len() == 32 && one.bytes().all(|digit| digit.is_ascii_hexdigit()));

@@ -1,6 +1,6 @@
-//! The listener: a task for each connection.
+//! The listener: it runs one task for each connection.
 //!
-//! Knows accepting, handshakes and limits. Does not know requests.
+//! Knows how to accept connections, handshakes and limits. Does not know requests.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,19 +14,22 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::exchange::{Next, exchange, refuse};
-use super::pbx::Pbx;
-use super::request::{self, Incoming};
-use super::wire::{Goodbye, Wire};
+use super::exchange::{Continuation, exchange, refuse};
+use super::pbx::PbxState;
+use super::request::{self, ReadOutcome};
+use super::wire::{ConnectionEnd, Wire};
 
+/// The bound on open connections; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 20_000;
+/// The time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
-/// Boa's limit on the time between requests is of this order.
+/// The time for one request to arrive. Boa's limit between two requests is of this order.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+/// The pause after a failed accept, for example without free file descriptors.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
-/// Accepts connections until it is dropped; all of them end with it.
-pub(super) async fn run(listener: TcpListener, pbx: Arc<Pbx>, tls: Option<TlsAcceptor>) {
+/// Accepts connections until the future is dropped. All connections end with it.
+pub(super) async fn run(listener: TcpListener, pbx: Arc<PbxState>, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -36,7 +39,7 @@ pub(super) async fn run(listener: TcpListener, pbx: Arc<Pbx>, tls: Option<TlsAcc
                     connections.spawn(serve(stream, peer, Arc::clone(&pbx), tls.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "simulated PBX cannot accept");
+                    tracing::warn!(%error, "simulated PBX cannot accept a connection");
                     tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
                 }
             },
@@ -45,7 +48,7 @@ pub(super) async fn run(listener: TcpListener, pbx: Arc<Pbx>, tls: Option<TlsAcc
     }
 }
 
-async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<Pbx>, tls: Option<TlsAcceptor>) {
+async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<PbxState>, tls: Option<TlsAcceptor>) {
     pbx.ledger.note(|seen| seen.connections += 1);
     if !pbx.admits(peer) {
         pbx.ledger.note(|seen| seen.connections_dropped += 1);
@@ -56,12 +59,12 @@ async fn serve(stream: TcpStream, peer: IpAddr, pbx: Arc<Pbx>, tls: Option<TlsAc
         return;
     };
     match converse(&pbx, &mut wire, peer).await {
-        Ok(goodbye) => wire.end(goodbye).await,
+        Ok(connection_end) => wire.end(connection_end).await,
         Err(error) => tracing::debug!(%error, "connection to the simulated PBX broke"),
     }
 }
 
-async fn open(stream: TcpStream, pbx: &Pbx, tls: Option<TlsAcceptor>) -> Option<Wire> {
+async fn open(stream: TcpStream, pbx: &PbxState, tls: Option<TlsAcceptor>) -> Option<Wire> {
     stream.set_nodelay(true).ok()?;
     let Some(acceptor) = tls else {
         return Some(Wire::Plain(stream));
@@ -76,22 +79,24 @@ async fn open(stream: TcpStream, pbx: &Pbx, tls: Option<TlsAcceptor>) -> Option<
     Some(Wire::Tls(Box::new(stream)))
 }
 
-/// Answers requests until one of the sides has had enough.
-async fn converse(pbx: &Pbx, wire: &mut Wire, peer: IpAddr) -> io::Result<Goodbye> {
+/// Answers the requests of one connection until one side ends it.
+async fn converse(pbx: &PbxState, wire: &mut Wire, peer: IpAddr) -> io::Result<ConnectionEnd> {
     let mut buffer = BytesMut::with_capacity(4 * 1024);
     loop {
         let Ok(incoming) = timeout(REQUEST_LIMIT, request::read(wire, &mut buffer)).await else {
-            return Ok(Goodbye::Close);
+            return Ok(ConnectionEnd::Close);
         };
         match incoming? {
-            Incoming::End => return Ok(Goodbye::Close),
-            Incoming::Malformed => {
+            ReadOutcome::End => return Ok(ConnectionEnd::Close),
+            ReadOutcome::Malformed => {
                 refuse(pbx, wire).await?;
-                return Ok(Goodbye::Close);
+                return Ok(ConnectionEnd::Close);
             }
-            Incoming::Request(request) => {
-                if let Next::End(goodbye) = exchange(pbx, wire, &request, peer).await? {
-                    return Ok(goodbye);
+            ReadOutcome::Request(request) => {
+                if let Continuation::End(connection_end) =
+                    exchange(pbx, wire, &request, peer).await?
+                {
+                    return Ok(connection_end);
                 }
             }
         }

@@ -1,8 +1,8 @@
-//! The simulator over its real sockets, as a downloader meets it.
+//! Tests of the simulator over real sockets, as a downloader meets it.
 
 use std::time::Duration;
 
-use super::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use super::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 use client::Client;
 
 mod cdr;
@@ -19,7 +19,8 @@ async fn started(api: Api) -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// The newest S-Series box that a switch applies to, else the newest other one.
+/// Returns the newest generation of the S-Series that the switch applies to, else the newest other
+/// one.
 fn newest(switch: Switch) -> Api {
     let candidates = Api::ALL.iter().chain(Api::S_SERIES).rev().copied();
     let mut fitting = candidates.filter(|api| switch.applies_to(*api));
@@ -37,7 +38,7 @@ async fn with(switch: Switch) -> Simulator {
 }
 
 #[tokio::test]
-async fn a_recording_arrives_in_every_version() {
+async fn a_recording_arrives_from_every_version() {
     for &api in Api::S_SERIES {
         let pbx = started(api).await;
         let client = Client::of(&pbx).api(api);
@@ -75,7 +76,7 @@ async fn a_recording_arrives_in_every_version() {
 }
 
 #[tokio::test]
-async fn a_random_is_spent_by_the_first_download_that_shows_it() {
+async fn the_first_download_with_a_ticket_spends_it() {
     let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
@@ -178,7 +179,7 @@ async fn only_the_requester_and_the_allowed_address_may_download() {
 }
 
 #[tokio::test]
-async fn bad_calls_get_their_errno() {
+async fn a_bad_call_gets_its_errno() {
     let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
@@ -277,7 +278,7 @@ async fn five_wrong_passwords_lock_the_address_out() {
 }
 
 #[tokio::test]
-async fn tokens_expire_on_demand() {
+async fn a_token_that_expired_on_demand_is_refused() {
     let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
@@ -287,7 +288,7 @@ async fn tokens_expire_on_demand() {
 }
 
 #[tokio::test]
-async fn a_peer_that_leaves_is_seen() {
+async fn a_download_whose_peer_leaves_counts_as_aborted() {
     let pbx = started(Api::SSeries110).await;
     pbx.add_recording("long.wav", wav::pcm_of_size(32 * 1024 * 1024));
     let client = Client::of(&pbx);
@@ -307,11 +308,11 @@ async fn a_peer_that_leaves_is_seen() {
 }
 
 #[tokio::test]
-async fn nothing_listens_after_the_stop() {
+async fn a_stopped_box_does_not_listen() {
     let pbx = started(Api::SSeries110).await;
-    pbx.inject(Fault::once(
-        Operation::Login,
-        Misbehaviour::Stall { after_bytes: 0 },
+    pbx.inject(ScriptedFault::once(
+        CallKind::Login,
+        Misbehavior::Stall { after_bytes: 0 },
     ));
     let client = Client::of(&pbx);
     let addr = pbx.addr();
@@ -324,7 +325,7 @@ async fn nothing_listens_after_the_stop() {
 }
 
 #[tokio::test]
-async fn a_certificate_can_match_and_be_given() {
+async fn a_box_presents_the_certificate_of_the_builder() {
     let pbx = Simulator::builder(Api::SSeries200).certificate_for(["127.0.0.1", "localhost"]);
     let pbx = pbx.start().await.unwrap();
     let client = Client::of(&pbx).api(Api::SSeries200).verifying_names();

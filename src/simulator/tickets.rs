@@ -1,34 +1,36 @@
-//! The one-time strings ("random") that get_random gave out.
+//! The tickets of the S-Series and the Cloud PBX: the one-time strings ("random") of get_random.
 //!
-//! Knows what each is good for, and that it is good once. Does not know tokens' lives or files.
+//! Knows what each ticket opens, and that it works once. Does not know the lifetime of tokens, or
+//! files.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files": valid for 30 s, once, for the
-//! application and for the address in `allowedip`. That it is bound to its purpose, and spent by
-//! the first request that shows it whatever comes of that, is an assumption.
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files": valid for 30 s, once, for
+//! the application and for the address in `allowedip`. Assumptions: a ticket is bound to its
+//! purpose, and the first request that shows it spends it, whatever the result.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-const MAX_REMEMBERED: usize = 100_000;
+/// The number of tickets at which spent and stale ones are dropped.
+const MAX_REMEMBERED_TICKETS: usize = 100_000;
 
-/// What one random string is good for.
+/// The conditions of one ticket.
 #[derive(Clone, Debug)]
-pub(super) struct Ticket {
-    /// What it opens: the name of a recording, or the part of the CDR that was asked for.
+pub(super) struct IssuedTicket {
+    /// The name of the recording that it opens, or the parameters of the CDR.
     pub(super) purpose: String,
-    /// The application: the address that asked, or that logged in.
+    /// The address of the application: the one that requested the ticket, or that logged in.
     pub(super) requester: IpAddr,
-    /// The address in `allowedip`, when one was given and understood.
+    /// The address in `allowedip`, if the request had a valid one.
     pub(super) allowed: Option<IpAddr>,
-    /// The token it is bound to, where boxes bind it.
+    /// If set, only this token may use the ticket.
     pub(super) token: Option<String>,
     pub(super) issued: Instant,
 }
 
-/// Why a random string opens nothing.
+/// The reason why a ticket opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum TicketRefusal {
     Unknown,
     Spent,
     Stale,
@@ -37,17 +39,17 @@ pub(super) enum Refusal {
     OtherToken,
 }
 
-/// What a download shows besides the random string.
-pub(super) struct Shown<'a> {
+/// The values that a download sends with its ticket, and the address it comes from.
+pub(super) struct TicketClaim<'a> {
     pub(super) purpose: &'a str,
     pub(super) token: &'a str,
     pub(super) peer: IpAddr,
 }
 
-/// Every random string given out, spent ones included.
+/// All tickets by their random string, each with a flag that is true once it is spent.
 pub(super) struct Tickets {
     life: Duration,
-    known: HashMap<String, (Ticket, bool)>,
+    known: HashMap<String, (IssuedTicket, bool)>,
 }
 
 impl Tickets {
@@ -58,8 +60,8 @@ impl Tickets {
         }
     }
 
-    pub(super) fn add(&mut self, random: &str, ticket: Ticket) {
-        if self.known.len() >= MAX_REMEMBERED {
+    pub(super) fn add(&mut self, random: &str, ticket: IssuedTicket) {
+        if self.known.len() >= MAX_REMEMBERED_TICKETS {
             let (life, now) = (self.life, ticket.issued);
             self.known
                 .retain(|_, (old, spent)| !*spent && old.age(now) < life);
@@ -67,51 +69,51 @@ impl Tickets {
         self.known.insert(random.to_owned(), (ticket, false));
     }
 
-    /// Spends a random string and returns its age. It is spent also when refused.
+    /// Spends a ticket and returns its age. A ticket that is refused is spent as well.
     pub(super) fn spend(
         &mut self,
         random: &str,
-        shown: &Shown<'_>,
+        claim: &TicketClaim<'_>,
         now: Instant,
-    ) -> Result<Duration, Refusal> {
-        let (ticket, spent) = self.known.get_mut(random).ok_or(Refusal::Unknown)?;
+    ) -> Result<Duration, TicketRefusal> {
+        let (ticket, spent) = self.known.get_mut(random).ok_or(TicketRefusal::Unknown)?;
         if std::mem::replace(spent, true) {
-            return Err(Refusal::Spent);
+            return Err(TicketRefusal::Spent);
         }
         let age = ticket.age(now);
         if age >= self.life {
-            return Err(Refusal::Stale);
+            return Err(TicketRefusal::Stale);
         }
-        ticket.admits(shown).map(|()| age)
+        ticket.admits(claim).map(|()| age)
     }
 
-    /// Makes a spent random string good again, for as long as it would have lived.
+    /// Makes a spent ticket good again, until its lifetime ends.
     pub(super) fn restore(&mut self, random: &str) {
         if let Some((_, spent)) = self.known.get_mut(random) {
             *spent = false;
         }
     }
 
-    /// Lets every random string become stale now.
+    /// Forgets every ticket, so that none of them opens anything.
     pub(super) fn expire_all(&mut self) {
         self.known.clear();
     }
 }
 
-impl Ticket {
+impl IssuedTicket {
     fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.issued)
     }
 
-    fn admits(&self, shown: &Shown<'_>) -> Result<(), Refusal> {
-        if self.purpose != shown.purpose {
-            return Err(Refusal::OtherPurpose);
+    fn admits(&self, claim: &TicketClaim<'_>) -> Result<(), TicketRefusal> {
+        if self.purpose != claim.purpose {
+            return Err(TicketRefusal::OtherPurpose);
         }
-        if self.requester != shown.peer && self.allowed != Some(shown.peer) {
-            return Err(Refusal::OtherAddress);
+        if self.requester != claim.peer && self.allowed != Some(claim.peer) {
+            return Err(TicketRefusal::OtherAddress);
         }
         match &self.token {
-            Some(token) if token != shown.token => Err(Refusal::OtherToken),
+            Some(token) if token != claim.token => Err(TicketRefusal::OtherToken),
             _ => Ok(()),
         }
     }
@@ -132,10 +134,10 @@ mod tests {
         token: &str,
         peer: IpAddr,
         seconds: u64,
-        expected: Result<(), Refusal>,
+        expected: Result<(), TicketRefusal>,
     ) {
         let issued = Instant::now();
-        let ticket = Ticket {
+        let ticket = IssuedTicket {
             purpose: "a.wav".into(),
             requester: PEER,
             allowed: Some(OTHER),
@@ -144,28 +146,28 @@ mod tests {
         };
         let mut tickets = Tickets::new(Duration::from_secs(30));
         tickets.add("r", ticket);
-        let (shown, now) = (
-            Shown {
+        let (claim, now) = (
+            TicketClaim {
                 purpose,
                 token,
                 peer,
             },
             issued + Duration::from_secs(seconds),
         );
-        assert_eq!(tickets.spend("r", &shown, now).map(drop), expected);
-        assert_eq!(tickets.spend("r", &shown, now), Err(Refusal::Spent));
+        assert_eq!(tickets.spend("r", &claim, now).map(drop), expected);
+        assert_eq!(tickets.spend("r", &claim, now), Err(TicketRefusal::Spent));
         tickets.restore("r");
-        assert_eq!(tickets.spend("r", &shown, now).map(drop), expected);
-        assert_eq!(tickets.spend("x", &shown, now), Err(Refusal::Unknown));
+        assert_eq!(tickets.spend("r", &claim, now).map(drop), expected);
+        assert_eq!(tickets.spend("x", &claim, now), Err(TicketRefusal::Unknown));
     }
 
     #[test]
-    fn a_random_is_good_once_for_its_purpose() {
+    fn a_ticket_opens_its_purpose_once() {
         check("a.wav", "t", PEER, 29, Ok(()));
         check("a.wav", "t", OTHER, 0, Ok(()));
-        check("a.wav", "t", THIRD, 0, Err(Refusal::OtherAddress));
-        check("b.wav", "t", PEER, 0, Err(Refusal::OtherPurpose));
-        check("a.wav", "u", PEER, 0, Err(Refusal::OtherToken));
-        check("a.wav", "t", PEER, 30, Err(Refusal::Stale));
+        check("a.wav", "t", THIRD, 0, Err(TicketRefusal::OtherAddress));
+        check("b.wav", "t", PEER, 0, Err(TicketRefusal::OtherPurpose));
+        check("a.wav", "u", PEER, 0, Err(TicketRefusal::OtherToken));
+        check("a.wav", "t", PEER, 30, Err(TicketRefusal::Stale));
     }
 }

@@ -1,11 +1,12 @@
-//! TLS as a box has it: its own certificate, and TLS 1.2.
+//! TLS of the box: its own certificate, and by default TLS 1.2 only.
 //!
-//! Knows how the factory certificate is made and presented. Does not know HTTP.
+//! Knows how certificates are made and presented. Does not know HTTP.
 //!
-//! Source: Yeastar, "S-Series User Guide", "Service" and "Web Access Security": the certificate is the
-//! factory's own unless one is uploaded, and the high security level means TLS 1.2 only. The names in
-//! a factory certificate are not documented; here they match nothing, as is usual. A published client
-//! that pins the certificate of a P-Series knows its subject as "UCCPBX".
+//! Source: Yeastar, "S-Series User Guide", "Service" and "Web Access Security": the certificate is
+//! the factory's own unless one is uploaded, and the high security level means TLS 1.2 only. The
+//! names in a factory certificate are not documented; the usual case is assumed, that they match no
+//! address. A published client that pins the certificate of a P-Series knows its subject as
+//! "UCCPBX".
 
 use std::io;
 use std::sync::Arc;
@@ -22,16 +23,17 @@ use super::generation::Api;
 use super::secret;
 use super::switch::{Switch, Switches};
 
-const SESSIONS_KEPT: usize = 1_024;
+/// The bound on TLS sessions that can be resumed.
+const MAX_TLS_SESSIONS: usize = 1_024;
 
-/// A certificate with its key, both as PEM.
+/// A certificate chain, leaf first, and the key of the leaf; both as PEM.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub(super) struct CertificateAndKey {
     pub(super) certificate_pem: String,
     pub(super) key_pem: String,
 }
 
-impl Identity {
+impl CertificateAndKey {
     /// Makes a self-signed certificate, ECDSA on P-256, for these names and addresses.
     pub(super) fn self_signed(api: Api, names: &[String]) -> io::Result<Self> {
         let subject = match api {
@@ -52,7 +54,7 @@ impl Identity {
         make().map_err(|error: rcgen::Error| io::Error::other(error))
     }
 
-    /// Makes the certificate a box leaves the factory with: it names no address of the box.
+    /// Makes the factory certificate of a box. It names no address of the box.
     pub(super) fn factory(api: Api) -> io::Result<Self> {
         Self::self_signed(api, &["pbx.invalid".to_owned()])
     }
@@ -81,7 +83,10 @@ impl Identity {
 }
 
 /// Builds the server side of TLS, with session tickets and a session cache.
-pub(super) fn server_config(identity: &Identity, switches: &Switches) -> io::Result<ServerConfig> {
+pub(super) fn server_config(
+    identity: &CertificateAndKey,
+    switches: &Switches,
+) -> io::Result<ServerConfig> {
     let both: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
     let versions = if switches.has(Switch::Tls13) {
         both
@@ -97,12 +102,13 @@ pub(super) fn server_config(identity: &Identity, switches: &Switches) -> io::Res
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
-    config.session_storage = ServerSessionMemoryCache::new(SESSIONS_KEPT);
+    config.session_storage = ServerSessionMemoryCache::new(MAX_TLS_SESSIONS);
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
     Ok(config)
 }
 
-/// Presents one certificate to everybody, or to those only who name a server.
+/// Presents one certificate. If `name_required` is set, a handshake without a server name gets none
+/// and fails.
 #[derive(Debug)]
 struct FixedCertificate {
     certified: Arc<CertifiedKey>,

@@ -1,12 +1,14 @@
-//! The tokens that logins gave out.
+//! The tokens of the S-Series and the Cloud PBX that logins gave out.
 //!
-//! Knows how long they live and who asked for them. Does not know JSON or credentials.
+//! Knows how long each token lives, and the address that logged in for it. Does not know JSON or
+//! credentials.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Authentication": a token lives for 30 minutes after the
-//! last request and is erased then. One of Cloud PBX 1.1.0 is not prolonged by use ("Cloud PBX API", "Login"); who
-//! asks for it here sees to that. Refreshing is from Yeastar, "S-Series API 2.0" and "Cloud PBX API",
-//! "Token Refresh": only the latest refreshtoken counts. How long one lives is not documented; that it dies
-//! with its token is an assumption, with a switch.
+//! Source: Yeastar, "S-Series API Guide", "API Authentication": a token lives for 30 minutes after
+//! the last request and is erased then. A token of Cloud PBX 1.1.0 is not prolonged by use ("Cloud
+//! PBX API", "Login"): for it, callers of this module never prolong. Refreshing is from Yeastar,
+//! "S-Series API 2.0" and "Cloud PBX API", "Token Refresh": only the latest refreshtoken is good.
+//! The lifetime of a refreshtoken is not documented; that it ends with its token is an assumption,
+//! with a switch.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -14,37 +16,38 @@ use std::time::{Duration, Instant};
 
 use super::errno::Errno;
 
-const MAX_REMEMBERED: usize = 100_000;
+/// The number of ended tokens, and of refreshtokens, at which old ones are dropped.
+const MAX_REMEMBERED_TOKENS: usize = 100_000;
 
-/// The live tokens, and the ones that timed out.
-pub(super) struct Tokens {
+/// The live tokens, the ones that timed out, and the refreshtokens.
+pub(super) struct LoginTokens {
     life: Duration,
-    live: HashMap<String, Token>,
+    live: HashMap<String, LiveToken>,
     timed_out: HashSet<String>,
-    /// By refreshtoken: the token it was given out with, and who had logged in for that.
+    /// For each refreshtoken the token of the same pair, and the address that logged in.
     refreshes: HashMap<String, (String, IpAddr)>,
 }
 
-/// What the box knows about a live token.
+/// A token that is good now.
 #[derive(Clone, Debug)]
-pub(super) struct Token {
+pub(super) struct LiveToken {
     pub(super) login_peer: IpAddr,
-    /// Of a token that use does not prolong: when it was given out.
+    /// The time of the last use. For a token that use does not prolong, it is the time of issue.
     pub(super) last_used: Instant,
 }
 
-/// What an exchange of a refreshtoken leaves behind.
+/// Rules for the exchange of a refreshtoken. The default is the documented behavior.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RefreshRules {
-    /// A token that timed out can be exchanged as well.
+    /// The exchange works even if the token has timed out.
     pub(super) even_timed_out: bool,
-    /// The old token lives on.
+    /// The old token stays good.
     pub(super) keeps_token: bool,
-    /// The refreshtoken is not spent.
+    /// The refreshtoken stays good.
     pub(super) keeps_refresh: bool,
 }
 
-impl Tokens {
+impl LoginTokens {
     pub(super) fn new(life: Duration) -> Self {
         Self {
             life,
@@ -62,12 +65,12 @@ impl Tokens {
         now: Instant,
     ) {
         self.forget_expired(now);
-        let entry = Token {
+        let entry = LiveToken {
             login_peer,
             last_used: now,
         };
         self.live.insert(token.to_owned(), entry);
-        if self.refreshes.len() >= MAX_REMEMBERED {
+        if self.refreshes.len() >= MAX_REMEMBERED_TOKENS {
             let live = &self.live;
             self.refreshes
                 .retain(|_, (token, _)| live.contains_key(token));
@@ -77,17 +80,17 @@ impl Tokens {
             .extend(refresh.map(|refresh| (refresh, owner)));
     }
 
-    /// Finds a live token, and prolongs its life if asked to.
+    /// Finds a live token. Prolongs its life if `prolong` is true.
     ///
     /// # Errors
     ///
-    /// Blank, unknown (erased ones too) or timed out.
+    /// When the token is blank, unknown, erased or timed out.
     pub(super) fn find(
         &mut self,
         token: &str,
         now: Instant,
         prolong: bool,
-    ) -> Result<Token, Errno> {
+    ) -> Result<LiveToken, Errno> {
         if token.trim().is_empty() {
             return Err(Errno::TOKEN_BLANK);
         }
@@ -110,7 +113,8 @@ impl Tokens {
         self.live.clear();
     }
 
-    /// Exchanges a refreshtoken: the token it belongs to is erased. Tells who had logged in for it.
+    /// Uses up a refreshtoken and erases its token, as far as `rules` say so. Returns the address
+    /// that logged in for them, or `None` if the refreshtoken is not good.
     pub(super) fn take_refresh(
         &mut self,
         refresh: &str,
@@ -144,11 +148,11 @@ impl Tokens {
     }
 
     fn forget_expired(&mut self, now: Instant) {
-        if self.timed_out.len() >= MAX_REMEMBERED {
+        if self.timed_out.len() >= MAX_REMEMBERED_TOKENS {
             self.timed_out.clear();
         }
         let life = self.life;
-        let expired = |entry: &Token| now.saturating_duration_since(entry.last_used) >= life;
+        let expired = |entry: &LiveToken| now.saturating_duration_since(entry.last_used) >= life;
         let gone = self
             .live
             .extract_if(|_, entry| expired(entry))
@@ -164,8 +168,8 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
-    fn use_prolongs_a_token_and_silence_ends_it() {
-        let mut tokens = Tokens::new(Duration::from_secs(10));
+    fn use_prolongs_a_token_and_disuse_ends_it() {
+        let mut tokens = LoginTokens::new(Duration::from_secs(10));
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         tokens.add("a", None, PEER, start);
@@ -187,8 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_works_once() {
-        let mut tokens = Tokens::new(Duration::from_secs(10));
+    fn a_refreshtoken_works_once() {
+        let mut tokens = LoginTokens::new(Duration::from_secs(10));
         let now = Instant::now();
         let rules = RefreshRules::default();
         tokens.add("a", Some("r".into()), PEER, now);
@@ -201,10 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refreshtoken_dies_with_its_token() {
+    fn a_refreshtoken_ends_with_its_token() {
         let now = Instant::now();
         for (even_timed_out, expected) in [(false, None), (true, Some(PEER))] {
-            let mut tokens = Tokens::new(Duration::from_secs(10));
+            let mut tokens = LoginTokens::new(Duration::from_secs(10));
             let rules = RefreshRules {
                 even_timed_out,
                 ..RefreshRules::default()

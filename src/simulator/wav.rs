@@ -1,12 +1,12 @@
-//! Deterministic recordings, made in memory.
+//! Recordings made in memory; the same arguments give the same bytes.
 //!
 //! Knows the layout of a WAV file as a PBX writes it, and how to fill one with a melody or with
-//! noise. Does not know names or the API. Odd forms of a recording are in [`forms`].
+//! noise. Does not know names or the API. Unusual forms of a recording are in [`forms`].
 //!
-//! Documented sizes of recordings (825588, 177588 and 4148 bytes; Yeastar, "P-Series Developer
-//! Guide", "Query Recording List") are all 308 modulo 320, the size of a 20 ms frame of PCM with
-//! 8000 samples of 16 bits per second. So a header of 308 bytes is written here: longer than the
-//! classic 44, with a LIST chunk before the data.
+//! The documented sizes of recordings (825588, 177588 and 4148 bytes; Yeastar, "P-Series Developer
+//! Guide", "Query Recording List") are all 308 modulo 320, and 320 bytes is the size of a 20 ms
+//! frame of PCM with 8000 samples of 16 bits per second. So this module writes a header of 308
+//! bytes: it is longer than the classic 44, with a LIST chunk before the data.
 
 use bytes::Bytes;
 
@@ -18,17 +18,21 @@ pub use forms::{demo_recordings, gsm, header_only, mp3, riff_size, stereo, with_
 pub const SAMPLE_RATE: u32 = 8_000;
 /// Bytes per second of audio: one channel of 16 bits.
 pub const BYTES_PER_SECOND: u32 = 2 * SAMPLE_RATE;
-/// Bytes before the first sample in what this module writes, short files of [`pcm_of_size`] apart.
+/// The length of the header that this module writes, except for short files of [`pcm_of_size`].
 pub const HEADER_BYTES: usize = 308;
 
+/// The length of the classic header, without a LIST chunk.
 const SHORT_HEADER_BYTES: usize = 44;
+/// The length of a note, in samples.
 const NOTE_SAMPLES: u32 = 1_600;
+/// The length of the wave table, in samples.
 const SAMPLES_OF_TABLE: u32 = 1_024;
 
 /// Makes a recording of `seconds` with a melody in it: PCM, 8 kHz, 16 bits, mono.
 ///
-/// The melody never repeats exactly within an hour, so that bytes from different places differ. The
-/// same length always gives the same bytes, and a shorter one its beginning, the header apart.
+/// The melody does not repeat within an hour, so different places have different bytes. The same
+/// length gives the same bytes, and a shorter recording is the beginning of a longer one, except
+/// for the header.
 pub fn music(seconds: u32) -> Bytes {
     let data_bytes = seconds.saturating_mul(BYTES_PER_SECOND);
     let mut file = header(data_bytes);
@@ -40,10 +44,10 @@ pub fn music(seconds: u32) -> Bytes {
     Bytes::from(file)
 }
 
-/// Makes a PCM recording of exactly `bytes` in all, filled with noise that never repeats.
+/// Makes a PCM recording of exactly `bytes` bytes, filled with noise that does not repeat.
 ///
-/// Meant for sizes, not for ears. Below 308 bytes the header is the classic one of 44, and below
-/// 44 it is cut off.
+/// For tests of sizes; it is unpleasant to hear. Below 308 bytes the header is the classic one of
+/// 44 bytes, and below 44 bytes only its beginning is there.
 pub fn pcm_of_size(bytes: usize) -> Bytes {
     let header_bytes = if bytes < HEADER_BYTES {
         SHORT_HEADER_BYTES
@@ -65,7 +69,7 @@ pub fn pcm_of_size(bytes: usize) -> Bytes {
     Bytes::from(file)
 }
 
-/// The 308 bytes before `data_bytes` of PCM: RIFF, `fmt `, LIST, and the head of `data`.
+/// Writes the 308 bytes before `data_bytes` of PCM: RIFF, `fmt `, LIST, and the head of `data`.
 fn header(data_bytes: u32) -> Vec<u8> {
     const SOFTWARE_BYTES: u32 = 244;
     let mut file = riff_and_format(300, data_bytes);
@@ -83,7 +87,7 @@ fn short_header(data_bytes: u32) -> Vec<u8> {
     data_head(file, data_bytes)
 }
 
-/// The chunks RIFF and `fmt `. The size in RIFF is that of the file without its first 8 bytes;
+/// Writes the chunks RIFF and `fmt `. The size in RIFF counts the file without its first 8 bytes;
 /// `header_bytes` is the part of it before the data.
 fn riff_and_format(header_bytes: u32, data_bytes: u32) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEADER_BYTES);
@@ -107,7 +111,7 @@ fn data_head(mut file: Vec<u8>, data_bytes: u32) -> Vec<u8> {
     file
 }
 
-/// A stream of pseudo-random numbers: xorshift64, always from the same seed.
+/// A generator of pseudo-random numbers: xorshift64, always from the same seed.
 struct Noise(u64);
 
 impl Noise {
@@ -123,7 +127,7 @@ impl Noise {
     }
 }
 
-/// A voice over a bass, both from one table of a wave with two harmonics.
+/// Plays a voice over a bass. Both take their samples from one table: a wave with two harmonics.
 struct Player {
     wave: Vec<i32>,
     noise: Noise,
@@ -135,7 +139,7 @@ struct Player {
 }
 
 impl Player {
-    /// Pitches in mHz: a pentatonic scale on A over two octaves.
+    /// The pitches of the melody, in mHz: a pentatonic scale on A over two octaves.
     const SCALE: [u32; 10] = [
         220_000, 246_942, 277_183, 329_628, 369_994, 440_000, 493_883, 554_365, 659_255, 739_989,
     ];
@@ -157,7 +161,7 @@ impl Player {
         }
     }
 
-    /// Appends the next note, 200 ms.
+    /// Appends the next note, which lasts 200 ms.
     fn play_note(&mut self, file: &mut Vec<u8>) {
         let chance = self.noise.next();
         let pitch = self.walk(chance);
@@ -181,7 +185,7 @@ impl Player {
         }
     }
 
-    /// Moves up or down the scale by at most two steps.
+    /// Moves up or down the scale by at most two steps, and returns the pitch there.
     fn walk(&mut self, chance: u64) -> u32 {
         let (up, down) = match chance >> 8 & 7 {
             0 => (2, 0),
@@ -204,18 +208,18 @@ impl Player {
     }
 }
 
-/// A sum of voices as a sample.
+/// Converts a sum of voices to a sample, and limits it to the range of 16 bits.
 fn clipped(sum: i32) -> i16 {
     i16::try_from(sum).unwrap_or(if sum < 0 { i16::MIN } else { i16::MAX })
 }
 
-/// The part of a full turn (2³²) that one sample of a tone takes; `pitch` in mHz.
+/// The part of a full turn (2³²) that a tone advances with each sample; `pitch` is in mHz.
 fn phase_step(pitch: u32) -> u32 {
     let step = (u64::from(pitch) << 32) / (u64::from(SAMPLE_RATE) * 1_000);
     u32::try_from(step).unwrap_or(u32::MAX)
 }
 
-/// Loudness within a note, 0 to 4096: a short attack, then a fade that ends at 0.
+/// The loudness at a sample of a note, 0 to 4096: a short attack, then a fade to 0.
 fn envelope(sample: u32) -> i32 {
     const ATTACK: u32 = 64;
     let level = if sample < ATTACK {
@@ -226,8 +230,8 @@ fn envelope(sample: u32) -> i32 {
     level as i32
 }
 
-/// The sine of `index` / 1024 turns, scaled to 32767, by Bhaskara's formula: integers only, so every
-/// machine makes the same recording.
+/// The sine of `index` / 1024 turns, scaled to 32767, by Bhaskara's formula. It uses integers only,
+/// so every machine makes the same recording.
 fn sine(index: u32) -> i32 {
     let half = i64::from(SAMPLES_OF_TABLE / 2);
     let index = i64::from(index % SAMPLES_OF_TABLE);
@@ -247,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn music_is_a_wav_file_of_the_size_of_a_real_recording() {
+    fn music_has_the_layout_and_size_of_a_real_recording() {
         let file = music(3);
         assert_eq!(file.len(), HEADER_BYTES + 48_000);
         assert_eq!(file.len() % 320, 308);
@@ -261,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn music_is_the_same_each_time_and_different_in_each_place() {
+    fn music_repeats_per_call_but_not_within_a_recording() {
         let file = music(60);
         assert_eq!(file, music(60));
         assert_eq!(file[HEADER_BYTES..][..48_000], music(3)[HEADER_BYTES..]);
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sine_is_close_to_one() {
+    fn the_integer_sine_is_close_to_the_exact_one() {
         for index in 0..SAMPLES_OF_TABLE {
             let exact = (f64::from(index) / 1_024.0 * std::f64::consts::TAU).sin() * 32_767.0;
             assert!((f64::from(sine(index)) - exact).abs() < 70.0, "{index}");
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_exactly_the_size_asked_for() {
+    fn a_pcm_recording_has_exactly_the_requested_size() {
         for size in [0, 10, 44, 45, 307, 308, 309, 1_000_000] {
             let file = pcm_of_size(size);
             assert_eq!(file.len(), size);

@@ -1,4 +1,4 @@
-//! One connection: bytes in and out, and the several ways to end it.
+//! One connection: reads, writes and the ways to end it.
 //!
 //! Knows TCP and TLS. Does not know HTTP.
 
@@ -10,29 +10,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// How long the peer may go on sending after the last answer.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+/// The time for which bytes of the peer are still read after the last answer.
+const MAX_LINGER: Duration = Duration::from_secs(1);
+/// The number of such bytes after which the connection is dropped.
+const MAX_LINGER_BYTES: usize = 256 * 1024;
 
-/// An open connection.
+/// An open connection of a peer, with or without TLS.
 pub(super) enum Wire {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How a connection ends.
+/// The way in which a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goodbye {
-    /// In an orderly way.
+pub(super) enum ConnectionEnd {
+    /// With the TLS close_notify and an orderly TCP close.
     Close,
-    /// Without the TLS close_notify.
+    /// With an orderly TCP close, without the TLS close_notify.
     CloseSilently,
-    /// By a TCP reset.
+    /// With a TCP reset.
     Reset,
 }
 
 impl Wire {
-    /// Reads some bytes; 0 when the peer has closed its side. Cancel safe.
+    /// Reads some bytes into `buffer`. Returns 0 when the peer has closed its side. Cancel safe.
     pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read_buf(buffer).await,
@@ -40,7 +41,7 @@ impl Wire {
         }
     }
 
-    /// Writes everything, waiting for the peer to take it.
+    /// Writes all bytes, and waits while the peer does not take them.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.write_all(bytes).await,
@@ -48,7 +49,7 @@ impl Wire {
         }
     }
 
-    /// Hands everything written so far to the network.
+    /// Hands all bytes written so far to the network.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.flush().await,
@@ -56,7 +57,7 @@ impl Wire {
         }
     }
 
-    /// Waits until the peer closes or breaks the connection; what it sends is dropped.
+    /// Waits until the peer closes or breaks the connection. Drops the bytes that it sends.
     pub(super) async fn until_peer_leaves(&mut self) {
         let mut buffer = BytesMut::new();
         while self.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {
@@ -64,14 +65,14 @@ impl Wire {
         }
     }
 
-    /// Ends the connection.
-    pub(super) async fn end(mut self, goodbye: Goodbye) {
-        let ended = match goodbye {
-            Goodbye::Close => self.close().await,
-            Goodbye::CloseSilently => self.tcp().shutdown().await,
-            Goodbye::Reset => self.tcp().set_zero_linger(),
+    /// Ends the connection, and reads a little longer unless it was reset.
+    pub(super) async fn end(mut self, connection_end: ConnectionEnd) {
+        let ended = match connection_end {
+            ConnectionEnd::Close => self.close().await,
+            ConnectionEnd::CloseSilently => self.tcp().shutdown().await,
+            ConnectionEnd::Reset => self.tcp().set_zero_linger(),
         };
-        if ended.is_ok() && goodbye != Goodbye::Reset {
+        if ended.is_ok() && connection_end != ConnectionEnd::Reset {
             self.drain().await;
         }
     }
@@ -83,20 +84,21 @@ impl Wire {
         }
     }
 
-    /// Reads what the peer still sends: closing with unread bytes would reset the connection, and
-    /// the peer could lose the end of the answer.
+    /// Reads bytes that the peer still sends, within [`MAX_LINGER`] and [`MAX_LINGER_BYTES`]. A
+    /// close with unread bytes would reset the connection, and the peer could lose the end of the
+    /// answer.
     async fn drain(&mut self) {
         let mut taken = 0;
         let mut buffer = [0; 4_096];
         let tcp = self.tcp();
         let reading = async {
             while let Ok(bytes @ 1..) = tcp.read(&mut buffer).await
-                && taken < LINGER_BYTES
+                && taken < MAX_LINGER_BYTES
             {
                 taken += bytes;
             }
         };
-        let _ = tokio::time::timeout(LINGER, reading).await;
+        let _ = tokio::time::timeout(MAX_LINGER, reading).await;
     }
 
     fn tcp(&mut self) -> &mut TcpStream {

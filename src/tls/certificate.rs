@@ -1,8 +1,8 @@
-//! What a PBX's certificate says of itself, for somebody to look at.
+//! The fields of a PBX's certificate, for display.
 //!
-//! Knows the fields of X.509 (RFC 5280 §4.1). Verifies nothing: whether a certificate is accepted is decided in
-//! [`crate::tls::client`]. What it says was written by whoever answers, so texts are shown with everything escaped that could
-//! move a terminal's cursor.
+//! Knows the fields of X.509 (RFC 5280 §4.1). Verifies nothing: [`crate::tls::client`] decides
+//! whether a certificate is accepted. The peer wrote these texts, so all characters that could move
+//! a terminal's cursor are escaped.
 
 use jiff::Timestamp;
 use x509_parser::certificate::X509Certificate;
@@ -13,43 +13,43 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use crate::tls::client::TlsFault;
 use crate::tls::pin::Pin;
 
-/// Nobody reads a longer one.
+/// The longest subject that is shown.
 const MAX_SUBJECT_CHARS: usize = 200;
-/// The shortest RSA key that the crypto library takes.
+/// The shortest RSA key that the crypto library accepts.
 const MIN_RSA_BITS: usize = 2048;
 
 /// A leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Certificate {
-    /// The SHA-256 of all of it: what is pinned.
+pub(crate) struct LeafCertificate {
+    /// The SHA-256 of the whole certificate: the value that is pinned.
     pub(crate) sha256: Pin,
-    /// What it says; `None` where that cannot be read.
-    pub(crate) fields: Option<Fields>,
+    /// The fields; `None` if they cannot be read.
+    pub(crate) fields: Option<CertificateFields>,
 }
 
-/// What a certificate says of itself.
+/// The fields of a certificate that are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fields {
-    /// Whom it is for, such as `CN=UCCPBX`. Safe to print.
+pub(crate) struct CertificateFields {
+    /// The subject, such as `CN=UCCPBX`. Safe to print.
     pub(crate) subject: String,
-    /// When it ends.
+    /// The end of its validity.
     pub(crate) not_after: Timestamp,
-    /// 1 to 3.
+    /// The X.509 version, 1 to 3.
     pub(crate) version: u32,
-    /// Its key in words, such as `RSA, 2048 bits`.
+    /// The key in words, such as `RSA, 2048 bits`.
     pub(crate) key: String,
     rsa_bits: Option<usize>,
 }
 
-impl Certificate {
+impl LeafCertificate {
     pub(crate) fn read(der: &[u8]) -> Self {
         Self {
             sha256: Pin::of(der),
-            fields: Fields::read(der),
+            fields: CertificateFields::read(der),
         }
     }
 
-    /// What keeps it from being used, however it is trusted.
+    /// The fault that makes the certificate unusable under any trust, if it has one.
     pub(crate) fn flaw(&self) -> Option<TlsFault> {
         let fields = self.fields.as_ref()?;
         if fields.version < 3 {
@@ -60,7 +60,7 @@ impl Certificate {
     }
 }
 
-impl Fields {
+impl CertificateFields {
     fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let not_after = certificate.validity().not_after.timestamp();
@@ -75,7 +75,7 @@ impl Fields {
     }
 }
 
-/// A key in words, and the length of an RSA one.
+/// A key in words, and its length if it is RSA.
 fn describe(key: &SubjectPublicKeyInfo<'_>) -> (String, Option<usize>) {
     match key.parsed() {
         Ok(PublicKey::RSA(rsa)) => {
@@ -107,14 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_tells_whom_it_is_for_and_until_when() {
+    fn a_certificate_shows_its_subject_and_its_expiry() {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         let name = &mut params.distinguished_name;
         name.push(DnType::CommonName, "PBX \u{1b}[2J\u{202e} of \"Ü's\"");
         params.not_after = rcgen::date_time_ymd(2031, 2, 3);
         let key = KeyPair::generate().unwrap();
         let der = params.self_signed(&key).unwrap().der().clone();
-        let read = Certificate::read(&der);
+        let read = LeafCertificate::read(&der);
         let fields = read.fields.as_ref().unwrap();
         assert_eq!(fields.subject, "CN=PBX \\u{1b}[2J\\u{202e} of \"Ü's\"");
         assert_eq!(fields.not_after.to_string(), "2031-02-03T00:00:00Z");
@@ -125,7 +125,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
-            let _ = Certificate::read(&bytes).flaw();
+            let _ = LeafCertificate::read(&bytes).flaw();
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Whose certificate is accepted as the PBX's: system roots, a CA file, or pinned leaf certificates.
+//! Trust in the PBX's certificate: system roots, a CA file, or pinned leaf certificates.
 //!
-//! Knows certificates. Does not know what is sent afterwards. Whatever the trust, the peer must prove that it holds the
-//! certificate's key: handshake signatures are always checked.
+//! Knows certificates. Does not know the data sent afterwards. With every kind of trust the peer
+//! must prove that it holds the certificate's key: handshake signatures are always checked.
 
 mod capture;
 mod fault;
@@ -20,27 +20,29 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-pub(crate) use capture::Capture;
-use fault::NotPinned;
+pub(crate) use capture::CapturingVerifier;
+use fault::PinMismatch;
 pub(crate) use fault::{TlsError, TlsFault};
 
 use crate::tls::pin::Pin;
 use crate::tls::trust::PbxTrust;
 
-/// Builds the client side of TLS 1.2 and 1.3 (nothing older exists in rustls), with sessions resumed.
+/// Builds the client side of TLS 1.2 and 1.3, with session resumption. Rustls has nothing older.
 ///
 /// # Errors
-/// A sentence for an operator, when roots cannot be read.
+/// A sentence for an operator, when the roots cannot be read.
 pub(crate) fn client_config(trust: &PbxTrust) -> Result<ClientConfig, String> {
     client_config_with(verifier(trust)?)
 }
 
-/// The same, beside what remembers the certificate that is presented.
+/// Like [`client_config`], with a verifier that also remembers the certificate that was presented.
 ///
 /// # Errors
 /// As for [`client_config`].
-pub(crate) fn capturing_config(trust: &PbxTrust) -> Result<(ClientConfig, Arc<Capture>), String> {
-    let capture = Capture::new(verifier(trust)?);
+pub(crate) fn capturing_config(
+    trust: &PbxTrust,
+) -> Result<(ClientConfig, Arc<CapturingVerifier>), String> {
+    let capture = CapturingVerifier::new(verifier(trust)?);
     let decides: Arc<dyn ServerCertVerifier> = Arc::clone(&capture) as _;
     Ok((client_config_with(decides)?, capture))
 }
@@ -123,8 +125,8 @@ impl ServerCertVerifier for PinVerifier {
         if self.pins.contains(&seen) {
             return Ok(ServerCertVerified::assertion());
         }
-        // The fingerprint is public, and comparing it is how an operator finds out what happened.
-        let error = OtherError(Arc::new(NotPinned(seen)));
+        // The fingerprint is public. An operator compares it to find the cause.
+        let error = OtherError(Arc::new(PinMismatch(seen)));
         Err(CertificateError::Other(error).into())
     }
 

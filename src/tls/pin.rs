@@ -1,4 +1,4 @@
-//! The SHA-256 of a certificate, as people compare it.
+//! The SHA-256 of a certificate, in the form that people compare.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
 
-/// The text is no SHA-256.
+/// The text is not a SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not a SHA-256 in hexadecimal (64 digits, colons allowed)")]
-pub struct NotAPin;
+pub struct PinError;
 
 impl Pin {
-    /// The SHA-256 of `certificate`, which is DER.
+    /// The SHA-256 of `certificate`, which is in DER.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Self {
         let mut bytes = [0; 32];
@@ -27,10 +27,11 @@ impl Pin {
 }
 
 impl FromStr for Pin {
-    type Err = NotAPin;
+    type Err = PinError;
 
-    /// Reads 64 hexadecimal digits in either case, with or without colons, as openssl and browsers show them.
-    fn from_str(text: &str) -> Result<Self, NotAPin> {
+    /// Reads 64 hexadecimal digits in either case, with or without colons, as openssl and browsers
+    /// show them.
+    fn from_str(text: &str) -> Result<Self, PinError> {
         let digits: Vec<u8> = text
             .chars()
             .filter(|character| *character != ':')
@@ -40,12 +41,12 @@ impl FromStr for Pin {
                     .and_then(|digit| u8::try_from(digit).ok())
             })
             .collect::<Option<_>>()
-            .ok_or(NotAPin)?;
+            .ok_or(PinError)?;
         let (pairs, []) = digits.as_chunks::<2>() else {
-            return Err(NotAPin);
+            return Err(PinError);
         };
         let bytes: Vec<u8> = pairs.iter().map(|[high, low]| (high << 4) | low).collect();
-        bytes.try_into().map(Self).map_err(|_| NotAPin)
+        bytes.try_into().map(Self).map_err(|_| PinError)
     }
 }
 
@@ -79,7 +80,7 @@ mod tests {
             &"zz".repeat(32),
             &"é".repeat(64),
         ] {
-            assert_eq!(wrong.parse::<Pin>(), Err(NotAPin), "{wrong}");
+            assert_eq!(wrong.parse::<Pin>(), Err(PinError), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! TLS of the public listener: the certificate, and reading it again.
+//! TLS of the public listener: reads the certificate, and replaces it on reload.
 //!
 //! Knows certificate and key files. Does not know HTTP beyond the names of its versions.
 
@@ -15,41 +15,41 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
-use crate::secret_files::{Readable, SecretFiles};
+use crate::secret_files::{ReadableReason, SecretFiles};
 
-/// TLS of the public listener.
+/// The settings for TLS of the public listener.
 #[derive(Debug, Clone)]
 pub struct ServerTls {
-    /// Addresses that speak TLS.
+    /// The addresses that speak TLS.
     pub listen: Vec<SocketAddr>,
-    /// PEM chain, leaf first.
+    /// The certificate chain in PEM, leaf first.
     pub certificate_file: PathBuf,
-    /// PEM private key.
+    /// The private key in PEM.
     pub key_file: PathBuf,
-    /// How long a handshake may take.
+    /// The longest time for a handshake.
     pub handshake_timeout: Duration,
 }
 
 /// The certificate in use.
-pub(crate) struct Certificates {
-    current: Arc<Current>,
+pub(crate) struct ServerCertificate {
+    current: Arc<CurrentCertificate>,
     acceptor: TlsAcceptor,
 }
 
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct CurrentCertificate(ArcSwap<CertifiedKey>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.load_full())
     }
 }
 
-impl Certificates {
+impl ServerCertificate {
     /// # Errors
     /// A sentence for an operator.
     pub(crate) fn new(certificate: CertifiedKey) -> Result<Self, String> {
-        let current = Arc::new(Current(ArcSwap::from_pointee(certificate)));
+        let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(certificate)));
         let mut config =
             rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()
@@ -64,7 +64,7 @@ impl Certificates {
         })
     }
 
-    /// Shows another certificate from the next handshake on.
+    /// Uses another certificate from the next handshake on.
     pub(crate) fn replace(&self, certificate: CertifiedKey) {
         self.current.0.store(Arc::new(certificate));
     }
@@ -74,14 +74,14 @@ impl Certificates {
     }
 }
 
-/// Reads certificate and key; also whether other users can read the key.
+/// Reads the certificate and the key; also the reason why a key was accepted that others can read.
 ///
 /// # Errors
-/// The key of the configuration that is wrong, and a sentence for an operator.
+/// The wrong configuration key, and a sentence for an operator.
 pub(crate) fn read(
     files: &ServerTls,
     secrets: &SecretFiles,
-) -> Result<(CertifiedKey, Option<Readable>), (&'static str, String)> {
+) -> Result<(CertifiedKey, Option<ReadableReason>), (&'static str, String)> {
     let path = &files.certificate_file;
     let in_certificate =
         |error: String| ("certificate_file", format!("{}: {error}", path.display()));
@@ -93,7 +93,7 @@ pub(crate) fn read(
     }
     let in_key = |error: String| ("key_file", format!("{}: {error}", files.key_file.display()));
     let pem = secrets.read(&files.key_file);
-    let pem = pem.map_err(|error| in_key(format!("{error}{}", error.way_out())))?;
+    let pem = pem.map_err(|error| in_key(format!("{error}{}", error.advice())))?;
     let key = PrivateKeyDer::from_pem_slice(pem.secret.expose())
         .map_err(|error| in_key(error.to_string()))?;
     let certificate = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())

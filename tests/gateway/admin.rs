@@ -7,8 +7,8 @@ use http::Method;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::admin::{Reply, ask};
+use crate::harness::programs::serve;
 use crate::harness::{Builder, NAME, PBX, gateway, write_secret};
-use crate::programs::serve;
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 const TOKEN_FILE: &str = "token_file = \"admin-token\"";
@@ -23,7 +23,7 @@ async fn pbx() -> Simulator {
 
 /// A gateway whose admin listener takes [`TOKEN`].
 fn guarded(pbx: &Simulator) -> Builder {
-    let builder = gateway(pbx).admin(TOKEN_FILE);
+    let builder = gateway(pbx).set("admin.token_file", "admin-token");
     write_token(builder.folder(), TOKEN);
     builder
 }

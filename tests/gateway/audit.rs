@@ -1,10 +1,8 @@
 //! What is written down: a decision before the first byte of an answer, and what became of it at its real end.
 
 mod crash;
-mod disk;
 mod failure;
 mod files;
-mod many;
 mod report;
 mod tampering;
 
@@ -26,7 +24,7 @@ async fn pbx() -> Simulator {
 }
 
 async fn audited(pbx: &Simulator) -> Gateway {
-    gateway(pbx).cache("").audit("").start().await
+    gateway(pbx).cache().audit().start().await
 }
 
 fn dir(gateway: &Gateway) -> PathBuf {

@@ -99,7 +99,10 @@ async fn until_metric(gateway: &Gateway, sample: &str, least: u64) {
 
 /// A stopped cache with the beginning of the recording.
 async fn stopped(pbx: &Simulator, range: &str) -> Gateway {
-    let gateway = gateway(pbx).cache("linger_ms = 0").range(range);
+    let gateway = gateway(pbx)
+        .cache()
+        .set("cache.linger_ms", 0)
+        .lines("[range]", range);
     let gateway = gateway.start().await;
     drop(begin(&gateway).await);
     until_let_go(pbx).await;
@@ -151,7 +154,11 @@ async fn a_cache_that_was_read_on_is_whole() {
 #[tokio::test]
 async fn a_listener_who_comes_back_in_time_finds_the_download_still_running() {
     let pbx = held(true).await;
-    let gateway = gateway(&pbx).cache("linger_ms = 60000").start().await;
+    let gateway = gateway(&pbx)
+        .cache()
+        .set("cache.linger_ms", 60000)
+        .start()
+        .await;
     drop(begin(&gateway).await);
     let again = begin(&gateway).await;
     drop(again);
@@ -168,8 +175,9 @@ async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
         let pbx = held(tells_length).await;
         pbx.hold_downloads(LENGTH as u64 / 2 + 1_000);
         let gateway = gateway(&pbx)
-            .cache("linger_ms = 0")
-            .range("wait_ms = 60000");
+            .cache()
+            .set("cache.linger_ms", 0)
+            .set("range.wait_ms", 60000);
         let gateway = gateway.start().await;
         let mut answer = get(&gateway).await;
         let mut heard = 0;
@@ -195,7 +203,7 @@ async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() 
     let pbx = builder.start().await.unwrap();
     pbx.hold_downloads(READ as u64);
     let cache = format!("linger_ms = 0\nmax_recording_bytes = {MOST}");
-    let gateway = gateway(&pbx).cache(&cache).start().await;
+    let gateway = gateway(&pbx).cache().lines("[cache]", &cache).start().await;
     drop(begin(&gateway).await);
     until_streams(&gateway, 0).await;
     // As far as it would have to be read, and not to its end: nothing but the gateway ends it.

@@ -18,7 +18,7 @@ async fn pbx() -> Simulator {
 /// A gateway that lists two origins, neither as browsers write it.
 async fn listing(pbx: &Simulator) -> Gateway {
     let origins = "origins = [\"HTTPS://CRM.example:443/\", \"http://localhost:3000\"]";
-    gateway(pbx).cors(origins).start().await
+    gateway(pbx).lines("[cors]", origins).start().await
 }
 
 fn vary(answer: &Answer) -> String {

@@ -52,8 +52,8 @@ async fn a_recording_arrives_byte_for_byte() {
 async fn what_a_browser_keeps_it_uses_after_asking_and_only_if_it_still_may() {
     let pbx = pbx().await;
     let builder = gateway(&pbx)
-        .relay("browser_cache = \"revalidated\"")
-        .cache("");
+        .set("relay.browser_cache", "revalidated")
+        .cache();
     let gateway = builder.start().await;
     let target = format!("/recordings/{NAME}");
     let get = || gateway.request(Method::GET, &target);
@@ -136,7 +136,7 @@ async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() 
     let recording = pbx.recording_bytes(NAME).unwrap();
     // Without the cache what was read for the length is gone.
     for (cache, tickets) in [("", 1), ("max_bytes = 0", 2)] {
-        let gateway = gateway(&pbx).cache(cache).start().await;
+        let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
         let before = pbx.seen().tickets_used;
         let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
         let answer = call.send().await;
@@ -148,8 +148,9 @@ async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() 
     pbx.inject("download:stall-after=20000:times=forever".parse().unwrap());
     for cache in ["", "max_bytes = 0"] {
         let gateway = gateway(&pbx)
-            .cache(cache)
-            .range("wait_ms = 20")
+            .cache()
+            .lines("[cache]", cache)
+            .set("range.wait_ms", 20)
             .start()
             .await;
         let call = gateway.get(NAME).bearer(&jwt("alice")).http10();
@@ -193,7 +194,7 @@ async fn a_part_is_cut_out_here_and_the_pbx_gives_the_whole() {
     let pbx = pbx().await;
     let recording = pbx.recording_bytes(NAME).unwrap();
     for cache in ["", "max_bytes = 0"] {
-        let gateway = gateway(&pbx).cache(cache).start().await;
+        let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
         for (range, part) in [
             ("0-1", 0..2),
             ("1000-", 1000..48_308),
@@ -214,7 +215,7 @@ async fn a_part_is_cut_out_here_and_the_pbx_gives_the_whole() {
 async fn callers_at_fault_get_a_problem_and_cost_the_pbx_nothing() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .server("public_url = \"https://rec.example.com\"")
+        .set("server.public_url", "https://rec.example.com")
         .start()
         .await;
     let token = jwt("alice");
@@ -319,7 +320,7 @@ async fn a_request_id_is_taken_over_from_a_trusted_proxy_only() {
     assert_ne!(answer.header("x-request-id"), Some("from-outside"));
 
     let behind = gateway(&pbx)
-        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .set("server.trusted_proxies", ["127.0.0.0/8"])
         .start()
         .await;
     let answer = behind

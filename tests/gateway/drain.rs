@@ -11,7 +11,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::admin::ask;
 use crate::harness::listener::narrow;
-use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::tls::Identity;
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
 
 mod reload;
@@ -68,7 +68,7 @@ fn shut_down(gateway: Gateway) -> JoinHandle<bool> {
 #[tokio::test]
 async fn running_downloads_are_finished_and_nothing_new_is_begun() {
     let pbx = pbx(LARGE).await;
-    let gateway = gateway(&pbx).pbx("logout = true").start().await;
+    let gateway = gateway(&pbx).set("pbx.logout", true).start().await;
     let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
     let (answer, mut received) = begin(&gateway).await;
 
@@ -90,7 +90,7 @@ async fn running_downloads_are_finished_and_nothing_new_is_begun() {
 async fn readiness_ends_at_once_and_service_only_after_the_delay() {
     let pbx = pbx(1_000).await;
     let gateway = gateway(&pbx)
-        .server("drain_delay_ms = 600000")
+        .set("server.drain_delay_ms", 600000)
         .start()
         .await;
     let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
@@ -134,8 +134,7 @@ async fn a_kept_connection_is_closed_and_takes_no_more_requests() {
 async fn an_http_2_connection_finishes_its_streams_and_takes_no_more() {
     let pbx = pbx(LARGE).await;
     let identity = Identity::new();
-    let builder = gateway(&pbx).server(LISTENER);
-    identity.write(builder.folder());
+    let builder = gateway(&pbx).tls(&identity);
     let gateway = builder.start().await;
     let (addr, tls) = (gateway.addr(), gateway.tls_addr());
     let connection = identity.http2(tls).await;
@@ -158,8 +157,8 @@ async fn an_http_2_connection_finishes_its_streams_and_takes_no_more() {
 async fn a_reader_who_stalls_does_not_hold_the_exit() {
     let pbx = pbx(LARGE).await;
     let gateway = gateway(&pbx)
-        .relay("idle_timeout_ms = 600000")
-        .server("drain_timeout_ms = 300")
+        .set("relay.idle_timeout_ms", 600000)
+        .set("server.drain_timeout_ms", 300)
         .start()
         .await;
     let (answer, _) = begin(&gateway).await;
@@ -173,12 +172,12 @@ async fn a_reader_who_stalls_does_not_hold_the_exit() {
 #[tokio::test]
 async fn a_caller_who_says_nothing_does_not_hold_the_exit() {
     let pbx = pbx(1_000).await;
-    let patient = "drain_timeout_ms = 600000\nheader_timeout_ms = 600000\n";
-    let builder = gateway(&pbx).server(&format!(
-        "{patient}{LISTENER}\nhandshake_timeout_ms = 600000"
-    ));
     let identity = Identity::new();
-    identity.write(builder.folder());
+    let builder = gateway(&pbx)
+        .tls(&identity)
+        .set("server.drain_timeout_ms", 600_000)
+        .set("server.header_timeout_ms", 600_000)
+        .set("server.tls.handshake_timeout_ms", 600_000);
     let gateway = builder.start().await;
     // Before the handshake, within it, and before the first request.
     let _silent = TcpStream::connect(gateway.tls_addr()).await.unwrap();
@@ -197,8 +196,8 @@ async fn a_caller_who_says_nothing_does_not_hold_the_exit() {
 async fn the_kill_switch_ends_everything_at_once() {
     let pbx = pbx(LARGE).await;
     let gateway = gateway(&pbx)
-        .relay("idle_timeout_ms = 600000")
-        .server("drain_timeout_ms = 600000")
+        .set("relay.idle_timeout_ms", 600000)
+        .set("server.drain_timeout_ms", 600000)
         .start()
         .await;
     let addr = gateway.addr();

@@ -7,11 +7,9 @@ use std::collections::HashMap;
 
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::{Answer, Call, Gateway, Problem, gateway, jwt};
-
-mod pace;
 
 const ALICE: &str = "alice";
 const BOB: &str = "bob";
@@ -35,9 +33,9 @@ fn get(gateway: &Gateway, name: &str) -> Call {
     gateway.get(&format!("{name}.wav")).bearer(&jwt(name))
 }
 
-fn stall(times: u32) -> Fault {
-    let what = Misbehaviour::Stall { after_bytes: 1_000 };
-    Fault::times(times, Operation::Download, what)
+fn stall(times: u32) -> ScriptedFault {
+    let what = Misbehavior::Stall { after_bytes: 1_000 };
+    ScriptedFault::times(times, CallKind::Download, what)
 }
 
 /// A download that has begun. It goes no further where the PBX stalls.
@@ -88,8 +86,10 @@ async fn line_up(
 async fn one_with_many_requests_does_not_starve_another() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams = 10\nmax_streams_per_principal = 7")
-        .pbx("max_downloads = 1\nqueue_timeout_ms = 600000")
+        .set("relay.max_streams", 10)
+        .set("relay.max_streams_per_principal", 7)
+        .set("pbx.max_downloads", 1)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     pbx.inject(stall(1));
@@ -111,8 +111,10 @@ async fn nobody_gets_more_than_half_while_another_waits_and_alone_all_of_it() {
     let pbx = pbx().await;
     pbx.inject(stall(u32::MAX));
     let gateway = gateway(&pbx)
-        .relay("max_streams = 10\nmax_streams_per_principal = 7")
-        .pbx("max_downloads = 4\nqueue_timeout_ms = 600000")
+        .set("relay.max_streams", 10)
+        .set("relay.max_streams_per_principal", 7)
+        .set("pbx.max_downloads", 4)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     let mut running: HashMap<&str, Vec<Answer>> = HashMap::from([(BOB, Vec::new())]);
@@ -148,7 +150,7 @@ async fn nobody_gets_more_than_half_while_another_waits_and_alone_all_of_it() {
 async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams_per_principal = 2")
+        .set("relay.max_streams_per_principal", 2)
         .start()
         .await;
     pbx.inject(stall(2));
@@ -174,7 +176,7 @@ async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
 async fn who_has_had_too_much_read_is_told_when_to_come_back_and_another_is_served() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_reads_per_minute = 2")
+        .set("relay.max_reads_per_minute", 2)
         .start()
         .await;
     let head = gateway
@@ -193,7 +195,8 @@ async fn who_has_had_too_much_read_is_told_when_to_come_back_and_another_is_serv
 async fn a_reload_changes_both_limits_and_an_unchanged_one_forgets_nothing() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams_per_principal = 1\nmax_reads_per_minute = 1")
+        .set("relay.max_streams_per_principal", 1)
+        .set("relay.max_reads_per_minute", 1)
         .start()
         .await;
     let change = |from: &str, to: &str| {

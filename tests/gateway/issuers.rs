@@ -25,9 +25,9 @@ async fn pbx() -> Simulator {
 
 /// A gateway that takes tokens of this provider, too.
 async fn with(pbx: &Simulator, idp: &Idp, lines: &str) -> Gateway {
-    let builder = gateway(pbx).cache("");
+    let builder = gateway(pbx).cache();
     let lines = idp.lines(builder.folder(), lines);
-    builder.issuer(&lines).start().await
+    builder.lines("[[auth.issuer]]", &lines).start().await
 }
 
 fn keys_url(idp: &Idp, lines: &str) -> String {
@@ -275,13 +275,13 @@ async fn a_document_of_another_issuer_gives_no_keys() {
 #[tokio::test]
 async fn a_key_set_in_a_file_is_read_again_for_a_key_that_is_not_known() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
-    let builder = gateway(&pbx).cache("");
+    let builder = gateway(&pbx).cache();
     let path = builder.folder().join("keys.json");
     std::fs::write(&path, idp.set()).unwrap();
     let lines = "jwks_file = \"keys.json\"\njwks_min_interval_s = 1";
     let name = idp.name();
     let lines = format!("name = \"{name}\"\naudiences = [\"recordings\"]\n{lines}");
-    let gateway = builder.issuer(&lines).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;
     assert_eq!(
         get(&gateway, &idp.jwt("alice")).await.status(),
         StatusCode::OK
@@ -302,7 +302,7 @@ async fn mistakes_about_published_keys_are_told() {
         let builder = gateway(&pbx);
         std::fs::write(builder.folder().join("empty.json"), r#"{"keys":[]}"#).unwrap();
         let lines = format!("name = \"https://sso.example\"\naudiences = [\"a\"]\n{lines}");
-        let builder = builder.issuer(&lines);
+        let builder = builder.lines("[[auth.issuer]]", &lines);
         let path = builder.write();
         let problems: Problems = wavegate::app::GatewayParts::load(&path).unwrap_err();
         let text = problems.to_string();

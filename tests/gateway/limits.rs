@@ -12,10 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
+use crate::harness::wire::Wire;
 use crate::harness::{Answer, Gateway, NAME, Problem, gateway, jwt};
-use crate::wire::Wire;
 use caller::Caller;
 
 async fn pbx() -> Simulator {
@@ -25,9 +25,9 @@ async fn pbx() -> Simulator {
 
 /// The next download stands still after its first bytes.
 fn stall_next(pbx: &Simulator) {
-    pbx.inject(Fault::once(
-        Operation::Download,
-        Misbehaviour::Stall { after_bytes: 1_000 },
+    pbx.inject(ScriptedFault::once(
+        CallKind::Download,
+        Misbehavior::Stall { after_bytes: 1_000 },
     ));
 }
 
@@ -74,9 +74,9 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
         .map(|number| (format!("{number}.wav"), wav::pcm_of_size(5_000 + number)))
         .collect();
     // Slow enough that the fifth would begin before the fourth has ended.
-    let slow = Fault::forever(
-        Operation::Download,
-        Misbehaviour::Throttle {
+    let slow = ScriptedFault::forever(
+        CallKind::Download,
+        Misbehavior::Throttle {
             bytes_per_s: 100_000,
         },
     );
@@ -86,7 +86,8 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
     }
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .pbx("max_downloads = 4\nqueue_timeout_ms = 600000")
+        .set("pbx.max_downloads", 4)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     let gateway = Arc::new(gateway);
@@ -122,7 +123,8 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
 async fn a_queue_that_does_not_move_ends_in_saturated() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .pbx("max_downloads = 1\nqueue_timeout_ms = 50")
+        .set("pbx.max_downloads", 1)
+        .set("pbx.queue_timeout_ms", 50)
         .start()
         .await;
     let first = stalled(&gateway, &pbx).await;
@@ -140,8 +142,8 @@ async fn a_queue_that_does_not_move_ends_in_saturated() {
 async fn more_streams_than_allowed_are_saturated_at_once() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams = 2")
-        .pbx("queue_timeout_ms = 600000")
+        .set("relay.max_streams", 2)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     let first = stalled(&gateway, &pbx).await;
@@ -173,8 +175,9 @@ async fn assert_all_places_free(gateway: &Gateway, pbx: &Simulator, places: usiz
 async fn a_caller_who_leaves_the_queue_gives_up_its_place() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams = 2")
-        .pbx("max_downloads = 1\nqueue_timeout_ms = 600000")
+        .set("relay.max_streams", 2)
+        .set("pbx.max_downloads", 1)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     let first = stalled(&gateway, &pbx).await;
@@ -196,13 +199,14 @@ async fn a_caller_who_leaves_the_queue_gives_up_its_place() {
 async fn a_caller_who_leaves_while_its_ticket_is_fetched_gives_up_its_place() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams = 2")
-        .pbx("max_downloads = 2\nanswer_timeout_ms = 600000")
+        .set("relay.max_streams", 2)
+        .set("pbx.max_downloads", 2)
+        .set("pbx.answer_timeout_ms", 600000)
         .start()
         .await;
-    pbx.inject(Fault::once(
-        Operation::GetRandom,
-        Misbehaviour::Slow(Duration::from_secs(3_600)),
+    pbx.inject(ScriptedFault::once(
+        CallKind::GetRandom,
+        Misbehavior::Slow(Duration::from_secs(3_600)),
     ));
     let caller = Caller::asks(&gateway, &target()).await;
     pbx.until(|seen| seen.requests.get_random == 1).await;
@@ -216,8 +220,8 @@ async fn a_caller_who_leaves_while_its_ticket_is_fetched_gives_up_its_place() {
 async fn a_caller_who_leaves_in_mid_download_gives_up_its_place_and_the_pbx_is_let_go() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .relay("max_streams = 2")
-        .pbx("max_downloads = 2")
+        .set("relay.max_streams", 2)
+        .set("pbx.max_downloads", 2)
         .start()
         .await;
     let faults = ["download:stall-after=1000", "download:throttle=1000"];
@@ -240,7 +244,7 @@ async fn a_caller_who_leaves_in_mid_download_gives_up_its_place_and_the_pbx_is_l
 #[tokio::test]
 async fn a_caller_who_resets_the_connection_gives_up_its_place_too() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).relay("max_streams = 1").start().await;
+    let gateway = gateway(&pbx).set("relay.max_streams", 1).start().await;
     stall_next(&pbx);
     let mut caller = Caller::asks(&gateway, &target()).await;
     caller.read_until("\r\n\r\n").await;
@@ -255,7 +259,7 @@ async fn a_caller_who_resets_the_connection_gives_up_its_place_too() {
 #[tokio::test]
 async fn a_connection_too_many_waits_until_another_ends() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).server("max_connections = 1").start().await;
+    let gateway = gateway(&pbx).set("server.max_connections", 1).start().await;
     let mut first = Caller::asks(&gateway, "/nowhere").await;
     assert!(first.read_until("}").await.starts_with("HTTP/1.1 404 "));
     let mut second = Caller::asks(&gateway, "/nowhere").await;
@@ -277,8 +281,8 @@ async fn many_callers_at_a_cold_start_share_one_login() {
     let wire = Wire::to(&pbx).await;
     let gateway = gateway(&pbx)
         .pbx_url(wire.url())
-        .relay("max_streams = 50")
-        .pbx("max_downloads = 50")
+        .set("relay.max_streams", 50)
+        .set("pbx.max_downloads", 50)
         .start()
         .await;
     wire.hold();
@@ -340,7 +344,8 @@ async fn a_p_series_that_records_mp3_gets_one_download_at_a_time() {
         .await
         .unwrap();
     let gateway = gateway(&pbx)
-        .pbx("mp3 = true\nqueue_timeout_ms = 600000")
+        .set("pbx.mp3", true)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     let gateway = Arc::new(gateway);

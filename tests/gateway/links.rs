@@ -10,10 +10,10 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::session::{HOST, ORIGIN, call, open, pbx, with_sessions};
 use crate::harness::{
     Answer, Builder, Gateway, LINK_AUDIENCE, NAME, PBX, Problem, gateway, jwt, link, write_secret,
 };
-use crate::session::{HOST, ORIGIN, call, open, pbx, with_sessions};
 
 const OTHER: &str = "20260302094242-1772444562.1207-1002-1003-Internal.wav";
 
@@ -136,7 +136,7 @@ async fn a_link_opens_its_recording_on_its_pbx_and_makes_no_links() {
         .await
         .unwrap();
     let branch = pbx().await;
-    let builder = with_sessions(&office, "").beside("branch", &branch, "");
+    let builder = with_sessions(&office, "").beside("branch", &branch);
     let gateway = builder.start().await;
     let (target, _) = made(&gateway, &wish(json!({}))).await;
     let query = target.split_once('?').unwrap().1;
@@ -251,14 +251,14 @@ async fn a_wish_that_is_none_is_refused_with_what_is_wrong() {
 async fn a_link_is_no_longer_lived_and_reaches_no_further_than_its_key() {
     let pbx = pbx().await;
     let limited = |lines: &str| {
-        let builder = gateway(&pbx).server(&format!("public_url = \"{ORIGIN}\""));
-        let key = "[[links.key]]\nid = \"short\"\nalgorithm = \"HS256\"\nsecret_file = \"short\"";
+        let builder = gateway(&pbx).set("server.public_url", ORIGIN);
+        let key = "id = \"short\"\nalgorithm = \"HS256\"\nsecret_file = \"short\"";
         write_secret(
             &builder.folder().join("short"),
             "another-secret-of-the-tests-for-links",
         );
-        let builder = builder.links("signing_key = \"short\"");
-        builder.table(&format!("{key}\n{lines}"))
+        let builder = builder.set("links.signing_key", "short");
+        builder.lines("[[links.key]]", &format!("{key}\n{lines}"))
     };
     let gateway = limited("max_ttl_s = 30").start().await;
     let (target, _) = made(&gateway, &wish(json!({}))).await;
@@ -275,7 +275,7 @@ async fn a_link_is_no_longer_lived_and_reaches_no_further_than_its_key() {
     assert_eq!(reason, "ttl_s: not a whole number from 1 to 30");
 
     let branch = self::pbx().await;
-    let gateway = limited("pbxs = [\"branch\"]").beside("branch", &branch, "");
+    let gateway = limited("pbxs = [\"branch\"]").beside("branch", &branch);
     let gateway = gateway.start().await;
     let (_, reason) = refused(&gateway, &wish(json!({}))).await;
     assert_eq!(
@@ -290,9 +290,12 @@ async fn what_is_not_configured_is_said() {
     let pbx = pbx().await;
     let public = format!("public_url = \"{ORIGIN}\"");
     let rows: [(Builder, &str); 2] = [
-        (gateway(&pbx).server(&public), "links.signing_key"),
         (
-            gateway(&pbx).links("signing_key = \"crm\""),
+            gateway(&pbx).lines("[server]", &public),
+            "links.signing_key",
+        ),
+        (
+            gateway(&pbx).set("links.signing_key", "crm"),
             "server.public_url",
         ),
     ];

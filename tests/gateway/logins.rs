@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use wavegate::app::GatewayParts;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
+use crate::harness::programs::{run_wavegate, serve};
 use crate::harness::{Builder, Call, NAME, PBX, Problem, gateway, jwt};
-use crate::programs::{run_wavegate, serve};
 
 async fn pbx() -> Simulator {
     Simulator::builder(Api::SSeries200)
@@ -37,13 +37,13 @@ fn retry_after(problem: &Problem) -> u64 {
 #[tokio::test]
 async fn logins_whose_answer_is_lost_do_not_add_up_to_a_lock_out() {
     let pbx = pbx().await;
-    pbx.inject(Fault::forever(
-        Operation::Login,
-        Misbehaviour::Slow(Duration::from_secs(3600)),
+    pbx.inject(ScriptedFault::forever(
+        CallKind::Login,
+        Misbehavior::Slow(Duration::from_secs(3600)),
     ));
     let gateway = gateway(&pbx)
         .password("not the password")
-        .pbx("answer_timeout_ms = 100")
+        .set("pbx.answer_timeout_ms", 100)
         .start()
         .await;
     let mut slugs = Vec::new();
@@ -62,9 +62,9 @@ async fn restarts_during_a_slow_login_do_not_count_against_the_password() {
     let builder = gateway(&pbx);
     let path = builder.write();
     for _ in 0..3 {
-        pbx.inject(Fault::once(
-            Operation::Login,
-            Misbehaviour::Slow(Duration::from_millis(300)),
+        pbx.inject(ScriptedFault::once(
+            CallKind::Login,
+            Misbehavior::Slow(Duration::from_millis(300)),
         ));
         let before = pbx.seen().connections;
         let (running, addr) = serve(&path).await;
@@ -83,7 +83,7 @@ async fn five_starts_with_a_wrong_password_cost_two_logins() {
     let pbx = pbx().await;
     let builder = gateway(&pbx)
         .password("not the password")
-        .pbx("login_retry_s = 1");
+        .set("pbx.login_retry_s", 1);
     let path = builder.write();
     let mut answers = Vec::new();
     for _ in 0..5 {
@@ -131,7 +131,7 @@ async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
         let other = other.start().await;
         assert_eq!(other.problem(NAME).await.slug, "pbx-login-refused");
     }
-    let builder = gateway(&pbx).log("level = \"debug\"");
+    let builder = gateway(&pbx).set("log.level", "debug");
     let path = builder.write();
     for start in 0..3 {
         let (running, addr) = serve(&path).await;
@@ -157,11 +157,11 @@ async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
 #[tokio::test]
 async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
     let pbx = pbx().await;
-    pbx.inject(Fault::forever(
-        Operation::GetRandom,
-        Misbehaviour::DeadTokenAfterTicket,
+    pbx.inject(ScriptedFault::forever(
+        CallKind::GetRandom,
+        Misbehavior::DeadTokenAfterTicket,
     ));
-    let builder = gateway(&pbx).pbx("queue_timeout_ms = 50");
+    let builder = gateway(&pbx).set("pbx.queue_timeout_ms", 50);
     let path = builder.write();
     let gateway = builder.start().await;
 

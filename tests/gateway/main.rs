@@ -11,44 +11,28 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "../harness/mod.rs"]
 mod harness;
-mod programs;
-mod wire;
 
 mod admin;
-mod attacks;
 mod audit;
 mod authorize;
-mod browser;
 mod cache;
-mod commands;
 mod config;
 mod cors;
-mod crowd;
-mod dialects;
-mod doctor;
 mod download;
 mod drain;
 mod fairness;
-mod faults;
-mod field;
-mod init;
 mod issuers;
 mod limits;
 mod links;
 mod list;
 mod logins;
-mod memory;
-mod mending;
 mod metrics;
-mod nginx;
 mod pages;
-mod players;
 mod proxies;
-mod ranges;
 mod rates;
 mod revocation;
-mod secrets;
 mod session;
 mod several;
 mod tls;

@@ -288,9 +288,10 @@ async fn what_a_caller_sends_is_on_no_page_but_the_name_and_that_as_text() {
 }
 
 fn with_login(builder: Builder) -> Builder {
-    builder
-        .server(&format!("public_url = \"{PUBLIC}\""))
-        .auth("login_url = \"https://sso.example/start?app=calls&rd={return}\"")
+    builder.set("server.public_url", PUBLIC).set(
+        "auth.login_url",
+        "https://sso.example/start?app=calls&rd={return}",
+    )
 }
 
 /// A request from a browser, by the public name.
@@ -305,7 +306,11 @@ fn ask(gateway: &Gateway, target: &str, fields: &[(&str, &str)]) -> Call {
 async fn a_browser_without_a_credential_is_sent_to_sign_in_and_back() {
     let pbx = pbx().await;
     let limits = "address_failures_per_minute = 1";
-    let gateway = with_login(gateway(&pbx)).limits(limits).start().await;
+    let gateway = with_login(gateway(&pbx))
+        .limits()
+        .lines("[limits]", limits)
+        .start()
+        .await;
     let host = "https%3A%2F%2Frecordings.example";
     for (target, back) in [
         (
@@ -424,8 +429,8 @@ async fn where_to_sign_in_needs_an_address_to_come_back_to_and_a_place_for_it() 
         ),
     ] {
         let builder = gateway(&pbx)
-            .server(server)
-            .auth(&format!("login_url = \"{login}\""));
+            .lines("[server]", server)
+            .set("auth.login_url", login);
         let problems = wavegate::app::GatewayParts::load(&builder.write())
             .unwrap_err()
             .to_string();
@@ -440,7 +445,7 @@ async fn where_to_sign_in_needs_an_address_to_come_back_to_and_a_place_for_it() 
 async fn a_recording_is_framed_where_pages_are_and_one_of_a_link_anywhere() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .cors("origins = [\"https://crm.example\"]")
+        .set("cors.origins", ["https://crm.example"])
         .start()
         .await;
     let policy = |answer: &Answer| {
@@ -459,7 +464,7 @@ async fn a_recording_is_framed_where_pages_are_and_one_of_a_link_anywhere() {
 async fn listed_origins_may_show_a_page_in_a_frame_and_no_others() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .cors("origins = [\"https://crm.example\"]")
+        .set("cors.origins", ["https://crm.example"])
         .start()
         .await;
     let answer = with(gateway.get(NAME), CHROME).send().await;
@@ -474,7 +479,9 @@ async fn listed_origins_may_show_a_page_in_a_frame_and_no_others() {
 async fn a_page_says_when_to_try_again() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .limits("address_requests_per_second = 1\naddress_burst = 1")
+        .limits()
+        .set("limits.address_requests_per_second", 1)
+        .set("limits.address_burst", 1)
         .start()
         .await;
     loop {

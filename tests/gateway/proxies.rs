@@ -6,8 +6,8 @@
 use http::Method;
 use wavegate::simulator::{Api, Simulator, wav};
 
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, link_from};
-use crate::programs::serve;
 
 /// The address that most links here are for.
 const CALLER: &str = "203.0.113.7";
@@ -21,11 +21,14 @@ async fn a_link_for_one_address_works_from_there_only() {
         .unwrap();
     let alone = gateway(&pbx).start().await;
     let proxied = gateway(&pbx)
-        .server("trusted_proxies = [\"127.0.0.0/8\"]")
+        .set("server.trusted_proxies", ["127.0.0.0/8"])
         .start()
         .await;
     let chained = gateway(&pbx)
-        .server("trusted_proxies = [\"127.0.0.1/32\", \"10.0.0.0/8\", \"fd00::/8\"]")
+        .set(
+            "server.trusted_proxies",
+            ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"],
+        )
         .start()
         .await;
 

@@ -12,9 +12,10 @@ async fn start(server: &str, limits: &str) -> (Simulator, Gateway) {
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .server(server)
-        .cache("")
-        .limits(limits)
+        .lines("[server]", server)
+        .cache()
+        .limits()
+        .lines("[limits]", limits)
         .start()
         .await;
     (pbx, gateway)

@@ -6,14 +6,14 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::task::JoinHandle;
-use wavegate::simulator::{Api, CallRecord, Fault, Misbehaviour, Operation, Simulator, wav};
+use wavegate::simulator::{Api, CallKind, CallRecord, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::admin::{Reply, ask, post};
+use crate::harness::list::WINDOW;
+use crate::harness::programs::serve;
 use crate::harness::{
     Answer, Builder, Gateway, ISSUER, NAME, PBX, POLICIES, gateway, jwt, link, soon, write_secret,
 };
-use crate::list::WINDOW;
-use crate::programs::serve;
 
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 const BYTES: usize = 4_000_000;
@@ -32,9 +32,9 @@ async fn held() -> Simulator {
 
 /// A gateway with a list of revocations, and an operator's token.
 fn revoking(pbx: &Simulator) -> Builder {
-    let builder = gateway(pbx).admin("token_file = \"admin-token\"");
+    let builder = gateway(pbx).set("admin.token_file", "admin-token");
     write_secret(&builder.folder().join("admin-token"), TOKEN);
-    builder.auth("revocation_file = \"revoked.jsonl\"")
+    builder.set("auth.revocation_file", "revoked.jsonl")
 }
 
 fn write(folder: &Path, list: &str) {
@@ -81,7 +81,7 @@ async fn a_call_ends_what_one_person_hears_and_nobody_else() {
     // With cache entries, and straight through.
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).cache(cache).start().await;
+        let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
         let alice = begin(get(&gateway, "alice").await).await;
         let bob = begin(get(&gateway, "bob").await).await;
 
@@ -116,7 +116,7 @@ async fn opening(gateway: &Gateway, pbx: &Simulator) -> JoinHandle<bool> {
 async fn who_is_revoked_before_the_first_byte_hears_nothing() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).cache(cache).start().await;
+        let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
         let opening = opening(&gateway, &pbx).await;
         assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
         pbx.release_downloads();
@@ -129,8 +129,8 @@ async fn listing(subject: &str) -> (Simulator, Gateway, JoinHandle<Answer>) {
     let calls = (0..20).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries110).calls(calls);
     let pbx = pbx.start().await.unwrap();
-    let slow = Misbehaviour::Slow(Duration::from_secs(3));
-    pbx.inject(Fault::once(Operation::CdrDownload, slow));
+    let slow = Misbehavior::Slow(Duration::from_secs(3));
+    pbx.inject(ScriptedFault::once(CallKind::CdrDownload, slow));
     let gateway = revoking(&pbx).start().await;
     let list = list(&gateway, subject);
     soon(pbx.until(|seen| seen.requests.cdr_download == 1)).await;
@@ -171,7 +171,7 @@ async fn a_list_that_is_read_under_other_policies_shows_what_the_new_ones_allow(
 async fn a_policy_that_is_read_again_ends_what_it_denies() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).cache(cache).start().await;
+        let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
         let alice = begin(get(&gateway, "alice").await).await;
         let bob = begin(get(&gateway, "bob").await).await;
         std::fs::write(gateway.folder().join(POLICIES), NOT_ALICE).unwrap();
@@ -187,7 +187,7 @@ async fn a_policy_that_is_read_again_ends_what_it_denies() {
 async fn whom_a_policy_denies_before_the_first_byte_hears_nothing() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).cache(cache).start().await;
+        let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
         let opening = opening(&gateway, &pbx).await;
         std::fs::write(gateway.folder().join(POLICIES), "").unwrap();
         gateway.reload().unwrap();
@@ -199,7 +199,7 @@ async fn whom_a_policy_denies_before_the_first_byte_hears_nothing() {
 #[tokio::test]
 async fn a_list_is_read_again_when_it_changes() {
     let pbx = held().await;
-    let builder = revoking(&pbx).cache("");
+    let builder = revoking(&pbx).cache();
     write(builder.folder(), &person("carol"));
     let gateway = builder.start().await;
     assert_eq!(
@@ -227,7 +227,7 @@ async fn a_list_is_read_again_when_it_changes() {
 #[tokio::test]
 async fn a_link_ends_with_its_maker() {
     let pbx = held().await;
-    let gateway = revoking(&pbx).cache("").start().await;
+    let gateway = revoking(&pbx).cache().start().await;
     let target = format!("/recordings/{NAME}?link={}", link(PBX, NAME));
     let heard = begin(gateway.request(Method::GET, &target).send().await).await;
     let entry = r#"{"issuer":"crm","issued_before":"2999-01-01T00:00:00Z"}"#;
@@ -240,7 +240,7 @@ async fn a_link_ends_with_its_maker() {
 #[tokio::test]
 async fn what_was_revoked_stays_so_after_a_restart_and_beside_what_is_written_by_hand() {
     let pbx = held().await;
-    let builder = revoking(&pbx).cache("");
+    let builder = revoking(&pbx).cache();
     // Without a line feed at its end.
     write(builder.folder(), "# by hand\n{\"jti\":\"t1\"}");
     let path = builder.write();
@@ -302,7 +302,7 @@ async fn only_the_operator_revokes_and_only_what_is_a_revocation() {
 }
 
 fn gateway_without_list(pbx: &Simulator) -> Builder {
-    let builder = gateway(pbx).admin("token_file = \"admin-token\"");
+    let builder = gateway(pbx).set("admin.token_file", "admin-token");
     write_secret(&builder.folder().join("admin-token"), TOKEN);
     builder
 }
@@ -329,8 +329,9 @@ async fn no_answer_lasts_longer_than_it_may_and_a_range_goes_on_behind_it() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx)
-            .cache(cache)
-            .relay("max_stream_s = 1")
+            .cache()
+            .lines("[cache]", cache)
+            .set("relay.max_stream_s", 1)
             .start()
             .await;
         let answer = begin(get(&gateway, "alice").await).await;
@@ -355,7 +356,7 @@ async fn erase(gateway: &Gateway) {
 async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
     for cache in ["", "max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).cache(cache).start().await;
+        let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
         let heard = begin(get(&gateway, "alice").await).await;
         erase(&gateway).await;
         assert!(soon(heard.bytes()).await.is_err(), "{cache}");
@@ -366,7 +367,7 @@ async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
 async fn what_was_deleted_before_the_first_byte_is_not_heard() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
-        let gateway = revoking(&pbx).cache(cache).start().await;
+        let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
         let opening = opening(&gateway, &pbx).await;
         erase(&gateway).await;
         pbx.release_downloads();

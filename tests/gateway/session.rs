@@ -19,49 +19,13 @@ use wavegate::secret::Secret;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::idp::Idp;
+use crate::harness::session::{
+    COOKIE, CRM, ORIGIN, call, open, own, pbx, recording, set_cookies, value, with_sessions,
+};
 use crate::harness::{
     AUDIENCE, Answer, BEARER_SECRET, Builder, Call, Gateway, ISSUER, NAME, PBX, gateway, jwt, link,
     soon, write_secret,
 };
-
-pub(crate) const HOST: &str = "recordings.test";
-pub(crate) const ORIGIN: &str = "https://recordings.test";
-pub(crate) const CRM: &str = "https://crm.test";
-pub(crate) const SESSION_SECRET: &str = "a-secret-of-the-tests-for-sessions-0123456";
-const COOKIE: &str = "__Host-wavegate";
-
-pub(crate) async fn pbx() -> Simulator {
-    let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));
-    builder.start().await.unwrap()
-}
-
-/// A gateway with a public address, sessions, and a CRM on another site.
-pub(crate) fn with_sessions(pbx: &Simulator, lines: &str) -> Builder {
-    let builder = gateway(pbx)
-        .server(&format!("public_url = \"{ORIGIN}\""))
-        .links("signing_key = \"crm\"")
-        .table(&format!("[session]\nkey_file = \"session\"\n{lines}"))
-        .cors(&format!("origins = [\"{CRM}\"]"));
-    write_secret(&builder.folder().join("session"), SESSION_SECRET);
-    builder
-}
-
-/// A request to the gateway's public address.
-pub(crate) fn call(gateway: &Gateway, method: Method, target: &str) -> Call {
-    gateway.request(method, target).header("host", HOST)
-}
-
-pub(crate) fn recording() -> String {
-    format!("/recordings/{NAME}")
-}
-
-/// Exchanges a bearer token for a cookie; returns its value.
-pub(crate) async fn open(gateway: &Gateway, token: &str) -> String {
-    let answer = call(gateway, Method::POST, "/session").bearer(token);
-    let answer = answer.send().await;
-    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
-    value(&set_cookies(&answer).pop().unwrap()).to_owned()
-}
 
 /// Gets the recording as a page of the gateway itself would.
 async fn get(gateway: &Gateway, cookies: &str) -> Answer {
@@ -76,29 +40,10 @@ async fn navigate(gateway: &Gateway, cookies: &str) -> Answer {
     call.header("sec-fetch-mode", "navigate").send().await
 }
 
-fn set_cookies(answer: &Answer) -> Vec<String> {
-    let fields = answer.headers().get_all("set-cookie").iter();
-    fields
-        .map(|field| field.to_str().unwrap().to_owned())
-        .collect()
-}
-
-fn value(cookie: &str) -> &str {
-    let pair = cookie.split(';').next().unwrap();
-    pair.strip_prefix(COOKIE)
-        .unwrap()
-        .strip_prefix('=')
-        .unwrap()
-}
-
 fn attributes(cookie: &str) -> Vec<&str> {
     let mut attributes: Vec<_> = cookie.split("; ").skip(1).collect();
     attributes.sort_unstable();
     attributes
-}
-
-pub(crate) fn own(value: &str) -> String {
-    format!("{COOKIE}={value}")
 }
 
 fn claims(token: &str) -> Value {
@@ -236,7 +181,7 @@ async fn without_a_key_there_are_no_sessions_and_the_cookie_is_not_looked_at() {
 #[tokio::test]
 async fn a_session_begins_with_a_bearer_token_and_nothing_else() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.start().await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);
     let begin = |fields: Vec<(&'static str, String)>, target: String| {
@@ -271,7 +216,7 @@ async fn a_session_begins_with_a_bearer_token_and_nothing_else() {
 async fn the_first_credential_decides_and_no_other_covers_it() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"")
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let good = own(&open(&gateway, &jwt("alice")).await);
@@ -334,7 +279,7 @@ async fn the_first_credential_decides_and_no_other_covers_it() {
 async fn a_session_is_no_other_credential_and_no_other_credential_is_a_session() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"")
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let session = open(&gateway, &jwt("alice")).await;
@@ -366,7 +311,7 @@ async fn a_session_is_no_other_credential_and_no_other_credential_is_a_session()
 async fn a_cookie_of_single_sign_on_counts_as_a_bearer_token() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"")
+        .set("auth.cookie", "sso")
         .start()
         .await;
     let sso = format!("sso={}", jwt("alice"));
@@ -384,13 +329,13 @@ async fn a_cookie_of_single_sign_on_counts_as_a_bearer_token() {
 #[tokio::test]
 async fn a_new_key_of_the_issuer_is_fetched_for_its_cookie_too() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let keys = format!(
         "jwks_url = \"{}/keys\"\njwks_min_interval_s = 1",
         idp.name()
     );
     let lines = idp.lines(builder.folder(), &keys);
-    let gateway = builder.issuer(&lines).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;
     let until_heard = async || {
         let cookie = format!("sso={}", idp.jwt("alice"));
         soon(async { while get(&gateway, &cookie).await.status() != StatusCode::OK {} }).await;
@@ -406,8 +351,11 @@ async fn what_does_not_fit_into_a_cookie_is_no_session() {
     let name = format!("https://{}.test", "x".repeat(3_000));
     let key = "[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\"";
     let lines = format!("name = \"{name}\"\naudiences = [\"{AUDIENCE}\"]\n{key}");
-    let gateway = with_sessions(&pbx, "").issuer(&lines).start().await;
-    let claims = mint::Bearer {
+    let gateway = with_sessions(&pbx, "")
+        .lines("[[auth.issuer]]", &lines)
+        .start()
+        .await;
+    let claims = mint::BearerClaims {
         issuer: &name,
         subject: "alice",
         audience: AUDIENCE,

@@ -40,8 +40,9 @@ async fn fetch(gateway: &Gateway, target: &str) -> Result<usize, String> {
 async fn a_bare_name_means_the_pbx_of_its_time() {
     let (first, second) = (pbx(Api::SSeries110, 1).await, pbx(Api::PSeries, 2).await);
     let gateway = gateway(&first)
-        .pbx("names_until = \"2024-03-01\"")
-        .beside("new", &second, "names_from = \"2024-03-01T00:00:00\"")
+        .set("pbx.names_until", "2024-03-01")
+        .beside("new", &second)
+        .set("pbx[1].names_from", "2024-03-01T00:00:00")
         .start()
         .await;
 
@@ -75,8 +76,8 @@ async fn a_bare_name_means_the_pbx_of_its_time() {
 async fn a_link_opens_a_bare_name_only_on_the_pbx_it_was_made_for() {
     let (first, second) = (pbx(Api::SSeries110, 1).await, pbx(Api::SSeries200, 2).await);
     let gateway = gateway(&first)
-        .pbx("names_until = \"2024-03-01\"")
-        .beside("new", &second, "")
+        .set("pbx.names_until", "2024-03-01")
+        .beside("new", &second)
         .start()
         .await;
     let open = async |pbx: &str, name: &str| {
@@ -94,9 +95,11 @@ async fn a_pbx_that_hangs_takes_no_more_than_its_share_of_streams() {
     let (hung, well) = (pbx(Api::SSeries200, 1).await, pbx(Api::SSeries200, 2).await);
     hung.inject("any:stall-after=0:times=forever".parse().unwrap());
     let gateway = gateway(&hung)
-        .relay("max_streams = 4")
-        .pbx("max_waiting = 2\nanswer_timeout_ms = 600000\nqueue_timeout_ms = 600000")
-        .beside("well", &well, "")
+        .set("relay.max_streams", 4)
+        .set("pbx.max_waiting", 2)
+        .set("pbx.answer_timeout_ms", 600000)
+        .set("pbx.queue_timeout_ms", 600000)
+        .beside("well", &well)
         .start()
         .await;
     let gateway = Arc::new(gateway);
@@ -127,7 +130,7 @@ async fn a_pbx_that_hangs_takes_no_more_than_its_share_of_streams() {
 async fn a_pbx_that_refuses_is_no_reason_to_refuse_for_another() {
     let (locked, well) = (pbx(Api::SSeries200, 1).await, pbx(Api::SSeries200, 2).await);
     locked.set_password("another");
-    let gateway = gateway(&locked).beside("well", &well, "").start().await;
+    let gateway = gateway(&locked).beside("well", &well).start().await;
     let refused = fetch(&gateway, &format!("/recordings/{NAME}")).await;
     assert_eq!(refused, Err("pbx-login-refused".to_owned()));
     let held_off = fetch(&gateway, &format!("/recordings/{NAME}")).await;
@@ -145,7 +148,7 @@ async fn a_pbx_that_refuses_is_no_reason_to_refuse_for_another() {
 #[tokio::test]
 async fn an_operator_sees_how_each_pbx_is_doing() {
     let (first, second) = (pbx(Api::SSeries200, 1).await, pbx(Api::PSeries, 1).await);
-    let gateway = gateway(&first).beside("second", &second, "").start().await;
+    let gateway = gateway(&first).beside("second", &second).start().await;
     let states = async || {
         let text = http_get(gateway.app.admin_address(), "/pbxs").await;
         let secrets = [first.password(), second.password(), "127.0.0.1"];
@@ -206,7 +209,7 @@ async fn downloads_share_the_bytes_per_second_of_their_pbx() {
     }
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)
-        .pbx("max_bytes_per_second = 400000")
+        .set("pbx.max_bytes_per_second", 400000)
         .start()
         .await;
 

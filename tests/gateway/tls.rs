@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use wavegate::simulator::{Api, Builder, Simulator, Switch, wav};
 
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, jwt, soon};
-use crate::programs::serve;
 
 mod public;
 
@@ -31,9 +31,7 @@ fn wrong_pin() -> String {
 async fn check(pbx: Builder, trust: impl FnOnce(&Simulator) -> String, trusted: bool) {
     let pbx = pbx.start().await.unwrap();
     let trust = trust(&pbx);
-    let builder = gateway(&pbx)
-        .without_pin()
-        .pbx(&format!("[pbx.tls]\n{trust}"));
+    let builder = gateway(&pbx).without_pin().lines("[pbx.tls]", &trust);
     std::fs::write(builder.folder().join("pbx.pem"), pbx.certificate_pem()).unwrap();
     let other = simulator().certificate_for(["127.0.0.1"]);
     let other = other.start().await.unwrap();
@@ -116,7 +114,7 @@ async fn what_does_not_speak_tls_gets_no_credential() {
     let pbx = simulator().switch(Switch::PlainHttp).start().await.unwrap();
     let gateway = gateway(&pbx)
         .pbx_url(pbx.url().replace("http:", "https:"))
-        .pbx(&format!("[pbx.tls]\npins = [\"{}\"]", pbx.fingerprint()))
+        .set("pbx.tls.pins", [pbx.fingerprint()])
         .start()
         .await;
     assert_eq!(gateway.problem(NAME).await.slug, "pbx-unreachable");
@@ -213,8 +211,8 @@ async fn why_a_certificate_is_not_trusted_is_told_without_the_pbxs_address() {
         let builder = gateway(&pbx)
             .pbx_url(format!("https://localhost:{}", presenter.port))
             .without_pin()
-            .log("level = \"trace\"")
-            .pbx(&format!("[pbx.tls]\n{trust}"));
+            .set("log.level", "trace")
+            .lines("[pbx.tls]", &trust);
         std::fs::write(builder.folder().join("pbx.pem"), &presenter.pem).unwrap();
         let (gateway, addr) = serve(&builder.write()).await;
         let call = Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));

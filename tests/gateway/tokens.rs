@@ -8,8 +8,8 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, gateway, jwt, soon};
-use crate::programs::serve;
 
 const EXCHANGED: [Api; 3] = [Api::Cloud110, Api::Cloud200, Api::PSeries];
 
@@ -27,8 +27,9 @@ async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
     // The other slots are taken, so a second one cannot be had at any time.
     pbx.occupy_tokens(7);
     let gateway = gateway(&pbx)
-        .relay("max_reads_per_minute = 100000")
-        .pbx("max_downloads = 8\nqueue_timeout_ms = 600000")
+        .set("relay.max_reads_per_minute", 100000)
+        .set("pbx.max_downloads", 8)
+        .set("pbx.queue_timeout_ms", 600000)
         .start()
         .await;
     let gateway = Arc::new(gateway);
@@ -111,7 +112,7 @@ async fn a_token_is_exchanged_before_its_end_and_no_download_notices() {
         .await
         .unwrap();
     let gateway = gateway(&pbx)
-        .relay("max_reads_per_minute = 100000")
+        .set("relay.max_reads_per_minute", 100000)
         .start()
         .await;
     let mut fetched = 0;
@@ -206,7 +207,7 @@ async fn trouble_on_the_way_to_an_exchange_costs_no_good_pair() {
         };
         for trouble in ["html=504", "status=502", &format!("errno={errno}")] {
             let pbx = exchanging(api).await;
-            let gateway = gateway(&pbx).pbx("retry_delay_ms = 1").start().await;
+            let gateway = gateway(&pbx).set("pbx.retry_delay_ms", 1).start().await;
             gateway.fetch(NAME).await;
             pbx.expire_tokens();
             pbx.inject(format!("refresh:{trouble}").parse().unwrap());

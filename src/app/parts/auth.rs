@@ -3,7 +3,7 @@
 use super::AuthParts;
 use crate::auth::key_sets::document;
 use crate::auth::key_sets::source::{KeyPlace, KeySource};
-use crate::auth::keys::Key;
+use crate::auth::keys::VerifyingKey;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::SigningKey;
 use crate::auth::minter::Minter;
@@ -65,18 +65,21 @@ fn read_keys(place: &str, issuer: &IssuerSection, problems: &mut Problems) -> Ke
     }
 }
 
-fn read_key(place: &str, section: &KeySection, problems: &mut Problems) -> Option<Key> {
+fn read_key(place: &str, section: &KeySection, problems: &mut Problems) -> Option<VerifyingKey> {
     let id = section.id.clone();
     match section.material.as_ref()? {
         KeyMaterial::Secret(secret) => {
-            let key = Key::secret(id, section.algorithm?, secret);
+            let key = VerifyingKey::secret(id, section.algorithm?, secret);
             problems.note(&format!("{place}.secret_file"), key)
         }
         KeyMaterial::PublicKeyFile(path) => {
             let place = format!("{place}.public_key_file");
             let pem = read_public(path).map_err(|error| format!("{}: {error}", path.display()));
             let pem = problems.note(&place, pem)?;
-            problems.note(&place, Key::public_pem(id, section.algorithm?, &pem))
+            problems.note(
+                &place,
+                VerifyingKey::public_pem(id, section.algorithm?, &pem),
+            )
         }
     }
 }

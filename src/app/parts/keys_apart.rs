@@ -44,19 +44,19 @@ fn check_sessions(
     const KEY: &str = "session.key_file";
     for issuer in &auth.issuers {
         let mut keys = issuer.keys.configured().iter();
-        if keys.any(|key| sessions.is_signed_with(key)) {
+        if keys.any(|key| sessions.uses_key(key)) {
             let name = &issuer.name;
             let message = format!("also a key of issuer {name:?}; sessions need one of their own");
             problems.push(KEY, message);
         }
     }
     let mut link_keys = auth.links.iter().flat_map(|links| &links.keys);
-    if link_keys.any(|link| sessions.is_signed_with(&link.key)) {
+    if link_keys.any(|link| sessions.uses_key(&link.key)) {
         let message = "also one of links.key; sessions need one of their own";
         problems.push(KEY, message);
     }
     let token = admin.token.as_ref();
-    if token.is_some_and(|token| sessions.is_signed_by(token)) {
+    if token.is_some_and(|token| sessions.uses_secret(token)) {
         let message = "also admin.token_file; sessions need a key of their own";
         problems.push(KEY, message);
     }

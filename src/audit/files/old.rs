@@ -1,35 +1,31 @@
-//! What is old: whole files, and the heads of their lines.
+//! Old files of the log, and the heads of their lines: how they are removed.
 //!
-//! Knows when a file is old, and which heads are of lines that are there. Does not know whether that is told.
+//! Knows when a file is old, and which heads belong to lines that are still there. Does not write
+//! the line that reports the removal.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use jiff::civil::Date;
-use serde::Deserialize;
 
-use super::{Files, at, list, sync_folder};
+use super::{Files, NumberedLine, at, list, sync_folder};
 use crate::audit::heads::{HEADS_FILE, SignedHead};
 use crate::audit::line::MAX_LINE_BYTES;
 
-/// Takes the place of the heads once it is whole.
+/// Written anew, then renamed to [`HEADS_FILE`].
 const NEW_HEADS_FILE: &str = "heads.jsonl.new";
 
-/// What became of old files.
+/// The result of removing old files.
 pub(in crate::audit) struct Removal {
-    /// The names of those that are gone.
+    /// The names of the removed files.
     pub(in crate::audit) files: Vec<String>,
-    /// Why one, and all behind it, are not.
+    /// Why one file, and so all later ones, were not removed.
     pub(in crate::audit) failed: Option<io::Error>,
 }
 
-#[derive(Deserialize)]
-struct Numbered {
-    seq: u64,
-}
-
 impl Files {
-    /// Removes the files whose last line is older than `keep_days`, up to the first that cannot be removed.
+    /// Removes the files whose last line is older than `keep_days`, oldest first, up to the first
+    /// that cannot be removed.
     pub(in crate::audit) fn remove_old(&self, today: Date) -> Removal {
         let mut files = Vec::new();
         let failed = self.remove_older(today, &mut files).err();
@@ -43,7 +39,7 @@ impl Files {
         let names = list(&self.dir)?;
         for pair in names.windows(2) {
             let [name, next] = pair else { break };
-            // It was written until the next one was begun.
+            // A file was written until the next one was begun.
             let days = i64::from((today - next.date).get_days());
             if u64::try_from(days).is_ok_and(|days| days > self.keep_days) {
                 let path = self.path(*name);
@@ -57,10 +53,11 @@ impl Files {
         Ok(())
     }
 
-    /// Removes the heads of lines that are not there any more. Whoever reads them meanwhile reads the old ones or the new ones.
+    /// Removes the heads of lines that are not there any more. Programs that read the file
+    /// meanwhile see the old heads or the new ones.
     ///
     /// # Errors
-    /// When a file cannot be read or written; the heads are as they were then.
+    /// When a file cannot be read or written; then the heads are as before.
     pub(in crate::audit) fn prune_heads(&self) -> io::Result<()> {
         let (heads, new) = (self.dir.join(HEADS_FILE), self.dir.join(NEW_HEADS_FILE));
         let Some(first) = self.first_line()?.filter(|_| heads.exists()) else {
@@ -87,7 +84,7 @@ impl Files {
         sync_folder(&self.dir)
     }
 
-    /// The number of the first line that is there.
+    /// The number of the first line of the oldest file.
     fn first_line(&self) -> io::Result<Option<u64>> {
         let Some(name) = list(&self.dir)?.into_iter().next() else {
             return Ok(None);
@@ -96,12 +93,12 @@ impl Files {
         let mut file = BufReader::new(File::open(&path).map_err(|error| at(&path, &error))?);
         let mut line = Vec::new();
         read_line(&mut file, &mut line)?;
-        let first = serde_json::from_slice::<Numbered>(&line);
+        let first = serde_json::from_slice::<NumberedLine>(&line);
         Ok(first.ok().map(|first| first.seq))
     }
 }
 
-/// Reads a line with its end. Returns whether there is one.
+/// Reads a line with its line end. Returns `false` at the end of the file.
 fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let bound = MAX_LINE_BYTES as u64;

@@ -1,44 +1,40 @@
-//! The end of a file of lines: the last whole one, and what a crash may have left behind it.
+//! The end of a file of lines: the last whole line, and the rest that a crash may have left behind
+//! it.
 //!
-//! Knows what a whole line is. Does not check the chain: what was changed on purpose is for `audit verify` to show, and is not
-//! touched here.
+//! Knows how a whole line looks. Does not check the chain: a line that was changed on purpose is
+//! left as it is, and `audit verify` reports it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde::Deserialize;
+use super::NumberedLine;
+use crate::audit::chain::{ChainLink, Hash};
 
-use crate::audit::chain::{Hash, Link};
-
-/// How far back from its end a file is looked at. A crash leaves far less.
-const WINDOW_BYTES: u64 = 1 << 20;
+/// How many bytes at the end of a file are searched for a whole line. A crash leaves far less
+/// behind it.
+const MAX_TAIL_BYTES: u64 = 1 << 20;
 
 /// The end of a file.
 pub(super) struct Tail {
-    /// The last whole line; none where there is none.
-    pub(super) end: Option<Link>,
-    /// Bytes up to the end of that line.
+    /// The last whole line, if there is one.
+    pub(super) end: Option<ChainLink>,
+    /// Bytes of the file up to the end of that line.
     pub(super) whole: u64,
-    /// Bytes behind it.
+    /// Bytes of the file behind that line.
     pub(super) torn: u64,
-}
-
-#[derive(Deserialize)]
-struct Numbered {
-    seq: u64,
 }
 
 /// Finds the last whole line.
 ///
 /// # Errors
-/// When the file cannot be read, or has none at its end although it is long.
+/// When the file cannot be read, or its last MiB holds no whole line.
 pub(super) fn read(file: &mut File) -> io::Result<Tail> {
     let length = file.metadata()?.len();
-    let start = length.saturating_sub(WINDOW_BYTES);
+    let start = length.saturating_sub(MAX_TAIL_BYTES);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    file.take(WINDOW_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
     let mut end = bytes.len();
     while let Some(line_end) = last_line_end(&bytes, end) {
         let line_start = last_line_end(&bytes, line_end).map_or(0, |before| before + 1);
@@ -46,11 +42,11 @@ pub(super) fn read(file: &mut File) -> io::Result<Tail> {
             break;
         }
         let line = bytes.get(line_start..line_end).unwrap_or_default();
-        if let Ok(Numbered { seq }) = serde_json::from_slice(line) {
+        if let Ok(NumberedLine { seq }) = serde_json::from_slice(line) {
             let whole = start + line_end as u64 + 1;
             let hash = Hash::of(line);
             return Ok(Tail {
-                end: Some(Link { seq, hash }),
+                end: Some(ChainLink { seq, hash }),
                 whole,
                 torn: length.saturating_sub(whole),
             });
@@ -60,7 +56,7 @@ pub(super) fn read(file: &mut File) -> io::Result<Tail> {
     if start > 0 {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "its last MiB holds no line of an audit log; find out why, and move it away",
+            "the last MiB of the file holds no line of an audit log; find out why, and move the file away",
         ));
     }
     Ok(Tail {
@@ -70,21 +66,21 @@ pub(super) fn read(file: &mut File) -> io::Result<Tail> {
     })
 }
 
-/// Where the last line end in front of `end` is.
+/// Position of the last line end before `end`.
 fn last_line_end(bytes: &[u8], end: usize) -> Option<usize> {
     let before = bytes.get(..end)?;
     before.iter().rposition(|byte| *byte == b'\n')
 }
 
-/// Moves what is behind the last whole line into another file, and cuts it off.
+/// Moves the bytes behind the last whole line into another file, and cuts them off.
 ///
 /// # Errors
-/// When one of the files cannot be written. While it has not been cut off, it does not stand in the other file either: it is tried
-/// again, and moved once.
+/// When one of the files cannot be written. Then the bytes stand in the first file only, so that a
+/// later try moves them once.
 pub(super) fn move_away(file: &mut File, tail: &Tail, to: &Path) -> io::Result<()> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(tail.whole))?;
-    (&mut *file).take(WINDOW_BYTES).read_to_end(&mut bytes)?;
+    (&mut *file).take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
     let mut options = File::options();
     options.append(true).create(true);
     #[cfg(unix)]
@@ -106,13 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_tried_again_is_moved_once() {
+    fn a_torn_end_is_moved_once_after_failed_tries() {
         let folder = tempfile::tempdir().unwrap();
         let (path, to) = (folder.path().join("file"), folder.path().join("torn"));
         fs::write(&path, "{\"seq\":1}\nhalf").unwrap();
         fs::write(&to, "earlier").unwrap();
         for _ in 0..3 {
-            // One that cannot be cut.
+            // Opened for reading only, so it cannot be cut.
             let mut file = File::open(&path).unwrap();
             let tail = read(&mut file).unwrap();
             assert!(move_away(&mut file, &tail, &to).is_err());

@@ -1,6 +1,7 @@
-//! Lines that are written together.
+//! A batch: lines that are written together.
 //!
-//! Knows who waits for them, and what of them must not be lost. Does not know files.
+//! Knows which requests wait for a line, and which items must not be lost when the write fails.
+//! Does not know files.
 
 use std::io;
 
@@ -9,32 +10,32 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::time;
-use crate::audit::chain::Link;
+use crate::audit::chain::ChainLink;
 use crate::audit::heads::{HeadKey, SignedHead};
-use crate::audit::line::{FileBegins, Record};
+use crate::audit::line::{FileRecord, LogRecord};
 use crate::audit::queue::{DecisionLine, Item};
 
 /// Lines that are written together.
 pub(super) struct Batch {
     pub(super) lines: Vec<u8>,
     pub(super) count: u64,
-    /// The last of them.
-    pub(super) end: Link,
-    /// All of them.
-    pub(super) links: Vec<Link>,
-    /// Who waits for which line.
+    /// The link of the last line.
+    pub(super) end: ChainLink,
+    /// The links of all lines.
+    pub(super) links: Vec<ChainLink>,
+    /// The channels of the requests that wait, each with the number of its line.
     awaited: Vec<(oneshot::Sender<u64>, u64)>,
-    /// What must be written anew where this cannot be, by the numbers of the lines.
+    /// Items that must be written again if this write fails, by the numbers of their lines.
     pub(super) written: Vec<(u64, Item)>,
-    /// What cannot be written yet.
+    /// Items that cannot be written yet.
     pub(super) kept: Vec<Item>,
-    /// Decisions that were carried out and never got here.
+    /// Decisions that were carried out and have no line.
     pub(super) missed: u64,
 }
 
 impl Batch {
-    /// An empty one that goes on behind `end`.
-    pub(super) fn behind(end: Link) -> Self {
+    /// An empty batch that continues the chain behind `end`.
+    pub(super) fn behind(end: ChainLink) -> Self {
         Self {
             lines: Vec::new(),
             count: 0,
@@ -52,13 +53,14 @@ impl Batch {
         previous: Option<String>,
         now: Timestamp,
     ) -> io::Result<()> {
-        self.append(Record::File(FileBegins { previous }), now)
+        self.append(LogRecord::File(FileRecord { previous }), now)
     }
 
-    /// Adds a head of everything up to here. It is not kept where it cannot be written: it would be none behind another line.
+    /// Adds a head for the chain up to here. It is not kept if it cannot be written: behind another
+    /// line it would be wrong.
     pub(super) fn sign(&mut self, key: &HeadKey, now: Timestamp) -> io::Result<SignedHead> {
         let head = key.sign(self.end, time(now));
-        self.append(Record::Head(head.clone()), now)?;
+        self.append(LogRecord::Head(head.clone()), now)?;
         Ok(head)
     }
 
@@ -68,7 +70,12 @@ impl Batch {
             Item::Decision {
                 decision, written, ..
             } => {
-                self.append(Record::Decision(decision), now)?;
+                self.append(LogRecord::Decision(decision), now)?;
+                self.awaited.push((written, self.end.seq));
+                Ok(())
+            }
+            Item::SystemRead { read, written } => {
+                self.append(LogRecord::SystemRead(read), now)?;
                 self.awaited.push((written, self.end.seq));
                 Ok(())
             }
@@ -97,12 +104,13 @@ impl Batch {
                         is_carried_out,
                     } => match seq.try_recv() {
                         Ok(seq) => seq,
-                        // Its decision is not in the log.
+                        // The decision was given up: it is not in the log.
                         Err(TryRecvError::Closed) => {
                             self.missed += u64::from(is_carried_out);
                             return Ok(());
                         }
-                        // It stands in this very batch.
+                        // The decision is in this very batch, so it has no number yet. The delivery
+                        // waits for the next batch.
                         Err(TryRecvError::Empty) => {
                             self.kept.push(Item::Delivery {
                                 delivery,
@@ -117,7 +125,7 @@ impl Batch {
                     },
                 };
                 let decision = DecisionLine::Known(delivery.decision);
-                self.append(Record::Delivery(delivery.clone()), now)?;
+                self.append(LogRecord::Delivery(delivery.clone()), now)?;
                 let item = Item::Delivery {
                     delivery,
                     decision,
@@ -129,22 +137,24 @@ impl Batch {
         }
     }
 
-    fn append(&mut self, record: Record, now: Timestamp) -> io::Result<()> {
+    fn append(&mut self, record: LogRecord, now: Timestamp) -> io::Result<()> {
         self.end.append(record, time(now), &mut self.lines)?;
         self.count += 1;
         self.links.push(self.end);
         Ok(())
     }
 
-    /// Whether anybody waits for a line of it.
+    /// Whether a request waits for one of the lines.
     pub(super) fn is_awaited(&self) -> bool {
         !self.awaited.is_empty()
     }
 
-    /// All of it is in the file, and on disk where somebody waits for that.
+    /// Tells the requests that wait, and empties the batch. Call it when its lines are in the file,
+    /// and on disk if a request waits for one.
     pub(super) fn is_written(&mut self) {
         for (written, seq) in self.awaited.drain(..) {
-            // Who does not wait any more has left a delivery, which finds the number in the channel.
+            // A request that has left has queued its delivery, which takes the number out of the
+            // channel.
             let _ = written.send(seq);
         }
         self.written.clear();
@@ -153,10 +163,13 @@ impl Batch {
         self.count = 0;
     }
 
-    /// Gives up the decisions that were not written, and keeps of further items what must not be lost.
+    /// Gives up the decisions that were not written, and keeps the `further` items that must not be
+    /// lost.
     pub(super) fn set_aside(&mut self, further: impl Iterator<Item = Item>) {
+        // Dropping the senders closes the channels: that tells the requests.
         self.awaited.clear();
-        let lasting = further.filter(|item| !matches!(item, Item::Decision { .. }));
+        let lasting =
+            further.filter(|item| !matches!(item, Item::Decision { .. } | Item::SystemRead { .. }));
         self.kept.extend(lasting);
     }
 }

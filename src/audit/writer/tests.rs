@@ -1,4 +1,4 @@
-//! What the writer does on a day that is hard to have from outside.
+//! The writer on a day that is hard to reproduce from outside.
 
 use std::fs;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::audit::Shared;
+use crate::audit::SharedLog;
 use crate::audit::heads::HeadKey;
 use crate::audit::settings::{OnFailure, Rotate};
 
@@ -21,7 +21,7 @@ fn writer(dir: &Path) -> Writer {
         keep_days: 30,
         key: HeadKey::generate().unwrap().0,
     };
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(SharedLog {
         queue: Default::default(),
         tally: Default::default(),
         outage: Default::default(),
@@ -47,9 +47,9 @@ fn an_old_file_that_cannot_be_removed_costs_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     writer(dir).by_time(true).unwrap();
-    // Nothing is written without need, so there is no file yet.
+    // Without lines no file is begun.
     assert!(crate::audit::files::list(dir).unwrap().is_empty());
-    // The second is in the way: a folder is no file that could be removed.
+    // The second is a folder with the name of a file, so it cannot be removed.
     fs::write(file(dir, 1, "2020-01-01"), "").unwrap();
     fs::create_dir(file(dir, 2, "2020-01-02")).unwrap();
     let last = file(dir, 3, "2020-01-03");

@@ -1,15 +1,17 @@
 //! A JWK Set: the public keys that an issuer publishes.
 //!
-//! Knows which JWKs are keys that verify, and which algorithm each has. Does not know where a set comes from. A JWK that
-//! cannot be used is left out and told; it does not spoil the others, since issuers publish keys for other purposes and of
-//! other kinds in the same set.
+//! Knows which JWKs are keys that verify, and the algorithms of each. Does not know where a set
+//! comes from. A JWK that cannot be used is skipped and reported. It does not spoil the others,
+//! since issuers publish keys for other purposes and of other kinds in the same set.
 //!
-//! The same number is written in several ways by those who do not write it as they should: a coordinate without its leading zeros
-//! or with one too many, base64url with its padding. As long as nobody can doubt which number is meant, it is taken; what comes of
-//! it still has to be a point of the curve. An Ed25519 key is no number, and has its 32 bytes.
+//! Some programs write the same number in another way than the RFC says: a coordinate without its
+//! leading zeros or with one too many, base64url with its padding. It is accepted as long as the
+//! number is clear; the result must still be a point of the curve. An Ed25519 key is not a number
+//! and has exactly 32 bytes.
 //!
-//! Sources: RFC 7517 §4 (members of a JWK) and §5 (unknown ones are ignored); RFC 7518 §2 (base64url without padding), §6.2 (EC)
-//! and §6.3 (RSA); RFC 8037 §2 (OKP); RFC 8259 §8.1 (a reader may skip a byte order mark).
+//! Sources: RFC 7517 §4 (members of a JWK) and §5 (unknown ones are ignored); RFC 7518 §2
+//! (base64url without padding), §6.2 (EC) and §6.3 (RSA); RFC 8037 §2 (OKP); RFC 8259 §8.1 (a
+//! reader may skip a byte order mark).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD_INDIFFERENT;
@@ -20,81 +22,83 @@ use serde_json::value::RawValue;
 use crate::auth::algorithm::{Algorithm, KeyKind};
 use crate::auth::der;
 use crate::auth::key_id::KeyId;
-use crate::auth::keys::{Key, KeyError};
+use crate::auth::keys::{KeyError, VerifyingKey};
 use crate::auth::token::json_object;
 
-/// Most JWKs of one set that are looked at.
+/// The most JWKs accepted in one set.
 const MAX_KEYS: usize = 100;
-/// Longest key id, in bytes.
+/// The longest key id, in bytes.
 const MAX_ID_BYTES: usize = 256;
-/// The most JWKs, of a set without a usable key, whose faults are told.
-const MAX_TOLD: usize = 4;
+/// The most faults listed when no JWK of a set is usable.
+const MAX_SHOWN_FAULTS: usize = 4;
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// The members that are texts.
+/// The members that must be texts.
 const TEXTS: [&str; 9] = ["kty", "use", "alg", "kid", "crv", "n", "e", "x", "y"];
 
-/// What a JWK Set holds.
+/// The contents of a JWK Set.
 #[derive(Clone, Debug)]
 pub struct Jwks {
-    /// The keys that verify; one JWK for RSA without an `alg` is one key for each algorithm that it may have.
-    pub keys: Vec<Key>,
-    /// The others.
-    pub skipped: Vec<Skipped>,
+    /// The keys that verify. An RSA key without an `alg` appears once for each algorithm that it
+    /// may have.
+    pub keys: Vec<VerifyingKey>,
+    /// The JWKs that are not used.
+    pub skipped: Vec<SkippedJwk>,
 }
 
-/// A JWK that is left out.
+/// A JWK that is skipped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("keys[{place}] ({key_id}): {why}")]
-pub struct Skipped {
-    /// Its place in the set, from 0.
+pub struct SkippedJwk {
+    /// Its index in the set, from 0.
     pub place: usize,
     /// Its `kid`.
     pub key_id: KeyId,
-    /// The fault of it.
+    /// The reason.
     #[source]
     pub why: JwkError,
 }
 
-/// Why a whole set is of no use.
+/// The reason why a whole set is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
     /// It is not a JSON object with an array `keys`.
     #[error("not a JWK Set: a JSON object with an array \"keys\"")]
     NotASet,
-    /// There are too many.
+    /// It has too many keys.
     #[error("holds more than 100 keys")]
     TooMany,
-    /// No JWK in it is a key that verifies; the text is why not, for the first of them.
+    /// No JWK in it is a key that verifies. The text gives the reasons for the first ones.
     #[error("holds no key that verifies with an algorithm that is accepted here: {0}")]
     NoKey(String),
 }
 
-/// Why one JWK is left out.
+/// The reason why one JWK is skipped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwkError {
     /// It is not a JWK.
-    #[error("not a JWK: a JSON object whose members are there once each")]
+    #[error("not a JWK: a JSON object with unique members")]
     Malformed,
-    /// It is for encryption, or otherwise not for signatures, by this member.
+    /// This member says that it is for encryption, or for another use than signatures.
     #[error("not for verifying signatures, by {0}")]
     OtherUse(&'static str),
-    /// A shared secret or a private key, which nobody should publish; by this member.
+    /// This member shows that it is a shared secret or a private key, which must never be
+    /// published.
     #[error(
-        "holds a secret, by {0}: a set is for public keys, and whoever can read this one can sign"
+        "holds a secret, by {0}: a set is for public keys, and everyone who can read this one can sign"
     )]
     Secret(&'static str),
-    /// A kind of key, a curve or an algorithm that is not known here; by this member.
+    /// This member names an unsupported kind of key, curve or algorithm.
     #[error("of a kind that is not supported, by {0}")]
     Unsupported(&'static str),
-    /// Its algorithm is not among those configured for the issuer.
-    #[error("alg, or what kty leaves of it, is not among the algorithms of this issuer")]
+    /// Its algorithm is not configured for the issuer.
+    #[error("the algorithm, by alg or else by kty, is not among the algorithms of this issuer")]
     NotAccepted,
-    /// A member is missing, or is not as it must be.
+    /// A member is missing or wrong.
     #[error("{0} is missing or wrong")]
     Member(&'static str),
-    /// The coordinates are those of no point.
-    #[error("x and y are no point of the curve that crv names")]
+    /// The coordinates are not a point of the curve.
+    #[error("x and y are not a point of the curve that crv names")]
     NoPoint,
     /// The key itself is refused.
     #[error(transparent)]
@@ -102,7 +106,7 @@ pub enum JwkError {
 }
 
 #[derive(Deserialize)]
-struct Set<'j> {
+struct KeySetMembers<'j> {
     #[serde(borrow)]
     keys: Vec<&'j RawValue>,
 }
@@ -120,20 +124,21 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
-    /// Private.
+    /// Present in a private key.
     d: Option<serde::de::IgnoredAny>,
-    /// A shared secret.
+    /// Present in a shared secret.
     k: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads a JWK Set. `accepted` are the algorithms of its issuer; none means every one with public keys. An RSA key that
-/// names no algorithm has every RSA algorithm that is accepted by name, or else RS256, which issuers leave out.
+/// Reads a JWK Set. `accepted` are the algorithms of its issuer; an empty list accepts every
+/// algorithm with public keys. An RSA key without an `alg` gets every RSA algorithm in `accepted`,
+/// or RS256 if the list is empty: some issuers leave that one out.
 ///
 /// # Errors
-/// When there is no key in it.
+/// When the set has no usable key.
 pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
     let json = without_byte_order_mark(json);
-    let set: Set<'_> = json_object(json).ok_or(JwksError::NotASet)?;
+    let set: KeySetMembers<'_> = json_object(json).ok_or(JwksError::NotASet)?;
     if set.keys.len() > MAX_KEYS {
         return Err(JwksError::TooMany);
     }
@@ -144,7 +149,7 @@ pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
     for (place, jwk) in set.keys.iter().enumerate() {
         match read_jwk(jwk, accepted) {
             Ok(keys) => jwks.keys.extend(keys),
-            Err(why) => jwks.skipped.push(Skipped {
+            Err(why) => jwks.skipped.push(SkippedJwk {
                 place,
                 key_id: shown_id(jwk),
                 why,
@@ -152,36 +157,39 @@ pub fn read(json: &[u8], accepted: &[Algorithm]) -> Result<Jwks, JwksError> {
         }
     }
     if jwks.keys.is_empty() {
-        return Err(JwksError::NoKey(told(&jwks.skipped)));
+        return Err(JwksError::NoKey(describe_skipped(&jwks.skipped)));
     }
     Ok(jwks)
 }
 
-/// A text without the mark that some editors and programs write before it.
+/// Removes the byte order mark that some editors and programs write at the start.
 pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Why the first of them are left out.
-fn told(skipped: &[Skipped]) -> String {
-    let told = skipped.iter().take(MAX_TOLD).map(Skipped::to_string);
-    let mut told: Vec<String> = told.collect();
-    match skipped.len().saturating_sub(MAX_TOLD) {
-        0 if told.is_empty() => told.push("it is empty".to_owned()),
+/// The reasons for the first skipped JWKs.
+fn describe_skipped(skipped: &[SkippedJwk]) -> String {
+    let faults = skipped
+        .iter()
+        .take(MAX_SHOWN_FAULTS)
+        .map(SkippedJwk::to_string);
+    let mut faults: Vec<String> = faults.collect();
+    match skipped.len().saturating_sub(MAX_SHOWN_FAULTS) {
+        0 if faults.is_empty() => faults.push("it is empty".to_owned()),
         0 => {}
-        more => told.push(format!("and {more} more")),
+        more => faults.push(format!("and {more} more")),
     }
-    told.join("; ")
+    faults.join("; ")
 }
 
-fn read_jwk(jwk: &RawValue, accepted: &[Algorithm]) -> Result<Vec<Key>, JwkError> {
+fn read_jwk(jwk: &RawValue, accepted: &[Algorithm]) -> Result<Vec<VerifyingKey>, JwkError> {
     let read: Option<Jwk> = json_object(jwk.get().as_bytes());
     let jwk = read.ok_or_else(|| wrong_member(jwk))?;
     jwk.check_use()?;
     let kind = jwk.kind()?;
     let algorithms = jwk.algorithms(kind, accepted)?;
     let public_key = jwk.public_key(kind)?;
-    let key = |algorithm| Key::public(jwk.kid.clone(), algorithm, &public_key);
+    let key = |algorithm| VerifyingKey::public(jwk.kid.clone(), algorithm, &public_key);
     let keys: Result<_, _> = algorithms.into_iter().map(key).collect();
     keys.map_err(|error| match (error, kind) {
         (KeyError::Unreadable, KeyKind::P256 | KeyKind::P384) => JwkError::NoPoint,
@@ -189,13 +197,13 @@ fn read_jwk(jwk: &RawValue, accepted: &[Algorithm]) -> Result<Vec<Key>, JwkError
     })
 }
 
-/// The key id of a JWK, whatever else is wrong with it.
+/// The key id of a JWK, even if the rest of it is wrong.
 fn shown_id(jwk: &RawValue) -> KeyId {
     let jwk: Option<Value> = serde_json::from_str(jwk.get()).ok();
     KeyId::of(jwk.as_ref().and_then(|jwk| jwk.get("kid")?.as_str()))
 }
 
-/// Which member keeps something from being read as a JWK.
+/// Finds the member that keeps a JSON value from being read as a JWK.
 fn wrong_member(jwk: &RawValue) -> JwkError {
     let Ok(Value::Object(members)) = serde_json::from_str(jwk.get()) else {
         return JwkError::Malformed;
@@ -249,7 +257,7 @@ impl Jwk {
         }
     }
 
-    /// The algorithms that the key has: its own; else those that its kind leaves.
+    /// The algorithms of the key: its `alg`, or else all that fit its kind.
     fn algorithms(
         &self,
         kind: KeyKind,
@@ -259,7 +267,7 @@ impl Jwk {
             |algorithm: &Algorithm| accepted.is_empty() || accepted.contains(algorithm);
         let candidates = match &self.alg {
             Some(name) => {
-                // RFC 9864 names the curve in place of EdDSA.
+                // RFC 9864 names the curve instead of EdDSA.
                 let name = if name == "Ed25519" { "EdDSA" } else { name };
                 let algorithm: Algorithm =
                     name.parse().map_err(|_| JwkError::Unsupported("alg"))?;
@@ -281,7 +289,7 @@ impl Jwk {
         Ok(algorithms)
     }
 
-    /// The public key, in the form that the crypto library reads.
+    /// The public key in the encoding that the crypto library reads.
     fn public_key(&self, kind: KeyKind) -> Result<Vec<u8>, JwkError> {
         match kind {
             KeyKind::Rsa => {
@@ -313,8 +321,8 @@ fn member(name: &'static str, value: Option<&String>) -> Result<Vec<u8>, JwkErro
     value.ok_or(JwkError::Member(name))
 }
 
-/// RFC 7518 §6.2.1.2: a coordinate has the full length of the curve. A program that writes it as a number leaves leading zeros out,
-/// and writes one more where the number would else look negative.
+/// RFC 7518 §6.2.1.2: a coordinate has the full length of the curve. A program that writes it as a
+/// number drops leading zeros, or adds one if the number would else be read as negative.
 fn coordinate(
     name: &'static str,
     value: Option<&String>,

@@ -1,10 +1,10 @@
-//! Getting a set of keys: out of a file, from a URL, or from where OpenID discovery says.
+//! Fetches a key set: from a file, from a URL, or from the URL that OpenID discovery names.
 //!
-//! Knows what may be fetched, and how much. Does not know what is in a set. `https` only, no redirects, no proxy of the
-//! environment, no content coding, at most 256 KiB.
+//! Knows what may be fetched, and how much. Does not know the contents of a set. `https` only, no
+//! redirects, no proxy from the environment, no content coding, at most 256 KiB.
 //!
-//! Sources: OpenID Connect Discovery 1.0 §4.2 (the document) and §4.3 (`issuer` must be the issuer's name); RFC 9110 §8.4 and
-//! §12.5.3 (content codings, and how to ask for none).
+//! Sources: OpenID Connect Discovery 1.0 §4.2 (the document) and §4.3 (`issuer` must be the
+//! issuer's name); RFC 9110 §8.4 and §12.5.3 (content codings, and how to ask for none).
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,16 +22,16 @@ use crate::auth::key_sets::source::{KeyPlace, KeySource};
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
-/// The largest set or document.
-const MAX_BYTES: usize = 256 * 1024;
-/// How long one of them may take.
-const LIMIT: Duration = Duration::from_secs(10);
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How much of what an issuer says is shown, in characters.
-const MAX_SHOWN: usize = 200;
+/// The largest set or discovery document, in bytes.
+const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+/// The longest time for one fetch.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most characters shown of a text that an issuer sent.
+const MAX_SHOWN_CHARS: usize = 200;
 const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
-/// The way to the keys of one issuer.
+/// Fetches the key set of one issuer.
 pub(super) struct Fetcher {
     place: KeyPlace,
     issuer: String,
@@ -39,16 +39,16 @@ pub(super) struct Fetcher {
     client: Option<reqwest::Client>,
 }
 
-/// What counts of an OpenID provider's metadata.
+/// The members used from an OpenID provider's metadata.
 #[derive(Deserialize)]
-struct Metadata {
+struct ProviderMetadata {
     issuer: String,
     jwks_uri: String,
 }
 
 impl Fetcher {
     /// # Errors
-    /// A sentence for an operator: certificates that cannot be read.
+    /// A sentence for an operator: the HTTP client cannot be built.
     pub(super) fn new(source: &KeySource) -> Result<Self, String> {
         let client = match &source.place {
             KeyPlace::File(_) => None,
@@ -62,7 +62,7 @@ impl Fetcher {
         })
     }
 
-    /// Gets the set as it is now. The error is a sentence without a secret.
+    /// Fetches the current set. The error is a sentence without a secret.
     ///
     /// # Cancel safety
     /// Safe.
@@ -78,9 +78,9 @@ impl Fetcher {
         }
     }
 
-    /// Where the document says that the set is, if that may be believed.
+    /// The set's URL by the discovery document, if its origin is allowed.
     fn set_of(&self, document: &Url, metadata: &[u8]) -> Result<Url, String> {
-        let metadata: Metadata = serde_json::from_slice(without_byte_order_mark(metadata))
+        let metadata: ProviderMetadata = serde_json::from_slice(without_byte_order_mark(metadata))
             .map_err(|_| "the discovery document has no issuer or no jwks_uri")?;
         if metadata.issuer != self.issuer {
             return Err(format!(
@@ -90,7 +90,7 @@ impl Fetcher {
             ));
         }
         let set = Url::parse(&metadata.jwks_uri)
-            .map_err(|_| "jwks_uri of the discovery document is no URL")?;
+            .map_err(|_| "jwks_uri of the discovery document is not a URL")?;
         if set.scheme() != "https" {
             return Err("jwks_uri of the discovery document is not https".to_owned());
         }
@@ -105,8 +105,8 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, String> {
-        let client = self.client.as_ref().ok_or("there is no way to a URL")?;
-        timeout(LIMIT, get(client, url))
+        let client = self.client.as_ref().ok_or("no HTTP client for a URL")?;
+        timeout(FETCH_TIMEOUT, get(client, url))
             .await
             .unwrap_or_else(|_| Err("no answer within 10 s".to_owned()))
     }
@@ -124,7 +124,7 @@ fn client(source: &KeySource) -> Result<reqwest::Client, String> {
         .referer(false)
         .retry(reqwest::retry::never())
         .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_LIMIT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(0)
         .tls_backend_preconfigured(client::client_config(&trust)?)
         .build()
@@ -138,14 +138,14 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
     let mut response = request.send().await.map_err(describe)?;
     if response.status() != StatusCode::OK {
         return Err(match response.status().is_redirection() {
-            true => "the answer is a redirect; configure where it leads".to_owned(),
+            true => "the answer is a redirect; configure its target".to_owned(),
             false => format!("the answer has status {}", response.status().as_u16()),
         });
     }
     require_no_coding(response.headers())?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(describe)? {
-        if body.len() + chunk.len() > MAX_BYTES {
+        if body.len() + chunk.len() > MAX_DOCUMENT_BYTES {
             return Err("the answer is longer than 256 KiB".to_owned());
         }
         body.extend_from_slice(&chunk);
@@ -153,7 +153,7 @@ async fn get(client: &reqwest::Client, url: &Url) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// Refuses what was encoded, which was not asked for and is not undone here.
+/// Refuses an encoded body: none was requested, and none is decoded here.
 fn require_no_coding(headers: &HeaderMap) -> Result<(), String> {
     for coding in headers.get_all(CONTENT_ENCODING) {
         let coding = String::from_utf8_lossy(coding.as_bytes());
@@ -167,9 +167,9 @@ fn require_no_coding(headers: &HeaderMap) -> Result<(), String> {
     Ok(())
 }
 
-/// A text of somebody else: short, in quotes, and as a program would write it.
+/// A text from outside for a message: short, in quotes and with escapes.
 fn shown(text: &str) -> String {
-    let start: String = text.chars().take(MAX_SHOWN).collect();
+    let start: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     let more = if start.len() < text.len() {
         "\u{2026}"
     } else {
@@ -178,7 +178,7 @@ fn shown(text: &str) -> String {
     format!("{start:?}{more}")
 }
 
-/// All causes, without the URL, which is in the configuration.
+/// The whole chain of causes, without the URL, which is in the configuration.
 fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -190,20 +190,20 @@ fn describe(error: reqwest::Error) -> String {
     text
 }
 
-/// Reads a set out of a file.
+/// Reads a set from a file.
 ///
 /// # Errors
 /// A sentence for an operator.
 async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let file = tokio::fs::File::open(path).await.map_err(told)?;
+    let with_path = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = tokio::fs::File::open(path).await.map_err(with_path)?;
     let mut bytes = Vec::new();
-    let most = MAX_BYTES as u64 + 1;
+    let most = MAX_DOCUMENT_BYTES as u64 + 1;
     file.take(most)
         .read_to_end(&mut bytes)
         .await
-        .map_err(told)?;
-    if bytes.len() > MAX_BYTES {
+        .map_err(with_path)?;
+    if bytes.len() > MAX_DOCUMENT_BYTES {
         return Err(format!("{}: longer than 256 KiB", path.display()));
     }
     Ok(bytes)

@@ -8,41 +8,41 @@ use url::Url;
 
 use crate::auth::Algorithm;
 
-/// Where the keys of one issuer are got, and how often.
+/// Where the keys of one issuer are fetched, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySource {
     /// The issuer's name.
     pub issuer: String,
-    /// Where its JWK Set is.
+    /// The location of its JWK Set.
     pub place: KeyPlace,
-    /// Where else a discovery document may say that it is; only the origins count.
+    /// Further origins at which a discovery document may place the set.
     pub origins: Vec<Url>,
-    /// The certificates of CAs that the issuer's own is judged by; the system's where there are none.
+    /// The CA certificates that the issuer's server is verified with; the system's if `None`.
     pub ca: Option<Vec<CertificateDer<'static>>>,
-    /// The algorithms that its keys may have; none means every one with public keys.
+    /// The algorithms that its keys may have. An empty list accepts every one with public keys.
     pub algorithms: Vec<Algorithm>,
-    /// How often the set is got anew.
+    /// The time between two scheduled fetches.
     pub refresh: Duration,
-    /// How often at most that is done for a token whose key is not known.
+    /// The shortest time between two fetches for a token with an unknown key.
     pub min_interval: Duration,
 }
 
 impl KeySource {
-    /// Whether what was got here is good for `other`, too. A file is read with the configuration, so it needs nothing from
-    /// before.
-    pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
+    /// Returns true if keys fetched from here are also valid for `other`. A file is read with the
+    /// configuration anyway, so it takes over no earlier keys.
+    pub(crate) fn shares_keys_with(&self, other: &Self) -> bool {
         let same = (&self.issuer, &self.place) == (&other.issuer, &other.place);
         same && self.algorithms == other.algorithms && !matches!(self.place, KeyPlace::File(_))
     }
 }
 
-/// Where a JWK Set is.
+/// The location of a JWK Set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyPlace {
     /// In a file.
     File(PathBuf),
     /// At a URL.
     Url(Url),
-    /// Where an OpenID provider's metadata, which is at this URL, says.
+    /// At the URL that an OpenID provider's metadata names. The metadata is at this URL.
     Discovery(Url),
 }

@@ -1,10 +1,10 @@
-//! What is wrong with a key in the configuration.
+//! Mistakes in a configured key.
 //!
-//! Knows the mistakes, in words for whoever made them. Does not know the key: no text holds any of it.
+//! Knows the mistakes, in words for the operator. Does not know the key: no text holds any of it.
 
 use crate::auth::algorithm::Algorithm;
 
-/// Why something in the configuration is not a key; the text is for whoever wrote the configuration.
+/// The reason why a configured value is not a usable key. The text is for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A secret was given for an algorithm that needs a public key.
@@ -26,43 +26,43 @@ pub enum KeyError {
         /// The length of the secret that was given, in bytes.
         found: usize,
     },
-    /// There is no PEM block.
+    /// The text has no PEM block.
     #[error("no PEM block (one starts with -----BEGIN)")]
     NotPem,
     /// The PEM block has no proper end, or is not base64.
     #[error("the PEM block is damaged")]
     BrokenPem,
-    /// There is more than one PEM block, so it is not clear which is meant.
+    /// The text has more than one PEM block, so the choice is unclear.
     #[error("more than one PEM block; leave only the key, or only the certificate that holds it")]
     SeveralBlocks,
-    /// A private key where only the public one belongs.
+    /// A private key was given where only a public one is allowed.
     #[error(
         "this is a private key, which does not belong here; extract the public key with openssl pkey -pubout"
     )]
     Private,
-    /// A public key where signing needs the private one.
+    /// A public key was given where signing needs the private one.
     #[error("this is not a private key; signing needs one, in PKCS#8 form (BEGIN PRIVATE KEY)")]
     NotPrivate,
-    /// A private key that needs a passphrase.
+    /// The private key needs a passphrase.
     #[error("the private key is encrypted; it is needed without a passphrase")]
     Encrypted,
-    /// A private key in the older form of SEC 1.
+    /// The private key is in the older form of SEC 1.
     #[error("the private key is not in PKCS#8 form; convert it with openssl pkcs8 -topk8 -nocrypt")]
     NotPkcs8,
-    /// A PEM block of another kind.
+    /// The PEM block is of another kind.
     #[error("the PEM block is neither a public key nor a certificate")]
     UnknownBlock,
-    /// The contents of the block are not a key of a kind that is known here.
+    /// The contents of the block are not a supported kind of key.
     #[error("not a key that is understood: RSA, P-256, P-384 or Ed25519")]
     Unreadable,
-    /// The key is sound, but of another kind than the algorithm needs.
+    /// The key is valid, but of another kind than the algorithm needs.
     #[error("{algorithm} needs {needed}, this is {found}")]
     WrongKind {
         /// The algorithm the key was given for.
         algorithm: Algorithm,
-        /// What it needs, as in "an RSA key".
+        /// The kind that it needs, as in "an RSA key".
         needed: &'static str,
-        /// What was given, in the same words.
+        /// The kind that was given, in the same words.
         found: &'static str,
     },
     /// The private key cannot sign with this algorithm.

@@ -1,9 +1,10 @@
-//! The thumbprint of a public key: the same for the same key, whatever its id and wherever it comes from.
+//! The thumbprint of a public key: the same for the same key, whatever its id and its origin.
 //!
-//! Knows which members of a JWK it is made of. Does not know secrets: a thumbprint of one would let others try guesses.
+//! Knows the members of a JWK that it is made from. Does not know secrets: the thumbprint of a
+//! secret would let others test guesses.
 //!
-//! Sources: RFC 7638 §3 (members in the order of their names, without white space, SHA-256) and §3.2 (EC, RSA); RFC 8037 §2
-//! (OKP); SEC 1 §2.3.3 (an uncompressed point is 4, x, y).
+//! Sources: RFC 7638 §3 (members in the order of their names, without white space, SHA-256) and
+//! §3.2 (EC, RSA); RFC 8037 §2 (OKP); SEC 1 §2.3.3 (an uncompressed point is 4, x, y).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -17,8 +18,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::super::algorithm::KeyKind;
 use super::super::der;
 
-/// The thumbprint of a public key in the form that verifies; `None` for secrets. A point that is written in another form has
-/// the hash of that.
+/// The thumbprint of a public key; `None` for a secret. A point that cannot be put into the
+/// canonical form gets the hash of its own bytes.
 pub(super) fn of(kind: KeyKind, public_key: &[u8]) -> Option<String> {
     let jwk = match kind {
         KeyKind::Secret { .. } => return None,
@@ -28,7 +29,7 @@ pub(super) fn of(kind: KeyKind, public_key: &[u8]) -> Option<String> {
     Some(encode(hash.as_ref()))
 }
 
-/// The members that count.
+/// The members that are hashed.
 fn jwk(kind: KeyKind, public_key: &[u8]) -> Option<String> {
     match kind {
         KeyKind::Rsa => {
@@ -55,7 +56,8 @@ fn jwk(kind: KeyKind, public_key: &[u8]) -> Option<String> {
     }
 }
 
-/// The one SubjectPublicKeyInfo that a key has, in whichever form it was read. The key itself stands at its end.
+/// The canonical SubjectPublicKeyInfo of a key that was read in any form. The key itself is at its
+/// end.
 fn canonical(public_key: &[u8], algorithm: &'static dyn VerificationAlgorithm) -> Option<Vec<u8>> {
     let parsed = UnparsedPublicKey::new(algorithm, public_key).parse().ok()?;
     let spki: PublicKeyX509Der<'_> = parsed.as_der().ok()?;
@@ -78,7 +80,7 @@ fn encode(bytes: &[u8]) -> String {
 mod tests {
     use crate::auth::Algorithm;
     use crate::auth::key_sets::document;
-    use crate::auth::keys::Key;
+    use crate::auth::keys::VerifyingKey;
     use crate::secret::Secret;
 
     #[track_caller]
@@ -100,7 +102,7 @@ mod tests {
             r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
             "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
         );
-        // RFC 9449 §6.1 has this one of the key in its §4.1.
+        // RFC 9449 §6.1 states this thumbprint for the key in its §4.1.
         check(
             r#"{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}"#,
             "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
@@ -108,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_has_none() {
+    fn a_secret_has_no_thumbprint() {
         let secret = Secret::new("a secret that is long enough for it".as_bytes());
-        let key = Key::secret(None, Algorithm::Hs256, &secret).unwrap();
+        let key = VerifyingKey::secret(None, Algorithm::Hs256, &secret).unwrap();
         assert_eq!(key.thumbprint(), None);
     }
 }

@@ -1,10 +1,13 @@
-//! What is no longer valid although it has not expired: tokens, people, and whatever was issued before some moment.
+//! Entries of the revocation list: tokens and subjects that are refused although their tokens have
+//! not expired.
 //!
-//! Knows how an entry is written, and whom the entries mean. Does not know where they are kept.
+//! Knows the form of an entry, and which principals it covers. Does not know where entries are
+//! stored.
 //!
-//! One JSON object per line. `{"jti": "…"}` is one token, of one issuer where `issuer` is given, too. `{"issuer": "…",
-//! "subject": "…"}` is everything of that person. With `"issued_before": "2026-11-20T12:00:00Z"` only what was issued before
-//! that; alone, or with an issuer, it means everybody (of that issuer). A link's issuer is the id of its key.
+//! One JSON object per line. `{"jti": "…"}` is one token; with `issuer`, the token of that issuer
+//! only. `{"issuer": "…", "subject": "…"}` is every token of that subject. With `"issued_before":
+//! "2026-11-20T12:00:00Z"`, only tokens issued before that time count; alone it covers every
+//! principal, with an issuer every one of that issuer. The issuer of a link is the id of its key.
 
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
@@ -15,14 +18,14 @@ use thiserror::Error;
 
 use crate::auth::principal::Principal;
 
-/// Most entries of a list: far more than are ever revoked at once.
+/// The most entries of a list: far more than are ever revoked at once.
 const MAX_ENTRIES: usize = 100_000;
-/// Longest line, in bytes.
+/// The longest line, in bytes.
 const MAX_LINE_BYTES: usize = 2_048;
-/// Longest name in an entry, in bytes; no token has a longer one.
+/// The longest name in an entry, in bytes. No token has a longer one.
 const MAX_NAME_BYTES: usize = 2_000;
 
-/// One line.
+/// One entry.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
@@ -36,28 +39,28 @@ pub struct Revocation {
     issued_before: Option<Timestamp>,
 }
 
-/// Why a text is no list of revocations.
+/// The reason why a text is not a list of revocations.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RevocationError {
-    /// The line is not JSON of this form; the text says where.
+    /// The line is not an entry. The text says where.
     #[error("line {line}: {why}")]
     Line {
         /// Counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
-    /// There are too many.
+    /// The list has too many entries.
     #[error("more than 100000 entries; take out those whose tokens have expired")]
     TooMany,
 }
 
-/// All that is revoked.
+/// All entries, in the form in which they are looked up.
 #[derive(Clone, Debug, Default)]
-pub struct Revoked {
+pub struct RevocationList {
     tokens: HashSet<String>,
     tokens_of: HashSet<(String, String)>,
-    /// Until when what a person was issued is revoked; `None` for all of it.
+    /// The time before which a subject's tokens are revoked; `None` for all of them.
     people: HashMap<(String, String), Option<SystemTime>>,
     issuers: HashMap<String, SystemTime>,
     everybody: Option<SystemTime>,
@@ -68,7 +71,7 @@ impl Revocation {
     /// Reads one entry.
     ///
     /// # Errors
-    /// A sentence for whoever wrote it.
+    /// The mistake, as a sentence for the operator.
     pub fn parse(json: &str) -> Result<Self, String> {
         if json.len() > MAX_LINE_BYTES {
             return Err("longer than 2048 bytes".to_owned());
@@ -91,10 +94,10 @@ impl Revocation {
             (Some(_), _, None, None) | (None, Some(_), Some(_), _) | (None, _, None, Some(_)) => {
                 Ok(())
             }
-            (Some(_), ..) => Err("jti goes with issuer only"),
+            (Some(_), ..) => Err("jti can be combined with issuer only"),
             (None, None, Some(_), _) => Err("subject needs issuer: a subject is unique within one"),
             (None, _, None, None) => {
-                Err("says nothing: give jti, issuer and subject, or issued_before")
+                Err("the entry is empty: give jti, issuer and subject, or issued_before")
             }
         }
     }
@@ -107,7 +110,8 @@ impl Revocation {
     }
 }
 
-/// What is wrong with an entry, but for what stood in it: a token that got in there by mistake must not get into the log.
+/// The mistake in an entry, without the values in it: a token pasted there by mistake must not get
+/// into the log.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -131,11 +135,12 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-impl Revoked {
-    /// Reads a list. Empty lines and those that begin with `#` say nothing.
+impl RevocationList {
+    /// Reads a list. Empty lines and lines that begin with `#` are skipped.
     ///
     /// # Errors
-    /// The first line that is wrong; half a list would let in who must not come in.
+    /// The first wrong line. The whole list is refused then, since half a list would admit revoked
+    /// tokens.
     pub fn parse(text: &str) -> Result<Self, RevocationError> {
         let mut revoked = Self::default();
         for (number, line) in text.lines().enumerate() {
@@ -155,7 +160,7 @@ impl Revoked {
     /// Adds an entry.
     ///
     /// # Errors
-    /// When there are too many.
+    /// When the list is full.
     pub fn add(&mut self, entry: &Revocation) -> Result<(), RevocationError> {
         if self.entries == MAX_ENTRIES {
             return Err(RevocationError::TooMany);
@@ -177,7 +182,7 @@ impl Revoked {
             }
             (None, Some(issuer), Some(subject), before) => {
                 let known = self.people.entry((issuer, subject)).or_insert(before);
-                // Everything is more than what was issued before some moment.
+                // An entry without a time covers more than any entry with one.
                 *known = known.zip(before).map(|(known, before)| known.max(before));
             }
             (None, Some(issuer), None, Some(before)) => {
@@ -190,15 +195,16 @@ impl Revoked {
         Ok(())
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// Whether what this principal showed is revoked. What does not say when it was issued was issued before everything.
+    /// Returns true if the principal's credential is revoked. A credential without an issue time
+    /// counts as issued before every time.
     #[must_use]
-    pub fn means(&self, principal: &Principal) -> bool {
+    pub fn revokes(&self, principal: &Principal) -> bool {
         if self.entries == 0 {
             return false;
         }

@@ -1,10 +1,10 @@
-//! Nothing becomes valid again by what happens to the file.
+//! No change to the file makes a revoked token valid again.
 
 use tempfile::TempDir;
 
 use super::*;
 
-/// A list with these lines, which is not watched but read when a test says so.
+/// A list with these lines. It is not watched; each test reads it.
 fn list(lines: &str) -> (Revocations, PathBuf, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("revoked.jsonl");
@@ -13,7 +13,7 @@ fn list(lines: &str) -> (Revocations, PathBuf, TempDir) {
         path: Some(path.clone()),
         revoked: ArcSwap::default(),
         known: Mutex::default(),
-        spread: Box::new(|_| {}),
+        listener: Box::new(|_| {}),
     };
     revocations.read().unwrap();
     (revocations, path, folder)
@@ -26,12 +26,12 @@ fn entries(revocations: &Revocations) -> usize {
 const TWO: &str = "{\"jti\":\"a\"}\n{\"jti\":\"b\"}\n";
 
 #[test]
-fn a_mistake_and_a_loss_take_nothing_back() {
+fn a_mistake_or_a_lost_file_leaves_the_entries_in_force() {
     let (revocations, path, _folder) = list(TWO);
     fs::write(&path, "{\"jti\":\"a\"}\n{\"jti\":").unwrap();
     assert!(revocations.read().is_err());
     assert_eq!(entries(&revocations), 2);
-    // It is told once, and looked at again when it has changed.
+    // The mistake is reported once; the file is read again when it has changed.
     assert!(revocations.read().is_ok());
     fs::remove_file(&path).unwrap();
     assert!(revocations.read().is_err());
@@ -39,7 +39,7 @@ fn a_mistake_and_a_loss_take_nothing_back() {
 }
 
 #[test]
-fn a_shorter_list_counts_once_it_stays_so() {
+fn a_shorter_list_counts_once_it_is_stable() {
     let (revocations, path, _folder) = list(TWO);
     fs::write(&path, "").unwrap();
     revocations.read().unwrap();
@@ -52,7 +52,7 @@ fn a_shorter_list_counts_once_it_stays_so() {
 }
 
 #[test]
-fn an_entry_counts_beside_a_mistake_and_a_lost_list_gets_no_successor() {
+fn an_entry_is_added_beside_a_mistake_but_not_to_a_lost_list() {
     let (revocations, path, _folder) = list(TWO);
     fs::write(&path, format!("{TWO}{{\"jti\":")).unwrap();
     revocations.revoke("{\"jti\":\"c\"}").unwrap();

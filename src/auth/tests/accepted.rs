@@ -1,4 +1,4 @@
-//! What is accepted: every algorithm, and every way to choose a key.
+//! Accepted tokens: every algorithm, and every way to choose a key.
 
 use super::*;
 
@@ -19,10 +19,10 @@ fn every_algorithm_is_accepted_with_its_own_key() {
 }
 
 #[test]
-fn whoever_shows_another_token_is_still_the_same() {
+fn two_tokens_of_one_subject_have_one_principal_id() {
     let (signing_key, _) = hmac_pair(None, b'a');
     let id = |subject| {
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer: ISSUER,
             subject,
             audience: AUDIENCE,
@@ -36,7 +36,7 @@ fn whoever_shows_another_token_is_still_the_same() {
     assert_eq!(alice, again);
     assert_eq!(alice, PrincipalId::new(ISSUER, "alice"));
     assert_ne!(alice, bob);
-    // A subject is unique within its issuer only, and where the one ends and the other begins is no question.
+    // A subject is unique within its issuer only, and the two are never joined into one text.
     assert_ne!(alice, PrincipalId::new("https://other.example", "alice"));
     assert_ne!(PrincipalId::new("a", "bc"), PrincipalId::new("ab", "c"));
 }
@@ -59,7 +59,8 @@ fn no_algorithm_is_accepted_with_the_key_of_another() {
     }
 }
 
-/// Signs with key `a` under a key id, and tries the keys that are configured, each given by id and letter.
+/// Signs with key `a` under a key id, and verifies with the configured keys, each given by id and
+/// letter.
 #[track_caller]
 fn check_choice(
     kid: Option<&str>,
@@ -134,7 +135,7 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
     ];
     let authenticator = Authenticator::new(issuers, None, SKEW);
     let authenticate = |issuer| {
-        let claims = mint::Bearer {
+        let claims = mint::BearerClaims {
             issuer,
             subject: "alice",
             audience: AUDIENCE,
@@ -142,6 +143,7 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
         let token = mint::bearer(&signing_key, &claims, at(NOW), Duration::from_secs(60)).unwrap();
         authenticator
             .authenticate(&bearer_headers(&token), None, SOURCE, at(NOW))
+            .map(|caller| caller.principal().clone())
             .map_err(|rejected| rejected.reason().clone())
             .map(|_| ())
     };
@@ -157,7 +159,7 @@ fn a_key_verifies_the_tokens_of_its_own_issuer_only() {
 }
 
 #[test]
-fn the_audience_may_be_one_of_several_and_other_claims_do_not_matter() {
+fn one_matching_audience_is_enough() {
     let check = |claims: &str| {
         let (signing_key, key) = hmac_pair(None, b'a');
         let claims = format!(r#" {{"iss":"{ISSUER}","sub":"Zoë","exp":1800000060,{claims}}} "#);

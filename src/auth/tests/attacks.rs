@@ -1,7 +1,8 @@
-//! Headers and claims an attacker would try, rightly signed, and whether they are refused for the right reason.
+//! Headers and claims that an attacker would try, with a valid signature. Each is refused for the
+//! right reason.
 //!
-//! Sources: RFC 8725 §2 (threats); the public write-ups of `alg: none`, of RSA keys used as HMAC secrets and of keys
-//! brought along in `jwk`, `jku` and `x5u`.
+//! Sources: RFC 8725 §2 (threats); the public write-ups of `alg: none`, of RSA keys used as HMAC
+//! secrets and of keys sent in `jwk`, `jku` and `x5u`.
 
 use super::*;
 
@@ -20,7 +21,7 @@ pub(super) fn check_token(token: &str, expected: AuthError) {
     assert_eq!(outcome.map(|_| ()), Err(expected), "{token}");
 }
 
-/// Checks a token with this header, rightly signed.
+/// Checks a token with this header and a valid signature.
 #[track_caller]
 fn check_header(header: &str, expected: AuthError) {
     check_token(
@@ -29,20 +30,20 @@ fn check_header(header: &str, expected: AuthError) {
     );
 }
 
-/// Checks a token with these claims, rightly signed.
+/// Checks a token with these claims and a valid signature.
 #[track_caller]
 fn check_claims(claims: &str, expected: AuthError) {
     check_token(&forge(&hmac_pair(None, b'a').0, HEADER, claims), expected);
 }
 
 #[test]
-fn the_template_of_the_attacks_is_itself_accepted() {
+fn the_template_of_the_attacks_is_accepted() {
     let (signing_key, key) = hmac_pair(None, b'a');
     assert!(authenticate_bearer(vec![key], &forge(&signing_key, HEADER, GOOD_CLAIMS)).is_ok());
 }
 
 #[test]
-fn no_header_talks_its_way_around_the_key() {
+fn no_header_gets_around_the_key() {
     let mismatch = || AuthError::AlgorithmMismatch(KeyId::default());
     let unknown = |id| AuthError::UnknownKey(KeyId::of(Some(id)));
     for none in [

@@ -1,4 +1,4 @@
-//! Roles, extensions and tenant out of a token: only as they must be, and each once.
+//! Roles, extensions and tenant from a token: only in the right form, and each once.
 
 use super::*;
 
@@ -16,7 +16,9 @@ fn read(further: &str, pbxs: Option<&[&str]>) -> Result<Principal, AuthError> {
     let token = forge(&signing, HEADER, &claims);
     let headers = bearer_headers(&token);
     let principal = authenticator.authenticate(&headers, None, SOURCE, at(NOW));
-    principal.map_err(|rejected| rejected.reason().clone())
+    principal
+        .map(|caller| caller.principal().clone())
+        .map_err(|rejected| rejected.reason().clone())
 }
 
 #[track_caller]
@@ -68,7 +70,7 @@ fn attributes_are_what_the_claims_say() {
 }
 
 #[test]
-fn a_claim_that_is_null_or_empty_says_what_one_says_that_is_absent() {
+fn a_null_or_empty_claim_counts_as_absent() {
     for nothing in [
         r#","realm_access":null"#,
         r#","realm_access":{"roles":null}"#,
@@ -81,7 +83,7 @@ fn a_claim_that_is_null_or_empty_says_what_one_says_that_is_absent() {
     ] {
         check(nothing, &[], &[], None);
     }
-    // Next to one that says something.
+    // Beside a value that is not empty.
     check(
         r#","realm_access":{"roles":["a"]},"extensions":null,"tenant":"""#,
         &["a"],
@@ -91,7 +93,7 @@ fn a_claim_that_is_null_or_empty_says_what_one_says_that_is_absent() {
 }
 
 #[test]
-fn as_many_roles_are_taken_as_the_longest_token_allows() {
+fn the_longest_token_bounds_the_number_of_roles() {
     let roles = |count: usize| {
         let roles: Vec<String> = (0..count).map(|number| format!("\"{number}\"")).collect();
         format!(r#","realm_access":{{"roles":[{}]}}"#, roles.join(","))
@@ -114,7 +116,7 @@ fn refused(further: &str, pbxs: Option<&[&str]>, key: &str) {
 }
 
 #[test]
-fn a_claim_that_stands_there_twice_or_is_of_another_form_is_refused() {
+fn a_repeated_or_malformed_claim_is_refused() {
     for twice in [
         r#","realm_access":{"roles":["a"]},"realm_access":{"roles":["a"]}"#,
         r#","realm_access":{"roles":["a"],"roles":["b"]}"#,
@@ -146,7 +148,7 @@ fn a_claim_that_stands_there_twice_or_is_of_another_form_is_refused() {
 }
 
 #[test]
-fn a_bare_number_is_taken_where_there_is_one_pbx_and_nowhere_else() {
+fn a_bare_number_is_accepted_only_with_one_pbx() {
     let bare = r#","extensions":["1001"]"#;
     let principal = read(bare, Some(&["office"])).unwrap();
     let [extension] = principal.attributes().extensions() else {
@@ -160,7 +162,7 @@ fn a_bare_number_is_taken_where_there_is_one_pbx_and_nowhere_else() {
 }
 
 #[test]
-fn what_nobody_verified_is_not_looked_at() {
+fn attributes_of_an_unverified_token_are_not_read() {
     let (_, key) = hmac_pair(None, b'a');
     let (other, _) = hmac_pair(None, b'b');
     let claims = format!(

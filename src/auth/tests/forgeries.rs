@@ -1,6 +1,7 @@
-//! Tokens and signatures that are not what an issuer made, down to a single byte.
+//! Tokens and signatures that no issuer made, down to a single changed byte.
 //!
-//! Source: RFC 8725 §2.1: an RSA key used as an HMAC secret; RFC 7515 §5.2 on what is not a compact form.
+//! Source: RFC 8725 §2.1: an RSA key used as an HMAC secret; RFC 7515 §5.2 on what is not a compact
+//! form.
 
 use proptest::prelude::*;
 
@@ -10,7 +11,7 @@ use super::*;
 const NOT_COMPACT: AuthError = AuthError::Malformed("not three segments of base64url");
 
 #[test]
-fn no_other_form_of_a_good_token_is_accepted() {
+fn no_other_form_of_a_valid_token_is_accepted() {
     let good = forge(&hmac_pair(None, b'a').0, HEADER, GOOD_CLAIMS);
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
@@ -109,7 +110,7 @@ fn a_published_key_is_never_taken_for_a_shared_secret() {
     let token = format!("{signed}.{}", message(&signed));
     let outcome = authenticate_bearer(vec![key_pair(Algorithm::Rs256).1], &token);
     assert_eq!(outcome, Err(AuthError::AlgorithmMismatch(KeyId::default())));
-    let refused = Key::secret(None, Algorithm::Hs256, &Secret::new(public_pem));
+    let refused = VerifyingKey::secret(None, Algorithm::Hs256, &Secret::new(public_pem));
     assert_eq!(refused.unwrap_err(), keys::KeyError::SecretIsPem);
 }
 

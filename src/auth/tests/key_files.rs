@@ -1,11 +1,11 @@
-//! What an operator can give for a key, right and wrong.
+//! The keys that an operator can configure, right and wrong.
 
 use super::keys::KeyError;
 use super::*;
 
 #[track_caller]
 fn check_public(algorithm: Algorithm, pem: &str, expected: Result<(), KeyError>) {
-    let key = Key::public_pem(Some("1".to_owned()), algorithm, pem.as_bytes());
+    let key = VerifyingKey::public_pem(Some("1".to_owned()), algorithm, pem.as_bytes());
     assert_eq!(key.map(|_| ()), expected, "{algorithm}: {pem}");
 }
 
@@ -32,7 +32,9 @@ fn a_secret_is_at_least_as_long_as_the_hash() {
         (Algorithm::Hs384, 48),
         (Algorithm::Hs512, 64),
     ] {
-        let key = |bytes| Key::secret(None, algorithm, &Secret::new(vec![b'a'; bytes])).map(|_| ());
+        let key = |bytes| {
+            VerifyingKey::secret(None, algorithm, &Secret::new(vec![b'a'; bytes])).map(|_| ())
+        };
         let found = min_bytes - 1;
         assert_eq!(key(min_bytes), Ok(()));
         assert_eq!(
@@ -52,7 +54,7 @@ fn a_secret_is_at_least_as_long_as_the_hash() {
             })
         );
     }
-    let key = Key::secret(None, Algorithm::Rs256, &secret(b'a')).map(|_| ());
+    let key = VerifyingKey::secret(None, Algorithm::Rs256, &secret(b'a')).map(|_| ());
     assert_eq!(key, Err(KeyError::NeedsPem(Algorithm::Rs256)));
 }
 
@@ -194,7 +196,7 @@ fn an_rsa_key_has_2048_bits_or_more() {
 }
 
 #[test]
-fn a_certificate_stands_for_the_key_in_it() {
+fn a_certificate_gives_the_key_in_it() {
     for (algorithm, rcgen_algorithm) in [
         (Algorithm::Es256, &rcgen::PKCS_ECDSA_P256_SHA256),
         (Algorithm::EdDsa, &rcgen::PKCS_ED25519),
@@ -207,7 +209,8 @@ fn a_certificate_stands_for_the_key_in_it() {
             .unwrap();
         let signing_key =
             SigningKey::private_pem(None, algorithm, key.serialize_pem().as_bytes()).unwrap();
-        let verifying_key = Key::public_pem(None, algorithm, certificate.pem().as_bytes()).unwrap();
+        let verifying_key =
+            VerifyingKey::public_pem(None, algorithm, certificate.pem().as_bytes()).unwrap();
         assert!(authenticate_bearer(vec![verifying_key], &minted(&signing_key)).is_ok());
     }
 }
@@ -215,7 +218,7 @@ fn a_certificate_stands_for_the_key_in_it() {
 #[test]
 fn a_private_key_signs_with_its_algorithm_or_is_refused() {
     check_private(Algorithm::Rs256, &RSA.private, Ok(()));
-    // What a PKCS#8 envelope of 26 bytes holds.
+    // The contents of a PKCS#8 envelope of 26 bytes.
     let inner = pem("RSA PRIVATE KEY", &der(&RSA.private)[26..]);
     check_private(Algorithm::Ps256, &inner, Ok(()));
     check_private(Algorithm::Es384, &P384.private, Ok(()));

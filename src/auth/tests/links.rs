@@ -1,4 +1,5 @@
-//! Link tokens: what they must say, and that they are never bearer tokens nor the other way round.
+//! Link tokens: their claims, and that they are never accepted as bearer tokens, or the other way
+//! round.
 
 use std::net::Ipv6Addr;
 
@@ -12,6 +13,7 @@ fn authenticate_link(token: &str, source: IpAddr) -> Result<Principal, AuthError
     let query = format!("download=1&link={token}");
     authenticator(vec![hmac_pair(None, b'a').1])
         .authenticate(&HeaderMap::new(), Some(&query), source, at(NOW))
+        .map(|caller| caller.principal().clone())
         .map_err(|rejected| rejected.reason().clone())
 }
 
@@ -20,7 +22,7 @@ fn signed(claims: &str) -> String {
     forge(&hmac_pair(Some("crm"), b'l').0, HEADER, &claims)
 }
 
-/// Checks a link with these claims besides its audience, rightly signed.
+/// Checks a link with these claims besides its audience, and with a valid signature.
 #[track_caller]
 fn check(claims: &str, expected: Result<(), AuthError>) {
     assert_eq!(
@@ -32,7 +34,7 @@ fn check(claims: &str, expected: Result<(), AuthError>) {
 
 fn minted_link(ttl: u64, ip: Option<IpAddr>) -> String {
     let name = NAME.parse().unwrap();
-    let claims = mint::Link {
+    let claims = mint::LinkClaims {
         audience: LINK_AUDIENCE,
         subject: "alice",
         pbx: "office",
@@ -61,7 +63,7 @@ fn a_minted_link_is_accepted_and_names_its_recording() {
 }
 
 #[test]
-fn a_link_says_which_recording_and_for_whom() {
+fn a_link_names_its_recording_and_its_subject() {
     let wrong = |claim| Err(AuthError::Claim(claim));
     check(&format!(r#""sub":"a",{RIGHT},{TIMES}"#), Ok(()));
     check(&format!(r#"{RIGHT},{TIMES}"#), wrong("sub"));
@@ -136,7 +138,7 @@ fn a_link_lives_no_longer_than_its_key_allows() {
         r#""nbf":1800000011,"exp":1800000600"#,
         Err(AuthError::NotYetValid("nbf")),
     );
-    // As if there were none: the life is counted from now, and no further.
+    // `null` counts as absent: the lifetime is then counted from now.
     check_times(r#""iat":null,"nbf":null,"exp":1800000600"#, Ok(()));
     check_times(r#""iat":null,"exp":1800000601"#, too_long());
     check_times(r#""exp":1799999990"#, Err(AuthError::Expired));
@@ -145,7 +147,7 @@ fn a_link_lives_no_longer_than_its_key_allows() {
 }
 
 #[test]
-fn the_shorter_of_two_limits_on_the_life_of_a_link_counts() {
+fn the_shorter_of_two_link_lifetimes_counts() {
     for (all, own, longest) in [
         (900, None, 900),
         (900, Some(600), 600),
@@ -167,10 +169,12 @@ fn the_shorter_of_two_limits_on_the_life_of_a_link_counts() {
             let query = format!("link={}", minted_link(ttl, None));
             authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW))
         };
-        assert_eq!(authenticate(longest).unwrap().issuer(), "link");
+        assert_eq!(authenticate(longest).unwrap().principal().issuer(), "link");
         assert_eq!(
             authenticate(longest + 1),
-            Err(Rejected::Link(AuthError::LinkTooLong { max_s: longest }))
+            Err(CredentialError::Link(AuthError::LinkTooLong {
+                max_s: longest
+            }))
         );
     }
 }
@@ -210,14 +214,14 @@ fn a_link_for_one_address_works_from_that_address_only() {
 }
 
 #[test]
-fn a_link_is_no_bearer_token_and_a_bearer_token_no_link() {
+fn a_link_and_a_bearer_token_are_never_interchangeable() {
     let bearer_key = hmac_pair(None, b'a').0;
     let link = minted_link(60, None);
     assert_eq!(
         authenticate_bearer(vec![hmac_pair(None, b'a').1], &link),
         Err(AuthError::Claim("iss"))
     );
-    // Even where both were given the same key, the audience tells them apart.
+    // The audience separates them even if both have the same key.
     let claims =
         format!(r#"{{"iss":"{ISSUER}","aud":"{LINK_AUDIENCE}","sub":"a",{RIGHT},{TIMES}}}"#);
     let link_of_issuer = forge(&bearer_key, HEADER, &claims);
@@ -243,28 +247,28 @@ fn a_bearer_token_in_a_query_is_refused() {
         let outcome = authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW));
         assert_eq!(
             outcome,
-            Err(Rejected::Bearer(AuthError::Malformed(
-                "a bearer token does not belong into a query"
+            Err(CredentialError::Bearer(AuthError::Malformed(
+                "a bearer token is not accepted in a query"
             )))
         );
     }
 }
 
 #[test]
-fn a_wrong_credential_is_not_covered_by_a_right_one() {
+fn a_right_credential_does_not_make_up_for_a_wrong_one() {
     let authenticator = authenticator(vec![hmac_pair(None, b'a').1]);
     let link = format!("link={}", minted_link(60, None));
     let outcome =
         authenticator.authenticate(&bearer_headers("x.y.z"), Some(&link), SOURCE, at(NOW));
     assert!(matches!(
         outcome,
-        Err(Rejected::Bearer(AuthError::Malformed(_)))
+        Err(CredentialError::Bearer(AuthError::Malformed(_)))
     ));
     let good = bearer_headers(&minted(&hmac_pair(None, b'a').0));
     let outcome = authenticator
         .authenticate(&good, Some("link=wrong"), SOURCE, at(NOW))
         .unwrap();
-    assert_eq!(outcome.credential(), &Credential::Bearer);
+    assert_eq!(outcome.principal().credential(), &Credential::Bearer);
 }
 
 #[test]
@@ -272,5 +276,8 @@ fn links_are_refused_where_none_are_configured() {
     let authenticator = Authenticator::new(Vec::new(), None, SKEW);
     let query = format!("link={}", minted_link(60, None));
     let outcome = authenticator.authenticate(&HeaderMap::new(), Some(&query), SOURCE, at(NOW));
-    assert_eq!(outcome, Err(Rejected::Link(AuthError::LinksDisabled)));
+    assert_eq!(
+        outcome,
+        Err(CredentialError::Link(AuthError::LinksDisabled))
+    );
 }

@@ -1,9 +1,11 @@
-//! Blocks of memory of one size, and the pool they come from.
+//! The pool: blocks of memory of one size.
 //!
-//! Knows how many there may be, and for whom each is held. Does not know what is in them.
+//! Knows how many blocks there may be, and which principal each counts against. Does not know which
+//! bytes are in them.
 //!
-//! Blocks are mapped, not taken from the allocator: what is given back then really leaves the process. They are used
-//! again as long as there is work for them, since fresh memory costs several times the copying.
+//! Blocks are mapped and not taken from the allocator, so a block that is given back really leaves
+//! the process. Free blocks are used again while there is work for them: fresh memory costs several
+//! times the copying.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,13 +18,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::cache::Owner;
 use crate::limits::concurrency::Permits;
 
-/// The size of a block.
+/// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
 
-/// Nobody holds more than this part of all blocks.
-const SHARE: usize = 4;
+/// One owner holds at most one block in so many.
+const OWNER_SHARE: usize = 4;
 
-/// Why there is no block.
+/// Why the pool gives no block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(in crate::cache) enum NoBlock {
     #[error("the owner holds as much as one may")]
@@ -30,43 +32,43 @@ pub(in crate::cache) enum NoBlock {
     #[error("all blocks are held")]
     Room,
     #[error("the system has no memory")]
-    Remembered,
+    Memory,
 }
 
-/// All blocks there may be.
-pub(in crate::cache) struct Pool(Arc<Shared>);
+/// All blocks of the cache.
+pub(in crate::cache) struct Pool(Arc<PoolInner>);
 
-struct Shared {
-    /// Blocks that may still be taken.
+struct PoolInner {
+    /// One permit for each block that may still be taken.
     slots: Permits,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
-struct State {
+struct PoolState {
     total: usize,
     held: usize,
-    /// By owner; only those who hold any.
+    /// Held blocks by owner; an owner who holds none is not in the map.
     owners: HashMap<Owner, usize>,
-    /// Remembered to use again.
+    /// Memory of blocks that were given back, to be used again.
     free: Vec<MmapMut>,
-    /// The fewest that were free since the last sweep.
+    /// The smallest number of free blocks since the last sweep: so many were not needed.
     spare: usize,
 }
 
-/// A block and what is written in it; counted until it is dropped.
-pub(in crate::cache) struct Block {
+/// A block and the bytes written in it. It counts as held until it is dropped.
+pub(in crate::cache) struct MemoryBlock {
     memory: Option<MmapMut>,
     len: usize,
     owner: Owner,
-    pool: Arc<Shared>,
+    pool: Arc<PoolInner>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Pool {
     pub(in crate::cache) fn new(total: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(PoolInner {
             slots: Permits::new(total),
-            state: Mutex::new(State {
+            state: Mutex::new(PoolState {
                 total,
                 held: 0,
                 owners: HashMap::new(),
@@ -76,31 +78,31 @@ impl Pool {
         }))
     }
 
-    /// Changes how many there may be. Those that are held stay, and surplus ones go as they come back. Call it within a
-    /// tokio runtime.
+    /// Changes how many blocks there may be. Held blocks stay; surplus ones are freed as they come
+    /// back. Call it within a tokio runtime.
     pub(in crate::cache) fn resize(&self, total: usize) {
         self.0.slots.resize(total);
         self.0.lock().total = total;
     }
 
-    /// How many are held.
+    /// Number of held blocks.
     pub(in crate::cache) fn held(&self) -> usize {
         self.0.lock().held
     }
 
-    /// Whether more are held than there may be.
+    /// Whether more blocks are held than there may be, as after [`Pool::resize`].
     pub(in crate::cache) fn is_over(&self) -> bool {
         let state = self.0.lock();
         state.held > state.total
     }
 
-    /// A block, if there is one for this owner now.
-    pub(in crate::cache) fn try_take(&self, owner: &Owner) -> Result<Block, NoBlock> {
+    /// Takes a block, if one is free and within the owner's share.
+    pub(in crate::cache) fn try_take(&self, owner: &Owner) -> Result<MemoryBlock, NoBlock> {
         let slot = self.0.slots.try_take().ok_or(NoBlock::Room)?;
         self.0.block(owner, slot)
     }
 
-    /// Gives memory back to the system that nobody has needed since the last time.
+    /// Gives the memory of blocks that were not needed since the last sweep back to the system.
     pub(in crate::cache) fn sweep(&self) {
         let unused = {
             let mut state = self.0.lock();
@@ -113,20 +115,20 @@ impl Pool {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl PoolInner {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A block for `owner`, who may hold their part of all.
+    /// Makes a block of the slot, if it is within the owner's share.
     fn block(
         self: &Arc<Self>,
         owner: &Owner,
         slot: OwnedSemaphorePermit,
-    ) -> Result<Block, NoBlock> {
+    ) -> Result<MemoryBlock, NoBlock> {
         let mut state = self.lock();
         let held = state.owners.get(owner).copied().unwrap_or_default();
-        if held >= (state.total / SHARE).max(1) {
+        if held >= (state.total / OWNER_SHARE).max(1) {
             return Err(NoBlock::Share);
         }
         let memory = state.free.pop();
@@ -134,7 +136,7 @@ impl Shared {
         state.held += 1;
         *state.owners.entry(owner.clone()).or_default() += 1;
         drop(state);
-        let mut block = Block {
+        let mut block = MemoryBlock {
             memory,
             len: 0,
             owner: owner.clone(),
@@ -142,25 +144,26 @@ impl Shared {
             _slot: slot,
         };
         if block.memory.is_none() {
-            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Remembered)?);
+            block.memory = Some(fresh_memory().map_err(|_| NoBlock::Memory)?);
         }
         Ok(block)
     }
 }
 
-/// All of it will be written to: to have it at once is cheaper than page by page.
+/// All of the block will be written, so the pages are populated at once: that is cheaper than one
+/// page fault for each.
 fn fresh_memory() -> io::Result<MmapMut> {
     MmapOptions::new().len(BLOCK_BYTES).populate().map_anon()
 }
 
-impl Block {
-    /// What is written in it.
+impl MemoryBlock {
+    /// The bytes written so far.
     pub(in crate::cache) fn bytes(&self) -> &[u8] {
         let memory = self.memory.as_deref().unwrap_or_default();
         memory.get(..self.len).unwrap_or_default()
     }
 
-    /// Writes as much of `bytes` as there is room for, and returns how much that was.
+    /// Writes as much of `bytes` as fits, and returns how much that was.
     pub(in crate::cache) fn write(&mut self, bytes: &[u8]) -> usize {
         let memory = self.memory.as_deref_mut().unwrap_or_default();
         let room = memory.get_mut(self.len..).unwrap_or_default();
@@ -176,14 +179,14 @@ impl Block {
         self.len == BLOCK_BYTES
     }
 
-    /// The same block, to be written from its start.
+    /// The same block, empty again.
     pub(in crate::cache) fn emptied(mut self) -> Self {
         self.len = 0;
         self
     }
 }
 
-impl Drop for Block {
+impl Drop for MemoryBlock {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
         state.held -= 1;
@@ -193,7 +196,7 @@ impl Drop for Block {
                 state.owners.remove(&self.owner);
             }
         }
-        // A pool that has become smaller keeps no more than it may give out.
+        // A pool that was made smaller keeps no more memory than it may give out.
         if state.held + state.free.len() < state.total {
             state.free.extend(self.memory.take());
         }
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_counted_and_bounded() {
+    fn held_blocks_are_counted_and_bounded() {
         let pool = Pool::new(8);
         let mut blocks: Vec<_> = (0..8)
             .map(|index| {
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_nobody_needs_for_a_while_goes() {
+    fn memory_unused_between_two_sweeps_is_freed() {
         let pool = Pool::new(8);
         let blocks = ["a", "b", "c"].map(|name| pool.try_take(&owner(name)).unwrap());
         drop(blocks);
@@ -250,7 +253,7 @@ mod tests {
         assert_eq!(pool.0.lock().free.len(), 3);
         drop(pool.try_take(&owner("a")).unwrap());
         pool.sweep();
-        // One of them was in use in between.
+        // One of the three was in use between the sweeps.
         assert_eq!(pool.0.lock().free.len(), 1);
         pool.sweep();
         pool.sweep();

@@ -1,6 +1,6 @@
 //! One reader of an entry.
 //!
-//! Knows its place and where it stops. Does not know where the bytes go.
+//! Knows its offset and where it stops. Does not know where the bytes go.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
@@ -8,28 +8,28 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::block::Block;
-use super::{CacheEntry, Phase, State};
+use super::block::MemoryBlock;
+use super::{CacheEntry, EntryState, Phase};
 use crate::cache::{Cache, CacheError, Metadata};
 
-/// Largest piece handed out at once: a caller that listens slowly shows progress often enough. By `cargo bench --bench cache`,
-/// half of it and twice of it cost more.
-const PIECE_BYTES: usize = 32 * 1024;
+/// Largest piece handed out at once: a caller who reads slowly still shows progress often enough.
+/// By `cargo bench --bench cache`, half of it and twice of it cost more.
+const MAX_PIECE_BYTES: usize = 32 * 1024;
 
-/// A place on an entry, and an interest in it: as long as there is a reader, the entry is being filled and kept.
+/// A reader of an entry. As long as an entry has a reader, it is filled and kept.
 pub(crate) struct Reader {
     entry: Arc<CacheEntry>,
     cache: Weak<Cache>,
     seat: u64,
     offset: u64,
-    /// Where it stops; `None` for the end of the recording.
+    /// Offset where it stops; `None` for the end of the recording.
     end: Option<u64>,
 }
 
-/// Some bytes of a block. The fill is told when they are let go of: it may be waiting to write behind them.
+/// Some bytes of a block. Dropping it wakes the fill, which may wait to write into that block.
 struct Slice {
-    /// Gone only when the slice goes.
-    block: Option<Arc<Block>>,
+    /// Always there, until [`Drop`] takes it.
+    block: Option<Arc<MemoryBlock>>,
     from: usize,
     to: usize,
     entry: Arc<CacheEntry>,
@@ -56,14 +56,15 @@ impl Reader {
         }
     }
 
-    /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it before anything is read.
+    /// Goes to `offset`, to read up to `end` (exclusive), or to the end of the recording. Call it
+    /// before the first byte is taken.
     pub(in crate::cache) fn go_to(&mut self, offset: u64, end: Option<u64>) {
         self.offset = offset;
         self.end = end;
         self.sit(offset);
     }
 
-    /// Has a window hold nothing for it that lies before `offset`.
+    /// Moves the seat to `offset`: a window need not hold the bytes before it for this reader.
     fn sit(&self, offset: u64) {
         let mut state = self.entry.lock();
         if let Some(seat) = state.readers.get_mut(&self.seat) {
@@ -74,12 +75,12 @@ impl Reader {
         self.entry.note_room();
     }
 
-    /// Whether bytes are gone that it has not read.
+    /// Whether a window has dropped bytes that this reader has not taken.
     pub(in crate::cache) fn is_spent(&self) -> bool {
         self.entry.lock().base > self.offset
     }
 
-    /// What is known of the recording, once its beginning has been read.
+    /// Waits until the beginning has been read, and returns the metadata.
     ///
     /// # Cancel safety
     /// Safe.
@@ -87,7 +88,7 @@ impl Reader {
         self.when(|state| state.metadata.clone()).await
     }
 
-    /// The length, once the recording has been read to its end.
+    /// Waits until the recording has been read to its end, and returns the length.
     ///
     /// # Cancel safety
     /// Safe.
@@ -96,7 +97,8 @@ impl Reader {
             .await
     }
 
-    /// As [`Reader::length`], of a window, too, which does not come to its end while it holds something for a reader.
+    /// As [`Reader::length`], also for a window, which holds bytes for this reader and so would
+    /// never get to its end: while it waits, the seat is behind all bytes.
     ///
     /// # Cancel safety
     /// Safe, but the reader may be spent.
@@ -107,18 +109,20 @@ impl Reader {
         length
     }
 
-    /// How far the recording has been read, once that is beyond `offset`, or `length` where it ends before.
+    /// Waits until the recording has been read beyond `offset`, and returns how far; the length,
+    /// where it ends before.
     ///
     /// # Cancel safety
-    /// Safe, but what lies before `offset` may be gone.
+    /// Safe, but the bytes before `offset` may be gone.
     pub(in crate::cache) async fn read_beyond(&self, offset: u64) -> Result<u64, CacheError> {
         self.sit(offset);
-        let whole = |state: &State| matches!(state.phase, Phase::Whole);
+        let whole = |state: &EntryState| matches!(state.phase, Phase::Whole);
         self.when(|state| (state.head > offset || whole(state)).then_some(state.head))
             .await
     }
 
-    /// Whether the bytes up to `end`, or to the end of the recording, will not come unless somebody has them read on.
+    /// Whether the bytes up to `end`, or to the end of the recording, are missing and no fill is at
+    /// work to read them.
     pub(in crate::cache) fn lacks(&self, end: Option<u64>) -> bool {
         let state = self.entry.lock();
         let there = end.is_some_and(|end| end <= state.head && !state.is_unconfirmed(end));
@@ -130,14 +134,14 @@ impl Reader {
         state.metadata.is_some() || matches!(state.phase, Phase::Failed(_))
     }
 
-    /// Whether this is, by its beginning, the recording that was read to its end `before`.
+    /// Whether this beginning is that of the recording which was read to its end `before`.
     pub(in crate::cache) fn looks_like(&self, before: &Metadata) -> bool {
         let metadata = self.entry.lock().metadata.clone();
         let (Some(metadata), Some(cache)) = (metadata, self.cache.upgrade()) else {
             return false;
         };
         let identity = cache.identity(&self.entry.pbx, &self.entry.key);
-        metadata.are_those_of(identity, before)
+        metadata.is_same_recording(identity, before)
     }
 
     /// Whether two passes had to agree on the end of the recording.
@@ -146,7 +150,7 @@ impl Reader {
         state
             .metadata
             .as_ref()
-            .is_some_and(|metadata| metadata.end_is_agreed)
+            .is_some_and(|metadata| metadata.end_is_agreed())
     }
 
     /// Whether the bytes up to `end` are there, and no fill is at work.
@@ -164,18 +168,19 @@ impl Reader {
     /// # Cancel safety
     /// Safe.
     pub(in crate::cache) async fn opened(&self) -> Result<(), CacheError> {
-        let is_open = |state: &State| !matches!(state.phase, Phase::Opening);
+        let is_open = |state: &EntryState| !matches!(state.phase, Phase::Opening);
         self.when(|state| (is_open(state) && state.error().is_none()).then_some(()))
             .await
     }
 
-    /// Whether it has been given everything up to where it stops.
+    /// Whether all bytes up to `end` have been given out.
     pub(in crate::cache) fn has_ended(&self) -> bool {
         self.end.is_some_and(|end| self.offset >= end)
     }
 
-    /// The least bytes per second at which it has to be read: on a window, where the fill waits for the slowest reader,
-    /// and others may wait for the fill.
+    /// The least bytes per second at which its caller has to read: there is such a bound for a
+    /// window, where the fill waits for the slowest reader, and other requests may wait for the
+    /// fill's download slot.
     pub(in crate::cache) fn least_pace(&self) -> Option<u64> {
         let state = self.entry.lock();
         let filling = matches!(state.phase, Phase::Opening | Phase::Filling);
@@ -183,7 +188,7 @@ impl Reader {
         self.entry.pbx.least_pace(holder)
     }
 
-    /// The next bytes; `None` where it stops.
+    /// Polls for the next bytes; `None` at the end.
     pub(in crate::cache) fn poll_bytes(
         &mut self,
         context: &mut Context<'_>,
@@ -197,6 +202,8 @@ impl Reader {
             if let Some(seat) = state.readers.get_mut(&self.seat) {
                 seat.offset = self.offset;
             }
+            // In a window this step may free the first block. The seat moves before that, and the
+            // fill is told after it: see `note_room`.
             if state.is_window() {
                 state.forget_behind();
                 self.entry.note_room();
@@ -209,17 +216,18 @@ impl Reader {
         if let Some(error) = state.error() {
             return Poll::Ready(Some(Err(error.clone())));
         }
+        // Under the lock under which nothing was found: every later change wakes this waker.
         state.wait(self.seat, context);
         Poll::Pending
     }
 
-    fn slice(&self, state: &State) -> Option<Bytes> {
+    fn slice(&self, state: &EntryState) -> Option<Bytes> {
         let (block, from) = state.block_at(self.offset)?;
         let left = self.end.map_or(u64::MAX, |end| end - self.offset);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let size = (block.bytes().len().checked_sub(from)?)
             .min(left)
-            .min(PIECE_BYTES);
+            .min(MAX_PIECE_BYTES);
         let is_held_back = state.is_unconfirmed(self.offset + size as u64);
         (size > 0 && !is_held_back).then(|| {
             Bytes::from_owner(Slice {
@@ -231,8 +239,8 @@ impl Reader {
         })
     }
 
-    /// Waits until `find` finds something, or the entry has failed.
-    async fn when<T>(&self, find: impl Fn(&State) -> Option<T>) -> Result<T, CacheError> {
+    /// Waits until `find` returns a value, or the entry has failed.
+    async fn when<T>(&self, find: impl Fn(&EntryState) -> Option<T>) -> Result<T, CacheError> {
         poll_fn(|context| {
             let mut state = self.entry.lock();
             if let Some(found) = find(&state) {
@@ -252,8 +260,8 @@ impl Reader {
     }
 }
 
-impl State {
-    /// Why no more comes, where more is wanted.
+impl EntryState {
+    /// Why no more bytes come, for a reader who wants more.
     fn error(&self) -> Option<&CacheError> {
         match &self.phase {
             Phase::Failed(error) | Phase::Stopped(_, Some(error)) => Some(error),
@@ -261,10 +269,14 @@ impl State {
         }
     }
 
-    /// Whether `offset` is taken for the end of the recording, and it has not shown yet that it is. What comes last is held
-    /// back until then: only the end tells whether all of it was what it was taken for.
+    /// Whether `offset` is the expected end of the recording, and the end has not confirmed it yet.
+    /// The last piece is held back until then: only the end shows whether the content is the
+    /// expected one. >
     fn is_unconfirmed(&self, offset: u64) -> bool {
-        let length = self.metadata.as_ref().and_then(|metadata| metadata.length);
+        let length = self
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.length());
         length == Some(offset) && !matches!(self.phase, Phase::Whole)
     }
 
@@ -277,6 +289,7 @@ impl State {
 
 impl Drop for Slice {
     fn drop(&mut self) {
+        // The block goes first: a fill that is woken must see that the slice is gone.
         self.block = None;
         self.entry.note_room();
     }

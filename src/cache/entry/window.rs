@@ -1,18 +1,20 @@
-//! An entry that holds only what lies before its readers, and what it forgets.
+//! A window: an entry that drops the bytes behind its slowest reader.
 //!
-//! Knows blocks and where the slowest reader is. Does not know why there is a window, nor who waits for it.
+//! Knows blocks and the offset of the slowest reader. Does not know why an entry becomes a window,
+//! or what its fill waits for.
 
 use std::sync::Arc;
 
-use super::block::{BLOCK_BYTES, Block};
-use super::{CacheEntry, State};
+use super::block::{BLOCK_BYTES, MemoryBlock};
+use super::{CacheEntry, EntryState};
 use crate::cache::Owner;
 
-/// Blocks that a window may hold.
-const WINDOW_BLOCKS: usize = 4;
+/// Most blocks that a window takes.
+const MAX_WINDOW_BLOCKS: usize = 4;
 
 impl CacheEntry {
-    /// Holds only what lies before its readers from now on. Nobody may join them any more.
+    /// Makes the entry a window. `holder` is the principal who holds the download slot of the fill.
+    /// Take the entry off the index first: a reader who joined now would miss bytes.
     pub(in crate::cache) fn make_window(&self, holder: &Owner) {
         let mut state = self.lock();
         state.window_of = Some(holder.clone());
@@ -20,17 +22,17 @@ impl CacheEntry {
     }
 }
 
-impl State {
+impl EntryState {
     pub(super) fn is_window(&self) -> bool {
         self.window_of.is_some()
     }
 
     pub(super) fn is_full_window(&self) -> bool {
-        self.is_window() && self.blocks.len() >= WINDOW_BLOCKS
+        self.is_window() && self.blocks.len() >= MAX_WINDOW_BLOCKS
     }
 
-    /// Of a window: lets go of the blocks behind its slowest reader, but for the last one, without which it could not go
-    /// on where there is no other.
+    /// In a window, drops the blocks behind its slowest reader. The last block stays: the pool may
+    /// have no other, and the fill goes on in it.
     pub(super) fn forget_behind(&mut self) {
         while self.is_window() && self.blocks.len() > 1 && self.has_read_first_block() {
             self.blocks.pop_front();
@@ -38,11 +40,14 @@ impl State {
         }
     }
 
-    /// Of a window: the only block that it has, to be written again once everybody has done with what is in it.
-    pub(super) fn last_block_again(&mut self) -> Option<Block> {
+    /// In a window, takes its only block to write it again, once every reader is past it.
+    pub(super) fn last_block_again(&mut self) -> Option<MemoryBlock> {
         if !self.is_window() || self.blocks.len() != 1 || !self.has_read_first_block() {
             return None;
         }
+        // Before: one block, and every seat is past it. A slice of it may still be on its way to a
+        // caller; then the block goes back, and the drop of that slice calls `note_room`, which
+        // wakes the fill to try again. After: the head is where the emptied block begins.
         match Arc::try_unwrap(self.blocks.pop_front()?) {
             Ok(block) => {
                 self.base += BLOCK_BYTES as u64;
@@ -55,7 +60,8 @@ impl State {
         }
     }
 
-    /// Whether every reader has come to the end of the first block.
+    /// Whether every reader has passed the end of the first block; without readers, whether the
+    /// head has.
     fn has_read_first_block(&self) -> bool {
         let slowest = self.readers.values().map(|seat| seat.offset).min();
         self.base + BLOCK_BYTES as u64 <= slowest.unwrap_or(self.head)

@@ -1,6 +1,6 @@
-//! The lines of a log, read back out of its files.
+//! Reads the lines of an audit log from its files.
 //!
-//! Knows the order of the files, and where each line stands. Does not know what the lines say.
+//! Knows the order of the files, and the position of each line. Does not parse lines.
 
 use std::fmt;
 use std::fs::File;
@@ -12,39 +12,39 @@ use crate::audit::files;
 use crate::audit::files::FileName;
 use crate::audit::line::MAX_LINE_BYTES;
 
-/// Where a line stands.
+/// The position of a line: file and line number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LinePosition {
     pub(crate) file: Arc<str>,
     /// Counted from 1.
     pub(crate) line: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LinePosition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.file, self.line)
     }
 }
 
-/// A line as it stands in its file, without its line end.
+/// The bytes of a line, without its line end.
 #[derive(Debug, Clone)]
-pub(crate) struct Written {
-    pub(crate) place: Place,
+pub(crate) struct RawLine {
+    pub(crate) place: LinePosition,
     pub(crate) bytes: Vec<u8>,
-    /// It has a line end. One without is being written, or was cut by a crash.
+    /// The line has a line end. A line without one is being written, or was cut by a crash.
     pub(crate) is_whole: bool,
 }
 
-/// The lines of all files of a folder, in their order. Any number of them is read in little memory.
+/// Iterator over the lines of all files of a folder, in their order. It holds one line at a time.
 pub(crate) struct Lines {
     dir: PathBuf,
     names: std::vec::IntoIter<FileName>,
-    current: Option<(BufReader<File>, Place)>,
+    current: Option<(BufReader<File>, LinePosition)>,
 }
 
 impl Lines {
     /// # Errors
-    /// When the folder cannot be read, or there is no log in it.
+    /// When the folder cannot be read, or has no file of a log.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let names = files::list(dir)?;
         if names.is_empty() {
@@ -58,7 +58,7 @@ impl Lines {
         })
     }
 
-    fn read(&mut self) -> io::Result<Option<Written>> {
+    fn read(&mut self) -> io::Result<Option<RawLine>> {
         loop {
             if let Some((reader, place)) = &mut self.current {
                 let mut bytes = Vec::new();
@@ -70,10 +70,11 @@ impl Lines {
                     let is_whole = bytes.pop_if(|byte| *byte == b'\n').is_some();
                     let place = place.clone();
                     if !is_whole && !is_cut {
-                        // What has come behind it since then is the rest of it, and no line.
+                        // The line is being written. Bytes that have come behind it meanwhile are
+                        // the rest of this line, and no line of their own.
                         self.current = None;
                     }
-                    return Ok(Some(Written {
+                    return Ok(Some(RawLine {
                         place,
                         bytes,
                         is_whole,
@@ -86,7 +87,7 @@ impl Lines {
             let name = name.to_string();
             let file = File::open(self.dir.join(&name))
                 .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))?;
-            let place = Place {
+            let place = LinePosition {
                 file: name.into(),
                 line: 0,
             };
@@ -96,9 +97,9 @@ impl Lines {
 }
 
 impl Iterator for Lines {
-    type Item = io::Result<Written>;
+    type Item = io::Result<RawLine>;
 
-    fn next(&mut self) -> Option<io::Result<Written>> {
+    fn next(&mut self) -> Option<io::Result<RawLine>> {
         self.read().transpose()
     }
 }

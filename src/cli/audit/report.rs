@@ -1,7 +1,7 @@
-//! Who heard what, and how much of it: the lines of a log, summed up.
+//! The audit report: sums of who heard which recording, and how much of it.
 //!
-//! Knows what is summed: for one person and one recording the seconds that they got of it, each counted once however often they
-//! played it. Does not check that the log is as it was written, and does not know how a table looks.
+//! Knows the sums: the seconds that one person got of one recording, each counted once however
+//! often they played it. Does not verify the log, and does not know the format of the table.
 
 pub(crate) mod party;
 pub(crate) mod table;
@@ -11,41 +11,41 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::read::Written;
-use crate::audit::heard::{Audio, Union};
-use crate::audit::line::{Decision, Delivery, Line, Record};
+use super::read::RawLine;
+use crate::audit::heard::{AudioSpan, Union};
+use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 use crate::recording::RecordingName;
-use party::Party;
-use table::{Cell, Table};
+use party::OutsideNumber;
+use table::{Cell, ReportTable};
 
-/// What a row is about.
+/// What a row sums up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    /// A recording and a person, recording by recording.
+pub(crate) enum Grouping {
+    /// One recording and one person; rows ordered by recording.
     Recording,
-    /// The same, person by person.
+    /// The same; rows ordered by person.
     Person,
     Hour,
     Day,
 }
 
-/// Which requests count.
+/// The requests that count.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
-    /// Recordings of calls with this number outside.
-    pub(crate) party: Option<Party>,
+pub(crate) struct ReportFilter {
+    /// Only recordings of calls whose outside number is this one.
+    pub(crate) party: Option<OutsideNumber>,
     pub(crate) from: Option<Timestamp>,
     /// Exclusive.
     pub(crate) to: Option<Timestamp>,
 }
 
-impl Filter {
+impl ReportFilter {
     fn wants(&self, time: &str, recording: &str) -> bool {
         let is_in_time = match time.parse::<Timestamp>() {
             Ok(at) => self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to),
             Err(_) => self.from.is_none() && self.to.is_none(),
         };
-        let is_with = |party: &Party| {
+        let is_with = |party: &OutsideNumber| {
             let name = recording.parse::<RecordingName>();
             name.is_ok_and(|name| party.is_outside(&name))
         };
@@ -53,7 +53,7 @@ impl Filter {
     }
 }
 
-/// What belongs together: a person's requests for a recording, of one period where periods are asked for.
+/// The requests of one person for one recording; within one period, where the report is by period.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Group {
     period: String,
@@ -63,7 +63,7 @@ struct Group {
     subject: String,
 }
 
-/// What they came to.
+/// The sum over a group.
 #[derive(Debug, Default)]
 struct Sum {
     first: String,
@@ -71,8 +71,8 @@ struct Sum {
     requests: u64,
     denied: u64,
     bytes: u64,
-    heard: BTreeMap<Audio, Union>,
-    /// Deliveries of which nobody knows how long they play.
+    heard: BTreeMap<AudioSpan, Union>,
+    /// Deliveries whose playing time cannot be computed.
     unmeasured: u64,
 }
 
@@ -91,8 +91,9 @@ impl Sum {
         match delivery.first.zip(delivery.audio) {
             Some((first, audio)) if audio.bytes_per_second > 0 => {
                 if let Some((begin, end)) = audio.part(first, delivery.bytes) {
-                    // A header that was of an earlier state of the recording told another end, or none.
-                    let audio = Audio { end: None, ..audio };
+                    // The end is left out of the key: while the recording was still being written,
+                    // its header told another end or none.
+                    let audio = AudioSpan { end: None, ..audio };
                     self.heard.entry(audio).or_default().add(begin, end);
                 }
             }
@@ -100,7 +101,7 @@ impl Sum {
         }
     }
 
-    /// Milliseconds; none where nothing could be measured.
+    /// Milliseconds of audio; `None` where no delivery could be measured.
     fn heard(&self) -> Option<u64> {
         if self.heard.is_empty() && self.unmeasured > 0 {
             return None;
@@ -112,11 +113,11 @@ impl Sum {
     }
 }
 
-/// What a log comes to.
+/// The sums over a log.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct AuditReport {
     groups: HashMap<Group, Sum>,
-    /// Allowed requests whose delivery has not come yet, by the number of their line.
+    /// Allowed requests whose delivery has not been read yet, by the number of their decision line.
     open: HashMap<u64, Group>,
     /// Deliveries whose decision is not in these files.
     pub(crate) orphans: u64,
@@ -124,15 +125,15 @@ pub(crate) struct Report {
     pub(crate) unreadable: u64,
 }
 
-impl Report {
+impl AuditReport {
     /// Sums up lines.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the lines cannot be read.
     pub(crate) fn of(
-        lines: impl Iterator<Item = io::Result<Written>>,
-        by: By,
-        filter: &Filter,
+        lines: impl Iterator<Item = io::Result<RawLine>>,
+        by: Grouping,
+        filter: &ReportFilter,
     ) -> io::Result<Self> {
         let mut report = Self::default();
         let mut ours = Numbers::default();
@@ -140,20 +141,24 @@ impl Report {
             let written = written?;
             match Line::parse(&written.bytes) {
                 Ok(line) => report.add(line, by, filter, &mut ours),
-                // One without its end is being written, or was never told to anybody.
+                // A line without its line end is being written, or was cut by a crash: it does not
+                // count.
                 Err(_) => report.unreadable += u64::from(written.is_whole),
             }
         }
         Ok(report)
     }
 
-    fn add(&mut self, line: Line, by: By, filter: &Filter, numbers: &mut Numbers) {
+    fn add(&mut self, line: Line, by: Grouping, filter: &ReportFilter, numbers: &mut Numbers) {
         numbers.first.get_or_insert(line.seq);
         match line.record {
-            Record::Decision(decision) => self.decided(line.seq, &line.time, *decision, by, filter),
-            Record::Delivery(delivery) => match self.open.remove(&delivery.decision) {
+            LogRecord::Decision(decision) => {
+                self.decided(line.seq, &line.time, *decision, by, filter)
+            }
+            LogRecord::Delivery(delivery) => match self.open.remove(&delivery.decision) {
                 Some(group) => self.groups.entry(group).or_default().delivered(&delivery),
-                // One that is not wanted, but for those from before the first line.
+                // A delivery whose decision the filter left out; or whose decision stands before
+                // the first line: those count as orphans.
                 None if numbers.first.is_some_and(|first| delivery.decision < first) => {
                     self.orphans += 1;
                 }
@@ -163,7 +168,14 @@ impl Report {
         }
     }
 
-    fn decided(&mut self, seq: u64, time: &str, decision: Decision, by: By, filter: &Filter) {
+    fn decided(
+        &mut self,
+        seq: u64,
+        time: &str,
+        decision: Decision,
+        by: Grouping,
+        filter: &ReportFilter,
+    ) {
         let Some(recording) = &decision.recording else {
             return;
         };
@@ -171,9 +183,9 @@ impl Report {
             return;
         }
         let period = match by {
-            By::Recording | By::Person => "",
-            By::Hour => time.get(..13).unwrap_or(time),
-            By::Day => time.get(..10).unwrap_or(time),
+            Grouping::Recording | Grouping::Person => "",
+            Grouping::Hour => time.get(..13).unwrap_or(time),
+            Grouping::Day => time.get(..10).unwrap_or(time),
         };
         let group = Group {
             period: period.to_owned(),
@@ -189,26 +201,26 @@ impl Report {
         }
     }
 
-    /// Allowed requests without a delivery: they are running, or the gateway was killed.
+    /// Number of allowed requests without a delivery: they are running, or the gateway was killed.
     pub(crate) fn unfinished(&self) -> usize {
         self.open.len()
     }
 
-    /// The rows.
-    pub(crate) fn table(&self, by: By) -> Table {
+    /// The table of the sums.
+    pub(crate) fn table(&self, by: Grouping) -> ReportTable {
         match by {
-            By::Recording | By::Person => self.pairs(by),
-            By::Hour | By::Day => self.periods(by),
+            Grouping::Recording | Grouping::Person => self.pairs(by),
+            Grouping::Hour | Grouping::Day => self.periods(by),
         }
     }
 
-    fn pairs(&self, by: By) -> Table {
+    fn pairs(&self, by: Grouping) -> ReportTable {
         let mut groups: Vec<(&Group, &Sum)> = self.groups.iter().collect();
         groups.sort_unstable_by_key(|(group, _)| {
             let recording = [&group.recording, &group.pbx];
             let person = [&group.issuer, &group.subject];
             match by {
-                By::Person => (person, recording),
+                Grouping::Person => (person, recording),
                 _ => (recording, person),
             }
         });
@@ -217,7 +229,7 @@ impl Report {
             let mut recording = vec![text(&group.recording), text(&group.pbx)];
             let mut person = vec![text(&group.issuer), text(&group.subject)];
             let mut row = match by {
-                By::Person => {
+                Grouping::Person => {
                     person.append(&mut recording);
                     person
                 }
@@ -232,7 +244,7 @@ impl Report {
             row
         });
         let names: [&[&str]; 2] = match by {
-            By::Person => [&["issuer", "subject"], &["recording", "pbx"]],
+            Grouping::Person => [&["issuer", "subject"], &["recording", "pbx"]],
             _ => [&["recording", "pbx"], &["issuer", "subject"]],
         };
         let sums = [
@@ -244,20 +256,20 @@ impl Report {
             "heard_s",
             "unmeasured",
         ];
-        Table {
+        ReportTable {
             columns: [names.concat(), sums.to_vec()].concat(),
             rows: rows.collect(),
         }
     }
 
-    fn periods(&self, by: By) -> Table {
+    fn periods(&self, by: Grouping) -> ReportTable {
         let mut periods: BTreeMap<&str, Period<'_>> = BTreeMap::new();
         for (group, sum) in &self.groups {
             periods.entry(&group.period).or_default().add(group, sum);
         }
         let rows = periods.into_iter().map(|(name, period)| {
             let name = match by {
-                By::Hour => format!("{name}:00Z"),
+                Grouping::Hour => format!("{name}:00Z"),
                 _ => name.to_owned(),
             };
             let mut row = vec![Cell::Text(name)];
@@ -270,8 +282,8 @@ impl Report {
             ]);
             row
         });
-        let name = if by == By::Hour { "hour" } else { "day" };
-        Table {
+        let name = if by == Grouping::Hour { "hour" } else { "day" };
+        ReportTable {
             columns: vec![
                 name,
                 "people",
@@ -287,7 +299,7 @@ impl Report {
     }
 }
 
-/// What is known of the numbers of lines.
+/// The number of the first line that was read.
 #[derive(Default)]
 struct Numbers {
     first: Option<u64>,

@@ -1,19 +1,19 @@
-//! What became of one request, as the log tells it.
+//! The story of one request, from the audit log.
 //!
-//! Knows how its lines read as sentences. Does not know other requests.
+//! Knows how lines read as sentences. Does not know other requests.
 
 use std::io;
 
-use super::read::Written;
+use super::read::RawLine;
 use super::report::table::escape;
-use crate::audit::line::{Decision, Delivery, Line, Record};
+use crate::audit::line::{Decision, Delivery, Line, LogRecord};
 
-/// The story of the request with this id: a line for each of the log's.
+/// The story of the request with this id: one sentence for each of its lines in the log.
 ///
 /// # Errors
 /// When the log cannot be read.
 pub(crate) fn of(
-    lines: impl Iterator<Item = io::Result<Written>>,
+    lines: impl Iterator<Item = io::Result<RawLine>>,
     id: &str,
 ) -> io::Result<Vec<String>> {
     let mut story = Vec::new();
@@ -23,8 +23,8 @@ pub(crate) fn of(
             continue;
         };
         let told = match &line.record {
-            Record::Decision(decision) if decision.id == id => decided(decision),
-            Record::Delivery(delivery) if delivery.id == id => delivered(delivery),
+            LogRecord::Decision(decision) if decision.id == id => decided(decision),
+            LogRecord::Delivery(delivery) if delivery.id == id => delivered(delivery),
             _ => continue,
         };
         let text = format!("{}  {}  ({})", line.time, told, written.place);

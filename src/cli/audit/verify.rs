@@ -1,82 +1,85 @@
-//! Whether a log is as it was written.
+//! Verifies an audit log.
 //!
-//! Knows the chain and the heads, what they prove, and what they do not. Does not know where lines come from. Pure.
+//! Knows the chain and the heads, what they prove, and what they do not prove. Does not know where
+//! lines come from. Pure.
 //!
-//! Each line holds the hash of the one before, so whatever is changed, removed or swapped shows at the line behind it. That does
-//! not hold for the end: a log that was cut there is a shorter log, and one that was made anew from some line on is another log,
-//! unless a head from behind that line is kept elsewhere.
+//! Each line holds the hash of the line before, so a line that is changed, removed or swapped shows
+//! at the next line. The end is different: a log that was cut there is a valid shorter log, and a
+//! log that was written anew from some line on is a valid other log, unless a later head is kept
+//! elsewhere.
 
 mod fault;
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::read::{Place, Written};
+use super::read::{LinePosition, RawLine};
 use crate::audit::chain::Hash;
 use crate::audit::heads::{Signature, SignedHead};
-use crate::audit::line::{Line, Record};
-pub(crate) use fault::{Fault, Wrong};
+use crate::audit::line::{Line, LogRecord};
+pub(crate) use fault::{LogFault, Wrong};
 
-/// What is known to hold of a log.
+/// The facts that were verified of a log.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct LogVerdict {
     pub(crate) lines: u64,
     /// Number and time of the first line and of the last.
     pub(crate) first: Option<(u64, String)>,
     pub(crate) last: Option<(u64, String)>,
-    /// The last line, and its place.
-    end: Option<(Hash, Place)>,
-    /// The last head that agrees: the number of its line, and when it was signed.
+    /// Hash and position of the last line.
+    end: Option<(Hash, LinePosition)>,
+    /// The last head that agrees with the log: the number of its line, and when it was signed.
     pub(crate) last_head: Option<(u64, String)>,
-    /// The last of those that were kept elsewhere.
+    /// The last such head that was kept elsewhere.
     pub(crate) kept_head: Option<(u64, String)>,
-    /// Heads that agree.
+    /// Number of heads that agree with the log.
     pub(crate) heads: u64,
-    /// Those of them that do not stand in the log itself.
+    /// Those of them that are not lines of the log itself.
     known_heads: u64,
-    /// The last line that a head stands for, or that is itself the one behind such a line.
+    /// The last line that a head stands for, or that is itself a head of the line before.
     signed: u64,
-    /// Heads of lines that are not here any more.
+    /// Heads of lines that are not in the files any more.
     pub(crate) earlier_heads: u64,
-    /// The keys of the heads, in the order they were seen.
+    /// The keys that signed the heads, in order of their first use.
     pub(crate) keys: Vec<String>,
-    /// The place of an end that is no whole line.
-    pub(crate) torn: Option<Place>,
+    /// The position of a last line without a line end.
+    pub(crate) torn: Option<LinePosition>,
 }
 
-/// A head to be compared, and whether it was kept elsewhere.
-pub(crate) type Known = (SignedHead, bool);
+/// A head from outside the log, and whether it was kept elsewhere.
+pub(crate) type ComparedHead = (SignedHead, bool);
 
-/// Why no verdict could be reached.
+/// Why the log could not be verified.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Stopped {
-    /// The log is not as it was written.
+pub(crate) enum VerifyError {
+    /// The log was changed.
     #[error(transparent)]
-    Fault(#[from] Fault),
-    /// It cannot be read.
+    Fault(#[from] LogFault),
+    /// The log cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// A line that was read, and the hash of its bytes.
-struct Read {
+/// A parsed line, and the hash of its bytes.
+struct ParsedLine {
     line: Line,
     hash: Hash,
-    place: Place,
+    place: LinePosition,
 }
 
-/// Checks lines in their order against the chain, and against heads that are known besides. With a `key` all heads must be signed
-/// with that, and one that is known besides must be of these lines.
+/// Checks lines in their order: each against the line before, and against the heads from outside
+/// the log. With a `key`, that key must have signed all heads, and at least one head from outside
+/// must be of these lines.
 ///
 /// # Errors
-/// The first place that is not as it was written; or that something cannot be read.
+/// The first place that was changed, or the failure to read.
 pub(crate) fn verify(
-    lines: impl Iterator<Item = io::Result<Written>>,
-    heads: Vec<Known>,
+    lines: impl Iterator<Item = io::Result<RawLine>>,
+    heads: Vec<ComparedHead>,
     key: Option<&str>,
-) -> Result<Verdict, Stopped> {
+) -> Result<LogVerdict, VerifyError> {
     let mut lines = lines.peekable();
-    let mut verdict = Verdict::default();
+    let mut verdict = LogVerdict::default();
     let mut heads = by_line(heads, key, &mut verdict)?;
     while let Some(written) = lines.next() {
         let written = written?;
@@ -84,13 +87,13 @@ pub(crate) fn verify(
             verdict.torn = Some(written.place);
             break;
         }
-        let read = Read::new(written)?;
+        let read = ParsedLine::new(written)?;
         let fault = verdict.fault(&read);
         if let Some(wrong) = fault {
             let next = lines
                 .next()
                 .transpose()?
-                .and_then(|next| Read::new(next).ok());
+                .and_then(|next| ParsedLine::new(next).ok());
             return Err(verdict.place(wrong, read, next.as_ref()).into());
         }
         verdict.check_own_head(&read, key)?;
@@ -98,18 +101,18 @@ pub(crate) fn verify(
     }
     verdict.finish(heads)?;
     if key.is_some() && verdict.known_heads == 0 {
-        return Err(Fault::no_head().into());
+        return Err(LogFault::no_head().into());
     }
     Ok(verdict)
 }
 
-/// The heads by the number of their line, their signatures checked.
+/// Checks the signatures of heads, and sorts the heads by the number of their line.
 fn by_line(
-    heads: Vec<Known>,
+    heads: Vec<ComparedHead>,
     key: Option<&str>,
-    verdict: &mut Verdict,
-) -> Result<BTreeMap<u64, Vec<Known>>, Fault> {
-    let mut by_line: BTreeMap<u64, Vec<Known>> = BTreeMap::new();
+    verdict: &mut LogVerdict,
+) -> Result<BTreeMap<u64, Vec<ComparedHead>>, LogFault> {
+    let mut by_line: BTreeMap<u64, Vec<ComparedHead>> = BTreeMap::new();
     for (head, is_kept) in heads {
         let number = head.head;
         let fault = match head.judge(key) {
@@ -121,14 +124,14 @@ fn by_line(
             Signature::OtherKey => Wrong::KeyOfHead,
             Signature::Wrong => Wrong::Signature,
         };
-        return Err(Fault::of_head(number, is_kept, fault));
+        return Err(LogFault::of_head(number, is_kept, fault));
     }
     Ok(by_line)
 }
 
-impl Read {
-    fn new(written: Written) -> Result<Self, Fault> {
-        let Written {
+impl ParsedLine {
+    fn new(written: RawLine) -> Result<Self, LogFault> {
+        let RawLine {
             place,
             bytes,
             is_whole,
@@ -139,15 +142,15 @@ impl Read {
                 hash: Hash::of(&bytes),
                 place,
             }),
-            _ => Err(Fault::new(place, Wrong::NoLine)),
+            _ => Err(LogFault::new(place, Wrong::NoLine)),
         }
     }
 }
 
-impl Verdict {
-    /// What is wrong with a line, where something is.
-    fn fault(&self, read: &Read) -> Option<Wrong> {
-        let begins = matches!(read.line.record, Record::File(_));
+impl LogVerdict {
+    /// The fault of a line, if it does not follow the line before.
+    fn fault(&self, read: &ParsedLine) -> Option<Wrong> {
+        let begins = matches!(read.line.record, LogRecord::File(_));
         let Some(((last, _), (hash, place))) = self.last.as_ref().zip(self.end.as_ref()) else {
             return (!begins).then_some(Wrong::Beheaded);
         };
@@ -167,27 +170,29 @@ impl Verdict {
         (begins != (place.file != read.place.file)).then_some(Wrong::FileMark)
     }
 
-    /// The place of what is wrong, with a look at the line behind it.
-    fn place(&self, wrong: Wrong, read: Read, next: Option<&Read>) -> Fault {
+    /// The position of the changed line. The line behind it tells whether it is this line or the
+    /// line before.
+    fn place(&self, wrong: Wrong, read: ParsedLine, next: Option<&ParsedLine>) -> LogFault {
         let before = self.end.as_ref().map(|(_, place)| place.clone());
         match wrong {
-            // Its own link is what was changed, where the next line was written for another content of it.
+            // If the next line holds another hash than this line has, this line was changed: its
+            // `prev` is wrong because of that. Else the line before was.
             Wrong::Changed if next.is_some_and(|next| next.line.prev != read.hash) => {
-                Fault::new(read.place, Wrong::Changed)
+                LogFault::new(read.place, Wrong::Changed)
             }
-            Wrong::Changed => Fault::new(before.unwrap_or(read.place), Wrong::Changed),
+            Wrong::Changed => LogFault::new(before.unwrap_or(read.place), Wrong::Changed),
             Wrong::Missing { first, last } if first == last => {
                 let is_swapped = next.is_some_and(|next| next.line.seq == first);
                 let wrong = if is_swapped { Wrong::Swapped } else { wrong };
-                Fault::new(read.place, wrong)
+                LogFault::new(read.place, wrong)
             }
-            wrong => Fault::new(read.place, wrong),
+            wrong => LogFault::new(read.place, wrong),
         }
     }
 
-    /// A head in the log stands for the line before it.
-    fn check_own_head(&mut self, read: &Read, key: Option<&str>) -> Result<(), Fault> {
-        let Record::Head(head) = &read.line.record else {
+    /// Checks a line that is a head: it must stand for the line before it.
+    fn check_own_head(&mut self, read: &ParsedLine, key: Option<&str>) -> Result<(), LogFault> {
+        let LogRecord::Head(head) = &read.line.record else {
             return Ok(());
         };
         let is_its_own = head.hash == read.line.prev && head.head + 1 == read.line.seq;
@@ -202,11 +207,15 @@ impl Verdict {
             Signature::OtherKey => Wrong::KeyOfHead,
             Signature::Wrong => Wrong::Signature,
         };
-        Err(Fault::new(read.place.clone(), wrong))
+        Err(LogFault::new(read.place.clone(), wrong))
     }
 
-    /// Moves on to a line that is in order.
-    fn go_on(&mut self, read: Read, heads: &mut BTreeMap<u64, Vec<Known>>) -> Result<(), Fault> {
+    /// Counts a correct line, and compares it with the heads of its number.
+    fn go_on(
+        &mut self,
+        read: ParsedLine,
+        heads: &mut BTreeMap<u64, Vec<ComparedHead>>,
+    ) -> Result<(), LogFault> {
         let seq = read.line.seq;
         if self.first.is_none() {
             let later = heads.split_off(&seq);
@@ -218,7 +227,7 @@ impl Verdict {
                 let wrong = Wrong::NotOfHead {
                     signed_at: head.signed_at,
                 };
-                return Err(Fault::new(read.place, wrong));
+                return Err(LogFault::new(read.place, wrong));
             }
             self.known_heads += 1;
             self.agrees(&head, is_kept);
@@ -239,7 +248,8 @@ impl Verdict {
         self.last_head = Some(told);
     }
 
-    /// The first and the last line behind the last head, where there are any: nothing that is signed stands for them.
+    /// The first and the last line behind the last head, if there are any: no signature stands for
+    /// them.
     pub(crate) fn behind_heads(&self) -> Option<(u64, u64)> {
         let (first, last) = (self.first.as_ref()?.0, self.last.as_ref()?.0);
         let begin = first.max(self.signed + 1);
@@ -252,8 +262,8 @@ impl Verdict {
         }
     }
 
-    /// Heads that are left are of lines behind the end.
-    fn finish(&self, heads: BTreeMap<u64, Vec<Known>>) -> Result<(), Fault> {
+    /// Heads that are left are of lines behind the end, so the end was cut off.
+    fn finish(&self, heads: BTreeMap<u64, Vec<ComparedHead>>) -> Result<(), LogFault> {
         let Some((head, _)) = heads
             .into_values()
             .next_back()
@@ -265,6 +275,6 @@ impl Verdict {
             (Some((last, _)), Some((_, place))) => (*last, Some(place.clone())),
             _ => (0, None),
         };
-        Err(Fault::at_end(place, last, head))
+        Err(LogFault::at_end(place, last, head))
     }
 }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::rand;
 use tracing::level_filters::LevelFilter;
 
-use super::{AUDIENCE, ISSUER, LINK_AUDIENCE, MOVE, NEW_PBX, OLD_PBX, Pbxs, TTL};
+use super::{
+    AUDIENCE, CREDENTIAL_TTL, DemoPbxs, ISSUER, LINK_AUDIENCE, MOVE_DATE, NEW_PBX, OLD_PBX,
+};
 use crate::app::GatewayParts;
 use crate::audit::settings::HeadKey;
 use crate::cli::{quoted, random_secret};
@@ -58,7 +60,7 @@ impl Folder {
     }
 
     /// Writes every file but the configuration.
-    pub(super) fn fill(&self, pbxs: &Pbxs, keys: &Keys) -> Result<(), String> {
+    pub(super) fn fill(&self, pbxs: &DemoPbxs, keys: &Keys) -> Result<(), String> {
         let (_, head_key) = HeadKey::generate()?;
         self.write("bearer", keys.bearer.expose())?;
         self.write("link", keys.link.expose())?;
@@ -69,7 +71,7 @@ impl Folder {
     }
 
     /// Writes the configuration of a gateway on `listen`, and loads it.
-    pub(super) fn load(&self, pbxs: &Pbxs, listen: SocketAddr) -> Result<GatewayParts, String> {
+    pub(super) fn load(&self, pbxs: &DemoPbxs, listen: SocketAddr) -> Result<GatewayParts, String> {
         self.write(CONFIG, configuration(pbxs, listen).as_bytes())?;
         GatewayParts::load(&self.0.join(CONFIG)).map_err(|problems| problems.to_string())
     }
@@ -109,10 +111,10 @@ fn complaint(path: &Path, error: std::io::Error) -> String {
     format!("{}: {error}", path.display())
 }
 
-fn configuration(pbxs: &Pbxs, listen: SocketAddr) -> String {
+fn configuration(pbxs: &DemoPbxs, listen: SocketAddr) -> String {
     let old = pbx(OLD_PBX, &pbxs.old, "names_until");
     let new = pbx(NEW_PBX, &pbxs.new, "names_from");
-    let ttl = TTL.as_secs();
+    let ttl = CREDENTIAL_TTL.as_secs();
     format!(
         r#"[server]
 listen = ["{listen}"]
@@ -163,7 +165,7 @@ fn pbx(name: &str, pbx: &Simulator, limit: &str) -> String {
 name = "{name}"
 api = "{api}"
 url = {url}
-{limit} = "{MOVE}"
+{limit} = "{MOVE_DATE}"
 username = {username}
 password_file = "{name}"
 logout = true

@@ -1,4 +1,4 @@
-//! What the demo prints: the addresses and credentials to try.
+//! The text that the demo prints: addresses, credentials and commands to try.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use url::Url;
 
-use super::{AUDIENCE, ISSUER, Keys, LINK_AUDIENCE, NEW_PBX, OLD_PBX, TTL};
+use super::{AUDIENCE, CREDENTIAL_TTL, ISSUER, Keys, LINK_AUDIENCE, NEW_PBX, OLD_PBX};
 use crate::app::App;
 use crate::auth::Algorithm;
 use crate::auth::mint::{self, SigningKey};
@@ -14,38 +14,38 @@ use crate::cli::mint::link_url;
 use crate::recording::RecordingName;
 use crate::secret::Secret;
 
-/// On whose behalf everything is tried.
+/// The subject of the token and the link.
 const SUBJECT: &str = "alice";
 
 /// A recording of the demo.
 #[derive(Clone)]
-pub(super) struct Sample {
+pub(super) struct DemoRecording {
     pub(super) name: RecordingName,
-    /// The PBX it is on.
+    /// Name of the PBX that has the recording.
     pub(super) pbx: &'static str,
     pub(super) seconds: usize,
 }
 
-/// What there is to try.
+/// The values of the tour.
 pub(super) struct Tour {
     gateway: Url,
     admin: Url,
     /// The folder of the audit log.
     audit: PathBuf,
-    samples: Vec<Sample>,
-    /// The one that link and command are for.
-    example: Sample,
+    samples: Vec<DemoRecording>,
+    /// The recording that the link and the command are for.
+    example: DemoRecording,
     bearer: String,
     link: Url,
 }
 
 impl Tour {
     /// # Errors
-    /// A sentence for whoever started the demo.
+    /// A sentence for the person who started the demo.
     pub(super) fn new(
         app: &App,
         keys: &Keys,
-        samples: &[Sample],
+        samples: &[DemoRecording],
         audit: &Path,
     ) -> Result<Self, String> {
         let address = app
@@ -53,27 +53,28 @@ impl Tour {
             .first()
             .ok_or("the gateway has no address")?;
         let gateway = base(address)?;
-        // The one of a minute: long enough to hear something, short enough to fetch at once.
+        // The recording of one minute: long enough to hear something, short enough to fetch at
+        // once.
         let example = samples
             .get(1)
             .or(samples.first())
             .ok_or("there is no recording")?;
         let now = SystemTime::now();
-        let bearer = mint::Bearer {
+        let bearer = mint::BearerClaims {
             issuer: ISSUER,
             subject: SUBJECT,
             audience: AUDIENCE,
         };
-        let bearer = mint::bearer(&signer(&keys.bearer)?, &bearer, now, TTL);
-        let link = mint::Link {
+        let bearer = mint::bearer(&signer(&keys.bearer)?, &bearer, now, CREDENTIAL_TTL);
+        let link = mint::LinkClaims {
             audience: LINK_AUDIENCE,
             subject: SUBJECT,
             pbx: example.pbx,
             recording: &example.name,
             ip: None,
         };
-        let link =
-            mint::link(&signer(&keys.link)?, &link, now, TTL).map_err(|error| error.to_string())?;
+        let link = mint::link(&signer(&keys.link)?, &link, now, CREDENTIAL_TTL)
+            .map_err(|error| error.to_string())?;
         Ok(Self {
             link: link_url(&gateway, example.pbx, &example.name, &link),
             gateway,
@@ -120,17 +121,17 @@ impl Tour {
     /// A page for people.
     pub(super) fn text(&self) -> String {
         let lines = self.samples.iter().map(|sample| {
-            let Sample { name, pbx, seconds } = sample;
+            let DemoRecording { name, pbx, seconds } = sample;
             format!("    {name}  ({seconds} s, on the {pbx} PBX)\n")
         });
         format!(
-            "An old S-Series, a new P-Series, both simulated, and the gateway before them are running, on this machine only.\n\n\
+            "An old S-Series, a new P-Series, both simulated, and the gateway in front of them are running, on this machine only.\n\n\
              Play a recording in a browser:\n    {}\n\n\
              Fetch it with a bearer token:\n    {}\n\n\
              List what the new PBX has, and what the old one has of March 2026:\n    {}\n    {}\n\n\
              All recordings, each at {}recordings/<name>:\n{}\n\
              Health checks, how the PBXs are doing, and the metrics:\n    {}livez\n    {}readyz\n    {}pbxs\n    {}metrics\n\n\
-             Who heard what (it goes with the demo):\n    wavegate audit report {}\n\n\
+             Report who heard what (the log is removed when the demo ends):\n    wavegate audit report {}\n\n\
              Link and token are good for {} hours. Ctrl-C ends it; running downloads get 5 s.",
             self.link,
             self.curl(),
@@ -145,7 +146,7 @@ impl Tour {
             self.admin,
             self.admin,
             self.audit.display(),
-            TTL.as_secs() / 3600,
+            CREDENTIAL_TTL.as_secs() / 3600,
         )
     }
 }

@@ -1,88 +1,91 @@
-//! What `wavegate doctor` finds out: a PBX tried step by step, from its name to the first bytes of a recording.
+//! The examination of one PBX, step by step, from its name to the first bytes of a recording.
 //!
-//! Knows the order of the steps, and that the first failure is the last step. Does not know how it is shown. Nothing is
-//! tried twice, and no credential leaves before the configured trust has accepted the peer: the steps up to that are
-//! those of [`Probe`], which has none.
+//! Knows the order of the steps, and that the first failure is the last step. Does not know how the
+//! report is shown. No step is tried twice, and no credential is sent before the configured trust
+//! has accepted the peer: the steps before the login use [`Probe`], which has no credential.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::audit::{AuditLog, Recorded, SystemRead};
 use crate::metrics::Metrics;
 use crate::pbx::settings::{PbxApi, PbxSettings};
-use crate::pbx::{Pbx, PbxError, Probe, ProbeError, Reached, Sample, Session};
+use crate::pbx::{Inspection, Pbx, PbxError, Probe, ProbeConnection, ProbeError, RecordingSample};
 use crate::recording::RecordingName;
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::trust::PbxTrust;
 
-use crate::cli::doctor::fault::Fault;
+use crate::cli::doctor::fault::StepFailure;
 
-/// What was found out about one PBX. Holds no secret.
+/// The report on one PBX. Contains no secret.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct DoctorReport {
     pub(crate) name: String,
     pub(crate) api: &'static str,
     pub(crate) url: String,
     pub(crate) ok: bool,
-    /// What was tried, in order.
-    pub(crate) steps: Vec<Step>,
-    /// What the PBX presented, also where it is not accepted.
-    pub(crate) certificate: Option<SeenCertificate>,
+    /// The steps that were tried, in order.
+    pub(crate) steps: Vec<ExaminationStep>,
+    /// The certificate that the PBX presented, also if it is not accepted.
+    pub(crate) certificate: Option<CertificateSummary>,
 }
 
-/// One step.
+/// One step of the examination.
 #[derive(Debug, Serialize)]
-pub(crate) struct Step {
+pub(crate) struct ExaminationStep {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
-    /// What was found; of a failure, what was said and what it means.
+    /// The result; for a failure, the error and its meaning.
     pub(crate) detail: String,
-    /// What to change and where, after a failure.
+    /// After a failure: what to change, and where.
     pub(crate) advice: Option<String>,
 }
 
-/// A certificate, as far as somebody wants to see it.
+/// The fields of a certificate that a person wants to see.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct SeenCertificate {
+pub(crate) struct CertificateSummary {
     pub(crate) subject: Option<String>,
     /// RFC 3339.
     pub(crate) not_after: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) x509_version: Option<u32>,
-    /// What to pin, 64 hexadecimal digits.
+    /// The fingerprint to pin, 64 hexadecimal digits.
     pub(crate) sha256: String,
     /// Whether the configured trust accepts it.
     pub(crate) trusted: bool,
-    /// The version of TLS; only a handshake that was finished tells.
+    /// The version of TLS; `None` if the handshake did not finish.
     pub(crate) tls: Option<&'static str>,
 }
 
-/// What is asked of a PBX.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'r> {
-    /// Where logins are remembered.
+/// The parameters of an examination.
+#[derive(Clone, Copy)]
+pub(crate) struct ExaminationRequest<'r> {
+    /// The folder in which logins are remembered.
     pub(crate) state_dir: Option<&'r Path>,
     /// The recording to read the beginning of.
-    pub(crate) recording: Wanted<'r>,
-    /// Log in even though the PBX refused us: the operator has changed something there.
+    pub(crate) recording: RecordingToTry<'r>,
+    /// The log that takes a line before a recording is read; or why there is no such log.
+    pub(crate) audit: Result<&'r AuditLog, &'r str>,
+    /// Log in although the PBX refused the last login: the operator has changed something there.
     pub(crate) forgive: bool,
 }
 
-/// A recording to try.
+/// The recording that this PBX is tried with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Wanted<'r> {
-    /// Nobody named one.
+pub(crate) enum RecordingToTry<'r> {
+    /// None: no recording was named.
     Nothing,
-    /// The one that was named is of the PBX of this name.
+    /// None: the named recording belongs to the PBX of this name.
     Elsewhere(&'r str),
     /// This one.
     Recording(&'r RecordingName),
 }
 
 /// Tries one PBX.
-pub(crate) async fn examine(pbx: &PbxSettings, request: Request<'_>) -> Report {
-    let mut report = Report {
+pub(crate) async fn examine(pbx: &PbxSettings, request: ExaminationRequest<'_>) -> DoctorReport {
+    let mut report = DoctorReport {
         name: pbx.name.clone(),
         api: pbx.api.as_str(),
         url: pbx.url.as_str().trim_end_matches('/').to_owned(),
@@ -90,22 +93,26 @@ pub(crate) async fn examine(pbx: &PbxSettings, request: Request<'_>) -> Report {
         steps: Vec::new(),
         certificate: None,
     };
-    // `None` means that a step failed, which the report tells.
+    // `None` means that a step failed; the report has it already.
     if report.go_there(pbx).await.is_some() {
         let _ = report.use_it(pbx, request).await;
     }
     report
 }
 
-impl Report {
-    /// Notes how a step went; `None` ends the examination.
-    fn note<T>(&mut self, name: &'static str, result: Result<(T, String), Fault>) -> Option<T> {
+impl DoctorReport {
+    /// Adds a step to the report. `None` means that it failed, and ends the examination.
+    fn note<T>(
+        &mut self,
+        name: &'static str,
+        result: Result<(T, String), StepFailure>,
+    ) -> Option<T> {
         let (value, detail, advice) = match result {
             Ok((value, detail)) => (Some(value), detail, None),
-            Err(Fault { said, advice }) => (None, said, Some(advice)),
+            Err(StepFailure { said, advice }) => (None, said, Some(advice)),
         };
         self.ok &= value.is_some();
-        self.steps.push(Step {
+        self.steps.push(ExaminationStep {
             name,
             ok: value.is_some(),
             detail,
@@ -114,24 +121,24 @@ impl Report {
         value
     }
 
-    /// Notes a step that nobody asked for.
+    /// Adds a step that was not tried.
     fn skip(&mut self, name: &'static str, detail: &str) {
         self.note(name, Ok(((), detail.to_owned())));
     }
 
-    /// All that needs no credential.
+    /// The steps that need no credential.
     async fn go_there(&mut self, pbx: &PbxSettings) -> Option<()> {
         let probe = Probe::new(&pbx.url, pbx.bind_address, &pbx.limits);
         let probe = match probe {
             Ok(probe) => probe,
-            Err(message) => return self.note("resolve", Err(Fault::of_url(message))),
+            Err(message) => return self.note("resolve", Err(StepFailure::of_url(message))),
         };
         let found = probe.resolve().await;
         let addresses = self.note(
             "resolve",
             found
                 .map(|found| (found.clone(), listed(&found)))
-                .map_err(Fault::from),
+                .map_err(StepFailure::from),
         )?;
         let reached = probe.reach(&addresses).await;
         let reached = self.note(
@@ -141,7 +148,7 @@ impl Report {
                     let detail = way(&reached, addresses.len());
                     (reached, detail)
                 })
-                .map_err(Fault::from),
+                .map_err(StepFailure::from),
         )?;
         match &pbx.trust {
             Some(trust) => self.see_certificate(&probe, reached, trust).await,
@@ -152,7 +159,7 @@ impl Report {
                     "http",
                     answered
                         .map(|()| ((), detail.to_owned()))
-                        .map_err(Fault::from),
+                        .map_err(StepFailure::from),
                 )
             }
         }
@@ -161,29 +168,31 @@ impl Report {
     async fn see_certificate(
         &mut self,
         probe: &Probe,
-        reached: Reached,
+        reached: ProbeConnection,
         trust: &PbxTrust,
     ) -> Option<()> {
         let handshake = match probe.shake_hands(reached, trust).await {
             Ok(handshake) => handshake,
-            Err(message) => return self.note("tls", Err(Fault::of_trust(message))),
+            Err(message) => return self.note("tls", Err(StepFailure::of_trust(message))),
         };
         let (certificate, result) = (handshake.certificate, handshake.result);
         self.certificate = certificate
             .as_ref()
-            .map(|certificate| SeenCertificate::new(certificate, result.as_ref().ok().copied()));
+            .map(|certificate| CertificateSummary::new(certificate, result.as_ref().ok().copied()));
         let told = match result {
             Ok(version) => Ok(((), format!("{version}, {}", accepted_by(trust)))),
-            Err(ProbeError::Tls(error)) => Err(Fault::of_tls(&error, certificate.as_ref(), trust)),
+            Err(ProbeError::Tls(error)) => {
+                Err(StepFailure::of_tls(&error, certificate.as_ref(), trust))
+            }
             Err(error) => Err(error.into()),
         };
         self.note("tls", told)
     }
 
     /// Login, recording, logout.
-    async fn use_it(&mut self, pbx: &PbxSettings, request: Request<'_>) -> Option<()> {
-        let started =
-            Pbx::start(pbx, request.state_dir, None, &Metrics::default()).map_err(Fault::of_state);
+    async fn use_it(&mut self, pbx: &PbxSettings, request: ExaminationRequest<'_>) -> Option<()> {
+        let started = Pbx::start(pbx, request.state_dir, None, &Metrics::default())
+            .map_err(StepFailure::of_state);
         let client = match started {
             Ok(client) => client,
             Err(fault) => return self.note("login", Err(fault)),
@@ -191,7 +200,7 @@ impl Report {
         if request.forgive {
             client.forgive();
         }
-        let session = client.log_in().await;
+        let session = client.inspect().await;
         let session = self.note(
             "login",
             session
@@ -202,52 +211,76 @@ impl Report {
                     };
                     (session, accepted)
                 })
-                .map_err(|error| Fault::of_login(&error, pbx.api)),
+                .map_err(|error| StepFailure::of_login(&error, pbx.api)),
         )?;
         if let Some(listed) = session.list().await {
             self.note(
                 "list",
                 listed
                     .map(|()| ((), "allowed".to_owned()))
-                    .map_err(|error| Fault::of_pbx(&error, pbx.api)),
+                    .map_err(|error| StepFailure::of_pbx(&error, pbx.api)),
             );
         }
         match request.recording {
-            Wanted::Recording(recording) => {
-                let _ = self.listen(&session, recording, pbx.api).await;
+            RecordingToTry::Recording(recording) => {
+                let read = SystemRead::new("doctor", &pbx.name, recording);
+                if let Some(read) = self.record(request.audit, read).await {
+                    let _ = self.listen(&session, &read, pbx.api).await;
+                }
             }
-            Wanted::Elsewhere(other) => {
+            RecordingToTry::Elsewhere(other) => {
                 let detail = format!("skipped: the name belongs to the PBX {other}");
                 self.skip("recording", &detail);
             }
-            Wanted::Nothing => self.skip("recording", "not tried; name one with --recording"),
+            RecordingToTry::Nothing => {
+                self.skip("recording", "not tried; name one with --recording")
+            }
         }
         let given_back = session.log_out().await?;
         self.note(
             "logout",
             given_back
                 .map(|()| ((), "the token was given back".to_owned()))
-                .map_err(|error| Fault::of_pbx(&error, pbx.api)),
+                .map_err(|error| StepFailure::of_pbx(&error, pbx.api)),
         )
+    }
+
+    /// Writes the line of a read into the audit log. Success adds no step to the report.
+    async fn record(
+        &mut self,
+        audit: Result<&AuditLog, &str>,
+        read: SystemRead,
+    ) -> Option<Recorded<SystemRead>> {
+        let recorded = match audit {
+            Ok(audit) => audit
+                .record_system(read)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(message) => Err(message.to_owned()),
+        };
+        match recorded {
+            Ok(recorded) => Some(recorded),
+            Err(message) => self.note("recording", Err(StepFailure::of_audit(&message))),
+        }
     }
 
     async fn listen(
         &mut self,
-        session: &Session<'_>,
-        recording: &RecordingName,
+        session: &Inspection<'_>,
+        read: &Recorded<SystemRead>,
         api: PbxApi,
     ) -> Option<()> {
-        let fault = |error: PbxError| Fault::of_pbx(&error, api);
-        let ticket = session.ticket(recording).await.map_err(fault);
+        let fault = |error: PbxError| StepFailure::of_pbx(&error, api);
+        let ticket = session.ticket(read).await.map_err(fault);
         let ticket = self.note("ticket", ticket.map(|ticket| (ticket, "given".to_owned())))?;
-        let sample = session.sample(recording, ticket).await.map_err(fault);
+        let sample = session.sample(read, ticket).await.map_err(fault);
         self.note("recording", sample.map(|sample| ((), heard(&sample))))
     }
 }
 
-impl SeenCertificate {
-    /// `tls` is there where the certificate was accepted.
-    pub(crate) fn new(certificate: &Certificate, tls: Option<&'static str>) -> Self {
+impl CertificateSummary {
+    /// Takes the fields of a certificate. `tls` is the version, if the certificate was accepted.
+    pub(crate) fn new(certificate: &LeafCertificate, tls: Option<&'static str>) -> Self {
         let fields = certificate.fields.as_ref();
         Self {
             subject: fields.map(|fields| fields.subject.clone()),
@@ -269,8 +302,8 @@ fn listed(addresses: &[SocketAddr]) -> String {
     addresses.join(", ")
 }
 
-/// From where to where; the peer only where there was a choice.
-fn way(reached: &Reached, choices: usize) -> String {
+/// The own address, and the PBX's address if it has several.
+fn way(reached: &ProbeConnection, choices: usize) -> String {
     let own = reached.own.map(|own| format!("from our address {own}"));
     let peer = (choices > 1).then(|| format!("to {}", reached.peer.ip()));
     let parts: Vec<_> = peer.into_iter().chain(own).collect();
@@ -285,7 +318,7 @@ fn accepted_by(trust: &PbxTrust) -> &'static str {
     }
 }
 
-fn heard(sample: &Sample) -> String {
+fn heard(sample: &RecordingSample) -> String {
     let kind = match (&sample.wave, sample.media_type) {
         (Some(wave), _) => format!("WAV, {wave}"),
         (None, "audio/wav") => "WAV without a format at its beginning".to_owned(),

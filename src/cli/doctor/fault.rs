@@ -1,29 +1,29 @@
-//! A step that failed, in the words of one sentence: what was said and what it means, then what to change and where.
+//! The failure of a step in one sentence: the error and its meaning, then what to change and where.
 //!
-//! Knows which error is told how. The advice itself is that of the log ([`PbxError::advice`]), with the fingerprints
-//! beside it that a log line has no room for.
+//! Knows the sentence for each error. The advice is that of the log ([`PbxError::advice`]); this
+//! adds the fingerprints, for which a log line has no room.
 
 use crate::pbx::settings::PbxApi;
 use crate::pbx::{PbxError, ProbeError, end_of};
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::client::{TlsError, TlsFault};
 use crate::tls::trust::PbxTrust;
 
 /// Why a step failed.
-pub(super) struct Fault {
-    /// What was said, and what it means.
+pub(super) struct StepFailure {
+    /// The error, and its meaning.
     pub(super) said: String,
-    /// What to change, and where.
+    /// The advice: what to change, and where.
     pub(super) advice: String,
 }
 
-impl From<ProbeError> for Fault {
+impl From<ProbeError> for StepFailure {
     fn from(error: ProbeError) -> Self {
         Self::new(error.to_string(), error.advice())
     }
 }
 
-impl Fault {
+impl StepFailure {
     fn new(said: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             said: said.into(),
@@ -42,19 +42,27 @@ impl Fault {
         )
     }
 
-    pub(super) fn of_state(message: String) -> Self {
+    /// The audit log did not take the line of the read, so nothing was read.
+    pub(super) fn of_audit(message: &str) -> Self {
         Self::new(
-            message,
-            "correct state_dir: without it nobody knows how many logins the PBX has refused, and the fifth locks our \
-             address out",
+            format!("the recording was not read, since the read cannot be written down: {message}"),
+            "let this user write the folder doctor in audit.dir",
         )
     }
 
-    /// A handshake that failed. What makes a certificate useless counts for more than whether it is trusted: pinning it
-    /// would not help.
+    pub(super) fn of_state(message: String) -> Self {
+        Self::new(
+            message,
+            "correct state_dir: without it the gateway does not know how many logins the PBX has refused, and the fifth \
+             one locks our address",
+        )
+    }
+
+    /// A handshake that failed. A flaw that makes the certificate useless counts for more than
+    /// missing trust: pinning would not help.
     pub(super) fn of_tls(
         error: &TlsError,
-        certificate: Option<&Certificate>,
+        certificate: Option<&LeafCertificate>,
         trust: &PbxTrust,
     ) -> Self {
         let Some(certificate) = certificate else {

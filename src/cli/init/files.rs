@@ -1,7 +1,7 @@
-//! The files of a first configuration: all of them, or none.
+//! The files of a first configuration: all are written, or none.
 //!
-//! Knows their names, their modes and what stands in them. Does not know where the answers came from. Nothing that
-//! exists is overwritten.
+//! Knows their names, modes and contents. Does not know where the answers came from. No file is
+//! overwritten.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -26,16 +26,17 @@ const AUDIT: &str = "audit";
 const HEAD_KEY: &str = "secrets/audit-head-key";
 const HEAD_PUBLIC_KEY: &str = "audit-head-key.pub";
 const POLICY: &str = "policy.cedar";
-/// The policies to begin with.
-const POLICIES: &str = r#"// Who may hear what, in Cedar. Written by `wavegate init`; a running gateway takes changes over at SIGHUP.
-// config/policy.cedar of the source tree shows narrower policies: own calls only, supervisors, nothing older than 90 days.
+/// The first policies.
+const POLICIES: &str = r#"// The policies, in Cedar: they decide which recordings a caller may hear. Written by `wavegate init`;
+// a running gateway reads changes at SIGHUP. config/policy.cedar of the source tree shows narrower
+// policies: own calls only, supervisors, nothing older than 90 days.
 
-// Everyone who is authenticated may hear every recording; a link opens only the one it was made for.
+// Every authenticated caller may hear every recording; a link opens only the recording in it.
 @id("everyone")
 permit (principal, action, resource);
 "#;
 
-/// What was answered.
+/// The answers that the configuration is made of.
 pub(super) struct Answers {
     pub(super) name: String,
     pub(super) api: PbxApi,
@@ -47,7 +48,7 @@ pub(super) struct Answers {
 }
 
 /// # Errors
-/// When one of the files is there already.
+/// When one of the files exists.
 pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
     for name in [
         CONFIG,
@@ -71,7 +72,8 @@ pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// What has been written so far. Dropping it removes that, unless it is kept.
+/// The files and folders that were written so far. Dropping the value removes them, unless they are
+/// kept.
 #[derive(Default)]
 pub(super) struct Draft {
     files: Vec<PathBuf>,
@@ -79,7 +81,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Writes everything, and returns the configuration's path.
+    /// Writes all files, and returns the configuration's path.
     pub(super) fn write(
         &mut self,
         dir: &Path,
@@ -110,7 +112,7 @@ impl Draft {
         self.folders.clear();
     }
 
-    /// Makes a folder that only its owner can enter, unless it is there.
+    /// Makes a folder that only its owner can enter, unless it exists.
     fn folder(&mut self, path: &Path) -> Result<(), String> {
         if path.is_dir() {
             return Ok(());
@@ -149,7 +151,7 @@ impl Drop for Draft {
         for file in &self.files {
             let _ = std::fs::remove_file(file);
         }
-        // The inner ones first; one that holds something else stays.
+        // Inner folders first; a folder with other content stays.
         for folder in self.folders.iter().rev() {
             let _ = std::fs::remove_dir(folder);
         }
@@ -167,28 +169,29 @@ impl Answers {
             Trust::PlainHttp => "plain_http = true\n".to_owned(),
             Trust::System => String::new(),
             Trust::Pinned(pin) => format!(
-                "\n# The SHA-256 of its certificate. Before the PBX gets a new one, add that one's.\n[pbx.tls]\npins = [\"{pin}\"]\n"
+                "\n# The SHA-256 of its certificate. Before the PBX gets a new certificate, add the SHA-256 of that one.\n[pbx.tls]\npins = [\"{pin}\"]\n"
             ),
         };
         format!(
-            r#"# Written by `wavegate init`. `wavegate check` finds mistakes; a running gateway takes changes over at SIGHUP.
-# Every key, with its meaning and default, is explained in config/wavegate.toml of the source tree.
+            r#"# Written by `wavegate init`. `wavegate check` finds mistakes; a running gateway reads changes at SIGHUP.
+# config/wavegate.toml of the source tree explains every key, with its default.
 
 [server]
-# What callers use to reach the gateway: a request under another name gets 421.
+# The URL under which callers reach the gateway. A request for another host gets 421.
 public_url = {public_url}
 listen = [{listen}]
 
-# Who may have something done by the admin listener, such as a recording deleted from memory.
+# The token of the admin listener's write calls, such as deleting a recording from the cache.
 [admin]
 token_file = "{ADMIN}"
 
-# Who heard what. `wavegate audit verify {AUDIT} --key "$(cat {HEAD_PUBLIC_KEY})"` says whether it is as it was written.
+# The audit log: who heard which recording. To check that it was not changed:
+# wavegate audit verify {AUDIT} --key "$(cat {HEAD_PUBLIC_KEY})"
 [audit]
 dir = "{AUDIT}"
 key_file = "{HEAD_KEY}"
 
-# Who signs bearer tokens. `wavegate token` signs with this key, for trying out.
+# The issuer of bearer tokens. `wavegate token` signs with its key, to try the gateway out.
 [[auth.issuer]]
 name = "https://idp.example.com"
 audiences = ["recordings"]
@@ -196,7 +199,8 @@ audiences = ["recordings"]
 algorithm = "HS256"
 secret_file = "{BEARER}"
 
-# Who signs links, which open one recording each; with signing_key, the gateway as well, for POST /links.
+# The keys that sign links, which open one recording each. With signing_key the gateway makes
+# links, too (POST /links).
 [links]
 audience = "wavegate-links"
 signing_key = "links"
@@ -205,11 +209,11 @@ id = "links"
 algorithm = "HS256"
 secret_file = "{LINK}"
 
-# What signs the cookies of browsers.
+# The key that signs the cookies of browsers.
 [session]
 key_file = "{SESSION}"
 
-# Who may hear what is in a file of its own.
+# The policies are in a file of their own.
 [policy]
 file = "{POLICY}"
 
@@ -235,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_kept_is_removed_and_nothing_else() {
+    fn a_dropped_draft_removes_its_own_files_only() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("new");
         let mut draft = Draft::default();

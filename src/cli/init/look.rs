@@ -1,22 +1,22 @@
-//! A look at the PBX before anything is trusted to it.
+//! Checks the PBX's certificate before any credential is sent.
 //!
-//! Knows when a certificate is accepted: by the system's roots, by a fingerprint that was given, or by somebody's word.
-//! Sends no credential: [`Probe`] has none.
+//! Knows when a certificate is accepted: by the system's roots, by a given fingerprint, or by the
+//! operator's answer. Sends no credential: [`Probe`] has none.
 
 use url::Url;
 
 use super::questions::Questions;
-use crate::cli::doctor::examination::SeenCertificate;
+use crate::cli::doctor::examination::CertificateSummary;
 use crate::cli::doctor::shown;
 use crate::config;
 use crate::pbx::{Probe, ProbeError};
-use crate::tls::certificate::Certificate;
+use crate::tls::certificate::LeafCertificate;
 use crate::tls::pin::Pin;
 use crate::tls::trust::PbxTrust;
 
 const COMPARE: &str = "compare the SHA-256 with what a browser shows on the PBX's own network (details of the certificate)";
 
-/// How the PBX will be trusted.
+/// How the gateway will trust the PBX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     PlainHttp,
@@ -24,7 +24,7 @@ pub(super) enum Trust {
     Pinned(Pin),
 }
 
-/// Connects, shows the certificate, and finds out whether it is the right one.
+/// Connects, shows the certificate, and decides whether it is the right one.
 ///
 /// # Errors
 /// A sentence for an operator.
@@ -47,18 +47,18 @@ pub(super) async fn at(
     let signer = match (expected, accepted) {
         (Some(expected), _) if expected == seen => "it matches --fingerprint",
         (_, true) => "it is accepted by this machine's root certificates",
-        (_, false) => "nobody whom this machine trusts vouches for it",
+        (_, false) => "this machine's root certificates do not accept it",
     };
-    let fields = shown(&SeenCertificate::new(&certificate, None), 2);
+    let fields = shown(&CertificateSummary::new(&certificate, None), 2);
     questions.tell(&format!(
         "The PBX shows this certificate; {signer}:{fields}"
     ));
     match (expected, accepted) {
         (Some(expected), _) if expected != seen => Err(format!(
-            "the certificate's SHA-256 is {seen}, and --fingerprint expects {expected}: if nobody exchanged the PBX's \
-             certificate, something may stand in between"
+            "the certificate's SHA-256 is {seen}, and --fingerprint expects {expected}: if nobody has replaced the PBX's \
+             certificate, another device may stand in between"
         )),
-        // Also where the roots accept it: who names one certificate wants that one.
+        // Pinned also if the system's roots accept it: the operator has named this one.
         (Some(_), _) => pin(&probe, seen).await,
         (None, true) => Ok(Trust::System),
         (None, false) => {
@@ -66,23 +66,24 @@ pub(super) async fn at(
             match questions.yes(&question)? {
                 Some(true) => pin(&probe, seen).await,
                 Some(false) => Err(
-                    "then something else answers at this address; find out what, or correct it"
+                    "then another device answers at this address; find out which, or correct the address"
                         .to_owned(),
                 ),
                 None => Err(format!(
-                    "{COMPARE}; if it is the same, add --fingerprint {seen}"
+                    "{COMPARE}; if they are equal, add --fingerprint {seen}"
                 )),
             }
         }
     }
 }
 
-/// The certificate, and whether the system's roots accept it.
-async fn see(probe: &Probe) -> Result<(Certificate, bool), String> {
+/// Fetches the certificate, and tells whether the system's roots accept it.
+async fn see(probe: &Probe) -> Result<(LeafCertificate, bool), String> {
     let reached = reach(probe).await?;
     let handshake = match probe.shake_hands(reached, &PbxTrust::System).await {
         Ok(handshake) => handshake,
-        // This machine has no root certificates. With no pin, nothing is accepted either.
+        // This machine has no root certificates. An empty list of pins accepts no certificate
+        // either, and shows it.
         Err(_) => {
             let reached = reach(probe).await?;
             probe
@@ -97,7 +98,7 @@ async fn see(probe: &Probe) -> Result<(Certificate, bool), String> {
     };
     match certificate.flaw() {
         Some(flaw) => {
-            let fields = shown(&SeenCertificate::new(&certificate, None), 2);
+            let fields = shown(&CertificateSummary::new(&certificate, None), 2);
             Err(format!(
                 "the PBX's certificate cannot be used: {}; {}{fields}",
                 flaw.meaning(),
@@ -108,7 +109,7 @@ async fn see(probe: &Probe) -> Result<(Certificate, bool), String> {
     }
 }
 
-/// Makes sure that the gateway will accept the certificate, once it is pinned.
+/// Checks that the gateway will accept the certificate once it is pinned.
 async fn pin(probe: &Probe, seen: Pin) -> Result<Trust, String> {
     let reached = reach(probe).await?;
     let trust = PbxTrust::Pins(vec![seen]);
@@ -117,7 +118,7 @@ async fn pin(probe: &Probe, seen: Pin) -> Result<Trust, String> {
     Ok(Trust::Pinned(seen))
 }
 
-async fn reach(probe: &Probe) -> Result<crate::pbx::Reached, String> {
+async fn reach(probe: &Probe) -> Result<crate::pbx::ProbeConnection, String> {
     let addresses = probe.resolve().await.map_err(advised)?;
     probe.reach(&addresses).await.map_err(advised)
 }
@@ -126,7 +127,7 @@ fn advised(error: ProbeError) -> String {
     in_flags(&format!("{error}; {}", error.advice()))
 }
 
-/// A sentence that names keys of the configuration, which is not written yet, with the flags instead.
+/// Replaces configuration keys in a sentence by flags: the configuration is not written yet.
 fn in_flags(sentence: &str) -> String {
     let words = [
         ("remove pbx.plain_http", "leave out --plain-http"),
@@ -171,7 +172,7 @@ mod tests {
         ] {
             names_no_key(&advised(error));
         }
-        // Those that can be met before it is known which certificate is the right one, or once it is pinned.
+        // The faults that can occur before a certificate is accepted, or once it is pinned.
         for fault in [
             TlsFault::NotPinned,
             TlsFault::Version1,

@@ -1,7 +1,8 @@
 //! Questions on a terminal, and their answers.
 //!
-//! Knows how to ask again after an answer that makes no sense, and how to read a password without showing it. Does not
-//! know what is asked. Questions go to standard error, so that standard output holds the result alone.
+//! Knows how to ask again after a wrong answer, and how to read a password without showing it. Does
+//! not know which questions are asked. Questions go to standard error, so that standard output
+//! contains the result alone.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::{Command, Stdio};
@@ -10,19 +11,19 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// No answer is longer.
+/// Bound on an answer.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// Somebody who answers, or nobody.
+/// The person at the terminal, if there is one.
 pub(super) struct Questions {
     asks: bool,
-    /// Everything is asked for, also what has a default.
+    /// Values with a default are asked for, too.
     guided: bool,
     is_terminal: bool,
 }
 
 impl Questions {
-    /// Asks where standard input is a terminal, or where that was `wanted`.
+    /// Asks if standard input is a terminal, or if questions are `wanted`.
     pub(super) fn new(wanted: bool) -> Self {
         let is_terminal = io::stdin().is_terminal();
         Self {
@@ -32,8 +33,8 @@ impl Questions {
         }
     }
 
-    /// Checks that nothing has to be asked where nobody answers. Where all of these are given, defaults are not asked
-    /// for either.
+    /// Checks that these flags are given if nobody can be asked. If all are given, values with a
+    /// default are not asked for.
     pub(super) fn require(&mut self, flags: &[(&str, bool)]) -> Result<(), String> {
         let missing: Vec<_> = flags
             .iter()
@@ -50,7 +51,8 @@ impl Questions {
         }
     }
 
-    /// What was `given`; else the default, unless everything is asked for; else the answer.
+    /// The `given` value; else the default, unless values with a default are asked for; else the
+    /// answer.
     pub(super) fn ask<T>(
         &self,
         given: Option<T>,
@@ -81,7 +83,7 @@ impl Questions {
         }
     }
 
-    /// Whether the answer is yes; `None` where nobody answers.
+    /// Whether the answer is yes; `None` if nobody can be asked.
     pub(super) fn yes(&self, question: &str) -> Result<Option<bool>, String> {
         if !self.asks {
             return Ok(None);
@@ -91,7 +93,8 @@ impl Questions {
         Ok(Some(matches!(line.trim(), "yes" | "y" | "Yes" | "YES")))
     }
 
-    /// A secret from standard input: what is typed is not shown, and what is piped is not asked for.
+    /// Reads a secret from standard input. A terminal does not show it, and piped input gets no
+    /// question.
     pub(super) fn secret(&self, question: &str) -> Result<Secret, String> {
         if self.asks {
             say(&format!("{question}: "));
@@ -109,7 +112,7 @@ impl Questions {
         }
     }
 
-    /// Says something to whoever answers, or would.
+    /// Writes a text to standard error.
     pub(super) fn tell(&self, text: &str) {
         say(&format!("{text}\n"));
     }
@@ -120,7 +123,7 @@ fn say(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// A line without its end. The answer may be a secret.
+/// Reads a line, without its line end. The answer may be a secret, so its memory is cleared.
 fn read_line(question: &str) -> Result<Zeroizing<String>, String> {
     let mut line = Zeroizing::new(String::new());
     let mut input = io::stdin().lock().take(MAX_ANSWER_BYTES);
@@ -134,7 +137,7 @@ fn read_line(question: &str) -> Result<Zeroizing<String>, String> {
     Ok(line)
 }
 
-/// Keeps the terminal from showing what is typed, for as long as it lives.
+/// While this value lives, the terminal does not show typed characters.
 struct Hidden;
 
 impl Hidden {
@@ -150,7 +153,8 @@ impl Drop for Hidden {
     }
 }
 
-/// The standard program for it: to do the same without it would take `unsafe` or another library.
+/// Runs the standard program for terminal settings: the system call would take `unsafe` or another
+/// library.
 fn stty(setting: &str) {
     let _ = Command::new("stty")
         .arg(setting)

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::secret::Secret;
@@ -33,14 +34,14 @@ rows! {
 
 pub(super) fn read_admin(section: &mut Section<'_>) -> AdminSettings {
     AdminSettings {
-        listen: section.get(&keys::listen),
+        listen: keys::listen.get(section),
         token: read_token(section),
     }
 }
 
 /// The bearer token of write calls, which must fit into a header.
 fn read_token(section: &mut Section<'_>) -> Option<Secret> {
-    let token = section.given(&keys::token_file)?;
+    let token = keys::token_file.given(section)?;
     if token.expose().len() < MIN_TOKEN_BYTES {
         section.problem(keys::token_file.name, "shorter than 32 bytes");
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::audit::settings::{OnFailure, Rotate};
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::secret::Secret;
@@ -58,7 +59,7 @@ rows! {
 }
 
 pub(super) fn read_audit(section: &mut Section<'_>) -> AuditSection {
-    let dir = section.given(&keys::dir);
+    let dir = keys::dir.given(section);
     if dir.is_some() && !section.has(keys::key_file.name) {
         section.problem(
             keys::key_file.name,
@@ -67,10 +68,10 @@ pub(super) fn read_audit(section: &mut Section<'_>) -> AuditSection {
     }
     AuditSection {
         dir,
-        key: section.given(&keys::key_file),
-        on_failure: section.get(&keys::on_failure),
-        rotate: section.get(&keys::rotate),
-        max_file_bytes: section.get(&keys::max_file_bytes),
-        keep_days: section.get(&keys::keep_days),
+        key: keys::key_file.given(section),
+        on_failure: keys::on_failure.get(section),
+        rotate: keys::rotate.get(section),
+        max_file_bytes: keys::max_file_bytes.get(section),
+        keep_days: keys::keep_days.get(section),
     }
 }

@@ -11,7 +11,7 @@ use super::key::{KeySection, read_key};
 use super::key_source::{KeySourceSection, read_key_source};
 use crate::auth::cookies::{SESSION_COOKIE, is_cookie_name};
 use crate::auth::{Algorithm, AttributeClaims, RequiredClaims};
-use crate::config::kinds::Word;
+use crate::config::kinds::*;
 use crate::config::rows::{DefaultedKind, Setting, rows};
 use crate::config::section::Section;
 use crate::gateway::settings::login::LoginUrl;
@@ -159,18 +159,18 @@ rows! {
 }
 
 pub(super) fn read_auth(section: &mut Section<'_>) -> AuthSection {
-    let skew = section.get(&keys::skew_s);
+    let skew = keys::skew_s.get(section);
     if !section.has(issuer_keys::SECTION.name()) {
         section.problem(
             issuer_keys::SECTION.name(),
             "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
         );
     }
-    let issuers = section.tables(&issuer_keys::SECTION, read_issuer);
+    let issuers = issuer_keys::SECTION.read_all(section, read_issuer);
     AuthSection {
         skew,
-        revocation_file: section.given(&keys::revocation_file),
-        login_url: section.given(&keys::login_url),
+        revocation_file: keys::revocation_file.given(section),
+        login_url: keys::login_url.given(section),
         issuers,
         sso_cookie: read_sso_cookie(section),
     }
@@ -178,7 +178,7 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> AuthSection {
 
 /// The name of the cookie that single sign-on sets.
 fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
-    let name = section.given(&keys::cookie)?;
+    let name = keys::cookie.given(section)?;
     if !is_cookie_name(&name) {
         let message = format!("{name:?} cannot be the name of a cookie");
         section.problem(keys::cookie.name, message);
@@ -190,22 +190,20 @@ fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn read_issuer(section: &mut Section<'_>) -> IssuerSection {
-    let name = section.given(&issuer_keys::name);
+    let name = issuer_keys::name.given(section);
     let claims = read_claims(section);
     let issuer = IssuerSection {
         name,
         audiences: read_audiences(section),
         required: RequiredClaims {
             audience: read_audience_claim(section, &claims),
-            texts: section
-                .given(&issuer_keys::required_claims)
+            texts: issuer_keys::required_claims
+                .given(section)
                 .unwrap_or_default(),
         },
         claims,
         pbxs: read_reach(section),
-        keys: section.tables(&key::keys::SECTION, |section| {
-            read_key(section, &key::ISSUER)
-        }),
+        keys: key::keys::SECTION.read_all(section, |section| read_key(section, &key::ISSUER)),
         key_source: read_key_source(section),
     };
     if issuer.keys.is_empty() && issuer.key_source.is_none() {
@@ -219,7 +217,7 @@ fn read_issuer(section: &mut Section<'_>) -> IssuerSection {
 
 fn read_audiences(section: &mut Section<'_>) -> Vec<String> {
     let key = issuer_keys::audiences.name;
-    let Some(audiences) = section.given(&issuer_keys::audiences) else {
+    let Some(audiences) = issuer_keys::audiences.given(section) else {
         return Vec::new();
     };
     if audiences.is_empty() {
@@ -233,7 +231,7 @@ fn read_audiences(section: &mut Section<'_>) -> Vec<String> {
 
 /// The PBXs that an issuer's tokens are for.
 fn read_reach(section: &mut Section<'_>) -> Option<Arc<[String]>> {
-    let pbxs = section.given(&issuer_keys::pbxs)?;
+    let pbxs = issuer_keys::pbxs.given(section)?;
     if pbxs.is_empty() {
         section.problem(
             issuer_keys::pbxs.name,
@@ -246,7 +244,7 @@ fn read_reach(section: &mut Section<'_>) -> Option<Arc<[String]>> {
 /// The claims with the attributes of a subject.
 fn read_claims(section: &mut Section<'_>) -> AttributeClaims {
     let mut claim = |row: &Setting<Word>| {
-        let claim = section.get(row);
+        let claim = row.get(section);
         check_claim(section, row.name, &claim);
         claim
     };
@@ -270,7 +268,7 @@ fn check_claim(section: &mut Section<'_>, key: &str, claim: &str) {
 /// that has another meaning, must not let anybody in.
 fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> String {
     let row = &issuer_keys::audience_claim;
-    let Some(claim) = section.given(row) else {
+    let Some(claim) = row.given(section) else {
         return row.kind.default();
     };
     check_claim(section, row.name, &claim);
@@ -284,7 +282,7 @@ fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> S
 
 /// The further claims that tokens must have, each with its text.
 fn read_required_claims(section: &mut Section<'_>, key: &str) -> Option<Vec<(String, String)>> {
-    let texts = section.section(key, |section| {
+    let texts = section.section(key, &[], |section| {
         let claims = section.keys();
         let texts = claims.into_iter().filter_map(|claim| {
             check_claim(section, &claim, &claim);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::cache::settings::{CacheSettings, RangeSettings};
+use crate::config::kinds::*;
 use crate::config::rows::{DefaultedKind, rows};
 use crate::config::section::Section;
 
@@ -61,16 +62,16 @@ pub(super) fn read_cache(section: &mut Section<'_>) -> CacheSettings {
     CacheSettings {
         max_bytes,
         max_recording_bytes: read_max_recording_bytes(section, max_bytes),
-        linger: section.get(&keys::linger_ms),
-        keep: section.get(&keys::keep_s),
-        max_age: section.get(&keys::max_age_s),
-        remember: section.get(&keys::remember_s),
-        remember_missing: section.get(&keys::remember_missing_ms),
+        linger: keys::linger_ms.get(section),
+        keep: keys::keep_s.get(section),
+        max_age: keys::max_age_s.get(section),
+        remember: keys::remember_s.get(section),
+        remember_missing: keys::remember_missing_ms.get(section),
     }
 }
 
 fn read_max_bytes(section: &mut Section<'_>) -> u64 {
-    let max = section.get(&keys::max_bytes);
+    let max = keys::max_bytes.get(section);
     if (1..MIN_BYTES).contains(&max) {
         section.problem(
             keys::max_bytes.name,
@@ -83,7 +84,7 @@ fn read_max_bytes(section: &mut Section<'_>) -> u64 {
 /// Bytes of one recording, within those of all.
 fn read_max_recording_bytes(section: &mut Section<'_>, all: u64) -> u64 {
     let all = if all == 0 { MAX_BYTES } else { all };
-    let given = section.given(&keys::max_recording_bytes);
+    let given = keys::max_recording_bytes.given(section);
     if given.is_some_and(|given| given > all) {
         section.problem(keys::max_recording_bytes.name, "more than max_bytes");
     }
@@ -93,6 +94,6 @@ fn read_max_recording_bytes(section: &mut Section<'_>, all: u64) -> u64 {
 
 pub(super) fn read_range(section: &mut Section<'_>) -> RangeSettings {
     RangeSettings {
-        wait: section.get(&range_keys::wait_ms),
+        wait: range_keys::wait_ms.get(section),
     }
 }

@@ -1,5 +1,6 @@
 //! `[cors]`: whose scripts may read answers.
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::gateway::settings::cors::{CorsSettings, Origin};
@@ -19,6 +20,6 @@ rows! {
 
 pub(super) fn read_cors(section: &mut Section<'_>) -> CorsSettings {
     CorsSettings {
-        origins: section.get(&keys::origins),
+        origins: keys::origins.get(section),
     }
 }

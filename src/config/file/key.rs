@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::auth::Algorithm;
-use crate::config::kinds::{Free, Required};
+use crate::config::kinds::*;
 use crate::config::rows::{Setting, rows};
 use crate::config::section::Section;
 use crate::secret::Secret;
@@ -80,8 +80,8 @@ pub(super) const ISSUER: KeyRows = KeyRows {
 
 pub(super) fn read_key(section: &mut Section<'_>, rows: &KeyRows) -> KeySection {
     KeySection {
-        id: section.given(rows.id),
-        algorithm: section.given(rows.algorithm),
+        id: rows.id.given(section),
+        algorithm: rows.algorithm.given(section),
         material: read_material(section, rows),
     }
 }
@@ -89,15 +89,15 @@ pub(super) fn read_key(section: &mut Section<'_>, rows: &KeyRows) -> KeySection 
 fn read_material(section: &mut Section<'_>, rows: &KeyRows) -> Option<KeyMaterial> {
     let (secret, public) = (rows.secret_file, rows.public_key_file);
     match (section.has(secret.name), section.has(public.name)) {
-        (true, false) => section.given(secret).map(KeyMaterial::Secret),
-        (false, true) => section.given(public).map(KeyMaterial::PublicKeyFile),
+        (true, false) => secret.given(section).map(KeyMaterial::Secret),
+        (false, true) => public.given(section).map(KeyMaterial::PublicKeyFile),
         (true, true) => {
             section.problem(
                 secret.name,
                 "give either secret_file or public_key_file, not both",
             );
             section.take_away(public.name);
-            section.given(secret).map(KeyMaterial::Secret)
+            secret.given(section).map(KeyMaterial::Secret)
         }
         (false, false) => {
             section.problem(

@@ -8,7 +8,7 @@ use url::Url;
 use super::auth::issuer_keys as keys;
 use crate::auth::Algorithm;
 use crate::auth::key_sets::source::KeyPlace;
-use crate::config::kinds::Free;
+use crate::config::kinds::*;
 use crate::config::rows::Setting;
 use crate::config::section::Section;
 
@@ -51,10 +51,10 @@ pub(super) fn read_key_source(section: &mut Section<'_>) -> Option<KeySourceSect
             "give one of jwks_file, jwks_url and discovery_url, not two",
         );
     }
-    let file = section.given(&keys::jwks_file).map(KeyPlace::File);
+    let file = keys::jwks_file.given(section).map(KeyPlace::File);
     let url = https(section, &keys::jwks_url).map(KeyPlace::Url);
     let discovery = https(section, &keys::discovery_url).map(KeyPlace::Discovery);
-    let algorithms = section.given(&keys::algorithms).unwrap_or_default();
+    let algorithms = keys::algorithms.given(section).unwrap_or_default();
     if algorithms.iter().any(|one| one.is_shared_secret()) {
         section.problem(
             keys::algorithms.name,
@@ -63,11 +63,11 @@ pub(super) fn read_key_source(section: &mut Section<'_>) -> Option<KeySourceSect
     }
     Some(KeySourceSection {
         place: file.or(url).or(discovery),
-        origins: section.given(&keys::jwks_origins).unwrap_or_default(),
-        ca_file: section.given(&keys::jwks_ca_file),
+        origins: keys::jwks_origins.given(section).unwrap_or_default(),
+        ca_file: keys::jwks_ca_file.given(section),
         algorithms,
-        refresh: section.get(&keys::jwks_refresh_s),
-        min_interval: section.get(&keys::jwks_min_interval_s),
+        refresh: keys::jwks_refresh_s.get(section),
+        min_interval: keys::jwks_min_interval_s.get(section),
     })
 }
 
@@ -88,7 +88,7 @@ fn refuse_the_rest(section: &mut Section<'_>) {
 
 /// An https address: nobody on the way can change the keys that come from there.
 fn https(section: &mut Section<'_>, row: &Setting<Free<Url>>) -> Option<Url> {
-    let url = section.given(row)?;
+    let url = row.given(section)?;
     let problem = if url.scheme() != "https" {
         "not https: whoever is on the way could put their own keys in"
     } else if !url.username().is_empty() || url.password().is_some() {

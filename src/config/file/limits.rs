@@ -1,5 +1,6 @@
 //! `[limits]`: rates of requests.
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::gateway::settings::limits::{Rate, RequestLimits};
@@ -33,14 +34,14 @@ rows! {
 
 pub(super) fn read_limits(section: &mut Section<'_>) -> RequestLimits {
     let of_principals = Rate {
-        per_second: section.get(&keys::principal_requests_per_second),
-        burst: section.get(&keys::principal_burst),
+        per_second: keys::principal_requests_per_second.get(section),
+        burst: keys::principal_burst.get(section),
     };
     let of_addresses = Rate {
-        per_second: section.get(&keys::address_requests_per_second),
-        burst: section.get(&keys::address_burst),
+        per_second: keys::address_requests_per_second.get(section),
+        burst: keys::address_burst.get(section),
     };
-    let failures = section.get(&keys::address_failures_per_minute);
+    let failures = keys::address_failures_per_minute.get(section);
     RequestLimits {
         per_principal: (of_principals.per_second > 0).then_some(of_principals),
         per_address: (of_addresses.per_second > 0).then_some(of_addresses),

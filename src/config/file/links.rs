@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::key::{KeyRows, KeySection, read_key};
 use crate::auth::Algorithm;
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::secret::Secret;
@@ -93,11 +94,11 @@ pub(super) fn read_links(section: &mut Section<'_>) -> Option<LinksSection> {
         read_signing_key(section, &[]);
         return None;
     }
-    let audience = section.given(&keys::audience).unwrap_or_default();
-    let max_ttl = section.get(&keys::max_ttl_s);
-    let link_keys = section.tables(&key_keys::SECTION, |section| LinkKeySection {
-        pbxs: section.given(&key_keys::pbxs),
-        max_ttl: section.given(&key_keys::max_ttl_s),
+    let audience = keys::audience.given(section).unwrap_or_default();
+    let max_ttl = keys::max_ttl_s.get(section);
+    let link_keys = key_keys::SECTION.read_all(section, |section| LinkKeySection {
+        pbxs: key_keys::pbxs.given(section),
+        max_ttl: key_keys::max_ttl_s.given(section),
         key: read_key(section, &KEY),
     });
     Some(LinksSection {
@@ -111,7 +112,7 @@ pub(super) fn read_links(section: &mut Section<'_>) -> Option<LinksSection> {
 /// The key that makes links for callers: its secret is here, and nobody can mix it up with another
 /// key.
 fn read_signing_key(section: &mut Section<'_>, keys: &[LinkKeySection]) -> Option<String> {
-    let id = section.given(&keys::signing_key)?;
+    let id = keys::signing_key.given(section)?;
     let mut fitting = keys.iter().filter(|link| link.key.id.as_ref() == Some(&id));
     let why = match (fitting.next(), fitting.next()) {
         (None, _) => "no [[links.key]] has this id",

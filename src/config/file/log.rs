@@ -2,6 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::log::{LogFormat, LogSettings, RecordingNames};
@@ -36,8 +37,8 @@ rows! {
 
 pub(super) fn read_log(section: &mut Section<'_>) -> LogSettings {
     LogSettings {
-        level: section.get(&keys::level),
-        format: section.get(&keys::format),
-        recording_names: section.get(&keys::recording_names),
+        level: keys::level.get(section),
+        format: keys::format.get(section),
+        recording_names: keys::recording_names.get(section),
     }
 }

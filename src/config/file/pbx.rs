@@ -74,20 +74,20 @@ pub enum TrustSection {
 }
 
 pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
-    let groups = section.table(&groups_keys::SECTION, read_groups);
+    let groups = groups_keys::SECTION.read(section, read_groups);
     if groups.len() > MAX_GROUPS {
         let message = format!("more than {MAX_GROUPS}");
         section.problem(groups_keys::SECTION.name(), message);
     }
     let name = read_pbx_name(section);
-    let api = section.given(&keys::api);
+    let api = keys::api.given(section);
     let url = read_pbx_url(section);
     PbxSection {
         name,
         api,
         trust: read_trust(section, url.as_ref()),
         url,
-        bind_address: section.given(&keys::bind_address),
+        bind_address: keys::bind_address.given(section),
         allowed_ip: read_allowed_ip(section, api),
         names: read_names(section),
         time_zone: read_time_zone(section),
@@ -95,7 +95,7 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
         account: read_account(section, api),
         limits: read_limits(section, api),
         not_ready: read_not_ready(section),
-        upstream_ranges: section.get(&keys::upstream_ranges),
+        upstream_ranges: keys::upstream_ranges.get(section),
     }
 }
 
@@ -126,7 +126,7 @@ fn read_groups(section: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
 }
 
 fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
-    let name = section.given(&keys::name)?;
+    let name = keys::name.given(section)?;
     section.note(keys::name.name, check_name(&name))?;
     Some(name)
 }
@@ -141,8 +141,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
 }
 
 fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
-    let url = section.given(&keys::url);
-    let plain_http = section.get(&keys::plain_http);
+    let url = keys::url.given(section);
+    let plain_http = keys::plain_http.get(section);
     let url = url?;
     match (check_url(&url), url.scheme(), plain_http) {
         (Err(message), _, _) => section.problem(keys::url.name, message),
@@ -176,9 +176,9 @@ pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
 fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
     let tls = tls_keys::SECTION.name();
     let is_written = section.has(tls);
-    let trust = section.table(&tls_keys::SECTION, |section| {
-        let ca_file = section.given(&tls_keys::ca_file);
-        let pins = section.given(&tls_keys::pins);
+    let trust = tls_keys::SECTION.read(section, |section| {
+        let ca_file = tls_keys::ca_file.given(section);
+        let pins = tls_keys::pins.given(section);
         match (ca_file, pins) {
             (Some(_), Some(_)) => {
                 section.problem(tls_keys::pins.name, "give either ca_file or pins, not both");
@@ -207,7 +207,7 @@ fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
 }
 
 fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp {
-    let Some(text) = section.given(&keys::allowed_ip) else {
+    let Some(text) = keys::allowed_ip.given(section) else {
         return AllowedIp::Absent;
     };
     match api {
@@ -237,8 +237,8 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
 
 fn read_names(section: &mut Section<'_>) -> NameRange {
     let names = NameRange {
-        from: section.given(&keys::names_from),
-        until: section.given(&keys::names_until),
+        from: keys::names_from.given(section),
+        until: keys::names_until.given(section),
     };
     if names.is_empty() {
         section.problem(keys::names_until.name, "not later than names_from");
@@ -247,7 +247,7 @@ fn read_names(section: &mut Section<'_>) -> NameRange {
 }
 
 fn read_time_zone(section: &mut Section<'_>) -> TimeZone {
-    let name = section.get(&keys::time_zone);
+    let name = keys::time_zone.get(section);
     TimeZone::get(&name).unwrap_or_else(|_| {
         section.problem(
             keys::time_zone.name,
@@ -260,12 +260,12 @@ fn read_time_zone(section: &mut Section<'_>) -> TimeZone {
 /// How many downloads there may be at once: one of MP3 files, which a P-Series converts while it
 /// sends them.
 fn read_max_downloads(section: &mut Section<'_>, api: Option<PbxApi>) -> usize {
-    let mp3 = section.get(&keys::mp3);
+    let mp3 = keys::mp3.get(section);
     let default = match mp3 {
         true => 1,
         false => keys::max_downloads.kind.default(),
     };
-    let max = section.given(&keys::max_downloads).unwrap_or(default);
+    let max = keys::max_downloads.given(section).unwrap_or(default);
     if mp3 && api.is_some_and(|api| api != PbxApi::PSeries) {
         section.problem(keys::mp3.name, "only a P-Series records MP3");
     }
@@ -297,37 +297,34 @@ fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
 /// The limits of a PBX that has none in the file.
 pub(crate) fn default_limits() -> PbxLimits {
     let mut problems = Problems::default();
-    let rows = &keys::SECTION;
-    let mut section = Section::root(Table::new(), Path::new(""), rows, &mut problems);
+    let mut section = Section::root(Table::new(), Path::new(""), &[], &mut problems);
     read_limits(&mut section, None)
 }
 
 fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {
     let limits = PbxLimits {
         max_downloads: read_max_downloads(section, api),
-        max_waiting: section
-            .given(&keys::max_waiting)
-            .unwrap_or(SHARE_OF_STREAMS),
-        max_bytes_per_second: section.given(&keys::max_bytes_per_second),
-        min_bytes_per_second: section.get(&keys::min_bytes_per_second),
-        queue_timeout: section.get(&keys::queue_timeout_ms),
-        connect_timeout: section.get(&keys::connect_timeout_ms),
-        answer_timeout: section.get(&keys::answer_timeout_ms),
-        first_byte_timeout: section.get(&keys::first_byte_timeout_ms),
-        idle_timeout: section.get(&keys::idle_timeout_ms),
-        retry_delay: section.get(&keys::retry_delay_ms),
+        max_waiting: keys::max_waiting.given(section).unwrap_or(SHARE_OF_STREAMS),
+        max_bytes_per_second: keys::max_bytes_per_second.given(section),
+        min_bytes_per_second: keys::min_bytes_per_second.get(section),
+        queue_timeout: keys::queue_timeout_ms.get(section),
+        connect_timeout: keys::connect_timeout_ms.get(section),
+        answer_timeout: keys::answer_timeout_ms.get(section),
+        first_byte_timeout: keys::first_byte_timeout_ms.get(section),
+        idle_timeout: keys::idle_timeout_ms.get(section),
+        retry_delay: keys::retry_delay_ms.get(section),
     };
     check_pace(section, &limits);
     limits
 }
 
 fn read_not_ready(section: &mut Section<'_>) -> NotReady {
-    let retries = section.get(&keys::not_ready_retry_ms);
+    let retries = keys::not_ready_retry_ms.get(section);
     if retries.len() > MAX_RETRIES {
         section.problem(keys::not_ready_retry_ms.name, "more than five pauses");
     }
     NotReady {
-        window: section.get(&keys::not_ready_window_s),
+        window: keys::not_ready_window_s.get(section),
         retries,
     }
 }

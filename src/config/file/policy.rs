@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::auth::CredentialKind;
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
-use crate::policy::{Action, Expected};
+use crate::policy::{Action, ExpectedDecision};
 use crate::recording::RecordingName;
 
 /// The most rows of tests: each start and each reload runs all of them.
@@ -51,7 +52,7 @@ pub struct PolicyTest {
     /// The address of the request; loopback when `None`.
     pub source: Option<IpAddr>,
     /// The decision.
-    pub expected: Expected,
+    pub expected: ExpectedDecision,
     /// The policies that are to decide, and no others; any when `None`.
     pub by: Option<Vec<String>>,
 }
@@ -98,8 +99,8 @@ rows! {
     /// The kind of its credential.
     credential: OneOf<CredentialKind> = one_of(&CredentialKind::NAMES, CredentialKind::Bearer);
 
-    /// The action it asks for. As for POST /links, the policies are asked about listen before share, and
-    /// a link shares nothing.
+    /// The action it asks for. As for POST /links, the policies are asked about listen before
+    /// share, and a link shares nothing.
     action: OneOf<Action> = one_of(&Action::NAMES, Action::Listen);
 
     /// The PBX that has the recording.
@@ -118,40 +119,40 @@ rows! {
     source: Free<IpAddr> = parsed("127.0.0.1").absent("127.0.0.1").shown();
 
     /// The decision.
-    expect: Required<OneOf<Expected>> = required(one_of(&Expected::NAMES, Expected::Allow));
+    expect: Required<OneOf<ExpectedDecision>> = required(one_of(&ExpectedDecision::NAMES, ExpectedDecision::Allow));
 
     /// The ids of all policies that must decide. If no policy permits it, these are none.
     by: Free<Vec<String>> = list(&["own-calls"]).absent("any").shown();
 }
 
 pub(super) fn read_policy(section: &mut Section<'_>) -> PolicySection {
-    let file = section.given(&keys::file);
-    let tests = section.tables(&test_keys::SECTION, read_test);
+    let file = keys::file.given(section);
+    let tests = test_keys::SECTION.read_all(section, read_test);
     if tests.len() > MAX_TESTS {
         let message = format!("more than {MAX_TESTS} rows");
         section.problem(test_keys::SECTION.name(), message);
     }
     PolicySection {
         file,
-        forbidden_as_not_found: section.get(&keys::forbidden_as_not_found),
+        forbidden_as_not_found: keys::forbidden_as_not_found.get(section),
         tests: tests.into_iter().flatten().collect(),
     }
 }
 
 fn read_test(section: &mut Section<'_>) -> Option<PolicyTest> {
-    let issuer = section.given(&test_keys::issuer);
-    let subject = section.given(&test_keys::subject);
-    let roles = section.given(&test_keys::roles);
-    let extensions = section.given(&test_keys::extensions);
-    let tenant = section.given(&test_keys::tenant);
-    let credential = section.get(&test_keys::credential);
-    let action = section.get(&test_keys::action);
-    let pbx = section.given(&test_keys::pbx);
-    let recording = section.given(&test_keys::recording);
-    let now = section.given(&test_keys::now);
-    let source = section.given(&test_keys::source);
-    let expected = section.given(&test_keys::expect);
-    let by = section.given(&test_keys::by);
+    let issuer = test_keys::issuer.given(section);
+    let subject = test_keys::subject.given(section);
+    let roles = test_keys::roles.given(section);
+    let extensions = test_keys::extensions.given(section);
+    let tenant = test_keys::tenant.given(section);
+    let credential = test_keys::credential.get(section);
+    let action = test_keys::action.get(section);
+    let pbx = test_keys::pbx.given(section);
+    let recording = test_keys::recording.given(section);
+    let now = test_keys::now.given(section);
+    let source = test_keys::source.given(section);
+    let expected = test_keys::expect.given(section);
+    let by = test_keys::by.given(section);
     Some(PolicyTest {
         issuer,
         subject,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::http::headers::BrowserCache;
@@ -38,11 +39,11 @@ rows! {
 
 pub(super) fn read_relay(section: &mut Section<'_>) -> RelaySettings {
     RelaySettings {
-        max_streams: section.get(&keys::max_streams),
-        max_streams_per_principal: section.get(&keys::max_streams_per_principal),
-        max_reads_per_minute: section.get(&keys::max_reads_per_minute),
-        idle_timeout: section.get(&keys::idle_timeout_ms),
-        max_stream: section.get(&keys::max_stream_s),
-        browser_cache: section.get(&keys::browser_cache),
+        max_streams: keys::max_streams.get(section),
+        max_streams_per_principal: keys::max_streams_per_principal.get(section),
+        max_reads_per_minute: keys::max_reads_per_minute.get(section),
+        idle_timeout: keys::idle_timeout_ms.get(section),
+        max_stream: keys::max_stream_s.get(section),
+        browser_cache: keys::browser_cache.get(section),
     }
 }

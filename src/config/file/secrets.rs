@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::secret_files::{CONTAINER_DIRS, SecretFiles};
@@ -24,7 +25,7 @@ rows! {
 }
 
 pub(super) fn read_secrets(section: &mut Section<'_>, folder: &Path) -> SecretFiles {
-    let trusted_dirs = section.get(&keys::trusted_dirs);
+    let trusted_dirs = keys::trusted_dirs.get(section);
     let trusted_dirs: Vec<_> = trusted_dirs.iter().map(|path| folder.join(path)).collect();
     // Links are followed. A directory that is not there may come later.
     let is_root = |path: &PathBuf| {
@@ -39,6 +40,6 @@ pub(super) fn read_secrets(section: &mut Section<'_>, folder: &Path) -> SecretFi
     }
     SecretFiles {
         trusted_dirs,
-        allow_readable: section.get(&keys::allow_readable),
+        allow_readable: keys::allow_readable.get(section),
     }
 }

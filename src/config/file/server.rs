@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::has_user;
+use crate::config::kinds::*;
 use crate::config::network::Network;
 use crate::config::rows::rows;
 use crate::config::section::Section;
@@ -95,13 +96,13 @@ rows! {
 
 pub(super) fn read_server(section: &mut Section<'_>) -> ServerSettings {
     let tls = if section.has(tls_keys::SECTION.name()) {
-        section.table(&tls_keys::SECTION, read_tls)
+        tls_keys::SECTION.read(section, read_tls)
     } else {
         None
     };
     let listen = match &tls {
-        None => section.get(&keys::listen),
-        Some(_) => section.given(&keys::listen).unwrap_or_default(),
+        None => keys::listen.get(section),
+        Some(_) => keys::listen.given(section).unwrap_or_default(),
     };
     if listen.is_empty() && tls.is_none() {
         section.problem(
@@ -109,25 +110,25 @@ pub(super) fn read_server(section: &mut Section<'_>) -> ServerSettings {
             "empty, and there is no [server.tls]: nothing would be served",
         );
     }
-    let proxies = section.get(&keys::trusted_proxies);
+    let proxies = keys::trusted_proxies.get(section);
     ServerSettings {
         listen,
         tls,
         public_url: read_public_url(section),
         trusted_proxies: proxies.into_iter().map(|network| network.0).collect(),
-        max_connections: section.get(&keys::max_connections),
-        max_header_bytes: section.get(&keys::max_header_bytes),
-        header_timeout: section.get(&keys::header_timeout_ms),
-        drain_delay: section.get(&keys::drain_delay_ms),
-        drain_timeout: section.get(&keys::drain_timeout_ms),
+        max_connections: keys::max_connections.get(section),
+        max_header_bytes: keys::max_header_bytes.get(section),
+        header_timeout: keys::header_timeout_ms.get(section),
+        drain_delay: keys::drain_delay_ms.get(section),
+        drain_timeout: keys::drain_timeout_ms.get(section),
     }
 }
 
 fn read_tls(section: &mut Section<'_>) -> Option<ServerTls> {
-    let listen = section.given(&tls_keys::listen);
-    let certificate_file = section.given(&tls_keys::certificate_file);
-    let key_file = section.given(&tls_keys::key_file);
-    let handshake_timeout = section.get(&tls_keys::handshake_timeout_ms);
+    let listen = tls_keys::listen.given(section);
+    let certificate_file = tls_keys::certificate_file.given(section);
+    let key_file = tls_keys::key_file.given(section);
+    let handshake_timeout = tls_keys::handshake_timeout_ms.get(section);
     Some(ServerTls {
         listen: listen?,
         certificate_file: certificate_file?,
@@ -137,7 +138,7 @@ fn read_tls(section: &mut Section<'_>) -> Option<ServerTls> {
 }
 
 fn read_public_url(section: &mut Section<'_>) -> Option<Url> {
-    let url = section.given(&keys::public_url)?;
+    let url = keys::public_url.given(section)?;
     section.note(keys::public_url.name, check_public_url(&url))?;
     Some(url)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::gateway::settings::embed::Embed;
@@ -39,8 +40,8 @@ rows! {
 
 pub(super) fn read_session(section: &mut Section<'_>) -> SessionSection {
     SessionSection {
-        max_ttl: section.get(&keys::max_ttl_s),
-        key: section.given(&keys::key_file),
-        embed: section.get(&keys::embed),
+        max_ttl: keys::max_ttl_s.get(section),
+        key: keys::key_file.given(section),
+        embed: keys::embed.get(section),
     }
 }

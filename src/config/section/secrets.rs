@@ -55,8 +55,8 @@ impl Section<'_> {
                 Some(read.secret)
             }
             Err(error) => {
-                let way_out = error.way_out();
-                self.problem(key, format!("{}: {error}{way_out}", path.display()));
+                let advice = error.advice();
+                self.problem(key, format!("{}: {error}{advice}", path.display()));
                 None
             }
         }

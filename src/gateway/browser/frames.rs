@@ -10,12 +10,12 @@ use super::page;
 use crate::gateway::settings::cors::CorsSettings;
 
 /// The field in both its forms, made once.
-pub(crate) struct Framing {
+pub(crate) struct Frames {
     page: HeaderValue,
     recording: HeaderValue,
 }
 
-impl Framing {
+impl Frames {
     pub(crate) fn new(config: &CorsSettings) -> Self {
         let ancestors = format!("frame-ancestors 'self' {}", config.framers());
         let ancestors = ancestors.trim_end();

@@ -7,19 +7,22 @@
 //! which is not sent over plain HTTP; Upgrade Insecure Requests §3.2.1 (its field goes with
 //! navigations); RFC 9110 §12.5.1 (`Accept`) and §12.5.5 (`Vary`).
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, VARY};
 use http::{Method, Response, StatusCode, request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
 
-use crate::auth::{AuthError, Rejected};
+use crate::auth::{AuthError, CredentialError};
 use crate::gateway::answer::AnswerBody;
+use crate::gateway::browser::frames::Frames;
 use crate::gateway::browser::page;
 use crate::gateway::browser::page::Page;
 use crate::gateway::error::GatewayError;
 use crate::gateway::route::{Route, Target};
-use crate::gateway::{Gateway, recording, refusal};
+use crate::gateway::settings::login::LoginUrl;
+use crate::gateway::{recording, refusal};
 use crate::relay::access_line::AccessLine;
 
 const SEC_FETCH_MODE: &str = "sec-fetch-mode";
@@ -37,9 +40,18 @@ const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
 );
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-impl Gateway {
-    /// The answer to a request that came to an error.
-    pub(in crate::gateway) fn refuse_for(
+/// What an error looks like to a person.
+pub(crate) struct Pages {
+    /// Where a browser without a credential is sent.
+    pub(crate) login_url: Option<LoginUrl>,
+    /// The address that people come back to.
+    pub(crate) public_url: Option<Url>,
+    pub(crate) frames: Arc<Frames>,
+}
+
+impl Pages {
+    /// The answer to a request that came to an error: a problem document, a page, or the way to sign in.
+    pub(in crate::gateway) fn refuse(
         &self,
         error: &GatewayError,
         head: &request::Parts,
@@ -61,24 +73,6 @@ impl Gateway {
         response
     }
 
-    /// What nobody could be made out behind comes to. Whoever is sent to sign in has not failed, and what could not be decided is
-    /// not their fault.
-    pub(in crate::gateway) fn failed(
-        &self,
-        head: &request::Parts,
-        source: IpAddr,
-        rejected: Rejected,
-    ) -> GatewayError {
-        if self.login_address(head, &rejected).is_some() {
-            return rejected.into();
-        }
-        self.audit.refused(source);
-        match rejected.reason() {
-            AuthError::KeysUnavailable => rejected.into(),
-            _ => self.limits.failed(source, rejected),
-        }
-    }
-
     /// Turns a problem document into a page.
     fn show(
         &self,
@@ -88,7 +82,7 @@ impl Gateway {
         response: &mut Response<AnswerBody>,
     ) {
         let headers = response.headers_mut();
-        page::fill(headers, &self.framing);
+        page::fill(headers, &self.frames);
         if head.method == Method::HEAD {
             return;
         }
@@ -96,7 +90,7 @@ impl Gateway {
             .get(RETRY_AFTER)
             .and_then(|field| field.to_str().ok());
         let recording = match error {
-            GatewayError::Auth(Rejected::Link(_)) => self.recording_without_link(head),
+            GatewayError::Auth(CredentialError::Link(_)) => recording_without_link(head),
             _ => None,
         };
         let recording = recording.as_ref();
@@ -115,7 +109,7 @@ impl Gateway {
     pub(in crate::gateway) fn login_address(
         &self,
         head: &request::Parts,
-        rejected: &Rejected,
+        rejected: &CredentialError,
     ) -> Option<String> {
         let is_asked = *rejected.reason() == AuthError::Missing
             && head.method == Method::GET
@@ -131,15 +125,15 @@ impl Gateway {
         };
         Some(login.returning_to(&format!("{origin}{}{wish}", stable_path(&route))))
     }
+}
 
-    /// Path and name of the recording that was asked for.
-    fn recording_without_link(&self, head: &request::Parts) -> Option<(String, String)> {
-        let route = Route::of(&Method::GET, head.uri.path()).ok()?;
-        let Target::Recording { name } = &route.target else {
-            return None;
-        };
-        Some((stable_path(&route), name.as_str().to_owned()))
-    }
+/// Path and name of the recording that was asked for.
+fn recording_without_link(head: &request::Parts) -> Option<(String, String)> {
+    let route = Route::of(&Method::GET, head.uri.path()).ok()?;
+    let Target::Recording { name } = &route.target else {
+        return None;
+    };
+    Some((stable_path(&route), name.as_str().to_owned()))
 }
 
 /// The path of what a route means, made anew from its parts.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body_util::Full;
 
-use super::frames::Framing;
+use super::frames::Frames;
 use crate::gateway::answer::AnswerBody;
 use crate::http::problem::Problem;
 use words::words;
@@ -91,7 +91,7 @@ pub(in crate::gateway) fn content_policy() -> String {
 }
 
 /// Fills in the fields of a page, instead of those of a document for programs.
-pub(crate) fn fill(headers: &mut HeaderMap, framing: &Framing) {
+pub(crate) fn fill(headers: &mut HeaderMap, framing: &Frames) {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     headers.insert(CONTENT_TYPE, html);
     framing.fill_page(headers);

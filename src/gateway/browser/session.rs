@@ -10,12 +10,11 @@ use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
-use super::sites::CrossSite;
+use super::sites::{CrossSite, Sites};
 use crate::auth::cookies::SESSION_COOKIE;
-use crate::auth::{Credential, Principal, SessionError};
-use crate::gateway::Gateway;
-use crate::gateway::error::GatewayError;
+use crate::auth::{Authenticator, Credential, Principal, SessionError, Sessions};
 use crate::gateway::settings::embed::Embed;
+use crate::limits::rate::Counted;
 
 /// Both kinds. A browser keeps one of each beside the other.
 const EMBEDS: [Embed; 2] = [Embed::SameSite, Embed::Partitioned];
@@ -102,43 +101,47 @@ pub(crate) enum NoSession {
     Session(#[from] SessionError),
 }
 
-impl Gateway {
-    /// # Errors
-    /// When there are no sessions.
-    pub(in crate::gateway) fn require_sessions(&self) -> Result<(), NoSession> {
-        let sessions = self.authenticator.sessions();
-        sessions.map(drop).ok_or(NoSession::NotConfigured)
-    }
+/// Checks that there are sessions at all.
+///
+/// # Errors
+/// When no key for them is configured.
+pub(in crate::gateway) fn require(authenticator: &Authenticator) -> Result<&Sessions, NoSession> {
+    authenticator.sessions().ok_or(NoSession::NotConfigured)
+}
 
-    /// Exchanges a bearer token for a cookie.
-    pub(in crate::gateway) fn open_session(
-        &self,
-        principal: &Principal,
-        now: SystemTime,
-        cookies: &mut SetCookies,
-    ) -> Result<(), NoSession> {
-        if *principal.credential() != Credential::Bearer {
-            return Err(NoSession::NotBearer);
-        }
-        let sessions = self.authenticator.sessions();
-        let sessions = sessions.ok_or(NoSession::NotConfigured)?;
-        let value = sessions.open(principal, now)?;
-        cookies.set_own(&value, self.sites.embed());
-        Ok(())
+/// Exchanges a bearer token for a cookie.
+///
+/// # Errors
+/// When the caller showed another kind of credential, or there are no sessions.
+pub(in crate::gateway) fn open(
+    authenticator: &Authenticator,
+    embed: Embed,
+    principal: &Counted<Principal>,
+    now: SystemTime,
+    cookies: &mut SetCookies,
+) -> Result<(), NoSession> {
+    if *principal.credential() != Credential::Bearer {
+        return Err(NoSession::NotBearer);
     }
+    let value = require(authenticator)?.issue(principal, now)?;
+    cookies.set_own(&value, embed);
+    Ok(())
+}
 
-    /// Takes the cookie back, whatever it says: one that is wrong, or there twice, has to go as well. It is no secret that it
-    /// went, so nobody is authenticated; but no other site may sign somebody out.
-    pub(in crate::gateway) fn end_session(
-        &self,
-        headers: &HeaderMap,
-        cookies: &mut SetCookies,
-    ) -> Result<(), GatewayError> {
-        let by_cookie = !headers.contains_key(http::header::AUTHORIZATION);
-        if by_cookie && !self.sites.may_write(headers) {
-            return Err(CrossSite.into());
-        }
-        cookies.clear_own();
-        Ok(())
+/// Takes the cookie back, whatever it says: a wrong one, or one that is there twice, has to go as well. It is no secret
+/// that it went, so nobody is authenticated. No other site may sign somebody out.
+///
+/// # Errors
+/// When another site asks.
+pub(in crate::gateway) fn end(
+    sites: &Sites,
+    headers: &HeaderMap,
+    cookies: &mut SetCookies,
+) -> Result<(), CrossSite> {
+    let by_cookie = !headers.contains_key(http::header::AUTHORIZATION);
+    if by_cookie && !sites.may_write(headers) {
+        return Err(CrossSite);
     }
+    cookies.clear_own();
+    Ok(())
 }

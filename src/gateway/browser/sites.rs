@@ -11,8 +11,9 @@ use http::header::ORIGIN;
 use http::{HeaderMap, Method, request};
 use url::Url;
 
-use crate::auth::Credential;
+use crate::auth::{Authenticated, Credential, Principal};
 use crate::gateway::browser::navigation::is_for_a_person;
+use crate::gateway::front::Addressed;
 use crate::gateway::settings::cors::{CorsSettings, Origin};
 use crate::gateway::settings::embed::Embed;
 
@@ -45,8 +46,20 @@ impl Sites {
         self.embed
     }
 
+    /// Gives away the principal of a request that this site, a listed one, or no page at all has caused.
+    ///
+    /// # Errors
+    /// When another site caused it.
+    pub(in crate::gateway) fn admit(
+        &self,
+        caller: Authenticated,
+        request: &Addressed<'_>,
+    ) -> Result<Principal, CrossSite> {
+        caller.admit(|principal| self.require_ours(request.head(), principal.credential()))
+    }
+
     /// Judges a request whose credential is known. A link is in the address itself, so whoever has it may send it.
-    pub(in crate::gateway) fn require_ours(
+    fn require_ours(
         &self,
         head: &request::Parts,
         credential: &Credential,

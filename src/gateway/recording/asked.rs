@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use http::{Method, Version, request};
 
 use super::Content;
-use crate::cache::{Metadata, PartOf, Source};
+use crate::cache::{Metadata, PartRequest, Source};
 use crate::gateway::error::GatewayError;
 use crate::http::conditions;
 use crate::http::conditions::{Evaluation, Validators};
-use crate::http::headers::Body;
+use crate::http::headers::BodyExtent;
 use crate::http::range;
-use crate::http::range::{Selection, Wanted};
+use crate::http::range::{RequestedRange, SelectedRange};
 use crate::recording::RecordingName;
 
 /// What is asked of a recording.
@@ -28,14 +28,14 @@ pub(super) struct Asked<'r> {
 /// What that is of a recording.
 pub(super) enum Choice {
     NotModified,
-    Send(Body),
+    Send(BodyExtent),
     /// It depends on the length, which is not known.
-    Open(Wanted),
+    Open(RequestedRange),
 }
 
 /// What is found out about a recording of unknown length.
 pub(super) enum Found {
-    Part(Body),
+    Part(BodyExtent),
     Length(u64),
 }
 
@@ -56,14 +56,15 @@ impl<'r> Asked<'r> {
     /// Whether the answer would be another one if the length were known, and the tag with it.
     pub(super) fn depends_on_length(&self, metadata: &Metadata) -> bool {
         let is_open = || matches!(self.select(metadata, None), Ok(Choice::Open(_)));
-        metadata.length.is_none() && (conditions::name_a_tag(&self.head.headers) || is_open())
+        metadata.length().is_none()
+            && (conditions::has_tag_condition(&self.head.headers) || is_open())
     }
 
     /// Where the bytes end that are wanted of a recording of unknown length, where nothing else of the answer depends on that.
     pub(super) fn end(&self, metadata: &Metadata) -> Option<u64> {
         match self.select(metadata, None) {
-            Ok(Choice::Open(Wanted::Between { first: 1.., last }))
-                if !conditions::name_a_tag(&self.head.headers) =>
+            Ok(Choice::Open(RequestedRange::Between { first: 1.., last }))
+                if !conditions::has_tag_condition(&self.head.headers) =>
             {
                 Some(last.saturating_add(1))
             }
@@ -75,29 +76,31 @@ impl<'r> Asked<'r> {
     pub(super) async fn part_of_unknown(
         &self,
         source: &mut Source,
-        wanted: Wanted,
+        wanted: RequestedRange,
     ) -> Result<Found, GatewayError> {
         let (first, last) = match wanted {
             // Nobody knows where it begins before the end has come, and anything else would be another answer.
-            Wanted::Last(_) => {
+            RequestedRange::Last(_) => {
                 let length = source.learn_length_at_any_price().await?;
                 return Ok(Found::Length(length));
             }
-            Wanted::Whole | Wanted::From(0) | Wanted::Between { first: 0, .. } => {
+            RequestedRange::Whole
+            | RequestedRange::From(0)
+            | RequestedRange::Between { first: 0, .. } => {
                 return if self.needs_length() {
                     Err(GatewayError::LengthUnknown)
                 } else {
-                    Ok(Found::Part(Body::Whole(None)))
+                    Ok(Found::Part(BodyExtent::Whole(None)))
                 };
             }
-            Wanted::From(first) => (first, u64::MAX),
-            Wanted::Between { first, last } => (first, last),
+            RequestedRange::From(first) => (first, u64::MAX),
+            RequestedRange::Between { first, last } => (first, last),
         };
         let read = source.read_beyond(first).await?;
         if read <= first {
             return Ok(Found::Length(read));
         }
-        Ok(Found::Part(Body::Part {
+        Ok(Found::Part(BodyExtent::Part {
             first,
             last: last.min(read - 1),
             total: None,
@@ -117,12 +120,13 @@ impl<'r> Asked<'r> {
     }
 
     /// The part of it that is wanted, if it is one of which the beginning is not needed.
-    pub(super) fn part_of(&self, metadata: Arc<Metadata>) -> Option<PartOf> {
-        let Ok(Choice::Send(Body::Part { first, last, .. })) = self.select(&metadata, None) else {
+    pub(super) fn part_of(&self, metadata: Arc<Metadata>) -> Option<PartRequest> {
+        let Ok(Choice::Send(BodyExtent::Part { first, last, .. })) = self.select(&metadata, None)
+        else {
             return None;
         };
         let excerpt = metadata.excerpt(first, last)?;
-        Some(PartOf { metadata, excerpt })
+        Some(PartRequest { metadata, excerpt })
     }
 
     /// The answer where that needs no byte of the recording.
@@ -153,21 +157,23 @@ impl<'r> Asked<'r> {
             Evaluation::NotModified => return Ok(Choice::NotModified),
             Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
         }
-        let wanted = range::wanted(headers, !self.head_only, &validators, self.now);
-        let Some(length) = metadata.length.or(learned) else {
+        let wanted = range::requested_range(headers, !self.head_only, &validators, self.now);
+        let Some(length) = metadata.length().or(learned) else {
             return Ok(match wanted {
-                Wanted::Whole if !self.needs_length() => Choice::Send(Body::Whole(None)),
+                RequestedRange::Whole if !self.needs_length() => {
+                    Choice::Send(BodyExtent::Whole(None))
+                }
                 wanted => Choice::Open(wanted),
             });
         };
-        match wanted.of_length(length) {
-            Selection::Whole => Ok(Choice::Send(Body::Whole(Some(length)))),
-            Selection::Part { first, last } => Ok(Choice::Send(Body::Part {
+        match wanted.resolve(length) {
+            SelectedRange::Whole => Ok(Choice::Send(BodyExtent::Whole(Some(length)))),
+            SelectedRange::Part { first, last } => Ok(Choice::Send(BodyExtent::Part {
                 first,
                 last,
                 total: Some(length),
             })),
-            Selection::Unsatisfiable => Err(GatewayError::RangeNotSatisfiable { length }),
+            SelectedRange::Unsatisfiable => Err(GatewayError::RangeNotSatisfiable { length }),
         }
     }
 }

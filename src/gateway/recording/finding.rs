@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::Content;
 use super::asked::{Asked, Choice, Found};
-use crate::cache::{CacheError, Metadata, PartOf, Source};
-use crate::gateway::Gateway;
+use super::{Content, Recordings};
+use crate::audit::RecordedRead;
+use crate::cache::{CacheError, Metadata, PartRequest, Source};
 use crate::gateway::error::GatewayError;
-use crate::http::headers::Body;
+use crate::http::headers::BodyExtent;
 use crate::metrics::Hit;
 use crate::pbx::{Pbx, PbxError, ReadingError};
-use crate::policy::Grant;
 
 /// Openings of a recording for one request: a cache entry may end just as somebody comes to it, or turn out to be of an earlier
 /// content.
@@ -25,9 +24,9 @@ type Chosen = (Arc<Metadata>, Content);
 
 /// One request on its way to its bytes.
 pub(super) struct Finding<'a> {
-    gateway: &'a Gateway,
+    recordings: &'a Recordings,
     pbx: &'a Arc<Pbx>,
-    grant: &'a Grant,
+    read: &'a RecordedRead,
     asked: &'a Asked<'a>,
     /// The length, where only this request knows it.
     learned: Option<u64>,
@@ -51,15 +50,15 @@ enum Lost {
 
 impl<'a> Finding<'a> {
     pub(super) fn new(
-        gateway: &'a Gateway,
+        recordings: &'a Recordings,
         pbx: &'a Arc<Pbx>,
-        grant: &'a Grant,
+        read: &'a RecordedRead,
         asked: &'a Asked<'a>,
     ) -> Self {
         Self {
-            gateway,
+            recordings,
             pbx,
-            grant,
+            read,
             asked,
             learned: None,
             hit: None,
@@ -78,7 +77,7 @@ impl<'a> Finding<'a> {
     /// # Cancel safety
     /// Safe: everything taken is given back.
     pub(super) async fn find(&mut self) -> Result<Chosen, GatewayError> {
-        let known = self.gateway.cache.known(self.pbx, self.grant.recording());
+        let known = self.recordings.cache.known(self.pbx, self.read.recording());
         if let Some(metadata) = &known
             && !self.waits_for_length(metadata)
             && let Some(content) = self.asked.without_bytes(metadata).transpose()
@@ -102,7 +101,7 @@ impl<'a> Finding<'a> {
     /// One opening. `before` is what an earlier one has found out, and was spent by.
     async fn open_and_choose(
         &mut self,
-        part: Option<PartOf>,
+        part: Option<PartRequest>,
         before: Option<Arc<Metadata>>,
     ) -> Result<Chosen, Lost> {
         let mut source = self.open(part).await?;
@@ -113,13 +112,12 @@ impl<'a> Finding<'a> {
     }
 
     /// What is there of the recording, or a new reading of it: of no more than the `part` where that can be.
-    async fn open(&mut self, part: Option<PartOf>) -> Result<Source, Lost> {
-        let (cache, name) = (&self.gateway.cache, self.grant.recording());
+    async fn open(&mut self, part: Option<PartRequest>) -> Result<Source, Lost> {
+        let (cache, name) = (&self.recordings.cache, self.read.recording());
         let Some(mut source) = cache.find(self.pbx, name)? else {
             let _waiting = self.pbx.wait()?;
             self.count_read()?;
-            let owner = self.grant.principal().id();
-            let mut source = cache.open(self.pbx, name, &owner, part).await?;
+            let mut source = cache.open(self.pbx, self.read, part).await?;
             source.metadata().await?;
             return Ok(source);
         };
@@ -145,7 +143,7 @@ impl<'a> Finding<'a> {
                 .is_some_and(|end| source.has_stopped_at(end));
             if std::mem::take(&mut self.may_wait) && !is_there && self.waits_for_length(&metadata) {
                 self.read_on(&mut source, None).await?;
-                let patience = self.gateway.range_wait;
+                let patience = self.recordings.range_wait;
                 if let Ok(length) = timeout(patience, source.learn_length()).await {
                     self.learned = Some(length?);
                 }
@@ -172,8 +170,8 @@ impl<'a> Finding<'a> {
                 }
             };
             let (offset, end) = match body {
-                Body::Whole(length) => (0, length),
-                Body::Part { first, last, .. } => (first, Some(last.saturating_add(1))),
+                BodyExtent::Whole(length) => (0, length),
+                BodyExtent::Part { first, last, .. } => (first, Some(last.saturating_add(1))),
             };
             self.read_on(&mut source, end).await?;
             source.go_to(offset, end);
@@ -183,12 +181,12 @@ impl<'a> Finding<'a> {
 
     /// Whether to wait for the length before anything is answered.
     fn waits_for_length(&self, metadata: &Metadata) -> bool {
-        !self.gateway.range_wait.is_zero() && self.asked.depends_on_length(metadata)
+        !self.recordings.range_wait.is_zero() && self.asked.depends_on_length(metadata)
     }
 
     /// Counts a recording that is about to be read from its PBX anew.
     fn count_read(&mut self) -> Result<(), GatewayError> {
-        let counted = self.gateway.reads.check(&self.grant.principal().id());
+        let counted = self.recordings.reads.check(self.read.reader());
         counted.map_err(|retry_after| GatewayError::RateLimited { retry_after })?;
         self.has_read = true;
         Ok(())
@@ -196,13 +194,13 @@ impl<'a> Finding<'a> {
 
     /// Has a cache entry read on that was stopped, where the bytes up to `end`, or to the end of the recording, are wanted.
     async fn read_on(&mut self, source: &mut Source, end: Option<u64>) -> Result<(), Lost> {
-        let cache = &self.gateway.cache;
+        let cache = &self.recordings.cache;
         if !cache.lacks(source, end) {
             return Ok(());
         }
         let _waiting = self.pbx.wait()?;
         self.count_read()?;
-        match cache.go_on(source, &self.grant.principal().id()).await {
+        match cache.go_on(source, self.read).await {
             // Nothing of the old content has been sent yet.
             Err(error @ CacheError::Broken(ReadingError::Differs)) => Err(Lost::Gone(error)),
             gone_on => Ok(gone_on?),

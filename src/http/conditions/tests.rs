@@ -1,4 +1,4 @@
-//! Conditions, one line per case, and what holds for any request.
+//! Conditions, one line per case, and properties that hold for any request.
 
 use proptest::prelude::*;
 
@@ -6,12 +6,12 @@ use super::Evaluation::{Failed, NotModified, Proceed};
 use super::*;
 
 const NAME: &str = "19941115124526-784903526.7-1001-1003-Internal.wav";
-/// When the call of [`NAME`] began; a second before, and after.
+/// The start of the call of [`NAME`], one second before it, and one second after.
 const AT: &str = "Tue, 15 Nov 1994 12:45:26 GMT";
 const BEFORE: &str = "Tue, 15 Nov 1994 12:45:25 GMT";
 const AFTER: &str = "Tue, 15 Nov 1994 12:45:27 GMT";
 
-/// All that can be known of the recording.
+/// The validators of a recording whose tag and date are known.
 pub(in crate::http) fn validators() -> Validators {
     let name = NAME.parse().unwrap();
     Validators {
@@ -20,8 +20,8 @@ pub(in crate::http) fn validators() -> Validators {
     }
 }
 
-/// Field lines with ` | ` between them. `@` is the tag of [`validators`]; `AT`, `BEFORE` and `AFTER` are dates around
-/// its own.
+/// Field lines with ` | ` between them. `@` is the tag of [`validators`]; `AT`, `BEFORE` and
+/// `AFTER` are dates around its own.
 pub(in crate::http) fn headers(lines: &str) -> HeaderMap {
     let tag = validators().etag.unwrap().field_value().unwrap();
     let mut headers = HeaderMap::new();
@@ -57,7 +57,7 @@ fn without_conditions_there_is_nothing_to_evaluate() {
 }
 
 #[test]
-fn if_match_wants_one_of_its_tags_to_be_the_recordings() {
+fn if_match_needs_the_recordings_tag() {
     check("If-Match: @", Proceed);
     check("If-Match: *", Proceed);
     check("If-Match:  * ", Proceed);
@@ -98,7 +98,7 @@ fn if_match_fails_where_it_is_malformed() {
 }
 
 #[test]
-fn if_none_match_is_for_callers_who_may_have_it_already() {
+fn if_none_match_with_the_recordings_tag_gives_304() {
     check("If-None-Match: @", NotModified);
     check("If-None-Match: W/@", NotModified);
     check("If-None-Match: *", NotModified);
@@ -201,7 +201,7 @@ fn conditions_count_in_the_order_of_the_rfc() {
     check("If-None-Match: garbage | If-Modified-Since: AT", Proceed);
     check("If-None-Match:  | If-Modified-Since: AT", Proceed);
     check("If-None-Match: @ | If-Modified-Since: BEFORE", NotModified);
-    // What fails comes before what is not modified.
+    // A failed precondition comes before not modified.
     check("If-None-Match: @ | If-Match: \"other\"", Failed);
     check("If-None-Match: @ | If-Match: @", NotModified);
     check("If-None-Match: * | If-Match: *", NotModified);
@@ -230,7 +230,7 @@ fn check_without_tag(lines: &str, expected: Evaluation) {
 }
 
 #[test]
-fn a_recording_whose_tag_is_not_known_exists_and_has_no_tag() {
+fn a_recording_with_an_unknown_tag_matches_only_a_star() {
     check_without_tag("If-Match: *", Proceed);
     check_without_tag("If-Match: @", Failed);
     check_without_tag("If-Match: W/@", Failed);
@@ -254,7 +254,7 @@ fn check_without_date(lines: &str, expected: Evaluation) {
 }
 
 #[test]
-fn dates_are_ignored_where_there_is_none_to_compare_with() {
+fn a_date_is_ignored_if_the_recording_has_none() {
     check_without_date("If-Modified-Since: AT", Proceed);
     check_without_date("If-Modified-Since: AFTER", Proceed);
     check_without_date("If-Unmodified-Since: BEFORE", Proceed);
@@ -269,7 +269,7 @@ fn dates_are_ignored_where_there_is_none_to_compare_with() {
 }
 
 #[test]
-fn a_recording_is_dated_by_its_call_and_never_later_than_now() {
+fn last_modified_is_the_call_and_never_in_the_future() {
     let check = |name: &str, now: &str, expected: Option<&str>| {
         let time = |text| httpdate::parse_http_date(text).unwrap();
         let found = last_modified(&name.parse().unwrap(), time(now));
@@ -298,7 +298,7 @@ const VALUES: [&str; 8] = [
     "AFTER",
 ];
 
-/// What no tag, date or `*` is made of, but much of what surrounds them.
+/// Characters that surround a tag, a date or `*`, but never form one.
 fn garbage() -> impl Strategy<Value = HeaderValue> {
     let pieces = prop::sample::select(vec![
         "\"", "W/", ",", " ", "*", "a", "-", "0", "bytes", "=", "GMT", "Tue", ":", "\t", "\u{e9}",
@@ -338,7 +338,7 @@ proptest! {
     }
 
     #[test]
-    fn no_field_speaks_out_of_its_turn(
+    fn a_condition_is_ignored_if_an_earlier_one_decides(
         lines in prop::collection::vec(
             (prop::sample::select(FIELDS.to_vec()), prop::sample::select(VALUES.to_vec())),
             0..5,
@@ -361,12 +361,12 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_never_the_tag_that_a_caller_insists_on(headers in with_garbage(IF_MATCH, "")) {
+    fn garbage_in_if_match_always_fails(headers in with_garbage(IF_MATCH, "")) {
         prop_assert_eq!(evaluate(&headers, &validators()), Failed);
     }
 
     #[test]
-    fn garbage_beside_the_tag_hides_it_from_nobody(
+    fn garbage_beside_a_tag_does_not_hide_it(
         expected in with_garbage(IF_MATCH, "If-Match: @"),
         known in with_garbage(IF_NONE_MATCH, "If-None-Match: @"),
     ) {

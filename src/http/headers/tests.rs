@@ -1,4 +1,4 @@
-//! The fields of each kind of answer.
+//! The header fields of each kind of response.
 
 use proptest::prelude::*;
 
@@ -31,8 +31,12 @@ fn call() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(784_903_526)
 }
 
-fn kept(etag: Option<&ETag>, last_modified: Option<SystemTime>, by_link: bool) -> Kept<'_> {
-    Kept {
+fn kept(
+    etag: Option<&ETag>,
+    last_modified: Option<SystemTime>,
+    by_link: bool,
+) -> CachingHeaders<'_> {
+    CachingHeaders {
         etag,
         last_modified,
         by_link,
@@ -40,9 +44,9 @@ fn kept(etag: Option<&ETag>, last_modified: Option<SystemTime>, by_link: bool) -
     }
 }
 
-fn filled(body: Body, etag: Option<&ETag>, last_modified: Option<SystemTime>) -> HeaderMap {
+fn filled(body: BodyExtent, etag: Option<&ETag>, last_modified: Option<SystemTime>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let recording = Recording {
+    let recording = RecordingHeaders {
         name: &"a.wav".parse().unwrap(),
         media_type: "audio/wav",
         body,
@@ -58,7 +62,7 @@ fn text(headers: &HeaderMap, field: HeaderName) -> Option<&str> {
 }
 
 #[track_caller]
-fn check_body(body: Body, length: Option<&str>, range: Option<&str>) {
+fn check_body(body: BodyExtent, length: Option<&str>, range: Option<&str>) {
     let headers = filled(body, None, None);
     assert_eq!(text(&headers, CONTENT_LENGTH), length, "{body:?}");
     assert_eq!(text(&headers, CONTENT_RANGE), range, "{body:?}");
@@ -66,11 +70,11 @@ fn check_body(body: Body, length: Option<&str>, range: Option<&str>) {
 }
 
 #[test]
-fn the_length_is_that_of_what_is_sent() {
-    let part = |first, last, total| Body::Part { first, last, total };
-    check_body(Body::Whole(None), None, None);
-    check_body(Body::Whole(Some(44)), Some("44"), None);
-    check_body(Body::Whole(Some(0)), Some("0"), None);
+fn content_length_counts_the_bytes_that_are_sent() {
+    let part = |first, last, total| BodyExtent::Part { first, last, total };
+    check_body(BodyExtent::Whole(None), None, None);
+    check_body(BodyExtent::Whole(Some(44)), Some("44"), None);
+    check_body(BodyExtent::Whole(Some(0)), Some("0"), None);
     check_body(part(0, 1, Some(44)), Some("2"), Some("bytes 0-1/44"));
     check_body(part(43, 43, Some(44)), Some("1"), Some("bytes 43-43/44"));
     check_body(part(0, 43, Some(44)), Some("44"), Some("bytes 0-43/44"));
@@ -80,12 +84,12 @@ fn the_length_is_that_of_what_is_sent() {
 }
 
 #[test]
-fn what_a_caller_can_ask_by_later_is_there_where_it_is_known() {
+fn validators_are_sent_if_they_are_known() {
     let etag = etag();
-    let headers = filled(Body::Whole(None), Some(&etag), Some(call()));
+    let headers = filled(BodyExtent::Whole(None), Some(&etag), Some(call()));
     assert_eq!(headers[ETAG], etag.field_value().unwrap());
     assert_eq!(headers[LAST_MODIFIED], "Tue, 15 Nov 1994 12:45:26 GMT");
-    let headers = filled(Body::Whole(None), None, None);
+    let headers = filled(BodyExtent::Whole(None), None, None);
     assert!(!headers.contains_key(ETAG) && !headers.contains_key(LAST_MODIFIED));
 }
 
@@ -115,7 +119,7 @@ fn a_304_says_nothing_about_bytes() {
         "x-content-type-options",
     ];
     assert_eq!(names, expected);
-    let whole = filled(Body::Whole(None), Some(&etag()), Some(call()));
+    let whole = filled(BodyExtent::Whole(None), Some(&etag()), Some(call()));
     for field in [ETAG, LAST_MODIFIED, CACHE_CONTROL] {
         assert_eq!(headers[&field], whole[&field]);
     }

@@ -1,28 +1,28 @@
-//! Ranges, one line per case, and what holds for any of them.
+//! Ranges, one line per case, and properties that hold for any range.
 
 use proptest::prelude::*;
 
-use super::Wanted::{Between, From, Last, Whole};
+use super::RequestedRange::{Between, From, Last, Whole};
 use super::*;
 use crate::http::conditions::tests::{headers, validators, with_garbage};
 
-/// So many seconds after the recording's own date.
+/// The time this many seconds after the recording's own date.
 fn later(seconds: u64) -> SystemTime {
     validators().last_modified.unwrap() + Duration::from_secs(seconds)
 }
 
 #[track_caller]
-fn check(lines: &str, expected: Wanted) {
-    let wanted = wanted(&headers(lines), true, &validators(), later(86_400));
+fn check(lines: &str, expected: RequestedRange) {
+    let wanted = requested_range(&headers(lines), true, &validators(), later(86_400));
     assert_eq!(wanted, expected, "{lines}");
 }
 
 #[track_caller]
-fn check_range(range: &str, expected: Wanted) {
+fn check_range(range: &str, expected: RequestedRange) {
     check(&format!("Range: {range}"), expected);
 }
 
-fn between(first: u64, last: u64) -> Wanted {
+fn between(first: u64, last: u64) -> RequestedRange {
     Between { first, last }
 }
 
@@ -43,7 +43,7 @@ fn a_range_has_a_beginning_an_end_or_both() {
 }
 
 #[test]
-fn the_unit_is_bytes_in_any_case() {
+fn the_unit_is_bytes_in_any_letter_case() {
     check_range("BYTES=0-1", between(0, 1));
     check_range("Bytes=0-1", between(0, 1));
     check_range("bYtEs=-5", Last(5));
@@ -76,7 +76,7 @@ fn white_space_stands_around_commas_only() {
 }
 
 #[test]
-fn what_breaks_the_grammar_is_ignored() {
+fn a_range_that_breaks_the_grammar_is_ignored() {
     check_range("", Whole);
     check_range("=", Whole);
     check_range("bytes=", Whole);
@@ -122,7 +122,7 @@ fn several_ranges_are_answered_with_the_whole() {
 }
 
 #[test]
-fn a_number_that_does_not_fit_lies_behind_every_end() {
+fn a_number_beyond_u64_is_after_every_end() {
     check_range("bytes=18446744073709551614-", From(u64::MAX - 1));
     check_range("bytes=18446744073709551615-", From(u64::MAX));
     check_range("bytes=18446744073709551616-", From(u64::MAX));
@@ -145,7 +145,7 @@ fn a_number_that_does_not_fit_lies_behind_every_end() {
 fn a_range_is_for_get_only() {
     for lines in ["Range: bytes=0-1", "Range: bytes=0-1 | If-Range: @"] {
         let headers = headers(lines);
-        let head = wanted(&headers, false, &validators(), later(86_400));
+        let head = requested_range(&headers, false, &validators(), later(86_400));
         assert_eq!(head, Whole, "{lines}");
     }
 }
@@ -182,7 +182,7 @@ fn if_range_wants_exactly_the_recordings_date() {
 }
 
 #[test]
-fn if_range_that_is_malformed_or_repeated_holds_never() {
+fn a_malformed_or_repeated_if_range_never_holds() {
     check_if_range("", false);
     check_if_range("*", false);
     check_if_range("garbage", false);
@@ -200,20 +200,23 @@ fn if_range_that_is_malformed_or_repeated_holds_never() {
 }
 
 #[test]
-fn a_date_stands_for_bytes_only_when_it_is_a_minute_old() {
+fn a_date_is_a_strong_validator_only_after_a_minute() {
     let headers = headers("Range: bytes=0-1 | If-Range: AT");
     for (seconds, expected) in [(0, Whole), (59, Whole), (60, between(0, 1))] {
-        let wanted = wanted(&headers, true, &validators(), later(seconds));
+        let wanted = requested_range(&headers, true, &validators(), later(seconds));
         assert_eq!(wanted, expected, "{seconds}");
     }
     let earlier = later(0) - Duration::from_secs(120);
-    assert_eq!(wanted(&headers, true, &validators(), earlier), Whole);
+    assert_eq!(
+        requested_range(&headers, true, &validators(), earlier),
+        Whole
+    );
 }
 
 #[test]
-fn if_range_never_holds_against_what_is_not_known() {
+fn if_range_never_holds_without_a_validator() {
     let check = |lines: &str, known: &Validators, expected| {
-        let wanted = wanted(&headers(lines), true, known, later(86_400));
+        let wanted = requested_range(&headers(lines), true, known, later(86_400));
         assert_eq!(wanted, expected, "{lines}");
     };
     let nothing = Validators::default();
@@ -230,18 +233,18 @@ fn if_range_never_holds_against_what_is_not_known() {
 }
 
 #[track_caller]
-fn check_part(wanted: Wanted, length: u64, expected: Option<(u64, u64)>) {
+fn check_part(wanted: RequestedRange, length: u64, expected: Option<(u64, u64)>) {
     let expected = match expected {
-        Some((first, last)) => Selection::Part { first, last },
-        None => Selection::Unsatisfiable,
+        Some((first, last)) => SelectedRange::Part { first, last },
+        None => SelectedRange::Unsatisfiable,
     };
-    assert_eq!(wanted.of_length(length), expected, "{wanted:?} of {length}");
+    assert_eq!(wanted.resolve(length), expected, "{wanted:?} of {length}");
 }
 
 #[test]
-fn a_part_is_what_there_is_of_a_range() {
-    assert_eq!(Whole.of_length(10), Selection::Whole);
-    assert_eq!(Whole.of_length(0), Selection::Whole);
+fn a_part_is_the_existing_bytes_of_a_range() {
+    assert_eq!(Whole.resolve(10), SelectedRange::Whole);
+    assert_eq!(Whole.resolve(0), SelectedRange::Whole);
     check_part(From(0), 10, Some((0, 9)));
     check_part(From(9), 10, Some((9, 9)));
     check_part(From(10), 10, None);
@@ -263,7 +266,7 @@ fn a_part_is_what_there_is_of_a_range() {
 }
 
 #[test]
-fn of_nothing_there_is_no_part() {
+fn an_empty_recording_has_no_part() {
     check_part(From(0), 0, None);
     check_part(between(0, 0), 0, None);
     check_part(between(0, u64::MAX), 0, None);
@@ -273,7 +276,7 @@ fn of_nothing_there_is_no_part() {
 }
 
 #[test]
-fn the_largest_numbers_have_their_part_too() {
+fn the_largest_numbers_give_a_valid_part() {
     const MAX: u64 = u64::MAX;
     check_part(From(MAX), MAX, None);
     check_part(From(MAX - 1), MAX, Some((MAX - 1, MAX - 1)));
@@ -284,7 +287,7 @@ fn the_largest_numbers_have_their_part_too() {
 }
 
 #[test]
-fn a_part_is_named_with_the_whole_length_where_it_is_known() {
+fn content_range_has_the_whole_length_if_known() {
     assert_eq!(content_range(0, 1, Some(44)), "bytes 0-1/44");
     assert_eq!(content_range(43, 43, Some(44)), "bytes 43-43/44");
     assert_eq!(content_range(0, 1, None), "bytes 0-1/*");
@@ -292,8 +295,8 @@ fn a_part_is_named_with_the_whole_length_where_it_is_known() {
     assert_eq!(unsatisfied_range(0), "bytes */0");
 }
 
-/// A range as a caller would write it.
-fn print(wanted: Wanted) -> String {
+/// Writes a range as a caller would.
+fn print(wanted: RequestedRange) -> String {
     match wanted {
         Whole => String::new(),
         From(first) => format!("bytes={first}-"),
@@ -302,7 +305,7 @@ fn print(wanted: Wanted) -> String {
     }
 }
 
-fn any_range(below: u64) -> impl Strategy<Value = Wanted> {
+fn any_range(below: u64) -> impl Strategy<Value = RequestedRange> {
     prop_oneof![
         (0..=below).prop_map(From),
         (0..=below, 0..=below).prop_map(|(a, b)| between(a.min(b), a.max(b))),
@@ -312,14 +315,14 @@ fn any_range(below: u64) -> impl Strategy<Value = Wanted> {
 
 proptest! {
     #[test]
-    fn no_field_panics_and_what_is_read_reads_the_same_again(
+    fn every_range_that_is_read_reads_back(
         field in prop_oneof![any::<String>(), "[bB]ytes=[-0-9]{0,50}", "bytes=[-0-9, \t]{0,9}"],
         length in any::<u64>(),
     ) {
         if let Some(wanted) = parse(&field) {
             prop_assert_ne!(wanted, Whole);
             prop_assert_eq!(parse(&print(wanted)), Some(wanted));
-            if let Selection::Part { first, last } = wanted.of_length(length) {
+            if let SelectedRange::Part { first, last } = wanted.resolve(length) {
                 prop_assert!(first <= last && last < length);
             }
         }
@@ -337,10 +340,10 @@ proptest! {
 
     #[test]
     fn a_part_is_within_any_length(wanted in any_range(u64::MAX), length in any::<u64>()) {
-        match wanted.of_length(length) {
-            Selection::Part { first, last } => prop_assert!(first <= last && last < length),
-            Selection::Whole => prop_assert!(false, "a range is never the whole"),
-            Selection::Unsatisfiable => {}
+        match wanted.resolve(length) {
+            SelectedRange::Part { first, last } => prop_assert!(first <= last && last < length),
+            SelectedRange::Whole => prop_assert!(false, "a range is never the whole"),
+            SelectedRange::Unsatisfiable => {}
         }
     }
 
@@ -354,10 +357,10 @@ proptest! {
         };
         let places: Vec<u64> = (0..length).filter(is_asked_for).collect();
         let expected = match (places.first(), places.last()) {
-            (Some(&first), Some(&last)) => Selection::Part { first, last },
-            _ => Selection::Unsatisfiable,
+            (Some(&first), Some(&last)) => SelectedRange::Part { first, last },
+            _ => SelectedRange::Unsatisfiable,
         };
-        prop_assert_eq!(wanted.of_length(length), expected);
+        prop_assert_eq!(wanted.resolve(length), expected);
     }
 
     #[test]
@@ -366,7 +369,7 @@ proptest! {
         repeated in with_garbage(IF_RANGE, "Range: bytes=0-1 | If-Range: @"),
     ) {
         for headers in [if_range, repeated] {
-            prop_assert_eq!(wanted(&headers, true, &validators(), later(86_400)), Whole);
+            prop_assert_eq!(requested_range(&headers, true, &validators(), later(86_400)), Whole);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Parameters that are taken, and those that are refused.
+//! Parameters that are accepted, and those that are refused.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn check_from(text: &str, expected: Result<Second, QueryError>) {
 }
 
 #[test]
-fn a_time_has_an_offset_or_is_the_pbxs() {
+fn a_time_without_an_offset_is_the_pbxs_local_time() {
     let nine = 1_772_442_000; // 2026-03-02T09:00:00Z
     check_from("2026-03-02T09:00:00Z", Ok(nine));
     check_from("2026-03-02T10:00:00+01:00", Ok(nine));
@@ -57,7 +57,7 @@ fn refused(query: &str, error: QueryError) {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn an_unknown_or_wrong_parameter_is_refused() {
     refused("form=2026-03-02", QueryError::Unknown);
     refused("FROM=2026-03-02", QueryError::Unknown);
     refused("download=1", QueryError::Unknown);
@@ -89,11 +89,11 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
-fn what_is_not_given_has_its_default() {
+fn an_absent_parameter_has_its_default() {
     let query = Query::parse(None, "office", &zone()).unwrap();
     assert_eq!(query, parse("").unwrap());
     assert_eq!(query, parse("&link=x.y.z&").unwrap());
-    assert_eq!(query.filter, Filter::default());
+    assert_eq!(query.filter, ListFilter::default());
     assert_eq!((query.order, query.page_size), (Order::Descending, 100));
     let query = parse("page_size=1000&order=asc&caller=+49%2030&direction=inbound").unwrap();
     assert_eq!((query.order, query.page_size), (Order::Ascending, 1_000));
@@ -125,14 +125,14 @@ fn a_cursor_works_for_its_own_query_only() {
 }
 
 #[test]
-fn the_next_page_is_asked_for_with_everything_but_the_credential() {
+fn the_next_page_keeps_all_parameters_but_the_credential() {
     let query = parse("caller=+49%2630&link=x.y.z&page_size=7").unwrap();
-    let next = query.at("AbC-_");
+    let next = query.with_cursor("AbC-_");
     assert_eq!(next, "caller=%2B49%2630&page_size=7&cursor=AbC-_");
 }
 
-fn entry(started: Option<Second>, caller: &str) -> Entry {
-    Entry {
+fn entry(started: Option<Second>, caller: &str) -> ListEntry {
+    ListEntry {
         name: "a.wav".parse().unwrap(),
         started,
         start_is_named: true,
@@ -146,16 +146,16 @@ fn entry(started: Option<Second>, caller: &str) -> Entry {
 }
 
 #[test]
-fn a_window_has_its_first_second_and_not_its_last() {
+fn a_window_includes_its_start_and_not_its_end() {
     let filter = |query: &str| parse(query).unwrap().filter;
     let window = filter("from=1970-01-01T00:00:10Z&to=1970-01-01T00:00:20Z");
-    let wanted = [9, 10, 19, 20].map(|second| window.wants(&entry(Some(second), "1")));
+    let wanted = [9, 10, 19, 20].map(|second| window.matches(&entry(Some(second), "1")));
     assert_eq!(wanted, [false, true, true, false]);
-    assert!(!window.wants(&entry(None, "1")));
+    assert!(!window.matches(&entry(None, "1")));
     let caller = filter("caller=100");
-    assert!(caller.wants(&entry(None, "100")) && !caller.wants(&entry(None, "1001")));
-    assert!(!filter("callee=100").wants(&entry(None, "100")));
-    assert!(!filter("direction=internal").wants(&entry(None, "100")));
+    assert!(caller.matches(&entry(None, "100")) && !caller.matches(&entry(None, "1001")));
+    assert!(!filter("callee=100").matches(&entry(None, "100")));
+    assert!(!filter("direction=internal").matches(&entry(None, "100")));
 }
 
 proptest! {

@@ -18,26 +18,27 @@ use thiserror::Error;
 
 /// No row of a list of calls comes near this.
 const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// A field over several lines is looked for within this. Behind each stray mark all of it is read again.
+/// A field over several lines is looked for within this. Behind each stray mark all of it is read
+/// again.
 const MAX_OPEN_BYTES: usize = 4 * 1024;
 const MAX_FIELDS: usize = 256;
 
 /// A record is longer than any record of a list of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a record is too long")]
-pub(in crate::pbx) struct TooLong;
+pub(in crate::pbx) struct RecordTooLong;
 
 /// One record.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::pbx) struct Record<'r> {
+pub(in crate::pbx) struct CsvRecord<'r> {
     text: &'r [u8],
-    /// Where each field ends in the text.
+    /// The end of each field in the text.
     ends: &'r [usize],
     is_closed: bool,
     has_line_end: bool,
 }
 
-impl<'r> Record<'r> {
+impl<'r> CsvRecord<'r> {
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
@@ -68,39 +69,39 @@ impl<'r> Record<'r> {
 }
 
 /// Makes records out of pieces. Holds a piece, and one record before it.
-pub(in crate::pbx) struct Records {
+pub(in crate::pbx) struct CsvReader {
     /// The bytes that have not been given out.
     held: Vec<u8>,
-    /// Where the record begins in `held` that comes next.
+    /// The byte of `held` at which the next record begins.
     start: usize,
-    /// Up to where `held` has been looked at.
+    /// The byte of `held` that is looked at next.
     at: usize,
-    scan: Scan,
-    /// Where the first line of the record ends, once it goes on behind that.
+    scan: QuoteScan,
+    /// The end of the first line of the record, once the record goes on behind it.
     first_line: Option<usize>,
     /// Fields of the first record.
     width: Option<usize>,
-    parser: Parser,
+    parser: RecordParser,
 }
 
-impl Records {
+impl CsvReader {
     pub(in crate::pbx) fn new() -> Self {
         Self {
             held: Vec::new(),
             start: 0,
             at: 0,
-            scan: Scan::default(),
+            scan: QuoteScan::default(),
             first_line: None,
             width: None,
-            parser: Parser::new(),
+            parser: RecordParser::new(),
         }
     }
 
     /// Reads a piece, and gives every record that ends in it to `take`.
-    pub(in crate::pbx) fn push<E: From<TooLong>>(
+    pub(in crate::pbx) fn push<E: From<RecordTooLong>>(
         &mut self,
         piece: &[u8],
-        mut take: impl FnMut(Record<'_>) -> Result<(), E>,
+        mut take: impl FnMut(CsvRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.held.extend_from_slice(piece);
         self.look(&mut take)?;
@@ -112,9 +113,9 @@ impl Records {
     }
 
     /// After the last piece: a record that no line end followed.
-    pub(in crate::pbx) fn finish<E: From<TooLong>>(
+    pub(in crate::pbx) fn finish<E: From<RecordTooLong>>(
         mut self,
-        mut take: impl FnMut(Record<'_>) -> Result<(), E>,
+        mut take: impl FnMut(CsvRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         while self.start < self.held.len() {
             match self.first_line {
@@ -132,9 +133,9 @@ impl Records {
     }
 
     /// Looks at what is held, and gives the records in it away.
-    fn look<E: From<TooLong>>(
+    fn look<E: From<RecordTooLong>>(
         &mut self,
-        take: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+        take: &mut impl FnMut(CsvRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(byte) = self.held.get(self.at).copied() {
             self.at += 1;
@@ -144,7 +145,7 @@ impl Records {
             }
             match (self.first_line, self.at - self.start) {
                 (Some(first), MAX_OPEN_BYTES..) => self.give(first, false, take)?,
-                (None, length) if length > MAX_RECORD_BYTES => return Err(TooLong.into()),
+                (None, length) if length > MAX_RECORD_BYTES => return Err(RecordTooLong.into()),
                 _ => {}
             }
         }
@@ -152,9 +153,9 @@ impl Records {
     }
 
     /// Decides what the line that has just ended comes to.
-    fn end_line<E: From<TooLong>>(
+    fn end_line<E: From<RecordTooLong>>(
         &mut self,
-        take: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+        take: &mut impl FnMut(CsvRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let (scan, width) = (&self.scan, self.width);
         match (self.first_line, scan.is_open()) {
@@ -172,23 +173,23 @@ impl Records {
     }
 
     /// Gives a record away that ends there, and begins anew behind it.
-    fn give<E: From<TooLong>>(
+    fn give<E: From<RecordTooLong>>(
         &mut self,
         end: usize,
         is_closed: bool,
-        take: &mut impl FnMut(Record<'_>) -> Result<(), E>,
+        take: &mut impl FnMut(CsvRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let bytes = self.held.get(self.start..end).unwrap_or_default();
         let has_line_end = bytes.last().copied().is_some_and(is_line_end);
         self.start = end;
         self.at = end;
         self.first_line = None;
-        self.scan = Scan::default();
+        self.scan = QuoteScan::default();
         let Some((text, ends)) = self.parser.parse(bytes)? else {
             return Ok(());
         };
         self.width = self.width.or(Some(ends.len()));
-        take(Record {
+        take(CsvRecord {
             text,
             ends,
             is_closed,
@@ -201,10 +202,10 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
-/// Where quotation marks stand in the record that is being looked at.
+/// The quotation marks in the record that is being read.
 #[derive(Default)]
-struct Scan {
-    place: Place,
+struct QuoteScan {
+    place: QuoteState,
     /// Commas outside quotation marks.
     commas: usize,
     /// Commas of the last line, wherever they are.
@@ -214,7 +215,7 @@ struct Scan {
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum QuoteState {
     #[default]
     FieldStart,
     Bare,
@@ -223,17 +224,19 @@ enum Place {
     Closing,
 }
 
-impl Scan {
+impl QuoteScan {
     fn step(&mut self, byte: u8) {
         self.commas_of_line += usize::from(byte == b',');
-        self.commas += usize::from(byte == b',' && self.place != Place::Quoted);
+        self.commas += usize::from(byte == b',' && self.place != QuoteState::Quoted);
         self.is_improper |=
-            self.place == Place::Closing && !matches!(byte, b'"' | b',' | b'\n' | b'\r');
+            self.place == QuoteState::Closing && !matches!(byte, b'"' | b',' | b'\n' | b'\r');
         self.place = match (self.place, byte) {
-            (Place::Quoted, b'"') => Place::Closing,
-            (Place::Quoted, _) | (Place::FieldStart | Place::Closing, b'"') => Place::Quoted,
-            (_, b',') => Place::FieldStart,
-            _ => Place::Bare,
+            (QuoteState::Quoted, b'"') => QuoteState::Closing,
+            (QuoteState::Quoted, _) | (QuoteState::FieldStart | QuoteState::Closing, b'"') => {
+                QuoteState::Quoted
+            }
+            (_, b',') => QuoteState::FieldStart,
+            _ => QuoteState::Bare,
         };
     }
 
@@ -243,7 +246,7 @@ impl Scan {
 
     /// Returns true while a field is open.
     fn is_open(&self) -> bool {
-        self.place == Place::Quoted
+        self.place == QuoteState::Quoted
     }
 
     /// Returns true if the last line is as wide as a row by itself, its marks taken as text.
@@ -259,16 +262,16 @@ impl Scan {
 }
 
 /// The text of a record, and where each field ends in it.
-type Parts<'r> = (&'r [u8], &'r [usize]);
+type RecordParts<'r> = (&'r [u8], &'r [usize]);
 
 /// csv-core, and room for one record.
-struct Parser {
+struct RecordParser {
     reader: Box<Reader>,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl Parser {
+impl RecordParser {
     fn new() -> Self {
         Self {
             reader: Box::new(Reader::new()),
@@ -278,7 +281,7 @@ impl Parser {
     }
 
     /// Takes one record apart; `None` for an empty line.
-    fn parse(&mut self, mut record: &[u8]) -> Result<Option<Parts<'_>>, TooLong> {
+    fn parse(&mut self, mut record: &[u8]) -> Result<Option<RecordParts<'_>>, RecordTooLong> {
         self.reader.reset();
         let (mut written, mut ended) = (0, 0);
         loop {
@@ -296,7 +299,7 @@ impl Parser {
                 // An empty piece is how the reader is told of the end.
                 ReadRecordResult::InputEmpty => record = record.get(read..).unwrap_or_default(),
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
-                    return Err(TooLong);
+                    return Err(RecordTooLong);
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! P-Series API `openapi/v1.0`: Appliance, Software and Cloud editions.
 //!
-//! Knows the paths, parameters and error numbers, which mean other things than those of an S-Series. Does not know
-//! sockets, retries or time. What the gateway calls a ticket is here the address of the file, which the PBX makes up.
+//! Knows the paths, parameters and error numbers, which mean other things than those of an
+//! S-Series. Does not know sockets, retries or time. The ticket is the address of the file here,
+//! which the PBX makes up.
 //!
-//! Sources, all Yeastar, "P-Series Developer Guide": "Authorization Rule", "Get Access Token", "Refresh Access Token",
-//! "Revoke Access Token", "Download a Recording File", "Error Code and Error Message". Read 2026-11. Every request needs
-//! a `User-Agent` ("Get Access Token"); the transport sends one. Where the guide is silent, the reading here is tolerant
-//! and says so.
+//! Sources, all Yeastar, "P-Series Developer Guide": "Authorization Rule", "Get Access Token",
+//! "Refresh Access Token", "Revoke Access Token", "Download a Recording File", "Error Code and
+//! Error Message". Read 2026-11. Every request needs a `User-Agent` ("Get Access Token"); the
+//! transport sends one. Where the guide is silent, the reading here is tolerant and says so.
 
 mod answer;
 mod list;
@@ -20,22 +21,22 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::answer::answer;
-use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
+use super::{AnswerError, Dialect, Lists, Operation, PbxCall, RefusalClass, TokenLife, Tokens};
 use crate::pbx::settings::{PbxAccount, PbxPassword};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(in crate::pbx) use list::{FoundEntry, FoundPage};
+pub(in crate::pbx) use list::{PageEntry, PbxPage};
 
-/// An access token lives for 30 minutes, whatever its use ("Authorization Rule"). The answer that brings one says so
-/// too; this is for one that does not.
+/// The life of an access token, whatever its use ("Authorization Rule"), where the answer that
+/// brings it does not tell.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
-/// No PBX gives a token for longer; a number beyond it is a mistake.
+/// The longest life of a token that is believed; a larger number is a mistake.
 const MAX_TOKEN_LIFE_S: u64 = 24 * 60 * 60;
 
 /// The API, with our account on the PBX: client id and client secret.
 pub(in crate::pbx) struct PSeries {
     account: PbxAccount,
-    /// Where the PBX is. An address that leads elsewhere is not followed.
+    /// The PBX's own address. An address of a file that leads elsewhere is not followed.
     origin: Url,
 }
 
@@ -44,9 +45,9 @@ impl PSeries {
         Self { account, origin }
     }
 
-    /// A POST without a token, as the two calls are that bring one.
-    fn post(operation: Operation, path: &str, body: &Value) -> Call {
-        Call {
+    /// A POST without a token: the two calls that bring one are made like this.
+    fn post(operation: Operation, path: &str, body: &Value) -> PbxCall {
+        PbxCall {
             operation,
             method: Method::POST,
             target: Secret::new(format!("/openapi/v1.0/{path}")),
@@ -57,13 +58,13 @@ impl PSeries {
 }
 
 /// A GET of `path_and_query`, with the token behind it.
-fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> Call {
+fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> PbxCall {
     let joint: &[u8] = if path_and_query.contains(&b'?') {
         b"&access_token="
     } else {
         b"?access_token="
     };
-    Call {
+    PbxCall {
         operation,
         method: Method::GET,
         target: Secret::new([path_and_query, joint, token.expose()].concat()),
@@ -73,7 +74,7 @@ fn get(operation: Operation, path_and_query: &[u8], token: &Secret) -> Call {
 }
 
 impl Dialect for PSeries {
-    fn login(&self) -> Call {
+    fn login(&self) -> PbxCall {
         // The secret goes out in clear: there is no other way ("Get Access Token").
         let (PbxPassword::Clear(secret) | PbxPassword::Md5(secret)) = &self.account.password;
         let body = json!({
@@ -83,7 +84,7 @@ impl Dialect for PSeries {
         Self::post(Operation::Login, "get_token", &body)
     }
 
-    fn refresh(&self, refresh: &Secret) -> Option<Call> {
+    fn refresh(&self, refresh: &Secret) -> Option<PbxCall> {
         let body = json!({ "refresh_token": refresh.expose_str()? });
         Some(Self::post(Operation::Refresh, "refresh_token", &body))
     }
@@ -100,7 +101,7 @@ impl Dialect for PSeries {
     }
 
     /// Use does not prolong a token; it is exchanged.
-    fn prolong(&self, _: &Secret) -> Option<Call> {
+    fn prolong(&self, _: &Secret) -> Option<PbxCall> {
         None
     }
 
@@ -108,7 +109,7 @@ impl Dialect for PSeries {
         answer(body).map(drop)
     }
 
-    fn logout(&self, token: &Secret) -> Option<Call> {
+    fn logout(&self, token: &Secret) -> Option<PbxCall> {
         let path = b"/openapi/v1.0/del_token";
         self.account
             .logout
@@ -116,7 +117,7 @@ impl Dialect for PSeries {
     }
 
     /// There is no `allowedip` here; the configuration refuses it.
-    fn ticket(&self, token: &Secret, recording: &RecordingName, _: Option<Ipv4Addr>) -> Call {
+    fn ticket(&self, token: &Secret, recording: &RecordingName, _: Option<Ipv4Addr>) -> PbxCall {
         let path = format!(
             "/openapi/v1.0/recording/download?file={}",
             recording.encoded()
@@ -129,7 +130,7 @@ impl Dialect for PSeries {
         resource::path(&fields.text("download_resource_url")?, &self.origin)
     }
 
-    fn download(&self, token: &Secret, _: &RecordingName, ticket: &Secret) -> Call {
+    fn download(&self, token: &Secret, _: &RecordingName, ticket: &Secret) -> PbxCall {
         get(Operation::Download, ticket.expose(), token)
     }
 
@@ -144,8 +145,8 @@ impl Dialect for PSeries {
         Lists::Pages(self)
     }
 
-    /// Hosts of remote access and of the Cloud edition answer with their log-in page, status 200 (seen in published
-    /// clients); others check for 401 as a precaution.
+    /// True: hosts of remote access and of the Cloud edition answer with their log-in page, status
+    /// 200 (seen in published clients); other clients check for 401 as a precaution.
     fn hides_dead_tokens(&self) -> bool {
         true
     }
@@ -156,8 +157,9 @@ fn as_login(error: AnswerError) -> AnswerError {
     reclassify(error, "-1", RefusalClass::LoginRefused)
 }
 
-/// What answers an unknown name is not documented: DATA NOT FOUND is likely, FAILURE and PARAMETER ERROR are possible.
-/// The last two say nothing about a name that is not in the PBX's own grammar.
+/// Reads a refusal to give a ticket. The answer to an unknown name is not documented: DATA NOT
+/// FOUND is likely, FAILURE and PARAMETER ERROR are possible. The last two say nothing about a name
+/// that is not in the PBX's own grammar.
 fn about(error: AnswerError, recording: &RecordingName) -> AnswerError {
     let class = match recording.call_started() {
         Some(_) => RefusalClass::NotFound,
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[track_caller]
-    pub(super) fn sends(call: &Call, method: &Method, target: &str, body: Option<Value>) {
+    pub(super) fn sends(call: &PbxCall, method: &Method, target: &str, body: Option<Value>) {
         assert_eq!(call.method, *method);
         assert_eq!(call.target.expose_str(), Some(target));
         let sent = call.body.as_ref();

@@ -1,12 +1,13 @@
-//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0, also of K2, S1000 and boxes sold as "IPPBX"; and the Cloud PBX, whose
-//! API is the same but for its tokens.
+//! S-Series API, versions 1.0.1, 1.1.0 and 2.0.0, also of K2, S1000 and boxes sold as "IPPBX"; and
+//! the Cloud PBX, whose API is the same but for its tokens.
 //!
 //! Knows the paths, parameters and error numbers. Does not know sockets, retries or time.
 //!
-//! Sources, all Yeastar: "S-Series API Guide" (API 1.0.x), pages "API Authentication", "Acquire Global Recording
-//! Files" and "Appendix A: Error Code Descriptions"; "S-Series Developer Guide" (1.1.0), pages "Login", "Heartbeat",
-//! "Get Recording Files" and "API Error Code"; "S-Series Developer Guide v2" (2.0.0), "Login" and "Error Code". Read
-//! 2026-11. Where they are silent, the reading here is tolerant and says so.
+//! Sources, all Yeastar: "S-Series API Guide" (API 1.0.x), pages "API Authentication", "Acquire
+//! Global Recording Files" and "Appendix A: Error Code Descriptions"; "S-Series Developer Guide"
+//! (1.1.0), pages "Login", "Heartbeat", "Get Recording Files" and "API Error Code"; "S-Series
+//! Developer Guide v2" (2.0.0), "Login" and "Error Code". Read 2026-11. Where they are silent, the
+//! reading here is tolerant and says so.
 
 mod answer;
 mod cdr;
@@ -21,26 +22,28 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use self::answer::{answer, field};
-use super::{AnswerError, Call, Dialect, Lists, Operation, RefusalClass, TokenLife, Tokens};
+use super::{AnswerError, Dialect, Lists, Operation, PbxCall, RefusalClass, TokenLife, Tokens};
 use crate::pbx::settings::{PbxAccount, PbxPassword, Prolong};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
-pub(in crate::pbx) use cdr::Span;
-pub(in crate::pbx) use columns::{Columns, FoundRow, RowError};
+pub(in crate::pbx) use cdr::TableSpan;
+pub(in crate::pbx) use columns::{TableColumns, TableError, TableRow};
 
 /// An unused token is erased after 30 minutes; any call prolongs it ("API Authentication").
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// A recording that does not exist: asking for its ticket is an interaction like any other, and changes nothing.
+/// The name of a recording that does not exist: to ask for its ticket is an interaction like any
+/// other, and changes nothing.
 const NO_RECORDING: &str = "wavegate-keeps-the-token-alive.wav";
 
 /// One version of the S-Series API, with our account on the PBX.
 pub(in crate::pbx) struct SSeries {
-    /// Path segment of the version. The versions differ in little else that the gateway uses: 1.0.1 has no `allowedip`,
-    /// which the configuration refuses there, and no list of calls.
+    /// Path segment of the version. The versions differ in little else that the gateway uses: 1.0.1
+    /// has no `allowedip`, which the configuration refuses there, and no list of calls.
     version: &'static str,
-    /// How tokens end. Those of the Cloud PBX are not prolonged by use but exchanged ("Cloud PBX API", "Login"); of
-    /// 2.0.0 it is said that a heartbeat prolongs them too, and the exchange is good for both.
+    /// The way in which tokens end. Those of the Cloud PBX are not prolonged by use but exchanged
+    /// ("Cloud PBX API", "Login"). For 2.0.0 the guide says that a heartbeat prolongs them, too;
+    /// the exchange is good for both.
     life: TokenLife,
     account: PbxAccount,
 }
@@ -71,13 +74,13 @@ impl SSeries {
         path: &str,
         token: Option<&Secret>,
         body: Option<Value>,
-    ) -> Call {
+    ) -> PbxCall {
         let mut target = format!("/api/{}/{path}", self.version).into_bytes();
         if let Some(token) = token {
             target.extend_from_slice(b"?token=");
             target.extend_from_slice(token.expose());
         }
-        Call {
+        PbxCall {
             operation,
             method: Method::POST,
             target: Secret::new(target),
@@ -100,7 +103,7 @@ impl SSeries {
 }
 
 impl Dialect for SSeries {
-    fn login(&self) -> Call {
+    fn login(&self) -> PbxCall {
         let mut fields = Map::new();
         let username = self.account.username.expose_str().unwrap_or_default();
         fields.insert("username".into(), json!(username));
@@ -120,8 +123,9 @@ impl Dialect for SSeries {
         self.post(Operation::Login, "login", None, Some(Value::Object(fields)))
     }
 
-    /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where there is one.
-    fn refresh(&self, refresh: &Secret) -> Option<Call> {
+    /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where
+    /// there is one.
+    fn refresh(&self, refresh: &Secret) -> Option<PbxCall> {
         let body = json!({ "refreshtoken": refresh.expose_str()? });
         Some(self.post(Operation::Refresh, "token/refresh", None, Some(body)))
     }
@@ -135,7 +139,7 @@ impl Dialect for SSeries {
         })
     }
 
-    fn prolong(&self, token: &Secret) -> Option<Call> {
+    fn prolong(&self, token: &Secret) -> Option<PbxCall> {
         match self.account.prolong {
             Prolong::Never => None,
             Prolong::Heartbeat => {
@@ -155,7 +159,8 @@ impl Dialect for SSeries {
 
     fn read_prolong(&self, body: &[u8]) -> Result<(), AnswerError> {
         match answer(body).map(|_| ()) {
-            // The recording does not exist, and the PBX may say so: the call was an interaction all the same.
+            // The recording does not exist, and the PBX may say so: the call was an interaction all
+            // the same.
             Err(AnswerError::Refused(refusal))
                 if matches!(
                     refusal.class,
@@ -168,7 +173,7 @@ impl Dialect for SSeries {
         }
     }
 
-    fn logout(&self, token: &Secret) -> Option<Call> {
+    fn logout(&self, token: &Secret) -> Option<PbxCall> {
         self.account
             .logout
             .then(|| self.post(Operation::Logout, "logout", Some(token), None))
@@ -179,7 +184,7 @@ impl Dialect for SSeries {
         token: &Secret,
         recording: &RecordingName,
         allowed_ip: Option<Ipv4Addr>,
-    ) -> Call {
+    ) -> PbxCall {
         let mut body = json!({ "recording": recording.as_str() });
         if let (Some(address), Some(fields)) = (allowed_ip, body.as_object_mut()) {
             fields.insert("allowedip".into(), json!(address.to_string()));
@@ -196,7 +201,7 @@ impl Dialect for SSeries {
         field(body, "random")
     }
 
-    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> Call {
+    fn download(&self, token: &Secret, recording: &RecordingName, ticket: &Secret) -> PbxCall {
         let mut target = format!(
             "/api/{}/recording/download?recording={}&random=",
             self.version,
@@ -206,7 +211,7 @@ impl Dialect for SSeries {
         target.extend_from_slice(ticket.expose());
         target.extend_from_slice(b"&token=");
         target.extend_from_slice(token.expose());
-        Call {
+        PbxCall {
             operation: Operation::Download,
             method: Method::GET,
             target: Secret::new(target),

@@ -1,52 +1,53 @@
 //! The page of a list, chosen from a table of calls while it goes by.
 //!
-//! Knows when a table has all its rows, as far as the table itself tells. Does not know where it comes from. Pure.
+//! Knows when a table has all its rows, as far as the table itself tells. Does not know where it
+//! comes from. Pure.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::tz::TimeZone;
 
-use super::super::dialect::csv::{Record, Records};
-use super::super::dialect::{Columns, FoundRow, RowError};
 use super::{ListPage, Visible};
-use crate::list::{Entry, Position, Query, Row, Selection, Unreadable};
+use crate::list::{ListEntry, ListRow, PageCollector, Position, Query, UnreadableRows};
+use crate::pbx::dialect::csv::{CsvReader, CsvRecord};
+use crate::pbx::dialect::{TableColumns, TableError, TableRow};
 
-/// What a table came to.
-pub(super) struct Chosen {
+/// The page that was chosen from a table, and the facts that tell whether the table is whole.
+pub(super) struct TableSelection {
     pub(super) page: ListPage,
     /// The last row has its line end. One without may be cut in its last field.
     pub(super) ends_in_line: bool,
-    /// What two readings of the table are compared by.
+    /// Two readings of the table are compared by it.
     pub(super) hash: Vec<u8>,
     pub(super) rows: u64,
     /// Rows of calls without a recording.
     pub(super) nameless: u64,
 }
 
-/// A table that goes by.
-pub(super) struct Choice<'a> {
-    records: Records,
-    rows: Rows<'a>,
+/// Chooses the rows of a page while the table goes by.
+pub(super) struct TableSelector<'a> {
+    records: CsvReader,
+    rows: RowSelector<'a>,
     hash: Context,
     last: Option<u8>,
 }
 
-impl<'a> Choice<'a> {
+impl<'a> TableSelector<'a> {
     pub(super) fn new(query: &'a Query, zone: &'a TimeZone, visible: &'a Visible<'a>) -> Self {
         let after = match &query.after {
             Some(Position::Start(key)) => Some(key.clone()),
             Some(Position::Id { .. }) | None => None,
         };
         Self {
-            records: Records::new(),
-            rows: Rows {
+            records: CsvReader::new(),
+            rows: RowSelector {
                 query,
                 zone,
                 visible,
                 columns: None,
-                selection: Selection::new(query.order, query.page_size, after),
+                selection: PageCollector::new(query.order, query.page_size, after),
                 rows: 0,
                 nameless: 0,
-                unreadable: Unreadable::default(),
+                unreadable: UnreadableRows::default(),
             },
             hash: Context::new(&SHA256),
             last: None,
@@ -54,7 +55,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Takes the next piece of the table.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), RowError> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), TableError> {
         self.hash.update(bytes);
         self.last = bytes.last().copied().or(self.last);
         let rows = &mut self.rows;
@@ -62,14 +63,14 @@ impl<'a> Choice<'a> {
     }
 
     /// After the last piece.
-    pub(super) fn finish(self) -> Result<Chosen, RowError> {
+    pub(super) fn finish(self) -> Result<TableSelection, TableError> {
         let mut rows = self.rows;
         self.records.finish(|record| rows.take(record))?;
         if rows.columns.is_none() {
-            return Err(RowError::NoRecordings);
+            return Err(TableError::NoRecordings);
         }
         let (entries, next) = rows.selection.finish();
-        Ok(Chosen {
+        Ok(TableSelection {
             page: ListPage {
                 entries,
                 next,
@@ -83,42 +84,42 @@ impl<'a> Choice<'a> {
     }
 }
 
-struct Rows<'a> {
+struct RowSelector<'a> {
     query: &'a Query,
     zone: &'a TimeZone,
     visible: &'a Visible<'a>,
-    columns: Option<Columns>,
-    selection: Selection,
+    columns: Option<TableColumns>,
+    selection: PageCollector,
     rows: u64,
     nameless: u64,
-    unreadable: Unreadable,
+    unreadable: UnreadableRows,
 }
 
-impl Rows<'_> {
-    fn take(&mut self, record: Record<'_>) -> Result<(), RowError> {
+impl RowSelector<'_> {
+    fn take(&mut self, record: CsvRecord<'_>) -> Result<(), TableError> {
         let Some(columns) = &self.columns else {
-            self.columns = Some(Columns::of(record)?);
+            self.columns = Some(TableColumns::of(record)?);
             return Ok(());
         };
         let found = columns.row(record)?;
-        self.rows += u64::from(found != FoundRow::Blank);
+        self.rows += u64::from(found != TableRow::Blank);
         match found {
-            FoundRow::Recorded(row) => self.offer(row),
-            FoundRow::Unrecorded => self.nameless += 1,
-            FoundRow::Unreadable(why) => self.unreadable.add(1, why),
-            FoundRow::Blank => {}
+            TableRow::Recorded(row) => self.offer(row),
+            TableRow::Unrecorded => self.nameless += 1,
+            TableRow::Unreadable(why) => self.unreadable.add(1, why),
+            TableRow::Blank => {}
         }
         Ok(())
     }
 
-    fn offer(&mut self, row: Row) {
-        match Entry::of(row, self.zone) {
-            Some(entry) if self.query.filter.wants(&entry) => {
-                let visible = |entry: &Entry| (self.visible)(&entry.name);
+    fn offer(&mut self, row: ListRow) {
+        match ListEntry::from_row(row, self.zone) {
+            Some(entry) if self.query.filter.matches(&entry) => {
+                let visible = |entry: &ListEntry| (self.visible)(&entry.name);
                 self.selection.offer(entry, visible);
             }
             Some(_) => {}
-            None => self.unreadable.add(1, Unreadable::NO_NAME),
+            None => self.unreadable.add(1, UnreadableRows::NO_NAME),
         }
     }
 }
@@ -140,9 +141,9 @@ mod tests {
         Query::parse(Some(&format!("{window}{text}")), "office", &TimeZone::UTC).unwrap()
     }
 
-    fn choose(query: &Query, table: &str) -> Result<Chosen, RowError> {
+    fn choose(query: &Query, table: &str) -> Result<TableSelection, TableError> {
         let zone = TimeZone::UTC;
-        let mut choice = Choice::new(query, &zone, &|_| true);
+        let mut choice = TableSelector::new(query, &zone, &|_| true);
         for piece in table.as_bytes().chunks(1_000) {
             choice.push(piece)?;
         }
@@ -191,7 +192,7 @@ mod tests {
             let is_line = table[..length].ends_with('\n');
             let expected = match length {
                 _ if is_line => Ok(true),
-                _ if length < HEAD.find(",sn").unwrap() => Err(RowError::NoRecordings),
+                _ if length < HEAD.find(",sn").unwrap() => Err(TableError::NoRecordings),
                 _ if length < HEAD.len() => Ok(false),
                 _ if length > within_last_field => Ok(false),
                 _ if length > HEAD.len() + first.rfind(',').unwrap()
@@ -199,7 +200,7 @@ mod tests {
                 {
                     Ok(false)
                 }
-                _ => Err(RowError::Cut),
+                _ => Err(TableError::Cut),
             };
             assert_eq!(cut, expected, "{length}");
         }
@@ -210,7 +211,7 @@ mod tests {
         let table = format!("{HEAD}1.1,,1001,,36\n1.2,,1001, ,36\n1.3,,1001,../x.wav,36\n");
         let chosen = choose(&query(""), &table).unwrap();
         assert_eq!((chosen.rows, chosen.nameless), (3, 2));
-        // That one is a recording, so the list is short by it.
+        // The third row names a recording that cannot be read, so the list lacks one.
         assert_eq!(chosen.page.unreadable.rows, 1);
         assert!(chosen.page.entries.is_empty() && chosen.page.next.is_none());
     }

@@ -10,46 +10,48 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::super::arriving::{Arriving, End, Piece};
-use super::super::attempts::Attempts;
-use super::super::dialect::{AnswerError, Call, Operation, RowError, SSeries, Span};
-use super::super::error::{PbxError, TransportError};
-use super::super::fetch::Ticketed;
-use super::super::sniff::Beginning;
-use super::super::stream::StreamError;
-use super::super::token::PbxToken;
-use super::super::{Pbx, within};
-use super::choice::Choice;
+use super::choice::TableSelector;
 use super::{ListPage, SLACK_S, Visible};
-use crate::limits::bandwidth::Turns;
-use crate::list::{Order, Position, Query, Second, on_the_wall};
+use crate::limits::bandwidth::{Pace, Turns};
+use crate::list::{Order, Position, Query, Second, local_time};
+use crate::pbx::account::pbx_token::PbxToken;
+use crate::pbx::account::token_source::TokenSource;
+use crate::pbx::content::sniff::Beginning;
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall, SSeries, TableError, TableSpan};
+use crate::pbx::download::fetch::{JudgedResponse, TicketBroker, TicketExchange};
+use crate::pbx::error::{PbxError, TransportError};
+use crate::pbx::wire::attempts::Attempts;
+use crate::pbx::wire::body_end::{BodyPart, StreamError};
 use crate::secret::Secret;
 
-/// Times that any PBX can read: from the epoch to the end of 2099.
-const READABLE: (Second, Second) = (0, 4_102_444_799);
+/// The times that any PBX can read: from the epoch to the end of 2099.
+const READABLE_TIMES: (Second, Second) = (0, 4_102_444_799);
 
-/// How often a table is read whose end is not told. Two are needed, and a third where a call was added in between.
+/// The number of times that a table is read whose end is not told. It takes two readings, and a
+/// third where a call was added in between.
 const MAX_READINGS: usize = 3;
 
 const TICKET: Operation = Operation::ListTicket;
 const DOWNLOAD: Operation = Operation::ListDownload;
 
-/// The calls of a time, as their table is asked for.
-struct Calls<'d> {
+/// The calls of a span of time, as their table is asked for.
+struct CallTable<'d> {
     dialect: &'d SSeries,
-    span: Span,
+    span: TableSpan,
 }
 
-impl Ticketed for Calls<'_> {
+impl TicketExchange for CallTable<'_> {
     const TICKET: Operation = TICKET;
     const DOWNLOAD: Operation = DOWNLOAD;
 
-    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> Call {
+    fn ticket(&self, token: &Secret, allowed_ip: Option<Ipv4Addr>) -> PbxCall {
         self.dialect.table_ticket(token, &self.span, allowed_ip)
     }
 
@@ -57,7 +59,7 @@ impl Ticketed for Calls<'_> {
         self.dialect.read_table_ticket(body)
     }
 
-    fn download(&self, token: &Secret, ticket: &Secret) -> Call {
+    fn download(&self, token: &Secret, ticket: &Secret) -> PbxCall {
         self.dialect.table(token, &self.span, ticket)
     }
 
@@ -72,34 +74,48 @@ impl Ticketed for Calls<'_> {
 }
 
 /// A table that was read to its end.
-struct Table {
+struct TableReading {
     page: ListPage,
     is_whole: bool,
-    /// What it is compared by.
+    /// Two readings are compared by it.
     hash: Vec<u8>,
 }
 
-impl Pbx {
+/// Reads the tables of one PBX.
+pub(super) struct TableReader {
+    pub(super) pbx: Arc<str>,
+    pub(super) tokens: Arc<TokenSource>,
+    pub(super) tickets: Arc<TicketBroker>,
+    pub(super) bandwidth: Arc<Pace>,
+    pub(super) zone: TimeZone,
+    pub(super) queue_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+impl TableReader {
     /// Reads the table until it is known to be whole.
-    pub(super) async fn select(
+    pub(super) async fn page(
         &self,
         dialect: &SSeries,
         query: &Query,
         visible: &Visible<'_>,
     ) -> Result<ListPage, PbxError> {
-        let calls = Calls {
+        let calls = CallTable {
             dialect,
             span: self.span(query),
         };
-        let deadline = self.queue_deadline();
+        let deadline = Instant::now() + self.queue_timeout;
         let mut attempts = Attempts::default();
         let mut readings: Vec<Vec<u8>> = Vec::new();
         loop {
-            let token = self.keeper.token(deadline).await?;
-            let table = match self.fetch(&token, &calls, &mut attempts).await {
-                Ok((Beginning::Empty, _)) if readings.is_empty() => return Ok(ListPage::default()),
-                Ok((Beginning::Empty, _)) => Err(broken(StreamError::Truncated)),
-                Ok((_, arriving)) => self.choose(arriving, query, visible).await,
+            let token = self.tokens.token(deadline).await?;
+            let table = match self.tickets.fetch(&token, &calls, &mut attempts).await {
+                Ok(judged) if judged.beginning() != Beginning::Empty => {
+                    self.read(judged, query, visible).await
+                }
+                Ok(_) if readings.is_empty() => return Ok(ListPage::default()),
+                // The reading before had rows.
+                Ok(_) => Err(broken(StreamError::Truncated)),
                 Err(error) => Err(error),
             };
             match table {
@@ -111,21 +127,21 @@ impl Pbx {
                 }
                 Ok(table) => {
                     debug!(
-                        pbx = self.name(),
+                        pbx = &*self.pbx,
                         "the table may be cut, so it is read once more"
                     );
                     readings.push(table.hash);
                 }
-                Err(error) => self.recover(error, &token, &mut attempts).await?,
+                Err(error) => self.tokens.recover(error, &token, &mut attempts).await?,
             }
         }
     }
 
     /// The time that the PBX is asked about.
-    fn span(&self, query: &Query) -> Span {
+    fn span(&self, query: &Query) -> TableSpan {
         let (mut from, mut to) = (
-            query.filter.from.unwrap_or(READABLE.0),
-            query.filter.to.unwrap_or(READABLE.1),
+            query.filter.from.unwrap_or(READABLE_TIMES.0),
+            query.filter.to.unwrap_or(READABLE_TIMES.1),
         );
         match (start_of(query), query.order) {
             (Some(start), Order::Ascending) => from = from.max(start),
@@ -133,60 +149,61 @@ impl Pbx {
             (None, _) => {}
         }
         let clock = |second: Second| {
-            let second = second.clamp(READABLE.0, READABLE.1);
-            on_the_wall(second, self.time_zone())
+            let second = second.clamp(READABLE_TIMES.0, READABLE_TIMES.1);
+            local_time(second, &self.zone)
         };
-        Span {
+        TableSpan {
             start: clock(from.saturating_sub(SLACK_S)),
             end: clock(to.saturating_add(SLACK_S)),
         }
     }
 
     /// Asks for the ticket of a table, and leaves it at that: a table is work for the PBX.
-    pub(super) async fn try_table(
+    pub(super) async fn probe(
         &self,
         dialect: &SSeries,
-        token: &PbxToken,
+        token: &Arc<PbxToken>,
     ) -> Result<(), PbxError> {
-        let now = on_the_wall(Timestamp::now().as_second(), self.time_zone());
-        let span = Span {
+        let now = local_time(Timestamp::now().as_second(), &self.zone);
+        let span = TableSpan {
             start: now,
             end: now,
         };
-        let calls = Calls { dialect, span };
-        let mut connection = self.connected(None, TICKET).await?;
-        let taking = self.take_ticket(&mut connection, token, &calls);
-        let limit = self.config.limits.answer_timeout;
-        within(limit, TICKET, "answer", taking).await.map(drop)
+        let calls = CallTable { dialect, span };
+        self.tickets.ticket(token, &calls).await.map(drop)
     }
 
-    /// Reads the table and keeps what belongs to the page.
-    async fn choose(
+    /// Reads the table and keeps the rows that belong to the page.
+    async fn read(
         &self,
-        mut arriving: Arriving,
+        judged: JudgedResponse,
         query: &Query,
         visible: &Visible<'_>,
-    ) -> Result<Table, PbxError> {
-        let mut turns = Turns::new(Arc::clone(&self.standing.pace));
-        let mut choice = Choice::new(query, self.time_zone(), visible);
+    ) -> Result<TableReading, PbxError> {
+        let mut response = judged.response;
+        let mut turns = Turns::new(Arc::clone(&self.bandwidth));
+        let mut selector = TableSelector::new(query, &self.zone, visible);
         let end = loop {
-            let next = timeout(self.config.limits.idle_timeout, arriving.next(&mut turns));
+            let next = timeout(self.idle_timeout, response.next(&mut turns));
             let next = next.await.map_err(|_| PbxError::Transport {
                 operation: DOWNLOAD,
                 source: TransportError::Timeout("idle"),
             })?;
             match next.map_err(broken)? {
-                Piece::Bytes(bytes) => choice.push(&bytes).map_err(unusable)?,
-                Piece::End(end) => break end,
+                BodyPart::Bytes(bytes) => selector.push(&bytes).map_err(unusable)?,
+                BodyPart::End(end) => break end,
             }
         };
-        let chosen = choice.finish().map_err(unusable)?;
-        let (pbx, rows, nameless) = (self.name(), chosen.rows, chosen.nameless);
-        debug!(pbx, rows, nameless, "the table of calls was read");
-        Ok(Table {
-            is_whole: end == End::Told && chosen.ends_in_line,
-            page: chosen.page,
-            hash: chosen.hash,
+        let selection = selector.finish().map_err(unusable)?;
+        let (rows, nameless) = (selection.rows, selection.nameless);
+        debug!(
+            pbx = &*self.pbx,
+            rows, nameless, "the table of calls was read"
+        );
+        Ok(TableReading {
+            is_whole: end.is_told() && selection.ends_in_line,
+            page: selection.page,
+            hash: selection.hash,
         })
     }
 }
@@ -205,12 +222,12 @@ fn broken(error: StreamError) -> PbxError {
     }
 }
 
-fn unusable(error: RowError) -> PbxError {
+fn unusable(error: TableError) -> PbxError {
     let what = match error {
-        RowError::Cut => return broken(StreamError::Truncated),
-        RowError::TooLong(_) => "a row is longer than any row of a list of calls",
-        RowError::NoRecordings => "it has no column with the names of recordings",
-        RowError::Interrupted => "an object or a page stands among its rows",
+        TableError::Cut => return broken(StreamError::Truncated),
+        TableError::TooLong(_) => "a row is longer than any row of a list of calls",
+        TableError::NoRecordings => "it has no column with the names of recordings",
+        TableError::Interrupted => "an object or a page stands among its rows",
     };
     let operation = DOWNLOAD;
     PbxError::Unreadable { operation, what }

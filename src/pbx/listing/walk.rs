@@ -1,39 +1,41 @@
-//! Finding one's place again in a list whose pages shift.
+//! A walk along a list whose pages shift, which finds its place again.
 //!
-//! Knows ids, their order, and the numbers and sizes of pages. Does not know how a page is fetched or what is on it.
-//! Pure.
+//! Knows ids, their order, and the numbers and sizes of pages. Does not know how a page is fetched
+//! or what is on it. Pure.
 //!
-//! The PBX numbers its pages from the end where the walk began. Entries that are added there, or deleted, move all others
-//! to other places between two calls, and no total tells of one that came for one that went. So the place is the last
-//! entry's id, and how many entries stood up to it is a hint. Every page is asked for in a size that puts the place
-//! within it: what follows an entry that was passed, on one page, follows it in the list. Where the page begins behind
-//! the place, the walk goes back until it sees the place.
+//! The PBX numbers its pages from the end where the walk began. Entries that are added there, or
+//! deleted, move all others to other places between two calls, and the total does not tell of one
+//! that came for one that went. So the place is the id of the last entry that was passed; the
+//! number of entries up to it is a hint. Every page is asked for in a size that puts the place
+//! within it: the entries that follow the place on one page follow it in the list. Where the page
+//! begins behind the place, the walk goes back until it sees the place.
 //!
-//! Assumed: a PBX gives as many entries as it is asked for, up to a limit of its own, which is at least `LEAST_LIMIT`.
+//! Assumed: a PBX gives as many entries as it is asked for, up to a limit of its own, which is at
+//! least `MIN_PAGE_LIMIT`.
 
 use crate::list::{Order, Position};
 
-/// Entries asked for at once. A PBX may give fewer.
+/// The entries of a page that is asked for. A PBX may give fewer.
 const PAGE_SIZE: u64 = 100;
-/// No PBX is taken to give fewer entries a page than this, where it has them and is asked for them.
-const LEAST_LIMIT: u64 = 16;
+/// The least number of entries on a page that any PBX is assumed to give, where it has them.
+const MIN_PAGE_LIMIT: u64 = 16;
 
-/// Empty pages that may be deletions, each.
+/// The limit on empty pages, each of which may come from a deletion.
 const MAX_VOIDS: u32 = 5;
 
-/// Pages in a row that may be the same because as many entries were added as the walk went on.
+/// The limit on pages in a row that are the same: as many entries may be added as the walk goes on.
 const MAX_REPEATS: u32 = 4;
 
-/// Why a page means nothing.
+/// The reason why a page leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Astray {
+pub(super) enum WalkError {
     Disorder,
     Excess,
-    /// It is empty, short or that of another number, and was so when it was asked for again.
+    /// It is empty, short or a page of another number, the second time, too.
     Short,
 }
 
-impl Astray {
+impl WalkError {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Disorder => "its entries are not in the order that was asked for",
@@ -43,59 +45,59 @@ impl Astray {
     }
 }
 
-/// What a page is for the walk.
+/// The step of the walk that a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Its entries from this one on come next.
+pub(super) enum WalkStep {
+    /// The entries of the page from this one on come next.
     From(usize),
-    /// It shows the way to another page.
+    /// Another page comes next.
     Elsewhere,
-    /// There is nothing any more.
+    /// The list has ended.
     End,
 }
 
-/// A page to fetch: its number, from 1, in a list cut into pages of this size.
+/// The address of a page: its number, from 1, in a list cut into pages of this size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct PageAddress {
     pub(super) page: u64,
     pub(super) size: u64,
 }
 
-impl Ask {
+impl PageAddress {
     pub(super) const FIRST: Self = Self {
         page: 1,
         size: PAGE_SIZE,
     };
 
-    /// How many entries stand before the page.
+    /// The number of entries before the page.
     fn before(self) -> u64 {
         (self.page - 1).saturating_mul(self.size)
     }
 }
 
-/// What the PBX said of the page that was asked for.
+/// The page that the PBX gave, as far as the walk needs it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Answer<'a> {
+pub(super) struct PageSummary<'a> {
     pub(super) ids: &'a [u64],
     /// Entries on the page, those that it repeats and those without an id too.
     pub(super) rows: u64,
     /// Entries without an id behind the last one that has one.
     pub(super) behind: u64,
-    /// How many the list has, where that is told.
+    /// The number of entries of the list, where the PBX tells it.
     pub(super) total: Option<u64>,
-    /// It said that there is no such thing, and not that there is nothing.
+    /// The PBX said that there is no such page, and not that the page is empty.
     pub(super) is_refusal: bool,
 }
 
-/// Where a page stands in the list.
-struct Measure {
-    /// How many entries stand before it, if the PBX gives as many a page as it was asked for.
+/// The place of a page in the list.
+struct PagePlace {
+    /// The number of entries before it, if the PBX gives as many a page as it was asked for.
     before: u64,
-    /// It does.
+    /// The PBX gives as many a page as it was asked for.
     is_known: bool,
     /// The list's last entry is on it.
     ends: bool,
-    /// The list goes on, and the page has room left.
+    /// The list goes on behind the page, though the page has room left.
     is_short: bool,
 }
 
@@ -104,23 +106,23 @@ pub(super) struct Walk {
     order: Order,
     /// The last entry that was passed.
     last: Option<u64>,
-    /// How many entries stood up to it, or up to where it is looked for.
+    /// The number of entries up to it, or up to the place where it is looked for.
     place: u64,
-    /// A page of this many entries was seen, so the PBX gives that many.
+    /// The most entries that a page had so far: the PBX gives at least that many.
     limit: Option<u64>,
-    /// How far the last step back went.
+    /// The length of the last step back.
     stride: u64,
-    /// The first id of the page seen last, and how many entries stood before it.
-    seen: Option<(u64, u64)>,
-    /// The length of the list when it was last told.
+    /// The first id of the last page, and the number of entries before it.
+    last_page: Option<(u64, u64)>,
+    /// The length of the list when the PBX last told it.
     total: Option<u64>,
     /// Pages in a row that were the same in another place.
     repeats: u32,
     /// Pages in a row that cannot be right.
     doubts: u32,
-    /// Empty pages where the place had been seen, since an entry was passed.
+    /// Empty pages, since an entry was passed, where the walk had seen its place.
     voids: u32,
-    /// The page seen last has the list's last entry.
+    /// The last page has the list's last entry.
     ends: bool,
 }
 
@@ -137,7 +139,7 @@ impl Walk {
             place,
             limit: None,
             stride: 0,
-            seen: None,
+            last_page: None,
             total: None,
             repeats: 0,
             doubts: 0,
@@ -146,20 +148,20 @@ impl Walk {
         }
     }
 
-    /// The page to fetch next: the one with the place, and as much behind it as can be had.
-    pub(super) fn ask(&self) -> Ask {
+    /// The page to ask for next: the one with the place, and as much behind it as can be had.
+    pub(super) fn ask(&self) -> PageAddress {
         let limit = self.limit.unwrap_or(PAGE_SIZE);
         let Some(index) = self.place.checked_sub(1) else {
             let (page, size) = (1, limit);
-            return Ask { page, size };
+            return PageAddress { page, size };
         };
         let behind = |size: &u64| size - 1 - index % size;
         let size = (2..=limit).max_by_key(behind).unwrap_or(limit);
         let page = index / size + 1;
-        Ask { page, size }
+        PageAddress { page, size }
     }
 
-    /// Where another walk can go on; `None` while nothing was passed.
+    /// The position at which another walk can go on; `None` while no entry was passed.
     pub(super) fn position(&self) -> Option<Position> {
         let (last, place) = (self.last?, self.place.max(1));
         Some(Position::Id { last, place })
@@ -169,14 +171,14 @@ impl Walk {
     ///
     /// # Errors
     /// The list cannot be walked, or not now.
-    pub(super) fn look(&mut self, answer: Answer<'_>) -> Result<Look, Astray> {
+    pub(super) fn look(&mut self, answer: PageSummary<'_>) -> Result<WalkStep, WalkError> {
         let (order, ask) = (self.order, self.ask());
         let is_before = |one: &u64, other: &u64| order.is_before(one, other);
         if !answer.ids.is_sorted_by(is_before) {
-            return Err(Astray::Disorder);
+            return Err(WalkError::Disorder);
         }
         if answer.rows > ask.size {
-            return Err(Astray::Excess);
+            return Err(WalkError::Excess);
         }
         self.total = answer.total.or(self.total);
         self.place = self.place.min(answer.total.unwrap_or(u64::MAX));
@@ -189,10 +191,10 @@ impl Walk {
 
     fn look_at_entries(
         &mut self,
-        ask: Ask,
-        answer: Answer<'_>,
+        ask: PageAddress,
+        answer: PageSummary<'_>,
         first: u64,
-    ) -> Result<Look, Astray> {
+    ) -> Result<WalkStep, WalkError> {
         let measure = self.measure(ask, answer);
         if measure.is_short {
             return self.doubt();
@@ -200,23 +202,25 @@ impl Walk {
         let order = self.order;
         let passed = |id: &u64| self.last.is_some_and(|last| !order.is_before(&last, id));
         let next = answer.ids.partition_point(passed);
-        // A PBX that gives one page for all. What was added may have moved it here, so the one behind it is seen, too.
+        // Every entry was passed before, and the same page stood elsewhere: the PBX may give one
+        // page for all numbers. Entries that were added may have moved it here, too, so the walk
+        // looks at a few more.
         let here = Some((first, measure.before)).filter(|_| measure.is_known);
-        let repeats = next == answer.ids.len() && is_elsewhere(self.seen, here);
-        self.seen = here.or(self.seen);
+        let repeats = next == answer.ids.len() && is_elsewhere(self.last_page, here);
+        self.last_page = here.or(self.last_page);
         self.repeats = if repeats { self.repeats + 1 } else { 0 };
         if self.repeats > MAX_REPEATS {
-            return Err(Astray::Short);
+            return Err(WalkError::Short);
         }
         self.doubts = 0;
         self.ends = measure.ends && !repeats;
         if next == 0 && ask.page > 1 {
             self.step_back(measure.before);
-            return Ok(Look::Elsewhere);
+            return Ok(WalkStep::Elsewhere);
         }
         if measure.is_known {
             let left = (answer.ids.len() - next) as u64;
-            // The place is that of an entry with an id: by that it is found again.
+            // The place is that of an entry with an id, which it is found again by.
             let rows = answer.rows.saturating_sub(answer.behind);
             let stands = measure.before.saturating_add(rows);
             self.place = stands.saturating_sub(left);
@@ -224,15 +228,15 @@ impl Walk {
         if next == answer.ids.len() {
             return Ok(self.turn());
         }
-        Ok(Look::From(next))
+        Ok(WalkStep::From(next))
     }
 
-    /// Finds out where a page stands, and learns how much the PBX gives at once.
-    fn measure(&mut self, ask: Ask, answer: Answer<'_>) -> Measure {
+    /// Finds the place of a page, and learns how many entries the PBX gives at once.
+    fn measure(&mut self, ask: PageAddress, answer: PageSummary<'_>) -> PagePlace {
         let before = ask.before();
         let is_full = answer.rows == ask.size;
         let has_limit = self.limit.is_some();
-        let limit = self.limit.unwrap_or(LEAST_LIMIT).max(answer.rows);
+        let limit = self.limit.unwrap_or(MIN_PAGE_LIMIT).max(answer.rows);
         self.limit = Some(limit);
         let is_known = ask.page == 1 || is_full || has_limit;
         let ends = match answer.total {
@@ -240,7 +244,7 @@ impl Walk {
             Some(total) => before.saturating_add(answer.rows) >= total,
             None => has_limit && !is_full,
         };
-        Measure {
+        PagePlace {
             before,
             is_known,
             ends,
@@ -248,32 +252,40 @@ impl Walk {
         }
     }
 
-    /// Not one entry of the page has an id. By itself it is a list; in the middle of one it leads
-    /// nowhere.
-    fn look_at_strangers(&mut self, ask: Ask, answer: Answer<'_>) -> Result<Look, Astray> {
+    /// Looks at a page without any id. As the only page it is the whole list; in the middle of a
+    /// list it leads nowhere.
+    fn look_at_strangers(
+        &mut self,
+        ask: PageAddress,
+        answer: PageSummary<'_>,
+    ) -> Result<WalkStep, WalkError> {
         if ask.page > 1 {
             return self.look_before(ask.before());
         }
         let is_whole = match answer.total {
             Some(total) => answer.rows >= total,
-            None => answer.rows < LEAST_LIMIT,
+            None => answer.rows < MIN_PAGE_LIMIT,
         };
         match is_whole {
-            true => Ok(Look::End),
+            true => Ok(WalkStep::End),
             false => self.doubt(),
         }
     }
 
-    /// Nothing is believed at once only where the total bears it out.
-    fn look_at_nothing(&mut self, ask: Ask, is_refusal: bool) -> Result<Look, Astray> {
+    /// Looks at an empty page. It is believed at once only where the total confirms it.
+    fn look_at_nothing(
+        &mut self,
+        ask: PageAddress,
+        is_refusal: bool,
+    ) -> Result<WalkStep, WalkError> {
         let before = ask.before();
         match self.total {
-            Some(0) => Ok(Look::End),
+            Some(0) => Ok(WalkStep::End),
             Some(total) if total > before => self.doubt(),
             None if ask.page == 1 => {
                 let is_believed = self.last.is_none() || !is_refusal;
                 if is_believed && self.doubts > 0 {
-                    return Ok(Look::End);
+                    return Ok(WalkStep::End);
                 }
                 self.doubt()
             }
@@ -281,27 +293,27 @@ impl Walk {
         }
     }
 
-    /// Entries up to the place may have been deleted. A PBX that has them on one page and nothing on the next would lead
-    /// back and forth for ever.
-    fn look_before(&mut self, before: u64) -> Result<Look, Astray> {
+    /// Goes back: entries up to the place may have been deleted. The limit is for a PBX that has
+    /// entries on one page and nothing on the next, which would lead back and forth for ever.
+    fn look_before(&mut self, before: u64) -> Result<WalkStep, WalkError> {
         self.voids += u32::from(self.stride == 0);
         if self.voids > MAX_VOIDS {
-            return Err(Astray::Short);
+            return Err(WalkError::Short);
         }
         self.step_back(before);
-        Ok(Look::Elsewhere)
+        Ok(WalkStep::Elsewhere)
     }
 
-    /// Once may be chance.
-    fn doubt(&mut self) -> Result<Look, Astray> {
+    /// Asks for the page again, once: the first time may be chance.
+    fn doubt(&mut self) -> Result<WalkStep, WalkError> {
         self.doubts += 1;
         if self.doubts > 1 {
-            return Err(Astray::Short);
+            return Err(WalkError::Short);
         }
-        Ok(Look::Elsewhere)
+        Ok(WalkStep::Elsewhere)
     }
 
-    /// Looks for the place further to the front than the page behind so many entries.
+    /// Looks for the place further to the front than the page behind `before` entries.
     fn step_back(&mut self, before: u64) {
         let least = self.limit.unwrap_or(PAGE_SIZE) / 2;
         self.stride = self.stride.saturating_mul(2).max(least);
@@ -316,19 +328,19 @@ impl Walk {
     }
 
     /// Goes on from a page whose entries have all been passed.
-    pub(super) fn turn(&mut self) -> Look {
+    pub(super) fn turn(&mut self) -> WalkStep {
         self.stride = 0;
         if self.ends {
-            Look::End
+            WalkStep::End
         } else {
-            Look::Elsewhere
+            WalkStep::Elsewhere
         }
     }
 }
 
-/// Whether the same page was seen in another place.
-fn is_elsewhere(seen: Option<(u64, u64)>, here: Option<(u64, u64)>) -> bool {
-    matches!((seen, here), (Some(one), Some(other)) if one.0 == other.0 && one.1 != other.1)
+/// Returns true if the same page was seen at another place.
+fn is_elsewhere(last_page: Option<(u64, u64)>, here: Option<(u64, u64)>) -> bool {
+    matches!((last_page, here), (Some(one), Some(other)) if one.0 == other.0 && one.1 != other.1)
 }
 
 #[cfg(test)]

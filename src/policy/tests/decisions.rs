@@ -1,11 +1,11 @@
-//! What is decided, whatever the policies say: the reach of links and issuers, deny by default, errors.
+//! Decisions that no policy can change: the limits of links and issuers, deny by default, errors.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn a_link_reaches_no_further_than_its_recording() {
+fn a_link_covers_its_recording_only() {
     let (everyone, nobody) = (Policy::everyone().unwrap(), Policy::nobody());
     let beyond = "the link is for another recording";
     let bearer = || bearer("", "", "");
@@ -46,7 +46,7 @@ fn nothing_is_allowed_unless_a_policy_permits_it() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_evaluated_denies_whatever_the_others_permit() {
+fn a_policy_that_cannot_be_evaluated_denies() {
     let overflow = "context.now.offset(duration(\"106751991167d\")) > context.now";
     for effect in ["forbid", "permit"] {
         let text = format!(
@@ -65,7 +65,7 @@ fn a_policy_that_cannot_be_evaluated_denies_whatever_the_others_permit() {
 }
 
 #[test]
-fn a_time_that_cannot_be_told_denies() {
+fn a_time_that_cannot_be_expressed_denies() {
     let policy = Policy::everyone().unwrap();
     for now in [
         SystemTime::UNIX_EPOCH - Duration::from_secs(1),
@@ -76,18 +76,26 @@ fn a_time_that_cannot_be_told_denies() {
             now,
         };
         let who = || bearer("", "", "");
-        let decision = policy.authorize(who(), Action::Listen, "office", name(NAME), &context);
+        let decision = policy.authorize(
+            Counted::unlimited(who()),
+            Action::Listen,
+            "office",
+            name(NAME),
+            &context,
+        );
         assert!(
-            told(&decision).starts_with("the policies cannot be asked"),
+            describe(&decision).starts_with("the policies cannot be evaluated"),
             "{decision:?}"
         );
-        let viewer = policy.view(who(), "office", &context).unwrap();
+        let viewer = policy
+            .view(Counted::unlimited(who()), "office", &context)
+            .unwrap();
         assert!(!viewer.may_hear(&name(NAME)));
     }
 }
 
 #[test]
-fn an_issuer_for_some_pbxs_reaches_no_other() {
+fn an_issuer_for_some_pbxs_covers_no_other() {
     let policy = Policy::everyone().unwrap();
     let who = || {
         let (id, nothing) = (
@@ -95,17 +103,19 @@ fn an_issuer_for_some_pbxs_reaches_no_other() {
             Attributes::default(),
         );
         let pbxs = Some(["office".to_owned()].into());
-        Principal::on_trial(id, Credential::Bearer, nothing, pbxs)
+        Principal::for_policy_trial(id, Credential::Bearer, nothing, pbxs)
     };
     check(&policy, who(), "office", NAME, "allow everyone");
     let reason = "tokens of this issuer are not for this PBX (pbxs in [[auth.issuer]])";
     check(&policy, who(), "branch", NAME, reason);
-    let refused = policy.view(who(), "branch", &context()).map(drop);
+    let refused = policy
+        .view(Counted::unlimited(who()), "branch", &context())
+        .map(drop);
     assert_eq!(refused, Err(PolicyError::PbxOutOfReach));
 }
 
 #[test]
-fn the_address_and_the_time_are_what_was_handed_in() {
+fn policies_see_the_given_address_and_time() {
     let policy = parse(
         "permit(principal, action, resource) when {\n\
          context.source.isInRange(ip(\"192.0.2.0/24\")) && context.credential == \"bearer\" &&\n\
@@ -117,7 +127,13 @@ fn the_address_and_the_time_are_what_was_handed_in() {
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 10_000 + 3_600 * hour),
         };
         let who = bearer("", "", "");
-        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context);
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Share,
+            "office",
+            name(NAME),
+            &context,
+        );
         decision.is_ok()
     };
     assert!(at("192.0.2.1", 11));
@@ -128,7 +144,7 @@ fn the_address_and_the_time_are_what_was_handed_in() {
 }
 
 #[test]
-fn who_shares_is_asked_first_whether_they_may_listen() {
+fn sharing_requires_the_right_to_listen() {
     let policy = parse(
         "@id(\"hear\") permit(principal, action == Wavegate::Action::\"listen\", resource)\n\
          when { principal.roles.contains(\"hears\") };\n\
@@ -144,19 +160,25 @@ fn who_shares_is_asked_first_whether_they_may_listen() {
         ("hears shares deaf", "deny deaf"),
     ] {
         let who = bearer(roles, "", "");
-        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
-        assert_eq!(told(&decision).trim_end(), expected, "{roles}");
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Share,
+            "office",
+            name(NAME),
+            &context(),
+        );
+        assert_eq!(describe(&decision).trim_end(), expected, "{roles}");
     }
 }
 
 #[test]
-fn who_somebody_is_cannot_be_made_up_by_another_issuer() {
+fn no_issuer_can_imitate_a_principal_of_another() {
     let text = "permit(principal == Wavegate::Principal::\"https://sso.example|alice\", action, resource);";
     let policy = parse(text);
     check(&policy, bearer("", "", ""), "office", NAME, "allow line-1");
     let other = |issuer, subject| {
         let (id, nothing) = (PrincipalId::new(issuer, subject), Attributes::default());
-        Principal::on_trial(id, Credential::Bearer, nothing, None)
+        Principal::for_policy_trial(id, Credential::Bearer, nothing, None)
     };
     let text = "permit(principal == Wavegate::Principal::\"a%7Cb|c\", action, resource);";
     let with_bar = parse(text);
@@ -166,7 +188,7 @@ fn who_somebody_is_cannot_be_made_up_by_another_issuer() {
 }
 
 #[test]
-fn deciding_policies_are_told_in_order() {
+fn deciding_policies_are_listed_in_order() {
     let policy = parse(
         "@id(\"b\") permit(principal, action, resource);\n\
          @id(\"a\") permit(principal, action, resource);\n\
@@ -180,7 +202,7 @@ fn deciding_policies_are_told_in_order() {
 }
 
 #[test]
-fn a_group_stands_for_its_members_beside_itself_and_on_its_pbx_only() {
+fn a_group_stands_for_its_members_on_its_pbx_only() {
     let policy = parse(STARTERS);
     let inbound = "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav";
     for (extension, pbx, expected) in [
@@ -194,7 +216,7 @@ fn a_group_stands_for_its_members_beside_itself_and_on_its_pbx_only() {
     ] {
         check(&policy, bearer("", extension, ""), pbx, inbound, expected);
     }
-    // The outside of a call is in no group, whatever number it shows.
+    // The outside party of a call is in no group, whatever number it shows.
     let spoofed = "20260302104512-1772448301.1219-6400-1003-Inbound.wav";
     check(
         &policy,
@@ -225,7 +247,7 @@ const CONDITIONS: [&str; 15] = [
 ];
 
 #[test]
-fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
+fn a_list_and_a_request_make_the_same_decision() {
     let names = [
         NAME,
         "20170901181806-1504261084.7-1002-1003-Internal.wav",
@@ -240,23 +262,29 @@ fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
     for condition in CONDITIONS {
         let text = format!("permit(principal, action, resource) when {{ {condition} }};");
         let policy = parse(&text);
-        let mut knowing_all = Engine::parse(&text).unwrap();
-        knowing_all.know_all();
-        let knowing_all = Policy {
-            engine: Some(Arc::new(knowing_all)),
+        let mut using_all = Engine::parse(&text).unwrap();
+        using_all.use_all_attributes();
+        let using_all = Policy {
+            engine: Some(Arc::new(using_all)),
             groups: policy.groups.clone(),
         };
         let viewer = policy
-            .view(bearer("", "", ""), "office", &context())
+            .view(Counted::unlimited(bearer("", "", "")), "office", &context())
             .unwrap();
         let decide = |policy: &Policy, recording| {
             let who = bearer("", "", "");
-            let decision = policy.authorize(who, Action::Listen, "office", recording, &context());
+            let decision = policy.authorize(
+                Counted::unlimited(who),
+                Action::Listen,
+                "office",
+                recording,
+                &context(),
+            );
             decision.is_ok()
         };
         let mut allowed = 0;
         for recording in names {
-            let expected = decide(&knowing_all, name(recording));
+            let expected = decide(&using_all, name(recording));
             assert_eq!(decide(&policy, name(recording)), expected, "{condition}");
             for _ in 0..2 {
                 assert_eq!(viewer.may_hear(&name(recording)), expected, "{condition}");
@@ -273,16 +301,20 @@ fn a_list_decides_as_a_request_does_whatever_the_policies_ask_about() {
 fn a_list_remembers_a_bounded_number_of_decisions() {
     let policy = parse("permit(principal, action, resource) when { resource.name like \"*7\" };");
     let viewer = policy
-        .view(bearer("", "", ""), "office", &context())
+        .view(Counted::unlimited(bearer("", "", "")), "office", &context())
         .unwrap();
-    for number in 0..MAX_DECIDED + 100 {
+    for number in 0..MAX_REMEMBERED_DECISIONS + 100 {
         let recording = name(&format!("r{number}"));
         assert_eq!(viewer.may_hear(&recording), number % 10 == 7);
     }
-    assert_eq!(viewer.decided.lock().unwrap().len(), MAX_DECIDED);
+    assert_eq!(
+        viewer.decided.lock().unwrap().len(),
+        MAX_REMEMBERED_DECISIONS
+    );
 }
 
-/// What the policies are given is what the schema says, or a check against it would prove nothing.
+/// Checks that the attributes given to policies match the schema. Otherwise a check against the
+/// schema would prove nothing.
 #[track_caller]
 fn conforms(who: &Principal, recording: &RecordingName) {
     use cedar_policy::{Entities, Request, Schema};
@@ -290,13 +322,13 @@ fn conforms(who: &Principal, recording: &RecordingName) {
     let schema: Schema = SCHEMA.parse().unwrap();
     let vocabulary = entities::Vocabulary::new().unwrap();
     let groups = parse("").groups;
-    let facts = RecordingFacts::of("office", recording, &uses::Uses::ALL);
+    let facts = RecordingFacts::of("office", recording, &uses::UsedAttributes::ALL);
     let (asks, asked) = (
         vocabulary.principal(who).unwrap(),
         vocabulary.recording(&facts, &groups).unwrap(),
     );
     let kind = who.credential().kind();
-    let context = entities::context(kind, &context(), &uses::Uses::ALL).unwrap();
+    let context = entities::context(kind, &context(), &uses::UsedAttributes::ALL).unwrap();
     for action in [Action::Listen, Action::Share] {
         let action = vocabulary.action(action);
         let request = Request::new(
@@ -312,7 +344,7 @@ fn conforms(who: &Principal, recording: &RecordingName) {
 }
 
 #[test]
-fn requests_are_as_the_schema_says() {
+fn requests_match_the_schema() {
     for recording in [
         NAME,
         "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav",
@@ -330,7 +362,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_name_and_no_role_makes_a_request_that_cannot_be_asked(
+    fn every_name_and_role_can_be_expressed_in_cedar(
         text in "[^/\\\\.\\p{C}][^/\\\\\\p{C}]{0,80}", role in "\\PC{0,40}",
     ) {
         if let Ok(recording) = text.parse::<RecordingName>() {
@@ -339,7 +371,7 @@ proptest! {
             let who = principal(Credential::Bearer, attributes);
             conforms(&who, &recording);
             let policy = Policy::everyone().unwrap();
-            let decision = policy.authorize(who, Action::Listen, "office", recording, &context());
+            let decision = policy.authorize(Counted::unlimited(who), Action::Listen, "office", recording, &context());
             prop_assert!(decision.is_ok());
         }
     }

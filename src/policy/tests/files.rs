@@ -1,16 +1,16 @@
-//! Files of policies: what is refused, and where.
+//! Files of policies: the mistakes that are refused, and their places.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A file with one mistake: its line and column, and words about it.
+/// A file with one mistake: its line, its column, and words of its message.
 type Case<'t> = (&'t str, usize, usize, &'t str);
 
-/// Compares all of them before it fails.
+/// Compares all cases before it fails.
 #[track_caller]
 fn check(cases: &[Case<'_>]) {
-    let told = |(text, line, column, words): &Case<'_>| {
+    let failure = |(text, line, column, words): &Case<'_>| {
         let flaws = Policy::parse(text, Groups::default())
             .err()
             .unwrap_or_default();
@@ -20,12 +20,12 @@ fn check(cases: &[Case<'_>]) {
         };
         (!found).then(|| format!("{text}\n  expected {line}:{column} {words}\n  found {flaws:?}"))
     };
-    let failed: Vec<String> = cases.iter().filter_map(told).collect();
+    let failed: Vec<String> = cases.iter().filter_map(failure).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }
 
 #[test]
-fn a_mistake_is_told_with_its_line_and_column() {
+fn a_mistake_is_reported_with_its_line_and_column() {
     check(&[
         // Syntax.
         (
@@ -36,7 +36,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
         ),
         ("\n  permit(principal, action);", 2, 27, "`resource`"),
         ("// é\n\nallow(principal, action, resource);", 3, 1, "allow"),
-        // An attribute that does not exist, with the one that was meant.
+        // An attribute that does not exist, with the most similar one in the message.
         (
             "permit(principal, action, resource)\nwhen { principal.rolls.contains(\"a\") };",
             2,
@@ -50,14 +50,14 @@ fn a_mistake_is_told_with_its_line_and_column() {
             8,
             "Set<String>",
         ),
-        // An attribute that is not always there.
+        // An attribute that may be absent.
         (
             "permit(principal, action, resource) when { principal.tenant == \"a\" };",
             1,
             44,
             "`tenant`",
         ),
-        // Things that do not exist.
+        // Actions and types that do not exist.
         (
             "permit(principal, action == Wavegate::Action::\"hear\", resource);",
             1,
@@ -77,7 +77,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
             65,
             "mixed scripts",
         ),
-        // What can never apply.
+        // A policy that can never apply.
         (
             "@id(\"never\")\nforbid(principal, action, resource) when { false };",
             1,
@@ -95,7 +95,7 @@ fn a_mistake_is_told_with_its_line_and_column() {
 }
 
 #[test]
-fn ids_are_of_letters_and_stand_there_once() {
+fn policy_ids_are_valid_and_unique() {
     let with = |id: &str| format!("\n@id(\"{id}\")\npermit(principal, action, resource);");
     let many = format!("{EVERYONE}\n").repeat(1_001);
     check(&[
@@ -103,9 +103,9 @@ fn ids_are_of_letters_and_stand_there_once() {
         (&with(""), 2, 1, "@id"),
         (&with(&"a".repeat(65)), 2, 1, "@id"),
         (&with("new\\nline"), 2, 1, "@id"),
-        (&format!("{}{}", with("a"), with("a")), 4, 1, "twice"),
-        (&format!("{}\n{EVERYONE}", with("line-4")), 4, 1, "twice"),
-        // Each decision asks all of them.
+        (&format!("{}{}", with("a"), with("a")), 4, 1, "repeated"),
+        (&format!("{}\n{EVERYONE}", with("line-4")), 4, 1, "repeated"),
+        // More policies than allowed, since each decision evaluates all of them.
         (&many, 1, 1, "1000 policies"),
     ]);
     parse(&format!("{EVERYONE}\n").repeat(1_000));
@@ -114,7 +114,7 @@ fn ids_are_of_letters_and_stand_there_once() {
 const EVERYONE: &str = "permit(principal, action, resource);";
 
 #[test]
-fn all_mistakes_are_told_together() {
+fn all_mistakes_are_reported_together() {
     let text = "permit(principal, action, resource) when { principal.rolls == 1 };\n\
                 permit(principal, action, resource) when { resource.pbxs == \"a\" };";
     let flaws = Policy::parse(text, Groups::default()).unwrap_err();

@@ -1,4 +1,4 @@
-//! The policies that are shipped, those that are commented out included.
+//! The shipped policies, including those that are commented out.
 
 use super::*;
 
@@ -62,16 +62,22 @@ fn agents_hear_their_own_calls_and_supervisors_all() {
 }
 
 #[test]
-fn a_link_shares_nothing_whatever_the_policies_say() {
+fn a_link_cannot_share_whatever_the_policies_say() {
     for policy in [parse(STARTERS), Policy::everyone().unwrap()] {
         let who = link("office", NAME);
-        let decision = policy.authorize(who, Action::Share, "office", name(NAME), &context());
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Share,
+            "office",
+            name(NAME),
+            &context(),
+        );
         assert_eq!(decision, Err(PolicyError::LinkMakesNoLinks));
     }
 }
 
 #[test]
-fn the_rules_that_forbid_do_so_once_they_are_uncommented() {
+fn the_commented_rules_forbid_once_they_are_switched_on() {
     let policy = parse(&all_starters());
     let who = |tenant| bearer("supervisor", "", tenant);
     let days = |days: u64| Context {
@@ -79,8 +85,14 @@ fn the_rules_that_forbid_do_so_once_they_are_uncommented() {
         now: name(NAME).call_started().unwrap() + Duration::from_secs(days * 86_400),
     };
     let ask = |who, pbx, recording, context: &Context| {
-        let decision = policy.authorize(who, Action::Listen, pbx, name(recording), context);
-        told(&decision)
+        let decision = policy.authorize(
+            Counted::unlimited(who),
+            Action::Listen,
+            pbx,
+            name(recording),
+            context,
+        );
+        describe(&decision)
     };
     assert_eq!(
         ask(who("office"), "office", NAME, &days(90)),
@@ -114,9 +126,9 @@ fn the_rules_that_forbid_do_so_once_they_are_uncommented() {
 }
 
 #[test]
-fn the_policies_of_the_readme_are_without_mistakes() {
-    let readme = include_str!("../../../README.md");
-    let blocks = readme.split("```cedar\n").skip(1);
+fn the_policies_of_the_documentation_have_no_mistakes() {
+    let page = include_str!("../../../docs/policies.md");
+    let blocks = page.split("```cedar\n").skip(1);
     let blocks: Vec<&str> = blocks
         .filter_map(|block| block.split("```").next())
         .collect();

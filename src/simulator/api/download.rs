@@ -1,22 +1,22 @@
-//! `recording/download`: a recording for a one-time string.
+//! `recording/download`: sends a recording for a ticket.
 //!
-//! Knows who gets the bytes. Does not know how they are sent.
+//! Knows the conditions for the bytes. Does not know how they are sent.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". What errors look like, which
-//! of several is named, and whether `Range` and HEAD are understood is not documented. `cdr/download`
-//! is known to take POST as well as GET, so this does too.
+//! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". Not documented: the form
+//! of errors, which of several errors is answered, and whether `Range` and HEAD work. Published
+//! clients send `cdr/download` as POST as well as GET, so this call accepts both.
 
 use std::net::IpAddr;
 
 use crate::simulator::errno::Errno;
-use crate::simulator::pbx::{Pbx, lock};
-use crate::simulator::range::{self, Wanted};
-use crate::simulator::reply::{Opened, Playback, Reply};
-use crate::simulator::request::Request;
+use crate::simulator::pbx::{PbxState, lock};
+use crate::simulator::range::{self, RequestedPart};
+use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::{Refusal, Shown};
+use crate::simulator::tickets::{TicketClaim, TicketRefusal};
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if !matches!(&*request.method, "GET" | "HEAD" | "POST") {
         return Reply::DownloadFailed(Errno::NOT_POST);
     }
@@ -29,26 +29,26 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
         parameter("random"),
         parameter("token"),
     );
-    // First of all: whatever is wrong besides, the string is spent.
+    // The ticket is spent first, whatever else is wrong with the request.
     let spent = pbx.spend(
         &random,
-        &Shown {
+        &TicketClaim {
             purpose: &name,
             token: &token,
             peer,
         },
     );
-    if spent == Err(Refusal::OtherAddress) && pbx.has(Switch::WrongAddressIs403Html) {
+    if spent == Err(TicketRefusal::OtherAddress) && pbx.has(Switch::WrongAddressIs403Html) {
         return Reply::Page(403);
     }
     match recording(pbx, &name, &token, spent) {
         Ok(bytes) => {
-            let wanted = wanted(pbx, request, bytes.len());
-            Reply::Recording(Playback {
+            let part = requested_part(pbx, request, bytes.len());
+            Reply::Recording(OutgoingRecording {
                 name,
                 bytes,
-                wanted,
-                opened_by: Opened { random, token },
+                part,
+                opened_by: DownloadSecrets { random, token },
             })
         }
         Err(errno) => Reply::DownloadFailed(errno),
@@ -56,10 +56,10 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
 }
 
 fn recording(
-    pbx: &Pbx,
+    pbx: &PbxState,
     name: &str,
     token: &str,
-    spent: Result<(), Refusal>,
+    spent: Result<(), TicketRefusal>,
 ) -> Result<bytes::Bytes, Errno> {
     pbx.token(token, !pbx.has(Switch::DownloadDoesNotProlong))?;
     if name.trim().is_empty() {
@@ -67,7 +67,7 @@ fn recording(
     }
     spent.map_err(|_| Errno::BAD_RANDOM)?;
     let grows = pbx.has(Switch::GrowingFile);
-    let bytes = lock(&pbx.shelf)
+    let bytes = lock(&pbx.recordings)
         .serve(name, grows)
         .ok_or(Errno::NO_SUCH_RECORDING)?;
     if pbx.has(Switch::FilesDeleted) {
@@ -77,12 +77,17 @@ fn recording(
     }
 }
 
-/// What part of a recording a request gets; the whole, unless the box honours ranges.
-pub(in crate::simulator) fn wanted(pbx: &Pbx, request: &Request, length: usize) -> Wanted {
+/// Returns the part of a recording that a request gets: the whole recording, unless the box honors
+/// ranges.
+pub(in crate::simulator) fn requested_part(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    length: usize,
+) -> RequestedPart {
     match request.field("range") {
         Some(range) if pbx.has(Switch::HonoursRange) && request.field("if-range").is_none() => {
-            range::wanted(range, length)
+            range::requested_part(range, length)
         }
-        _ => Wanted::Whole,
+        _ => RequestedPart::Whole,
     }
 }

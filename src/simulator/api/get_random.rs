@@ -1,25 +1,30 @@
-//! `recording/get_random`: the one-time string for one download.
+//! `recording/get_random`: issues the ticket for one download.
 //!
-//! Knows whom it is made out to, and the switches for files that are not there. Does not know what
-//! becomes of it.
+//! Knows which address and token the ticket is bound to, and the switches for files that do not
+//! exist. Does not know how the ticket is used.
 //!
 //! Source: Yeastar, "S-Series API Guide", "Acquire Auto Recording files". API 1.0.1 does not define
-//! `allowedip`; it is ignored there, so that only the requester may download.
+//! `allowedip`: the field is ignored there, so only the requester may download.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Fields, new_secret, object, text};
+use super::{ReplyFields, new_secret, object, text};
 use crate::simulator::errno::Errno;
 use crate::simulator::generation::Api;
-use crate::simulator::pbx::{Pbx, lock};
-use crate::simulator::request::Request;
+use crate::simulator::pbx::{PbxState, lock};
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::Ticket;
+use crate::simulator::tickets::IssuedTicket;
 
-const ASKS_UNTIL_THERE: u32 = 3;
+/// The first request that finds a recording under [`Switch::LateFile`].
+const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Fields, Errno> {
+pub(super) fn answer(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Result<ReplyFields, Errno> {
     let token = request.parameter("token", &pbx.switches);
     let login_peer = pbx.token(&token, true)?.login_peer;
     let body = object(&request.body)?;
@@ -32,10 +37,10 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
     if allowed.is_some() && pbx.has(Switch::AllowedIpIs30001) {
         return Err(Errno::INTERNAL);
     }
-    is_there(pbx, &recording)?;
+    check_present(pbx, &recording)?;
 
     let random = new_secret(pbx)?;
-    let ticket = Ticket {
+    let ticket = IssuedTicket {
         purpose: recording.clone(),
         requester: if pbx.has(Switch::RequesterIsLoginPeer) {
             login_peer
@@ -53,13 +58,14 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Field
     Ok(fields(pbx, recording, random))
 }
 
-/// Counts a request as the first for its recording, under the switch that refuses those.
-pub(super) fn is_first_ask(pbx: &Pbx, request: &Request) -> bool {
+/// Counts a request for its recording and returns true for the first one. Only the switches that
+/// refuse first requests use it.
+pub(super) fn is_first_request(pbx: &PbxState, request: &ParsedRequest) -> bool {
     let name = object(&request.body).map(|body| text(&body, "recording"));
-    name.is_ok_and(|name| lock(&pbx.shelf).ask(&name) == Some(1))
+    name.is_ok_and(|name| lock(&pbx.recordings).count_request(&name) == Some(1))
 }
 
-fn blank_name(pbx: &Pbx) -> Errno {
+fn blank_name(pbx: &PbxState) -> Errno {
     if pbx.has(Switch::BlankNameIs20007) {
         Errno::DATA_BLANK
     } else {
@@ -67,17 +73,19 @@ fn blank_name(pbx: &Pbx) -> Errno {
     }
 }
 
-fn is_there(pbx: &Pbx, recording: &str) -> Result<(), Errno> {
-    let asked = lock(&pbx.shelf).ask(recording);
-    let first = asked == Some(1);
+fn check_present(pbx: &PbxState, recording: &str) -> Result<(), Errno> {
+    let request_number = lock(&pbx.recordings).count_request(recording);
+    let first = request_number == Some(1);
     if pbx.has(Switch::InternalError20010Always) || (first && pbx.has(Switch::InternalError20010)) {
         return Err(Errno::NOT_PASSED_ON);
     }
     if pbx.has(Switch::InternalError30001Always) || (first && pbx.has(Switch::InternalError30001)) {
         return Err(Errno::INTERNAL);
     }
-    match asked {
-        Some(asked) if asked < ASKS_UNTIL_THERE && pbx.has(Switch::LateFile) => {
+    match request_number {
+        Some(request_number)
+            if request_number < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) =>
+        {
             Err(Errno::NO_SUCH_RECORDING)
         }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(Errno::DELETED),
@@ -86,7 +94,7 @@ fn is_there(pbx: &Pbx, recording: &str) -> Result<(), Errno> {
     }
 }
 
-fn fields(pbx: &Pbx, recording: String, random: String) -> Fields {
+fn fields(pbx: &PbxState, recording: String, random: String) -> ReplyFields {
     let mut fields = Vec::new();
     if !pbx.has(Switch::NoRecordingEcho) {
         fields.push(("recording", recording));

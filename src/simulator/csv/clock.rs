@@ -1,21 +1,22 @@
-//! The box's way to write a time: `YYYY-MM-DD HH:MM:SS`, local.
+//! Times as the box writes them: `YYYY-MM-DD HH:MM:SS`, in local time.
 //!
-//! Knows the digits, and which of them are no time. Does not know where times stand.
+//! Knows how to write a time, and which texts are not a time. Does not know where times are used.
 //!
 //! Source: the samples in Yeastar, "S-Series API Guide", "CDR".
 
 use crate::simulator::calls::LocalTime;
 
-/// Writes a second of the Unix epoch.
+/// Writes a time given in seconds of the Unix epoch.
 pub(in crate::simulator) fn write_clock(epoch: i64, utc_offset_s: i64) -> String {
-    let time = LocalTime::of(epoch, utc_offset_s);
+    let time = LocalTime::from_epoch(epoch, utc_offset_s);
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
         time.year, time.month, time.day, time.hour, time.minute, time.second
     )
 }
 
-/// Reads a time into seconds of the Unix epoch; `None` for anything that [`write_clock`] does not write.
+/// Reads a time into seconds of the Unix epoch. Returns `None` for every text that [`write_clock`]
+/// does not write.
 pub(in crate::simulator) fn read_clock(text: &str, utc_offset_s: i64) -> Option<i64> {
     let (date, clock) = text.split_once(' ')?;
     let [year, month, day] = three(date, '-')?;
@@ -29,8 +30,9 @@ pub(in crate::simulator) fn read_clock(text: &str, utc_offset_s: i64) -> Option<
         second,
     };
     let plausible = (1..=12).contains(&month) && year <= 9_999;
-    let epoch = plausible.then(|| time.epoch(utc_offset_s))?;
-    // A 30th of February comes back as another day, and a wrong number of digits as another text.
+    let epoch = plausible.then(|| time.to_epoch(utc_offset_s))?;
+    // Writing the time again finds dates that do not exist (30 February becomes another day) and a
+    // wrong number of digits.
     (write_clock(epoch, utc_offset_s) == text).then_some(epoch)
 }
 
@@ -53,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn only_times_are_read() {
+    fn a_text_that_is_not_a_time_is_refused() {
         check("1970-01-01 01:00:00", Some(0));
         check("2026-01-01 00:00:00", Some(1_767_222_000));
         check("2024-02-29 23:59:59", Some(1_709_247_599));

@@ -1,10 +1,12 @@
-//! The columns of the CDR: their names, their order, and what stands in them.
+//! The columns of the CDR: their names, their order and their values.
 //!
-//! Knows what both API versions have, and the switches for columns. Does not know how values are written.
+//! Knows the columns of both API versions, and the switches for columns. Does not know how values
+//! are written.
 //!
-//! Source: the columns of 1.1.0 stand in this order in published clients that import `cdr/download`; another one
-//! knows `dsttrcunkname`, `agentringtime` and a `pincode` before `status`, which are taken for those of 2.0.0
-//! here. The misspellings are the vendor's. What calls without an answer look like is an assumption.
+//! Source: published clients that import `cdr/download` have the columns of 1.1.0 in this order.
+//! Another one knows `dsttrcunkname`, `agentringtime` and a `pincode` before `status`; they are
+//! assumed to be those of 2.0.0. The misspellings are the vendor's. The form of calls without an
+//! answer is an assumption.
 
 use std::borrow::Cow;
 
@@ -12,18 +14,19 @@ use super::clock::write_clock;
 use crate::simulator::calls::CallRecord;
 use crate::simulator::switch::{Switch, Switches};
 
+/// The serial number of the box, the same in every row.
 const SERIAL_NUMBER: &str = "3692B0000001";
 
-/// Which columns there are, and what they are called.
+/// The API version of a table, which decides about its columns and their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::simulator) enum Form {
+pub(in crate::simulator) enum CdrVersion {
     V110,
     V200,
 }
 
-/// One row: a call, and when it says it began.
+/// One row: a call, and the start that the row tells, in seconds of the Unix epoch.
 #[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
+pub(super) struct CdrRow<'a> {
     pub(super) time: i64,
     pub(super) call: &'a CallRecord,
 }
@@ -49,6 +52,7 @@ pub(super) enum Column {
     UnknownLast,
 }
 
+/// The columns of API 1.1.0, in order.
 const V110: &[Column] = &[
     Column::CallId,
     Column::TimeStart,
@@ -65,6 +69,7 @@ const V110: &[Column] = &[
     Column::DidNumber,
     Column::SerialNumber,
 ];
+/// The columns of API 2.0.0, in order.
 const V200: &[Column] = &[
     Column::CallId,
     Column::TimeStart,
@@ -83,8 +88,8 @@ const V200: &[Column] = &[
     Column::SerialNumber,
 ];
 
-impl Form {
-    /// The field and parameter that names the extensions.
+impl CdrVersion {
+    /// The name of the field and parameter with the extensions.
     pub(in crate::simulator) fn extensions_key(self) -> &'static str {
         match self {
             Self::V110 => "extid",
@@ -113,7 +118,7 @@ impl Form {
 }
 
 impl Column {
-    pub(super) fn title(self, form: Form, switches: &Switches) -> Cow<'static, str> {
+    pub(super) fn title(self, version: CdrVersion, switches: &Switches) -> Cow<'static, str> {
         let title = match self {
             Self::CallId => "callid",
             Self::TimeStart => "timestart",
@@ -122,7 +127,7 @@ impl Column {
             Self::CallDuration => "callduraction",
             Self::TalkDuration => "talkduraction",
             Self::SourceTrunk => "srctrunkname",
-            Self::DestinationTrunk if form == Form::V200 => "dsttrcunkname",
+            Self::DestinationTrunk if version == CdrVersion::V200 => "dsttrcunkname",
             Self::DestinationTrunk => "dsttrunkname",
             Self::Status => "status",
             Self::Type => "type",
@@ -143,7 +148,7 @@ impl Column {
 
     pub(super) fn value<'a>(
         self,
-        row: &Row<'a>,
+        row: &CdrRow<'a>,
         utc_offset_s: i64,
         switches: &Switches,
     ) -> Cow<'a, str> {

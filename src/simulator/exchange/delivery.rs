@@ -1,38 +1,40 @@
-//! The body of an answer on its way, at its pace, and as far as it gets.
+//! The body of an answer: its transfer, its rate and its early end.
 //!
-//! Knows chunks, rates and early ends. Does not know what the bytes mean.
+//! Knows chunks, rates and early ends. Does not know the content of the bytes.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::simulator::fault::{Break, Plan};
-use crate::simulator::pbx::Pbx;
-use crate::simulator::reply::Answer;
-use crate::simulator::seen::DownloadEnd;
+use crate::simulator::fault::{BodyBreak, FaultPlan};
+use crate::simulator::observations::DownloadEnd;
+use crate::simulator::pbx::PbxState;
+use crate::simulator::reply::RenderedReply;
 use crate::simulator::switch::Switch;
 use crate::simulator::wire::Wire;
 
+/// The bound on bytes written at once.
 const CHUNK_BYTES: u64 = 64 * 1024;
+/// A slow body is written in this number of pieces per second.
 const CHUNKS_PER_SECOND: u64 = 20;
 
-/// A body to be sent.
-pub(super) struct Delivery<'a> {
-    pub(super) pbx: &'a Pbx,
-    pub(super) plan: &'a Plan,
-    pub(super) answer: &'a Answer,
-    /// In chunks, and with a last one where it is sent to its end.
+/// A body to send, with the faults that strike it.
+pub(super) struct BodyDelivery<'a> {
+    pub(super) pbx: &'a PbxState,
+    pub(super) plan: &'a FaultPlan,
+    pub(super) answer: &'a RenderedReply,
+    /// True if the body is sent in chunks. A body that is sent to its end gets a last chunk.
     pub(super) is_chunked: bool,
 }
 
-impl Delivery<'_> {
-    /// Sends the body; `Some` if it was broken off on purpose.
+impl BodyDelivery<'_> {
+    /// Sends the body. Returns `Some` if a fault or a switch ended it early.
     ///
     /// # Errors
     ///
     /// When the peer breaks the connection.
-    pub(super) async fn run(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+    pub(super) async fn run(&self, wire: &mut Wire) -> io::Result<Option<BodyBreak>> {
         let delivered = self.counted(wire).await;
         let whole = matches!(delivered, Ok(None));
         if let Some(opened) = &self.answer.opened_by
@@ -44,7 +46,7 @@ impl Delivery<'_> {
         delivered
     }
 
-    async fn counted(&self, wire: &mut Wire) -> io::Result<Option<Break>> {
+    async fn counted(&self, wire: &mut Wire) -> io::Result<Option<BodyBreak>> {
         if let Some(row_ends) = &self.answer.row_ends {
             let mut counted = CountedRows::new(row_ends);
             return self.send(wire, |bytes| counted.sent(self.pbx, bytes)).await;
@@ -66,29 +68,32 @@ impl Delivery<'_> {
         &self,
         wire: &mut Wire,
         mut sent: impl FnMut(usize),
-    ) -> io::Result<Option<Break>> {
+    ) -> io::Result<Option<BodyBreak>> {
         let length = self.answer.body.len();
         let ending = self
             .plan
-            .ending
+            .early_end
             .filter(|ending| breaks_after(*ending) < length);
         let end = ending.map_or(length, breaks_after);
         let start = Instant::now();
         let mut position = 0;
         while position < end {
+            // Checked before each chunk, so that the end of a token cuts a running download.
             if self.is_token_dead() {
                 wire.flush().await?;
-                return Ok(Some(Break::Cut {
+                return Ok(Some(BodyBreak::Cut {
                     after: position,
                     with_length: false,
                 }));
             }
+            // A held download waits here. Its connection stays open.
             let free = self.until_free(wire, position).await?;
             let bytes = self.chunk_bytes().min(end - position).min(free);
             let chunk = self.answer.body.chunk(position, bytes);
             position += chunk.len() as u64;
             if self.is_chunked {
-                // The last one before a break says more than comes of it.
+                // The last chunk before an early end announces one byte more than it sends, so that
+                // the end falls inside a chunk.
                 let more = usize::from(ending.is_some() && position == end);
                 let size = format!("{:x}\r\n", chunk.len() + more);
                 wire.write(size.as_bytes()).await?;
@@ -104,13 +109,14 @@ impl Delivery<'_> {
             wire.write(b"0\r\n\r\n").await?;
         }
         wire.flush().await?;
-        if let Some(Break::Stall { .. }) = ending {
+        if let Some(BodyBreak::Stall { .. }) = ending {
             wire.until_peer_leaves().await;
         }
         Ok(ending)
     }
 
-    /// How many bytes of a recording may go on from `position`; waits while it is held there.
+    /// Returns how many bytes of a recording may be sent after `position`. Waits while there are
+    /// none, because the box holds downloads there.
     async fn until_free(&self, wire: &mut Wire, position: u64) -> io::Result<u64> {
         if self.answer.opened_by.is_none() {
             return Ok(u64::MAX);
@@ -123,7 +129,7 @@ impl Delivery<'_> {
             }
             wire.flush().await?;
             tokio::select! {
-                // The sender lives as long as the box.
+                // The box keeps the sender alive, so this cannot fail.
                 _ = held_at.changed() => {}
                 () = wire.until_peer_leaves() => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
@@ -135,7 +141,7 @@ impl Delivery<'_> {
         (rate / CHUNKS_PER_SECOND).clamp(1, CHUNK_BYTES)
     }
 
-    /// Waits until the bytes sent so far are due.
+    /// Waits until the rate of the plan allows more than the `sent` bytes.
     async fn keep_pace(&self, wire: &mut Wire, start: Instant, sent: u64) -> io::Result<()> {
         if let Some(rate) = self.plan.bytes_per_s {
             wire.flush().await?;
@@ -152,7 +158,7 @@ impl Delivery<'_> {
     }
 }
 
-/// A CDR on its way: how much of it is gone.
+/// Counts the bytes and complete rows of a CDR that were sent.
 struct CountedRows<'a> {
     row_ends: &'a [u64],
     bytes: u64,
@@ -168,7 +174,7 @@ impl<'a> CountedRows<'a> {
         }
     }
 
-    fn sent(&mut self, pbx: &Pbx, bytes: usize) {
+    fn sent(&mut self, pbx: &PbxState, bytes: usize) {
         let bytes = bytes as u64;
         self.bytes += bytes;
         let rows = self.row_ends.partition_point(|end| *end <= self.bytes) as u64;
@@ -180,8 +186,10 @@ impl<'a> CountedRows<'a> {
     }
 }
 
-fn breaks_after(ending: Break) -> u64 {
+fn breaks_after(ending: BodyBreak) -> u64 {
     match ending {
-        Break::Cut { after, .. } | Break::Reset { after } | Break::Stall { after } => after,
+        BodyBreak::Cut { after, .. } | BodyBreak::Reset { after } | BodyBreak::Stall { after } => {
+            after
+        }
     }
 }

@@ -1,28 +1,34 @@
-//! The head of an answer.
+//! The head of an answer: status line and header fields.
 //!
-//! Knows which header fields a box sends, their order and odd letter case. Does not know bodies.
+//! Knows which header fields a box sends, their order and their letter case. Does not know bodies.
 //!
-//! Source: the samples in Yeastar, "S-Series API 2.0" and "Cloud PBX API 2.0", "Heartbeat" (the full set), and
-//! Yeastar, "S-Series API Guide", "Acquire Auto Recording files" (only the Access-control lines); the files of a
-//! P-Series have none of these, as its clients in browsers find. The order is
-//! that of Boa 0.94.14, src/response.c, without its Date, which no sample has.
+//! Source: the samples in Yeastar, "S-Series API 2.0" and "Cloud PBX API 2.0", "Heartbeat", have
+//! the full set of fields. Those in Yeastar, "S-Series API Guide", "Acquire Auto Recording files",
+//! have only the Access-control lines. Files of a P-Series have none of these, as its clients in
+//! browsers report. The order is that of Boa 0.94.14, src/response.c. Boa's Date is left out,
+//! because no sample has it.
 
 use crate::simulator::generation::Api;
-use crate::simulator::pbx::Pbx;
-use crate::simulator::reply::{Answer, reason};
+use crate::simulator::pbx::PbxState;
+use crate::simulator::reply::{RenderedReply, reason};
 use crate::simulator::switch::Switch;
 
-/// How the peer learns where the answer ends.
+/// The message framing of an answer, and whether the connection stays open after it.
 #[derive(Clone, Copy)]
-pub(super) struct Framing {
+pub(super) struct ReplyFraming {
     pub(super) length: Option<u64>,
-    /// By a last chunk.
+    /// The body is sent in chunks, so that the last chunk marks its end.
     pub(super) is_chunked: bool,
     pub(super) stays_open: bool,
 }
 
-/// Writes the head of an answer. The order of the fields is Boa's.
-pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> Vec<u8> {
+/// Writes the head of an answer, with the fields in Boa's order.
+pub(super) fn head(
+    pbx: &PbxState,
+    answer: &RenderedReply,
+    minor: u8,
+    framing: ReplyFraming,
+) -> Vec<u8> {
     let mut text = format!(
         "HTTP/1.{minor} {} {}\r\n",
         answer.status,
@@ -52,7 +58,8 @@ pub(super) fn head(pbx: &Pbx, answer: &Answer, minor: u8, framing: Framing) -> V
     if framing.is_chunked {
         field("Transfer-Encoding", "chunked");
     }
-    // The short samples have no type for JSON, which is the only type that depends on this.
+    // The samples with few fields give JSON no type. So only this type depends on the set of
+    // fields; all other types are always sent.
     if let Some(kind) = answer
         .content_type
         .filter(|kind| full || !cross_origin || *kind != "application/json")

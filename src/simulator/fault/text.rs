@@ -1,6 +1,6 @@
-//! Faults as text, for the command line.
+//! The text form of faults, for the command line.
 //!
-//! Knows the grammar below, both ways. Does not know what the faults do.
+//! Knows how to read and write the grammar below. Does not know what the faults do.
 //!
 //! ```text
 //! fault     = operation ":" what *( ":" option )
@@ -21,41 +21,41 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Fault, Misbehaviour, Operation, Times};
+use super::{CallKind, Misbehavior, ScriptedFault, Times};
 
-/// Why a text is not a fault.
+/// The reason why a text is not a fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    /// There is no colon, so no operation and misbehaviour.
+    /// The text has no colon, so the call or the misbehavior is missing.
     #[error("a fault is written operation:what, such as download:cut-after=1000, not {0:?}")]
     Shape(String),
-    /// The operation is not known.
+    /// The call is not known.
     #[error(
-        "no operation {0:?}; known are login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list and any"
+        "unknown operation {0:?}; known are login, refresh, get-random, download, heartbeat, logout, cdr-random, cdr-download, list and any"
     )]
     Operation(String),
-    /// The misbehaviour is not known.
-    #[error("no fault {0:?}")]
+    /// The misbehavior is not known.
+    #[error("unknown fault {0:?}")]
     What(String),
-    /// The misbehaviour lacks its value.
+    /// The misbehavior needs a value and has none.
     #[error("{0} needs a value, as in {0}=…")]
     Missing(String),
-    /// The value does not fit.
-    #[error("{value:?} is no value for {key}")]
+    /// The value does not fit the misbehavior or option.
+    #[error("{value:?} is not a valid value for {key}")]
     Value {
-        /// The misbehaviour or option.
+        /// The misbehavior or option.
         key: String,
-        /// What was given.
+        /// The value as it was given.
         value: String,
     },
-    /// The option is not known, or not for this misbehaviour.
+    /// The option is not known, or does not apply to this misbehavior.
     #[error(
-        "no option {0:?} here; known are times=N, times=forever, with-length for cut-after, and of=RECORDING for download"
+        "unknown option {0:?}; known are times=N, times=forever, with-length for cut-after, and of=RECORDING for download"
     )]
     Option(String),
 }
 
-impl FromStr for Fault {
+impl FromStr for ScriptedFault {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -63,7 +63,7 @@ impl FromStr for Fault {
         let (Some(on), Some(what)) = (parts.next(), parts.next()) else {
             return Err(FaultError::Shape(text.to_owned()));
         };
-        let mut fault = Self::once(on.parse()?, misbehaviour(what)?);
+        let mut fault = Self::once(on.parse()?, misbehavior(what)?);
         for option in parts {
             fault.apply(option)?;
         }
@@ -71,15 +71,15 @@ impl FromStr for Fault {
     }
 }
 
-impl Fault {
+impl ScriptedFault {
     fn apply(&mut self, option: &str) -> Result<(), FaultError> {
-        match (option.split_once('='), &mut self.what) {
+        match (option.split_once('='), &mut self.misbehavior) {
             (Some(("times", "forever")), _) => self.times = Times::Forever,
             (Some(("times", count)), _) => self.times = Times::Exactly(number("times", count)?),
-            (Some(("of", recording)), _) if self.on == Operation::Download => {
-                self.of = Some(recording.to_owned());
+            (Some(("of", recording)), _) if self.kind == CallKind::Download => {
+                self.recording = Some(recording.to_owned());
             }
-            (None, Misbehaviour::Cut { with_length, .. }) if option == "with-length" => {
+            (None, Misbehavior::Cut { with_length, .. }) if option == "with-length" => {
                 *with_length = true;
             }
             _ => return Err(FaultError::Option(option.to_owned())),
@@ -88,7 +88,7 @@ impl Fault {
     }
 }
 
-impl FromStr for Operation {
+impl FromStr for CallKind {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -108,7 +108,7 @@ impl FromStr for Operation {
     }
 }
 
-fn misbehaviour(text: &str) -> Result<Misbehaviour, FaultError> {
+fn misbehavior(text: &str) -> Result<Misbehavior, FaultError> {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) => (key, Some(value)),
         None => (text, None),
@@ -116,39 +116,39 @@ fn misbehaviour(text: &str) -> Result<Misbehaviour, FaultError> {
     let needed = || value.ok_or_else(|| FaultError::Missing(key.to_owned()));
     let bytes = || needed().and_then(|value| number(key, value));
     let what = match key {
-        "slow" => Misbehaviour::Slow(duration(key, needed()?)?),
-        "throttle" => Misbehaviour::Throttle {
+        "slow" => Misbehavior::Slow(duration(key, needed()?)?),
+        "throttle" => Misbehavior::Throttle {
             bytes_per_s: bytes()?,
         },
-        "cut-after" => Misbehaviour::Cut {
+        "cut-after" => Misbehavior::Cut {
             after_bytes: bytes()?,
             with_length: false,
         },
-        "reset-after" => Misbehaviour::Reset {
+        "reset-after" => Misbehavior::Reset {
             after_bytes: bytes()?,
         },
-        "stall-after" => Misbehaviour::Stall {
+        "stall-after" => Misbehavior::Stall {
             after_bytes: bytes()?,
         },
-        "html" => Misbehaviour::Html {
+        "html" => Misbehavior::Html {
             status: status(key, needed()?)?,
         },
-        "status" => Misbehaviour::Status(status(key, needed()?)?),
-        "errno" => Misbehaviour::Errno(digits(key, needed()?)?),
+        "status" => Misbehavior::Status(status(key, needed()?)?),
+        "errno" => Misbehavior::Errno(digits(key, needed()?)?),
         _ => return without_value(text),
     };
     Ok(what)
 }
 
-fn without_value(text: &str) -> Result<Misbehaviour, FaultError> {
+fn without_value(text: &str) -> Result<Misbehavior, FaultError> {
     match text {
-        "no-close-notify" => Ok(Misbehaviour::NoCloseNotify),
-        "wrong-json" => Ok(Misbehaviour::WrongJson),
-        "garbage" => Ok(Misbehaviour::NotJsonGarbage),
-        "huge-json" => Ok(Misbehaviour::HugeJson),
-        "close-before-answer" => Ok(Misbehaviour::CloseBeforeAnswer),
-        "other-range" => Ok(Misbehaviour::OtherRange),
-        "dead-token-after-ticket" => Ok(Misbehaviour::DeadTokenAfterTicket),
+        "no-close-notify" => Ok(Misbehavior::NoCloseNotify),
+        "wrong-json" => Ok(Misbehavior::WrongJson),
+        "garbage" => Ok(Misbehavior::NotJsonGarbage),
+        "huge-json" => Ok(Misbehavior::HugeJson),
+        "close-before-answer" => Ok(Misbehavior::CloseBeforeAnswer),
+        "other-range" => Ok(Misbehavior::OtherRange),
+        "dead-token-after-ticket" => Ok(Misbehavior::DeadTokenAfterTicket),
         _ => Err(FaultError::What(text.to_owned())),
     }
 }
@@ -168,7 +168,7 @@ fn status(key: &str, value: &str) -> Result<u16, FaultError> {
     known.then_some(status).ok_or_else(|| bad_value(key, value))
 }
 
-/// A number that may be negative, as some of a P-Series are.
+/// Accepts an optional minus sign and digits; error codes of a P-Series may be negative.
 fn digits(key: &str, value: &str) -> Result<String, FaultError> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -188,7 +188,7 @@ fn duration(key: &str, value: &str) -> Result<Duration, FaultError> {
     parsed.map_err(|_| bad_value(key, value))
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for CallKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Login => "login",
@@ -205,7 +205,7 @@ impl fmt::Display for Operation {
     }
 }
 
-impl fmt::Display for Misbehaviour {
+impl fmt::Display for Misbehavior {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slow(delay) => write!(f, "slow={}ms", delay.as_millis()),
@@ -233,14 +233,14 @@ impl fmt::Display for Misbehaviour {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ScriptedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:times=", self.on, self.what)?;
+        write!(f, "{}:{}:times=", self.kind, self.misbehavior)?;
         match self.times {
             Times::Exactly(count) => write!(f, "{count}"),
             Times::Forever => f.write_str("forever"),
         }?;
-        match &self.of {
+        match &self.recording {
             Some(recording) => write!(f, ":of={recording}"),
             None => Ok(()),
         }
@@ -252,54 +252,54 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: Fault) {
+    fn check(text: &str, expected: ScriptedFault) {
         assert_eq!(text.parse(), Ok(expected.clone()));
         assert_eq!(expected.to_string().parse(), Ok(expected));
     }
 
     #[test]
-    fn faults_read_back() {
-        use Misbehaviour::*;
+    fn a_written_fault_parses_back() {
+        use Misbehavior::*;
         let cut = |with_length| Cut {
             after_bytes: 1000,
             with_length,
         };
         check(
             "download:cut-after=1000:times=1",
-            Fault::once(Operation::Download, cut(false)),
+            ScriptedFault::once(CallKind::Download, cut(false)),
         );
         check(
             "download:cut-after=1000:with-length",
-            Fault::once(Operation::Download, cut(true)),
+            ScriptedFault::once(CallKind::Download, cut(true)),
         );
         check(
             "login:slow=1500ms:times=3",
-            Fault::times(3, Operation::Login, Slow(Duration::from_millis(1500))),
+            ScriptedFault::times(3, CallKind::Login, Slow(Duration::from_millis(1500))),
         );
         check(
             "any:slow=2s:times=forever",
-            Fault::forever(Operation::Any, Slow(Duration::from_secs(2))),
+            ScriptedFault::forever(CallKind::Any, Slow(Duration::from_secs(2))),
         );
         check(
             "get-random:errno=20012",
-            Fault::once(Operation::GetRandom, Errno("20012".into())),
+            ScriptedFault::once(CallKind::GetRandom, Errno("20012".into())),
         );
         check(
             "refresh:errno=-1",
-            Fault::once(Operation::Refresh, Errno("-1".into())),
+            ScriptedFault::once(CallKind::Refresh, Errno("-1".into())),
         );
         check(
             "heartbeat:status=503",
-            Fault::once(Operation::Heartbeat, Status(503)),
+            ScriptedFault::once(CallKind::Heartbeat, Status(503)),
         );
         check(
             "logout:html=200",
-            Fault::once(Operation::Logout, Html { status: 200 }),
+            ScriptedFault::once(CallKind::Logout, Html { status: 200 }),
         );
         check(
             "download:throttle=16000",
-            Fault::once(
-                Operation::Download,
+            ScriptedFault::once(
+                CallKind::Download,
                 Throttle {
                     bytes_per_s: 16_000,
                 },
@@ -307,15 +307,15 @@ mod tests {
         );
         check(
             "download:reset-after=0",
-            Fault::once(Operation::Download, Reset { after_bytes: 0 }),
+            ScriptedFault::once(CallKind::Download, Reset { after_bytes: 0 }),
         );
         check(
             "download:garbage:of=a=b.wav:times=2",
-            Fault::times(2, Operation::Download, NotJsonGarbage).of("a=b.wav"),
+            ScriptedFault::times(2, CallKind::Download, NotJsonGarbage).for_recording("a=b.wav"),
         );
         check(
             "download:stall-after=9",
-            Fault::once(Operation::Download, Stall { after_bytes: 9 }),
+            ScriptedFault::once(CallKind::Download, Stall { after_bytes: 9 }),
         );
         let valueless = [
             NoCloseNotify,
@@ -327,13 +327,16 @@ mod tests {
             DeadTokenAfterTicket,
         ];
         for what in valueless {
-            check(&format!("any:{what}"), Fault::once(Operation::Any, what));
+            check(
+                &format!("any:{what}"),
+                ScriptedFault::once(CallKind::Any, what),
+            );
         }
     }
 
     #[track_caller]
     fn refused(text: &str, part: &str) {
-        let message = text.parse::<Fault>().unwrap_err().to_string();
+        let message = text.parse::<ScriptedFault>().unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     }
 
@@ -343,11 +346,17 @@ mod tests {
         refused("upload:garbage", "\"upload\"");
         refused("login:explode", "\"explode\"");
         refused("login:slow", "slow needs a value");
-        refused("login:slow=5", "\"5\" is no value for slow");
-        refused("login:status=99", "\"99\" is no value for status");
-        refused("login:errno=abc", "\"abc\" is no value for errno");
-        refused("login:garbage:with-length", "no option \"with-length\"");
-        refused("login:garbage:of=a.wav", "no option \"of=a.wav\"");
-        refused("login:garbage:times=many", "\"many\" is no value for times");
+        refused("login:slow=5", "\"5\" is not a valid value for slow");
+        refused("login:status=99", "\"99\" is not a valid value for status");
+        refused("login:errno=abc", "\"abc\" is not a valid value for errno");
+        refused(
+            "login:garbage:with-length",
+            "unknown option \"with-length\"",
+        );
+        refused("login:garbage:of=a.wav", "unknown option \"of=a.wav\"");
+        refused(
+            "login:garbage:times=many",
+            "\"many\" is not a valid value for times",
+        );
     }
 }

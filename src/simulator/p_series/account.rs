@@ -1,32 +1,38 @@
 //! `get_token`, `refresh_token` and `del_token`.
 //!
-//! Knows what they demand and give. Does not know how long tokens live.
+//! Knows their parameters and answers. Does not know how long tokens live.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Get Access Token", "Refresh Access Token" and the page on revoking.
-//! The credentials are sent in clear. What answers a refresh token that is not good is not documented: here 10004, as
-//! for an access token. Five failures block the address; for how long is not documented.
+//! Source: Yeastar, "P-Series Developer Guide", "Get Access Token", "Refresh Access Token" and the
+//! page on revoking. The credentials are sent in clear text. Not documented: the answer to a
+//! refresh token that is not good (10004 is assumed, as for an access token), and how long the
+//! address is blocked after five failures.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::errcode::{Errcode, Failure, Fields, quoted, text};
-use super::tokens::{NoPair, Pair, Renewal};
-use super::{Call, admit};
+use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, quoted, text};
+use super::tokens::{PSeriesTokenPair, PairRefusal, RenewalRules};
+use super::{PSeriesCall, admit};
 use crate::simulator::account::md5_hex;
 use crate::simulator::errno::Errno;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
+/// The number of characters of a token.
 const TOKEN_LENGTH: usize = 32;
 
-pub(super) fn get_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+pub(super) fn get_token(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Result<Reply, PSeriesFailure> {
     let outcome =
-        admit(pbx, Call::GetToken, request, peer).and_then(|()| login(pbx, request, peer));
+        admit(pbx, PSeriesCall::GetToken, request, peer).and_then(|()| login(pbx, request, peer));
     pbx.ledger.note(|seen| match outcome {
         Ok(_) => seen.logins_ok += 1,
         Err(_) => seen.logins_refused += 1,
@@ -34,7 +40,7 @@ pub(super) fn get_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Re
     outcome
 }
 
-fn login(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
+fn login(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Result<Reply, PSeriesFailure> {
     let body = object(&request.body)?;
     let (username, password) = (required(&body, "username")?, required(&body, "password")?);
     let checked = lock(&pbx.account).login(username, &md5_hex(password), peer, Instant::now());
@@ -42,7 +48,7 @@ fn login(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
         if errno == Errno::LOCKED_OUT {
             Errcode::IP_BLOCKED.into()
         } else {
-            Failure::invalid(Errcode::FAILURE, "username or password", "error")
+            PSeriesFailure::invalid(Errcode::FAILURE, "username or password", "error")
         }
     })?;
     let pair = new_pair()?;
@@ -52,70 +58,77 @@ fn login(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
     Ok(given(pbx, &pair))
 }
 
-pub(super) fn refresh_token(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Reply, Failure> {
-    admit(pbx, Call::RefreshToken, request, peer)?;
+pub(super) fn refresh_token(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Result<Reply, PSeriesFailure> {
+    admit(pbx, PSeriesCall::RefreshToken, request, peer)?;
     let body = object(&request.body)?;
     let refresh = required(&body, "refresh_token")?;
     if pbx.has(Switch::RefreshFails) {
         return Err(Errcode::FAILURE.into());
     }
     let pair = new_pair()?;
-    let renewal = Renewal {
+    let rules = RenewalRules {
         old_lives_on: pbx.has(Switch::OldAccessTokenLivesOn),
         needs_slot: pbx.has(Switch::RefreshNeedsSlot),
     };
     lock(&pbx.p_series.tokens)
-        .renew(refresh, &pair, renewal, Instant::now())
+        .renew(refresh, &pair, rules, Instant::now())
         .map_err(refused)?;
     pbx.ledger.note(|seen| seen.refreshes += 1);
     Ok(given(pbx, &pair))
 }
 
-pub(super) fn del_token(pbx: &Pbx, token: &str) -> Reply {
+pub(super) fn del_token(pbx: &PbxState, token: &str) -> Reply {
     lock(&pbx.p_series.tokens).revoke(token);
     pbx.ledger.note(|seen| seen.logouts += 1);
-    Reply::Written(text(Errcode::SUCCESS, &Fields::new(), &pbx.switches))
+    Reply::Written(text(Errcode::SUCCESS, &PSeriesFields::new(), &pbx.switches))
 }
 
-fn refused(why: NoPair) -> Failure {
+fn refused(why: PairRefusal) -> PSeriesFailure {
     match why {
-        NoPair::Unknown => Errcode::TOKEN_EXPIRED.into(),
-        NoPair::Full => Errcode::LIMIT_EXCEEDED.into(),
+        PairRefusal::Unknown => Errcode::TOKEN_EXPIRED.into(),
+        PairRefusal::Full => Errcode::LIMIT_EXCEEDED.into(),
     }
 }
 
-/// Reads a body that must hold a JSON object; an empty one lacks every field.
-fn object(body: &[u8]) -> Result<Map<String, Value>, Failure> {
+/// Reads a body that must be a JSON object. An empty body lacks every field.
+fn object(body: &[u8]) -> Result<Map<String, Value>, PSeriesFailure> {
     if body.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
     serde_json::from_slice(body).map_err(|_| Errcode::BAD_SYNTAX.into())
 }
 
-fn required<'a>(object: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, Failure> {
+fn required<'a>(
+    object: &'a Map<String, Value>,
+    key: &'static str,
+) -> Result<&'a str, PSeriesFailure> {
     let value = object.get(key).and_then(Value::as_str).unwrap_or_default();
     if value.trim().is_empty() {
-        Err(Failure::invalid(Errcode::BAD_PARAMETER, key, value))
+        Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, key, value))
     } else {
         Ok(value)
     }
 }
 
-fn new_pair() -> Result<Pair, Failure> {
+fn new_pair() -> Result<PSeriesTokenPair, PSeriesFailure> {
     let fresh = || secret::alphanumeric(TOKEN_LENGTH).map_err(|_| Errcode::INTERNAL);
     let (access, refresh) = (fresh()?, fresh()?);
-    Ok(Pair { access, refresh })
+    Ok(PSeriesTokenPair { access, refresh })
 }
 
-/// Tells a pair that is good from now on.
-fn given(pbx: &Pbx, pair: &Pair) -> Reply {
+/// Answers a pair of tokens that is good from now on.
+fn given(pbx: &PbxState, pair: &PSeriesTokenPair) -> Reply {
     pbx.ledger.secret(&pair.access);
     pbx.ledger.secret(&pair.refresh);
     let (access_life, refresh_life) = {
         let tokens = lock(&pbx.p_series.tokens);
         (tokens.access_life(), tokens.refresh_life())
     };
-    let mut fields = Fields::new();
+    let mut fields = PSeriesFields::new();
     let life = |key, seconds: u64| {
         (!pbx.has(Switch::LifetimesMissing)).then(|| (key, seconds.to_string()))
     };

@@ -1,10 +1,10 @@
-//! The answers of the P-Series as text: `errcode`, `errmsg`, and what follows them.
+//! The text of the answers of the P-Series: `errcode`, `errmsg` and the fields after them.
 //!
-//! Knows the codes that the simulator gives out, their messages and the spelling of an answer, which some switches
-//! change. Does not know when a code is due.
+//! Knows the codes that the simulator answers, their messages, and the spelling of an answer, which
+//! some switches change. Does not know which request gets which code.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". What stands in `invalid_param_list` is
-//! known from the sample of a failed get_token only.
+//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". The content of
+//! `invalid_param_list` is known only from the sample of a failed get_token.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ impl Errcode {
     pub(super) const IP_FORBIDDEN: Self = Self(70_087);
     pub(super) const API_UNAVAILABLE: Self = Self(70_123);
 
-    /// Any other code, for a scripted fault; -1 for what is no number.
+    /// Returns another code, for a scripted fault; -1 if the text is not a number.
     pub(super) fn other(digits: &str) -> Self {
         Self(digits.parse().unwrap_or(Self::FAILURE.0))
     }
@@ -65,34 +65,34 @@ impl Errcode {
     }
 }
 
-/// Why a call failed.
+/// The error code of a failed call, and the parameter at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(super) struct PSeriesFailure {
     pub(super) errcode: Errcode,
-    /// The field at fault, and what was wrong with it.
+    /// The parameter at fault, and its value.
     invalid: Option<(&'static str, String)>,
 }
 
-impl From<Errcode> for Failure {
+impl From<Errcode> for PSeriesFailure {
     fn from(errcode: Errcode) -> Self {
         let invalid = None;
         Self { errcode, invalid }
     }
 }
 
-impl Failure {
+impl PSeriesFailure {
     pub(super) fn invalid(errcode: Errcode, field: &'static str, value: impl Into<String>) -> Self {
         let invalid = Some((field, value.into()));
         Self { errcode, invalid }
     }
 
-    /// Writes the failure.
+    /// Writes the answer to the failed call.
     pub(super) fn text(&self, switches: &Switches) -> String {
         let list = self.invalid.as_ref().map(|(field, value)| {
             let (field, value) = (quoted(field), quoted(value));
             format!(r#"[{{"field":{field},"value":{value}}}]"#)
         });
-        let fields: Fields = list
+        let fields: PSeriesFields = list
             .map(|list| ("invalid_param_list", list))
             .into_iter()
             .collect();
@@ -100,16 +100,16 @@ impl Failure {
     }
 }
 
-/// What follows `errmsg`: keys, and their values in JSON.
-pub(super) type Fields = Vec<(&'static str, String)>;
+/// The fields after `errmsg`: keys, and their values as JSON.
+pub(super) type PSeriesFields = Vec<(&'static str, String)>;
 
 /// Writes a string as JSON.
 pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Writes an answer, `errcode` first, as the box does.
-pub(super) fn text(errcode: Errcode, fields: &Fields, switches: &Switches) -> String {
+/// Writes an answer. As on a box, `errcode` comes first.
+pub(super) fn text(errcode: Errcode, fields: &PSeriesFields, switches: &Switches) -> String {
     let mut code = errcode.0.to_string();
     if switches.has(Switch::ErrcodeAsString) {
         code = quoted(&code);
@@ -141,12 +141,12 @@ mod tests {
     fn check(switch: Option<Switch>, expected: &str) {
         let mut switches = Switches::default();
         switch.into_iter().for_each(|switch| switches.set(switch));
-        let failure = Failure::invalid(Errcode::FAILURE, "username or password", "error");
+        let failure = PSeriesFailure::invalid(Errcode::FAILURE, "username or password", "error");
         assert_eq!(failure.text(&switches), expected);
     }
 
     #[test]
-    fn failures_are_spelled_as_in_the_sample() {
+    fn a_failed_answer_is_spelled_as_in_the_sample() {
         let list = r#""invalid_param_list":[{"field":"username or password","value":"error"}]"#;
         check(
             None,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn extras_leave_valid_json() {
+    fn json_with_unknown_fields_is_valid() {
         let mut switches = Switches::default();
         switches.set(Switch::UnsolicitedExtras);
         let fields = vec![("file", quoted("a\".wav"))];

@@ -1,26 +1,27 @@
-//! The file itself, for its address and an access token.
+//! The file behind an address, for an access token.
 //!
-//! Knows who gets the bytes. Does not know how they are sent.
+//! Knows the conditions for the bytes. Does not know how they are sent.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". Failures are not documented: published
-//! clients know JSON and, from remote-access hosts, the login page, both with status 200.
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". The answers to
+//! failures are not documented. Published clients know JSON and, from remote-access hosts, the
+//! login page; both have status 200.
 
 use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::errcode::{Errcode, Failure};
+use super::errcode::{Errcode, PSeriesFailure};
 use super::resources::media_type;
-use super::{Call, admit, authorized};
-use crate::simulator::api::download::wanted;
-use crate::simulator::pbx::{Pbx, lock};
-use crate::simulator::reply::{Opened, Playback, Reply};
-use crate::simulator::request::Request;
+use super::{PSeriesCall, admit, authorized};
+use crate::simulator::api::download::requested_part;
+use crate::simulator::pbx::{PbxState, lock};
+use crate::simulator::reply::{DownloadSecrets, OutgoingRecording, Reply};
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::Refusal;
+use crate::simulator::tickets::TicketRefusal;
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
+pub(super) fn answer(pbx: &PbxState, request: &ParsedRequest, peer: IpAddr) -> Reply {
     if request.field("range").is_some() {
         pbx.ledger.note(|seen| seen.range_headers_seen += 1);
     }
@@ -35,35 +36,39 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, peer: IpAddr) -> Reply {
     }
 }
 
-fn fetch(pbx: &Pbx, request: &Request, peer: IpAddr) -> Result<Playback, Failure> {
-    admit(pbx, Call::File, request, peer)?;
+fn fetch(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    peer: IpAddr,
+) -> Result<OutgoingRecording, PSeriesFailure> {
+    admit(pbx, PSeriesCall::File, request, peer)?;
     let token = request.parameter("access_token", &pbx.switches);
-    // First of all: whatever is wrong besides, the address has been used.
+    // The address is used first, whatever else is wrong with the request.
     let opened = open(pbx, request.path(), &token);
     authorized(pbx, request)?;
     let name = opened.map_err(|_| Errcode::NOT_FOUND)?;
-    if pbx.has(Switch::TokenDiesBetween) && lock(&pbx.p_series.killers).insert(name.clone()) {
+    if pbx.has(Switch::TokenDiesBetween) && lock(&pbx.p_series.first_fetches).insert(name.clone()) {
         pbx.kill_token(&token);
         return Err(Errcode::TOKEN_EXPIRED.into());
     }
     let bytes = bytes(pbx, &name)?;
-    let wanted = wanted(pbx, request, bytes.len());
+    let part = requested_part(pbx, request, bytes.len());
     let random = request.path().to_owned();
-    Ok(Playback {
+    Ok(OutgoingRecording {
         name,
         bytes,
-        wanted,
-        opened_by: Opened { random, token },
+        part,
+        opened_by: DownloadSecrets { random, token },
     })
 }
 
-/// Uses an address, and counts how that went.
-fn open(pbx: &Pbx, path: &str, token: &str) -> Result<String, Refusal> {
+/// Uses an address and counts the result. Returns the name of the recording.
+fn open(pbx: &PbxState, path: &str, token: &str) -> Result<String, TicketRefusal> {
     let once = pbx.has(Switch::ResourceUrlSingleUse);
-    let shown = lock(&pbx.p_series.resources).show(path, token, once, Instant::now());
+    let address_use = lock(&pbx.p_series.resources).use_address(path, token, once, Instant::now());
     pbx.ledger.note(|seen| {
-        seen.tickets_used_twice += u64::from(shown.again);
-        match &shown.opened {
+        seen.tickets_used_twice += u64::from(address_use.again);
+        match &address_use.opened {
             Ok((_, age)) => {
                 seen.tickets_used += 1;
                 seen.oldest_ticket_used = seen.oldest_ticket_used.max(*age);
@@ -71,12 +76,12 @@ fn open(pbx: &Pbx, path: &str, token: &str) -> Result<String, Refusal> {
             Err(_) => seen.tickets_refused += 1,
         }
     });
-    shown.opened.map(|(recording, _)| recording)
+    address_use.opened.map(|(recording, _)| recording)
 }
 
-fn bytes(pbx: &Pbx, name: &str) -> Result<Bytes, Failure> {
+fn bytes(pbx: &PbxState, name: &str) -> Result<Bytes, PSeriesFailure> {
     let grows = pbx.has(Switch::GrowingFile);
-    let bytes = lock(&pbx.shelf).serve(name, grows);
+    let bytes = lock(&pbx.recordings).serve(name, grows);
     let there = bytes.filter(|_| !pbx.has(Switch::FilesDeleted));
     there.ok_or_else(|| Errcode::NOT_FOUND.into())
 }

@@ -2,60 +2,67 @@
 //!
 //! Knows their parameters, and which recordings are on a page. Does not know how a row is written.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings": pages count from 1,
-//! times are Unix seconds, unknown parameters are ignored. No greatest page is documented; the pages on CDR name
-//! 10 000 as default and maximum, so that is the default here. The order without `sort_by` and `order_by` is an
-//! assumption: by id, upwards. So are exact comparison of numbers, and 40002 for what cannot be read.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings":
+//! pages count from 1, times are Unix seconds, unknown parameters are ignored. The greatest page
+//! size is not documented. The pages on CDR name 10 000 as default and maximum, so this is the
+//! default here. Assumptions: the order without `sort_by` and `order_by` is ascending by id,
+//! numbers are compared exactly, and a value that cannot be read is answered 40002.
 
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use super::errcode::{Errcode, Failure, Fields, text};
+use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, text};
 use crate::simulator::calls::CallRecord;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
 
 mod row;
 
-use row::Writer;
+use row::ListRowWriter;
 
+/// The page size of a request without `page_size`.
 const DEFAULT_PAGE_SIZE: usize = 10_000;
-/// No divisor or multiple of what clients ask for.
+/// The page size under [`Switch::ListPageCapped`]. It neither divides nor is a multiple of page
+/// sizes that clients use.
 const CAPPED_PAGE_SIZE: usize = 37;
 
-/// A recording, with its id.
-type Row<'a> = (usize, &'a CallRecord);
+/// The id of a recording in the list, and its call.
+type NumberedCall<'a> = (usize, &'a CallRecord);
 
-pub(super) fn list(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
-    answer(pbx, request, &Filter::default())
+pub(super) fn list(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
+    answer(pbx, request, &SearchFilter::default())
 }
 
-pub(super) fn search(pbx: &Pbx, request: &Request) -> Result<Reply, Failure> {
-    let filter = Filter::of(pbx, request)?;
+pub(super) fn search(pbx: &PbxState, request: &ParsedRequest) -> Result<Reply, PSeriesFailure> {
+    let filter = SearchFilter::from_request(pbx, request)?;
     if pbx.has(Switch::SearchIgnoresFilters) {
         return list(pbx, request);
     }
     answer(pbx, request, &filter)
 }
 
-fn answer(pbx: &Pbx, request: &Request, filter: &Filter) -> Result<Reply, Failure> {
+fn answer(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    filter: &SearchFilter,
+) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::ListDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
-    let page = Page::of(pbx, request)?;
-    let writer = Writer::of(pbx);
+    let page = PageSelection::from_request(pbx, request)?;
+    let writer = ListRowWriter::new(pbx);
     let (total, rows) = {
         let calls = lock(&pbx.calls);
         let ids = (1..).zip(calls.iter());
         let recorded =
-            ids.filter(|(id, call)| !call.recording.is_empty() && filter.lets(*id, call));
-        let mut rows: Vec<Row<'_>> = recorded.collect();
+            ids.filter(|(id, call)| !call.recording.is_empty() && filter.matches(*id, call));
+        let mut rows: Vec<NumberedCall<'_>> = recorded.collect();
         page.sort(&mut rows);
         (rows.len(), writer.rows(page.cut(&rows)))
     };
-    let mut fields = Fields::new();
+    let mut fields = PSeriesFields::new();
     if !pbx.has(Switch::ListTotalMissing) {
         fields.push(("total_number", writer.number(total)));
     }
@@ -67,21 +74,21 @@ fn answer(pbx: &Pbx, request: &Request, filter: &Filter) -> Result<Reply, Failur
     )))
 }
 
-/// Which part of the list, and in which order.
-struct Page {
+/// The page of a list, and the order of its rows.
+struct PageSelection {
     page: usize,
     page_size: usize,
     by_time: bool,
     descending: bool,
 }
 
-impl Page {
-    fn of(pbx: &Pbx, request: &Request) -> Result<Self, Failure> {
+impl PageSelection {
+    fn from_request(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         let page = parameter(pbx, request, "page")?.unwrap_or(1);
         let page_size = parameter(pbx, request, "page_size")?.unwrap_or(DEFAULT_PAGE_SIZE);
         for (name, value) in [("page", page), ("page_size", page_size)] {
             if value == 0 {
-                return Err(Failure::invalid(Errcode::BAD_PARAMETER, name, "0"));
+                return Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, name, "0"));
             }
         }
         let capped = pbx.has(Switch::ListPageCapped);
@@ -93,7 +100,7 @@ impl Page {
         })
     }
 
-    fn sort(&self, rows: &mut [Row<'_>]) {
+    fn sort(&self, rows: &mut [NumberedCall<'_>]) {
         if self.by_time {
             rows.sort_by_key(|(id, call)| (call.started, *id));
         }
@@ -102,15 +109,18 @@ impl Page {
         }
     }
 
-    fn cut<'a, 'b>(&self, rows: &'b [Row<'a>]) -> impl Iterator<Item = &'b Row<'a>> + use<'a, 'b> {
+    fn cut<'a, 'b>(
+        &self,
+        rows: &'b [NumberedCall<'a>],
+    ) -> impl Iterator<Item = &'b NumberedCall<'a>> + use<'a, 'b> {
         let before = (self.page - 1).saturating_mul(self.page_size);
         rows.iter().skip(before).take(self.page_size)
     }
 }
 
-/// What a search asks for; everything, if it asks for nothing.
+/// The conditions of a search. The default includes every recording.
 #[derive(Default)]
-struct Filter {
+struct SearchFilter {
     start: Option<i64>,
     end: Option<i64>,
     caller: Option<String>,
@@ -118,8 +128,8 @@ struct Filter {
     ids: Option<HashSet<usize>>,
 }
 
-impl Filter {
-    fn of(pbx: &Pbx, request: &Request) -> Result<Self, Failure> {
+impl SearchFilter {
+    fn from_request(pbx: &PbxState, request: &ParsedRequest) -> Result<Self, PSeriesFailure> {
         Ok(Self {
             start: parameter(pbx, request, "start_time")?,
             end: parameter(pbx, request, "end_time")?,
@@ -129,7 +139,7 @@ impl Filter {
         })
     }
 
-    fn lets(&self, id: usize, call: &CallRecord) -> bool {
+    fn matches(&self, id: usize, call: &CallRecord) -> bool {
         self.start.is_none_or(|start| call.started >= start)
             && self.end.is_none_or(|end| call.started <= end)
             && self
@@ -144,40 +154,40 @@ impl Filter {
     }
 }
 
-fn ids(pbx: &Pbx, request: &Request) -> Result<Option<HashSet<usize>>, Failure> {
+fn ids(pbx: &PbxState, request: &ParsedRequest) -> Result<Option<HashSet<usize>>, PSeriesFailure> {
     let list: Option<String> = parameter(pbx, request, "ids")?;
     let read = |list: String| {
         let ids: Result<_, _> = list.split(',').map(|id| id.trim().parse()).collect();
-        ids.map_err(|_| Failure::invalid(Errcode::BAD_PARAMETER, "ids", list.clone()))
+        ids.map_err(|_| PSeriesFailure::invalid(Errcode::BAD_PARAMETER, "ids", list.clone()))
     };
     list.map(read).transpose()
 }
 
-/// The value of a parameter; an empty one counts as absent.
+/// Returns the value of a parameter. An empty value counts as absent.
 fn parameter<T: FromStr>(
-    pbx: &Pbx,
-    request: &Request,
+    pbx: &PbxState,
+    request: &ParsedRequest,
     name: &'static str,
-) -> Result<Option<T>, Failure> {
+) -> Result<Option<T>, PSeriesFailure> {
     let value = request.parameter(name, &pbx.switches);
     if value.is_empty() {
         return Ok(None);
     }
-    let bad = |_| Failure::invalid(Errcode::BAD_PARAMETER, name, value.clone());
+    let bad = |_| PSeriesFailure::invalid(Errcode::BAD_PARAMETER, name, value.clone());
     value.parse().map(Some).map_err(bad)
 }
 
-/// Whether a parameter has the second of two values; the first one is the default.
+/// True if a parameter has the second of two values. The first value is the default.
 fn is_second(
-    pbx: &Pbx,
-    request: &Request,
+    pbx: &PbxState,
+    request: &ParsedRequest,
     name: &'static str,
     [first, second]: [&str; 2],
-) -> Result<bool, Failure> {
+) -> Result<bool, PSeriesFailure> {
     match parameter::<String>(pbx, request, name)? {
         None => Ok(false),
         Some(value) if value == first => Ok(false),
         Some(value) if value == second => Ok(true),
-        Some(value) => Err(Failure::invalid(Errcode::BAD_PARAMETER, name, value)),
+        Some(value) => Err(PSeriesFailure::invalid(Errcode::BAD_PARAMETER, name, value)),
     }
 }

@@ -1,26 +1,30 @@
-//! `recording/download`: the address of a file.
+//! `recording/download`: issues the address of a file.
 //!
-//! Knows how a recording is named, and the switches for files that are not there or not yet. Does not know what
-//! becomes of the address.
+//! Knows how a request names a recording, and the switches for files that do not exist, or not yet.
+//! Does not know how the address is used.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". Exactly one of `file` and `id` is needed;
-//! what answers both is an assumption, as is the code for an unknown recording.
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File". A request needs
+//! exactly one of `file` and `id`. The answer to a request with both is an assumption, and so is
+//! the code for an unknown recording.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::errcode::{Errcode, Failure, Fields, quoted, text};
+use super::errcode::{Errcode, PSeriesFailure, PSeriesFields, quoted, text};
 use super::resources::{self, Resource};
 use crate::simulator::calls::stamp;
-use crate::simulator::pbx::{Pbx, lock};
+use crate::simulator::pbx::{PbxState, lock};
 use crate::simulator::reply::Reply;
-use crate::simulator::request::Request;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::secret;
 use crate::simulator::switch::Switch;
 
-const ASKS_UNTIL_THERE: u32 = 3;
+/// The first request that finds a recording under [`Switch::LateFile`].
+const REQUEST_THAT_FINDS_LATE_FILE: u32 = 3;
+/// The number of random characters in an address.
 const TAIL_LENGTH: usize = 16;
 
-/// Codes that are answered the first time for each recording, or always.
+/// Error codes, each with the switch that answers it to the first request for a recording, and the
+/// switch that answers it to every request.
 const TROUBLES: [(Switch, Switch, Errcode); 3] = [
     (
         Switch::InternalMinus2Once,
@@ -39,13 +43,17 @@ const TROUBLES: [(Switch, Switch, Errcode); 3] = [
     ),
 ];
 
-pub(super) fn answer(pbx: &Pbx, request: &Request, token: &str) -> Result<Reply, Failure> {
+pub(super) fn answer(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    token: &str,
+) -> Result<Reply, PSeriesFailure> {
     if pbx.has(Switch::AccessDenied10005) {
         return Err(Errcode::ACCESS_DENIED.into());
     }
     let name = name(pbx, request)?;
-    let asked = lock(&pbx.shelf).ask(&name);
-    let strikes = |once, always| pbx.has(always) || (asked == Some(1) && pbx.has(once));
+    let request_number = lock(&pbx.recordings).count_request(&name);
+    let strikes = |once, always| pbx.has(always) || (request_number == Some(1) && pbx.has(once));
     if strikes(Switch::Overload503Once, Switch::Overload503Always) {
         return Ok(Reply::Page(503));
     }
@@ -54,29 +62,35 @@ pub(super) fn answer(pbx: &Pbx, request: &Request, token: &str) -> Result<Reply,
             return Err(errcode.into());
         }
     }
-    match asked {
-        Some(asked) if asked < ASKS_UNTIL_THERE && pbx.has(Switch::LateFile) => Err(unknown(pbx)),
+    match request_number {
+        Some(request_number)
+            if request_number < REQUEST_THAT_FINDS_LATE_FILE && pbx.has(Switch::LateFile) =>
+        {
+            Err(unknown(pbx))
+        }
         Some(_) if pbx.has(Switch::FilesDeleted) => Err(unknown(pbx)),
         Some(_) => address(pbx, request, name, token),
         None => Err(unknown(pbx)),
     }
 }
 
-/// The name that the request gives, or that belongs to the id in it.
-fn name(pbx: &Pbx, request: &Request) -> Result<String, Failure> {
+/// Returns the name in the request, or the name that belongs to the id in the request.
+fn name(pbx: &PbxState, request: &ParsedRequest) -> Result<String, PSeriesFailure> {
     let parameter = |name| request.parameter(name, &pbx.switches);
     let (file, id) = (parameter("file"), parameter("id"));
     match (file.trim().is_empty(), id.is_empty()) {
         (false, true) => Ok(file),
         (true, false) => name_of(pbx, &id),
-        (true, true) | (false, false) => {
-            Err(Failure::invalid(Errcode::BAD_PARAMETER, "file", file))
-        }
+        (true, true) | (false, false) => Err(PSeriesFailure::invalid(
+            Errcode::BAD_PARAMETER,
+            "file",
+            file,
+        )),
     }
 }
 
-fn name_of(pbx: &Pbx, id: &str) -> Result<String, Failure> {
-    let bad = || Failure::invalid(Errcode::BAD_PARAMETER, "id", id);
+fn name_of(pbx: &PbxState, id: &str) -> Result<String, PSeriesFailure> {
+    let bad = || PSeriesFailure::invalid(Errcode::BAD_PARAMETER, "id", id);
     let number: usize = id.parse().map_err(|_| bad())?;
     let calls = lock(&pbx.calls);
     let call = number.checked_sub(1).and_then(|index| calls.get(index));
@@ -85,7 +99,7 @@ fn name_of(pbx: &Pbx, id: &str) -> Result<String, Failure> {
         .ok_or_else(|| unknown(pbx))
 }
 
-fn unknown(pbx: &Pbx) -> Failure {
+fn unknown(pbx: &PbxState) -> PSeriesFailure {
     if pbx.has(Switch::UnknownFileIs40002) {
         Errcode::BAD_PARAMETER.into()
     } else if pbx.has(Switch::UnknownFileIsMinus1) {
@@ -95,8 +109,13 @@ fn unknown(pbx: &Pbx) -> Failure {
     }
 }
 
-/// Gives out an address.
-fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Result<Reply, Failure> {
+/// Issues an address and answers it.
+fn address(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    recording: String,
+    token: &str,
+) -> Result<Reply, PSeriesFailure> {
     let tail = secret::alphanumeric(TAIL_LENGTH).map_err(|_| Errcode::INTERNAL)?;
     let path = resources::path(pbx, &recording, &local_time(pbx), &tail);
     let resource = Resource {
@@ -108,7 +127,7 @@ fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Resu
     pbx.ledger.secret(&path);
     pbx.ledger.ticket(&recording);
 
-    let mut fields = Fields::new();
+    let mut fields = PSeriesFields::new();
     if !pbx.has(Switch::NoRecordingEcho) {
         fields.push(("file", quoted(&recording)));
     }
@@ -122,8 +141,8 @@ fn address(pbx: &Pbx, request: &Request, recording: String, token: &str) -> Resu
     Ok(Reply::Written(text(errcode, &fields, &pbx.switches)))
 }
 
-/// The clock of the box.
-fn local_time(pbx: &Pbx) -> String {
+/// The current time of the box, `YYYYMMDDHHMMSS`.
+fn local_time(pbx: &PbxState) -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let epoch = since.map_or(0, |since| since.as_secs());
     stamp(i64::try_from(epoch).unwrap_or(0), pbx.utc_offset_s)

@@ -1,26 +1,28 @@
-//! The addresses of files that `recording/download` gave out.
+//! The addresses of files that `recording/download` issued.
 //!
-//! Knows what each opens and for how long, and the ways in which it may be written. Does not know tokens' lives or
-//! files.
+//! Knows the recording and lifetime of each address, and the ways in which an address may be
+//! written. Does not know the lifetime of tokens, or files.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File": the address is a path outside of the API
-//! and good for 30 minutes; the sample is `/api/download/Recording-X.7.0.6-1-download-20220412175901-M8zB66xYUNTNMr2D.wav`.
-//! The other prefix has been seen by published clients. Whether an address is good once only, and for its own token
-//! only, is not documented.
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File": the address is a path
+//! outside the API and good for 30 minutes; the sample is
+//! `/api/download/Recording-X.7.0.6-1-download-20220412175901-M8zB66xYUNTNMr2D.wav`. Published
+//! clients have seen the other prefix. It is not documented whether an address is good once only,
+//! and for its own token only.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::simulator::pbx::Pbx;
-use crate::simulator::request::Request;
+use crate::simulator::pbx::PbxState;
+use crate::simulator::request::ParsedRequest;
 use crate::simulator::switch::Switch;
-use crate::simulator::tickets::Refusal;
+use crate::simulator::tickets::TicketRefusal;
 
-/// How the path of a file begins.
+/// The two ways in which the path of a file begins.
 pub(super) const PREFIXES: [&str; 2] = ["/api/download/", "/api/downloadattachment/"];
 
-const MAX_REMEMBERED: usize = 100_000;
-/// Ways to name another host that a lenient reader of URLs takes for one.
+/// The number of addresses at which stale ones are dropped.
+const MAX_REMEMBERED_ADDRESSES: usize = 100_000;
+/// Prefixes that a lenient reader of URLs takes for another host.
 const HIDDEN_HOSTS: [&str; 6] = [
     "/\\evil.example",
     "\\\\evil.example",
@@ -30,25 +32,25 @@ const HIDDEN_HOSTS: [&str; 6] = [
     "https:\\\\evil.example",
 ];
 
-/// What one address opens.
+/// The recording and conditions of one address.
 #[derive(Clone, Debug)]
 pub(super) struct Resource {
     pub(super) recording: String,
-    /// The token it is bound to, where boxes bind it.
+    /// If set, only this token may use the address.
     pub(super) token: Option<String>,
     pub(super) issued: Instant,
 }
 
-/// What came of showing an address.
+/// The result of using an address.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Shown {
-    /// It had been shown before.
+pub(super) struct ResourceUse {
+    /// True if the address had been used before.
     pub(super) again: bool,
-    /// The recording, and the age of its address.
-    pub(super) opened: Result<(String, Duration), Refusal>,
+    /// The name of the recording and the age of the address, or the reason why it opens nothing.
+    pub(super) opened: Result<(String, Duration), TicketRefusal>,
 }
 
-/// Every address given out, by its path.
+/// All addresses by their path, each with a flag that is true once it was used.
 pub(in crate::simulator) struct Resources {
     life: Duration,
     known: HashMap<String, (Resource, bool)>,
@@ -64,9 +66,9 @@ impl Resources {
         }
     }
 
-    /// Adds an address, and tells how many there were before.
+    /// Adds an address. Returns the number of addresses issued before it.
     pub(super) fn add(&mut self, path: &str, resource: Resource) -> usize {
-        if self.known.len() >= MAX_REMEMBERED {
+        if self.known.len() >= MAX_REMEMBERED_ADDRESSES {
             let (life, now) = (self.life, resource.issued);
             self.known.retain(|_, (old, _)| old.age(now) < life);
         }
@@ -75,17 +77,23 @@ impl Resources {
         self.given - 1
     }
 
-    /// The recording that an address is for. This is no use of it.
+    /// Returns the recording of an address. Does not count as a use of the address.
     pub(in crate::simulator) fn recording(&self, path: &str) -> Option<&str> {
         let (resource, _) = self.known.get(path)?;
         Some(&resource.recording)
     }
 
-    /// Uses an address.
-    pub(super) fn show(&mut self, path: &str, token: &str, once: bool, now: Instant) -> Shown {
+    /// Uses an address. If `once` is true, only the first use opens the recording.
+    pub(super) fn use_address(
+        &mut self,
+        path: &str,
+        token: &str,
+        once: bool,
+        now: Instant,
+    ) -> ResourceUse {
         let Some((resource, spent)) = self.known.get_mut(path) else {
-            let opened = Err(Refusal::Unknown);
-            return Shown {
+            let opened = Err(TicketRefusal::Unknown);
+            return ResourceUse {
                 again: false,
                 opened,
             };
@@ -94,25 +102,25 @@ impl Resources {
         let age = resource.age(now);
         let other_token = resource.token.as_ref().is_some_and(|own| own != token);
         let opened = if again && once {
-            Err(Refusal::Spent)
+            Err(TicketRefusal::Spent)
         } else if age >= self.life {
-            Err(Refusal::Stale)
+            Err(TicketRefusal::Stale)
         } else if other_token {
-            Err(Refusal::OtherToken)
+            Err(TicketRefusal::OtherToken)
         } else {
             Ok((resource.recording.clone(), age))
         };
-        Shown { again, opened }
+        ResourceUse { again, opened }
     }
 
-    /// Makes an address as if it had not been shown, for as long as it would have lived.
+    /// Makes an address unused again, until its lifetime ends.
     pub(in crate::simulator) fn restore(&mut self, path: &str) {
         if let Some((_, spent)) = self.known.get_mut(path) {
             *spent = false;
         }
     }
 
-    /// Lets every address become stale now.
+    /// Forgets every address, so that none of them opens anything.
     pub(in crate::simulator) fn expire_all(&mut self) {
         self.known.clear();
     }
@@ -124,8 +132,8 @@ impl Resource {
     }
 }
 
-/// Makes up a path: `stamp` is the local time, `tail` nobody can guess.
-pub(super) fn path(pbx: &Pbx, recording: &str, stamp: &str, tail: &str) -> String {
+/// Makes up the path of a file: `stamp` is the local time, `tail` is random.
+pub(super) fn path(pbx: &PbxState, recording: &str, stamp: &str, tail: &str) -> String {
     let [usual, attachment] = PREFIXES;
     let prefix = if pbx.has(Switch::DownloadAttachmentPrefix) {
         attachment
@@ -140,7 +148,7 @@ pub(super) fn path(pbx: &Pbx, recording: &str, stamp: &str, tail: &str) -> Strin
     format!("{prefix}Recording-X.7.0.6-1-download-{stamp}-{tail}.{suffix}")
 }
 
-/// The type that a path tells by its suffix.
+/// The media type that follows from the suffix of a path.
 pub(super) fn media_type(path: &str) -> &'static str {
     if path.ends_with(".mp3") {
         "audio/mpeg"
@@ -149,15 +157,21 @@ pub(super) fn media_type(path: &str) -> &'static str {
     }
 }
 
-/// Writes a path as the box does, or in a way that a client must refuse or get along with. `number` counts addresses.
-pub(super) fn spelled(pbx: &Pbx, request: &Request, path: &str, number: usize) -> Option<String> {
+/// Writes the address of a path as the box does, or in a form that a client must refuse or accept.
+/// `number` is the number of addresses issued before. Returns `None` if the answer has no address.
+pub(super) fn spelled(
+    pbx: &PbxState,
+    request: &ParsedRequest,
+    path: &str,
+    number: usize,
+) -> Option<String> {
     if pbx.has(Switch::ResourceUrlMissing) {
         return None;
     }
     Some(if pbx.has(Switch::ResourceUrlBlank) {
         String::new()
     } else if pbx.has(Switch::ResourceUrlAbsolute) {
-        let scheme = if pbx.switches.plain() {
+        let scheme = if pbx.switches.is_plain_http() {
             "http"
         } else {
             "https"
@@ -185,7 +199,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(token: &str, seconds: u64, once: bool, expected: [Result<(), Refusal>; 2]) {
+    fn check(token: &str, seconds: u64, once: bool, expected: [Result<(), TicketRefusal>; 2]) {
         let issued = Instant::now();
         let mut resources = Resources::new(Duration::from_secs(30));
         let resource = Resource {
@@ -196,20 +210,23 @@ mod tests {
         assert_eq!(resources.add("/a", resource), 0);
         let now = issued + Duration::from_secs(seconds);
         for (again, expected) in [false, true].into_iter().zip(expected) {
-            let shown = resources.show("/a", token, once, now);
-            assert_eq!((shown.again, shown.opened.map(drop)), (again, expected));
+            let address_use = resources.use_address("/a", token, once, now);
+            assert_eq!(
+                (address_use.again, address_use.opened.map(drop)),
+                (again, expected)
+            );
         }
         resources.restore("/a");
-        assert!(!resources.show("/a", token, once, now).again);
-        let unknown = resources.show("/b", token, once, now).opened;
-        assert_eq!(unknown, Err(Refusal::Unknown));
+        assert!(!resources.use_address("/a", token, once, now).again);
+        let unknown = resources.use_address("/b", token, once, now).opened;
+        assert_eq!(unknown, Err(TicketRefusal::Unknown));
     }
 
     #[test]
-    fn an_address_is_good_for_its_life() {
+    fn an_address_works_until_its_lifetime_ends() {
         check("t", 29, false, [Ok(()), Ok(())]);
-        check("t", 0, true, [Ok(()), Err(Refusal::Spent)]);
-        check("t", 30, false, [Err(Refusal::Stale); 2]);
-        check("u", 0, false, [Err(Refusal::OtherToken); 2]);
+        check("t", 0, true, [Ok(()), Err(TicketRefusal::Spent)]);
+        check("t", 30, false, [Err(TicketRefusal::Stale); 2]);
+        check("u", 0, false, [Err(TicketRefusal::OtherToken); 2]);
     }
 }

@@ -1,20 +1,21 @@
-//! The words of a reply: JSON objects and pages.
+//! The text of a reply: JSON objects and pages.
 //!
-//! Knows spelling, which some switches change. Does not know which reply is due.
+//! Knows the spelling, which some switches change. Does not know which reply a request gets.
 //!
-//! Source: Yeastar, "S-Series API Guide", "API Response Structure" for `status` and `errno`, a string
-//! of five digits. Pages and reason phrases are those of Boa 0.94.14, src/response.c, nearly.
+//! Source: Yeastar, "S-Series API Guide", "API Response Structure", for `status` and for `errno`, a
+//! string of five digits. Pages and reason phrases are close to those of Boa 0.94.14,
+//! src/response.c.
 
 use serde_json::Value;
 
 use crate::simulator::errno::Errno;
 use crate::simulator::switch::{Switch, Switches};
 
-/// The login page of the web interface, reduced to what makes it one.
+/// The login page of the web interface, in short.
 pub(super) const LOGIN_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Login</title></head>\
     <body><form method=\"post\"><input name=\"username\"></form></body></html>\n";
 
-/// The page of the web server for a status.
+/// Returns the page of the web server for a status.
 pub(super) fn boa_page(status: u16) -> String {
     let reason = reason(status);
     format!(
@@ -23,7 +24,7 @@ pub(super) fn boa_page(status: u16) -> String {
     )
 }
 
-/// Writes a success with these fields.
+/// Writes a successful answer with these fields.
 pub(super) fn success(fields: &[(&'static str, String)], switches: &Switches) -> String {
     let word = match () {
         () if switches.has(Switch::StatusLowerCase) => "success",
@@ -36,7 +37,7 @@ pub(super) fn success(fields: &[(&'static str, String)], switches: &Switches) ->
     object(word, fields, switches)
 }
 
-/// Writes a failure.
+/// Writes a failed answer with this error number.
 pub(super) fn failed(errno: &Errno, switches: &Switches) -> String {
     let word = if switches.has(Switch::FailureWord) {
         "Failure"
@@ -57,7 +58,7 @@ pub(super) fn failed(errno: &Errno, switches: &Switches) -> String {
     object(&word, [("errno", value)].into_iter(), switches)
 }
 
-/// Writes a JSON object with `status` first, as the box does.
+/// Writes a JSON object. As on a box, `status` comes first.
 fn object(
     word: &str,
     fields: impl Iterator<Item = (&'static str, Value)>,
@@ -83,7 +84,7 @@ fn object(
     format!("{{{}}}", pairs.join(","))
 }
 
-/// The words of Boa for a status.
+/// Boa's reason phrase for a status.
 pub(in crate::simulator) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn json_follows_the_switches() {
+    fn a_switch_changes_the_spelling_of_json() {
         let good = r#"{"status":"Success","random":"r\""}"#;
         let bad = r#"{"status":"Failed","errno":"20014"}"#;
         check(Switch::KeepAlive, good, bad);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn extras_leave_valid_json() {
+    fn json_with_unknown_fields_is_valid() {
         let mut switches = Switches::default();
         switches.set(Switch::UnsolicitedExtras);
         let text = success(&[("token", "t".to_owned())], &switches);

@@ -1,8 +1,8 @@
-//! The CDR over real sockets: what is in it, and who gets it.
+//! Tests of the CDR over real sockets: its content, and the conditions for it.
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client};
+use super::client::{Client, ReceivedAnswer};
 use super::*;
 use crate::simulator::{CallRecord, CdrQuery};
 
@@ -14,20 +14,20 @@ const WITH_CDR: &[Api] = &[
     Api::Cloud110,
     Api::Cloud200,
 ];
-/// An hour to the east.
+/// The offset of the box's local time: one hour to the east of UTC.
 const OFFSET_S: i64 = 3_600;
-/// The local day of [`NAME`], and of no numbered call.
+/// The local day of the call of [`NAME`]. No numbered call lies in it.
 const DAY: [&str; 2] = ["2026-03-02 00:00:00", "2026-03-02 23:59:59"];
 const ALL: [&str; 2] = ["2026-01-01 00:00:00", "2026-12-31 23:59:59"];
 
 /// A downloader of the CDR that is logged in.
-struct Reader {
-    client: Client,
+struct CdrClient {
+    http: Client,
     key: &'static str,
     token: String,
 }
 
-impl Reader {
+impl CdrClient {
     async fn of(pbx: &Simulator, api: Api) -> Self {
         let client = Client::of(pbx).api(api);
         let token = client.login().await.unwrap();
@@ -37,14 +37,15 @@ impl Reader {
     fn with_token(client: Client, api: Api, token: String) -> Self {
         let newer = matches!(api, Api::SSeries200 | Api::Cloud200);
         let key = if newer { "number" } else { "extid" };
-        Self { client, key, token }
+        let http = client;
+        Self { http, key, token }
     }
 
     async fn random_for(&self, body: Value) -> Result<String, String> {
         let path = self
-            .client
+            .http
             .path(&format!("cdr/get_random?token={}", self.token));
-        self.client.value(&path, body, "random").await
+        self.http.value(&path, body, "random").await
     }
 
     async fn random(&self, who: &str, [start, end]: [&str; 2]) -> Result<String, String> {
@@ -57,21 +58,21 @@ impl Reader {
         let query = format!(
             "cdr/download?{key}={who}&starttime={start}&endtime={end}&token={token}&random={random}"
         );
-        self.client.path(&query.replace(' ', "%20"))
+        self.http.path(&query.replace(' ', "%20"))
     }
 
-    async fn download(&self, who: &str, times: [&str; 2], random: &str) -> Answer {
+    async fn download(&self, who: &str, times: [&str; 2], random: &str) -> ReceivedAnswer {
         let path = self.path(who, times, random);
-        self.client.ask("GET", &path, "").await.unwrap()
+        self.http.ask("GET", &path, "").await.unwrap()
     }
 
-    async fn fetch(&self, who: &str, times: [&str; 2]) -> Answer {
+    async fn fetch(&self, who: &str, times: [&str; 2]) -> ReceivedAnswer {
         let random = self.random(who, times).await.unwrap();
         self.download(who, times, &random).await
     }
 }
 
-/// A box with [`NAME`] and three numbered calls, the last of which has no recording.
+/// Starts a box with [`NAME`] and three numbered calls, of which the last has no recording.
 async fn pbx(api: Api, switches: &[Switch]) -> Simulator {
     let mut calls: Vec<_> = (0..3)
         .map(|number| CallRecord::numbered(number, OFFSET_S))
@@ -98,8 +99,8 @@ const NEW_HEADER: &str = "callid,timestart,callfrom,callto,callduraction,talkdur
 async fn the_cdr_has_every_call_of_the_period() {
     for &api in WITH_CDR {
         let pbx = pbx(api, &[]).await;
-        let reader = Reader::of(&pbx, api).await;
-        let answer = reader.fetch("all", ALL).await;
+        let client = CdrClient::of(&pbx, api).await;
+        let answer = client.fetch("all", ALL).await;
         assert_eq!(answer.field("content-length"), None);
         assert_eq!(
             answer.field("content-type"),
@@ -107,7 +108,7 @@ async fn the_cdr_has_every_call_of_the_period() {
         );
         assert!(answer.ended_cleanly);
         let text = std::str::from_utf8(&answer.body).unwrap();
-        let (header, last) = match reader.key {
+        let (header, last) = match client.key {
             "extid" => (OLD_HEADER, "NO ANSWER,Internal,,,,"),
             _ => (NEW_HEADER, ",NO ANSWER,Internal,,,0,"),
         };
@@ -141,10 +142,10 @@ async fn the_cdr_has_every_call_of_the_period() {
 }
 
 #[tokio::test]
-async fn period_and_extensions_choose() {
+async fn period_and_extensions_choose_the_calls_of_a_cdr() {
     let pbx = pbx(Api::Cloud200, &[]).await;
-    let reader = Reader::of(&pbx, Api::Cloud200).await;
-    // The first second and the last belong to it.
+    let client = CdrClient::of(&pbx, Api::Cloud200).await;
+    // The first and the last second belong to the period.
     let cases = [
         ("all", DAY, 1),
         ("all", ["2026-01-01 01:00:00", "2026-01-01 01:01:00"], 2),
@@ -155,7 +156,7 @@ async fn period_and_extensions_choose() {
         ("7777", ALL, 0),
     ];
     for (who, times, rows) in cases {
-        let answer = reader.fetch(who, times).await;
+        let answer = client.fetch(who, times).await;
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         assert_eq!(text.lines().count(), rows + 1, "{who} {times:?}\n{text}");
     }
@@ -164,28 +165,28 @@ async fn period_and_extensions_choose() {
 #[tokio::test]
 async fn the_oldest_version_has_no_cdr() {
     let pbx = pbx(Api::SSeries101, &[]).await;
-    let reader = Reader::of(&pbx, Api::SSeries101).await;
-    assert_eq!(reader.random("all", ALL).await.unwrap_err(), "10003");
-    assert_eq!(reader.download("all", ALL, "0").await.errno(), "10003");
+    let client = CdrClient::of(&pbx, Api::SSeries101).await;
+    assert_eq!(client.random("all", ALL).await.unwrap_err(), "10003");
+    assert_eq!(client.download("all", ALL, "0").await.errno(), "10003");
 }
 
 #[tokio::test]
-async fn paths_decide_about_the_form() {
+async fn the_version_of_the_path_decides_the_form_of_a_cdr() {
     let pbx = pbx(Api::SSeries200, &[Switch::OlderPathsToo]).await;
     for (api, header) in [(Api::SSeries110, OLD_HEADER), (Api::SSeries200, NEW_HEADER)] {
-        let answer = Reader::of(&pbx, api).await.fetch("all", ALL).await;
+        let answer = CdrClient::of(&pbx, api).await.fetch("all", ALL).await;
         assert!(answer.body.starts_with(header.as_bytes()), "{api}");
     }
-    let reader = Reader::of(&pbx, Api::SSeries101).await;
-    assert_eq!(reader.random("all", ALL).await.unwrap_err(), "10003");
+    let client = CdrClient::of(&pbx, Api::SSeries101).await;
+    assert_eq!(client.random("all", ALL).await.unwrap_err(), "10003");
 }
 
 #[tokio::test]
-async fn what_is_missing_or_no_time_is_refused() {
+async fn a_missing_parameter_or_malformed_time_is_refused() {
     for &api in WITH_CDR {
         let pbx = pbx(api, &[]).await;
-        let reader = Reader::of(&pbx, api).await;
-        let key = reader.key;
+        let client = CdrClient::of(&pbx, api).await;
+        let key = client.key;
         let other = if key == "extid" { "number" } else { "extid" };
         let [start, end] = ALL;
         let cases = [
@@ -213,17 +214,17 @@ async fn what_is_missing_or_no_time_is_refused() {
             ),
         ];
         for (body, errno) in cases {
-            let answer = reader.random_for(body.clone()).await;
+            let answer = client.random_for(body.clone()).await;
             assert_eq!(answer.unwrap_err(), errno, "{body}");
         }
-        let path = reader.client.path("cdr/get_random");
+        let path = client.http.path("cdr/get_random");
         for (method, token, body, errno) in [
             ("POST", "", "{}", "20005"),
             ("POST", "?token=0", "{}", "20004"),
             ("GET", "", "", "20001"),
         ] {
             let path = format!("{path}{token}");
-            let answer = reader.client.ask(method, &path, body).await.unwrap();
+            let answer = client.http.ask(method, &path, body).await.unwrap();
             assert_eq!(answer.errno(), errno);
         }
         assert_eq!(pbx.seen().cdr_tickets_issued, 0);
@@ -231,17 +232,17 @@ async fn what_is_missing_or_no_time_is_refused() {
 }
 
 #[tokio::test]
-async fn a_random_opens_what_was_asked_for_once() {
+async fn a_cdr_ticket_opens_its_own_parameters_once() {
     let pbx = pbx(Api::SSeries200, &[]).await;
-    let reader = Reader::of(&pbx, Api::SSeries200).await;
-    let random = async || reader.random("all", ALL).await.unwrap();
+    let client = CdrClient::of(&pbx, Api::SSeries200).await;
+    let random = async || client.random("all", ALL).await.unwrap();
     let refused = async |who, times, random: &str| {
-        assert_eq!(reader.download(who, times, random).await.errno(), "20013");
+        assert_eq!(client.download(who, times, random).await.errno(), "20013");
     };
 
     let good = random().await;
-    let head = reader.path("all", ALL, &good);
-    let head = reader.client.ask("HEAD", &head, "").await.unwrap();
+    let head = client.path("all", ALL, &good);
+    let head = client.http.ask("HEAD", &head, "").await.unwrap();
     assert_eq!((head.status, head.body.len()), (200, 0));
     refused("all", ALL, &good).await;
     refused("all", ALL, "0").await;
@@ -251,28 +252,28 @@ async fn a_random_opens_what_was_asked_for_once() {
     pbx.expire_tickets();
     refused("all", ALL, &stale).await;
 
-    // A recording's random opens no CDR, and the other way round.
-    let of_recording = reader.client.get_random(&reader.token, NAME).await.unwrap();
+    // A ticket for a recording opens no CDR, and a ticket for a CDR opens no recording.
+    let of_recording = client.http.get_random(&client.token, NAME).await.unwrap();
     refused("all", ALL, &of_recording).await;
     let of_cdr = random().await;
-    let download = reader.client.download(&reader.token, NAME, &of_cdr).await;
+    let download = client.http.download(&client.token, NAME, &of_cdr).await;
     assert_eq!(download.unwrap().errno(), "20013");
 
-    // A blank parameter, and a dead token; both spend it.
+    // A blank parameter and an ended token spend the ticket as well.
     let spent = random().await;
-    assert_eq!(reader.download(" ", ALL, &spent).await.errno(), "10004");
+    assert_eq!(client.download(" ", ALL, &spent).await.errno(), "10004");
     refused("all", ALL, &spent).await;
     let spent = random().await;
-    let path = reader.path("all", ALL, &spent);
-    let path = path.replace(&reader.token, "0");
-    let dead = reader.client.ask("GET", &path, "").await.unwrap();
+    let path = client.path("all", ALL, &spent);
+    let path = path.replace(&client.token, "0");
+    let dead = client.http.ask("GET", &path, "").await.unwrap();
     assert_eq!(dead.errno(), "20004");
     refused("all", ALL, &spent).await;
 
-    let path = reader.path("all", ALL, &random().await);
-    let put = reader.client.ask("PUT", &path, "").await.unwrap();
+    let path = client.path("all", ALL, &random().await);
+    let put = client.http.ask("PUT", &path, "").await.unwrap();
     assert_eq!(put.errno(), "20001");
-    let post = reader.client.ask("POST", &path, "").await.unwrap();
+    let post = client.http.ask("POST", &path, "").await.unwrap();
     assert!(post.body.starts_with(NEW_HEADER.as_bytes()));
     assert_eq!(pbx.seen().cdr_tickets_refused, 9);
 }
@@ -285,13 +286,13 @@ async fn only_the_requester_and_the_allowed_address_get_the_cdr() {
         (Some(Switch::WrongAddressIs403Html), ["403", "", ""]),
     ] {
         let pbx = pbx(Api::SSeries110, switch.as_slice()).await;
-        let reader = Reader::of(&pbx, Api::SSeries110).await;
+        let client = CdrClient::of(&pbx, Api::SSeries110).await;
         let other = Client::of(&pbx).from([127, 0, 0, 2]);
-        let other = Reader::with_token(other, Api::SSeries110, reader.token.clone());
+        let other = CdrClient::with_token(other, Api::SSeries110, client.token.clone());
         let body = |ip: &str| json!({"extid": "all", "starttime": ALL[0], "endtime": ALL[1], "allowedip": ip});
         let asked = [
-            reader.random("all", ALL).await,
-            reader.random_for(body("127.0.0.2")).await,
+            client.random("all", ALL).await,
+            client.random_for(body("127.0.0.2")).await,
         ];
         let mut outcomes = Vec::new();
         for random in asked {
@@ -303,8 +304,8 @@ async fn only_the_requester_and_the_allowed_address_get_the_cdr() {
                 answer.errno()
             });
         }
-        let random = reader.random_for(body(" ")).await.unwrap();
-        outcomes.push(reader.download("all", ALL, &random).await.errno());
+        let random = client.random_for(body(" ")).await.unwrap();
+        outcomes.push(client.download("all", ALL, &random).await.errno());
         assert_eq!(outcomes, expected, "{switch:?}");
         let values: Vec<_> = pbx
             .seen()
@@ -318,34 +319,34 @@ async fn only_the_requester_and_the_allowed_address_get_the_cdr() {
 }
 
 #[tokio::test]
-async fn randoms_may_be_bound_to_their_token() {
+async fn under_its_switch_a_cdr_ticket_needs_its_token() {
     let pbx = pbx(Api::Cloud110, &[Switch::TokenBoundRandom]).await;
-    let reader = Reader::of(&pbx, Api::Cloud110).await;
-    let other = Reader::of(&pbx, Api::Cloud110).await;
-    let random = reader.random("all", ALL).await.unwrap();
+    let client = CdrClient::of(&pbx, Api::Cloud110).await;
+    let other = CdrClient::of(&pbx, Api::Cloud110).await;
+    let random = client.random("all", ALL).await.unwrap();
     assert_eq!(other.download("all", ALL, &random).await.errno(), "20013");
 }
 
 #[tokio::test]
-async fn plus_signs_are_spaces_under_a_switch_only() {
+async fn a_plus_sign_is_a_space_under_its_switch_only() {
     for (switch, errno) in [(Switch::PlusIsSpace, ""), (Switch::CdrWithLength, "20013")] {
         let pbx = pbx(Api::SSeries200, &[switch]).await;
-        let reader = Reader::of(&pbx, Api::SSeries200).await;
-        let random = reader.random("all", ALL).await.unwrap();
-        let path = reader.path("all", ALL, &random).replace("%20", "+");
-        let answer = reader.client.ask("GET", &path, "").await.unwrap();
+        let client = CdrClient::of(&pbx, Api::SSeries200).await;
+        let random = client.random("all", ALL).await.unwrap();
+        let path = client.path("all", ALL, &random).replace("%20", "+");
+        let answer = client.http.ask("GET", &path, "").await.unwrap();
         assert_eq!(answer.errno(), errno);
     }
 }
 
 #[tokio::test]
-async fn a_get_random_without_its_random_is_the_cdr_s_too() {
+async fn a_cdr_get_random_may_lack_its_ticket_too() {
     for (switch, value) in [
         (Switch::MissingRandomField, Err("missing".to_owned())),
         (Switch::BlankRandomField, Ok(String::new())),
     ] {
         let pbx = pbx(Api::SSeries200, &[switch]).await;
-        let reader = Reader::of(&pbx, Api::SSeries200).await;
-        assert_eq!(reader.random("all", ALL).await, value);
+        let client = CdrClient::of(&pbx, Api::SSeries200).await;
+        assert_eq!(client.random("all", ALL).await, value);
     }
 }

@@ -1,5 +1,5 @@
-//! A small downloader, written by hand: one connection per request, over TLS with a pinned
-//! certificate, and without any tolerance.
+//! A small downloader: one connection per request, over TLS with a pinned certificate. It accepts
+//! only documented answers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,9 +33,9 @@ pub(super) struct Client {
     credentials: (String, String),
 }
 
-/// An answer, read to its end.
+/// An answer that was read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ReceivedAnswer {
     pub(super) status: u16,
     pub(super) fields: Vec<(String, String)>,
     pub(super) body: Bytes,
@@ -48,7 +48,7 @@ impl Client {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions();
-        let pinned = Pinned {
+        let pinned = PinnedTestVerifier {
             fingerprint: pbx.fingerprint().to_owned(),
             provider,
         };
@@ -85,7 +85,7 @@ impl Client {
         self
     }
 
-    /// Trusts the certificate as a root, and compares names.
+    /// Trusts the certificate of the box as a root, and checks names.
     pub(super) fn verifying_names(mut self) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -105,7 +105,7 @@ impl Client {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::new(self.source, 0))?;
         let stream: TcpStream = socket.connect(self.addr).await?;
-        stream.set_nodelay(true)?; // else a resumed handshake costs 40 ms, waiting for an ACK
+        stream.set_nodelay(true)?; // without it a resumed handshake waits 40 ms for an ACK
         let Some(config) = &self.tls else {
             return Ok(Box::new(stream));
         };
@@ -136,11 +136,16 @@ impl Client {
         Ok(stream)
     }
 
-    pub(super) async fn ask(&self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> io::Result<ReceivedAnswer> {
         answer(self.open(method, path, body).await?).await
     }
 
-    pub(super) async fn raw(&self, bytes: &[u8]) -> io::Result<Answer> {
+    pub(super) async fn raw(&self, bytes: &[u8]) -> io::Result<ReceivedAnswer> {
         let mut stream = self.connect().await?;
         stream.write_all(bytes).await?;
         stream.flush().await?;
@@ -151,7 +156,7 @@ impl Client {
         format!("/api/{}/{call}", self.api.segment())
     }
 
-    /// The value of `key` in a successful answer, else the errno or what is wrong.
+    /// Returns the value of `key` in a successful answer, else the errno or a message.
     pub(super) async fn value(&self, path: &str, body: Value, key: &str) -> Result<String, String> {
         let answer = self.ask("POST", path, &body.to_string()).await;
         let answer = answer.map_err(|error| error.to_string())?;
@@ -198,13 +203,13 @@ impl Client {
         token: &str,
         name: &str,
         random: &str,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<ReceivedAnswer> {
         self.ask("GET", &self.download_path(token, name, random), "")
             .await
     }
 
-    /// Login, get_random and download in one.
-    pub(super) async fn fetch(&self, name: &str) -> Result<Answer, String> {
+    /// Logs in, gets a ticket and downloads.
+    pub(super) async fn fetch(&self, name: &str) -> Result<ReceivedAnswer, String> {
         let token = self.login().await?;
         let random = self.get_random(&token, name).await?;
         self.download(&token, name, &random)
@@ -213,7 +218,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl ReceivedAnswer {
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let found = self
             .fields
@@ -222,7 +227,7 @@ impl Answer {
         found.map(|(_, value)| &**value)
     }
 
-    /// The errno; empty if the body is no failure.
+    /// The errno; empty if the answer is not a failure.
     pub(super) fn errno(&self) -> String {
         let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         match &json["errno"] {
@@ -233,8 +238,8 @@ impl Answer {
     }
 }
 
-/// Reads one answer: to its announced length, else to the end of the connection.
-pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<Answer> {
+/// Reads one answer: up to its announced length, else to the end of the connection.
+pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<ReceivedAnswer> {
     let mut bytes = Vec::new();
     let broken = loop {
         if let Some(mut answer) = parse(&bytes) {
@@ -261,11 +266,11 @@ pub(super) async fn read_answer(stream: &mut dyn Stream) -> io::Result<Answer> {
     }
 }
 
-async fn answer(mut stream: Box<dyn Stream>) -> io::Result<Answer> {
+async fn answer(mut stream: Box<dyn Stream>) -> io::Result<ReceivedAnswer> {
     read_answer(&mut *stream).await
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8]) -> Option<ReceivedAnswer> {
     let mut fields = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut fields);
     let head_bytes = match head.parse(bytes).unwrap() {
@@ -279,7 +284,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         true => unchunked(body),
         false => (Bytes::copy_from_slice(body), true),
     };
-    Some(Answer {
+    Some(ReceivedAnswer {
         status: head.code.unwrap(),
         fields: head
             .headers
@@ -291,7 +296,8 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     })
 }
 
-/// The bytes that stand in chunks (RFC 9112, section 7.1), and whether the last one is there and nothing behind it.
+/// Decodes chunks (RFC 9112, section 7.1). The flag is true if the last chunk is there and no byte
+/// follows it.
 fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
@@ -311,14 +317,14 @@ fn unchunked(mut bytes: &[u8]) -> (Bytes, bool) {
     (body.into(), false)
 }
 
-/// Trusts one certificate by its fingerprint.
+/// Accepts only the certificate with this fingerprint.
 #[derive(Debug)]
-struct Pinned {
+struct PinnedTestVerifier {
     fingerprint: String,
     provider: Arc<rustls::crypto::CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for PinnedTestVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,

@@ -1,8 +1,9 @@
-//! The Cloud PBX: refreshed tokens, certificates that match, and what else it does differently.
+//! Tests of the Cloud PBX: token refresh, certificates that match, and other differences to the
+//! S-Series.
 
 use serde_json::{Value, json};
 
-use super::client::{Answer, Client};
+use super::client::{Client, ReceivedAnswer};
 use super::*;
 use crate::simulator::account::md5_hex;
 
@@ -24,43 +25,43 @@ async fn cloud(api: Api, switches: &[Switch]) -> (Simulator, Client) {
 
 /// A token and its refreshtoken.
 #[derive(Clone, Debug, PartialEq)]
-struct Pair(String, String);
+struct CloudTokens(String, String);
 
-impl Pair {
-    fn of(answer: &Answer) -> Self {
+impl CloudTokens {
+    fn of(answer: &ReceivedAnswer) -> Self {
         let json: Value = serde_json::from_slice(&answer.body).unwrap();
         let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
         Self(text("token"), text("refreshtoken"))
     }
 }
 
-/// Logs in and reads both tokens out of the counters.
-async fn login(pbx: &Simulator, client: &Client) -> Pair {
+/// Logs in, and reads both tokens from the observations.
+async fn login(pbx: &Simulator, client: &Client) -> CloudTokens {
     let token = client.login().await.unwrap();
     let secrets = pbx.seen().secrets;
     let place = secrets.iter().position(|one| *one == token).unwrap();
-    Pair(token, secrets[place + 1].clone())
+    CloudTokens(token, secrets[place + 1].clone())
 }
 
-async fn refresh(client: &Client, refresh: &str) -> Result<Pair, String> {
+async fn refresh(client: &Client, refresh: &str) -> Result<CloudTokens, String> {
     let body = json!({ "refreshtoken": refresh }).to_string();
     let path = client.path("token/refresh");
     let answer = client.ask("POST", &path, &body).await.unwrap();
     assert_eq!(answer.status, 200);
     match &*answer.errno() {
-        "" => Ok(Pair::of(&answer)),
+        "" => Ok(CloudTokens::of(&answer)),
         errno => Err(errno.to_owned()),
     }
 }
 
-/// The errno of a request that needs a token; empty if it was good.
+/// Returns the errno of a request that needs a token; empty if the token was good.
 async fn use_token(client: &Client, token: &str) -> String {
     let asked = client.get_random(token, NAME).await;
     asked.map_or_else(|errno| errno, |_| String::new())
 }
 
 #[tokio::test]
-async fn recordings_arrive_under_every_name() {
+async fn a_recording_arrives_whatever_its_suffix() {
     for &api in Api::CLOUD {
         let (pbx, client) = cloud(api, &[]).await;
         pbx.add_recording(YSWAV, wav::music(1));
@@ -77,13 +78,13 @@ async fn recordings_arrive_under_every_name() {
     }
 }
 
-/// What a login sends, with the password of the account.
+/// The body of a login.
 fn credentials(pbx: &Simulator) -> Value {
     json!({"username": pbx.username(), "password": md5_hex(pbx.password())})
 }
 
 #[tokio::test]
-async fn a_login_answers_two_tokens_and_nothing_else() {
+async fn a_cloud_login_answers_two_tokens_and_nothing_else() {
     for &api in Api::CLOUD {
         let (pbx, client) = cloud(api, &[]).await;
         let body = credentials(&pbx).to_string();
@@ -93,7 +94,7 @@ async fn a_login_answers_two_tokens_and_nothing_else() {
         let mut keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
         keys.sort();
         assert_eq!(keys, ["refreshtoken", "status", "token"]);
-        let Pair(token, refresh) = Pair::of(&answer);
+        let CloudTokens(token, refresh) = CloudTokens::of(&answer);
         assert_eq!(pbx.seen().secrets, [token, refresh]);
     }
 }
@@ -129,7 +130,7 @@ async fn a_refresh_gives_a_new_pair_and_ends_the_old_one() {
 }
 
 #[tokio::test]
-async fn a_refresh_can_meet_a_fault() {
+async fn a_fault_strikes_a_refresh() {
     let (pbx, client) = cloud(Api::Cloud200, &[]).await;
     pbx.inject("refresh:errno=20010".parse().unwrap());
     let first = login(&pbx, &client).await;
@@ -150,7 +151,7 @@ async fn only_the_newer_cloud_has_a_heartbeat() {
 }
 
 #[tokio::test]
-async fn use_does_not_prolong_a_token_of_the_older_cloud() {
+async fn use_prolongs_a_token_of_the_newer_cloud_only() {
     for (&api, prolongs) in Api::CLOUD.iter().zip([false, true]) {
         let (pbx, client) = cloud(api, &[]).await;
         let token = client.login().await.unwrap();
@@ -162,7 +163,7 @@ async fn use_does_not_prolong_a_token_of_the_older_cloud() {
 }
 
 #[tokio::test]
-async fn the_misprinted_login_path_belongs_to_the_older_cloud() {
+async fn the_misprinted_login_path_works_on_the_older_cloud_only() {
     for (api, expected) in [(Api::Cloud110, "20003"), (Api::Cloud200, "10003")] {
         let (_pbx, client) = cloud(api, &[]).await;
         let body = r#"{"username":"a","password":"b"}"#;
@@ -174,7 +175,7 @@ async fn the_misprinted_login_path_belongs_to_the_older_cloud() {
 }
 
 #[tokio::test]
-async fn refreshing_follows_its_switches_on_newer_boxes_too() {
+async fn a_refresh_follows_its_switches_on_newer_boxes_too() {
     for api in [Api::Cloud110, Api::Cloud200, Api::SSeries200] {
         let s_series = api == Api::SSeries200;
         let start = async |switch| {
@@ -227,7 +228,7 @@ async fn refreshing_follows_its_switches_on_newer_boxes_too() {
 }
 
 #[tokio::test]
-async fn a_login_may_give_no_refreshtoken() {
+async fn under_its_switch_a_login_answers_no_refreshtoken() {
     for &api in Api::CLOUD {
         let (pbx, client) = cloud(api, &[Switch::NoRefreshTokenField]).await;
         let body = credentials(&pbx);
@@ -238,7 +239,7 @@ async fn a_login_may_give_no_refreshtoken() {
 }
 
 #[tokio::test]
-async fn the_front_gateway_may_lose_its_patience() {
+async fn under_its_switch_the_front_gateway_times_out() {
     for (switch, then) in [
         (Switch::GatewayTimeout504Once, 200),
         (Switch::GatewayTimeout504Always, 504),
@@ -259,7 +260,7 @@ async fn the_front_gateway_may_lose_its_patience() {
 }
 
 #[tokio::test]
-async fn the_short_headers_are_a_switch_on_clouds() {
+async fn under_its_switch_a_cloud_answers_with_minimal_headers() {
     let (_pbx, client) = cloud(Api::Cloud110, &[Switch::MinimalHeaders]).await;
     assert_eq!(client.fetch(NAME).await.unwrap().field("server"), None);
 }

@@ -1,13 +1,13 @@
-//! Scripted faults over real sockets.
+//! Tests of scripted faults over real sockets.
 
-use super::client::{Answer, Client};
+use super::client::{Client, ReceivedAnswer};
 use super::*;
 
-/// The first download, and the second, which meets no fault.
-async fn two_downloads(what: Misbehaviour) -> [Result<Answer, String>; 2] {
+/// Downloads twice. A fault strikes the first download only.
+async fn two_downloads(what: Misbehavior) -> [Result<ReceivedAnswer, String>; 2] {
     let builder = Simulator::builder(Api::SSeries110).recording(NAME, wav::music(3));
     let pbx = builder
-        .fault(Fault::once(Operation::Download, what))
+        .fault(ScriptedFault::once(CallKind::Download, what))
         .start()
         .await
         .unwrap();
@@ -16,14 +16,14 @@ async fn two_downloads(what: Misbehaviour) -> [Result<Answer, String>; 2] {
 }
 
 #[track_caller]
-fn whole(answer: &Result<Answer, String>) {
+fn whole(answer: &Result<ReceivedAnswer, String>) {
     assert_eq!(answer.as_ref().unwrap().body, wav::music(3));
 }
 
 #[tokio::test]
-async fn a_cut_with_length_shows_and_one_without_does_not() {
+async fn a_cut_shows_only_if_the_length_was_announced() {
     for with_length in [true, false] {
-        let [first, second] = two_downloads(Misbehaviour::Cut {
+        let [first, second] = two_downloads(Misbehavior::Cut {
             after_bytes: 1000,
             with_length,
         })
@@ -39,7 +39,7 @@ async fn a_cut_with_length_shows_and_one_without_does_not() {
 }
 
 #[tokio::test]
-async fn a_download_in_chunks_ends_with_the_last_one_or_inside_one() {
+async fn a_cut_in_chunks_ends_inside_a_chunk() {
     for (fault, sent) in [
         (None, 16_308),
         (Some("download:cut-after=1000"), 1000),
@@ -64,7 +64,7 @@ async fn a_download_in_chunks_ends_with_the_last_one_or_inside_one() {
 
 #[tokio::test]
 async fn a_reset_breaks_the_connection() {
-    let [first, second] = two_downloads(Misbehaviour::Reset { after_bytes: 1000 }).await;
+    let [first, second] = two_downloads(Misbehavior::Reset { after_bytes: 1000 }).await;
     assert!(first.is_err() || first.is_ok_and(|answer| !answer.ended_cleanly));
     whole(&second);
 }
@@ -72,9 +72,9 @@ async fn a_reset_breaks_the_connection() {
 #[tokio::test]
 async fn a_stall_lasts_until_the_peer_leaves() {
     let pbx = started(Api::SSeries110).await;
-    pbx.inject(Fault::once(
-        Operation::Download,
-        Misbehaviour::Stall { after_bytes: 1000 },
+    pbx.inject(ScriptedFault::once(
+        CallKind::Download,
+        Misbehavior::Stall { after_bytes: 1000 },
     ));
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
@@ -91,13 +91,13 @@ async fn a_stall_lasts_until_the_peer_leaves() {
 }
 
 #[tokio::test]
-async fn a_held_download_goes_on_when_it_is_released() {
+async fn a_held_download_goes_on_when_released() {
     let pbx = started(Api::SSeries110).await;
     pbx.hold_downloads(1_000);
     let client = Client::of(&pbx);
     let held = async {
         pbx.until(|seen| seen.bytes_sent == 1_000).await;
-        // As far as the box is told, and no further.
+        // The download goes on to the new limit and stops there again.
         pbx.hold_downloads(1_500);
         pbx.until(|seen| seen.bytes_sent == 1_500).await;
         pbx.release_downloads();
@@ -120,7 +120,7 @@ async fn a_held_download_ends_when_the_peer_leaves() {
 }
 
 #[tokio::test]
-async fn a_recording_that_was_taken_off_is_unknown_until_it_is_put_back() {
+async fn a_removed_recording_is_unknown_until_added_again() {
     let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     let token = client.login().await.unwrap();
@@ -132,26 +132,26 @@ async fn a_recording_that_was_taken_off_is_unknown_until_it_is_put_back() {
 }
 
 #[tokio::test]
-async fn a_missing_close_notify_shows() {
-    let [first, second] = two_downloads(Misbehaviour::NoCloseNotify).await;
+async fn a_missing_close_notify_is_not_a_clean_end() {
+    let [first, second] = two_downloads(Misbehavior::NoCloseNotify).await;
     let first = first.unwrap();
     assert_eq!((first.body.len(), first.ended_cleanly), (48_308, false));
     whole(&second);
 }
 
 #[tokio::test]
-async fn a_throttled_and_a_late_answer_are_whole() {
-    let [first, _] = two_downloads(Misbehaviour::Throttle {
+async fn a_throttled_or_late_answer_is_complete() {
+    let [first, _] = two_downloads(Misbehavior::Throttle {
         bytes_per_s: 1_000_000,
     })
     .await;
     whole(&first);
-    let [first, _] = two_downloads(Misbehaviour::Slow(Duration::from_millis(5))).await;
+    let [first, _] = two_downloads(Misbehavior::Slow(Duration::from_millis(5))).await;
     whole(&first);
 }
 
 #[track_caller]
-fn replaced(answers: [Result<Answer, String>; 2], status: u16, start: &[u8]) {
+fn replaced(answers: [Result<ReceivedAnswer, String>; 2], status: u16, start: &[u8]) {
     let [first, second] = answers;
     let first = first.unwrap();
     assert_eq!(first.status, status);
@@ -163,43 +163,39 @@ fn replaced(answers: [Result<Answer, String>; 2], status: u16, start: &[u8]) {
 }
 
 #[tokio::test]
-async fn answers_are_replaced() {
+async fn a_fault_replaces_an_answer() {
     replaced(
-        two_downloads(Misbehaviour::Html { status: 200 }).await,
+        two_downloads(Misbehavior::Html { status: 200 }).await,
         200,
         b"<!DOCTYPE",
     );
     replaced(
-        two_downloads(Misbehaviour::Html { status: 503 }).await,
+        two_downloads(Misbehavior::Html { status: 503 }).await,
         503,
         b"<HTML>",
     );
-    replaced(two_downloads(Misbehaviour::Status(500)).await, 500, b"");
-    replaced(two_downloads(Misbehaviour::WrongJson).await, 200, b"[");
+    replaced(two_downloads(Misbehavior::Status(500)).await, 500, b"");
+    replaced(two_downloads(Misbehavior::WrongJson).await, 200, b"[");
+    replaced(two_downloads(Misbehavior::NotJsonGarbage).await, 200, b"\0");
     replaced(
-        two_downloads(Misbehaviour::NotJsonGarbage).await,
-        200,
-        b"\0",
-    );
-    replaced(
-        two_downloads(Misbehaviour::Errno("20014".into())).await,
+        two_downloads(Misbehavior::Errno("20014".into())).await,
         200,
         br#"{"status":"Failed","errno":"20014"}"#,
     );
-    let [first, second] = two_downloads(Misbehaviour::CloseBeforeAnswer).await;
+    let [first, second] = two_downloads(Misbehavior::CloseBeforeAnswer).await;
     assert!(first.is_err());
     whole(&second);
 }
 
 #[tokio::test]
-async fn huge_json_ends_after_ten_mebibytes() {
-    let [first, second] = two_downloads(Misbehaviour::HugeJson).await;
+async fn huge_json_has_ten_mebibytes() {
+    let [first, second] = two_downloads(Misbehavior::HugeJson).await;
     assert_eq!(first.unwrap().body.len(), 10 * 1024 * 1024);
     whole(&second);
 }
 
 #[tokio::test]
-async fn a_token_dies_between_random_and_download() {
+async fn a_token_ends_between_ticket_and_download() {
     let pbx = started(Api::SSeries110).await;
     pbx.inject("get-random:dead-token-after-ticket".parse().unwrap());
     let client = Client::of(&pbx);
@@ -210,9 +206,9 @@ async fn a_token_dies_between_random_and_download() {
 #[tokio::test]
 async fn a_replaced_login_gives_no_token() {
     let pbx = started(Api::SSeries110).await;
-    pbx.inject(Fault::forever(
-        Operation::Any,
-        Misbehaviour::Errno("20002".into()),
+    pbx.inject(ScriptedFault::forever(
+        CallKind::Any,
+        Misbehavior::Errno("20002".into()),
     ));
     let client = Client::of(&pbx);
     assert_eq!(client.login().await.unwrap_err(), "20002");
@@ -222,17 +218,17 @@ async fn a_replaced_login_gives_no_token() {
 }
 
 #[tokio::test]
-async fn a_fault_of_one_recording_strikes_its_downloads_in_turn() {
+async fn faults_for_one_recording_strike_its_downloads_in_turn() {
     const OTHER: &str = "other.wav";
     for api in [Api::SSeries110, Api::Cloud200] {
         let pbx = started(api).await;
         pbx.add_recording(OTHER, wav::music(3));
         for bytes in [1000, 2000] {
-            let what = Misbehaviour::Cut {
+            let what = Misbehavior::Cut {
                 after_bytes: bytes,
                 with_length: false,
             };
-            pbx.inject(Fault::once(Operation::Download, what).of(NAME));
+            pbx.inject(ScriptedFault::once(CallKind::Download, what).for_recording(NAME));
         }
         let client = Client::of(&pbx).api(api);
         for (name, bytes) in [(OTHER, 48_308), (NAME, 1000), (OTHER, 48_308), (NAME, 2000)] {
@@ -243,7 +239,7 @@ async fn a_fault_of_one_recording_strikes_its_downloads_in_turn() {
 }
 
 #[tokio::test]
-async fn a_recording_changes_behind_a_download_and_goes() {
+async fn a_replacement_takes_over_after_one_more_download() {
     let pbx = started(Api::SSeries110).await;
     let client = Client::of(&pbx);
     pbx.replace_after_download(NAME, wav::music(1));

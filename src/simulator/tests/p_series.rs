@@ -1,4 +1,4 @@
-//! The P-Series over real sockets.
+//! Tests of the P-Series over real sockets.
 
 use super::*;
 use downloader::Downloader;
@@ -52,7 +52,7 @@ async fn a_recording_arrives() {
 }
 
 #[tokio::test]
-async fn get_token_tells_all_that_is_documented() {
+async fn get_token_answers_all_documented_fields() {
     let pbx = p_series().await;
     let answer = pbx.get_token().await;
     let json = answer.json();
@@ -70,7 +70,7 @@ async fn get_token_tells_all_that_is_documented() {
 }
 
 #[tokio::test]
-async fn bad_calls_get_their_errcode() {
+async fn a_bad_call_gets_its_errcode() {
     let pbx = p_series().await;
     let token = pbx.token().await;
     let with_token = |call: &str| format!("/openapi/v1.0/{call}access_token={token}");
@@ -152,7 +152,7 @@ async fn bad_calls_get_their_errcode() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_user_agent_does_not_exist() {
+async fn a_call_without_a_user_agent_is_answered_10001() {
     let pbx = p_series().await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_call_without_a_user_agent_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_plus_sign_must_be_encoded() {
+async fn a_plus_sign_in_a_name_must_be_encoded() {
     let pbx = p_series().await;
     let token = pbx.token().await;
     let raw = format!("/openapi/v1.0/recording/download?access_token={token}&file={NAME}");
@@ -189,7 +189,7 @@ async fn a_plus_sign_must_be_encoded() {
 }
 
 #[tokio::test]
-async fn faults_strike_by_what_a_call_does() {
+async fn a_fault_strikes_its_kind_of_call() {
     let pbx = p_series().await;
     pbx.inject("login:errno=-2".parse().unwrap());
     assert_eq!(pbx.get_token().await.errcode(), Some(-2));

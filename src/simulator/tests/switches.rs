@@ -1,12 +1,12 @@
-//! Switches over real sockets.
+//! Tests of the switches over real sockets.
 
 use tokio::io::AsyncWriteExt;
 
-use super::client::{Answer, Client, read_answer};
+use super::client::{Client, ReceivedAnswer, read_answer};
 use super::*;
 
-/// A download without any tolerance, from a box with this switch.
-async fn fetched(switch: Switch) -> (Result<Answer, String>, Simulator) {
+/// Downloads from a box with this switch, and accepts only documented answers.
+async fn fetched(switch: Switch) -> (Result<ReceivedAnswer, String>, Simulator) {
     let pbx = with(switch).await;
     let client = client(&pbx, switch);
     (client.fetch(NAME).await, pbx)
@@ -16,7 +16,8 @@ fn client(pbx: &Simulator, switch: Switch) -> Client {
     Client::of(pbx).api(newest(switch))
 }
 
-/// Switches under which a client without tolerance does not get the bytes, and what it gets.
+/// Returns the result that replaces the recording, for a switch under which a strict client does
+/// not get it: an errno or message, or `*` for another failure.
 fn intolerable(switch: Switch) -> Option<&'static str> {
     Some(match switch {
         Switch::StatusLowerCase | Switch::StatusUpperCase | Switch::StatusKeyCapital => "",
@@ -68,7 +69,7 @@ async fn every_switch_delivers_or_fails_as_it_should() {
 }
 
 #[tokio::test]
-async fn files_and_errors_that_pass_do_pass() {
+async fn a_failure_of_the_first_requests_ends() {
     let passing = [
         (Switch::LateFile, 2),
         (Switch::InternalError20010, 1),
@@ -95,7 +96,7 @@ async fn files_and_errors_that_pass_do_pass() {
 }
 
 #[tokio::test]
-async fn errors_of_downloads_take_other_forms() {
+async fn a_switch_changes_the_form_of_a_failed_download() {
     let forms = [
         (Switch::DownloadErrorsAre404Html, 404, "<HTML>"),
         (Switch::DownloadErrorsAre403Html, 403, "<HTML>"),
@@ -124,7 +125,7 @@ async fn errors_of_downloads_take_other_forms() {
 }
 
 #[tokio::test]
-async fn connections_stay_open_under_keep_alive() {
+async fn a_connection_stays_open_under_keep_alive() {
     let pbx = with(Switch::KeepAlive).await;
     let client = client(&pbx, Switch::KeepAlive);
     let mut stream = client.connect().await.unwrap();
@@ -141,7 +142,7 @@ async fn connections_stay_open_under_keep_alive() {
 }
 
 #[tokio::test]
-async fn ranges_are_honoured_under_a_switch_only() {
+async fn a_range_is_honored_under_its_switch_only() {
     for (switch, status, bytes) in [
         (Switch::HonoursRange, 206, 10),
         (Switch::JsonWithLength, 200, 48_308),
@@ -159,7 +160,7 @@ async fn ranges_are_honoured_under_a_switch_only() {
 }
 
 #[tokio::test]
-async fn a_redirect_names_the_secure_port() {
+async fn a_redirect_names_the_https_port() {
     for (api, port) in [(Api::SSeries200, ":8088"), (Api::Cloud200, "")] {
         let builder = Simulator::builder(api).switch(Switch::RedirectFromPort80);
         let pbx = builder.start().await.unwrap();
@@ -177,14 +178,14 @@ async fn a_redirect_names_the_secure_port() {
 }
 
 #[tokio::test]
-async fn a_server_name_opens_a_box_that_wants_one() {
+async fn a_box_that_requires_a_server_name_accepts_one() {
     let pbx = with(Switch::SniRequired).await;
     let client = client(&pbx, Switch::SniRequired).with_server_name("localhost");
     assert!(client.fetch(NAME).await.is_ok());
 }
 
 #[tokio::test]
-async fn strange_addresses_are_dropped() {
+async fn a_connection_from_another_address_is_dropped() {
     let pbx = with(Switch::WrongAddressDropped).await;
     let client = client(&pbx, Switch::WrongAddressDropped).from([127, 0, 0, 2]);
     assert!(client.login().await.is_err());
@@ -192,7 +193,7 @@ async fn strange_addresses_are_dropped() {
 }
 
 #[tokio::test]
-async fn tokens_follow_their_switches() {
+async fn a_token_follows_its_switches() {
     let pbx = with(Switch::SecondLoginErasesFirst).await;
     let client = Client::of(&pbx).api(Api::SSeries200);
     let first = client.login().await.unwrap();
@@ -220,7 +221,7 @@ async fn tokens_follow_their_switches() {
 }
 
 #[tokio::test]
-async fn a_cut_download_may_spend_nothing() {
+async fn under_its_switch_a_cut_download_spends_no_ticket() {
     let pbx = with(Switch::CutDownloadSpendsNothing).await;
     pbx.inject("download:cut-after=10".parse().unwrap());
     let client = Client::of(&pbx).api(Api::SSeries200);
@@ -250,7 +251,7 @@ async fn a_cut_download_may_spend_nothing() {
 }
 
 #[tokio::test]
-async fn a_third_download_finds_the_box_busy() {
+async fn a_busy_box_refuses_the_third_download() {
     let pbx = with(Switch::BusyIs503).await;
     pbx.inject("download:stall-after=1:times=2".parse().unwrap());
     let client = Client::of(&pbx).api(Api::SSeries200);
@@ -277,7 +278,7 @@ async fn a_third_download_finds_the_box_busy() {
 }
 
 #[tokio::test]
-async fn a_dead_token_may_cut_its_download() {
+async fn under_its_switch_the_end_of_a_token_cuts_its_download() {
     let pbx = with(Switch::TokenDeathCutsDownload).await;
     pbx.inject("download:throttle=100000".parse().unwrap());
     let client = Client::of(&pbx).api(Api::SSeries200);
@@ -292,14 +293,14 @@ async fn a_dead_token_may_cut_its_download() {
 }
 
 #[tokio::test]
-async fn a_switch_out_of_place_is_refused() {
+async fn a_switch_of_another_generation_is_refused() {
     let builder = Simulator::builder(Api::SSeries200).switch(Switch::FullBoaHeaders);
     let error = builder.start().await.unwrap_err();
     assert!(error.to_string().contains("full-boa-headers"));
 }
 
 #[tokio::test]
-async fn the_address_may_be_that_of_the_login() {
+async fn under_its_switch_a_ticket_belongs_to_the_login_address() {
     let pbx = with(Switch::RequesterIsLoginPeer).await;
     let client = Client::of(&pbx).api(Api::SSeries200);
     let other = Client::of(&pbx).api(Api::SSeries200).from([127, 0, 0, 2]);
@@ -317,7 +318,7 @@ async fn the_address_may_be_that_of_the_login() {
 }
 
 #[tokio::test]
-async fn a_wrong_address_may_get_a_page() {
+async fn under_its_switch_a_wrong_address_gets_a_page() {
     let pbx = with(Switch::WrongAddressIs403Html).await;
     let client = Client::of(&pbx).api(Api::SSeries200);
     let other = Client::of(&pbx).api(Api::SSeries200).from([127, 0, 0, 2]);
@@ -364,7 +365,7 @@ async fn a_refresh_replaces_the_token() {
 }
 
 #[tokio::test]
-async fn downloads_may_wait_for_each_other() {
+async fn under_its_switch_a_download_waits_for_the_one_before() {
     let pbx = with(Switch::OneDownloadAtATime).await;
     pbx.inject("download:stall-after=1".parse().unwrap());
     let client = Client::of(&pbx).api(Api::SSeries200);
@@ -383,7 +384,7 @@ async fn downloads_may_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn plain_names_pass_where_nothing_is_decoded() {
+async fn a_box_that_decodes_nothing_finds_a_plain_name() {
     let pbx = with(Switch::RawQuery).await;
     pbx.add_recording("1772442845.wav", wav::music(1));
     let client = Client::of(&pbx).api(Api::SSeries200);

@@ -1,7 +1,7 @@
-//! Odd forms of a recording, and recordings for a demonstration.
+//! Unusual forms of a recording, and recordings for a demonstration.
 //!
-//! Knows GSM in WAV, MP3 frames and files whose sizes are wrong. Does not know when a PBX has them.
-//! That such files occur is an assumption from Asterisk and from the guards in published clients.
+//! Knows GSM in WAV, MP3 frames and files whose sizes are wrong. Does not know when a PBX has such
+//! files. That they occur is an assumption from Asterisk and from the checks in published clients.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,9 +12,10 @@ const GSM_BLOCK_SAMPLES: u16 = 320;
 const MP3_FRAME_BYTES: usize = 72;
 const MP3_FRAME_SAMPLES: u32 = 576;
 
-/// Makes a WAV file of `seconds` in GSM 6.10: format tag 0x0031, blocks of 65 bytes for 320 samples.
+/// Makes a WAV file of `seconds` in GSM 6.10: format tag 0x0031, blocks of 65 bytes for 320
+/// samples.
 ///
-/// The blocks hold noise; they are well formed and not pleasant.
+/// The blocks are well formed and hold noise.
 pub fn gsm(seconds: u32) -> Bytes {
     let (block_bytes, block_samples) = (u32::from(GSM_BLOCK_BYTES), u32::from(GSM_BLOCK_SAMPLES));
     let blocks = seconds.saturating_mul(SAMPLE_RATE) / block_samples;
@@ -43,12 +44,12 @@ pub fn gsm(seconds: u32) -> Bytes {
     file.freeze()
 }
 
-/// Makes a WAV file of 308 bytes without any audio, as left by a call that ended at once.
+/// Makes a WAV file of 308 bytes without audio, as a call leaves it that ended at once.
 pub fn header_only() -> Bytes {
     Bytes::from(header(0))
 }
 
-/// Copies a recording with `size` in its RIFF size field; what is no RIFF file stays as it is.
+/// Returns a copy with `size` in the RIFF size field. A file that is not RIFF stays as it is.
 pub fn riff_size(recording: &Bytes, size: u32) -> Bytes {
     let mut file = BytesMut::from(recording.as_ref());
     if file.starts_with(b"RIFF")
@@ -59,8 +60,9 @@ pub fn riff_size(recording: &Bytes, size: u32) -> Bytes {
     file.freeze()
 }
 
-/// Copies a recording whose header says `more` bytes of audio than there are, as where its writer was stopped before the end; what
-/// is too short for the header that this module writes stays as it is.
+/// Returns a copy whose header announces `more` bytes of audio that the file does not have, as when
+/// the PBX stopped before it had written all. A file that is too short for the header of this
+/// module stays as it is.
 pub fn with_missing(recording: &Bytes, more: u32) -> Bytes {
     let mut file = BytesMut::from(recording.as_ref());
     let size =
@@ -72,8 +74,8 @@ pub fn with_missing(recording: &Bytes, more: u32) -> Bytes {
     file.freeze()
 }
 
-/// Copies a recording with its channel twice: PCM, 8 kHz, 16 bits, stereo; what is too short for the header that this
-/// module writes stays as it is.
+/// Returns a copy with two equal channels: PCM, 8 kHz, 16 bits, stereo. A file that is too short
+/// for the header of this module stays as it is.
 pub fn stereo(recording: &Bytes) -> Bytes {
     let Some((head, samples)) = recording.split_at_checked(HEADER_BYTES) else {
         return recording.clone();
@@ -94,7 +96,7 @@ pub fn stereo(recording: &Bytes) -> Bytes {
     file.freeze()
 }
 
-/// Writes over a field of a header, if the file has it.
+/// Overwrites a field of a header, if the file is long enough to have it.
 fn put_at(file: &mut BytesMut, position: usize, value: &[u8]) {
     if let Some(field) = file.get_mut(position..position + value.len()) {
         field.copy_from_slice(value);
@@ -103,7 +105,8 @@ fn put_at(file: &mut BytesMut, position: usize, value: &[u8]) {
 
 /// Makes an MP3 file of `seconds`: an ID3 tag, then MPEG 2.5 frames of 8 kbit/s, 8 kHz, mono.
 ///
-/// The frames are silent; unused bytes in them differ, so that different places differ.
+/// The frames are silent. Unused bytes in them differ, so that different places have different
+/// bytes.
 pub fn mp3(seconds: u32) -> Bytes {
     let frames = seconds.saturating_mul(SAMPLE_RATE) / MP3_FRAME_SAMPLES;
     let mut file = BytesMut::new();
@@ -118,7 +121,7 @@ pub fn mp3(seconds: u32) -> Bytes {
     file.freeze()
 }
 
-/// How long a PCM recording of that many bytes lasts, at least one second.
+/// The duration of a PCM recording in seconds, rounded up, from one second to ten hours.
 pub(crate) fn seconds_of(recording: &[u8]) -> u32 {
     let audio = recording.len().saturating_sub(HEADER_BYTES);
     u32::try_from(audio)
@@ -127,11 +130,10 @@ pub(crate) fn seconds_of(recording: &[u8]) -> u32 {
         .clamp(1, 36_000)
 }
 
-/// Makes the recordings of a demonstration: names as a PBX forms them, and 3 s, 1 min and 30 min of
-/// music.
+/// Makes the recordings of the demonstration, with their names: 3 s, 1 min and 30 min of music.
 ///
-/// The names follow the samples in Yeastar, "S-Series API Guide", "CDR": start of the recording, call
-/// id (its epoch is the start of the call), caller, callee, direction.
+/// The names follow the samples in Yeastar, "S-Series API Guide", "CDR": start of the recording,
+/// call id (its first part is the start of the call), caller, callee, direction.
 pub fn demo_recordings() -> Vec<(String, Bytes)> {
     [
         ("20260302091407-1772442845.1203-1001-1003-Internal.wav", 3),
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gsm_says_so() {
+    fn gsm_has_its_format_tag_and_block_size() {
         let file = gsm(2);
         assert_eq!(file[20..22], [0x31, 0]);
         assert_eq!(file.len() - 60, 50 * usize::from(GSM_BLOCK_BYTES));
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_alone_is_a_whole_file() {
+    fn a_header_without_audio_is_a_valid_file() {
         let file = header_only();
         assert_eq!(file.len(), HEADER_BYTES);
         assert_eq!(file[4..8], 300_u32.to_le_bytes());
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_size_field_changes() {
+    fn riff_size_changes_the_size_field_only() {
         let (file, other) = (music(1), riff_size(&music(1), u32::MAX));
         assert_eq!(other[4..8], [0xFF; 4]);
         assert_eq!((&file[..4], &file[8..]), (&other[..4], &other[8..]));
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_says_more_than_there_is() {
+    fn with_missing_announces_more_audio_than_there_is() {
         let (file, other) = (music(1), with_missing(&music(1), 7));
         assert_eq!(other.len(), file.len());
         assert_eq!(other[4..8], 16_307_u32.to_le_bytes());
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn demonstration_names_are_plausible() {
+    fn demonstration_names_follow_the_vendors_samples() {
         for (name, file) in demo_recordings() {
             let fields: Vec<_> = name.trim_end_matches(".wav").split('-').collect();
             assert_eq!((fields.len(), fields[0].len()), (5, 14));

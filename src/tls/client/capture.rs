@@ -1,7 +1,8 @@
-//! A verifier that remembers which certificate was presented, and leaves the decision to the configured one.
+//! A verifier that remembers the certificate that was presented, and leaves the decision to another
+//! verifier.
 //!
-//! Knows the leaf of the last handshake, also where it was not accepted: that is when somebody wants to look at it.
-//! Accepts nothing by itself.
+//! Knows the leaf certificate of the last handshake, even if it was refused: an operator wants to
+//! see it then. Accepts nothing by itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,29 +10,29 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Remembers, and asks `decides`.
+/// Remembers the leaf certificate, and asks `inner` for the decision.
 #[derive(Debug)]
-pub(crate) struct Capture {
-    decides: Arc<dyn ServerCertVerifier>,
+pub(crate) struct CapturingVerifier {
+    inner: Arc<dyn ServerCertVerifier>,
     leaf: Mutex<Option<CertificateDer<'static>>>,
 }
 
-impl Capture {
-    pub(super) fn new(decides: Arc<dyn ServerCertVerifier>) -> Arc<Self> {
+impl CapturingVerifier {
+    pub(super) fn new(inner: Arc<dyn ServerCertVerifier>) -> Arc<Self> {
         Arc::new(Self {
-            decides,
+            inner,
             leaf: Mutex::default(),
         })
     }
 
-    /// The leaf certificate that was presented last, if any was.
+    /// The leaf certificate of the last handshake, if there was one.
     pub(crate) fn leaf(&self) -> Option<CertificateDer<'static>> {
         let leaf = self.leaf.lock().unwrap_or_else(PoisonError::into_inner);
         leaf.clone()
     }
 }
 
-impl ServerCertVerifier for Capture {
+impl ServerCertVerifier for CapturingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -42,7 +43,7 @@ impl ServerCertVerifier for Capture {
     ) -> Result<ServerCertVerified, Error> {
         let leaf = end_entity.clone().into_owned();
         *self.leaf.lock().unwrap_or_else(PoisonError::into_inner) = Some(leaf);
-        self.decides
+        self.inner
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
@@ -52,7 +53,7 @@ impl ServerCertVerifier for Capture {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.decides
+        self.inner
             .verify_tls12_signature(message, certificate, signature)
     }
 
@@ -62,19 +63,19 @@ impl ServerCertVerifier for Capture {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.decides
+        self.inner
             .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.decides.supported_verify_schemes()
+        self.inner.supported_verify_schemes()
     }
 
     fn requires_raw_public_keys(&self) -> bool {
-        self.decides.requires_raw_public_keys()
+        self.inner.requires_raw_public_keys()
     }
 
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.decides.root_hint_subjects()
+        self.inner.root_hint_subjects()
     }
 }

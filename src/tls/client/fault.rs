@@ -1,9 +1,10 @@
-//! What a failed TLS handshake means for somebody who runs a PBX, and what they can do about it.
+//! The meaning of a failed TLS handshake for an operator, and the remedy.
 //!
-//! Knows rustls' errors. No text here names an address: rustls' own would, where a certificate is for another name.
+//! Knows rustls' errors. No text here names an address: a text of rustls would, if a certificate is
+//! for another name.
 //!
-//! Source for the PBX's menus: Yeastar, "S-Series User Guide", "Service": protocol, port, certificate and the System
-//! Security Level, of which High means TLS 1.2 only.
+//! Source for the PBX's menus: Yeastar, "S-Series User Guide", "Service": protocol, port,
+//! certificate and the System Security Level, of which High means TLS 1.2 only.
 
 use rustls::{
     AlertDescription, CertificateError, Error, OtherError, PeerIncompatible, PeerMisbehaved,
@@ -12,31 +13,31 @@ use thiserror::Error;
 
 use crate::tls::pin::Pin;
 
-/// The certificate is none of those that are pinned.
+/// The certificate is not one of those that are pinned.
 #[derive(Debug, Error)]
 #[error("the certificate's SHA-256 is not in pins: {0}")]
-pub(super) struct NotPinned(pub(super) Pin);
+pub(super) struct PinMismatch(pub(super) Pin);
 
-/// Why TLS failed, as far as it decides what to do.
+/// The cause of a TLS failure, as far as the remedy depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TlsFault {
-    /// Not the pinned certificate.
+    /// It is not a pinned certificate.
     NotPinned,
     UnknownIssuer,
     WrongName,
     Expired,
     NotYetValid,
-    /// A CA's own certificate, which cannot be a server's.
+    /// It is a CA's own certificate, which cannot be a server's.
     CaCertificate,
-    /// X.509 version 1.
+    /// It is of X.509 version 1.
     Version1,
-    /// A key too short to be used, as its certificate says.
+    /// The key in the certificate is too short.
     WeakKey,
-    /// A signature that does not verify: a key too short, or another one than the certificate's.
+    /// A signature does not verify: the key is too short, or is not the certificate's.
     BadSignature,
     /// The certificate cannot be read.
     Unreadable,
-    /// Nothing as new as TLS 1.2.
+    /// The peer has no version as new as TLS 1.2.
     NoVersion,
     NoCipher,
     /// The peer does not speak TLS at all.
@@ -44,7 +45,7 @@ pub(crate) enum TlsFault {
     Other,
 }
 
-/// Why TLS failed, in words.
+/// A TLS failure in words.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text}")]
 pub(crate) struct TlsError {
@@ -71,13 +72,16 @@ impl From<&Error> for TlsError {
                 TlsFault::NoVersion,
                 "no common TLS version; the PBX must speak TLS 1.2",
             ),
-            // What OpenSSL says where it shares no cipher with us.
+            // OpenSSL sends this if it shares no cipher with us.
             Error::AlertReceived(AlertDescription::HandshakeFailure)
             | Error::PeerIncompatible(_)
             | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => {
                 (TlsFault::NoCipher, "no common cipher")
             }
-            Error::InvalidMessage(_) => (TlsFault::NotTls, "what answers does not speak TLS"),
+            Error::InvalidMessage(_) => (
+                TlsFault::NotTls,
+                "the server at this address does not speak TLS",
+            ),
             _ => return Self::new(TlsFault::Other, error.to_string()),
         };
         Self::new(fault, format!("{meaning} ({error})"))
@@ -89,10 +93,11 @@ impl TlsError {
         let (fault, meaning) = match error {
             CertificateError::UnknownIssuer => (
                 TlsFault::UnknownIssuer,
-                "nobody we trust has signed the certificate",
+                "the certificate is not signed by a trusted CA",
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                // The error's own text names the host of pbx.url, and the names presented may be addresses of the PBX.
+                // The error's own text names the host of pbx.url, and the presented names may be
+                // addresses of the PBX.
                 return Self::new(
                     TlsFault::WrongName,
                     "the certificate is for another name or address than that in pbx.url",
@@ -103,7 +108,7 @@ impl TlsError {
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
                 TlsFault::NotYetValid,
-                "the certificate is not accepted: its time has not come yet",
+                "the certificate is not accepted: it is not valid yet",
             ),
             CertificateError::BadSignature => (
                 TlsFault::BadSignature,
@@ -113,7 +118,7 @@ impl TlsError {
                 (TlsFault::Unreadable, "the certificate cannot be read")
             }
             CertificateError::Other(OtherError(cause)) => {
-                if let Some(cause) = cause.downcast_ref::<NotPinned>() {
+                if let Some(cause) = cause.downcast_ref::<PinMismatch>() {
                     return Self::new(TlsFault::NotPinned, cause.to_string());
                 }
                 match cause.downcast_ref() {
@@ -141,7 +146,7 @@ impl TlsError {
 }
 
 impl TlsFault {
-    /// What is wrong with a certificate that can be used in no way.
+    /// The fault of a certificate that cannot be used under any trust.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Version1 => {
@@ -152,13 +157,13 @@ impl TlsFault {
         }
     }
 
-    /// What an operator can do.
+    /// The remedy for an operator.
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::NotPinned => {
-                "if nobody exchanged the PBX's certificate, something may stand in between: do not pin what it shows; if \
-                 somebody did, compare the new fingerprint with what a browser shows on the PBX's own network, and add it \
-                 to pbx.tls.pins"
+                "if the PBX's certificate was not replaced, another machine may stand in between: do not pin the \
+                 certificate that it shows; if it was replaced, compare the new fingerprint with what a browser \
+                 shows on the PBX's own network, and add it to pbx.tls.pins"
             }
             Self::UnknownIssuer => {
                 "compare the fingerprint with what a browser shows on the PBX's own network and pin it (pbx.tls.pins), or \
@@ -168,36 +173,36 @@ impl TlsFault {
                 "write a name or an address into pbx.url that the certificate is for, or pin it (pbx.tls.pins)"
             }
             Self::Expired | Self::NotYetValid => {
-                "look at this machine's clock; else give the PBX a new certificate (on an S-Series Settings > System > \
-                 Security > Service > Certificate), or pin this one (pbx.tls.pins), whose dates are then not looked at"
+                "check this machine's clock; if it is right, give the PBX a new certificate (on an S-Series Settings > \
+                 System > Security > Service > Certificate), or pin this one (pbx.tls.pins): its dates are then ignored"
             }
             Self::CaCertificate => {
-                "pin it (pbx.tls.pins): a certificate that the PBX signed itself does not belong into pbx.tls.ca_file"
+                "pin it (pbx.tls.pins): a certificate that the PBX signed itself does not belong in pbx.tls.ca_file"
             }
             Self::Version1 => {
-                "put a certificate of version 3, as every current tool makes them, on the PBX and choose it (on an S-Series \
+                "install a certificate of version 3, as every current tool makes them, on the PBX and select it (on an S-Series \
                  Settings > System > Security > Service > Certificate)"
             }
             Self::WeakKey => {
-                "put a certificate with an RSA key of 2048 bits or more, or with an EC key, on the PBX and choose it (on an \
+                "install a certificate with an RSA key of 2048 bits or more, or with an EC key, on the PBX and select it (on an \
                  S-Series Settings > System > Security > Service > Certificate)"
             }
             Self::BadSignature => {
-                "where its RSA key has less than 2048 bits, put a longer one on the PBX; else what answers does not hold \
-                 the certificate's key, and something stands in between"
+                "if its RSA key has fewer than 2048 bits, install a longer one on the PBX; otherwise the server does not \
+                 hold the certificate's key, and another machine stands in between"
             }
             Self::Unreadable => {
-                "put another certificate on the PBX and choose it (on an S-Series Settings > System > Security > Service > \
+                "install another certificate on the PBX and select it (on an S-Series Settings > System > Security > Service > \
                  Certificate)"
             }
             Self::NoVersion => {
                 "update the PBX's firmware, or set its System Security Level to High (on an S-Series Settings > System > \
-                 Security > Service), which is TLS 1.2; a PBX that has none needs something beside it that ends TLS, or \
-                 plain HTTP on a wire you trust (pbx.plain_http)"
+                 Security > Service), which is TLS 1.2; a PBX without TLS 1.2 needs a TLS proxy beside it, or plain \
+                 HTTP on a network you trust (pbx.plain_http)"
             }
             Self::NoCipher => {
-                "the PBX knows old ciphers only: update its firmware; else it needs something beside it that ends TLS, or \
-                 plain HTTP on a wire you trust (pbx.plain_http)"
+                "the PBX knows old ciphers only: update its firmware; otherwise it needs a TLS proxy beside it, or plain \
+                 HTTP on a network you trust (pbx.plain_http)"
             }
             Self::NotTls => {
                 "correct pbx.url: this port speaks plain HTTP or something else; the web interface is usually at https and \
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_a_certificate_is_told_as_what_it_is() {
+    fn each_fault_of_a_certificate_has_its_own_text() {
         let other = |error: webpki::Error| CertificateError::Other(OtherError(Arc::new(error)));
         let no_ca = webpki::Error::CaUsedAsEndEntity;
         check(other(no_ca), TlsFault::CaCertificate, "pin it instead");
@@ -239,7 +244,7 @@ mod tests {
             "not accepted: UnsupportedCriticalExtension",
         );
         let pin = Pin::of(b"");
-        let not_pinned = CertificateError::Other(OtherError(Arc::new(NotPinned(pin))));
+        let not_pinned = CertificateError::Other(OtherError(Arc::new(PinMismatch(pin))));
         check(not_pinned, TlsFault::NotPinned, &pin.to_string());
         check(
             CertificateError::BadSignature,
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_told_without_the_configured_one() {
+    fn a_wrong_name_is_reported_without_the_configured_one() {
         let error = CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("pbx.internal.example").unwrap(),
             presented: vec!["IpAddress(192.0.2.1)".to_owned()],

@@ -11,13 +11,13 @@ use wavegate::app::{App, GatewayParts};
 
 use super::pbx;
 use crate::harness::audit::{dir, files, of_kind, verified};
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, gateway, jwt};
-use crate::programs::serve;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_got_a_recording_is_in_the_log_of_a_gateway_that_was_killed() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
+    let builder = gateway(&pbx).cache().audit().set("log.level", "info");
     let config = builder.write();
     let folder = dir(builder.folder());
     let mut finished = BTreeSet::new();
@@ -74,7 +74,7 @@ async fn who_got_a_recording_is_in_the_log_of_a_gateway_that_was_killed() {
 async fn a_torn_line_is_moved_away_and_told() {
     let pbx = pbx().await;
     for torn in ["{\"seq\":", "\0\0\0\0", "nonsense\n\0\0\0"] {
-        let builder = gateway(&pbx).cache("").audit("");
+        let builder = gateway(&pbx).cache().audit();
         let path = builder.write();
         let folder = dir(builder.folder());
         let app = App::start(GatewayParts::load(&path).unwrap())
@@ -103,7 +103,7 @@ async fn a_torn_line_is_moved_away_and_told() {
 #[tokio::test]
 async fn a_torn_end_is_no_fault_while_nobody_has_repaired_it() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("");
+    let builder = gateway(&pbx).cache().audit();
     let path = builder.write();
     let folder = dir(builder.folder());
     let app = App::start(GatewayParts::load(&path).unwrap())
@@ -120,7 +120,7 @@ async fn a_torn_end_is_no_fault_while_nobody_has_repaired_it() {
 #[tokio::test]
 async fn a_file_without_a_whole_line_is_begun_anew() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("");
+    let builder = gateway(&pbx).cache().audit();
     let path = builder.write();
     let folder = dir(builder.folder());
     let app = App::start(GatewayParts::load(&path).unwrap())
@@ -141,7 +141,10 @@ async fn a_file_without_a_whole_line_is_begun_anew() {
 #[tokio::test]
 async fn a_folder_belongs_to_one_process() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("on_failure = \"serve\"");
+    let builder = gateway(&pbx)
+        .cache()
+        .audit()
+        .set("audit.on_failure", "serve");
     let path = builder.write();
     let one = App::start(GatewayParts::load(&path).unwrap())
         .await

@@ -1,15 +1,13 @@
 //! Nothing is served that cannot be written down; and when it can be written again, the chain goes on.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use http::{Method, StatusCode};
 
 use super::{dir, pbx};
 use crate::harness::admin::{ask, number};
 use crate::harness::audit::{lines, of_kind, verified};
-use crate::harness::{Answer, Call, Gateway, NAME, gateway, jwt, soon};
-use crate::programs::{Running, admin_address, program};
+use crate::harness::{Answer, Gateway, NAME, gateway, jwt, soon};
 
 async fn get(gateway: &Gateway) -> Answer {
     gateway.get(NAME).bearer(&jwt("alice")).send().await
@@ -39,7 +37,7 @@ async fn ready(gateway: &Gateway) -> (u16, String) {
 #[tokio::test]
 async fn without_its_folder_nothing_is_served_until_it_is_back() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).cache("").audit("").start().await;
+    let gateway = gateway(&pbx).cache().audit().start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
     gateway.fetch(NAME).await;
     assert_eq!(ready(&gateway).await.0, 200);
@@ -79,7 +77,7 @@ async fn without_its_folder_nothing_is_served_until_it_is_back() {
 #[tokio::test]
 async fn an_empty_folder_goes_on_with_the_chain() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).cache("").audit("").start().await;
+    let gateway = gateway(&pbx).cache().audit().start().await;
     let folder = dir(&gateway);
     gateway.fetch(NAME).await;
     fs::remove_dir_all(&folder).unwrap();
@@ -105,7 +103,7 @@ async fn an_empty_folder_goes_on_with_the_chain() {
 #[tokio::test]
 async fn a_running_transfer_ends_as_it_is_and_has_its_line_later() {
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).audit("").start().await;
+    let gateway = gateway(&pbx).audit().start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
     pbx.hold_downloads(5_000);
     let mut running = get(&gateway).await;
@@ -126,7 +124,10 @@ async fn a_running_transfer_ends_as_it_is_and_has_its_line_later() {
 #[tokio::test]
 async fn serve_answers_without_a_line_and_writes_how_many() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("on_failure = \"serve\"");
+    let builder = gateway(&pbx)
+        .cache()
+        .audit()
+        .set("audit.on_failure", "serve");
     let gateway = builder.start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
     gateway.fetch(NAME).await;
@@ -155,84 +156,4 @@ async fn serve_answers_without_a_line_and_writes_how_many() {
     let told = of_kind(&folder, "unwritten").into_iter();
     let missing: u64 = told.map(|line| line["decisions"].as_u64().unwrap()).sum();
     assert_eq!(missing + 2, fetched);
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_and_what_was_half_written_is_repaired() {
-    if program("prlimit").is_none() {
-        return;
-    }
-    // So that lines of either kind are cut.
-    for bytes in [20_000, 20_250, 20_500, 20_750] {
-        refused_when_full(bytes).await;
-    }
-}
-
-async fn refused_when_full(bytes: u64) {
-    let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("");
-    let config = builder.write();
-    let folder = crate::harness::audit::dir(builder.folder());
-    // A file may be so large and no larger: what is over is written in part, as on a disk that fills.
-    let mut limited = Command::new("sh");
-    let script =
-        format!("trap '' XFSZ; exec prlimit --fsize={bytes}: \"$0\" serve --config \"$1\"");
-    limited.args(["-c", &script, env!("CARGO_BIN_EXE_wavegate")]);
-    limited.arg(&config).stdin(Stdio::null());
-    let running = Running::start(&mut limited);
-    let log = running.err.until(|log| log.contains("\"listening\"")).await;
-    let listening = crate::programs::lines(&log).find(|line| line["message"] == "listening");
-    let plain = listening.unwrap()["plain"].as_str().unwrap().to_owned();
-    let addr = plain.trim_matches(['[', ']']).parse().unwrap();
-    let target = format!("/recordings/{NAME}");
-    let ask_once = async || {
-        let answer = Call::new(addr, Method::GET, &target)
-            .bearer(&jwt("alice"))
-            .send()
-            .await;
-        let status = answer.status();
-        drop(answer.bytes().await);
-        status
-    };
-    let mut served = 0;
-    soon(async {
-        while ask_once().await == StatusCode::OK {
-            served += 1;
-        }
-    })
-    .await;
-    assert!((5..100).contains(&served), "{served}");
-    let admin = admin_address(&running);
-    assert_eq!(
-        ask(admin, Method::GET, "/readyz", &[])
-            .await
-            .unwrap()
-            .status,
-        503
-    );
-    let failed = running
-        .err
-        .until(|log| log.contains("the audit log cannot be written\""))
-        .await;
-    assert_eq!(
-        failed.matches("the audit log cannot be written\"").count(),
-        1
-    );
-
-    let id = running.id().to_string();
-    let raised = Command::new("prlimit")
-        .args(["--pid", &id, "--fsize=unlimited"])
-        .status();
-    assert!(raised.unwrap().success());
-    soon(async { while ask_once().await != StatusCode::OK {} }).await;
-    assert_eq!(running.stop().await.code, Some(0));
-    verified(&folder, &[]).await;
-    // Every download that somebody got is in it, and nothing twice.
-    let deliveries = of_kind(&folder, "delivery");
-    let complete = deliveries
-        .iter()
-        .filter(|line| line["outcome"] == "complete")
-        .count();
-    assert_eq!(complete, served + 1);
-    assert_eq!(of_kind(&folder, "repaired").len(), 1);
 }

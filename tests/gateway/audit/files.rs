@@ -18,8 +18,10 @@ fn names(dir: &Path) -> Vec<String> {
 async fn a_full_file_is_followed_by_another_one() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .cache("")
-        .audit("max_file_bytes = 65536\nrotate = \"size\"");
+        .cache()
+        .audit()
+        .set("audit.max_file_bytes", 65536)
+        .set("audit.rotate", "size");
     let gateway = gateway.start().await;
     let folder = dir(&gateway);
     for _ in 0..200 {
@@ -69,7 +71,7 @@ async fn a_full_file_is_followed_by_another_one() {
 #[tokio::test]
 async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("keep_days = 30");
+    let builder = gateway(&pbx).cache().audit().set("audit.keep_days", 30);
     let path = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
     let run = async || {
@@ -121,7 +123,7 @@ async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
 #[tokio::test]
 async fn any_number_of_files_that_go_is_told_in_one_line_that_can_be_read() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("keep_days = 30");
+    let builder = gateway(&pbx).cache().audit().set("audit.keep_days", 30);
     let path = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
     let app = App::start(GatewayParts::load(&path).unwrap())
@@ -155,7 +157,7 @@ async fn the_files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let pbx = pbx().await;
-    let gateway = gateway(&pbx).cache("").audit("").start().await;
+    let gateway = gateway(&pbx).cache().audit().start().await;
     let folder = dir(&gateway);
     gateway.fetch(NAME).await;
     assert!(gateway.app.shut_down().await);

@@ -9,8 +9,8 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::{audited, dir, ended, id};
 use crate::harness::audit::{audio_begins, files, report};
+use crate::harness::programs::{Ended, run_wavegate};
 use crate::harness::{NAME, PBX, gateway, jwt, link};
-use crate::programs::{Ended, run_wavegate};
 
 const INBOUND: &str = "20260302091407-1772442845.1204-+49301234-1003-Inbound.wav";
 const OUTBOUND: &str = "20260302091407-1772442845.1205-1003-0049301234-Outbound.wav";
@@ -48,7 +48,7 @@ async fn a_header_that_is_older_than_its_recording_measures_nothing() {
             .into_iter()
             .fold(builder, |builder, switch| builder.switch(switch));
         let pbx = builder.start().await.unwrap();
-        let gateway = gateway(&pbx).audit("").start().await;
+        let gateway = gateway(&pbx).audit().start().await;
         for (file, told_end, heard_ms) in [
             (unknown(0), false, 1000),
             (unknown(u32::MAX), false, 1000),
@@ -206,7 +206,7 @@ async fn nothing_of_a_log_is_obeyed_by_a_terminal_or_a_spreadsheet() {
 #[tokio::test]
 async fn the_story_of_a_request_is_told_by_its_id() {
     let pbx = super::pbx().await;
-    let gateway = gateway(&pbx).cache("").audit("").start().await;
+    let gateway = gateway(&pbx).cache().audit().start().await;
     let call = gateway
         .get(NAME)
         .bearer(&jwt("alice"))

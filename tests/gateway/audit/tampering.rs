@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::{audited, dir, pbx};
 use crate::harness::audit::{HEAD_PUBLIC_KEY, files, verified, verify};
+use crate::harness::programs::Ended;
 use crate::harness::{Call, Gateway, NAME, gateway, jwt, soon};
-use crate::programs::Ended;
 
 /// A log of a few downloads, of which the gateway has let go.
 struct Log {
@@ -202,12 +202,12 @@ fn sha256(line: &str) -> String {
 /// The log of a gateway that was killed, so that its last lines stand behind the last head.
 async fn killed() -> Log {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
+    let builder = gateway(&pbx).cache().audit().set("log.level", "info");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    let (first, _) = crate::programs::serve(&config).await;
+    let (first, _) = crate::harness::programs::serve(&config).await;
     assert_eq!(first.stop().await.code, Some(0));
-    let (second, addr) = crate::programs::serve(&config).await;
+    let (second, addr) = crate::harness::programs::serve(&config).await;
     let target = format!("/recordings/{NAME}");
     let call = Call::new(addr, Method::GET, &target).bearer(&jwt("alice"));
     drop(call.send().await.bytes().await);
@@ -371,10 +371,10 @@ async fn a_head_that_was_forged_or_is_of_another_key_is_refused() {
 #[tokio::test]
 async fn the_gateways_own_log_is_a_place_for_heads() {
     let pbx = pbx().await;
-    let builder = gateway(&pbx).cache("").audit("").log("level = \"info\"");
+    let builder = gateway(&pbx).cache().audit().set("log.level", "info");
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    let (running, _) = crate::programs::serve(&config).await;
+    let (running, _) = crate::harness::programs::serve(&config).await;
     let ended = running.stop().await;
     assert_eq!(ended.code, Some(0));
     assert!(ended.err.contains("\"audit head\""));

@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{STARTERS, agent, outcome, pbx};
+use crate::harness::programs::{lines, serve};
 use crate::harness::{Gateway, NAME, gateway, jwt_with};
-use crate::programs::{lines, serve};
 
 const OWN: &str = "20260302104512-1772448301.1219-0205550147-1001-Inbound.wav";
 
@@ -74,9 +74,12 @@ async fn an_issuer_says_where_its_claims_stand_and_which_pbx_a_bare_number_is_of
     let pbx = pbx([OWN]).await;
     let gateway = gateway(&pbx)
         .policies(STARTERS)
-        .own_issuer(
-            "roles_claim = \"realm_access.roles\"\nextensions_claim = \"https://idp.test/ext.numbers\"\npbxs = [\"office\"]",
+        .set("auth.issuer.roles_claim", "realm_access.roles")
+        .set(
+            "auth.issuer.extensions_claim",
+            "https://idp.test/ext.numbers",
         )
+        .set("auth.issuer.pbxs", ["office"])
         .start()
         .await;
     for (claims, expected) in [
@@ -152,8 +155,8 @@ async fn the_log_names_the_claim_that_is_wrong_and_the_policies_that_decided() {
 async fn an_issuer_for_another_pbx_gets_nothing_of_this_one() {
     let (office, branch) = (pbx([NAME]).await, pbx([NAME]).await);
     let gateway = gateway(&office)
-        .own_issuer("pbxs = [\"branch\"]")
-        .beside("branch", &branch, "")
+        .set("auth.issuer.pbxs", ["branch"])
+        .beside("branch", &branch)
         .start()
         .await;
     let token = jwt_with("alice", json!({}));

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::{STARTERS, outcome, pbx};
 use crate::harness::idp::{Idp, Mood};
+use crate::harness::programs::{Ended, run_wavegate, wavegate};
 use crate::harness::{
     ISSUER, NAME, POLICIES, expired_jwt, gateway, jwt, jwt_of, jwt_with, link_from, link_of, soon,
     write_secret,
 };
-use crate::programs::{Ended, run_wavegate, wavegate};
 
 pub(super) const OWN: &str = "20260302104512-1772448301.1219-0205550147-6400-Inbound.wav";
 
@@ -32,7 +32,9 @@ pub(super) async fn explain(config: &Path, token: &str, rest: &[&str]) -> Ended 
 #[tokio::test]
 async fn it_tells_the_decision_the_policies_and_what_they_saw() {
     let pbx = pbx([]).await;
-    let builder = gateway(&pbx).policies(STARTERS).groups("6400 = [\"1001\"]");
+    let builder = gateway(&pbx)
+        .policies(STARTERS)
+        .set("pbx.groups.6400", ["1001"]);
     let config = builder.write();
     let token = jwt_with(
         "alice\u{202e}",
@@ -237,9 +239,10 @@ async fn a_token_file_that_others_can_read_and_a_bad_configuration_are_refused()
 #[tokio::test]
 async fn a_token_with_roles_can_be_made_for_trying_out() {
     let pbx = pbx([]).await;
-    let builder = gateway(&pbx).policies(STARTERS).own_issuer(
-        "roles_claim = \"realm_access.roles\"\ntenant_claim = \"https://idp.test/tenant\"",
-    );
+    let builder = gateway(&pbx)
+        .policies(STARTERS)
+        .set("auth.issuer.roles_claim", "realm_access.roles")
+        .set("auth.issuer.tenant_claim", "https://idp.test/tenant");
     let config = builder.write();
     let path = config.to_str().unwrap();
     let minted = run_wavegate(&[
@@ -276,7 +279,7 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
     );
     let lines = format!("discovery_url = \"{}/metadata\"", idp.name());
     let lines = idp.lines(builder.folder(), &lines);
-    let gateway = builder.issuer(&lines).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;
     soon(async { while outcome(&gateway, &idp.jwt("alice"), OWN).await != "200" {} }).await;
     let config = gateway.folder().join("wavegate.toml");
     for (token, fetches, served, words) in [
@@ -320,7 +323,7 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
 #[tokio::test]
 async fn what_is_revoked_is_refused_as_the_server_refuses_it() {
     let pbx = pbx([OWN]).await;
-    let builder = gateway(&pbx).auth("revocation_file = \"revoked.jsonl\"");
+    let builder = gateway(&pbx).set("auth.revocation_file", "revoked.jsonl");
     let config = builder.write();
     let rest = ["--recording", OWN];
     let ended = explain(&config, &jwt("alice"), &rest).await;

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::explain::{OWN, explain};
 use super::pbx;
 use crate::harness::audit::{dir, of_kind};
+use crate::harness::programs::Ended;
+use crate::harness::session::{ORIGIN, call, open, with_sessions};
 use crate::harness::{
     Answer, Builder, Gateway, ISSUER, NAME, expired_jwt, gateway, jwt, link_of, soon, write_secret,
 };
-use crate::programs::Ended;
-use crate::session::{ORIGIN, call, open, with_sessions};
 
 /// Alice may hear and share, bob share alone, carol hear alone, and dave is forbidden both by name.
 const SHARING: &str = r#"
@@ -77,10 +77,10 @@ async fn ask(gateway: &Gateway, query: &str, token: Option<&str>) -> Answer {
 #[tokio::test]
 async fn sharing_is_decided_as_the_server_does_by_listening_first() {
     let pbx = pbx([]).await;
-    let gateway = with_sessions(&pbx, "").policies(SHARING).audit("");
+    let gateway = with_sessions(&pbx, "").policies(SHARING).audit();
     let gateway = gateway.start().await;
     let share = ["--action", "share"];
-    let first = "sharing takes listening first, and it is that which is denied\n";
+    let first = "sharing needs the right to listen, and that is denied\n";
     for (subject, code, outcome, policies, begins, is_first) in [
         (
             "alice",
@@ -125,7 +125,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
         assert_eq!(named(&ended), decided, "{subject}");
         assert_eq!(ended.out.contains(first), is_first, "{subject}");
     }
-    // Hearing is another matter, and a link makes no links whatever the policies say.
+    // Hearing is another matter, and a link cannot make links whatever the policies say.
     check(&gateway, &jwt("carol"), &[], 0, "allow\nby policy hear (").await;
     let link = link_of("alice", "office", OWN, None);
     let answer = ask(&gateway, &format!("?link={link}"), None).await;
@@ -136,7 +136,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
         &link,
         &by_link,
         1,
-        "deny\na link makes no links\n",
+        "deny\na link cannot make links\n",
     )
     .await;
     check(&gateway, &link, &by_link[2..], 0, "allow\n").await;
@@ -148,8 +148,9 @@ async fn where_no_links_are_made_explain_says_what_is_missing() {
     let public = format!("public_url = \"{ORIGIN}\"");
     let key = "signing_key = \"crm\"";
     let branch = super::pbx([]).await;
-    let configured =
-        |builder: Builder, server: &str, links: &str| builder.server(server).links(links);
+    let configured = |builder: Builder, server: &str, links: &str| {
+        builder.lines("[server]", server).lines("[links]", links)
+    };
     for (server, links, outcome, begins) in [
         (
             &*public,
@@ -185,13 +186,13 @@ async fn where_no_links_are_made_explain_says_what_is_missing() {
             &link,
             &by_link,
             1,
-            "deny\na link makes no links\n",
+            "deny\na link cannot make links\n",
         )
         .await;
         check(&gateway, &jwt("alice"), &[], 0, "allow\n").await;
     }
     let limited = "signing_key = \"near\"\n[[links.key]]\nid = \"near\"\nalgorithm = \"HS256\"\nsecret_file = \"near\"\npbxs = [\"branch\"]";
-    let builder = configured(gateway(&pbx), &public, limited).beside("branch", &branch, "");
+    let builder = configured(gateway(&pbx), &public, limited).beside("branch", &branch);
     write_secret(
         &builder.folder().join("near"),
         "a-secret-of-the-tests-for-near-links-0123456",
@@ -221,14 +222,14 @@ async fn by_cookie(gateway: &Gateway, cookie: &str, shares: bool) -> Answer {
 async fn a_cookie_is_explained_as_the_server_takes_it() {
     let pbx = pbx([OWN]).await;
     let builder = with_sessions(&pbx, "")
-        .auth("cookie = \"sso\"\nrevocation_file = \"revoked.jsonl\"")
+        .set("auth.cookie", "sso").set("auth.revocation_file", "revoked.jsonl")
         .policies(
             "@id(\"by-session\") permit(principal, action, resource) when { context.credential == \"session\" };\n\
              @id(\"by-sso\") permit(principal, action == Wavegate::Action::\"listen\", resource)\n\
              when { context.credential == \"sso\" };\n\
              @id(\"not-bob\") forbid(principal, action, resource) when { principal.subject == \"bob\" };",
         )
-        .audit("");
+        .audit();
     let revoked = format!(r#"{{"issuer":"{ISSUER}","subject":"carol"}}"#);
     let list = builder.folder().join("revoked.jsonl");
     std::fs::write(&list, "").unwrap();

@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{STARTERS, agent, outcome, pbx};
+use crate::harness::programs::{run_wavegate, serve};
 use crate::harness::{EVERYONE, Gateway, NAME, POLICIES, gateway, jwt, jwt_with};
-use crate::programs::{run_wavegate, serve};
 
 const OWN: &str = "20260302104512-1772448301.1219-0205550147-1001-Inbound.wav";
 
@@ -57,7 +57,7 @@ async fn check_tells_each_mistake_of_a_policy_with_line_and_column() {
 #[tokio::test]
 async fn the_old_rule_says_what_to_write_instead() {
     let pbx = pbx([]).await;
-    let builder = gateway(&pbx).policy("everyone = true");
+    let builder = gateway(&pbx).set("policy.everyone", true);
     let path = builder.write();
     let ended = run_wavegate(&["check", "--config", path.to_str().unwrap()]).await;
     assert_eq!(ended.code, Some(78));
@@ -233,7 +233,7 @@ const ROWS: [Row; 20] = [
     ),
     (
         "credential = \"link\"\naction = \"share\"\nexpect = \"allow\"",
-        Some("expected allow, but it is denied: a link makes no links"),
+        Some("expected allow, but it is denied: a link cannot make links"),
     ),
     (
         "pbx = \"branch\"\nexpect = \"deny\"",
@@ -272,7 +272,7 @@ async fn rows_of_tests_are_run_by_check_and_by_each_reload() {
     let good: String = good.iter().map(row).collect();
     let running = gateway(&pbx)
         .policies(&policies)
-        .policy(&good)
+        .lines("[policy]", &good)
         .start()
         .await;
     let path = running.folder().join("wavegate.toml");
@@ -302,10 +302,8 @@ async fn rows_of_tests_are_run_by_check_and_by_each_reload() {
 #[tokio::test]
 async fn what_is_wrong_with_a_row_itself_is_told_with_its_key() {
     let pbx = pbx([]).await;
-    let builder = gateway(&pbx).policy(
-        "[[policy.test]]\nexpect = \"maybe\"\naction = \"hear\"\ncredential = \"cookie\"\nnow = \"noon\"\nsource = \"here\"\nroles = \"a\"\n\
-         [[policy.test]]\nrecording = \"a/b\"\nrole = \"x\"",
-    );
+    let builder = gateway(&pbx).lines("[policy]", "[[policy.test]]\nexpect = \"maybe\"\naction = \"hear\"\ncredential = \"cookie\"\nnow = \"noon\"\nsource = \"here\"\nroles = \"a\"\n\
+         [[policy.test]]\nrecording = \"a/b\"\nrole = \"x\"");
     let path = builder.write();
     let ended = run_wavegate(&["check", "--config", path.to_str().unwrap()]).await;
     let mut keys: Vec<&str> = ended
@@ -339,8 +337,12 @@ async fn what_is_wrong_with_a_row_itself_is_told_with_its_key() {
 async fn groups_and_reach_name_what_there_is() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx)
-        .own_issuer("pbxs = [\"branch\"]\nroles_claim = \"a..b\"")
-        .groups("6400 = [\"1001\", \"6401\"]\n6401 = [\"1002\"]\n6402 = \"1003\"\n6403 = [\"office/1001\"]");
+        .set("auth.issuer.pbxs", ["branch"])
+        .set("auth.issuer.roles_claim", "a..b")
+        .set("pbx.groups.6400", ["1001", "6401"])
+        .set("pbx.groups.6401", ["1002"])
+        .set("pbx.groups.6402", "1003")
+        .set("pbx.groups.6403", ["office/1001"]);
     let path = builder.write();
     let ended = run_wavegate(&["check", "--config", path.to_str().unwrap()]).await;
     let mut lines: Vec<&str> = ended.err.lines().skip(1).collect();

@@ -51,8 +51,8 @@ async fn a_denied_recording_is_answered_as_a_missing_one() {
     let pbx = pbx([OF_1001, &young(1001)]).await;
     let gateway = gateway(&pbx)
         .policies(STARTERS)
-        .policy("forbidden_as_not_found = true")
-        .pbx("not_ready_retry_ms = []")
+        .set("policy.forbidden_as_not_found", true)
+        .set("pbx.not_ready_retry_ms", json!([]))
         .start()
         .await;
     let bob = agent("bob", &["office/1002"]);
@@ -89,7 +89,7 @@ async fn a_link_that_is_used_for_something_else_is_told_so() {
     let pbx = pbx([OF_1001]).await;
     let gateway = gateway(&pbx)
         .policies(STARTERS)
-        .policy("forbidden_as_not_found = true")
+        .set("policy.forbidden_as_not_found", true)
         .start()
         .await;
     let link = link_of("bob", "office", MISSING, None);

@@ -34,7 +34,7 @@ async fn a_date_stands_for_finished_recordings_only() {
             builder = builder.switch(Switch::RiffSizeZero);
         }
         let pbx = builder.start().await.unwrap();
-        let gateway = gateway(&pbx).cache("").start().await;
+        let gateway = gateway(&pbx).cache().start().await;
         let answer = gateway.get(&name).bearer(&jwt("alice")).send().await;
         let has_date = answer.header("last-modified").is_some();
         assert_eq!(has_date, dated, "unfinished: {unfinished}");
@@ -63,8 +63,9 @@ async fn a_young_recording_has_no_date_before_its_end_has_shown_that_it_is_compl
             let pbx = builder.start().await.unwrap();
             pbx.hold_downloads(READ as u64);
             let gateway = gateway(&pbx)
-                .cache(cache)
-                .range("wait_ms = 0")
+                .cache()
+                .lines("[cache]", cache)
+                .set("range.wait_ms", 0)
                 .start()
                 .await;
 

@@ -16,9 +16,9 @@ use crate::harness::{Gateway, NAME, PBX, gateway, soon, write_secret};
 const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 
 async fn guarded(pbx: &Simulator, cache: &str) -> Gateway {
-    let builder = gateway(pbx).admin("token_file = \"admin-token\"");
+    let builder = gateway(pbx).set("admin.token_file", "admin-token");
     write_secret(&builder.folder().join("admin-token"), TOKEN);
-    builder.cache(cache).start().await
+    builder.cache().lines("[cache]", cache).start().await
 }
 
 async fn delete(gateway: &Gateway) {
@@ -66,7 +66,7 @@ async fn a_reload_that_leaves_a_pbx_as_it_is_keeps_its_recordings() {
 #[tokio::test]
 async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
     let pbx = held(true).await;
-    let gateway = gateway(&pbx).cache("").pbx("answer_timeout_ms = 15000");
+    let gateway = gateway(&pbx).cache().set("pbx.answer_timeout_ms", 15000);
     let gateway = gateway.start().await;
     let listener = begin(&gateway).await;
     let file = gateway.folder().join("wavegate.toml");

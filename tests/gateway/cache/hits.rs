@@ -3,8 +3,8 @@
 use http::{Method, StatusCode};
 
 use super::{READ, begin, head, held, stopped, tickets, until_let_go};
+use crate::harness::metrics::Numbers;
 use crate::harness::{Answer, Gateway, NAME, gateway, jwt};
-use crate::metrics::Numbers;
 
 /// Hits so far: from memory, of who joined a read, and of what is known.
 pub(super) async fn hits(gateway: &Gateway) -> [u64; 3] {
@@ -45,7 +45,7 @@ async fn ask_what_is_known(gateway: &Gateway) -> u64 {
 #[tokio::test]
 async fn a_request_is_a_hit_once_by_what_served_it() {
     let pbx = held(true).await;
-    let gateway = gateway(&pbx).cache("").start().await;
+    let gateway = gateway(&pbx).cache().start().await;
     let first = begin(&gateway).await;
     assert_eq!(hits(&gateway).await, [0, 0, 0], "it cost a read");
     let second = begin(&gateway).await;
@@ -108,8 +108,9 @@ async fn without_a_cache_only_what_is_known_is_a_hit() {
 async fn who_is_refused_the_read_that_they_need_is_no_hit() {
     let pbx = held(true).await;
     let gateway = gateway(&pbx)
-        .cache("linger_ms = 0")
-        .relay("max_reads_per_minute = 1")
+        .cache()
+        .set("cache.linger_ms", 0)
+        .set("relay.max_reads_per_minute", 1)
         .start()
         .await;
     drop(begin(&gateway).await);

@@ -17,7 +17,7 @@ async fn a_recording_that_is_gone_is_forgotten_at_once() {
     let off = "max_bytes = 0\nremember_missing_ms = 0";
     for (cache, kept) in [(idle, true), (off, false)] {
         let pbx = pbx().await;
-        let gateway = gateway(&pbx).cache(cache).start().await;
+        let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
         gateway.fetch(NAME).await;
         if kept {
             until_metric(
@@ -45,7 +45,9 @@ async fn a_recording_that_is_not_there_is_asked_for_once_and_again_soon() {
     let pbx = pbx().await;
     pbx.remove_recording(NAME);
     // As long as it may be remembered, which is longer than this takes.
-    let patient = gateway(&pbx).cache("remember_missing_ms = 10000");
+    let patient = gateway(&pbx)
+        .cache()
+        .set("cache.remember_missing_ms", 10000);
     let patient = patient.start().await;
     for _ in 0..3 {
         assert_eq!(patient.problem(NAME).await.slug, "recording-not-found");
@@ -53,7 +55,7 @@ async fn a_recording_that_is_not_there_is_asked_for_once_and_again_soon() {
     }
     assert_eq!(pbx.seen().requests.get_random, 1);
 
-    let gateway = gateway(&pbx).cache("remember_missing_ms = 200");
+    let gateway = gateway(&pbx).cache().set("cache.remember_missing_ms", 200);
     let gateway = gateway.start().await;
     assert_eq!(gateway.problem(NAME).await.slug, "recording-not-found");
     pbx.add_recording(NAME, wav::music(3));
@@ -81,7 +83,7 @@ async fn a_recording_that_was_replaced_gets_another_tag() {
             pbx = pbx.switch(Switch::DownloadWithLength);
         }
         let pbx = pbx.start().await.unwrap();
-        let gateway = gateway(&pbx).cache(cache).start().await;
+        let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
         gateway.fetch(NAME).await;
         let tag = head(&gateway).await.header("etag").unwrap().to_owned();
         if cache == "keep_s = 0" {

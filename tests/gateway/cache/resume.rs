@@ -65,7 +65,7 @@ async fn what_came_before_a_third_cut_is_kept() {
         for places in [[READ, 600_000, 800_000], [600_000, 800_000, READ]] {
             let pbx = held(tells_length).await;
             pbx.release_downloads();
-            let gateway = gateway(&pbx).cache("").range("wait_ms = 0").start().await;
+            let gateway = gateway(&pbx).cache().set("range.wait_ms", 0).start().await;
             for place in places {
                 let announced = if tells_length { ":with-length" } else { "" };
                 let fault = format!("download:cut-after={place}{announced}");

@@ -7,8 +7,8 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 
 use super::hits::hits;
 use super::{head, part, tickets};
+use crate::harness::metrics::Numbers;
 use crate::harness::{Answer, Gateway, NAME, PBX, gateway, jwt, soon};
-use crate::metrics::Numbers;
 
 const OTHER: &str = "other.wav";
 const THIRD: &str = "third.wav";
@@ -39,8 +39,9 @@ async fn until_waiting(gateway: &Gateway, count: u64) {
 async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_hangs() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .cache("")
-        .pbx("max_waiting = 1\nanswer_timeout_ms = 600000")
+        .cache()
+        .set("pbx.max_waiting", 1)
+        .set("pbx.answer_timeout_ms", 600000)
         .start()
         .await;
     assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
@@ -72,8 +73,10 @@ async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_han
 async fn who_joins_one_whose_turn_does_not_come_waits_a_time_of_their_own() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
-        .cache("linger_ms = 0")
-        .pbx("max_downloads = 1\nqueue_timeout_ms = 3000")
+        .cache()
+        .set("cache.linger_ms", 0)
+        .set("pbx.max_downloads", 1)
+        .set("pbx.queue_timeout_ms", 3000)
         .start()
         .await;
     let stalled = format!("download:stall-after=1000:of={OTHER}");

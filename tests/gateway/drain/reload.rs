@@ -24,8 +24,8 @@ async fn a_reload_without_changes_keeps_token_and_downloads() {
 async fn a_reload_changes_limits_and_doubles_none() {
     let pbx = pbx(LARGE).await;
     let gateway = gateway(&pbx)
-        .relay("max_streams = 1")
-        .pbx("max_downloads = 1")
+        .set("relay.max_streams", 1)
+        .set("pbx.max_downloads", 1)
         .start()
         .await;
     let (answer, mut received) = begin(&gateway).await;
@@ -154,9 +154,7 @@ async fn a_ca_file_with_other_certificates_is_another_trust() {
         .await
         .unwrap();
     let stranger = Simulator::builder(Api::SSeries200).start().await.unwrap();
-    let builder = gateway(&pbx)
-        .without_pin()
-        .pbx("[pbx.tls]\nca_file = \"ca.pem\"");
+    let builder = gateway(&pbx).without_pin().set("pbx.tls.ca_file", "ca.pem");
     let file = builder.folder().join("ca.pem");
     std::fs::write(&file, stranger.certificate_pem()).unwrap();
     let gateway = builder.start().await;
@@ -185,7 +183,10 @@ async fn a_pbx_whose_limits_or_pins_change_keeps_its_one_token() {
     let pbx = builder.start().await.unwrap();
     // No other slot is to be had.
     pbx.occupy_tokens(7);
-    let gateway = gateway(&pbx).pbx("answer_timeout_ms = 14000").start().await;
+    let gateway = gateway(&pbx)
+        .set("pbx.answer_timeout_ms", 14000)
+        .start()
+        .await;
     gateway.fetch(NAME).await;
     let other_pin = format!("{}\", \"{}", "0".repeat(64), pbx.fingerprint());
     for change in [

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use wavegate::simulator::{Api, Fault, Misbehaviour, Operation, Simulator, Switch, wav};
+use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use super::until_closed;
 use crate::harness::admin::number;
 use crate::harness::listener::Listener;
+use crate::harness::programs::{Ended, Running, admin_address, requests_of, serve};
 use crate::harness::{Builder, NAME, gateway, soon};
-use crate::programs::{Ended, Running, admin_address, requests_of, serve};
 
 const STREAMS: usize = 100;
 const RECORDINGS: usize = 4;
@@ -39,8 +39,8 @@ fn recordings() -> Vec<(String, Bytes)> {
 /// A gateway that waits for streams as long as a test may take.
 fn patient(pbx: &Simulator) -> Builder {
     gateway(pbx)
-        .relay("idle_timeout_ms = 600000")
-        .server("drain_timeout_ms = 600000")
+        .set("relay.idle_timeout_ms", 600000)
+        .set("server.drain_timeout_ms", 600000)
 }
 
 async fn until_streams(admin: SocketAddr, open: u64) {
@@ -97,11 +97,11 @@ async fn a_hundred_streams_of_recordings_that_are_being_read_are_finished() {
     let recordings = recordings();
     let pbx = pbx(&recordings).await;
     // Nobody can be done when the signal comes: there is not even enough to listen to.
-    let throttle = Misbehaviour::Throttle {
+    let throttle = Misbehavior::Throttle {
         bytes_per_s: BYTES as u64 / 5,
     };
-    pbx.inject(Fault::forever(Operation::Download, throttle));
-    let builder = patient(&pbx).cache("");
+    pbx.inject(ScriptedFault::forever(CallKind::Download, throttle));
+    let builder = patient(&pbx).cache();
     let (running, addr) = serve(&builder.write()).await;
     let crowd = crowd(addr, &recordings).await;
 
@@ -113,7 +113,7 @@ async fn a_hundred_streams_of_recordings_that_are_being_read_are_finished() {
 async fn a_hundred_streams_that_go_straight_through_are_finished() {
     let recordings = recordings();
     let pbx = pbx(&recordings).await;
-    let builder = patient(&pbx).pbx(&format!("max_downloads = {STREAMS}"));
+    let builder = patient(&pbx).set("pbx.max_downloads", STREAMS);
     let (running, addr) = serve(&builder.write()).await;
     let crowd = crowd(addr, &recordings).await;
 
@@ -128,9 +128,10 @@ async fn a_reader_who_stalls_is_cut_and_the_program_ends_well() {
         let bytes = wav::pcm_of_size(4 * BYTES);
         let pbx = pbx(&[(NAME.to_owned(), bytes.clone())]).await;
         let builder = gateway(&pbx)
-            .cache(cache)
-            .relay("idle_timeout_ms = 600000")
-            .server("drain_timeout_ms = 300");
+            .cache()
+            .lines("[cache]", cache)
+            .set("relay.idle_timeout_ms", 600000)
+            .set("server.drain_timeout_ms", 300);
         let (running, addr) = serve(&builder.write()).await;
         let mut stalled = Listener::begin(addr, ALICE, NAME, &bytes).await;
         assert!(stalled.next().await.unwrap());
@@ -153,13 +154,15 @@ async fn a_recording_that_nobody_listens_to_does_not_hold_the_exit() {
     let bytes = wav::pcm_of_size(BYTES);
     let pbx = pbx(&[(NAME.to_owned(), bytes.clone())]).await;
     // It would go on being read for ten minutes.
-    let silence = Misbehaviour::Stall {
+    let silence = Misbehavior::Stall {
         after_bytes: BYTES as u64 / 2,
     };
-    pbx.inject(Fault::once(Operation::Download, silence));
+    pbx.inject(ScriptedFault::once(CallKind::Download, silence));
     let builder = patient(&pbx)
-        .cache("linger_ms = 600000")
-        .pbx("idle_timeout_ms = 600000\nlogout = true");
+        .cache()
+        .set("cache.linger_ms", 600000)
+        .set("pbx.idle_timeout_ms", 600000)
+        .set("pbx.logout", true);
     let (running, addr) = serve(&builder.write()).await;
     let mut listener = Listener::begin(addr, ALICE, NAME, &bytes).await;
     assert!(listener.next().await.unwrap());

@@ -11,10 +11,10 @@ use crate::harness::{gateway, soon, write_secret};
 #[tokio::test]
 async fn a_key_that_is_published_is_in_the_log_before_anything_is_allowed_with_it() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
-    let builder = gateway(&pbx).cache("").audit("");
+    let builder = gateway(&pbx).cache().audit();
     let issuer = keys_url(&idp, "jwks_refresh_s = 1\njwks_min_interval_s = 1");
     let issuer = idp.lines(builder.folder(), &issuer);
-    let gateway = builder.issuer(&issuer).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &issuer).start().await;
     let folder = dir(gateway.folder());
     until_ready(&gateway).await;
     for _ in 0..3 {
@@ -45,11 +45,11 @@ async fn a_key_that_is_published_is_in_the_log_before_anything_is_allowed_with_i
 async fn a_public_key_is_told_by_its_thumbprint_and_a_secret_by_its_name_alone() {
     let pbx = pbx().await;
     let (one, other) = (Idp::start().await, Idp::start().await);
-    let builder = gateway(&pbx).cache("").audit("");
+    let builder = gateway(&pbx).cache().audit();
     let set = builder.folder().join("keys.json");
     std::fs::write(&set, one.set()).unwrap();
     let issuer = "name = \"https://sso.example\"\naudiences = [\"a\"]\njwks_file = \"keys.json\"";
-    let gateway = builder.issuer(issuer).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", issuer).start().await;
     let folder = dir(gateway.folder());
     // Another key of the same name.
     std::fs::write(&set, other.set()).unwrap();

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{OTHER, ask, claims, wish};
 use crate::harness::audit::{of_kind, until, verified};
+use crate::harness::session::{ORIGIN, call, open, own, pbx, with_sessions};
 use crate::harness::{Answer, Gateway, NAME, PBX, jwt, jwt_with};
-use crate::session::{ORIGIN, call, open, own, pbx, with_sessions};
 
 const LISTEN: &str =
     "@id(\"hear\") permit(principal, action == Wavegate::Action::\"listen\", resource);";
@@ -39,7 +39,7 @@ async fn neither_hearing_nor_sharing_alone_makes_a_link_and_each_wish_is_one_dec
         (vec![LISTEN, SHARE, NO_SHARING], false, &["no-sharing"]),
         (vec![LISTEN, SHARE, NO_HEARING], false, &["no-hearing"]),
     ] {
-        let builder = with_sessions(&pbx, "").audit("");
+        let builder = with_sessions(&pbx, "").audit();
         let gateway = builder.policies(&policies.join("\n")).start().await;
         let answer = ask(&gateway, &wish(json!({}))).await;
         let (id, status) = (id(&answer), answer.status());
@@ -97,7 +97,7 @@ async fn where_a_denial_is_hidden_a_wish_is_answered_as_for_a_missing_recording(
     for policies in [LISTEN, SHARE] {
         let builder = with_sessions(&pbx, "").policies(policies);
         let gateway = builder
-            .policy("forbidden_as_not_found = true")
+            .set("policy.forbidden_as_not_found", true)
             .start()
             .await;
         let hidden = ask(&gateway, &wish(json!({}))).await.problem().await;
@@ -121,7 +121,7 @@ async fn a_wish_by_a_cookie_is_decided_as_one_by_its_bearer_token_and_told_by_it
         "permit(principal, action, resource) when {{ principal.roles.contains(\"supervisor\") }};\n\
          @id(\"no-sso\") forbid(principal, action == Wavegate::Action::\"share\", resource) when {{ context.credential == \"sso\" }};\n{LISTEN}"
     );
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"").audit("");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso").audit();
     let gateway = builder.policies(&of_alice).start().await;
     let token = jwt_with("alice", json!({"roles": ["supervisor"]}));
     let agent = jwt_with("bob", json!({"roles": ["agent"]}));
@@ -167,7 +167,7 @@ async fn a_wish_by_a_cookie_is_decided_as_one_by_its_bearer_token_and_told_by_it
 #[tokio::test]
 async fn what_is_no_wish_is_no_decision() {
     let pbx = pbx().await;
-    let gateway = with_sessions(&pbx, "").audit("").start().await;
+    let gateway = with_sessions(&pbx, "").audit().start().await;
     for body in [
         "",
         "{}",

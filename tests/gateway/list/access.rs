@@ -4,9 +4,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wavegate::simulator::{Api, CallRecord, Simulator};
 
-use super::{APIS, WINDOW, names, page, pbx, walk};
+use crate::harness::list::{APIS, WINDOW, names, page, pbx, walk};
+use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, PBX, gateway, jwt, link};
-use crate::programs::serve;
 
 #[tokio::test]
 async fn a_link_opens_its_recording_and_no_list() {
@@ -114,7 +114,7 @@ async fn the_oldest_api_has_no_list_and_says_so() {
 #[tokio::test]
 async fn a_cursor_works_where_it_was_given_and_nowhere_else() {
     let (first, second) = (pbx(Api::PSeries, 3).await, pbx(Api::PSeries, 3).await);
-    let gateway = gateway(&first).beside("new", &second, "").start().await;
+    let gateway = gateway(&first).beside("new", &second).start().await;
     let cursor = page(&gateway, "/recordings?page_size=1")
         .await
         .unwrap()
@@ -140,8 +140,9 @@ async fn a_cursor_works_where_it_was_given_and_nowhere_else() {
 async fn a_bare_list_is_that_of_the_pbx_in_use_now() {
     let (old, new) = (pbx(Api::SSeries200, 1).await, pbx(Api::SSeries200, 2).await);
     let both = gateway(&old)
-        .pbx("names_until = \"2024-03-01\"")
-        .beside("new", &new, "names_from = \"2024-03-01\"")
+        .set("pbx.names_until", "2024-03-01")
+        .beside("new", &new)
+        .set("pbx[1].names_from", "2024-03-01")
         .start()
         .await;
     assert_eq!(walk(&both, "/recordings", WINDOW).await.unwrap().len(), 2);
@@ -149,8 +150,9 @@ async fn a_bare_list_is_that_of_the_pbx_in_use_now() {
     assert_eq!(walk(&both, &path, WINDOW).await.unwrap().len(), 1);
     // Where none is in use, the first.
     let gone = gateway(&old)
-        .pbx("names_until = \"2024-03-01\"")
-        .beside("older", &new, "names_until = \"2020-01-01\"")
+        .set("pbx.names_until", "2024-03-01")
+        .beside("older", &new)
+        .set("pbx[1].names_until", "2020-01-01")
         .start()
         .await;
     assert_eq!(walk(&gone, "/recordings", WINDOW).await.unwrap().len(), 1);

@@ -2,7 +2,7 @@
 
 use wavegate::simulator::{Api, CallRecord, Simulator};
 
-use super::{APIS, WINDOW, names, page, pbx, walk};
+use crate::harness::list::{APIS, WINDOW, names, page, pbx, walk};
 use crate::harness::{PBX, gateway};
 
 /// The names of the calls with these numbers.
@@ -105,7 +105,8 @@ async fn a_zone_that_is_not_the_pbxs_hides_no_call() {
 async fn a_page_asks_the_pbx_for_no_more_than_it_needs() {
     let pbx = pbx(Api::SSeries110, 10_000).await;
     let gateway = gateway(&pbx)
-        .pbx("time_zone = \"America/New_York\"\nallowed_ip = \"192.0.2.1\"")
+        .set("pbx.time_zone", "America/New_York")
+        .set("pbx.allowed_ip", "192.0.2.1")
         .start()
         .await;
     let query = format!("{WINDOW}&order=asc&page_size=1000");

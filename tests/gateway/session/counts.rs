@@ -9,9 +9,9 @@ use crate::harness::{expired_jwt, jwt_with};
 const NONE: &str = "principal_requests_per_second = 0\naddress_requests_per_second = 0";
 
 fn limited(pbx: &Simulator, limits: &str) -> Builder {
-    let builder = with_sessions(pbx, "").cache("").auth("cookie = \"sso\"");
-    let builder = builder.server("trusted_proxies = [\"127.0.0.1\"]");
-    builder.limits(limits)
+    let builder = with_sessions(pbx, "").cache().set("auth.cookie", "sso");
+    let builder = builder.set("server.trusted_proxies", ["127.0.0.1"]);
+    builder.limits().lines("[limits]", limits)
 }
 
 fn from(gateway: &Gateway, method: Method, target: &str, address: &str) -> Call {
@@ -122,9 +122,9 @@ async fn a_wrong_cookie_and_a_wrong_link_are_failures_and_a_good_one_is_never_he
 async fn to_be_sent_to_sign_in_is_no_failure_and_no_refusal_and_nothing_else_is_left_out() {
     let pbx = pbx().await;
     let limits = format!("{NONE}\naddress_failures_per_minute = 5");
-    let builder = limited(&pbx, &limits).audit("");
+    let builder = limited(&pbx, &limits).audit();
     let gateway = builder
-        .auth("login_url = \"https://sso.test/start?rd={return}\"")
+        .set("auth.login_url", "https://sso.test/start?rd={return}")
         .start()
         .await;
     let here = "203.0.113.7";

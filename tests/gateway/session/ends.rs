@@ -11,7 +11,7 @@ const SIGNED_OUT: &str = "You are not signed in any more";
 pub(super) fn just_ended(subject: &str) -> String {
     let secret = Secret::new(BEARER_SECRET);
     let key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
-    let claims = mint::Bearer {
+    let claims = mint::BearerClaims {
         issuer: ISSUER,
         subject,
         audience: AUDIENCE,
@@ -32,7 +32,9 @@ pub(super) fn change(gateway: &Gateway, from: &str, to: &str) {
 #[tokio::test]
 async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_elsewhere() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"\nskew_s = 300");
+    let builder = with_sessions(&pbx, "")
+        .set("auth.cookie", "sso")
+        .set("auth.skew_s", 300);
     let gateway = builder.start().await;
     let token = just_ended("alice");
     let (own_cookie, sso) = (own(&open(&gateway, &token).await), format!("sso={token}"));
@@ -43,13 +45,13 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
 
     let answer = navigate(&gateway, &own_cookie).await;
     assert_cleared(&answer);
-    assert_eq!(answer.page().await, "Who is asking?");
+    assert_eq!(answer.page().await, "Sign in to hear this recording");
     let answer = navigate(&gateway, &sso).await;
     assert_eq!(set_cookies(&answer), ["sso=; Secure; Path=/; Max-Age=0"]);
-    assert_eq!(answer.page().await, "Who is asking?");
+    assert_eq!(answer.page().await, "Sign in to hear this recording");
     let answer = navigate(&gateway, &format!("{sso}; {own_cookie}")).await;
     assert_eq!(set_cookies(&answer).len(), 3);
-    assert_eq!(answer.page().await, "Who is asking?");
+    assert_eq!(answer.page().await, "Sign in to hear this recording");
     for cookie in [&own_cookie, &sso] {
         // A player's request, and a write, are told.
         let answer = get(&gateway, cookie).await;
@@ -91,10 +93,12 @@ pub(super) async fn revoking(with: impl FnOnce(Builder) -> Builder) -> (Simulato
     let pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(4_000_000));
     let pbx = pbx.start().await.unwrap();
     pbx.hold_downloads(1_000_000);
-    let builder = with_sessions(&pbx, "").cache("");
-    let builder = builder.admin("token_file = \"admin-token\"");
+    let builder = with_sessions(&pbx, "").cache();
+    let builder = builder.set("admin.token_file", "admin-token");
     write_secret(&builder.folder().join("admin-token"), OPERATOR);
-    let builder = builder.auth("revocation_file = \"revoked.jsonl\"\ncookie = \"sso\"");
+    let builder = builder
+        .set("auth.revocation_file", "revoked.jsonl")
+        .set("auth.cookie", "sso");
     let gateway = with(builder).start().await;
     (pbx, gateway)
 }

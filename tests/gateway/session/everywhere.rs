@@ -24,7 +24,7 @@ fn ask(gateway: &Gateway, method: &Method, target: &str, (name, value): (&str, &
 
 #[tokio::test]
 async fn who_is_revoked_is_refused_on_every_route_and_counted_each_time() {
-    let (_pbx, gateway) = revoking(|builder| builder.audit("")).await;
+    let (_pbx, gateway) = revoking(|builder| builder.audit()).await;
     let token = jwt("alice");
     let credentials = credentials(&gateway, &token).await;
     let made = ask(
@@ -115,7 +115,7 @@ async fn hearing(gateway: &Gateway) -> (Vec<Answer>, Answer) {
 #[tokio::test]
 async fn a_policy_that_is_read_again_ends_what_it_denies_by_whatever_credential_it_began() {
     for cache in ["", "max_bytes = 0"] {
-        let (pbx, gateway) = revoking(|builder| builder.cache(cache)).await;
+        let (pbx, gateway) = revoking(|builder| builder.cache().lines("[cache]", cache)).await;
         let (of_alice, bob) = hearing(&gateway).await;
         let policies =
             "permit(principal, action, resource) unless { principal.subject == \"alice\" };";
@@ -150,7 +150,7 @@ async fn a_policy_that_denies_one_kind_of_credential_ends_that_alone() {
 #[tokio::test]
 async fn a_revocation_ends_what_is_heard_by_whatever_credential_it_began() {
     for cache in ["", "max_bytes = 0"] {
-        let (pbx, gateway) = revoking(|builder| builder.cache(cache)).await;
+        let (pbx, gateway) = revoking(|builder| builder.cache().lines("[cache]", cache)).await;
         let (of_alice, bob) = hearing(&gateway).await;
         revoke(
             &gateway,
@@ -183,7 +183,12 @@ async fn what_is_heard_on_the_word_of_an_issuer_ends_when_it_is_withdrawn() {
     ] {
         for cache in ["", "max_bytes = 0"] {
             let other = pbx().await;
-            let with = |builder: Builder| builder.cache(cache).beside("other", &other, "");
+            let with = |builder: Builder| {
+                builder
+                    .cache()
+                    .lines("[cache]", cache)
+                    .beside("other", &other)
+            };
             let (_pbx, gateway) = revoking(with).await;
             let (of_alice, bob) = hearing(&gateway).await;
             change(&gateway, from, to);
@@ -201,7 +206,7 @@ async fn what_is_heard_by_a_link_ends_when_its_key_is_withdrawn() {
         ("id = \"crm\"", "id = \"crm\"\npbxs = [\"other\"]"),
     ] {
         let other = pbx().await;
-        let (_pbx, gateway) = revoking(|builder| builder.beside("other", &other, "")).await;
+        let (_pbx, gateway) = revoking(|builder| builder.beside("other", &other)).await;
         let target = format!("{}?link={}", recording(), link(PBX, NAME));
         let mut by_link = call(&gateway, Method::GET, &target).send().await;
         by_link.chunk().await.unwrap().unwrap();

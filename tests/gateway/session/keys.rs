@@ -6,13 +6,15 @@ use crate::harness::admin::ask;
 
 /// A gateway for this provider that asks for a key that is not known once in the whole test.
 async fn asking_once(pbx: &Simulator, idp: &Idp, auth: &str) -> Gateway {
-    let builder = with_sessions(pbx, "").auth(&format!("cookie = \"sso\"\n{auth}"));
+    let builder = with_sessions(pbx, "")
+        .set("auth.cookie", "sso")
+        .lines("[auth]", auth);
     let keys = format!(
         "jwks_url = \"{}/keys\"\njwks_min_interval_s = 3600",
         idp.name()
     );
     let lines = idp.lines(builder.folder(), &keys);
-    let gateway = builder.issuer(&lines).start().await;
+    let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;
     let addr = gateway.app.admin_address();
     let ready = async || ask(addr, Method::GET, "/readyz", &[]).await.unwrap().status == 200;
     soon(async { while !ready().await {} }).await;

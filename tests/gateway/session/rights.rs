@@ -40,7 +40,7 @@ async fn each_way(gateway: &Gateway, token: &str, target: &str) -> [u16; 3] {
 #[tokio::test]
 async fn roles_extensions_and_tenant_are_those_of_the_bearer_token() {
     let pbx = office().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"").audit("");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso").audit();
     let gateway = builder.policies(POLICIES).start().await;
     let target = format!("/recordings/{OF_1001}");
     let rows = [
@@ -101,7 +101,7 @@ async fn what_a_list_shows_is_the_same_by_every_credential() {
         .recording(OF_1001, wav::music(1))
         .recording(NAME, wav::music(1));
     let pbx = pbx.start().await.unwrap();
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.policies(POLICIES).start().await;
     for (extension, expected) in [("office/1001", 2), ("office/1003", 1), ("office/1009", 0)] {
         let token = jwt_with("alice", json!({"extensions": [extension]}));
@@ -127,8 +127,10 @@ async fn what_a_list_shows_is_the_same_by_every_credential() {
 async fn an_issuer_that_is_limited_to_some_pbxs_limits_its_sessions_also_when_that_comes_later() {
     let (office, branch) = (office().await, office().await);
     let both = "pbxs = [\"office\", \"branch\"]";
-    let builder = with_sessions(&office, "").auth("cookie = \"sso\"");
-    let builder = builder.beside("branch", &branch, "").own_issuer(both);
+    let builder = with_sessions(&office, "").set("auth.cookie", "sso");
+    let builder = builder
+        .beside("branch", &branch)
+        .lines("[auth.issuer]", both);
     let gateway = builder.start().await;
     let token = jwt("alice");
     let cookie = own(&open(&gateway, &token).await);
@@ -176,7 +178,7 @@ fn change_line(gateway: &Gateway, begin: &str, line: &str) {
 #[tokio::test]
 async fn a_token_that_says_more_than_fits_into_a_cookie_is_no_session_and_as_good_as_ever() {
     let pbx = office().await;
-    let builder = with_sessions(&pbx, "").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.policies(POLICIES).start().await;
     let roles = |count: usize, length: usize| {
         let roles: Vec<String> = (0..count)

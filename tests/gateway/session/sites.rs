@@ -7,7 +7,7 @@ const EVIL: &str = "https://evil.test";
 #[tokio::test]
 async fn another_site_makes_nobody_play_share_or_sign_out() {
     let pbx = pbx().await;
-    let builder = with_sessions(&pbx, "embed = \"partitioned\"").auth("cookie = \"sso\"");
+    let builder = with_sessions(&pbx, "embed = \"partitioned\"").set("auth.cookie", "sso");
     let gateway = builder.start().await;
     let session = own(&open(&gateway, &jwt("alice")).await);
     let sso = format!("sso={}", jwt("alice"));
@@ -53,7 +53,10 @@ async fn another_site_makes_nobody_play_share_or_sign_out() {
             .header("sec-fetch-site", "cross-site")
             .header("origin", EVIL);
         let form = form.header("sec-fetch-mode", "navigate").json(&wish);
-        assert_eq!(form.send().await.page().await, "Not from there");
+        assert_eq!(
+            form.send().await.page().await,
+            "Request from another site refused"
+        );
     }
     assert_eq!(pbx.seen().requests.total(), before);
 }
@@ -150,7 +153,7 @@ async fn nothing_is_given_out_for_what_a_browser_loads_ahead_of_time() {
             let refused = call.header(name, purpose).send().await;
             // An error, which browsers throw away and ask again when somebody goes there; a 204 they would keep.
             assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-            assert_eq!(refused.page().await, "Not opened yet");
+            assert_eq!(refused.page().await, "Recording not opened yet");
         }
     }
     assert_eq!(pbx.seen().requests.total(), 0);

@@ -11,12 +11,11 @@ use tokio::net::TcpStream;
 use wavegate::simulator::Simulator;
 
 use super::simulator;
-use crate::harness::tls::{Identity, LISTENER};
+use crate::harness::tls::Identity;
 use crate::harness::{Call, Gateway, NAME, gateway, jwt, soon};
 
 async fn start(pbx: &Simulator, identity: &Identity, server: &str) -> Gateway {
-    let builder = gateway(pbx).server(server).server(LISTENER);
-    identity.write(builder.folder());
+    let builder = gateway(pbx).lines("[server]", server).tls(identity);
     builder.start().await
 }
 
@@ -161,11 +160,10 @@ async fn callers_who_dawdle_are_cut() {
     let pbx = simulator().start().await.unwrap();
     let identity = Identity::new();
     let builder = gateway(&pbx)
-        .relay("idle_timeout_ms = 1000")
-        .server(limits)
-        .server(LISTENER)
-        .server("handshake_timeout_ms = 300");
-    identity.write(builder.folder());
+        .set("relay.idle_timeout_ms", 1000)
+        .lines("[server]", limits)
+        .tls(&identity)
+        .set("server.tls.handshake_timeout_ms", 300);
     let gateway = builder.start().await;
     let (plain, tls) = (gateway.addr(), gateway.tls_addr());
     let tcp = |addr| async move { TcpStream::connect(addr).await.unwrap() };

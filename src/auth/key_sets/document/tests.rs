@@ -1,4 +1,4 @@
-//! Sets as issuers publish them, and as they should not.
+//! Key sets as issuers publish them, and as they should not.
 
 mod numbers;
 
@@ -53,7 +53,7 @@ fn set(keys: &[Value]) -> Vec<u8> {
     json!({"keys": keys}).to_string().into_bytes()
 }
 
-/// The algorithms of the keys that come of one JWK beside one that is good, or why it is left out.
+/// Reads one JWK beside a good one: the algorithms of its keys, or the reason why it is skipped.
 fn read_one(jwk: &Value, accepted: &[Algorithm]) -> Result<Vec<Algorithm>, JwkError> {
     let accepted_beside: Vec<_> = match accepted {
         [] => Vec::new(),
@@ -65,7 +65,7 @@ fn read_one(jwk: &Value, accepted: &[Algorithm]) -> Result<Vec<Algorithm>, JwkEr
             assert_eq!((skipped.place, jwks.keys.len()), (1, 1));
             Err(skipped.why)
         }
-        None => Ok(jwks.keys[1..].iter().map(Key::algorithm).collect()),
+        None => Ok(jwks.keys[1..].iter().map(VerifyingKey::algorithm).collect()),
     }
 }
 
@@ -102,7 +102,7 @@ fn every_kind_of_key_has_its_algorithms() {
 }
 
 #[test]
-fn what_does_not_verify_is_left_out_and_the_rest_stays() {
+fn an_unusable_key_is_skipped_and_the_rest_stays() {
     let p256 = || ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING);
     let rows = [
         (json!("a"), JwkError::Malformed),
@@ -193,7 +193,7 @@ fn what_does_not_verify_is_left_out_and_the_rest_stays() {
 }
 
 #[test]
-fn a_key_that_is_too_short_or_no_key_is_left_out() {
+fn a_key_that_is_too_short_or_invalid_is_skipped() {
     let short = json!({"kty": "RSA", "n": encode(&[0xC5; 128]), "e": "AQAB"});
     assert!(matches!(read_one(&short, &[]), Err(JwkError::Key(_))));
     let no_point = with(
@@ -206,7 +206,7 @@ fn a_key_that_is_too_short_or_no_key_is_left_out() {
 }
 
 #[test]
-fn an_algorithm_that_the_issuer_may_not_use_is_left_out() {
+fn an_algorithm_not_accepted_from_the_issuer_is_skipped() {
     let found = read_one(&rsa(), &[Algorithm::Es256]);
     assert_eq!(found, Err(JwkError::NotAccepted));
     let found = read_one(&with(rsa(), &json!({"alg": "PS256"})), &[Algorithm::Rs256]);
@@ -220,9 +220,9 @@ fn a_set_without_a_key_is_refused() {
     };
     let no_key = |why: &str| JwksError::NoKey(why.to_owned());
     check(&set(&[]), no_key("it is empty"));
-    let told = "keys[0] (kid \"a\\n\"): of a kind that is not supported, by kty; keys[1] (no kid): crv is missing or wrong";
+    let faults = "keys[0] (kid \"a\\n\"): of a kind that is not supported, by kty; keys[1] (no kid): crv is missing or wrong";
     let bad = [json!({"kty": "x", "kid": "a\n"}), json!({"kty": "EC"})];
-    check(&set(&bad), no_key(told));
+    check(&set(&bad), no_key(faults));
     let more = vec![json!({"kty": "EC"}); 9];
     let error = read(&set(&more), &[]).unwrap_err().to_string();
     assert!(
@@ -249,7 +249,7 @@ fn a_set_without_a_key_is_refused() {
 }
 
 #[test]
-fn an_rsa_key_is_the_one_that_the_library_knows() {
+fn an_rsa_key_of_a_set_equals_the_librarys_own() {
     let pair = RsaKeyPair::generate(KeySize::Rsa3072).unwrap();
     let public = pair.public_key();
     let (n, e) = (public.modulus(), public.exponent());

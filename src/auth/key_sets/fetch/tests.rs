@@ -1,4 +1,4 @@
-//! What a discovery document may say.
+//! The contents that a discovery document may have.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn metadata(issuer: &str, set: &str) -> String {
 }
 
 #[test]
-fn a_set_is_where_the_issuer_is_or_where_the_operator_says() {
+fn a_set_is_at_the_issuer_or_at_a_configured_origin() {
     for set in [
         "https://sso.example/certs",
         "https://sso.example:443/certs?x=1",
@@ -52,12 +52,12 @@ fn a_set_is_where_the_issuer_is_or_where_the_operator_says() {
         Err("not https"),
     );
     check(&metadata(ISSUER, "file:///etc/passwd"), Err("not https"));
-    check(&metadata(ISSUER, "/certs"), Err("no URL"));
+    check(&metadata(ISSUER, "/certs"), Err("not a URL"));
 }
 
 #[test]
-fn both_names_are_told_where_they_differ_and_neither_can_pass_for_something_else() {
-    let told = |issuer: &str| {
+fn an_issuer_mismatch_shows_both_names_escaped() {
+    let message_for = |issuer: &str| {
         let document =
             serde_json::json!({"issuer": issuer, "jwks_uri": "https://sso.example/certs"});
         let url = DOCUMENT.parse().unwrap();
@@ -65,9 +65,9 @@ fn both_names_are_told_where_they_differ_and_neither_can_pass_for_something_else
         found.unwrap_err()
     };
     let both = format!(": its issuer is \"{ISSUER}/\", and the name of this one is \"{ISSUER}\"");
-    assert!(told(&format!("{ISSUER}/")).ends_with(&both));
-    assert!(told("a\"\n\u{1b}[2J").contains(r#""a\"\n\u{1b}[2J","#));
-    let long = told(&"\u{e9}".repeat(5_000));
+    assert!(message_for(&format!("{ISSUER}/")).ends_with(&both));
+    assert!(message_for("a\"\n\u{1b}[2J").contains(r#""a\"\n\u{1b}[2J","#));
+    let long = message_for(&"\u{e9}".repeat(5_000));
     assert!(
         long.contains("\u{e9}\"\u{2026}, and") && long.len() < 700,
         "{long}"
@@ -75,7 +75,7 @@ fn both_names_are_told_where_they_differ_and_neither_can_pass_for_something_else
 }
 
 #[test]
-fn an_answer_in_a_content_coding_is_refused_and_the_coding_told() {
+fn an_encoded_answer_is_refused_and_its_coding_named() {
     let require = |codings: &[&str]| {
         let mut headers = HeaderMap::new();
         for coding in codings {
@@ -92,14 +92,14 @@ fn an_answer_in_a_content_coding_is_refused_and_the_coding_told() {
         ("identity, gzip", "\"identity, gzip\""),
         ("x\ty", r#""x\ty""#),
     ] {
-        let told = format!("the answer has the content coding {shown}, and none was asked for");
-        assert_eq!(require(&[coding]), Err(told));
+        let expected = format!("the answer has the content coding {shown}, and none was asked for");
+        assert_eq!(require(&[coding]), Err(expected));
     }
     assert!(require(&["identity", "gzip"]).is_err());
 }
 
 #[test]
-fn a_byte_order_mark_before_a_document_is_passed_over() {
+fn a_byte_order_mark_before_a_document_is_skipped() {
     let set = "https://sso.example/certs";
     check(&format!("\u{FEFF}{}", metadata(ISSUER, set)), Ok(set));
     let twice = format!("\u{FEFF}\u{FEFF}{}", metadata(ISSUER, set));

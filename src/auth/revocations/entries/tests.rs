@@ -1,4 +1,4 @@
-//! Whom an entry means, and whom it does not.
+//! The principals that an entry covers, and those that it does not.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,12 +23,12 @@ fn principal(issuer: &str, subject: &str, jti: Option<&str>, issued: Option<u64>
 
 #[track_caller]
 fn check(list: &str, principal: &Principal, expected: bool) {
-    let revoked = Revoked::parse(list).unwrap();
-    assert_eq!(revoked.means(principal), expected, "{list} {principal:?}");
+    let revoked = RevocationList::parse(list).unwrap();
+    assert_eq!(revoked.revokes(principal), expected, "{list} {principal:?}");
 }
 
 #[test]
-fn an_entry_means_those_it_names_and_nobody_else() {
+fn an_entry_covers_those_that_it_names_and_no_others() {
     let alice = principal(ISSUER, "alice", Some("t1"), Some(1_000));
     let namesake = principal("https://other.example", "alice", Some("t1"), Some(1_000));
     let bob = principal(ISSUER, "bob", Some("t2"), Some(1_000));
@@ -50,7 +50,7 @@ fn an_entry_means_those_it_names_and_nobody_else() {
 }
 
 #[test]
-fn issued_before_means_what_was_issued_before_and_what_does_not_say() {
+fn issued_before_covers_older_and_undated_tokens() {
     let at = |issued| principal(ISSUER, "alice", None, issued);
     for (scope, reaches_bob) in [
         (
@@ -87,11 +87,11 @@ fn the_widest_entry_counts_in_whatever_order() {
 }
 
 #[test]
-fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
+fn a_list_with_a_wrong_line_is_refused_whole() {
     let list = "# left\n\n  {\"jti\":\"a\"}  \r\n{\"jti\":\"b\"}";
-    assert_eq!(Revoked::parse(list).unwrap().entries(), 2);
+    assert_eq!(RevocationList::parse(list).unwrap().entries(), 2);
     for (line, part) in [
-        ("{}", "says nothing"),
+        ("{}", "the entry is empty"),
         ("x", "expected"),
         (r#"{"jti":1}"#, "invalid type"),
         (r#"{"jti":"a","jti":"b"}"#, "duplicate"),
@@ -103,18 +103,18 @@ fn a_list_has_comments_and_is_refused_whole_with_the_line_that_is_wrong() {
             r#"{"jti":"a","issued_before":"1970-01-01T00:00:10Z"}"#,
             "issuer only",
         ),
-        (r#"{"issuer":"a"}"#, "says nothing"),
+        (r#"{"issuer":"a"}"#, "the entry is empty"),
         (r#"{"issued_before":"yesterday"}"#, "a time such as"),
         (&format!(r#"{{"jti":"{}"}}"#, "a".repeat(3_000)), "longer"),
     ] {
-        let error = Revoked::parse(&format!("{{\"jti\":\"a\"}}\n{line}")).unwrap_err();
+        let error = RevocationList::parse(&format!("{{\"jti\":\"a\"}}\n{line}")).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("line 2") && text.contains(part), "{text}");
     }
 }
 
 #[test]
-fn what_stands_in_a_wrong_entry_is_not_repeated() {
+fn a_message_about_a_wrong_entry_repeats_none_of_it() {
     for line in [
         "\"marked\"",
         r#"{"marked":1}"#,

@@ -1,21 +1,22 @@
-//! The outside party of a call, by the name of its recording.
+//! The outside number of a call, from the name of its recording.
 //!
-//! Knows where a name has the numbers: of an inbound call the caller is outside, of an outbound one the callee, of an internal one
-//! nobody. A caller's number is what the network said, and can be made up.
+//! Knows where the name has it: an inbound call comes from outside, so it is the caller's number;
+//! for an outbound call it is the callee's; an internal call has none. The network reports the
+//! number of a caller, and it can be forged.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
 use crate::recording::{Direction, RecordingName};
 
-/// A telephone number, as far as it matters for comparing.
+/// A telephone number, in a form that can be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Party(String);
+pub(crate) struct OutsideNumber(String);
 
-impl FromStr for Party {
+impl FromStr for OutsideNumber {
     type Err = Infallible;
 
-    /// Blanks and punctuation that people write do not count, and a leading `+` is `00`.
+    /// Leaves out blanks and punctuation, and writes a leading `+` as `00`.
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let text = text.trim();
         let (prefix, rest) = match text.strip_prefix('+') {
@@ -28,8 +29,8 @@ impl FromStr for Party {
     }
 }
 
-impl Party {
-    /// Whether it was outside in the call of this recording.
+impl OutsideNumber {
+    /// Whether this is the outside number of the recording's call.
     pub(crate) fn is_outside(&self, name: &RecordingName) -> bool {
         let outside = outside(name).and_then(|number| number.parse::<Self>().ok());
         outside.is_some_and(|outside| outside == *self)
@@ -51,7 +52,7 @@ mod tests {
 
     #[track_caller]
     fn check(party: &str, name: &str, expected: bool) {
-        let Ok(party) = party.parse::<Party>();
+        let Ok(party) = party.parse::<OutsideNumber>();
         assert_eq!(party.is_outside(&name.parse().unwrap()), expected);
     }
 

@@ -1,7 +1,7 @@
-//! A table, as text for eyes, for spreadsheets and for programs.
+//! A table, as text for people, as CSV for spreadsheets and as JSON for programs.
 //!
-//! Knows what must not reach a terminal or a spreadsheet: names and numbers in the log are what strangers wrote. Does not know
-//! what the columns mean.
+//! Knows which characters must not reach a terminal or a spreadsheet: strangers chose the names and
+//! numbers in the log. Does not know the meaning of the columns.
 //!
 //! Sources: RFC 4180 (CSV); OWASP, "CSV Injection" (cells that a spreadsheet takes for formulas).
 
@@ -11,17 +11,17 @@ use serde_json::{Map, Value, json};
 
 /// Rows under named columns.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct ReportTable {
     pub(crate) columns: Vec<&'static str>,
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
-/// What stands in a row.
+/// A cell of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cell {
     Text(String),
     Number(u64),
-    /// Out of milliseconds; none where nobody knows.
+    /// Given in milliseconds, shown as seconds; `None` where unknown.
     Seconds(Option<u64>),
 }
 
@@ -39,15 +39,15 @@ impl Cell {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Number(number) => (*number).into(),
-            // The text is a number of JSON, exactly.
+            // The text is a valid number of JSON, so no digit is lost.
             Self::Seconds(Some(_)) => serde_json::from_str(&self.text()).unwrap_or(Value::Null),
             Self::Seconds(None) => Value::Null,
         }
     }
 }
 
-impl Table {
-    /// Columns side by side.
+impl ReportTable {
+    /// Aligned columns, for people.
     pub(crate) fn for_eyes(&self) -> String {
         let heading: Vec<String> = self.columns.iter().map(|&name| name.to_owned()).collect();
         let cells = |row: &Vec<Cell>| row.iter().map(|cell| escape(&cell.text())).collect();
@@ -90,15 +90,16 @@ impl Table {
             Value::Object(members.collect::<Map<_, _>>())
         };
         let list: Vec<Value> = self.rows.iter().map(object).collect();
-        // A line end within a string is written as JSON does, so these are those between members.
+        // A line end within a string is escaped by JSON, so these line ends are those between
+        // members.
         let text = format!("{:#}", json!(list));
         let lines: Vec<String> = text.lines().map(escape).collect();
         lines.join("\n")
     }
 }
 
-/// The text without anything that a terminal would obey, or that hides or turns around what stands there: such characters are
-/// written as JSON would.
+/// Escapes characters that a terminal would obey, and invisible ones, which hide or reorder text.
+/// They are written as JSON would.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -118,7 +119,7 @@ fn is_harmless(character: char) -> bool {
     !character.is_control() && !crate::recording::is_invisible(character)
 }
 
-/// The text so that no spreadsheet takes it for a formula.
+/// Escapes the text so that no spreadsheet takes it for a formula.
 fn harmless(text: &str) -> String {
     let escaped = escape(text);
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
@@ -145,7 +146,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, csv: &str, eyes: &str) {
-        let table = Table {
+        let table = ReportTable {
             columns: vec!["who"],
             rows: vec![vec![Cell::Text(text.to_owned())]],
         };
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn seconds_are_exact() {
-        let table = Table {
+        let table = ReportTable {
             columns: vec!["n", "s"],
             rows: vec![
                 vec![Cell::Number(7), Cell::Seconds(Some(61_005))],
@@ -193,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_reaches_a_terminal_as_more_than_text(text in any::<String>()) {
-            let table = Table {
+            let table = ReportTable {
                 columns: vec!["who"],
                 rows: vec![vec![Cell::Text(text.clone())]],
             };

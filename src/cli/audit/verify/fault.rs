@@ -1,42 +1,43 @@
-//! What can be wrong with a log, in sentences.
+//! The faults of a log, as sentences.
 
 use std::fmt;
 
 use super::SignedHead;
-use crate::cli::audit::read::Place;
+use crate::cli::audit::read::LinePosition;
 
-/// The first thing that is wrong, and where.
+/// The first fault of a log, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// None where it is about no line that is there.
-    pub(crate) place: Option<Place>,
+pub(crate) struct LogFault {
+    /// `None` where the fault is in no line of the files.
+    pub(crate) place: Option<LinePosition>,
     pub(crate) wrong: Wrong,
 }
 
-/// What is wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// It is not a line of an audit log.
+    /// The line is not a line of an audit log.
     NoLine,
-    /// It is not as it was when the next one was written.
+    /// The line has changed since the next line was written.
     Changed,
-    /// Lines in front of it are not there.
+    /// Lines before this one are missing.
     Missing { first: u64, last: u64 },
-    /// It and the next one stand in each other's place.
+    /// This line and the next one were swapped.
     Swapped,
-    /// It does not belong here.
+    /// The line does not belong here.
     Repeated { seq: u64, expected: u64 },
-    /// The first line of all is none that begins a file.
+    /// The first line of all does not begin a file.
     Beheaded,
-    /// A file begins with another line, or one that begins a file stands within one.
+    /// A file begins with a line of another kind, or a line that begins a file is not the first of
+    /// its file.
     FileMark,
-    /// A head's signature is of no key.
+    /// The signature of a head is wrong.
     Signature,
-    /// A head is signed with another key than the one that was named.
+    /// A head is signed with another key than that of `--key`.
     KeyOfHead,
-    /// A head in the log is not that of the line before it.
+    /// A head in the log does not stand for the line before it.
     HeadElsewhere,
-    /// It is not the line that was signed.
+    /// The line is not the one that was signed.
     NotOfHead { signed_at: String },
     /// The log ends before a line that was signed.
     Cut {
@@ -44,9 +45,9 @@ pub(crate) enum Wrong {
         head: u64,
         signed_at: String,
     },
-    /// There is a key to check heads with, and no head beside the log.
+    /// `--key` was given, and no head from outside the log is of these lines.
     NoHead,
-    /// As for a head in the log, but of one that is kept beside it or elsewhere.
+    /// The fault of a head from outside the log.
     KnownHead {
         head: u64,
         is_kept: bool,
@@ -54,8 +55,8 @@ pub(crate) enum Wrong {
     },
 }
 
-impl Fault {
-    pub(super) fn new(place: Place, wrong: Wrong) -> Self {
+impl LogFault {
+    pub(super) fn new(place: LinePosition, wrong: Wrong) -> Self {
         Self {
             place: Some(place),
             wrong,
@@ -80,7 +81,7 @@ impl Fault {
         }
     }
 
-    pub(super) fn at_end(place: Option<Place>, last: u64, head: SignedHead) -> Self {
+    pub(super) fn at_end(place: Option<LinePosition>, last: u64, head: SignedHead) -> Self {
         Self {
             place,
             wrong: Wrong::Cut {
@@ -92,7 +93,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for LogFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {
             write!(formatter, "{place}: ")?;
@@ -101,7 +102,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for LogFault {}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,7 +132,7 @@ impl fmt::Display for Wrong {
                     "this is line {seq} of the log, and line {expected} belongs here"
                 )
             }
-            Self::FileMark => formatter.write_str("here lines were put from one file into another"),
+            Self::FileMark => formatter.write_str("lines of one file were moved into another file here"),
             Self::Beheaded => formatter
                 .write_str("this file does not begin here: lines at its start were removed"),
             Self::Signature => formatter.write_str("the signature of this head is wrong"),
@@ -144,7 +145,7 @@ impl fmt::Display for Wrong {
             Self::NotOfHead { signed_at } => {
                 write!(
                     formatter,
-                    "this is not the line that was signed at {signed_at}: it, or one before it, was changed, and the log made anew from there on"
+                    "this is not the line that was signed at {signed_at}: this line, or one before it, was changed, and the log was written anew from there on"
                 )
             }
             Self::Cut {

@@ -7,7 +7,7 @@ use crate::pbx::settings::{PbxAccount, PbxApi, PbxPassword, PbxReport, Prolong};
 use crate::secret::Secret;
 
 pub(super) fn read_account(section: &mut Section<'_>, api: Option<PbxApi>) -> Option<PbxAccount> {
-    let username = section.given(&keys::username).map(Secret::new);
+    let username = keys::username.given(section).map(Secret::new);
     let password = read_password(section, api);
     if api == Some(PbxApi::PSeries) {
         for key in [
@@ -21,15 +21,15 @@ pub(super) fn read_account(section: &mut Section<'_>, api: Option<PbxApi>) -> Op
         }
     }
     let report = PbxReport {
-        port: section.given(&keys::report_port),
-        url: section.given(&keys::report_url),
-        version: section.given(&keys::report_version),
+        port: keys::report_port.given(section),
+        url: keys::report_url.given(section),
+        version: keys::report_version.given(section),
     };
     let prolong = read_prolong(section, api);
     // A token of a P-Series takes one of eight slots for as long as it lives.
     let default = keys::logout.kind.default() || api == Some(PbxApi::PSeries);
-    let logout = section.given(&keys::logout).unwrap_or(default);
-    let login_retry = section.get(&keys::login_retry_s);
+    let logout = keys::logout.given(section).unwrap_or(default);
+    let login_retry = keys::login_retry_s.get(section);
     Some(PbxAccount {
         username: username?,
         password: password?,
@@ -56,14 +56,14 @@ fn read_prolong(section: &mut Section<'_>, api: Option<PbxApi>) -> Prolong {
         true => Prolong::Never,
         false => keys::prolong.kind.default(),
     };
-    section.given(&keys::prolong).unwrap_or(default)
+    keys::prolong.given(section).unwrap_or(default)
 }
 
 fn read_password(section: &mut Section<'_>, api: Option<PbxApi>) -> Option<PbxPassword> {
     let (clear, md5) = (&keys::password_file, &keys::password_md5_file);
     match (section.has(clear.name), section.has(md5.name)) {
         (true, false) => {
-            let secret = section.given(clear)?;
+            let secret = clear.given(section)?;
             if api == Some(PbxApi::PSeries) && secret.expose_str().is_none() {
                 section.problem(clear.name, "not in UTF-8, and a P-Series is sent a text");
                 return None;
@@ -71,7 +71,7 @@ fn read_password(section: &mut Section<'_>, api: Option<PbxApi>) -> Option<PbxPa
             Some(PbxPassword::Clear(secret))
         }
         (false, true) => {
-            let secret = section.given(md5)?;
+            let secret = md5.given(section)?;
             if api == Some(PbxApi::PSeries) {
                 section.problem(
                     md5.name,

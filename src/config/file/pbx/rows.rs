@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::config::kinds::*;
 use crate::config::rows::rows;
 use crate::pbx::settings::{PbxApi, Prolong, UpstreamRanges};
 use crate::recording::Stamp;

@@ -6,82 +6,85 @@ use http::StatusCode;
 
 use crate::http::problem::Problem;
 
-const AGAIN: &str =
-    "Open the recording from where you found it, such as your CRM, or ask there for a new link.";
+const AGAIN: &str = "Open the recording again from where you found it, such as your CRM, or ask for a new link there.";
 const RIGHTS: &str =
-    "If you should be able to hear it, ask whoever grants these rights in your company.";
+    "If you should be able to hear it, ask the person who manages these rights in your company.";
 const ADDRESS: &str = "Check the address, or open the recording from where you found it.";
 const LATER: &str = "Try again in a moment.";
-const OPERATOR: &str = "Try again later. If it goes on, tell whoever runs this service, and give them the request below.";
+const OPERATOR: &str = "Try again later. If this continues, tell the operator of this service, and include the request id below.";
 
 /// A title, what happened, and what to do next.
 pub(super) fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) {
     match problem.slug {
         "bearer-token-missing" => (
-            "Who is asking?",
-            "This recording is for people who have signed in or have a link to it, and your browser sent neither.",
+            "Sign in to hear this recording",
+            "You need to sign in, or open a link to this recording. Your browser sent neither a sign-in nor a link.",
             AGAIN,
         ),
         "bearer-token-invalid" | "session-invalid" => (
             "You are not signed in any more",
-            "What your browser sent to say who you are has expired, or is not valid here.",
+            "Your sign-in has expired, or is not valid here.",
             "Sign in again, and open the recording once more.",
         ),
         "link-token-invalid" => (
             "This link is not valid any more",
-            "It has expired, or it was made for somebody or something else.",
+            "The link has expired, or was made for another use.",
             AGAIN,
         ),
         "link-for-another-recording" => (
             "This link is for another recording",
-            "A link opens the one recording it was made for.",
+            "A link opens only the recording that it was made for.",
             AGAIN,
         ),
         "prefetch-refused" => (
-            "Not opened yet",
-            "Your browser asked for this recording before you did.",
+            "Recording not opened yet",
+            "Your browser asked for this recording before you opened it.",
             AGAIN,
         ),
         "cross-site-refused" => (
-            "Not from there",
+            "Request from another site refused",
             "A page of another site sent your browser here, and this service does not know that site.",
             AGAIN,
         ),
         "recording-denied" => ("Not allowed", "You may not hear this recording.", RIGHTS),
         "recording-name-invalid" => (
-            "Not a recording's address",
+            "Not the address of a recording",
             "The last part of the address is not the name of a recording.",
             ADDRESS,
         ),
-        "no-such-resource" => ("Nothing here", "There is nothing at this address.", ADDRESS),
+        "no-such-resource" => (
+            "Page not found",
+            "There is nothing at this address.",
+            ADDRESS,
+        ),
         "recording-not-found" => (
             "No such recording",
-            "The telephone system has no recording of this name.",
+            "The telephone system has no recording with this name.",
             ADDRESS,
         ),
         "recording-not-ready" => (
-            "Not there yet",
-            "The call is recent, and the telephone system has not got its recording ready.",
+            "Recording not ready",
+            "The call is recent, and the telephone system does not have its recording ready yet.",
             LATER,
         ),
         "recording-empty" => (
-            "Nothing was recorded",
-            "The telephone system has this recording, and it is empty: nobody answered the call, or it ended at once.",
+            "Recording empty",
+            "The telephone system has this recording, but it is empty: nobody answered the call, or it ended at once.",
             "There is nothing to hear.",
         ),
         "recording-deleted" => (
-            "Deleted",
+            "Recording deleted",
             "The telephone system had this recording and has deleted it.",
-            "It cannot be had back from here.",
+            "This service cannot restore it.",
         ),
         "rate-limited" | "principal-saturated" => (
-            "Too much at once",
-            "More has been asked for, by you or from your network, than may be in so short a time.",
+            "Too many requests",
+            "You or your network have sent too many requests in a short time.",
             LATER,
         ),
         "misdirected" => (
-            "Another address",
-            "This service does not answer under the name in your address bar.",
+            "Wrong address",
+            "This service does not use the host name in your address bar.",
             OPERATOR,
         ),
         _ => (problem.title, problem.detail, next(problem.status)),

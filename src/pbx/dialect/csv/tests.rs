@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(pieces: &[&[u8]]) -> Result<Vec<Vec<String>>, TooLong> {
+fn read(pieces: &[&[u8]]) -> Result<Vec<Vec<String>>, RecordTooLong> {
     let mut all = Vec::new();
-    let mut take = |record: Record<'_>| {
+    let mut take = |record: CsvRecord<'_>| {
         let text = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
         let fields: Vec<String> = record.fields().map(text).collect();
         all.push(match record.is_closed() {
@@ -15,7 +15,7 @@ fn read(pieces: &[&[u8]]) -> Result<Vec<Vec<String>>, TooLong> {
         });
         Ok(())
     };
-    let mut records = Records::new();
+    let mut records = CsvReader::new();
     for piece in pieces {
         records.push(piece, &mut take)?;
     }
@@ -99,8 +99,14 @@ fn a_mark_that_is_not_closed_in_its_line_swallows_nothing() {
 fn a_record_has_a_bound() {
     let row = |bytes: usize| format!("{}\n", "x".repeat(bytes));
     assert!(read(&[row(MAX_RECORD_BYTES - 1).as_bytes()]).is_ok());
-    assert_eq!(read(&[row(MAX_RECORD_BYTES + 1).as_bytes()]), Err(TooLong));
-    assert_eq!(read(&[",".repeat(MAX_FIELDS + 1).as_bytes()]), Err(TooLong));
+    assert_eq!(
+        read(&[row(MAX_RECORD_BYTES + 1).as_bytes()]),
+        Err(RecordTooLong)
+    );
+    assert_eq!(
+        read(&[",".repeat(MAX_FIELDS + 1).as_bytes()]),
+        Err(RecordTooLong)
+    );
     // The search for the end of a mark has the same one.
     let open = format!("a,b\n\"{}", "x\n".repeat(MAX_RECORD_BYTES));
     let records = read(&[open.as_bytes()]).unwrap();

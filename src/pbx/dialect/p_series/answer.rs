@@ -2,8 +2,8 @@
 //!
 //! Knows the vendor's numbers. Does not know which call was made. Pure.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". `errcode` is a number; one published
-//! client was given a text, so both are read.
+//! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". `errcode` is a
+//! number; one published client was given a text, so both are read.
 
 use serde_json::{Map, Value};
 
@@ -11,10 +11,10 @@ use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
 use crate::secret::Secret;
 
 /// The fields of a success.
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct AnswerFields(Map<String, Value>);
 
 /// Reads an answer.
-pub(super) fn answer(body: &[u8]) -> Result<Fields, AnswerError> {
+pub(super) fn answer(body: &[u8]) -> Result<AnswerFields, AnswerError> {
     let fields: Map<String, Value> = serde_json::from_slice(body)
         .map_err(|_| AnswerError::Unreadable("it is not a JSON object"))?;
     let code = match fields.get("errcode") {
@@ -23,7 +23,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Fields, AnswerError> {
         _ => return Err(AnswerError::Unreadable("it has no errcode")),
     };
     if code == "0" {
-        return Ok(Fields(fields));
+        return Ok(AnswerFields(fields));
     }
     let digits = code.strip_prefix('-').unwrap_or(&code);
     if digits.is_empty() || digits.len() > 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -33,8 +33,8 @@ pub(super) fn answer(body: &[u8]) -> Result<Fields, AnswerError> {
     Err(AnswerError::Refused(Refusal { class, code }))
 }
 
-/// The classes of the vendor's numbers. That 10005 means a missing permission and 70082 a second MP3 at a time is not
-/// in the table; published clients met the first, the second is an assumption.
+/// The classes of the vendor's numbers. That 10005 means a missing permission and 70082 a second
+/// MP3 at a time is not in the table; published clients met the first, the second is an assumption.
 fn class(code: &str) -> RefusalClass {
     match code {
         "10004" => RefusalClass::TokenDead,
@@ -52,7 +52,7 @@ fn class(code: &str) -> RefusalClass {
     }
 }
 
-impl Fields {
+impl AnswerFields {
     /// A text that is there and not blank. An empty value is a single space in some answers.
     pub(super) fn text(&self, name: &str) -> Result<String, AnswerError> {
         let text = self.0.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -64,7 +64,8 @@ impl Fields {
         }
     }
 
-    /// A token. It goes into URLs, so only what the vendor's samples hold is taken: letters and digits.
+    /// A token. It goes into URLs, so only what the vendor's samples hold is taken: letters and
+    /// digits.
     pub(super) fn token(&self, name: &str) -> Result<Secret, AnswerError> {
         let text = self.text(name)?;
         if text.len() > 256 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

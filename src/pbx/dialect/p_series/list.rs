@@ -2,10 +2,11 @@
 //!
 //! Knows parameters and fields. Does not know how pages follow on each other, or sockets.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings". `time` is in the
-//! PBX's display format, which its administrator chooses, so it is not read: the name tells the start, else `uid`, which
-//! begins with 14 digits of local time. `duration` is 0 in every documented sample and `size` may be, so 0 says nothing.
-//! Newer firmware has the parties' numbers in fields of their own.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List" and "Search Recordings".
+//! `time` is in the PBX's display format, which its administrator chooses, so it is not read: the
+//! name tells the start, else `uid`, which begins with 14 digits of local time. `duration` is 0 in
+//! every documented sample and `size` may be, so 0 says nothing. Newer firmware has the parties'
+//! numbers in fields of their own.
 //!
 //! Assumed of odd entries: one without an id, or whose file's name is no text, cannot be listed,
 //! and is counted. Any other member that is missing or of another type says nothing; a number is as
@@ -19,15 +20,15 @@ use serde_json::Value;
 
 use super::answer::{answer, number};
 use super::{PSeries, get};
-use crate::list::{Filter, Order, Row};
-use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
+use crate::list::{ListFilter, ListRow, Order};
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall, RefusalClass};
 use crate::recording::{RESERVED, RecordingName};
 use crate::secret::Secret;
 
 /// A page, in the PBX's order.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::pbx) struct FoundPage {
-    /// How many entries the list has, where the PBX says so.
+pub(in crate::pbx) struct PbxPage {
+    /// The number of entries of the list, where the PBX tells it.
     pub(in crate::pbx) total: Option<u64>,
     /// Entries of the page, those that it repeats and those without an id too.
     pub(in crate::pbx) rows: u64,
@@ -35,29 +36,30 @@ pub(in crate::pbx) struct FoundPage {
     pub(in crate::pbx) behind: u64,
     /// The PBX knows of nothing here. It says the same of a list that is empty, and of a fault.
     pub(in crate::pbx) is_refusal: bool,
-    /// Those that have an id of the PBX, in its order.
-    pub(in crate::pbx) entries: Vec<FoundEntry>,
+    /// The entries that have an id, in the PBX's order.
+    pub(in crate::pbx) entries: Vec<PageEntry>,
 }
 
 /// An entry of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::pbx) struct FoundEntry {
+pub(in crate::pbx) struct PageEntry {
     pub(in crate::pbx) id: u64,
     /// `None` where its recording cannot be named.
-    pub(in crate::pbx) row: Option<Row>,
+    pub(in crate::pbx) row: Option<ListRow>,
     /// Entries without an id between this one and the one before.
     pub(in crate::pbx) before: u64,
 }
 
 impl PSeries {
-    /// Asks for a page of a list cut into pages of `size`; they are numbered from 1. The filter is passed on as far as the API has one.
+    /// Asks for a page of a list cut into pages of `size`; they are numbered from 1. The filter is
+    /// passed on as far as the API has one.
     pub(in crate::pbx) fn list_page(
         &self,
         token: &Secret,
         (page, size): (u64, u64),
         order: Order,
-        filter: &Filter,
-    ) -> Call {
+        filter: &ListFilter,
+    ) -> PbxCall {
         let mut conditions = String::new();
         let times = [("start_time", filter.from), ("end_time", filter.to)];
         for (name, time) in times {
@@ -86,14 +88,14 @@ impl PSeries {
         get(Operation::ListPage, path.as_bytes(), token)
     }
 
-    pub(in crate::pbx) fn read_list_page(&self, body: &[u8]) -> Result<FoundPage, AnswerError> {
+    pub(in crate::pbx) fn read_list_page(&self, body: &[u8]) -> Result<PbxPage, AnswerError> {
         let fields = match answer(body) {
             // DATA NOT FOUND: nothing is a list, too.
             Err(AnswerError::Refused(refusal)) if refusal.class == RefusalClass::NotFound => {
                 let is_refusal = true;
-                return Ok(FoundPage {
+                return Ok(PbxPage {
                     is_refusal,
-                    ..FoundPage::default()
+                    ..PbxPage::default()
                 });
             }
             other => other?,
@@ -104,10 +106,10 @@ impl PSeries {
             None if total == Some(0) => &[],
             None => return Err(AnswerError::Unreadable("it reports success without a list")),
         };
-        let mut page = FoundPage {
+        let mut page = PbxPage {
             total,
             rows: entries.len() as u64,
-            ..FoundPage::default()
+            ..PbxPage::default()
         };
         for entry in entries {
             let Some(id) = entry.get("id").and_then(number) else {
@@ -117,7 +119,7 @@ impl PSeries {
             if page.entries.last().is_some_and(|last| last.id == id) {
                 continue;
             }
-            page.entries.push(FoundEntry {
+            page.entries.push(PageEntry {
                 id,
                 row: row(entry),
                 before: std::mem::take(&mut page.behind),
@@ -127,7 +129,7 @@ impl PSeries {
     }
 }
 
-fn row(entry: &Value) -> Option<Row> {
+fn row(entry: &Value) -> Option<ListRow> {
     let text = |name: &str| match entry.get(name) {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),
@@ -144,7 +146,7 @@ fn row(entry: &Value) -> Option<Row> {
         number => number,
     };
     let name = entry.get("file")?.as_str()?.trim().to_owned();
-    Some(Row {
+    Some(ListRow {
         local_start: time_in(&text("uid")),
         caller: party("call_from_number", "call_from"),
         callee: party("call_to_number", "call_to"),
@@ -181,12 +183,13 @@ mod tests {
     #[test]
     fn a_page_is_listed_or_searched() {
         let token = Secret::new("T0");
-        let ask = |filter: &Filter| dialect().list_page(&token, (3, 99), Order::Descending, filter);
+        let ask =
+            |filter: &ListFilter| dialect().list_page(&token, (3, 99), Order::Descending, filter);
         let order = "page=3&page_size=99&sort_by=id&order_by=desc";
         let target = format!("/openapi/v1.0/recording/list?{order}&access_token=T0");
-        let mut filter = Filter {
+        let mut filter = ListFilter {
             direction: crate::list::Direction::of("inbound"),
-            ..Filter::default()
+            ..ListFilter::default()
         };
         sends(&ask(&filter), &Method::GET, &target, None);
         filter.caller = Some("+49 30".to_owned());
@@ -200,7 +203,7 @@ mod tests {
         sends(&ask(&filter), &Method::GET, &target, None);
     }
 
-    fn read(body: &str) -> Result<FoundPage, AnswerError> {
+    fn read(body: &str) -> Result<PbxPage, AnswerError> {
         dialect().read_list_page(body.as_bytes())
     }
 
@@ -208,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_from_old_and_new_firmware() {
-        let expected = Row {
+        let expected = ListRow {
             name: NAME.to_owned(),
             local_start: "2022-01-12T17:36:24".parse().ok(),
             caller: "5566".to_owned(),
@@ -226,7 +229,7 @@ mod tests {
         ));
         let page = page.unwrap();
         assert_eq!((page.total, page.rows), (Some(184), 3));
-        let entry = |id, row| FoundEntry { id, row, before: 0 };
+        let entry = |id, row| PageEntry { id, row, before: 0 };
         assert_eq!(page.entries, [entry(7, Some(expected)), entry(8, None)]);
     }
 
@@ -268,11 +271,11 @@ mod tests {
             r#"{{"id":1,"file":"{NAME}","uid":7,"call_from_number":1001,"call_to":[1],"call_type":null,"duration":"x",
             "size":1.5,"time":{{}}}}"#
         );
-        let expected = Row {
+        let expected = ListRow {
             name: NAME.to_owned(),
             caller: "1001".to_owned(),
             call_id: "1641980184.14".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
         assert_eq!(read(&odd), Some(expected));
         for file in ["null", "7", "[]", "{}", "true"] {

@@ -2,9 +2,10 @@
 //!
 //! Knows which addresses stay on the PBX. Does not know what is behind them. Pure.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File", whose sample is a path that begins with a
-//! slash; another beginning (`/api/downloadattachment/`) was seen by published clients. What the PBX says is not
-//! trusted: an address that leads elsewhere would take our token along.
+//! Source: Yeastar, "P-Series Developer Guide", "Download a Recording File", whose sample is a path
+//! that begins with a slash; another beginning (`/api/downloadattachment/`) was seen by published
+//! clients. What the PBX says is not trusted: an address that leads elsewhere would take our token
+//! along.
 
 use url::{Position, Url};
 
@@ -15,8 +16,9 @@ const MAX_BYTES: usize = 2_048;
 
 /// Path and query of an address that stays on `origin`, ready to be sent.
 ///
-/// A path begins with one slash; a whole address must have the scheme, host and port of the PBX. Backslashes, which
-/// some readers take for slashes, control characters, blanks, fragments and whatever is not ASCII are refused.
+/// A path begins with one slash; a whole address must have the scheme, host and port of the PBX.
+/// Backslashes, which some readers take for slashes, control characters, blanks, fragments and
+/// whatever is not ASCII are refused.
 pub(super) fn path(address: &str, origin: &Url) -> Result<Secret, AnswerError> {
     let elsewhere = AnswerError::Unreadable("the file's address leads away from the PBX");
     if address.len() > MAX_BYTES || !address.bytes().all(is_plain) {

@@ -1,9 +1,10 @@
-//! Answers of the S-Series and the Cloud PBX: `{"status":"Success",…}`, always with HTTP status 200.
+//! Answers of the S-Series and the Cloud PBX: `{"status":"Success",…}`, always with HTTP status
+//! 200.
 //!
 //! Knows the vendor's numbers. Does not know which call was made. Pure.
 //!
-//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions", and "S-Series Developer Guide", "API
-//! Error Code". Read 2026-11.
+//! Source: Yeastar, "S-Series API Guide", "Appendix A: Error Code Descriptions", and "S-Series
+//! Developer Guide", "API Error Code". Read 2026-11.
 
 use serde_json::{Map, Value};
 
@@ -12,8 +13,9 @@ use crate::secret::Secret;
 
 /// Reads an answer: `"status":"Success"`, or `"status":"Failed"` with a five-digit `errno`.
 ///
-/// The status key stands as `Status` in one place of the documents and the failure word as `Failure` in another;
-/// `errno` is a string. So case is ignored, and a number is taken for a string.
+/// The status key stands as `Status` in one place of the documents and the failure word as
+/// `Failure` in another; `errno` is a string. So case is ignored, and a number is taken for a
+/// string.
 pub(super) fn answer(body: &[u8]) -> Result<Map<String, Value>, AnswerError> {
     let fields: Map<String, Value> = serde_json::from_slice(body)
         .map_err(|_| AnswerError::Unreadable("it is not a JSON object"))?;
@@ -31,8 +33,9 @@ pub(super) fn answer(body: &[u8]) -> Result<Map<String, Value>, AnswerError> {
     }
 }
 
-/// Success means: the status says so and the needed field is there. The value goes into URLs, so only what the vendor's
-/// samples hold is taken: letters and digits (32 hexadecimal digits in all of them).
+/// Success means: the status says so and the needed field is there. The value goes into URLs, so
+/// only what the vendor's samples hold is taken: letters and digits (32 hexadecimal digits in all
+/// of them).
 pub(super) fn field(body: &[u8], name: &str) -> Result<Secret, AnswerError> {
     let fields = answer(body)?;
     let value = fields.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -62,8 +65,9 @@ fn refusal(errno: Option<&Value>) -> Refusal {
     }
 }
 
-/// The classes of the vendor's error numbers ("Appendix A: Error Code Descriptions"). That 20013, "wrong verification
-/// code", is what a bad ticket gets is not written anywhere; nothing else in the table fits.
+/// The classes of the vendor's error numbers ("Appendix A: Error Code Descriptions"). That 20013,
+/// "wrong verification code", is what a bad ticket gets is not written anywhere; nothing else in
+/// the table fits.
 fn class(code: &str) -> RefusalClass {
     match code {
         "20004" | "20005" | "20006" => RefusalClass::TokenDead,

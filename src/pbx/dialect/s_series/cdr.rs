@@ -2,8 +2,8 @@
 //!
 //! Knows parameters. Does not know rows (those are in `columns.rs`), pages, filters or sockets.
 //!
-//! Sources: Yeastar, "S-Series Developer Guide", "CDR" and "Download CDR": a one-time string for a span of time, then
-//! the table; blanks in times must be written `%20`.
+//! Sources: Yeastar, "S-Series Developer Guide", "CDR" and "Download CDR": a one-time string for a
+//! span of time, then the table; blanks in times must be written `%20`.
 
 use std::net::Ipv4Addr;
 
@@ -12,17 +12,17 @@ use jiff::civil::DateTime;
 use serde_json::json;
 
 use super::{SSeries, answer, field};
-use crate::pbx::dialect::{AnswerError, Call, Operation, RefusalClass};
+use crate::pbx::dialect::{AnswerError, Operation, PbxCall, RefusalClass};
 use crate::secret::Secret;
 
 /// A span of time on the PBX's clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::pbx) struct Span {
+pub(in crate::pbx) struct TableSpan {
     pub(in crate::pbx) start: DateTime,
     pub(in crate::pbx) end: DateTime,
 }
 
-impl Span {
+impl TableSpan {
     fn start(&self) -> String {
         written(self.start)
     }
@@ -37,7 +37,8 @@ fn written(time: DateTime) -> String {
 }
 
 impl SSeries {
-    /// The key under which extensions are named: published clients of 2.0.0 send another one than the guide has.
+    /// The key under which extensions are named: published clients of 2.0.0 send another one than
+    /// the guide has.
     fn extensions_key(&self) -> &'static str {
         match self.version {
             "v2.0.0" => "number",
@@ -49,9 +50,9 @@ impl SSeries {
     pub(in crate::pbx) fn table_ticket(
         &self,
         token: &Secret,
-        span: &Span,
+        span: &TableSpan,
         allowed_ip: Option<Ipv4Addr>,
-    ) -> Call {
+    ) -> PbxCall {
         let mut body = json!({
             self.extensions_key(): "all",
             "starttime": span.start(),
@@ -68,7 +69,12 @@ impl SSeries {
         field(body, "random").map_err(about_no_recording)
     }
 
-    pub(in crate::pbx) fn table(&self, token: &Secret, span: &Span, ticket: &Secret) -> Call {
+    pub(in crate::pbx) fn table(
+        &self,
+        token: &Secret,
+        span: &TableSpan,
+        ticket: &Secret,
+    ) -> PbxCall {
         let (version, key) = (self.version, self.extensions_key());
         let query = format!(
             "{key}=all&starttime={}&endtime={}",
@@ -83,7 +89,7 @@ impl SSeries {
             b"&token=",
             token.expose(),
         ];
-        Call {
+        PbxCall {
             operation: Operation::ListDownload,
             method: Method::GET,
             target: Secret::new(parts.concat()),
@@ -92,7 +98,7 @@ impl SSeries {
         }
     }
 
-    /// What an object says that came in place of the table.
+    /// Reads an object that came in place of the table.
     pub(in crate::pbx) fn read_table_refusal(&self, body: &[u8]) -> AnswerError {
         match answer(body) {
             Err(error) => about_no_recording(error),
@@ -130,9 +136,9 @@ mod tests {
         SSeries::office(version, account(PbxPassword::Clear(Secret::new("x"))))
     }
 
-    fn span() -> Span {
+    fn span() -> TableSpan {
         let time = |text: &str| text.parse().unwrap();
-        Span {
+        TableSpan {
             start: time("2026-03-01T00:00:00"),
             end: time("2026-03-02T09:05:07"),
         }

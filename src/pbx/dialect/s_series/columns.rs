@@ -14,15 +14,15 @@
 
 use thiserror::Error;
 
-use crate::list::Row;
-use crate::pbx::dialect::csv::{Record, TooLong};
+use crate::list::ListRow;
+use crate::pbx::dialect::csv::{CsvRecord, RecordTooLong};
 use crate::recording::RecordingName;
 
-/// Why a table cannot be read.
+/// The reason why a table cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(in crate::pbx) enum RowError {
+pub(in crate::pbx) enum TableError {
     #[error(transparent)]
-    TooLong(#[from] TooLong),
+    TooLong(#[from] RecordTooLong),
     #[error("there is no column with the names of recordings")]
     NoRecordings,
     /// The last row is short and has no line end.
@@ -35,9 +35,9 @@ pub(in crate::pbx) enum RowError {
 
 /// The reading of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::pbx) enum FoundRow {
+pub(in crate::pbx) enum TableRow {
     /// A call with a recording.
-    Recorded(Row),
+    Recorded(ListRow),
     /// A call without one.
     Unrecorded,
     /// Nothing but blanks.
@@ -46,9 +46,9 @@ pub(in crate::pbx) enum FoundRow {
     Unreadable(&'static str),
 }
 
-/// Where the columns are.
+/// The places of the columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::pbx) struct Columns {
+pub(in crate::pbx) struct TableColumns {
     count: usize,
     recording: usize,
     call_id: Option<usize>,
@@ -56,13 +56,14 @@ pub(in crate::pbx) struct Columns {
     caller: Option<usize>,
     callee: Option<usize>,
     direction: Option<usize>,
-    /// How long the parties talked, which is what is recorded; else how long the call was.
+    /// The time that the parties talked, which is the part that is recorded; else the time of the
+    /// call.
     duration: Option<usize>,
 }
 
-impl Columns {
+impl TableColumns {
     /// Reads the first record.
-    pub(in crate::pbx) fn of(header: Record<'_>) -> Result<Self, RowError> {
+    pub(in crate::pbx) fn of(header: CsvRecord<'_>) -> Result<Self, TableError> {
         let names: Vec<String> = header.fields().map(column_name).collect();
         let find = |wanted: &[&str]| {
             let place = |wanted: &&str| names.iter().position(|name| name == wanted);
@@ -70,7 +71,7 @@ impl Columns {
         };
         Ok(Self {
             count: names.len(),
-            recording: find(&["recording"]).ok_or(RowError::NoRecordings)?,
+            recording: find(&["recording"]).ok_or(TableError::NoRecordings)?,
             call_id: find(&["callid"]),
             start: find(&["timestart"]),
             caller: find(&["callfrom"]),
@@ -89,28 +90,28 @@ impl Columns {
     ///
     /// # Errors
     /// When it shows that the table was cut or went wrong.
-    pub(in crate::pbx) fn row(&self, record: Record<'_>) -> Result<FoundRow, RowError> {
+    pub(in crate::pbx) fn row(&self, record: CsvRecord<'_>) -> Result<TableRow, TableError> {
         let is_short = record.len() < self.count;
         if is_short && !record.has_line_end() {
-            return Err(RowError::Cut);
+            return Err(TableError::Cut);
         }
         if record.fields().all(|field| field.trim_ascii().is_empty()) {
-            return Ok(FoundRow::Blank);
+            return Ok(TableRow::Blank);
         }
         match self.read(record) {
-            Ok(FoundRow::Recorded(row)) if names_a_recording(&row.name) => {
-                Ok(FoundRow::Recorded(row))
+            Ok(TableRow::Recorded(row)) if names_a_recording(&row.name) => {
+                Ok(TableRow::Recorded(row))
             }
-            _ if is_interruption(record) => Err(RowError::Interrupted),
-            Err(_) | Ok(FoundRow::Unrecorded) if holds_an_object(record) => {
-                Err(RowError::Interrupted)
+            _ if is_interruption(record) => Err(TableError::Interrupted),
+            Err(_) | Ok(TableRow::Unrecorded) if holds_an_object(record) => {
+                Err(TableError::Interrupted)
             }
             Ok(found) => Ok(found),
-            Err(why) => Ok(FoundRow::Unreadable(why)),
+            Err(why) => Ok(TableRow::Unreadable(why)),
         }
     }
 
-    fn read(&self, record: Record<'_>) -> Result<FoundRow, &'static str> {
+    fn read(&self, record: CsvRecord<'_>) -> Result<TableRow, &'static str> {
         if !record.is_closed() {
             return Err("a quotation mark is not closed in its line");
         }
@@ -128,24 +129,25 @@ impl Columns {
             return Err("the name of its recording stands in another column");
         }
         match (record.len() < self.count, row.name.is_empty()) {
-            (false, true) => Ok(FoundRow::Unrecorded),
-            (false, false) => Ok(FoundRow::Recorded(row)),
+            (false, true) => Ok(TableRow::Unrecorded),
+            (false, false) => Ok(TableRow::Recorded(row)),
             // A name that was cut lacks its ending.
-            (true, false) if is_named && has_audio_ending(&row.name) => Ok(FoundRow::Recorded(row)),
-            // Nothing is missing of it but what is empty, as far as can be told: every call is of a type.
+            (true, false) if is_named && has_audio_ending(&row.name) => Ok(TableRow::Recorded(row)),
+            // Nothing is missing of it but what is empty, as far as can be told: every call is of a
+            // type.
             (true, true) if row.local_start.is_some() && self.reaches_type(record) => {
-                Ok(FoundRow::Unrecorded)
+                Ok(TableRow::Unrecorded)
             }
             (true, _) => Err("it has fewer fields than there are columns"),
         }
     }
 
-    fn values(&self, record: Record<'_>) -> Row {
+    fn values(&self, record: CsvRecord<'_>) -> ListRow {
         let at = |index: Option<usize>| {
             let field = index.and_then(|index| record.field(index));
             field.map(text).unwrap_or_default()
         };
-        Row {
+        ListRow {
             name: at(Some(self.recording)),
             local_start: at(self.start).parse().ok(),
             caller: at(self.caller),
@@ -158,7 +160,7 @@ impl Columns {
     }
 
     /// Returns true if the row goes as far as the call's type, where there is that column.
-    fn reaches_type(&self, record: Record<'_>) -> bool {
+    fn reaches_type(&self, record: CsvRecord<'_>) -> bool {
         let is_filled = |index| {
             record
                 .field(index)
@@ -168,7 +170,7 @@ impl Columns {
     }
 
     /// Returns true if another column holds the name of a recording.
-    fn has_slipped(&self, record: Record<'_>) -> bool {
+    fn has_slipped(&self, record: CsvRecord<'_>) -> bool {
         let mut fields = record.fields().enumerate();
         fields.any(|(index, field)| index != self.recording && names_a_recording(&text(field)))
     }
@@ -189,7 +191,7 @@ fn has_audio_ending(name: &str) -> bool {
 
 /// Returns true for the beginning of an object or of a page, which a PBX that fails sends in place
 /// of what comes next. A number in angle brackets begins neither.
-fn is_interruption(record: Record<'_>) -> bool {
+fn is_interruption(record: CsvRecord<'_>) -> bool {
     let first = record.field(0).unwrap_or_default().trim_ascii_start();
     match first.split_first() {
         Some((b'{', rest)) => rest
@@ -204,7 +206,7 @@ fn is_interruption(record: Record<'_>) -> bool {
 }
 
 /// Returns true for a row in whose middle an object of the API begins.
-fn holds_an_object(record: Record<'_>) -> bool {
+fn holds_an_object(record: CsvRecord<'_>) -> bool {
     let begins = |text: &[u8]| text.starts_with(b"{\"status\"") || text.starts_with(b"{\"errno\"");
     let mut fields = record.fields();
     fields.any(|field| (0..field.len()).any(|at| field.get(at..).is_some_and(begins)))
@@ -232,18 +234,18 @@ fn column_name(field: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pbx::dialect::csv::Records;
+    use crate::pbx::dialect::csv::CsvReader;
 
-    fn rows(table: &[u8]) -> Result<Vec<FoundRow>, RowError> {
+    fn rows(table: &[u8]) -> Result<Vec<TableRow>, TableError> {
         let (mut rows, mut columns) = (Vec::new(), None);
-        let mut take = |record: Record<'_>| -> Result<(), RowError> {
+        let mut take = |record: CsvRecord<'_>| -> Result<(), TableError> {
             match &columns {
-                None => columns = Some(Columns::of(record)?),
+                None => columns = Some(TableColumns::of(record)?),
                 Some(columns) => rows.push(columns.row(record)?),
             }
             Ok(())
         };
-        let mut records = Records::new();
+        let mut records = CsvReader::new();
         records.push(table, &mut take)?;
         records.finish(&mut take)?;
         Ok(rows)
@@ -251,8 +253,8 @@ mod tests {
 
     const NAME: &str = "20170914093038-1505352615.274-1000-91000-Outbound.wav";
 
-    fn expected() -> Row {
-        Row {
+    fn expected() -> ListRow {
+        ListRow {
             name: NAME.to_owned(),
             local_start: "2017-09-14T09:30:15".parse().ok(),
             caller: "1000".to_owned(),
@@ -266,7 +268,7 @@ mod tests {
 
     #[track_caller]
     fn check(table: &str) {
-        let expected = vec![FoundRow::Recorded(expected())];
+        let expected = vec![TableRow::Recorded(expected())];
         assert_eq!(rows(table.as_bytes()), Ok(expected), "{table}");
     }
 
@@ -285,12 +287,12 @@ mod tests {
              {NAME},Outbound,91000,1000,2017-09-14 09:30:15,1505352615.274,29,,\n"
         ));
         let name = NAME.to_owned();
-        let bare = Row {
+        let bare = ListRow {
             name,
-            ..Row::default()
+            ..ListRow::default()
         };
         let table = format!("recording\n{NAME}\n");
-        let bare = vec![FoundRow::Recorded(bare)];
+        let bare = vec![TableRow::Recorded(bare)];
         assert_eq!(rows(table.as_bytes()), Ok(bare));
     }
 
@@ -298,7 +300,7 @@ mod tests {
 
     /// The row alone, and with others around it.
     #[track_caller]
-    fn check_row(row: &str, expected: &FoundRow) {
+    fn check_row(row: &str, expected: &TableRow) {
         let found = rows(format!("{HEAD}{row}\n").as_bytes());
         assert_eq!(found.as_deref(), Ok(&[expected.clone()][..]), "{row}");
     }
@@ -306,7 +308,7 @@ mod tests {
     #[track_caller]
     fn unreadable(row: &str, why: &str) {
         let found = rows(format!("{HEAD}{row}\n").as_bytes()).unwrap();
-        let is_it = matches!(&*found, [FoundRow::Unreadable(what)] if what.contains(why));
+        let is_it = matches!(&*found, [TableRow::Unreadable(what)] if what.contains(why));
         assert!(is_it, "{row}: {found:?}");
     }
 
@@ -314,23 +316,23 @@ mod tests {
     fn an_odd_row_is_known_as_one() {
         let start = "1.1,2017-09-14 09:30:15";
         let good = format!("{start},1000,{NAME},,36");
-        let row = Row {
+        let row = ListRow {
             name: NAME.to_owned(),
             local_start: "2017-09-14T09:30:15".parse().ok(),
             caller: "1000".to_owned(),
             call_id: "1.1".to_owned(),
-            ..Row::default()
+            ..ListRow::default()
         };
-        let recorded = FoundRow::Recorded(row);
+        let recorded = TableRow::Recorded(row);
         check_row(&good, &recorded);
         // Without its last, empty fields, or with more of them.
         check_row(&format!("{start},1000,{NAME}"), &recorded);
         unreadable(&format!("{start},1000,{}", &NAME[..40]), "fewer fields");
         check_row(&format!("{start},1000,{NAME},,36, ,"), &recorded);
-        check_row(start, &FoundRow::Unrecorded);
-        check_row(&format!("{start},1000,,,36"), &FoundRow::Unrecorded);
-        check_row(",,,,,", &FoundRow::Blank);
-        check_row(" ", &FoundRow::Blank);
+        check_row(start, &TableRow::Unrecorded);
+        check_row(&format!("{start},1000,,,36"), &TableRow::Unrecorded);
+        check_row(",,,,,", &TableRow::Blank);
+        check_row(" ", &TableRow::Blank);
 
         unreadable(&format!("{start},Doe, Jo<1>,{NAME},,36"), "more fields");
         // One comma more, and one empty field less.
@@ -353,44 +355,44 @@ mod tests {
         let mut table = format!("{HEAD}1.1,2017-09-14 09:30:15,M").into_bytes();
         table.extend(b"\xFCller<1>,20170914093038-1505352615.274-M\xFCller-1-Inbound.wav,,36\n");
         let found = rows(&table).unwrap();
-        assert!(matches!(&*found, [FoundRow::Unreadable(why)] if why.contains("UTF-8")));
+        assert!(matches!(&*found, [TableRow::Unreadable(why)] if why.contains("UTF-8")));
     }
 
     #[test]
     fn a_table_that_is_none_is_an_error() {
-        assert_eq!(rows(b"callid,sn\n1,2\n"), Err(RowError::NoRecordings));
+        assert_eq!(rows(b"callid,sn\n1,2\n"), Err(TableError::NoRecordings));
         let head = "callid,recording,sn\n";
         let table = |rest: &str| rows(format!("{head}{rest}").as_bytes());
         for row in ["1,a.wav", "1,a", "1"] {
-            assert_eq!(table(row), Err(RowError::Cut), "{row}");
+            assert_eq!(table(row), Err(TableError::Cut), "{row}");
         }
         // It cannot be read, but nothing was cut off it.
         let long = table("1,Doe, Jo,a.wav,36").unwrap();
-        assert!(matches!(&*long, [FoundRow::Unreadable(_)]));
+        assert!(matches!(&*long, [TableRow::Unreadable(_)]));
         for end in [
             "{\"status\":\"Failed\",\"errno\":\"20010\"}\n",
             " {\"status\":\"Failed\",\"errno\":\"20010\",\"more\":1}",
             "<html>\n<body>504, 504, 504</body>\n</html>\n",
         ] {
             let found = table(&format!("1,a.wav,36\n{end}"));
-            assert_eq!(found, Err(RowError::Interrupted), "{end}");
+            assert_eq!(found, Err(TableError::Interrupted), "{end}");
         }
         let middle = "1,2017-09-14 09:30:15,10{\"status\":\"Failed\",\"errno\":\"20010\"}\n";
         let found = rows(format!("{HEAD}{middle}").as_bytes());
-        assert_eq!(found, Err(RowError::Interrupted));
+        assert_eq!(found, Err(TableError::Interrupted));
         // The second half of a name with a line break in it.
         let found = rows(format!("{HEAD}<0205550147>,{NAME},,36\n").as_bytes()).unwrap();
-        assert!(matches!(&*found, [FoundRow::Unreadable(_)]), "{found:?}");
+        assert!(matches!(&*found, [TableRow::Unreadable(_)]), "{found:?}");
         // A row that ends before the type of its call.
         let head = "callid,timestart,callfrom,type,recording,sn";
         let found = rows(format!("{head}\n1.1,2017-09-14 09:30:15,10\n").as_bytes()).unwrap();
-        assert!(matches!(&*found, [FoundRow::Unreadable(_)]), "{found:?}");
+        assert!(matches!(&*found, [TableRow::Unreadable(_)]), "{found:?}");
         let found = rows(format!("{head}\n1.1,2017-09-14 09:30:15,10,Internal\n").as_bytes());
-        assert_eq!(found, Ok(vec![FoundRow::Unrecorded]));
+        assert_eq!(found, Ok(vec![TableRow::Unrecorded]));
         assert_eq!(table(""), Ok(Vec::new()));
         // Not a number and not a time are nothing.
         let odd = rows(b"recording,timestart,talkduraction\na.wav,yesterday,-1\n").unwrap();
-        let [FoundRow::Recorded(row)] = &*odd else {
+        let [TableRow::Recorded(row)] = &*odd else {
             panic!("{odd:?}");
         };
         assert_eq!((row.local_start, row.duration_s), (None, None));

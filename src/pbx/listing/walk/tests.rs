@@ -26,7 +26,7 @@ impl List {
         }
     }
 
-    fn page(&self, order: Order, ask: Ask) -> (Vec<u64>, Option<u64>) {
+    fn page(&self, order: Order, ask: PageAddress) -> (Vec<u64>, Option<u64>) {
         let mut ids = self.ids.clone();
         if order == Order::Descending {
             ids.reverse();
@@ -38,9 +38,9 @@ impl List {
     }
 }
 
-fn told(ids: &[u64], total: Option<u64>) -> Answer<'_> {
+fn told(ids: &[u64], total: Option<u64>) -> PageSummary<'_> {
     let (rows, is_refusal) = (ids.len() as u64, false);
-    Answer {
+    PageSummary {
         ids,
         rows,
         behind: 0,
@@ -49,7 +49,7 @@ fn told(ids: &[u64], total: Option<u64>) -> Answer<'_> {
     }
 }
 
-const REFUSAL: Answer<'static> = Answer {
+const REFUSAL: PageSummary<'static> = PageSummary {
     ids: &[],
     rows: 0,
     behind: 0,
@@ -73,9 +73,9 @@ fn request(
         change(list);
         let (ids, total) = list.page(order, walk.ask());
         match walk.look(told(&ids, total)).unwrap() {
-            Look::End => return (found, None),
-            Look::Elsewhere => continue,
-            Look::From(next) => {
+            WalkStep::End => return (found, None),
+            WalkStep::Elsewhere => continue,
+            WalkStep::From(next) => {
                 for id in &ids[next..] {
                     walk.pass(*id);
                     found.push(*id);
@@ -85,7 +85,7 @@ fn request(
                 }
             }
         }
-        if walk.turn() == Look::End {
+        if walk.turn() == WalkStep::End {
             return (found, None);
         }
     }
@@ -205,23 +205,23 @@ fn a_list_that_became_short_is_no_endless_walk() {
 }
 
 /// Begins with a page of a hundred, and gives `answer` ever after.
-fn goes_wrong(total: Option<u64>, answer: Answer<'_>) -> Result<Look, Astray> {
+fn goes_wrong(total: Option<u64>, answer: PageSummary<'_>) -> Result<WalkStep, WalkError> {
     let mut walk = Walk::new(Order::Ascending, None);
     let ids: Vec<u64> = (1..=100).collect();
-    assert_eq!(walk.look(told(&ids, total)), Ok(Look::From(0)));
+    assert_eq!(walk.look(told(&ids, total)), Ok(WalkStep::From(0)));
     ids.iter().for_each(|id| walk.pass(*id));
-    assert_eq!(walk.turn(), Look::Elsewhere);
-    // What is right once is no matter.
+    assert_eq!(walk.turn(), WalkStep::Elsewhere);
+    // One page that is right does not help.
     let asked = walk.ask();
     for _ in 0..MAX_CALLS {
         let rows = answer.rows.min(walk.ask().size);
         let ids = &answer.ids[..usize::try_from(rows).unwrap()];
-        match walk.look(Answer {
+        match walk.look(PageSummary {
             ids,
             rows,
             ..answer
         }) {
-            Ok(Look::Elsewhere) => {}
+            Ok(WalkStep::Elsewhere) => {}
             other => return other,
         }
     }
@@ -232,17 +232,17 @@ fn goes_wrong(total: Option<u64>, answer: Answer<'_>) -> Result<Look, Astray> {
 fn a_list_that_goes_wrong_midway_never_looks_whole() {
     let ids: Vec<u64> = (1..=100).collect();
     for total in [Some(10_000), Some(150)] {
-        assert_eq!(goes_wrong(total, told(&[], total)), Err(Astray::Short));
-        assert_eq!(goes_wrong(total, told(&[], None)), Err(Astray::Short));
+        assert_eq!(goes_wrong(total, told(&[], total)), Err(WalkError::Short));
+        assert_eq!(goes_wrong(total, told(&[], None)), Err(WalkError::Short));
         assert_eq!(
             goes_wrong(total, told(&ids[50..], total)),
-            Err(Astray::Short)
+            Err(WalkError::Short)
         );
-        assert_eq!(goes_wrong(total, told(&ids, total)), Err(Astray::Short));
-        assert_eq!(goes_wrong(total, REFUSAL), Err(Astray::Short));
+        assert_eq!(goes_wrong(total, told(&ids, total)), Err(WalkError::Short));
+        assert_eq!(goes_wrong(total, REFUSAL), Err(WalkError::Short));
     }
-    assert_eq!(goes_wrong(None, told(&ids, None)), Err(Astray::Short));
-    assert_eq!(goes_wrong(None, REFUSAL), Err(Astray::Short));
+    assert_eq!(goes_wrong(None, told(&ids, None)), Err(WalkError::Short));
+    assert_eq!(goes_wrong(None, REFUSAL), Err(WalkError::Short));
 }
 
 #[test]
@@ -255,32 +255,41 @@ fn a_page_that_goes_wrong_once_is_asked_for_again() {
         REFUSAL,
     ] {
         let mut walk = Walk::new(Order::Ascending, None);
-        assert_eq!(walk.look(told(&ids[..100], Some(150))), Ok(Look::From(0)));
+        assert_eq!(
+            walk.look(told(&ids[..100], Some(150))),
+            Ok(WalkStep::From(0))
+        );
         ids[..100].iter().for_each(|id| walk.pass(*id));
         walk.turn();
         let ask = walk.ask();
         assert_eq!((ask.page, ask.size), (2, 99));
-        assert_eq!(walk.look(wrong), Ok(Look::Elsewhere));
+        assert_eq!(walk.look(wrong), Ok(WalkStep::Elsewhere));
         assert_eq!(walk.ask(), ask);
-        assert_eq!(walk.look(told(&ids[99..], Some(150))), Ok(Look::From(1)));
+        assert_eq!(
+            walk.look(told(&ids[99..], Some(150))),
+            Ok(WalkStep::From(1))
+        );
         ids[100..].iter().for_each(|id| walk.pass(*id));
-        assert_eq!(walk.turn(), Look::End);
+        assert_eq!(walk.turn(), WalkStep::End);
     }
 }
 
 #[test]
 fn nothing_is_believed_when_it_is_said_twice_or_with_a_total() {
     let after = Position::Id { last: 7, place: 7 };
-    let looks = |after: Option<&Position>, answer: Answer<'static>| {
+    let looks = |after: Option<&Position>, answer: PageSummary<'static>| {
         let mut walk = Walk::new(Order::Ascending, after);
         [walk.look(answer), walk.look(answer)]
     };
-    let (again, end) = (Ok(Look::Elsewhere), Ok(Look::End));
+    let (again, end) = (Ok(WalkStep::Elsewhere), Ok(WalkStep::End));
     assert_eq!(looks(None, REFUSAL), [again, end]);
     assert_eq!(looks(None, told(&[], None)), [again, end]);
     assert_eq!(looks(None, told(&[], Some(0)))[0], end);
-    assert_eq!(looks(None, told(&[], Some(3))), [again, Err(Astray::Short)]);
-    assert_eq!(looks(Some(&after), REFUSAL), [again, Err(Astray::Short)]);
+    assert_eq!(
+        looks(None, told(&[], Some(3))),
+        [again, Err(WalkError::Short)]
+    );
+    assert_eq!(looks(Some(&after), REFUSAL), [again, Err(WalkError::Short)]);
     assert_eq!(looks(Some(&after), told(&[], None)), [again, end]);
 }
 
@@ -292,14 +301,15 @@ fn a_list_in_no_order_or_of_too_long_pages_is_refused() {
         (Order::Ascending, [1, 1]),
     ] {
         let looked = Walk::new(order, None).look(told(&ids, None));
-        assert_eq!(looked, Err(Astray::Disorder));
+        assert_eq!(looked, Err(WalkError::Disorder));
     }
     let ids: Vec<u64> = (1..=101).collect();
     let looked = Walk::new(Order::Ascending, None).look(told(&ids, None));
-    assert_eq!(looked, Err(Astray::Excess));
+    assert_eq!(looked, Err(WalkError::Excess));
 }
 
-/// What happens to a list before a call: so many are added, and the ones from a place on are deleted.
+/// A change of the list before a call: entries are added at one end, and those from a place on are
+/// deleted.
 type Change = (u64, usize, usize);
 
 fn change_of(list: &mut List, next: &mut u64, (added, from, deleted): Change) {

@@ -1,29 +1,33 @@
-//! One recording in a list, as text.
+//! The JSON text of one recording in a list.
 //!
-//! Knows the fields and their forms, which some switches change. Does not know which recordings are listed.
+//! Knows the fields and their forms, which some switches change. Does not know which recordings are
+//! in the list.
 //!
-//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List"; the 12 h form of times, sizes of 0 and the
-//! fields of older firmware are known from published clients. That an extension is called by its number, and the
-//! places where files lie, are made up.
+//! Source: Yeastar, "P-Series Developer Guide", "Query Recording List". The 12 h form of times,
+//! sizes of 0 and the fields of older firmware are known from published clients. Made up: the
+//! number of an extension as its name, and the paths of files.
 
-use super::Row;
+use super::NumberedCall;
 use crate::simulator::calls::{CallRecord, LocalTime, stamp};
 use crate::simulator::p_series::errcode::quoted;
-use crate::simulator::pbx::Pbx;
+use crate::simulator::pbx::PbxState;
 use crate::simulator::switch::Switch;
 
-/// Writes rows for one box.
-pub(super) struct Writer<'a> {
-    pbx: &'a Pbx,
+/// Writes rows in the form that the switches of a box choose.
+pub(super) struct ListRowWriter<'a> {
+    pbx: &'a PbxState,
 }
 
-impl<'a> Writer<'a> {
-    pub(super) fn of(pbx: &'a Pbx) -> Self {
+impl<'a> ListRowWriter<'a> {
+    pub(super) fn new(pbx: &'a PbxState) -> Self {
         Self { pbx }
     }
 
-    /// A JSON array.
-    pub(super) fn rows<'r, 'c: 'r>(&self, rows: impl Iterator<Item = &'r Row<'c>>) -> String {
+    /// Writes rows as a JSON array.
+    pub(super) fn rows<'r, 'c: 'r>(
+        &self,
+        rows: impl Iterator<Item = &'r NumberedCall<'c>>,
+    ) -> String {
         let rows: Vec<String> = rows.map(|(id, call)| self.row(*id, call)).collect();
         format!("[{}]", rows.join(","))
     }
@@ -82,9 +86,9 @@ impl<'a> Writer<'a> {
         format!("{{{}}}", pairs.join(","))
     }
 
-    /// The time of the call as the box displays it.
+    /// The start of the call, as the box displays it.
     fn time(&self, call: &CallRecord) -> String {
-        let time = LocalTime::of(call.started, self.pbx.utc_offset_s);
+        let time = LocalTime::from_epoch(call.started, self.pbx.utc_offset_s);
         let LocalTime {
             year,
             month,

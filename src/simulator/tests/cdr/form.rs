@@ -1,11 +1,11 @@
-//! What a CDR looks like under its switches, and how it goes wrong.
+//! The form of a CDR under its switches, and its faults.
 
 use super::*;
 
-/// The whole CDR of a box of API 1.1.0 with these switches.
+/// Returns the whole CDR of a box of API 1.1.0 with these switches, and the box.
 async fn table(switches: &[Switch]) -> (String, Simulator) {
     let pbx = pbx(Api::SSeries110, switches).await;
-    let answer = Reader::of(&pbx, Api::SSeries110)
+    let answer = CdrClient::of(&pbx, Api::SSeries110)
         .await
         .fetch("all", ALL)
         .await;
@@ -14,7 +14,7 @@ async fn table(switches: &[Switch]) -> (String, Simulator) {
 }
 
 #[tokio::test]
-async fn the_form_of_the_cdr_follows_its_switches() {
+async fn a_switch_changes_the_form_of_the_cdr() {
     let (plain, _) = table(&[]).await;
     let lines: Vec<&str> = plain.lines().collect();
     assert_eq!(table(&[Switch::CsvBom]).await.0, format!("\u{feff}{plain}"));
@@ -70,7 +70,7 @@ async fn the_form_of_the_cdr_follows_its_switches() {
 }
 
 #[tokio::test]
-async fn a_call_may_be_there_twice() {
+async fn under_its_switch_each_call_has_two_rows() {
     let (text, _pbx) = table(&[Switch::CsvRowsRepeat]).await;
     let rows: Vec<Vec<&str>> = text
         .lines()
@@ -87,15 +87,15 @@ async fn a_call_may_be_there_twice() {
         ("2026-01-01 01:00:00", "2026-01-01 01:00:07")
     );
 
-    // Each row lies in the period, or is not there.
+    // A row whose own start lies outside the period is left out.
     let pbx = pbx(
         Api::SSeries110,
         &[Switch::CsvRowsRepeat, Switch::CsvNewestFirst],
     )
     .await;
-    let reader = Reader::of(&pbx, Api::SSeries110).await;
+    let client = CdrClient::of(&pbx, Api::SSeries110).await;
     let times = ["2026-01-01 01:00:05", "2026-01-01 01:01:07"];
-    let answer = reader.fetch("all", times).await;
+    let answer = client.fetch("all", times).await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     let starts: Vec<_> = text.lines().skip(1).map(|line| &line[13..32]).collect();
     assert_eq!(
@@ -109,20 +109,20 @@ async fn a_call_may_be_there_twice() {
 }
 
 #[tokio::test]
-async fn a_cdr_may_come_to_nothing() {
+async fn a_cdr_download_fails_as_its_switch_says() {
     for (switch, statuses) in [
         (Switch::Cdr504Once, [504, 200]),
         (Switch::Cdr504Always, [504; 2]),
     ] {
         for &api in WITH_CDR {
             let pbx = pbx(api, &[switch]).await;
-            let reader = Reader::of(&pbx, api).await;
+            let client = CdrClient::of(&pbx, api).await;
             for status in statuses {
-                let random = reader.random("all", ALL).await.unwrap();
-                let answer = reader.download("all", ALL, &random).await;
+                let random = client.random("all", ALL).await.unwrap();
+                let answer = client.download("all", ALL, &random).await;
                 assert_eq!(answer.status, status, "{api} {switch}");
                 assert_eq!(answer.body.starts_with(b"<HTML>"), status == 504);
-                let again = reader.download("all", ALL, &random).await;
+                let again = client.download("all", ALL, &random).await;
                 assert!(again.errno() == "20013" || again.status == 504);
             }
         }
@@ -130,19 +130,19 @@ async fn a_cdr_may_come_to_nothing() {
     let (_, pbx) = table(&[Switch::CdrRandomForNobody]).await;
     let seen = pbx.seen();
     assert_eq!((seen.cdr_tickets_used, seen.cdr_tickets_refused), (0, 1));
-    let reader = Reader::of(&pbx, Api::SSeries110).await;
-    assert_eq!(reader.fetch("all", ALL).await.errno(), "20013");
+    let client = CdrClient::of(&pbx, Api::SSeries110).await;
+    assert_eq!(client.fetch("all", ALL).await.errno(), "20013");
 
     let (_, pbx) = table(&[Switch::CdrErrorsAreHtml]).await;
-    let reader = Reader::of(&pbx, Api::SSeries110).await;
-    let answer = reader.download("all", ALL, "0").await;
+    let client = CdrClient::of(&pbx, Api::SSeries110).await;
+    let answer = client.download("all", ALL, "0").await;
     assert!(answer.status == 200 && answer.body.starts_with(b"<!DOCTYPE"));
 }
 
 #[tokio::test]
-async fn a_length_may_be_told() {
+async fn under_its_switch_a_cdr_announces_its_length() {
     let pbx = pbx(Api::SSeries110, &[Switch::CdrWithLength]).await;
-    let answer = Reader::of(&pbx, Api::SSeries110)
+    let answer = CdrClient::of(&pbx, Api::SSeries110)
         .await
         .fetch("all", ALL)
         .await;
@@ -151,58 +151,58 @@ async fn a_length_may_be_told() {
 }
 
 #[tokio::test]
-async fn faults_strike_the_cdr() {
+async fn a_fault_strikes_the_cdr() {
     let pbx = pbx(Api::Cloud200, &[]).await;
-    let reader = Reader::of(&pbx, Api::Cloud200).await;
+    let client = CdrClient::of(&pbx, Api::Cloud200).await;
     pbx.inject("cdr-random:errno=20010".parse().unwrap());
-    assert_eq!(reader.random("all", ALL).await.unwrap_err(), "20010");
+    assert_eq!(client.random("all", ALL).await.unwrap_err(), "20010");
 
     let header_bytes = NEW_HEADER.len() as u64;
     for with_length in [true, false] {
-        pbx.inject(Fault::once(
-            Operation::CdrDownload,
-            Misbehaviour::Cut {
+        pbx.inject(ScriptedFault::once(
+            CallKind::CdrDownload,
+            Misbehavior::Cut {
                 after_bytes: header_bytes + 3,
                 with_length,
             },
         ));
-        let answer = reader.fetch("all", ALL).await;
+        let answer = client.fetch("all", ALL).await;
         assert_eq!(answer.body, format!("{NEW_HEADER}176"));
         assert_eq!(answer.field("content-length").is_some(), with_length);
     }
     assert_eq!(pbx.seen().cdr_rows_sent, 0);
 
-    // A fault spends the random; another call's fault does not strike.
+    // A fault on a CDR download spends the ticket. A fault of another kind of call does not strike.
     pbx.inject("cdr-download:html=504".parse().unwrap());
     pbx.inject("download:status=500".parse().unwrap());
-    let random = reader.random("all", ALL).await.unwrap();
-    assert_eq!(reader.download("all", ALL, &random).await.status, 504);
-    assert_eq!(reader.download("all", ALL, &random).await.errno(), "20013");
+    let random = client.random("all", ALL).await.unwrap();
+    assert_eq!(client.download("all", ALL, &random).await.status, 504);
+    assert_eq!(client.download("all", ALL, &random).await.errno(), "20013");
 
     pbx.inject("cdr-random:dead-token-after-ticket".parse().unwrap());
-    assert_eq!(reader.fetch("all", ALL).await.errno(), "20004");
+    assert_eq!(client.fetch("all", ALL).await.errno(), "20004");
 }
 
 #[tokio::test]
-async fn a_stalled_cdr_stands_until_the_peer_leaves() {
+async fn a_stalled_cdr_lasts_until_the_peer_leaves() {
     let pbx = pbx(Api::SSeries110, &[]).await;
-    let reader = Reader::of(&pbx, Api::SSeries110).await;
+    let client = CdrClient::of(&pbx, Api::SSeries110).await;
     pbx.inject("cdr-download:stall-after=10".parse().unwrap());
-    let random = reader.random("all", ALL).await.unwrap();
-    let path = reader.path("all", ALL, &random);
-    let stalled = reader.client.open("GET", &path, "").await.unwrap();
+    let random = client.random("all", ALL).await.unwrap();
+    let path = client.path("all", ALL, &random);
+    let stalled = client.http.open("GET", &path, "").await.unwrap();
     pbx.until(|seen| seen.cdr_bytes_sent == 10).await;
     drop(stalled);
-    assert_eq!(reader.fetch("all", DAY).await.status, 200);
+    assert_eq!(client.fetch("all", DAY).await.status, 200);
 }
 
 #[tokio::test]
-async fn fifty_thousand_calls_are_one_cdr() {
+async fn fifty_thousand_calls_fit_in_one_cdr() {
     let calls = (0..50_000).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries200).calls(calls);
     let pbx = pbx.start().await.unwrap();
-    let reader = Reader::of(&pbx, Api::SSeries200).await;
-    let answer = reader.fetch("all", ALL).await;
+    let client = CdrClient::of(&pbx, Api::SSeries200).await;
+    let answer = client.fetch("all", ALL).await;
     let rows = answer.body.iter().filter(|byte| **byte == b'\n').count();
     assert_eq!(rows, 50_001);
     pbx.until(|seen| seen.cdr_rows_sent == 50_000).await;

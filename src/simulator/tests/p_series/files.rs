@@ -1,9 +1,9 @@
-//! Addresses of files, and what they open.
+//! Tests of addresses of files, and of the files behind them.
 
 use super::*;
 
 #[tokio::test]
-async fn an_address_is_good_within_its_life() {
+async fn an_address_works_until_its_lifetime_ends() {
     let pbx = p_series().await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();
@@ -29,7 +29,7 @@ async fn an_address_is_good_within_its_life() {
 }
 
 #[tokio::test]
-async fn an_address_may_be_good_once() {
+async fn under_its_switch_an_address_works_once() {
     let pbx = Downloader::of(builder().switch(Switch::ResourceUrlSingleUse)).await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();
@@ -49,7 +49,7 @@ async fn an_address_may_be_good_once() {
 }
 
 #[tokio::test]
-async fn an_address_may_be_bound_to_its_token() {
+async fn under_its_switch_an_address_needs_its_token() {
     let pbx = Downloader::of(builder().switch(Switch::TokenBoundRandom)).await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();
@@ -59,7 +59,7 @@ async fn an_address_may_be_bound_to_its_token() {
 }
 
 #[tokio::test]
-async fn mp3_files_come_one_at_a_time() {
+async fn a_second_download_of_mp3_is_refused_as_overload() {
     let pbx = Downloader::of(builder().switch(Switch::Mp3)).await;
     pbx.inject("download:stall-after=1".parse().unwrap());
     let token = pbx.token().await;
@@ -76,7 +76,7 @@ async fn mp3_files_come_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_token_may_die_once_for_each_recording() {
+async fn under_its_switch_the_first_download_ends_its_token() {
     let pbx = Downloader::of(builder().switch(Switch::TokenDiesBetween)).await;
     assert_eq!(pbx.fetch(NAME).await.unwrap().errcode(), Some(10_004));
     assert_eq!(pbx.tokens_live(), 0);
@@ -84,7 +84,7 @@ async fn a_token_may_die_once_for_each_recording() {
 }
 
 #[tokio::test]
-async fn a_dead_token_may_get_the_login_page() {
+async fn under_its_switch_an_ended_token_gets_the_login_page() {
     let pbx = Downloader::of(builder().switch(Switch::RasLoginShell)).await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_dead_token_may_get_the_login_page() {
 }
 
 #[tokio::test]
-async fn a_dying_token_may_cut_its_file() {
+async fn under_its_switch_the_end_of_a_token_cuts_its_file() {
     let pbx = Downloader::of(builder().switch(Switch::TokenDeathCutsDownload)).await;
     pbx.inject("download:throttle=100000".parse().unwrap());
     let (answer, ()) = tokio::join!(pbx.fetch(NAME), async {
@@ -114,7 +114,7 @@ async fn a_dying_token_may_cut_its_file() {
 }
 
 #[tokio::test]
-async fn addresses_take_other_forms() {
+async fn a_switch_changes_the_form_of_an_address() {
     let given = async |switch| {
         let pbx = Downloader::of(builder().switch(switch)).await;
         let token = pbx.token().await;
@@ -159,7 +159,7 @@ async fn addresses_take_other_forms() {
 }
 
 #[tokio::test]
-async fn every_hidden_host_has_its_turn() {
+async fn addresses_take_every_form_of_hidden_host() {
     let pbx = Downloader::of(builder().switch(Switch::ResourceUrlBackslash)).await;
     let token = pbx.token().await;
     let mut forms = std::collections::HashSet::new();

@@ -1,4 +1,4 @@
-//! The list of recordings and the search in it.
+//! Tests of the list of recordings and of the search in it.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ fn ids(json: &Value) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn rows_have_all_documented_fields() {
+async fn a_row_has_all_documented_fields() {
     let (pbx, token) = with_calls(None).await;
     let json = pbx.list(&token, "recording/list?page_size=2&").await.json();
     let call = CallRecord::numbered(1, 3_600);
@@ -83,7 +83,7 @@ async fn pages_cover_the_list() {
         page("recording/list?sort_by=time&order_by=desc&page_size=3&").await,
         [250, 249, 248]
     );
-    // Neither parameters of the search nor unknown ones change a list.
+    // Parameters of the search and unknown ones do not change a list.
     assert_eq!(page("recording/list?ids=7&uid=1&").await.len(), 250);
     for bad in [
         "page=0",
@@ -144,7 +144,7 @@ async fn ten_thousand_recordings_fit_on_a_page() {
 }
 
 #[tokio::test]
-async fn an_id_opens_a_recording() {
+async fn an_id_from_the_list_opens_its_recording() {
     let pbx = p_series().await;
     let token = pbx.token().await;
     let json = pbx.list(&token, "recording/list?").await.json();
@@ -158,7 +158,7 @@ async fn an_id_opens_a_recording() {
 }
 
 #[tokio::test]
-async fn lists_follow_their_switches() {
+async fn a_switch_changes_a_list() {
     let listed = async |switch, query: &str| {
         let (pbx, token) = with_calls(Some(switch)).await;
         pbx.list(&token, query).await.json()
@@ -201,7 +201,7 @@ async fn lists_follow_their_switches() {
 }
 
 #[tokio::test]
-async fn noon_and_midnight_are_twelve() {
+async fn noon_and_midnight_are_written_as_twelve() {
     let (pbx, token) = with_calls(Some(Switch::ListTime12h)).await;
     let midnight = 1_767_225_600 - 3_600;
     for started in [midnight, midnight + 12 * 3_600, midnight + 13 * 3_600] {

@@ -1,4 +1,5 @@
-//! Switches of a P-Series box over real sockets; those of its lists, addresses and refreshes have tests of their own.
+//! Tests of the switches of a P-Series over real sockets. Switches of lists, addresses and
+//! refreshes have tests of their own.
 
 use super::*;
 
@@ -7,22 +8,22 @@ async fn with_switch(switch: Switch) -> Downloader {
     Downloader::of(builder.switch(switch)).await
 }
 
-/// What a downloader without tolerance gets instead of the bytes.
-enum Instead {
-    /// get_token gives no usable token, with this code.
+/// The failure that a strict downloader gets in place of the recording.
+enum ExpectedFailure {
+    /// get_token answers this code and no usable token.
     NoToken(Option<i64>),
-    /// recording/download gives no address, with this code.
+    /// recording/download answers this code and no address.
     NoAddress(Option<i64>),
-    /// The address is of no use to it.
+    /// The address is not one that it can use.
     NoPath,
-    /// The file does not come, and this code does.
+    /// The address answers this code and no file.
     NoFile(i64),
-    /// No connection, or another answer than from the API.
+    /// The connection fails, or the answer is not one of the API.
     Nothing,
 }
 
-fn instead(switch: Switch) -> Option<Instead> {
-    use Instead::*;
+fn expected_failure(switch: Switch) -> Option<ExpectedFailure> {
+    use ExpectedFailure::*;
     Some(match switch {
         Switch::RedirectFromPort80 | Switch::SniRequired => Nothing,
         Switch::ApiOff70123 => NoToken(Some(70_123)),
@@ -30,7 +31,7 @@ fn instead(switch: Switch) -> Option<Instead> {
         Switch::MissingTokenField | Switch::BlankTokenField => NoToken(Some(0)),
         Switch::AccessDenied10005 => NoAddress(Some(10_005)),
         Switch::FilesDeleted | Switch::LateFile => NoAddress(Some(60_001)),
-        // A client that takes them literally asks for another name.
+        // The box does not decode the name, so it looks for another one.
         Switch::RawQuery => NoAddress(Some(60_001)),
         Switch::Processing2Once | Switch::Processing2Always => NoAddress(Some(2)),
         Switch::Overload70082Once | Switch::Overload70082Always => NoAddress(Some(70_082)),
@@ -55,9 +56,9 @@ async fn every_switch_delivers_or_fails_as_it_should() {
         .filter(|switch| switch.applies_to(Api::PSeries))
     {
         let pbx = with_switch(switch).await;
-        match instead(switch) {
+        match expected_failure(switch) {
             None => delivers(&pbx, switch).await,
-            Some(instead) => fails(&pbx, switch, instead).await,
+            Some(expected_failure) => fails(&pbx, switch, expected_failure).await,
         }
     }
 }
@@ -78,8 +79,8 @@ async fn delivers(pbx: &Downloader, switch: Switch) {
     assert_eq!(announced, !without.contains(&switch), "{switch}");
 }
 
-async fn fails(pbx: &Downloader, switch: Switch, instead: Instead) {
-    if let Instead::Nothing = instead {
+async fn fails(pbx: &Downloader, switch: Switch, expected_failure: ExpectedFailure) {
+    if let ExpectedFailure::Nothing = expected_failure {
         let answer = pbx.try_ask("GET", "/openapi/v1.0/recording/list", "").await;
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 302));
         return;
@@ -89,28 +90,28 @@ async fn fails(pbx: &Downloader, switch: Switch, instead: Instead) {
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    if let Instead::NoToken(errcode) = instead {
+    if let ExpectedFailure::NoToken(errcode) = expected_failure {
         assert_eq!((given.errcode(), &*token), (errcode, ""), "{switch}");
         return;
     }
     let address = pbx.resource(&token, NAME).await;
-    match instead {
-        Instead::NoAddress(errcode) => assert_eq!(address, Err(errcode), "{switch}"),
-        Instead::NoPath => {
+    match expected_failure {
+        ExpectedFailure::NoAddress(errcode) => assert_eq!(address, Err(errcode), "{switch}"),
+        ExpectedFailure::NoPath => {
             let address = address.unwrap();
             let usable = address.starts_with("/api/") && address.ends_with(".wav");
             assert!(!usable, "{switch}: {address:?}");
         }
-        Instead::NoFile(errcode) => {
+        ExpectedFailure::NoFile(errcode) => {
             let answer = pbx.file(&address.unwrap(), &token).await;
             assert_eq!(answer.errcode(), Some(errcode), "{switch}");
         }
-        Instead::NoToken(_) | Instead::Nothing => unreachable!(),
+        ExpectedFailure::NoToken(_) | ExpectedFailure::Nothing => unreachable!(),
     }
 }
 
 #[tokio::test]
-async fn what_happens_once_passes() {
+async fn a_failure_of_the_first_requests_ends() {
     for (switch, failures) in [
         (Switch::LateFile, 2),
         (Switch::Processing2Once, 1),
@@ -134,7 +135,7 @@ async fn what_happens_once_passes() {
 }
 
 #[tokio::test]
-async fn an_unknown_file_has_several_codes() {
+async fn a_switch_changes_the_code_of_an_unknown_file() {
     for (switch, errcode) in [
         (Switch::KeepAlive, 60_001),
         (Switch::UnknownFileIs40002, 40_002),
@@ -146,7 +147,7 @@ async fn an_unknown_file_has_several_codes() {
 }
 
 #[tokio::test]
-async fn every_call_may_be_refused() {
+async fn under_its_switch_every_call_is_refused() {
     for (switch, errcode) in [
         (Switch::IpForbidden70087, 70_087),
         (Switch::ApiOff70123, 70_123),
@@ -167,7 +168,7 @@ async fn every_call_may_be_refused() {
 }
 
 #[tokio::test]
-async fn answers_take_other_forms() {
+async fn a_switch_changes_the_form_of_an_answer() {
     let pbx = with_switch(Switch::ErrcodeAsString).await;
     assert_eq!(pbx.get_token().await.json()["errcode"], "0");
     let pbx = with_switch(Switch::WithoutMessage).await;
@@ -197,7 +198,7 @@ async fn answers_take_other_forms() {
 }
 
 #[tokio::test]
-async fn errors_of_files_take_other_forms() {
+async fn a_switch_changes_the_form_of_a_failed_file() {
     for (switch, status, start) in [
         (
             Switch::KeepAlive,
@@ -220,7 +221,7 @@ async fn errors_of_files_take_other_forms() {
 }
 
 #[tokio::test]
-async fn types_of_files_differ() {
+async fn the_type_of_a_file_follows_its_name_and_switches() {
     for (switch, expected) in [
         (
             Switch::DownloadTypeOctetStream,
@@ -241,7 +242,7 @@ async fn types_of_files_differ() {
 }
 
 #[tokio::test]
-async fn a_plus_sign_may_stand_for_itself() {
+async fn under_its_switch_a_plus_sign_stands_for_itself() {
     let pbx = with_switch(Switch::PlusIsPlus).await;
     let token = pbx.token().await;
     let raw = format!("recording/download?file={NAME}&");
@@ -249,7 +250,7 @@ async fn a_plus_sign_may_stand_for_itself() {
 }
 
 #[tokio::test]
-async fn ranges_are_honoured_under_a_switch_only() {
+async fn a_range_is_honored_under_its_switch_only() {
     for (switch, status, bytes) in [
         (Switch::HonoursRange, 206, 10),
         (Switch::JsonWithLength, 200, 48_308),
@@ -267,7 +268,7 @@ async fn ranges_are_honoured_under_a_switch_only() {
 }
 
 #[tokio::test]
-async fn files_may_wait_or_be_refused_with_a_page() {
+async fn a_download_without_a_slot_waits_or_gets_a_page() {
     let pbx = with_switch(Switch::BusyIs503).await;
     pbx.inject("download:stall-after=1:times=2".parse().unwrap());
     let token = pbx.token().await;

@@ -1,4 +1,4 @@
-//! Tokens of the P-Series: slots, lives, refreshes and the lockout.
+//! Tests of the tokens of the P-Series: slots, lifetimes, refreshes and the lockout.
 
 use super::*;
 
@@ -42,7 +42,7 @@ async fn the_ninth_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refresh_rotates_both_and_takes_no_slot() {
+async fn a_refresh_replaces_both_tokens_and_takes_no_slot() {
     let pbx = p_series().await;
     let old = pbx.get_token().await.json();
     pbx.occupy_tokens(7);
@@ -67,7 +67,7 @@ async fn a_refresh_rotates_both_and_takes_no_slot() {
 }
 
 #[tokio::test]
-async fn an_old_access_token_may_live_on() {
+async fn under_its_switch_an_old_access_token_stays_good() {
     let pbx = Downloader::of(builder().switch(Switch::OldAccessTokenLivesOn)).await;
     let old = pbx.get_token().await.json();
     pbx.occupy_tokens(6);
@@ -80,7 +80,7 @@ async fn an_old_access_token_may_live_on() {
 }
 
 #[tokio::test]
-async fn a_refresh_may_need_a_slot_or_fail() {
+async fn a_refresh_needs_a_slot_or_fails_as_its_switch_says() {
     let pbx = Downloader::of(builder().switch(Switch::RefreshNeedsSlot)).await;
     let pair = pbx.get_token().await.json();
     pbx.expire_tokens();
@@ -102,7 +102,7 @@ async fn a_refresh_may_need_a_slot_or_fail() {
 }
 
 #[tokio::test]
-async fn a_token_wears_out() {
+async fn an_access_token_ends_after_its_last_call() {
     let pbx = Downloader::of(builder().token_calls(2)).await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_token_wears_out() {
 }
 
 #[tokio::test]
-async fn lives_are_those_of_the_builder() {
+async fn tokens_live_as_long_as_the_builder_says() {
     let brief = builder()
         .token_life(Duration::ZERO)
         .refresh_token_life(Duration::from_secs(7));
@@ -155,7 +155,7 @@ async fn five_wrong_secrets_lock_the_address_out() {
 }
 
 #[tokio::test]
-async fn a_lockout_may_block_every_call() {
+async fn under_its_switch_a_lockout_blocks_every_call() {
     let pbx = Downloader::of(builder().switch(Switch::LockoutBlocksEveryCall)).await;
     let token = pbx.token().await;
     let path = pbx.resource(&token, NAME).await.unwrap();

@@ -1,4 +1,4 @@
-//! The same number in several ways to write it, and marks before a set.
+//! The same number written in several ways, and byte order marks before a set.
 
 use super::*;
 
@@ -9,7 +9,8 @@ fn bytes_of(jwk: &Value, member: &str) -> Vec<u8> {
         .unwrap()
 }
 
-/// Reads a JWK whose member is written in another way: the same key, or the reason why it is left out.
+/// Reads a JWK whose member is written in another way: the same key, or the reason why it is
+/// skipped.
 fn read_with(jwk: &Value, member: &str, text: &str) -> Result<(), JwkError> {
     let other = with(jwk.clone(), &json!({ member: text }));
     let jwks = read(&set(&[jwk.clone(), other]), &[]).unwrap();
@@ -23,7 +24,7 @@ fn read_with(jwk: &Value, member: &str, text: &str) -> Result<(), JwkError> {
     Ok(())
 }
 
-/// A key with a coordinate that begins with a byte of zero: one in 256 has one.
+/// A key with a coordinate that begins with a zero byte: one key in 256 has one.
 fn ec_with_zero(curve: &str, algorithm: &'static EcdsaSigningAlgorithm, member: &str) -> Value {
     let keys = std::iter::repeat_with(|| ec(curve, algorithm));
     let mut keys =
@@ -32,7 +33,7 @@ fn ec_with_zero(curve: &str, algorithm: &'static EcdsaSigningAlgorithm, member: 
 }
 
 #[test]
-fn a_coordinate_is_the_number_that_it_is_with_and_without_its_leading_zeros() {
+fn a_coordinate_may_lack_its_leading_zeros_or_have_one_more() {
     for (curve, algorithm) in [
         ("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
         ("P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),
@@ -48,15 +49,17 @@ fn a_coordinate_is_the_number_that_it_is_with_and_without_its_leading_zeros() {
             check(&full, Ok(()));
             check(&full[1..], Ok(()));
             check(&[&[0], full.as_slice()].concat(), Ok(()));
-            // Longer by more than the zero that keeps a number from looking negative, or by something else.
+            // Longer by more than the one zero that keeps a number positive, or by another byte.
             check(&[&[0, 0], full.as_slice()].concat(), wrong());
             check(&[&[1], full.as_slice()].concat(), wrong());
-            // The zero before it is taken for the one too many.
+            // The leading zero counts as the one extra byte, so the digits are another number, not
+            // a point.
             check(&[full.as_slice(), &[0]].concat(), Err(JwkError::NoPoint));
-            // Cut short, at either end: another number, and no point.
+            // Shorter, at either end: another number, and not a point.
             check(&full[2..], Err(JwkError::NoPoint));
             check(&full[1..full.len() - 1], Err(JwkError::NoPoint));
-            // The zero is no part of the number, so this is another one.
+            // The leading zero is not part of the number, so without its last byte this is another
+            // number.
             check(&full[..full.len() - 1], Err(JwkError::NoPoint));
             check(&[], wrong());
             check(&[0], wrong());
@@ -65,7 +68,7 @@ fn a_coordinate_is_the_number_that_it_is_with_and_without_its_leading_zeros() {
 }
 
 #[test]
-fn base64url_may_have_its_padding_and_nothing_else_may_stand_there() {
+fn base64url_may_have_padding_and_nothing_else() {
     let (rsa, p256, p384, okp) = (
         rsa(),
         ec("P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
@@ -97,12 +100,12 @@ fn base64url_may_have_its_padding_and_nothing_else_may_stand_there() {
             assert_eq!(found, Err(JwkError::Member(member)), "{other}");
         }
     }
-    // A modulus may have leading zeros, as a number in DER has.
+    // A modulus may have leading zeros, as a number in DER does.
     for zeros in [1, 2] {
         let n = [vec![0; zeros], bytes_of(&rsa, "n")].concat();
         assert_eq!(read_with(&rsa, "n", &encode(&n)), Ok(()));
     }
-    // An Ed25519 key is no number.
+    // An Ed25519 key is not a number.
     let x = bytes_of(&okp, "x");
     for other in [&x[1..], &[&[0], x.as_slice()].concat()] {
         let found = read_with(&okp, "x", &encode(other));
@@ -111,7 +114,7 @@ fn base64url_may_have_its_padding_and_nothing_else_may_stand_there() {
 }
 
 #[test]
-fn a_byte_order_mark_before_a_set_is_passed_over_once_and_before_nothing_else() {
+fn one_byte_order_mark_before_a_set_is_skipped() {
     let text = set(&[okp()]);
     let marked = [b"\xEF\xBB\xBF", text.as_slice()].concat();
     assert_eq!(read(&marked, &[]).unwrap().keys.len(), 1);

@@ -1,0 +1,97 @@
+//! A configuration file: set key by key, and written as a person would.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+
+/// Sets the key at a path such as `relay.max_streams` or `pbx[1].tls.pins`. Of an array of tables
+/// the first is meant, where no number stands behind it.
+pub(super) fn set(config: &mut Value, path: &str, value: Value) {
+    let mut place = config;
+    for step in path.split('.') {
+        let (key, index) = match step.split_once('[') {
+            Some((key, index)) => (key, index.strip_suffix(']').unwrap().parse::<usize>().ok()),
+            None => (step, None),
+        };
+        place = &mut first(place)[key];
+        if let Some(index) = index {
+            place = &mut place[index];
+        }
+    }
+    *place = value;
+}
+
+/// The table itself, or the first of an array of tables.
+fn first(value: &mut Value) -> &mut Value {
+    match value {
+        Value::Array(tables) => &mut tables[0],
+        table => table,
+    }
+}
+
+/// Takes over lines of a configuration file. `[[…]]` adds a table, `[…]` sets keys in the first
+/// one.
+pub(super) fn merge(config: &mut Value, lines: &str) {
+    take_over(config, toml::from_str(lines).unwrap());
+}
+
+fn take_over(old: &mut Value, new: Value) {
+    match new {
+        Value::Object(table) => {
+            let old = first(old);
+            for (key, value) in table {
+                take_over(&mut old[&key], value);
+            }
+        }
+        Value::Array(tables) if old.is_array() && tables.iter().all(Value::is_object) => {
+            old.as_array_mut().unwrap().extend(tables);
+        }
+        value => *old = value,
+    }
+}
+
+/// The text of the file.
+pub(super) fn text(config: &Value) -> String {
+    let mut text = String::new();
+    write(&mut text, "", config.as_object().unwrap());
+    text
+}
+
+/// Keys come in front of tables, so that each stands under its own header.
+fn write(text: &mut String, path: &str, table: &Map<String, Value>) {
+    let (tables, keys): (Vec<_>, Vec<_>) = table.iter().partition(|(_, value)| is_table(value));
+    for (key, value) in keys {
+        let _ = writeln!(text, "{key} = {}", inline(value));
+    }
+    for (key, value) in tables {
+        let path = match path {
+            "" => key.clone(),
+            path => format!("{path}.{key}"),
+        };
+        let (elements, header) = match value {
+            Value::Array(elements) => (elements.as_slice(), format!("[[{path}]]")),
+            table => (std::slice::from_ref(table), format!("[{path}]")),
+        };
+        for element in elements {
+            let _ = writeln!(text, "{header}");
+            write(text, &path, element.as_object().unwrap());
+        }
+    }
+}
+
+fn is_table(value: &Value) -> bool {
+    let is_array_of_tables =
+        |elements: &Vec<Value>| !elements.is_empty() && elements.iter().all(Value::is_object);
+    value.is_object() || value.as_array().is_some_and(is_array_of_tables)
+}
+
+/// JSON's strings, numbers and booleans are TOML's, too.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(inline).collect();
+            format!("[{}]", elements.join(", "))
+        }
+        value => value.to_string(),
+    }
+}

@@ -1,0 +1,31 @@
+//! Programs of others and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg and
+//! Chromium.
+//!
+//! A test says in one line that it is skipped where its program is absent; with `CI=true` it fails.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod browser;
+mod commands;
+mod disk;
+mod doctor;
+mod full_disk;
+mod init;
+mod nginx;
+mod openssl_keys;
+mod playable_formats;
+mod players;
+mod secret_files;
+mod wav_ends;
