@@ -166,7 +166,7 @@ impl App {
         let in_force = in_force.begin(&new.rights.audit);
         self.in_force.store(Some(Arc::new(in_force)));
         self.gateway.store(Arc::clone(&new));
-        let ended = new.rights.active.judge(new.rules());
+        let ended = new.rights.active.apply_rules(new.rules());
         if ended > 0 {
             info!(ended, "what was being heard is not allowed any more");
         }

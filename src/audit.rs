@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::audit::settings::{AuditSettings, OnFailure};
-use crate::limits::concurrency::Permits;
+use crate::limits::concurrency::ConcurrencyLimit;
 use crate::metrics::AuditMetrics;
 use files::Files;
 pub use heads::HeadKey;
@@ -73,7 +73,7 @@ struct Handle {
     shared: Arc<SharedLog>,
     on_failure: OnFailure,
     /// One place for each request that may still bring a line: this bounds the queue.
-    places: Permits,
+    places: ConcurrencyLimit,
     /// Cancelled once the writer has ended.
     over: CancellationToken,
 }
@@ -123,7 +123,7 @@ impl AuditLog {
         let handle = Handle {
             shared: Arc::clone(&shared),
             on_failure: audit.on_failure,
-            places: Permits::new(places(max_streams)),
+            places: ConcurrencyLimit::new(places(max_streams)),
             over: over.clone(),
         };
         let audit = audit.clone();

@@ -1,6 +1,6 @@
-//! From a request to its answer.
+//! The gateway: it turns a request into an answer.
 //!
-//! Knows the parts that a request needs. The order in which it takes them is in [`pipeline`].
+//! Knows the parts that a request needs. The order of its stages is in [`pipeline`].
 
 pub(crate) mod active_transfers;
 pub(crate) mod answer;
@@ -40,8 +40,8 @@ use self::browser::sites::Sites;
 pub(crate) use self::downstream::{Downstream, TrustedProxies};
 use self::front::Front;
 use self::head::MessageFraming;
-use self::pbxs::Pbxs;
-use self::pipeline::Outcome;
+use self::pbxs::PbxDirectory;
+use self::pipeline::PreparedAnswer;
 use self::recording::Recordings;
 use self::rights::Rights;
 use crate::auth::minter::Minter;
@@ -50,15 +50,15 @@ use crate::metrics::Metrics;
 use crate::relay::Watchdog;
 use crate::relay::access_line::AccessLine;
 
-/// Everything a request needs.
+/// The parts that a request needs.
 pub(crate) struct Gateway {
     pub(crate) front: Front,
     pub(crate) callers: Callers,
     pub(crate) sites: Sites,
     pub(crate) rights: Rights,
-    pub(crate) pbxs: Pbxs,
+    pub(crate) pbxs: PbxDirectory,
     pub(crate) recordings: Recordings,
-    /// Makes links for callers, where that is configured.
+    /// Makes links for callers, if that is configured.
     pub(crate) minter: Option<Minter>,
     pub(crate) pages: Pages,
     pub(crate) cors: Cors,
@@ -67,10 +67,10 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Answers one request, whatever happens.
+    /// Answers one request. An error of a stage becomes an answer, too.
     ///
     /// # Cancel safety
-    /// Safe: everything taken is given back, and the access log has its line.
+    /// Safe: all permits are given back, and the access log gets its line.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
@@ -88,16 +88,16 @@ impl Gateway {
         let outcome = pipeline::run(self, &head, framing, body, &mut line, &mut cookies).await;
         let route = line.route;
         let mut response = match outcome {
-            Ok(Outcome::Recording(prepared)) => {
+            Ok(PreparedAnswer::Recording(prepared)) => {
                 recording::relay(&head, *prepared, line, downstream, self)
             }
-            Ok(Outcome::List(page)) => listing::answer(page, line),
-            Ok(Outcome::Small(response)) => {
+            Ok(PreparedAnswer::List(page)) => listing::answer(page, line),
+            Ok(PreparedAnswer::Small(response)) => {
                 line.status = response.status().as_u16();
                 line.outcome = "complete";
                 *response
             }
-            Ok(Outcome::Preflight) => {
+            Ok(PreparedAnswer::Preflight) => {
                 line.outcome = "complete";
                 line.status = StatusCode::NO_CONTENT.as_u16();
                 self.cors.preflight(&head.headers)
@@ -114,13 +114,13 @@ impl Gateway {
         response
     }
 
-    /// The answer to an HTTP/1.1 request whose head is too long to be read, as it goes over the wire. The connection ends
-    /// with it.
+    /// The answer to an HTTP/1.1 request whose head is too long to be read, as bytes for the wire.
+    /// The connection ends with it.
     pub(crate) fn refuse_head(&self, downstream: &Downstream) -> Vec<u8> {
         head_length::refuse(&self.front, &self.metrics, downstream)
     }
 
-    /// The policy and the issuers in force, by which running transfers are checked again.
+    /// The policy and the issuers in force, used to check running transfers again.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             policy: self.rights.policy.clone(),
@@ -128,13 +128,14 @@ impl Gateway {
         }
     }
 
-    /// A watchdog for a new connection, with the limits in force.
+    /// A watchdog for a new connection.
     pub(crate) fn watchdog(&self) -> Watchdog {
         Watchdog::new(self.recordings.downstream_idle)
     }
 }
 
-/// A method is the caller's word; only known ones reach the log.
+/// The name of a method for the log. An unknown method is the caller's own text, so it is not
+/// logged.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

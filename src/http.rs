@@ -4,6 +4,7 @@
 //! Knows RFC 9110, 9111 and 9457. Does not know callers, PBXs or sockets. Pure: no clock, no I/O.
 
 pub(crate) mod conditions;
+pub(crate) mod error_row;
 pub(crate) mod etag;
 pub(crate) mod headers;
 pub mod problem;

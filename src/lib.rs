@@ -7,82 +7,82 @@
 
 // Vocabulary: plain values without I/O, configuration or clock.
 
-/// Values that no log line may show.
+// Values that no log line may show.
 pub mod secret;
 
-/// Names of recordings, and the facts that a name tells.
+// Names of recordings, and the facts that a name tells.
 pub mod recording;
 
-/// Whom a request counts for.
+// The id of the caller that a request counts for.
 mod principal;
 
 // Mechanisms: they know nothing of recordings, callers or PBXs beyond opaque keys.
 
-/// Secrets read from files.
+// Secrets read from files.
 pub mod secret_files;
 
-/// Ranges, conditions, tags, header fields and problem documents.
+// Ranges, conditions, tags, header fields and problem documents.
 pub mod http;
 
-/// The ways to bound: rate, concurrency, fair queue, bandwidth.
+// Bounds: rate, concurrency, fair queue, bandwidth.
 pub mod limits;
 
-/// Certificates, pins, trust in a peer.
+// Certificates, pins, trust in a peer.
 pub mod tls;
 
-/// Counters and gauges for Prometheus.
+// Counters and gauges for Prometheus.
 mod metrics;
 
-/// The log of the process.
+// The log of the process.
 pub mod log;
 
 // Domains.
 
-/// Who asks: tokens, keys, links, sessions, revocations.
+// The caller: tokens, keys, links, sessions, revocations.
 pub mod auth;
 
-/// May they: Cedar.
+// The rights: Cedar policies.
 pub mod policy;
 
-/// The audit log, its chain and its heads.
+// The audit log, its chain and its heads.
 pub mod audit;
 
-/// The list of recordings: filter, page, cursor.
+// The list of recordings: filter, page, cursor.
 mod list;
 
-/// One PBX: account, tickets, downloads, lists, dialects.
+// One PBX: account, tickets, downloads, lists, dialects.
 pub mod pbx;
 
-/// Recordings in memory.
+// Recordings in memory.
 pub mod cache;
 
-/// The body of an answer, and the watch over it.
+// The body of an answer, and the watch over it.
 pub mod relay;
 
 // Requests.
 
-/// From a request to its answer.
+// From a request to its answer.
 pub mod gateway;
 
 // The process.
 
-/// The configuration file.
+// The configuration file.
 pub mod config;
 
-/// The public listener.
+// The public listener.
 mod server;
 
-/// The listener for the operator.
+// The listener for the operator.
 mod admin;
 
-/// The composition root.
+// The composition root.
 pub mod app;
 
 // Tools.
 
-/// A simulated PBX.
+// A simulated PBX.
 #[cfg(feature = "simulator")]
 pub mod simulator;
 
-/// The commands.
+// The commands.
 pub mod cli;

@@ -1,4 +1,12 @@
-//! The ways to bound: a rate, a number at once, a fair queue, and bytes per second.
+//! The four ways to bound: a rate limit, a concurrency limit, a fair queue, a bandwidth limit.
+//!
+//! | type | bounds |
+//! |---|---|
+//! | [`rate::RateLimit`] | the number per minute or second, for each key |
+//! | [`concurrency::ConcurrencyLimit`] | the number at once |
+//! | [`streams::StreamLimit`] | the number at once, in all and for each principal |
+//! | [`fair_queue::FairQueue`] | the number at once; waiting principals take turns |
+//! | [`bandwidth::BandwidthLimit`] | bytes per second |
 //!
 //! Knows numbers and opaque keys to count by. Does not know what is bounded, or who a principal is.
 
@@ -6,5 +14,4 @@ pub(crate) mod bandwidth;
 pub(crate) mod concurrency;
 pub(crate) mod fair_queue;
 pub mod rate;
-pub(crate) mod reads;
 pub(crate) mod streams;

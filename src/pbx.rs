@@ -48,10 +48,13 @@ pub(crate) use client::Pbx;
 pub(crate) use content::digest::ContentDigest;
 pub(crate) use content::riff::{MAX_REACH, RiffHeader, Wave};
 pub(crate) use content::sniff::AudioType;
-pub(crate) use dialect::{Operation, RefusalClass};
+#[cfg(test)]
+pub(crate) use dialect::{Operation, Refusal, RefusalClass};
 pub(crate) use download::excerpt::Excerpt;
 pub(crate) use download::reading::{Reading, ReadingError, ResumePoint};
-pub(crate) use error::{PbxError, TransportError};
+pub(crate) use error::PbxError;
+#[cfg(test)]
+pub(crate) use error::{HoldOff, TransportError};
 pub(crate) use inspect::{Inspection, RecordingSample};
 pub(crate) use listing::ListKind;
 pub(crate) use wire::body_end::{BodyEnd, StreamError};

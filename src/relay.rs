@@ -1,7 +1,6 @@
-//! The body of an answer: a recording's bytes from the PBX to the caller as they come, or a document.
+//! The relay: the bodies of answers, the watchdog that ends stalled ones, and the access log.
 //!
-//! Knows streams, limits and how a transfer ended; and what of a recording a request wants, by its conditions and its
-//! range. Does not know who asks, but for an id to count by, or which PBX answers.
+//! Knows streams, their limits and their outcomes. Does not know who asks, or which PBX answers.
 
 pub(crate) mod access_line;
 mod body;
@@ -9,32 +8,32 @@ mod document;
 pub(crate) mod settings;
 mod watchdog;
 
-pub(crate) use body::{BrokenOff, Cutter, RelayBody};
+pub(crate) use body::{AbortHandle, BrokenTransfer, RelayBody};
 pub(crate) use document::DocumentBody;
-pub(crate) use watchdog::{Verdict, Watchdog};
+pub(crate) use watchdog::{Watchdog, WatchdogVerdict};
 
-/// How a transfer ended.
+/// The outcome of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Every byte was handed to the connection.
+    /// The connection took every byte.
     Complete,
-    /// The PBX broke off, or ended the recording before its end.
+    /// The PBX broke the recording off, or ended it early.
     UpstreamFailed,
     /// The PBX sent nothing for too long.
     UpstreamIdle,
     /// The caller took nothing for too long.
     DownstreamIdle,
-    /// The caller took too little while others waited for its place.
+    /// The caller took too little while others waited for its download.
     DownstreamSlow,
     /// The caller left.
     DownstreamGone,
-    /// The program ended, and did not wait any longer.
+    /// The time to drain was up when the program ended.
     Drained,
-    /// The caller may not hear it any more.
+    /// The caller lost the right to hear it.
     Revoked,
-    /// What is held of the recording was ended.
+    /// The cache entry of the recording was deleted.
     Deleted,
-    /// It lasted longer than any may.
+    /// It lasted longer than `relay.max_stream_s`.
     Overdue,
 }
 

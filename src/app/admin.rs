@@ -34,7 +34,7 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
                 gateway.recordings.cache.delete(pbx, name);
                 // Also what is not in the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
-                gateway.rights.active.cut(Outcome::Deleted, of_it);
+                gateway.rights.active.abort(Outcome::Deleted, of_it);
                 true
             })
         }),
@@ -67,7 +67,7 @@ fn levels(gateway: &Gateway) -> Levels {
     let age =
         |keeper: &KeySetRefresher| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
-        streams: gateway.recordings.admission.open(),
+        streams: gateway.recordings.stream_limit.count(),
         cache_bytes: gateway.recordings.cache.bytes_held(),
         audit_waiting: gateway.rights.audit.waiting(),
         waiting: gateway.pbxs.all().iter().map(waiting).collect(),

@@ -22,13 +22,13 @@ use crate::gateway::browser::frames::Frames;
 use crate::gateway::browser::navigation::Pages;
 use crate::gateway::browser::sites::Sites;
 use crate::gateway::front::Front;
-use crate::gateway::limits::RequestRates;
-use crate::gateway::pbxs::Pbxs;
+use crate::gateway::limits::RequestRateLimits;
+use crate::gateway::pbxs::PbxDirectory;
 use crate::gateway::recording::Recordings;
 use crate::gateway::rights::Rights;
 use crate::gateway::{Gateway, TrustedProxies};
-use crate::limits::reads::Reads;
-use crate::limits::streams::Admission;
+use crate::limits::rate::RateLimit;
+use crate::limits::streams::StreamLimit;
 use crate::log::NameMask;
 use crate::pbx::Pbx;
 use crate::relay::Outcome;
@@ -84,23 +84,23 @@ pub(super) fn build(
     // Nothing fails from here on.
     active.configure(config.relay.max_stream);
     audit.resize(max_streams);
-    let admission = match old {
-        None => Admission::new(max_streams, max_per_principal),
+    let stream_limit = match old {
+        None => StreamLimit::new(max_streams, max_per_principal),
         Some(old) => {
             old.recordings
-                .admission
+                .stream_limit
                 .resize(max_streams, max_per_principal);
-            Arc::clone(&old.recordings.admission)
+            Arc::clone(&old.recordings.stream_limit)
         }
     };
     let max_reads = config.relay.max_reads_per_minute;
-    let reads = match old.filter(|old| old.recordings.reads.is(max_reads)) {
-        Some(old) => Arc::clone(&old.recordings.reads),
-        None => Arc::new(Reads::new(max_reads)),
+    let read_limit = match old.filter(|old| old.recordings.read_limit.is_per_minute(max_reads)) {
+        Some(old) => Arc::clone(&old.recordings.read_limit),
+        None => Arc::new(RateLimit::per_minute(max_reads)),
     };
-    let limits = match old.filter(|old| old.front.rates.are(&config.limits)) {
+    let limits = match old.filter(|old| old.front.rates.matches_config(&config.limits)) {
         Some(old) => Arc::clone(&old.front.rates),
-        None => Arc::new(RequestRates::new(config.limits)),
+        None => Arc::new(RequestRateLimits::new(config.limits)),
     };
     for pbx in &pbxs {
         pbx.take_over();
@@ -130,15 +130,15 @@ pub(super) fn build(
             active,
         },
         recordings: Recordings {
-            admission,
-            reads,
+            stream_limit,
+            read_limit,
             cache,
             range_wait: config.range.wait,
             browser_cache: config.relay.browser_cache,
             downstream_idle: config.relay.idle_timeout,
             metrics: Arc::clone(&metrics),
         },
-        pbxs: Pbxs::new(pbxs),
+        pbxs: PbxDirectory::new(pbxs),
         metrics,
         minter: auth.minter,
         cors: Cors::new(&config.cors),
@@ -171,7 +171,7 @@ fn revocations(
     }
     let active = Arc::clone(active);
     let listener = move |revoked: &RevocationList| {
-        let ended = active.cut(Outcome::Revoked, |grant| revoked.revokes(grant.principal()));
+        let ended = active.abort(Outcome::Revoked, |grant| revoked.revokes(grant.principal()));
         if ended > 0 {
             info!(ended, "what was being heard has been revoked");
         }

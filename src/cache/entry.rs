@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::index::EntryKey;
+use super::key::EntryKey;
 use super::metadata::{ContentIdentity, Metadata};
 use super::{CacheError, EndReason, Owner};
 use crate::pbx::{BodyEnd, Pbx, ReadingError, ResumePoint};

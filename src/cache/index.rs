@@ -9,17 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::Owner;
 use super::entry::CacheEntry;
+use super::key::EntryKey;
 use crate::pbx::Pbx;
-use crate::recording::RecordingName;
-
-/// Identifies a recording of one PBX with one configuration. A reload that changes the PBX makes
-/// other keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct EntryKey {
-    pbx: u64,
-    pbx_name: Arc<str>,
-    name: RecordingName,
-}
 
 /// Entries by recording.
 #[derive(Default)]
@@ -43,25 +34,6 @@ pub(super) struct IndexedEntry {
 struct IdleEntry {
     key: EntryKey,
     since: Instant,
-}
-
-impl EntryKey {
-    pub(super) fn new(pbx: &Pbx, name: &RecordingName) -> Self {
-        Self {
-            pbx: pbx.id(),
-            pbx_name: pbx.shared_name(),
-            name: name.clone(),
-        }
-    }
-
-    pub(super) fn name(&self) -> &RecordingName {
-        &self.name
-    }
-
-    /// The recording, the same for every configuration of its PBX.
-    pub(super) fn recording(&self) -> (Arc<str>, RecordingName) {
-        (Arc::clone(&self.pbx_name), self.name.clone())
-    }
 }
 
 impl CacheIndex {

@@ -5,19 +5,13 @@
 
 use bytes::Bytes;
 
-use super::entry::BLOCK_BYTES;
 use crate::http::etag::ETag;
-use crate::pbx::settings::READ_BUFFER_BYTES;
-use crate::pbx::{AudioType, BodyEnd, Excerpt, MAX_REACH, RiffHeader, Wave};
+use crate::pbx::{AudioType, BodyEnd, Excerpt, RiffHeader, Wave};
 use crate::recording::RecordingName;
 
 /// These first bytes and the length identify a recording. The number is the same in every instance,
 /// else their tags would differ.
 pub(crate) const FIRST_BYTES: usize = 512;
-
-/// A fill may read this much before its readers learn the metadata, and until then no reader moves
-/// on and frees memory. So it must all fit into the first block of an entry.
-const _: () = assert!(MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
 
 /// Returns the first bytes of a recording, as many as it takes to make its metadata. `telling` is
 /// that number: it begins with [`FIRST_BYTES`] and grows where the format of a WAV file stands

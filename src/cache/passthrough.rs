@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 
-use super::index::EntryKey;
+use super::key::EntryKey;
 use super::metadata::{FIRST_BYTES, first_bytes};
 use super::{Cache, CacheError, Metadata};
 use crate::pbx::{Pbx, Reading, ReadingError};

@@ -1,4 +1,4 @@
-//! What the cache learns of a recording while it is read, and what it remembers of it.
+//! Recognition: the metadata that the cache learns while a recording is read, and remembers.
 //!
 //! Knows how the beginning, the end or a failure of a reading changes the remembered metadata. Does
 //! not know who reads it.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tracing::{debug, info};
 
-use super::index::EntryKey;
+use super::key::EntryKey;
 use super::metadata::ContentIdentity;
 use super::{Cache, CacheError, Metadata};
 use crate::pbx::{ContentDigest, Pbx, Reading, ReadingError};

@@ -12,7 +12,7 @@ use moka::Expiry;
 use moka::sync::Cache;
 
 use super::Metadata;
-use super::index::EntryKey;
+use super::key::EntryKey;
 use crate::cache::settings::CacheSettings;
 use crate::pbx::{ContentDigest, PbxError};
 use crate::recording::RecordingName;

@@ -62,8 +62,8 @@ struct Verify {
 struct Summary {
     /// The folder of the log: audit.dir of the configuration.
     dir: PathBuf,
-    /// What each row sums up. For recording and person it is one person and one recording, in that
-    /// order of rows.
+    /// The group that each row sums up. For recording and person it is one person and one
+    /// recording, in that order of rows.
     #[arg(long, value_enum, default_value_t = RowKind::Recording)]
     by: RowKind,
     /// Only calls whose outside number is this one, by the recording's name.

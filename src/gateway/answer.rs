@@ -1,4 +1,6 @@
-//! Answers: the header fields of a recording, problem documents and pages, and what scripts of other origins see.
+//! The body of any answer, and small answers that are whole in memory.
+//!
+//! Knows which kinds of bodies there are. Does not know what an answer says.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,44 +13,45 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use serde_json::Value;
 
-use crate::relay::{BrokenOff, DocumentBody, RelayBody};
+use crate::relay::{BrokenTransfer, DocumentBody, RelayBody};
 
 /// The body of any answer.
 pub(crate) enum AnswerBody {
     /// A small document, whole in memory.
     Document(Full<Bytes>),
-    /// A long one.
+    /// A long document, sent in pieces.
     List(Box<DocumentBody>),
     /// A recording.
     Recording(RelayBody),
-    /// None at all, as the answer to HEAD; of unknown size, so that no length is made up for it.
+    /// No body, as for HEAD. Its size is unknown, so that hyper adds no Content-Length.
     Absent,
 }
 
 impl AnswerBody {
-    /// A body of no bytes, which is told.
+    /// A body of zero bytes, with Content-Length 0.
     pub(crate) fn empty() -> Self {
         Self::Document(Full::default())
     }
 }
 
 /// An answer that is neither a recording nor a list nor a problem, whole in memory.
-pub(crate) type Small = Box<Response<AnswerBody>>;
+pub(crate) type SmallResponse = Box<Response<AnswerBody>>;
 
 /// A small JSON document.
-pub(crate) fn document(status: StatusCode, document: &Value) -> Small {
+pub(crate) fn document(status: StatusCode, document: &Value) -> SmallResponse {
     let mut response = small(status, document.to_string());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// Done, and nothing to say.
-pub(crate) fn no_content() -> Small {
+/// A success without a body.
+pub(crate) fn no_content() -> SmallResponse {
     small(StatusCode::NO_CONTENT, String::new())
 }
 
-fn small(status: StatusCode, text: String) -> Small {
+/// A response of one text, which caches must not keep.
+fn small(status: StatusCode, text: String) -> SmallResponse {
     let body = AnswerBody::Document(Full::new(Bytes::from(text)));
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -59,12 +62,12 @@ fn small(status: StatusCode, text: String) -> Small {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = BrokenTransfer;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenTransfer>>> {
         match self.get_mut() {
             Self::Document(document) => Pin::new(document)
                 .poll_frame(context)

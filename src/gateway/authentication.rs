@@ -1,7 +1,7 @@
-//! The second stage: who sent the request, with what that takes beyond the request itself: newer keys, revocations,
-//! cookies to clear.
+//! The second stage: it authenticates the caller.
 //!
-//! Knows when each is looked at. Does not know what makes a credential valid.
+//! Knows when newer keys are fetched, when the revocations are checked, and which cookies are
+//! cleared. Does not know what makes a credential valid.
 
 use std::sync::Arc;
 
@@ -14,20 +14,21 @@ use crate::auth::revocations::Revocations;
 use crate::auth::{AuthError, Authenticated, Authenticator, CredentialError};
 use crate::gateway::browser::session::SetCookies;
 
-/// What tells who a caller is.
+/// The parts that authenticate a caller.
 pub(crate) struct Callers {
     pub(crate) authenticator: Authenticator,
-    /// They keep the keys that issuers publish.
+    /// Refresh the key sets that issuers publish.
     pub(crate) keepers: Vec<KeySetRefresher>,
     pub(crate) revocations: Arc<Revocations>,
 }
 
 impl Callers {
-    /// Verifies the credential of a request. An issuer may have published a new key, with or without an id: where no known
-    /// key verifies the token, the issuer is asked once, for all callers with such a token.
+    /// Verifies the credential of a request. If no known key verifies the token, the issuer may
+    /// have published a new one: its key set is fetched once, for all callers with such a token,
+    /// and the token is verified again.
     ///
     /// # Errors
-    /// When there is no credential, or it is wrong or revoked.
+    /// If there is no credential, or it is invalid or revoked.
     ///
     /// # Cancel safety
     /// Safe.
@@ -61,7 +62,8 @@ impl Callers {
         caller
     }
 
-    /// Adds our own cookie to those to be cleared: a wrong one would be in the way of signing in until the browser closes.
+    /// Adds the gateway's own cookie to the cookies to clear: an invalid one would hinder the next
+    /// sign-in until the browser closes.
     fn note_own_cookie(&self, headers: &HeaderMap, useless: &mut Vec<&str>) {
         if !useless.contains(&SESSION_COOKIE) && self.authenticator.has_session_cookie(headers) {
             useless.push(SESSION_COOKIE);
@@ -69,6 +71,7 @@ impl Callers {
     }
 }
 
+/// True if a key that the issuer has published since could verify the token.
 fn newer_keys_may_help(reason: &AuthError) -> bool {
     matches!(
         reason,

@@ -1,11 +1,13 @@
-//! The body of a request that is a small JSON object.
+//! The body of a request: a small JSON object.
 //!
-//! Knows how long it may be and how long it may take to come, and what a member may be. Does not know what any member means.
-//! A known member that is `null` is as if it were not there: programs write it where they have nothing to say.
+//! Knows its bounds in length and time, and the types of members. Does not know what any member
+//! means. A known member that is `null` counts as absent, since programs write it for no value.
 //!
-//! Sources: RFC 8259 §4 (members; names should be unique); RFC 9110 §15.5.14 and §15.5.16 (413, 415).
+//! Sources: RFC 8259 §4 (members; names should be unique); RFC 9110 §15.5.14 and §15.5.16 (413,
+//! 415).
 
 use std::fmt;
+use std::net::AddrParseError;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,14 +21,19 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::time::timeout;
 
+use crate::auth::minter::LinkKeyScopeError;
+use crate::http::error_row::ErrorRow;
+use crate::http::problem;
+use crate::recording::NameError;
+
 /// The longest body, in bytes.
 const MAX_BYTES: usize = 4 * 1024;
-/// How long it may take to come.
+/// The longest time until it is here.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The longest name of an unknown member that is repeated, in bytes.
 const MAX_NAME_BYTES: usize = 32;
 
-/// Why a body cannot be used. No text repeats what the caller sent.
+/// The error of a body that cannot be used. No text repeats what the caller sent.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum BodyError {
     #[error("the body is not application/json")]
@@ -39,21 +46,51 @@ pub(crate) enum BodyError {
     Broken,
     #[error("not a JSON object whose members are there once each")]
     NotAnObject,
-    #[error("{0}: missing")]
-    Missing(&'static str),
-    #[error("{name}: {why}")]
-    Member { name: &'static str, why: String },
+    #[error("{name}: {fault}")]
+    Member {
+        name: &'static str,
+        #[source]
+        fault: MemberFault,
+    },
     #[error("a member that is not known here")]
-    Unknown(Option<Name>),
+    Unknown(Option<UnknownMember>),
 }
 
-/// The name of a member that somebody else made up: short, and of letters, digits and `_`, so that it is no secret that got into
-/// the wrong place.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Name(String);
+/// The fault of a member that cannot be used.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum MemberFault {
+    #[error("missing")]
+    Missing,
+    #[error("not a text")]
+    NotText,
+    #[error("neither true nor false")]
+    NotBoolean,
+    #[error("not a whole number from {} to {}", .0.start(), .0.end())]
+    NotInRange(RangeInclusive<u64>),
+    #[error(transparent)]
+    Recording(#[from] NameError),
+    #[error(transparent)]
+    Address(#[from] AddrParseError),
+    #[error("no PBX of this name is configured")]
+    UnknownPbx,
+    #[error(transparent)]
+    LinkKeyScope(#[from] LinkKeyScopeError),
+}
 
-impl Name {
-    fn of(name: String) -> Option<Self> {
+impl MemberFault {
+    /// The error of a body whose member `name` has this fault.
+    pub(super) fn of_member(self, name: &'static str) -> BodyError {
+        BodyError::Member { name, fault: self }
+    }
+}
+
+/// The name of an unknown member, safe to repeat: it is short, and has only letters, digits and
+/// `_`, so that it is no secret that got into the wrong place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UnknownMember(String);
+
+impl UnknownMember {
+    fn new(name: String) -> Option<Self> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let fits = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_plain);
         fits.then_some(Self(name))
@@ -61,27 +98,44 @@ impl Name {
 }
 
 impl BodyError {
-    /// The same for whoever sent the body, with the name of the member that is not known.
-    pub(super) fn reason(&self) -> String {
+    /// The row of each error.
+    #[deny(
+        clippy::wildcard_enum_match_arm,
+        reason = "a new variant must not get an answer that nobody thought about"
+    )]
+    pub(super) fn row(&self) -> ErrorRow {
+        let problem = match self {
+            Self::NotJson => &problem::JSON_REQUIRED,
+            Self::TooLong => &problem::REQUEST_TOO_LARGE,
+            Self::TooSlow => &problem::REQUEST_TIMEOUT,
+            Self::Broken | Self::NotAnObject | Self::Member { .. } | Self::Unknown(_) => {
+                &problem::REQUEST_BODY_INVALID
+            }
+        };
+        ErrorRow::caller(problem).explain(self.reason())
+    }
+
+    /// The text for the caller. It has the name of an unknown member, which the log has not.
+    fn reason(&self) -> String {
         match self {
-            Self::Unknown(Some(Name(name))) => format!("{name}: not known here"),
+            Self::Unknown(Some(UnknownMember(name))) => format!("{name}: not known here"),
             error => error.to_string(),
         }
     }
 }
 
-/// The members of an object that have not been asked for yet.
+/// The members of an object that no one has taken yet.
 #[derive(Debug)]
-pub(super) struct Members(Vec<(String, Value)>);
+pub(super) struct JsonMembers(Vec<(String, Value)>);
 
-impl Members {
+impl JsonMembers {
     /// Reads the body of a request.
     ///
     /// # Errors
-    /// When it is not such an object, too long or too slow.
+    /// If it is not such an object, too long or too slow.
     ///
     /// # Cancel safety
-    /// Not safe: what has been read is lost with the request.
+    /// Not safe: the bytes that were read are lost.
     pub(super) async fn read<B>(headers: &HeaderMap, body: B) -> Result<Self, BodyError>
     where
         B: Body<Error: std::error::Error + Send + Sync + 'static>,
@@ -100,7 +154,7 @@ impl Members {
         if !is_json(headers) {
             return Err(BodyError::NotJson);
         }
-        // What says so itself need not come.
+        // Refused at once if its own length says that it is too long.
         if body.size_hint().lower() > MAX_BYTES as u64 {
             return Err(BodyError::TooLong);
         }
@@ -123,26 +177,29 @@ impl Members {
         Some(value).filter(|value| !value.is_null())
     }
 
-    /// A text.
+    /// Takes a text.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, BodyError> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(name, "not a text")),
+            Some(_) => Err(MemberFault::NotText.of_member(name)),
         }
     }
 
-    /// A text that parses as `T`.
+    /// Takes a text that parses as `T`.
     pub(super) fn parsed<T>(&mut self, name: &'static str) -> Result<Option<T>, BodyError>
     where
-        T: FromStr<Err: fmt::Display>,
+        T: FromStr<Err: Into<MemberFault>>,
     {
         let text = self.text(name)?;
-        let parsed = text.map(|text| text.parse().map_err(|error| wrong(name, error)));
-        parsed.transpose()
+        let parsed = text.map(|text| text.parse::<T>()).transpose();
+        parsed.map_err(|error| {
+            let fault: MemberFault = error.into();
+            fault.of_member(name)
+        })
     }
 
-    /// A whole number within `range`.
+    /// Takes a whole number within `range`.
     pub(super) fn whole(
         &mut self,
         name: &'static str,
@@ -152,42 +209,31 @@ impl Members {
             return Ok(None);
         };
         let number = value.as_u64().filter(|number| range.contains(number));
-        let why = || {
-            format!(
-                "not a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )
-        };
-        number.map(Some).ok_or_else(|| wrong(name, why()))
+        let fault = || MemberFault::NotInRange(range.clone()).of_member(name);
+        number.map(Some).ok_or_else(fault)
     }
 
-    /// True or false; false where it is absent.
+    /// Takes a boolean; an absent one is false.
     pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, BodyError> {
         let value = self.take(name).map(|value| value.as_bool());
         value
             .unwrap_or(Some(false))
-            .ok_or_else(|| wrong(name, "neither true nor false"))
+            .ok_or_else(|| MemberFault::NotBoolean.of_member(name))
     }
 
+    /// Checks that every member was taken.
+    ///
     /// # Errors
-    /// When a member is left that nobody asked for.
+    /// If an unknown member is left.
     pub(super) fn finish(self) -> Result<(), BodyError> {
         match self.0.into_iter().next() {
             None => Ok(()),
-            Some((name, _)) => Err(BodyError::Unknown(Name::of(name))),
+            Some((name, _)) => Err(BodyError::Unknown(UnknownMember::new(name))),
         }
     }
 }
 
-pub(super) fn wrong(name: &'static str, why: impl fmt::Display) -> BodyError {
-    BodyError::Member {
-        name,
-        why: why.to_string(),
-    }
-}
-
-/// A media type may have parameters, which say nothing here: JSON is UTF-8.
+/// True for the media type of JSON. Its parameters do not matter: JSON is UTF-8.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all(CONTENT_TYPE).iter();
     let field = fields.next().and_then(|field| field.to_str().ok());
@@ -196,22 +242,22 @@ fn is_json(headers: &HeaderMap) -> bool {
     is_json && fields.next().is_none()
 }
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for JsonMembers {
     fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        object.deserialize_map(MembersVisitor)
+        object.deserialize_map(JsonMembersVisitor)
     }
 }
 
-struct MembersVisitor;
+struct JsonMembersVisitor;
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+impl<'de> Visitor<'de> for JsonMembersVisitor {
+    type Value = JsonMembers;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<JsonMembers, A::Error> {
         let mut members: Vec<(String, Value)> = Vec::new();
         while let Some((name, value)) = object.next_entry()? {
             if members.iter().any(|(known, _)| *known == name) {
@@ -219,7 +265,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
             members.push((name, value));
         }
-        Ok(Members(members))
+        Ok(JsonMembers(members))
     }
 }
 
@@ -233,9 +279,9 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a body with a text, a number up to 9 and a flag.
+    /// Reads a body with a text, a number up to 9 and a flag.
     fn read(json: &str) -> Result<(Option<String>, Option<u64>, bool), BodyError> {
-        let mut members = Members::parse(json.as_bytes())?;
+        let mut members = JsonMembers::parse(json.as_bytes())?;
         let read = (
             members.text("t")?,
             members.whole("n", 1..=9)?,
@@ -251,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member_is_known_and_of_its_type() {
+    fn unknown_members_and_wrong_types_are_refused() {
         assert_eq!(read("{}"), Ok((None, None, false)));
         let all = r#" {"f": true, "n": 9, "t": "a\u00e9"} "#;
         assert_eq!(read(all), Ok((Some("a\u{e9}".to_owned()), Some(9), true)));
@@ -302,10 +348,10 @@ mod tests {
         }
     }
 
-    /// A body of which nothing ever comes.
-    struct Silence;
+    /// A body that never arrives.
+    struct SilentBody;
 
-    impl Body for Silence {
+    impl Body for SilentBody {
         type Data = bytes::Bytes;
         type Error = std::convert::Infallible;
 
@@ -318,24 +364,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_come_is_not_waited_for() {
+    async fn a_body_that_does_not_arrive_times_out() {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
         let limit = Duration::from_millis(1);
-        let read = Members::read_within(limit, &headers, Silence).await;
+        let read = JsonMembers::read_within(limit, &headers, SilentBody).await;
         assert_eq!(read.unwrap_err(), BodyError::TooSlow);
     }
 
     #[test]
-    fn deep_nesting_is_refused_and_not_followed() {
+    fn deep_nesting_is_refused() {
         let deep = format!("{{\"t\":{}{}}}", "[".repeat(2000), "]".repeat(2000));
         refused(&deep, "not a JSON object whose members are there once each");
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(mut members) = Members::parse(&bytes) {
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(mut members) = JsonMembers::parse(&bytes) {
                 let _ = members.text("t");
                 let _ = members.finish();
             }

@@ -1,4 +1,4 @@
-//! Answers that only a browser needs: pages, sessions, CORS, frames, and the checks on requests of other sites.
+//! Answers for browsers: pages, sessions, CORS and frames, and checks on requests of other sites.
 //!
 //! Knows browsers. Does not know recordings or PBXs.
 

@@ -1,6 +1,6 @@
-//! Where a request came from, and under which id it goes.
+//! The source address and the id of a request.
 //!
-//! Knows which peers are proxies to be believed. Does not know what is asked for.
+//! Knows which peers are trusted proxies. Does not know what the request is for.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use crate::relay::Watchdog;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// A request id of a trusted proxy is taken over when it is no longer than this.
+/// The longest request id that is taken over from a trusted proxy, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// The connection a request came on.
+/// The connection on which a request came.
 pub(crate) struct Downstream {
     pub(crate) peer: SocketAddr,
     pub(crate) watchdog: Arc<Watchdog>,
 }
 
-/// The proxies whose word about their callers is believed.
+/// The proxies whose `X-Forwarded-For` is trusted.
 pub(crate) struct TrustedProxies {
     networks: Vec<IpNet>,
-    /// Whether the log has been told of a proxy that is not among them.
+    /// True once the log has a warning about a proxy that is not among them.
     warned: AtomicBool,
 }
 
@@ -48,8 +48,9 @@ impl TrustedProxies {
             .any(|network| network.contains(&address))
     }
 
-    /// The caller's address: the peer's, or where trusted proxies stand in between, the last one in
-    /// `X-Forwarded-For` that none of them is. IPv4 addresses mapped into IPv6 count as IPv4.
+    /// The caller's address: that of the peer; behind trusted proxies, the last one in
+    /// `X-Forwarded-For` that is not a trusted proxy. IPv4 addresses mapped into IPv6 count as
+    /// IPv4.
     pub(super) fn source_address(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
         let mut source = peer.to_canonical();
         if !self.trust(source) {
@@ -64,7 +65,8 @@ impl TrustedProxies {
             .rev()
             .flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
         for hop in hops {
-            // Callers write what they like in front of what a proxy appends, so each hop is read for itself.
+            // A caller can send any text in front of the part that a proxy appends, so each hop is
+            // read by itself, from the end.
             let address = str::from_utf8(hop)
                 .ok()
                 .and_then(|hop| address_of(hop.trim()));
@@ -76,18 +78,19 @@ impl TrustedProxies {
         source
     }
 
-    /// Says what a forgotten proxy would look like. Once: any caller can send this field.
+    /// Warns about a proxy that may be missing in the configuration. Once, because any caller can
+    /// send this field.
     fn warn_once(&self, peer: IpAddr) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             warn!(
                 %peer,
                 advice = "if it is your proxy, add it to server.trusted_proxies; until then all callers have its address",
-                "a peer that is no trusted proxy sends X-Forwarded-For, which is not believed"
+                "a peer that is no trusted proxy sends X-Forwarded-For, which is ignored"
             );
         }
     }
 
-    /// The id under which the log has a request: a trusted proxy's, or a new one.
+    /// The id of a request in the log: that of a trusted proxy, or a new one.
     pub(super) fn request_id(&self, headers: &HeaderMap, peer: IpAddr) -> String {
         headers
             .get(X_REQUEST_ID)
@@ -98,9 +101,9 @@ impl TrustedProxies {
     }
 }
 
-/// The address of a hop. The field has no standard: some proxies write it in quotation marks and
-/// brackets, as RFC 7239 §6 has it for `Forwarded`, and some with the port, or with the zone of
-/// RFC 6874 §2, which means nothing elsewhere and is dropped.
+/// The address of a hop. The field has no standard. Some proxies write the address in quotation
+/// marks and brackets, as in `Forwarded` (RFC 7239 §6), some with the port, some with a zone
+/// (RFC 6874 §2). A zone means nothing on other machines, so it is dropped.
 fn address_of(hop: &str) -> Option<IpAddr> {
     let hop = match hop.strip_prefix('"') {
         Some(quoted) => quoted.strip_suffix('"')?.trim(),
@@ -131,7 +134,7 @@ fn ipv6(text: &str) -> Option<IpAddr> {
     Some(address.into())
 }
 
-/// A colon and a port, which may be left out (RFC 3986 §3.2.3).
+/// True for a colon and a port. The port may be empty (RFC 3986 §3.2.3).
 fn is_port(text: &str) -> bool {
     let Some(digits) = text.strip_prefix(':') else {
         return false;
@@ -147,15 +150,15 @@ fn is_harmless(id: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// A UUID of version 7, which sorts by time. Its random part comes from the crypto library: `uuid`'s own would ask the
-/// kernel twice for each request.
+/// A UUID of version 7, which sorts by time. Its random part comes from the crypto library: that of
+/// `uuid` would call the kernel twice for each request.
 fn new_request_id() -> String {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     let mut random = [0; 10];
-    // Without randomness the id is still the time.
+    // Without random bytes the id still has the time.
     let _ = rand::fill(&mut random);
     uuid::Builder::from_unix_timestamp_millis(milliseconds, &random)
         .into_uuid()
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_the_last_address_that_no_trusted_proxy_has() {
+    fn the_source_is_the_last_hop_before_the_trusted_proxies() {
         check("192.0.2.1", &[], "192.0.2.1");
         check("192.0.2.1", &["203.0.113.5"], "192.0.2.1");
         check("127.0.0.1", &["203.0.113.5"], "203.0.113.5");
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_is_an_address_however_proxies_write_it() {
+    fn an_address_is_read_in_every_spelling_of_proxies() {
         let (v4, v6) = (Some("203.0.113.9"), Some("2001:db8::9"));
         for hop in [
             "203.0.113.9",
@@ -319,7 +322,8 @@ mod tests {
                 text = format!("\"{text}\"");
             }
             prop_assert_eq!(address_of(&text), Some(address), "{}", text);
-            // A quotation mark, bracket or blank too many makes it none, but for blanks around it.
+            // One quotation mark, bracket or blank more makes it no address, except blanks around
+            // it.
             let characters = text.chars().count();
             let place = place.index(characters + 1);
             let is_around = is_quoted && (place == 1 || place + 1 == characters);
@@ -334,7 +338,7 @@ mod tests {
         }
 
         #[test]
-        fn callers_cannot_choose_what_a_proxy_says_of_them(
+        fn callers_cannot_choose_their_source_address(
             written in prop::collection::vec("[ -~]{0,40}", 0..4),
             caller in any::<[u8; 4]>().prop_filter("a caller", |octets| !matches!(octets[0], 10 | 127)),
         ) {
@@ -345,11 +349,11 @@ mod tests {
             for field in &written {
                 headers.append("x-forwarded-for", field.parse().unwrap());
             }
-            // Who connects by themselves is who they are.
+            // A caller without a proxy has its own address.
             prop_assert_eq!(proxies.source_address(&headers, caller), caller);
-            for told in [format!("{caller}"), format!("::ffff:{caller}, 10.0.0.1")] {
+            for field in [format!("{caller}"), format!("::ffff:{caller}, 10.0.0.1")] {
                 let mut headers = headers.clone();
-                headers.append("x-forwarded-for", told.parse().unwrap());
+                headers.append("x-forwarded-for", field.parse().unwrap());
                 let peer = "::ffff:127.0.0.1".parse().unwrap();
                 prop_assert_eq!(proxies.source_address(&headers, peer), caller);
             }
@@ -357,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_taken_over_from_a_trusted_proxy_if_it_is_harmless() {
+    fn a_harmless_id_of_a_trusted_proxy_is_taken_over() {
         let proxies = TrustedProxies::new(vec!["127.0.0.1/32".parse().unwrap()]);
         let id = |peer: &str, id: &str| {
             let mut headers = HeaderMap::new();

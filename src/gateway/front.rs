@@ -1,6 +1,7 @@
-//! The first stage: a request head becomes an [`Addressed`] request, or an error.
+//! The first stage: it turns a request head into an [`Addressed`] request.
 //!
-//! Knows the host, the source address and its rate, the path, and requests that nobody looks at. Does not know callers.
+//! Knows the host, the source address and its rate, the path, and prefetches. Does not know
+//! callers.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,36 +16,37 @@ use super::downstream::TrustedProxies;
 use super::error::GatewayError;
 use super::head::{self, MessageFraming};
 use super::head_length;
-use super::limits::RequestRates;
+use super::limits::RequestRateLimits;
 use super::recording;
-use super::route::{Route, Target};
+use super::route::{Route, RouteTarget};
 use crate::limits::rate::Counted;
 use crate::log::NameMask;
 use crate::relay::access_line::AccessLine;
 
-/// What is looked at before anybody is authenticated.
+/// The parts that check a request before its caller is authenticated.
 pub(crate) struct Front {
     pub(crate) proxies: TrustedProxies,
-    /// How recording names appear in the access log.
+    /// Masks the names of recordings in the access log.
     pub(crate) names: Arc<NameMask>,
-    /// The rates of requests.
-    pub(crate) rates: Arc<RequestRates>,
-    /// The longest head of a request, in bytes, and so the longest token.
+    /// The rate limits of requests.
+    pub(crate) rates: Arc<RequestRateLimits>,
+    /// The longest head of a request, and so the longest token, in bytes.
     pub(crate) max_header_bytes: usize,
-    /// The only host that is answered for, and the base of links.
+    /// The only host that is accepted, and the base of links.
     pub(crate) public_url: Option<Url>,
-    /// Cancelled when nothing new is to be taken.
+    /// Cancelled when no new request is accepted any more.
     pub(crate) draining: CancellationToken,
 }
 
-/// What a request head is.
+/// A request head that passed the checks.
 pub(super) enum Arrival<'r> {
-    /// A browser asks whether a script may send a request (CORS). It needs no caller.
+    /// A CORS preflight. It has no caller.
     Preflight,
     Request(Addressed<'r>),
 }
 
-/// A request for this gateway, from a source address that has not sent too many. Only [`Front::arrive`] makes one.
+/// A request for this gateway, from a source address below its rate limit. Only [`Front::arrive`]
+/// makes one.
 pub(super) struct Addressed<'r> {
     head: &'r request::Parts,
     source: Counted<IpAddr>,
@@ -75,7 +77,7 @@ impl<'r> Addressed<'r> {
         &self.route
     }
 
-    /// True where the query asks for a file to save.
+    /// True if the query asks for a file to save.
     pub(super) fn wants_download(&self) -> bool {
         self.wants_download
     }
@@ -85,18 +87,19 @@ impl<'r> Addressed<'r> {
         self.now
     }
 
-    /// True where a browser goes to a page by this request.
+    /// True if a browser navigates by this request.
     pub(super) fn is_visit(&self) -> bool {
         sites::is_visit(self.head)
     }
 }
 
 impl Front {
-    /// Checks a head in this order: its form, draining, the rate of its source address, its length, its host, its path,
-    /// its parameters. A head that is no request counts for its address, and is called that whatever the rate.
+    /// Checks a head in this order: form, draining, rate of the source address, length, host, path,
+    /// parameters. A malformed head counts for the rate of its address, but its error comes before
+    /// that of the rate.
     ///
     /// # Errors
-    /// The first check that fails.
+    /// That of the first check that fails.
     pub(super) fn arrive<'r>(
         &self,
         head: &'r request::Parts,
@@ -109,15 +112,15 @@ impl Front {
             return Err(GatewayError::Draining);
         }
         let source = source?;
-        self.require_short_list(head)?;
+        self.require_short_head(head)?;
         self.require_host(authority)?;
         if cors::is_preflight(head) {
             return Ok(Arrival::Preflight);
         }
-        let route = Route::of(&head.method, head.uri.path())?;
+        let route = Route::parse(&head.method, head.uri.path())?;
         line.route = route.template();
         let mut wants_download = false;
-        if let Target::Recording { name } = &route.target {
+        if let RouteTarget::Recording { name } = &route.target {
             line.recording = self.names.mask(name);
             wants_download = recording::wants_download(head)?;
         }
@@ -133,8 +136,8 @@ impl Front {
         }))
     }
 
-    /// Over HTTP/1.1 hyper bounds the head; over HTTP/2 it is measured here.
-    fn require_short_list(&self, head: &request::Parts) -> Result<(), GatewayError> {
+    /// Bounds the head of an HTTP/2 request. hyper bounds that of an HTTP/1.1 request.
+    fn require_short_head(&self, head: &request::Parts) -> Result<(), GatewayError> {
         let max_bytes = self.max_header_bytes;
         if head.version == Version::HTTP_2 && head_length::list_bytes(head) > max_bytes {
             return Err(GatewayError::HeadTooLong { max_bytes, or: "" });
@@ -142,18 +145,19 @@ impl Front {
         Ok(())
     }
 
-    /// Links are made for one public address. Under any other name this gateway answers nothing.
+    /// Checks the host against `server.public_url`, if that is set. Links are made for that
+    /// address.
     fn require_host(&self, authority: Option<&str>) -> Result<(), GatewayError> {
         let Some(public) = &self.public_url else {
             return Ok(());
         };
-        let named = authority
+        let url = authority
             .and_then(|authority| Url::parse(&format!("{}://{authority}/", public.scheme())).ok());
-        let same = named.is_some_and(|named| {
-            named.host() == public.host()
-                && named.port_or_known_default() == public.port_or_known_default()
+        let is_same = url.is_some_and(|url| {
+            url.host() == public.host()
+                && url.port_or_known_default() == public.port_or_known_default()
         });
-        if same {
+        if is_same {
             Ok(())
         } else {
             Err(GatewayError::Misdirected)

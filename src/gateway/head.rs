@@ -1,8 +1,9 @@
-//! The host that a request head names, and the faults that make a head no request at all.
+//! The host of a request head, and the faults of a malformed head.
 //!
-//! Knows which heads two readers could read in two ways: a proxy in front that reads one of them
-//! another way would route a request, or end its body, elsewhere. Both listeners refuse these
-//! before anything else. Does not know which host is the right one. Pure.
+//! Knows the heads that two readers could read in two ways: a proxy that reads one of them in
+//! another way would route the request to another place, or end its body at another byte. Both
+//! listeners refuse such heads before any other check. Does not know which host is the right one.
+//! Pure.
 //!
 //! Sources: RFC 9112 §3.2 (`Host` in HTTP/1.1, absolute-form targets) and §6.3 (`Content-Length`
 //! with `Transfer-Encoding`); RFC 9110 §4.2.1 (no empty host), §4.2.4 (no user information) and
@@ -15,7 +16,7 @@ use http::{Version, request};
 use thiserror::Error;
 use url::Url;
 
-/// The end of a request's body, as its head tells it.
+/// The way in which the head of a request tells the end of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageFraming {
     /// A length, or no body; or HTTP/2, which frames bodies itself.
@@ -26,7 +27,7 @@ pub(crate) enum MessageFraming {
     Ambiguous,
 }
 
-/// A head that is no request.
+/// The fault of a malformed head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum HeadFault {
     #[error("there are both Content-Length and Transfer-Encoding")]
@@ -37,19 +38,20 @@ pub(crate) enum HeadFault {
     SeveralHosts,
     #[error("Host is not a host, with or without a port")]
     Host,
-    #[error("the target is not of a host, with or without a port")]
+    #[error("the authority of the target is not a host, with or without a port")]
     Target,
     #[error("Host is not the host of :authority")]
     OtherHost,
 }
 
-/// The host, and perhaps the port, that a request is for. `None` where HTTP/1.0 or HTTP/2 names
-/// none.
+/// The host of a request, with the port if it is given. `None` if an HTTP/1.0 or HTTP/2 request
+/// names none.
 ///
 /// The authority of the target comes first: that of an absolute-form target replaces `Host`, which
 /// may differ (RFC 9112 §3.2.2).
 ///
-/// # Errors When the head is no request.
+/// # Errors
+/// If the head is malformed.
 pub(crate) fn authority(
     head: &request::Parts,
     framing: MessageFraming,
@@ -67,7 +69,9 @@ pub(crate) fn authority(
     }
     let scheme = head.uri.scheme_str().unwrap_or("https");
     match field {
-        Some(field) if head.version == Version::HTTP_2 && !are_same(scheme, field, target) => {
+        Some(field)
+            if head.version == Version::HTTP_2 && !are_same_authority(scheme, field, target) =>
+        {
             Err(HeadFault::OtherHost)
         }
         _ => Ok(Some(target)),
@@ -87,9 +91,9 @@ fn host_field(head: &request::Parts) -> Result<Option<&str>, HeadFault> {
     }
 }
 
-/// Compares two authorities as RFC 3986 §6.2 has it: in any case, and with the scheme's own port or
-/// without.
-fn are_same(scheme: &str, one: &str, other: &str) -> bool {
+/// Compares two authorities (RFC 3986 §6.2): letter case and the default port of the scheme do not
+/// matter.
+fn are_same_authority(scheme: &str, one: &str, other: &str) -> bool {
     let read = |authority: &str| Url::parse(&format!("{scheme}://{authority}/")).ok();
     let alike = |one: &Url, other: &Url| {
         one.host() == other.host() && one.port_or_known_default() == other.port_or_known_default()
@@ -98,7 +102,7 @@ fn are_same(scheme: &str, one: &str, other: &str) -> bool {
         || matches!((read(one), read(other)), (Some(one), Some(other)) if alike(&one, &other))
 }
 
-/// True for a host that is not empty, and perhaps a port: `uri-host [ ":" port ]`.
+/// True for a host that is not empty, with or without a port: `uri-host [ ":" port ]`.
 fn is_authority(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(literal) => {
@@ -116,7 +120,7 @@ fn is_authority(text: &str) -> bool {
     host && is_port(port)
 }
 
-/// Nothing, or a colon and a port. A port of no digits is one (RFC 3986 §3.2.3).
+/// True for an empty text, or a colon and a port. The port may be empty (RFC 3986 §3.2.3).
 fn is_port(text: &str) -> bool {
     let digits = text.strip_prefix(':').unwrap_or("");
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn http_1_0_need_not_name_a_host_and_names_no_two() {
+    fn http_1_0_names_at_most_one_host() {
         let v10 = Version::HTTP_10;
         check(v10, "/", &[], Ok(None));
         check(v10, "/", &["a"], Ok(Some("a")));
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn two_framings_are_told_first() {
+    fn two_framings_come_before_other_faults() {
         let head = head(Version::HTTP_11, "/", &[]);
         let found = authority(&head, MessageFraming::Ambiguous);
         assert_eq!(found, Err(HeadFault::TwoFramings));
@@ -228,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
         for good in [
             "a",
             "a.example.",
@@ -295,7 +299,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_and_an_authority_makes_a_uri(text in "[ -~]{0,24}") {
+        fn every_authority_is_that_of_a_uri(text in "[ -~]{0,24}") {
             if is_authority(&text) {
                 prop_assert!(text.parse::<http::uri::Authority>().is_ok(), "{}", text);
                 prop_assert!(!text.contains(['@', '/', '?', '#', ' ', '\\']));

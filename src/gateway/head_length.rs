@@ -1,9 +1,11 @@
-//! The length of a request's head, which bounds every token in it.
+//! The length of a request head, which bounds every token in it.
 //!
-//! Knows how long a head is and what is said of one that is too long. Does not know what stands in it. Over HTTP/1.1 hyper measures
-//! it and answers by itself, with a status and nothing else; what it does not say is made here. Over HTTP/2 it is measured here.
+//! Knows how to measure a head, and the answer to one that is too long. Does not know its contents.
+//! For HTTP/1.1, hyper measures the head and answers with a bare status; this file makes the whole
+//! answer. For HTTP/2, this file measures it.
 //!
-//! Sources: RFC 6585 §5 (431); RFC 9113 §10.5.1 and §6.5.2 (the size of a header list, and 32 bytes more for each field).
+//! Sources: RFC 6585 §5 (431); RFC 9113 §10.5.1 and §6.5.2 (the size of a header list, and 32 bytes
+//! more for each field).
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -20,19 +22,19 @@ use crate::http::headers::X_REQUEST_ID;
 use crate::metrics::Metrics;
 use crate::relay::access_line::AccessLine;
 
-/// The other reason for which hyper answers so. It does not tell which it was.
+/// The other reason for which hyper refuses a head. hyper does not tell the two apart.
 const OR_TOO_MANY: &str = ", or has more than 100 fields";
-/// The bytes that each field counts for beside its name and value.
+/// The bytes that count for each field beside its name and value.
 const FIELD_BYTES: usize = 32;
-/// The names of an HTTP/2 request's four pseudo-header fields.
+/// The pseudo-header fields of an HTTP/2 request.
 const PSEUDO_FIELDS: [&str; 4] = [":method", ":scheme", ":authority", ":path"];
 
-/// The answer to an HTTP/1.1 request whose head is too long to be read, as it goes over the wire. The connection ends with
-/// it.
+/// The answer to an HTTP/1.1 request whose head is too long to be read, as bytes for the wire. The
+/// connection ends with it.
 pub(super) fn refuse(front: &Front, metrics: &Metrics, downstream: &Downstream) -> Vec<u8> {
     let source = downstream.peer.ip();
     let request_id = front.proxies.request_id(&HeaderMap::new(), source);
-    // Nobody has read which method it has.
+    // The method is unknown, since the head was not read.
     let line = AccessLine::new(request_id.clone(), "other", source);
     let (head, ()) = Request::new(()).into_parts();
     let error = GatewayError::HeadTooLong {
@@ -48,7 +50,7 @@ pub(super) fn refuse(front: &Front, metrics: &Metrics, downstream: &Downstream) 
     written(response)
 }
 
-/// RFC 9113 §10.5.1: names and values without compression.
+/// The length of a header list: names and values without compression (RFC 9113 §10.5.1).
 pub(super) fn list_bytes(head: &request::Parts) -> usize {
     let fields = head.headers.iter();
     let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES);
@@ -63,7 +65,7 @@ pub(super) fn list_bytes(head: &request::Parts) -> usize {
     fields.sum::<usize>() + names.sum::<usize>() + values
 }
 
-/// A small answer in HTTP/1.1, after which the connection ends.
+/// Writes a small answer in HTTP/1.1, after which the connection ends.
 fn written(response: Response<AnswerBody>) -> Vec<u8> {
     let (head, body) = response.into_parts();
     let body = whole(body);
@@ -83,7 +85,7 @@ fn written(response: Response<AnswerBody>) -> Vec<u8> {
     text
 }
 
-/// The bytes of a body that is whole in memory, and so never lets anybody wait.
+/// The bytes of a body that is whole in memory, and so is never pending.
 fn whole(body: AnswerBody) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut body = pin!(body);
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_measured_as_http_2_does() {
+    fn a_head_is_measured_as_a_header_list() {
         let request = Request::builder()
             .method("GET")
             .uri("https://a.test/b?c")

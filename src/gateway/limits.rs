@@ -1,7 +1,8 @@
-//! Rates of requests: of a principal, from an address, and of failures from an address.
+//! The rate limits of requests: for each principal, for each address, and for failures of an
+//! address.
 //!
-//! Knows what counts, and for whom. A failure never holds up a request with a valid credential: those that fail are the only ones
-//! that failures slow down. Does not know why a request fails.
+//! Knows which request counts under which key. Failures of an address limit only further failures:
+//! a request with a valid credential is never refused for them. Does not know why a request fails.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,39 +10,39 @@ use super::error::GatewayError;
 use crate::auth::{CredentialError, Principal};
 use crate::gateway::settings::limits::Rate;
 use crate::gateway::settings::limits::RequestLimits;
-use crate::limits::rate::{self, Counted, Rates};
+use crate::limits::rate::{self, Counted, RateLimit};
 use crate::principal::PrincipalId;
 
-/// Bits of an IPv6 address that name a network; whoever has one has all addresses in it.
+/// The bits of an IPv6 address that name a network. One caller can use all addresses in it.
 const NETWORK_BITS: u32 = 64;
 
-/// The rates in force.
-pub(crate) struct RequestRates {
+/// The rate limits in force.
+pub(crate) struct RequestRateLimits {
     config: RequestLimits,
-    principals: Option<Rates<PrincipalId>>,
-    addresses: Option<Rates<IpAddr>>,
-    failures: Option<Rates<IpAddr>>,
+    principals: Option<RateLimit<PrincipalId>>,
+    addresses: Option<RateLimit<IpAddr>>,
+    failures: Option<RateLimit<IpAddr>>,
 }
 
-impl RequestRates {
+impl RequestRateLimits {
     pub(crate) fn new(config: RequestLimits) -> Self {
         Self {
-            principals: config.per_principal.map(rates),
-            addresses: config.per_address.map(rates),
-            failures: config.failures_per_minute.map(Rates::per_minute),
+            principals: config.per_principal.map(rate_limit),
+            addresses: config.per_address.map(rate_limit),
+            failures: config.failures_per_minute.map(RateLimit::per_minute),
             config,
         }
     }
 
-    /// Whether these are the limits.
-    pub(crate) fn are(&self, config: &RequestLimits) -> bool {
+    /// True if these limits are made from `config`.
+    pub(crate) fn matches_config(&self, config: &RequestLimits) -> bool {
         self.config == *config
     }
 
     /// Counts a request from an address.
     ///
     /// # Errors
-    /// When the address has sent too many.
+    /// If the address has sent too many.
     pub(super) fn count_address(&self, source: IpAddr) -> Result<Counted<IpAddr>, GatewayError> {
         let limit = "limits.address_requests_per_second";
         counted(self.addresses.as_ref(), &network_of(source), source, limit)
@@ -50,7 +51,7 @@ impl RequestRates {
     /// Counts a request of a principal.
     ///
     /// # Errors
-    /// When the principal has sent too many.
+    /// If the principal has sent too many.
     pub(super) fn count_principal(
         &self,
         principal: Principal,
@@ -59,7 +60,7 @@ impl RequestRates {
         counted(self.principals.as_ref(), &principal.id(), principal, limit)
     }
 
-    /// Counts a failure, and says what to answer to it.
+    /// Counts a failure, and returns the error to answer with.
     pub(super) fn failed(&self, source: IpAddr, rejected: CredentialError) -> GatewayError {
         let limit = "limits.address_failures_per_minute";
         let counted = counted(self.failures.as_ref(), &network_of(source), rejected, limit);
@@ -67,21 +68,21 @@ impl RequestRates {
     }
 }
 
-fn rates<K: std::hash::Hash + Eq + Clone>(rate: Rate) -> Rates<K> {
-    Rates::per_second(rate.per_second, rate.burst)
+fn rate_limit<K: std::hash::Hash + Eq + Clone>(rate: Rate) -> RateLimit<K> {
+    RateLimit::per_second(rate.per_second, rate.burst)
 }
 
 fn counted<K: std::hash::Hash + Eq + Clone, T>(
-    rates: Option<&Rates<K>>,
+    rate_limit: Option<&RateLimit<K>>,
     key: &K,
     value: T,
     limit: &'static str,
 ) -> Result<Counted<T>, GatewayError> {
-    let counted = rate::count(rates, key, value);
+    let counted = rate::count(rate_limit, key, value);
     counted.map_err(|retry_after| GatewayError::TooMany { limit, retry_after })
 }
 
-/// What counts as one address.
+/// The key of an address: itself for IPv4, its network for IPv6.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_one_of_ipv4_or_a_network_of_ipv6() {
+    fn an_ipv6_network_counts_as_one_address() {
         for (address, network) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),

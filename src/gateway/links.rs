@@ -1,6 +1,6 @@
-//! `POST /links`: a caller who may hear and share a recording has a link to it made.
+//! `POST /links`: makes a link to a recording for a caller who may hear and share it.
 //!
-//! Knows what a caller may ask for, and what is answered. Does not know how a link is signed.
+//! Knows the members of the request and of the answer. Does not know how a link is signed.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -12,15 +12,15 @@ use serde_json::json;
 use url::Url;
 
 use super::Gateway;
-use super::body::{BodyError, Members, wrong};
+use super::body::{BodyError, JsonMembers, MemberFault};
 use super::error::GatewayError;
 use super::front::Addressed;
-use super::pbxs::Pbxs;
-use super::route::{Route, Target};
+use super::pbxs::PbxDirectory;
+use super::route::{Route, RouteTarget};
 use crate::auth::Principal;
 use crate::auth::minter::{self, LinkRequest, Minter};
 use crate::gateway::answer;
-use crate::gateway::answer::Small;
+use crate::gateway::answer::SmallResponse;
 use crate::limits::rate::Counted;
 use crate::pbx::Pbx;
 use crate::policy;
@@ -28,9 +28,9 @@ use crate::policy::Grant;
 use crate::recording::RecordingName;
 use crate::relay::access_line::AccessLine;
 
-/// What a caller asks for.
+/// The body of a request for a link.
 #[derive(Debug, PartialEq, Eq)]
-struct Wish {
+struct LinkRequestBody {
     recording: RecordingName,
     pbx: Option<String>,
     ttl: Duration,
@@ -38,64 +38,64 @@ struct Wish {
     download: bool,
 }
 
-/// Makes the link that the body of a request asks for.
+/// Makes the link that the body of a request describes.
 ///
 /// # Errors
-/// When links are not configured, the body is wrong, or the caller may not share the recording.
+/// If links are not configured, the body is wrong, or the caller may not share the recording.
 ///
 /// # Cancel safety
-/// Safe but for the body.
+/// Safe, except that the bytes of the body are lost.
 pub(super) async fn make<B>(
     gateway: &Gateway,
     principal: Counted<Principal>,
     request: &Addressed<'_>,
     body: B,
     line: &mut AccessLine,
-) -> Result<Small, GatewayError>
+) -> Result<SmallResponse, GatewayError>
 where
     B: Body<Error: std::error::Error + Send + Sync + 'static>,
 {
     policy::require_sharer(&principal)?;
     let (front, now) = (&gateway.front, request.now());
     let (minter, public) = minter::configured(gateway.minter.as_ref(), front.public_url.as_ref())?;
-    let wish = Wish::read(
-        Members::read(request.headers(), body).await?,
+    let wanted = LinkRequestBody::read(
+        JsonMembers::read(request.headers(), body).await?,
         minter.max_ttl,
     )?;
-    let name = &wish.recording;
+    let name = &wanted.recording;
     line.recording = front.names.mask(name);
-    let pbx = wish.pbx(&gateway.pbxs, minter, now, line)?;
-    let mint = |grant: &Grant| minter.mint(&wish.order(grant), now);
+    let pbx = wanted.pbx(&gateway.pbxs, minter, now, line)?;
+    let mint = |grant: &Grant| minter.mint(&wanted.order(grant), now);
     let (grant, minted) = gateway
         .rights
         .share(principal, request, pbx, name, line, mint)
         .await?;
-    let url = wish.url(public, grant.pbx(), &minted.token);
+    let url = wanted.url(public, grant.pbx(), &minted.token);
     let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
     let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
     Ok(answer::document(StatusCode::CREATED, &document))
 }
 
-impl Wish {
-    fn read(mut members: Members, max_ttl: Duration) -> Result<Self, BodyError> {
+impl LinkRequestBody {
+    fn read(mut members: JsonMembers, max_ttl: Duration) -> Result<Self, BodyError> {
         let ttl = members.whole("ttl_s", 1..=max_ttl.as_secs())?;
-        let wish = Self {
+        let wanted = Self {
             recording: members
                 .parsed("recording")?
-                .ok_or(BodyError::Missing("recording"))?,
+                .ok_or_else(|| MemberFault::Missing.of_member("recording"))?,
             pbx: members.text("pbx")?,
             ttl: ttl.map_or(max_ttl, Duration::from_secs),
             ip: members.parsed("ip")?,
             download: members.flag("download")?,
         };
         members.finish()?;
-        Ok(wish)
+        Ok(wanted)
     }
 
-    /// The PBX that is meant, which the key's links have to reach.
+    /// The PBX of the link. The links of the key must be valid for it.
     fn pbx<'p>(
         &self,
-        pbxs: &'p Pbxs,
+        pbxs: &'p PbxDirectory,
         minter: &Minter,
         now: SystemTime,
         line: &mut AccessLine,
@@ -103,14 +103,14 @@ impl Wish {
         let name = self.recording.clone();
         let route = Route {
             pbx: self.pbx.clone(),
-            target: Target::Recording { name },
+            target: RouteTarget::Recording { name },
         };
-        let pbx = pbxs.of(&route, now, line).map_err(|error| match error {
-            GatewayError::NoSuchPbx => wrong("pbx", "no PBX of this name is configured").into(),
+        let pbx = pbxs.find(&route, now, line).map_err(|error| match error {
+            GatewayError::NoSuchPbx => MemberFault::UnknownPbx.of_member("pbx").into(),
             error => error,
         })?;
-        let reached = minter.require_pbx(pbx.name());
-        reached.map_err(|error| wrong("pbx", error))?;
+        let in_scope = minter.require_pbx(pbx.name());
+        in_scope.map_err(|error| MemberFault::from(error).of_member("pbx"))?;
         Ok(pbx)
     }
 
@@ -124,7 +124,8 @@ impl Wish {
         }
     }
 
-    /// The address that opens the recording. It names the PBX, as the link does, so that it stays true when others come.
+    /// The address that opens the recording. It names the PBX, as the link does, so that it stays
+    /// valid when other PBXs are added.
     fn url(&self, public: &Url, pbx: &str, token: &str) -> Url {
         let mut url = public.clone();
         url.set_path(&format!(

@@ -1,6 +1,7 @@
-//! A request for a list, once it is allowed: row by row, what the caller may hear.
+//! The stage that prepares and answers a list: the recordings that the caller may hear.
 //!
-//! Knows which parameters a PBX needs, and where the next page is. Does not know how a PBX is asked.
+//! Knows which parameters a PBX needs, and the link to the next page. Does not know how a PBX lists
+//! its recordings.
 
 use std::sync::Arc;
 
@@ -14,38 +15,38 @@ use super::front::Addressed;
 use super::rights::{self, Rights};
 use crate::audit::Recorded;
 use crate::http::headers;
-use crate::limits::streams::{Admission, StreamPermit};
+use crate::limits::streams::{StreamLimit, StreamPermit};
 use crate::list::{self, Query};
 use crate::pbx::{ListKind, Pbx};
 use crate::policy::Viewer;
 use crate::relay::DocumentBody;
 use crate::relay::access_line::AccessLine;
 
-/// A page of a list, ready to be answered.
-pub(super) struct Page {
+/// A page of a list, ready to be sent.
+pub(super) struct PreparedList {
     permit: StreamPermit,
     document: String,
-    /// Entries on the page.
+    /// The number of entries on the page.
     rows: usize,
-    /// Where the next page is.
+    /// The address of the next page.
     link: Option<String>,
 }
 
-/// Gets the page that the query of a request asks for.
+/// Prepares the page that the query of a request asks for.
 ///
 /// # Errors
-/// When the PBX has no list, the query is wrong, there is no room, or the list cannot be had.
+/// If the PBX has no list, the query is wrong, a limit is reached, or the PBX fails.
 ///
 /// # Cancel safety
-/// Safe: everything taken is given back.
+/// Safe: the stream permit is given back.
 pub(super) async fn page(
-    admission: &Arc<Admission>,
+    stream_limit: &Arc<StreamLimit>,
     rights: &Rights,
     pbx: &Pbx,
     viewer: &Recorded<Viewer<'_>>,
     request: &Addressed<'_>,
     public_url: Option<&Url>,
-) -> Result<Page, GatewayError> {
+) -> Result<PreparedList, GatewayError> {
     let kind = pbx.list_kind();
     if kind == ListKind::Absent {
         return Err(GatewayError::ListUnsupported);
@@ -56,9 +57,9 @@ pub(super) async fn page(
     if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
         return Err(GatewayError::ListWindowRequired);
     }
-    let permit = admission.admit(&viewer.principal().id())?;
+    let permit = stream_limit.open(&viewer.principal().id())?;
     let mut page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
-    // Reading the list may have taken a while.
+    // Reading the list may have taken a while, so the rights are checked again.
     rights.revocations.check(viewer.principal())?;
     if let Some(policy) = rights.active.newer_than(&rights.policy) {
         let viewer = policy.review(viewer, &rights::context(request))?;
@@ -66,7 +67,7 @@ pub(super) async fn page(
     }
     let next = page.next.map(|position| query.cursor(&position));
     let (entries, unreadable) = (&page.entries, &page.unreadable);
-    Ok(Page {
+    Ok(PreparedList {
         permit,
         rows: entries.len(),
         document: list::write(entries, next.as_deref(), unreadable, name, zone, public_url),
@@ -75,7 +76,7 @@ pub(super) async fn page(
 }
 
 /// The answer to a request for a list.
-pub(super) fn answer(page: Page, mut line: AccessLine) -> Response<AnswerBody> {
+pub(super) fn answer(page: PreparedList, mut line: AccessLine) -> Response<AnswerBody> {
     line.status = StatusCode::OK.as_u16();
     line.audit.rows = Some(page.rows);
     let body = DocumentBody::new(Bytes::from(page.document), page.permit, line);

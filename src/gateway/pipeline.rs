@@ -1,38 +1,39 @@
-//! The order of the stages. Each takes what the one before made, so none can be left out.
+//! The order of the stages. Each takes the value that the one before made, so none can be left out.
 //!
-//! ```text
-//! Front::arrive          head                     → Addressed           host, source address and its rate, path
-//! Callers::authenticate  Addressed                → Authenticated       a verified credential
-//! Sites::admit           Authenticated, Addressed → Principal           no other site made the browser send it
-//! RequestRates::count_principal  Principal        → Counted<Principal>  the rate of the principal
-//! Rights::listen         Counted<Principal>       → Recorded<Grant>     a policy's decision, in the audit log
-//! Recordings::prepare    Recorded<Grant>          → Prepared            a stream permit, and an open source
-//! recording::relay       Prepared                 → the answer          under the watchdog of its connection
-//! ```
+//! | stage | takes | gives |
+//! |---|---|---|
+//! | `Front::arrive` | head | `Addressed`: host, source address below its rate, path |
+//! | `Callers::authenticate` | `Addressed` | `Authenticated`: a verified credential |
+//! | `Sites::admit` | `Authenticated`, `Addressed` | `Principal`: no other site caused it |
+//! | `RequestRateLimits::count_principal` | `Principal` | `Counted<Principal>`: below its rate |
+//! | `Rights::listen` | `Counted<Principal>` | `Recorded<Grant>`: a decision in the audit log |
+//! | `Recordings::prepare` | `Recorded<Grant>` | `PreparedRecording`: a permit, an open source |
+//! | `recording::relay` | `PreparedRecording` | the answer, under the watchdog |
 //!
-//! For a list, `Rights::view` makes a `Recorded<Viewer>` and [`listing::page`] a `Page`; for a link, `Rights::share`.
+//! For a list, `Rights::view` makes a `Recorded<Viewer>`, and [`listing::page`] a `PreparedList`.
+//! For a link, `Rights::share` makes the `Recorded<Grant>`.
 
 use http::request;
 use hyper::body::Incoming;
 
 use super::Gateway;
-use super::answer::{self, Small};
+use super::answer::{self, SmallResponse};
 use super::browser::session::{self, SetCookies};
 use super::error::GatewayError;
 use super::front::{Addressed, Arrival};
 use super::head::MessageFraming;
 use super::links;
-use super::listing::{self, Page};
-use super::recording::Prepared;
-use super::route::Target;
+use super::listing::{self, PreparedList};
+use super::recording::PreparedRecording;
+use super::route::RouteTarget;
 use crate::auth::{AuthError, CredentialError, Principal};
 use crate::relay::access_line::AccessLine;
 
-/// What the stages come to.
-pub(super) enum Outcome {
-    Recording(Box<Prepared>),
-    List(Page),
-    Small(Small),
+/// The result of the stages, ready to be sent.
+pub(super) enum PreparedAnswer {
+    Recording(Box<PreparedRecording>),
+    List(PreparedList),
+    Small(SmallResponse),
     Preflight,
 }
 
@@ -42,7 +43,7 @@ pub(super) enum Outcome {
 /// That of the first stage that fails.
 ///
 /// # Cancel safety
-/// Safe: everything taken is given back.
+/// Safe: all permits are given back.
 pub(super) async fn run(
     gateway: &Gateway,
     head: &request::Parts,
@@ -50,17 +51,17 @@ pub(super) async fn run(
     body: Incoming,
     line: &mut AccessLine,
     cookies: &mut SetCookies,
-) -> Result<Outcome, GatewayError> {
+) -> Result<PreparedAnswer, GatewayError> {
     let request = match gateway.front.arrive(head, framing, line)? {
-        Arrival::Preflight => return Ok(Outcome::Preflight),
+        Arrival::Preflight => return Ok(PreparedAnswer::Preflight),
         Arrival::Request(request) => request,
     };
     let authenticator = &gateway.callers.authenticator;
-    if let Target::Session { begins } = request.route().target {
+    if let RouteTarget::Session { begins } = request.route().target {
         session::require(authenticator)?;
         if !begins {
             session::end(&gateway.sites, request.headers(), cookies)?;
-            return Ok(Outcome::Small(answer::no_content()));
+            return Ok(PreparedAnswer::Small(answer::no_content()));
         }
     }
     let caller = gateway.callers.authenticate(&request, cookies).await;
@@ -71,36 +72,36 @@ pub(super) async fn run(
     let rights = &gateway.rights;
     let (route, now) = (request.route(), request.now());
     match &route.target {
-        Target::Recording { name } => {
-            let pbx = gateway.pbxs.of(route, now, line)?;
+        RouteTarget::Recording { name } => {
+            let pbx = gateway.pbxs.find(route, now, line)?;
             let grant = rights.listen(principal, &request, pbx, name, line).await?;
             let prepared = gateway
                 .recordings
                 .prepare(&rights.active, pbx, &grant, &request);
-            Ok(Outcome::Recording(Box::new(prepared.await?)))
+            Ok(PreparedAnswer::Recording(Box::new(prepared.await?)))
         }
-        Target::List => {
-            let pbx = gateway.pbxs.of(route, now, line)?;
+        RouteTarget::List => {
+            let pbx = gateway.pbxs.find(route, now, line)?;
             let viewer = rights.view(principal, &request, pbx, line).await?;
             let public_url = gateway.front.public_url.as_ref();
-            let admission = &gateway.recordings.admission;
-            let page = listing::page(admission, rights, pbx, &viewer, &request, public_url);
-            Ok(Outcome::List(Box::pin(page).await?))
+            let stream_limit = &gateway.recordings.stream_limit;
+            let page = listing::page(stream_limit, rights, pbx, &viewer, &request, public_url);
+            Ok(PreparedAnswer::List(Box::pin(page).await?))
         }
-        Target::Links => {
+        RouteTarget::Links => {
             let made = links::make(gateway, principal, &request, body, line);
-            Ok(Outcome::Small(Box::pin(made).await?))
+            Ok(PreparedAnswer::Small(Box::pin(made).await?))
         }
-        Target::Session { .. } => {
+        RouteTarget::Session { .. } => {
             let embed = gateway.sites.embed();
             session::open(authenticator, embed, &principal, now, cookies)?;
-            Ok(Outcome::Small(answer::no_content()))
+            Ok(PreparedAnswer::Small(answer::no_content()))
         }
     }
 }
 
-/// The error of a request without a valid credential. One that is sent to sign in counts as no failure of its address, and
-/// neither does one that could not be decided for want of the issuer's keys.
+/// The error of a request without a valid credential. It counts as a failure of its address, except
+/// if the browser is redirected to the sign-in page, or if the issuer's keys are missing.
 fn refused(gateway: &Gateway, request: &Addressed<'_>, rejected: CredentialError) -> GatewayError {
     if gateway
         .pages

@@ -1,18 +1,19 @@
-//! A request for a recording, once it is allowed: what of it is wanted, whether it is wanted at all, and from where.
+//! The stages that prepare and relay a recording, once its grant is recorded.
 //!
-//! Knows the order: what is known already, then a cache entry or the PBX, then the range. Does not know how any of them works.
+//! Knows the order: remembered metadata, then a cache entry or the PBX, then the range. Does not
+//! know how any of them works.
 
-mod asked;
-mod finding;
+mod conditional_request;
+mod content_search;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{Response, StatusCode, request};
+use http::{HeaderMap, Response, StatusCode, request};
 use percent_encoding::percent_decode_str;
 
 use super::Gateway;
-use super::active_transfers::{ActiveTransfers, Opening};
+use super::active_transfers::{ActiveTransfers, PendingTransfer};
 use super::answer::AnswerBody;
 use super::browser::navigation::{self, is_for_a_person};
 use super::downstream::Downstream;
@@ -22,80 +23,82 @@ use crate::audit::{AudioSpan, Recorded, RecordedAnswer, RecordedRead};
 use crate::auth::Credential;
 use crate::cache::{Cache, Metadata, Source};
 use crate::http::headers::{self, BodyExtent, BrowserCache};
-use crate::limits::reads::Reads;
-use crate::limits::streams::{Admission, StreamPermit};
+use crate::limits::rate::RateLimit;
+use crate::limits::streams::{StreamLimit, StreamPermit};
 use crate::metrics::Metrics;
 use crate::pbx::Pbx;
 use crate::policy::Grant;
+use crate::principal::PrincipalId;
 use crate::relay::access_line::AccessLine;
 use crate::relay::{Outcome, RelayBody};
-use asked::Asked;
-use finding::Finding;
+use conditional_request::ConditionalRequest;
+use content_search::ContentSearch;
 
-/// What recordings are answered from, and the bounds of that.
+/// The parts that answer requests for recordings, and their limits.
 pub(crate) struct Recordings {
-    /// The streams that may be open at once.
-    pub(crate) admission: Arc<Admission>,
-    /// How many recordings a principal may have read from PBXs per minute.
-    pub(crate) reads: Arc<Reads>,
+    /// The limit on streams that are open at once.
+    pub(crate) stream_limit: Arc<StreamLimit>,
+    /// The limit on recordings that are read from PBXs for one principal.
+    pub(crate) read_limit: Arc<RateLimit<PrincipalId>>,
     pub(crate) cache: Arc<Cache>,
-    /// How long a range waits for the end of a recording of unknown length.
+    /// The time that a range waits for the length of a recording, if that is unknown.
     pub(crate) range_wait: Duration,
-    /// Whether a browser may keep a recording.
+    /// True if browsers may keep recordings.
     pub(crate) browser_cache: BrowserCache,
-    /// How long a caller may take nothing before its connection is cut.
+    /// The time after which a caller that takes nothing is disconnected.
     pub(crate) downstream_idle: Duration,
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// A recording that is ready to be answered.
-pub(super) struct Prepared {
+/// A recording that is ready to be sent.
+pub(super) struct PreparedRecording {
     answer: RecordedAnswer,
-    opening: Arc<Opening>,
+    pending: Arc<PendingTransfer>,
     permit: StreamPermit,
     metadata: Arc<Metadata>,
     last_modified: Option<SystemTime>,
-    /// To be saved rather than played, as the query asks.
+    /// True if the query asks for a file to save, rather than to play.
     download: bool,
     content: Content,
 }
 
+/// The content of the answer.
 enum Content {
     NotModified,
-    /// The header fields alone.
+    /// The header fields without the body.
     Head(BodyExtent),
     Bytes(BodyExtent, Box<Source>),
 }
 
 impl Recordings {
-    /// Finds out what to answer, and from where.
+    /// Opens the recording, and selects the content of the answer.
     ///
     /// # Errors
-    /// When there is no room, or the recording cannot be had.
+    /// If a limit is reached, a condition of the request fails, or the recording cannot be read.
     ///
     /// # Cancel safety
-    /// Safe: everything taken is given back.
+    /// Safe: all permits are given back.
     pub(super) async fn prepare(
         &self,
         active: &ActiveTransfers,
         pbx: &Arc<Pbx>,
         grant: &Recorded<Grant>,
         request: &Addressed<'_>,
-    ) -> Result<Prepared, GatewayError> {
-        let permit = self.admission.admit(&grant.principal().id())?;
-        let opening = active.open(grant);
-        let asked = Asked::new(request.head(), grant.recording(), request.now());
+    ) -> Result<PreparedRecording, GatewayError> {
+        let permit = self.stream_limit.open(&grant.principal().id())?;
+        let pending = active.open(grant);
+        let conditional = ConditionalRequest::new(request.head(), grant.recording(), request.now());
         let read = RecordedRead::from(grant);
-        let mut finding = Finding::new(self, pbx, &read, &asked);
-        let found = finding.find().await;
-        if let Some(hit) = finding.hit().filter(|_| is_served(&found)) {
+        let mut search = ContentSearch::new(self, pbx, &read, &conditional);
+        let found = search.find().await;
+        if let Some(hit) = search.hit().filter(|_| is_served(&found)) {
             self.metrics.hit(hit);
         }
         let (metadata, content) = found?;
-        Ok(Prepared {
-            last_modified: asked.last_modified_of(&metadata),
+        Ok(PreparedRecording {
+            last_modified: conditional.last_modified_of(&metadata),
             answer: RecordedAnswer::from(grant),
-            opening,
+            pending,
             permit,
             metadata,
             download: request.wants_download(),
@@ -104,7 +107,7 @@ impl Recordings {
     }
 }
 
-/// Whether the answer is that of the recording: 412 and 416 are.
+/// True if the answer is about the recording itself. Statuses 412 and 416 are.
 fn is_served<T>(found: &Result<T, GatewayError>) -> bool {
     let error = found.as_ref().err();
     error.is_none_or(|error| {
@@ -118,99 +121,123 @@ fn is_served<T>(found: &Result<T, GatewayError>) -> bool {
 /// The answer to a request for a recording.
 pub(super) fn relay(
     head: &request::Parts,
-    prepared: Prepared,
+    prepared: PreparedRecording,
     mut line: AccessLine,
     downstream: &Downstream,
     gateway: &Gateway,
 ) -> Response<AnswerBody> {
-    let Prepared {
-        answer,
-        opening,
-        permit,
-        metadata,
-        last_modified,
-        download,
-        content,
-    } = prepared;
-    let grant = answer.grant();
-    line.audit.end_is_agreed = metadata.end_is_agreed();
     let mut response = Response::new(AnswerBody::Absent);
-    let by_link = matches!(grant.principal().credential(), Credential::Link(_));
-    let kept = headers::CachingHeaders {
-        etag: metadata.etag.as_ref(),
-        last_modified,
-        by_link,
-        cache: gateway.recordings.browser_cache,
-    };
-    let body = match &content {
-        Content::NotModified => None,
-        Content::Head(body) | Content::Bytes(body, _) => Some(*body),
-    };
-    *response.status_mut() = match body {
+    *response.status_mut() = match prepared.content.extent() {
         None => StatusCode::NOT_MODIFIED,
         Some(BodyExtent::Whole(_)) => StatusCode::OK,
         Some(BodyExtent::Part { .. }) => StatusCode::PARTIAL_CONTENT,
     };
     line.status = response.status().as_u16();
-    let fields = response.headers_mut();
-    let plays = metadata.wave.is_none_or(|wave| wave.plays_in_browsers());
-    if !plays {
-        navigation::vary(fields);
-    }
-    match body {
-        None => headers::fill_not_modified(fields, &kept),
-        Some(body) => headers::fill(
-            fields,
-            &headers::RecordingHeaders {
-                name: grant.recording(),
-                media_type: metadata.media_type(),
-                body,
-                // A browser that opens it by itself would show a player that cannot play it.
-                download: download || (!plays && is_for_a_person(head)),
-                kept: &kept,
-            },
-        ),
-    }
-    if !by_link {
-        gateway.frames.fill_recording(fields);
-    }
-    if let Content::Bytes(body, source) = content {
-        line.audit.first = Some(match body {
-            BodyExtent::Whole(_) => 0,
-            BodyExtent::Part { first, .. } => first,
-        });
-        line.audit.audio = audio(&metadata);
-        line.audit.told_length = metadata.told_length();
-        let watchdog = &downstream.watchdog;
-        let idle_timeout = gateway.recordings.downstream_idle;
-        let length = body.length();
-        let body = RelayBody::new(
-            &answer,
-            *source,
-            length,
-            permit,
-            line,
-            idle_timeout,
-            watchdog,
-        );
-        let cutter = body.cutter();
-        gateway.rights.active.note(grant, cutter.clone());
-        // In this order: what was deleted, revoked or denied while the request was on its way ends here, what is from now on
-        // ends there.
-        if let Some(outcome) = opening.ended() {
-            cutter.cut(outcome);
-        } else if gateway.rights.is_withdrawn(grant) {
-            cutter.cut(Outcome::Revoked);
-        }
-        *response.body_mut() = AnswerBody::Recording(body);
-    } else {
-        line.outcome = "complete";
-    }
+    line.audit.end_is_agreed = prepared.metadata.end_is_agreed();
+    prepared.fill_headers(head, gateway, response.headers_mut());
+    *response.body_mut() = prepared.start_transfer(line, downstream, gateway);
     response
 }
 
-/// Where the audio stands in a recording, as far as its header tells. Where the length in the header is not
-/// the recording's, it is of an earlier state of it, as while it was being written, and nobody knows where the audio ends.
+impl Content {
+    /// The extent of the body; `None` for an answer without one.
+    fn extent(&self) -> Option<BodyExtent> {
+        match self {
+            Self::NotModified => None,
+            Self::Head(extent) | Self::Bytes(extent, _) => Some(*extent),
+        }
+    }
+}
+
+impl PreparedRecording {
+    fn fill_headers(&self, head: &request::Parts, gateway: &Gateway, fields: &mut HeaderMap) {
+        let grant = self.answer.grant();
+        let by_link = matches!(grant.principal().credential(), Credential::Link(_));
+        let caching = headers::CachingHeaders {
+            etag: self.metadata.etag.as_ref(),
+            last_modified: self.last_modified,
+            by_link,
+            cache: gateway.recordings.browser_cache,
+        };
+        let wave = self.metadata.wave;
+        let plays = wave.is_none_or(|wave| wave.plays_in_browsers());
+        if !plays {
+            navigation::vary(fields);
+        }
+        match self.content.extent() {
+            None => headers::fill_not_modified(fields, &caching),
+            Some(body) => headers::fill(
+                fields,
+                &headers::RecordingHeaders {
+                    name: grant.recording(),
+                    media_type: self.metadata.media_type(),
+                    body,
+                    // A browser that navigates to it would show a player that cannot play it.
+                    download: self.download || (!plays && is_for_a_person(head)),
+                    kept: &caching,
+                },
+            ),
+        }
+        if !by_link {
+            gateway.frames.fill_recording(fields);
+        }
+    }
+
+    /// Starts the transfer, if the answer has bytes of the recording.
+    fn start_transfer(
+        self,
+        mut line: AccessLine,
+        downstream: &Downstream,
+        gateway: &Gateway,
+    ) -> AnswerBody {
+        let Content::Bytes(extent, source) = self.content else {
+            line.outcome = "complete";
+            return AnswerBody::Absent;
+        };
+        line.audit.first = Some(match extent {
+            BodyExtent::Whole(_) => 0,
+            BodyExtent::Part { first, .. } => first,
+        });
+        line.audit.audio = audio(&self.metadata);
+        line.audit.told_length = self.metadata.told_length();
+        let body = RelayBody::new(
+            &self.answer,
+            *source,
+            extent.length(),
+            self.permit,
+            line,
+            gateway.recordings.downstream_idle,
+            &downstream.watchdog,
+        );
+        abort_if_withdrawn(gateway, self.answer.grant(), &self.pending, &body);
+        AnswerBody::Recording(body)
+    }
+}
+
+/// Aborts a transfer whose right was withdrawn while the request was on its way.
+///
+/// The order matters. The transfer is noted first: an abort from then on reaches it by its handle.
+/// Only then the mark of the pending transfer is read: it has every abort from before. Read the
+/// other way round, an abort between the two steps would be lost.
+fn abort_if_withdrawn(
+    gateway: &Gateway,
+    grant: &Recorded<Grant>,
+    pending: &PendingTransfer,
+    body: &RelayBody,
+) {
+    let (rights, abort_handle) = (&gateway.rights, body.abort_handle());
+    rights.active.note(grant, abort_handle.clone());
+    if let Some(outcome) = pending.ended() {
+        abort_handle.abort(outcome);
+    } else if rights.is_withdrawn(grant) {
+        // A reload or a revocation from before this request was noted as pending.
+        abort_handle.abort(Outcome::Revoked);
+    }
+}
+
+/// The place of the audio in a recording, as far as its header tells. If the length in the header
+/// is not that of the recording, the header is from an earlier state, when the recording was still
+/// being written. The end of the audio is unknown then.
 fn audio(metadata: &Metadata) -> Option<AudioSpan> {
     let wave = metadata.wave.as_ref()?;
     let begin = wave.data_offset()?;
@@ -225,17 +252,17 @@ fn audio(metadata: &Metadata) -> Option<AudioSpan> {
     })
 }
 
-/// The parameter `download` has another value than those that it can have, or is there twice.
+/// The parameter `download` has an invalid value, or is there twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("download is neither 1, true, yes nor empty, or it is given more than once")]
-pub(crate) struct NotADownload;
+pub(crate) struct DownloadParameterError;
 
-/// True where the query asks for the recording as a file to save.
+/// True if the query asks for the recording as a file to save.
 ///
 /// # Errors
-/// When `download` has another value. One that says no is refused as well: another reader may
-/// take it for a yes.
-pub(super) fn wants_download(head: &request::Parts) -> Result<bool, NotADownload> {
+/// If `download` has another value than 1, true, yes or an empty one. A no is refused as well:
+/// another reader might take it for a yes.
+pub(super) fn wants_download(head: &request::Parts) -> Result<bool, DownloadParameterError> {
     let decoded = |text| percent_decode_str(text).collect::<Vec<u8>>();
     let query = head.uri.query().unwrap_or_default();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -246,7 +273,7 @@ pub(super) fn wants_download(head: &request::Parts) -> Result<bool, NotADownload
     match (values.next().as_deref(), values.next()) {
         (None, _) => Ok(false),
         (Some(b"1" | b"true" | b"yes" | b""), None) => Ok(true),
-        _ => Err(NotADownload),
+        _ => Err(DownloadParameterError),
     }
 }
 
@@ -257,13 +284,13 @@ mod tests {
 
     use super::*;
 
-    fn wants(query: &str) -> Result<bool, NotADownload> {
+    fn wants(query: &str) -> Result<bool, DownloadParameterError> {
         let request = Request::builder().uri(format!("/recordings/a.wav?{query}"));
         wants_download(&request.body(()).unwrap().into_parts().0)
     }
 
     #[test]
-    fn a_download_is_asked_for_in_four_ways_and_no_other() {
+    fn download_has_four_values_and_no_other() {
         for query in ["", "link=a", "x&link=download", "Download=0", "xdownload=0"] {
             assert_eq!(wants(query), Ok(false), "{query}");
         }
@@ -279,7 +306,7 @@ mod tests {
         ] {
             assert_eq!(
                 wants(&format!("download={value}")),
-                Err(NotADownload),
+                Err(DownloadParameterError),
                 "{value}"
             );
         }
@@ -288,13 +315,13 @@ mod tests {
             "download&link=a&download=0",
             "download=0&download",
         ] {
-            assert_eq!(wants(twice), Err(NotADownload), "{twice}");
+            assert_eq!(wants(twice), Err(DownloadParameterError), "{twice}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_not_the_parameter_changes_nothing(other in "[a-c=%0-9]{0,20}", value in "[a-z01]{0,4}") {
+        fn other_parameters_change_nothing(other in "[a-c=%0-9]{0,20}", value in "[a-z01]{0,4}") {
             let alone = wants(&format!("download={value}"));
             prop_assert_eq!(wants(&format!("{other}&download={value}")), alone);
             prop_assert_eq!(wants(&format!("download={value}&{other}")), alone);

@@ -1,8 +1,8 @@
-//! The stages between a principal and a right: a policy decides, and the audit log has the decision on disk before anything
-//! is answered.
+//! The stages between a principal and a right: the policy decides, and the audit log has the
+//! decision on disk before the answer begins.
 //!
-//! Knows where each field of a decision comes from, and that a denial may have to look like a recording that does not
-//! exist. Does not know how policies decide or how a line is written.
+//! Knows the source of each field of a decision, and hides denials if the configuration says so.
+//! Does not know how policies decide or how a line is written.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::policy::{Action, Context, Grant, Policy, PolicyError, Viewer};
 use crate::recording::RecordingName;
 use crate::relay::access_line::AccessLine;
 
-/// A range is the caller's word; a real one is far shorter.
+/// The longest `Range` that is written to the audit log. A valid one is far shorter.
 const MAX_RANGE_CHARS: usize = 128;
 
-/// What decides who may do what, and keeps the record of it.
+/// The parts that decide on a right and record the decision.
 pub(crate) struct Rights {
     pub(crate) policy: Policy,
-    /// Whether a recording that is denied is answered as one that does not exist.
+    /// True if a denied recording is answered as one that does not exist.
     pub(crate) hides_denied: bool,
     pub(crate) audit: AuditLog,
     pub(crate) revocations: Arc<Revocations>,
@@ -39,7 +39,7 @@ impl Rights {
     /// Decides whether a principal may listen to a recording.
     ///
     /// # Errors
-    /// The denial; or that the decision cannot be written down.
+    /// If the policy denies it, or the decision cannot be written to the audit log.
     ///
     /// # Cancel safety
     /// Safe.
@@ -61,13 +61,15 @@ impl Rights {
         recorded.map_err(|error| self.hide(error, pbx, name))
     }
 
-    /// Decides whether a principal may share a recording, and has the link made that the decision is written down with.
+    /// Decides whether a principal may share a recording, and makes the link. The line of the
+    /// decision in the audit log has the id of the link.
     ///
     /// # Errors
-    /// The denial; that no link can be made; or that the decision cannot be written down.
+    /// If the policy denies it, the link cannot be made, or the decision cannot be written to the
+    /// audit log.
     ///
     /// # Cancel safety
-    /// Safe: a link whose decision is not written down is not handed out.
+    /// Safe: a link whose decision is not in the audit log is never handed out.
     pub(super) async fn share(
         &self,
         principal: Counted<Principal>,
@@ -96,7 +98,7 @@ impl Rights {
         }
     }
 
-    /// Lets a principal look at the list of a PBX, row by row.
+    /// Lets a principal view the list of a PBX. The policy decides again on each row.
     ///
     /// # Errors
     /// As for [`Rights::listen`].
@@ -115,12 +117,13 @@ impl Rights {
         self.record(decision, viewer, line).await
     }
 
-    /// True where the right has gone since: the principal was revoked, or newer policies deny it.
+    /// True if the right was withdrawn since: the principal is revoked, or a newer policy denies
+    /// it.
     pub(super) fn is_withdrawn(&self, grant: &Grant) -> bool {
         self.revocations.revokes(grant.principal()) || self.active.denies(grant, &self.policy)
     }
 
-    /// Writes a decision down, and hands a positive one on once its line is on disk.
+    /// Writes a decision to the audit log, and returns an allowed one once its line is on disk.
     async fn record<T: Allowed>(
         &self,
         decision: Decision,
@@ -133,7 +136,7 @@ impl Rights {
         }
     }
 
-    /// Writes down what is allowed. How the request ends is written down with its line in the access log.
+    /// Writes an allowed decision. The line of the access log later adds the end of the request.
     async fn allow<T: Allowed>(
         &self,
         decision: Decision,
@@ -145,7 +148,8 @@ impl Rights {
         Ok(recorded)
     }
 
-    /// Writes a denial down, and returns it as the error of the request; or that it cannot be written down.
+    /// Writes a denial, and returns it as the error of the request. If it cannot be written, that
+    /// is the error.
     async fn deny(&self, mut decision: Decision, denial: PolicyError) -> GatewayError {
         let policies = denial.policies().iter();
         decision.policies = policies.map(|id| id.as_ref().to_owned()).collect();
@@ -156,7 +160,8 @@ impl Rights {
         }
     }
 
-    /// Makes a denial look as if there were no such recording, where the configuration wants that. The PBX is not asked.
+    /// Hides a denial, if `policy.forbidden_as_not_found` is set: the answer is that of a recording
+    /// that does not exist. The PBX is not asked.
     fn hide(&self, error: GatewayError, pbx: &Pbx, name: &RecordingName) -> GatewayError {
         match error {
             GatewayError::Policy(denial) if self.hides_denied && denial.is_denial() => {
@@ -168,7 +173,7 @@ impl Rights {
     }
 }
 
-/// What policies may ask about the request itself.
+/// The attributes of the request that policies can use.
 pub(super) fn context(request: &Addressed<'_>) -> Context {
     Context {
         source: request.source(),
@@ -176,7 +181,7 @@ pub(super) fn context(request: &Addressed<'_>) -> Context {
     }
 }
 
-/// What is known of a request before it is decided on.
+/// The fields of a decision that are known before the policy decides.
 fn decision(
     line: &AccessLine,
     request: &Addressed<'_>,

@@ -1,4 +1,4 @@
-//! Method and path → what is asked for. Pure.
+//! Method and path → the target of a request. Pure.
 //!
 //! Knows the paths of the public listener. Does not know whether a PBX or a recording exists.
 
@@ -7,37 +7,37 @@ use thiserror::Error;
 
 use crate::recording::{NameError, RecordingName};
 
-/// What a path names.
+/// The meaning of a method and a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Route {
-    /// `None` means the default PBX.
+    /// The PBX in the path; `None` means the default PBX.
     pub(crate) pbx: Option<String>,
-    pub(crate) target: Target,
+    pub(crate) target: RouteTarget,
 }
 
-/// What is asked for: something of a PBX, or something to be done.
+/// The target of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum RouteTarget {
     Recording {
         name: RecordingName,
     },
     List,
-    /// A link is to be made.
+    /// Make a link.
     Links,
-    /// A session is to begin, or else to end.
+    /// Begin a session, or end it.
     Session {
         begins: bool,
     },
 }
 
-/// Why a request leads nowhere.
+/// The reason why a request has no target.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum RouteError {
     #[error("no such path")]
     NoSuchResource,
     #[error("no such method here")]
     MethodNotAllowed {
-        /// The methods there are.
+        /// The methods of the path.
         allow: &'static str,
     },
     #[error("the path names no recording: {0}")]
@@ -45,9 +45,10 @@ pub(crate) enum RouteError {
 }
 
 impl Route {
-    /// The path comes first, then the method, then the name: a path that is not ours says nothing about methods.
-    pub(crate) fn of(method: &Method, path: &str) -> Result<Self, RouteError> {
-        if let Some(target) = Target::to_be_done(method, path) {
+    /// Reads the path first, then the method, then the name: an unknown path is an error before its
+    /// method.
+    pub(crate) fn parse(method: &Method, path: &str) -> Result<Self, RouteError> {
+        if let Some(target) = RouteTarget::without_pbx(method, path) {
             let (pbx, target) = (None, target?);
             return Ok(Self { pbx, target });
         }
@@ -67,26 +68,26 @@ impl Route {
         }
         Ok(Self {
             pbx: pbx.map(str::to_owned),
-            target: Target::of(method, name)?,
+            target: RouteTarget::of_pbx(method, name)?,
         })
     }
 
     /// The path's pattern, for the log.
     pub(crate) fn template(&self) -> &'static str {
         match (&self.pbx, &self.target) {
-            (None, Target::Recording { .. }) => "/recordings/{name}",
-            (Some(_), Target::Recording { .. }) => "/pbx/{pbx}/recordings/{name}",
-            (None, Target::List) => "/recordings",
-            (Some(_), Target::List) => "/pbx/{pbx}/recordings",
-            (_, Target::Links) => "/links",
-            (_, Target::Session { .. }) => "/session",
+            (None, RouteTarget::Recording { .. }) => "/recordings/{name}",
+            (Some(_), RouteTarget::Recording { .. }) => "/pbx/{pbx}/recordings/{name}",
+            (None, RouteTarget::List) => "/recordings",
+            (Some(_), RouteTarget::List) => "/pbx/{pbx}/recordings",
+            (_, RouteTarget::Links) => "/links",
+            (_, RouteTarget::Session { .. }) => "/session",
         }
     }
 }
 
-impl Target {
-    /// What a path means that is of no PBX.
-    fn to_be_done(method: &Method, path: &str) -> Option<Result<Self, RouteError>> {
+impl RouteTarget {
+    /// The target of a path that belongs to no PBX.
+    fn without_pbx(method: &Method, path: &str) -> Option<Result<Self, RouteError>> {
         let refused = |allow| Err(RouteError::MethodNotAllowed { allow });
         Some(match (path, method) {
             ("/links", &Method::POST) => Ok(Self::Links),
@@ -98,7 +99,8 @@ impl Target {
         })
     }
 
-    fn of(method: &Method, name: Option<&str>) -> Result<Self, RouteError> {
+    /// The target of a path that belongs to a PBX.
+    fn of_pbx(method: &Method, name: Option<&str>) -> Result<Self, RouteError> {
         match name {
             None if *method == Method::GET => Ok(Self::List),
             None => Err(RouteError::MethodNotAllowed { allow: "GET" }),
@@ -118,10 +120,10 @@ mod tests {
 
     #[track_caller]
     fn check(method: Method, path: &str, expected: Result<(Option<&str>, &str), RouteError>) {
-        let route = Route::of(&method, path);
+        let route = Route::parse(&method, path);
         let route = route.as_ref().map(|route| {
             let name = match &route.target {
-                Target::Recording { name, .. } => name.as_str(),
+                RouteTarget::Recording { name, .. } => name.as_str(),
                 _ => "",
             };
             (route.pbx.as_deref(), name)
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_to_a_recording_or_nowhere() {
+    fn every_path_has_a_target_or_an_error() {
         let nowhere = || Err(RouteError::NoSuchResource);
         check(Method::GET, "/recordings/a.wav", Ok((None, "a.wav")));
         check(Method::HEAD, "/recordings/a%2Bb.wav", Ok((None, "a+b.wav")));
@@ -163,18 +165,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_done_is_of_no_pbx() {
-        let route = |method, path| Route::of(&method, path).unwrap();
-        assert_eq!(route(Method::POST, "/links").target, Target::Links);
+    fn links_and_sessions_belong_to_no_pbx() {
+        let route = |method, path| Route::parse(&method, path).unwrap();
+        assert_eq!(route(Method::POST, "/links").target, RouteTarget::Links);
         for (method, begins) in [(Method::POST, true), (Method::DELETE, false)] {
             let route = route(method, "/session");
-            assert_eq!(route.target, Target::Session { begins });
+            assert_eq!(route.target, RouteTarget::Session { begins });
             assert_eq!((route.pbx.as_deref(), route.template()), (None, "/session"));
         }
     }
 
     #[test]
-    fn a_separator_is_refused_however_it_is_written() {
+    fn a_separator_is_refused_in_every_spelling() {
         for path in [
             "/recordings/..%2Fa.wav",
             "/recordings/%2e%2e",
@@ -182,7 +184,7 @@ mod tests {
             "/recordings/a%00.wav",
         ] {
             assert!(
-                matches!(Route::of(&Method::GET, path), Err(RouteError::Name(_))),
+                matches!(Route::parse(&Method::GET, path), Err(RouteError::Name(_))),
                 "{path}"
             );
         }

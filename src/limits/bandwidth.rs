@@ -1,9 +1,10 @@
-//! How fast one PBX is read, all downloads together, so that they do not hurt the calls on the same line.
+//! The bandwidth limit of one PBX, for all its downloads together: they must not hurt the calls on
+//! the same line.
 //!
-//! Knows a rate, and whose turn it is. Does not know what the bytes are.
+//! Knows a rate and the order of the readers. Does not know what the bytes are.
 //!
-//! Everybody reads a piece, then waits until the rate allows all pieces that were read before theirs to be forgotten.
-//! So those who read take turns, and nobody waits for one who does not.
+//! Each reader takes a piece, then waits until the rate has paid for all pieces up to and including
+//! its own. So active readers take turns, and no reader waits for an idle one.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
@@ -14,15 +15,15 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
-/// The rate of one PBX.
-pub(crate) struct Pace {
+/// A bandwidth limit that its readers share.
+pub(crate) struct BandwidthLimit {
     /// Bytes per second; 0 for no limit.
     rate: AtomicU64,
-    /// When everything read so far is paid for.
+    /// The time at which the rate has paid for all bytes read so far.
     paid: Mutex<Instant>,
 }
 
-impl Pace {
+impl BandwidthLimit {
     pub(crate) fn new(rate: Option<u64>) -> Self {
         Self {
             rate: AtomicU64::new(rate.unwrap_or(0)),
@@ -30,12 +31,12 @@ impl Pace {
         }
     }
 
-    /// Changes the rate, for those who read already, too.
+    /// Changes the rate, also for readers that exist already.
     pub(crate) fn set(&self, rate: Option<u64>) {
         self.rate.store(rate.unwrap_or(0), Relaxed);
     }
 
-    /// Notes that `bytes` have just been read. Returns until when their reader waits before the next.
+    /// Counts `bytes` that were just read. Returns the time until which their reader has to wait.
     fn charge(&self, bytes: usize, now: Instant) -> Option<Instant> {
         let rate = self.rate.load(Relaxed);
         if rate == 0 {
@@ -49,16 +50,16 @@ impl Pace {
     }
 }
 
-/// The turns of one reader.
+/// The turns of one reader under a [`BandwidthLimit`].
 pub(crate) struct Turns {
-    pace: Arc<Pace>,
-    /// Set while it waits.
+    limit: Arc<BandwidthLimit>,
+    /// Set while the reader waits for its turn.
     wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl Turns {
-    pub(crate) fn new(pace: Arc<Pace>) -> Self {
-        Self { pace, wait: None }
+    pub(crate) fn new(limit: Arc<BandwidthLimit>) -> Self {
+        Self { limit, wait: None }
     }
 
     /// Ready when it is this reader's turn.
@@ -72,14 +73,14 @@ impl Turns {
         Poll::Ready(())
     }
 
-    /// Whether its turn has not come yet.
+    /// True while the reader has to wait for its turn.
     pub(crate) fn is_waiting(&self) -> bool {
         self.wait.is_some()
     }
 
-    /// Notes what the reader got at its turn.
+    /// Counts the bytes that the reader took at its turn.
     pub(crate) fn charge(&mut self, bytes: usize) {
-        if let Some(until) = self.pace.charge(bytes, Instant::now()) {
+        if let Some(until) = self.limit.charge(bytes, Instant::now()) {
             self.wait = Some(Box::pin(sleep_until(until.into())));
         }
     }
@@ -91,9 +92,10 @@ mod tests {
 
     const PIECE: usize = 1_000;
 
-    /// Lets readers take pieces as fast as they may for some seconds; the one of `slow` takes one in ten of its turns.
+    /// Lets readers take pieces as fast as they may for some seconds. The reader `slow` pauses half
+    /// a second after each piece. Returns the bytes of each reader.
     fn run(readers: usize, slow: Option<usize>, seconds: u64) -> Vec<usize> {
-        let pace = Pace::new(Some(100_000));
+        let limit = BandwidthLimit::new(Some(100_000));
         let start = Instant::now();
         let mut next = vec![start; readers];
         let mut taken = vec![0; readers];
@@ -107,7 +109,7 @@ mod tests {
             if now >= start + Duration::from_secs(seconds) {
                 return taken;
             }
-            let until = pace.charge(PIECE, now).unwrap();
+            let until = limit.charge(PIECE, now).unwrap();
             taken[reader] += PIECE;
             next[reader] = until;
             if slow == Some(reader) {
@@ -131,25 +133,25 @@ mod tests {
     }
 
     #[test]
-    fn what_a_slow_reader_leaves_is_for_the_others() {
+    fn the_others_use_what_a_slow_reader_leaves() {
         let taken = run(3, Some(0), 10);
         let total: usize = taken.iter().sum();
         assert!(total >= 1_000_000 && taken[0] < 30_000, "{taken:?}");
     }
 
     #[test]
-    fn without_a_rate_nobody_waits() {
-        let pace = Pace::new(None);
-        assert_eq!(pace.charge(PIECE, Instant::now()), None);
-        pace.set(Some(1));
-        assert!(pace.charge(PIECE, Instant::now()).is_some());
+    fn without_a_rate_no_reader_waits() {
+        let limit = BandwidthLimit::new(None);
+        assert_eq!(limit.charge(PIECE, Instant::now()), None);
+        limit.set(Some(1));
+        assert!(limit.charge(PIECE, Instant::now()).is_some());
     }
 
     #[test]
-    fn a_pause_earns_nothing() {
-        let pace = Pace::new(Some(1_000));
+    fn a_pause_earns_no_credit() {
+        let limit = BandwidthLimit::new(Some(1_000));
         let now = Instant::now() + Duration::from_secs(60);
-        let until = pace.charge(PIECE, now).unwrap();
+        let until = limit.charge(PIECE, now).unwrap();
         assert_eq!(until, now + Duration::from_secs(1));
     }
 }

@@ -1,6 +1,8 @@
-//! How many recordings and lists are answered at once, all together and for one principal.
+//! The limit on streams: recordings and lists that are answered at once, in all and for each
+//! principal.
 //!
-//! Knows how many each principal has. Does not know who a principal is, or what is answered.
+//! Knows the number of streams of each principal. Does not know who a principal is, or what is
+//! answered.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,37 +11,37 @@ use thiserror::Error;
 
 use crate::principal::PrincipalId;
 
-/// Why there is no stream.
+/// The reason why no stream is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum AdmissionError {
-    #[error("as many requests are being answered as relay.max_streams allows")]
+pub(crate) enum StreamLimitError {
+    #[error("relay.max_streams requests are being answered already")]
     Saturated,
     #[error(
-        "as many requests of this principal are being answered as relay.max_streams_per_principal allows"
+        "relay.max_streams_per_principal requests of this principal are being answered already"
     )]
     PrincipalSaturated,
 }
 
-/// The streams that may be open at once, those that still wait for the PBX included.
-pub(crate) struct Admission(Mutex<Streams>);
+/// The limit on streams that are open at once, including those that still wait for the PBX.
+pub(crate) struct StreamLimit(Mutex<OpenStreams>);
 
-struct Streams {
+struct OpenStreams {
     max: usize,
     max_per_principal: usize,
     open: usize,
-    /// How many each principal has; one that has none is not in it.
+    /// The number of streams of each principal that has any.
     by_principal: HashMap<PrincipalId, usize>,
 }
 
-/// One stream; given back when dropped.
+/// One stream, given back when dropped.
 pub(crate) struct StreamPermit {
-    admission: Arc<Admission>,
+    limit: Arc<StreamLimit>,
     who: PrincipalId,
 }
 
-impl Admission {
+impl StreamLimit {
     pub(crate) fn new(max: usize, max_per_principal: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Streams {
+        Arc::new(Self(Mutex::new(OpenStreams {
             max,
             max_per_principal,
             open: 0,
@@ -47,43 +49,46 @@ impl Admission {
         })))
     }
 
-    /// Takes over new limits; streams that are open stay.
+    /// Changes the limits. Streams that are open stay open.
     pub(crate) fn resize(&self, max: usize, max_per_principal: usize) {
         let mut streams = self.lock();
         streams.max = max;
         streams.max_per_principal = max_per_principal;
     }
 
-    /// How many are open.
-    pub(crate) fn open(&self) -> usize {
+    /// The number of open streams.
+    pub(crate) fn count(&self) -> usize {
         self.lock().open
     }
 
-    /// Takes a stream, without waiting.
-    pub(crate) fn admit(
+    /// Opens a stream, without waiting.
+    ///
+    /// # Errors
+    /// If either limit is reached.
+    pub(crate) fn open(
         self: &Arc<Self>,
         who: &PrincipalId,
-    ) -> Result<StreamPermit, AdmissionError> {
+    ) -> Result<StreamPermit, StreamLimitError> {
         self.lock().open(who)?;
         Ok(StreamPermit {
-            admission: Arc::clone(self),
+            limit: Arc::clone(self),
             who: who.clone(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Streams> {
+    fn lock(&self) -> MutexGuard<'_, OpenStreams> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Streams {
-    fn open(&mut self, who: &PrincipalId) -> Result<(), AdmissionError> {
+impl OpenStreams {
+    fn open(&mut self, who: &PrincipalId) -> Result<(), StreamLimitError> {
         let own = self.by_principal.get(who).copied().unwrap_or(0);
         if own >= self.max_per_principal {
-            return Err(AdmissionError::PrincipalSaturated);
+            return Err(StreamLimitError::PrincipalSaturated);
         }
         if self.open >= self.max {
-            return Err(AdmissionError::Saturated);
+            return Err(StreamLimitError::Saturated);
         }
         self.open += 1;
         self.by_principal.insert(who.clone(), own + 1);
@@ -103,7 +108,7 @@ impl Streams {
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {
-        self.admission.lock().close(&self.who);
+        self.limit.lock().close(&self.who);
     }
 }
 
@@ -116,51 +121,49 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(admission: &Arc<Admission>, name: &str, expected: Result<(), AdmissionError>) {
-        assert_eq!(admission.admit(&id(name)).map(drop), expected);
+    fn check(limit: &Arc<StreamLimit>, name: &str, expected: Result<(), StreamLimitError>) {
+        assert_eq!(limit.open(&id(name)).map(drop), expected);
     }
 
     #[test]
-    fn nobody_has_more_than_their_own_and_all_together_no_more_than_there_are() {
-        let admission = Admission::new(3, 2);
+    fn both_limits_hold_and_ones_own_comes_first() {
+        let limit = StreamLimit::new(3, 2);
         let alice = [
-            admission.admit(&id("alice")).unwrap(),
-            admission.admit(&id("alice")).unwrap(),
+            limit.open(&id("alice")).unwrap(),
+            limit.open(&id("alice")).unwrap(),
         ];
-        check(&admission, "alice", Err(AdmissionError::PrincipalSaturated));
-        let _bob = admission.admit(&id("bob")).unwrap();
-        check(&admission, "bob", Err(AdmissionError::Saturated));
-        // Whose own fault it is, hears that first.
-        check(&admission, "alice", Err(AdmissionError::PrincipalSaturated));
+        check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
+        let _bob = limit.open(&id("bob")).unwrap();
+        check(&limit, "bob", Err(StreamLimitError::Saturated));
+        // A principal at its own limit is told so first.
+        check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
         drop(alice);
-        check(&admission, "alice", Ok(()));
-        check(&admission, "bob", Ok(()));
+        check(&limit, "alice", Ok(()));
+        check(&limit, "bob", Ok(()));
     }
 
     #[test]
-    fn fewer_streams_count_those_that_are_open() {
-        let admission = Admission::new(4, 4);
-        let mut open: Vec<_> = (0..4)
-            .map(|_| admission.admit(&id("alice")).unwrap())
-            .collect();
-        admission.resize(3, 2);
+    fn smaller_limits_count_the_streams_that_are_open() {
+        let limit = StreamLimit::new(4, 4);
+        let mut open: Vec<_> = (0..4).map(|_| limit.open(&id("alice")).unwrap()).collect();
+        limit.resize(3, 2);
         open.pop();
-        check(&admission, "alice", Err(AdmissionError::PrincipalSaturated));
-        check(&admission, "bob", Err(AdmissionError::Saturated));
+        check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
+        check(&limit, "bob", Err(StreamLimitError::Saturated));
         open.pop();
-        check(&admission, "alice", Err(AdmissionError::PrincipalSaturated));
-        check(&admission, "bob", Ok(()));
+        check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
+        check(&limit, "bob", Ok(()));
         open.pop();
-        check(&admission, "alice", Ok(()));
+        check(&limit, "alice", Ok(()));
     }
 
     #[test]
-    fn who_has_none_is_forgotten() {
-        let admission = Admission::new(100, 2);
+    fn a_principal_without_streams_is_dropped() {
+        let limit = StreamLimit::new(100, 2);
         for number in 0..1_000 {
-            check(&admission, &number.to_string(), Ok(()));
+            check(&limit, &number.to_string(), Ok(()));
         }
-        let streams = admission.lock();
+        let streams = limit.lock();
         assert_eq!((streams.open, streams.by_principal.len()), (0, 0));
     }
 }

@@ -3,6 +3,8 @@
 //! Knows the PBX's side only: no HTTP status of ours, no caller. No text here holds a URL, a token
 //! or a ticket.
 
+mod rows;
+
 use std::time::Duration;
 
 use thiserror::Error;
@@ -185,68 +187,9 @@ impl PbxError {
         )
     }
 
-    /// Advice for an operator, for the log.
+    /// The advice for an operator.
     pub(crate) fn advice(&self) -> &'static str {
-        match self {
-            Self::Transport { source, .. } => match source {
-                TransportError::Unreachable(_) => {
-                    "check pbx.url, the network and the PBX's firewall; web access control on the PBX may drop our address"
-                }
-                TransportError::Tls(error) => error.fault.advice(),
-                TransportError::Timeout(WHOLE_LIST) => {
-                    "let callers ask for shorter times; where pbx.max_bytes_per_second is set, raise it"
-                }
-                TransportError::Timeout(GIVEN_UP) => {
-                    "the PBX hangs or is starting; look at its load if it goes on"
-                }
-                TransportError::Timeout(_) => {
-                    "the PBX is slow or hangs; look at its load, or raise the limit"
-                }
-                TransportError::Broken(_) | TransportError::TooLong => {
-                    "look at the PBX's load and at what answers at pbx.url"
-                }
-            },
-            // A Yeastar always says a number.
-            Self::Refused { refusal, .. } if refusal.code.is_empty() => NOT_A_YEASTAR,
-            Self::Refused {
-                operation: Operation::ListPage,
-                refusal,
-            } if refusal.class == RefusalClass::PermissionMissing => {
-                "on the PBX, Integrations > API, open the application and tick Recording > Query"
-            }
-            Self::Refused { refusal, .. } => refusal_advice(refusal.class),
-            Self::Redirected { .. } => {
-                "pbx.url leads to a redirect, as port 80 of the PBX does; use the address of the web interface itself, \
-                 usually https and port 8088"
-            }
-            Self::Status {
-                status: 502..=504, ..
-            } => "the PBX is overloaded or slow; look at its load, or at what stands before it",
-            Self::Status { .. } if self.is_ticket_refused() => {
-                refusal_advice(RefusalClass::TicketRefused)
-            }
-            Self::Status { .. } | Self::Page { .. } | Self::Unreadable { .. } => NOT_A_YEASTAR,
-            Self::EmptyRecording => {
-                "nothing to do: a call that nobody answered leaves an empty recording; the PBX's own page shows it empty, too"
-            }
-            Self::Empty | Self::NotAudio => {
-                "play the recording on the PBX's own page; it may be empty or damaged"
-            }
-            Self::TicketStale => "connecting to the PBX takes too long; look at its load",
-            Self::HeldOff { reason, .. } => reason.advice(),
-            Self::LoginStopped => refusal_advice(RefusalClass::LoginRefused),
-            Self::Saturated => {
-                "raise pbx.max_downloads if the PBX bears it, or pbx.queue_timeout_ms"
-            }
-            Self::ListsSaturated => {
-                "nothing to do if it passes; else let callers ask for shorter times, or raise pbx.queue_timeout_ms"
-            }
-            Self::Crowded => "look at why the PBX is slow; else raise pbx.max_waiting",
-            Self::NoOwnAddress => {
-                "set pbx.bind_address to an IPv4 address, or pbx.allowed_ip to the address itself"
-            }
-            Self::NotReady => "nothing to do: the PBX has not filed the recording yet",
-        }
+        self.row().advice
     }
 }
 
@@ -259,94 +202,19 @@ impl HoldOff {
     /// Advice to an operator, for the log.
     pub(in crate::pbx) fn advice(self) -> &'static str {
         match self {
-            Self::LoginRefused | Self::Brink => refusal_advice(RefusalClass::LoginRefused),
+            Self::LoginRefused | Self::Brink => RefusalClass::LoginRefused.row().advice,
             Self::LoginsUnanswered => {
                 "the PBX is slow or hangs; look at its load, or raise pbx.answer_timeout_ms; SIGHUP tries at once"
             }
             Self::Outage => {
                 "nothing to do if the PBX is starting; else look at its load and at what answers at pbx.url; SIGHUP tries at once"
             }
-            Self::LockedOut => refusal_advice(RefusalClass::LockedOut),
-            Self::SlotsTaken => refusal_advice(RefusalClass::TokenLimit),
+            Self::LockedOut => RefusalClass::LockedOut.row().advice,
+            Self::SlotsTaken => RefusalClass::TokenLimit.row().advice,
             Self::TokensEnded => {
                 "another program uses this API account and its logins end ours; let it share the token or log in less"
             }
             Self::Retired => "nothing to do",
         }
-    }
-}
-
-const NOT_A_YEASTAR: &str = "what answers may be no Yeastar PBX, or not its API: check that pbx.url is the PBX's own web \
-     interface (usually https and port 8088), that the API is on (Settings > PBX > General > API; on a P-Series Integrations > \
-     API), and that pbx.api is its version";
-
-fn refusal_advice(class: RefusalClass) -> &'static str {
-    match class {
-        RefusalClass::TokenDead => {
-            "another program may log in with this account all the time; let it share the token or log in less"
-        }
-        RefusalClass::LoginRefused => {
-            "compare pbx.username and the password file with the PBX (Settings > PBX > General > API; on a P-Series the \
-             Client ID and Client Secret of Integrations > API); a running gateway takes a change over at SIGHUP; the fifth \
-             wrong login in a row locks our address out"
-        }
-        RefusalClass::LockedOut => {
-            "lift the block on the PBX's page of blocked addresses (tag API-IP; on a P-Series Security > Security Rules > \
-             Blocked IPs), or wait ten minutes; then correct the password"
-        }
-        RefusalClass::TokenLimit => {
-            "there are eight tokens for an application: end programs that log in for every call, make an application for \
-             this gateway alone (Integrations > API), or wait up to 30 minutes"
-        }
-        RefusalClass::PermissionMissing => {
-            "on the PBX, Integrations > API, open the application and tick Recording > Download"
-        }
-        RefusalClass::AddressForbidden => {
-            "on the PBX, Integrations > API, open the application and add our address to Client IP Restriction, or set \
-             pbx.bind_address to one that is listed"
-        }
-        RefusalClass::ApiOff => {
-            "on the PBX, Integrations > API, turn it on; the edition or plan must include it"
-        }
-        RefusalClass::Busy => "where the PBX records MP3, set pbx.mp3 = true; else ask again later",
-        RefusalClass::Name => {
-            "compare the name with the PBX's list of recordings (GET /recordings)"
-        }
-        RefusalClass::TicketRefused => {
-            "the PBX may see downloads come from another address than requests for tickets: check pbx.allowed_ip and \
-             pbx.bind_address"
-        }
-        RefusalClass::NotFound => {
-            "compare the name with the PBX's CDR or its list of recordings (GET /recordings)"
-        }
-        RefusalClass::Deleted => "look at the PBX's storage quota and automatic clean-up",
-        RefusalClass::Internal => "restart the PBX's API if it goes on",
-        RefusalClass::Unsupported => {
-            "turn the API on (Settings > PBX > General > API; on a P-Series Integrations > API), or correct pbx.api: it must be \
-             the PBX's version"
-        }
-        RefusalClass::Request => {
-            "correct pbx.api, which must be the PBX's version; some firmware wants pbx.report_port at login"
-        }
-        RefusalClass::Other => "look the number up in the vendor's table of error codes",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_limit_is_to_be_raised_that_cannot_be() {
-        let advice = |limit| {
-            let error = PbxError::Transport {
-                operation: Operation::ListDownload,
-                source: TransportError::Timeout(limit),
-            };
-            error.advice()
-        };
-        assert!(advice("idle").contains("raise the limit"));
-        assert!(!advice(WHOLE_LIST).contains("raise the limit"));
-        assert!(advice(WHOLE_LIST).contains("shorter times"));
     }
 }

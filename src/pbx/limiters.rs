@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::limits::bandwidth::Pace;
-use crate::limits::concurrency::Permits;
-use crate::limits::fair_queue::Queue;
+use crate::limits::bandwidth::BandwidthLimit;
+use crate::limits::concurrency::ConcurrencyLimit;
+use crate::limits::fair_queue::FairQueue;
 use crate::pbx::listing::MAX_LISTS;
 use crate::pbx::settings::PbxLimits;
 
@@ -16,23 +16,23 @@ use crate::pbx::settings::PbxLimits;
 #[derive(Clone)]
 pub(in crate::pbx) struct PbxLimiters {
     /// Downloads that may run, and the requests that wait for one.
-    pub(in crate::pbx) downloads: Arc<Queue>,
+    pub(in crate::pbx) downloads: Arc<FairQueue>,
     /// Lists that may be read; they have no part in the limit of downloads.
-    pub(in crate::pbx) lists: Arc<Permits>,
+    pub(in crate::pbx) lists: Arc<ConcurrencyLimit>,
     /// Requests that have not got their first byte: a PBX that hangs must not take every stream
     /// there is.
-    pub(in crate::pbx) waiting: Arc<Permits>,
+    pub(in crate::pbx) waiting: Arc<ConcurrencyLimit>,
     /// Bytes per second, all downloads and tables together.
-    pub(in crate::pbx) bandwidth: Arc<Pace>,
+    pub(in crate::pbx) bandwidth: Arc<BandwidthLimit>,
 }
 
 impl PbxLimiters {
     pub(in crate::pbx) fn new(limits: &PbxLimits) -> Self {
         Self {
-            downloads: Queue::new(limits.max_downloads),
-            lists: Arc::new(Permits::new(MAX_LISTS)),
-            waiting: Arc::new(Permits::new(limits.max_waiting)),
-            bandwidth: Arc::new(Pace::new(limits.max_bytes_per_second)),
+            downloads: FairQueue::new(limits.max_downloads),
+            lists: Arc::new(ConcurrencyLimit::new(MAX_LISTS)),
+            waiting: Arc::new(ConcurrencyLimit::new(limits.max_waiting)),
+            bandwidth: Arc::new(BandwidthLimit::new(limits.max_bytes_per_second)),
         }
     }
 

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::limits::bandwidth::Pace;
-use crate::limits::concurrency::Permits;
+use crate::limits::bandwidth::BandwidthLimit;
+use crate::limits::concurrency::ConcurrencyLimit;
 use crate::list::{ListEntry, Position, Query, Second, UnreadableRows};
 use crate::metrics::PbxMetrics;
 use crate::pbx::account::pbx_token::PbxToken;
@@ -70,7 +70,7 @@ pub(in crate::pbx) struct Lister {
     pbx: Arc<str>,
     dialect: Arc<dyn Dialect>,
     /// Lists that may be read at once; they have no part in the limit of downloads.
-    permits: Arc<Permits>,
+    permits: Arc<ConcurrencyLimit>,
     metrics: Arc<PbxMetrics>,
     queue_timeout: Duration,
     tables: TableReader,
@@ -84,7 +84,7 @@ impl Lister {
         dialect: Arc<dyn Dialect>,
         tokens: &Arc<TokenSource>,
         (pool, tickets): (&Arc<ConnectionPool>, &Arc<TicketBroker>),
-        (permits, bandwidth): (&Arc<Permits>, &Arc<Pace>),
+        (permits, bandwidth): (&Arc<ConcurrencyLimit>, &Arc<BandwidthLimit>),
         metrics: Arc<PbxMetrics>,
     ) -> Self {
         let pbx: Arc<str> = config.name.as_str().into();

@@ -1,6 +1,6 @@
 //! The line of one request in the access log.
 //!
-//! Knows what a request leaves behind. Does not know credentials, tickets, queries or addresses of PBXs.
+//! Knows the fields of the line. Does not know credentials, tickets, queries or addresses of PBXs.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -9,10 +9,11 @@ use tracing::info;
 
 use crate::audit::PendingDelivery;
 
-/// The line of one request in the access log. Filled in while the request goes its way, and written when it is
-/// dropped, which is at the request's real end: after the last byte, or when the caller leaves.
+/// The line of one request in the access log. Each stage of the request fills in its fields. The
+/// drop writes the line, at the real end of the request: after the last byte, or when the caller
+/// leaves.
 pub(crate) struct AccessLine {
-    begun: Instant,
+    started: Instant,
     request_id: String,
     method: &'static str,
     source: IpAddr,
@@ -23,22 +24,22 @@ pub(crate) struct AccessLine {
     pub(crate) issuer: String,
     pub(crate) subject: String,
     pub(crate) credential: &'static str,
-    /// 0 where the caller left before an answer.
+    /// 0 if the caller left before the answer.
     pub(crate) status: u16,
-    /// Bytes of the body handed to the connection.
+    /// Bytes of the body that the connection took.
     pub(crate) bytes: u64,
-    /// How it ended: a transfer's outcome, or a problem's slug.
+    /// The outcome of a transfer, or the slug of a problem.
     pub(crate) outcome: &'static str,
-    /// Why a caller at fault was refused, in more words than the caller gets.
+    /// The error of a refused caller, in more detail than the caller gets.
     pub(crate) reason: String,
-    /// What the audit log is told at the end, where the request was allowed.
+    /// The entry for the audit log at the end of an allowed request.
     pub(crate) audit: PendingDelivery,
 }
 
 impl AccessLine {
     pub(crate) fn new(request_id: String, method: &'static str, source: IpAddr) -> Self {
         Self {
-            begun: Instant::now(),
+            started: Instant::now(),
             request_id,
             method,
             source,
@@ -74,7 +75,7 @@ impl Drop for AccessLine {
         self.audit.status = self.status;
         self.audit.outcome = self.outcome;
         self.audit.bytes = self.bytes;
-        let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(
             request_id = self.request_id,
             method = self.method,

@@ -1,8 +1,9 @@
 //! One transfer, and the body that hands it to hyper.
 //!
-//! Knows what must last as long as the stream: the source with the PBX permit in it, the stream permit, the count and
-//! the line of the access log. The body may not be polled for hours when a reader stalls, so nothing here relies on
-//! being polled: [`super::Watchdog`] looks at the transfer from outside and takes the source back.
+//! Holds the values that must last as long as the stream: the source with the PBX permit in it, the
+//! stream permit, the byte count and the line of the access log. hyper may not poll the body for
+//! hours when a reader stalls, so nothing here relies on being polled: [`super::Watchdog`] checks
+//! the transfer from outside and takes the source back.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,85 +22,91 @@ use crate::limits::streams::StreamPermit;
 use crate::pbx::{ReadingError, StreamError};
 use crate::relay::access_line::AccessLine;
 
-/// The transfer broke off. Seen by hyper only, which then breaks the caller's connection or stream.
+/// The error of a body that broke off. Only hyper sees it, and breaks the caller's connection or
+/// stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the recording broke off")]
-pub(crate) struct BrokenOff;
+pub(crate) struct BrokenTransfer;
 
-/// A transfer under way; shared by the body and the watchdog.
+/// A transfer that is running. The body and the watchdog share it.
 pub(super) struct Transfer {
     idle_timeout: Duration,
-    /// How long the body is, where that is known.
+    /// The length of the body, if it is known.
     length: Option<u64>,
-    state: Mutex<State>,
+    state: Mutex<TransferState>,
 }
 
-struct State {
-    /// What a running transfer holds; gone at its end, however that comes.
-    running: Option<Running>,
-    /// Every byte has been handed out.
+struct TransferState {
+    /// Held while the transfer is running; dropped at its end, for whatever reason it ends.
+    resources: Option<TransferResources>,
+    /// True once every byte was handed out.
     is_whole: bool,
     bytes: u64,
+    /// The last time at which a byte moved, or at which the body began to wait for the source.
     progress: Instant,
-    /// The body was polled and is waiting for the source, which has limits of its own; else it is the caller who takes
-    /// nothing.
+    /// True while the body waits for the source, which has limits of its own. If false, the caller
+    /// is the one that takes nothing.
     waits_for_source: bool,
-    pace: Pace,
-    /// Who polls the body, while it has nothing to give.
+    speed: DownstreamSpeed,
+    /// Wakes the task that polls the body, while the body has nothing to give.
     waker: Option<Waker>,
 }
 
-/// Ends a transfer from outside, if it is still running.
+/// Aborts a transfer from outside, if it is still running.
 #[derive(Clone)]
-pub(crate) struct Cutter(Weak<Transfer>);
+pub(crate) struct AbortHandle(Weak<Transfer>);
 
-impl Cutter {
+impl AbortHandle {
     pub(crate) fn is_running(&self) -> bool {
         let transfer = self.0.upgrade();
-        transfer.is_some_and(|transfer| transfer.lock().running.is_some())
+        transfer.is_some_and(|transfer| transfer.lock().resources.is_some())
     }
 
-    pub(crate) fn cut(&self, outcome: Outcome) {
+    pub(crate) fn abort(&self, outcome: Outcome) {
         if let Some(transfer) = self.0.upgrade() {
-            transfer.cut(outcome);
+            transfer.abort(outcome);
         }
     }
 }
 
-/// How fast the caller takes what there is.
-struct Pace {
+/// The speed at which the caller takes the bytes that are there.
+struct DownstreamSpeed {
     since: Instant,
     bytes: u64,
-    /// How long there was nothing to take.
+    /// The time in which there was nothing to take.
     waited: Duration,
 }
 
-struct Running {
+/// The resources of a running transfer.
+struct TransferResources {
     source: Source,
     _permit: StreamPermit,
     line: AccessLine,
 }
 
 impl Transfer {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TransferState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the transfer if its caller has taken nothing for too long, or too little while others wait. Returns whether
-    /// it is over for a caller who has not noticed.
+    /// Ends the transfer if its caller has taken nothing for too long, or too little while others
+    /// wait. Returns true if the transfer has ended and its caller has not noticed.
     pub(super) fn check(&self, now: Instant) -> bool {
         let mut guard = self.lock();
         let state = &mut *guard;
         let silence = now.saturating_duration_since(state.progress);
-        let Some(running) = &state.running else {
+        let Some(resources) = &state.resources else {
+            // The transfer has ended, but its body still exists: hyper has not polled it since, as
+            // the caller takes nothing.
             return silence >= self.idle_timeout;
         };
         if state.waits_for_source {
+            // The idle limit of the PBX applies, not that of the caller.
             return false;
         }
-        let least = running.source.least_pace();
+        let least = resources.source.least_pace();
         let too_slow = state
-            .pace
+            .speed
             .measure(now, self.idle_timeout, state.bytes, least);
         if silence >= self.idle_timeout {
             state.end(Outcome::DownstreamIdle);
@@ -112,19 +119,22 @@ impl Transfer {
     }
 
     /// Ends the transfer from outside.
-    pub(super) fn cut(&self, outcome: Outcome) {
+    pub(super) fn abort(&self, outcome: Outcome) {
         let mut state = self.lock();
         state.end(outcome);
+        // The body may be waiting for the source, which never wakes it again. Without this wake-up
+        // the caller would see the end only when there would have been something to send.
         let waker = state.waker.take();
+        // Not under the lock: the task that wakes takes it.
         drop(state);
-        // The caller sees it break off now, and not only when there would have been something to send.
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 }
 
-impl State {
+impl TransferState {
+    /// Keeps the waker, so that [`Transfer::abort`] can wake the body.
     fn wait(&mut self, context: &Context<'_>) {
         match &mut self.waker {
             Some(waker) => waker.clone_from(context.waker()),
@@ -132,18 +142,19 @@ impl State {
         }
     }
 
-    /// Gives everything back and writes the line of the access log.
+    /// Gives back all resources, and writes the line of the access log by dropping it. Only the
+    /// first call has an effect, so the first outcome stands.
     fn end(&mut self, outcome: Outcome) {
-        if let Some(mut running) = self.running.take() {
+        if let Some(mut resources) = self.resources.take() {
             self.is_whole = outcome == Outcome::Complete;
-            running.line.audit.end_is_agreed |= running.source.end_is_agreed();
-            running.line.outcome = outcome.as_str();
-            running.line.bytes = self.bytes;
+            resources.line.audit.end_is_agreed |= resources.source.end_is_agreed();
+            resources.line.outcome = outcome.as_str();
+            resources.line.bytes = self.bytes;
         }
     }
 }
 
-impl Pace {
+impl DownstreamSpeed {
     fn new(now: Instant) -> Self {
         Self {
             since: now,
@@ -152,8 +163,8 @@ impl Pace {
         }
     }
 
-    /// Measures anew every `period` in which there was something to take. Returns whether it was less than `least` bytes
-    /// per second.
+    /// Measures once for every `period` in which there was something to take. Returns true if the
+    /// caller took less than `least` bytes per second in it.
     fn measure(&mut self, now: Instant, period: Duration, bytes: u64, least: Option<u64>) -> bool {
         let elapsed = now.saturating_duration_since(self.since);
         let elapsed = elapsed.saturating_sub(self.waited);
@@ -187,8 +198,9 @@ pub(crate) struct RelayBody {
 }
 
 impl RelayBody {
-    /// Puts a transfer of `length` bytes, where that is known, under the watchdog of its connection. Nothing is sent without
-    /// the proof that the answer is written down.
+    /// Starts a transfer under the watchdog of its connection. `length` is the length of the body
+    /// in bytes, if it is known. The [`RecordedAnswer`] proves that the decision is in the audit
+    /// log.
     pub(crate) fn new(
         _answer: &RecordedAnswer,
         source: Source,
@@ -202,8 +214,8 @@ impl RelayBody {
         let transfer = Arc::new(Transfer {
             idle_timeout,
             length,
-            state: Mutex::new(State {
-                running: Some(Running {
+            state: Mutex::new(TransferState {
+                resources: Some(TransferResources {
                     source,
                     _permit: permit,
                     line,
@@ -212,7 +224,7 @@ impl RelayBody {
                 bytes: 0,
                 progress: now,
                 waits_for_source: false,
-                pace: Pace::new(now),
+                speed: DownstreamSpeed::new(now),
                 waker: None,
             }),
         });
@@ -223,33 +235,36 @@ impl RelayBody {
         }
     }
 
-    /// What ends the transfer from outside.
-    pub(crate) fn cutter(&self) -> Cutter {
-        Cutter(Arc::downgrade(&self.transfer))
+    /// A handle that aborts the transfer from outside.
+    pub(crate) fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(Arc::downgrade(&self.transfer))
     }
 }
 
 impl Body for RelayBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = BrokenTransfer;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenTransfer>>> {
         let mut guard = self.transfer.lock();
         let state = &mut *guard;
-        let Some(running) = &mut state.running else {
-            return Poll::Ready((!state.is_whole).then_some(Err(BrokenOff)));
+        let Some(resources) = &mut state.resources else {
+            // Ended: complete, or from outside. A part must never look like the whole.
+            return Poll::Ready((!state.is_whole).then_some(Err(BrokenTransfer)));
         };
+        // hyper keeps polling while its socket refuses bytes, and would buffer all that comes.
         if self.watchdog.poll_unblocked(context).is_pending() {
             state.wait(context);
             return Poll::Pending;
         }
-        match running.source.poll_bytes(context) {
+        match resources.source.poll_bytes(context) {
             Poll::Pending => {
                 if !state.waits_for_source {
                     state.waits_for_source = true;
+                    // From here on the time counts against the PBX.
                     state.progress = Instant::now();
                 }
                 state.wait(context);
@@ -259,20 +274,23 @@ impl Body for RelayBody {
                 let now = Instant::now();
                 if state.waits_for_source {
                     state.waits_for_source = false;
-                    state.pace.waited += now.saturating_duration_since(state.progress);
+                    state.speed.waited += now.saturating_duration_since(state.progress);
                 }
                 state.progress = now;
                 state.bytes += data.len() as u64;
-                if running.source.has_ended() {
+                // hyper does not poll again once `is_end_stream` is true, so the end has to be seen
+                // together with the last byte.
+                if resources.source.has_ended() {
                     state.end(Outcome::Complete);
                 }
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Poll::Ready(Some(Err(error))) => {
-                log_failure(&error, state.bytes, &running.line);
+                log_failure(&error, state.bytes, &resources.line);
                 state.end(outcome_of(&error));
-                // hyper drops what it has not sent yet when it sees an error. So it sees it at the next poll, and sends
-                // first: the caller is told the status and gets the bytes that came.
+                // hyper drops its unsent bytes when it sees an error. So this poll returns nothing,
+                // and the next one the error: the caller gets the status and all bytes that came
+                // first.
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -307,7 +325,7 @@ fn log_failure(error: &CacheError, bytes: u64, line: &AccessLine) {
         pbx = line.pbx,
         %error,
         bytes,
-        advice = "look at the PBX and the network to it if it goes on; the caller can ask again",
+        advice = "look at the PBX and the network to it if it continues; the caller can ask again",
         "the recording broke off, and so does the answer"
     );
 }
@@ -319,24 +337,24 @@ mod tests {
     const PERIOD: Duration = Duration::from_secs(2);
     const LEAST: u64 = 1_000;
 
-    /// What comes of looking at a transfer at these times, in ms, when so many bytes had been taken in all.
+    /// Measures at each of `looks`: a time in ms, and the bytes that the caller has taken by then.
     #[track_caller]
     fn check(least: Option<u64>, waited_ms: u64, looks: &[(u64, u64)], expected: &[bool]) {
         let begun = Instant::now();
-        let mut pace = Pace::new(begun);
-        pace.waited = Duration::from_millis(waited_ms);
+        let mut speed = DownstreamSpeed::new(begun);
+        speed.waited = Duration::from_millis(waited_ms);
         let too_slow: Vec<bool> = looks
             .iter()
             .map(|(at, bytes)| {
                 let now = begun + Duration::from_millis(*at);
-                pace.measure(now, PERIOD, *bytes, least)
+                speed.measure(now, PERIOD, *bytes, least)
             })
             .collect();
         assert_eq!(too_slow, expected);
     }
 
     #[test]
-    fn who_takes_less_than_the_least_over_a_period_is_too_slow() {
+    fn less_than_the_least_over_a_period_is_too_slow() {
         check(Some(LEAST), 0, &[(2_000, 1_999)], &[true]);
         check(Some(LEAST), 0, &[(2_000, 2_000)], &[false]);
         check(Some(LEAST), 0, &[(2_500, 2_499)], &[true]);
@@ -345,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_period_nobody_is_too_slow() {
+    fn within_a_period_no_caller_is_too_slow() {
         check(Some(LEAST), 0, &[(0, 0), (1_999, 0)], &[false, false]);
     }
 
@@ -353,7 +371,7 @@ mod tests {
     fn each_period_counts_for_itself() {
         let looks = [(2_000, 100_000), (3_000, 100_000), (4_000, 101_999)];
         check(Some(LEAST), 0, &looks, &[false, false, true]);
-        // What was taken in the one before helps nobody, and does no harm.
+        // The bytes of the period before neither help nor harm.
         let looks = [(2_000, 0), (4_000, 2_000), (6_000, 3_999)];
         check(Some(LEAST), 0, &looks, &[true, false, true]);
     }
@@ -363,13 +381,13 @@ mod tests {
         check(Some(LEAST), 1_500, &[(3_499, 0)], &[false]);
         check(Some(LEAST), 1_500, &[(3_500, 1_999)], &[true]);
         check(Some(LEAST), 1_500, &[(3_500, 2_000)], &[false]);
-        // It is forgotten with its period.
+        // The next period starts without it.
         let looks = [(3_500, 2_000), (5_500, 3_999)];
         check(Some(LEAST), 1_500, &looks, &[false, true]);
     }
 
     #[test]
-    fn where_nobody_waits_everybody_is_fast_enough() {
+    fn while_no_one_waits_every_caller_is_fast_enough() {
         check(None, 0, &[(2_000, 0), (4_000, 0)], &[false, false]);
     }
 

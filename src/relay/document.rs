@@ -1,7 +1,7 @@
 //! The body of a long document that stands in memory, such as a page of a list.
 //!
-//! Knows what must last until it is sent: the stream permit, and the line of the access log, which counts what was
-//! really handed on. Does not know what the document says.
+//! Holds the stream permit and the line of the access log until the document is sent, and counts
+//! the bytes that the connection took. Does not know what the document says.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use super::Outcome;
 use crate::limits::streams::StreamPermit;
 use crate::relay::access_line::AccessLine;
 
-/// So much is handed on at once.
+/// The size of one piece of the body, in bytes.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// The rest of a document.
+/// A document, or the rest of it.
 pub(crate) struct DocumentBody {
     rest: Bytes,
     line: AccessLine,

@@ -1,22 +1,22 @@
-//! Limits of the streams, typed and checked.
+//! The limits on streams.
 
 use std::time::Duration;
 
 use crate::http::headers::BrowserCache;
 
-/// Limits of the streams.
+/// The limits on streams.
 #[derive(Debug, Clone)]
 pub struct RelaySettings {
-    /// Recordings being answered at once, waiting ones included.
+    /// Recordings and lists that are answered at once, including those that wait for the PBX.
     pub max_streams: usize,
-    /// How many of them one principal may have.
+    /// The same for one principal.
     pub max_streams_per_principal: usize,
-    /// Recordings that one principal may have read from PBXs anew, per minute.
+    /// Recordings that are read from PBXs per minute for one principal.
     pub max_reads_per_minute: usize,
-    /// How long a caller may take nothing before it is cut.
+    /// The time after which a caller that takes nothing is disconnected.
     pub idle_timeout: Duration,
-    /// How long one answer may take in all.
+    /// The longest time that one answer may take.
     pub max_stream: Duration,
-    /// Whether browsers may keep recordings.
+    /// True if browsers may keep recordings.
     pub browser_cache: BrowserCache,
 }

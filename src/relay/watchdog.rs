@@ -1,7 +1,8 @@
-//! The watchdog of one downstream connection: finds the caller who takes nothing.
+//! The watchdog of one downstream connection: it finds a caller that takes nothing.
 //!
-//! Knows the requests and transfers of the connection and when the socket last took a byte. Does not know what is sent.
-//! It is asked by the connection's own task now and then, since hyper polls no body whose reader stalls.
+//! Knows the requests and transfers of the connection, and since when the socket refuses bytes.
+//! Does not know what is sent. The task of the connection calls it at intervals, because hyper does
+//! not poll the body of a reader that stalls, so no timer inside the body would fire.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -10,92 +11,92 @@ use std::time::{Duration, Instant};
 use super::Outcome;
 use super::body::Transfer;
 
-/// What is to become of the connection.
+/// The result of a check: keep the connection, or end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum WatchdogVerdict {
     Keep,
-    /// Its caller has taken nothing for too long.
+    /// The caller has taken nothing for too long.
     End,
 }
 
 /// Watches one downstream connection.
 pub(crate) struct Watchdog {
     idle_timeout: Duration,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
 }
 
-struct State {
+struct ConnectionState {
     transfers: Vec<Weak<Transfer>>,
-    /// Since when the socket has refused bytes.
+    /// The time since which the socket refuses bytes.
     blocked_since: Option<Instant>,
-    /// Bodies that wait for it to take some.
+    /// The bodies that wait until the socket takes bytes again.
     wakers: Vec<Waker>,
-    /// Requests whose answer has not begun.
-    answering: usize,
-    /// Whether there has been a request.
-    begun: bool,
-    /// When a request or a transfer was last seen; at first, when the connection began.
-    busy: Instant,
+    /// The number of requests whose answer has not begun.
+    pending_requests: usize,
+    /// True once there was a request.
+    has_begun: bool,
+    /// The last time at which there was a request or a transfer; at first, the time of the start.
+    last_busy: Instant,
 }
 
-/// A request that has no answer yet.
-pub(crate) struct Answering(Arc<Watchdog>);
+/// A request that has no answer yet, until it is dropped.
+pub(crate) struct PendingRequest(Arc<Watchdog>);
 
-impl Drop for Answering {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        state.answering = state.answering.saturating_sub(1);
-        state.busy = Instant::now();
+        state.pending_requests = state.pending_requests.saturating_sub(1);
+        state.last_busy = Instant::now();
     }
 }
 
 impl Watchdog {
-    /// `idle_timeout` is how long the caller may take nothing.
+    /// `idle_timeout` is the time after which a caller that takes nothing is disconnected.
     pub(crate) fn new(idle_timeout: Duration) -> Self {
         Self {
             idle_timeout,
-            state: Mutex::new(State {
+            state: Mutex::new(ConnectionState {
                 transfers: Vec::new(),
                 blocked_since: None,
                 wakers: Vec::new(),
-                answering: 0,
-                begun: false,
-                busy: Instant::now(),
+                pending_requests: 0,
+                has_begun: false,
+                last_busy: Instant::now(),
             }),
         }
     }
 
-    /// Notes a request until its answer begins, which is when the returned value is dropped.
-    pub(crate) fn answering(self: &Arc<Self>) -> Answering {
+    /// Notes a request. Drop the returned value when its answer begins.
+    pub(crate) fn note_request(self: &Arc<Self>) -> PendingRequest {
         let mut state = self.lock();
-        state.answering += 1;
-        state.begun = true;
+        state.pending_requests += 1;
+        state.has_begun = true;
         drop(state);
-        Answering(Arc::clone(self))
+        PendingRequest(Arc::clone(self))
     }
 
-    /// Whether there has been a request.
+    /// True once there was a request.
     pub(crate) fn has_begun(&self) -> bool {
-        self.lock().begun
+        self.lock().has_begun
     }
 
-    /// How long there has been neither a request nor a transfer, as of the last [`Watchdog::check`].
+    /// The time without a request or a transfer, as of the last [`Watchdog::check`].
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.lock().busy)
+        now.saturating_duration_since(self.lock().last_busy)
     }
 
-    /// How often to ask: often enough to be late by a quarter of the limit at most.
+    /// The interval between two checks: a quarter of the limit, so that no end is later than that.
     pub(crate) fn period(&self) -> Duration {
         (self.idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
     }
 
-    /// Ends every transfer of the connection with the program.
-    pub(crate) fn cut(&self) {
+    /// Aborts every transfer of the connection, at the end of the program.
+    pub(crate) fn abort(&self) {
         let transfers = self.lock().transfers.clone();
         transfers
             .iter()
             .filter_map(Weak::upgrade)
-            .for_each(|transfer| transfer.cut(Outcome::Drained));
+            .for_each(|transfer| transfer.abort(Outcome::Drained));
     }
 
     /// Watches a transfer until its body is gone.
@@ -107,7 +108,7 @@ impl Watchdog {
         state.transfers.push(Arc::downgrade(transfer));
     }
 
-    /// Notes that the socket takes no more bytes for now, or that it took some.
+    /// Notes that the socket refuses bytes for now, or that it took some.
     pub(crate) fn note_write(&self, blocked: bool) {
         let mut state = self.lock();
         match (blocked, state.blocked_since) {
@@ -120,8 +121,8 @@ impl Watchdog {
         }
     }
 
-    /// Ready unless the socket refuses bytes. What it has not taken is held in memory for it, so nothing more is read for
-    /// it meanwhile.
+    /// Ready unless the socket refuses bytes. hyper holds in memory all bytes that the socket has
+    /// not taken, so nothing more is read for it until it takes some.
     pub(super) fn poll_unblocked(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.blocked_since.is_none() {
@@ -137,42 +138,47 @@ impl Watchdog {
         Poll::Pending
     }
 
-    /// Ends the transfers of which either side has been silent for too long. The connection ends when its socket is
-    /// stuck, or when a caller stalls and nothing else of the connection is alive, neither a transfer nor a request
-    /// that waits for its answer: HTTP/2 carries several, and one that stalls must not take the others with it.
-    pub(crate) fn check(&self, now: Instant) -> Verdict {
-        let (stuck, answering, transfers) = {
+    /// Ends the transfers whose callers have been silent for too long.
+    ///
+    /// The connection ends if its socket is stuck, or if a caller stalls and nothing else on the
+    /// connection is alive: no other transfer, and no request that waits for its answer. HTTP/2
+    /// carries several, and a stalled one must not end the others.
+    pub(crate) fn check(&self, now: Instant) -> WatchdogVerdict {
+        let (is_stuck, pending_requests, transfers) = {
             let mut state = self.lock();
             state
                 .transfers
                 .retain(|transfer| transfer.strong_count() > 0);
-            let stuck = state
+            let is_stuck = state
                 .blocked_since
                 .is_some_and(|since| now.saturating_duration_since(since) >= self.idle_timeout);
-            if state.answering > 0 || !state.transfers.is_empty() {
-                state.busy = now;
+            if state.pending_requests > 0 || !state.transfers.is_empty() {
+                state.last_busy = now;
             }
-            (stuck, state.answering, state.transfers.clone())
+            (is_stuck, state.pending_requests, state.transfers.clone())
         };
+        // Outside the lock of the connection: a transfer that ends drops its source, and its body
+        // takes the locks in the other order, its own first.
         let transfers: Vec<_> = transfers.iter().filter_map(Weak::upgrade).collect();
         let stalled = transfers
             .iter()
             .filter(|transfer| transfer.check(now))
             .count();
-        if stuck {
-            // hyper may have taken some more from a transfer since then, for a buffer that goes nowhere.
+        if is_stuck {
+            // hyper may have taken more bytes of a transfer since then, into a buffer that goes
+            // nowhere. To the transfer that looked like progress, so its own check did not end it.
             transfers
                 .iter()
-                .for_each(|transfer| transfer.cut(Outcome::DownstreamIdle));
-            return Verdict::End;
+                .for_each(|transfer| transfer.abort(Outcome::DownstreamIdle));
+            return WatchdogVerdict::End;
         }
-        if stalled > 0 && stalled == transfers.len() && answering == 0 {
-            return Verdict::End;
+        if stalled > 0 && stalled == transfers.len() && pending_requests == 0 {
+            return WatchdogVerdict::End;
         }
-        Verdict::Keep
+        WatchdogVerdict::Keep
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

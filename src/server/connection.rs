@@ -27,7 +27,7 @@ use super::io::WatchedIo;
 use super::refusal::{CountedBody, InFlight, RefusalStream};
 use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
-use crate::relay::Verdict;
+use crate::relay::WatchdogVerdict;
 
 /// Largest write that is buffered for one connection, and largest read. This decides what a slow
 /// reader costs.
@@ -157,13 +157,13 @@ macro_rules! drive {
                     connection.as_mut().graceful_shutdown();
                 }
                 () = session.kill.cancelled() => {
-                    session.downstream.watchdog.cut();
+                    session.downstream.watchdog.abort();
                     return;
                 }
                 _ = ticks.tick() => {
                     let now = Instant::now();
-                    if session.downstream.watchdog.check(now) == Verdict::End {
-                        debug!("a connection was ended: its caller took no bytes for too long");
+                    if session.downstream.watchdog.check(now) == WatchdogVerdict::End {
+                        debug!("a connection ended: its caller took nothing for too long");
                         return;
                     }
                     let Some(limit) = idle_limit else { continue };
@@ -239,9 +239,7 @@ impl ReadyConnection {
                 .as_ref()
                 .map_or(MessageFraming::Plain, |heads| heads.next());
             let (gateway, downstream) = (Arc::clone(&gateway), Arc::clone(&downstream));
-            // `answering` counts until the head of the answer is made; `on_its_way` until its
-            // body is dropped.
-            let answering = downstream.watchdog.answering();
+            let answering = downstream.watchdog.note_request();
             let on_its_way = in_flight.begin();
             Box::pin(async move {
                 let gateway = gateway.load_full();

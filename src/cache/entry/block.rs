@@ -16,10 +16,16 @@ use thiserror::Error;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache::Owner;
-use crate::limits::concurrency::Permits;
+use crate::limits::concurrency::ConcurrencyLimit;
+use crate::pbx::MAX_REACH;
+use crate::pbx::settings::READ_BUFFER_BYTES;
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
+
+/// A fill may read this much before its readers learn the metadata, and until then no reader moves
+/// on and frees memory. So it must all fit into the first block of an entry.
+const _: () = assert!(MAX_REACH + 2 * READ_BUFFER_BYTES <= BLOCK_BYTES);
 
 /// One owner holds at most one block in so many.
 const OWNER_SHARE: usize = 4;
@@ -40,7 +46,7 @@ pub(in crate::cache) struct Pool(Arc<PoolInner>);
 
 struct PoolInner {
     /// One permit for each block that may still be taken.
-    slots: Permits,
+    slots: ConcurrencyLimit,
     state: Mutex<PoolState>,
 }
 
@@ -67,7 +73,7 @@ pub(in crate::cache) struct MemoryBlock {
 impl Pool {
     pub(in crate::cache) fn new(total: usize) -> Self {
         Self(Arc::new(PoolInner {
-            slots: Permits::new(total),
+            slots: ConcurrencyLimit::new(total),
             state: Mutex::new(PoolState {
                 total,
                 held: 0,

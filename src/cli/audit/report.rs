@@ -18,7 +18,7 @@ use crate::recording::RecordingName;
 use party::OutsideNumber;
 use table::{Cell, ReportTable};
 
-/// What a row sums up.
+/// The group that a row sums up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grouping {
     /// One recording and one person; rows ordered by recording.

@@ -1,9 +1,11 @@
-//! What scripts of other origins get to see, as the Fetch standard has it.
+//! CORS: the header fields that let scripts of listed origins read answers.
 //!
-//! Knows which origins are listed. An origin that is not is never repeated, and gets the answer without any of these fields, which
-//! its browser then keeps from it. Does not know who is asking: a preflight has no credential. Pure.
+//! Knows which origins are listed. An unlisted origin is never repeated, and gets none of these
+//! fields, so its browser hides the answer from its scripts. Does not know the caller: a preflight
+//! has no credential. Pure.
 //!
-//! Source: Fetch standard, "CORS protocol" (§3.3) and "CORS-safelisted response-header name"; RFC 9110 §12.5.5 (`Vary`).
+//! Source: Fetch standard, "CORS protocol" (§3.3) and "CORS-safelisted response-header name"; RFC
+//! 9110 §12.5.5 (`Vary`).
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -16,7 +18,7 @@ use crate::gateway::answer::AnswerBody;
 use crate::gateway::settings::cors::CorsSettings;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
-/// What players and scripts send. WebKit adds the session id by itself when it plays.
+/// The fields that players and scripts send. WebKit adds the session id by itself when it plays.
 const REQUEST_FIELDS: HeaderValue = HeaderValue::from_static(
     "Range, Authorization, Content-Type, X-Playback-Session-Id, If-Range, If-Match, If-None-Match, If-Modified-Since, \
      If-Unmodified-Since",
@@ -24,7 +26,7 @@ const REQUEST_FIELDS: HeaderValue = HeaderValue::from_static(
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "Content-Range, Content-Length, Accept-Ranges, Content-Disposition, ETag, Link, Retry-After, WWW-Authenticate, X-Request-Id",
 );
-/// How long a browser need not ask again, in seconds: the longest that any of them keeps to.
+/// The time for which a browser may keep a preflight, in seconds. No browser keeps it longer.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
 /// The origins whose scripts may read answers.
@@ -35,15 +37,15 @@ pub(crate) struct Cors {
 impl Cors {
     pub(crate) fn new(config: &CorsSettings) -> Self {
         let origins = config.origins.iter();
-        // An origin is ASCII, so always a field's value.
+        // An origin is ASCII, so always valid as the value of a field.
         let origins = origins.filter_map(|origin| HeaderValue::from_str(origin.as_str()).ok());
         Self {
             origins: origins.collect(),
         }
     }
 
-    /// Adds to an answer what makes it readable for a script of a listed origin. It depends on the origin then, and says so to
-    /// caches, whoever asked.
+    /// Adds the fields that make an answer readable for scripts of a listed origin. The answer then
+    /// depends on the origin, so `Vary` says so, whichever origin asked.
     pub(crate) fn fill(&self, request: &HeaderMap, answer: &mut HeaderMap) {
         if self.origins.is_empty() {
             return;
@@ -59,7 +61,8 @@ impl Cors {
         }
     }
 
-    /// The answer to a preflight, but for what [`Cors::fill`] adds: what a listed origin may send.
+    /// The answer to a preflight: the methods and fields that a listed origin may send. The rest is
+    /// added by [`Cors::fill`].
     pub(crate) fn preflight(&self, request: &HeaderMap) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -78,7 +81,7 @@ impl Cors {
         response
     }
 
-    /// The origin of a request, if it is listed. A browser writes one, and always in the same way.
+    /// The origin of a request, if it is listed. A browser sends one, always in the same spelling.
     fn listed(&self, request: &HeaderMap) -> Option<&HeaderValue> {
         let mut fields = request.get_all(ORIGIN).iter();
         let (Some(origin), None) = (fields.next(), fields.next()) else {
@@ -88,7 +91,7 @@ impl Cors {
     }
 }
 
-/// Whether a browser asks beforehand what a script may send.
+/// True for a preflight: a browser asks which requests a script may send.
 pub(crate) fn is_preflight(head: &request::Parts) -> bool {
     head.method == Method::OPTIONS
         && head.headers.contains_key(ORIGIN)

@@ -1,6 +1,7 @@
-//! Which sites may show answers in a frame: this one, and those that are listed.
+//! The sites that may show answers in a frame: the gateway's own and the listed ones.
 //!
-//! Knows the field that says so. A recording that a link opens may be shown by whoever has the link.
+//! Knows the header field for it. A recording opened by a link may be framed by any site that has
+//! the link.
 //!
 //! Source: Content Security Policy level 3, §6.4.2 (`frame-ancestors`).
 
@@ -9,7 +10,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 use super::page;
 use crate::gateway::settings::cors::CorsSettings;
 
-/// The field in both its forms, made once.
+/// The values of the field for pages and for recordings, made once.
 pub(crate) struct Frames {
     page: HeaderValue,
     recording: HeaderValue,
@@ -19,7 +20,8 @@ impl Frames {
     pub(crate) fn new(config: &CorsSettings) -> Self {
         let ancestors = format!("frame-ancestors 'self' {}", config.framers());
         let ancestors = ancestors.trim_end();
-        // Origins are ASCII, so always a field's value; without one, nothing may be loaded or framed at all.
+        // Origins are ASCII, so always valid as the value of a field. If not, all loading and
+        // framing is forbidden.
         let strictest = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
         let field = |policy: &str| HeaderValue::from_str(policy).unwrap_or(strictest.clone());
         Self {

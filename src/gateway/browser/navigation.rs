@@ -1,7 +1,8 @@
-//! Who reads an answer: a program, which gets a problem document, or a person, who gets a page or is sent to sign in.
+//! Errors for a program or a person: a program gets a problem document, a person gets a page or is
+//! sent to sign in. The status is the same for both.
 //!
-//! Knows what a browser says of itself, and the address of a recording without a token. The status is the same for both. Does not
-//! know what went wrong.
+//! Knows the fields by which a browser announces a navigation, and the address of a recording
+//! without a token. Does not know what went wrong.
 //!
 //! Sources: Fetch Metadata Request Headers (`Sec-Fetch-Mode`), which scripts cannot set and
 //! which is not sent over plain HTTP; Upgrade Insecure Requests §3.2.1 (its field goes with
@@ -18,15 +19,15 @@ use crate::auth::{AuthError, CredentialError};
 use crate::gateway::answer::AnswerBody;
 use crate::gateway::browser::frames::Frames;
 use crate::gateway::browser::page;
-use crate::gateway::browser::page::Page;
+use crate::gateway::browser::page::ProblemPage;
 use crate::gateway::error::GatewayError;
-use crate::gateway::route::{Route, Target};
+use crate::gateway::route::{Route, RouteTarget};
 use crate::gateway::settings::login::LoginUrl;
 use crate::gateway::{recording, refusal};
 use crate::relay::access_line::AccessLine;
 
 const SEC_FETCH_MODE: &str = "sec-fetch-mode";
-/// The fields by which a browser says what a request is for.
+/// The fields by which a browser tells the purpose of a request.
 const SEC_FETCH: [&str; 4] = [
     SEC_FETCH_MODE,
     "sec-fetch-dest",
@@ -40,17 +41,18 @@ const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
 );
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// What an error looks like to a person.
+/// Makes the answers to failed requests, for programs and for people.
 pub(crate) struct Pages {
-    /// Where a browser without a credential is sent.
+    /// The sign-in page, for a browser without a credential.
     pub(crate) login_url: Option<LoginUrl>,
-    /// The address that people come back to.
+    /// The gateway's own address, to which the sign-in page leads back.
     pub(crate) public_url: Option<Url>,
     pub(crate) frames: Arc<Frames>,
 }
 
 impl Pages {
-    /// The answer to a request that came to an error: a problem document, a page, or the way to sign in.
+    /// The answer to a failed request: a problem document, a page, or a redirect to the sign-in
+    /// page.
     pub(in crate::gateway) fn refuse(
         &self,
         error: &GatewayError,
@@ -94,10 +96,11 @@ impl Pages {
             _ => None,
         };
         let recording = recording.as_ref();
-        let body = Page {
-            problem: error.problem(),
+        let row = error.row();
+        let body = ProblemPage {
+            problem: row.problem,
             request_id,
-            reason: error.reason().as_deref(),
+            reason: row.reason.as_deref(),
             retry_after,
             recording: recording.map(|(path, name)| (path.as_str(), name.as_str())),
         }
@@ -105,45 +108,46 @@ impl Pages {
         *response.body_mut() = body;
     }
 
-    /// Where to send a browser that sent no credential: to sign in, and back to the stable address of what it asked for.
+    /// The address to which a browser without a credential is redirected: the sign-in page, which
+    /// leads back to the stable address of the recording or list.
     pub(in crate::gateway) fn login_address(
         &self,
         head: &request::Parts,
         rejected: &CredentialError,
     ) -> Option<String> {
-        let is_asked = *rejected.reason() == AuthError::Missing
+        let is_visit = *rejected.reason() == AuthError::Missing
             && head.method == Method::GET
             && is_for_a_person(head);
         let (login, public) = (self.login_url.as_ref()?, self.public_url.as_ref()?);
-        let route = Route::of(&head.method, head.uri.path())
+        let route = Route::parse(&head.method, head.uri.path())
             .ok()
-            .filter(|_| is_asked)?;
+            .filter(|_| is_visit)?;
         let origin = public.origin().ascii_serialization();
-        let wish = match recording::wants_download(head) {
+        let parameter = match recording::wants_download(head) {
             Ok(true) => "?download=1",
             Ok(false) | Err(_) => "",
         };
-        Some(login.returning_to(&format!("{origin}{}{wish}", stable_path(&route))))
+        Some(login.returning_to(&format!("{origin}{}{parameter}", stable_path(&route))))
     }
 }
 
-/// Path and name of the recording that was asked for.
+/// The path and the name of the recording that a request is for, without the link.
 fn recording_without_link(head: &request::Parts) -> Option<(String, String)> {
-    let route = Route::of(&Method::GET, head.uri.path()).ok()?;
-    let Target::Recording { name } = &route.target else {
+    let route = Route::parse(&Method::GET, head.uri.path()).ok()?;
+    let RouteTarget::Recording { name } = &route.target else {
         return None;
     };
     Some((stable_path(&route), name.as_str().to_owned()))
 }
 
-/// The path of what a route means, made anew from its parts.
+/// The path of a route, made anew from its parts.
 fn stable_path(route: &Route) -> String {
     let mut path = String::new();
     if let Some(pbx) = &route.pbx {
         path = format!("/pbx/{}", utf8_percent_encode(pbx, PATH_SEGMENT));
     }
     path.push_str("/recordings");
-    if let Target::Recording { name } = &route.target {
+    if let RouteTarget::Recording { name } = &route.target {
         path = format!("{path}/{}", name.encoded());
     }
     path
@@ -155,7 +159,7 @@ fn redirect(address: &str) -> Response<AnswerBody> {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     vary(headers);
-    // An address that was read as a URL, with an escaped one in it.
+    // Always valid: it was parsed as a URL, and the address in it is escaped.
     if let Ok(address) = HeaderValue::from_str(address) {
         headers.insert(LOCATION, address);
     }
@@ -179,13 +183,13 @@ pub(in crate::gateway) fn is_for_a_person(head: &request::Parts) -> bool {
     is(UPGRADE_INSECURE_REQUESTS, "1") || wants_pages(headers)
 }
 
-/// Says to caches that the answer depends on who reads it.
+/// Tells caches that the answer depends on the reader.
 pub(in crate::gateway) fn vary(headers: &mut HeaderMap) {
     headers.append(VARY, DEPENDS_ON);
 }
 
-/// True where XHTML is wanted, which browsers ask for by name and programs do not, nothing is
-/// wanted more than pages, and JSON less than they are.
+/// True if `Accept` names XHTML, prefers nothing to pages, and prefers pages to JSON. Browsers name
+/// XHTML, programs do not.
 fn wants_pages(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(ACCEPT).iter();
     let fields = fields.filter_map(|field| field.to_str().ok());
@@ -207,7 +211,7 @@ fn wants_pages(headers: &HeaderMap) -> bool {
     names_xhtml && pages >= others && pages > json
 }
 
-/// RFC 9110 §12.4.2: a weight in thousandths; what is malformed weighs nothing.
+/// A weight in thousandths (RFC 9110 §12.4.2); a malformed one is 0.
 fn weight(parameter: &str) -> Option<u32> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim_end().eq_ignore_ascii_case("q") {
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_navigation_is_for_a_person_and_nothing_else_that_a_browser_sends() {
+    fn of_a_browsers_requests_only_a_navigation_is_for_a_person() {
         let (html, upgrade) = (("accept", BROWSER), ("upgrade-insecure-requests", "1"));
         check(&[("sec-fetch-mode", "navigate")], true);
         check(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")], true);
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn without_such_words_a_browser_upgrades_or_wants_pages() {
+    fn without_fetch_metadata_upgrade_or_accept_tells_a_browser() {
         let upgrade = |value| [("upgrade-insecure-requests", value), ("accept", "*/*")];
         check(&upgrade("1"), true);
         check(&upgrade("1")[..1], true);
@@ -303,7 +307,7 @@ mod tests {
             ],
             true,
         );
-        // Java; jQuery; whoever takes any text.
+        // Java; jQuery; programs that accept any text.
         check_accept(
             "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
             false,
@@ -319,7 +323,7 @@ mod tests {
             "audio/webm,audio/ogg,audio/wav,audio/*;q=0.9,*/*;q=0.5",
             false,
         );
-        // Pages are wanted least, or not at all.
+        // Pages have the lowest weight, or none.
         check_accept("application/json, application/xhtml+xml;q=0.9", false);
         check_accept("text/html, application/xhtml+xml;q=0", false);
         check_accept("text/html, application/xhtml+xml;q=0.000", false);
@@ -344,7 +348,7 @@ mod tests {
         }
 
         #[test]
-        fn pages_are_for_whoever_wants_nothing_more(page in 0_u32..=1_000, json in 0_u32..=1_000) {
+        fn pages_go_to_readers_that_prefer_them(page in 0_u32..=1_000, json in 0_u32..=1_000) {
             let q = |number: u32| format!("{}.{:03}", number / 1_000, number % 1_000);
             let accept = format!("application/json;q={}, application/xhtml+xml; q={}", q(json), q(page));
             let expected = page > json;
@@ -352,18 +356,18 @@ mod tests {
         }
 
         #[test]
-        fn without_xhtml_no_accept_is_a_browsers(accept in "(text/html|text/\\*|\\*/\\*|image/gif|[;,= q.0-9])*") {
+        fn an_accept_without_xhtml_is_no_browsers(accept in "(text/html|text/\\*|\\*/\\*|image/gif|[;,= q.0-9])*") {
             prop_assert!(!is_for_a_person(&head(&[("accept", &accept)])));
         }
 
         #[test]
-        fn the_address_without_a_token_leads_to_the_same_recording(name in "[^/\\\\\\p{Cc}.][^/\\\\\\p{Cc}]{0,30}", pbx in "[a-zA-Z0-9_-]{1,10}") {
+        fn the_stable_path_leads_to_the_same_recording(name in "[^/\\\\\\p{Cc}.][^/\\\\\\p{Cc}]{0,30}", pbx in "[a-zA-Z0-9_-]{1,10}") {
             let Ok(name) = name.parse::<crate::recording::RecordingName>() else {
                 return Ok(());
             };
             for pbx in [None, Some(pbx)] {
-                let route = Route { pbx, target: Target::Recording { name: name.clone() } };
-                prop_assert_eq!(Route::of(&Method::GET, &stable_path(&route)), Ok(route));
+                let route = Route { pbx, target: RouteTarget::Recording { name: name.clone() } };
+                prop_assert_eq!(Route::parse(&Method::GET, &stable_path(&route)), Ok(route));
             }
         }
     }

@@ -1,9 +1,11 @@
-//! Problems as a page for people: what happened, what to do next, and the id under which the log has it.
+//! A problem as a page for people: the event, the next step, and the request id of the log.
 //!
-//! Knows the words and the form: one document without script, image or anything from elsewhere, in the reader's own light or dark.
-//! Everything but the recording's name is a fixed text, and that is escaped like everything else. Does not know who gets a page. Pure.
+//! Knows the text and the form: one document, without script, image or anything from another
+//! address, in the reader's own light or dark scheme. Every text is fixed except the recording's
+//! name; all are escaped. Does not know who gets a page. Pure.
 //!
-//! Sources: HTML standard, §13.1.2.3 (text) and §13.1.2 (attributes in quotes); Content Security Policy level 3, §2.3.1 (hashes).
+//! Sources: HTML standard, §13.1.2.3 (text) and §13.1.2 (attributes in quotes); Content Security
+//! Policy level 3, §2.3.1 (hashes).
 
 mod words;
 
@@ -29,19 +31,19 @@ h1{font-size:1.6rem;line-height:1.25;margin:0 0 1rem}\
 a{color:var(--link)}a,code{overflow-wrap:anywhere}\
 footer{margin-top:2.5rem;padding-top:1rem;border-top:1px solid var(--line);font-size:.875rem}";
 
-/// What a page tells.
-pub(crate) struct Page<'a> {
+/// A page about a problem.
+pub(crate) struct ProblemPage<'a> {
     pub(crate) problem: &'static Problem,
     pub(crate) request_id: &'a str,
-    /// What exactly is wrong, where the problem's own words do not say.
+    /// The detail of the error, if the problem has one.
     pub(crate) reason: Option<&'a str>,
     /// Seconds after which a retry may work.
     pub(crate) retry_after: Option<&'a str>,
-    /// Path and name of the recording, where it can be opened without the link that was not valid.
+    /// The path and the name of the recording, if it can be opened without the invalid link.
     pub(crate) recording: Option<(&'a str, &'a str)>,
 }
 
-impl Page<'_> {
+impl ProblemPage<'_> {
     /// The body of the answer.
     pub(crate) fn body(&self) -> AnswerBody {
         AnswerBody::Document(Full::new(Bytes::from(self.html())))
@@ -68,7 +70,7 @@ impl Page<'_> {
         if let Some((path, name)) = self.recording {
             let _ = writeln!(
                 html,
-                "<p>Those who can sign in open the recording itself:<br><a href=\"{}\">{}</a></p>",
+                "<p>If you can sign in, open the recording itself:<br><a href=\"{}\">{}</a></p>",
                 escaped(path),
                 escaped(name)
             );
@@ -83,21 +85,21 @@ impl Page<'_> {
     }
 }
 
-/// What a page may load: its style, by its hash, and nothing else.
+/// The content policy of a page: it may load its own style, by its hash, and nothing else.
 pub(in crate::gateway) fn content_policy() -> String {
     let hash = digest::digest(&digest::SHA256, STYLE.as_bytes());
     let hash = STANDARD.encode(hash.as_ref());
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
 }
 
-/// Fills in the fields of a page, instead of those of a document for programs.
+/// Sets the header fields of a page in place of those of a problem document.
 pub(crate) fn fill(headers: &mut HeaderMap, framing: &Frames) {
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     headers.insert(CONTENT_TYPE, html);
     framing.fill_page(headers);
 }
 
-/// A text as it stands between tags or between quotation marks.
+/// Escapes a text, so that it may stand between tags or between quotation marks.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -120,8 +122,8 @@ mod tests {
     use super::*;
     use crate::http::problem::{self, ALL};
 
-    fn page(problem: &'static Problem) -> Page<'static> {
-        Page {
+    fn page(problem: &'static Problem) -> ProblemPage<'static> {
+        ProblemPage {
             problem,
             request_id: "id-1",
             reason: None,
@@ -157,11 +159,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_ends_the_place_it_stands_in(path in ".*", name in ".*", reason in ".*") {
+        fn no_text_breaks_out_of_its_place(path in ".*", name in ".*", reason in ".*") {
             let plain = page(&problem::LINK_TOKEN_INVALID);
-            let plain = Page { recording: Some(("", "")), reason: Some(""), ..plain }.html();
+            let plain = ProblemPage { recording: Some(("", "")), reason: Some(""), ..plain }.html();
             let filled = page(&problem::LINK_TOKEN_INVALID);
-            let filled = Page { recording: Some((&path, &name)), reason: Some(&reason), ..filled }.html();
+            let filled = ProblemPage { recording: Some((&path, &name)), reason: Some(&reason), ..filled }.html();
             for mark in ['<', '>', '"', '\''] {
                 prop_assert_eq!(filled.matches(mark).count(), plain.matches(mark).count());
             }

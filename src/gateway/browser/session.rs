@@ -1,8 +1,9 @@
-//! `POST` and `DELETE /session`: a bearer token is exchanged for a cookie, and the cookie taken back.
+//! `POST` and `DELETE /session`: exchanges a bearer token for a cookie, and clears the cookie.
 //!
-//! Knows how cookies are set and cleared. Does not know what the value of one says.
+//! Knows how cookies are set and cleared. Does not know what the value of a cookie means.
 //!
-//! Sources: draft-ietf-httpbis-rfc6265bis (`Set-Cookie`, `SameSite`, prefixes); CHIPS, "Partitioned".
+//! Sources: draft-ietf-httpbis-rfc6265bis (`Set-Cookie`, `SameSite`, prefixes); CHIPS,
+//! "Partitioned".
 
 use std::time::SystemTime;
 
@@ -16,7 +17,7 @@ use crate::auth::{Authenticator, Credential, Principal, SessionError, Sessions};
 use crate::gateway::settings::embed::Embed;
 use crate::limits::rate::Counted;
 
-/// Both kinds. A browser keeps one of each beside the other.
+/// Both kinds of cookie. A browser can hold one of each.
 const EMBEDS: [Embed; 2] = [Embed::SameSite, Embed::Partitioned];
 
 /// The cookies that an answer sets and clears.
@@ -30,12 +31,13 @@ impl SetCookies {
         }
     }
 
-    /// Clears cookies that are of no use any more, by their names.
+    /// Clears useless cookies, by their names.
     pub(in crate::gateway) fn clear_useless(&mut self, names: &[&str]) {
         for name in names {
             match *name {
                 SESSION_COOKIE => self.clear_own(),
-                // Whoever set it may have given it another path or domain; then it stays, and counts as absent again.
+                // The cookie of single sign-on may have another path or domain. Then it stays, and
+                // counts as absent at the next request, too.
                 name => self.push(
                     &Cookie::build((name, ""))
                         .path("/")
@@ -47,7 +49,7 @@ impl SetCookies {
         }
     }
 
-    /// Clears our own, also one from before the setting changed.
+    /// Clears the gateway's own cookie, also one from before `session.embed` changed.
     fn clear_own(&mut self) {
         for embed in EMBEDS {
             self.clear(embed);
@@ -60,9 +62,10 @@ impl SetCookies {
         self.push(&cookie);
     }
 
-    /// Sets our own. It has no age: it ends with the browser, and what it says earlier.
+    /// Sets the gateway's own cookie. It has no age: it ends with the browser, and its token
+    /// earlier.
     fn set_own(&mut self, value: &str, embed: Embed) {
-        // First, since a browser that knows no partitions takes both for one.
+        // Before the new one is set: a browser without partitions takes both for the same cookie.
         for other in EMBEDS.into_iter().filter(|other| *other != embed) {
             self.clear(other);
         }
@@ -70,7 +73,8 @@ impl SetCookies {
     }
 
     fn push(&mut self, cookie: &Cookie<'_>) {
-        // Names are tokens and values JWTs, so this is always a field's value.
+        // Names are tokens and values are JWTs, so the text is always valid as the value of a
+        // field.
         if let Ok(mut field) = HeaderValue::try_from(cookie.to_string()) {
             field.set_sensitive(true);
             self.0.push(field);
@@ -90,49 +94,53 @@ fn own(value: &str, embed: Embed) -> Cookie<'_> {
     .build()
 }
 
-/// Why a session is neither opened nor ended.
+/// The reason why a bearer token is not exchanged for a session.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoSession {
+pub(crate) enum SessionExchangeError {
     #[error("session.key_file is not configured")]
     NotConfigured,
-    #[error("only a bearer token is exchanged for a session")]
+    #[error("only a bearer token can be exchanged for a session")]
     NotBearer,
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
-/// Checks that there are sessions at all.
+/// Returns the sessions.
 ///
 /// # Errors
-/// When no key for them is configured.
-pub(in crate::gateway) fn require(authenticator: &Authenticator) -> Result<&Sessions, NoSession> {
-    authenticator.sessions().ok_or(NoSession::NotConfigured)
+/// If no key for them is configured.
+pub(in crate::gateway) fn require(
+    authenticator: &Authenticator,
+) -> Result<&Sessions, SessionExchangeError> {
+    authenticator
+        .sessions()
+        .ok_or(SessionExchangeError::NotConfigured)
 }
 
 /// Exchanges a bearer token for a cookie.
 ///
 /// # Errors
-/// When the caller showed another kind of credential, or there are no sessions.
+/// If the caller sent another kind of credential, or sessions are not configured.
 pub(in crate::gateway) fn open(
     authenticator: &Authenticator,
     embed: Embed,
     principal: &Counted<Principal>,
     now: SystemTime,
     cookies: &mut SetCookies,
-) -> Result<(), NoSession> {
+) -> Result<(), SessionExchangeError> {
     if *principal.credential() != Credential::Bearer {
-        return Err(NoSession::NotBearer);
+        return Err(SessionExchangeError::NotBearer);
     }
     let value = require(authenticator)?.issue(principal, now)?;
     cookies.set_own(&value, embed);
     Ok(())
 }
 
-/// Takes the cookie back, whatever it says: a wrong one, or one that is there twice, has to go as well. It is no secret
-/// that it went, so nobody is authenticated. No other site may sign somebody out.
+/// Clears the cookie. It need not be valid: a wrong cookie, or one sent twice, has to go as well,
+/// so the caller is not authenticated. No other site may sign somebody out.
 ///
 /// # Errors
-/// When another site asks.
+/// If another site caused the request.
 pub(in crate::gateway) fn end(
     sites: &Sites,
     headers: &HeaderMap,

@@ -1,11 +1,12 @@
-//! Who made a browser send a request: this site, one that is listed, or any other.
+//! The site that made a browser send a request: the gateway's own, a listed one, or any other.
 //!
-//! Knows which requests with a cookie may be caused by whom, and which ones nobody looks at. A browser sends cookies by itself,
-//! so a cookie does not show that its owner wants what is asked for, and no more does a bearer token that a proxy makes out of one;
-//! a link in the request does. Pure.
+//! Knows which sites may cause which requests, and which requests are prefetches. A browser sends
+//! cookies by itself, so a cookie does not prove that its owner wants the answer. Neither does a
+//! bearer token that a proxy makes out of a cookie. A link in the request does. Pure.
 //!
-//! Sources: Fetch Metadata Request Headers (W3C), `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which no script can set; Fetch standard,
-//! `Origin`; RFC 6454 §6.2; WICG "Prefetch", `Sec-Purpose`, and that only 2xx answers are kept.
+//! Sources: Fetch Metadata Request Headers (W3C), `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which no
+//! script can set; Fetch standard, `Origin`; RFC 6454 §6.2; WICG "Prefetch", `Sec-Purpose`, and
+//! that only 2xx answers are kept.
 
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, request};
@@ -19,17 +20,17 @@ use crate::gateway::settings::embed::Embed;
 
 const SITE: &str = "sec-fetch-site";
 
-/// The sites that count as ours.
+/// The trusted sites.
 pub(crate) struct Sites {
-    /// The gateway's own origin, where `server.public_url` tells it.
+    /// The gateway's own origin, if `server.public_url` is set.
     own: Option<String>,
     listed: Vec<Origin>,
     embed: Embed,
 }
 
-/// Another site caused a request with a cookie that it may not cause.
+/// Another site caused a request with a cookie, and may not.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the cookie came with a request that another site caused, or that does not say who did")]
+#[error("another site caused the request with the cookie, or the request does not tell its site")]
 pub(crate) struct CrossSite;
 
 impl Sites {
@@ -41,62 +42,65 @@ impl Sites {
         }
     }
 
-    /// Which pages may have the session cookie sent.
+    /// The kind of the session cookie, which decides for which pages a browser sends it.
     pub(in crate::gateway) fn embed(&self) -> Embed {
         self.embed
     }
 
-    /// Gives away the principal of a request that this site, a listed one, or no page at all has caused.
+    /// Releases the principal of a request that a trusted site, or no page at all, has caused.
     ///
     /// # Errors
-    /// When another site caused it.
+    /// If another site caused it.
     pub(in crate::gateway) fn admit(
         &self,
         caller: Authenticated,
         request: &Addressed<'_>,
     ) -> Result<Principal, CrossSite> {
-        caller.admit(|principal| self.require_ours(request.head(), principal.credential()))
+        caller.admit(|principal| self.require_trusted_site(request.head(), principal.credential()))
     }
 
-    /// Judges a request whose credential is known. A link is in the address itself, so whoever has it may send it.
-    fn require_ours(
+    /// Checks a request whose credential is known. A link is in the address itself, so every site
+    /// that has it may cause the request.
+    fn require_trusted_site(
         &self,
         head: &request::Parts,
         credential: &Credential,
     ) -> Result<(), CrossSite> {
         let headers = &head.headers;
-        let ours = match (credential, is_read(&head.method)) {
+        let is_trusted = match (credential, is_read(&head.method)) {
             (Credential::Link(_), _) => true,
-            // A proxy may have put it in that knows the browser by a cookie, so a browser's word counts. A program says nothing.
+            // A proxy may have made the token out of a cookie, so the browser's own fields count. A
+            // program sends none of them.
             (Credential::Bearer, true) if !headers.contains_key(SITE) => true,
             (Credential::Bearer, true) => self.may_read(headers, credential),
             (Credential::Bearer, false) => self.may_write_by_bearer(headers),
             (Credential::Session | Credential::Sso, true) => self.may_read(headers, credential),
             (Credential::Session | Credential::Sso, false) => self.may_write(headers),
         };
-        if ours { Ok(()) } else { Err(CrossSite) }
+        if is_trusted { Ok(()) } else { Err(CrossSite) }
     }
 
-    /// Whether a request that changes something comes from a page of ours.
+    /// True if a request that changes something comes from a page of a trusted site.
     pub(in crate::gateway) fn may_write(&self, headers: &HeaderMap) -> bool {
-        field(headers, SITE) == Some("same-origin") || self.is_from_ours(headers)
+        field(headers, SITE) == Some("same-origin") || self.is_from_trusted_site(headers)
     }
 
-    /// The same, or from no page at all: a program, an extension, or somebody's own doing.
+    /// The same, or from no page at all: a program, an extension, or an address typed by hand.
     fn may_write_by_bearer(&self, headers: &HeaderMap) -> bool {
         let says_nothing = !headers.contains_key(SITE) && !headers.contains_key(ORIGIN);
         says_nothing || field(headers, SITE) == Some("none") || self.may_write(headers)
     }
 
     fn may_read(&self, headers: &HeaderMap, credential: &Credential) -> bool {
-        if self.is_from_ours(headers) {
+        if self.is_from_trusted_site(headers) {
             return true;
         }
         match field(headers, SITE) {
             Some("same-origin" | "same-site" | "none") => true,
             Some(_) => is_navigating(headers),
-            // A browser from before 2023, plain HTTP, or no browser. Where `SameSite` keeps other sites from having the cookie
-            // sent, that is enough; a cookie that says otherwise, or that somebody else set, needs to say where it comes from.
+            // A browser from before 2023, plain HTTP, or no browser. For the gateway's own cookie,
+            // `SameSite` already stops requests of other sites. A partitioned cookie, or that of
+            // single sign-on, has no such guard, so the site has to be known.
             None if headers.contains_key(SITE) => false,
             None => {
                 !headers.contains_key(ORIGIN)
@@ -106,19 +110,20 @@ impl Sites {
         }
     }
 
-    fn is_from_ours(&self, headers: &HeaderMap) -> bool {
+    fn is_from_trusted_site(&self, headers: &HeaderMap) -> bool {
         let listed = self.listed.iter().map(Origin::as_str);
         let mut ours = self.own.as_deref().into_iter().chain(listed);
         field(headers, "origin").is_some_and(|origin| ours.any(|ours| ours == origin))
     }
 }
 
-/// Whether somebody goes to a page by this request, rather than a page loading something.
+/// True for a read by navigation: a person goes to a page, rather than a page loading something.
 pub(in crate::gateway) fn is_visit(head: &request::Parts) -> bool {
     is_read(&head.method) && is_for_a_person(head)
 }
 
-/// Whether a browser asks ahead of time, for what nobody may ever look at. `Purpose` is what browsers sent before `Sec-Purpose`.
+/// True for a prefetch, which a person may never look at. Older browsers sent `Purpose` in place of
+/// `Sec-Purpose`.
 pub(in crate::gateway) fn is_prefetch(headers: &HeaderMap) -> bool {
     let asks_ahead = |name: &str| {
         let mut values = headers.get_all(name).iter();
@@ -142,7 +147,7 @@ fn is_navigating(headers: &HeaderMap) -> bool {
     field(headers, "sec-fetch-mode") == Some("navigate")
 }
 
-/// The value of a field that is there once.
+/// The value of a field, if the field is there exactly once.
 fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -1,33 +1,34 @@
-//! The books of a queue: who holds how many permits, who waits, and who is next.
+//! The rules of a fair queue: which principal holds how many permits, which wait, which is next.
 //!
-//! Knows the rules. Does not know what waiting is, nor what a permit is for. Pure: no clock, no tasks.
+//! Knows the rules. Does not know how a task waits, or what a permit is for. Pure: no clock, no
+//! tasks.
 //!
-//! Whose turn it is goes round by principal, in the order in which they began to wait; within one it is first come, first
-//! served. While somebody waits who holds less than half of all, nobody gets more than half. Nobody waits while a permit
-//! is free.
+//! Principals take turns, in the order in which they began to wait; within a principal, the first
+//! to come is the first served. While a principal waits that holds less than half of all permits,
+//! no principal gets more than half. No task waits while a permit is free.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::principal::PrincipalId;
 
-/// Permits that are out, and those who wait for one, each with a value of `W`.
+/// The permits that are out, and the waiting tasks, each with a value of `W`.
 pub(super) struct Ledger<W> {
     total: usize,
     out: usize,
-    /// Every principal that holds or awaits something.
-    parties: HashMap<PrincipalId, Party<W>>,
-    /// The principals that wait, by whose turn comes first.
+    /// Every principal that holds a permit or waits for one.
+    principals: HashMap<PrincipalId, PrincipalRecord<W>>,
+    /// The waiting principals, in the order of their turns.
     turns: BTreeMap<u64, PrincipalId>,
-    /// The number of the next arrival or turn.
+    /// The number of the last arrival or turn.
     next: u64,
 }
 
-/// One principal.
-struct Party<W> {
+/// The permits and the waiting tasks of one principal.
+struct PrincipalRecord<W> {
     held: usize,
-    /// Its key among the turns, while it waits.
+    /// The principal's key in `turns`, while it waits.
     turn: u64,
-    /// Those of it who wait, in the order in which they came.
+    /// Its waiting tasks, in the order in which they came.
     waiting: BTreeMap<u64, W>,
 }
 
@@ -36,47 +37,47 @@ impl<W> Ledger<W> {
         Self {
             total,
             out: 0,
-            parties: HashMap::new(),
+            principals: HashMap::new(),
             turns: BTreeMap::new(),
             next: 0,
         }
     }
 
-    /// Notes one more who waits. Returns the number that they are known by.
+    /// Adds a waiting task. Returns its number.
     pub(super) fn arrive(&mut self, who: &PrincipalId, waiter: W) -> u64 {
         let number = self.number();
-        let party = self.parties.entry(who.clone()).or_default();
-        if party.waiting.is_empty() {
-            party.turn = number;
+        let record = self.principals.entry(who.clone()).or_default();
+        if record.waiting.is_empty() {
+            record.turn = number;
             self.turns.insert(number, who.clone());
         }
-        party.waiting.insert(number, waiter);
+        record.waiting.insert(number, waiter);
         number
     }
 
-    /// Notes that one has gone: out of the queue, or with the permit that they had got.
+    /// Removes a task: from the queue, or with the permit that it got.
     pub(super) fn leave(&mut self, who: &PrincipalId, number: u64) {
-        let Some(party) = self.parties.get_mut(who) else {
+        let Some(record) = self.principals.get_mut(who) else {
             return;
         };
-        if party.waiting.remove(&number).is_none() {
-            party.held = party.held.saturating_sub(1);
+        if record.waiting.remove(&number).is_none() {
+            record.held = record.held.saturating_sub(1);
             self.out = self.out.saturating_sub(1);
-        } else if party.waiting.is_empty() {
-            self.turns.remove(&party.turn);
+        } else if record.waiting.is_empty() {
+            self.turns.remove(&record.turn);
         }
-        if party.held == 0 && party.waiting.is_empty() {
-            self.parties.remove(who);
+        if record.held == 0 && record.waiting.is_empty() {
+            self.principals.remove(who);
         }
     }
 
-    /// Changes how many permits there are. Where more are out, the surplus goes as it comes back.
+    /// Changes the number of permits. If more are out, the surplus goes as it comes back.
     pub(super) fn resize(&mut self, total: usize) {
         self.total = total;
     }
 
-    /// Gives a permit to whoever is next, if one is free and somebody waits. To be called until there is nobody, after
-    /// every change.
+    /// Gives a permit to the next waiting task, if one is free. Call it after every change, until
+    /// it returns `None`.
     pub(super) fn serve(&mut self) -> Option<W> {
         if self.out >= self.total {
             return None;
@@ -84,27 +85,31 @@ impl<W> Ledger<W> {
         let turn = self.first()?;
         let who = self.turns.remove(&turn)?;
         let number = self.number();
-        let party = self.parties.get_mut(&who)?;
-        let (_, waiter) = party.waiting.pop_first()?;
-        party.held += 1;
+        let record = self.principals.get_mut(&who)?;
+        let (_, waiter) = record.waiting.pop_first()?;
+        record.held += 1;
         self.out += 1;
-        if !party.waiting.is_empty() {
-            party.turn = number;
+        if !record.waiting.is_empty() {
+            record.turn = number;
             self.turns.insert(number, who);
         }
         Some(waiter)
     }
 
-    /// Whether anybody but `who` waits.
+    /// True if a principal other than `who` waits.
     pub(super) fn has_waiting_beside(&self, who: &PrincipalId) -> bool {
         self.turns.values().any(|waiting| waiting != who)
     }
 
-    /// The first turn of a principal that holds less than half; where all that wait hold half, the first of all.
+    /// The first turn of a principal that holds less than half. If all waiting principals hold half
+    /// or more, the first turn of all.
     fn first(&self) -> Option<u64> {
         let half = (self.total / 2).max(1);
-        let holds_less =
-            |who: &PrincipalId| self.parties.get(who).is_some_and(|party| party.held < half);
+        let holds_less = |who: &PrincipalId| {
+            self.principals
+                .get(who)
+                .is_some_and(|record| record.held < half)
+        };
         let mut turns = self.turns.iter();
         let fair = turns.find(|(_, who)| holds_less(who));
         fair.or_else(|| self.turns.first_key_value())
@@ -117,7 +122,7 @@ impl<W> Ledger<W> {
     }
 }
 
-impl<W> Default for Party<W> {
+impl<W> Default for PrincipalRecord<W> {
     fn default() -> Self {
         Self {
             held: 0,

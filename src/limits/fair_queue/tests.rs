@@ -1,4 +1,4 @@
-//! A place that is given up is nobody's, whenever that happens.
+//! A place that is given up is free for the next, whenever it is given up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -9,17 +9,17 @@ use tokio::time::timeout;
 
 use super::*;
 
-type Asking = Pin<Box<dyn Future<Output = Place> + Send>>;
+type PendingPlace = Pin<Box<dyn Future<Output = FairQueuePlace> + Send>>;
 
-fn asking(queue: &Arc<Queue>, name: &str) -> Asking {
+fn pending(queue: &Arc<FairQueue>, name: &str) -> PendingPlace {
     let queue = Arc::clone(queue);
     let who = PrincipalId::new("https://idp.example", name);
     Box::pin(async move { queue.take(&who).await })
 }
 
-/// What has come of it by now.
-fn poll(asking: &mut Asking) -> Option<Place> {
-    match asking
+/// The place, if its turn has come.
+fn poll(pending: &mut PendingPlace) -> Option<FairQueuePlace> {
+    match pending
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
     {
@@ -28,21 +28,21 @@ fn poll(asking: &mut Asking) -> Option<Place> {
     }
 }
 
-/// A download, if one is to be had without waiting.
-fn take(queue: &Arc<Queue>) -> Option<Place> {
-    poll(&mut asking(queue, "alice"))
+/// A download, if one is free without waiting.
+fn take(queue: &Arc<FairQueue>) -> Option<FairQueuePlace> {
+    poll(&mut pending(queue, "alice"))
 }
 
-/// Whether anybody waits at all.
-fn has_waiting(queue: &Arc<Queue>) -> bool {
+/// True if any principal waits.
+fn has_waiting(queue: &Arc<FairQueue>) -> bool {
     queue.has_waiting_beside(&PrincipalId::new("https://idp.example", "nobody"))
 }
 
 #[test]
-fn who_leaves_the_queue_gives_up_the_place() {
-    let queue = Queue::new(1);
+fn leaving_the_queue_gives_up_the_place() {
+    let queue = FairQueue::new(1);
     let first = take(&queue).unwrap();
-    let (mut next, mut last) = (asking(&queue, "bob"), asking(&queue, "carol"));
+    let (mut next, mut last) = (pending(&queue, "bob"), pending(&queue, "carol"));
     assert!(poll(&mut next).is_none() && poll(&mut last).is_none());
     assert!(has_waiting(&queue));
     drop(next);
@@ -52,21 +52,21 @@ fn who_leaves_the_queue_gives_up_the_place() {
 }
 
 #[test]
-fn what_was_handed_to_one_who_left_at_that_moment_goes_to_the_next() {
-    let queue = Queue::new(1);
+fn a_download_for_a_task_that_just_left_goes_to_the_next() {
+    let queue = FairQueue::new(1);
     let first = take(&queue).unwrap();
-    let (mut next, mut last) = (asking(&queue, "bob"), asking(&queue, "carol"));
+    let (mut next, mut last) = (pending(&queue, "bob"), pending(&queue, "carol"));
     assert!(poll(&mut next).is_none() && poll(&mut last).is_none());
     drop(first);
-    // It is Bob's by now, who has not looked yet.
+    // The download is Bob's now, but his task has not run yet.
     assert!(poll(&mut last).is_none());
     drop(next);
     assert!(poll(&mut last).is_some());
 }
 
 #[test]
-fn fewer_downloads_count_those_that_run() {
-    let queue = Queue::new(3);
+fn a_smaller_total_counts_running_downloads() {
+    let queue = FairQueue::new(3);
     let mut running: Vec<_> = (0..3).map(|_| take(&queue).unwrap()).collect();
     queue.resize(1);
     running.truncate(1);
@@ -79,26 +79,26 @@ fn fewer_downloads_count_those_that_run() {
 }
 
 #[test]
-fn more_downloads_are_for_those_who_wait_already() {
-    let queue = Queue::new(1);
+fn a_larger_total_serves_waiting_tasks_at_once() {
+    let queue = FairQueue::new(1);
     let _first = take(&queue).unwrap();
-    let mut waiting = [asking(&queue, "bob"), asking(&queue, "bob")];
-    assert!(waiting.iter_mut().all(|asking| poll(asking).is_none()));
+    let mut waiting = [pending(&queue, "bob"), pending(&queue, "bob")];
+    assert!(waiting.iter_mut().all(|pending| poll(pending).is_none()));
     queue.resize(3);
     let running = waiting.each_mut().map(poll);
     assert!(running.iter().all(Option::is_some));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_when_many_come_and_leave_at_once() {
-    let queue = Queue::new(3);
+async fn no_download_is_lost_when_many_come_and_leave() {
+    let queue = FairQueue::new(3);
     let mut callers = JoinSet::new();
     for number in 0..2_000_u64 {
-        let asking = asking(&queue, &(number % 5).to_string());
-        // The time of some is up while they are called.
+        let pending = pending(&queue, &(number % 5).to_string());
+        // Some time out in the moment in which they are called.
         let patience = Duration::from_millis(number % 3);
         callers.spawn(async move {
-            let place = timeout(patience, asking).await;
+            let place = timeout(patience, pending).await;
             tokio::task::yield_now().await;
             drop(place);
         });

@@ -15,8 +15,8 @@ use super::permit::DownloadPermit;
 use super::recording_request::RecordingRequest;
 use super::stream::PbxStream;
 use crate::audit::RecordedRead;
-use crate::limits::bandwidth::Pace;
-use crate::limits::fair_queue::Queue;
+use crate::limits::bandwidth::BandwidthLimit;
+use crate::limits::fair_queue::FairQueue;
 use crate::metrics::{Download, PbxMetrics};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::account::token_source::TokenSource;
@@ -33,8 +33,8 @@ pub(in crate::pbx) struct Downloads {
     pub(in crate::pbx) dialect: Arc<dyn Dialect>,
     pub(in crate::pbx) tokens: Arc<TokenSource>,
     pub(in crate::pbx) tickets: Arc<TicketBroker>,
-    pub(in crate::pbx) queue: Arc<Queue>,
-    pub(in crate::pbx) bandwidth: Arc<Pace>,
+    pub(in crate::pbx) queue: Arc<FairQueue>,
+    pub(in crate::pbx) bandwidth: Arc<BandwidthLimit>,
     pub(in crate::pbx) metrics: Arc<PbxMetrics>,
     pub(in crate::pbx) limits: PbxLimits,
     pub(in crate::pbx) not_ready: NotReady,

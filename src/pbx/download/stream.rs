@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use super::fetch::JudgedResponse;
 use super::permit::DownloadPermit;
-use crate::limits::bandwidth::{Pace, Turns};
+use crate::limits::bandwidth::{BandwidthLimit, Turns};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::content::sniff::{AudioType, Beginning};
 use crate::pbx::error::PbxError;
@@ -41,7 +41,7 @@ impl PbxStream {
     pub(in crate::pbx) fn new(
         judged: JudgedResponse,
         permit: DownloadPermit,
-        bandwidth: &Arc<Pace>,
+        bandwidth: &Arc<BandwidthLimit>,
     ) -> Result<Self, PbxError> {
         let Beginning::Audio(audio) = judged.beginning() else {
             return Err(PbxError::NotAudio);

@@ -19,7 +19,7 @@ use tracing::debug;
 
 use super::choice::TableSelector;
 use super::{ListPage, SLACK_S, Visible};
-use crate::limits::bandwidth::{Pace, Turns};
+use crate::limits::bandwidth::{BandwidthLimit, Turns};
 use crate::list::{Order, Position, Query, Second, local_time};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::account::token_source::TokenSource;
@@ -86,7 +86,7 @@ pub(super) struct TableReader {
     pub(super) pbx: Arc<str>,
     pub(super) tokens: Arc<TokenSource>,
     pub(super) tickets: Arc<TicketBroker>,
-    pub(super) bandwidth: Arc<Pace>,
+    pub(super) bandwidth: Arc<BandwidthLimit>,
     pub(super) zone: TimeZone,
     pub(super) queue_timeout: Duration,
     pub(super) idle_timeout: Duration,

@@ -145,73 +145,89 @@ impl TlsError {
     }
 }
 
+/// The meaning of a fault that a certificate alone does not explain.
+const NOT_ACCEPTED: &str = "it is not accepted";
+
 impl TlsFault {
     /// The fault of a certificate that cannot be used under any trust.
     pub(crate) fn meaning(self) -> &'static str {
-        match self {
-            Self::Version1 => {
-                "it is of X.509 version 1, as old firmware makes it, and its key cannot be checked"
-            }
-            Self::WeakKey => "its key is too short",
-            _ => "it is not accepted",
-        }
+        self.row().0
     }
 
     /// The remedy for an operator.
     pub(crate) fn advice(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The row of each fault: its meaning if nothing but the certificate is at fault, and the
+    /// remedy.
+    fn row(self) -> (&'static str, &'static str) {
         match self {
-            Self::NotPinned => {
+            Self::NotPinned => (
+                NOT_ACCEPTED,
                 "if the PBX's certificate was not replaced, another machine may stand in between: do not pin the \
                  certificate that it shows; if it was replaced, compare the new fingerprint with what a browser \
-                 shows on the PBX's own network, and add it to pbx.tls.pins"
-            }
-            Self::UnknownIssuer => {
+                 shows on the PBX's own network, and add it to pbx.tls.pins",
+            ),
+            Self::UnknownIssuer => (
+                NOT_ACCEPTED,
                 "compare the fingerprint with what a browser shows on the PBX's own network and pin it (pbx.tls.pins), or \
-                 set pbx.tls.ca_file to the certificate of the CA that signed it"
-            }
-            Self::WrongName => {
-                "write a name or an address into pbx.url that the certificate is for, or pin it (pbx.tls.pins)"
-            }
-            Self::Expired | Self::NotYetValid => {
+                 set pbx.tls.ca_file to the certificate of the CA that signed it",
+            ),
+            Self::WrongName => (
+                NOT_ACCEPTED,
+                "write a name or an address into pbx.url that the certificate is for, or pin it (pbx.tls.pins)",
+            ),
+            Self::Expired | Self::NotYetValid => (
+                NOT_ACCEPTED,
                 "check this machine's clock; if it is right, give the PBX a new certificate (on an S-Series Settings > \
-                 System > Security > Service > Certificate), or pin this one (pbx.tls.pins): its dates are then ignored"
-            }
-            Self::CaCertificate => {
-                "pin it (pbx.tls.pins): a certificate that the PBX signed itself does not belong in pbx.tls.ca_file"
-            }
-            Self::Version1 => {
+                 System > Security > Service > Certificate), or pin this one (pbx.tls.pins): its dates are then ignored",
+            ),
+            Self::CaCertificate => (
+                NOT_ACCEPTED,
+                "pin it (pbx.tls.pins): a certificate that the PBX signed itself does not belong in pbx.tls.ca_file",
+            ),
+            Self::Version1 => (
+                "it is of X.509 version 1, as old firmware makes it, and its key cannot be checked",
                 "install a certificate of version 3, as every current tool makes them, on the PBX and select it (on an S-Series \
-                 Settings > System > Security > Service > Certificate)"
-            }
-            Self::WeakKey => {
+                 Settings > System > Security > Service > Certificate)",
+            ),
+            Self::WeakKey => (
+                "its key is too short",
                 "install a certificate with an RSA key of 2048 bits or more, or with an EC key, on the PBX and select it (on an \
-                 S-Series Settings > System > Security > Service > Certificate)"
-            }
-            Self::BadSignature => {
+                 S-Series Settings > System > Security > Service > Certificate)",
+            ),
+            Self::BadSignature => (
+                NOT_ACCEPTED,
                 "if its RSA key has fewer than 2048 bits, install a longer one on the PBX; otherwise the server does not \
-                 hold the certificate's key, and another machine stands in between"
-            }
-            Self::Unreadable => {
+                 hold the certificate's key, and another machine stands in between",
+            ),
+            Self::Unreadable => (
+                NOT_ACCEPTED,
                 "install another certificate on the PBX and select it (on an S-Series Settings > System > Security > Service > \
-                 Certificate)"
-            }
-            Self::NoVersion => {
+                 Certificate)",
+            ),
+            Self::NoVersion => (
+                NOT_ACCEPTED,
                 "update the PBX's firmware, or set its System Security Level to High (on an S-Series Settings > System > \
                  Security > Service), which is TLS 1.2; a PBX without TLS 1.2 needs a TLS proxy beside it, or plain \
-                 HTTP on a network you trust (pbx.plain_http)"
-            }
-            Self::NoCipher => {
+                 HTTP on a network you trust (pbx.plain_http)",
+            ),
+            Self::NoCipher => (
+                NOT_ACCEPTED,
                 "the PBX knows old ciphers only: update its firmware; otherwise it needs a TLS proxy beside it, or plain \
-                 HTTP on a network you trust (pbx.plain_http)"
-            }
-            Self::NotTls => {
+                 HTTP on a network you trust (pbx.plain_http)",
+            ),
+            Self::NotTls => (
+                NOT_ACCEPTED,
                 "correct pbx.url: this port speaks plain HTTP or something else; the web interface is usually at https and \
-                 port 8088 (on an S-Series Settings > System > Security > Service > Protocol and Port)"
-            }
-            Self::Other => {
+                 port 8088 (on an S-Series Settings > System > Security > Service > Protocol and Port)",
+            ),
+            Self::Other => (
+                NOT_ACCEPTED,
                 "check pbx.url (an https address, a port that speaks TLS 1.2) and pbx.tls; before a fingerprint is pinned, \
-                 compare it with what a browser shows on the PBX's own network"
-            }
+                 compare it with what a browser shows on the PBX's own network",
+            ),
         }
     }
 }

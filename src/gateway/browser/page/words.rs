@@ -1,6 +1,7 @@
-//! Problems in the words of somebody who has opened a link, and knows nothing of tokens, ranges and PBXs.
+//! The texts of problem pages, for people who opened a link and know nothing of tokens or ranges.
 //!
-//! Knows what they can do next. What has no words of its own here has those that programs get.
+//! Knows the next step that a person can take. A problem without a text here has the text for
+//! programs.
 
 use http::StatusCode;
 

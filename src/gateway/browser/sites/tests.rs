@@ -1,4 +1,4 @@
-//! Which requests with a cookie are whose, row by row.
+//! The sites that may cause a request, row by row.
 
 use http::Request;
 
@@ -26,7 +26,8 @@ fn head(method: &Method, fields: &[(&str, &str)]) -> request::Parts {
 #[track_caller]
 fn check(method: Method, fields: &[(&str, &str)], ours: bool) {
     for credential in [Credential::Session, Credential::Sso] {
-        let judged = sites(Embed::Partitioned).require_ours(&head(&method, fields), &credential);
+        let judged =
+            sites(Embed::Partitioned).require_trusted_site(&head(&method, fields), &credential);
         assert_eq!(judged.is_ok(), ours, "{method} {fields:?} {credential:?}");
     }
 }
@@ -35,7 +36,7 @@ const MODE: &str = "sec-fetch-mode";
 const ORIGIN: &str = "origin";
 
 #[test]
-fn a_cookie_reads_for_this_site_for_listed_ones_and_for_whoever_follows_a_link() {
+fn a_cookie_reads_for_trusted_sites_and_for_navigations() {
     for method in [Method::GET, Method::HEAD] {
         let check = |fields: &[(&str, &str)], ours| check(method.clone(), fields, ours);
         for site in ["same-origin", "same-site", "none"] {
@@ -76,7 +77,7 @@ fn a_cookie_reads_for_this_site_for_listed_ones_and_for_whoever_follows_a_link()
 }
 
 #[test]
-fn a_cookie_writes_for_this_origin_and_for_listed_ones() {
+fn a_cookie_writes_for_trusted_origins_only() {
     for method in [Method::POST, Method::DELETE, Method::PUT] {
         let check = |fields: &[(&str, &str)], ours| check(method.clone(), fields, ours);
         check(&[(SITE, "same-origin")], true);
@@ -102,10 +103,10 @@ fn a_cookie_writes_for_this_origin_and_for_listed_ones() {
 }
 
 #[test]
-fn a_bearer_token_is_a_programs_unless_a_browser_says_who_caused_it() {
+fn a_bearer_token_is_a_programs_unless_a_browser_sends_a_site() {
     let check = |method: &Method, fields: &[(&str, &str)], ours: bool| {
         let judged =
-            sites(Embed::SameSite).require_ours(&head(method, fields), &Credential::Bearer);
+            sites(Embed::SameSite).require_trusted_site(&head(method, fields), &Credential::Bearer);
         assert_eq!(judged.is_ok(), ours, "{method} {fields:?}");
     };
     for method in [&Method::GET, &Method::POST] {
@@ -117,7 +118,7 @@ fn a_bearer_token_is_a_programs_unless_a_browser_says_who_caused_it() {
         check(method, &[(SITE, "cross-site"), (ORIGIN, "null")], false);
         check(method, &[(SITE, "same-origin"), (SITE, "none")], false);
     }
-    // What is read from elsewhere stays with the browser, which says so itself.
+    // The browser keeps the answer to a read from the other site, so a read is allowed.
     let (get, post) = (&Method::GET, &Method::POST);
     let evil = (ORIGIN, "https://evil.example");
     check(get, &[evil], true);
@@ -129,11 +130,11 @@ fn a_bearer_token_is_a_programs_unless_a_browser_says_who_caused_it() {
     check(post, &form, false);
 }
 
-/// A browser that tells nothing: where the cookie goes to no other site's requests, there is nothing to tell.
+/// A browser that sends no site: a `SameSite` cookie does not go with requests of other sites.
 #[test]
-fn a_silent_browser_is_believed_where_the_cookie_itself_keeps_to_this_site() {
+fn without_a_site_only_a_same_site_cookie_is_trusted() {
     let judge = |embed, fields: &[_], credential| {
-        let judged = sites(embed).require_ours(&head(&Method::GET, fields), &credential);
+        let judged = sites(embed).require_trusted_site(&head(&Method::GET, fields), &credential);
         judged.is_ok()
     };
     assert!(judge(Embed::SameSite, &[], Credential::Session));
@@ -143,13 +144,13 @@ fn a_silent_browser_is_believed_where_the_cookie_itself_keeps_to_this_site() {
     assert!(!judge(Embed::SameSite, &evil, Credential::Session));
     let odd = [(SITE, "same-origin"), (SITE, "same-origin")];
     assert!(!judge(Embed::SameSite, &odd, Credential::Session));
-    let written =
-        sites(Embed::SameSite).require_ours(&head(&Method::POST, &[]), &Credential::Session);
+    let written = sites(Embed::SameSite)
+        .require_trusted_site(&head(&Method::POST, &[]), &Credential::Session);
     assert_eq!(written, Err(CrossSite));
 }
 
 #[test]
-fn without_a_public_address_listed_sites_count_and_browsers_tell_the_rest() {
+fn without_a_public_url_listed_sites_and_same_origin_count() {
     let cors = CorsSettings {
         origins: vec![LISTED.parse().unwrap()],
     };
@@ -161,7 +162,7 @@ fn without_a_public_address_listed_sites_count_and_browsers_tell_the_rest() {
 }
 
 #[test]
-fn asking_ahead_is_seen_however_it_is_written() {
+fn a_prefetch_is_recognized_in_every_spelling() {
     let ahead = |name, value| is_prefetch(&head(&Method::GET, &[(name, value)]).headers);
     for value in [
         "prefetch",
@@ -186,7 +187,7 @@ fn only_a_read_is_a_visit() {
     assert!(!is_visit(&head(&Method::POST, &navigating)));
     assert!(!is_visit(&head(&Method::GET, &[(MODE, "cors")])));
     assert!(!is_visit(&head(&Method::GET, &[])));
-    // A browser that tells nothing of the kind.
+    // A browser without Fetch Metadata.
     let old = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
     assert!(is_visit(&head(&Method::GET, &old)));
 }

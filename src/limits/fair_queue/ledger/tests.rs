@@ -1,4 +1,4 @@
-//! The rules, each against a plain account of what has happened.
+//! The rules, each checked against a plain model of all events.
 
 use std::collections::HashSet;
 
@@ -7,39 +7,39 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Clone, Debug)]
-enum Step {
+enum LedgerStep {
     Arrive(usize),
-    /// One of those who wait goes away.
+    /// A waiting caller leaves.
     GiveUp(prop::sample::Index),
-    /// One of those who have a permit gives it back.
+    /// A caller with a permit gives it back.
     GiveBack(prop::sample::Index),
     Resize(usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = LedgerStep> {
     prop_oneof![
-        6 => (0_usize..4).prop_map(Step::Arrive),
-        2 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
-        5 => any::<prop::sample::Index>().prop_map(Step::GiveBack),
-        1 => (1_usize..8).prop_map(Step::Resize),
+        6 => (0_usize..4).prop_map(LedgerStep::Arrive),
+        2 => any::<prop::sample::Index>().prop_map(LedgerStep::GiveUp),
+        5 => any::<prop::sample::Index>().prop_map(LedgerStep::GiveBack),
+        1 => (1_usize..8).prop_map(LedgerStep::Resize),
     ]
 }
 
-/// Somebody of a principal: which one, and their number at the ledger.
+/// A caller: its name, its principal, and its number in the ledger.
 struct Caller {
     name: usize,
     principal: usize,
     number: u64,
 }
 
-/// What a principal that waits has seen since it began to, or was last served.
+/// The turns that a waiting principal has seen since it began to wait, or was last served.
 struct Wait {
     since: usize,
     served: HashSet<usize>,
 }
 
-/// A ledger, and what has happened to it.
-struct Account {
+/// A ledger, and a plain model of its events.
+struct LedgerModel {
     ledger: Ledger<usize>,
     total: usize,
     events: usize,
@@ -49,7 +49,7 @@ struct Account {
     waits: HashMap<usize, Wait>,
 }
 
-impl Account {
+impl LedgerModel {
     fn new(total: usize) -> Self {
         Self {
             ledger: Ledger::new(total),
@@ -61,23 +61,23 @@ impl Account {
         }
     }
 
-    fn apply(&mut self, step: Step) {
+    fn apply(&mut self, step: LedgerStep) {
         self.events += 1;
         match step {
-            Step::Arrive(principal) => self.arrive(principal),
-            Step::GiveUp(index) if !self.waiting.is_empty() => {
+            LedgerStep::Arrive(principal) => self.arrive(principal),
+            LedgerStep::GiveUp(index) if !self.waiting.is_empty() => {
                 let caller = self.waiting.remove(index.index(self.waiting.len()));
                 self.ledger.leave(&id(caller.principal), caller.number);
                 if !self.waits_for(caller.principal) {
                     self.waits.remove(&caller.principal);
                 }
             }
-            Step::GiveBack(index) if !self.holding.is_empty() => {
+            LedgerStep::GiveBack(index) if !self.holding.is_empty() => {
                 let caller = self.holding.remove(index.index(self.holding.len()));
                 self.ledger.leave(&id(caller.principal), caller.number);
             }
-            Step::GiveUp(_) | Step::GiveBack(_) => {}
-            Step::Resize(total) => {
+            LedgerStep::GiveUp(_) | LedgerStep::GiveBack(_) => {}
+            LedgerStep::Resize(total) => {
                 self.total = total;
                 self.ledger.resize(total);
             }
@@ -112,7 +112,7 @@ impl Account {
         });
     }
 
-    /// Judges a permit that was given, and notes it.
+    /// Checks a permit that was given, and notes it.
     fn serve(&mut self, name: usize) {
         self.events += 1;
         let by_name = |caller: &Caller| caller.name == name;
@@ -134,7 +134,7 @@ impl Account {
         }
     }
 
-    /// Judges by the others who wait whether it was this principal's turn.
+    /// Checks against the other waiting principals that it was this one's turn.
     fn judge(&self, principal: usize) {
         let half = (self.total / 2).max(1);
         let since = self.waits[&principal].since;
@@ -173,16 +173,16 @@ proptest! {
     fn whatever_happens_turns_are_kept_and_nothing_is_lost(
         total in 1_usize..8, steps in prop::collection::vec(step(), 1..200),
     ) {
-        let mut account = Account::new(total);
+        let mut account = LedgerModel::new(total);
         for step in steps {
             account.apply(step);
         }
-        let Account { mut ledger, total, waiting, holding, .. } = account;
+        let LedgerModel { mut ledger, total, waiting, holding, .. } = account;
         for caller in waiting.iter().chain(&holding) {
             ledger.leave(&id(caller.principal), caller.number);
         }
-        // Nothing is remembered of those who have gone, and all permits are there.
-        prop_assert!(ledger.parties.is_empty() && ledger.turns.is_empty());
+        // Nothing is left of callers that have gone, and all permits are back.
+        prop_assert!(ledger.principals.is_empty() && ledger.turns.is_empty());
         for name in 0..=total {
             ledger.arrive(&id(0), name);
             prop_assert_eq!(ledger.serve(), (name < total).then_some(name));
@@ -194,8 +194,9 @@ fn letter(name: char) -> PrincipalId {
     PrincipalId::new("", &name.to_string())
 }
 
-/// Lets principals arrive, one letter each, in troops with `.` between: the next comes when the one before has been served
-/// as far as it can be. Then permits come back in the order in which they were given. Returns that order.
+/// Lets principals arrive, one letter each, in groups with `.` between them: a group comes when the
+/// one before has been served as far as it can be. Then permits come back in the order in which
+/// they were given. Returns that order.
 fn served(total: usize, troops: &str) -> String {
     let mut ledger = Ledger::new(total);
     let mut numbers = Vec::new();
@@ -223,16 +224,16 @@ fn check(total: usize, troops: &str, expected: &str) {
 }
 
 #[test]
-fn turns_go_round() {
+fn principals_take_turns() {
     check(1, "aaaab", "abaaa");
     check(1, "aaabbc", "abcaba");
     check(2, "aaaabb", "ababaa");
-    // Who comes back later begins anew.
+    // A principal that comes back later starts anew.
     check(1, "ab.aab", "ababa");
 }
 
 #[test]
-fn who_waits_alone_may_have_all_and_gets_none_beyond_half_once_another_waits() {
+fn a_principal_gets_more_than_half_only_while_it_waits_alone() {
     check(4, "aaaa.aabbb", "aaaabbaab");
     check(3, "aaa.aabb", "aaababa");
     check(4, "aaaaaab", "abaaaaa");

@@ -1,6 +1,7 @@
-//! What a request asks of a recording, and what that is of one of which so much is known.
+//! The conditions and the range of a request, and the part of a recording that they select.
 //!
-//! Knows conditions and ranges together. Does not know where bytes come from, but for what has to be found out of them.
+//! Knows conditions and ranges together. Does not know the origin of the bytes, except that it
+//! reads some to learn an unknown length.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,29 +18,29 @@ use crate::http::range;
 use crate::http::range::{RequestedRange, SelectedRange};
 use crate::recording::RecordingName;
 
-/// What is asked of a recording.
-pub(super) struct Asked<'r> {
+/// The conditions and the range of a request (RFC 9110 §13 and §14).
+pub(super) struct ConditionalRequest<'r> {
     head: &'r request::Parts,
     pub(super) head_only: bool,
     now: SystemTime,
     last_modified: Option<SystemTime>,
 }
 
-/// What that is of a recording.
-pub(super) enum Choice {
+/// The part of a recording that a request selects.
+pub(super) enum PartDecision {
     NotModified,
     Send(BodyExtent),
-    /// It depends on the length, which is not known.
-    Open(RequestedRange),
+    /// The part depends on the length, which is unknown.
+    NeedsLength(RequestedRange),
 }
 
-/// What is found out about a recording of unknown length.
-pub(super) enum Found {
+/// The result for a recording of unknown length: the part, or else its length.
+pub(super) enum UnknownLengthPart {
     Part(BodyExtent),
     Length(u64),
 }
 
-impl<'r> Asked<'r> {
+impl<'r> ConditionalRequest<'r> {
     pub(super) fn new(
         head: &'r request::Parts,
         recording: &RecordingName,
@@ -53,17 +54,23 @@ impl<'r> Asked<'r> {
         }
     }
 
-    /// Whether the answer would be another one if the length were known, and the tag with it.
+    /// True if the answer depends on the unknown length, or on the ETag that comes with it.
     pub(super) fn depends_on_length(&self, metadata: &Metadata) -> bool {
-        let is_open = || matches!(self.select(metadata, None), Ok(Choice::Open(_)));
+        let is_open = || {
+            matches!(
+                self.select(metadata, None),
+                Ok(PartDecision::NeedsLength(_))
+            )
+        };
         metadata.length().is_none()
             && (conditions::has_tag_condition(&self.head.headers) || is_open())
     }
 
-    /// Where the bytes end that are wanted of a recording of unknown length, where nothing else of the answer depends on that.
+    /// The end of the requested bytes in a recording of unknown length, if nothing else in the
+    /// answer depends on the length.
     pub(super) fn end(&self, metadata: &Metadata) -> Option<u64> {
         match self.select(metadata, None) {
-            Ok(Choice::Open(RequestedRange::Between { first: 1.., last }))
+            Ok(PartDecision::NeedsLength(RequestedRange::Between { first: 1.., last }))
                 if !conditions::has_tag_condition(&self.head.headers) =>
             {
                 Some(last.saturating_add(1))
@@ -72,17 +79,17 @@ impl<'r> Asked<'r> {
         }
     }
 
-    /// What to send of a recording whose length is not known, or the length where that had to be found.
+    /// The part to send of a recording of unknown length. If the part needs the length, the length.
     pub(super) async fn part_of_unknown(
         &self,
         source: &mut Source,
         wanted: RequestedRange,
-    ) -> Result<Found, GatewayError> {
+    ) -> Result<UnknownLengthPart, GatewayError> {
         let (first, last) = match wanted {
-            // Nobody knows where it begins before the end has come, and anything else would be another answer.
+            // The last bytes begin at an unknown place until the end is read.
             RequestedRange::Last(_) => {
                 let length = source.learn_length_at_any_price().await?;
-                return Ok(Found::Length(length));
+                return Ok(UnknownLengthPart::Length(length));
             }
             RequestedRange::Whole
             | RequestedRange::From(0)
@@ -90,7 +97,7 @@ impl<'r> Asked<'r> {
                 return if self.needs_length() {
                     Err(GatewayError::LengthUnknown)
                 } else {
-                    Ok(Found::Part(BodyExtent::Whole(None)))
+                    Ok(UnknownLengthPart::Part(BodyExtent::Whole(None)))
                 };
             }
             RequestedRange::From(first) => (first, u64::MAX),
@@ -98,30 +105,31 @@ impl<'r> Asked<'r> {
         };
         let read = source.read_beyond(first).await?;
         if read <= first {
-            return Ok(Found::Length(read));
+            return Ok(UnknownLengthPart::Length(read));
         }
-        Ok(Found::Part(BodyExtent::Part {
+        Ok(UnknownLengthPart::Part(BodyExtent::Part {
             first,
             last: last.min(read - 1),
             total: None,
         }))
     }
 
-    /// None of a recording that may still be being written: it keeps the date when it is completed, so the date does not
-    /// stand for its content.
+    /// The date for `Last-Modified`. A recording that may still be written has none: it keeps the
+    /// same date when it is completed, so the date does not identify its content.
     pub(super) fn last_modified_of(&self, metadata: &Metadata) -> Option<SystemTime> {
         self.last_modified.filter(|_| !metadata.may_grow)
     }
 
-    /// HTTP/1.0 tells the end of an answer by its length or by the end of the connection, and that comes also when it
-    /// breaks.
+    /// True if the answer needs a length. HTTP/1.0 ends a body by its length or by closing the
+    /// connection, and a broken transfer closes it, too.
     fn needs_length(&self) -> bool {
         self.head.version == Version::HTTP_10 && !self.head_only
     }
 
-    /// The part of it that is wanted, if it is one of which the beginning is not needed.
+    /// The requested part, if it can be read without the beginning of the recording.
     pub(super) fn part_of(&self, metadata: Arc<Metadata>) -> Option<PartRequest> {
-        let Ok(Choice::Send(BodyExtent::Part { first, last, .. })) = self.select(&metadata, None)
+        let Ok(PartDecision::Send(BodyExtent::Part { first, last, .. })) =
+            self.select(&metadata, None)
         else {
             return None;
         };
@@ -129,24 +137,25 @@ impl<'r> Asked<'r> {
         Some(PartRequest { metadata, excerpt })
     }
 
-    /// The answer where that needs no byte of the recording.
+    /// The content of an answer that needs no byte of the recording.
     pub(super) fn without_bytes(
         &self,
         metadata: &Metadata,
     ) -> Result<Option<Content>, GatewayError> {
         Ok(match self.select(metadata, None)? {
-            Choice::NotModified => Some(Content::NotModified),
-            Choice::Send(body) if self.head_only => Some(Content::Head(body)),
-            Choice::Send(_) | Choice::Open(_) => None,
+            PartDecision::NotModified => Some(Content::NotModified),
+            PartDecision::Send(body) if self.head_only => Some(Content::Head(body)),
+            PartDecision::Send(_) | PartDecision::NeedsLength(_) => None,
         })
     }
 
-    /// What is wanted of a recording of which so much is known; `learned` is its length where only this request knows it.
+    /// Selects the part of a recording with this metadata. `learned` is its length, if only this
+    /// request knows it.
     pub(super) fn select(
         &self,
         metadata: &Metadata,
         learned: Option<u64>,
-    ) -> Result<Choice, GatewayError> {
+    ) -> Result<PartDecision, GatewayError> {
         let headers = &self.head.headers;
         let validators = Validators {
             etag: metadata.etag.clone(),
@@ -154,21 +163,21 @@ impl<'r> Asked<'r> {
         };
         match conditions::evaluate(headers, &validators) {
             Evaluation::Proceed => {}
-            Evaluation::NotModified => return Ok(Choice::NotModified),
+            Evaluation::NotModified => return Ok(PartDecision::NotModified),
             Evaluation::Failed => return Err(GatewayError::PreconditionFailed),
         }
         let wanted = range::requested_range(headers, !self.head_only, &validators, self.now);
         let Some(length) = metadata.length().or(learned) else {
             return Ok(match wanted {
                 RequestedRange::Whole if !self.needs_length() => {
-                    Choice::Send(BodyExtent::Whole(None))
+                    PartDecision::Send(BodyExtent::Whole(None))
                 }
-                wanted => Choice::Open(wanted),
+                wanted => PartDecision::NeedsLength(wanted),
             });
         };
         match wanted.resolve(length) {
-            SelectedRange::Whole => Ok(Choice::Send(BodyExtent::Whole(Some(length)))),
-            SelectedRange::Part { first, last } => Ok(Choice::Send(BodyExtent::Part {
+            SelectedRange::Whole => Ok(PartDecision::Send(BodyExtent::Whole(Some(length)))),
+            SelectedRange::Part { first, last } => Ok(PartDecision::Send(BodyExtent::Part {
                 first,
                 last,
                 total: Some(length),
