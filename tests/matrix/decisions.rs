@@ -100,7 +100,7 @@ const TABLE: [Row; 12] = [
 fn policies() -> String {
     let (open, commented) = STARTERS.split_once("// @id(\"not-too-old\")").unwrap();
     let rest = commented.lines().map(|line| {
-        let is_text = line.starts_with("// One ") || line.starts_with("// made ");
+        let is_text = line.starts_with("// One ") || line.starts_with("// Links ");
         line.strip_prefix("// ")
             .filter(|_| !is_text)
             .unwrap_or(line)
