@@ -51,18 +51,18 @@ pub struct App {
     calls: Arc<AdminCalls>,
     /// The policy and keys that the audit log was told of.
     in_force: ArcSwapOption<in_force::Current>,
-    /// Keys that a reload does not take over, and what they were at the start.
+    /// Configuration keys that a reload does not take over, with their values at the start.
     fixed: Vec<(&'static str, String)>,
     /// The warnings in the log so far.
     warnings: ArcSwap<Warnings>,
     certificates: Option<Arc<ServerCertificate>>,
     drain_delay: Duration,
     drain_timeout: Duration,
-    /// No longer ready.
+    /// Cancelled when the gateway is no longer ready.
     unready: CancellationToken,
-    /// Nothing new is taken.
+    /// Cancelled when the gateway accepts nothing new.
     stop: CancellationToken,
-    /// Running transfers are cut.
+    /// Cancelled to cut running transfers.
     kill: CancellationToken,
     server: JoinHandle<()>,
     /// PBXs whose tokens are being given back.
@@ -142,8 +142,8 @@ impl App {
     }
 
     /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords,
-    /// limits. Refused logins are forgotten. Listening addresses stay. What cannot be built changes
-    /// nothing and is logged.
+    /// limits. Refused logins are forgotten. Listening addresses stay. If a part cannot be built,
+    /// nothing changes.
     ///
     /// # Errors
     /// A sentence for an operator.
@@ -161,7 +161,7 @@ impl App {
         for pbx in new.pbxs.all() {
             pbx.forgive();
         }
-        // From here on nobody tells of the old keys.
+        // From here on the audit log hears no more of the old keys.
         self.in_force.store(None);
         let in_force = in_force.begin(&new.rights.audit);
         self.in_force.store(Some(Arc::new(in_force)));
@@ -190,8 +190,9 @@ impl App {
         Ok(())
     }
 
-    /// Takes the gateway down: not ready; then nothing new; then waits for what runs, at most the
-    /// drain limit. Returns whether everything came to its own end.
+    /// Takes the gateway down. At first it is not ready, then it accepts nothing new, then it waits
+    /// for running transfers, at most the drain limit. Returns whether all of them ended by
+    /// themselves.
     pub async fn shut_down(mut self) -> bool {
         info!("draining");
         self.unready.cancel();
@@ -262,7 +263,7 @@ fn fixed_at_start(parts: &GatewayParts) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Writes down what is odd about the configuration, and was not before.
+/// Logs the warnings that are not known yet.
 fn warn_of(warnings: &Warnings, known: &Warnings) {
     let known = known.lines();
     for line in warnings.lines() {

@@ -41,12 +41,12 @@ pub use warning::Warnings;
 /// The configuration file.
 ///
 /// A required value that is missing or wrong is `None`, and stands in the list of problems. The
-/// rest is there nevertheless, so that [`crate::app::GatewayParts`] finds the mistakes in it, too.
+/// other values are there nevertheless, so that [`crate::app::GatewayParts`] finds their mistakes.
 #[derive(Debug)]
 pub struct Config {
-    /// Which secret files are taken that other users can read.
+    /// The rules for secret files that other users can read.
     pub secrets: SecretFiles,
-    /// Where login times and refusals are kept over restarts.
+    /// The folder that keeps login times and refusals over restarts.
     pub state_dir: PathBuf,
     /// The public listener.
     pub server: ServerSettings,
@@ -56,7 +56,7 @@ pub struct Config {
     pub log: LogSettings,
     /// The audit log.
     pub audit: AuditSection,
-    /// Bearer tokens and those who sign them.
+    /// Bearer tokens and their issuers.
     pub auth: AuthSection,
     /// Link tokens; `None` accepts none.
     pub links: Option<LinksSection>,

@@ -32,7 +32,7 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
             let pbx = gateway.pbxs.all().iter().find(|known| known.name() == pbx);
             pbx.is_some_and(|pbx| {
                 gateway.recordings.cache.delete(pbx, name);
-                // Also what is not in the cache.
+                // Also transfers that do not come from the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
                 gateway.rights.active.abort(Outcome::Deleted, of_it);
                 true

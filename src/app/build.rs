@@ -33,9 +33,9 @@ use crate::log::NameMask;
 use crate::pbx::Pbx;
 use crate::relay::Outcome;
 
-/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it
-/// counted where their limit is the same, tokens and permits of its PBXs, what was counted, and the
-/// key of masked names.
+/// Builds a gateway. It takes over from an old one: the admitted streams, the counted reads if
+/// their limit is the same, the tokens and permits of PBXs, the metrics, and the key of masked
+/// names.
 pub(super) fn build(
     parts: GatewayParts,
     old: Option<&Gateway>,
@@ -160,7 +160,7 @@ pub(super) fn build(
     })
 }
 
-/// The list of what is revoked; what is added to it ends what is running by it.
+/// The revocation list. A new entry ends the running transfers that it revokes.
 fn revocations(
     path: Option<PathBuf>,
     old: Option<&Gateway>,

@@ -1,8 +1,8 @@
 //! The policy and keys in force, in a form that can be compared later: for the audit log.
 //!
-//! Knows what belongs to it, and writes it down anew when an issuer has published other keys. Does
-//! not know secrets: of a public key its thumbprint tells which it is, of a secret its id alone,
-//! since a hash of one could be tried against guesses.
+//! Knows what belongs to them, and writes them down anew when an issuer has published other keys.
+//! Does not know secrets: a public key is named by its thumbprint, a secret only by its id, since
+//! guesses could be compared with a hash of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ pub(super) struct InForce {
 
 /// The policy and keys in force until this is dropped.
 pub(super) struct Current {
-    /// The issuers tell it of their keys as long as it is there.
+    /// Receives the keys of the issuers as long as it exists.
     _told: Arc<Told>,
 }
 
@@ -55,8 +55,8 @@ impl InForce {
         }
     }
 
-    /// Writes it down, and again whenever an issuer has published other keys: before a token is
-    /// verified with them.
+    /// Writes a start line, and another one whenever an issuer has published other keys: before a
+    /// token is verified with them.
     pub(super) fn begin(self, audit: &AuditLog) -> Current {
         let told = Arc::new(Told {
             audit: audit.clone(),
@@ -78,14 +78,14 @@ impl InForce {
 }
 
 impl Told {
-    /// Writes down what is in force, once all issuers have told of their keys.
+    /// Writes the first line, once all issuers have told their keys.
     fn begin(&self, links: Vec<String>) {
         let mut keys = self.keys();
         keys.lines.insert(String::new(), links);
         self.write(&mut keys);
     }
 
-    /// Notes the keys of an issuer, and writes them down if that makes a difference.
+    /// Notes the keys of an issuer, and writes a line if they have changed.
     fn note(&self, issuer: &str, lines: Vec<String>) {
         let mut keys = self.keys();
         keys.lines.insert(issuer.to_owned(), lines);

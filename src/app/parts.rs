@@ -31,7 +31,7 @@ use crate::tls::trust::PbxTrust;
 /// Everything that a gateway is built from.
 #[derive(Debug)]
 pub struct GatewayParts {
-    /// Things that are odd about the configuration, though allowed.
+    /// The warnings about the configuration.
     pub warnings: Warnings,
     /// The configuration itself.
     pub config: Config,
@@ -55,11 +55,11 @@ pub struct GatewayParts {
 pub struct AuthParts {
     /// The issuers whose bearer tokens are accepted.
     pub issuers: Vec<Issuer>,
-    /// Where issuers publish their keys.
+    /// The places where issuers publish their keys.
     pub key_sources: Vec<KeySource>,
     /// The link tokens that are accepted.
     pub links: Option<Links>,
-    /// The key that makes links for callers, where they may have some made.
+    /// The key that signs the links of `POST /links`; `None` if there are none.
     pub minter: Option<Minter>,
     /// The cookies that are accepted.
     pub cookies: Cookies,

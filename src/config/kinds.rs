@@ -30,10 +30,6 @@ impl SettingKind for Flag {
         section.boolean(key)
     }
 
-    fn limits(&self) -> String {
-        String::new()
-    }
-
     fn example(&self) -> String {
         self.0.to_string()
     }
@@ -94,10 +90,6 @@ impl SettingKind for Word {
         section.text(key)
     }
 
-    fn limits(&self) -> String {
-        String::new()
-    }
-
     fn example(&self) -> String {
         format!("{:?}", self.0)
     }
@@ -129,10 +121,6 @@ impl<T: FromStr<Err: Display>> SettingKind for ListOf<T> {
         section.list(key)
     }
 
-    fn limits(&self) -> String {
-        String::new()
-    }
-
     fn example(&self) -> String {
         format!("{:?}", self.default)
     }
@@ -158,10 +146,6 @@ impl SettingKind for Address {
 
     fn read(&self, section: &mut Section<'_>, key: &str) -> Option<SocketAddr> {
         section.parsed(key)
-    }
-
-    fn limits(&self) -> String {
-        String::new()
     }
 
     fn example(&self) -> String {

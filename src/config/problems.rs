@@ -1,4 +1,4 @@
-//! Everything that is wrong with a configuration, in one list.
+//! The mistakes of a configuration, in one list.
 
 use std::fmt;
 

@@ -28,7 +28,9 @@ pub(super) trait SettingKind {
     fn read(&self, section: &mut Section<'_>, key: &str) -> Option<Self::Value>;
 
     /// Range and unit in words, and the default where no value shows it.
-    fn limits(&self) -> String;
+    fn limits(&self) -> String {
+        String::new()
+    }
 
     /// A value as TOML: the default where there is one.
     fn example(&self) -> String;
@@ -54,7 +56,7 @@ pub(super) struct SectionRows {
     pub(super) about: &'static [&'static str],
     /// The keys.
     pub(super) rows: &'static [&'static dyn SettingRow],
-    /// Names that there were once, each with the words that tell the new one.
+    /// Names of an earlier version, each with a message that tells the new name.
     pub(super) gone: Tombstones,
     /// Lines at the end, for a section whose keys are the operator's own.
     pub(super) example: &'static str,

@@ -31,7 +31,7 @@ pub(super) struct Section<'a> {
     /// Dotted path of this table; empty at the top.
     path: String,
     table: Table,
-    /// Names that there were once.
+    /// Names of an earlier version.
     gone: Tombstones,
     /// Folder of the configuration file: relative paths start there.
     folder: &'a Path,
@@ -90,7 +90,7 @@ impl<'a> Section<'a> {
         self.table.keys().cloned().collect()
     }
 
-    /// Forgets a key, whatever its value, and tells whether it was there.
+    /// Removes a key unread. Returns whether it was there.
     pub(super) fn take_away(&mut self, key: &str) -> bool {
         self.table.remove(key).is_some()
     }
@@ -166,7 +166,8 @@ impl<'a> Section<'a> {
         result
     }
 
-    /// Reports every key that nothing has read. A key of an earlier version is told its new name.
+    /// Reports each key that nothing has read. For a key of an earlier version, the message tells
+    /// the new name.
     pub(super) fn finish(&mut self) {
         for (key, _) in std::mem::take(&mut self.table) {
             let mut gone = self.gone.iter();
@@ -206,7 +207,7 @@ impl<'a> Section<'a> {
         self.take(key, &expected, |value| whole(&value, range))
     }
 
-    /// Whether a key that must be given is there; one that is absent or empty is a problem.
+    /// Returns whether a required key is there. An absent or empty key is a problem.
     pub(super) fn require(&mut self, key: &str) -> bool {
         let problem = match self.table.get(key) {
             None => "missing",
@@ -239,7 +240,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An address. It may hold a password, where it should not, so a problem does not repeat it.
+    /// An address. It may hold a password by mistake, so the problem does not repeat it.
     pub(super) fn url(&mut self, key: &str) -> Option<Url> {
         let text = self.text(key)?;
         match text.parse() {
@@ -308,8 +309,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Reads a file that is no secret. Half of one would be worse than none, so a larger one is an
-/// error.
+/// Reads a file that is not secret. A file above the limit is an error, since half of it would be
+/// worse than none.
 ///
 /// # Errors
 /// When it cannot be read or is larger than 1 MiB.

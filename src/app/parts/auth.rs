@@ -84,7 +84,7 @@ fn read_key(place: &str, section: &KeySection, problems: &mut Problems) -> Optio
     }
 }
 
-/// The place where an issuer publishes its keys. Those in a file are put into the ring.
+/// The place where an issuer publishes its keys. Keys in a file are put into the ring.
 fn read_key_source(
     place: &str,
     issuer: Option<&str>,
@@ -114,7 +114,7 @@ fn read_key_source(
     })
 }
 
-/// The links that are accepted, and the key that makes some.
+/// The links that are accepted, and the key that signs new ones.
 fn read_links(section: &LinksSection, problems: &mut Problems) -> (Option<Links>, Option<Minter>) {
     let mut links = Links {
         audience: section.audience.clone(),

@@ -1,5 +1,5 @@
-//! Keys that must not be mixed up: with one key in two places, a token of one kind could pass for
-//! one of the other.
+//! Keys that must differ: if one key stood in two places, a token of one kind could pass for a
+//! token of the other.
 
 use super::AuthParts;
 use crate::auth::Sessions;
@@ -15,7 +15,7 @@ pub(super) fn check_keys_apart(config: &Config, auth: &AuthParts, problems: &mut
     }
 }
 
-/// Links and bearer tokens of one key, or of one issuer.
+/// Refuses one key, or one issuer, for links and bearer tokens.
 fn check_links(auth: &AuthParts, links: &Links, problems: &mut Problems) {
     for issuer in &auth.issuers {
         let name = &issuer.name;
@@ -34,7 +34,7 @@ fn check_links(auth: &AuthParts, links: &Links, problems: &mut Problems) {
     }
 }
 
-/// Sessions signed with a key that something else has.
+/// Refuses a session key that is used elsewhere.
 fn check_sessions(
     auth: &AuthParts,
     sessions: &Sessions,

@@ -27,7 +27,7 @@ rows! {
     listen: Address = address(8081);
 
     /// A file with the bearer token of the calls that change something: at least 32 bytes of ASCII
-    /// without spaces. The token can end recordings in memory.
+    /// without spaces. These calls delete recordings from memory and revoke credentials.
     token_file: Free<Secret> =
         secret("secrets/admin-token").absent("none, and there are no such calls");
 }

@@ -1,5 +1,5 @@
-//! Names, audiences and addresses that must not be mixed up, and names that must be there. That
-//! keys are not mixed up is checked where keys are made.
+//! Checks between sections: names, audiences and addresses that must differ, and names that must
+//! exist. `app` makes the keys, and checks that they differ.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ pub(super) fn check_apart(root: &mut Section<'_>, config: &Config) {
     }
 }
 
-/// Two issuers of one name. They may share a key: an issuer that gets another name is two for a
-/// while.
+/// Refuses two issuers of one name. Two issuers may share a key: while an issuer changes its name,
+/// it is there twice.
 fn check_issuers(root: &mut Section<'_>, issuers: &[IssuerSection]) {
     let mut names = BTreeSet::new();
     for name in issuers.iter().filter_map(|issuer| issuer.name.as_ref()) {
@@ -30,7 +30,7 @@ fn check_issuers(root: &mut Section<'_>, issuers: &[IssuerSection]) {
     }
 }
 
-/// Two PBXs of one name, or of one address.
+/// Refuses two PBXs of one name, or of one address.
 fn check_pbxs(root: &mut Section<'_>, pbxs: &[PbxSection]) {
     let mut names = BTreeSet::new();
     for name in pbxs.iter().filter_map(|pbx| pbx.name.as_ref()) {
@@ -59,7 +59,7 @@ fn check_pbxs(root: &mut Section<'_>, pbxs: &[PbxSection]) {
     }
 }
 
-/// Links and bearer tokens of one audience, and a link key for a PBX that does not exist.
+/// Refuses one audience for links and bearer tokens, and a link key for a PBX that does not exist.
 fn check_links(root: &mut Section<'_>, config: &Config) {
     let Some(links) = &config.links else { return };
     let mut issuers = config.auth.issuers.iter();
@@ -77,7 +77,7 @@ fn check_links(root: &mut Section<'_>, config: &Config) {
     }
 }
 
-/// An issuer for a PBX that does not exist.
+/// Refuses an issuer for a PBX that does not exist.
 fn check_reach(root: &mut Section<'_>, config: &Config) {
     for (index, issuer) in config.auth.issuers.iter().enumerate() {
         for name in issuer.pbxs.iter().flat_map(|names| names.iter()) {

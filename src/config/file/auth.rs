@@ -1,4 +1,4 @@
-//! `[auth]` and `[[auth.issuer]]`: bearer tokens, and those who sign them.
+//! `[auth]` and `[[auth.issuer]]`: bearer tokens and their issuers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use crate::gateway::settings::login::LoginUrl;
 
 /// The longest name of a claim, or path to one.
 const MAX_CLAIM_BYTES: usize = 256;
-/// Claims that say something else than for whom a token is, so that none can be the audience.
+/// Claims with another meaning, which cannot hold the audience.
 const NO_AUDIENCE: [&str; 6] = ["iss", "sub", "jti", "exp", "nbf", "iat"];
 /// The most claims of `required_claims`, and the longest text of one in bytes: every token is
 /// searched for each.
 const MAX_REQUIRED: usize = 16;
 const MAX_TEXT_BYTES: usize = 256;
-/// Claims that are required, or whose value is no fixed text.
+/// Claims that are checked elsewhere, or whose value is no fixed text.
 const DECIDED_ELSEWHERE: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
 
-/// Bearer tokens, and those who sign them.
+/// Bearer tokens and their issuers.
 #[derive(Debug)]
 pub struct AuthSection {
     /// How far clocks may disagree.
     pub skew: Duration,
-    /// The list of what is revoked, where there is one.
+    /// The file of revoked credentials.
     pub revocation_file: Option<PathBuf>,
-    /// The name of the cookie that single sign-on sets, where it counts.
+    /// The name of the cookie that single sign-on sets; `None` accepts none.
     pub sso_cookie: Option<String>,
-    /// Where a browser without a credential is sent.
+    /// The page to which a browser without a credential is sent.
     pub login_url: Option<LoginUrl>,
     /// The issuers whose bearer tokens are accepted.
     pub issuers: Vec<IssuerSection>,
 }
 
-/// Somebody who signs bearer tokens.
+/// An issuer of bearer tokens.
 #[derive(Debug)]
 pub struct IssuerSection {
     /// The value that `iss` must have.
@@ -51,13 +51,13 @@ pub struct IssuerSection {
     pub audiences: Vec<String>,
     /// Further claims that its tokens must have.
     pub required: RequiredClaims,
-    /// Which claims say what its subjects are.
+    /// The claims with the attributes of its subjects.
     pub claims: AttributeClaims,
     /// The PBXs that its tokens are for; all when `None`.
     pub pbxs: Option<Arc<[String]>>,
     /// The keys that verify its tokens.
     pub keys: Vec<KeySection>,
-    /// Where it publishes its keys, if it does.
+    /// The place where it publishes its keys.
     pub key_source: Option<KeySourceSection>,
 }
 
@@ -80,11 +80,11 @@ rows! {
     /// must not use it unasked: see [cors].
     cookie: Free<String> = text("sso_token").absent("no such cookie counts");
 
-    /// Where a browser is sent that opens a recording without any credential: the page where people
-    /// sign in, with {return} as the value of the parameter for the address to come back to. Needs
-    /// server.public_url. After that the request must bring a credential, for example by nginx with
-    /// oauth2-proxy in front; without one the browser goes round in circles. A browser with a wrong
-    /// token is never sent there.
+    /// The page where people sign in. A browser that opens a recording without any credential is
+    /// sent there; a browser with a wrong token never is. {return} is the value of the parameter for
+    /// the address to come back to. Needs server.public_url. After the sign-in the request must
+    /// bring a credential, for example by nginx with oauth2-proxy in front; otherwise the browser
+    /// goes round in circles.
     login_url: Free<LoginUrl> = parsed("https://sso.example.com/oauth2/start?rd={return}")
         .absent("a page that says what to do");
 }
@@ -264,8 +264,8 @@ fn check_claim(section: &mut Section<'_>, key: &str, claim: &str) {
     }
 }
 
-/// The claim with the audience of a token without `aud`. A claim that the subject can influence, or
-/// that has another meaning, must not let anybody in.
+/// The claim with the audience of a token without `aud`. It must not be a claim that the subject
+/// can influence, or that has another meaning.
 fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> String {
     let row = &issuer_keys::audience_claim;
     let Some(claim) = row.given(section) else {

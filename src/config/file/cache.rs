@@ -23,7 +23,7 @@ rows! {
 
     /// Memory for one recording, at most max_bytes. The start of a longer recording is forgotten
     /// while it is played; to go back there reads from the PBX again. If max_bytes is less than the
-    /// default, that is the default.
+    /// default, max_bytes is the default.
     max_recording_bytes: Number<u64> = bytes(65_536..=MAX_BYTES, 64 << 20);
 
     /// How long a recording is read on after the last listener has gone, since a player that jumps

@@ -29,7 +29,7 @@ pub enum KeyMaterial {
 }
 
 impl KeySection {
-    /// The shared secret, where the key is one.
+    /// The shared secret; `None` for a public key.
     pub(crate) fn secret(&self) -> Option<&Secret> {
         match &self.material {
             Some(KeyMaterial::Secret(secret)) => Some(secret),
@@ -37,7 +37,7 @@ impl KeySection {
         }
     }
 
-    /// Whether there is only its public half, which cannot sign.
+    /// Whether it is a public key, which cannot sign.
     pub(super) fn is_public(&self) -> bool {
         matches!(self.material, Some(KeyMaterial::PublicKeyFile(_)))
     }

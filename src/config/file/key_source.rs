@@ -1,4 +1,4 @@
-//! `jwks_file`, `jwks_url` and `discovery_url` of an issuer: where it publishes its keys.
+//! `jwks_file`, `jwks_url` and `discovery_url` of an issuer: the place where it publishes its keys.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,32 +12,31 @@ use crate::config::kinds::*;
 use crate::config::rows::Setting;
 use crate::config::section::Section;
 
-/// The keys of the file that say where an issuer publishes its keys.
+/// The configuration keys that name the place of the published keys.
 const PLACES: [&str; 3] = [
     keys::jwks_file.name,
     keys::jwks_url.name,
     keys::discovery_url.name,
 ];
 
-/// Where an issuer publishes its keys.
+/// The place where an issuer publishes its keys.
 #[derive(Debug)]
 pub struct KeySourceSection {
-    /// Where its JWK Set is.
+    /// The place of its JWK Set.
     pub place: Option<KeyPlace>,
-    /// Where else a discovery document may say that it is; only the origins count.
+    /// Further origins that a discovery document may name as the place of the JWK Set.
     pub origins: Vec<Url>,
-    /// The file with the certificates of CAs that the issuer's own is judged by; the system's where
-    /// there is none.
+    /// The file with the CA certificates that verify the issuer's; those of the system when `None`.
     pub ca_file: Option<PathBuf>,
-    /// The algorithms that its keys may have; none means every one with public keys.
+    /// The algorithms that its keys may have; empty for all with public keys.
     pub algorithms: Vec<Algorithm>,
-    /// How often the set is got anew.
+    /// The time between two fetches of the JWK Set.
     pub refresh: Duration,
-    /// How often at most that is done for a token whose key is not known.
+    /// The least time between two fetches for tokens with an unknown key id.
     pub min_interval: Duration,
 }
 
-/// Reads where the keys are published; `None` where they are not.
+/// Reads the place of the published keys; `None` for an issuer that publishes none.
 pub(super) fn read_key_source(section: &mut Section<'_>) -> Option<KeySourceSection> {
     let mut given = PLACES.iter().filter(|key| section.has(key));
     let (first, second) = (given.next().copied(), given.next().is_some());

@@ -11,7 +11,7 @@ use crate::config::rows::rows;
 use crate::config::section::Section;
 use crate::secret::Secret;
 
-/// How long links may live.
+/// The range for the life of links.
 const TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
 
 /// Link tokens.
@@ -88,7 +88,7 @@ const KEY: KeyRows = KeyRows {
 
 pub(super) fn read_links(section: &mut Section<'_>) -> Option<LinksSection> {
     if !section.has(key_keys::SECTION.name()) {
-        // Nothing verifies a link, so the limits of links have no effect.
+        // Without a key to verify links, audience and max_ttl_s have no effect.
         section.take_away(keys::audience.name);
         section.take_away(keys::max_ttl_s.name);
         read_signing_key(section, &[]);
@@ -109,8 +109,8 @@ pub(super) fn read_links(section: &mut Section<'_>) -> Option<LinksSection> {
     })
 }
 
-/// The key that makes links for callers: its secret is here, and nobody can mix it up with another
-/// key.
+/// The id of the key that signs links for callers. The gateway must have its secret, and no other
+/// key may have its id.
 fn read_signing_key(section: &mut Section<'_>, keys: &[LinkKeySection]) -> Option<String> {
     let id = keys::signing_key.given(section)?;
     let mut fitting = keys.iter().filter(|link| link.key.id.as_ref() == Some(&id));

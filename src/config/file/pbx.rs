@@ -26,7 +26,7 @@ use account::read_account;
 const MAX_GROUPS: usize = 1_000;
 /// The most pauses of `not_ready_retry_ms`.
 const MAX_RETRIES: usize = 5;
-/// Stands for the requests that the streams leave for each PBX, until all PBXs are read.
+/// Stands for a `max_waiting` that is not given, until all PBXs are read.
 const SHARE_OF_STREAMS: usize = 0;
 
 /// One PBX.
@@ -44,7 +44,7 @@ pub struct PbxSection {
     pub bind_address: Option<IpAddr>,
     /// The address sent as `allowedip`.
     pub allowed_ip: AllowedIp,
-    /// The names that a request without a PBX's name means this one for.
+    /// The recordings for which a request without a PBX's name means this PBX.
     pub names: NameRange,
     /// The zone of its local time.
     pub time_zone: TimeZone,
@@ -52,7 +52,7 @@ pub struct PbxSection {
     pub groups: Vec<(String, Vec<String>)>,
     /// Our account on it.
     pub account: Option<PbxAccount>,
-    /// How much it is asked for, and how long it may take.
+    /// The limits of requests to it.
     pub limits: PbxLimits,
     /// The time in which a call may still get its recording.
     pub not_ready: NotReady,
@@ -99,7 +99,7 @@ pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
     }
 }
 
-/// Reads the numbers that stand for others.
+/// Reads the queues and ring groups, each with its members.
 fn read_groups(section: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
     let numbers = section.keys();
     let groups = numbers.iter().map(|number| {
@@ -131,7 +131,7 @@ fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
     Some(name)
 }
 
-/// Whether a PBX may have this name.
+/// Refuses a name that cannot stand in a URL.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
@@ -157,7 +157,7 @@ fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
     None
 }
 
-/// Whether this can be a PBX's address.
+/// Refuses an address that no PBX can have.
 pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err("not an https or http address");
@@ -257,8 +257,8 @@ fn read_time_zone(section: &mut Section<'_>) -> TimeZone {
     })
 }
 
-/// How many downloads there may be at once: one of MP3 files, which a P-Series converts while it
-/// sends them.
+/// The most downloads at once. One for a P-Series that records MP3, since it converts the file
+/// while it sends it.
 fn read_max_downloads(section: &mut Section<'_>, api: Option<PbxApi>) -> usize {
     let mp3 = keys::mp3.get(section);
     let default = match mp3 {
@@ -278,7 +278,7 @@ fn read_max_downloads(section: &mut Section<'_>, api: Option<PbxApi>) -> usize {
     max
 }
 
-/// A download that waits for its turn must not look like one that stands still.
+/// Refuses so few bytes per second that a download that waits for its turn looks like a broken one.
 fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     let Some(rate) = limits.max_bytes_per_second else {
         return;
@@ -294,7 +294,7 @@ fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     }
 }
 
-/// The limits of a PBX that has none in the file.
+/// The default limits of a PBX.
 pub(crate) fn default_limits() -> PbxLimits {
     let mut problems = Problems::default();
     let mut section = Section::root(Table::new(), Path::new(""), &[], &mut problems);
@@ -329,8 +329,8 @@ fn read_not_ready(section: &mut Section<'_>) -> NotReady {
     }
 }
 
-/// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is
-/// well.
+/// Sets each `max_waiting` that is not given, and refuses too many in all: a PBX in trouble, whose
+/// requests wait, must leave streams to the others.
 pub(super) fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSection], max_streams: usize) {
     let default = keys::max_waiting.kind.default();
     let share = match pbxs.len() {

@@ -15,6 +15,7 @@ use crate::recording::RecordingName;
 
 /// The most rows of tests: each start and each reload runs all of them.
 const MAX_TESTS: usize = 1_000;
+
 /// The policies.
 #[derive(Debug)]
 pub struct PolicySection {

@@ -11,11 +11,11 @@ use crate::secret::Secret;
 /// Sessions of browsers.
 #[derive(Debug)]
 pub struct SessionSection {
-    /// The secret that signs them; `None` makes none.
+    /// The secret that signs them; `None` for no sessions.
     pub key: Option<Secret>,
     /// The longest life of a session.
     pub max_ttl: Duration,
-    /// Which pages may have the session cookie sent.
+    /// The pages from which browsers send the session cookie.
     pub embed: Embed,
 }
 

@@ -22,14 +22,16 @@ pub(in crate::config) struct Number<T> {
 
 /// A number of things.
 pub(in crate::config) const fn count(range: RangeInclusive<u64>, default: u64) -> Number<usize> {
-    let make = |number| usize::try_from(number).unwrap_or(usize::MAX);
-    number("", range, default, make)
+    number("", range, default, to_usize)
 }
 
 /// A size in memory.
 pub(in crate::config) const fn size(range: RangeInclusive<u64>, default: u64) -> Number<usize> {
-    let make = |number| usize::try_from(number).unwrap_or(usize::MAX);
-    number("Bytes", range, default, make)
+    number("Bytes", range, default, to_usize)
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 pub(in crate::config) const fn port(example: u64) -> Number<u16> {

@@ -117,7 +117,8 @@ async fn a_new_certificate_is_taken_at_a_reload_and_a_bad_one_is_not() {
     };
     for (bad, parts) in [(mixed, good), (nonsense, also_good)] {
         bad.write(gateway.folder());
-        // The file as a whole is refused. Parts that were read before it went bad are whole, and are taken.
+        // The file as a whole is refused. Parts that were read before it went bad are whole, and
+        // are taken.
         assert!(gateway.reload().unwrap_err().contains("server.tls."));
         new.connect(addr, &[]).await.unwrap();
         gateway.app.reload(parts).unwrap();
