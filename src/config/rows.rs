@@ -1,9 +1,9 @@
 //! One row for each key of the configuration file: its name, type, range, unit, default and
 //! documentation.
 //!
-//! Knows how a row is read, and how it stands in `config/wavegate.toml`, which is made out of the
-//! rows ([`reference`](super::reference)). The rows stand in `file/`, each above the code that
-//! reads it. Does not know what a value is for.
+//! Knows how a row is read, and how it stands in `config/wavegate.toml`, which
+//! [`reference()`](super::reference()) makes out of the rows. The rows stand in `file/`, each above
+//! the code that reads it. Does not know what a value is for.
 
 use std::fmt::{self, Write};
 
