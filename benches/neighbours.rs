@@ -23,8 +23,7 @@ use std::time::{Duration, Instant};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tokio::task::JoinSet;
-use wavegate::app::App;
-use wavegate::config;
+use wavegate::app::{App, GatewayParts};
 use wavegate::simulator::{Api, Simulator, wav};
 
 use support::{Answer, Connection};
@@ -162,7 +161,7 @@ impl House {
                 pbxs.push(other);
             }
         }
-        let config = config::load(&folder.path().join("wavegate.toml"))
+        let config = GatewayParts::load(&folder.path().join("wavegate.toml"))
             .unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::start(config).await.unwrap();
         Self {

@@ -1,10 +1,12 @@
-//! The composition root: builds every part from the configuration, runs them, and takes them down in order.
+//! The composition root: builds every part from the configuration, runs them, and takes them down
+//! in order.
 //!
 //! Knows all parts, and none of their work.
 
 mod admin;
 mod build;
 mod in_force;
+mod parts;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +23,9 @@ use tracing::{info, warn};
 
 use self::build::build;
 use self::in_force::InForce;
+pub use self::parts::{AuthParts, GatewayParts};
 use crate::admin::{AdminCalls, AdminListener};
-use crate::config::{Config, Warnings};
+use crate::config::Warnings;
 use crate::gateway::Gateway;
 use crate::server::HttpServer;
 use crate::tls::server::ServerCertificate;
@@ -38,27 +41,28 @@ pub enum StartError {
     Build(String),
 }
 
-/// A running gateway. Dropping it leaves it running until the runtime ends; [`App::shut_down`] takes it down.
+/// A running gateway. Dropping it leaves it running until the runtime ends; [`App::shut_down`]
+/// takes it down.
 pub struct App {
     plain: Vec<SocketAddr>,
     tls: Vec<SocketAddr>,
     admin: SocketAddr,
     gateway: Arc<ArcSwap<Gateway>>,
     calls: Arc<AdminCalls>,
-    /// What the audit log is told of.
+    /// The policy and keys that the audit log was told of.
     in_force: ArcSwapOption<in_force::Current>,
-    /// Keys that a reload does not take over, and what they were at the start.
+    /// Configuration keys that a reload does not take over, with their values at the start.
     fixed: Vec<(&'static str, String)>,
     /// The warnings in the log so far.
     warnings: ArcSwap<Warnings>,
     certificates: Option<Arc<ServerCertificate>>,
     drain_delay: Duration,
     drain_timeout: Duration,
-    /// No longer ready.
+    /// Cancelled when the gateway is no longer ready.
     unready: CancellationToken,
-    /// Nothing new is taken.
+    /// Cancelled when the gateway accepts nothing new.
     stop: CancellationToken,
-    /// What runs is cut.
+    /// Cancelled to cut running transfers.
     kill: CancellationToken,
     server: JoinHandle<()>,
     /// PBXs whose tokens are being given back.
@@ -70,26 +74,28 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken, or a part cannot be built.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(mut parts: GatewayParts) -> Result<Self, StartError> {
         let (unready, stop, kill) = (
             CancellationToken::new(),
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = HttpServer::bind(&config.server)
+        let server = HttpServer::bind(&parts.config.server, parts.certificate.take())
             .await
             .map_err(StartError::Listen)?;
-        let listener = AdminListener::bind(config.admin.listen).map_err(StartError::Listen)?;
+        let listener =
+            AdminListener::bind(parts.config.admin.listen).map_err(StartError::Listen)?;
         let (plain, tls) = server.addresses();
         let admin_address = listener.address().map_err(StartError::Listen)?;
-        let (drain_delay, drain_timeout) = (config.server.drain_delay, config.server.drain_timeout);
-        warn_of_risks(&config);
-        warn_of(&config.warnings, &Warnings::default());
-        let warnings = ArcSwap::from_pointee(config.warnings.clone());
-        let fixed = fixed_at_start(&config);
-        let token = config.admin.token.clone();
-        let in_force = InForce::of(&config.auth, &config.policy);
-        let gateway = build(config, None, &stop).map_err(StartError::Build)?;
+        let settings = &parts.config.server;
+        let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
+        warn_of_risks(&parts);
+        warn_of(&parts.warnings, &Warnings::default());
+        let warnings = ArcSwap::from_pointee(parts.warnings.clone());
+        let fixed = fixed_at_start(&parts);
+        let token = parts.config.admin.token.clone();
+        let in_force = InForce::of(&parts);
+        let gateway = build(parts, None, &stop).map_err(StartError::Build)?;
         let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -135,33 +141,27 @@ impl App {
         self.admin
     }
 
-    /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords, limits. Refused logins
-    /// are forgotten. Listening addresses stay. What cannot be built changes nothing and is logged.
+    /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords,
+    /// limits. Refused logins are forgotten. Listening addresses stay. If a part cannot be built,
+    /// nothing changes.
     ///
     /// # Errors
     /// A sentence for an operator.
-    pub fn reload(&self, config: Config) -> Result<(), String> {
+    pub fn reload(&self, mut parts: GatewayParts) -> Result<(), String> {
         let old = self.gateway.load_full();
-        let fixed = fixed_at_start(&config);
-        let warnings = config.warnings.clone();
-        let certificate = match (&self.certificates, &config.server.tls) {
-            (Some(certificates), Some(files)) => {
-                let certificate =
-                    crate::tls::server::read(files).map_err(|(_, message)| message)?;
-                Some((certificates, certificate))
-            }
-            _ => None,
-        };
-        let token = config.admin.token.clone();
-        let in_force = InForce::of(&config.auth, &config.policy);
-        let new = Arc::new(build(config, Some(&old), &self.stop)?);
-        if let Some((certificates, certificate)) = certificate {
+        let fixed = fixed_at_start(&parts);
+        let warnings = parts.warnings.clone();
+        let certificate = parts.certificate.take();
+        let token = parts.config.admin.token.clone();
+        let in_force = InForce::of(&parts);
+        let new = Arc::new(build(parts, Some(&old), &self.stop)?);
+        if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }
         for pbx in new.pbxs.all() {
             pbx.forgive();
         }
-        // From here on nobody tells of the old keys.
+        // From here on the audit log hears no more of the old keys.
         self.in_force.store(None);
         let in_force = in_force.begin(&new.rights.audit);
         self.in_force.store(Some(Arc::new(in_force)));
@@ -190,8 +190,9 @@ impl App {
         Ok(())
     }
 
-    /// Takes the gateway down: not ready; then nothing new; then waits for what runs, at most the drain limit.
-    /// Returns whether everything came to its own end.
+    /// Takes the gateway down. At first it is not ready, then it accepts nothing new, then it waits
+    /// for running transfers, at most the drain limit. Returns whether all of them ended by
+    /// themselves.
     pub async fn shut_down(mut self) -> bool {
         info!("draining");
         self.unready.cancel();
@@ -221,7 +222,8 @@ impl App {
         in_time && !killed
     }
 
-    /// Ends everything at once, also while [`App::shut_down`] waits. PBX tokens are not given back then.
+    /// Ends everything at once, also while [`App::shut_down`] waits. PBX tokens are not given back
+    /// then.
     #[must_use]
     pub fn kill_switch(&self) -> CancellationToken {
         self.kill.clone()
@@ -229,7 +231,8 @@ impl App {
 }
 
 /// The keys that a reload leaves as they were, with their values as text.
-fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
+fn fixed_at_start(parts: &GatewayParts) -> Vec<(&'static str, String)> {
+    let config = &parts.config;
     let (server, log) = (&config.server, &config.log);
     let tls = server
         .tls
@@ -254,13 +257,13 @@ fn fixed_at_start(config: &Config) -> Vec<(&'static str, String)> {
             format!("{:?}", server.drain_timeout),
         ),
         ("admin.listen", config.admin.listen.to_string()),
-        ("audit", format!("{:?}", config.audit)),
+        ("audit", format!("{:?}", parts.audit)),
         ("log.level", log.level.to_string()),
         ("log.format", format!("{:?}", log.format)),
     ]
 }
 
-/// Writes down what is odd about the configuration, and was not before.
+/// Logs the warnings that are not known yet.
 fn warn_of(warnings: &Warnings, known: &Warnings) {
     let known = known.lines();
     for line in warnings.lines() {
@@ -270,18 +273,19 @@ fn warn_of(warnings: &Warnings, known: &Warnings) {
     }
 }
 
-fn warn_of_risks(config: &Config) {
-    if config.audit.is_none() {
+fn warn_of_risks(parts: &GatewayParts) {
+    let config = &parts.config;
+    if parts.audit.is_none() {
         warn!("audit.dir is not set: nobody can tell later who heard what");
     }
-    if !config.policy.rules.is_configured() {
+    if !parts.policy.is_configured() {
         warn!(
             advice =
                 "name a file of policies in policy.file; config/policy.cedar is one to begin with",
             "no policies: nobody may hear anything"
         );
     }
-    for policy in config.policy.rules.forbidding_only_with_tenant() {
+    for policy in parts.policy.forbidding_only_with_tenant() {
         warn!(
             policy,
             advice = "write `unless { principal has tenant && … }` to forbid it to them as well",
@@ -302,13 +306,13 @@ fn warn_of_risks(config: &Config) {
             "plain HTTP off loopback: the token of admin.token_file is readable on the way"
         );
     }
-    for pbx in config.pbxs.iter().filter(|pbx| pbx.trust.is_none()) {
+    for pbx in parts.pbxs.iter().filter(|pbx| pbx.trust.is_none()) {
         warn!(
             pbx = pbx.name,
             "plain HTTP to the PBX: its password and every call are readable on the way"
         );
     }
-    for (pbx, earlier) in config.never_meant() {
+    for (pbx, earlier) in parts.never_meant() {
         info!(
             pbx = pbx.name,
             earlier = earlier.name,

@@ -23,7 +23,8 @@ use std::process::ExitCode;
 use aws_lc_rs::rand;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, Problems};
+use crate::app::GatewayParts;
+use crate::config::Problems;
 use crate::secret::Secret;
 use crate::secret_files::{SecretFiles, oddities};
 
@@ -100,7 +101,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Loads a configuration, or prints its mistakes.
-fn load(path: &Path) -> Result<Config, ExitCode> {
+fn load(path: &Path) -> Result<GatewayParts, ExitCode> {
     if let Ok(false) = path.try_exists() {
         complain(format_args!(
             "there is no {}: give --config FILE, or make one with `wavegate init`",
@@ -108,7 +109,7 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
         ));
         return Err(ExitCode::from(EXIT_CONFIG));
     }
-    config::load(path).map_err(|problems| {
+    GatewayParts::load(path).map_err(|problems| {
         complain(mistakes(path, &problems));
         ExitCode::from(EXIT_CONFIG)
     })
@@ -133,8 +134,8 @@ fn read_password(file: &Path) -> Result<Secret, String> {
 }
 
 /// Prints the warnings about a configuration on standard error.
-fn warn(config: &Config) {
-    for line in config.warnings.lines() {
+fn warn(parts: &GatewayParts) {
+    for line in parts.warnings.lines() {
         complain(format_args!("warning: {line}"));
     }
 }

@@ -26,6 +26,8 @@ use crate::secret::Secret;
 
 /// The largest secret file that is read. A PEM key is far smaller.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
+/// Directories that containers mount secrets in, where nothing else is configured.
+pub(crate) const CONTAINER_DIRS: [&str; 2] = ["/run/secrets", "/var/run/secrets"];
 /// The variable in which systemd names the directory with the credentials of a service.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
@@ -95,7 +97,7 @@ impl SecretError {
 impl Default for SecretFiles {
     fn default() -> Self {
         Self {
-            trusted_dirs: vec!["/run/secrets".into(), "/var/run/secrets".into()],
+            trusted_dirs: CONTAINER_DIRS.map(PathBuf::from).to_vec(),
             allow_readable: false,
         }
     }

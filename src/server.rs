@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config;
+use crate::config::ServerSettings;
 use crate::gateway::Gateway;
 use crate::tls::server::ServerCertificate;
 use connection::ConnectionLimits;
@@ -39,14 +40,13 @@ impl HttpServer {
     /// Binds every address.
     ///
     /// # Errors
-    /// When an address cannot be bound, or the certificate cannot be read.
-    pub(crate) async fn bind(config: &config::Server) -> std_io::Result<Self> {
-        let certificates = match &config.tls {
-            None => None,
-            Some(tls) => Some(Arc::new(
-                ServerCertificate::read(tls).map_err(std_io::Error::other)?,
-            )),
-        };
+    /// When an address cannot be bound, or the certificate cannot be used.
+    pub(crate) async fn bind(
+        config: &ServerSettings,
+        certificate: Option<CertifiedKey>,
+    ) -> std_io::Result<Self> {
+        let certificates = certificate.map(ServerCertificate::new).transpose();
+        let certificates = certificates.map_err(std_io::Error::other)?.map(Arc::new);
         let tls_addresses = config.tls.as_ref().map_or(&[][..], |tls| &tls.listen);
         let handshake_timeout = config
             .tls

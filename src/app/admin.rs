@@ -1,4 +1,5 @@
-//! What the admin listener is given: reports on the gateway in force, and calls to it.
+//! The view that the admin listener has of the gateway: reports on the gateway in force, and calls
+//! to it.
 //!
 //! Knows where each of them comes from. Does not know paths or methods.
 
@@ -31,7 +32,7 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
             let pbx = gateway.pbxs.all().iter().find(|known| known.name() == pbx);
             pbx.is_some_and(|pbx| {
                 gateway.recordings.cache.delete(pbx, name);
-                // Also what is not in the cache.
+                // Also transfers that do not come from the cache.
                 let of_it = |grant: &Grant| grant.pbx() == pbx.name() && grant.recording() == name;
                 gateway.rights.active.abort(Outcome::Deleted, of_it);
                 true
@@ -44,7 +45,7 @@ pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> A
     })
 }
 
-/// What keeps the gateway from answering requests, if anything does.
+/// The reason why the gateway cannot answer requests, if there is one.
 fn lacks(gateway: &Gateway) -> Option<&'static str> {
     if !gateway.callers.authenticator.has_keys() {
         Some("the keys of an issuer are not known yet")
@@ -55,7 +56,7 @@ fn lacks(gateway: &Gateway) -> Option<&'static str> {
     }
 }
 
-/// How the PBXs are doing, as JSON.
+/// The health of the PBXs, as JSON.
 fn health(gateway: &Gateway) -> String {
     let reports: Vec<_> = gateway.pbxs.all().iter().map(|pbx| pbx.health()).collect();
     json!({ "pbxs": reports }).to_string()

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::{AuthParts, GatewayParts};
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
 use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
 use crate::auth::revocations::entries::RevocationList;
 use crate::cache::Cache;
-use crate::config::{self, Config};
 use crate::gateway::active_transfers::{ActiveTransfers, Rules};
 use crate::gateway::authentication::Callers;
 use crate::gateway::browser::cors::Cors;
@@ -33,20 +33,21 @@ use crate::log::NameMask;
 use crate::pbx::Pbx;
 use crate::relay::Outcome;
 
-/// Builds a gateway. What an old one holds on to goes on: the streams it admitted, the reads it counted where their limit is
-/// the same, tokens and permits of its PBXs, what was counted, and the key of masked names.
+/// Builds a gateway. It takes over from an old one: the admitted streams, the counted reads if
+/// their limit is the same, the tokens and permits of PBXs, the metrics, and the key of masked
+/// names.
 pub(super) fn build(
-    config: Config,
+    parts: GatewayParts,
     old: Option<&Gateway>,
     stop: &CancellationToken,
 ) -> Result<Gateway, String> {
-    let keepers = keepers(&config.auth, old)?;
-    let auth = config.auth;
+    let keepers = keepers(&parts.auth, old)?;
+    let (config, auth) = (parts.config, parts.auth);
     // The server's own limit stays as it was at the start.
     let max_header_bytes = old.map_or(config.server.max_header_bytes, |old| {
         old.front.max_header_bytes
     });
-    let authenticator = Authenticator::new(auth.issuers, auth.links, auth.skew)
+    let authenticator = Authenticator::new(auth.issuers, auth.links, config.auth.skew)
         .with_cookies(auth.cookies)
         .with_max_token_bytes(max_header_bytes);
     crate::auth::self_test().map_err(|error| error.to_string())?;
@@ -56,31 +57,26 @@ pub(super) fn build(
         None => Arc::new(NameMask::new(recording_names)?),
     };
     let metrics = old.map_or_else(Arc::default, |old| Arc::clone(&old.metrics));
-    let mut pbxs = Vec::with_capacity(config.pbxs.len());
-    for pbx in &config.pbxs {
+    let mut pbxs = Vec::with_capacity(parts.pbxs.len());
+    for pbx in &parts.pbxs {
         let known =
             old.and_then(|old| old.pbxs.all().iter().find(|known| known.name() == pbx.name));
-        pbxs.push(Pbx::start(
-            pbx,
-            config.state_dir.as_deref(),
-            known,
-            &metrics,
-        )?);
+        pbxs.push(Pbx::start(pbx, Some(&config.state_dir), known, &metrics)?);
     }
     let active = match old {
         None => {
             let rules = Rules {
-                policy: config.policy.rules.clone(),
+                policy: parts.policy.clone(),
                 authenticator: authenticator.clone(),
             };
             ActiveTransfers::start(config.relay.max_stream, rules)
         }
         Some(old) => Arc::clone(&old.rights.active),
     };
-    let revocations = revocations(auth.revocation_file, old, &active)?;
+    let revocations = revocations(config.auth.revocation_file, old, &active)?;
     let max_streams = config.relay.max_streams;
     let max_per_principal = config.relay.max_streams_per_principal;
-    let audit = match (old, &config.audit) {
+    let audit = match (old, &parts.audit) {
         (Some(old), _) => old.rights.audit.clone(),
         (None, None) => AuditLog::default(),
         (None, Some(audit)) => AuditLog::start(audit, max_streams, metrics.audit())?,
@@ -127,7 +123,7 @@ pub(super) fn build(
             revocations: Arc::clone(&revocations),
         },
         rights: Rights {
-            policy: config.policy.rules,
+            policy: parts.policy,
             hides_denied: config.policy.forbidden_as_not_found,
             audit,
             revocations,
@@ -146,9 +142,9 @@ pub(super) fn build(
         metrics,
         minter: auth.minter,
         cors: Cors::new(&config.cors),
-        sites: Sites::new(public_url.as_ref(), config.cors, config.embed),
+        sites: Sites::new(public_url.as_ref(), config.cors, config.session.embed),
         pages: Pages {
-            login_url: auth.login_url,
+            login_url: config.auth.login_url,
             public_url: public_url.clone(),
             frames: Arc::clone(&frames),
         },
@@ -164,7 +160,7 @@ pub(super) fn build(
     })
 }
 
-/// The list of what is revoked; what is added to it ends what is running by it.
+/// The revocation list. A new entry ends the running transfers that it revokes.
 fn revocations(
     path: Option<PathBuf>,
     old: Option<&Gateway>,
@@ -184,8 +180,9 @@ fn revocations(
         .map_err(|error| format!("auth.revocation_file: {error}"))
 }
 
-/// Those who keep the keys that issuers publish; what the old ones have goes on.
-fn keepers(auth: &config::Auth, old: Option<&Gateway>) -> Result<Vec<KeySetRefresher>, String> {
+/// The keepers of the keys that issuers publish. A new keeper takes over the keys that an old one
+/// has.
+fn keepers(auth: &AuthParts, old: Option<&Gateway>) -> Result<Vec<KeySetRefresher>, String> {
     let of = |name: &str| auth.issuers.iter().find(|issuer| issuer.name == name);
     let mut keepers = Vec::with_capacity(auth.key_sources.len());
     for source in &auth.key_sources {

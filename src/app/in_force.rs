@@ -1,19 +1,20 @@
-//! What is in force, in a form that can be compared later: for the audit log.
+//! The policy and keys in force, in a form that can be compared later: for the audit log.
 //!
-//! Knows what belongs to it, and writes it down anew when an issuer has published other keys. Does not know secrets: of a
-//! public key its thumbprint tells which it is, of a secret its id alone, since a hash of one could be tried against guesses.
+//! Knows what belongs to them, and writes them down anew when an issuer has published other keys.
+//! Does not know secrets: a public key is named by its thumbprint, a secret only by its id, since
+//! guesses could be compared with a hash of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 
+use super::GatewayParts;
 use crate::audit::{AuditLog, StartRecord};
 use crate::auth::keys::VerifyingKey;
 use crate::auth::{Issuer, KeyRing};
-use crate::config::{Auth, Policy};
 
-/// What a configuration puts in force.
+/// The policy and keys that a configuration puts in force.
 pub(super) struct InForce {
     policy: String,
     /// The lines of the keys that links are made with.
@@ -21,9 +22,9 @@ pub(super) struct InForce {
     issuers: Vec<(String, KeyRing)>,
 }
 
-/// What is in force until this is dropped.
+/// The policy and keys in force until this is dropped.
 pub(super) struct Current {
-    /// The issuers tell it of their keys as long as it is there.
+    /// Receives the keys of the issuers as long as it exists.
     _told: Arc<Told>,
 }
 
@@ -37,23 +38,25 @@ struct Told {
 struct Keys {
     /// The lines of each issuer, and those of links under the empty name.
     lines: BTreeMap<String, Vec<String>>,
-    /// What was written last.
+    /// The line that was written last.
     written: Option<StartRecord>,
 }
 
 impl InForce {
     /// The program, the policy and the keys of a configuration.
-    pub(super) fn of(auth: &Auth, policy: &Policy) -> Self {
+    pub(super) fn of(parts: &GatewayParts) -> Self {
+        let auth = &parts.auth;
         let links = auth.links.iter().flat_map(|links| links.keys.iter());
         let ring = |issuer: &Issuer| (issuer.name.clone(), issuer.keys.clone());
         Self {
-            policy: hash(&policy.text),
+            policy: hash(&parts.policy_text),
             links: links.map(|link| line("", &link.key)).collect(),
             issuers: auth.issuers.iter().map(ring).collect(),
         }
     }
 
-    /// Writes it down, and again whenever an issuer has published other keys: before a token is verified with them.
+    /// Writes a start line, and another one whenever an issuer has published other keys: before a
+    /// token is verified with them.
     pub(super) fn begin(self, audit: &AuditLog) -> Current {
         let told = Arc::new(Told {
             audit: audit.clone(),
@@ -75,14 +78,14 @@ impl InForce {
 }
 
 impl Told {
-    /// Writes down what is in force, once all issuers have told of their keys.
+    /// Writes the first line, once all issuers have told their keys.
     fn begin(&self, links: Vec<String>) {
         let mut keys = self.keys();
         keys.lines.insert(String::new(), links);
         self.write(&mut keys);
     }
 
-    /// Notes the keys of an issuer, and writes them down if that makes a difference.
+    /// Notes the keys of an issuer, and writes a line if they have changed.
     fn note(&self, issuer: &str, lines: Vec<String>) {
         let mut keys = self.keys();
         keys.lines.insert(issuer.to_owned(), lines);

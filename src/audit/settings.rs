@@ -11,7 +11,7 @@ pub use crate::audit::HeadKey;
 pub struct AuditSettings {
     /// The folder of its files; nothing else belongs there.
     pub dir: PathBuf,
-    /// What becomes of requests while it cannot be written.
+    /// The answer to requests while it cannot be written.
     pub on_failure: OnFailure,
     /// When another file begins.
     pub rotate: Rotate,
@@ -23,12 +23,7 @@ pub struct AuditSettings {
     pub key: HeadKey,
 }
 
-impl AuditSettings {
-    /// The default of [`AuditSettings::max_file_bytes`].
-    pub(crate) const MAX_FILE_BYTES: u64 = 64 << 20;
-}
-
-/// What becomes of requests while the audit log cannot be written.
+/// The answer to requests while the audit log cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     /// They get 503.

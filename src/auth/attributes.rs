@@ -64,14 +64,21 @@ pub struct AttributeClaims {
 impl Default for AttributeClaims {
     fn default() -> Self {
         Self {
-            roles: "roles".to_owned(),
-            extensions: "extensions".to_owned(),
-            tenant: "tenant".to_owned(),
+            roles: Self::ROLES.to_owned(),
+            extensions: Self::EXTENSIONS.to_owned(),
+            tenant: Self::TENANT.to_owned(),
         }
     }
 }
 
 impl AttributeClaims {
+    /// The default claim for the roles.
+    pub(crate) const ROLES: &str = "roles";
+    /// The default claim for the extensions.
+    pub(crate) const EXTENSIONS: &str = "extensions";
+    /// The default claim for the tenant.
+    pub(crate) const TENANT: &str = "tenant";
+
     /// Reads the attributes from the claims of a token whose issuer covers `pbxs`. An absent claim
     /// gives none.
     ///

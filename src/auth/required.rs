@@ -11,8 +11,6 @@
 use super::claims::{Claims, path};
 use super::error::AuthError;
 
-/// The default claim for the audience.
-const AUDIENCE: &str = "aud";
 /// The configuration key that names another claim.
 const KEY: &str = "audience_claim";
 
@@ -28,13 +26,16 @@ pub struct RequiredClaims {
 impl Default for RequiredClaims {
     fn default() -> Self {
         Self {
-            audience: AUDIENCE.to_owned(),
+            audience: Self::AUDIENCE.to_owned(),
             texts: Vec::new(),
         }
     }
 }
 
 impl RequiredClaims {
+    /// The default claim for the audience.
+    pub(crate) const AUDIENCE: &str = "aud";
+
     /// Checks the claims of a token. `json` holds the same claims; `audiences` are the accepted
     /// ones.
     ///
@@ -46,7 +47,7 @@ impl RequiredClaims {
         json: &[u8],
         audiences: &[String],
     ) -> Result<(), AuthError> {
-        if self.audience == AUDIENCE || claims.has_audience() {
+        if self.audience == Self::AUDIENCE || claims.has_audience() {
             claims.require_audience(audiences)?;
         } else {
             self.require_audience(json, audiences)?;

@@ -1,4 +1,4 @@
-//! How long and how much of recordings is kept in memory, and how parts of them are got.
+//! The limits of recordings in memory, and of requests for a part of one.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ pub struct CacheSettings {
     pub linger: Duration,
     /// How long it is kept after its last listener has gone.
     pub keep: Duration,
-    /// How long it is kept at all, whoever listens.
+    /// How long it is kept at most.
     pub max_age: Duration,
     /// How long its length, type and `ETag` are remembered.
     pub remember: Duration,
-    /// How long it is remembered that there is no such recording.
+    /// How long it is remembered that a recording is missing.
     pub remember_missing: Duration,
 }
 
 /// Requests for a part of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
+pub struct RangeSettings {
     /// How long a range waits for the end of a recording whose length the PBX does not tell.
     pub wait: Duration,
 }

@@ -5,26 +5,26 @@ use std::process::ExitCode;
 
 pub(super) fn run(path: &Path) -> ExitCode {
     match super::load(path) {
-        Ok(config) => {
+        Ok(parts) => {
             super::print(format_args!(
                 "{}: no mistakes (the PBX was not asked)",
                 path.display()
             ));
-            for line in config.warnings.lines() {
+            for line in parts.warnings.lines() {
                 super::print(format_args!("warning: {line}"));
             }
-            if !config.policy.rules.is_configured() {
+            let policies = &parts.policy;
+            if !policies.is_configured() {
                 super::print("note: there is no policy.file, so nobody may hear anything");
             }
-            let rules = &config.policy.rules;
-            for policy in rules.forbidding_only_with_tenant() {
+            for policy in policies.forbidding_only_with_tenant() {
                 super::print(format_args!(
                     "note: policy {policy} (line {}) forbids nothing to whoever has no tenant, and an empty tenant is none; to \
                      forbid it to them as well, write `unless {{ principal has tenant && … }}`",
-                    rules.line_of(policy).unwrap_or_default()
+                    policies.line_of(policy).unwrap_or_default()
                 ));
             }
-            for (pbx, earlier) in config.never_meant() {
+            for (pbx, earlier) in parts.never_meant() {
                 super::print(format_args!(
                     "note: a request for /recordings without a PBX's name never reaches the PBX {}: {} stands before it \
                      and has all its names; give that one names_until, or use /pbx/{}/recordings",

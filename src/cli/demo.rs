@@ -2,8 +2,8 @@
 //! them.
 //!
 //! An office has replaced its S-Series by a P-Series and kept both, so that links to old recordings
-//! still work. Everything is on loopback and made at the start: certificates, passwords, keys. Only
-//! the audit log is written to disk; it is removed at the end.
+//! still work. Everything is on loopback and made at the start: certificates, passwords, keys. The
+//! files of the gateway are in a folder of their own, which is removed at the end.
 
 mod setup;
 mod tour;
@@ -17,7 +17,6 @@ use clap::Args;
 
 use super::serve::Signals;
 use crate::app::{App, StartError};
-use crate::audit::settings::AuditSettings;
 use crate::log;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
@@ -69,10 +68,10 @@ impl Demo {
         log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         let folder = Folder::make()?;
-        let audit = folder.audit()?;
-        let app = self.start(&pbxs, &keys, &audit).await?;
+        folder.fill(&pbxs, &keys)?;
+        let app = self.start(&pbxs, &folder).await?;
 
-        let tour = Tour::new(&app, &keys, &pbxs.samples, &audit.dir)?;
+        let tour = Tour::new(&app, &keys, &pbxs.samples, &folder.audit())?;
         super::print(if self.json { tour.json() } else { tour.text() });
 
         signals.end().await;
@@ -86,18 +85,13 @@ impl Demo {
 
     /// Starts the gateway on the given address; else on the default port, or on a free one if that
     /// is taken.
-    async fn start(
-        &self,
-        pbxs: &DemoPbxs,
-        keys: &Keys,
-        audit: &AuditSettings,
-    ) -> Result<App, String> {
+    async fn start(&self, pbxs: &DemoPbxs, folder: &Folder) -> Result<App, String> {
         let default = (Ipv4Addr::LOCALHOST, DEFAULT_PORT).into();
-        let config = setup::configuration(pbxs, keys, audit, self.listen.unwrap_or(default))?;
-        let app = match App::start(config).await {
+        let parts = folder.load(pbxs, self.listen.unwrap_or(default))?;
+        let app = match App::start(parts).await {
             Err(StartError::Listen(_)) if self.listen.is_none() => {
                 let free = (Ipv4Addr::LOCALHOST, 0).into();
-                App::start(setup::configuration(pbxs, keys, audit, free)?).await
+                App::start(folder.load(pbxs, free)?).await
             }
             other => other,
         };

@@ -11,12 +11,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::ConfigFile;
+use crate::app::GatewayParts;
 use crate::audit::AuditLog;
 use crate::audit::settings::AuditSettings;
 use crate::cli::doctor::examination::{
     CertificateSummary, DoctorReport, ExaminationRequest, ExaminationStep, RecordingToTry,
 };
-use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
@@ -48,20 +48,20 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(self) -> ExitCode {
-        let config = match super::load(&self.file.config) {
-            Ok(config) => config,
+        let parts = match super::load(&self.file.config) {
+            Ok(parts) => parts,
             Err(code) => return code,
         };
         // Before the first login: a mistake in the configuration could cost one.
-        super::warn(&config);
+        super::warn(&parts);
         match super::runtime() {
-            Ok(runtime) => runtime.block_on(self.examine(&config)),
+            Ok(runtime) => runtime.block_on(self.examine(&parts)),
             Err(error) => super::fail(error),
         }
     }
 
-    async fn examine(&self, config: &Config) -> ExitCode {
-        let pbxs = || config.pbxs.iter().filter(|pbx| self.looks_at(pbx));
+    async fn examine(&self, parts: &GatewayParts) -> ExitCode {
+        let pbxs = || parts.pbxs.iter().filter(|pbx| self.looks_at(pbx));
         if pbxs().next().is_none() {
             return super::fail("no such PBX in the configuration");
         }
@@ -74,14 +74,14 @@ impl Doctor {
                 "no PBX has recordings of that time, by names_from and names_until; name one with --pbx",
             );
         }
-        let audit = match self.recording.as_ref().and(config.audit.as_ref()) {
+        let audit = match self.recording.as_ref().and(parts.audit.as_ref()) {
             None => Ok(AuditLog::default()),
             Some(settings) => own_log(settings),
         };
         let mut reports = Vec::new();
         for pbx in pbxs() {
             let request = ExaminationRequest {
-                state_dir: config.state_dir.as_deref(),
+                state_dir: Some(&parts.config.state_dir),
                 recording: match recording {
                     Some((name, Some(owner))) if owner.name == pbx.name => {
                         RecordingToTry::Recording(name)

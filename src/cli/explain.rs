@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::ConfigFile;
+use crate::app::GatewayParts;
 use crate::auth::cookies::SESSION_COOKIE;
 use crate::auth::key_sets;
 use crate::auth::key_sets::source::KeySource;
@@ -26,9 +27,8 @@ use crate::auth::minter::{self, Minter};
 use crate::auth::revocations;
 use crate::auth::revocations::entries::RevocationList;
 use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
-use crate::config::{self, Config};
 use crate::policy;
-use crate::policy::{Action, Context, PolicyError};
+use crate::policy::{Action, Context, Policy, PolicyError};
 use crate::recording::RecordingName;
 use crate::secret::Secret;
 use crate::secret_files::SecretFiles;
@@ -90,11 +90,11 @@ impl From<Wish> for Action {
 
 impl Explain {
     pub(super) fn run(self) -> ExitCode {
-        let config = match super::load(&self.file.config) {
-            Ok(config) => config,
+        let parts = match super::load(&self.file.config) {
+            Ok(parts) => parts,
             Err(code) => return code,
         };
-        match self.explain(config) {
+        match self.explain(parts) {
             Ok((is_allowed, text)) => {
                 super::print(text.trim_end());
                 if is_allowed {
@@ -107,8 +107,8 @@ impl Explain {
         }
     }
 
-    fn explain(self, config: Config) -> Result<(bool, String), String> {
-        let mut pbxs = config.pbxs.iter();
+    fn explain(self, parts: GatewayParts) -> Result<(bool, String), String> {
+        let mut pbxs = parts.pbxs.iter();
         let pbx = match &self.pbx {
             Some(name) => pbxs.find(|pbx| pbx.name == *name),
             None => pbxs.find(|pbx| pbx.names.holds(&self.recording)),
@@ -118,17 +118,17 @@ impl Explain {
             source: self.source,
             now: SystemTime::now(),
         };
-        let token = self.token(&config.secrets)?;
-        let auth = config.auth;
+        let token = self.token(&parts.config.secrets)?;
+        let (config, auth) = (&parts.config, parts.auth);
         let Some(asked) = self.request(&token, &auth.cookies)? else {
             return Ok((false, self.not_looked_at()));
         };
         let (headers, query) = asked;
-        let revoked = match &auth.revocation_file {
+        let revoked = match &config.auth.revocation_file {
             Some(path) => revocations::read_once(path)?,
             None => RevocationList::default(),
         };
-        let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, auth.skew)
+        let authenticator = Authenticator::new(auth.issuers.clone(), auth.links, config.auth.skew)
             .with_cookies(auth.cookies)
             .with_max_token_bytes(config.server.max_header_bytes);
         let keys = authenticator.keys_to_renew(&headers, &[]);
@@ -156,12 +156,13 @@ impl Explain {
         };
         let principal = caller.principal();
         let (minter, public_url) = (auth.minter.as_ref(), config.server.public_url.as_ref());
+        let policies = (&parts.policy, config.policy.file.as_deref());
         let (is_allowed, mut text) =
             match self.require_links(principal, minter, public_url, &pbx.name) {
-                Ok(()) => self.decision(principal, &pbx.name, &config.policy, &context),
+                Ok(()) => self.decision(principal, &pbx.name, policies, &context),
                 Err(text) => (false, text),
             };
-        let (rules, name) = (&config.policy.rules, &self.recording);
+        let (rules, name) = (&parts.policy, &self.recording);
         show(&mut text, principal, &pbx.name, name, rules, &context);
         Ok((is_allowed, text))
     }
@@ -190,10 +191,10 @@ impl Explain {
         &self,
         principal: &Principal,
         pbx: &str,
-        policy: &config::Policy,
+        policies: (&Policy, Option<&Path>),
         context: &Context,
     ) -> (bool, String) {
-        let (rules, file) = (&policy.rules, policy.file.as_deref());
+        let (rules, file) = policies;
         let decide = |action| rules.decide(principal, action, pbx, &self.recording, context);
         let denial = match decide(self.action.into()) {
             Ok(policies) => return (true, told("allow", &policies, rules, file)),
@@ -300,7 +301,7 @@ fn read_input() -> io::Result<Secret> {
 fn told(
     decision: &str,
     policies: &[std::sync::Arc<str>],
-    rules: &policy::Policy,
+    rules: &Policy,
     file: Option<&Path>,
 ) -> String {
     let mut text = format!("{decision}\n");
@@ -319,7 +320,7 @@ fn show(
     principal: &Principal,
     pbx: &str,
     name: &RecordingName,
-    rules: &policy::Policy,
+    rules: &Policy,
     context: &Context,
 ) {
     let facts = rules.facts(principal, pbx, name, context);

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Args;
 use url::{Host, Url};
 
+use crate::app::GatewayParts;
 use crate::config;
 use crate::pbx::settings::PbxApi;
 use crate::secret::Secret;
@@ -131,8 +132,8 @@ impl Init {
 fn write_all(dir: &Path, answers: &Answers, password: &Secret) -> Result<PathBuf, String> {
     let mut draft = Draft::default();
     let path = draft.write(dir, answers, password)?;
-    let config = config::load(&path).map_err(|problems| problems.to_string())?;
-    super::warn(&config);
+    let parts = GatewayParts::load(&path).map_err(|problems| problems.to_string())?;
+    super::warn(&parts);
     draft.keep();
     Ok(path)
 }

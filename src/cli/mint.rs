@@ -13,10 +13,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::ConfigFile;
+use crate::app::GatewayParts;
 use crate::auth::link::{LinkKey, Links};
 use crate::auth::mint::{self, SigningKey};
-use crate::auth::{Algorithm, AttributeClaims, Issuer};
-use crate::config::{Config, Signer};
+use crate::auth::{Algorithm, AttributeClaims};
+use crate::config::{IssuerSection, KeySection};
 use crate::recording::RecordingName;
 use crate::secret_files::SecretFiles;
 
@@ -87,11 +88,11 @@ pub(super) struct LinkCommand {
 
 impl TokenCommand {
     pub(super) fn run(self) -> ExitCode {
-        let config = match super::load(&self.file.config) {
-            Ok(config) => config,
+        let parts = match super::load(&self.file.config) {
+            Ok(parts) => parts,
             Err(code) => return code,
         };
-        match self.mint(&config) {
+        match self.mint(&parts) {
             Ok(token) => {
                 super::print(token);
                 ExitCode::SUCCESS
@@ -100,24 +101,18 @@ impl TokenCommand {
         }
     }
 
-    fn mint(&self, config: &Config) -> Result<String, String> {
+    fn mint(&self, parts: &GatewayParts) -> Result<String, String> {
+        let config = &parts.config;
+        let mut issuers = config.auth.issuers.iter();
         let issuer = match &self.issuer {
-            None => config.auth.issuers.first(),
-            Some(name) => config
-                .auth
-                .issuers
-                .iter()
-                .find(|issuer| issuer.name == *name),
+            None => issuers.next(),
+            Some(_) => issuers.find(|issuer| issuer.name == self.issuer),
         };
         let issuer = issuer.ok_or("no such issuer in the configuration")?;
-        let signers = config
-            .auth
-            .bearer_signers
-            .iter()
-            .filter(|signer| signer.issuer == issuer.name);
-        let key = self.key.signing_key(signers, &config.secrets)?;
+        let keys = issuer.keys.iter();
+        let key = self.key.signing_key(keys, &config.secrets)?;
         let claims = mint::BearerClaims {
-            issuer: &issuer.name,
+            issuer: issuer.name.as_deref().unwrap_or_default(),
             subject: &self.subject,
             audience: issuer.audiences.first().map_or("", String::as_str),
         };
@@ -135,7 +130,7 @@ impl TokenCommand {
 impl TokenCommand {
     /// The other claims of the token: those that the configuration requires of this issuer's
     /// tokens, and the attributes of the subject.
-    fn further(&self, issuer: &Issuer) -> Map<String, Value> {
+    fn further(&self, issuer: &IssuerSection) -> Map<String, Value> {
         let required = issuer.required.texts.iter();
         let mut further: Map<String, Value> = required
             .map(|(claim, text)| (claim.clone(), Value::from(text.clone())))
@@ -165,11 +160,11 @@ impl TokenCommand {
 
 impl LinkCommand {
     pub(super) fn run(self) -> ExitCode {
-        let config = match super::load(&self.file.config) {
-            Ok(config) => config,
+        let parts = match super::load(&self.file.config) {
+            Ok(parts) => parts,
             Err(code) => return code,
         };
-        match self.mint(&config) {
+        match self.mint(&parts) {
             Ok(url) => {
                 super::print(url);
                 ExitCode::SUCCESS
@@ -178,18 +173,17 @@ impl LinkCommand {
         }
     }
 
-    fn mint(&self, config: &Config) -> Result<Url, String> {
-        let links = config
-            .auth
-            .links
-            .as_ref()
-            .ok_or("the configuration has no [[links.key]]")?;
+    fn mint(&self, parts: &GatewayParts) -> Result<Url, String> {
+        const NO_LINKS: &str = "the configuration has no [[links.key]]";
+        let config = &parts.config;
+        let links = parts.auth.links.as_ref().ok_or(NO_LINKS)?;
+        let section = config.links.as_ref().ok_or(NO_LINKS)?;
         let public = config
             .server
             .public_url
             .as_ref()
             .ok_or("the configuration has no server.public_url")?;
-        let mut pbxs = config.pbxs.iter();
+        let mut pbxs = parts.pbxs.iter();
         let pbx = match &self.pbx {
             None => pbxs.find(|pbx| pbx.names.holds(&self.recording)).ok_or(
                 "no PBX has recordings of that time, by names_from and names_until; name one with --pbx",
@@ -198,8 +192,8 @@ impl LinkCommand {
                 .find(|pbx| pbx.name == *name)
                 .ok_or_else(|| format!("no PBX {name:?} in the configuration"))?,
         };
-        let signers = config.auth.link_signers.iter();
-        let key = self.key.signing_key(signers, &config.secrets)?;
+        let keys = section.keys.iter().map(|link| &link.key);
+        let key = self.key.signing_key(keys, &config.secrets)?;
         let verifier = verifier(links, &key)
             .ok_or("no [[links.key]] of the configuration would verify this key's links")?;
         if !verifier.reaches(&pbx.name) {
@@ -259,7 +253,7 @@ pub(super) fn link_url(public: &Url, pbx: &str, recording: &RecordingName, token
 impl KeyChoice {
     fn signing_key<'a>(
         &self,
-        mut signers: impl Iterator<Item = &'a Signer>,
+        keys: impl Iterator<Item = &'a KeySection>,
         secrets: &SecretFiles,
     ) -> Result<SigningKey, String> {
         if let (Some(path), Some(algorithm)) = (&self.private_key_file, self.algorithm) {
@@ -267,11 +261,12 @@ impl KeyChoice {
             return SigningKey::private_pem(self.key_id.clone(), algorithm, pem.expose())
                 .map_err(|error| error.to_string());
         }
-        let wanted = |signer: &&Signer| self.key_id.is_none() || signer.id == self.key_id;
-        let signer = signers.find(wanted).ok_or(
+        let mut shared = keys
+            .filter(|key| self.key_id.is_none() || key.id == self.key_id)
+            .filter_map(|key| Some((key.id.clone(), key.algorithm?, key.secret()?)));
+        let (id, algorithm, secret) = shared.next().ok_or(
             "the configuration has no such shared secret; with public keys give --private-key-file and --algorithm",
         )?;
-        SigningKey::secret(signer.id.clone(), signer.algorithm, &signer.secret)
-            .map_err(|error| error.to_string())
+        SigningKey::secret(id, algorithm, secret).map_err(|error| error.to_string())
     }
 }

@@ -9,28 +9,27 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
-use crate::app::App;
-use crate::config;
+use crate::app::{App, GatewayParts};
 use crate::log;
 
 /// Longest wait for the audit lines of transfers that were cut.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match super::load(path) {
-        Ok(config) => config,
+    let parts = match super::load(path) {
+        Ok(parts) => parts,
         Err(code) => return code,
     };
-    if let Err(error) = log::init(&config.log) {
+    if let Err(error) = log::init(&parts.config.log) {
         return super::fail(error);
     }
     match super::runtime() {
-        Ok(runtime) => runtime.block_on(serve(config, path)),
+        Ok(runtime) => runtime.block_on(serve(parts, path)),
         Err(error) => super::fail(error),
     }
 }
 
-async fn serve(config: config::Config, path: &Path) -> ExitCode {
+async fn serve(parts: GatewayParts, path: &Path) -> ExitCode {
     // Before any address is bound: a gateway that cannot receive the signal to drain does not
     // start.
     let mut signals = match Signals::listen() {
@@ -40,7 +39,7 @@ async fn serve(config: config::Config, path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let app = match App::start(config).await {
+    let app = match App::start(parts).await {
         Ok(app) => app,
         Err(error) => {
             error!(%error, "cannot start");
@@ -100,8 +99,8 @@ impl Signals {
 }
 
 fn reload(app: &App, path: &Path) {
-    let loaded = config::load(path).map_err(|problems| problems.to_string());
-    if let Err(problems) = loaded.and_then(|config| app.reload(config)) {
+    let loaded = GatewayParts::load(path).map_err(|problems| problems.to_string());
+    if let Err(problems) = loaded.and_then(|parts| app.reload(parts)) {
         error!(
             problems,
             "the configuration has mistakes; nothing was changed"

@@ -1,70 +1,104 @@
-//! The configuration file: which keys there are, their ranges and their defaults.
+//! The configuration file: its sections, and the keys above them.
 //!
-//! Knows the names in `config/wavegate.toml`, which documents each of them. One function per section; a mistake is
-//! noted and reading goes on, so that all of them are reported together.
+//! Knows the order of `config/wavegate.toml`. Each section has a file here with its rows and the
+//! code that reads them. A mistake is noted and reading goes on, so that all mistakes are reported
+//! together.
 
+pub(super) mod admin;
 mod apart;
-mod audit;
-mod auth;
+pub(super) mod audit;
+pub(super) mod auth;
 mod cache;
 mod cors;
-mod key_source;
+pub(super) mod key;
+pub(super) mod key_source;
 mod limits;
-mod pbx;
-mod policy;
+pub(super) mod links;
+mod log;
+pub(super) mod pbx;
+pub(super) mod policy;
 mod relay;
 mod secrets;
-mod session;
+pub(super) mod server;
+pub(super) mod session;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use ipnet::IpNet;
-use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::network::Network;
+use super::kinds::*;
+use super::rows::{SectionRows, rows};
 use super::section::{Section, read_public};
-use super::{Admin, Config, Problems, Server, Warnings};
-use crate::log::{LogFormat, LogSettings, RecordingNames};
-use crate::pbx::settings::{PbxLimits, PbxSettings};
-use crate::secret::Secret;
-use crate::tls::server::ServerTls;
-use apart::check_apart;
-use audit::read_audit;
-use auth::{check_login, read_auth, read_links};
-use cache::{read_cache, read_range};
-use cors::read_cors;
-use limits::read_limits;
-use pbx::read_pbx;
-pub(crate) use pbx::{check_name, check_url};
-use policy::{finish_policy, read_groups, read_policy};
-use relay::read_relay;
-use secrets::read_secrets;
-use session::read_session;
+use super::{Config, Problems};
 
-/// The name that `[cache]` had in an earlier version.
-const OLD_CACHE: &str = "tape";
+rows! {
+    /// The configuration of Wavegate: every key with its unit, range and default.
+    ///
+    /// A value that is commented out is the default, unless the line above it says another default;
+    /// then it is an example. Relative paths start at the folder of this file. Secrets are never in
+    /// this file: each stands in a file of its own that other users cannot read (chmod 600), or
+    /// comes from a container; see [secrets]. `wavegate check --config FILE` lists every mistake;
+    /// an unknown key is a mistake.
+    ///
+    /// SIGHUP reads this file again, except state_dir, [audit], listen of [admin], level and format
+    /// of [log], and the addresses and limits of [server], which need a restart. A file with
+    /// mistakes changes nothing.
+    mod keys = "", gone: [("tape", "renamed; write [cache] with the same keys")];
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    /// The folder with the times of logins and refusals (no secrets), so that restarts do not add
+    /// up to a lock-out on the PBX.
+    state_dir: Free<PathBuf> = path("state")
+        .absent("the StateDirectory of systemd, else the folder \"state\" beside this file")
+        .shown();
+}
 
-pub(super) fn load(path: &Path) -> Result<Config, Problems> {
-    let mut problems = Problems::default();
-    let Some(table) = parse(path, &mut problems) else {
-        return Err(problems);
-    };
+/// The sections, in the order of the file.
+pub(super) const SECTIONS: &[&SectionRows] = &[
+    &keys::SECTION,
+    &secrets::keys::SECTION,
+    &server::keys::SECTION,
+    &server::tls_keys::SECTION,
+    &admin::keys::SECTION,
+    &log::keys::SECTION,
+    &audit::keys::SECTION,
+    &auth::keys::SECTION,
+    &auth::issuer_keys::SECTION,
+    &key::keys::SECTION,
+    &links::keys::SECTION,
+    &links::key_keys::SECTION,
+    &session::keys::SECTION,
+    &policy::keys::SECTION,
+    &policy::test_keys::SECTION,
+    &cors::keys::SECTION,
+    &limits::keys::SECTION,
+    &relay::keys::SECTION,
+    &cache::keys::SECTION,
+    &cache::range_keys::SECTION,
+    &pbx::rows::keys::SECTION,
+    &pbx::rows::tls_keys::SECTION,
+    &pbx::rows::groups_keys::SECTION,
+];
+
+pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Config> {
+    let table = parse(path, problems)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut root = Section::root(table, folder, &mut problems);
+    let mut root = Section::root(table, folder, keys::SECTION.gone, problems);
     let config = read_root(&mut root, folder);
     root.finish();
-    match config {
-        Some(config) if problems.is_empty() => Ok(Config {
-            warnings: problems.warnings,
-            ..config
-        }),
-        _ => Err(problems),
+    Some(config)
+}
+
+/// The place of a key in the file: the number of its section, or of the end for a section that
+/// there is not.
+pub(super) fn place_of(key: &str) -> usize {
+    let section = key.split(['.', '[']).next().unwrap_or_default();
+    let is_above = keys::SECTION.rows.iter().any(|row| row.name() == section);
+    let mut sections = SECTIONS.iter();
+    let place = sections.position(|known| !section.is_empty() && known.path() == section);
+    match is_above {
+        true => 0,
+        false => place.unwrap_or(SECTIONS.len()),
     }
 }
 
@@ -99,62 +133,39 @@ fn parse(path: &Path, problems: &mut Problems) -> Option<toml::Table> {
     }
 }
 
-fn read_root(root: &mut Section<'_>, folder: &Path) -> Option<Config> {
+fn read_root(root: &mut Section<'_>, folder: &Path) -> Config {
     // Before any secret is read.
-    let secrets = root.section("secrets", |section| read_secrets(section, folder));
+    let secrets =
+        secrets::keys::SECTION.read(root, |section| secrets::read_secrets(section, folder));
     root.trust(secrets.clone());
-    let state_dir = root
-        .path("state_dir")
-        .unwrap_or_else(|| default_state_dir(folder));
-    let server = root.section("server", read_server);
-    let admin = root.section("admin", read_admin);
-    let log = root.section("log", read_log);
-    let audit = root.section("audit", read_audit);
-    let mut auth = root.section("auth", read_auth);
-    root.section("links", |section| read_links(section, &mut auth));
-    let embed = root.section("session", |section| read_session(section, &mut auth));
-    let policy = root.section("policy", read_policy);
-    let cors = root.section("cors", read_cors);
-    let limits = root.section("limits", read_limits);
-    let relay = root.section("relay", read_relay);
-    if root.take_away(OLD_CACHE) {
-        root.problem(OLD_CACHE, "renamed; write [cache] with the same keys");
+    let pbx = &pbx::rows::keys::SECTION;
+    let state_dir = keys::state_dir.given(root);
+    let relay = relay::keys::SECTION.read(root, relay::read_relay);
+    let mut pbxs = pbx.read_all(root, pbx::read_pbx);
+    if pbxs.is_empty() {
+        root.problem(pbx.name(), "missing; write [[pbx]] for each PBX");
     }
-    let cache = root.section("cache", read_cache);
-    let range = root.section("range", read_range);
-    if !root.has("pbx") {
-        root.problem("pbx", "missing; write [[pbx]] for each PBX");
-    }
-    let mut groups = Vec::new();
-    let pbxs = root.sections("pbx", |section| {
-        let members = read_groups(section);
-        let pbx = read_pbx(section)?;
-        groups.push((pbx.name.clone(), members));
-        Some(pbx)
-    });
-    let mut pbxs: Vec<PbxSettings> = pbxs.into_iter().flatten().collect();
-    share_streams(root, &mut pbxs, relay.max_streams);
-    check_apart(root, &auth, &admin, &pbxs);
-    check_login(root, &auth, &server);
-    let policy = finish_policy(root, policy, &auth, &pbxs, groups);
-    Some(Config {
-        warnings: Warnings::default(),
+    pbx::share_streams(root, &mut pbxs, relay.max_streams);
+    let config = Config {
         secrets,
-        state_dir: Some(state_dir),
-        server,
-        admin,
-        log,
-        audit,
-        auth,
-        embed,
-        cors,
-        policy,
-        limits,
+        state_dir: state_dir.unwrap_or_else(|| default_state_dir(folder)),
+        server: server::keys::SECTION.read(root, server::read_server),
+        admin: admin::keys::SECTION.read(root, admin::read_admin),
+        log: log::keys::SECTION.read(root, log::read_log),
+        audit: audit::keys::SECTION.read(root, audit::read_audit),
+        auth: auth::keys::SECTION.read(root, auth::read_auth),
+        links: links::keys::SECTION.read(root, links::read_links),
+        session: session::keys::SECTION.read(root, session::read_session),
+        policy: policy::keys::SECTION.read(root, policy::read_policy),
+        cors: cors::keys::SECTION.read(root, cors::read_cors),
+        limits: limits::keys::SECTION.read(root, limits::read_limits),
         relay,
-        cache,
-        range,
-        pbxs: if pbxs.is_empty() { return None } else { pbxs },
-    })
+        cache: cache::keys::SECTION.read(root, cache::read_cache),
+        range: cache::range_keys::SECTION.read(root, cache::read_range),
+        pbxs,
+    };
+    apart::check_apart(root, &config);
+    config
 }
 
 fn default_state_dir(folder: &Path) -> PathBuf {
@@ -164,165 +175,6 @@ fn default_state_dir(folder: &Path) -> PathBuf {
     }
 }
 
-/// Sees to it that PBXs in trouble, whose requests wait, leave some of the streams to one that is well.
-fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSettings], max_streams: usize) {
-    let default = PbxLimits::default().max_waiting;
-    let share = match pbxs.len() {
-        0 | 1 => default,
-        several => (max_streams / (several + 1)).clamp(1, default),
-    };
-    for pbx in pbxs.iter_mut() {
-        if pbx.limits.max_waiting == 0 {
-            pbx.limits.max_waiting = share;
-        }
-    }
-    let waiting: usize = pbxs.iter().map(|pbx| pbx.limits.max_waiting).sum();
-    if pbxs.len() > 1 && waiting >= max_streams {
-        root.problem(
-            "pbx",
-            format!(
-                "max_waiting: {waiting} for all PBXs together, and relay.max_streams is {max_streams}; those that hang could \
-                 take every stream from one that is well"
-            ),
-        );
-    }
-}
-
-fn read_server(section: &mut Section<'_>) -> Server {
-    let default = Server::default();
-    let tls = if section.has("tls") {
-        section.section("tls", read_server_tls)
-    } else {
-        None
-    };
-    let plain_only = if tls.is_some() {
-        Vec::new()
-    } else {
-        default.listen
-    };
-    let listen = section.list("listen").unwrap_or(plain_only);
-    if listen.is_empty() && tls.is_none() {
-        section.problem(
-            "listen",
-            "empty, and there is no [server.tls]: nothing would be served",
-        );
-    }
-    Server {
-        listen,
-        tls,
-        public_url: read_public_url(section),
-        trusted_proxies: read_networks(section.list("trusted_proxies")),
-        max_connections: section.size("max_connections", 1..=1_000_000, default.max_connections),
-        max_header_bytes: section.size(
-            "max_header_bytes",
-            16_384..=1 << 20,
-            default.max_header_bytes,
-        ),
-        header_timeout: section.milliseconds(
-            "header_timeout_ms",
-            100..=600_000,
-            default.header_timeout,
-        ),
-        drain_delay: section.milliseconds("drain_delay_ms", 0..=600_000, default.drain_delay),
-        drain_timeout: section.milliseconds("drain_timeout_ms", 0..=DAY_MS, default.drain_timeout),
-    }
-}
-
-fn read_networks(networks: Option<Vec<Network>>) -> Vec<IpNet> {
-    networks.into_iter().flatten().map(|one| one.0).collect()
-}
-
-fn read_server_tls(section: &mut Section<'_>) -> Option<ServerTls> {
-    for key in ["listen", "certificate_file", "key_file"] {
-        if !section.has(key) {
-            section.problem(key, "missing");
-        }
-    }
-    let listen = section.list("listen");
-    let certificate_file = section.path("certificate_file");
-    let key_file = section.path("key_file");
-    let handshake_timeout = section.milliseconds(
-        "handshake_timeout_ms",
-        100..=600_000,
-        Duration::from_secs(10),
-    );
-    let tls = ServerTls {
-        listen: listen?,
-        certificate_file: certificate_file?,
-        key_file: key_file?,
-        handshake_timeout,
-        secrets: Arc::clone(section.secret_files()),
-    };
-    match crate::tls::server::read(&tls) {
-        Ok(_) => section.note_secret_file(&tls.key_file),
-        Err((key, message)) => section.problem(key, message),
-    }
-    Some(tls)
-}
-
-fn read_public_url(section: &mut Section<'_>) -> Option<Url> {
-    let url = section.url("public_url")?;
-    section.note("public_url", check_public_url(&url))?;
-    Some(url)
-}
-
-/// Whether callers can use this.
-pub(crate) fn check_public_url(url: &Url) -> Result<(), &'static str> {
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err("not an http or https address");
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || has_user(url) {
-        return Err("only scheme, host and port belong here");
-    }
-    Ok(())
-}
-
 fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
-}
-
-fn read_admin(section: &mut Section<'_>) -> Admin {
-    Admin {
-        listen: section.parsed("listen").unwrap_or(Admin::default().listen),
-        token: read_admin_token(section),
-    }
-}
-
-/// The bearer token of write calls, which must be hard to guess and fit into a header.
-fn read_admin_token(section: &mut Section<'_>) -> Option<Secret> {
-    let token = section.secret_file("token_file")?;
-    if token.expose().len() < 32 {
-        section.problem("token_file", "shorter than 32 bytes");
-    }
-    if !token.expose().iter().all(u8::is_ascii_graphic) {
-        section.problem(
-            "token_file",
-            "only letters, digits and signs of ASCII, on one line, can be sent as a bearer token",
-        );
-    }
-    Some(token)
-}
-
-fn read_log(section: &mut Section<'_>) -> LogSettings {
-    let levels = [
-        ("error", LevelFilter::ERROR),
-        ("warn", LevelFilter::WARN),
-        ("info", LevelFilter::INFO),
-        ("debug", LevelFilter::DEBUG),
-        ("trace", LevelFilter::TRACE),
-    ];
-    let names = [
-        ("hashed", RecordingNames::Hashed),
-        ("plain", RecordingNames::Plain),
-    ];
-    let default = LogSettings::default();
-    LogSettings {
-        level: section.choice("level", &levels, default.level),
-        format: section.choice(
-            "format",
-            &[("json", LogFormat::Json), ("text", LogFormat::Text)],
-            default.format,
-        ),
-        recording_names: section.choice("recording_names", &names, default.recording_names),
-    }
 }

@@ -9,11 +9,12 @@ use thiserror::Error;
 /// Bits before an IPv4 address that is mapped into IPv6.
 const MAPPED_BITS: u8 = 96;
 
-/// A network, or one address. IPv4 mapped into IPv6 is IPv4, as are the addresses that are compared with it.
+/// A network; a single address is a network of one. IPv4 mapped into IPv6 becomes IPv4, as do the
+/// addresses that are compared with it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Network(pub(super) IpNet);
 
-/// The text is neither.
+/// The text is neither an address nor a network.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("not an address or a network such as 10.0.0.0/8 or fd00::/8")]
 pub(super) struct NotANetwork;
@@ -30,7 +31,7 @@ impl FromStr for Network {
     }
 }
 
-/// The IPv4 network that is meant by one of mapped addresses.
+/// Turns a network of mapped addresses into its IPv4 network.
 fn canonical(network: IpNet) -> Option<IpNet> {
     let IpNet::V6(mapped) = network else {
         return None;

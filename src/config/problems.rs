@@ -1,4 +1,4 @@
-//! Everything that is wrong with a configuration, in one list.
+//! The mistakes of a configuration, in one list.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use super::Warnings;
 pub struct Problem {
     /// Dotted path of the key, such as `pbx[0].url`; empty for the file as a whole.
     pub key: String,
-    /// What is wrong with it, in words for an operator.
+    /// The mistake, in words for an operator.
     pub message: String,
 }
 
-/// A list of mistakes, in the order of the file's sections, and beside it what is odd.
+/// A list of mistakes, and beside it the warnings.
 #[derive(Debug, Default)]
 pub struct Problems {
     mistakes: Vec<Problem>,
-    pub(super) warnings: Warnings,
+    pub(crate) warnings: Warnings,
 }
 
 impl Problems {
@@ -27,6 +27,23 @@ impl Problems {
             key: key.into(),
             message: message.to_string(),
         });
+    }
+
+    /// The value, or `None` and a mistake.
+    pub(crate) fn note<T, E: fmt::Display>(
+        &mut self,
+        key: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        result.map_err(|error| self.push(key, error)).ok()
+    }
+
+    /// Sorts the mistakes by the place of their keys in the file. Those of one section stay as they
+    /// are.
+    #[must_use]
+    pub(super) fn sorted_by(mut self, place_of: fn(&str) -> usize) -> Self {
+        self.mistakes.sort_by_key(|problem| place_of(&problem.key));
+        self
     }
 
     /// Whether nothing is wrong.

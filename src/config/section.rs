@@ -1,7 +1,8 @@
 //! One table of the TOML file, read key by key.
 //!
-//! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong types, values out of
-//! range, unknown keys. (A `deny_unknown_fields` struct stops at the first.) Does not know what any key means.
+//! Knows types, ranges and which keys were asked for, so that one pass finds every mistake: wrong
+//! types, values out of range, unknown keys. (A `deny_unknown_fields` struct stops at the first.)
+//! Does not know what any key means.
 
 mod secrets;
 
@@ -22,11 +23,16 @@ use crate::secret_files::SecretFiles;
 /// A configuration, a key or a certificate is far smaller; anything larger is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A table being read. [`Section::finish`] reports the keys nobody asked for.
+/// Keys of an earlier version, each with the words that tell the new name.
+pub(super) type Tombstones = &'static [(&'static str, &'static str)];
+
+/// A table being read. [`Section::finish`] reports the keys that nothing has read.
 pub(super) struct Section<'a> {
     /// Dotted path of this table; empty at the top.
     path: String,
     table: Table,
+    /// Names of an earlier version.
+    gone: Tombstones,
     /// Folder of the configuration file: relative paths start there.
     folder: &'a Path,
     secret_files: Arc<SecretFiles>,
@@ -34,10 +40,16 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn root(table: Table, folder: &'a Path, problems: &'a mut Problems) -> Self {
+    pub(super) fn root(
+        table: Table,
+        folder: &'a Path,
+        gone: Tombstones,
+        problems: &'a mut Problems,
+    ) -> Self {
         Self {
             path: String::new(),
             table,
+            gone,
             folder,
             secret_files: Arc::default(),
             problems,
@@ -58,18 +70,14 @@ impl<'a> Section<'a> {
         self.problems.push(key, message);
     }
 
-    /// Whether anything of the whole file is wrong so far.
-    pub(super) fn has_problems(&self) -> bool {
-        !self.problems.is_empty()
-    }
-
     /// The value, or a problem of `key`.
     pub(super) fn note<T, E: std::fmt::Display>(
         &mut self,
         key: &str,
         result: Result<T, E>,
     ) -> Option<T> {
-        result.map_err(|error| self.problem(key, error)).ok()
+        let key = self.key(key);
+        self.problems.note(&key, result)
     }
 
     /// Whether the file has this key and it has not been read yet.
@@ -82,28 +90,38 @@ impl<'a> Section<'a> {
         self.table.keys().cloned().collect()
     }
 
-    /// Forgets a key, whatever its value, and tells whether it was there.
+    /// Removes a key unread. Returns whether it was there.
     pub(super) fn take_away(&mut self, key: &str) -> bool {
         self.table.remove(key).is_some()
     }
 
     /// Reads the table `key`; an absent one reads as empty.
-    pub(super) fn section<T>(&mut self, key: &str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
-        let table = match self.table.remove(key) {
+    pub(super) fn section<T>(
+        &mut self,
+        key: &str,
+        gone: Tombstones,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
+        let table = self.take_table(key);
+        self.descend(self.key(key), table, gone, read)
+    }
+
+    fn take_table(&mut self, key: &str) -> Table {
+        match self.table.remove(key) {
             None => Table::new(),
             Some(Value::Table(table)) => table,
             Some(_) => {
                 self.problem(key, format!("not a table; write [{}]", self.key(key)));
                 Table::new()
             }
-        };
-        self.descend(self.key(key), table, read)
+        }
     }
 
     /// Reads the array of tables `key`; an absent one reads as empty.
     pub(super) fn sections<T>(
         &mut self,
         key: &str,
+        gone: Tombstones,
         mut read: impl FnMut(&mut Section<'_>) -> T,
     ) -> Vec<T> {
         let values = match self.table.remove(key) {
@@ -121,7 +139,7 @@ impl<'a> Section<'a> {
         for (index, value) in values.into_iter().enumerate() {
             let path = format!("{}[{index}]", self.key(key));
             match value {
-                Value::Table(table) => results.push(self.descend(path, table, &mut read)),
+                Value::Table(table) => results.push(self.descend(path, table, gone, &mut read)),
                 _ => self.problems.push(path, "not a table"),
             }
         }
@@ -132,11 +150,13 @@ impl<'a> Section<'a> {
         &mut self,
         path: String,
         table: Table,
+        gone: Tombstones,
         read: impl FnOnce(&mut Section<'_>) -> T,
     ) -> T {
         let mut section = Section {
             path,
             table,
+            gone,
             folder: self.folder,
             secret_files: Arc::clone(&self.secret_files),
             problems: self.problems,
@@ -146,10 +166,13 @@ impl<'a> Section<'a> {
         result
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports each key that nothing has read. For a key of an earlier version, the message tells
+    /// the new name.
     pub(super) fn finish(&mut self) {
         for (key, _) in std::mem::take(&mut self.table) {
-            self.problem(&key, "unknown key");
+            let mut gone = self.gone.iter();
+            let gone = gone.find(|(name, _)| *name == key);
+            self.problem(&key, gone.map_or("unknown key", |(_, words)| words));
         }
     }
 
@@ -174,54 +197,26 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(super) fn boolean(&mut self, key: &str, default: bool) -> bool {
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
         self.take(key, "true or false", |value| value.as_bool())
-            .unwrap_or(default)
     }
 
     /// A whole number within `range`.
-    pub(super) fn integer(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn integer(&mut self, key: &str, range: &RangeInclusive<u64>) -> Option<u64> {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        self.take(key, &expected, |value| whole(&value, &range))
+        self.take(key, &expected, |value| whole(&value, range))
     }
 
-    pub(super) fn size(&mut self, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
-        self.integer(key, range)
-            .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(default)
-    }
-
-    pub(super) fn milliseconds(
-        &mut self,
-        key: &str,
-        range: RangeInclusive<u64>,
-        default: Duration,
-    ) -> Duration {
-        self.integer(key, range)
-            .map_or(default, Duration::from_millis)
-    }
-
-    pub(super) fn seconds(
-        &mut self,
-        key: &str,
-        range: RangeInclusive<u64>,
-        default: Duration,
-    ) -> Duration {
-        self.integer(key, range)
-            .map_or(default, Duration::from_secs)
-    }
-
-    /// A text that must be given.
-    pub(super) fn required(&mut self, key: &str) -> Option<String> {
-        if !self.has(key) {
-            self.problem(key, "missing");
-        }
-        let text = self.text(key)?;
-        if text.is_empty() {
-            self.problem(key, "empty");
-            return None;
-        }
-        Some(text)
+    /// Returns whether a required key is there. An absent or empty key is a problem.
+    pub(super) fn require(&mut self, key: &str) -> bool {
+        let problem = match self.table.get(key) {
+            None => "missing",
+            Some(Value::String(text)) if text.is_empty() => "empty",
+            Some(_) => return true,
+        };
+        self.take_away(key);
+        self.problem(key, problem);
+        false
     }
 
     /// A text that parses as `T`.
@@ -245,7 +240,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An address. It may hold a password, where it should not, so a problem does not repeat it.
+    /// An address. It may hold a password by mistake, so the problem does not repeat it.
     pub(super) fn url(&mut self, key: &str) -> Option<Url> {
         let text = self.text(key)?;
         match text.parse() {
@@ -260,7 +255,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A list of texts that each parse as `T`; `None` when the key is absent or one of them does not.
+    /// A list of texts that each parse as `T`; `None` when the key is absent or one of them does
+    /// not.
     pub(super) fn list<T: FromStr<Err: std::fmt::Display>>(&mut self, key: &str) -> Option<Vec<T>> {
         let values = self.take(key, "a list of texts", |value| match value {
             Value::Array(values) => values
@@ -280,9 +276,8 @@ impl<'a> Section<'a> {
     pub(super) fn milliseconds_list(
         &mut self,
         key: &str,
-        range: RangeInclusive<u64>,
-        default: Vec<Duration>,
-    ) -> Vec<Duration> {
+        range: &RangeInclusive<u64>,
+    ) -> Option<Vec<Duration>> {
         let expected = format!(
             "a list of whole numbers from {} to {}",
             range.start(),
@@ -291,65 +286,35 @@ impl<'a> Section<'a> {
         self.take(key, &expected, |value| match value {
             Value::Array(values) => values
                 .iter()
-                .map(|value| whole(value, &range).map(Duration::from_millis))
+                .map(|value| whole(value, range).map(Duration::from_millis))
                 .collect(),
             _ => None,
         })
-        .unwrap_or(default)
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
-        let Some(text) = self.text(key) else {
-            return default;
-        };
-        self.chosen(key, &text, choices).unwrap_or(default)
-    }
-
-    /// The value of a word already taken; an unknown one is a problem of `key`.
-    pub(super) fn chosen<T: Copy>(
-        &mut self,
-        key: &str,
-        text: &str,
-        choices: &[(&str, T)],
-    ) -> Option<T> {
-        let found = choices
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?;
+        let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("{word:?}"))
-                .collect();
+            let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
             self.problem(key, format!("{text:?} is not one of {}", words.join(", ")));
         }
-        found
+        found.map(|(_, value)| *value)
     }
 
     /// A path; a relative one starts at the configuration file's folder.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
         Some(self.folder.join(self.text(key)?))
     }
-
-    /// The bytes of a public file named by `key`, at most 1 MiB.
-    pub(super) fn public_file(&mut self, key: &str) -> Option<Vec<u8>> {
-        let path = self.path(key)?;
-        match read_public(&path) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                self.problem(key, format!("{}: {error}", path.display()));
-                None
-            }
-        }
-    }
 }
 
-/// Reads a file that is no secret. Half of one would be worse than none, so a larger one is an error.
+/// Reads a file that is not secret. A file above the limit is an error, since half of it would be
+/// worse than none.
 ///
 /// # Errors
 /// When it cannot be read or is larger than 1 MiB.
-pub(super) fn read_public(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_public(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
         .take(MAX_FILE_BYTES + 1)

@@ -1,11 +1,11 @@
-//! Warnings: a configuration may have something that is allowed and yet seldom meant.
+//! Warnings about settings that are allowed but seldom meant.
 
 use std::path::{Path, PathBuf};
 
 use crate::secret_files::ReadableReason;
 
-/// The oddities of a configuration that has no mistakes. `check` prints it, and a start and a
-/// reload write it into the log.
+/// The warnings about a configuration that has no mistakes. `check` prints them; a start and a
+/// reload log them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Warnings {
     /// Secret files that other users can read, on mounts of their own.
@@ -16,13 +16,13 @@ pub struct Warnings {
 }
 
 impl Warnings {
-    /// Notes something about a key.
+    /// Adds a warning about a key.
     pub(super) fn push(&mut self, key: &str, message: impl std::fmt::Display) {
         self.others.push(format!("{key}: {message}"));
     }
 
     /// Notes a secret file that other users can read.
-    pub(super) fn note_readable(&mut self, file: &Path, readable: ReadableReason) {
+    pub(crate) fn note_readable(&mut self, file: &Path, readable: ReadableReason) {
         let files = match readable {
             ReadableReason::Mounted => &mut self.mounted,
             ReadableReason::Allowed => &mut self.allowed,
@@ -32,7 +32,7 @@ impl Warnings {
         }
     }
 
-    /// A sentence for each; one for all files of a kind.
+    /// One sentence for each warning. Files of one kind share a sentence.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let of_files = |files: &[PathBuf], why: &str| {

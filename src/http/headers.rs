@@ -19,10 +19,9 @@ use crate::http::range;
 use crate::recording::RecordingName;
 
 /// Whether a browser may store a recording. A shared cache never may.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrowserCache {
     /// The browser stores nothing.
-    #[default]
     Never,
     /// The browser stores it, and revalidates each time before it uses it: rights are checked, and
     /// unchanged content is not sent again.

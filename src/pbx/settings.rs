@@ -1,4 +1,4 @@
-//! One PBX: where it is, how it is spoken to, and what it can bear.
+//! One PBX: its address, our account on it, and its limits.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -25,15 +25,15 @@ pub struct PbxSettings {
     pub bind_address: Option<IpAddr>,
     /// The address sent as `allowedip`.
     pub allowed_ip: AllowedIp,
-    /// The names that a request without a PBX's name means this one for.
+    /// The recordings for which a request without a PBX's name means this PBX.
     pub names: NameRange,
     /// The zone of its local time.
     pub time_zone: TimeZone,
     /// Our account on it.
     pub account: PbxAccount,
-    /// How much it is asked for, and how long it may take.
+    /// The limits of requests to it.
     pub limits: PbxLimits,
-    /// What "not found" means for a young call.
+    /// The time in which a call may still get its recording.
     pub not_ready: NotReady,
     /// Whether it is asked for parts of a recording.
     pub upstream_ranges: UpstreamRanges,
@@ -56,11 +56,11 @@ pub struct PbxAccount {
     pub login_retry: Duration,
 }
 
-/// Largest read from a PBX, and so what a download takes in one turn. Decides what a slow reader costs: twice this in
-/// buffers, against a little CPU.
+/// Largest read from a PBX, which is one turn of a download. A slow reader costs twice as much in
+/// buffers; smaller reads cost a little more CPU.
 pub(crate) const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-/// How much a PBX is asked for, and how long it may take.
+/// The limits of requests to a PBX.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PbxLimits {
     /// Downloads at once.
@@ -69,7 +69,8 @@ pub struct PbxLimits {
     pub max_waiting: usize,
     /// Bytes of recordings and lists per second, all together; `None` for no limit.
     pub max_bytes_per_second: Option<u64>,
-    /// Bytes per second below which a caller who takes a recording straight through is cut while others wait; 0 for never.
+    /// Bytes per second below which a caller of a recording that is not kept is cut while others
+    /// wait; 0 for never.
     pub min_bytes_per_second: u64,
     /// How long a request may wait for its turn.
     pub queue_timeout: Duration,
@@ -85,7 +86,7 @@ pub struct PbxLimits {
     pub retry_delay: Duration,
 }
 
-/// What "not found" means for a young call: its recording may still be on its way.
+/// The time in which a call may still get its recording, although the PBX does not find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotReady {
     /// How long ago the call may have begun.
@@ -129,7 +130,7 @@ impl PbxApi {
     }
 }
 
-/// The API password in the form it was configured.
+/// The API password, in the form in which it is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PbxPassword {
     /// As an administrator types it.
@@ -143,14 +144,14 @@ pub enum PbxPassword {
 pub enum AllowedIp {
     /// None is sent: only the requester may use the ticket.
     Absent,
-    /// This one.
+    /// This address.
     Fixed(Ipv4Addr),
     /// The address from which the gateway reaches the PBX.
     Auto,
 }
 
-/// Optional fields of the S-Series login call. Each may move the event reports of other programs, so none is sent
-/// unless configured.
+/// Optional fields of the S-Series login call. Each may move the event reports of other programs,
+/// so only configured ones are sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PbxReport {
     /// `port`: where the PBX would send reports.
@@ -172,12 +173,12 @@ pub enum Prolong {
     Never,
 }
 
-/// Whether a PBX is asked for a part of a recording where that goes straight through.
+/// Whether a PBX is asked for a part of a recording that is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamRanges {
-    /// It is asked for the whole; what is in front of the part is read and thrown away.
+    /// It is asked for the whole recording; the bytes in front of the part are thrown away.
     Never,
-    /// It is asked for the part, and believed.
+    /// It is asked for the part, and its answer is trusted.
     Trust,
 }
 

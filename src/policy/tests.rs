@@ -23,7 +23,7 @@ fn all_starters() -> String {
     let lines = commented.lines().map(|line| {
         let code = line
             .strip_prefix("// ")
-            .filter(|_| !line.starts_with("// One") && !line.starts_with("// made"));
+            .filter(|_| !line.starts_with("// One") && !line.starts_with("// Links"));
         code.unwrap_or(line)
     });
     let commented: Vec<&str> = lines.collect();

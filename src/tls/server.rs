@@ -15,7 +15,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
-use crate::secret_files::SecretFiles;
+use crate::secret_files::{ReadableReason, SecretFiles};
 
 /// The settings for TLS of the public listener.
 #[derive(Debug, Clone)]
@@ -28,8 +28,6 @@ pub struct ServerTls {
     pub key_file: PathBuf,
     /// The longest time for a handshake.
     pub handshake_timeout: Duration,
-    /// The rules for key files that other users can read.
-    pub secrets: Arc<SecretFiles>,
 }
 
 /// The certificate in use.
@@ -50,8 +48,7 @@ impl ResolvesServerCert for CurrentCertificate {
 impl ServerCertificate {
     /// # Errors
     /// A sentence for an operator.
-    pub(crate) fn read(files: &ServerTls) -> Result<Self, String> {
-        let certificate = read(files).map_err(|(_, message)| message)?;
+    pub(crate) fn new(certificate: CertifiedKey) -> Result<Self, String> {
         let current = Arc::new(CurrentCertificate(ArcSwap::from_pointee(certificate)));
         let mut config =
             rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -77,11 +74,14 @@ impl ServerCertificate {
     }
 }
 
-/// Reads the certificate and the key.
+/// Reads the certificate and the key; also the reason why a key was accepted that others can read.
 ///
 /// # Errors
 /// The wrong configuration key, and a sentence for an operator.
-pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, String)> {
+pub(crate) fn read(
+    files: &ServerTls,
+    secrets: &SecretFiles,
+) -> Result<(CertifiedKey, Option<ReadableReason>), (&'static str, String)> {
     let path = &files.certificate_file;
     let in_certificate =
         |error: String| ("certificate_file", format!("{}: {error}", path.display()));
@@ -92,11 +92,11 @@ pub(crate) fn read(files: &ServerTls) -> Result<CertifiedKey, (&'static str, Str
         return Err(in_certificate("holds no certificate".to_owned()));
     }
     let in_key = |error: String| ("key_file", format!("{}: {error}", files.key_file.display()));
-    let pem = files.secrets.read(&files.key_file);
+    let pem = secrets.read(&files.key_file);
     let pem = pem.map_err(|error| in_key(format!("{error}{}", error.advice())))?;
-    let pem = pem.secret;
-    let key =
-        PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|error| in_key(error.to_string()))?;
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-        .map_err(|error| in_key(format!("{error}; does it belong to the certificate?")))
+    let key = PrivateKeyDer::from_pem_slice(pem.secret.expose())
+        .map_err(|error| in_key(error.to_string()))?;
+    let certificate = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|error| in_key(format!("{error}; does it belong to the certificate?")))?;
+    Ok((certificate, pem.readable))
 }

@@ -304,7 +304,7 @@ async fn mistakes_about_published_keys_are_told() {
         let lines = format!("name = \"https://sso.example\"\naudiences = [\"a\"]\n{lines}");
         let builder = builder.lines("[[auth.issuer]]", &lines);
         let path = builder.write();
-        let problems: Problems = wavegate::config::load(&path).unwrap_err();
+        let problems: Problems = wavegate::app::GatewayParts::load(&path).unwrap_err();
         let text = problems.to_string();
         for (key, words) in expected {
             let line = text.lines().find(|line| line.contains(key));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use wavegate::config;
+use wavegate::app::GatewayParts;
 use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, wav};
 
 use crate::harness::programs::{run_wavegate, serve};
@@ -179,7 +179,10 @@ async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
     // The other program is gone, and the operator says so.
     pbx.clear_faults();
     assert_eq!(gateway.problem(NAME).await.slug, "pbx-held-off");
-    gateway.app.reload(config::load(&path).unwrap()).unwrap();
+    gateway
+        .app
+        .reload(GatewayParts::load(&path).unwrap())
+        .unwrap();
     gateway.fetch(NAME).await;
     assert_eq!(pbx.seen().requests.login, 7);
 }

@@ -431,7 +431,7 @@ async fn where_to_sign_in_needs_an_address_to_come_back_to_and_a_place_for_it() 
         let builder = gateway(&pbx)
             .lines("[server]", server)
             .set("auth.login_url", login);
-        let problems = wavegate::config::load(&builder.write())
+        let problems = wavegate::app::GatewayParts::load(&builder.write())
             .unwrap_err()
             .to_string();
         assert!(

@@ -254,7 +254,7 @@ async fn what_was_revoked_stays_so_after_a_restart_and_beside_what_is_written_by
         person("bob")
     );
     assert_eq!(list, expected);
-    let config = wavegate::config::load(&path).unwrap();
+    let config = wavegate::app::GatewayParts::load(&path).unwrap();
     let again = wavegate::app::App::start(config).await.unwrap();
     let addr = again.plain_addresses()[0];
     let call = crate::harness::Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
@@ -312,7 +312,7 @@ async fn a_list_with_a_mistake_is_told_at_the_start() {
     let pbx = held().await;
     let builder = revoking(&pbx);
     write(builder.folder(), "{\"jti\":\"a\"}\n{\"jti\":\"\"}");
-    let config = wavegate::config::load(&builder.write()).unwrap();
+    let config = wavegate::app::GatewayParts::load(&builder.write()).unwrap();
     let error = wavegate::app::App::start(config)
         .await
         .err()

@@ -19,10 +19,10 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wavegate::app::App;
+use wavegate::app::{App, GatewayParts};
 use wavegate::auth::Algorithm;
 use wavegate::auth::mint::{self, SigningKey};
-use wavegate::config::{self, Config, Problems};
+use wavegate::config::Problems;
 use wavegate::recording::RecordingName;
 use wavegate::secret::Secret;
 use wavegate::simulator::{Api, Simulator};
@@ -231,7 +231,7 @@ impl Builder {
     /// Starts the gateway.
     pub(crate) async fn start(self) -> Gateway {
         let path = self.write();
-        let config = config::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
+        let config = GatewayParts::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
         let app = App::start(config).await.unwrap();
         Gateway {
             addr: app.plain_addresses().first().copied(),
@@ -280,8 +280,8 @@ impl Gateway {
     }
 
     /// Reads the configuration file again.
-    pub(crate) fn load(&self) -> Result<Config, Problems> {
-        config::load(&self.folder().join("wavegate.toml"))
+    pub(crate) fn load(&self) -> Result<GatewayParts, Problems> {
+        GatewayParts::load(&self.folder().join("wavegate.toml"))
     }
 
     /// A request for a recording of the default PBX.

@@ -100,7 +100,7 @@ const TABLE: [Row; 12] = [
 fn policies() -> String {
     let (open, commented) = STARTERS.split_once("// @id(\"not-too-old\")").unwrap();
     let rest = commented.lines().map(|line| {
-        let is_text = line.starts_with("// One ") || line.starts_with("// made ");
+        let is_text = line.starts_with("// One ") || line.starts_with("// Links ");
         line.strip_prefix("// ")
             .filter(|_| !is_text)
             .unwrap_or(line)
@@ -357,9 +357,9 @@ async fn explained(config: PathBuf, cell: Cell, number: usize) -> (bool, Vec<Str
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
     let (gateway, pbxs) = start().await;
-    let config = gateway.load().unwrap();
-    let auth = config.auth;
-    let authenticator = Authenticator::new(auth.issuers, auth.links, auth.skew);
+    let parts = gateway.load().unwrap();
+    let (auth, skew) = (parts.auth, parts.config.auth.skew);
+    let authenticator = Authenticator::new(auth.issuers, auth.links, skew);
     let path = gateway.folder().join("wavegate.toml");
     let cells = cells();
     let (slots, mut running) = (Arc::new(Semaphore::new(4)), JoinSet::new());
@@ -382,11 +382,7 @@ async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
     };
     let mut ids = Vec::new();
     for cell in &cells {
-        expect(
-            "policy",
-            cell,
-            decided(&authenticator, &config.policy.rules, cell),
-        );
+        expect("policy", cell, decided(&authenticator, &parts.policy, cell));
         let (allowed, id) = served(&gateway, cell).await;
         expect("server", cell, (allowed, owned(&cell.policies)));
         ids.push(id);

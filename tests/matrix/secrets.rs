@@ -10,7 +10,7 @@ mod record;
 use std::net::SocketAddr;
 
 use http::Method;
-use wavegate::config;
+use wavegate::app::GatewayParts;
 use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::programs::{Running, serve};
@@ -388,7 +388,7 @@ async fn the_configuration_shows_no_secret_when_it_is_printed() {
         .set("links.signing_key", "crm")
         .set("session.key_file", "session");
     write_secret(&builder.folder().join("session"), SESSION_SECRET);
-    let config = config::load(&builder.write()).unwrap();
+    let config = GatewayParts::load(&builder.write()).unwrap();
     let keys = [BEARER_SECRET, LINK_SECRET, SESSION_SECRET];
     let secrets = [[pbx.password(), pbx.username()].as_slice(), &keys].concat();
     let secrets: Vec<_> = secrets.into_iter().map(str::to_owned).collect();

@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use wavegate::config;
+use wavegate::app::GatewayParts;
 use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::programs::{Ended, Running, lines, program, run_wavegate, wavegate};
@@ -482,7 +482,7 @@ async fn the_root_of_all_is_no_directory_of_secrets() {
     ] {
         let builder = configure(gateway(&pbx), ".", &format!("[secrets]\n{lines}"));
         let path = builder.folder().join("wavegate.toml");
-        let problems = config::load(&path).unwrap_err();
+        let problems = GatewayParts::load(&path).unwrap_err();
         let keys: Vec<_> = problems.iter().map(|problem| &*problem.key).collect();
         assert_eq!(keys, [key], "{problems}");
     }
@@ -595,7 +595,7 @@ async fn a_password_that_is_no_text_is_refused_where_a_text_is_sent() {
     let builder = gateway(&pbx);
     let path = builder.write();
     std::fs::write(builder.folder().join("password"), b"hunter2\xE4\n").unwrap();
-    let problems = config::load(&path).unwrap_err();
+    let problems = GatewayParts::load(&path).unwrap_err();
     let problem = problems.iter().next().unwrap();
     assert_eq!(problem.key, "pbx[0].password_file");
     assert!(problem.message.contains("UTF-8"), "{problems}");
@@ -621,7 +621,7 @@ async fn a_key_may_be_any_bytes_and_what_is_odd_about_it_is_a_warning() {
         let builder = gateway(&pbx);
         let path = builder.write();
         std::fs::write(builder.folder().join("bearer"), &content).unwrap();
-        let warnings = config::load(&path).unwrap().warnings.lines();
+        let warnings = GatewayParts::load(&path).unwrap().warnings.lines();
         match told {
             Some(told) => {
                 let [line] = &*warnings else {

@@ -1,41 +1,28 @@
-//! The configuration of the demo.
+//! The configuration that the demo runs with: a file, as of every gateway, in a folder that goes
+//! with the demo.
 
-use std::fs::DirBuilder;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
-use jiff::tz::TimeZone;
 use tracing::level_filters::LevelFilter;
-use url::Url;
 
 use super::{
     AUDIENCE, CREDENTIAL_TTL, DemoPbxs, ISSUER, LINK_AUDIENCE, MOVE_DATE, NEW_PBX, OLD_PBX,
 };
-use crate::audit::settings::{AuditSettings, HeadKey, OnFailure, Rotate};
-use crate::auth::keys::VerifyingKey;
-use crate::auth::link::{LinkKey, Links};
-use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
-use crate::cache::settings::{CacheSettings, Range};
-use crate::cli::random_secret;
-use crate::config::{Admin, Auth, Config, Policy, Server, Warnings};
-use crate::gateway::settings::cors::CorsSettings;
-use crate::gateway::settings::embed::Embed;
-use crate::gateway::settings::limits::RequestLimits;
+use crate::app::GatewayParts;
+use crate::audit::settings::HeadKey;
+use crate::cli::{quoted, random_secret};
 use crate::log::{LogFormat, LogSettings, RecordingNames};
-use crate::pbx::settings::{
-    AllowedIp, NotReady, PbxAccount, PbxApi, PbxLimits, PbxPassword, PbxReport, PbxSettings,
-    Prolong, UpstreamRanges,
-};
-use crate::policy;
-use crate::recording::NameRange;
-use crate::relay::settings::RelaySettings;
 use crate::secret::Secret;
-use crate::secret_files::SecretFiles;
-use crate::simulator::{Api, Simulator};
-use crate::tls::pin::PinError;
-use crate::tls::trust::PbxTrust;
+use crate::simulator::Simulator;
+
+const CONFIG: &str = "wavegate.toml";
+const AUDIT: &str = "audit";
+/// Everyone who is authenticated may hear every recording.
+const POLICIES: &str = "@id(\"everyone\") permit(principal, action, resource);";
 
 /// The demo's shared secrets.
 pub(super) struct Keys {
@@ -52,7 +39,7 @@ impl Keys {
     }
 }
 
-/// A folder for the audit log. It is removed when the demo ends.
+/// A folder for the files of the demo, which goes with it.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -61,23 +48,56 @@ impl Folder {
         rand::fill(&mut name).map_err(|_| "the system has no randomness")?;
         let name = format!("wavegate-demo-{:016x}", u64::from_be_bytes(name));
         let path = std::env::temp_dir().join(name);
+        let folder = Self(path);
+        folder.make_folder("")?;
+        folder.make_folder(AUDIT)?;
+        Ok(folder)
+    }
+
+    /// The folder of the audit log.
+    pub(super) fn audit(&self) -> PathBuf {
+        self.0.join(AUDIT)
+    }
+
+    /// Writes every file but the configuration.
+    pub(super) fn fill(&self, pbxs: &DemoPbxs, keys: &Keys) -> Result<(), String> {
+        let (_, head_key) = HeadKey::generate()?;
+        self.write("bearer", keys.bearer.expose())?;
+        self.write("link", keys.link.expose())?;
+        self.write("head-key", head_key.expose())?;
+        self.write(OLD_PBX, pbxs.old.password().as_bytes())?;
+        self.write(NEW_PBX, pbxs.new.password().as_bytes())?;
+        self.write("policy.cedar", POLICIES.as_bytes())
+    }
+
+    /// Writes the configuration of a gateway on `listen`, and loads it.
+    pub(super) fn load(&self, pbxs: &DemoPbxs, listen: SocketAddr) -> Result<GatewayParts, String> {
+        self.write(CONFIG, configuration(pbxs, listen).as_bytes())?;
+        GatewayParts::load(&self.0.join(CONFIG)).map_err(|problems| problems.to_string())
+    }
+
+    /// Makes a folder that only its owner can enter.
+    fn make_folder(&self, name: &str) -> Result<(), String> {
+        let path = self.0.join(name);
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        let made = builder.create(&path);
-        made.map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Self(path))
+        builder
+            .create(&path)
+            .map_err(|error| complaint(&path, error))
     }
 
-    pub(super) fn audit(&self) -> Result<AuditSettings, String> {
-        Ok(AuditSettings {
-            dir: self.0.clone(),
-            on_failure: OnFailure::Refuse,
-            rotate: Rotate::Day,
-            max_file_bytes: AuditSettings::MAX_FILE_BYTES,
-            keep_days: 0,
-            key: HeadKey::generate()?.0,
-        })
+    /// Writes a file that only its owner can read.
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), String> {
+        let path = self.0.join(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+            .open(&path)
+            .and_then(|mut file| file.write_all(content))
+            .map_err(|error| complaint(&path, error))
     }
 }
 
@@ -87,130 +107,83 @@ impl Drop for Folder {
     }
 }
 
-/// The whole configuration, with the gateway on `listen`.
-pub(super) fn configuration(
-    pbxs: &DemoPbxs,
-    keys: &Keys,
-    audit: &AuditSettings,
-    listen: SocketAddr,
-) -> Result<Config, String> {
-    let moved = Some(
-        MOVE_DATE
-            .parse()
-            .map_err(|error| format!("{MOVE_DATE}: {error}"))?,
-    );
-    let until_the_move = NameRange {
-        from: None,
-        until: moved,
-    };
-    let from_the_move = NameRange {
-        from: moved,
-        until: None,
-    };
-    let key = |secret| {
-        VerifyingKey::secret(None, Algorithm::Hs256, secret).map_err(|error| error.to_string())
-    };
-    Ok(Config {
-        warnings: Warnings::default(),
-        secrets: SecretFiles::default(),
-        state_dir: None,
-        server: Server {
-            listen: vec![listen],
-            drain_timeout: Duration::from_secs(5),
-            ..Server::default()
-        },
-        admin: Admin {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            ..Admin::default()
-        },
-        log: log(),
-        audit: Some(audit.clone()),
-        auth: Auth {
-            issuers: vec![Issuer {
-                name: ISSUER.to_owned(),
-                audiences: vec![AUDIENCE.to_owned()],
-                required: RequiredClaims::default(),
-                keys: KeyRing::fixed(vec![key(&keys.bearer)?]),
-                claims: AttributeClaims::default(),
-                pbxs: None,
-            }],
-            key_sources: Vec::new(),
-            revocation_file: None,
-            login_url: None,
-            links: Some(Links {
-                audience: LINK_AUDIENCE.to_owned(),
-                max_ttl: CREDENTIAL_TTL,
-                keys: vec![LinkKey {
-                    key: key(&keys.link)?,
-                    pbxs: None,
-                    max_ttl: None,
-                }],
-            }),
-            minter: None,
-            cookies: Cookies::default(),
-            skew: Duration::from_secs(10),
-            bearer_signers: Vec::new(),
-            link_signers: Vec::new(),
-        },
-        embed: Embed::default(),
-        cors: CorsSettings::default(),
-        limits: RequestLimits::default(),
-        policy: Policy {
-            rules: policy::Policy::everyone().map_err(|flaw| flaw.to_string())?,
-            text: String::new(),
-            file: None,
-            forbidden_as_not_found: false,
-        },
-        relay: RelaySettings {
-            // A browser that is paused keeps its place.
-            idle_timeout: Duration::from_secs(600),
-            ..RelaySettings::default()
-        },
-        cache: CacheSettings::default(),
-        range: Range::default(),
-        pbxs: vec![
-            simulated(OLD_PBX, &pbxs.old, until_the_move)?,
-            simulated(NEW_PBX, &pbxs.new, from_the_move)?,
-        ],
-    })
+fn complaint(path: &Path, error: std::io::Error) -> String {
+    format!("{}: {error}", path.display())
 }
 
-/// Warnings only, as text for people.
+fn configuration(pbxs: &DemoPbxs, listen: SocketAddr) -> String {
+    let old = pbx(OLD_PBX, &pbxs.old, "names_until");
+    let new = pbx(NEW_PBX, &pbxs.new, "names_from");
+    let ttl = CREDENTIAL_TTL.as_secs();
+    format!(
+        r#"[server]
+listen = ["{listen}"]
+drain_timeout_ms = 5000
+
+[admin]
+listen = "127.0.0.1:0"
+
+[log]
+level = "warn"
+format = "text"
+recording_names = "plain"
+
+[audit]
+dir = "{AUDIT}"
+key_file = "head-key"
+
+[[auth.issuer]]
+name = "{ISSUER}"
+audiences = ["{AUDIENCE}"]
+[[auth.issuer.key]]
+algorithm = "HS256"
+secret_file = "bearer"
+
+[links]
+audience = "{LINK_AUDIENCE}"
+max_ttl_s = {ttl}
+[[links.key]]
+algorithm = "HS256"
+secret_file = "link"
+
+[policy]
+file = "policy.cedar"
+
+# A browser that is paused keeps its place.
+[relay]
+idle_timeout_ms = 600000
+
+{old}
+{new}"#
+    )
+}
+
+/// A simulated PBX, and the key by which the recordings of its time are its own.
+fn pbx(name: &str, pbx: &Simulator, limit: &str) -> String {
+    format!(
+        r#"[[pbx]]
+name = "{name}"
+api = "{api}"
+url = {url}
+{limit} = "{MOVE_DATE}"
+username = {username}
+password_file = "{name}"
+logout = true
+[pbx.tls]
+pins = ["{pin}"]
+"#,
+        api = pbx.api(),
+        url = quoted(&pbx.url()),
+        username = quoted(pbx.username()),
+        pin = pbx.fingerprint(),
+    )
+}
+
+/// The log until the configuration is there: the same as in it. Warnings only, for eyes.
 pub(super) fn log() -> LogSettings {
     LogSettings {
         level: LevelFilter::WARN,
         format: LogFormat::Text,
         recording_names: RecordingNames::Plain,
     }
-}
-
-fn simulated(name: &str, pbx: &Simulator, names: NameRange) -> Result<PbxSettings, String> {
-    let pin = pbx
-        .fingerprint()
-        .parse()
-        .map_err(|error: PinError| error.to_string())?;
-    Ok(PbxSettings {
-        name: name.to_owned(),
-        api: match pbx.api() {
-            Api::PSeries => PbxApi::PSeries,
-            _ => PbxApi::SSeries200,
-        },
-        url: Url::parse(&pbx.url()).map_err(|error| error.to_string())?,
-        trust: Some(PbxTrust::Pins(vec![pin])),
-        bind_address: None,
-        allowed_ip: AllowedIp::Absent,
-        names,
-        time_zone: TimeZone::UTC,
-        account: PbxAccount {
-            username: Secret::new(pbx.username()),
-            password: PbxPassword::Clear(Secret::new(pbx.password())),
-            report: PbxReport::default(),
-            prolong: Prolong::Query,
-            logout: true,
-            login_retry: PbxAccount::LOGIN_RETRY,
-        },
-        limits: PbxLimits::default(),
-        not_ready: NotReady::default(),
-        upstream_ranges: UpstreamRanges::Never,
-    })
 }

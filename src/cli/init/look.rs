@@ -8,7 +8,7 @@ use url::Url;
 use super::questions::Questions;
 use crate::cli::doctor::examination::CertificateSummary;
 use crate::cli::doctor::shown;
-use crate::pbx::settings::PbxLimits;
+use crate::config;
 use crate::pbx::{Probe, ProbeError};
 use crate::tls::certificate::LeafCertificate;
 use crate::tls::pin::Pin;
@@ -33,7 +33,7 @@ pub(super) async fn at(
     expected: Option<Pin>,
     questions: &Questions,
 ) -> Result<Trust, String> {
-    let probe = Probe::new(url, None, &PbxLimits::default())?;
+    let probe = Probe::new(url, None, &config::default_limits())?;
     if url.scheme() == "http" {
         if expected.is_some() {
             return Err("--fingerprint has no meaning for plain http".to_owned());

@@ -1,147 +1,262 @@
-//! `[auth]` and `[links]`: who signs, and with which keys.
+//! `[auth]` and `[[auth.issuer]]`: bearer tokens and their issuers.
 
-use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::key_source::{publishes, read_key_source};
-use super::policy::read_reach;
-use super::session::read_sso_cookie;
-use crate::auth::key_sets::source::KeySource;
-use crate::auth::keys::VerifyingKey;
-use crate::auth::link::{LinkKey, Links};
-use crate::auth::mint::SigningKey;
-use crate::auth::minter::Minter;
-use crate::auth::{Algorithm, AttributeClaims, Cookies, Issuer, KeyRing, RequiredClaims};
-use crate::config::section::Section;
-use crate::config::{Auth, Server, Signer};
+use url::Url;
 
-const LINK_TTL: Duration = Duration::from_secs(900);
+use super::key;
+use super::key::{KeySection, read_key};
+use super::key_source::{KeySourceSection, read_key_source};
+use crate::auth::cookies::{SESSION_COOKIE, is_cookie_name};
+use crate::auth::{Algorithm, AttributeClaims, RequiredClaims};
+use crate::config::kinds::*;
+use crate::config::rows::{DefaultedKind, Setting, rows};
+use crate::config::section::Section;
+use crate::gateway::settings::login::LoginUrl;
+
 /// The longest name of a claim, or path to one.
 const MAX_CLAIM_BYTES: usize = 256;
-/// Claims that say something else than for whom a token is, so that none can be the audience.
+/// Claims with another meaning, which cannot hold the audience.
 const NO_AUDIENCE: [&str; 6] = ["iss", "sub", "jti", "exp", "nbf", "iat"];
-/// The most claims of `required_claims`, and the longest text of one in bytes: every token is searched for each.
+/// The most claims of `required_claims`, and the longest text of one in bytes: every token is
+/// searched for each.
 const MAX_REQUIRED: usize = 16;
 const MAX_TEXT_BYTES: usize = 256;
-const MAX_LINK_TTL_S: RangeInclusive<u64> = 1..=30 * 86_400;
+/// Claims that are checked elsewhere, or whose value is no fixed text.
+const DECIDED_ELSEWHERE: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
 
-pub(super) fn read_auth(section: &mut Section<'_>) -> Auth {
-    let skew = section.seconds("skew_s", 0..=300, Duration::from_secs(10));
-    if !section.has("issuer") {
+/// Bearer tokens and their issuers.
+#[derive(Debug)]
+pub struct AuthSection {
+    /// How far clocks may disagree.
+    pub skew: Duration,
+    /// The file of revoked credentials.
+    pub revocation_file: Option<PathBuf>,
+    /// The name of the cookie that single sign-on sets; `None` accepts none.
+    pub sso_cookie: Option<String>,
+    /// The page to which a browser without a credential is sent.
+    pub login_url: Option<LoginUrl>,
+    /// The issuers whose bearer tokens are accepted.
+    pub issuers: Vec<IssuerSection>,
+}
+
+/// An issuer of bearer tokens.
+#[derive(Debug)]
+pub struct IssuerSection {
+    /// The value that `iss` must have.
+    pub name: Option<String>,
+    /// The audiences that a token may name.
+    pub audiences: Vec<String>,
+    /// Further claims that its tokens must have.
+    pub required: RequiredClaims,
+    /// The claims with the attributes of its subjects.
+    pub claims: AttributeClaims,
+    /// The PBXs that its tokens are for; all when `None`.
+    pub pbxs: Option<Arc<[String]>>,
+    /// The keys that verify its tokens.
+    pub keys: Vec<KeySection>,
+    /// The place where it publishes its keys.
+    pub key_source: Option<KeySourceSection>,
+}
+
+rows! {
+    /// Bearer tokens, and the credentials that browsers have in their place.
+    mod keys = "[auth]";
+
+    /// How far the clocks of issuers may be off.
+    skew_s: Number<Duration> = seconds(0..=300, 10);
+
+    /// A file with credentials that are no longer valid although they have not expired. It is read
+    /// again whenever it changes, and POST /revocations of the admin listener adds to it. One JSON
+    /// object per line: {"jti": "…"}; {"issuer": "…", "subject": "…"}; {"issued_before":
+    /// "2026-11-20T12:00:00Z"} for all, or with an "issuer", or with a "subject" of it as well. A
+    /// token without iat counts as issued before any time.
+    revocation_file: Free<PathBuf> = path("revocations.jsonl").absent("nothing is revoked");
+
+    /// The name of a cookie that single sign-on sets for this host. Its value is a JWT of one of
+    /// the issuers below, and counts as a bearer token if there is no other credential. Other sites
+    /// must not use it unasked: see [cors].
+    cookie: Free<String> = text("sso_token").absent("no such cookie counts");
+
+    /// The page where people sign in. A browser that opens a recording without any credential is
+    /// sent there; a browser with a wrong token never is. {return} is the value of the parameter for
+    /// the address to come back to. Needs server.public_url. After the sign-in the request must
+    /// bring a credential, for example by nginx with oauth2-proxy in front; otherwise the browser
+    /// goes round in circles.
+    login_url: Free<LoginUrl> = parsed("https://sso.example.com/oauth2/start?rd={return}")
+        .absent("a page that says what to do");
+}
+
+rows! {
+    /// The issuers of bearer tokens; one [[auth.issuer]] each.
+    mod issuer_keys = "[[auth.issuer]]";
+
+    /// The value that the claim iss must have.
+    name: Required<Free<String>> = required(text("https://idp.example.com"));
+
+    /// The claim aud must name one of these.
+    audiences: Required<Free<Vec<String>>> = required(list(&["recordings"]));
+
+    /// The claim with the audience of a token that has no aud: a name or a path, of a text or a
+    /// list of texts. If there is an aud, it decides alone; one of the two must be there. Not for
+    /// links and sessions.
+    audience_claim: Word = word(RequiredClaims::AUDIENCE);
+
+    /// Further claims that each token must have, with their texts; at most 16. Access tokens of
+    /// Amazon Cognito have client_id in the place of aud, and its ID tokens, which are for other
+    /// programs, have another token_use: for Cognito write audiences = ["the app client's id"],
+    /// audience_claim = "client_id" and the line below.
+    required_claims: Free<Vec<(String, String)>> =
+        read_by(read_required_claims, "{ token_use = \"access\" }").absent("none");
+
+    /// The claim with the roles of the subject, for the policies: a name, or a path through objects
+    /// such as realm_access.roles. Its value is a text or a list of texts. If this claim or one of
+    /// the next two is absent, null or empty, it says nothing. The token is refused if one of them
+    /// has another form, a value of more than 256 bytes, or more values than one for each 16 bytes
+    /// of server.max_header_bytes (1024).
+    roles_claim: Word = word(AttributeClaims::ROLES);
+
+    /// The claim with the extensions of the subject: a text or a list of texts, each pbx/number.
+    /// The number alone is enough if pbxs names one PBX.
+    extensions_claim: Word = word(AttributeClaims::EXTENSIONS);
+
+    /// The claim with the tenant of the subject: a text.
+    tenant_claim: Word = word(AttributeClaims::TENANT);
+
+    /// The PBXs that tokens of this issuer are for.
+    pbxs: Free<Vec<String>> = list(&["office"]).absent("all");
+
+    /// An issuer that publishes its keys needs no [[auth.issuer.key]], but one of the next three
+    /// keys. For an OpenID provider: the address of its metadata, https. The issuer there must be
+    /// the name above, and the jwks_uri must be on the same origin or on one of jwks_origins.
+    discovery_url: Free<Url> = web_address("https://idp.example.com/.well-known/openid-configuration").absent("none");
+
+    /// The address of a JWK Set, https. No redirect is followed, and 256 KiB is the most.
+    jwks_url: Free<Url> = web_address("https://idp.example.com/keys").absent("none");
+
+    /// A file with a JWK Set.
+    jwks_file: Free<PathBuf> = path("idp-keys.json").absent("none");
+
+    /// Further origins that the jwks_uri of the metadata may be on.
+    jwks_origins: Free<Vec<Url>> = list(&["https://keys.example.com"]).absent("none");
+
+    /// A PEM file with the certificates of CAs that may have signed the certificate of the issuer.
+    jwks_ca_file: Free<PathBuf> = path("idp-ca.pem").absent("the CAs of the system");
+
+    /// The algorithms that its keys may have. By default an RSA key that names no algorithm is for
+    /// RS256.
+    algorithms: Free<Vec<Algorithm>> =
+        list(&["RS256", "ES256"]).absent("all with public keys");
+
+    /// How often the keys are fetched. While the issuer is down, the last keys stay in force.
+    jwks_refresh_s: Number<Duration> = seconds(1..=7 * DAY_S, 3_600);
+
+    /// How often at most the keys are fetched for a token whose kid is not known. So a new key is
+    /// good at once, and made-up ones cost the issuer no more than this.
+    jwks_min_interval_s: Number<Duration> = seconds(1..=3_600, 30);
+}
+
+pub(super) fn read_auth(section: &mut Section<'_>) -> AuthSection {
+    let skew = keys::skew_s.get(section);
+    if !section.has(issuer_keys::SECTION.name()) {
         section.problem(
-            "issuer",
+            issuer_keys::SECTION.name(),
             "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
         );
     }
-    let (mut bearer_signers, mut key_sources) = (Vec::new(), Vec::new());
-    let issuers = section.sections("issuer", |section| {
-        read_issuer(section, &mut bearer_signers, &mut key_sources)
-    });
-    Auth {
-        revocation_file: section.path("revocation_file"),
-        login_url: section.parsed("login_url"),
-        issuers: issuers.into_iter().flatten().collect(),
-        key_sources,
-        links: None,
-        minter: None,
-        cookies: Cookies {
-            sessions: None,
-            sso: read_sso_cookie(section),
-        },
+    let issuers = issuer_keys::SECTION.read_all(section, read_issuer);
+    AuthSection {
         skew,
-        bearer_signers,
-        link_signers: Vec::new(),
+        revocation_file: keys::revocation_file.given(section),
+        login_url: keys::login_url.given(section),
+        issuers,
+        sso_cookie: read_sso_cookie(section),
     }
 }
 
-/// People come back from where they sign in to the public address.
-pub(super) fn check_login(root: &mut Section<'_>, auth: &Auth, server: &Server) {
-    if auth.login_url.is_some() && server.public_url.is_none() {
-        root.problem(
-            "auth.login_url",
-            "needs server.public_url, the address that people come back to",
-        );
+/// The name of the cookie that single sign-on sets.
+fn read_sso_cookie(section: &mut Section<'_>) -> Option<String> {
+    let name = keys::cookie.given(section)?;
+    if !is_cookie_name(&name) {
+        let message = format!("{name:?} cannot be the name of a cookie");
+        section.problem(keys::cookie.name, message);
     }
+    if name == SESSION_COOKIE {
+        section.problem(keys::cookie.name, "the name of the gateway's own cookie");
+    }
+    Some(name)
 }
 
-fn read_issuer(
-    section: &mut Section<'_>,
-    signers: &mut Vec<Signer>,
-    sources: &mut Vec<KeySource>,
-) -> Option<Issuer> {
-    let name = section.required("name");
-    if !section.has("audiences") {
-        section.problem("audiences", "missing");
-    }
-    let audiences: Option<Vec<String>> = section.list("audiences");
-    if audiences.as_ref().is_some_and(Vec::is_empty) {
-        section.problem("audiences", "empty: no token would be accepted");
-    }
-    let audiences = audiences.unwrap_or_default();
-    if audiences.iter().any(String::is_empty) {
-        section.problem("audiences", "an audience is empty");
-    }
+fn read_issuer(section: &mut Section<'_>) -> IssuerSection {
+    let name = issuer_keys::name.given(section);
     let claims = read_claims(section);
-    let required = RequiredClaims {
-        audience: read_audience_claim(section, &claims),
-        texts: section.section("required_claims", read_required_texts),
+    let issuer = IssuerSection {
+        name,
+        audiences: read_audiences(section),
+        required: RequiredClaims {
+            audience: read_audience_claim(section, &claims),
+            texts: issuer_keys::required_claims
+                .given(section)
+                .unwrap_or_default(),
+        },
+        claims,
+        pbxs: read_reach(section),
+        keys: key::keys::SECTION.read_all(section, |section| read_key(section, &key::ISSUER)),
+        key_source: read_key_source(section),
     };
-    if required.texts.len() > MAX_REQUIRED {
-        let message = format!("more than {MAX_REQUIRED} claims");
-        section.problem("required_claims", message);
-    }
-    let pbxs = read_reach(section);
-    let keys = section.sections("key", |section| {
-        read_key(section).map(|(key, signer)| {
-            signers.extend(signer.map(|signer| Signer {
-                issuer: name.clone().unwrap_or_default(),
-                ..signer
-            }));
-            key
-        })
-    });
-    let publishes = publishes(section);
-    if keys.is_empty() && !publishes {
+    if issuer.keys.is_empty() && issuer.key_source.is_none() {
         section.problem(
-            "key",
+            key::keys::SECTION.name(),
             "missing; write [[auth.issuer.key]], or jwks_file, jwks_url or discovery_url",
         );
     }
-    let keys = keys.into_iter().flatten().collect();
-    let keys = if publishes {
-        KeyRing::with_set(keys)
-    } else {
-        KeyRing::fixed(keys)
+    issuer
+}
+
+fn read_audiences(section: &mut Section<'_>) -> Vec<String> {
+    let key = issuer_keys::audiences.name;
+    let Some(audiences) = issuer_keys::audiences.given(section) else {
+        return Vec::new();
     };
-    sources.extend(read_key_source(section, name.as_deref(), &keys));
-    Some(Issuer {
-        name: name?,
-        audiences,
-        required,
-        keys,
-        claims,
-        pbxs,
-    })
-}
-
-/// The claims that say what somebody is.
-fn read_claims(section: &mut Section<'_>) -> AttributeClaims {
-    let mut claims = AttributeClaims::default();
-    for (key, claim) in [
-        ("roles_claim", &mut claims.roles),
-        ("extensions_claim", &mut claims.extensions),
-        ("tenant_claim", &mut claims.tenant),
-    ] {
-        if let Some(text) = section.text(key) {
-            check_claim(section, key, &text);
-            *claim = text;
-        }
+    if audiences.is_empty() {
+        section.problem(key, "empty: no token would be accepted");
     }
-    claims
+    if audiences.iter().any(String::is_empty) {
+        section.problem(key, "an audience is empty");
+    }
+    audiences
 }
 
-fn check_claim(section: &mut Section<'_>, key: &str, text: &str) {
-    if text.split('.').any(str::is_empty) || text.len() > MAX_CLAIM_BYTES {
+/// The PBXs that an issuer's tokens are for.
+fn read_reach(section: &mut Section<'_>) -> Option<Arc<[String]>> {
+    let pbxs = issuer_keys::pbxs.given(section)?;
+    if pbxs.is_empty() {
+        section.problem(
+            issuer_keys::pbxs.name,
+            "empty: no token of this issuer would be of any use",
+        );
+    }
+    Some(pbxs.into())
+}
+
+/// The claims with the attributes of a subject.
+fn read_claims(section: &mut Section<'_>) -> AttributeClaims {
+    let mut claim = |row: &Setting<Word>| {
+        let claim = row.get(section);
+        check_claim(section, row.name, &claim);
+        claim
+    };
+    AttributeClaims {
+        roles: claim(&issuer_keys::roles_claim),
+        extensions: claim(&issuer_keys::extensions_claim),
+        tenant: claim(&issuer_keys::tenant_claim),
+    }
+}
+
+fn check_claim(section: &mut Section<'_>, key: &str, claim: &str) {
+    if claim.split('.').any(str::is_empty) || claim.len() > MAX_CLAIM_BYTES {
         section.problem(
             key,
             "not the name of a claim, or a path such as realm_access.roles",
@@ -149,137 +264,41 @@ fn check_claim(section: &mut Section<'_>, key: &str, text: &str) {
     }
 }
 
-/// The claim that says for whom a token is, where `aud` is absent. One that the subject can have a say in, or that says something
-/// else already, must not let anybody in.
+/// The claim with the audience of a token without `aud`. It must not be a claim that the subject
+/// can influence, or that has another meaning.
 fn read_audience_claim(section: &mut Section<'_>, claims: &AttributeClaims) -> String {
-    const KEY: &str = "audience_claim";
-    let Some(text) = section.text("audience_claim") else {
-        return RequiredClaims::default().audience;
+    let row = &issuer_keys::audience_claim;
+    let Some(claim) = row.given(section) else {
+        return row.kind.default();
     };
-    check_claim(section, KEY, &text);
+    check_claim(section, row.name, &claim);
     let attributes = [&claims.roles, &claims.extensions, &claims.tenant];
-    if NO_AUDIENCE.contains(&text.as_str()) || attributes.contains(&&text) {
-        let message = format!("{text:?} says something else; name a claim that the issuer sets");
-        section.problem(KEY, message);
+    if NO_AUDIENCE.contains(&claim.as_str()) || attributes.contains(&&claim) {
+        let message = format!("{claim:?} says something else; name a claim that the issuer sets");
+        section.problem(row.name, message);
     }
-    text
+    claim
 }
-
-/// Claims that are required, or whose value is no fixed text.
-const DECIDED_ELSEWHERE: [&str; 6] = ["iss", "sub", "aud", "exp", "nbf", "iat"];
 
 /// The further claims that tokens must have, each with its text.
-fn read_required_texts(section: &mut Section<'_>) -> Vec<(String, String)> {
-    let claims = section.keys();
-    let texts = claims.into_iter().filter_map(|claim| {
-        check_claim(section, &claim, &claim);
-        if DECIDED_ELSEWHERE.contains(&claim.as_str()) {
-            section.problem(&claim, "is checked anyway; name another claim");
-        }
-        let text = section.text(&claim)?;
-        if !(1..=MAX_TEXT_BYTES).contains(&text.len()) {
-            section.problem(&claim, "not a text of 1 to 256 bytes");
-        }
-        Some((claim, text))
+fn read_required_claims(section: &mut Section<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    let texts = section.section(key, &[], |section| {
+        let claims = section.keys();
+        let texts = claims.into_iter().filter_map(|claim| {
+            check_claim(section, &claim, &claim);
+            if DECIDED_ELSEWHERE.contains(&claim.as_str()) {
+                section.problem(&claim, "is checked anyway; name another claim");
+            }
+            let text = section.text(&claim)?;
+            if !(1..=MAX_TEXT_BYTES).contains(&text.len()) {
+                section.problem(&claim, "not a text of 1 to 256 bytes");
+            }
+            Some((claim, text))
+        });
+        texts.collect::<Vec<_>>()
     });
-    texts.collect()
-}
-
-/// Reads a verification key; for a shared secret also what is needed to sign with it.
-fn read_key(section: &mut Section<'_>) -> Option<(VerifyingKey, Option<Signer>)> {
-    let id = section.text("id");
-    let algorithm = section.required("algorithm");
-    let algorithm: Option<Algorithm> = algorithm.and_then(|text| section.parse("algorithm", &text));
-    let kind = match (section.has("secret_file"), section.has("public_key_file")) {
-        (true, false) => "secret_file",
-        (false, true) => "public_key_file",
-        (true, true) => {
-            section.problem(
-                "secret_file",
-                "give either secret_file or public_key_file, not both",
-            );
-            "secret_file"
-        }
-        (false, false) => {
-            section.problem(
-                "secret_file",
-                "missing; HS algorithms need secret_file, all others public_key_file",
-            );
-            return None;
-        }
-    };
-    if kind == "secret_file" {
-        let secret = section.secret_file(kind);
-        let (algorithm, secret) = (algorithm?, secret?);
-        let key = VerifyingKey::secret(id.clone(), algorithm, &secret);
-        let signer = Signer {
-            issuer: String::new(),
-            id,
-            algorithm,
-            secret,
-        };
-        Some((section.note(kind, key)?, Some(signer)))
-    } else {
-        let pem = section.public_file(kind);
-        let key = VerifyingKey::public_pem(id, algorithm?, &pem?);
-        Some((section.note(kind, key)?, None))
+    if texts.len() > MAX_REQUIRED {
+        section.problem(key, format!("more than {MAX_REQUIRED} claims"));
     }
-}
-
-pub(super) fn read_links(section: &mut Section<'_>, auth: &mut Auth) {
-    if !section.has("key") {
-        return;
-    }
-    let audience = section.required("audience").unwrap_or_default();
-    let max_ttl = section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL);
-    let signers = &mut auth.link_signers;
-    let keys = section.sections("key", |section| {
-        let pbxs = section.list("pbxs");
-        let ttl = section
-            .has("max_ttl_s")
-            .then(|| section.seconds("max_ttl_s", MAX_LINK_TTL_S, LINK_TTL));
-        let (key, signer) = read_key(section)?;
-        signers.extend(signer);
-        Some(LinkKey {
-            key,
-            pbxs,
-            max_ttl: ttl,
-        })
-    });
-    let links = Links {
-        audience,
-        max_ttl,
-        keys: keys.into_iter().flatten().collect(),
-    };
-    auth.minter = read_signing_key(section, &links, signers);
-    auth.links = Some(links);
-}
-
-/// The key that makes links for callers: one whose secret is here, and that nobody can mix up with another.
-fn read_signing_key(
-    section: &mut Section<'_>,
-    links: &Links,
-    signers: &[Signer],
-) -> Option<Minter> {
-    let id = section.text("signing_key")?;
-    let mut keys = links.keys.iter().filter(|link| link.key.id() == Some(&id));
-    let signer = signers
-        .iter()
-        .find(|signer| signer.id.as_ref() == Some(&id));
-    let why = match (keys.next(), keys.next(), signer) {
-        (Some(link), None, Some(signer)) => {
-            let key = SigningKey::secret(signer.id.clone(), signer.algorithm, &signer.secret);
-            return Some(Minter {
-                key: section.note("signing_key", key)?,
-                audience: links.audience.clone(),
-                max_ttl: links.max_ttl_of(link),
-                pbxs: link.pbxs.clone(),
-            });
-        }
-        (None, ..) => "no [[links.key]] has this id",
-        (_, Some(_), _) => "more than one [[links.key]] has this id",
-        (_, _, None) => "that key has no secret_file, so the gateway cannot sign with it",
-    };
-    section.problem("signing_key", format!("{id:?}: {why}"));
-    None
+    Some(texts)
 }

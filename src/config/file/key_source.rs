@@ -1,79 +1,93 @@
-//! `jwks_file`, `jwks_url` and `discovery_url` of an issuer: where it publishes its keys.
+//! `jwks_file`, `jwks_url` and `discovery_url` of an issuer: the place where it publishes its keys.
 
-use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::auth::key_sets::document;
-use crate::auth::key_sets::source::{KeyPlace, KeySource};
-use crate::auth::{Algorithm, KeyRing};
-use crate::config::section::{Section, read_public};
-use crate::tls::client::read_certificates;
+use super::auth::issuer_keys as keys;
+use crate::auth::Algorithm;
+use crate::auth::key_sets::source::KeyPlace;
+use crate::config::kinds::*;
+use crate::config::rows::Setting;
+use crate::config::section::Section;
 
-const REFRESH: Duration = Duration::from_secs(3600);
-const REFRESH_S: RangeInclusive<u64> = 1..=7 * 86_400;
-const MIN_INTERVAL: Duration = Duration::from_secs(30);
-const MIN_INTERVAL_S: RangeInclusive<u64> = 1..=3600;
+/// The configuration keys that name the place of the published keys.
+const PLACES: [&str; 3] = [
+    keys::jwks_file.name,
+    keys::jwks_url.name,
+    keys::discovery_url.name,
+];
 
-/// Where an issuer may publish its keys.
-const PLACES: [&str; 3] = ["jwks_file", "jwks_url", "discovery_url"];
-
-/// Whether the issuer publishes its keys.
-pub(super) fn publishes(section: &Section<'_>) -> bool {
-    PLACES.iter().any(|key| section.has(key))
+/// The place where an issuer publishes its keys.
+#[derive(Debug)]
+pub struct KeySourceSection {
+    /// The place of its JWK Set.
+    pub place: Option<KeyPlace>,
+    /// Further origins that a discovery document may name as the place of the JWK Set.
+    pub origins: Vec<Url>,
+    /// The file with the CA certificates that verify the issuer's; those of the system when `None`.
+    pub ca_file: Option<PathBuf>,
+    /// The algorithms that its keys may have; empty for all with public keys.
+    pub algorithms: Vec<Algorithm>,
+    /// The time between two fetches of the JWK Set.
+    pub refresh: Duration,
+    /// The least time between two fetches for tokens with an unknown key id.
+    pub min_interval: Duration,
 }
 
-/// Reads where the keys are published; `None` where they are not. Those in a file are put into the ring.
-pub(super) fn read_key_source(
-    section: &mut Section<'_>,
-    issuer: Option<&str>,
-    ring: &KeyRing,
-) -> Option<KeySource> {
+/// Reads the place of the published keys; `None` for an issuer that publishes none.
+pub(super) fn read_key_source(section: &mut Section<'_>) -> Option<KeySourceSection> {
     let mut given = PLACES.iter().filter(|key| section.has(key));
-    let (first, second) = (given.next().copied()?, given.next().is_some());
+    let (first, second) = (given.next().copied(), given.next().is_some());
+    let Some(first) = first else {
+        refuse_the_rest(section);
+        return None;
+    };
     if second {
         section.problem(
             first,
             "give one of jwks_file, jwks_url and discovery_url, not two",
         );
     }
-    let file = section.path("jwks_file");
-    let url = https(section, "jwks_url").map(KeyPlace::Url);
-    let discovery = https(section, "discovery_url").map(KeyPlace::Discovery);
-    let algorithms: Vec<Algorithm> = section.list("algorithms").unwrap_or_default();
-    if algorithms
-        .iter()
-        .any(|algorithm| algorithm.is_shared_secret())
-    {
-        section.problem("algorithms", "HS256, HS384 and HS512 have no public keys");
+    let file = keys::jwks_file.given(section).map(KeyPlace::File);
+    let url = https(section, &keys::jwks_url).map(KeyPlace::Url);
+    let discovery = https(section, &keys::discovery_url).map(KeyPlace::Discovery);
+    let algorithms = keys::algorithms.given(section).unwrap_or_default();
+    if algorithms.iter().any(|one| one.is_shared_secret()) {
+        section.problem(
+            keys::algorithms.name,
+            "HS256, HS384 and HS512 have no public keys",
+        );
     }
-    let origins = section.list("jwks_origins").unwrap_or_default();
-    let ca = section.path("jwks_ca_file");
-    let ca = ca.and_then(|path| section.note("jwks_ca_file", read_certificates(&path)));
-    let refresh = section.seconds("jwks_refresh_s", REFRESH_S, REFRESH);
-    let min_interval = section.seconds("jwks_min_interval_s", MIN_INTERVAL_S, MIN_INTERVAL);
-    if let Some(path) = &file {
-        let read = read_public(path).map_err(|error| error.to_string());
-        let read = read
-            .and_then(|set| document::read(&set, &algorithms).map_err(|error| error.to_string()));
-        let read = read.map_err(|error| format!("{}: {error}", path.display()));
-        ring.publish(section.note("jwks_file", read)?.keys);
-    }
-    Some(KeySource {
-        issuer: issuer?.to_owned(),
-        place: file.map(KeyPlace::File).or(url).or(discovery)?,
-        origins,
-        ca,
+    Some(KeySourceSection {
+        place: file.or(url).or(discovery),
+        origins: keys::jwks_origins.given(section).unwrap_or_default(),
+        ca_file: keys::jwks_ca_file.given(section),
         algorithms,
-        refresh,
-        min_interval,
+        refresh: keys::jwks_refresh_s.get(section),
+        min_interval: keys::jwks_min_interval_s.get(section),
     })
 }
 
-/// An address that secrets may be fetched from: nobody on the way can change what it gives.
-fn https(section: &mut Section<'_>, key: &str) -> Option<Url> {
-    let url = section.url(key)?;
+/// Refuses the keys that say how published keys are read, where none are published.
+fn refuse_the_rest(section: &mut Section<'_>) {
+    for key in [
+        keys::jwks_origins.name,
+        keys::jwks_ca_file.name,
+        keys::algorithms.name,
+        keys::jwks_refresh_s.name,
+        keys::jwks_min_interval_s.name,
+    ] {
+        if section.take_away(key) {
+            section.problem(key, "needs jwks_file, jwks_url or discovery_url");
+        }
+    }
+}
+
+/// An https address: nobody on the way can change the keys that come from there.
+fn https(section: &mut Section<'_>, row: &Setting<Free<Url>>) -> Option<Url> {
+    let url = row.given(section)?;
     let problem = if url.scheme() != "https" {
         "not https: whoever is on the way could put their own keys in"
     } else if !url.username().is_empty() || url.password().is_some() {
@@ -83,6 +97,6 @@ fn https(section: &mut Section<'_>, key: &str) -> Option<Url> {
     } else {
         return Some(url);
     };
-    section.problem(key, problem);
+    section.problem(row.name, problem);
     None
 }

@@ -1,64 +1,137 @@
 //! `[[pbx]]`: a PBX, how to reach it and its limits.
 
 mod account;
+pub(super) mod rows;
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use toml::Table;
 use url::Url;
 
+use self::rows::{groups_keys, keys, tls_keys};
 use super::has_user;
+use crate::config::Problems;
+use crate::config::rows::DefaultedKind;
 use crate::config::section::Section;
 use crate::pbx::settings::{
-    AllowedIp, NotReady, PbxApi, PbxLimits, PbxSettings, READ_BUFFER_BYTES, UpstreamRanges,
+    AllowedIp, NotReady, PbxAccount, PbxApi, PbxLimits, READ_BUFFER_BYTES, UpstreamRanges,
 };
 use crate::recording::NameRange;
 use crate::tls::pin::Pin;
-use crate::tls::trust::PbxTrust;
 use account::read_account;
 
-pub(super) fn read_pbx(section: &mut Section<'_>) -> Option<PbxSettings> {
+/// The most groups of a PBX, and the most members of one.
+const MAX_GROUPS: usize = 1_000;
+/// The most pauses of `not_ready_retry_ms`.
+const MAX_RETRIES: usize = 5;
+/// Stands for a `max_waiting` that is not given, until all PBXs are read.
+const SHARE_OF_STREAMS: usize = 0;
+
+/// One PBX.
+#[derive(Debug)]
+pub struct PbxSection {
+    /// Its name in URLs and in the log.
+    pub name: Option<String>,
+    /// The API it speaks.
+    pub api: Option<PbxApi>,
+    /// Scheme, host and port of its web interface.
+    pub url: Option<Url>,
+    /// How its certificate is judged.
+    pub trust: TrustSection,
+    /// Source address of every connection to it.
+    pub bind_address: Option<IpAddr>,
+    /// The address sent as `allowedip`.
+    pub allowed_ip: AllowedIp,
+    /// The recordings for which a request without a PBX's name means this PBX.
+    pub names: NameRange,
+    /// The zone of its local time.
+    pub time_zone: TimeZone,
+    /// Its queues and ring groups: each number, and the extensions that it stands for.
+    pub groups: Vec<(String, Vec<String>)>,
+    /// Our account on it.
+    pub account: Option<PbxAccount>,
+    /// The limits of requests to it.
+    pub limits: PbxLimits,
+    /// The time in which a call may still get its recording.
+    pub not_ready: NotReady,
+    /// Whether it is asked for parts of a recording.
+    pub upstream_ranges: UpstreamRanges,
+}
+
+/// How the certificate of a PBX is judged.
+#[derive(Debug)]
+pub enum TrustSection {
+    /// There is none: the PBX is reached by plain HTTP.
+    PlainHttp,
+    /// By the operating system's roots.
+    System,
+    /// By the certificates in this PEM file.
+    CaFile(PathBuf),
+    /// By its SHA-256.
+    Pins(Vec<Pin>),
+}
+
+pub(super) fn read_pbx(section: &mut Section<'_>) -> PbxSection {
+    let groups = groups_keys::SECTION.read(section, read_groups);
+    if groups.len() > MAX_GROUPS {
+        let message = format!("more than {MAX_GROUPS}");
+        section.problem(groups_keys::SECTION.name(), message);
+    }
     let name = read_pbx_name(section);
-    let api = section
-        .required("api")
-        .and_then(|text| section.chosen("api", &text, &PbxApi::NAMES));
+    let api = keys::api.given(section);
     let url = read_pbx_url(section);
-    let trust = read_trust(section, url.as_ref());
-    let bind_address = section.parsed::<IpAddr>("bind_address");
-    let allowed_ip = read_allowed_ip(section, api);
-    let names = read_names(section);
-    let time_zone = read_time_zone(section);
-    let account = read_account(section, api);
-    let limits = read_limits(section, api);
-    let not_ready = read_not_ready(section);
-    let upstream_ranges = section.choice(
-        "upstream_ranges",
-        &UpstreamRanges::NAMES,
-        UpstreamRanges::Never,
-    );
-    Some(PbxSettings {
-        name: name?,
-        api: api?,
-        url: url?,
-        trust,
-        bind_address,
-        allowed_ip,
-        names,
-        time_zone,
-        account: account?,
-        limits,
-        not_ready,
-        upstream_ranges,
-    })
+    PbxSection {
+        name,
+        api,
+        trust: read_trust(section, url.as_ref()),
+        url,
+        bind_address: keys::bind_address.given(section),
+        allowed_ip: read_allowed_ip(section, api),
+        names: read_names(section),
+        time_zone: read_time_zone(section),
+        groups,
+        account: read_account(section, api),
+        limits: read_limits(section, api),
+        not_ready: read_not_ready(section),
+        upstream_ranges: keys::upstream_ranges.get(section),
+    }
+}
+
+/// Reads the queues and ring groups, each with its members.
+fn read_groups(section: &mut Section<'_>) -> Vec<(String, Vec<String>)> {
+    let numbers = section.keys();
+    let groups = numbers.iter().map(|number| {
+        let members: Vec<String> = section.list(number).unwrap_or_default();
+        if members.len() > MAX_GROUPS {
+            let message = format!("more than {MAX_GROUPS} members");
+            section.problem(number, message);
+        }
+        if members
+            .iter()
+            .any(|member| member.is_empty() || member.contains('/'))
+        {
+            section.problem(number, "a member is not a number of this PBX");
+        }
+        if let Some(group) = members.iter().find(|member| numbers.contains(member)) {
+            section.problem(
+                number,
+                format!("{group:?} is a group itself; write its members"),
+            );
+        }
+        (number.clone(), members)
+    });
+    groups.collect()
 }
 
 fn read_pbx_name(section: &mut Section<'_>) -> Option<String> {
-    let name = section.required("name")?;
-    section.note("name", check_name(&name))?;
+    let name = keys::name.given(section)?;
+    section.note(keys::name.name, check_name(&name))?;
     Some(name)
 }
 
-/// Whether a PBX may have this name.
+/// Refuses a name that cannot stand in a URL.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
@@ -68,26 +141,23 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
 }
 
 fn read_pbx_url(section: &mut Section<'_>) -> Option<Url> {
-    if !section.has("url") {
-        section.problem("url", "missing");
-    }
-    let url = section.url("url");
-    let plain_http = section.boolean("plain_http", false);
+    let url = keys::url.given(section);
+    let plain_http = keys::plain_http.get(section);
     let url = url?;
     match (check_url(&url), url.scheme(), plain_http) {
-        (Err(message), _, _) => section.problem("url", message),
+        (Err(message), _, _) => section.problem(keys::url.name, message),
         (Ok(()), "https", false) | (Ok(()), "http", true) => return Some(url),
         (Ok(()), "http", false) => section.problem(
-            "url",
+            keys::url.name,
             "plain HTTP sends the PBX password and every recording readable over the network; if that is meant, set \
              plain_http = true",
         ),
-        (Ok(()), _, _) => section.problem("plain_http", "true, but the address says https"),
+        (Ok(()), _, _) => section.problem(keys::plain_http.name, "true, but the address says https"),
     }
     None
 }
 
-/// Whether this can be a PBX's address.
+/// Refuses an address that no PBX can have.
 pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err("not an https or http address");
@@ -103,48 +173,51 @@ pub(crate) fn check_url(url: &Url) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> Option<PbxTrust> {
-    let written = section.has("tls");
-    let trust = section.section("tls", |section| {
-        let ca_file = section.path("ca_file");
-        let pins: Option<Vec<Pin>> = section.list("pins");
+fn read_trust(section: &mut Section<'_>, url: Option<&Url>) -> TrustSection {
+    let tls = tls_keys::SECTION.name();
+    let is_written = section.has(tls);
+    let trust = tls_keys::SECTION.read(section, |section| {
+        let ca_file = tls_keys::ca_file.given(section);
+        let pins = tls_keys::pins.given(section);
         match (ca_file, pins) {
             (Some(_), Some(_)) => {
-                section.problem("pins", "give either ca_file or pins, not both");
-                PbxTrust::System
+                section.problem(tls_keys::pins.name, "give either ca_file or pins, not both");
+                TrustSection::System
             }
-            (Some(path), None) => {
-                let read = crate::tls::client::read_certificates(&path);
-                PbxTrust::Ca(section.note("ca_file", read).unwrap_or_default())
-            }
+            (Some(path), None) => TrustSection::CaFile(path),
             (None, Some(pins)) => {
                 if pins.is_empty() {
-                    section.problem("pins", "empty: no certificate would be accepted");
+                    section.problem(
+                        tls_keys::pins.name,
+                        "empty: no certificate would be accepted",
+                    );
                 }
-                PbxTrust::Pins(pins)
+                TrustSection::Pins(pins)
             }
-            (None, None) => PbxTrust::System,
+            (None, None) => TrustSection::System,
         }
     });
     if url.is_some_and(|url| url.scheme() == "http") {
-        if written {
-            section.problem("tls", "has no meaning for plain HTTP");
+        if is_written {
+            section.problem(tls, "has no meaning for plain HTTP");
         }
-        return None;
+        return TrustSection::PlainHttp;
     }
-    Some(trust)
+    trust
 }
 
 fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp {
-    let Some(text) = section.text("allowed_ip") else {
+    let Some(text) = keys::allowed_ip.given(section) else {
         return AllowedIp::Absent;
     };
     match api {
         Some(PbxApi::SSeries101) => section.problem(
-            "allowed_ip",
+            keys::allowed_ip.name,
             "API 1.0.1 does not have it; remove it or use a newer API",
         ),
-        Some(PbxApi::PSeries) => section.problem("allowed_ip", "a P-Series does not have it"),
+        Some(PbxApi::PSeries) => {
+            section.problem(keys::allowed_ip.name, "a P-Series does not have it")
+        }
         _ => {}
     }
     match text.as_str() {
@@ -152,7 +225,10 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
         address => match address.parse() {
             Ok(address) => AllowedIp::Fixed(address),
             Err(_) => {
-                section.problem("allowed_ip", "neither \"auto\" nor an IPv4 address");
+                section.problem(
+                    keys::allowed_ip.name,
+                    "neither \"auto\" nor an IPv4 address",
+                );
                 AllowedIp::Absent
             }
         },
@@ -161,50 +237,48 @@ fn read_allowed_ip(section: &mut Section<'_>, api: Option<PbxApi>) -> AllowedIp 
 
 fn read_names(section: &mut Section<'_>) -> NameRange {
     let names = NameRange {
-        from: section.parsed("names_from"),
-        until: section.parsed("names_until"),
+        from: keys::names_from.given(section),
+        until: keys::names_until.given(section),
     };
     if names.is_empty() {
-        section.problem("names_until", "not later than names_from");
+        section.problem(keys::names_until.name, "not later than names_from");
     }
     names
 }
 
 fn read_time_zone(section: &mut Section<'_>) -> TimeZone {
-    let Some(name) = section.text("time_zone") else {
-        return TimeZone::UTC;
-    };
+    let name = keys::time_zone.get(section);
     TimeZone::get(&name).unwrap_or_else(|_| {
         section.problem(
-            "time_zone",
+            keys::time_zone.name,
             format!("{name:?} is not a name such as Europe/Berlin"),
         );
         TimeZone::UTC
     })
 }
 
-/// How many downloads there may be at once: one of MP3 files, which a P-Series converts while it sends them.
+/// The most downloads at once. One for a P-Series that records MP3, since it converts the file
+/// while it sends it.
 fn read_max_downloads(section: &mut Section<'_>, api: Option<PbxApi>) -> usize {
-    let mp3 = section.boolean("mp3", false);
-    let default = if mp3 {
-        1
-    } else {
-        PbxLimits::default().max_downloads
+    let mp3 = keys::mp3.get(section);
+    let default = match mp3 {
+        true => 1,
+        false => keys::max_downloads.kind.default(),
     };
-    let max = section.size("max_downloads", 1..=100_000, default);
+    let max = keys::max_downloads.given(section).unwrap_or(default);
     if mp3 && api.is_some_and(|api| api != PbxApi::PSeries) {
-        section.problem("mp3", "only a P-Series records MP3");
+        section.problem(keys::mp3.name, "only a P-Series records MP3");
     }
     if mp3 && max != 1 {
         section.problem(
-            "max_downloads",
+            keys::max_downloads.name,
             "a P-Series that records MP3 allows one download at a time",
         );
     }
     max
 }
 
-/// A download that waits for its turn must not look like one that stands still.
+/// Refuses so few bytes per second that a download that waits for its turn looks like a broken one.
 fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     let Some(rate) = limits.max_bytes_per_second else {
         return;
@@ -213,54 +287,69 @@ fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     let round_ms = round.saturating_mul(1000) / rate.max(1);
     if u128::from(round_ms) > limits.idle_timeout.as_millis() / 2 {
         section.problem(
-            "max_bytes_per_second",
+            keys::max_bytes_per_second.name,
             "so little for max_downloads that one would stand still for half of idle_timeout_ms; allow more bytes or \
              fewer downloads",
         );
     }
 }
 
+/// The default limits of a PBX.
+pub(crate) fn default_limits() -> PbxLimits {
+    let mut problems = Problems::default();
+    let mut section = Section::root(Table::new(), Path::new(""), &[], &mut problems);
+    read_limits(&mut section, None)
+}
+
 fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {
-    let default = PbxLimits::default();
     let limits = PbxLimits {
         max_downloads: read_max_downloads(section, api),
-        // Where none is given, it is what the streams leave for each.
-        max_waiting: section.size("max_waiting", 1..=1_000_000, 0),
-        max_bytes_per_second: section.integer("max_bytes_per_second", 1_024..=1 << 40),
-        min_bytes_per_second: section
-            .integer("min_bytes_per_second", 0..=1 << 20)
-            .unwrap_or(default.min_bytes_per_second),
-        queue_timeout: section.milliseconds("queue_timeout_ms", 0..=600_000, default.queue_timeout),
-        connect_timeout: section.milliseconds(
-            "connect_timeout_ms",
-            10..=25_000,
-            default.connect_timeout,
-        ),
-        answer_timeout: section.milliseconds(
-            "answer_timeout_ms",
-            10..=600_000,
-            default.answer_timeout,
-        ),
-        first_byte_timeout: section.milliseconds(
-            "first_byte_timeout_ms",
-            10..=600_000,
-            default.first_byte_timeout,
-        ),
-        idle_timeout: section.milliseconds("idle_timeout_ms", 50..=600_000, default.idle_timeout),
-        retry_delay: section.milliseconds("retry_delay_ms", 0..=60_000, default.retry_delay),
+        max_waiting: keys::max_waiting.given(section).unwrap_or(SHARE_OF_STREAMS),
+        max_bytes_per_second: keys::max_bytes_per_second.given(section),
+        min_bytes_per_second: keys::min_bytes_per_second.get(section),
+        queue_timeout: keys::queue_timeout_ms.get(section),
+        connect_timeout: keys::connect_timeout_ms.get(section),
+        answer_timeout: keys::answer_timeout_ms.get(section),
+        first_byte_timeout: keys::first_byte_timeout_ms.get(section),
+        idle_timeout: keys::idle_timeout_ms.get(section),
+        retry_delay: keys::retry_delay_ms.get(section),
     };
     check_pace(section, &limits);
     limits
 }
 
 fn read_not_ready(section: &mut Section<'_>) -> NotReady {
-    let default = NotReady::default();
-    let retries = section.milliseconds_list("not_ready_retry_ms", 0..=60_000, default.retries);
-    if retries.len() > 5 {
-        section.problem("not_ready_retry_ms", "more than five pauses");
+    let retries = keys::not_ready_retry_ms.get(section);
+    if retries.len() > MAX_RETRIES {
+        section.problem(keys::not_ready_retry_ms.name, "more than five pauses");
     }
     NotReady {
-        window: section.seconds("not_ready_window_s", 0..=86_400, default.window),
+        window: keys::not_ready_window_s.get(section),
         retries,
+    }
+}
+
+/// Sets each `max_waiting` that is not given, and refuses too many in all: a PBX in trouble, whose
+/// requests wait, must leave streams to the others.
+pub(super) fn share_streams(root: &mut Section<'_>, pbxs: &mut [PbxSection], max_streams: usize) {
+    let default = keys::max_waiting.kind.default();
+    let share = match pbxs.len() {
+        0 | 1 => default,
+        several => (max_streams / (several + 1)).clamp(1, default),
+    };
+    for pbx in pbxs.iter_mut() {
+        if pbx.limits.max_waiting == SHARE_OF_STREAMS {
+            pbx.limits.max_waiting = share;
+        }
+    }
+    let waiting: usize = pbxs.iter().map(|pbx| pbx.limits.max_waiting).sum();
+    if pbxs.len() > 1 && waiting >= max_streams {
+        root.problem(
+            keys::SECTION.name(),
+            format!(
+                "max_waiting: {waiting} for all PBXs together, and relay.max_streams is {max_streams}; those that hang could \
+                 take every stream from one that is well"
+            ),
+        );
     }
 }

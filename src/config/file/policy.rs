@@ -1,127 +1,160 @@
-//! `[policy]`, `[[policy.test]]` and `[pbx.groups]`: who may hear what, and what is expected of that.
-//!
-//! A row of tests can be tried only once issuers and PBXs are known, so it is read first and run at the end.
+//! `[policy]` and `[[policy.test]]`: the file of policies, and the decisions that are expected of
+//! them.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::auth::link::Links;
-use crate::auth::{CredentialKind, Extension, Issuer};
-use crate::config::section::{Section, read_public};
-use crate::config::{Auth, Policy};
-use crate::pbx::settings::PbxSettings;
-use crate::policy;
-use crate::policy::{Action, Context, ExpectedDecision, Groups, Trial};
+use crate::auth::CredentialKind;
+use crate::config::kinds::*;
+use crate::config::rows::rows;
+use crate::config::section::Section;
+use crate::policy::{Action, ExpectedDecision};
 use crate::recording::RecordingName;
 
 /// The most rows of tests: each start and each reload runs all of them.
 const MAX_TESTS: usize = 1_000;
-/// The most groups of a PBX, and the most members of one.
-const MAX_GROUPS: usize = 1_000;
-/// The rule of the first version.
-const GONE: &str = "everyone";
-/// Who asks in a row that says nothing of it.
-const SOMEBODY: &str = "somebody";
-/// When, after the call began, a row is supposed to be asked that says nothing of it.
-const LATER: Duration = Duration::from_secs(3_600);
 
-/// `[policy]` as far as it can be read by itself.
-pub(super) struct Draft {
-    policy: Policy,
-    rows: Vec<Option<Row>>,
+/// The policies.
+#[derive(Debug)]
+pub struct PolicySection {
+    /// The file of policies; without one nobody may hear anything.
+    pub file: Option<PathBuf>,
+    /// Whether a recording that is denied is answered as one that does not exist.
+    pub forbidden_as_not_found: bool,
+    /// The decisions that are expected.
+    pub tests: Vec<PolicyTest>,
 }
 
-/// A row of tests as it is written.
-struct Row {
-    issuer: Option<String>,
-    subject: Option<String>,
-    roles: Vec<String>,
-    extensions: Vec<String>,
-    tenant: Option<String>,
-    credential: CredentialKind,
-    action: Action,
-    pbx: Option<String>,
-    recording: RecordingName,
-    now: Option<Timestamp>,
-    source: Option<std::net::IpAddr>,
-    expected: ExpectedDecision,
-    by: Option<Vec<String>>,
+/// A decision that is expected.
+#[derive(Debug)]
+pub struct PolicyTest {
+    /// The issuer, or the id of a link key; the first one when `None`.
+    pub issuer: Option<String>,
+    /// The subject; any when `None`.
+    pub subject: Option<String>,
+    /// Their roles.
+    pub roles: Vec<String>,
+    /// Their extensions, each `pbx/number`; the number alone where the issuer is for one PBX only.
+    pub extensions: Vec<String>,
+    /// Their tenant.
+    pub tenant: Option<String>,
+    /// The kind of their credential.
+    pub credential: CredentialKind,
+    /// The action they ask for.
+    pub action: Action,
+    /// The PBX that has the recording; the one that the name alone means when `None`.
+    pub pbx: Option<String>,
+    /// The recording.
+    pub recording: RecordingName,
+    /// The time of the request; an hour after the call when `None`.
+    pub now: Option<Timestamp>,
+    /// The address of the request; loopback when `None`.
+    pub source: Option<IpAddr>,
+    /// The decision.
+    pub expected: ExpectedDecision,
+    /// The policies that are to decide, and no others; any when `None`.
+    pub by: Option<Vec<String>>,
 }
 
-/// The groups of a PBX: each number, and whom it stands for.
-pub(super) type Members = Vec<(String, Vec<String>)>;
+rows! {
+    /// Rights: who may hear which recording.
+    mod keys = "[policy]", gone: [(
+        "everyone",
+        "is gone: write file = \"policy.cedar\", and into that file `permit(principal, action, resource);` for what \
+         everyone = true meant; config/policy.cedar shows narrower policies",
+    )];
 
-pub(super) fn read_policy(section: &mut Section<'_>) -> Draft {
-    if section.take_away(GONE) {
-        section.problem(
-            GONE,
-            "is gone: write file = \"policy.cedar\", and into that file `permit(principal, action, resource);` for what \
-             everyone = true meant; config/policy.cedar shows narrower policies",
-        );
+    /// A file of policies in Cedar. policy.cedar is one to begin with; docs/policies.md explains
+    /// it.
+    file: Free<PathBuf> = path("policy.cedar").absent("none, and nobody may hear anything").shown();
+
+    /// true answers a recording that the caller may not hear as one that does not exist: 404
+    /// instead of 403. The PBX is not asked, so this answer comes sooner than that for a recording
+    /// that is missing.
+    forbidden_as_not_found: Flag = flag(false);
+}
+
+rows! {
+    /// Decisions that the policies must make; one [[policy.test]] each, at most 1000. Each start,
+    /// each reload and `wavegate check` try them, and another decision is a mistake in the
+    /// configuration.
+    mod test_keys = "[[policy.test]]";
+
+    /// The issuer of the caller. For a link: the id of its key.
+    issuer: Free<String> = text("https://idp.example.com").absent("the first one").shown();
+
+    /// The subject of the caller.
+    subject: Free<String> = text("alice").absent("\"somebody\"").shown();
+
+    /// The roles in its token; a link has none.
+    roles: Free<Vec<String>> = list(&["agent"]).absent("none").shown();
+
+    /// The extensions in its token; a link has none.
+    extensions: Free<Vec<String>> = list(&["office/1001"]).absent("none").shown();
+
+    /// The tenant in its token; a link has none.
+    tenant: Free<String> = text("office").absent("none").shown();
+
+    /// The kind of its credential.
+    credential: OneOf<CredentialKind> = one_of(&CredentialKind::NAMES, CredentialKind::Bearer);
+
+    /// The action it asks for. As for POST /links, the policies are asked about listen before
+    /// share, and a link shares nothing.
+    action: OneOf<Action> = one_of(&Action::NAMES, Action::Listen);
+
+    /// The PBX that has the recording.
+    pbx: Free<String> = text("office").absent("the PBX of a request without a PBX's name").shown();
+
+    /// The name of the recording.
+    recording: Required<Free<RecordingName>> =
+        required(parsed("20260302104512-1772448301.1219-0205550147-1001-Inbound.wav"));
+
+    /// The time of the request.
+    now: Free<Timestamp> = parsed("2026-03-02T12:00:00Z")
+        .absent("an hour after the call began, or now if the name does not tell that")
+        .shown();
+
+    /// The address of the request.
+    source: Free<IpAddr> = parsed("127.0.0.1").absent("127.0.0.1").shown();
+
+    /// The decision.
+    expect: Required<OneOf<ExpectedDecision>> = required(one_of(&ExpectedDecision::NAMES, ExpectedDecision::Allow));
+
+    /// The ids of all policies that must decide. If no policy permits it, these are none.
+    by: Free<Vec<String>> = list(&["own-calls"]).absent("any").shown();
+}
+
+pub(super) fn read_policy(section: &mut Section<'_>) -> PolicySection {
+    let file = keys::file.given(section);
+    let tests = test_keys::SECTION.read_all(section, read_test);
+    if tests.len() > MAX_TESTS {
+        let message = format!("more than {MAX_TESTS} rows");
+        section.problem(test_keys::SECTION.name(), message);
     }
-    let file = section.path("file");
-    let mut written = String::new();
-    let rules = match &file {
-        None => Some(policy::Policy::nobody()),
-        Some(path) => {
-            let text = read_public(path).map_err(|error| error.to_string());
-            let text =
-                text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned()));
-            let parsed = text.map(|text| {
-                written = text;
-                policy::Policy::parse(&written, Groups::default())
-            });
-            match parsed {
-                Ok(Ok(rules)) => Some(rules),
-                Ok(Err(flaws)) => {
-                    for flaw in flaws {
-                        section.problem("file", format!("{}: {flaw}", path.display()));
-                    }
-                    None
-                }
-                Err(error) => {
-                    section.problem("file", format!("{}: {error}", path.display()));
-                    None
-                }
-            }
-        }
-    };
-    let rows = section.sections("test", read_row);
-    if rows.len() > MAX_TESTS {
-        section.problem("test", format!("more than {MAX_TESTS} rows"));
-    }
-    Draft {
-        policy: Policy {
-            rules: rules.unwrap_or_else(policy::Policy::nobody),
-            file,
-            text: written,
-            forbidden_as_not_found: section.boolean("forbidden_as_not_found", false),
-        },
-        rows,
+    PolicySection {
+        file,
+        forbidden_as_not_found: keys::forbidden_as_not_found.get(section),
+        tests: tests.into_iter().flatten().collect(),
     }
 }
 
-fn read_row(section: &mut Section<'_>) -> Option<Row> {
-    let issuer = section.text("issuer");
-    let subject = section.text("subject");
-    let roles = section.list("roles");
-    let extensions = section.list("extensions");
-    let tenant = section.text("tenant");
-    let kinds = &CredentialKind::NAMES;
-    let credential = section.choice("credential", kinds, CredentialKind::Bearer);
-    let action = section.choice("action", &Action::NAMES, Action::Listen);
-    let pbx = section.text("pbx");
-    let recording = section.required("recording");
-    let recording = recording.and_then(|text| section.parse("recording", &text));
-    let now = section.parsed("now");
-    let source = section.parsed("source");
-    let expected = section.required("expect");
-    let expected =
-        expected.and_then(|word| section.chosen("expect", &word, &ExpectedDecision::NAMES));
-    let by = section.list("by");
-    Some(Row {
+fn read_test(section: &mut Section<'_>) -> Option<PolicyTest> {
+    let issuer = test_keys::issuer.given(section);
+    let subject = test_keys::subject.given(section);
+    let roles = test_keys::roles.given(section);
+    let extensions = test_keys::extensions.given(section);
+    let tenant = test_keys::tenant.given(section);
+    let credential = test_keys::credential.get(section);
+    let action = test_keys::action.get(section);
+    let pbx = test_keys::pbx.given(section);
+    let recording = test_keys::recording.given(section);
+    let now = test_keys::now.given(section);
+    let source = test_keys::source.given(section);
+    let expected = test_keys::expect.given(section);
+    let by = test_keys::by.given(section);
+    Some(PolicyTest {
         issuer,
         subject,
         roles: roles.unwrap_or_default(),
@@ -136,174 +169,4 @@ fn read_row(section: &mut Section<'_>) -> Option<Row> {
         expected: expected?,
         by,
     })
-}
-
-/// Reads the numbers that stand for others.
-pub(super) fn read_groups(section: &mut Section<'_>) -> Members {
-    let groups = section.section("groups", |section| {
-        let numbers = section.keys();
-        let groups = numbers.iter().map(|number| {
-            let members: Vec<String> = section.list(number).unwrap_or_default();
-            if members.len() > MAX_GROUPS {
-                let message = format!("more than {MAX_GROUPS} members");
-                section.problem(number, message);
-            }
-            if members
-                .iter()
-                .any(|member| member.is_empty() || member.contains('/'))
-            {
-                section.problem(number, "a member is not a number of this PBX");
-            }
-            if let Some(group) = members.iter().find(|member| numbers.contains(member)) {
-                section.problem(
-                    number,
-                    format!("{group:?} is a group itself; write its members"),
-                );
-            }
-            (number.clone(), members)
-        });
-        groups.collect::<Members>()
-    });
-    if groups.len() > MAX_GROUPS {
-        section.problem("groups", format!("more than {MAX_GROUPS}"));
-    }
-    groups
-}
-
-/// Puts the policies together with what they are about, and tries them.
-pub(super) fn finish_policy(
-    root: &mut Section<'_>,
-    draft: Draft,
-    auth: &Auth,
-    pbxs: &[PbxSettings],
-    groups: Vec<(String, Members)>,
-) -> Policy {
-    for (index, issuer) in auth.issuers.iter().enumerate() {
-        for name in issuer.pbxs.iter().flat_map(|names| names.iter()) {
-            if !pbxs.iter().any(|pbx| pbx.name == *name) {
-                root.problem(
-                    &format!("auth.issuer[{index}].pbxs"),
-                    format!("there is no PBX named {name:?}"),
-                );
-            }
-        }
-    }
-    let Draft { policy, rows } = draft;
-    let policy = Policy {
-        rules: policy.rules.with_groups(Groups::new(groups)),
-        ..policy
-    };
-    if root.has_problems() {
-        // What is tried against half of a configuration comes out otherwise for that alone.
-        return policy;
-    }
-    let setting = Setting { auth, pbxs };
-    for (index, row) in rows.into_iter().flatten().enumerate() {
-        let trial = setting.trial(row);
-        if let Err(message) = trial.and_then(|trial| trial.run(&policy.rules)) {
-            root.problem(&format!("policy.test[{index}]"), message);
-        }
-    }
-    policy
-}
-
-/// What a row is about.
-struct Setting<'c> {
-    auth: &'c Auth,
-    pbxs: &'c [PbxSettings],
-}
-
-impl Setting<'_> {
-    fn trial(&self, row: Row) -> Result<Trial, String> {
-        let pbx = self.pbx(row.pbx.as_deref(), &row.recording)?;
-        let (issuer, pbxs) = match row.credential {
-            CredentialKind::Link => (self.link_key(&row, pbx)?, None),
-            CredentialKind::Bearer | CredentialKind::Session | CredentialKind::Sso => {
-                let issuer = self.issuer(row.issuer.as_deref())?;
-                (issuer.name.clone(), issuer.pbxs.clone())
-            }
-        };
-        let only_pbx = match pbxs.as_deref() {
-            Some([pbx]) => Some(pbx.as_str()),
-            _ => None,
-        };
-        let extensions = row.extensions.iter();
-        let extensions = extensions.map(|text| Extension::read(text, only_pbx));
-        let start = row.recording.call_started();
-        let usual = start.map_or_else(SystemTime::now, |start| start + LATER);
-        Ok(Trial {
-            issuer,
-            subject: row.subject.unwrap_or_else(|| SOMEBODY.to_owned()),
-            roles: row.roles,
-            extensions: extensions
-                .collect::<Result<_, _>>()
-                .map_err(|error| format!("extensions: {error}"))?,
-            tenant: row.tenant,
-            pbxs,
-            credential: row.credential,
-            action: row.action,
-            pbx: pbx.to_owned(),
-            recording: row.recording,
-            context: Context {
-                source: row.source.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into()),
-                now: row.now.map_or(usual, SystemTime::from),
-            },
-            expected: row.expected,
-            by: row.by,
-        })
-    }
-
-    /// The PBX of that name, or that a request without one would mean.
-    fn pbx(&self, name: Option<&str>, recording: &RecordingName) -> Result<&str, String> {
-        let mut pbxs = self.pbxs.iter();
-        let pbx = match name {
-            Some(name) => pbxs.find(|pbx| pbx.name == name),
-            None => pbxs.find(|pbx| pbx.names.holds(recording)),
-        };
-        let missing = || match name {
-            Some(name) => format!("pbx: there is no PBX named {name:?}"),
-            None => "pbx: missing, and no PBX has recordings of that time".to_owned(),
-        };
-        pbx.map(|pbx| pbx.name.as_str()).ok_or_else(missing)
-    }
-
-    fn issuer(&self, name: Option<&str>) -> Result<&Issuer, String> {
-        let mut issuers = self.auth.issuers.iter();
-        let issuer = match name {
-            Some(name) => issuers.find(|issuer| issuer.name == name),
-            None => issuers.next(),
-        };
-        issuer.ok_or_else(|| "issuer: no [[auth.issuer]] has this name".to_owned())
-    }
-
-    /// Whom the links of a key are from.
-    fn link_key(&self, row: &Row, pbx: &str) -> Result<String, String> {
-        if !row.roles.is_empty() || !row.extensions.is_empty() || row.tenant.is_some() {
-            return Err("a link has no roles, extensions or tenant".to_owned());
-        }
-        let links = self
-            .auth
-            .links
-            .as_ref()
-            .map_or(&[][..], |links| &links.keys);
-        let mut links = links.iter();
-        let key = match &row.issuer {
-            Some(id) => links.find(|link| Links::issuer_of(link) == id),
-            None => links.next(),
-        };
-        let key = key.ok_or("issuer: no [[links.key]] has this id")?;
-        if !key.reaches(pbx) {
-            return Err("the key's links do not reach this PBX (pbxs in [[links.key]])".to_owned());
-        }
-        Ok(Links::issuer_of(key).to_owned())
-    }
-}
-
-/// The PBXs that an issuer's tokens are for.
-pub(super) fn read_reach(section: &mut Section<'_>) -> Option<Arc<[String]>> {
-    let pbxs: Vec<String> = section.list("pbxs")?;
-    if pbxs.is_empty() {
-        section.problem("pbxs", "empty: no token of this issuer would be of any use");
-    }
-    Some(pbxs.into())
 }

@@ -1,6 +1,6 @@
 //! Secrets that a table names: passwords and keys, each in a file of its own.
 //!
-//! Knows what is a mistake about such a file, and what is odd. Does not know what any key means.
+//! Knows the mistakes and the oddities of such a file. Does not know what any key means.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,17 +10,12 @@ use crate::secret::Secret;
 use crate::secret_files::{Oddity, SecretFiles, oddities};
 
 impl Section<'_> {
-    /// Says which secret files may be read from here on.
+    /// Sets the rules for the secret files that are read from here on.
     pub(in crate::config) fn trust(&mut self, secret_files: SecretFiles) {
         self.secret_files = Arc::new(secret_files);
     }
 
-    /// Which secret files may be read.
-    pub(in crate::config) fn secret_files(&self) -> &Arc<SecretFiles> {
-        &self.secret_files
-    }
-
-    /// A key out of the file named by `key`. It may be any bytes, so what is odd about it is a
+    /// Reads the secret in the file that `key` names. It may be any bytes, so an oddity is a
     /// warning.
     pub(in crate::config) fn secret_file(&mut self, key: &str) -> Option<Secret> {
         let path = self.path(key)?;
@@ -33,9 +28,9 @@ impl Section<'_> {
         Some(secret)
     }
 
-    /// A password out of the file named by `key`: text that somebody typed. No password begins with
-    /// a byte order mark or is in UTF-16, so such a one is refused before it costs a login; it may
-    /// end with a blank, so that is a warning.
+    /// Reads the password in the file that `key` names: a text that a person typed. No password
+    /// begins with a byte order mark or is in UTF-16, so such a file is refused before it costs a
+    /// login. A password may end with a blank, so that is a warning.
     pub(in crate::config) fn password_file(&mut self, key: &str) -> Option<Secret> {
         let path = self.path(key)?;
         let secret = self.read_secret(key, &path)?;
@@ -49,15 +44,6 @@ impl Section<'_> {
             }
         }
         is_good.then_some(secret)
-    }
-
-    /// Notes that other users can read a secret file that another part reads.
-    pub(in crate::config) fn note_secret_file(&mut self, path: &Path) {
-        if let Ok(read) = self.secret_files.read(path)
-            && let Some(readable) = read.readable
-        {
-            self.problems.warnings.note_readable(path, readable);
-        }
     }
 
     fn read_secret(&mut self, key: &str, path: &Path) -> Option<Secret> {

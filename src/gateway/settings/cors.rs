@@ -9,7 +9,7 @@ use url::Url;
 /// Scripts of other origins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsSettings {
-    /// Whose scripts may read answers, with the credentials of their user.
+    /// Origins whose scripts may read answers, with the credentials of their user.
     pub origins: Vec<Origin>,
 }
 
@@ -21,7 +21,8 @@ impl CorsSettings {
     }
 }
 
-/// An origin as browsers write it: scheme, host and port, the port left out where it is the scheme's own.
+/// An origin as browsers write it: scheme, host and port, the port left out where it is the
+/// scheme's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(String);
 
@@ -56,7 +57,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Normalises as the URL standard does: lower case, `xn--` for other scripts, no port that goes without saying.
+/// Normalises as the URL standard does: lower case, `xn--` for other scripts, no port that goes
+/// without saying.
 impl FromStr for Origin {
     type Err = OriginError;
 

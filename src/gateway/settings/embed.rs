@@ -1,12 +1,11 @@
-//! Which pages may use the sessions of browsers.
+//! The pages that may use the sessions of browsers.
 
-/// Which pages may have the session cookie sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The pages from which browsers send the session cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Embed {
-    /// Those of this very site, and links that lead here from others.
-    #[default]
+    /// Pages of this site, and links from other sites that lead here.
     SameSite,
-    /// Those of other sites as well, each with sessions of its own, as iframes in a CRM need it.
+    /// Also iframes in pages of other sites, such as a CRM; each site has sessions of its own.
     Partitioned,
 }
 

@@ -1,32 +1,22 @@
-//! How many requests are taken from one caller, and from one address.
+//! The rates of requests from one caller, and from one address.
 
 /// Rates of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Of one principal.
     pub per_principal: Option<Rate>,
-    /// From one source address, of IPv6 from one network of 64 bits.
+    /// From one source address, or from one IPv6 network of 64 bits.
     pub per_address: Option<Rate>,
-    /// Answers 401 that one source address gets per minute, before it gets 429 instead; `None` for any number.
+    /// Answers 401 that one source address gets per minute, before it gets 429 instead; `None` for
+    /// any number.
     pub failures_per_minute: Option<usize>,
 }
 
-/// So many per second, and more at once after a pause.
+/// A rate of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// In the long run.
+    /// Requests per second in the long run.
     pub per_second: usize,
-    /// At once.
+    /// Requests at once after a pause.
     pub burst: usize,
-}
-
-impl Default for RequestLimits {
-    fn default() -> Self {
-        let rate = |per_second, burst| Some(Rate { per_second, burst });
-        Self {
-            per_principal: rate(200, 2_000),
-            per_address: rate(2_000, 20_000),
-            failures_per_minute: Some(120),
-        }
-    }
 }

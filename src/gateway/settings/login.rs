@@ -1,4 +1,4 @@
-//! Where people sign in.
+//! The page where people sign in.
 
 use std::str::FromStr;
 
@@ -6,9 +6,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 use url::Url;
 
-/// What stands for the address to come back to.
+/// The placeholder of the address to come back to.
 const PLACEHOLDER: &str = "{return}";
-/// Everything but the unreserved characters of RFC 3986 §2.3, so that no address can end the parameter it is in.
+/// Everything but the unreserved characters of RFC 3986 §2.3, so that no address can end the
+/// parameter it is in.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -28,7 +29,7 @@ pub enum LoginUrlError {
     /// Not an address, or not one that browsers go to.
     #[error("not an http or https address")]
     NotAnAddress,
-    /// A browser would show it, and send it along.
+    /// It has a user name or a password, which a browser would show and send.
     #[error("has a user name or a password")]
     HasUser,
     /// The address to come back to has no place, more than one, or one outside the query.
@@ -39,7 +40,7 @@ pub enum LoginUrlError {
 }
 
 impl LoginUrl {
-    /// The address with the one to come back to in it.
+    /// The address of the page, with the address to come back to in it.
     #[must_use]
     pub fn returning_to(&self, address: &str) -> String {
         let address = utf8_percent_encode(address, RESERVED);

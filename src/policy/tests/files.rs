@@ -135,7 +135,7 @@ fn a_policy_begins_where_its_first_word_does() {
 #[test]
 fn the_shipped_policies_have_no_mistakes() {
     parse(STARTERS);
-    assert_eq!(parse(&all_starters()).line_of("tenant-of-pbx"), Some(51));
+    assert_eq!(parse(&all_starters()).line_of("tenant-of-pbx"), Some(57));
 }
 
 proptest! {

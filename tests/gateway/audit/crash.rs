@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use http::{Method, StatusCode};
 use tokio::task::JoinSet;
-use wavegate::app::App;
-use wavegate::config;
+use wavegate::app::{App, GatewayParts};
 
 use super::pbx;
 use crate::harness::audit::{dir, files, of_kind, verified};
@@ -78,14 +77,18 @@ async fn a_torn_line_is_moved_away_and_told() {
         let builder = gateway(&pbx).cache().audit();
         let path = builder.write();
         let folder = dir(builder.folder());
-        let app = App::start(config::load(&path).unwrap()).await.unwrap();
+        let app = App::start(GatewayParts::load(&path).unwrap())
+            .await
+            .unwrap();
         assert!(app.shut_down().await);
         let file = files(&folder).remove(0);
         let whole = fs::read(&file).unwrap();
         let mut end = OpenOptions::new().append(true).open(&file).unwrap();
         end.write_all(torn.as_bytes()).unwrap();
 
-        let app = App::start(config::load(&path).unwrap()).await.unwrap();
+        let app = App::start(GatewayParts::load(&path).unwrap())
+            .await
+            .unwrap();
         assert!(app.shut_down().await);
         assert!(fs::read(&file).unwrap().starts_with(&whole));
         let aside = format!("{}.torn", file.display());
@@ -103,7 +106,9 @@ async fn a_torn_end_is_no_fault_while_nobody_has_repaired_it() {
     let builder = gateway(&pbx).cache().audit();
     let path = builder.write();
     let folder = dir(builder.folder());
-    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    let app = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     assert!(app.shut_down().await);
     let file = files(&folder).remove(0);
     let mut end = OpenOptions::new().append(true).open(&file).unwrap();
@@ -118,11 +123,15 @@ async fn a_file_without_a_whole_line_is_begun_anew() {
     let builder = gateway(&pbx).cache().audit();
     let path = builder.write();
     let folder = dir(builder.folder());
-    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    let app = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     assert!(app.shut_down().await);
     let second = folder.join("audit-00000002-2026-03-02.jsonl");
     fs::write(&second, "{\"seq\":7,").unwrap();
-    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    let app = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     assert!(app.shut_down().await);
     verified(&folder, &[]).await;
     assert!(!second.exists());
@@ -137,8 +146,10 @@ async fn a_folder_belongs_to_one_process() {
         .audit()
         .set("audit.on_failure", "serve");
     let path = builder.write();
-    let one = App::start(config::load(&path).unwrap()).await.unwrap();
-    let Err(error) = App::start(config::load(&path).unwrap()).await else {
+    let one = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
+    let Err(error) = App::start(GatewayParts::load(&path).unwrap()).await else {
         panic!("two have one folder");
     };
     let error = error.to_string();
@@ -147,6 +158,8 @@ async fn a_folder_belongs_to_one_process() {
         "{error}"
     );
     assert!(one.shut_down().await);
-    let again = App::start(config::load(&path).unwrap()).await.unwrap();
+    let again = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     assert!(again.shut_down().await);
 }

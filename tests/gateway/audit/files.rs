@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wavegate::app::App;
-use wavegate::config;
+use wavegate::app::{App, GatewayParts};
 
 use super::{dir, pbx};
 use crate::harness::audit::{HEAD_PUBLIC_KEY, files, lines, of_kind, verified, verify};
@@ -76,7 +75,9 @@ async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
     let path = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
     let run = async || {
-        let app = App::start(config::load(&path).unwrap()).await.unwrap();
+        let app = App::start(GatewayParts::load(&path).unwrap())
+            .await
+            .unwrap();
         assert!(app.shut_down().await);
     };
     run().await;
@@ -125,7 +126,9 @@ async fn any_number_of_files_that_go_is_told_in_one_line_that_can_be_read() {
     let builder = gateway(&pbx).cache().audit().set("audit.keep_days", 30);
     let path = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    let app = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     assert!(app.shut_down().await);
     let last = names(&folder).remove(0).replace("-00000001-", "-00003000-");
     fs::rename(files(&folder).remove(0), folder.join(last)).unwrap();
@@ -136,7 +139,9 @@ async fn any_number_of_files_that_go_is_told_in_one_line_that_can_be_read() {
         )
         .unwrap();
     }
-    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    let app = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     assert!(app.shut_down().await);
     assert_eq!(files(&folder).len(), 2);
     let removed = of_kind(&folder, "removed").remove(0);

@@ -86,13 +86,11 @@ fn links_are_signed_with_a_key_that_is_here_and_the_only_one_of_its_id() {
     let problem = |part| [("links.signing_key", part)];
     let unknown = "signing_key = \"other\"";
     check(&[(SIGNING, unknown)], &problem("no [[links.key]]"));
-    let key = "[[links.key]]\nid = \"crm\"\nalgorithm = \"HS256\"\nsecret_file =";
-    let twice = format!("{key} \"secrets/session\"\n{key}");
+    let header = "[[links.key]]\n";
+    let before = |key: &str| format!("{header}id = \"crm\"\n{key}\n\n{header}");
+    let shared = before("algorithm = \"HS256\"\nsecret_file = \"secrets/session\"");
     check(
-        &[
-            (SIGNING, &SIGNING[1..]),
-            (&format!("{key} "), &format!("{twice} ")),
-        ],
+        &[(SIGNING, &SIGNING[1..]), (header, &shared)],
         &problem("more than one"),
     );
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
@@ -100,14 +98,9 @@ fn links_are_signed_with_a_key_that_is_here_and_the_only_one_of_its_id() {
     std::fs::write(file.path(), pair.public_key_pem()).unwrap();
     let path = file.path().display();
     let public = format!("algorithm = \"ES256\"\npublic_key_file = \"{path}\"");
+    let other = ("id = \"crm\"", "id = \"other\"");
     check(
-        &[
-            (SIGNING, &SIGNING[1..]),
-            (
-                "algorithm = \"HS256\"\nsecret_file = \"secrets/link\"",
-                &public,
-            ),
-        ],
+        &[(SIGNING, &SIGNING[1..]), other, (header, &before(&public))],
         &problem("no secret_file"),
     );
 }

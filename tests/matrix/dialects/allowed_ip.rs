@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use wavegate::config;
+use wavegate::app::GatewayParts;
 use wavegate::simulator::{Api, LoginFields, Simulator, wav};
 
 use crate::harness::wire::Wire;
@@ -95,7 +95,7 @@ async fn allowed_ip_is_refused_for_a_version_that_does_not_have_it() {
         let line = format!("allowed_ip = \"{value}\"");
         for &api in Api::S_SERIES {
             let builder = gateway_for(&pbx, api).lines("[pbx]", &line);
-            let problems = config::load(&builder.write()).err();
+            let problems = GatewayParts::load(&builder.write()).err();
             let keys: Vec<_> = problems
                 .iter()
                 .flat_map(|problems| problems.iter())

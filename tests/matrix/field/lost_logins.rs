@@ -15,8 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
-use wavegate::app::App;
-use wavegate::config;
+use wavegate::app::{App, GatewayParts};
 use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, Switch, wav};
 
 use crate::harness::programs::run_wavegate;
@@ -165,7 +164,9 @@ async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
     );
 
     // A restart changes nothing.
-    let app = App::start(config::load(&path).unwrap()).await.unwrap();
+    let app = App::start(GatewayParts::load(&path).unwrap())
+        .await
+        .unwrap();
     let addr = app.plain_addresses()[0];
     let call = Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
     let problem = call.bearer(&jwt("alice")).send().await.problem().await;

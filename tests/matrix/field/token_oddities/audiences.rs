@@ -301,7 +301,7 @@ fn claims_that_say_something_else_are_no_audience() {
     let pbx = tokio.block_on(pbx());
     let check = |lines: &str, expected: Option<(&str, &str)>| {
         let builder = gateway(&pbx).lines("[auth.issuer]", lines);
-        let loaded = wavegate::config::load(&builder.write());
+        let loaded = wavegate::app::GatewayParts::load(&builder.write());
         match (loaded, expected) {
             (Ok(_), None) => {}
             (Err(problems), Some((key, words))) => {
