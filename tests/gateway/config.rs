@@ -1,4 +1,4 @@
-//! The configuration: what the example says is true, and mistakes are found together.
+//! The configuration: the example file matches the code, and all mistakes are reported together.
 
 mod cache;
 mod pbxs;
@@ -40,7 +40,7 @@ fn load(folder: &Path, text: &str) -> Result<String, Vec<(String, String)>> {
     }
 }
 
-/// Commented keys without a default: alternatives, and what is absent unless configured.
+/// Commented keys without a default: alternatives, and keys that are absent unless configured.
 const NO_DEFAULT: [&str; 26] = [
     "required_claims",
     "cookie",
@@ -65,7 +65,7 @@ const NO_DEFAULT: [&str; 26] = [
     "key_file",
     "listen = [\"0.0.0.0:443\"]",
     "handshake_timeout_ms",
-    // Of issuers that publish their keys.
+    // Keys of issuers that publish their keys.
     "algorithms",
     "discovery_url",
     "jwks_",
@@ -94,7 +94,8 @@ fn the_example_shows_every_default_as_it_is() {
         })
         .map(|line| format!("{line}\n"))
         .collect();
-    // A link key's own limit is none by default; the example shows the one that holds for all.
+    // The limit of a single link key has no default. The example shows the one that holds for all
+    // keys.
     let spelled_out = spelled_out.replacen(
         "# A shorter longest life for this key's links.\nmax_ttl_s = 900",
         "# A shorter longest life for this key's links.",
@@ -121,7 +122,7 @@ fn every_key_that_is_read_stands_in_the_example() {
         include_str!("../../src/config/file/secrets.rs"),
         include_str!("../../src/config/file/cache.rs"),
     );
-    // Keys are the texts in quotes that are handed to a section.
+    // Keys are the quoted strings that are passed to a section.
     for call in source
         .split("section.")
         .skip(1)
@@ -214,7 +215,7 @@ fn a_link_key_that_is_also_a_bearer_key_is_refused() {
     let write = |name: &str, pem: String| std::fs::write(folder.path().join(name), pem).unwrap();
     write("bearer.pem", pair.public_key_pem());
     write("link.pem", certificate.pem());
-    // The same key, once bare and once in a certificate.
+    // The same key twice: once bare and once in a certificate.
     let same_public_key = EXAMPLE
         .replace("algorithm = \"HS256\"", "algorithm = \"ES256\"")
         .replace(
