@@ -1,20 +1,26 @@
-//! What does the cache cost in CPU time: to read a range from, and to write to when a recording is read for the first time?
+//! The CPU time that the cache costs: reading a range from it, and writing a recording to it when
+//! the recording is read for the first time.
 //!
-//! Two questions, each with its baseline in the same run. All sides take turns in every round, each does the same work in it,
-//! and what is told is the median of the rounds' ratios, with the middle half of them.
+//! Two questions, each with its baseline in the same run. All sides take turns in every round and
+//! do the same work in it. The result is the median of the rounds' ratios, with the middle half of
+//! them.
 //!
-//! - Ranges of one recording that has been read, over plain HTTP, at random places: the gateway against nginx that serves the
-//!   same file through one more proxy hop, that is nginx in front of nginx, the CPU time of both together. The hop is run as it
-//!   comes, without buffering, and with larger buffers each; nginx serving the file alone is there to compare. The gateway
-//!   verifies a JWT and asks its policy for each request and nginx does neither; both write an access log, the gateway to a
-//!   pipe, each nginx to a file. This part needs nginx on the machine, and is left out without it.
-//! - Downloads of recordings nobody has asked for before, from the simulated PBX over TLS: the gateway with the cache as it comes
-//!   against the gateway with the cache off. The PBX closes each connection and tells no length, or keeps its connections and tells
-//!   it. One principal asks for all of them, who may hold a quarter of the cache, 64 MiB, so but for the first round each finds it
-//!   full and the longest idle cache has to go. That round, in which memory is taken from the system, is told apart.
+//! - Ranges of one recording that is already in the cache, over plain HTTP, at random places. The
+//!   gateway is compared with two nginx processes in a row, one as a proxy and one that serves the
+//!   same file, by the CPU time of both together. The proxy runs with its defaults, without
+//!   buffering, and with larger buffers. One nginx that serves the file alone is printed beside
+//!   them. The gateway verifies a JWT and evaluates its policy for each request; nginx does
+//!   neither. Both write an access log: the gateway to a pipe, each nginx to a file. This part is
+//!   skipped where nginx is not installed.
+//! - Downloads of recordings that were never requested before, from the simulated PBX over TLS. The
+//!   gateway with the default cache is compared with the gateway with the cache off. The PBX either
+//!   closes each connection and sends no length, or keeps its connections and sends the length. One
+//!   principal requests all recordings and may hold a quarter of the cache, 64 MiB. So in every
+//!   round but the first the cache is full, and the longest idle entry is evicted. The first round,
+//!   in which the system hands out the memory, is printed separately.
 //!
-//! Every side has one thread, and the PBX and the client are in the bench's own process. Does not show: TLS to the caller,
-//! several threads, throughput, slow readers, or memory.
+//! Every side has one thread, and the PBX and the client are in the bench's own process. Does not
+//! show: TLS to the caller, several threads, throughput, slow readers, or memory.
 
 #![allow(
     clippy::unwrap_used,
@@ -42,17 +48,18 @@ use support::{Connection, Gateway, Meter, Process};
 
 const NAME: &str = "cache.wav";
 const LENGTH: usize = 10_000_000;
-/// Callers at once, each on a connection of its own.
+/// Concurrent callers, each on a connection of its own.
 const CALLERS: usize = 4;
 
-/// Bytes of a range, and how many each caller asks for in a round.
+/// Bytes of a range, and the number of requests of each caller in a round.
 const RANGES: [(&str, usize, usize); 3] = [
     ("64 KiB", 64 * 1024, 1000),
     ("1 MiB", 1024 * 1024, 64),
     ("all 10 MB", LENGTH, 8),
 ];
 
-/// Bytes of a recording, how many each caller downloads in a round, and whether the PBX keeps connections open.
+/// Bytes of a recording, the number of downloads of each caller in a round, and whether the PBX
+/// keeps connections open.
 const DOWNLOADS: [(&str, usize, usize, bool); 4] = [
     ("1 MB", 1_000_000, 40, false),
     ("1 MB, kept", 1_000_000, 40, true),
@@ -60,7 +67,7 @@ const DOWNLOADS: [(&str, usize, usize, bool); 4] = [
     ("10 MB, kept", LENGTH, 5, true),
 ];
 
-/// How nginx may pass on what another one serves. Nothing goes by way of a file.
+/// The configurations of the nginx that acts as a proxy. None of them buffers to a file.
 const HOPS: [(&str, &str); 4] = [
     ("nginx, hop as it comes", ""),
     ("nginx, hop unbuffered", "proxy_buffering off;"),
@@ -78,7 +85,7 @@ const ROUNDS: usize = 11;
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that the bench starts.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let rounds = if is_bench { ROUNDS } else { 1 };
     match Nginx::program() {
@@ -100,11 +107,11 @@ struct Side {
     spent: Vec<Duration>,
 }
 
-/// What one caller asks for, one after the other: recording, and range where it is not all of it; and how long each
-/// answer is.
+/// The requests that one caller sends one after the other: the recording, the start of the range
+/// (`None` for the whole recording), and the length of the answer.
 type Wishes = Vec<(String, Option<usize>, usize)>;
 
-/// What all callers ask for in a round.
+/// The requests of all callers in a round.
 type Round = Vec<Wishes>;
 
 impl Side {
@@ -122,7 +129,7 @@ impl Side {
         self.meters.iter_mut().map(Meter::read).sum()
     }
 
-    /// Has the callers ask for what they wish, and notes the CPU time of that.
+    /// Sends the requests of all callers, and records the CPU time that they cost.
     async fn round(&mut self, round: &Round, authorization: &Arc<str>) {
         let before = self.cpu();
         let mut callers = JoinSet::new();
@@ -198,7 +205,7 @@ async fn ranges(program: &str, rounds: usize) {
         let rounds: Vec<Round> = (0..=rounds)
             .map(|_| (0..CALLERS).map(|_| places.wishes(bytes, count)).collect())
             .collect();
-        // In the first round the recording is read.
+        // The first round reads the recording into the cache.
         take_turns(&mut sides, &rounds).await;
         tell(size, &sides[0], &sides[1..], bytes, &rounds);
     }
@@ -213,7 +220,8 @@ impl Places {
             if bytes == LENGTH {
                 return (NAME.to_owned(), None, bytes);
             }
-            // Knuth, "The Art of Computer Programming", vol. 2, section 3.3.4, table 1: the generator of MMIX.
+            // Knuth, "The Art of Computer Programming", vol. 2, section 3.3.4, table 1: the
+            // generator of MMIX.
             self.0 = self
                 .0
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -260,7 +268,7 @@ async fn first_downloads(rounds: usize) {
     }
 }
 
-/// Has all sides do the same in each round; returns what they spent in the first, which does not count.
+/// Runs all rounds on all sides. Returns the CPU time of the first round, which does not count.
 async fn take_turns(sides: &mut [Side], rounds: &[Round]) -> Vec<Duration> {
     let authorization = support::authorization().into();
     for round in rounds {
@@ -271,7 +279,7 @@ async fn take_turns(sides: &mut [Side], rounds: &[Round]) -> Vec<Duration> {
     sides.iter_mut().map(|side| side.spent.remove(0)).collect()
 }
 
-/// Prints what a side has spent, and how that stands to what the others have.
+/// Prints the CPU time of a side, and its ratio to the time of each other side.
 fn tell(size: &str, side: &Side, others: &[Side], bytes: usize, rounds: &[Round]) {
     let requests = rounds[0].iter().map(Vec::len).sum::<usize>() as f64;
     let line = |side: &Side| {

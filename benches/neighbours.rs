@@ -1,10 +1,12 @@
-//! Does a PBX in trouble slow down another one beside it?
+//! Does one PBX in trouble slow down another one?
 //!
-//! Two PBXs behind one gateway: a healthy one, whose time to the first byte is taken, and a neighbour, which is healthy
-//! and idle (the baseline, taken twice: what the two differ by is the noise), hangs, refuses connections, or refuses our
-//! logins, while fifty callers ask it for recordings, ten times a second each. All kinds take turns in one run.
+//! One gateway serves two PBXs. The bench measures the time to the first byte of the healthy one.
+//! The other one, the neighbour, is healthy and idle (the baseline, measured twice: the difference
+//! is the noise), hangs, refuses connections, or refuses our logins. Meanwhile fifty callers
+//! request recordings of the neighbour, each ten times a second. All kinds take turns in one run.
 //!
-//! Does not show: CPU time, large recordings, or a gateway whose streams are all taken by healthy PBXs.
+//! Does not show: CPU time, large recordings, or a gateway whose streams are all taken by healthy
+//! PBXs.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ROUNDS: usize = 8;
 const DOWNLOADS_PER_ROUND: usize = 40;
 
-/// What the neighbour is like.
+/// The state of the neighbour.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Neighbour {
     Idle,
@@ -70,7 +72,7 @@ impl Neighbour {
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that the bench starts.
     let rounds = if std::env::args().any(|argument| argument == "--bench") {
         ROUNDS
     } else {
@@ -109,7 +111,7 @@ async fn main() {
     }
 }
 
-/// How a median stands to those of the two idle rows, which differ by nothing but noise.
+/// Compares a median with those of the two idle rows, whose difference is noise.
 fn beside(median: Duration, least: Duration, greatest: Duration) -> String {
     if median > greatest {
         format!("{:.1?} above the two idle ones", median - greatest)
@@ -125,8 +127,8 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times[(times.len() - 1) * percent / 100]
 }
 
-/// Asks the neighbour for a recording, again and again; not without a pause, or the callers themselves would take the
-/// processor from everybody.
+/// Requests a recording of the neighbour again and again. It pauses in between, since otherwise the
+/// callers themselves would use up the processor.
 async fn bother(addr: SocketAddr, authorization: String) {
     loop {
         let _ = get(addr, &authorization, "neighbour").await;
@@ -134,7 +136,7 @@ async fn bother(addr: SocketAddr, authorization: String) {
     }
 }
 
-/// A gateway with its two PBXs.
+/// A gateway with its two PBXs, kept alive together.
 struct House {
     addr: SocketAddr,
     authorization: String,

@@ -1,12 +1,13 @@
-//! What does the way through the gateway cost, against fetching from the PBX directly?
+//! The cost of a download through the gateway, compared with a download from the PBX directly.
 //!
-//! Baseline in the same run: a client that takes a ticket and downloads from the simulated PBX over TLS by itself. The
-//! gateway is the real program in a process of its own, so that its CPU time can be told from the simulator's and the
-//! client's; it is printed per GB beside criterion's throughput. The PBX closes each connection, as real ones do. Without
-//! the cache, so that each download comes from the PBX.
+//! The baseline in the same run is a client that takes a ticket and downloads from the simulated
+//! PBX over TLS by itself. The gateway is the real program in a process of its own, so that its CPU
+//! time is separate from the simulator's and the client's. That time is printed per GB beside
+//! criterion's throughput. The PBX closes each connection, as real ones do. The cache is off, so
+//! that each download comes from the PBX.
 //!
-//! Does not show: many callers at once, slow callers, or other gateways; and the simulator's own speed limits the
-//! throughput, so compare the two, not either with a network's speed.
+//! Does not show: many callers at once, slow callers, or other gateways. The simulator's own speed
+//! limits the throughput, so compare the two figures with each other, not with a network's speed.
 
 #![allow(
     clippy::unwrap_used,

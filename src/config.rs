@@ -33,7 +33,7 @@ pub use file::policy::{PolicySection, PolicyTest};
 pub use file::server::ServerSettings;
 pub(crate) use file::server::check_public_url;
 pub use file::session::SessionSection;
-pub use problems::{Problem, Problems};
+pub use problems::{Mistake, Problems};
 pub use reference::reference;
 pub(crate) use section::read_public;
 pub use warning::Warnings;

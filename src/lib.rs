@@ -1,9 +1,11 @@
 //! Wavegate: a download gateway for the call recordings of a Yeastar PBX.
 //!
-//! The modules below are a ladder, ground first. A module imports from modules that stand before it in this list,
-//! never from one behind it; `cargo test --test tidy` holds the same list and fails on an import that goes up.
+//! The modules below are a ladder, ground first. A module imports from modules that stand before it
+//! in this list, never from one behind it; `cargo test --test tidy` holds the same list and fails
+//! on an import that goes up.
 //!
-//! The library exists for the program of the same name, its tests and its benches; it promises no stable interface.
+//! The library exists for the program of the same name, its tests and its benches; it promises no
+//! stable interface.
 
 // Vocabulary: plain values without I/O, configuration or clock.
 

@@ -55,13 +55,14 @@ fn no_file_of_the_program_is_longer_than_can_be_read_at_once() {
     }
 }
 
-/// The room of `file` inside `folder`: the file or the folder directly in it that the file belongs to.
+/// The room of `file` inside `folder`: the file or the folder directly in it that the file belongs
+/// to.
 fn room_in<'f>(folder: &str, file: &'f str) -> Option<&'f str> {
     let inside = file.strip_prefix(folder)?.strip_prefix('/')?;
     inside.split(['/', '.']).next()
 }
 
-/// A room and those that it reaches by imports, itself included only by a circle.
+/// A room, and the rooms that it reaches by imports; the room itself is included only by a circle.
 fn reached(from: &str, imports: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut next = vec![from];
@@ -78,7 +79,8 @@ fn reached(from: &str, imports: &BTreeMap<&str, BTreeSet<&str>>) -> BTreeSet<Str
 #[test]
 fn folders_beside_each_other_import_in_no_circle() {
     let imported = imported_files(without_tests);
-    // The simulator is one program: its generations share one state, and that state has a part for each of them.
+    // The simulator is one program: its generations share one state, which has a part for each of
+    // them.
     let is_outside = |file: &str| {
         let mut parts = file.split(['/', '.']);
         parts.any(|part| part == "tests" || part == "simulator")
@@ -173,7 +175,8 @@ fn libraries_stay_where_they_belong() {
     }
 }
 
-/// The ladder: the modules at the top of `src`, ground first. A module imports from those before it in this list.
+/// The ladder: the modules at the top of `src`, ground first. A module imports only from those
+/// before it in this list.
 const LAYERS: [&str; 23] = [
     // Vocabulary.
     "secret",
@@ -206,8 +209,8 @@ const LAYERS: [&str; 23] = [
     "cli",
 ];
 
-/// The paths that a file of `src` takes to other modules of the crate, as written behind `crate::`, `super::` and
-/// `self::`, and resolved.
+/// The paths from a file of `src` to other modules of the crate, as written after `crate::`,
+/// `super::` and `self::`, and resolved.
 fn imports(name: &str, text: &str) -> BTreeSet<Vec<String>> {
     let module: Vec<String> = name
         .trim_end_matches(".rs")
@@ -282,7 +285,7 @@ fn follow(base: &[String], path: &str, found: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// The code of a file without the unit tests that stand in it.
+/// The code of a file without its unit tests.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or_default()
 }
@@ -330,7 +333,8 @@ fn the_library_lists_its_modules_as_the_ladder_does() {
     assert_eq!(modules.collect::<Vec<_>>(), LAYERS);
 }
 
-/// `cargo test --test tidy imports -- --nocapture` prints the imports between the modules at the top.
+/// `cargo test --test tidy imports -- --nocapture` prints the imports between the modules at the
+/// top.
 #[test]
 fn imports_go_down_the_ladder() {
     let mut between: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
@@ -467,7 +471,8 @@ fn links(page: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The anchors of a page's headings, as GitHub makes them: lower case, blanks as hyphens, no other punctuation.
+/// The anchors of a page's headings, as GitHub makes them: lower case, blanks as hyphens, no other
+/// punctuation.
 fn anchors(page: &Path) -> Vec<String> {
     let prose = prose(page);
     let headings = prose.lines().filter(|line| line.starts_with('#'));

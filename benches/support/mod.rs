@@ -1,6 +1,7 @@
-//! What the benches share: the program in a process of its own, its configuration, a client, and a process's CPU time.
+//! The parts that the benches share: the program in a process of its own, its configuration, a
+//! client, and a process's CPU time.
 //!
-//! Does not know what is measured.
+//! Does not know the measurements of any bench.
 
 #![allow(dead_code, reason = "each bench uses its part of it")]
 
@@ -31,7 +32,8 @@ use wavegate::simulator::Simulator;
 
 const SECRET: &str = "a-secret-of-the-bench-of-32-bytes-or-more";
 
-/// The folder of a gateway in front of these PBXs: `wavegate.toml`, with `more` sections in it, and the secrets.
+/// The folder of a gateway for these PBXs: `wavegate.toml`, with `more` sections in it, and the
+/// secrets.
 pub(crate) fn folder(pbxs: &[(&str, &Simulator)], more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "jwt", SECRET);
@@ -94,7 +96,7 @@ fn write(folder: &Path, name: &str, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// The value of `Authorization` that such a gateway takes.
+/// The value of `Authorization` that such a gateway accepts.
 pub(crate) fn authorization() -> String {
     let key = SigningKey::secret(None, Algorithm::Hs256, &Secret::new(SECRET)).unwrap();
     let claims = mint::BearerClaims {
@@ -107,7 +109,7 @@ pub(crate) fn authorization() -> String {
     format!("Bearer {bearer}")
 }
 
-/// A process that ends with this value.
+/// A child process. Dropping this value ends it.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -139,7 +141,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts it with so many threads in front of a PBX.
+    /// Starts the gateway with this number of threads in front of a PBX.
     pub(crate) fn start(pbx: &Simulator, threads: usize, more: &str) -> Self {
         let folder = folder(&[("bench", pbx)], more);
         let mut command = Command::new(env!("CARGO_BIN_EXE_wavegate"));
@@ -155,7 +157,7 @@ impl Gateway {
             .map(Result::unwrap)
             .find_map(|line| listening(&line))
             .unwrap();
-        // The rest of the log has to go somewhere.
+        // The rest of the log must be read, or the pipe fills up.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
             addr,
@@ -171,10 +173,10 @@ fn listening(line: &str) -> Option<SocketAddr> {
     plain.trim_matches(['[', ']']).parse().ok()
 }
 
-/// Tells the CPU time of a process, in user and kernel mode.
+/// Reads the CPU time of a process, in user and kernel mode.
 pub(crate) struct Meter {
     tasks: String,
-    /// By thread, in ns. One that has ended keeps what it was last seen with.
+    /// By thread, in ns. A thread that has ended keeps its last reading.
     threads: HashMap<String, u64>,
 }
 
@@ -190,7 +192,7 @@ impl Meter {
     pub(crate) fn read(&mut self) -> Duration {
         for task in std::fs::read_dir(&self.tasks).unwrap() {
             let task = task.unwrap();
-            // It may just have ended.
+            // The thread may just have ended.
             let Ok(stat) = std::fs::read_to_string(task.path().join("schedstat")) else {
                 continue;
             };
@@ -211,7 +213,7 @@ pub(crate) struct Connection {
 /// An answer that was read to its end.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    /// The first piece of the body, and when it came.
+    /// The first piece of the body, and the time of its arrival.
     pub(crate) first: Bytes,
     pub(crate) first_at: Instant,
     /// Bytes of the body.

@@ -1,4 +1,4 @@
-//! nginx of this machine, one process each that serves files or passes everything on.
+//! The nginx of this machine, as single processes that serve files or act as a proxy.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::Process;
 
-/// Where it may be; the first is looked for in `PATH`.
+/// The possible places of nginx; the first is looked up in `PATH`.
 const PROGRAMS: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 
 /// One nginx: a single process, without a master.
@@ -19,7 +19,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// How it is called on this machine, if it is there.
+    /// The command that starts nginx on this machine, if it is installed.
     pub(crate) fn program() -> Option<&'static str> {
         PROGRAMS.into_iter().find(|program| {
             let mut command = Command::new(program);
@@ -28,7 +28,7 @@ impl Nginx {
         })
     }
 
-    /// One that serves a file of this content under `/{name}`.
+    /// Starts one that serves a file of this content under `/{name}`.
     pub(crate) fn of_file(program: &str, name: &str, content: &[u8]) -> Self {
         Self::start(program, |folder| {
             let root = folder.join("files");
@@ -41,7 +41,7 @@ impl Nginx {
         })
     }
 
-    /// One that passes everything on to `other` over kept connections, with more `directives`.
+    /// Starts one that proxies everything to `other` over kept connections, with more `directives`.
     pub(crate) fn in_front_of(program: &str, other: &Self, directives: &str) -> Self {
         Self::start(program, |_| {
             format!(
@@ -99,7 +99,7 @@ impl Nginx {
     }
 }
 
-/// An address nobody listens at; nginx cannot be asked which it has got.
+/// An address with a free port. nginx cannot report which port it chose.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()

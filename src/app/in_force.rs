@@ -31,11 +31,11 @@ pub(super) struct Current {
 struct Told {
     audit: AuditLog,
     policy: String,
-    keys: Mutex<Keys>,
+    keys: Mutex<KeyLines>,
 }
 
 #[derive(Default)]
-struct Keys {
+struct KeyLines {
     /// The lines of each issuer, and those of links under the empty name.
     lines: BTreeMap<String, Vec<String>>,
     /// The line that was written last.
@@ -94,7 +94,7 @@ impl Told {
         }
     }
 
-    fn write(&self, keys: &mut Keys) {
+    fn write(&self, keys: &mut KeyLines) {
         let mut lines: Vec<&str> = keys.lines.values().flatten().map(String::as_str).collect();
         lines.sort_unstable();
         let start = StartRecord {
@@ -108,7 +108,7 @@ impl Told {
         }
     }
 
-    fn keys(&self) -> MutexGuard<'_, Keys> {
+    fn keys(&self) -> MutexGuard<'_, KeyLines> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

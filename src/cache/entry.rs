@@ -73,7 +73,8 @@ pub(super) enum Phase {
     Opening,
     /// A fill has the recording open.
     Filling,
-    /// It has a beginning, and no fill; and why the last one came no further, where that was not for want of readers.
+    /// It has a beginning and no fill. The error is that of the last fill, unless that one ended
+    /// for want of readers.
     Stopped(ResumePoint, Option<CacheError>),
     /// It has the whole recording.
     Whole,

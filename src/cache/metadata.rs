@@ -42,7 +42,7 @@ pub(crate) struct Metadata {
     /// The recording may still be being written: it is unfinished, or it is young and its end is
     /// not known.
     pub(crate) may_grow: bool,
-    /// What it is, by its content, and what its header tells.
+    /// The kind of audio, by its content, and the facts of its header.
     audio: AudioType,
     /// The first bytes, until there is a tag made of them.
     first: Bytes,
@@ -95,7 +95,7 @@ impl Metadata {
         matches!(self.end, Some(BodyEnd::TwoPasses(_)))
     }
 
-    /// What is to be asked for where only the bytes from `first` to `last` are wanted, and that is not the beginning.
+    /// The request for the bytes from `first` to `last` alone, if they are not at the beginning.
     pub(crate) fn excerpt(&self, first: u64, last: u64) -> Option<Excerpt> {
         let total = self.length().filter(|_| first > 0)?;
         Some(Excerpt {

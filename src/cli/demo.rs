@@ -20,7 +20,7 @@ use crate::app::{App, StartError};
 use crate::log;
 use crate::recording::{RecordingName, Stamp};
 use crate::simulator::{Api, Simulator, Switch, wav};
-use setup::{Folder, Keys};
+use setup::{DemoKeys, Folder};
 use tour::{DemoRecording, Tour};
 
 const ISSUER: &str = "https://demo.invalid";
@@ -64,7 +64,7 @@ impl Demo {
 
     async fn serve(self) -> Result<(), String> {
         let pbxs = DemoPbxs::start().await?;
-        let keys = Keys::generate()?;
+        let keys = DemoKeys::generate()?;
         log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         let folder = Folder::make()?;

@@ -6,7 +6,7 @@ use super::Warnings;
 
 /// One mistake and the key it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Mistake {
     /// Dotted path of the key, such as `pbx[0].url`; empty for the file as a whole.
     pub key: String,
     /// The mistake, in words for an operator.
@@ -16,14 +16,14 @@ pub struct Problem {
 /// A list of mistakes, and beside it the warnings.
 #[derive(Debug, Default)]
 pub struct Problems {
-    mistakes: Vec<Problem>,
+    mistakes: Vec<Mistake>,
     pub(crate) warnings: Warnings,
 }
 
 impl Problems {
     /// Adds a mistake.
     pub fn push(&mut self, key: impl Into<String>, message: impl fmt::Display) {
-        self.mistakes.push(Problem {
+        self.mistakes.push(Mistake {
             key: key.into(),
             message: message.to_string(),
         });
@@ -53,14 +53,14 @@ impl Problems {
     }
 
     /// The mistakes one by one.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+    pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
         self.mistakes.iter()
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { key, message }) in self.iter().enumerate() {
+        for (index, Mistake { key, message }) in self.iter().enumerate() {
             if index > 0 {
                 formatter.write_str("\n")?;
             }

@@ -23,7 +23,7 @@ mod tests {
     use std::os::unix::fs::OpenOptionsExt;
 
     use super::*;
-    use crate::config::{Problem, Problems, read};
+    use crate::config::{Mistake, Problems, read};
 
     /// Reads a file of this text, in a folder with the secrets that the reference names. The
     /// mistakes come second.
@@ -105,6 +105,6 @@ mod tests {
         let unknown = problems
             .iter()
             .filter(|problem| problem.message == "unknown key");
-        assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&Problem>::new());
+        assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&Mistake>::new());
     }
 }

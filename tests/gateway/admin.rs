@@ -1,4 +1,4 @@
-//! The admin listener: what it tells anybody who reaches it, and what it does for whoever has its token.
+//! The admin listener: its answers to callers without a token, and its actions for callers with it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +21,7 @@ async fn pbx() -> Simulator {
         .unwrap()
 }
 
-/// A gateway whose admin listener takes [`TOKEN`].
+/// A gateway whose admin listener accepts [`TOKEN`].
 fn guarded(pbx: &Simulator) -> Builder {
     let builder = gateway(pbx).set("admin.token_file", "admin-token");
     write_token(builder.folder(), TOKEN);
@@ -106,7 +106,7 @@ async fn a_recording_is_deleted_for_whoever_has_the_token_and_nobody_else() {
         (vec![""], wrong),
         (vec![&good, &good], wrong),
     ] {
-        // Where there is no such PBX or no such name, nobody without the token is told.
+        // A caller without the token does not learn that the PBX or the name does not exist.
         for path in [&path, &cache("elsewhere", NAME), &cache(PBX, "..")] {
             let reply = delete(addr, path, &authorization).await;
             assert_eq!(reply.status, 401, "{authorization:?} {path}");
@@ -119,7 +119,7 @@ async fn a_recording_is_deleted_for_whoever_has_the_token_and_nobody_else() {
         }
     }
     for good in [good.clone(), format!("bearer   {TOKEN}")] {
-        // Whether it was held or not, it is not any more.
+        // Deleting gives 204 whether the recording was in the cache or not.
         for _ in 0..2 {
             let reply = delete(addr, &path, &[&good]).await;
             assert_eq!((reply.status, reply.text.as_str()), (204, ""));

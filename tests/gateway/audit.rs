@@ -1,4 +1,5 @@
-//! What is written down: a decision before the first byte of an answer, and what became of it at its real end.
+//! The audit log: a decision before the first byte of an answer, and a delivery line with the
+//! outcome when the answer really ended.
 
 mod crash;
 mod failure;
@@ -35,7 +36,7 @@ fn id(answer: &Answer) -> Value {
     answer.header("x-request-id").unwrap().into()
 }
 
-/// The lines of a request, once it has ended.
+/// The decision and delivery lines of a request, once it has ended.
 async fn ended(gateway: &Gateway, id: &Value) -> (Value, Value) {
     let dir = dir(gateway);
     soon(async {
@@ -99,7 +100,7 @@ async fn a_decision_is_in_the_log_before_the_pbx_is_asked() {
     assert_eq!(decisions[0]["subject"], "alice");
     assert_eq!(of_kind(&dir(&gateway), "delivery"), Vec::<Value>::new());
 
-    // Who leaves before an answer leaves a line, too.
+    // A caller who leaves before an answer also leaves a delivery line.
     waiting.abort();
     let (_, delivery) = ended(&gateway, &decisions[0]["id"]).await;
     assert_eq!(

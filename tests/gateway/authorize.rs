@@ -1,4 +1,5 @@
-//! Who may hear what: policies decide, over HTTP as in `explain` and in the tests of the configuration.
+//! Access to recordings: policies decide over HTTP, in `explain`, and in the tests of the
+//! configuration in the same way.
 
 mod claims;
 mod explain;

@@ -1,6 +1,7 @@
-//! What becomes of a recording in memory when its listeners leave: the PBX is let go, what was read is kept and serves,
-//! and what comes behind it is never of another content. How it ends is in [`ends`], what is remembered in [`known`], and who waits
-//! for the PBX in [`waiting`].
+//! The cache entry of a recording after its listeners leave: the download from the PBX stops, the
+//! bytes read so far are kept and served, and bytes read later are never of another content. The
+//! end of an entry is in [`ends`], the metadata kept after it in [`known`], and waiting for the PBX
+//! in [`waiting`].
 
 mod dates;
 mod ends;
@@ -19,10 +20,10 @@ use crate::harness::admin::ask;
 use crate::harness::{Answer, Gateway, NAME, gateway, jwt, soon};
 
 const LENGTH: usize = 4_000_000;
-/// So much is read when the listeners leave.
+/// The number of bytes that are read when the listeners leave.
 const READ: usize = 1_000_000;
 
-/// A PBX that gives out no more than the beginning for now.
+/// A PBX that sends no more than the first [`READ`] bytes for now.
 async fn held(tells_length: bool) -> Simulator {
     let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(LENGTH));
     if tells_length {
@@ -44,7 +45,7 @@ async fn get(gateway: &Gateway) -> Answer {
     gateway.get(NAME).bearer(&jwt("alice")).send().await
 }
 
-/// Begins to get the recording, and has all that the PBX gives.
+/// Begins to get the recording, and reads all that the PBX sends for now.
 async fn begin(gateway: &Gateway) -> Answer {
     let mut answer = get(gateway).await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -55,7 +56,7 @@ async fn begin(gateway: &Gateway) -> Answer {
     answer
 }
 
-/// Bytes of a part that must be told exactly, with the tag of the whole.
+/// The bytes of a range, which must be answered exactly, and the ETag of the whole recording.
 async fn part(gateway: &Gateway, first: usize, last: usize) -> (Bytes, String) {
     let call = gateway.get(NAME).bearer(&jwt("alice"));
     let call = call.header("range", &format!("bytes={first}-{last}"));
@@ -80,7 +81,7 @@ async fn until_let_go(pbx: &Simulator) {
     soon(pbx.until(|seen| seen.downloads_running == 0)).await;
 }
 
-/// Waits until a metric is at least so much.
+/// Waits until a metric is at least this large.
 async fn until_metric(gateway: &Gateway, sample: &str, least: u64) {
     let addr = gateway.app.admin_address();
     soon(async {
@@ -97,7 +98,7 @@ async fn until_metric(gateway: &Gateway, sample: &str, least: u64) {
     .await;
 }
 
-/// A stopped cache with the beginning of the recording.
+/// A gateway whose fill has stopped after the first bytes of the recording.
 async fn stopped(pbx: &Simulator, range: &str) -> Gateway {
     let gateway = gateway(pbx)
         .cache()
@@ -129,7 +130,7 @@ async fn a_pbx_is_let_go_and_what_was_read_serves_without_it() {
     assert_eq!(head(&gateway).await.status(), StatusCode::OK);
     assert_eq!(tickets(&pbx), 1);
 
-    // What is behind it costs another read, which reads the rest for everybody.
+    // A range beyond the kept bytes costs another read, which reads the rest for everyone.
     let (bytes, _) = part(&gateway, READ - 1, READ + 9).await;
     assert!(bytes == whole[READ - 1..READ + 10]);
     assert_eq!(tickets(&pbx), 2);
@@ -185,7 +186,7 @@ async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
             heard += answer.chunk().await.unwrap().unwrap().len();
         }
         drop(answer);
-        // The gateway has seen it leave when the stream is given back.
+        // The gateway has noticed the listener leave once the stream is free again.
         until_streams(&gateway, 0).await;
         pbx.release_downloads();
         soon(pbx.until(|seen| seen.downloads_complete == 1)).await;
@@ -197,7 +198,7 @@ async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
 #[tokio::test]
 async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() {
     const MOST: u64 = 2_000_000;
-    // Its header tells of less than half of it, so that little seems to be left.
+    // The header declares less than half of the recording, so that little seems to be left.
     let recording = wav::riff_size(&wav::pcm_of_size(LENGTH), 1_900_000);
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, recording);
     let pbx = builder.start().await.unwrap();
@@ -206,7 +207,8 @@ async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() 
     let gateway = gateway(&pbx).cache().lines("[cache]", &cache).start().await;
     drop(begin(&gateway).await);
     until_streams(&gateway, 0).await;
-    // As far as it would have to be read, and not to its end: nothing but the gateway ends it.
+    // The PBX now sends more than the gateway would have to read, but not all: only the gateway can
+    // end this download.
     pbx.hold_downloads(3_500_000);
 
     until_let_go(&pbx).await;
@@ -216,11 +218,11 @@ async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() 
     assert!(seen.bytes_sent > READ as u64, "it went on for nobody");
     pbx.release_downloads();
     gateway.fetch(NAME).await;
-    // Its header tells no end, so the last download takes two readings.
+    // The header does not give the true end, so the last download takes two readings.
     assert_eq!(tickets(&pbx), 3);
 }
 
-/// Waits until so many answers are being sent.
+/// Waits until this many answers are being sent.
 async fn until_streams(gateway: &Gateway, count: u64) {
     let addr = gateway.app.admin_address();
     let line = format!("wavegate_streams_open {count}\n");
@@ -241,7 +243,7 @@ async fn a_recording_that_changed_meanwhile_is_never_put_behind_its_old_beginnin
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;
         let gateway = stopped(&pbx, "wait_ms = 60000").await;
-        // As long, with the same beginning, and another byte in what was read.
+        // The same length and the same beginning, but one other byte inside the kept part.
         let other = changed_at(600_000);
         pbx.add_recording(NAME, other.clone());
 
@@ -270,7 +272,7 @@ async fn a_recording_of_another_length_is_not_taken_for_the_one_on_cache() {
         let gateway = stopped(&pbx, "wait_ms = 60000").await;
         pbx.add_recording(NAME, longer.clone());
 
-        // It shows before the first byte is sent.
+        // The gateway notices the other length before it sends the first byte.
         assert!(gateway.fetch(NAME).await == longer);
         assert_eq!(tickets(&pbx), 3);
     }
@@ -281,7 +283,7 @@ async fn another_content_is_noticed_at_its_first_byte() {
     let pbx = held(true).await;
     let gateway = stopped(&pbx, "").await;
     pbx.add_recording(NAME, changed_at(600_000));
-    // It never comes to the place at which all that was read could be compared at once.
+    // The download stops before the gateway could compare the kept part as a whole.
     pbx.hold_downloads(700_000);
     assert!(get(&gateway).await.bytes().await.is_err());
     assert_eq!(tickets(&pbx), 2);

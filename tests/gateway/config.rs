@@ -147,7 +147,7 @@ fn a_link_key_that_is_also_a_bearer_key_is_refused() {
     let write = |name: &str, pem: String| std::fs::write(folder.path().join(name), pem).unwrap();
     write("bearer.pem", pair.public_key_pem());
     write("link.pem", certificate.pem());
-    // The same key, once bare and once in a certificate.
+    // The same key twice: once bare and once in a certificate.
     let same_public_key = EXAMPLE
         .replace("algorithm = \"HS256\"", "algorithm = \"ES256\"")
         .replace(

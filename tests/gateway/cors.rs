@@ -1,5 +1,5 @@
-//! Scripts of listed origins read every answer, with the credentials of their user; those of others read none. A preflight needs no
-//! credential.
+//! Scripts of listed origins can read every answer, with the credentials of their user. Scripts of
+//! other origins can read none. A preflight needs no credential.
 //!
 //! Source: Fetch standard, "CORS protocol".
 
@@ -15,7 +15,7 @@ async fn pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// A gateway that lists two origins, neither as browsers write it.
+/// A gateway that lists two origins, neither in the form that browsers send.
 async fn listing(pbx: &Simulator) -> Gateway {
     let origins = "origins = [\"HTTPS://CRM.example:443/\", \"http://localhost:3000\"]";
     gateway(pbx).lines("[cors]", origins).start().await
@@ -220,7 +220,7 @@ async fn an_origin_counts_as_it_is_and_no_other_is_repeated() {
         assert_eq!(answer.status(), StatusCode::OK, "{origin}");
         is_not_readable(&answer);
     }
-    // Two fields are no browser's.
+    // A browser never sends two fields.
     let call = gateway
         .get(NAME)
         .bearer(&jwt("alice"))

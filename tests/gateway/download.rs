@@ -1,4 +1,4 @@
-//! What a caller gets who does everything right, and who does not.
+//! The answers to correct and to incorrect requests for a recording.
 
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, Switch, wav};
@@ -37,7 +37,7 @@ async fn a_recording_arrives_byte_for_byte() {
     for (name, value) in fields {
         assert_eq!(answer.header(name), Some(value), "{name}");
     }
-    // Nothing of the PBX's own header.
+    // No field of the PBX's own header is passed on.
     for name in ["server", "access-control-allow-origin", "content-length"] {
         assert_eq!(answer.header(name), None, "{name}");
     }
@@ -119,7 +119,7 @@ async fn a_length_that_the_pbx_tells_is_passed_on() {
     );
     assert_eq!(answer.bytes().await.unwrap(), recording);
 
-    // HTTP/1.0 can have it too.
+    // HTTP/1.0 can carry it, too.
     let answer = gateway
         .get(NAME)
         .bearer(&jwt("alice"))
@@ -134,7 +134,7 @@ async fn a_length_that_the_pbx_tells_is_passed_on() {
 async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() {
     let pbx = pbx().await;
     let recording = pbx.recording_bytes(NAME).unwrap();
-    // Without the cache what was read for the length is gone.
+    // Without the cache the bytes that were read to learn the length are gone.
     for (cache, tickets) in [("", 1), ("max_bytes = 0", 2)] {
         let gateway = gateway(&pbx).cache().lines("[cache]", cache).start().await;
         let before = pbx.seen().tickets_used;
@@ -184,7 +184,7 @@ async fn head_tells_what_is_known_and_makes_nothing_up() {
         );
         assert!(answer.bytes().await.unwrap().is_empty());
         assert_eq!(pbx.seen().tickets_used, 1);
-        // The PBX is not left with a download that nobody reads.
+        // The gateway ends the download from the PBX when nobody reads it.
         pbx.until(|seen| seen.downloads_running == 0).await;
     }
 }

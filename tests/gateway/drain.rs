@@ -1,5 +1,6 @@
-//! Going down: what runs is finished, nothing new is begun, and nothing waits for ever. Reading the configuration again
-//! is in [`reload`]; the real program, told by a signal in the middle of many streams, in [`streams`].
+//! Shutting down: running downloads finish, no new request is accepted, and every wait has a limit.
+//! Reading the configuration again is in [`reload`]. The real program that gets a signal during
+//! many streams is in [`streams`].
 
 use std::net::SocketAddr;
 
@@ -28,7 +29,7 @@ async fn pbx(bytes: usize) -> Simulator {
         .unwrap()
 }
 
-/// Begins to get the recording over a narrow connection and reads no further than the first bytes.
+/// Begins to get the recording over a narrow connection, and reads only the first bytes.
 async fn begin(gateway: &Gateway) -> (Answer, Vec<u8>) {
     let call = gateway.get(NAME).bearer(&jwt("alice"));
     let mut answer = call.send_on(narrow(gateway.addr()).await).await;
@@ -37,12 +38,12 @@ async fn begin(gateway: &Gateway) -> (Answer, Vec<u8>) {
     (answer, first.to_vec())
 }
 
-/// What an admin address answers; `None` once nobody listens.
+/// The status that an admin address answers; `None` once it is closed.
 async fn status(addr: SocketAddr, path: &str) -> Option<u16> {
     Some(ask(addr, Method::GET, path, &[]).await?.status)
 }
 
-/// Waits until the public address takes no more connections.
+/// Waits until the public address accepts no more connections.
 async fn until_closed(addr: SocketAddr) {
     soon(async {
         while TcpStream::connect(addr).await.is_ok() {
@@ -82,7 +83,7 @@ async fn running_downloads_are_finished_and_nothing_new_is_begun() {
     assert!(received == pbx.recording_bytes(NAME).unwrap());
     assert!(soon(down).await.unwrap(), "everything came to its end");
     assert_eq!(status(admin, "/livez").await, None);
-    // The token was given back, as the configuration wants.
+    // The gateway gave the token back, as configured.
     assert_eq!((pbx.seen().logouts, pbx.tokens_live()), (1, 0));
 }
 
@@ -106,7 +107,7 @@ async fn readiness_ends_at_once_and_service_only_after_the_delay() {
         pbx.recording_bytes(NAME).unwrap()
     );
 
-    // The second signal does not wait for the delay to pass.
+    // A second signal ends the delay at once.
     kill.cancel();
     soon(down).await.unwrap();
     until_closed(addr).await;
@@ -143,7 +144,8 @@ async fn an_http_2_connection_finishes_its_streams_and_takes_no_more() {
 
     let down = shut_down(gateway);
     until_closed(addr).await;
-    // The word to go away may still be on its way; then the request is answered, with a refusal.
+    // The GOAWAY frame may still be on its way. Then the gateway answers the request with a
+    // refusal.
     if let Ok(late) = connection.try_send(get()).await {
         assert_eq!(late.problem().await.slug, "draining");
     }
@@ -179,7 +181,7 @@ async fn a_caller_who_says_nothing_does_not_hold_the_exit() {
         .set("server.header_timeout_ms", 600_000)
         .set("server.tls.handshake_timeout_ms", 600_000);
     let gateway = builder.start().await;
-    // Before the handshake, within it, and before the first request.
+    // Connections before the handshake, within it, and before the first request.
     let _silent = TcpStream::connect(gateway.tls_addr()).await.unwrap();
     let mut halfway = TcpStream::connect(gateway.tls_addr()).await.unwrap();
     halfway.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();

@@ -1,7 +1,7 @@
-//! One principal takes from another neither streams, nor downloads, nor reads, however much it asks for.
+//! One principal takes no streams, downloads or reads from another, whatever it requests.
 //!
-//! These tests run in one thread: when a request is refused because those before it have all the streams, those before it
-//! stand in the queue.
+//! These tests run in one thread: when a request is refused because earlier requests have all the
+//! streams, those requests stand in the queue.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::harness::{Answer, Call, Gateway, Problem, gateway, jwt};
 const ALICE: &str = "alice";
 const BOB: &str = "bob";
 
-/// A PBX on which each principal has a recording of their own, so that it sees for whom it is asked.
+/// A PBX with one recording per principal, so that the ticket shows the principal.
 async fn pbx() -> Simulator {
     let mut builder = Simulator::builder(Api::SSeries200);
     for name in [ALICE, BOB] {
@@ -23,7 +23,7 @@ async fn pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// For whom tickets were taken, in their order: the first letters of their names.
+/// The principals for whom tickets were taken, in order: the first letters of their names.
 fn order(pbx: &Simulator) -> String {
     let recordings = pbx.seen().ticket_recordings;
     recordings.iter().map(|name| &name[..1]).collect()
@@ -38,7 +38,7 @@ fn stall(times: u32) -> ScriptedFault {
     ScriptedFault::times(times, CallKind::Download, what)
 }
 
-/// A download that has begun. It goes no further where the PBX stalls.
+/// A download that has begun. It stops where the PBX stalls.
 async fn begun(gateway: &Gateway, name: &str) -> Answer {
     let answer = get(gateway, name).send().await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -55,7 +55,7 @@ async fn refusal(call: Call) -> Problem {
     call.send().await.problem().await
 }
 
-/// Asserts that somebody was refused for what they themselves have, and returns after how many seconds to ask again.
+/// Asserts that a principal was refused for its own use, and returns the seconds of `Retry-After`.
 #[track_caller]
 fn pause(problem: &Problem, slug: &str) -> u64 {
     assert_eq!(
@@ -66,7 +66,8 @@ fn pause(problem: &Problem, slug: &str) -> u64 {
     pause.parse().unwrap()
 }
 
-/// Lets so many of a principal come as far as the queue, which is as many as there are streams for: one more is refused.
+/// Puts `count` requests of a principal into the queue, which takes the last free streams. One more
+/// request is refused, which shows that the others wait.
 async fn line_up(
     callers: &mut JoinSet<Answer>,
     gateway: &Gateway,
@@ -128,12 +129,12 @@ async fn nobody_gets_more_than_half_while_another_waits_and_alone_all_of_it() {
     assert_eq!(order(&pbx), "aaaa");
 
     for (leaves, served) in [
-        // Alice waits longer, but would have three and four again.
+        // Alice has waited longer, but would have three downloads and then four again.
         (ALICE, BOB),
         (ALICE, BOB),
         (ALICE, ALICE),
         (BOB, BOB),
-        // Nobody but Alice waits any more: she may have three.
+        // Only Alice still waits, so she may have three.
         (ALICE, ALICE),
         (BOB, ALICE),
     ] {

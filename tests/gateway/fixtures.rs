@@ -1,10 +1,10 @@
 //! The documented answers of a PBX, in `tests/fixtures`, beside the simulator's in the same case.
 //!
-//! Knows the form of both: status, header fields, JSON members with their types, words and numbers,
-//! columns. The secrets, ids and lengths of an answer are its own. `src/pbx/dialect/fixtures.rs`
-//! feeds the same files to the dialects, so that dialects and simulator are held against answers
-//! that neither of them wrote. A case is a call with what goes before it; a difference that is
-//! known has a switch of the simulator in its row.
+//! Compares the form of both: status, header fields, JSON members with their types, words and
+//! numbers, and columns. The secrets, ids and lengths may differ. `src/pbx/dialect/fixtures.rs`
+//! feeds the same files to the dialects. So dialects and simulator are compared with answers that
+//! neither of them wrote. A case is a call with the calls that must come before it. For a known
+//! difference its row has a switch of the simulator.
 
 mod p_series;
 mod s_series;
@@ -22,7 +22,7 @@ const NAME: &str = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
 /// The second one in lists and tables.
 const LATER: &str = "20260302091709-1772443021.1205-0205550148-1001-Inbound.wav";
 
-/// The simulator with the calls that the fixtures tell of, without TLS.
+/// The simulator with the calls of the fixtures, without TLS.
 fn simulator(api: Api, switches: &[Switch]) -> Builder {
     let unanswered = CallRecord {
         recording: String::new(),
@@ -41,7 +41,7 @@ fn simulator(api: Api, switches: &[Switch]) -> Builder {
     switches.iter().copied().fold(builder, Builder::switch)
 }
 
-/// An answer: of the simulator, or in a file.
+/// An answer, from the simulator or from a file.
 #[derive(Debug)]
 struct RawAnswer {
     status: u16,
@@ -69,7 +69,7 @@ impl RawAnswer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A member that holds a text.
+    /// A member that must be a string.
     fn text(&self, member: &str) -> String {
         let json = self.json();
         let text = json[member].as_str();
@@ -104,7 +104,8 @@ fn split(answer: &[u8]) -> (&str, &str) {
     text.split_once("\r\n\r\n").unwrap()
 }
 
-/// Says in which way `answer` is not of the form of `fixture`. It may have the members `besides`.
+/// The difference in form between `fixture` and `answer`, if any. The answer may also have the
+/// members `besides`.
 fn difference(fixture: &RawAnswer, answer: &RawAnswer, besides: &[&str]) -> Option<String> {
     if fixture.status / 100 != answer.status / 100 {
         return Some(format!("status {}", answer.status));
@@ -171,7 +172,7 @@ fn types(value: &Value) -> BTreeSet<(String, &'static str)> {
     types
 }
 
-/// The value of each member that holds no others; of a list, those of its first element.
+/// The value of each member that holds no others; for a list, the members of its first element.
 fn leaves(value: &Value) -> BTreeMap<String, Value> {
     fn walk(path: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
         match value {
@@ -196,7 +197,7 @@ fn leaves(value: &Value) -> BTreeMap<String, Value> {
     leaves
 }
 
-/// Tells whether a member has the same value, or one of the same form where it is the PBX's own.
+/// Whether a member has the same value, or the same form for values that each PBX chooses itself.
 fn are_alike(member: &str, documented: &Value, found: &Value) -> bool {
     let (Some(one), Some(other)) = (documented.as_str(), found.as_str()) else {
         return matches!(member, "id" | "duration" | "size") || documented == found;
@@ -214,9 +215,9 @@ fn are_alike(member: &str, documented: &Value, found: &Value) -> bool {
         "transport" => both(|text| matches!(text, "TCP" | "HTTP")),
         // The start of the call in 14 digits, and five more.
         "uid" => one.len() == other.len() && one[..14] == other[..14],
-        // The order of day and month is chosen by an administrator.
+        // The order of day and month, which an administrator chooses.
         "time" => form(one) == form(other),
-        // A name, and the number behind it.
+        // A name followed by a number; only the number must match.
         "call_from" | "call_to" => {
             one[one.find('<').unwrap()..] == other[other.find('<').unwrap()..]
         }

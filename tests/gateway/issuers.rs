@@ -23,7 +23,7 @@ async fn pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// A gateway that takes tokens of this provider, too.
+/// A gateway that also accepts tokens of this provider.
 async fn with(pbx: &Simulator, idp: &Idp, lines: &str) -> Gateway {
     let builder = gateway(pbx).cache();
     let lines = idp.lines(builder.folder(), lines);
@@ -71,7 +71,7 @@ async fn keys_come_from_a_url_and_from_where_discovery_says() {
             get(&gateway, &idp.jwt("alice")).await.status(),
             StatusCode::OK
         );
-        // Those of the other issuer, whose key is in a file, are as good as before.
+        // Tokens of the other issuer, whose key is in a file, are valid as before.
         assert_eq!(get(&gateway, &jwt("alice")).await.status(), StatusCode::OK);
         assert_eq!(idp.asked(), 1);
     }
@@ -100,13 +100,13 @@ async fn keys_rotate_under_load_and_nobody_is_refused() {
     for rotation in 1..=3 {
         idp.rotate();
         soon(idp.until_asked(1 + rotation)).await;
-        // The interval has to pass: that is what it is for.
+        // The minimum interval between two fetches has to pass.
         sleep(Duration::from_millis(1_100)).await;
     }
     done.store(true, Relaxed);
     let asked: Vec<u32> = callers.join_all().await;
     assert!(asked.iter().all(|asked| *asked > 10), "{asked:?}");
-    // Besides the first, no more than one in each interval that there was time for: a slow machine has more of them.
+    // After the first fetch, at most one fetch per interval. A slow machine has more intervals.
     let intervals = began.elapsed().as_secs() + 1;
     assert!(
         idp.asked() <= 1 + intervals,
@@ -123,7 +123,7 @@ async fn a_key_that_is_newer_than_the_fetch_under_way_is_fetched() {
     until_ready(&gateway).await;
     let old = idp.jwt("alice");
     idp.hold();
-    // One that nobody asked for: it is due.
+    // This is the regular refresh, which no request caused.
     soon(idp.until_asked(idp.asked() + 1)).await;
     idp.rotate();
     let mut callers = JoinSet::new();
@@ -133,7 +133,7 @@ async fn a_key_that_is_newer_than_the_fetch_under_way_is_fetched() {
             .bearer(&idp.jwt(&format!("caller-{caller}")));
         callers.spawn(async move { call.send().await.status() });
     }
-    // What was asked after them is answered, so they are waiting by now.
+    // Requests sent after them are answered, so they are waiting by now.
     for _ in 0..8 {
         assert_eq!(get(&gateway, &old).await.status(), StatusCode::OK);
     }
@@ -150,7 +150,7 @@ async fn tokens_with_made_up_key_ids_cost_the_issuer_one_request_per_interval() 
     until_ready(&gateway).await;
     let gateway = Arc::new(gateway);
     let mut callers = JoinSet::new();
-    // Of this issuer by their claims, and signed with a key that it does not have.
+    // The claims name this issuer, but the key is not its own.
     for caller in 0..50 {
         let gateway = Arc::clone(&gateway);
         let token = forged(&idp, &other, caller);
@@ -167,7 +167,8 @@ async fn tokens_with_made_up_key_ids_cost_the_issuer_one_request_per_interval() 
     );
 }
 
-/// A token that names an issuer and was signed by another one, with a key id that the first never had.
+/// A token that names an issuer but is signed by another one, with a key id that the first never
+/// had.
 fn forged(idp: &Idp, other: &Idp, caller: u32) -> String {
     for _ in 0..=caller % 3 {
         other.rotate();
@@ -197,7 +198,7 @@ async fn an_issuer_that_goes_down_after_the_first_fetch_changes_nothing() {
         soon(idp.until_asked(before + 2)).await;
         let answer = get(&gateway, &token).await;
         assert_eq!(answer.status(), StatusCode::OK, "{mood:?}");
-        // Nobody else's either: no key of it is known.
+        // A new subject is accepted, too: the known keys still verify tokens.
         assert_eq!(
             get(&gateway, &idp.jwt("bob")).await.status(),
             StatusCode::OK
@@ -209,7 +210,7 @@ async fn an_issuer_that_goes_down_after_the_first_fetch_changes_nothing() {
     );
     let addr = gateway.app.admin_address();
     assert!(number(addr, &age).await >= 1);
-    // A reload keeps them, too, also where something else about the issuer has changed.
+    // A reload keeps the keys, also where another setting of the issuer has changed.
     gateway.reload().unwrap();
     assert_eq!(get(&gateway, &token).await.status(), StatusCode::OK);
     let path = gateway.folder().join("wavegate.toml");
@@ -244,7 +245,7 @@ async fn before_any_key_was_had_nobody_can_tell_and_well_after_the_issuer_has_co
     let ready = ask(gateway.app.admin_address(), Method::GET, "/readyz", &[]).await;
     assert_eq!(ready.unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(pbx.seen().tickets_issued, 0);
-    // The others' tokens are good meanwhile.
+    // Tokens of the other issuer are accepted meanwhile.
     assert_eq!(get(&gateway, &jwt("alice")).await.status(), StatusCode::OK);
 
     idp.be(Mood::Well);
@@ -260,12 +261,12 @@ async fn a_document_of_another_issuer_gives_no_keys() {
         idp.name()
     );
     let gateway = with(&pbx, &idp, &lines).await;
-    // It has been asked again: of the first document nothing came.
+    // The gateway has asked for the document again, so it did not accept the first one.
     soon(idp.until_asked_where(2)).await;
     let problem = get(&gateway, &idp.jwt("alice")).await.problem().await;
     assert_eq!(problem.slug, "keys-unavailable");
     assert_eq!(idp.asked(), 0);
-    // It is for this name alone that nothing came.
+    // Only the name in the document was wrong.
     idp.rename(&idp.name());
     until_ready(&gateway).await;
     let answer = get(&gateway, &idp.jwt("alice")).await;

@@ -1,7 +1,8 @@
-//! However many ask at once, the PBX gets no more than it was promised, nobody's place is lost, and who cannot be
-//! served is told so.
+//! The limits: the PBX never gets more requests than its limits allow, no place is lost, and a
+//! request that cannot be served is refused.
 //!
-//! These tests run in one thread: what ends in one step of the gateway has ended when the test goes on.
+//! These tests run in one thread: an effect of one step of the gateway is complete when the test
+//! continues.
 
 mod caller;
 
@@ -23,7 +24,7 @@ async fn pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// The next download stands still after its first bytes.
+/// Makes the next download stop after its first bytes.
 fn stall_next(pbx: &Simulator) {
     pbx.inject(ScriptedFault::once(
         CallKind::Download,
@@ -31,7 +32,7 @@ fn stall_next(pbx: &Simulator) {
     ));
 }
 
-/// A download that stands still, and holds what a download holds.
+/// A download that has stopped, and keeps its stream and its place at the PBX.
 async fn stalled(gateway: &Gateway, pbx: &Simulator) -> Answer {
     let running = pbx.seen().downloads_running;
     stall_next(pbx);
@@ -52,7 +53,8 @@ fn assert_saturated(problem: &Problem) {
     assert!(pause.parse::<u32>().unwrap() > 0, "{pause}");
 }
 
-/// A caller who has come as far as the queue. For a gateway with one stream left: the one of two who is not refused.
+/// A caller in the queue, for a gateway with one free stream. Of two callers one is refused, and
+/// the other is returned.
 async fn queued(gateway: &Gateway) -> Caller {
     let mut one = Caller::asks(gateway, &target()).await;
     let mut other = Caller::asks(gateway, &target()).await;
@@ -73,7 +75,7 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
     let recordings: Vec<(String, Bytes)> = (0..200)
         .map(|number| (format!("{number}.wav"), wav::pcm_of_size(5_000 + number)))
         .collect();
-    // Slow enough that the fifth would begin before the fourth has ended.
+    // Slow enough that a fifth download would begin before the fourth has ended.
     let slow = ScriptedFault::forever(
         CallKind::Download,
         Misbehavior::Throttle {
@@ -97,7 +99,7 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
         let gateway = Arc::clone(&gateway);
         callers.spawn(async move { assert_eq!(gateway.fetch(&name).await, bytes, "{name}") });
     }
-    // A ticket taken in the queue would grow old there.
+    // A ticket must not be taken while its caller waits in the queue, since it expires.
     tokio::select! {
         _ = callers.join_all() => {}
         () = pbx.until(|seen| seen.tickets_issued > seen.tickets_used + 4) => {
@@ -110,7 +112,7 @@ async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
     assert_eq!((seen.tickets_refused, seen.tickets_used_twice), (0, 0));
     assert!(seen.oldest_ticket_used < Duration::from_secs(30));
     assert_eq!(seen.requests.login, 1);
-    // One token, 200 tickets, all different.
+    // One token and 200 tickets, all different.
     assert_eq!(seen.secrets.len(), 201);
     assert_eq!(seen.secrets.iter().collect::<HashSet<_>>().len(), 201);
     assert_eq!(
@@ -130,7 +132,7 @@ async fn a_queue_that_does_not_move_ends_in_saturated() {
     let first = stalled(&gateway, &pbx).await;
 
     assert_saturated(&gateway.problem(NAME).await);
-    // Who waits in vain costs the PBX nothing.
+    // A request that waits in vain costs the PBX nothing.
     assert_eq!(pbx.seen().requests.get_random, 1);
 
     drop(first);
@@ -158,8 +160,8 @@ async fn more_streams_than_allowed_are_saturated_at_once() {
     drop(second);
 }
 
-/// The streams and the downloads that are free are as many as at the start: so many run beside each other, and the next
-/// has no place.
+/// Asserts that `places` downloads can run at once and the next is refused, so no stream and no
+/// download place is lost.
 async fn assert_all_places_free(gateway: &Gateway, pbx: &Simulator, places: usize) {
     let mut held = Vec::new();
     for _ in 0..places {
@@ -184,14 +186,15 @@ async fn a_caller_who_leaves_the_queue_gives_up_its_place() {
     let waiting = queued(&gateway).await;
     assert_eq!(waiting.leave().await, b"");
 
-    // Its stream is free again: the next one comes as far as the queue, and is served once the first has left.
+    // The stream is free again: the next caller enters the queue, and is served once the first has
+    // left.
     let mut next = queued(&gateway).await;
     assert_eq!(pbx.seen().tickets_issued, 1);
     drop(first);
     let head = next.read_until("\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     pbx.until(|seen| seen.downloads_complete == 1).await;
-    // Who left never got a ticket.
+    // The caller who left never got a ticket.
     assert_eq!(pbx.seen().tickets_issued, 2);
 }
 
@@ -264,7 +267,7 @@ async fn a_connection_too_many_waits_until_another_ends() {
     assert!(first.read_until("}").await.starts_with("HTTP/1.1 404 "));
     let mut second = Caller::asks(&gateway, "/nowhere").await;
 
-    // While the first is served again and again, there is no word for the second.
+    // While the first connection is served again and again, the second gets no answer.
     for _ in 0..20 {
         first.ask("/nowhere").await;
         first.read_until("}").await;
@@ -291,7 +294,7 @@ async fn many_callers_at_a_cold_start_share_one_login() {
         let call = gateway.get(NAME).bearer(&jwt("alice"));
         callers.spawn(async move { call.send().await });
     }
-    // Ten are refused; so fifty are in, and nothing but the login makes them wait.
+    // Ten are refused, so fifty are accepted and wait for the login only.
     for _ in 0..10 {
         let answer = callers.join_next().await.unwrap().unwrap();
         assert_saturated(&answer.problem().await);

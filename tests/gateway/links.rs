@@ -1,4 +1,5 @@
-//! A link is made for whoever may hear the recording, opens that and nothing else, and makes no further links.
+//! A link is made for a caller who may hear the recording. It opens that recording and nothing
+//! else, and makes no further links.
 
 mod rights;
 
@@ -29,7 +30,7 @@ async fn ask(gateway: &Gateway, body: &str) -> Answer {
     call.json(body).send().await
 }
 
-/// Has a link made, and returns its address without the origin, and when it ends.
+/// Makes a link. Returns its address without the origin, and its expiry.
 async fn made(gateway: &Gateway, body: &str) -> (String, SystemTime) {
     let answer = ask(gateway, body).await;
     assert_eq!(answer.status(), StatusCode::CREATED);
@@ -163,7 +164,7 @@ async fn a_link_opens_its_recording_on_its_pbx_and_makes_no_links() {
         office.seen().requests.total() + branch.seen().requests.total(),
         0
     );
-    // The PBX that is named is the one that is meant.
+    // A PBX that is named explicitly is used.
     let (target, _) = made(&gateway, &wish(json!({"pbx": "branch"}))).await;
     assert!(target.starts_with("/pbx/branch/"));
     assert_eq!(
@@ -301,11 +302,11 @@ async fn what_is_not_configured_is_said() {
     ];
     for (builder, key) in rows {
         let gateway = builder.start().await;
-        // Its address is never made of what the caller says.
+        // The gateway never builds the link's address from the request.
         let (slug, reason) = refused(&gateway, &wish(json!({}))).await;
         assert_eq!(slug, "links-unconfigured");
         assert_eq!(reason, format!("{key} is not configured"));
-        // To nobody who may not ask.
+        // A caller without credentials does not learn the setting.
         let unknown = call(&gateway, Method::POST, "/links")
             .json("{}")
             .send()
@@ -367,7 +368,7 @@ async fn a_body_that_does_not_come_holds_nothing() {
             jwt("alice")
         )
     };
-    // Longer than it may be, as it says itself; and in chunks, which say nothing.
+    // Longer than permitted, by its `content-length`; and in chunks, which declare no length.
     let chunk = format!("1001\r\n{}\r\n0\r\n\r\n", " ".repeat(0x1001));
     let chunked = format!("{}{chunk}", head("transfer-encoding: chunked"));
     for request in [format!("{}{{", head("content-length: 5000")), chunked] {

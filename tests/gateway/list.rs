@@ -1,5 +1,5 @@
-//! The list: one shape for every kind of PBX, nothing in it that the caller may not hear, and no short page that passes
-//! for a whole one.
+//! The list: one form for every kind of PBX, no recording that the caller may not hear, and no
+//! shortened page that looks complete.
 
 mod access;
 mod filters;

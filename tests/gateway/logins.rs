@@ -1,7 +1,8 @@
 //! The gateway never locks itself, and every program behind its address, out of the PBX.
 //!
-//! The fifth refused login in a row blocks the address for ten minutes. So refusals are counted over restarts: the real
-//! program is started again and again here, with one state folder.
+//! The fifth refused login in a row blocks the address for ten minutes. So the gateway counts
+//! refusals across restarts: these tests start the real program again and again with one state
+//! folder.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +53,7 @@ async fn logins_whose_answer_is_lost_do_not_add_up_to_a_lock_out() {
     }
     assert_eq!(slugs[..2], ["pbx-timeout"; 2]);
     assert_eq!(slugs[2..], ["pbx-held-off"; 6]);
-    // On a busy machine one may end before it is sent.
+    // On a busy machine a login may time out before it is sent.
     assert!(pbx.seen().requests.login <= 2);
 }
 
@@ -91,7 +92,7 @@ async fn five_starts_with_a_wrong_password_cost_two_logins() {
         let mut answer = problem(addr).await;
         if answer.slug == "pbx-held-off" {
             answers.push(answer.slug);
-            // The gateway's own word is what to wait for.
+            // `Retry-After` says how long to wait.
             let pause = answer.headers["retry-after"].to_str().unwrap();
             assert_eq!(pause, "1");
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -125,7 +126,7 @@ async fn five_starts_with_a_wrong_password_cost_two_logins() {
 #[tokio::test]
 async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
     let pbx = pbx().await;
-    // Somebody else behind our address.
+    // Another program behind our address.
     for attempt in 0..5 {
         let other = gateway(&pbx).password(&format!("wrong {attempt}"));
         let other = other.start().await;
@@ -150,7 +151,7 @@ async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
         }
         assert_eq!(running.stop().await.code, Some(0));
     }
-    // Five of the other, one that met the block, and the last one.
+    // Five logins of the other program, one that met the block, and the last one.
     assert_eq!(pbx.seen().requests.login, 7);
 }
 
@@ -165,7 +166,7 @@ async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
     let path = builder.write();
     let gateway = builder.start().await;
 
-    // One login, and five that replace a token which somebody ended: each request asks again once.
+    // Three requests with two tokens each: the first login, and five that replace a dead token.
     for _ in 0..3 {
         assert_eq!(gateway.problem(NAME).await.slug, "pbx-token-refused");
     }
@@ -176,7 +177,7 @@ async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
     }
     assert_eq!(pbx.seen().requests.login, 6);
 
-    // The other program is gone, and the operator says so.
+    // The other program is gone, and the operator reloads the configuration.
     pbx.clear_faults();
     assert_eq!(gateway.problem(NAME).await.slug, "pbx-held-off");
     gateway

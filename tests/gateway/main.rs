@@ -1,4 +1,4 @@
-//! The promises of the gateway, each kept over real sockets against the simulated PBX.
+//! The promises of the gateway, each tested over real sockets against the simulated PBX.
 
 #![allow(
     clippy::unwrap_used,

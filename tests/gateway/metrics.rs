@@ -1,4 +1,5 @@
-//! The metrics: the numbers are right, they are what a monitor can read, and they tell nothing of anybody.
+//! The metrics: the numbers are right, a monitor can read them, and they reveal nothing about
+//! callers.
 
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ async fn what_was_answered_and_asked_for_is_counted() {
     assert_eq!(numbers.at("streams_open"), 0);
     assert_eq!(numbers.waiting(PBX), 0);
 
-    // What was counted is counted on after a reload.
+    // A reload keeps the counts.
     gateway.reload().unwrap();
     assert_eq!(Numbers::of(&gateway).await.samples, numbers.samples);
 }

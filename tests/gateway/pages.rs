@@ -1,5 +1,6 @@
-//! People get a page that says what happened and what to do, or are sent to sign in; programs get problem documents, of the same
-//! status. Nothing that the caller sent stands on a page but the recording's name, and that as text.
+//! People get a page that states the problem and the next step, or a redirect to sign in. Programs
+//! get problem documents with the same status. A page repeats nothing of the request but the
+//! recording's name, as text.
 
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, wav};
@@ -9,7 +10,7 @@ use crate::harness::{
 };
 
 const PUBLIC: &str = "https://recordings.example";
-/// What browsers send when a link is opened.
+/// The fields that browsers send when a user opens a link.
 const CHROME: &[(&str, &str)] = &[
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
@@ -19,13 +20,13 @@ const CHROME: &[(&str, &str)] = &[
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     ),
 ];
-/// The same over plain HTTP, and of old ones.
+/// The fields of browsers over plain HTTP, and of old browsers.
 const OLD: &[(&str, &str)] = &[(
     "accept",
     "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
 )];
 const CURL: &[(&str, &str)] = &[("accept", "*/*")];
-/// An `<audio>` element, and a script that wants HTML.
+/// The fields of an `<audio>` element. [`SCRIPT`] has those of a script that wants HTML.
 const AUDIO: &[(&str, &str)] = &[
     ("sec-fetch-mode", "no-cors"),
     ("sec-fetch-dest", "audio"),
@@ -49,7 +50,7 @@ fn with(mut call: Call, fields: &[(&str, &str)]) -> Call {
     call
 }
 
-/// A page's text, checked for what holds of every one.
+/// The text of a page, after the checks that apply to every page.
 async fn page(answer: Answer) -> String {
     assert_eq!(
         answer.header("content-type"),
@@ -90,7 +91,7 @@ async fn page(answer: Answer) -> String {
     html
 }
 
-/// Nothing may be loaded, and of styles only the one that is there.
+/// Asserts that the page may load nothing, and may use no style but its own.
 fn is_strict(policy: &str, html: &str) {
     use aws_lc_rs::digest;
     use base64::Engine;
@@ -189,7 +190,7 @@ async fn a_browser_gets_a_page_and_everything_else_the_document_with_the_same_st
             assert!(answer.bytes().await.unwrap().is_empty());
         }
     }
-    // What is there is for both.
+    // A recording that exists is audio for browsers and for programs.
     for fields in [CHROME, OLD, CURL, AUDIO] {
         let call = with(
             gateway.request(Method::GET, &format!("{path}{link}")),
@@ -223,7 +224,7 @@ async fn the_page_of_a_link_that_has_ended_leads_to_the_recording_without_it() {
             assert!(!html.contains(token));
         }
     }
-    // No other problem does: there is nothing to go to.
+    // The page of any other problem has no link.
     let answer = with(gateway.get(NAME), CHROME).send().await;
     assert!(!page(answer).await.contains("<a "));
 }
@@ -242,7 +243,7 @@ async fn what_a_caller_sends_is_on_no_page_but_the_name_and_that_as_text() {
     for mark in marks {
         let encoded: String = mark.bytes().map(|byte| format!("%{byte:02X}")).collect();
         if mark.contains('/') {
-            // No recording is called so.
+            // The name of a recording cannot contain a slash.
             let target = format!("/recordings/{encoded}?link=x");
             let html = page(
                 with(gateway.request(Method::GET, &target), CHROME)
@@ -294,7 +295,7 @@ fn with_login(builder: Builder) -> Builder {
     )
 }
 
-/// A request from a browser, by the public name.
+/// A request from a browser to the public name.
 fn ask(gateway: &Gateway, target: &str, fields: &[(&str, &str)]) -> Call {
     let call = gateway
         .request(Method::GET, target)
@@ -341,7 +342,7 @@ async fn a_browser_without_a_credential_is_sent_to_sign_in_and_back() {
             assert!(answer.bytes().await.unwrap().is_empty());
         }
     }
-    // Programs, players and scripts are told instead; so is whoever has something wrong.
+    // Programs, players and scripts get the error and no redirect.
     for fields in [CURL, AUDIO, SCRIPT] {
         let answer = ask(&gateway, &format!("/recordings/{NAME}"), fields)
             .send()
@@ -349,7 +350,7 @@ async fn a_browser_without_a_credential_is_sent_to_sign_in_and_back() {
         assert!(matches!(answer.status().as_u16(), 401 | 429));
         assert_eq!(answer.header("location"), None);
     }
-    // Signing in goes on meanwhile.
+    // A browser still gets the redirect.
     let answer = ask(&gateway, &format!("/recordings/{NAME}"), CHROME)
         .send()
         .await;

@@ -1,5 +1,5 @@
-//! Behind proxies the caller's address is the last one that no trusted proxy has; what anybody else writes into
-//! `X-Forwarded-For` does not count.
+//! Behind proxies the caller's address is the last one that is not a trusted proxy.
+//! `X-Forwarded-For` from any other peer does not count.
 //!
 //! Seen through links that work from one address only.
 
@@ -34,7 +34,7 @@ async fn a_link_for_one_address_works_from_there_only() {
 
     // The gateway, the address in the link, the fields, and whether the link works.
     for (gateway, address, fields, works) in [
-        // Nobody is trusted: the peer itself it is, whatever it says.
+        // No proxy is trusted: the peer is the caller, whatever it sends.
         (&alone, CALLER, &[][..], false),
         (&alone, CALLER, &["203.0.113.7"], false),
         (&alone, CALLER, &["203.0.113.7, 127.0.0.1"], false),
@@ -80,7 +80,7 @@ async fn a_link_for_one_address_works_from_there_only() {
             false,
         ),
         (&chained, "2001:db8::7", &["2001:db8::7, 10.0.0.1"], true),
-        // All of it is ours: the one farthest away it is.
+        // All addresses are trusted proxies: the first one counts.
         (&chained, "10.0.0.1", &["10.0.0.1, 10.0.0.2"], true),
     ] {
         let token = link_from(PBX, NAME, Some(address.parse().unwrap()));
@@ -114,6 +114,6 @@ async fn a_proxy_that_was_forgotten_is_told_of_once() {
     }
     let log = gateway.stop().await.err;
     assert_eq!(log.matches("server.trusted_proxies").count(), 1, "{log}");
-    // What a caller writes is not repeated.
+    // The log does not repeat the caller's field.
     assert!(!log.contains(CALLER), "{log}");
 }

@@ -1,5 +1,5 @@
-//! Requests of a principal, from an address, and failures: each has its rate, and none takes anything from those who keep within
-//! theirs.
+//! Requests of a principal, requests from an address, and failures: each has its own rate, and none
+//! affects callers who keep within theirs.
 
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, wav};
@@ -53,7 +53,8 @@ async fn one_principal_is_slowed_down_wherever_they_are_and_nobody_else() {
         "principal_requests_per_second = 1\nprincipal_burst = 3\naddress_requests_per_second = 0";
     let (_pbx, gateway) = start(BEHIND_A_PROXY, limits).await;
     let alice = jwt("alice");
-    // Any credential of theirs, from anywhere, for anything; until they have had more than a second gives back.
+    // Every request has a new token and another address. The loop ends when alice exceeds her burst
+    // and the requests that her rate gives back meanwhile.
     let mut served = 0;
     let problem = soon(async {
         loop {
@@ -72,7 +73,7 @@ async fn one_principal_is_slowed_down_wherever_they_are_and_nobody_else() {
         status(&gateway, "203.0.113.1", Some(&jwt("bob"))).await,
         200
     );
-    // And back again, once some time has passed.
+    // The rate recovers after some time.
     soon(async { while status(&gateway, "203.0.113.1", Some(&alice)).await != 200 {} }).await;
 }
 
@@ -81,7 +82,8 @@ async fn one_address_is_slowed_down_whoever_is_behind_it_and_no_other() {
     let limits =
         "principal_requests_per_second = 0\naddress_requests_per_second = 1\naddress_burst = 4";
     let (_pbx, gateway) = start(BEHIND_A_PROXY, limits).await;
-    // How many are served before one is refused. What a second gives back in between counts, too.
+    // The number of requests that are served before one is refused, including those that the rate
+    // gives back meanwhile.
     let served = async |method: Method, path: &str, addresses: &dyn Fn(u32) -> String| {
         for count in 0..1_000 {
             let call = gateway.request(method.clone(), path);
@@ -97,7 +99,7 @@ async fn one_address_is_slowed_down_whoever_is_behind_it_and_no_other() {
     let path = format!("/recordings/{NAME}");
     let one = |address: &'static str| move |_| address.to_owned();
     assert!(served(Method::GET, &path, &one("203.0.113.7")).await >= 4);
-    // The same in IPv6 clothes, whatever port; and whatever stood before it.
+    // The same address mapped into IPv6, with a port, or with another address before it.
     for same in [
         "::ffff:203.0.113.7",
         "203.0.113.7:4711",
@@ -106,12 +108,12 @@ async fn one_address_is_slowed_down_whoever_is_behind_it_and_no_other() {
         assert!(served(Method::GET, &path, &one(same)).await < 4, "{same}");
     }
     assert!(served(Method::GET, &path, &one("203.0.113.8")).await >= 4);
-    // A network of IPv6 is one address, and its neighbour another.
+    // A /64 network of IPv6 counts as one address, and its neighbour as another.
     let network = |count: u32| format!("2001:db8:1:2::{count:x}");
     assert!(served(Method::GET, &path, &network).await >= 4);
     assert!(served(Method::GET, &path, &one("2001:db8:1:2:ffff::")).await < 4);
     assert!(served(Method::GET, &path, &one("2001:db8:1:3::1")).await >= 4);
-    // Whatever is asked for counts.
+    // Requests for every path and method count.
     for (method, path) in [
         (Method::GET, "/nowhere"),
         (Method::POST, "/recordings"),
@@ -145,7 +147,7 @@ async fn failures_slow_down_an_address_and_never_a_valid_credential() {
     is_rate_limited(&problem);
     assert!((5..20).contains(&failed), "{failed}");
     assert!(!problem.headers.contains_key("www-authenticate"));
-    // A valid credential is not held up, however many fail around it.
+    // A valid credential is served, however many failures come from its address.
     for _ in 0..10 {
         assert_eq!(status(&gateway, here, Some(&good)).await, 200);
         assert!(matches!(
@@ -154,10 +156,10 @@ async fn failures_slow_down_an_address_and_never_a_valid_credential() {
         ));
         assert_eq!(status(&gateway, there, Some(&good)).await, 200);
     }
-    // Nor are failures from elsewhere.
+    // Failures from another address are not limited.
     assert_eq!(status(&gateway, there, Some(&expired)).await, 401);
     assert_eq!(status(&gateway, there, None).await, 401);
-    // What is refused for another reason is no such failure.
+    // A refusal for another reason does not count as a failed authentication.
     for _ in 0..20 {
         let call = gateway
             .request(Method::GET, "/recordings/none.wav")

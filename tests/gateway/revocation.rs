@@ -1,4 +1,4 @@
-//! What is revoked ends at once: for the next request, and for what is being heard.
+//! A revocation takes effect at once: for the next request, and for running transfers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,10 +19,10 @@ const TOKEN: &str = "a-token-of-the-tests-for-the-admin-listener";
 const BYTES: usize = 4_000_000;
 const NOT_ALICE: &str =
     "permit(principal, action, resource) unless { principal.subject == \"alice\" };";
-/// So much comes of a recording that is being held.
+/// The number of bytes that a held download sends.
 const HELD_AT: u64 = 1_000_000;
 
-/// A PBX that gives out no more than the beginning for now.
+/// A PBX that sends no more than the first [`HELD_AT`] bytes for now.
 async fn held() -> Simulator {
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(BYTES));
     let pbx = builder.start().await.unwrap();
@@ -58,7 +58,7 @@ async fn get(gateway: &Gateway, subject: &str) -> Answer {
     gateway.get(NAME).bearer(&jwt(subject)).send().await
 }
 
-/// Begins to hear the recording.
+/// Begins to read the recording.
 async fn begin(answer: Answer) -> Answer {
     let mut answer = answer;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -67,7 +67,7 @@ async fn begin(answer: Answer) -> Answer {
 }
 
 async fn until_refused(gateway: &Gateway, subject: &str) {
-    // One that has just begun is cut, perhaps before its head.
+    // A request that has just begun is cut, perhaps before its head.
     let is_refused = async || {
         let call = gateway.get(NAME).bearer(&jwt(subject));
         let answer = call.try_send().await;
@@ -78,7 +78,7 @@ async fn until_refused(gateway: &Gateway, subject: &str) {
 
 #[tokio::test]
 async fn a_call_ends_what_one_person_hears_and_nobody_else() {
-    // With cache entries, and straight through.
+    // With the cache, and without it.
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
@@ -87,7 +87,7 @@ async fn a_call_ends_what_one_person_hears_and_nobody_else() {
 
         assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
 
-        // The PBX gives no more: it ends because it was revoked.
+        // The PBX sends no more, so the transfer ended because of the revocation.
         assert!(soon(alice.bytes()).await.is_err());
         let refused = get(&gateway, "alice").await.problem().await;
         assert_eq!(refused.slug, "bearer-token-invalid");
@@ -98,7 +98,8 @@ async fn a_call_ends_what_one_person_hears_and_nobody_else() {
     }
 }
 
-/// Begins a request that the PBX keeps waiting for its first byte; it has to come to nothing in the end.
+/// Begins a request that waits for the PBX's first byte. The task returns whether the request
+/// failed.
 async fn opening(gateway: &Gateway, pbx: &Simulator) -> JoinHandle<bool> {
     pbx.hold_downloads(0);
     let call = gateway.get(NAME).bearer(&jwt("alice"));
@@ -124,7 +125,8 @@ async fn who_is_revoked_before_the_first_byte_hears_nothing() {
     }
 }
 
-/// A gateway whose PBX takes its time for the first list, which is being read for somebody when this returns.
+/// A gateway whose PBX is slow to send the first list. The list for `subject` is being read when
+/// this returns.
 async fn listing(subject: &str) -> (Simulator, Gateway, JoinHandle<Answer>) {
     let calls = (0..20).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries110).calls(calls);
@@ -217,7 +219,7 @@ async fn a_list_is_read_again_when_it_changes() {
         StatusCode::UNAUTHORIZED
     );
 
-    // What is taken out is valid again.
+    // A credential that is removed from the file is valid again.
     write(gateway.folder(), &person("bob"));
     until_refused(&gateway, "bob").await;
     pbx.release_downloads();
@@ -372,7 +374,7 @@ async fn what_was_deleted_before_the_first_byte_is_not_heard() {
         erase(&gateway).await;
         pbx.release_downloads();
         assert!(opening.await.unwrap(), "{cache}");
-        // Who asks from now on hears what the PBX has.
+        // A later request gets the recording that the PBX has now.
         let again = get(&gateway, "alice").await;
         assert!(again.bytes().await.is_ok(), "{cache}");
     }

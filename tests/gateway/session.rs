@@ -1,4 +1,5 @@
-//! A browser with a cookie is who its bearer token was, for as long and no longer, and no other site speaks for it.
+//! A browser with a cookie has the identity of its bearer token, for the same time, and no other
+//! site can act with the cookie.
 
 mod counts;
 mod ends;
@@ -33,7 +34,7 @@ async fn get(gateway: &Gateway, cookies: &str) -> Answer {
     call.header("sec-fetch-site", "same-origin").send().await
 }
 
-/// Goes to the recording as a browser does that is told to by its user.
+/// Opens the recording as a browser does when its user enters the address.
 async fn navigate(gateway: &Gateway, cookies: &str) -> Answer {
     let call = call(gateway, Method::GET, &recording()).header("cookie", cookies);
     let call = call.header("sec-fetch-site", "none");
@@ -51,7 +52,7 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
 }
 
-/// What clears the cookie: once of either kind, since a browser may have both.
+/// Asserts that the answer clears the cookie in both forms, since a browser may have either.
 fn assert_cleared(answer: &Answer) {
     let cleared = set_cookies(answer);
     let [lax, partitioned] = cleared.as_slice() else {
@@ -79,7 +80,7 @@ async fn a_bearer_token_is_exchanged_for_a_cookie_that_plays_and_seeks_and_lists
     let answer = answer.send().await;
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     let set = set_cookies(&answer);
-    // One from before the setting changed goes, then ours comes.
+    // A cookie from before the setting changed is cleared, then the new one is set.
     let [other, ours] = set.as_slice() else {
         panic!("{}", set.len());
     };
@@ -107,7 +108,7 @@ async fn a_bearer_token_is_exchanged_for_a_cookie_that_plays_and_seeks_and_lists
     let list = "/recordings?from=2026-01-01&to=2026-06-01";
     let list = call(&gateway, Method::GET, list).header("cookie", &cookie);
     assert_eq!(list.send().await.status(), StatusCode::OK);
-    // On two lines, as HTTP/2 may have it.
+    // In two fields, as HTTP/2 may send them.
     let call = call(&gateway, Method::GET, &recording()).header("cookie", "a=b");
     let answer = call.header("cookie", &cookie).send().await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -148,7 +149,7 @@ async fn a_session_says_whose_it_is_and_ends_no_later_than_its_bearer_token() {
         let number = |claims: &Value, name: &str| claims[name].as_u64().unwrap();
         let ends = number(&session, "exp");
         assert!(ends <= number(&bearer, "exp"));
-        // The token was made a moment before.
+        // The token was issued a moment before.
         assert!(ends - number(&bearer, "iat") <= lives + 1);
         assert_eq!(session["bearer_issuer"], ISSUER);
         assert_eq!(session["bearer_subject"], "alice");
@@ -266,7 +267,7 @@ async fn the_first_credential_decides_and_no_other_covers_it() {
         assert_eq!(answer.problem().await.slug, slug);
     }
     assert_eq!(pbx.seen().requests.total(), before);
-    // What is good at the first place does not look at the next.
+    // A valid first credential decides, and later ones are not read.
     let answer = get(&gateway, &format!("{good}; sso=x")).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let twice = format!("{0}; {0}", own("x"));
@@ -299,7 +300,7 @@ async fn a_session_is_no_other_credential_and_no_other_credential_is_a_session()
     let target = format!("{}?link={session}", recording());
     let refused = call(&gateway, Method::GET, &target).send().await;
     assert_eq!(refused.problem().await.slug, "link-token-invalid");
-    // Changed in one place.
+    // The signed part has one more character.
     let (signed, signature) = session.rsplit_once('.').unwrap();
     let other = own(&format!("{signed}A.{signature}"));
     let refused = get(&gateway, &other).await.problem().await;
@@ -315,7 +316,7 @@ async fn a_cookie_of_single_sign_on_counts_as_a_bearer_token() {
         .start()
         .await;
     let sso = format!("sso={}", jwt("alice"));
-    // Twice: what is remembered of a token knows nothing of where it stood.
+    // Twice: the cache of verified tokens does not remember where a token stood.
     for _ in 0..2 {
         assert_eq!(get(&gateway, &sso).await.status(), StatusCode::OK);
         let bare = call(&gateway, Method::GET, &recording()).header("cookie", &sso);

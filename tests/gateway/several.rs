@@ -1,4 +1,5 @@
-//! Several PBXs at once: each recording comes from the one it is on, and one that is in trouble is nobody else's trouble.
+//! Several PBXs at once: each recording comes from its own PBX, and trouble at one PBX does not
+//! affect the others.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::{Gateway, NAME, PBX, gateway, jwt, link, soon};
 
-/// The same call at two PBXs, so that only the bytes tell which one was asked.
+/// Both PBXs have these names, so that only the bytes show which PBX was asked.
 const OLD: &str = "20240229235959-1709251199.7-1001-1003-Internal.wav";
 const NEW: &str = "20240301000000-1709251200.8-1001-1003-Internal.wav";
 const ODD: &str = "hello001";
@@ -26,7 +27,7 @@ async fn pbx(api: Api, seconds: u32) -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// How many seconds of music a recording has, or the problem in its place.
+/// The seconds of music in a recording, or the slug of the problem.
 async fn fetch(gateway: &Gateway, target: &str) -> Result<usize, String> {
     let call = gateway.request(Method::GET, target).bearer(&jwt("alice"));
     let answer = call.send().await;
@@ -49,10 +50,10 @@ async fn a_bare_name_means_the_pbx_of_its_time() {
     let bare = |name: &str| format!("/recordings/{name}");
     assert_eq!(fetch(&gateway, &bare(OLD)).await, Ok(1));
     assert_eq!(fetch(&gateway, &bare(NEW)).await, Ok(2));
-    // No PBX is for it, and none is asked.
+    // No PBX is configured for the time of this name, so none is asked.
     let nobody = Err("recording-not-found".to_owned());
     assert_eq!(fetch(&gateway, &bare(ODD)).await, nobody);
-    // By its name each is still there, for any time.
+    // With the PBX in the path each recording is found, whatever its time.
     assert_eq!(
         fetch(&gateway, &format!("/pbx/{PBX}/recordings/{NEW}")).await,
         Ok(1)
@@ -111,7 +112,7 @@ async fn a_pbx_that_hangs_takes_no_more_than_its_share_of_streams() {
         })
         .collect();
     hung.until(|seen| seen.requests.login == 1).await;
-    // Both wait for that one login; what more is asked of this PBX is refused at once.
+    // Both wait for that one login. Further requests to this PBX are refused at once.
     soon(async {
         while fetch(&gateway, &format!("/recordings/{NAME}")).await != Err("saturated".to_owned()) {
         }
@@ -179,7 +180,8 @@ async fn an_operator_sees_how_each_pbx_is_doing() {
     first.inject("login:status=500".parse().unwrap());
     assert_eq!(gateway.problem(NAME).await.slug, "pbx-protocol");
     assert_eq!(states().await, expected("failing", "well"));
-    // A name that is not there says nothing about the PBX; a recording says that it is well.
+    // A missing recording does not change the state of a PBX. A recording that comes through makes
+    // it `well`.
     let missing = Err("recording-not-found".to_owned());
     assert_eq!(
         fetch(&gateway, "/pbx/second/recordings/x-1.wav").await,
@@ -189,7 +191,7 @@ async fn an_operator_sees_how_each_pbx_is_doing() {
     assert_eq!(states().await, expected("well", "well"));
 }
 
-/// An answer of the admin listener, head and all.
+/// An answer of the admin listener, including its head.
 async fn http_get(addr: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
@@ -227,7 +229,7 @@ async fn downloads_share_the_bytes_per_second_of_their_pbx() {
         () = reading(names[1], b) => {}
         () = reading(names[2], c) => {}
     }
-    // Whoever is first, the others are close behind: they had as many turns.
+    // When the first download is complete, the others nearly are: all had as many turns.
     let total: usize = received
         .iter()
         .map(|bytes| bytes.load(Ordering::Relaxed))
@@ -235,7 +237,7 @@ async fn downloads_share_the_bytes_per_second_of_their_pbx() {
     for bytes in &received {
         assert!(bytes.load(Ordering::Relaxed) > BYTES / 2, "{received:?}");
     }
-    // A slow machine makes it longer, and nothing shorter. The first turn of each is free.
+    // A slow machine only makes it longer. The first turn of each download is not limited.
     let least = (total - 3 * 32 * 1024) * 1_000 / 400_000;
     assert!(begun.elapsed().as_millis() >= least as u128);
 }

@@ -1,5 +1,5 @@
-//! Trust in the PBX: nothing is sent before its certificate is known to be the right one. The public listener's side
-//! is in [`public`].
+//! Trust in the PBX: the gateway sends nothing before it has verified the PBX's certificate. The
+//! tests of the public listener are in [`public`].
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ fn wrong_pin() -> String {
     "00".repeat(32)
 }
 
-/// What stands under `[pbx.tls]`, for a PBX whose certificate is in the file `pbx.pem` of the configuration's folder.
+/// Checks whether a gateway with these lines in `[pbx.tls]` trusts the PBX. The PBX's certificate
+/// is in the file `pbx.pem` of the configuration's folder.
 async fn check(pbx: Builder, trust: impl FnOnce(&Simulator) -> String, trusted: bool) {
     let pbx = pbx.start().await.unwrap();
     let trust = trust(&pbx);
@@ -51,7 +52,7 @@ async fn check(pbx: Builder, trust: impl FnOnce(&Simulator) -> String, trusted: 
             "{trust}"
         );
         soon(pbx.until(|seen| seen.handshakes_failed == 1)).await;
-        // No credential before trust.
+        // The gateway sent no credential before it trusted the PBX.
         let seen = pbx.seen();
         assert_eq!(
             (seen.requests.total(), seen.bad_requests),
@@ -63,7 +64,7 @@ async fn check(pbx: Builder, trust: impl FnOnce(&Simulator) -> String, trusted: 
 
 #[tokio::test]
 async fn a_certificate_is_trusted_by_its_pin_alone() {
-    // With TLS 1.2 as with 1.3; names and dates do not matter.
+    // With TLS 1.2 and 1.3. The names and dates in the certificate do not matter.
     for tls13 in [false, true] {
         let pbx = || match tls13 {
             true => simulator().switch(Switch::Tls13),
@@ -135,13 +136,14 @@ async fn a_handshake_costs_its_full_price_only_once() {
             gateway.fetch(NAME).await;
         }
         let seen = pbx.seen();
-        // A login, and thrice a ticket and a download.
+        // One login, and three times a ticket and a download.
         assert_eq!(seen.connections, 7);
         assert!(seen.tls_resumed >= 5, "{switch:?}: {}", seen.tls_resumed);
     }
 }
 
-/// A self-signed certificate, as PEM and with its SHA-256, and a server that presents it to one caller.
+/// A self-signed certificate, as PEM and with its SHA-256, and a server that presents it to one
+/// caller.
 struct Presenter {
     pem: String,
     fingerprint: String,
@@ -231,7 +233,7 @@ async fn why_a_certificate_is_not_trusted_is_told_without_the_pbxs_address() {
             assert!(line.contains(reason), "{line}");
             assert!(line.contains(&format!("\"pbx\":\"{PBX}\"")), "{line}");
         }
-        // With its colon: five digits alone may also stand in a time stamp or an id.
+        // With its colon, since five digits alone may also occur in a time stamp or an id.
         let port = format!(":{}", presenter.port);
         for address in ["localhost", "pbx.example", &port] {
             assert!(!log.contains(address), "{address} in {log}");

@@ -1,5 +1,5 @@
-//! Tokens that end whatever their use, and slots for tokens that are few: no download fails for either, and no slot is
-//! taken that others need.
+//! Tokens with a fixed lifetime, and few slots for tokens: no download fails for either, and the
+//! gateway takes no slot that others need.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
     let recording = wav::music(1);
     let builder = builder.recording(NAME, recording.clone());
     let pbx = builder.start().await.unwrap();
-    // The other slots are taken, so a second one cannot be had at any time.
+    // All other slots are taken, so the gateway cannot have a second one at any time.
     pbx.occupy_tokens(7);
     let gateway = gateway(&pbx)
         .set("relay.max_reads_per_minute", 100000)
@@ -66,7 +66,7 @@ async fn with_all_slots_taken_callers_are_told_when_to_come_back_and_the_log_why
         let call = Call::new(addr, http::Method::GET, &format!("/recordings/{NAME}"));
         call.bearer(&jwt("alice")).send()
     };
-    // One login finds that out, and five minutes pass before the next.
+    // The first login finds all slots taken, and the next one follows after five minutes.
     for _ in 0..3 {
         let problem = ask().await.problem().await;
         assert_eq!(
@@ -86,7 +86,7 @@ async fn with_all_slots_taken_callers_are_told_when_to_come_back_and_the_log_why
         .until(|log| log.contains("60002") && log.contains("eight tokens"))
         .await;
 
-    // The operator has made room, and says so.
+    // The operator has made room, and reloads the configuration.
     pbx.release_tokens();
     running.signal("HUP");
     running
@@ -104,7 +104,7 @@ async fn with_all_slots_taken_callers_are_told_when_to_come_back_and_the_log_why
 
 #[tokio::test]
 async fn a_token_is_exchanged_before_its_end_and_no_download_notices() {
-    // Nine tenths of a second: downloads find the token too old, and none finds it dead.
+    // The gateway exchanges the token after nine tenths of a second, so no download finds it dead.
     let builder = Simulator::builder(Api::PSeries).recording(NAME, wav::music(1));
     let pbx = builder
         .token_life(Duration::from_secs(1))
@@ -132,7 +132,7 @@ async fn a_token_is_exchanged_before_its_end_and_no_download_notices() {
     );
 }
 
-/// A PBX whose tokens are exchanged, and survive the death of the one they go with.
+/// A PBX that exchanges tokens. A refresh token stays valid when its access token ends.
 async fn exchanging(api: Api) -> Simulator {
     let builder = Simulator::builder(api).recording(NAME, wav::music(1));
     let builder = match api {
@@ -148,7 +148,7 @@ async fn a_dead_token_is_exchanged_and_a_refused_exchange_becomes_a_login() {
         let pbx = exchanging(api).await;
         let gateway = gateway(&pbx).start().await;
         gateway.fetch(NAME).await;
-        // Again and again, always with the latest.
+        // Repeatedly, each time with the latest refresh token.
         for exchanges in 1..=6 {
             pbx.expire_tokens();
             gateway.fetch(NAME).await;
@@ -176,7 +176,7 @@ async fn a_lost_answer_to_an_exchange_costs_one_request_and_no_login() {
         pbx.expire_tokens();
         pbx.inject("refresh:close-before-answer".parse().unwrap());
         assert_eq!(gateway.problem(NAME).await.slug, "pbx-unreachable", "{api}");
-        // It was not carried out, so the pair is still good.
+        // The PBX did not carry out the exchange, so the pair of tokens is still valid.
         gateway.fetch(NAME).await;
         let seen = pbx.seen();
         assert_eq!((seen.logins_ok, seen.refreshes), (1, 1), "{api}");
@@ -187,13 +187,14 @@ async fn a_lost_answer_to_an_exchange_costs_one_request_and_no_login() {
 async fn a_token_that_replaces_another_is_the_only_one_of_ours() {
     let builder = Simulator::builder(Api::PSeries).recording(NAME, wav::music(1));
     let pbx = builder.switch(Switch::RefreshFails).start().await.unwrap();
-    // Seven slots belong to others, so there is one.
+    // Seven slots belong to others, so one is left.
     pbx.occupy_tokens(7);
     let builder = gateway(&pbx);
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
     pbx.inject("get-random:errno=10004".parse().unwrap());
-    // The PBX calls a token dead that is not: it is given back before the next login, or there would be no slot.
+    // The PBX calls a valid token dead. The gateway gives it back before the next login, or there
+    // would be no slot.
     gateway.fetch(NAME).await;
     assert_eq!((pbx.tokens_live(), pbx.seen().logins_ok), (8, 2));
 }

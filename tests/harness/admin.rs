@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::soon;
 
-/// An answer of the admin listener, checked for what always holds.
+/// An answer of the admin listener that has passed the checks for every answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -25,8 +25,8 @@ impl Reply {
     }
 }
 
-/// The answer of an admin address to a request with these `Authorization` fields; `None` once
-/// nobody listens.
+/// The answer of an admin address to a request with these `Authorization` fields; `None` once it is
+/// closed.
 pub(crate) async fn ask(
     addr: SocketAddr,
     method: Method,

@@ -1,4 +1,4 @@
-//! Answers, as a client sees them that believes nothing.
+//! Answers, as read by a client that checks everything.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::PATIENCE;
 
-/// An answer whose head has been checked for what always holds. Dropping it closes the connection.
+/// An answer whose head has passed the checks for every answer. Dropping it closes the connection.
 pub(crate) struct Answer {
     response: Response<Incoming>,
     driver: Arc<Driver>,
@@ -30,7 +30,7 @@ pub(crate) struct Broken {
     pub(crate) received: Bytes,
 }
 
-/// Shows how much had arrived, and not what.
+/// Shows the number of received bytes, not the bytes.
 impl std::fmt::Debug for Broken {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Broken after {} bytes", self.received.len())

@@ -1,4 +1,4 @@
-//! The audit log of a test's gateway, read as a program of somebody else would.
+//! The audit log of a test's gateway, read without the gateway's own code.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::soon;
 use crate::harness::programs::{Ended, run_wavegate};
 
-/// A head key of the tests.
+/// A key for signing heads.
 pub(crate) const HEAD_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIBfZmoPugdLkNU6+s92q9tDlDfW+WKpR2ta6bVvoBHS6\n\
     -----END PRIVATE KEY-----\n";
@@ -19,7 +19,7 @@ pub(crate) fn dir(folder: &Path) -> PathBuf {
     folder.join("audit")
 }
 
-/// The files of lines, in their order.
+/// The files of the log, in order.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let paths = std::fs::read_dir(dir)
         .unwrap()
@@ -33,13 +33,13 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where the audio of a recording begins, by its header.
+/// The place where the audio of a recording begins, by its header.
 pub(crate) fn audio_begins(recording: &[u8]) -> u64 {
     let mark = recording.windows(4).position(|window| window == b"data");
     mark.unwrap() as u64 + 8
 }
 
-/// All whole lines, in their order.
+/// All complete lines, in order.
 pub(crate) fn lines(dir: &Path) -> Vec<Value> {
     let mut lines = Vec::new();
     for file in files(dir) {
@@ -58,7 +58,7 @@ pub(crate) fn of_kind(dir: &Path, kind: &str) -> Vec<Value> {
     lines.filter(|line| line["kind"] == kind).collect()
 }
 
-/// Waits until there are so many lines of a kind, and returns them.
+/// Waits until there are this many lines of a kind, and returns them.
 pub(crate) async fn until(dir: &Path, kind: &str, count: usize) -> Vec<Value> {
     soon(async {
         loop {
@@ -78,7 +78,7 @@ pub(crate) async fn verify(dir: &Path, arguments: &[&str]) -> Ended {
     run_wavegate(&[&["audit", "verify", dir], arguments].concat()).await
 }
 
-/// The output of `wavegate audit verify` for a log that is as it was written.
+/// The output of `wavegate audit verify` for an intact log.
 pub(crate) async fn verified(dir: &Path, arguments: &[&str]) -> String {
     let ended = verify(dir, arguments).await;
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{}", ended.out);

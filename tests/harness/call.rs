@@ -1,4 +1,4 @@
-//! Requests of the client that believes nothing.
+//! Requests of the client that checks everything.
 
 use std::net::SocketAddr;
 
@@ -36,7 +36,7 @@ impl Call {
         self.header("authorization", &format!("Bearer {token}"))
     }
 
-    /// Sends a body, without saying what it is.
+    /// Sends a body without a content type.
     pub(crate) fn body(mut self, text: &str) -> Self {
         self.body = Bytes::from(text.to_owned());
         self

@@ -1,11 +1,11 @@
-//! A configuration file: set key by key, and written as a person would.
+//! A configuration file: set key by key, and written as a person would write it.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-/// Sets the key at a path such as `relay.max_streams` or `pbx[1].tls.pins`. Of an array of tables
-/// the first is meant, where no number stands behind it.
+/// Sets the key at a path such as `relay.max_streams` or `pbx[1].tls.pins`. Without an index the
+/// key belongs to the first table of an array.
 pub(super) fn set(config: &mut Value, path: &str, value: Value) {
     let mut place = config;
     for step in path.split('.') {
@@ -29,8 +29,7 @@ fn first(value: &mut Value) -> &mut Value {
     }
 }
 
-/// Takes over lines of a configuration file. `[[…]]` adds a table, `[…]` sets keys in the first
-/// one.
+/// Merges lines of a configuration file. `[[…]]` adds a table, `[…]` sets keys in the first one.
 pub(super) fn merge(config: &mut Value, lines: &str) {
     take_over(config, toml::from_str(lines).unwrap());
 }
@@ -99,7 +98,7 @@ fn is_table(value: &Value) -> bool {
     value.is_object() || value.as_array().is_some_and(is_array_of_tables)
 }
 
-/// JSON's strings, numbers and booleans are TOML's, too.
+/// The strings, numbers and booleans of JSON are valid TOML, too.
 fn inline(value: &Value) -> String {
     match value {
         Value::Array(elements) => {

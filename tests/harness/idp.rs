@@ -31,7 +31,7 @@ use wavegate::auth::mint::{self, SigningKey};
 use super::AUDIENCE;
 use super::tls::Identity;
 
-/// The way in which the provider treats a request.
+/// The way in which the provider answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Well,
@@ -47,18 +47,18 @@ pub(crate) struct Idp {
     addr: SocketAddr,
     state: Arc<Mutex<State>>,
     asked: watch::Receiver<u64>,
-    /// How many requests there were for its document.
+    /// The number of requests for its discovery document.
     asked_where: watch::Receiver<u64>,
     is_held: watch::Sender<bool>,
 }
 
 struct State {
     mood: Mood,
-    /// The issuer that its document names.
+    /// The issuer that its discovery document names.
     issuer: String,
-    /// The content coding that it says its words are in.
+    /// The content coding that it declares for its bodies.
     coding: Option<&'static str>,
-    /// Published, the newest last.
+    /// The published keys, the newest last.
     keys: Vec<(String, KeyPair)>,
     made: u32,
 }
@@ -98,12 +98,12 @@ impl Idp {
         idp
     }
 
-    /// Its name, and where it is.
+    /// Its issuer name, which is also its address.
     pub(crate) fn name(&self) -> String {
         format!("https://{}", self.addr)
     }
 
-    /// Lines of an `[[auth.issuer]]` for it, with more of them; writes its certificate into the
+    /// Lines of an `[[auth.issuer]]` for it, followed by `lines`. Writes its certificate into the
     /// folder.
     pub(crate) fn lines(&self, folder: &Path, lines: &str) -> String {
         std::fs::write(folder.join("idp-ca.pem"), &self.identity.certificate).unwrap();
@@ -117,27 +117,27 @@ impl Idp {
         self.state.lock().unwrap().mood = mood;
     }
 
-    /// Names another issuer in its document.
+    /// Names another issuer in its discovery document.
     pub(crate) fn rename(&self, issuer: &str) {
         issuer.clone_into(&mut self.state.lock().unwrap().issuer);
     }
 
-    /// Says of what it says that it is in a content coding.
+    /// Declares a content coding for its bodies.
     pub(crate) fn encode(&self, coding: Option<&'static str>) {
         self.state.lock().unwrap().coding = coding;
     }
 
-    /// Keeps its answers back from now on, which are of the time they were asked for.
+    /// Holds its answers back from now on. Each answer has the state at the time of its request.
     pub(crate) fn hold(&self) {
         self.is_held.send_replace(true);
     }
 
-    /// Gives out the answers that were kept back, and all others at once.
+    /// Sends the answers that were held back, and all later ones at once.
     pub(crate) fn release(&self) {
         self.is_held.send_replace(false);
     }
 
-    /// Publishes a new key, and signs with that from now on; the two before stay published.
+    /// Publishes a new key, and signs with it from now on. The two keys before it stay published.
     pub(crate) fn rotate(&self) {
         let mut state = self.state.lock().unwrap();
         state.made += 1;
@@ -148,7 +148,7 @@ impl Idp {
         state.keys.drain(..old);
     }
 
-    /// Publishes none of its keys any more but a new one.
+    /// Publishes a new key in place of all earlier ones.
     pub(crate) fn withdraw(&self) {
         self.state.lock().unwrap().keys.clear();
         self.rotate();
@@ -159,12 +159,12 @@ impl Idp {
         self.state.lock().unwrap().set().to_string()
     }
 
-    /// A token that is good for an hour.
+    /// A token that is valid for an hour.
     pub(crate) fn jwt(&self, subject: &str) -> String {
         self.jwt_as(&self.name(), subject)
     }
 
-    /// The same in the name of another issuer.
+    /// The same token in the name of another issuer.
     pub(crate) fn jwt_as(&self, issuer: &str, subject: &str) -> String {
         let state = self.state.lock().unwrap();
         let (id, pair) = state.keys.last().unwrap();
@@ -189,18 +189,18 @@ impl Idp {
             .collect()
     }
 
-    /// How many requests there were for its keys.
+    /// The number of requests for its keys.
     pub(crate) fn asked(&self) -> u64 {
         *self.asked.borrow()
     }
 
-    /// Waits until there have been so many.
+    /// Waits until there have been this many.
     pub(crate) async fn until_asked(&self, times: u64) {
         let mut asked = self.asked.clone();
         asked.wait_for(|asked| *asked >= times).await.unwrap();
     }
 
-    /// Waits until there have been so many requests for its document.
+    /// Waits until there have been this many requests for its discovery document.
     pub(crate) async fn until_asked_where(&self, times: u64) {
         let mut asked = self.asked_where.clone();
         asked.wait_for(|asked| *asked >= times).await.unwrap();

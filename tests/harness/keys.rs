@@ -1,4 +1,5 @@
-//! Keys of the test's own, and tokens made with them byte by byte: what no library would make.
+//! Keys of the test's own, and tokens made with them byte by byte, including tokens that no library
+//! would make.
 //!
 //! Knows how each algorithm signs. Shares nothing with the gateway's own mint.
 
@@ -142,7 +143,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A token of this header and these claims, to the byte, with what `sign` makes of it.
+/// A token with exactly this header and these claims, and the signature that `sign` returns.
 pub(crate) fn token(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let signed = format!(
         "{}.{}",

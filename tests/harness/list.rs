@@ -1,4 +1,4 @@
-//! Lists of recordings: their pages, checked for their form, and PBXs that have some.
+//! Lists of recordings: pages whose form is checked, and PBXs that have lists.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use wavegate::simulator::{Api, CallRecord, Simulator};
 
 use super::{Answer, Gateway, PBX, Problem, jwt};
 
-/// Holds all calls that the tests make up, and more.
+/// A window that contains all calls of the tests.
 pub(crate) const WINDOW: &str = "from=2026-01-01&to=2026-06-01";
 
-/// Those whose PBX has a list.
+/// The APIs whose PBX has a list.
 pub(crate) const APIS: [Api; 5] = [
     Api::SSeries110,
     Api::SSeries200,
@@ -18,11 +18,11 @@ pub(crate) const APIS: [Api; 5] = [
     Api::PSeries,
 ];
 
-/// A page of a list, checked for its form.
+/// A page of a list, after a check of its form.
 pub(crate) struct Page {
     pub(crate) entries: Vec<Value>,
     pub(crate) next: Option<String>,
-    /// Where the `Link` field leads.
+    /// The target of the `Link` field.
     pub(crate) link: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn page(gateway: &Gateway, target: &str) -> Result<Page, Proble
     })
 }
 
-/// Gets the pages of a list one after the other, by their cursors, until there is none any more.
+/// Gets the pages of a list one after the other, by their cursors, until the last.
 ///
 /// # Errors
 /// The slug of the first problem.
@@ -119,7 +119,7 @@ pub(crate) fn names(entries: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// A PBX that remembers so many calls, each a minute after the one before.
+/// A PBX with this many calls, each a minute after the one before.
 pub(crate) async fn pbx(api: Api, calls: u32) -> Simulator {
     let calls = (0..calls).map(|number| CallRecord::numbered(number, 0));
     let builder = Simulator::builder(api).calls(calls);

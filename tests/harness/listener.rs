@@ -1,5 +1,5 @@
-//! A caller who listens as people do: over a narrow connection, at a pace of their own, and
-//! comparing what comes with what the PBX has.
+//! A caller who listens as people do: over a narrow connection and at its own pace. It compares the
+//! bytes with those of the PBX.
 
 use std::net::SocketAddr;
 
@@ -13,11 +13,11 @@ use super::{Answer, Call, jwt};
 pub(crate) struct Listener {
     answer: Answer,
     recording: Bytes,
-    /// How far the listener has come.
+    /// The number of bytes taken so far.
     place: usize,
 }
 
-/// A connection whose receive buffer is small, so that a reader who stalls is felt soon.
+/// A connection whose receive buffer is small, so that a stalled reader has an effect soon.
 pub(crate) async fn narrow(addr: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(8 * 1024).unwrap();
@@ -25,12 +25,13 @@ pub(crate) async fn narrow(addr: SocketAddr) -> TcpStream {
 }
 
 impl Listener {
-    /// Asks for a recording, of which the PBX has `recording`, and has taken nothing of it yet.
+    /// Requests a recording, of which the PBX has the bytes `recording`. Takes nothing of the body
+    /// yet.
     pub(crate) async fn begin(addr: SocketAddr, who: &str, name: &str, recording: &Bytes) -> Self {
         Self::ask(addr, who, name, recording, None).await
     }
 
-    /// As [`Listener::begin`], from a place on, as a player goes on there.
+    /// As [`Listener::begin`], but from a place on, where a player continues.
     pub(crate) async fn begin_at(
         addr: SocketAddr,
         who: &str,
@@ -64,12 +65,12 @@ impl Listener {
         }
     }
 
-    /// How far they have come.
+    /// The number of bytes taken so far.
     pub(crate) fn place(&self) -> usize {
         self.place
     }
 
-    /// Takes the next piece; `Ok(false)` at the proper end, which must be that of the recording.
+    /// Takes the next piece; `Ok(false)` at the proper end, which must be the end of the recording.
     pub(crate) async fn next(&mut self) -> Result<bool, hyper::Error> {
         let Some(piece) = self.answer.chunk().await else {
             assert_eq!(self.place, self.recording.len(), "whole, and too short");
@@ -85,7 +86,7 @@ impl Listener {
         Ok(true)
     }
 
-    /// Takes what is left.
+    /// Takes the remaining bytes.
     pub(crate) async fn finish(mut self) {
         loop {
             match self.next().await {
@@ -96,7 +97,7 @@ impl Listener {
         }
     }
 
-    /// Takes what is left of a transfer that breaks off, and returns how far that was.
+    /// Takes the remaining bytes of a transfer that breaks off, and returns the place of the break.
     pub(crate) async fn until_broken(mut self) -> usize {
         while let Ok(more) = self.next().await {
             assert!(more, "it came to its end");

@@ -1,4 +1,4 @@
-//! The metrics of a gateway, read as a monitor reads them, and checked for their form.
+//! The metrics of a gateway, read as a monitor reads them, with a check of their form.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! The harness of all tests: a gateway built by the real composition root, and a client that
-//! believes nothing.
+//! The harness of all tests: a gateway built by the real composition root, and a client that checks
+//! everything.
 //!
 //! The configuration goes through a real file, so every test also reads one. The client checks on
-//! every answer what always holds: a request id, no caching of problems, the shape of problem
+//! every answer what must hold for all: a request id, no caching of problems, the form of problem
 //! documents.
 
 #![allow(
@@ -47,7 +47,7 @@ pub(crate) use answer::{Answer, Broken, Problem};
 pub(crate) use call::Call;
 use tls::Identity;
 
-/// A recording in the vendor's grammar, of a call of long ago.
+/// A recording in the vendor's grammar, of a call long ago.
 pub(crate) const NAME: &str = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
 pub(crate) const ISSUER: &str = "https://idp.test";
 pub(crate) const AUDIENCE: &str = "recordings";
@@ -56,14 +56,14 @@ pub(crate) const LINK_AUDIENCE: &str = "links";
 pub(crate) const PBX: &str = "office";
 /// The file of policies, beside the configuration.
 pub(crate) const POLICIES: &str = "policy.cedar";
-/// Everybody who is authenticated may hear every recording.
+/// Permits every authenticated principal to hear every recording.
 pub(crate) const EVERYONE: &str = "permit(principal, action, resource);";
-/// Far beyond any test, so that a hang fails instead of hanging.
+/// Far beyond the time of any test, so that a hang becomes a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const BEARER_SECRET: &str = "a-secret-of-the-tests-for-bearer-tokens";
 pub(crate) const LINK_SECRET: &str = "a-secret-of-the-tests-for-links-0123456789";
 
-/// Waits for what must come; a hang fails.
+/// Waits for an event; a hang becomes a failure.
 pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
     tokio::time::timeout(PATIENCE, event).await.expect("a hang")
 }
@@ -80,10 +80,10 @@ pub(crate) fn gateway(pbx: &Simulator) -> Builder {
     gateway_for(pbx, pbx.api())
 }
 
-/// Prepares a gateway that takes a simulated PBX for one that speaks `api`.
+/// Prepares a gateway that treats a simulated PBX as one with `api`.
 ///
-/// The cache is off: every download goes straight through, and costs a ticket. There are no limits
-/// on requests: all tests come from one address, and in a hurry.
+/// The cache is off: every download is passed through, and costs a ticket. Requests are not
+/// limited, since all tests come from one address in a short time.
 pub(crate) fn gateway_for(pbx: &Simulator, api: Api) -> Builder {
     let builder = Builder {
         folder: tempfile::tempdir().unwrap(),
@@ -148,16 +148,16 @@ impl Builder {
         self.folder.path()
     }
 
-    /// Sets a key of the configuration by its path, such as `relay.max_streams`. Of an array of
-    /// tables the first is meant, or the one whose number stands behind it, as in
+    /// Sets a key of the configuration by its path, such as `relay.max_streams`. In an array of
+    /// tables the key belongs to the first one, or to the one with the given index, as in
     /// `pbx[1].names_from`. A table is replaced as a whole; null removes a key or a table.
     pub(crate) fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
         file::set(&mut self.config, path, value.into());
         self
     }
 
-    /// Takes over lines of a configuration file that stand under `header`: `[cache]` or `[pbx]`
-    /// sets keys of that table, and `[[auth.issuer]]` adds another one. For tables of rows; else
+    /// Merges lines of a configuration file under `header`: `[cache]` or `[pbx]` sets keys of that
+    /// table, and `[[auth.issuer]]` adds another one. For tables with several keys; for single keys
     /// see [`Builder::set`].
     pub(crate) fn lines(mut self, header: &str, lines: &str) -> Self {
         file::merge(&mut self.config, &format!("{header}\n{lines}"));
@@ -176,7 +176,7 @@ impl Builder {
             .set("audit.key_file", "head-key")
     }
 
-    /// Limits requests as it is by default.
+    /// Limits requests with the default limits.
     pub(crate) fn limits(self) -> Self {
         self.set("limits", json!({}))
     }
@@ -189,31 +189,31 @@ impl Builder {
             .set("server.tls.key_file", "server.key")
     }
 
-    /// The PBX's address, where it is not the simulator's own.
+    /// Sets the PBX's address, if it is not the simulator's own.
     pub(crate) fn pbx_url(self, url: impl Into<String>) -> Self {
         let url = url.into();
         self.set("pbx.plain_http", url.starts_with("http:"))
             .set("pbx.url", url)
     }
 
-    /// Another password than the simulator's.
+    /// Sets another password than the simulator's.
     pub(crate) fn password(self, password: &str) -> Self {
         self.secret("password", password);
         self
     }
 
-    /// Does not judge the PBX's certificate by its pin.
+    /// Does not verify the PBX's certificate by its pin.
     pub(crate) fn without_pin(self) -> Self {
         self.set("pbx.tls", Value::Null)
     }
 
-    /// Policies instead of the one by which everyone may hear everything.
+    /// Sets policies in place of the one that permits everything.
     pub(crate) fn policies(self, text: &str) -> Self {
         std::fs::write(self.folder.path().join(POLICIES), text).unwrap();
         self
     }
 
-    /// Another PBX beside those that there are.
+    /// Adds another PBX.
     pub(crate) fn beside(mut self, name: &str, pbx: &Simulator) -> Self {
         self.secret(name, pbx.password());
         let table = table_of(name, pbx, pbx.api(), name);
@@ -259,12 +259,12 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Where it speaks plain HTTP.
+    /// Its address for plain HTTP.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr.unwrap()
     }
 
-    /// Where it speaks TLS.
+    /// Its address for TLS.
     pub(crate) fn tls_addr(&self) -> SocketAddr {
         self.tls_addr.unwrap()
     }
@@ -273,7 +273,7 @@ impl Gateway {
         self.folder.path()
     }
 
-    /// Reads the configuration file again and takes it over, as SIGHUP does.
+    /// Reads the configuration file again and applies it, as SIGHUP does.
     pub(crate) fn reload(&self) -> Result<(), String> {
         let config = self.load().map_err(|problems| problems.to_string())?;
         self.app.reload(config)
@@ -301,7 +301,7 @@ impl Gateway {
         answer.bytes().await.expect("the transfer should be whole")
     }
 
-    /// Gets a recording as `alice` and returns the problem it ran into.
+    /// Gets a recording as `alice` and returns the problem in the answer.
     pub(crate) async fn problem(&self, name: &str) -> Problem {
         self.get(name)
             .bearer(&jwt("alice"))
@@ -312,7 +312,7 @@ impl Gateway {
     }
 }
 
-/// A bearer token that is good for an hour.
+/// A bearer token that is valid for an hour.
 pub(crate) fn jwt(subject: &str) -> String {
     let claims = mint::BearerClaims {
         issuer: ISSUER,
@@ -347,7 +347,7 @@ pub(crate) fn jwt_of(issuer: &str, subject: &str, further: Value) -> String {
     mint::bearer_with(&bearer_key(), &claims, &further, SystemTime::now(), life).unwrap()
 }
 
-/// A bearer token that ended an hour ago.
+/// A bearer token that expired an hour ago.
 pub(crate) fn expired_jwt(subject: &str) -> String {
     let claims = mint::BearerClaims {
         issuer: ISSUER,
@@ -367,7 +367,7 @@ fn bearer_key() -> SigningKey {
     .unwrap()
 }
 
-/// A link token for one recording, good for ten minutes.
+/// A link token for one recording, valid for ten minutes.
 pub(crate) fn link(pbx: &str, recording: &str) -> String {
     link_from(pbx, recording, None)
 }
@@ -377,7 +377,7 @@ pub(crate) fn link_from(pbx: &str, recording: &str, ip: Option<IpAddr>) -> Strin
     link_of("bob", pbx, recording, ip)
 }
 
-/// A link token on somebody's behalf.
+/// A link token on behalf of `subject`.
 pub(crate) fn link_of(subject: &str, pbx: &str, recording: &str, ip: Option<IpAddr>) -> String {
     let key = SigningKey::secret(
         Some("crm".to_owned()),

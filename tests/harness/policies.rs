@@ -1,4 +1,4 @@
-//! Policies: those that are shipped, agents with extensions, and the answers that they get.
+//! Policies: the shipped ones, agents with extensions, and the answers that they get.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 use super::session::HOST;
 use super::{Gateway, jwt_with};
 
-/// The policies that are shipped.
+/// The shipped policies.
 pub(crate) const STARTERS: &str = include_str!("../../config/policy.cedar");
 
 pub(crate) async fn pbx<'n>(names: impl IntoIterator<Item = &'n str>) -> Simulator {
@@ -18,7 +18,7 @@ pub(crate) async fn pbx<'n>(names: impl IntoIterator<Item = &'n str>) -> Simulat
     builder.start().await.unwrap()
 }
 
-/// Somebody's token: an agent with extensions.
+/// The token of an agent with extensions.
 pub(crate) fn agent(subject: &str, extensions: &[&str]) -> String {
     jwt_with(
         subject,
@@ -40,7 +40,7 @@ pub(crate) async fn outcome(gateway: &Gateway, token: &str, name: &str) -> Strin
 pub(crate) async fn listed(gateway: &Gateway, token: &str, query: &str) -> Vec<String> {
     let target = format!("/pbx/office/recordings?{query}");
     let call = gateway.request(http::Method::GET, &target);
-    // Where there is a public address, it is the only one that is answered.
+    // A gateway with a public address answers only under that name.
     let answer = call.bearer(token).header("host", HOST).send().await;
     assert_eq!(answer.status(), StatusCode::OK);
     let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();

@@ -1,6 +1,6 @@
-//! Other programs that tests run: those of the system, which may be absent, and `wavegate` itself.
+//! Programs that tests run: those of the system, which may be absent, and `wavegate` itself.
 //!
-//! A program and the processes it starts are a group of their own, which is ended as a whole, also
+//! A program and the processes it starts are a group of their own. The whole group is ended, also
 //! when its test fails. A test can wait for its output.
 
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::harness::PATIENCE;
 
-/// Where a program is. When it is absent that is said in one line, and under `CI=true` it is a
+/// The path of a program. If the program is absent, one line says so, and under `CI=true` that is a
 /// failure.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -28,7 +28,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
         assert!(!required, "{name} is not installed, and CI=true");
         let test = std::thread::current();
         let test = test.name().unwrap_or("a test").to_owned();
-        // Not eprintln!, which the test runner swallows where a test passes.
+        // Not eprintln!, because the test runner hides it when a test passes.
         let _ = writeln!(
             std::io::stderr(),
             "{test}: skipped, {name} is not installed"
@@ -53,12 +53,12 @@ impl Output {
         Self(receiver)
     }
 
-    /// Everything so far.
+    /// The whole text so far.
     pub(crate) fn text(&self) -> String {
         self.0.borrow().clone()
     }
 
-    /// Waits until what was printed satisfies `wanted`.
+    /// Waits until the text satisfies `wanted`.
     pub(crate) async fn until(&self, wanted: impl Fn(&str) -> bool) -> String {
         let mut receiver = self.0.clone();
         let waited = tokio::time::timeout(PATIENCE, receiver.wait_for(|text| wanted(text))).await;
@@ -86,7 +86,7 @@ pub(crate) struct Running {
     pub(crate) err: Output,
 }
 
-/// How a program ended.
+/// The exit code and the output of a program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -114,15 +114,14 @@ impl Running {
         self.child.id()
     }
 
-    /// Its memory by the system's account, in KiB: `VmHWM` for the most it has had, `VmRSS` for
-    /// what it has.
+    /// Its memory in KiB, as the kernel counts it: `VmHWM` is the peak, `VmRSS` the current value.
     pub(crate) fn memory_kib(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Its input, once, where the command has asked for a pipe.
+    /// Its standard input, once, if the command has a pipe for it.
     pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
@@ -139,7 +138,7 @@ impl Running {
         Ended { code, out, err }
     }
 
-    /// Ends it as a service manager does.
+    /// Ends it with SIGTERM, as a service manager does.
     pub(crate) async fn stop(self) -> Ended {
         self.signal("TERM");
         self.end().await
@@ -148,7 +147,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Not waited for yet, so the number is still its own.
+        // The process was not waited for yet, so its id is still its own.
         if let Ok(None) = self.child.try_wait() {
             kill("KILL", &format!("-{}", self.child.id()));
         }
@@ -187,7 +186,7 @@ pub(crate) async fn serve(config: &Path) -> (Running, SocketAddr) {
     (running, address(&log).unwrap())
 }
 
-/// Where the admin listener of a gateway is that listens already. Its log must be in JSON.
+/// The address of the admin listener of a gateway that already listens. Its log must be in JSON.
 pub(crate) fn admin_address(running: &Running) -> SocketAddr {
     let log = running.err.text();
     let listening = lines(&log).find(|line| line["message"] == "listening");
@@ -198,7 +197,7 @@ pub(crate) fn admin_address(running: &Running) -> SocketAddr {
         .unwrap()
 }
 
-/// The lines of a log in JSON; the last may be incomplete, and is left out then.
+/// The lines of a log in JSON. The last line is omitted if it is incomplete.
 pub(crate) fn lines(log: &str) -> impl Iterator<Item = Value> {
     log.lines()
         .filter_map(|line| serde_json::from_str(line).ok())

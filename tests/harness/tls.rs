@@ -1,4 +1,4 @@
-//! A certificate of the test's own, and clients that come over TLS.
+//! A certificate of the test's own, and clients that connect over TLS.
 //!
 //! A client trusts the one certificate it is given, so that a connection also tells which
 //! certificate was presented.
@@ -35,12 +35,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// One for 127.0.0.1.
+    /// A certificate for 127.0.0.1.
     pub(crate) fn new() -> Self {
         Self::of(&["127.0.0.1"])
     }
 
-    /// One for these names.
+    /// A certificate for these names.
     pub(crate) fn of(names: &[&str]) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -57,7 +57,7 @@ impl Identity {
         write_secret(&folder.join("server.key"), &self.key);
     }
 
-    /// The SHA-256 of the public key, as Chromium wants it named.
+    /// The SHA-256 of the public key, in the form that Chromium expects.
     pub(crate) fn key_hash(&self) -> String {
         let key = KeyPair::from_pem(&self.key)
             .unwrap()
@@ -140,7 +140,7 @@ impl Http2 {
         Ok(Answer::checked_on(response, Arc::clone(&self.driver)))
     }
 
-    /// As [`Http2::try_send`], for a connection that must be good.
+    /// As [`Http2::try_send`], for a connection that must not fail.
     pub(crate) async fn send(&self, call: Call) -> Answer {
         self.try_send(call).await.unwrap()
     }

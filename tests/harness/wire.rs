@@ -1,9 +1,8 @@
-//! The wire between gateway and PBX in the test's hands: what leaves from where, what is said, and
-//! when it goes on.
+//! A connection between gateway and PBX that the test controls.
 //!
 //! A forwarder of TCP connections on loopback. The n-th connection leaves from the n-th address of
-//! a list, as behind a NAT with several; what the PBX says is kept; new connections can be held
-//! until the test lets them go on; and the PBX can be told something that the gateway has not said.
+//! a list, as behind a NAT with several addresses. The bytes from the PBX are recorded. The test
+//! can hold new connections, and can send bytes to the PBX that the gateway did not send.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -14,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use wavegate::simulator::Simulator;
 
-/// A running forwarder; it and its connections end when this is dropped.
+/// A running forwarder. Dropping it ends it and its connections.
 pub(crate) struct Wire {
     url: String,
     shared: Arc<Shared>,
@@ -24,11 +23,11 @@ pub(crate) struct Wire {
 struct Shared {
     pbx: SocketAddr,
     sources: Vec<Ipv4Addr>,
-    /// Everything that came from the PBX, all connections together.
+    /// All bytes that came from the PBX, on all connections.
     said: Mutex<Vec<u8>>,
     connections: watch::Sender<usize>,
     held: watch::Sender<bool>,
-    /// Further lines that the PBX is told.
+    /// Further bytes that the forwarder sends to the PBX.
     besides: watch::Sender<Vec<u8>>,
 }
 
@@ -44,8 +43,8 @@ impl Wire {
         Self::behind_nat(pbx, &[]).await
     }
 
-    /// A wire whose n-th connection leaves from the n-th of these addresses, all further ones from
-    /// the last.
+    /// A wire whose n-th connection leaves from the n-th of these addresses, and all further ones
+    /// from the last.
     pub(crate) async fn behind_nat(pbx: &Simulator, sources: &[Ipv4Addr]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -65,32 +64,32 @@ impl Wire {
         }
     }
 
-    /// The address that the gateway takes for the PBX's.
+    /// The address that the gateway uses for the PBX.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything the PBX has said.
+    /// All bytes that the PBX has sent.
     pub(crate) fn said(&self) -> Vec<u8> {
         self.shared.said.lock().unwrap().clone()
     }
 
-    /// Lets no new connection go on for now; they are accepted all the same.
+    /// Accepts new connections, but forwards nothing on them for now.
     pub(crate) fn hold(&self) {
         self.shared.held.send_replace(true);
     }
 
-    /// Lets all connections go on.
+    /// Forwards all connections.
     pub(crate) fn release(&self) {
         self.shared.held.send_replace(false);
     }
 
-    /// Tells the PBX something on every connection that is open.
+    /// Sends bytes to the PBX on every open connection.
     pub(crate) fn say(&self, bytes: &[u8]) {
         self.shared.besides.send_replace(bytes.to_vec());
     }
 
-    /// Waits until so many connections have come.
+    /// Waits until this many connections have come.
     pub(crate) async fn until_connections(&self, count: usize) {
         let mut connections = self.shared.connections.subscribe();
         connections.wait_for(|seen| *seen >= count).await.unwrap();
@@ -109,7 +108,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Carries one connection; it ends when either side breaks it.
+/// Forwards one connection; it ends when either side breaks it.
 async fn forward(gateway: TcpStream, source: Option<Ipv4Addr>, shared: Arc<Shared>) -> Option<()> {
     shared.held.subscribe().wait_for(|held| !held).await.ok()?;
     let socket = TcpSocket::new_v4().ok()?;
@@ -148,7 +147,7 @@ async fn forward(gateway: TcpStream, source: Option<Ipv4Addr>, shared: Arc<Share
         }
         to_gateway.shutdown().await.ok()
     };
-    // A side that breaks ends both; one that ends in an orderly way lets the other finish.
+    // A side that breaks ends both. A side that ends in an orderly way lets the other finish.
     let (asking, answering) = (async { asking.await.ok_or(()) }, async {
         answering.await.ok_or(())
     });

@@ -1,8 +1,9 @@
-//! Tokens that an attacker would try, over a real connection: every one is refused with 401, under the name of its problem; the
-//! PBX hears of none, nothing panics, and the gateway serves as before.
+//! Tokens that an attacker would try, over a real connection. Each is refused with 401 and the slug
+//! of its problem. The PBX gets no request, nothing panics, and the gateway then serves as before.
 //!
-//! Sources: RFC 8725 §2 (threats); RFC 7515 §4.1 and §5.2; RFC 7519 §4.1 and §7.2; the public write-ups of `alg: none`, of
-//! public keys used as HMAC secrets, of keys brought along, and of key ids used as paths or in queries.
+//! Sources: RFC 8725 §2 (threats); RFC 7515 §4.1 and §5.2; RFC 7519 §4.1 and §7.2; the public
+//! write-ups of `alg: none`, of public keys used as HMAC secrets, of keys inside a token's header,
+//! and of key ids used as paths or in queries.
 
 mod algorithms;
 mod claims;
@@ -27,7 +28,7 @@ const BEARER: &str = "bearer-token-invalid";
 const MISSING: &str = "bearer-token-missing";
 const LINK: &str = "link-token-invalid";
 
-/// Somebody whose tokens the gateway takes.
+/// An issuer whose tokens the gateway accepts.
 struct Issuer {
     name: &'static str,
     algorithm: &'static str,
@@ -35,10 +36,10 @@ struct Issuer {
     key: Key,
 }
 
-/// All who are there: one for each kind of key, and one that publishes two.
+/// All issuers: one for each kind of key, one that publishes two keys, and the key of links.
 struct Issuers {
     each: Vec<Issuer>,
-    /// The keys of the set, of one more issuer.
+    /// The two keys of the issuer that publishes a set.
     set: [Issuer; 2],
     link: Issuer,
 }
@@ -53,7 +54,7 @@ struct Row {
 }
 
 impl Row {
-    /// A token in the field where bearer tokens stand.
+    /// A token in the `Authorization` field.
     fn bearer(what: impl Into<String>, token: &str) -> Self {
         Self::field(what, &format!("Bearer {token}"))
     }
@@ -106,7 +107,7 @@ impl Issuer {
         header(self.algorithm, self.id)
     }
 
-    /// Claims as JSON texts, good for ten minutes.
+    /// The claims of a good token, valid for ten minutes.
     fn claims(&self) -> Claims {
         let mut claims = Claims(Vec::new());
         if self.id == "crm" {
@@ -123,19 +124,19 @@ impl Issuer {
         claims
     }
 
-    /// A token with this header and these claims, rightly signed.
+    /// A token with this header and these claims, correctly signed.
     fn sign(&self, header: &str, claims: &Claims) -> String {
         let sign = |message: &[u8]| self.key.sign(self.algorithm, message);
         crate::harness::keys::token(header, &claims.json(), sign)
     }
 
-    /// A token that is good.
+    /// A token that the gateway accepts.
     fn good(&self) -> String {
         self.sign(&self.header(), &self.claims())
     }
 }
 
-/// Members of a JSON object in their order, each as often as it was put there.
+/// The members of a JSON object in order. A name may occur several times.
 #[derive(Clone)]
 struct Claims(Vec<(String, String)>);
 
@@ -149,7 +150,7 @@ impl Claims {
         self
     }
 
-    /// With another value for one, or with one more.
+    /// Replaces the claim of this name, or adds it.
     fn with(self, name: &str, json: &str) -> Self {
         let mut claims = self.without(name);
         claims.put(name, json);
@@ -175,7 +176,7 @@ fn header(algorithm: &str, id: &str) -> String {
     format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":"{id}"}}"#)
 }
 
-/// One set of keys for all tables: making them takes longer than refusing a token.
+/// One set of keys for all tables, since making the keys takes longer than refusing a token.
 static ISSUERS: LazyLock<Issuers> = LazyLock::new(Issuers::new);
 
 impl Issuers {
@@ -203,7 +204,7 @@ impl Issuers {
         }
     }
 
-    /// The one with the shared secret.
+    /// The issuer with the shared secret.
     fn first(&self) -> &Issuer {
         &self.each[0]
     }
@@ -212,7 +213,7 @@ impl Issuers {
         self.each.iter().chain(&self.set)
     }
 
-    /// A gateway that knows them all.
+    /// A gateway that accepts tokens of all issuers.
     async fn gateway(&self, pbx: &Simulator) -> Gateway {
         let mut builder = gateway(pbx);
         for issuer in self.each.iter().skip(1) {
@@ -239,7 +240,7 @@ impl Issuers {
 }
 
 thread_local! {
-    /// Panics on this thread, which is also that of the gateway under test.
+    /// The number of panics on this thread, which also runs the gateway under test.
     static PANICS: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -251,7 +252,7 @@ fn count_panics() {
     }));
 }
 
-/// Sends every row to a gateway that takes good tokens before and after.
+/// Sends every row to a gateway, and then good tokens, which it must accept.
 async fn check(rows: impl FnOnce(&Issuers) -> Vec<Row>, at_least: usize) {
     count_panics();
     let rows = rows(&ISSUERS);
@@ -283,7 +284,7 @@ async fn check(rows: impl FnOnce(&Issuers) -> Vec<Row>, at_least: usize) {
     let seen = pbx.seen();
     assert_eq!((seen.requests.total(), seen.bad_requests), (0, 0));
     assert_eq!(PANICS.get(), 0);
-    // What the rows were made of is good.
+    // The tokens from which the rows were made are accepted.
     for issuer in ISSUERS.all() {
         let answer = gateway.get(NAME).bearer(&issuer.good()).send().await;
         assert_eq!(answer.status(), StatusCode::OK, "{}", issuer.name);
@@ -313,7 +314,7 @@ async fn no_other_form_size_or_place_of_a_token_is_accepted() {
     check(forms::rows, 110).await;
 }
 
-/// Forms and claims that look odd, and that a gateway must not refuse.
+/// Forms and claims that look odd, and that the gateway must accept.
 #[tokio::test]
 async fn what_only_looks_wrong_is_accepted() {
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));

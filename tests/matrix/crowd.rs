@@ -1,5 +1,5 @@
-//! Many listeners of one recording at once, each at places of its own and gone when it likes: the PBX is read once, and
-//! every byte is right.
+//! Many listeners of one recording at once, each at its own places and free to leave at any time:
+//! the PBX is read once, and every byte is right.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,12 +15,12 @@ use crate::harness::{Answer, Call, NAME, gateway, jwt, soon};
 
 const LENGTH: usize = 3_000_007;
 const LISTENERS: u64 = 50;
-/// Requests of each.
+/// Requests of each listener.
 const REQUESTS: usize = 6;
 /// Listeners that share an HTTP/2 connection.
 const PER_CONNECTION: u64 = 5;
 
-/// Numbers that are the same at every run: SplitMix64.
+/// Numbers that are the same in every run: SplitMix64.
 struct Dice(u64);
 
 impl Dice {
@@ -37,7 +37,7 @@ impl Dice {
     }
 }
 
-/// How a listener's requests go.
+/// The connections on which a listener sends its requests.
 #[derive(Clone)]
 enum Way {
     Http1(SocketAddr),
@@ -61,7 +61,7 @@ impl Way {
     }
 }
 
-/// One listener: asks for what the dice say, and leaves in the middle of it when they say so.
+/// One listener: requests random ranges, and leaves some answers in the middle.
 async fn listen(way: Way, number: u64, whole: Bytes, tells_length: bool) {
     let mut dice = Dice(number);
     let token = jwt(&format!("listener-{number}"));
@@ -89,10 +89,11 @@ async fn listen(way: Way, number: u64, whole: Bytes, tells_length: bool) {
     }
 }
 
-/// Which part of the recording the head of an answer announces. Where the length is known, it is what was asked for.
+/// The part of the recording that the head of an answer announces. Where the length is known, it is
+/// the requested part.
 fn told(answer: &Answer, range: &str, wanted: &Range<usize>, tells_length: bool) -> Range<usize> {
     if answer.status() == StatusCode::OK {
-        // Only from the start, and only while the length is not known.
+        // Only for a request from the start, and only while the length is not known.
         assert!(wanted.start == 0 && !tells_length, "{range}");
         return 0..LENGTH;
     }
@@ -117,7 +118,7 @@ fn told(answer: &Answer, range: &str, wanted: &Range<usize>, tells_length: bool)
     told
 }
 
-/// Hears `part` as far as `until`, and leaves there if that is not its end.
+/// Reads `part` up to `until`, and leaves there if that is not its end.
 async fn assert_heard(mut answer: Answer, part: &Bytes, until: usize, range: &str) {
     let mut heard = 0;
     while heard < until {
@@ -131,7 +132,7 @@ async fn assert_heard(mut answer: Answer, part: &Bytes, until: usize, range: &st
         heard += piece.len();
     }
     if until == part.len() {
-        // HTTP/2 may tell the end in a piece of its own.
+        // HTTP/2 may send the end in a frame of its own.
         let more = answer.bytes().await.expect("a break");
         assert!(more.is_empty(), "more than {range}");
     }
@@ -140,7 +141,7 @@ async fn assert_heard(mut answer: Answer, part: &Bytes, until: usize, range: &st
 #[derive(Clone, Copy)]
 struct Case {
     tells_length: bool,
-    /// Bytes per second of the PBX.
+    /// The bytes per second that the PBX sends.
     pace: Option<u64>,
     over_http2: bool,
 }
@@ -187,7 +188,7 @@ async fn check(case: Case) {
     assert_eq!((seen.tickets_issued, seen.downloads_started), (1, 1));
 }
 
-/// Slower than the listeners, so that they wait for it.
+/// Slower than the listeners, so that they wait for the PBX.
 const SLOW: Option<u64> = Some(1_500_000);
 
 /// With and without a length from the PBX.

@@ -1,5 +1,6 @@
-//! Eight principals, twelve recordings, three ways to ask: one table of decisions and of the policies that make them, and
-//! every cell of it as the server, `explain` and the policies themselves have it.
+//! Eight principals, twelve recordings, three ways to ask: one table of decisions and of the
+//! policies that make them. Every cell is compared with the server, with `explain`, and with the
+//! policies themselves.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use crate::harness::{Gateway, gateway, jwt_of, link_of, write_secret};
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const OTHER_ISSUER: &str = "https://office.test";
 
-/// Everybody, and what their tokens say.
+/// All principals, and the claims of their tokens.
 fn principals() -> [(&'static str, Value); 8] {
     [
         (
@@ -47,7 +48,7 @@ fn principals() -> [(&'static str, Value); 8] {
             "grace",
             json!({"roles": ["agent", "supervisor"], "extensions": ["office/1001"], "tenant": "office"}),
         ),
-        // Of the issuer for one PBX, whose tokens name an extension by its number alone.
+        // A token of the issuer for one PBX, which names an extension by its number alone.
         (
             "heidi",
             json!({"roles": ["Supervisor"], "extensions": ["1003"], "tenant": "office"}),
@@ -55,17 +56,19 @@ fn principals() -> [(&'static str, Value); 8] {
     ]
 }
 
-/// A PBX, what stands behind the epoch in a name, how old the call is, and a row of cells for each way to ask.
+/// A PBX, the part of a name after the epoch, the age of the call, and a row of cells for each way
+/// to ask.
 ///
-/// O: own-calls, S: supervisors, L: links; forbidden by a: not-too-old, f: no-links-for-frank, n: no-sharing, t: tenant-of-pbx; a dash:
-/// no policy permits it; x: the issuer's tokens are not for this PBX. Who may not hear a recording may not share it, for the same reason.
+/// O: own-calls, S: supervisors, L: links; forbidden by a: not-too-old, f: no-links-for-frank, n:
+/// no-sharing, t: tenant-of-pbx; a dash: no policy permits it; x: the issuer's tokens are not for
+/// this PBX. A principal who may not hear a recording may not share it, for the same reason.
 type Row = (&'static str, &'static str, Age, [&'static str; 3]);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Age {
     Yesterday,
     Years,
-    /// The name is of another form.
+    /// The name has another form, without a time.
     Untold,
 }
 
@@ -81,14 +84,14 @@ const TABLE: [Row; 12] = [
     ("office", "1001-1003-Internal.wav",       Yesterday, ["O  -  S  t  t  t  OS O", LINKED, "n  -  S  t  t  t  OS n"]),
     ("office", "1001-0205550147-Outbound.wav", Yesterday, ["O  -  S  t  t  t  OS -", LINKED, "n  -  S  t  t  t  OS -"]),
     ("office", "0205550147-1001-Inbound.wav",  Yesterday, ["O  -  S  t  t  t  OS -", LINKED, "n  -  S  t  t  t  OS -"]),
-    // Somebody outside who shows the number of an extension.
+    // An outside caller who shows the number of an extension.
     ("office", "1001-1002-Inbound.wav",        Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "-  n  S  t  t  t  S  -"]),
     // A queue with 1001 and 1002.
     ("office", "0205550148-6400-Inbound.wav",  Yesterday, ["O  O  S  t  t  t  OS -", LINKED, "n  n  S  t  t  t  OS -"]),
     ("office", "1003-6400-Internal.wav",       Yesterday, ["O  O  S  t  t  t  OS O", LINKED, "n  n  S  t  t  t  OS n"]),
     ("office", "1002-1001-Outbound.wav",       Yesterday, ["-  O  S  t  t  t  S  -", LINKED, "-  n  S  t  t  t  S  -"]),
     ("office", "1001-1003-Internal.wav",       Years,     [OLD, OLD_LINKED, OLD]),
-    // Six fields: whose call it was is not told, but when.
+    // Six fields: the name has the time of the call, but not its parties.
     ("office", "49-1001-1003-Internal.wav",    Yesterday, ["-  -  S  t  t  t  S  -", LINKED, "-  -  S  t  t  t  S  -"]),
     ("office", "hello001",                     Untold,    [OLD, OLD_LINKED, OLD]),
     ("branch", "1001-1004-Internal.wav",       Yesterday, ["t  t  t  S  O  t  t  x", LINKED, "t  t  t  S  n  t  t  x"]),
@@ -96,7 +99,8 @@ const TABLE: [Row; 12] = [
     ("branch", "0205550149-6400-Inbound.wav",  Yesterday, ["t  t  t  S  -  t  t  x", LINKED, "t  t  t  S  -  t  t  x"]),
 ];
 
-/// The starters, those that are commented out included, and two that tell the three ways to ask apart.
+/// All starter policies, including the commented ones, and two that distinguish the three ways to
+/// ask.
 fn policies() -> String {
     let (open, commented) = STARTERS.split_once("// @id(\"not-too-old\")").unwrap();
     let rest = commented.lines().map(|line| {
@@ -116,7 +120,7 @@ fn policies() -> String {
     )
 }
 
-/// A day ago, so that nothing that may be on its way is waited for.
+/// A day ago, so that the gateway does not wait for a recording that may still be written.
 static A_DAY_AGO: LazyLock<u64> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     now.as_secs() - 86_400
@@ -130,7 +134,7 @@ fn file_name(rest: &str, age: Age, row: usize) -> String {
     }
 }
 
-/// The decision that a code stands for, as `explain` and the policies tell it.
+/// The decision that a code stands for, as `explain` and the policies report it.
 fn meaning(code: &str) -> (bool, Vec<&'static str>) {
     let mut policies: Vec<&str> = code
         .chars()
@@ -157,7 +161,7 @@ enum Way {
     Share,
 }
 
-/// One request, and what the table says of it.
+/// One request, and its decision in the table.
 #[derive(Clone)]
 struct Cell {
     who: &'static str,
@@ -228,7 +232,7 @@ async fn start() -> (Gateway, [Simulator; 2]) {
     (gateway, [office, branch])
 }
 
-/// What the policies decide, with a principal that was authenticated as a request's is.
+/// The decision of the policies, for a principal that was authenticated as in a request.
 fn decided(authenticator: &Authenticator, policy: &Policy, cell: &Cell) -> (bool, Vec<String>) {
     let mut headers = HeaderMap::new();
     let query = match cell.way {
@@ -272,7 +276,7 @@ fn owned(ids: &[impl ToString]) -> Vec<String> {
     ids.iter().map(|id| id.to_string()).collect()
 }
 
-/// What the server answers, and the id of the request.
+/// The decision of the server, and the id of the request.
 async fn served(gateway: &Gateway, cell: &Cell) -> (bool, String) {
     let target = format!("/pbx/{}/recordings/{}", cell.pbx, cell.name);
     let call = match cell.way {
@@ -302,7 +306,7 @@ async fn served(gateway: &Gateway, cell: &Cell) -> (bool, String) {
     (false, id)
 }
 
-/// The one decision that the audit log has of a request, where `cell` says what was asked.
+/// The only decision in the audit log for a request, after a check of its action and resource.
 fn written(decisions: &[Value], id: &str, cell: &Cell) -> (bool, Vec<String>) {
     let mut of_request = decisions.iter().filter(|decision| decision["id"] == id);
     let decision = of_request.next().unwrap();
@@ -319,7 +323,7 @@ fn written(decisions: &[Value], id: &str, cell: &Cell) -> (bool, Vec<String>) {
     (decision["allowed"].as_bool().unwrap(), ids.collect())
 }
 
-/// What `wavegate explain` prints.
+/// The decision that `wavegate explain` prints.
 async fn explained(config: PathBuf, cell: Cell, number: usize) -> (bool, Vec<String>) {
     let token = config.with_file_name(format!("token-{number}"));
     write_secret(&token, &cell.token);
@@ -394,7 +398,7 @@ async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
     while let Some(cell) = running.join_next().await {
         cell.unwrap();
     }
-    // Who may hear nothing costs the PBX nothing, and neither does a link that is made.
+    // A denied request costs the PBX no download, and neither does a link that is made.
     let downloads: u64 = pbxs.iter().map(|pbx| pbx.seen().requests.download).sum();
     let allowed = cells
         .iter()
@@ -411,7 +415,7 @@ async fn a_list_shows_what_its_reader_may_hear_and_nothing_else() {
         let mine = cells
             .iter()
             .filter(|cell| cell.who == who && cell.way == Way::Bearer && cell.pbx == "office");
-        // The simulated PBX remembers calls of the usual names only.
+        // The simulated PBX lists only calls whose names have the usual form.
         let mut expected: Vec<&str> = mine
             .clone()
             .filter(|cell| cell.allowed && cell.name.split('-').count() == 5)

@@ -1,4 +1,5 @@
-//! Ten thousand downloads by fifty people, with ranges and disconnects: the report tells what each of them got.
+//! Ten thousand downloads by fifty people, with ranges and disconnects: the report agrees with the
+//! bytes that each of them counted.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,15 +16,16 @@ use crate::harness::{Call, NAME, gateway, jwt};
 const PEOPLE: u64 = 50;
 const DOWNLOADS: u64 = 10_000;
 const RECORDINGS: usize = 8;
-/// One in so many people leaves now and then before the end.
+/// One person in this many sometimes leaves before the end.
 const RESTLESS: u64 = 5;
-/// What may be on its way when a caller leaves: the socket's buffers on both sides, and the gateway's.
+/// The bytes that may be on their way when a caller leaves: the socket's buffers on both sides, and
+/// the gateway's.
 const SEND_BUFFERS: u64 = 8 << 20;
-/// Its transfers are cut; it is longer than all buffers on the way.
+/// A recording whose transfers are cut. It is longer than all buffers on the way.
 const LONG: &str = "20260302091407-1772442845.9999-1001-1003-Internal.wav";
 const LONG_BYTES: usize = 24 << 20;
 
-/// Numbers that are the same at every run: an LCG with the constants of MMIX.
+/// Numbers that are the same in every run: an LCG with the constants of MMIX.
 struct Dice(u64);
 
 impl Dice {
@@ -44,15 +46,15 @@ fn size(index: usize) -> u64 {
     20_000 + 5_000 * index as u64
 }
 
-/// What one person counted of one recording.
+/// The counts of one person for one recording.
 #[derive(Default, Clone)]
 struct Counted {
     requests: u64,
-    /// Bytes that came.
+    /// Bytes that arrived.
     bytes: u64,
     /// Bytes that may have been on their way when the person left.
     further: u64,
-    /// Whether a byte of the audio came, whichever time.
+    /// For each byte, whether it belongs to the audio and arrived in any of the requests.
     audio: Vec<bool>,
 }
 
@@ -114,7 +116,7 @@ async fn downloads(addr: SocketAddr, person: u64, begin: u64) -> BTreeMap<String
     counted
 }
 
-/// Begins to hear the long recording, and leaves.
+/// Begins to read the long recording, and leaves.
 async fn leave(addr: SocketAddr, person: u64, begin: u64) -> (u64, Counted) {
     let token = jwt(&format!("person-{person}"));
     let target = format!("/recordings/{LONG}");
@@ -185,7 +187,7 @@ async fn the_report_tells_what_each_client_counted() {
             (&row["requests"], &row["denied"]),
             (&one.requests.into(), &0.into())
         );
-        // Where every transfer was whole there is nothing further, and both are equal.
+        // If every transfer was whole, `further` is 0, and both numbers are equal.
         let (further, ms) = (one.further, one.milliseconds());
         assert!((one.bytes..=one.bytes + further).contains(&bytes), "{row}");
         let further_ms = (further * 1000).div_ceil(u64::from(wav::BYTES_PER_SECOND));

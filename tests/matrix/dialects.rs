@@ -1,8 +1,9 @@
-//! Whatever a PBX is like within what is known or assumed of the S-Series, its recordings come through, or one problem
-//! says clearly why not.
+//! For every variant of a PBX that is known or assumed of the S-Series, its recordings come
+//! through, or one problem clearly names the cause.
 //!
-//! Every switch of the simulator is a row of the table in [`table`], for every generation it applies to. A row is good
-//! for something only if it comes out differently without its switch, so that is tried too.
+//! Every switch of the simulator is a row of the table in [`table`], for every generation it
+//! applies to. A row is useful only if its result differs without its switch, so that is tested,
+//! too.
 
 mod allowed_ip;
 mod case;
@@ -47,7 +48,7 @@ async fn a_pbx_of_another_version_than_configured_is_named_as_such() {
             let case = if is_same_path(pbx, configured) {
                 case
             } else if pbx == Api::PSeries || configured == Api::PSeries {
-                // A page, since nothing is there.
+                // The PBX answers with a page, since it does not have this path.
                 case.problem("pbx-protocol")
             } else {
                 case.problem("pbx-api-unsupported")
@@ -62,13 +63,13 @@ async fn a_pbx_of_another_version_than_configured_is_named_as_such() {
     }
 }
 
-/// A Cloud PBX answers where an S-Series of the same version does.
+/// A Cloud PBX has the same paths as an S-Series of the same version.
 fn is_same_path(pbx: Api, configured: Api) -> bool {
     let version = |api: Api| api.as_str().rsplit_once('-').map(|(_, version)| version);
     pbx == configured || version(pbx) == version(configured)
 }
 
-/// Runs the rows of one generation: how many there were, and what was wrong.
+/// Runs the rows of one generation. Returns their number and the failures.
 async fn all_rows(api: Api) -> (usize, Vec<String>) {
     let mut without = Without {
         api,
@@ -109,14 +110,14 @@ async fn row(switch: Switch, without: &mut Without) -> Vec<String> {
     wrong
 }
 
-/// What cases come to at a PBX without any switch of its own.
+/// The results of cases at a PBX without any switch of its own.
 struct Without {
     api: Api,
     known: HashMap<String, Observed>,
 }
 
 impl Without {
-    /// Several cases differ in nothing but what is expected of them.
+    /// Several cases differ only in what they expect, so they share one result.
     async fn observe(&mut self, case: &Case) -> &Observed {
         let key = case.setup();
         if !self.known.contains_key(&key) {

@@ -1,8 +1,8 @@
-//! Whatever goes wrong on the PBX: the caller gets the whole recording, the right problem, or a transfer that shows
-//! that it broke. Never a short file that looks whole, never a hang.
+//! Faults of the PBX: the caller gets the whole recording, the right problem, or a transfer that
+//! visibly breaks. Never a short file that looks whole, never a hang.
 //!
-//! Each row also says what it costs the PBX, and every gateway here has room for one download only: after each row a
-//! clean download must succeed, so nothing was kept.
+//! Each row also states its cost at the PBX. Every gateway here has room for one download only, and
+//! after each row a clean download must succeed, which shows that no place was lost.
 
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
@@ -14,13 +14,15 @@ mod kept;
 mod missing_or_deleted;
 mod readers;
 
-/// Bytes of the recording; faults strike at 5 (before it can be known to be audio) and in the middle.
+/// The bytes of the recording. Faults occur at byte 5, before the content can be recognised as
+/// audio, and in the middle.
 const LENGTH: usize = 400_308;
-/// Room for one, and no patience. A second is long for a handshake on a busy machine and short for a test.
+/// Room for one download, and short limits. A second is long for a handshake on a busy machine and
+/// short for a test.
 const LIMITS: &str = "max_downloads = 1\nqueue_timeout_ms = 5000\nanswer_timeout_ms = 1000\n\
                       first_byte_timeout_ms = 1000\nidle_timeout_ms = 1000\nretry_delay_ms = 10";
 
-/// What the caller sees.
+/// The caller's result.
 #[derive(Clone, Copy, Debug)]
 enum Expect {
     SameBytes,
@@ -31,8 +33,8 @@ enum Expect {
 
 use Expect::{BrokenAfter, Problem, SameBytes};
 
-/// Faults as the simulator's command line has them, separated by spaces; then what the caller sees; then the tickets
-/// that the PBX gave out and the logins that it was asked for.
+/// Faults as on the simulator's command line, separated by spaces; the caller's result; the number
+/// of tickets that the PBX issued, and the number of logins.
 type Row<'a> = (&'a str, Expect, u64, u64);
 
 async fn check(switches: &[Switch], row: Row<'_>) {
@@ -66,8 +68,9 @@ async fn check_at(api: Api, switches: &[Switch], (faults, expected, tickets, log
         (tickets, logins),
         "{row}: tickets and logins"
     );
-    // What breaks off once it flows is asked for again, twice at most. The address of a P-Series' file is no ticket: many can
-    // be had, and tokens that die are few.
+    // A download that breaks after its first byte is repeated twice at most. The file address of a
+    // P-Series is not a ticket: the gateway may take several, and its renewals of dead tokens limit
+    // them.
     let passes = if matches!(expected, Problem(_)) { 1 } else { 3 };
     let most = if api == Api::PSeries { 6 } else { 2 * passes };
     assert!(tickets <= most, "{row}: never more than two tickets a pass");
@@ -75,7 +78,7 @@ async fn check_at(api: Api, switches: &[Switch], (faults, expected, tickets, log
     a_clean_download_follows(&pbx, &gateway, &row).await;
 }
 
-/// Checks that what breaks a download is mended once and twice, and breaks the transfer at the third time.
+/// Checks that a break is mended once and twice, and that a third break reaches the caller.
 async fn check_mending(api: Api, switches: &[Switch], faults: &str) {
     for (times, expected) in [(1, SameBytes), (2, SameBytes), (3, BrokenAfter)] {
         let faults = every(faults, times);
@@ -84,7 +87,7 @@ async fn check_mending(api: Api, switches: &[Switch], faults: &str) {
     }
 }
 
-/// The same faults, each so many times.
+/// The same faults, each this many times.
 fn every(faults: &str, times: u32) -> String {
     let faults = faults.split_whitespace();
     let faults: Vec<_> = faults
@@ -117,7 +120,7 @@ fn tight(pbx: &Simulator) -> harness::Builder {
 
 async fn a_clean_download_follows(pbx: &Simulator, gateway: &Gateway, row: &str) {
     pbx.clear_faults();
-    // Where no login may be tried for now, the operator's word is needed.
+    // A reload permits a login again where logins are held off.
     gateway.reload().unwrap();
     let bytes = gateway.fetch(NAME).await;
     assert!(bytes == pbx.recording_bytes(NAME).unwrap(), "{row}: after");
@@ -248,7 +251,7 @@ async fn a_fault_in_place_of_the_audio_costs_one_more_ticket_at_most() {
         let always = format!("{once}:times=forever");
         check(&[], (&always, Problem(forever), tickets, logins)).await;
     }
-    // Where a second ticket cannot help, there is none.
+    // Where a second ticket cannot help, the gateway takes none.
     for row in [
         ("download:errno=20014", Problem("recording-deleted"), 1, 1),
         ("download:status=302", Problem("pbx-protocol"), 1, 1),
@@ -287,8 +290,8 @@ async fn two_different_faults_do_not_add_up_to_a_third_ticket() {
             1,
             1,
         ),
-        // What breaks off once it flows is asked for again, and that is counted anew. The answer that is refused takes the
-        // first reset along.
+        // A download that breaks after its first byte is repeated, with a new count of tickets. The
+        // answer that is refused also uses up the first reset.
         (
             "download:errno=20013 download:reset-after=200000:times=3",
             SameBytes,
@@ -320,7 +323,7 @@ async fn boxes_that_differ_are_borne_or_told() {
     ] {
         check(&[switch], ("", expected, tickets, logins)).await;
     }
-    // These cannot work at all, so no clean download follows.
+    // These switches permit no download at all, so no clean download follows.
     for (switch, slug, tickets, logins) in [
         (Overload503Always, "pbx-overloaded", 0, 1),
         (InternalError20010Always, "pbx-internal-error", 0, 1),
@@ -331,7 +334,7 @@ async fn boxes_that_differ_are_borne_or_told() {
         (MissingRandomField, "pbx-protocol", 1, 1),
         (BlankRandomField, "pbx-protocol", 1, 1),
         (FilesDeleted, "recording-deleted", 0, 1),
-        // The connection closes before any byte, which says nothing.
+        // The connection closes before any byte, which does not show that the recording is empty.
         (ZeroBytes, "pbx-protocol", 2, 1),
     ] {
         let pbx = start(&[switch], "").await;

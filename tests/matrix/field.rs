@@ -1,7 +1,8 @@
-//! Harmless oddities of the field get service.
+//! Harmless oddities from the field must be served.
 //!
-//! Each file is one kind of oddity: an identity provider, a PBX, a container, a browser or a proxy wrote something that
-//! does not decide anything. The tables say what is served, and beside it what the lenient rule must not open.
+//! Each file is one kind of oddity: an identity provider, a PBX, a container, a browser or a proxy
+//! wrote something that does not decide anything. The tables state what the gateway serves, and
+//! beside it what the lenient rule must not permit.
 
 mod addresses;
 mod call_tables;

@@ -1,5 +1,5 @@
-//! Lists: however long they are and however the PBX writes them, whatever fails while they are read,
-//! and the memory that a long one takes.
+//! Lists of any length and in every spelling of the PBX, faults while they are read, and the memory
+//! that a long one takes.
 
 mod faults;
 mod memory;

@@ -1,5 +1,5 @@
 //! The long tables: every switch, fault and generation, every form of a token and of a range, every
-//! way to fail.
+//! failure.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
-//! Memory is bounded, whatever is asked for at once, and nobody goes without a byte for it: who finds no room is served
-//! straight through, or through a window.
+//! Memory is bounded, whatever is requested at once, and every request still gets all its bytes. A
+//! request that finds no room is passed through, or served through a window.
 //!
-//! The figures are those of the real program, as the system and its own metrics tell them.
+//! The figures are those of the real program, from the system and from its own metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ mod window;
 const CACHE_BYTES: &str = "wavegate_cache_bytes";
 const MIB: u64 = 1 << 20;
 
-/// A recording of this size that differs from every other one in every place, by its number.
+/// A recording of this size whose bytes differ from those of every other number in every place.
 fn recording(number: usize, bytes: usize) -> Bytes {
     let header = wav::pcm_of_size(bytes).slice(..wav::HEADER_BYTES);
     let noise = wav::pcm_of_size(wav::HEADER_BYTES + 8 * number + bytes);
@@ -39,7 +39,7 @@ fn recordings(count: usize, bytes: usize) -> Vec<(String, Bytes)> {
         .collect()
 }
 
-/// A PBX that has them, without TLS, whose costs are not what these tests are about.
+/// A PBX that has these recordings, without TLS, whose cost these tests do not measure.
 async fn pbx(recordings: &[(String, Bytes)], switches: &[Switch]) -> Simulator {
     let mut builder = Simulator::builder(Api::SSeries200).switch(Switch::PlainHttp);
     for switch in switches {
@@ -51,7 +51,7 @@ async fn pbx(recordings: &[(String, Bytes)], switches: &[Switch]) -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// Looks again and again at how many bytes are held.
+/// Reads again and again how many bytes the cache holds.
 struct Watch {
     most: Arc<AtomicU64>,
     looks: Arc<AtomicU64>,
@@ -74,14 +74,14 @@ impl Watch {
         Self { most, looks, task }
     }
 
-    /// The most that was held, and how often that was looked at.
+    /// The largest number of bytes held, and the number of readings.
     fn end(self) -> (u64, u64) {
         self.task.abort();
         (self.most.load(Relaxed), self.looks.load(Relaxed))
     }
 }
 
-/// Waits until so many bytes are held.
+/// Waits until the number of held bytes satisfies `wanted`.
 async fn until_held(admin: SocketAddr, wanted: impl Fn(u64) -> bool) {
     soon(async {
         while !wanted(number(admin, CACHE_BYTES).await) {
@@ -92,12 +92,13 @@ async fn until_held(admin: SocketAddr, wanted: impl Fn(u64) -> bool) {
 }
 
 const RECORDINGS: usize = 200;
-/// Of them, those whose callers take their first bytes and no more until all others are done.
+/// The number of recordings whose callers take their first bytes, and pause until all others are
+/// done.
 const PAUSED: usize = 60;
 const PRINCIPALS: usize = 5;
 
-/// Has every recording listened to by a caller of its own, all at once: those who pause, quick ones and slow ones. Returns
-/// the most that was held, and how often that was looked at.
+/// Downloads every recording with a caller of its own, all at once: some callers pause, some are
+/// quick and some slow. Returns the largest number of bytes held, and the number of readings.
 async fn listen(
     addr: SocketAddr,
     admin: SocketAddr,
@@ -165,7 +166,7 @@ async fn two_hundred_recordings_at_once_take_no_more_than_the_bound() {
     assert!(peak <= allowed, "{peak} KiB, and {allowed} are allowed");
     until_held(admin, |held| held == 0).await;
 
-    // What was given back is used again, or has gone.
+    // The freed memory is used again, or was returned to the system.
     let (most, _) = listen(addr, admin, BOUND, &recordings).await;
     let grown = running.memory_kib("VmHWM") - peak;
     println!("{most} bytes held at most the second time, and {grown} KiB more in all");

@@ -1,6 +1,7 @@
-//! A PBX connection that breaks in the middle is mended unseen: another ticket, the recording again from its start, and on
-//! from where it broke off. At most twice a download, and only while the PBX gives out the same: no caller ever gets bytes of
-//! two contents, and nothing that was cut looks whole.
+//! A PBX connection that breaks in the middle is mended without notice to the caller: the gateway
+//! takes another ticket, reads the recording again from its start, and continues at the break. It
+//! does so twice per download at most, and only while the PBX sends the same content. No caller
+//! ever gets bytes of two contents, and a cut recording never looks whole.
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -17,12 +18,12 @@ mod waiting;
 const LENGTH: usize = 400_308;
 /// Another recording of the same PBX.
 const OTHER: &str = "20260302104512-1772448301.1219-0205550147-1000-Inbound.wav";
-/// Lines of `[cache]`: turned off, as the product has it, and with room for a few blocks only.
+/// Lines of `[cache]`: off, with its defaults, and with room for a few blocks only.
 const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
-/// Long for a busy machine, short for a test.
+/// Long for a busy machine, and short for a test.
 const PATIENT: &str = "idle_timeout_ms = 1000\nretry_delay_ms = 10";
 
-/// Runs a check with every sort of cache at once.
+/// Runs a check with every cache setting at once.
 async fn with_every_cache<F: Future<Output = ()>>(check: impl Fn(&'static str) -> F) {
     let [off, usual, small] = CACHES;
     tokio::join!(check(off), check(usual), check(small));
@@ -54,7 +55,7 @@ async fn ask(gateway: &Gateway, name: &str) -> Answer {
     gateway.get(name).bearer(&jwt("alice")).send().await
 }
 
-/// The tag that HEAD tells.
+/// The ETag in the answer to HEAD.
 async fn etag(gateway: &Gateway) -> Option<String> {
     let call = gateway.request(Method::HEAD, &format!("/recordings/{NAME}"));
     let answer = call.bearer(&jwt("alice")).send().await;
@@ -69,7 +70,7 @@ fn altered(recording: &Bytes, from: usize) -> Bytes {
     [same, &rest].concat().into()
 }
 
-/// A file without a length of its own, of about [`LENGTH`] bytes.
+/// A recording whose format has no length, of about [`LENGTH`] bytes.
 fn mp3() -> Bytes {
     wav::mp3(400)
 }

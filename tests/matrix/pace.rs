@@ -1,5 +1,5 @@
-//! While others wait for a PBX, nobody holds on to a download by taking a trickle of it; and nobody is cut for what is not
-//! their fault.
+//! While other requests wait for a PBX, a caller cannot hold a download by reading it very slowly.
+//! No caller is cut for a delay that it does not cause.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ const LONG: &str = "long.wav";
 const SHORT: &str = "short.wav";
 /// Far more than all buffers between the PBX and a listener hold together.
 const LARGE: usize = 16 << 20;
-/// What must be taken in a second.
+/// The bytes that a caller must take per second.
 const LEAST: u64 = 1_000_000;
-/// One download at a time, and a limit on silence over which the pace is measured, too.
+/// The limit on silence, over which the pace is measured, too.
 const PERIOD: Duration = Duration::from_secs(1);
 
 async fn pbx(bytes: usize) -> Simulator {
@@ -40,8 +40,8 @@ fn one_at_a_time(pbx: &Simulator) -> Builder {
         .set("pbx.queue_timeout_ms", 600000)
 }
 
-/// Takes a little, never pausing for long, for several of the periods in which a pace is measured. At most 16 KiB come at
-/// once: a third of what must be taken.
+/// Reads slowly, without a long pause, for several of the periods over which the pace is measured.
+/// Each piece has 16 KiB at most, a third of the required pace.
 async fn trickle(listener: &mut Listener) -> Result<(), hyper::Error> {
     for _ in 0..80 {
         tokio::time::sleep(PERIOD / 30).await;
@@ -58,7 +58,7 @@ async fn fetch(addr: std::net::SocketAddr, who: &str, name: &str) -> Bytes {
     answer.bytes().await.expect("whole")
 }
 
-/// How the requests of each ended.
+/// The outcomes of the requests of each principal.
 async fn outcomes(running: Running) -> [Vec<String>; 2] {
     let log = running.stop().await.err;
     [ALICE, BOB].map(|who| {
@@ -71,7 +71,7 @@ async fn outcomes(running: Running) -> [Vec<String>; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trickle_is_cut_once_another_waits_and_not_before() {
-    // Straight through, and through a window.
+    // Passed through, and through a window.
     for cache in ["max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = pbx(LARGE).await;
         let builder = one_at_a_time(&pbx).cache().lines("[cache]", cache);

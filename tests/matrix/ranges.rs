@@ -1,8 +1,9 @@
-//! Ranges and conditions: the table, over every way a recording can come.
+//! Ranges and conditions: the table, with every source of a recording.
 //!
-//! Each row says what a request has to come to where the length is known, and while it is not. It is asked of a
-//! recording that the gateway sees for the first time, and of one that it knows; with the cache and without; where the PBX
-//! tells the length, where it is learned from the end, and where the end does not come.
+//! Each row states the answer to a request where the length is known, and while it is not. It is
+//! sent for a recording that is new to the gateway, and for one whose metadata is known; with the
+//! cache and without; where the PBX sends the length, where the length follows from the end, and
+//! where the end does not come.
 
 mod check;
 mod row;
@@ -21,15 +22,15 @@ use check::{Check, Told};
 use row::{Answer, HELD_AT, Row, recording};
 use table::rows;
 
-/// A recording whose name tells no time.
+/// A recording whose name has no time.
 const UNDATED: &str = "call.wav";
-/// All readers of one PBX at once; nobody waits for a place.
+/// Room for all readers of one PBX at once, so that none waits for a place.
 const MANY: &str = "max_downloads = 200\nidle_timeout_ms = 600000";
-/// The end of a recording is always waited for.
+/// Requests always wait for the end of a recording.
 const PATIENT: u32 = 60_000;
 const IMPATIENT: u32 = 0;
 
-/// The recording that a row asks for where each asks for one of its own.
+/// The name of a row's recording, where each row has a recording of its own.
 fn own_name(number: usize, row: &Row) -> String {
     if row.is_dated {
         NAME.replace(".1203-", &format!(".{number}-"))
@@ -56,7 +57,7 @@ async fn pbx(tells_length: bool, name: impl Fn(usize, &Row) -> String) -> Simula
     builder.start().await.unwrap()
 }
 
-/// The tags of recordings, as another instance makes them.
+/// The tags of recordings, as another gateway computes them.
 async fn tags(name: impl Fn(usize, &Row) -> String) -> HashMap<String, String> {
     let pbx = pbx(true, &name).await;
     let other = gateway(&pbx).start().await;
@@ -94,7 +95,7 @@ fn tickets(pbx: &Simulator) -> u64 {
     pbx.seen().tickets_issued
 }
 
-/// Asks for a recording that the gateway has never seen, row by row.
+/// Sends each row for a recording that the gateway has never seen.
 async fn check_unseen(tells_length: bool, with_cache: bool) {
     let tags = tags(own_name).await;
     let pbx = pbx(tells_length, own_name).await;
@@ -115,7 +116,8 @@ async fn check_unseen(tells_length: bool, with_cache: bool) {
         let answer = ask(&gateway, &name, row, tag).send().await;
         check.check(row.known, answer).await;
         let spent = tickets(&pbx) - before;
-        // Without a cache entry, what was read to learn the length is gone, and the part is read once more.
+        // Without the cache the bytes that were read to learn the length are gone, so the part is
+        // read again.
         let twice = !tells_length && !with_cache && row.known.has_bytes();
         assert!(spent == 1 || (twice && spent == 2), "{spent} for {row:?}");
     }
@@ -141,7 +143,7 @@ async fn an_unseen_recording_whose_length_is_learned_from_its_end_without_cache(
     check_unseen(false, false).await;
 }
 
-/// Asks for recordings that are known, row by row, and expects what is exact.
+/// Sends each row for a recording whose metadata is known, and expects the exact answer.
 async fn check_known(
     pbx: &Simulator,
     send: impl AsyncFn(&str, &Row, &str) -> Option<harness::Answer>,
@@ -162,7 +164,7 @@ async fn check_known(
     }
 }
 
-/// A gateway that has read both shared recordings whole, once.
+/// A gateway that has read both shared recordings completely, once.
 async fn knowing(pbx: &Simulator, builder: harness::Builder) -> Gateway {
     let gateway = builder
         .set("range.wait_ms", PATIENT)
@@ -217,7 +219,7 @@ async fn without_cache_only_bytes_cost_a_ticket() {
     }
 }
 
-/// Asks for recordings whose end does not come, and lets it come at last.
+/// Sends each row for a recording whose end does not come, and then releases the end.
 async fn check_held(with_cache: bool) -> (Simulator, Gateway) {
     let tags = tags(shared_name).await;
     let pbx = pbx(false, shared_name).await;
@@ -249,7 +251,7 @@ async fn check_held(with_cache: bool) -> (Simulator, Gateway) {
             }
         }
     }
-    // However much was answered since, nobody has guessed.
+    // No waiting request was answered without the length, although others were answered since.
     assert!(late.try_join_next().is_none());
     let waiting = late.len();
     if with_cache {
@@ -274,7 +276,7 @@ async fn check_held(with_cache: bool) -> (Simulator, Gateway) {
 #[tokio::test]
 async fn a_length_that_does_not_come_is_not_made_up() {
     let (pbx, gateway) = check_held(true).await;
-    // Once it has come, everything is exact.
+    // Once the end has come, all answers are exact.
     for name in [NAME, UNDATED] {
         assert!(gateway.fetch(name).await == recording());
     }
@@ -300,7 +302,7 @@ async fn a_condition_waits_for_the_tag_it_is_about() {
         let gateway = if with_cache { gateway.cache() } else { gateway };
         let gateway = gateway.start().await;
         pbx.hold_downloads(HELD_AT);
-        // Something is known of the recording, but neither its length nor its tag.
+        // Parts of the recording are known, but neither its length nor its tag.
         let first = gateway.get(NAME).bearer(&jwt("alice")).send().await;
         let mut late = JoinSet::new();
         let rows = [

@@ -1,7 +1,8 @@
 //! No secret leaves the gateway: not in a log line, not in an answer, not in a file.
 //!
-//! The real program runs at level trace while every way to fail is driven, with secrets that are searched for
-//! afterwards in several spellings: those the test made up, and every token and ticket that the PBX ever gave out.
+//! The real program runs at level trace while the tests cause every failure. Then they search for
+//! secrets in several spellings: those that the test made up, and every token and ticket that the
+//! PBX ever issued.
 
 mod browsers;
 mod operators;
@@ -22,7 +23,7 @@ use record::{Record, Search, spellings};
 
 const WRONG_PASSWORD: &str = "marked-and-wrong-password";
 
-/// A gateway that says all it can, and waits for nothing long.
+/// A gateway that logs all it can, and has short limits.
 fn talkative(pbx: &Simulator, format: &str) -> Builder {
     gateway(pbx)
         .audit()
@@ -42,7 +43,7 @@ async fn pbx(api: Api, switches: &[Switch]) -> Simulator {
     pbx.start().await.unwrap()
 }
 
-/// Every answer of a PBX that is none.
+/// Every invalid answer of a PBX.
 fn replaced_answers(api: Api) -> Vec<Misbehavior> {
     let errnos: &[&str] = match api {
         Api::PSeries => &[
@@ -68,7 +69,7 @@ fn replaced_answers(api: Api) -> Vec<Misbehavior> {
     all
 }
 
-/// Lets the gateway forget refusals and early deaths, so that the next fault is met at all.
+/// Reloads the gateway, so that it forgets refusals and early deaths and the next fault is reached.
 async fn forget(gateway: &Running) {
     let reloads = |log: &str| log.matches("the configuration was read again").count();
     let before = reloads(&gateway.err.text());
@@ -84,19 +85,19 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     for operation in [CallKind::Login, CallKind::GetRandom, CallKind::Download] {
         for what in replaced_answers(api) {
             if operation == CallKind::Login {
-                // Where tokens are exchanged, that fails, too.
+                // Where tokens are exchanged, the exchange must fail, too.
                 pbx.expire_tokens();
                 pbx.inject(ScriptedFault::once(CallKind::Refresh, what.clone()));
             }
-            // More often than anything is asked again.
+            // More often than the gateway retries.
             pbx.inject(ScriptedFault::times(9, operation, what.clone()));
             let status = record.get_recording(addr).await;
-            // A download may still find its recording with the one retry, the others never.
+            // A download may still succeed by its one retry, the other calls never.
             assert_ne!(status, 200, "{operation} {what}");
             pbx.clear_faults();
             forget(&gateway).await;
             if operation == CallKind::Login {
-                // Four failures in a row would keep the next from being tried.
+                // Four failures in a row would prevent the next try.
                 assert_eq!(record.get_recording(addr).await, 200, "after {what}");
             }
         }
@@ -118,7 +119,8 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     ];
     for what in endings {
         pbx.inject(ScriptedFault::once(CallKind::Download, what));
-        // A recording that breaks at once may leave nothing but a closed connection, so there is no answer to check.
+        // A recording that breaks at once may leave only a closed connection, so there is no answer
+        // to check.
         let token = record.bearer();
         let request = format!(
             "GET /recordings/{NAME} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
@@ -131,7 +133,7 @@ async fn pbx_at_fault(record: &mut Record, format: &str, api: Api) {
     record.add_pbx(&pbx);
 }
 
-/// The calls that a list takes fail, each in every way.
+/// Makes each call that a list needs fail in every way.
 async fn lists_at_fault(record: &mut Record, pbx: &Simulator, gateway: &Running, addr: SocketAddr) {
     assert_eq!(record.get_list(addr).await, 200);
     let operations: &[CallKind] = match pbx.api() {
@@ -159,7 +161,7 @@ async fn lists_at_fault(record: &mut Record, pbx: &Simulator, gateway: &Running,
     }
 }
 
-/// A PBX that cannot be used at all, each in its way.
+/// PBXs that cannot be used at all, each for another reason.
 async fn no_pbx(record: &mut Record, format: &str) {
     let good = pbx(Api::SSeries200, &[]).await;
     let redirecting = pbx(Api::SSeries200, &[Switch::RedirectFromPort80]).await;
@@ -290,7 +292,7 @@ async fn callers_at_fault(record: &mut Record, format: &str) {
     record.add_pbx(&pbx);
 }
 
-/// Sessions and links that are had, used and refused.
+/// Opens, uses and is refused sessions and links.
 async fn cookies_and_wishes(record: &mut Record, addr: SocketAddr, host: &str) {
     let call = |method, target: &str| Call::new(addr, method, target).header("host", host);
     let (bearer, link) = (record.bearer(), record.link());
@@ -298,7 +300,7 @@ async fn cookies_and_wishes(record: &mut Record, addr: SocketAddr, host: &str) {
         format!("/recordings/{NAME}"),
         format!("{{\"recording\":\"{NAME}\"}}"),
     );
-    // The two answers that must hold a secret.
+    // The two answers that must contain a secret.
     let opened = call(Method::POST, "/session").bearer(&bearer).send().await;
     let cookie = opened.headers().get_all("set-cookie").iter().next_back();
     let cookie = cookie.unwrap().to_str().unwrap().split(';').next().unwrap();
@@ -400,7 +402,7 @@ async fn the_configuration_shows_no_secret_when_it_is_printed() {
 
 #[test]
 fn a_secret_is_found_in_every_spelling() {
-    // One that begins like another, and one that is short.
+    // Two secrets with the same beginning, and a short one.
     let secrets = ["a-marked-secret", "a-marked-other", "short"].map(str::to_owned);
     let search = Search::new(&secrets);
     for secret in &secrets {

@@ -1,6 +1,7 @@
 //! A link plays in a browser: an `<audio>` element of another origin, no header, no cookie.
 //!
-//! The page is a stranger's, served by the test; it reports what its audio element says.
+//! The page belongs to another site, served by the test. It reports the events of its audio
+//! element.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ mod sites;
 mod traces;
 mod web;
 
-/// Reports once it has played for more than a second, or once something has failed.
+/// Reports once it has played for more than a second, or once it has failed.
 const PAGE: &str = r#"<!doctype html>
 <title>A customer's page</title>
 <audio id="call" preload="auto" src="LINK"></audio>
@@ -54,10 +55,11 @@ const PAGE: &str = r#"<!doctype html>
 </script>
 "#;
 
-/// What a page reports. It is answered when the other half is dropped, so that a page can wait for the test.
+/// A report of a page. It is answered when the sender is dropped, so that a page can wait for the
+/// test.
 type Report = (Value, oneshot::Sender<()>);
 
-/// Serves the page on a free port of loopback; its reports come through the channel.
+/// Serves the page on a free port of loopback. Its reports come through the channel.
 async fn serve(page: String) -> (String, mpsc::Receiver<Report>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
@@ -104,7 +106,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// Shows a page on which `LINK` stands for a link. `None` when there is no Chromium.
+    /// Shows a page, with `link` in place of `LINK`. `None` if Chromium is not installed.
     async fn show(page: &str, link: &str) -> Option<Self> {
         let chromium = program("chromium")?;
         let (page, reports) = serve(page.replace("LINK", link)).await;
@@ -116,7 +118,7 @@ impl Browser {
         })
     }
 
-    /// What the page reports next, which must not be an error.
+    /// The next report of the page, which must not be an error.
     async fn report(&mut self) -> Report {
         let report = tokio::time::timeout(PATIENCE, self.reports.recv()).await;
         let report = report.unwrap_or_else(|_| {
@@ -133,13 +135,14 @@ impl Browser {
 
 fn command(chromium: &Path, page: &str, profile: &Path) -> Command {
     let mut command = Command::new(chromium);
-    // Nothing but loopback has an address for it.
+    // It resolves no address but loopback.
     dress(&mut command, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", profile);
     command.arg(page).stdin(Stdio::null());
     command
 }
 
-/// What every Chromium of a test has: no window, a profile of its own, and no address but by these rules.
+/// The options of every Chromium in the tests: no window, its own profile, and addresses only by
+/// these rules.
 fn dress(command: &mut Command, rules: &str, profile: &Path) {
     command
         .args(["--headless", "--no-sandbox", "--disable-gpu"])
@@ -155,8 +158,8 @@ fn dress(command: &mut Command, rules: &str, profile: &Path) {
         .env("HOME", profile);
 }
 
-/// Lets Chromium play a link on a stranger's page, and returns the page's report: how long the recording is, as the
-/// element says it, and how far it was played. `None` when there is no Chromium.
+/// Plays a link on another site's page in Chromium. Returns the page's report: the duration of the
+/// recording in the element, and how far it was played. `None` if Chromium is not installed.
 pub(crate) async fn play(link: &str) -> Option<(f64, f64)> {
     let mut browser = Browser::show(PAGE, link).await?;
     let (report, _) = browser.report().await;
@@ -185,7 +188,8 @@ async fn the_link_of_the_demo_plays_in_an_audio_element_of_another_origin() {
     };
 
     assert!(position > 1.0);
-    // Without a length in bytes, Chromium knows the duration only if everything had arrived when it read the header.
+    // Without a length in bytes, Chromium knows the duration only if all bytes had arrived when it
+    // read the header.
     let target = format!("{}?{}", url.path(), url.query().unwrap());
     let head = Call::new(addr, Method::HEAD, &target).send().await;
     let unknown = head.header("content-length").is_none() && duration.is_infinite();

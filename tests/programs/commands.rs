@@ -1,4 +1,5 @@
-//! The commands of the program, run as a user runs them: what they print, what they refuse, how they end.
+//! The commands of the program, run as a user runs them: their output, their refusals, and their
+//! exit codes.
 
 mod demo;
 mod mint;
@@ -14,7 +15,7 @@ use crate::harness::programs::{Ended, Running, run_wavegate, serve, wavegate};
 use crate::harness::{Builder, NAME, PBX, gateway, write_secret};
 
 const HOST: &str = "recordings.test";
-/// What somebody wrote into the wrong place; no message may repeat it.
+/// A secret in the wrong place. No message may repeat it.
 const MISPLACED: &str = "hunter2-in-the-wrong-place";
 
 async fn pbx() -> Simulator {
@@ -39,7 +40,7 @@ async fn with_config(command: &str, path: &Path, rest: &[&str]) -> Ended {
     run_wavegate(&[&[command, "--config", path], rest].concat()).await
 }
 
-/// What a command that succeeds prints, on one line.
+/// The output of a command that succeeds, on one line.
 #[track_caller]
 fn printed(ended: Ended) -> String {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
@@ -139,7 +140,7 @@ async fn check_prints_every_mistake_with_its_key_and_no_secret() {
             (Some(78), ""),
             "{ended:?}"
         );
-        // A line that says how many, then one for each.
+        // One line with the number of mistakes, then one line for each.
         let (heading, list) = ended.err.split_once('\n').unwrap();
         let count = list.lines().count();
         let expected = format!("wavegate: {} has {count} mistakes:", path.display());

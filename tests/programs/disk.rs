@@ -1,6 +1,8 @@
-//! A disk that hangs, and one that loses what it was given: what was really served is what is written, or is counted as missing.
+//! A disk that hangs, and one that loses data: the audit log has exactly what was served, or counts
+//! it as missing.
 //!
-//! The gateway runs as a program of its own, with a library between it and the system's `write` and `fdatasync`.
+//! The gateway runs as a program of its own, with a library between it and the system's `write` and
+//! `fdatasync`.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -30,7 +32,7 @@ struct Failing {
     log: PathBuf,
 }
 
-/// None where there is no C compiler.
+/// `None` if there is no C compiler.
 async fn started(on_failure: &str) -> Option<Failing> {
     let compiler = program("cc")?;
     let disk = tempfile::tempdir().unwrap();
@@ -64,7 +66,7 @@ async fn started(on_failure: &str) -> Option<Failing> {
 }
 
 impl Failing {
-    /// Lets an operation `hang` or `fail` from now on.
+    /// Makes an operation `hang` or `fail` from now on.
     fn begin(&self, what: &str) {
         fs::write(self.disk.path().join(what), "").unwrap();
     }
@@ -78,7 +80,7 @@ impl Failing {
         Call::new(self.addr, Method::GET, &target).bearer(&jwt("alice"))
     }
 
-    /// Hears the recording. Returns the request's id.
+    /// Gets the recording. Returns the request's id.
     async fn served(&self) -> String {
         let answer = self.get().send().await;
         assert_eq!(answer.status(), StatusCode::OK);
@@ -88,7 +90,7 @@ impl Failing {
         id
     }
 
-    /// Is denied another recording.
+    /// Requests another recording, which is denied.
     async fn denied(&self) {
         let other = NAME.replace(".1203-", ".1204-");
         let target = format!("/recordings/{other}?link={}", link(PBX, NAME));
@@ -108,7 +110,7 @@ impl Failing {
         number(admin_address(&self.running), metric).await
     }
 
-    /// Ends it. Returns the folder of its log, and what keeps that.
+    /// Ends the gateway. Returns the folder of its log, and the builder that keeps the folder.
     async fn stopped(self) -> (PathBuf, Builder) {
         assert_eq!(self.running.stop().await.code, Some(0));
         verified(&self.log, &[]).await;
@@ -116,14 +118,14 @@ impl Failing {
     }
 }
 
-/// How many decisions the log says are missing.
+/// The number of decisions that the log reports as missing.
 fn missing(log: &Path) -> u64 {
     let unwritten = of_kind(log, "unwritten");
     let decisions = unwritten.iter().map(|line| line["decisions"].as_u64());
     decisions.map(Option::unwrap).sum()
 }
 
-/// The lines of a request: its decision and its delivery, where they are there.
+/// The decision and the delivery of a request, as far as the log has them.
 fn of(log: &Path, id: &str) -> (Vec<Value>, Vec<Value>) {
     let of_kind = |kind| {
         let lines = of_kind(log, kind).into_iter();
@@ -140,7 +142,7 @@ async fn what_is_served_while_the_disk_hangs_is_what_is_written_later() {
     failing.served().await;
     failing.begin("hang-sync");
     let (id, ()) = tokio::join!(failing.served(), failing.denied());
-    // Nobody else waits.
+    // A later request does not wait.
     failing.served().await;
     assert_eq!(failing.counted("wavegate_audit_unwritten_total").await, 1);
     assert_eq!(failing.ready().await, 200);
@@ -181,7 +183,7 @@ async fn what_is_served_and_never_gets_to_the_disk_is_counted() {
     failing.served().await;
     until(&failing.log, "delivery", 1).await;
     failing.begin("hang-write");
-    // One of them is in what is being written, and one behind that.
+    // One decision is in the batch that is being written, and one in the next batch.
     let (id, ()) = tokio::join!(failing.served(), failing.denied());
     failing.begin("fail-write");
     failing.end("hang-write");
@@ -243,7 +245,7 @@ async fn ready_comes_back_with_the_disk_and_not_before() {
     soon(async { while failing.ready().await != 200 {} }).await;
     failing.served().await;
     let (log, _config) = failing.stopped().await;
-    // However often it was tried, it is told once.
+    // The gateway tried several times, but the log has one line about it.
     assert_eq!(of_kind(&log, "unwritten").len(), 1);
     assert_eq!(missing(&log), 0);
 }

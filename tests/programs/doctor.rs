@@ -1,4 +1,5 @@
-//! `wavegate doctor` names what is wrong between it and a PBX, says where to change it, and costs one login at most.
+//! `wavegate doctor` names a fault between it and a PBX and the setting to change, and costs one
+//! login at most.
 
 mod audited;
 mod certificates;
@@ -25,7 +26,7 @@ async fn run(config: &Path, rest: &[&str]) -> Ended {
     run_wavegate(&[&["doctor", "--config", config], rest].concat()).await
 }
 
-/// What the doctor found out about the only PBX of a configuration, which is healthy or not.
+/// The doctor's findings about the only PBX of a configuration.
 struct Diagnosis {
     ok: bool,
     pbx: Value,
@@ -58,7 +59,7 @@ impl Diagnosis {
             .collect()
     }
 
-    /// The step of a name: its details, and what is advised.
+    /// The step with this name: its details, and its advice.
     fn step(&self, name: &str) -> (&str, Option<&str>) {
         let steps = self.pbx["steps"].as_array().unwrap();
         let step = steps.iter().find(|step| step["name"] == name);
@@ -67,7 +68,7 @@ impl Diagnosis {
         (step["detail"].as_str().unwrap(), step["advice"].as_str())
     }
 
-    /// Checks that exactly one step failed, which says `said` and advises `advised`.
+    /// Checks that only this step failed, that its text contains `said`, and its advice `advised`.
     #[track_caller]
     fn fails_at(&self, name: &str, said: &str, advised: &str) {
         let steps = self.pbx["steps"].as_array().unwrap();
@@ -171,7 +172,7 @@ async fn a_wrong_password_costs_one_login_and_the_next_look_none() {
     let said = "the PBX refused the login with errno 20003: user name or password is wrong";
     diagnose(&builder, &[]).await.fails_at("login", said, menu);
     assert_eq!(pbx.seen().requests.login, 1);
-    // The history is the one that `serve` goes by.
+    // The doctor uses the same login history as `serve`.
     let found = diagnose(&builder, &[]).await;
     found.fails_at(
         "login",
@@ -187,7 +188,7 @@ async fn a_wrong_password_costs_one_login_and_the_next_look_none() {
         .fails_at("login", "refused them twice", menu);
     assert_eq!(pbx.seen().requests.login, 2);
     assert!(!found.text.contains("not the password"));
-    // Other credentials are worth a try.
+    // Other credentials permit a new try.
     assert!(diagnose(&builder.password(pbx.password()), &[]).await.ok);
 }
 
@@ -236,7 +237,7 @@ async fn a_lock_out_is_told_and_waited_for() {
     assert!(diagnose(&builder, &["--retry-login"]).await.ok);
 }
 
-/// What answers a login, and how that is told.
+/// Answers to a login, and the messages about them.
 #[tokio::test]
 async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
     let no_yeastar = "no Yeastar";

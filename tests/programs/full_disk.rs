@@ -1,5 +1,5 @@
-//! A disk that is full refuses, and nothing that is half written stays: `prlimit` bounds a file of
-//! the audit log.
+//! A full disk: the gateway refuses requests, and no half-written line remains. `prlimit` limits
+//! the size of a file of the audit log.
 
 use std::process::{Command, Stdio};
 
@@ -22,7 +22,7 @@ async fn a_full_disk_refuses_and_what_was_half_written_is_repaired() {
     if program("prlimit").is_none() {
         return;
     }
-    // So that lines of either kind are cut.
+    // These sizes cut lines of both kinds.
     for bytes in [20_000, 20_250, 20_500, 20_750] {
         refused_when_full(bytes).await;
     }
@@ -33,8 +33,7 @@ async fn refused_when_full(bytes: u64) {
     let builder = gateway(&pbx).cache().audit();
     let config = builder.write();
     let folder = crate::harness::audit::dir(builder.folder());
-    // A file may be so large and no larger: what is over is written in part, as on a disk that
-    // fills.
+    // With a limit on its size a file is written in part, as on a disk that fills.
     let mut limited = Command::new("sh");
     let script =
         format!("trap '' XFSZ; exec prlimit --fsize={bytes}: \"$0\" serve --config \"$1\"");
@@ -89,7 +88,7 @@ async fn refused_when_full(bytes: u64) {
     soon(async { while ask_once().await != StatusCode::OK {} }).await;
     assert_eq!(running.stop().await.code, Some(0));
     verified(&folder, &[]).await;
-    // Every download that somebody got is in it, and nothing twice.
+    // Every download that a caller received is in the log, and nothing is there twice.
     let deliveries = of_kind(&folder, "delivery");
     let complete = deliveries
         .iter()

@@ -1,4 +1,5 @@
-//! `wavegate init` writes a configuration that works, after a look at the PBX's certificate; or it writes nothing.
+//! `wavegate init` checks the PBX's certificate and then writes a configuration that works; or it
+//! writes nothing.
 
 mod tour;
 
@@ -32,7 +33,7 @@ async fn pbx(api: Api) -> wavegate::simulator::Builder {
         .recording(NAME, wav::music(2))
 }
 
-/// A folder that is not there yet, in one that goes with the test.
+/// A folder that does not exist yet, inside a temporary one.
 struct Place(TempDir);
 
 impl Place {
@@ -58,7 +59,8 @@ impl Place {
         std::fs::read_to_string(self.config()).unwrap()
     }
 
-    /// `wavegate init` into it, with the password's file unless something else is said.
+    /// `wavegate init` for this folder, with the password's file unless the arguments name another
+    /// source.
     fn init(&self, arguments: &[&str]) -> Command {
         let dir = self.dir();
         let mut command = wavegate(&["init", "--dir", dir.to_str().unwrap()]);
@@ -73,7 +75,7 @@ impl Place {
         Running::start(&mut command).end().await
     }
 
-    /// Runs it with this on its standard input.
+    /// Runs it with these answers on its standard input.
     async fn answer(&self, arguments: &[&str], answers: &str) -> Ended {
         let mut input = tempfile::tempfile().unwrap();
         input.write_all(answers.as_bytes()).unwrap();
@@ -128,7 +130,7 @@ async fn flags_alone_make_a_configuration_that_works() {
         .run(&flags(&pbx, &url, &["--fingerprint", pbx.fingerprint()]))
         .await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // Nobody was logged in, and nothing was asked of the PBX at all.
+    // There was no login, and no request to the PBX at all.
     assert_eq!(
         (pbx.seen().requests.total(), pbx.seen().bad_requests),
         (0, 0)
@@ -221,7 +223,7 @@ async fn a_certificate_that_is_not_the_right_one_ends_it() {
         .await;
     place.holds_nothing(&ended, &expected);
     place.holds_nothing(&ended, &format!("SHA-256 is {seen}"));
-    // Nobody has said that it is the right one.
+    // Without a confirmed fingerprint nothing is written.
     let ended = place.run(&flags(&pbx, &url, &[])).await;
     place.holds_nothing(&ended, &format!("add --fingerprint {seen}"));
     for answers in ["no\n", "\n", ""] {
@@ -241,7 +243,7 @@ async fn a_certificate_that_the_machine_trusts_needs_no_pin() {
     let (place, url) = (Place::new(), pbx.url());
     let root = place.0.path().join("root.pem");
     std::fs::write(&root, pbx.certificate_pem()).unwrap();
-    // One that was named is pinned all the same.
+    // A named fingerprint is pinned, even if the certificate is trusted.
     for rest in [&[][..], &["--fingerprint", pbx.fingerprint()]] {
         let place = Place::new();
         let file = place.0.path().join("password");
@@ -289,7 +291,7 @@ async fn on_a_terminal_flags_that_suffice_leave_nothing_to_ask() {
     );
     let mut terminal = Command::new(script);
     terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
-    // A terminal on which nobody types.
+    // A terminal without any input.
     let (input, _nothing) = std::io::pipe().unwrap();
     let ended = Running::start(terminal.stdin(Stdio::from(input)))
         .end()

@@ -1,7 +1,7 @@
-//! Programs of others and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg and
+//! Third-party programs and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg and
 //! Chromium.
 //!
-//! A test says in one line that it is skipped where its program is absent; with `CI=true` it fails.
+//! If its program is absent, a test prints one line that it is skipped; with `CI=true` it fails.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
-//! The nginx configuration that ships, run for real in front of the gateway.
+//! The shipped nginx configuration, run for real in front of the gateway.
 //!
-//! What the gateway promises must survive nginx: a cut recording stays cut, nothing is held back, a link is in no log.
-//! The test reads the very file and replaces addresses and paths only.
+//! The gateway's promises must hold behind nginx: a cut recording stays cut, nothing is held back,
+//! and no log has a link. The test reads the shipped file and replaces only addresses and paths.
 
 mod heads;
 mod process;
@@ -15,7 +15,7 @@ use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, 
 use crate::harness::{Builder, Gateway, NAME, PBX, Problem, gateway, link, link_from};
 use process::{Nginx, PROTOCOLS, Protocol};
 
-/// The line without which nginx would write links down.
+/// Without this line nginx would log links.
 const NO_ERROR_LOG: &str = "error_log /dev/null emerg;";
 const KIB: u64 = 1024;
 
@@ -27,7 +27,7 @@ async fn pbx(seconds: u32, switches: &[Switch]) -> Simulator {
     pbx.start().await.unwrap()
 }
 
-/// A gateway that knows nginx.
+/// A gateway that trusts nginx.
 fn behind(pbx: &Simulator) -> Builder {
     gateway(pbx).set("server.trusted_proxies", ["127.0.0.1/32"])
 }
@@ -54,14 +54,14 @@ async fn a_recording_passes_byte_for_byte_and_both_logs_have_its_id() {
             let answer = nginx.get_recording(protocol).await;
             assert_eq!(answer.status(), StatusCode::OK, "{protocol:?}");
             assert_eq!(answer.header("content-type"), Some("audio/wav"));
-            // What the PBX does not tell is known once the recording has been read.
+            // If the PBX sends no length, it is known once the recording has been read.
             let is_known = !switches.is_empty() || !ids.is_empty();
             assert_eq!(answer.header("content-length").is_some(), is_known);
             ids.push(answer.header("x-request-id").unwrap().to_owned());
             let recording = pbx.recording_bytes(NAME).unwrap();
             assert!(answer.bytes().await.unwrap() == recording, "{protocol:?}");
         }
-        // The gateway takes an id over from nginx, so the answer has it only if both agree.
+        // The gateway uses the id that nginx sends, so the answer has it only if both agree.
         let (access, rest) = nginx.logs().await;
         for id in ids {
             let line = access.lines().find(|line| line.contains(&id)).unwrap();
@@ -132,7 +132,7 @@ async fn a_broken_transfer_stays_broken() {
         for cut in &cuts {
             pbx.inject(ScriptedFault::forever(CallKind::Download, cut.clone()));
             let answer = nginx.get_recording(protocol).await;
-            // A reset may come so early that the gateway has sent nothing either.
+            // A reset may come so early that the gateway has sent nothing yet.
             let reset = matches!(cut, Misbehavior::Reset { .. });
             if !reset || answer.status() != StatusCode::BAD_GATEWAY {
                 assert_eq!(answer.status(), StatusCode::OK);
@@ -146,8 +146,8 @@ async fn a_broken_transfer_stays_broken() {
     }
 }
 
-/// Sends a link through everything that makes nginx write an error, and returns the token's part that is only in it,
-/// the access log and all other logs.
+/// Sends a link through every case in which nginx writes an error. Returns the part of the token
+/// that is only in the link, the access log, and all other logs.
 async fn logs_after_errors(edits: &[(&str, &str)]) -> Option<(String, String, String)> {
     let pbx = pbx(60, &[]).await;
     let gateway = behind(&pbx).start().await;
@@ -200,7 +200,7 @@ async fn a_link_is_in_no_log_of_nginx() {
             assert!(!log.contains(part), "{part} in {log}");
         }
     }
-    // That is the work of one line of the configuration: with a log of errors the link is in it.
+    // This depends on one line of the configuration: with an error log the link is in it.
     let edits = [(NO_ERROR_LOG, "error_log {folder}requests.log error;")];
     let (signature, _, rest) = logs_after_errors(&edits).await.unwrap();
     assert!(rest.contains(&signature), "{rest}");
@@ -291,7 +291,7 @@ async fn the_other_instance_is_asked_when_one_is_gone_and_for_no_other_reason() 
         assert!(answer.bytes().await.is_ok());
     }
 
-    // An answer is an answer, whatever it says.
+    // nginx passes on every answer, also an error, and does not ask the other gateway.
     let nginx = Nginx::start([one.addr(), other.addr()]).unwrap();
     let before = pbx.seen().requests.get_random;
     let statuses = [503, 500];
@@ -304,6 +304,6 @@ async fn the_other_instance_is_asked_when_one_is_gone_and_for_no_other_reason() 
         assert!(answer.status().is_server_error());
         pbx.clear_faults();
     }
-    // The gateway itself asks a PBX that fails once more.
+    // The gateway itself retries once at a PBX that fails.
     assert_eq!(pbx.seen().requests.get_random - before, 4);
 }

@@ -1,5 +1,5 @@
-//! Every algorithm there is, with keys that OpenSSL made, from a key file and from a JWK Set made of it: accepted. What the others
-//! refuse shows little as long as this does not hold.
+//! Every algorithm, with keys that OpenSSL made, from a key file and from a JWK Set, is accepted.
+//! The tests of refused tokens prove little without this one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ use crate::harness::keys::base64;
 use crate::harness::programs::program;
 use crate::harness::{AUDIENCE, NAME, gateway, write_secret};
 
-/// OpenSSL, and a folder for what it makes.
+/// OpenSSL, and a folder for its files.
 struct OpenSsl {
     program: PathBuf,
     folder: TempDir,
@@ -54,7 +54,7 @@ impl OpenSsl {
                 return;
             }
         };
-        // Base64 on one line; longer than the bytes it stands for.
+        // Base64 on one line. The text is longer than the bytes it encodes.
         let text = self.run(&format!("rand -base64 {bytes}"));
         let text = String::from_utf8(text).unwrap().replace('\n', "");
         write_secret(&self.folder.path().join(format!("{name}.secret")), &text);
@@ -104,7 +104,7 @@ impl OpenSsl {
     }
 }
 
-/// An `[[auth.issuer]]` with a key file, or with a set in a file.
+/// An `[[auth.issuer]]` with a key file, or with a key set in a file.
 fn issuer(algorithm: Algorithm, name: &str, folder: &Path, in_set: bool) -> String {
     let head = format!("name = \"https://{name}.test\"\naudiences = [\"{AUDIENCE}\"]");
     let file = |suffix: &str| {
@@ -167,7 +167,7 @@ async fn every_algorithm_is_accepted_with_keys_that_openssl_made() {
     for (name, token) in &tokens {
         let answer = gateway.get(NAME).bearer(token).send().await;
         assert_eq!(answer.status(), StatusCode::OK, "{name}");
-        // Nobody else's key verifies it.
+        // The signature of another key is refused.
         for (other, _) in tokens.iter().filter(|(other, _)| other != name).take(3) {
             let (signed, _) = token.rsplit_once('.').unwrap();
             let (_, other_signature) = tokens

@@ -1,15 +1,17 @@
-//! Which formats browsers play, wherever the header names them.
+//! The formats that browsers play, wherever the header names them.
 //!
-//! A browser that opens a recording by itself gets it `inline` where it can play it, and else as a file to save; programs and
-//! `<audio>` elements get it `inline` always.
+//! A browser that opens a recording by itself gets it `inline` if it can play it, and otherwise as
+//! a file to save. Programs and `<audio>` elements always get it `inline`.
 //!
-//! The kind: tag 0xFFFE (extensible), whose sub-format decides, and tag 3 (float); a format behind other chunks, of even and odd
-//! sizes and in any number, up to 32 KiB; the same where the PBX tells a length or none, with the cache and without, for a part, from
-//! every generation of PBX, and for the doctor.
+//! The kind: tag 0xFFFE (extensible), whose sub-format decides, and tag 3 (float); a format after
+//! other chunks, of even and odd sizes and in any number, up to 32 KiB; the same where the PBX
+//! sends a length or none, with the cache and without, for a range, for every generation of PBX,
+//! and for the doctor.
 //!
-//! The rule must not open more: a sub-format of another family, one that is cut or said to be too short, decides nothing, and what
-//! browsers do not play is saved as before. No size, tag or end makes a recording unavailable, and nobody waits for a format
-//! that is beyond the bound or cannot come.
+//! The rule must not permit more: a sub-format of another family, or one that is cut or declared
+//! too short, decides nothing, and a format that browsers do not play is saved as before. No size,
+//! tag or end makes a recording unavailable, and no request waits for a format that is beyond the
+//! bound or cannot come.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, StatusCode};
@@ -19,7 +21,7 @@ use crate::browser;
 use crate::harness::programs::run_wavegate;
 use crate::harness::{Answer, Call, Gateway, NAME, gateway, gateway_for, jwt, soon};
 
-/// Somebody who opens the address in a browser.
+/// A person who opens the address in a browser.
 const PERSON: (&str, &str) = ("sec-fetch-mode", "navigate");
 const PROGRAM: (&str, &str) = ("accept", "*/*");
 const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
@@ -31,12 +33,12 @@ const MU_LAW: u16 = 7;
 const GSM: u16 = 0x31;
 const EXTENSIBLE: u16 = 0xFFFE;
 
-/// How a file begins.
+/// The beginning of a file.
 #[derive(Clone)]
 struct Form {
     tag: u16,
     bits: u16,
-    /// The part of the format behind the fields that every format has.
+    /// The part of the format after the fields that every format has.
     extension: Vec<u8>,
     /// Other chunks in front of the format.
     in_front: Vec<(&'static [u8; 4], usize)>,
@@ -144,7 +146,7 @@ fn forms() -> Vec<(&'static str, Form, bool)> {
             true,
         ),
         ("30 KB in front", pcm().behind(&[(JUNK, 30_000)]), true),
-        // Formats that browsers do not play stay as they were.
+        // Formats that browsers do not play, as before.
         ("GSM", Form::plain(GSM, 8), false),
         ("64 bits of float", Form::plain(FLOAT, 64), false),
         ("extensible, 64 bits of float", extensible(FLOAT, 64), false),
@@ -169,7 +171,7 @@ fn forms() -> Vec<(&'static str, Form, bool)> {
             false,
         ),
         ("an unknown tag", Form::plain(0xABCD, 16), false),
-        // Nobody can tell.
+        // The format is unknown, so the recording is sent inline.
         (
             "beyond the bound",
             Form::plain(GSM, 8).behind(&[(JUNK, 33_000)]),
@@ -203,7 +205,8 @@ fn check(answer: &Answer, kind: &str, row: &str) {
     );
 }
 
-/// A person gets a recording to hear or to save, a program always inline, and both the same bytes.
+/// Checks that a person gets a recording inline or as a file, a program always inline, and both the
+/// same bytes.
 async fn check_form(api: Api, switches: &[Switch], cache: &str, (what, form, plays): &Row) {
     let row = format!("{what} {api} {switches:?} {cache}");
     let recording = form.file();
@@ -273,7 +276,8 @@ async fn the_format_is_found_in_what_every_generation_of_pbx_sends() {
     }
 }
 
-/// Files whose headers are cut or absurd. Each is a recording all the same: it begins like one.
+/// Files whose headers are cut or absurd. Each still counts as a recording, since it begins like
+/// one.
 fn absurd() -> Vec<(&'static str, Bytes)> {
     let whole = Form::extensible(PCM, 16).file();
     let of = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
@@ -326,7 +330,7 @@ async fn no_header_keeps_a_recording_from_being_served() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_format_that_does_not_come() {
-    // The PBX has sent the beginning, and stands still.
+    // The PBX has sent the beginning, and stalls.
     for (what, in_front, is_awaited) in [
         ("not needed", 0, false),
         ("beyond the bound", 33_000, false),

@@ -1,5 +1,5 @@
-//! Programs that ask for a recording in pieces get what they need, and the PBX is read once: Safari, as others have
-//! written down what it sends, `curl` and FFmpeg themselves.
+//! Players that request a recording in pieces get all pieces, and the PBX is read once: Safari by a
+//! log of its requests, `curl` and FFmpeg themselves.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -28,14 +28,15 @@ fn url(gateway: &Gateway) -> String {
     format!("http://{}{}", gateway.addr(), target())
 }
 
-/// The end of a recording is always waited for.
+/// Requests always wait for the end of a recording.
 const PATIENT: u32 = 60_000;
 
-/// The length of the file in the log below, and its requests: two bytes, the whole, and after a click on the time line
-/// the rest from there; then pieces of 64 KiB in front of that.
+/// The length of the file in the log below, and its requests: two bytes, the whole, and after a
+/// click on the time line the rest from there; then pieces of 64 KiB before that.
 ///
-/// Source: a server's log of Safari, in github.com/lukekarrys/livefromquarantine.club, issue 244 (2021-04-20). The first
-/// three are the same in github.com/soundcloud/areweplayingyet, issue 49 (2014-02-05).
+/// Source: a server's log of Safari, in github.com/lukekarrys/livefromquarantine.club, issue 244
+/// (2021-04-20). The first three are the same in github.com/soundcloud/areweplayingyet, issue 49
+/// (2014-02-05).
 const SAFARI_LENGTH: u64 = 25_718_013;
 const SAFARI: [(u64, u64); 6] = [
     (0, 1),
@@ -45,7 +46,7 @@ const SAFARI: [(u64, u64); 6] = [
     (7_340_032, 7_405_567),
     (7_405_568, 7_471_103),
 ];
-/// Of what it asked for and then left, it has heard so much.
+/// The bytes that it reads of a request before it leaves.
 const SAFARI_HEARS: usize = 1 << 20;
 
 async fn ask_as_safari(gateway: &Gateway, first: u64, last: u64) -> Answer {
@@ -59,7 +60,7 @@ async fn ask_as_safari(gateway: &Gateway, first: u64, last: u64) -> Answer {
             "6E7B1D5A-0000-4000-8000-000000000001",
         );
     let answer = call.send().await;
-    // It gives up at anything else: at a 200, and at a range of an unknown whole.
+    // It accepts nothing else: no 200, and no range of an unknown total length.
     assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
     let range = format!("bytes {first}-{last}/{SAFARI_LENGTH}");
     assert_eq!(answer.header("content-range"), Some(&*range));
@@ -152,7 +153,7 @@ async fn curl_resumes_a_download_that_was_cut() {
         let resume = ["--continue-at", "-"];
         succeeded(&curl(&program, &resume, &file, &url).end().await);
         assert!(has() == whole);
-        // It does no harm where nothing is missing.
+        // Resuming a complete file does no harm.
         succeeded(&curl(&program, &resume, &file, &url).end().await);
         assert!(has() == whole);
         if cache.is_empty() {
@@ -161,7 +162,7 @@ async fn curl_resumes_a_download_that_was_cut() {
     }
 }
 
-/// What `ffprobe` says of the recording.
+/// The output of `ffprobe` for the recording.
 async fn ffprobe(program: &Path, arguments: &[&str], url: &str) -> String {
     let mut command = Command::new(program);
     command

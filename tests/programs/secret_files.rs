@@ -1,20 +1,20 @@
-//! Secrets as containers hand them out.
+//! Secrets as containers provide them.
 //!
-//! The kind: Docker and Swarm mount each secret at `/run/secrets/x`, mode 0444, Compose a file of
-//! the host, with the mode it has there, Kubernetes a volume wherever it is told, files of mode
-//! 0644 behind symbolic links, systemd `$CREDENTIALS_DIRECTORY`. All secret files are read by one
-//! rule: passwords, keys of issuers, links and sessions, the admin token, keys in PEM, and what
-//! arguments name. Beside that, what an editor or a shell puts into a password: a byte order mark,
+//! The kind: Docker and Swarm mount each secret at `/run/secrets/x`, mode 0444; Compose a file of
+//! the host, with its mode there; Kubernetes a volume at a configured path, with files of mode 0644
+//! behind symbolic links; systemd `$CREDENTIALS_DIRECTORY`. All secret files are read by one rule:
+//! passwords, keys of issuers, links and sessions, the admin token, keys in PEM, and files that
+//! arguments name. Also the additions of an editor or a shell to a password: a byte order mark,
 //! UTF-16, blanks, more lines. Every command that reads the configuration decides alike.
 //!
-//! It must not open: the same modes on an ordinary disk, on the root of a container, or in a folder
-//! that is read-only for this service only; a link that leads out of a trusted directory; a file
-//! that others can write, wherever it is; a login with a password that nobody can have meant; a
-//! word of a secret in what is printed.
+//! It must not permit: the same modes on an ordinary disk, on the root of a container, or in a
+//! folder that is read-only for this service only; a link that leads out of a trusted directory; a
+//! file that others can write, wherever it is; a login with a password that cannot be meant so; a
+//! word of a secret in the output.
 //!
-//! The mounts are real, in a mount namespace of the program's own; where the machine allows none
-//! that is said. The table of mounts of Docker, Kubernetes and systemd, and properties of its
-//! reader: `src/config/secret/mounts.rs`.
+//! The mounts are real, in a mount namespace of the program's own. If the machine permits none, a
+//! line says so. The table of mounts of Docker, Kubernetes and systemd, and the properties of its
+//! reader, are in `src/config/secret/mounts.rs`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -41,13 +41,13 @@ async fn pbx() -> Simulator {
     builder.credentials("api", PASSWORD).start().await.unwrap()
 }
 
-/// A program that runs behind mounts which nobody else sees.
+/// Runs a program behind mounts that only it sees.
 struct Namespace {
     unshare: PathBuf,
 }
 
 impl Namespace {
-    /// `None`, and a line that says why, where the machine allows none.
+    /// `None`, and a line with the reason, if the machine permits no namespace.
     fn new() -> Option<Self> {
         let unshare = program("unshare")?;
         let mut command = Command::new(&unshare);
@@ -68,8 +68,7 @@ impl Namespace {
         None
     }
 
-    /// `wavegate` with these arguments, once `mounts` have been made by a shell that knows `$F`,
-    /// the folder.
+    /// `wavegate` with these arguments, after a shell has run `mounts`. In it `$F` is the folder.
     fn command(&self, folder: &Path, mounts: &str, arguments: &[&str]) -> Command {
         let script = format!(
             "set -e\nmount -t tmpfs none /run\nmkdir /run/secrets\n{mounts}\nexec \"$0\" \"$@\""
@@ -98,7 +97,7 @@ impl Namespace {
     }
 }
 
-/// Moves the secrets of a configuration to a directory, each as a file with the mode.
+/// Moves the secrets of a configuration to a directory, one file each.
 fn configure(builder: Builder, directory: &str, trusted: &str) -> Builder {
     let path = builder.write();
     let mut text = std::fs::read_to_string(&path).unwrap();
@@ -113,7 +112,7 @@ fn configure(builder: Builder, directory: &str, trusted: &str) -> Builder {
 
 const COPY: &str = "for s in password bearer link; do cp $F/$s";
 
-/// Docker and Swarm: a mount for each, read-only, mode 0444.
+/// Docker and Swarm: one read-only mount per secret, mode 0444.
 fn docker() -> String {
     format!(
         "mkdir /run/host\nmount -t tmpfs none /run/host\n{COPY} /run/host/; chmod 0444 /run/host/$s\n\
@@ -121,7 +120,7 @@ fn docker() -> String {
     )
 }
 
-/// One mount for all, as Podman does, mode 0444.
+/// One mount for all secrets, as Podman does, mode 0444.
 fn one_mount(directory: &str) -> String {
     format!(
         "mkdir -p {directory}\nmount -t tmpfs none {directory}\n{COPY} {directory}/; chmod 0444 {directory}/$s; done\n\
@@ -129,7 +128,7 @@ fn one_mount(directory: &str) -> String {
     )
 }
 
-/// A volume of Kubernetes: mode 0644 behind the links that are swapped when a secret changes.
+/// A volume of Kubernetes: mode 0644, behind the links that are swapped when a secret changes.
 fn kubernetes(directory: &str) -> String {
     format!(
         "mkdir -p {directory}\nmount -t tmpfs none {directory}\nmkdir {directory}/..2026_11_20\n\
@@ -224,7 +223,7 @@ async fn the_credentials_of_systemd_are_taken() {
         ("0444", Some(directory), 0),
         ("0444", Some("/run/credentials"), 0),
         ("0444", None, 78),
-        // A variable that names another folder, a relative one or the root.
+        // The variable names another folder, a relative one, or the root.
         ("0444", Some("/run/secrets"), 78),
         ("0444", Some("run/credentials"), 78),
         ("0444", Some("/"), 78),
@@ -492,7 +491,7 @@ fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
-/// Contents of a password's file, each with the words about it and whether it is a mistake.
+/// Contents of a password file, the message about each, and whether it is a mistake.
 fn passwords() -> Vec<(Vec<u8>, Option<&'static str>, bool)> {
     let text = |text: &str| text.as_bytes().to_vec();
     vec![

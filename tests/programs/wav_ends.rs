@@ -1,5 +1,5 @@
-//! A WAV file whose header says more than there is, for a browser and for `curl`: it plays, comes
-//! whole, and never looks whole where it was cut. Everything else about such headers:
+//! A WAV file whose header declares more than there is, for a browser and for `curl`: it plays,
+//! comes whole, and never looks whole if it was cut. Other tests of such headers:
 //! `tests/matrix/field/wav_ends.rs`.
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ fn tickets(pbx: &Simulator) -> u64 {
     pbx.seen().tickets_issued
 }
 
-/// A minute whose header is one byte too long.
+/// A minute of audio whose header declares one byte too many.
 fn minute() -> Bytes {
     wav::with_missing(&wav::music(60), 1)
 }
@@ -55,7 +55,7 @@ async fn curl_gets_it_whole_and_sees_each_of_ten_resets() {
             .start()
             .await;
         let url = browser::url(gateway.addr());
-        // At a pace at which some of it is there before the reset comes.
+        // Fast enough for some bytes to arrive before the reset.
         for fault in ["throttle=4000000", "reset-after=150000"] {
             let fault = format!("download:{fault}:times=forever");
             pbx.inject(fault.parse().unwrap());

@@ -25,12 +25,12 @@ const AUDIT: &str = "audit";
 const POLICIES: &str = "@id(\"everyone\") permit(principal, action, resource);";
 
 /// The demo's shared secrets.
-pub(super) struct Keys {
+pub(super) struct DemoKeys {
     pub(super) bearer: Secret,
     pub(super) link: Secret,
 }
 
-impl Keys {
+impl DemoKeys {
     pub(super) fn generate() -> Result<Self, String> {
         Ok(Self {
             bearer: random_secret()?,
@@ -60,7 +60,7 @@ impl Folder {
     }
 
     /// Writes every file but the configuration.
-    pub(super) fn fill(&self, pbxs: &DemoPbxs, keys: &Keys) -> Result<(), String> {
+    pub(super) fn fill(&self, pbxs: &DemoPbxs, keys: &DemoKeys) -> Result<(), String> {
         let (_, head_key) = HeadKey::generate()?;
         self.write("bearer", keys.bearer.expose())?;
         self.write("link", keys.link.expose())?;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use url::Url;
 
-use super::{AUDIENCE, CREDENTIAL_TTL, ISSUER, Keys, LINK_AUDIENCE, NEW_PBX, OLD_PBX};
+use super::{AUDIENCE, CREDENTIAL_TTL, DemoKeys, ISSUER, LINK_AUDIENCE, NEW_PBX, OLD_PBX};
 use crate::app::App;
 use crate::auth::Algorithm;
 use crate::auth::mint::{self, SigningKey};
@@ -44,7 +44,7 @@ impl Tour {
     /// A sentence for the person who started the demo.
     pub(super) fn new(
         app: &App,
-        keys: &Keys,
+        keys: &DemoKeys,
         samples: &[DemoRecording],
         audit: &Path,
     ) -> Result<Self, String> {

@@ -1,4 +1,5 @@
-//! A gateway that is killed loses no line of a download that somebody got, and the next one goes on with the chain.
+//! A killed gateway loses no line of a download that a caller received, and its successor continues
+//! the chain.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};

@@ -1,4 +1,5 @@
-//! Nothing is served that cannot be written down; and when it can be written again, the chain goes on.
+//! The gateway serves nothing that it cannot write to the audit log. When it can write again, the
+//! chain continues.
 
 use std::fs;
 
@@ -43,7 +44,7 @@ async fn without_its_folder_nothing_is_served_until_it_is_back() {
     assert_eq!(ready(&gateway).await.0, 200);
     let tickets = pbx.seen().tickets_issued;
 
-    // It is moved away; it is a file for a while; it is back.
+    // The folder is moved away, then a file stands in its place, then the folder is back.
     fs::rename(&folder, &away).unwrap();
     let problem = get(&gateway).await.problem().await;
     assert_eq!(
@@ -69,7 +70,7 @@ async fn without_its_folder_nothing_is_served_until_it_is_back() {
     assert_eq!(ready(&gateway).await.0, 200);
     assert!(gateway.app.shut_down().await);
     verified(&folder, &[]).await;
-    // Who was refused left no decision behind.
+    // A request that was refused for the missing log left no decision behind.
     let decisions = of_kind(&folder, "decision").len();
     assert_eq!((decisions, of_kind(&folder, "delivery").len()), (2, 2));
 }
@@ -142,7 +143,8 @@ async fn serve_answers_without_a_line_and_writes_how_many() {
     fs::rename(&away, &folder).unwrap();
     let unwritten = crate::harness::audit::until(&folder, "unwritten", 1).await;
     assert_eq!(unwritten[0]["decisions"], 3);
-    // That line has to get to the disk first.
+    // The gateway writes no decision until the `unwritten` line is on disk, so fetch until the log
+    // has a second decision.
     let mut fetched = 4;
     soon(async {
         while of_kind(&folder, "decision").len() < 2 {

@@ -1,4 +1,4 @@
-//! Files: another one begins without breaking the chain, and old ones go as a whole.
+//! Audit files: a new file continues the chain, and old files are removed as a whole.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ async fn a_full_file_is_followed_by_another_one() {
     }
     verified(&folder, &[]).await;
 
-    // A file in the middle that is gone is missed; those at the start are only not there.
+    // A missing file in the middle is an error. Missing files at the start are only reported.
     let second = fs::read(folder.join(&names[1])).unwrap();
     fs::remove_file(folder.join(&names[1])).unwrap();
     let ended = verify(&folder, &[]).await;
@@ -56,7 +56,7 @@ async fn a_full_file_is_followed_by_another_one() {
     fs::remove_file(folder.join(&names[0])).unwrap();
     let told = verified(&folder, &[]).await;
     assert!(told.contains("It begins in the middle"), "{told}");
-    // Its first lines are missed again.
+    // A file that lost its first lines is an error again.
     let text = fs::read_to_string(folder.join(&names[1])).unwrap();
     let (_, rest) = text.split_once('\n').unwrap();
     fs::write(folder.join(&names[1]), rest).unwrap();
@@ -81,7 +81,7 @@ async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
         assert!(app.shut_down().await);
     };
     run().await;
-    // As if it had been begun long ago.
+    // Dates the file as if it had begun long ago.
     let age = |index: usize, date: &str| {
         let old = files(&folder).remove(index);
         let number = format!("audit-{:08}-{date}.jsonl", index + 1);
@@ -91,19 +91,19 @@ async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
     run().await;
     assert_eq!(names(&folder).len(), 2, "{:?}", names(&folder));
     verified(&folder, &[]).await;
-    // It ended today, so it is not old yet, however long ago it began.
+    // The file's last line is of today, so it is not old yet, whatever its date in the name.
     run().await;
     assert_eq!(names(&folder)[0], "audit-00000001-2020-01-01.jsonl");
     age(1, "2020-02-01");
     run().await;
-    // The second one ended today.
+    // The last line of the second file is of today, too.
     assert_eq!(names(&folder)[0], "audit-00000002-2020-02-01.jsonl");
     assert_eq!(names(&folder).len(), 2);
     let removed = of_kind(&folder, "removed");
     assert_eq!(removed[0]["files"][0], "audit-00000001-2020-01-01.jsonl");
     let first = lines(&folder)[0]["seq"].as_u64().unwrap();
     assert!(first > 1);
-    // Heads of what is gone went, too; the others are all there.
+    // The heads of the removed files are gone, too; all others remain.
     let heads = fs::read_to_string(folder.join("heads.jsonl")).unwrap();
     let heads = heads.lines().filter(|line| !line.is_empty());
     let heads: Vec<serde_json::Value> = heads
@@ -147,7 +147,8 @@ async fn any_number_of_files_that_go_is_told_in_one_line_that_can_be_read() {
     let removed = of_kind(&folder, "removed").remove(0);
     assert_eq!(removed["files"].as_array().unwrap().len(), 500);
     assert_eq!(removed["further"], 1500);
-    // The last of them has no line, as none of a real log; without it the rest is whole.
+    // The last of the made-up files is empty, which no real log file is. Without it the log
+    // verifies.
     fs::remove_file(files(&folder).remove(0)).unwrap();
     verified(&folder, &[]).await;
 }

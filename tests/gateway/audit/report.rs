@@ -1,4 +1,5 @@
-//! What the commands tell of a log: who heard what, by number and time, and the story of one request.
+//! The output of the audit commands: who heard which recording, how often and for how long, and the
+//! history of one request.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +21,8 @@ async fn command(dir: &Path, arguments: &[&str]) -> Ended {
     run_wavegate(&[&["audit", "report", dir], arguments].concat()).await
 }
 
-/// The recording with a header for the first `bytes` bytes of its audio alone, as it was before the rest was written.
+/// The recording with a header that declares only the first `bytes` bytes of its audio, as the PBX
+/// writes it before the rest is there.
 fn with_early_header(recording: &[u8], bytes: u32) -> Vec<u8> {
     let begin = usize::try_from(audio_begins(recording)).unwrap();
     let mut file = recording.to_vec();
@@ -63,7 +65,7 @@ async fn a_header_that_is_older_than_its_recording_measures_nothing() {
             assert_eq!(delivery["heard_ms"], heard_ms, "{switch:?}");
             assert_eq!(delivery["audio"]["end"].is_u64(), told_end, "{switch:?}");
         }
-        // The same three seconds, whatever their header was.
+        // The report has the same three seconds, whatever the header declared.
         let rows = report(&dir(&gateway), &["--by", "recording"]).await;
         assert_eq!(
             (&rows[0]["requests"], &rows[0]["heard_s"]),
@@ -92,7 +94,7 @@ async fn a_second_that_was_played_twice_counts_once() {
             .await;
         answer.bytes().await.unwrap().len() as u64
     };
-    // Two seconds that overlap by half, and the same once more.
+    // Two seconds that overlap by half, and then both of them again.
     let mut bytes = part("alice", NAME, begin, begin - 1 + rate).await;
     bytes += part("alice", NAME, begin + rate / 2, begin - 1 + 2 * rate).await;
     bytes += part("alice", NAME, begin, begin - 1 + 2 * rate).await;
@@ -125,7 +127,7 @@ async fn a_second_that_was_played_twice_counts_once() {
             json!(1.0),
         ],
     ];
-    // bob of a link key and bob of the issuer are two people.
+    // bob of a link key and bob of the issuer are two principals.
     assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), expected);
     assert_eq!(rows[0]["bytes"], bytes);
     assert_eq!(
@@ -146,7 +148,7 @@ async fn a_second_that_was_played_twice_counts_once() {
                 .map(|row| row[name].as_f64().unwrap())
                 .sum::<f64>()
         };
-        // Midnight, or a full hour, may have passed in between.
+        // The hour or the day may have changed between the requests.
         assert!(sum("requests") == 6.0 && sum("denied") == 1.0 && sum("heard_s") >= 4.0);
     }
     for party in ["+49 30 1234", "0049301234"] {
@@ -179,7 +181,7 @@ async fn nothing_of_a_log_is_obeyed_by_a_terminal_or_a_spreadsheet() {
         .unwrap();
     let folder = dir(&gateway);
     assert!(gateway.app.shut_down().await);
-    // Somebody has put an order to terminals into it.
+    // A line of the log now contains a terminal escape sequence.
     let file = files(&folder).remove(0);
     let text = fs::read_to_string(&file).unwrap();
     fs::write(

@@ -1,4 +1,5 @@
-//! What was changed afterwards shows, with its file and line; and what cannot be proved is said.
+//! `audit verify` reports a change to the log with its file and line, and says which parts it
+//! cannot prove.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::harness::audit::{HEAD_PUBLIC_KEY, files, verified, verify};
 use crate::harness::programs::Ended;
 use crate::harness::{Call, Gateway, NAME, gateway, jwt, soon};
 
-/// A log of a few downloads, of which the gateway has let go.
+/// A log of a few downloads, after the gateway has shut down.
 struct Log {
     _folder: TempDir,
     dir: PathBuf,
@@ -29,7 +30,7 @@ impl Log {
         Self::of(gateway).await
     }
 
-    /// Takes it away, since the gateway's folder goes with it.
+    /// Copies the log, since the gateway's folder is removed with the gateway.
     async fn of(gateway: Gateway) -> Self {
         let from = dir(&gateway);
         assert!(gateway.app.shut_down().await);
@@ -148,7 +149,7 @@ async fn an_end_that_is_changed_under_a_running_gateway_shows() {
         further["prev"] = hash.into();
         lines.push(further.to_string());
     };
-    // How far behind the last line the place is that is named.
+    // `behind` is the distance from the last original line to the line that the error names.
     for (change, behind, words) in [
         (longer, 0, "was changed"),
         (as_long, 0, "was changed"),
@@ -182,7 +183,7 @@ async fn an_end_that_is_changed_under_a_running_gateway_shows() {
     }
 }
 
-/// In hexadecimal, by the program of everybody.
+/// The hash in hexadecimal, by the system's `sha256sum`.
 fn sha256(line: &str) -> String {
     use std::io::Write;
 
@@ -199,7 +200,7 @@ fn sha256(line: &str) -> String {
     String::from_utf8(told[..64].to_vec()).unwrap()
 }
 
-/// The log of a gateway that was killed, so that its last lines stand behind the last head.
+/// The log of a gateway that was killed, so that its last lines stand after the last head.
 async fn killed() -> Log {
     let pbx = pbx().await;
     let builder = gateway(&pbx).cache().audit().set("log.level", "info");
@@ -217,7 +218,7 @@ async fn killed() -> Log {
     Log::copied(&folder)
 }
 
-/// Puts another line in the place of one, and makes those behind it anew.
+/// Changes the line at `at`, and rebuilds the chain in the lines after it.
 fn rewritten(lines: &[String], at: usize, from: &str, to: &str) -> Vec<String> {
     let mut anew = lines[..at].to_vec();
     for line in &lines[at..] {
@@ -245,16 +246,16 @@ async fn what_is_rewritten_behind_the_last_head_is_said_not_to_be_proved() {
     let words = format!("Lines {} to {last} stand behind the last head", head + 1);
     assert!(told.contains(&words), "{told}");
 
-    // Nobody can see it, so it is not called proved.
+    // A change after the last head cannot be detected, so these lines are reported as not proved.
     log.put(&rewritten(&lines, head, "alice", "mallory"));
     let told = verified(&log.dir, &["--key", HEAD_PUBLIC_KEY]).await;
     assert!(told.contains(&words), "{told}");
-    // Up to the head it shows.
+    // A change before the head is detected.
     log.put(&rewritten(&lines, 1, "\"version\":\"", "\"version\":\"9"));
     let ended = verify(&log.dir, &[]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
 
-    // Of a log that was let go in order nothing stands behind the head.
+    // In a log that was closed in order, no line stands after the last head.
     let log = Log::written().await;
     let told = verified(&log.dir, &[]).await;
     assert!(!told.contains("behind the last head"), "{told}");
@@ -273,7 +274,7 @@ async fn with_a_key_there_must_be_a_head() {
         faulty(&ended, "no head of these lines", "lines may be missing");
         verified(&log.dir, &[]).await;
     }
-    // Not even where the log itself has lost its own.
+    // The same holds where the log itself has lost its last head.
     let lines: Vec<String> = log.lines();
     log.put(&lines[..lines.len() - 2]);
     let told = verified(&log.dir, &[]).await;
@@ -312,7 +313,7 @@ async fn a_cut_end_shows_by_a_later_head_alone() {
         "2 lines were cut off its end",
     );
 
-    // A whole log that was made anew agrees with itself, and not with the head.
+    // A different whole log is consistent in itself, but does not match the head.
     let anew = Log::written().await;
     verified(&anew.dir, &["--key", HEAD_PUBLIC_KEY]).await;
     let ended = verify(&anew.dir, &["--head", kept]).await;
@@ -327,7 +328,7 @@ async fn a_cut_end_shows_by_a_later_head_alone() {
 async fn the_last_line_is_held_by_the_head_beside_it() {
     let log = Log::written().await;
     let mut lines = log.lines();
-    // Without the head in the log itself.
+    // Removes the head in the log itself.
     lines.pop();
     let last = lines.len() - 1;
     lines[last] = lines[last].replace("complete", "upstream-failed");

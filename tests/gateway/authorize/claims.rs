@@ -1,4 +1,5 @@
-//! What a token says of its subject: where it stands, what it must be, and what comes of anything else.
+//! The claims of a token about its subject: their names, their permitted values, and the refusal of
+//! all other values.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ async fn a_claim_that_is_absent_says_nothing_and_one_of_another_form_makes_the_t
         json!({"tenant": ["a", "b"]}),
         json!({"tenant": true}),
         json!({"tenant": [""]}),
-        // A number that could be that of any PBX.
+        // A number without its PBX, which could belong to any PBX.
         json!({"extensions": ["1001"]}),
         json!({"extensions": ["/1001"]}),
         json!({"extensions": ["office/"]}),

@@ -1,4 +1,4 @@
-//! `wavegate explain`: what it prints, how it ends, and that it never prints the token.
+//! `wavegate explain`: its output, its exit code, and that it never prints the token.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -116,7 +116,8 @@ async fn a_denial_says_why_and_ends_with_one() {
             1,
             &["deny\nthe link is for another recording"],
         ),
-        // The wrong kind, an address of another, a token that has ended: as the server has it.
+        // The wrong kind, a link for another address, an expired token: refused as the server
+        // refuses them.
         (
             link,
             &["--recording", OWN],
@@ -190,7 +191,7 @@ async fn the_token_may_come_from_standard_input_and_never_as_an_argument() {
     let (code, text) = run("not a token", &[]);
     assert!(code == Some(1) && text.starts_with("deny (401)"), "{text}");
     assert!(!text.contains("not a token\n"));
-    // An argument that looks like one is refused before anything is read.
+    // An argument that looks like a token is refused before any file is read.
     let ended = run_wavegate(&[&arguments[..], &[token.as_str()]].concat()).await;
     assert_eq!(ended.code, Some(2));
 }
@@ -285,7 +286,7 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
     for (token, fetches, served, words) in [
         (idp.jwt("alice"), 1, "200", "allow\nby policy alice ("),
         (idp.jwt("bob"), 1, "recording-denied", "deny\n"),
-        // Not its key.
+        // Signed with another issuer's key.
         (
             other.jwt_as(&idp.name(), "alice"),
             1,
@@ -315,7 +316,7 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
     );
     assert_eq!((ended.code, &*ended.err), (Some(1), ""));
     assert!(ended.out.starts_with(&told), "{}", ended.out);
-    // Whom it does not concern has an answer.
+    // A token of another issuer still gets its decision.
     let ended = explain(&config, &jwt("alice"), &["--recording", OWN]).await;
     assert_eq!(ended.code, Some(0));
 }

@@ -1,4 +1,5 @@
-//! `wavegate explain` says what the server does: for links that are asked for, and for cookies.
+//! `wavegate explain` gives the same decision as the server, for requests to make links and for
+//! cookies.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ use crate::harness::{
     Answer, Builder, Gateway, ISSUER, NAME, expired_jwt, gateway, jwt, link_of, soon, write_secret,
 };
 
-/// Alice may hear and share, bob share alone, carol hear alone, and dave is forbidden both by name.
+/// Alice may hear and share, bob may only share, carol may only hear, and dave is forbidden both by
+/// name.
 const SHARING: &str = r#"
 @id("hear") permit(principal, action == Wavegate::Action::"listen", resource)
 when { ["alice", "carol", "dave"].contains(principal.subject) };
@@ -20,7 +22,7 @@ when { ["alice", "carol", "dave"].contains(principal.subject) };
 @id("quiet") forbid(principal, action == Wavegate::Action::"listen", resource) when { principal.subject == "dave" };
 "#;
 
-/// What came of a request: 200, 201 or the problem.
+/// The outcome of a request: 200, 201 or the slug of the problem.
 async fn came_of(answer: Answer) -> String {
     match answer.status() {
         StatusCode::OK | StatusCode::CREATED => {
@@ -32,7 +34,7 @@ async fn came_of(answer: Answer) -> String {
     }
 }
 
-/// The same, and who decided, where the audit log has a decision.
+/// The outcome, and the policies that decided, where the audit log has a decision.
 async fn served(gateway: &Gateway, answer: Answer) -> (String, Vec<String>) {
     let id = answer.header("x-request-id").unwrap().to_owned();
     let outcome = came_of(answer).await;
@@ -54,7 +56,7 @@ fn named(ended: &Ended) -> Vec<String> {
         .collect()
 }
 
-/// Has `explain` say the same: `begins` is how, and `code` how it ends.
+/// Checks that `explain` gives this exit code, and an output that starts with `begins`.
 async fn check(gateway: &Gateway, token: &str, rest: &[&str], code: i32, begins: &str) -> Ended {
     let config = gateway.folder().join("wavegate.toml");
     let ended = explain(&config, token, &[&["--recording", OWN], rest].concat()).await;
@@ -125,7 +127,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
         assert_eq!(named(&ended), decided, "{subject}");
         assert_eq!(ended.out.contains(first), is_first, "{subject}");
     }
-    // Hearing is another matter, and a link cannot make links whatever the policies say.
+    // carol may hear but not share. A link cannot make links, whatever the policies say.
     check(&gateway, &jwt("carol"), &[], 0, "allow\nby policy hear (").await;
     let link = link_of("alice", "office", OWN, None);
     let answer = ask(&gateway, &format!("?link={link}"), None).await;
@@ -178,7 +180,8 @@ async fn where_no_links_are_made_explain_says_what_is_missing() {
             begins,
         )
         .await;
-        // A link is refused for what it is, and hearing needs none of it.
+        // A link cannot make links, whatever is configured. Hearing does not depend on these
+        // settings.
         let link = link_of("alice", "office", OWN, None);
         let by_link = ["--action", "share", "--kind", "link"];
         check(
@@ -208,7 +211,7 @@ async fn where_no_links_are_made_explain_says_what_is_missing() {
     check(&gateway, &jwt("alice"), &branch, 0, "allow\n").await;
 }
 
-/// What somebody hears with a cookie, or shares.
+/// Sends a request with a cookie: to share the recording, or to hear it.
 async fn by_cookie(gateway: &Gateway, cookie: &str, shares: bool) -> Answer {
     let call = match shares {
         true => call(gateway, Method::POST, "/links").json(&json!({"recording": OWN}).to_string()),
@@ -326,7 +329,7 @@ async fn a_cookie_is_explained_as_the_server_takes_it() {
         let line = format!("\ncontext.credential: \"{kind}\"\n");
         assert_eq!(ended.out.contains(&line), !begins.starts_with(refused));
     }
-    // It is the value of one cookie, and not a whole field.
+    // The input is the value of one cookie, not a whole `Cookie` field.
     let config = gateway.folder().join("wavegate.toml");
     let both = format!("{alice}; sso=x");
     let ended = explain(&config, &both, &["--recording", OWN, "--kind", "session"]).await;

@@ -1,4 +1,4 @@
-//! Files of policies: what `check` says of a bad one, what a reload makes of it, and rows of tests that come out otherwise.
+//! Policy files: the problems that `check` reports, reloads, and policy tests that fail.
 
 use http::StatusCode;
 use serde_json::json;
@@ -156,7 +156,7 @@ async fn a_reload_changes_decisions_and_groups_for_the_next_request() {
     rewrite(&gateway, &format!("{STARTERS}{no_alice}"));
     gateway.reload().unwrap();
     assert_eq!(heard().await, ["recording-denied", "recording-denied"]);
-    // Groups and policies are no part of a PBX: its token is kept.
+    // Groups and policies are not part of a PBX, so the reload keeps its token.
     assert_eq!(pbx.seen().logins_ok, 1);
 }
 
@@ -176,7 +176,7 @@ async fn a_policy_that_cannot_be_evaluated_denies() {
     assert_eq!(pbx.seen().requests.total(), 0);
 }
 
-/// A row of tests, and what is said of it where it comes out otherwise.
+/// A policy test, and a part of its error message where it fails.
 type Row = (&'static str, Option<&'static str>);
 
 const ROWS: [Row; 20] = [
@@ -226,7 +226,7 @@ const ROWS: [Row; 20] = [
         "source = \"10.0.0.1\"\nexpect = \"allow\"",
         Some("expected allow, but it is denied: forbidden by not-10"),
     ),
-    // The policy `open` lets everybody share, and so nobody but who may listen.
+    // The policy `open` permits everyone to share, but sharing also requires the right to listen.
     (
         "subject = \"erin\"\naction = \"share\"\nexpect = \"allow\"",
         Some("expected allow, but it is denied: no policy permits it"),
@@ -294,7 +294,7 @@ async fn rows_of_tests_are_run_by_check_and_by_each_reload() {
         );
         assert!(refused.contains(line), "{refused}");
     }
-    // What was in force before still is.
+    // The earlier policies are still in force.
     let carol = jwt_with("carol", json!({"roles": ["supervisor"]}));
     assert_eq!(outcome(&running, &carol, OWN).await, "200");
 }

@@ -1,4 +1,4 @@
-//! A recording that is denied and one that does not exist, told alike.
+//! The same answer for a denied recording and for one that does not exist.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use crate::harness::{Gateway, gateway, jwt_with, link_of};
 const OF_1001: &str = "20260302104512-1772448301.1219-0205550147-1001-Inbound.wav";
 const MISSING: &str = "20260302104512-1772448301.1220-0205550147-1002-Inbound.wav";
 
-/// Status, header fields and body, but for what is each answer's own.
+/// Status, header fields and body, without the parts that differ in every answer.
 async fn answer(
     gateway: &Gateway,
     method: Method,
@@ -42,7 +42,7 @@ async fn answer(
 
 #[tokio::test]
 async fn a_denied_recording_is_answered_as_a_missing_one() {
-    // A call of this hour, whose recording may still be on its way.
+    // A call of this hour, whose recording the PBX may not have yet.
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -78,7 +78,7 @@ async fn a_denied_recording_is_answered_as_a_missing_one() {
             assert!(pbx.seen().requests.total() > before);
         }
     }
-    // Whoever may hear it does.
+    // The caller who may hear the recording does get it.
     let alice = agent("alice", &["office/1001"]);
     let call = gateway.get(OF_1001).bearer(&alice);
     assert_eq!(call.send().await.status(), StatusCode::OK);

@@ -1,5 +1,5 @@
-//! `Last-Modified` is the start of the call, which is the same while a recording is being written and once it is complete.
-//! So it stands for those alone that will not change any more.
+//! `Last-Modified` is the start of the call, which is the same while a recording is being written
+//! and once it is complete. So only recordings that will not change any more have the field.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +9,12 @@ use wavegate::simulator::{Api, Simulator, Switch, wav};
 use super::{LENGTH, READ};
 use crate::harness::{Answer, Gateway, gateway, jwt};
 
-/// When a call began, so many seconds ago.
+/// The start of a call, this many seconds ago.
 fn began(seconds_ago: u64) -> SystemTime {
     SystemTime::now() - Duration::from_secs(seconds_ago)
 }
 
-/// The name of the recording of a call that began then.
+/// The name of the recording of a call that began at this time.
 pub(super) fn recording_since(began: SystemTime) -> String {
     let epoch = began.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     format!(
@@ -42,7 +42,7 @@ async fn a_date_stands_for_finished_recordings_only() {
     }
 }
 
-/// Asks for a part of the recording, if it is still the one of this date.
+/// Requests a range of the recording with `If-Range` and this date.
 async fn part_if(gateway: &Gateway, name: &str, date: &str) -> Answer {
     let call = gateway.get(name).bearer(&jwt("alice"));
     let call = call.header("range", "bytes=5-9").header("if-range", date);
@@ -55,7 +55,7 @@ async fn a_young_recording_has_no_date_before_its_end_has_shown_that_it_is_compl
     for cache in ["", "max_bytes = 0"] {
         for (told, is_complete) in [(length - 8, true), (length - 1_000, false)] {
             let row = format!("{cache} {told}");
-            // So long ago that a date would be believed.
+            // Long enough ago for the date to be trusted.
             let began = began(600);
             let (name, date) = (recording_since(began), httpdate::fmt_http_date(began));
             let recording = wav::riff_size(&wav::pcm_of_size(LENGTH), told);

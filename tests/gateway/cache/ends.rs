@@ -1,4 +1,5 @@
-//! How a recording leaves memory: by the operator's word, by a reload, by its age, and when nobody has listened for long.
+//! The end of a cache entry: deleted by the operator, changed by a reload, too old, or idle for too
+//! long.
 
 use std::time::{Duration, SystemTime};
 
@@ -44,7 +45,7 @@ async fn what_the_operator_deletes_is_gone_at_once_for_those_who_listen_too() {
     pbx.release_downloads();
     assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
     assert_eq!(tickets(&pbx), 2);
-    // Nor is anything of it remembered.
+    // The delete also removes the metadata of the recording.
     delete(&gateway).await;
     head(&gateway).await;
     assert_eq!(tickets(&pbx), 3);
@@ -86,7 +87,7 @@ async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
     assert!(gateway.fetch(NAME).await == wav::pcm_of_size(LENGTH));
     assert_eq!(tickets(&pbx), 2);
 
-    // Nobody listens any more, so nothing holds the memory.
+    // The last listener has gone, so the old entries are freed.
     change("= 15002");
     soon(until_settled(&gateway)).await;
 }
@@ -103,7 +104,7 @@ async fn a_recording_that_nobody_has_listened_to_for_long_goes() {
         1,
     )
     .await;
-    // What is known of it stays.
+    // The metadata of the recording remains.
     assert!(head(&gateway).await.header("etag").is_some());
     assert_eq!(tickets(&pbx), 1);
     gateway.fetch(NAME).await;
@@ -141,7 +142,7 @@ async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
                 assert!(gateway.fetch(&name).await == written);
                 soon(until_settled(&gateway)).await;
                 assert_eq!(tickets(&pbx), times * tickets_each);
-                // By the next time more of it has been written.
+                // Before the next request the PBX writes more of the recording.
                 let longer = wav::music(3 + u32::try_from(times).unwrap());
                 pbx.add_recording(&name, longer);
             }
@@ -149,7 +150,7 @@ async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
     }
 }
 
-/// Waits until nothing is held in memory.
+/// Waits until the cache holds no bytes.
 async fn until_settled(gateway: &Gateway) {
     let addr = gateway.app.admin_address();
     loop {
@@ -180,7 +181,7 @@ fn max_bytes(mebibytes: u64) -> String {
     format!("max_bytes = {}", mebibytes * MIB)
 }
 
-/// Has the configuration file read again, with other bytes for all recordings together.
+/// Reloads the configuration with another size for the whole cache.
 fn reload(gateway: &Gateway, from: u64, to: u64) {
     let file = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -207,7 +208,7 @@ async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
     let held = async || number(admin, "wavegate_cache_bytes").await;
     assert!(held().await >= 3 * LENGTH as u64);
 
-    // The longest idle goes, and two have room.
+    // The longest idle entry is evicted, and the other two fit.
     reload(&gateway, 64, 8);
     assert!((2 * LENGTH as u64..=8 * MIB).contains(&held().await));
     assert_eq!(number(admin, evicted).await, 1);
@@ -249,7 +250,7 @@ async fn no_tag_comes_again_for_another_content_whatever_is_forgotten() {
     let tag = async || head(&gateway).await.header("etag").unwrap().to_owned();
     gateway.fetch(NAME).await;
     let first = tag().await;
-    // As long, and with the same beginning: it shows at the end.
+    // The same length and the same beginning: the change shows at the end only.
     let other = changed_at(600_000);
     pbx.add_recording(NAME, other.clone());
     assert!(get(&gateway).await.bytes().await.is_err());
@@ -260,7 +261,7 @@ async fn no_tag_comes_again_for_another_content_whatever_is_forgotten() {
     assert_eq!(tag().await, second);
     assert!(gateway.fetch(NAME).await == other);
 
-    // Nor where the PBX is configured anew, and all of it forgotten.
+    // The tag also stays the same when the PBX is configured anew and all metadata is forgotten.
     let file = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let text = text.replace("[pbx.tls]", "answer_timeout_ms = 15001\n[pbx.tls]");

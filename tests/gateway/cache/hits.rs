@@ -1,4 +1,5 @@
-//! Hits: a request that cost no read is counted once, by what served it; one that cost a read, or was refused, is not.
+//! Cache hits: a request that cost no read is counted once, by its source. A request that cost a
+//! read, or was refused, is not counted.
 
 use http::{Method, StatusCode};
 
@@ -6,7 +7,7 @@ use super::{READ, begin, head, held, stopped, tickets, until_let_go};
 use crate::harness::metrics::Numbers;
 use crate::harness::{Answer, Gateway, NAME, gateway, jwt};
 
-/// Hits so far: from memory, of who joined a read, and of what is known.
+/// The hits so far: from memory, by joining a read, and from metadata.
 pub(super) async fn hits(gateway: &Gateway) -> [u64; 3] {
     let numbers = Numbers::of(gateway).await;
     ["cache", "joined", "known"]
@@ -27,7 +28,7 @@ async fn range(gateway: &Gateway, range: &str) -> StatusCode {
     status
 }
 
-/// Sends what is answered out of what is known, and returns how many requests that was.
+/// Sends requests that the gateway answers from metadata, and returns their number.
 async fn ask_what_is_known(gateway: &Gateway) -> u64 {
     let etag = head(gateway).await.header("etag").unwrap().to_owned();
     for (method, field, status) in [
@@ -83,7 +84,7 @@ async fn who_has_a_stopped_cache_read_on_is_no_hit() {
 async fn who_waits_for_a_length_is_one_hit_or_none() {
     let pbx = held(false).await;
     let gateway = stopped(&pbx, "wait_ms = 60000").await;
-    // The end has to be read for it.
+    // The range must be read to the end of the recording.
     assert_eq!(range(&gateway, "bytes=5-").await, 206);
     assert_eq!((hits(&gateway).await, tickets(&pbx)), ([0, 0, 0], 2));
     assert_eq!(range(&gateway, "bytes=-9").await, 206);

@@ -1,4 +1,4 @@
-//! What is remembered of recordings whose bytes are gone, or that were never there.
+//! The metadata of recordings whose bytes are gone, or that never existed.
 
 use http::StatusCode;
 use wavegate::simulator::{Api, Simulator, Switch, wav};
@@ -28,7 +28,7 @@ async fn a_recording_that_is_gone_is_forgotten_at_once() {
             .await;
         }
         pbx.remove_recording(NAME);
-        // Nobody has asked the PBX since.
+        // The gateway has not asked the PBX since.
         assert_eq!(head(&gateway).await.status(), StatusCode::OK);
         assert_eq!(tickets(&pbx), 1);
 
@@ -44,7 +44,7 @@ async fn a_recording_that_is_gone_is_forgotten_at_once() {
 async fn a_recording_that_is_not_there_is_asked_for_once_and_again_soon() {
     let pbx = pbx().await;
     pbx.remove_recording(NAME);
-    // As long as it may be remembered, which is longer than this takes.
+    // The longest permitted time, which is longer than this test takes.
     let patient = gateway(&pbx)
         .cache()
         .set("cache.remember_missing_ms", 10000);
@@ -73,7 +73,7 @@ async fn until_found(gateway: &Gateway) {
 async fn a_recording_that_was_replaced_gets_another_tag() {
     let (old, new) = (wav::pcm_of_size(300_000), super::changed_at(200_000));
     let new = new.slice(..300_000);
-    // As long, and with the same beginning: only the whole shows it.
+    // The same length and the same beginning: only the whole content differs.
     let new = [&old[..1_000], &new[1_000..]].concat();
     assert!(old != new);
     let ways = ["keep_s = 0", "max_bytes = 0"].map(|cache| [(cache, true), (cache, false)]);
@@ -95,8 +95,8 @@ async fn a_recording_that_was_replaced_gets_another_tag() {
             .await;
         }
         pbx.add_recording(NAME, new.clone());
-        // What was announced under the old tag does not come to its end. Where the change has shown before that, the answer is
-        // the new recording already.
+        // An answer with the old tag breaks off before its end. Where the gateway has noticed the
+        // change earlier, the answer already is the new recording.
         let answer = super::get(&gateway).await;
         let announced = answer.header("etag").map(str::to_owned);
         match answer.bytes().await {

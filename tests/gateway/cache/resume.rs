@@ -1,5 +1,5 @@
-//! A beginning that was kept stays good while its PBX fails, and the rest comes behind it once the PBX does better. It goes
-//! where the recording is gone.
+//! The kept beginning of a recording stays valid while its PBX fails, and the rest is read after it
+//! once the PBX recovers. It is dropped when the PBX no longer has the recording.
 
 use http::StatusCode;
 use wavegate::simulator::wav;
@@ -12,7 +12,7 @@ async fn range(gateway: &Gateway, range: &str) -> Answer {
     call.header("range", range).send().await
 }
 
-/// Asks for what is behind the beginning.
+/// Requests the bytes after the kept beginning.
 async fn beyond(gateway: &Gateway) -> Answer {
     range(gateway, &format!("bytes={READ}-")).await
 }
@@ -61,7 +61,7 @@ async fn a_beginning_serves_while_its_pbx_fails_and_is_gone_on_behind_afterwards
 #[tokio::test]
 async fn what_came_before_a_third_cut_is_kept() {
     for tells_length in [true, false] {
-        // The furthest place is that of the first, or of the last.
+        // The longest of the three readings is the first, or the last.
         for places in [[READ, 600_000, 800_000], [600_000, 800_000, READ]] {
             let pbx = held(tells_length).await;
             pbx.release_downloads();
@@ -72,7 +72,8 @@ async fn what_came_before_a_third_cut_is_kept() {
                 pbx.inject(fault.parse().unwrap());
             }
             assert!(get(&gateway).await.bytes().await.is_err(), "{places:?}");
-            // Where no length tells that these are cuts, it takes one more pass to show that the last was none of the ends.
+            // Without a length a cut looks like an end. One more reading shows that the last cut
+            // was not the end.
             let spent = if tells_length { 3 } else { 4 };
             assert_eq!(tickets(&pbx), spent, "{places:?}");
 
@@ -132,7 +133,7 @@ async fn a_part_that_is_there_does_not_wait_for_a_length_that_only_the_pbx_can_t
     assert_eq!(answer.bytes().await.unwrap().len(), 10);
     assert_eq!(tickets(&pbx), 1);
     pbx.clear_faults();
-    // All that is behind it is wanted, so it is read on anyway.
+    // This range needs all bytes to the end, so the gateway reads on.
     let answer = range(&gateway, "bytes=500000-").await;
     assert_eq!(
         answer.header("content-range"),

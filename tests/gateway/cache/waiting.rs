@@ -1,5 +1,5 @@
-//! Who waits for the PBX, and who need not: what is in the cache is there however the PBX does, and nobody is refused for the
-//! time that somebody else has waited.
+//! Waiting for the PBX: cached bytes are served whatever the state of the PBX, and no request is
+//! refused for the time that another one has waited.
 
 use http::StatusCode;
 use tokio::task::JoinHandle;
@@ -23,13 +23,13 @@ async fn pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// Asks for a recording, as a caller who has time.
+/// Requests a recording in a task of its own.
 fn ask(gateway: &Gateway, who: &str, name: &str) -> JoinHandle<Answer> {
     let call = gateway.get(name).bearer(&jwt(who));
     tokio::spawn(call.send())
 }
 
-/// Waits until so many requests wait for their first byte.
+/// Waits until this many requests wait for their first byte.
 async fn until_waiting(gateway: &Gateway, count: u64) {
     let sample = format!("pbx_requests_waiting{{pbx=\"{PBX}\"}}");
     soon(async { while Numbers::of(gateway).await.at(&sample) != count {} }).await;
@@ -57,7 +57,8 @@ async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_han
     assert_eq!(head(&gateway).await.status(), StatusCode::OK);
     assert_eq!(tickets(&pbx), 2);
 
-    // Who would wait does not: neither for another recording, nor with whoever waits for this one.
+    // A request that would have to wait is refused, for another recording and for the one that
+    // hangs.
     let before = hits(&gateway).await;
     for name in [THIRD, OTHER] {
         let problem = gateway.problem(name).await;

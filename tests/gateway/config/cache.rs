@@ -1,9 +1,9 @@
-//! What the keys of the cache, of ranges and of the operator's calls may be.
+//! The permitted values of the keys of the cache, of ranges and of the admin listener.
 
 use super::{EXAMPLE, folder, load};
 use crate::harness::write_secret;
 
-/// The keys of all problems of the example with these lines in place of others.
+/// The keys of all problems of the example with these lines replaced.
 fn problems(changes: &[(&str, &str)]) -> Vec<String> {
     let mut text = EXAMPLE.to_owned();
     for (line, other) in changes {
@@ -118,7 +118,7 @@ fn one_recording_is_no_larger_than_all_of_them() {
         (one, "max_recording_bytes = 1048577"),
     ];
     assert_eq!(problems(&larger), ["cache.max_recording_bytes"]);
-    // With none given, it is what all of them leave.
+    // By default it is the largest value that all other limits leave.
     let folder = folder();
     let small = EXAMPLE.replace(all, "max_bytes = 1048576");
     let config = load(folder.path(), &small).unwrap();

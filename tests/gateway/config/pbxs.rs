@@ -1,8 +1,8 @@
-//! What the tables of the PBXs must not hold, each alone and together.
+//! Mistakes in the tables of the PBXs, alone and in combination.
 
 use super::{EXAMPLE, folder, load};
 
-/// The example with its PBX of another API and with these lines, and a second PBX behind it.
+/// The example with this API and these lines for its PBX, and a second PBX after it.
 fn with(api: &str, lines: &str, second: &str) -> String {
     let first = EXAMPLE.replace(
         "api = \"s-series-2.0.0\"",
@@ -113,6 +113,6 @@ fn several_pbxs_must_be_several() {
     check(&with("s-series-2.0.0", "", &other_port), None);
     let greedy = with("s-series-2.0.0", "max_waiting = 900", SECOND);
     check(&greedy, Some(("pbx", "relay.max_streams")));
-    // Alone, it takes from nobody.
+    // With one PBX no other PBX can run short.
     check(&with("s-series-2.0.0", "max_waiting = 5000", ""), None);
 }

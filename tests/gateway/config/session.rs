@@ -1,8 +1,8 @@
-//! Sessions, the keys that sign them and links, and the sites that are listed.
+//! Mistakes in sessions, in the keys that sign sessions and links, and in the listed sites.
 
 use super::*;
 
-/// Checks the problems that lines of these tables come to, each with a part of what is said.
+/// Checks that these lines give exactly these problems, each with a part of its message.
 #[track_caller]
 fn check(replace: &[(&str, &str)], expected: &[(&str, &str)]) {
     let folder = folder();

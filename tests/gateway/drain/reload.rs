@@ -1,5 +1,5 @@
-//! Reading the configuration again: downloads go on, a PBX that did not change keeps its token, one that did is logged
-//! in to with what is new, and a mistake changes nothing.
+//! Reading the configuration again: downloads continue, an unchanged PBX keeps its token, a changed
+//! one gets a login with its new settings, and a mistake changes nothing.
 
 use wavegate::simulator::{Api, Simulator, Switch, wav};
 
@@ -72,7 +72,7 @@ async fn a_changed_password_is_used_for_the_next_login() {
     gateway.fetch(NAME).await;
     let seen = pbx.seen();
     assert_eq!((seen.logins_ok, seen.logins_refused), (2, 0));
-    // A download that began before goes on.
+    // A download that began before the reload continues.
     received.extend_from_slice(&answer.bytes().await.expect("went on"));
     assert!(received == pbx.recording_bytes(NAME).unwrap());
 }
@@ -181,7 +181,7 @@ fn reload_with(gateway: &Gateway, changes: &[(&str, &str)]) {
 async fn a_pbx_whose_limits_or_pins_change_keeps_its_one_token() {
     let builder = Simulator::builder(Api::PSeries).recording(NAME, wav::music(3));
     let pbx = builder.start().await.unwrap();
-    // No other slot is to be had.
+    // All other slots for tokens are taken.
     pbx.occupy_tokens(7);
     let gateway = gateway(&pbx)
         .set("pbx.answer_timeout_ms", 14000)
@@ -211,7 +211,7 @@ async fn a_pbx_that_is_replaced_serves_whom_it_has_begun_to_serve_and_then_gives
     let new = builder().start().await.unwrap();
     let gateway = gateway(&old).start().await;
     let (running, mut received) = begin(&gateway).await;
-    // One is under way, and another has a token and no ticket yet.
+    // One download is under way, and another has a token and no ticket yet.
     old.inject("get-random:slow=300ms".parse().unwrap());
     let asked = async {
         let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;

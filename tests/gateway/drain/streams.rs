@@ -1,5 +1,5 @@
-//! `SIGTERM` in the middle of a hundred streams: the real program finishes them all, whether they come from memory or straight
-//! through, and waits neither for a caller who stalls nor for what nobody listens to.
+//! `SIGTERM` during a hundred streams: the real program finishes all of them, from the cache or
+//! passed through. It waits neither for a caller who stalls nor for a fill without listeners.
 
 use std::net::SocketAddr;
 
@@ -20,7 +20,7 @@ const BYTES: usize = 2 << 20;
 const ALICE: &str = "alice";
 const CUT: &str = "did not end in time";
 
-/// A PBX that tells lengths.
+/// A PBX that sends the length of each recording.
 async fn pbx(recordings: &[(String, Bytes)]) -> Simulator {
     let mut builder = Simulator::builder(Api::SSeries200).switch(Switch::DownloadWithLength);
     for (name, bytes) in recordings {
@@ -47,7 +47,8 @@ async fn until_streams(admin: SocketAddr, open: u64) {
     soon(async { while number(admin, "wavegate_streams_open").await != open {} }).await;
 }
 
-/// A hundred listeners, some from the start and some from within, who have taken little or nothing yet.
+/// A hundred listeners, some from the start and some from a later place. None of them has read more
+/// than one piece.
 async fn crowd(addr: SocketAddr, recordings: &[(String, Bytes)]) -> Vec<Listener> {
     let mut crowd = Vec::new();
     for number in 0..STREAMS {
@@ -68,7 +69,7 @@ async fn crowd(addr: SocketAddr, recordings: &[(String, Bytes)]) -> Vec<Listener
     crowd
 }
 
-/// Tells the program to end while everybody listens, and lets everybody listen to the end.
+/// Sends SIGTERM while all streams run, and then reads all streams to the end.
 async fn ended_under(crowd: Vec<Listener>, running: Running, addr: SocketAddr) -> Ended {
     until_streams(admin_address(&running), STREAMS as u64).await;
     running.signal("TERM");
@@ -80,7 +81,7 @@ async fn ended_under(crowd: Vec<Listener>, running: Running, addr: SocketAddr) -
     soon(running.end()).await
 }
 
-/// Asserts that the program came to its own end, and so did every stream.
+/// Asserts that the program exited by itself, and that every stream was complete.
 #[track_caller]
 fn assert_all_complete(ended: &Ended) {
     assert_eq!(ended.code, Some(0));
@@ -96,7 +97,7 @@ fn assert_all_complete(ended: &Ended) {
 async fn a_hundred_streams_of_recordings_that_are_being_read_are_finished() {
     let recordings = recordings();
     let pbx = pbx(&recordings).await;
-    // Nobody can be done when the signal comes: there is not even enough to listen to.
+    // No stream can be complete when the signal comes: the PBX has not sent enough yet.
     let throttle = Misbehavior::Throttle {
         bytes_per_s: BYTES as u64 / 5,
     };
@@ -123,7 +124,7 @@ async fn a_hundred_streams_that_go_straight_through_are_finished() {
 
 #[tokio::test]
 async fn a_reader_who_stalls_is_cut_and_the_program_ends_well() {
-    // Straight through, from memory, and through a window.
+    // Passed through, from the cache, and through a window of the cache.
     for cache in ["max_bytes = 0", "", "max_recording_bytes = 65536"] {
         let bytes = wav::pcm_of_size(4 * BYTES);
         let pbx = pbx(&[(NAME.to_owned(), bytes.clone())]).await;
@@ -153,7 +154,7 @@ async fn a_reader_who_stalls_is_cut_and_the_program_ends_well() {
 async fn a_recording_that_nobody_listens_to_does_not_hold_the_exit() {
     let bytes = wav::pcm_of_size(BYTES);
     let pbx = pbx(&[(NAME.to_owned(), bytes.clone())]).await;
-    // It would go on being read for ten minutes.
+    // Without the shutdown the fill would wait for the PBX for ten minutes.
     let silence = Misbehavior::Stall {
         after_bytes: BYTES as u64 / 2,
     };

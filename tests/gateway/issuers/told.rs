@@ -1,4 +1,4 @@
-//! What the audit log tells of the keys in force.
+//! The audit log's record of the keys in force.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -20,9 +20,9 @@ async fn a_key_that_is_published_is_in_the_log_before_anything_is_allowed_with_i
     for _ in 0..3 {
         idp.withdraw();
         let token = idp.jwt("alice");
-        // The interval may have to pass.
+        // The minimum interval between two fetches may have to pass.
         soon(async { while get(&gateway, &token).await.status() != StatusCode::OK {} }).await;
-        // What is fetched again and is as it was is told to nobody.
+        // A fetch that returns the same keys writes no line.
         soon(idp.until_asked(idp.asked() + 2)).await;
     }
     assert!(gateway.app.shut_down().await);
@@ -34,7 +34,7 @@ async fn a_key_that_is_published_is_in_the_log_before_anything_is_allowed_with_i
             _ => {}
         }
     }
-    // None, the first, and three others.
+    // Five sets of keys: none, the first, and three others.
     assert_eq!((in_force.len(), used), (5, vec![3, 4, 5]));
     let mut pairs = in_force.windows(2);
     assert!(pairs.all(|keys| keys[0] != keys[1]), "{in_force:?}");
@@ -51,7 +51,7 @@ async fn a_public_key_is_told_by_its_thumbprint_and_a_secret_by_its_name_alone()
     let issuer = "name = \"https://sso.example\"\naudiences = [\"a\"]\njwks_file = \"keys.json\"";
     let gateway = builder.lines("[[auth.issuer]]", issuer).start().await;
     let folder = dir(gateway.folder());
-    // Another key of the same name.
+    // Another key with the same key id.
     std::fs::write(&set, other.set()).unwrap();
     gateway.reload().unwrap();
     let secret = gateway.folder().join("bearer");

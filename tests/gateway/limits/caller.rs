@@ -1,4 +1,5 @@
-//! A caller whose every move is the test's: it may ask without waiting for the answer, and leave at any time.
+//! A caller that the test controls step by step: it can send without waiting for the answer, and
+//! leave at any time.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,7 +25,7 @@ impl Caller {
         self.0.write_all(request.as_bytes()).await.unwrap();
     }
 
-    /// Reads until this has come.
+    /// Reads until the answer contains `part`.
     pub(super) async fn read_until(&mut self, part: &str) -> String {
         let mut answer = Vec::new();
         while !answer
@@ -37,7 +38,7 @@ impl Caller {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Whether nothing at all has come.
+    /// Whether no byte has arrived.
     pub(super) fn has_nothing(&self) -> bool {
         let nothing = self.0.try_read(&mut [0]).map_err(|error| error.kind());
         nothing == Err(std::io::ErrorKind::WouldBlock)
@@ -48,7 +49,8 @@ impl Caller {
         self.0.set_zero_linger().unwrap();
     }
 
-    /// Leaves, and returns when the gateway has let go of the request. Returns what had been on its way.
+    /// Closes the connection, and returns the remaining bytes once the gateway has dropped the
+    /// request.
     pub(super) async fn leave(mut self) -> Vec<u8> {
         self.0.shutdown().await.unwrap();
         let mut rest = Vec::new();

@@ -1,4 +1,5 @@
-//! A link is for whoever may hear the recording and share it, both; and whatever comes of the wish is written down.
+//! A link requires both the right to hear the recording and the right to share it. Each request is
+//! written to the audit log, whatever its outcome.
 
 use std::path::PathBuf;
 
@@ -43,7 +44,7 @@ async fn neither_hearing_nor_sharing_alone_makes_a_link_and_each_wish_is_one_dec
         let gateway = builder.policies(&policies.join("\n")).start().await;
         let answer = ask(&gateway, &wish(json!({}))).await;
         let (id, status) = (id(&answer), answer.status());
-        // By which whatever is heard by it can be told.
+        // The id of the new link, by which the log identifies later requests with it.
         let mut given = Value::Null;
         if allowed {
             assert_eq!(status, StatusCode::CREATED);
@@ -83,7 +84,7 @@ async fn neither_hearing_nor_sharing_alone_makes_a_link_and_each_wish_is_one_dec
         for end in ends {
             let told = (&end["decision"], &end["status"], &end["outcome"]);
             assert_eq!(told, (&decision["seq"], &json!(201), &json!("complete")));
-            // Nothing was heard.
+            // The delivery of a link contains no audio.
             assert_eq!((&end["bytes"], &end["heard_ms"]), (&json!(0), &json!(null)));
         }
         verified(&folder, &[]).await;

@@ -1,4 +1,5 @@
-//! Who gets a list, of which PBX, and what is refused before the PBX is asked.
+//! Access to lists: the callers, the PBX, and the requests that are refused before the PBX is
+//! asked.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ async fn a_link_opens_its_recording_and_no_list() {
         let gateway = gateway(&pbx).start().await;
         let link = link(PBX, NAME);
         for path in ["/recordings".to_owned(), format!("/pbx/{PBX}/recordings")] {
-            // Whatever else is wrong with the request.
+            // The link is refused first, whatever else is wrong with the request.
             for query in [format!("link={link}"), format!("link={link}&{WINDOW}&x=y")] {
                 let call = gateway.request(Method::GET, &format!("{path}?{query}"));
                 let problem = call.send().await.problem().await;
@@ -36,7 +37,7 @@ async fn who_is_asking_comes_before_what_there_is() {
     }
     let nowhere = page(&gateway, "/pbx/nowhere/recordings").await;
     assert_eq!(nowhere.err().unwrap().slug, "no-such-resource");
-    // A bearer token decides, whatever the query has beside it.
+    // A bearer token decides, and the link in the query is ignored.
     let link = link(PBX, NAME);
     let both = page(&gateway, &format!("/recordings?link={link}&page_size=1")).await;
     assert_eq!(both.unwrap().entries.len(), 1);
@@ -148,7 +149,7 @@ async fn a_bare_list_is_that_of_the_pbx_in_use_now() {
     assert_eq!(walk(&both, "/recordings", WINDOW).await.unwrap().len(), 2);
     let path = format!("/pbx/{PBX}/recordings");
     assert_eq!(walk(&both, &path, WINDOW).await.unwrap().len(), 1);
-    // Where none is in use, the first.
+    // Where no PBX is in use now, the list is that of the first.
     let gone = gateway(&old)
         .set("pbx.names_until", "2024-03-01")
         .beside("older", &new)

@@ -1,4 +1,4 @@
-//! Which calls are listed, and what the PBX is asked for them.
+//! The calls in a list, and the queries that the PBX gets for them.
 
 use wavegate::simulator::{Api, CallRecord, Simulator};
 
@@ -16,7 +16,7 @@ async fn a_window_and_parties_choose_the_same_calls_everywhere() {
     for api in APIS {
         let pbx = pbx(api, 120).await;
         let gateway = gateway(&pbx).start().await;
-        // Call 0 begins at midnight, each other one a minute after the one before.
+        // Call 0 begins at midnight, and each later call one minute after the one before.
         for (query, expected) in [
             (
                 "from=2026-01-01T00:02:00Z&to=2026-01-01T00:05:00Z",
@@ -57,7 +57,7 @@ async fn a_p_series_lists_without_a_window_and_searches_with_one() {
 
 #[tokio::test]
 async fn where_few_are_wanted_a_page_may_be_short_and_leads_on() {
-    // The PBX cannot search for directions, and one request looks at no more than 20 of its pages.
+    // The PBX cannot search for directions, and one request reads at most 20 of its pages.
     let inbound = |number| CallRecord {
         direction: "Inbound".to_owned(),
         ..CallRecord::numbered(number, 0)
@@ -123,7 +123,8 @@ async fn a_page_asks_the_pbx_for_no_more_than_it_needs() {
         (&*one.extensions, one.allowedip.as_deref()),
         ("all", Some("192.0.2.1"))
     );
-    // A day more at either end; the zone's midnight is five hours after UTC's, and four in summer.
+    // The window starts and ends at midnight in New York (05:00 and 04:00 UTC), with one day added
+    // at both ends.
     assert_eq!(
         (&*one.start, &*one.end),
         ("2025-12-31 00:00:00", "2026-06-02 00:00:00")
@@ -144,7 +145,7 @@ async fn a_page_asks_the_pbx_for_no_more_than_it_needs() {
 
 #[tokio::test]
 async fn a_call_whose_name_and_row_have_another_time_is_in_one_window() {
-    // It is 23:59:50 by the name, and 00:00:05 of the next day by the PBX.
+    // The call begins at 23:59:50 by its name, and at 00:00:05 of the next day by its row.
     for api in APIS {
         let call = CallRecord {
             recording: "20260301235950-1772409590.7-1001-1003-Internal.wav".to_owned(),

@@ -1,4 +1,4 @@
-//! Rates and counts know people and addresses, not which credential it was: one principal has one rate, and what fails fails.
+//! Rates and failure counts apply to principals and addresses, whichever credential was used.
 
 use serde_json::json;
 
@@ -52,13 +52,13 @@ async fn the_requests_of_a_principal_are_counted_together_whatever_they_show() {
     })
     .await;
     assert_eq!(refused.slug, "rate-limited");
-    // With a rate for each there would be thrice as many.
+    // With a rate for each credential three times as many would be served.
     assert!((50..150).contains(&served), "{served}");
     assert_eq!(
         get("203.0.113.1", ("cookie", &bob)).await.status(),
         StatusCode::OK
     );
-    // A link's subject is of its key, and so somebody else.
+    // The subject of a link belongs to the link's key, so it is another principal.
     let target = format!(
         "{}?link={}",
         recording(),
@@ -85,7 +85,7 @@ async fn a_wrong_cookie_and_a_wrong_link_are_failures_and_a_good_one_is_never_he
         (&wrong_link, "cookie", good.clone()),
         ("/links", "cookie", own("x")),
     ];
-    // Each for itself, and all in turn.
+    // Each way alone, and then all in turn.
     for (address, ways) in [
         ("203.0.113.1", &ways[..1]),
         ("203.0.113.2", &ways[1..2]),
@@ -133,7 +133,8 @@ async fn to_be_sent_to_sign_in_is_no_failure_and_no_refusal_and_nothing_else_is_
         let answer = call.header("sec-fetch-mode", "navigate").send().await;
         assert_eq!(answer.status(), StatusCode::FOUND);
     }
-    // None of them counted: all failures that there may be are still there, on whatever route.
+    // None of the redirects counted: every failure that the limit permits is still available, on
+    // any route.
     let routes = [
         (Method::GET, recording()),
         (Method::GET, "/recordings".to_owned()),
@@ -149,7 +150,7 @@ async fn to_be_sent_to_sign_in_is_no_failure_and_no_refusal_and_nothing_else_is_
             "{target}"
         );
     }
-    // What is refused for another reason is no failure to authenticate.
+    // A refusal for another reason is not a failed authentication.
     let cookie = own(&open(&gateway, &jwt("alice")).await);
     let evil = call(&gateway, Method::POST, "/links").header("cookie", &cookie);
     let evil = evil
@@ -158,7 +159,7 @@ async fn to_be_sent_to_sign_in_is_no_failure_and_no_refusal_and_nothing_else_is_
     assert_eq!(evil.send().await.problem().await.slug, "cross-site-refused");
     let out = from(&gateway, Method::DELETE, "/session", here);
     assert_eq!(out.send().await.status(), StatusCode::NO_CONTENT);
-    // One that is too many is refused all the same.
+    // Requests over the limit are refused, and the audit log counts them.
     let more = 3;
     for _ in 0..more {
         let answer = from(&gateway, Method::HEAD, &recording(), here)

@@ -1,13 +1,13 @@
-//! When a session ends: with its token, its issuer, its key, its time, or at its owner's word.
+//! The end of a session: with its token, its issuer, its key, its lifetime, or by sign-out.
 
 use super::*;
 use crate::harness::admin::post;
 
 const OPERATOR: &str = "a-token-of-the-tests-for-the-admin-listener";
-/// What somebody reads whose cookie is not valid.
+/// The title of the page for a caller whose cookie is not valid.
 const SIGNED_OUT: &str = "You are not signed in any more";
 
-/// A token that ended five seconds ago, which a gateway with a skew still takes.
+/// A token that expired five seconds ago. A gateway with a skew still accepts it.
 pub(super) fn just_ended(subject: &str) -> String {
     let secret = Secret::new(BEARER_SECRET);
     let key = SigningKey::secret(None, Algorithm::Hs256, &secret).unwrap();
@@ -20,7 +20,7 @@ pub(super) fn just_ended(subject: &str) -> String {
     mint::bearer(&key, &claims, then, Duration::from_secs(600)).unwrap()
 }
 
-/// Replaces a part of the configuration, and takes it over.
+/// Replaces a part of the configuration file, and reloads.
 pub(super) fn change(gateway: &Gateway, from: &str, to: &str) {
     let path = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -53,7 +53,7 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
     assert_eq!(set_cookies(&answer).len(), 3);
     assert_eq!(answer.page().await, "Sign in to hear this recording");
     for cookie in [&own_cookie, &sso] {
-        // A player's request, and a write, are told.
+        // A player's request and a write get an error.
         let answer = get(&gateway, cookie).await;
         assert!(set_cookies(&answer).is_empty());
         assert_eq!(answer.problem().await.slug, "session-invalid");
@@ -63,7 +63,7 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
         assert!(set_cookies(&answer).is_empty());
         assert_eq!(answer.page().await, SIGNED_OUT);
     }
-    // What is not authentic, or there twice, is no cookie that has expired.
+    // A cookie that is not authentic, or that is there twice, does not count as expired.
     let (signed, _) = own_cookie.rsplit_once('.').unwrap();
     for cookies in [
         format!("{signed}.AAAA"),
@@ -72,13 +72,13 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
         let answer = get(&gateway, &cookies).await;
         assert!(set_cookies(&answer).is_empty());
         assert_eq!(answer.problem().await.slug, "session-invalid");
-        // It goes all the same where somebody comes back, or it would be in the way of signing in.
+        // A navigation still clears it, since it would prevent the user from signing in.
         let answer = navigate(&gateway, &cookies).await;
         assert_cleared(&answer);
         assert_eq!(answer.page().await, SIGNED_OUT);
     }
     assert_eq!(pbx.seen().requests.total(), before);
-    // Absent means that the next one decides.
+    // An expired cookie counts as absent, so the next credential decides.
     let good = format!("{own_cookie}; sso={}", jwt("bob"));
     let answer = navigate(&gateway, &good).await;
     assert_cleared(&answer);
@@ -88,7 +88,7 @@ async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_else
     assert_eq!(answer.page().await, SIGNED_OUT);
 }
 
-/// A gateway with a list of revocations, in front of a PBX that gives out no more than a beginning.
+/// A gateway with a list of revocations, and a PBX that sends only the beginning of the recording.
 pub(super) async fn revoking(with: impl FnOnce(Builder) -> Builder) -> (Simulator, Gateway) {
     let pbx = Simulator::builder(Api::SSeries200).recording(NAME, wav::pcm_of_size(4_000_000));
     let pbx = pbx.start().await.unwrap();
@@ -132,11 +132,11 @@ async fn a_session_and_what_it_plays_end_when_its_bearer_token_is_revoked() {
 
         revoke(&gateway, &entry).await;
 
-        // The PBX gives no more: it ends because it was revoked.
+        // The PBX sends no more, so the transfer ended because of the revocation.
         assert!(soon(playing.bytes()).await.is_err(), "{entry}");
         let refused = get(&gateway, &cookie).await.problem().await;
         assert_eq!(refused.slug, "session-invalid", "{entry}");
-        // Nor does it begin anew.
+        // The token cannot open a new session either.
         let again = call(&gateway, Method::POST, "/session").bearer(&token);
         let refused = again.send().await.problem().await;
         assert_eq!(refused.slug, "bearer-token-invalid", "{entry}");
@@ -150,7 +150,7 @@ async fn what_was_issued_later_or_to_somebody_else_goes_on() {
     let of_bob = format!(r#"{{"issuer":"{ISSUER}","subject":"bob"}}"#);
     revoke(&gateway, &of_bob).await;
     revoke(&gateway, r#"{"jti":"another"}"#).await;
-    // A session is as old as its token, not as it is itself.
+    // A session is as old as its token, not as its cookie.
     revoke(&gateway, r#"{"issued_before":"2020-01-01T00:00:00Z"}"#).await;
     pbx.release_downloads();
     let answer = get(&gateway, &cookie).await;

@@ -1,4 +1,5 @@
-//! What is revoked or denied by now is so on every route, for every credential, and for what is being heard.
+//! A credential that is revoked or denied is refused on every route, in every form, and in running
+//! transfers.
 
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use super::*;
 use crate::harness::audit::{dir, of_kind};
 use crate::harness::{Answer, POLICIES};
 
-/// All that stands for a token, as a header field.
+/// All credentials of a token, as header fields.
 async fn credentials(gateway: &Gateway, token: &str) -> [(&'static str, String); 3] {
     [
         ("authorization", format!("Bearer {token}")),
@@ -73,7 +74,7 @@ async fn who_is_revoked_is_refused_on_every_route_and_counted_each_time() {
             }
         }
     }
-    // A link of the same key and subject, on every route.
+    // A link whose key and subject are revoked, on every route.
     let link = crate::harness::link_of("bob", PBX, NAME, None);
     revoke(&gateway, r#"{"issuer":"crm","subject":"bob"}"#).await;
     for (method, target) in &routes {
@@ -90,11 +91,11 @@ async fn who_is_revoked_is_refused_on_every_route_and_counted_each_time() {
     let counts = of_kind(&folder, "refused").into_iter();
     let counts = counts.map(|line| line["count"].as_u64().unwrap());
     assert_eq!(counts.sum::<u64>(), refused);
-    // No decision but the one from before.
+    // The only decision is the one from before.
     assert_eq!(of_kind(&folder, "decision").len(), 1);
 }
 
-/// Begins to hear the recording by each credential of alice, and by bob's session.
+/// Begins to read the recording with each credential of alice, and with bob's session.
 async fn hearing(gateway: &Gateway) -> (Vec<Answer>, Answer) {
     let begin = async |(name, value): &(&str, String)| {
         let mut answer = ask(gateway, &Method::GET, &recording(), (name, value))
@@ -165,7 +166,7 @@ async fn a_revocation_ends_what_is_heard_by_whatever_credential_it_began() {
     }
 }
 
-/// Takes the configuration over with a part of it replaced.
+/// Replaces a part of the configuration file, and reloads.
 fn change(gateway: &Gateway, from: &str, to: &str) {
     let path = gateway.folder().join("wavegate.toml");
     let text = std::fs::read_to_string(&path).unwrap();

@@ -1,10 +1,11 @@
-//! Keys that an issuer publishes, and cookies: a new key refuses nobody, and what is no token of the issuer costs it nothing.
+//! Cookies and the keys that an issuer publishes: no request is refused because of a new key, and a
+//! cookie that is not a token of the issuer causes no fetch.
 
 use super::ends::{change, just_ended};
 use super::*;
 use crate::harness::admin::ask;
 
-/// A gateway for this provider that asks for a key that is not known once in the whole test.
+/// A gateway for this provider that fetches keys for an unknown key id only once in the whole test.
 async fn asking_once(pbx: &Simulator, idp: &Idp, auth: &str) -> Gateway {
     let builder = with_sessions(pbx, "")
         .set("auth.cookie", "sso")
@@ -55,7 +56,7 @@ async fn a_wrong_session_asks_for_no_keys_whatever_stands_beside_it() {
     idp.rotate();
     let sso = format!("sso={}", idp.jwt("alice"));
     for wrong in [
-        // By another key; of another algorithm; of an issuer; nothing at all.
+        // Wrong signatures, a bearer token, a token of the issuer, an empty value, and nonsense.
         format!("{signed}.AAAA"),
         format!("{signed}.{}", "A".repeat(43)),
         jwt("alice"),
@@ -75,7 +76,7 @@ async fn a_wrong_session_asks_for_no_keys_whatever_stands_beside_it() {
         }
     }
     assert_eq!(idp.asked(), 1);
-    // Nor does a link, or a bearer token of another issuer.
+    // A wrong link or a bearer token of another issuer causes no fetch either.
     let wrong_link = format!("{}?link={}x", recording(), link(PBX, NAME));
     let wrong_link = call(&gateway, Method::GET, &wrong_link).header("cookie", &sso);
     assert_eq!(
@@ -86,7 +87,7 @@ async fn a_wrong_session_asks_for_no_keys_whatever_stands_beside_it() {
     let other = other.header("cookie", &sso).send().await.problem().await;
     assert_eq!(other.slug, "bearer-token-invalid");
     assert_eq!(idp.asked(), 1);
-    // The one that may be asked for is still there.
+    // The one permitted fetch is still available.
     assert_eq!(get(&gateway, &sso).await.status(), StatusCode::OK);
     assert_eq!(idp.asked(), 2);
 }
@@ -96,7 +97,7 @@ async fn a_new_key_is_fetched_for_a_cookie_behind_one_that_is_passed_over() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let gateway = asking_once(&pbx, &idp, "skew_s = 300").await;
     let expired = own(&open(&gateway, &just_ended("alice")).await);
-    // A reload asks as well.
+    // The reload fetches the keys, too.
     change(&gateway, "skew_s = 300", "skew_s = 0");
     soon(idp.until_asked(2)).await;
     idp.rotate();

@@ -1,4 +1,5 @@
-//! Whatever stands for a bearer token has its rights, for as long as its issuer has them.
+//! A session and a single sign-on cookie have the rights of their bearer token, as long as its
+//! issuer has them.
 
 use serde_json::json;
 
@@ -8,7 +9,7 @@ use crate::harness::audit::{dir, until};
 use crate::harness::jwt_with;
 
 const OF_1001: &str = "20260302104512-1772448301.1219-0205550147-1001-Inbound.wav";
-/// By extension, role and tenant, each for itself, and not by everything.
+/// Policies by extension, by role and by tenant, each alone.
 const POLICIES: &str = r#"
 @id("own") permit(principal, action, resource) when { principal.extensions.containsAny(resource.internal_parties) };
 @id("role") permit(principal, action, resource) when { principal.roles.contains("supervisor") };
@@ -22,7 +23,8 @@ async fn office() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// What somebody gets who goes for a recording with this token: by itself, by its session, and as the cookie of single sign-on.
+/// The statuses for a request with this token: as a bearer token, by its session, and as the cookie
+/// of single sign-on.
 async fn each_way(gateway: &Gateway, token: &str, target: &str) -> [u16; 3] {
     let cookie = own(&open(gateway, token).await);
     let by = async |name: &str, value: &str| {
@@ -85,7 +87,7 @@ async fn roles_extensions_and_tenant_are_those_of_the_bearer_token() {
                 (by, &json!(*status == 200)),
                 "{claims}"
             );
-            // All three are one token.
+            // All three credentials come from one token.
             assert_eq!(
                 (&line["subject"], &line["jti"]),
                 (&json!("alice"), &row[0]["jti"])
@@ -166,7 +168,7 @@ async fn an_issuer_that_is_limited_to_some_pbxs_limits_its_sessions_also_when_th
     }
 }
 
-/// Puts another line in the place of the one that begins so, and takes it over.
+/// Replaces the line that begins with `begin`, and reloads.
 fn change_line(gateway: &Gateway, begin: &str, line: &str) {
     let text = std::fs::read_to_string(gateway.folder().join("wavegate.toml")).unwrap();
     let old = text.lines().find(|line| line.starts_with(begin)).unwrap();
@@ -187,7 +189,7 @@ async fn a_token_that_says_more_than_fits_into_a_cookie_is_no_session_and_as_goo
         let extensions = vec!["office/1001"];
         jwt_with("alice", json!({"roles": roles, "extensions": extensions}))
     };
-    // Many; as long as they may be; and both together.
+    // Many roles, roles of the greatest length, and both together.
     for (count, length) in [
         (256, 14),
         (300, 10),
@@ -206,13 +208,13 @@ async fn a_token_that_says_more_than_fits_into_a_cookie_is_no_session_and_as_goo
         let heard = call(&gateway, Method::GET, &format!("/recordings/{OF_1001}"));
         assert_eq!(heard.bearer(&token).send().await.status(), StatusCode::OK);
     }
-    // What no token may be is no session either, and is looked at no further.
+    // A token beyond the limits of every token opens no session and is not read further.
     for (count, length) in [(1_025, 4), (1, 257)] {
         let call = call(&gateway, Method::POST, "/session").bearer(&roles(count, length));
         let slug = call.send().await.problem().await.slug;
         assert_eq!(slug, "bearer-token-invalid", "{count} {length}");
     }
-    // The longest that fits is taken by a browser as well: name and value within 4096 bytes.
+    // A browser also accepts the longest cookie that fits: name and value within 4096 bytes.
     let fits = open(&gateway, &roles(100, 14)).await;
     assert!(COOKIE.len() + fits.len() <= 4096);
     assert_eq!(

@@ -1,4 +1,5 @@
-//! What another site may cause with somebody's cookie, and what a browser gets ahead of time.
+//! Requests that another site causes with a user's cookie, and requests that a browser makes ahead
+//! of time.
 
 use super::*;
 
@@ -47,7 +48,7 @@ async fn another_site_makes_nobody_play_share_or_sign_out() {
                 }
             }
         }
-        // A form of another site is a navigation, and still a write.
+        // A form of another site is a navigation, but also a write.
         let form = call(&gateway, Method::POST, "/links").header("cookie", cookie);
         let form = form
             .header("sec-fetch-site", "cross-site")
@@ -74,7 +75,7 @@ async fn a_listed_site_plays_and_so_does_whoever_follows_a_link_from_anywhere() 
         ],
         &[("sec-fetch-site", "same-site")],
         &[("sec-fetch-site", "none")],
-        // A browser that tells nothing, and a cookie that keeps to this site by itself.
+        // A browser that sends no such fields, and a cookie that is restricted to this site.
         &[],
     ];
     for fields in rows {
@@ -97,7 +98,8 @@ async fn where_a_link_comes_from_is_its_owners_business() {
     assert_eq!(call.send().await.status(), StatusCode::OK);
 }
 
-/// As behind a proxy that knows the browser by a cookie, and puts in a bearer token whoever caused the request.
+/// As behind a proxy that knows the browser by a cookie, and adds a bearer token whichever site
+/// caused the request.
 #[tokio::test]
 async fn another_site_does_nothing_with_a_bearer_token_that_a_proxy_puts_in() {
     let pbx = pbx().await;
@@ -151,7 +153,8 @@ async fn nothing_is_given_out_for_what_a_browser_loads_ahead_of_time() {
         for call in calls() {
             let call = call.header("sec-fetch-mode", "navigate");
             let refused = call.header(name, purpose).send().await;
-            // An error, which browsers throw away and ask again when somebody goes there; a 204 they would keep.
+            // A browser drops an error, and asks again when the user opens the page. It would keep
+            // a 204.
             assert_eq!(refused.status(), StatusCode::FORBIDDEN);
             assert_eq!(refused.page().await, "Recording not opened yet");
         }

@@ -1,5 +1,5 @@
-//! The public listener: TLS with HTTP/1.1 and HTTP/2, certificates that are replaced while it runs, and callers who
-//! dawdle or overdo it.
+//! The public listener: TLS with HTTP/1.1 and HTTP/2, certificates that are replaced while it runs,
+//! and callers that are too slow or send too much.
 
 use std::net::SocketAddr;
 
@@ -63,7 +63,8 @@ async fn a_source_that_breaks_breaks_the_stream_and_not_the_connection() {
     let addr = gateway.tls_addr();
     let connection = identity.http2(addr).await;
     let whole = pbx.recording_bytes(NAME).unwrap();
-    // Two breaks are mended. Two ends on purpose at one byte would be none.
+    // Two breaks are mended, so three are needed. Orderly ends at the same byte would count as the
+    // end.
     for fault in [
         "download:cut-after=20000:with-length:times=3",
         "download:reset-after=20000:times=3",
@@ -101,7 +102,7 @@ async fn a_new_certificate_is_taken_at_a_reload_and_a_bad_one_is_not() {
     gateway.reload().unwrap();
     new.connect(addr, &[]).await.unwrap();
     assert!(old.connect(addr, &[]).await.is_err());
-    // A connection that was open before goes on.
+    // A connection that was open before continues.
     let answer = get(addr).send_on(before).await;
     assert_eq!(answer.status(), StatusCode::OK);
 
@@ -142,7 +143,7 @@ async fn a_certificate_in_another_file_is_taken_at_a_reload() {
     new.connect(gateway.tls_addr(), &[]).await.unwrap();
 }
 
-/// Reads what comes until the connection ends, however it ends.
+/// Reads all bytes until the connection ends, in whatever way.
 async fn last_words<S: AsyncRead + Unpin>(mut stream: S) -> Vec<u8> {
     let mut words = Vec::new();
     soon(async { while let Ok(1..) = stream.read_buf(&mut words).await {} }).await;
@@ -179,7 +180,7 @@ async fn callers_who_dawdle_are_cut() {
         let stream = identity.connect(tls, &["http/1.1"]).await.unwrap();
         last_words(say(stream, head).await).await;
     }
-    // HTTP/2 without its preface, and with nothing but it.
+    // HTTP/2 without its preface, and with its preface only.
     for words in [
         &b""[..],
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",

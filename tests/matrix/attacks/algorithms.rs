@@ -1,5 +1,5 @@
-//! Algorithm confusion: a token signed for one algorithm and said to be of another, a public key as a shared secret, no signature
-//! at all, and the keys of others.
+//! Algorithm confusion: a token signed with one algorithm that names another, a public key used as
+//! a shared secret, no signature at all, and the keys of other issuers.
 
 use wavegate::auth::Algorithm;
 
@@ -23,7 +23,7 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
     rows
 }
 
-/// The signature of the key's algorithm, under the name of every other one.
+/// A signature of the key's own algorithm, with every other algorithm in the header.
 fn misnamed(issuer: &Issuer, rows: &mut Vec<Row>) {
     let names = Algorithm::ALL.map(Algorithm::name);
     for name in names.iter().filter(|name| **name != issuer.algorithm) {
@@ -33,7 +33,7 @@ fn misnamed(issuer: &Issuer, rows: &mut Vec<Row>) {
     }
 }
 
-/// What the same key could sign by another algorithm of its kind, honestly named.
+/// A signature of the same key by another algorithm of its kind, with that algorithm in the header.
 fn rightly_signed_by_the_wrong_algorithm(issuer: &Issuer, rows: &mut Vec<Row>) {
     let kind: &[&str] = match issuer.algorithm {
         "HS256" => &["HS384", "HS512"],
@@ -47,14 +47,14 @@ fn rightly_signed_by_the_wrong_algorithm(issuer: &Issuer, rows: &mut Vec<Row>) {
         let token = keys::token(&header(algorithm, issuer.id), &claims, sign);
         let what = format!("{} signed and named {algorithm}", issuer.id);
         rows.push(Row::bearer(what, &token));
-        // And under the name of its own.
+        // The same with the key's own algorithm in the header.
         let token = keys::token(&issuer.header(), &claims, sign);
         let what = format!("{} signed {algorithm} and named its own", issuer.id);
         rows.push(Row::bearer(what, &token));
     }
 }
 
-/// Everybody knows the public key.
+/// The public key, which anyone can get, used as an HMAC secret.
 fn public_key_as_a_secret(issuer: &Issuer, rows: &mut Vec<Row>) {
     let key = &issuer.key;
     let pem = key.pem();
@@ -79,7 +79,7 @@ fn public_key_as_a_secret(issuer: &Issuer, rows: &mut Vec<Row>) {
     }
 }
 
-/// A key of somebody else who is trusted for their own tokens.
+/// The key of another issuer, which is accepted for that issuer's tokens only.
 fn another_issuers_key(issuer: &Issuer, other: &Issuer, rows: &mut Vec<Row>) {
     if issuer.name == other.name {
         // Two keys of one set: each is good, but not under the other's id.
@@ -95,7 +95,7 @@ fn another_issuers_key(issuer: &Issuer, other: &Issuer, rows: &mut Vec<Row>) {
     }
 }
 
-/// No signature, one that is none, and a good one.
+/// No signature, an invalid one, and a good one, each with a header that names no algorithm.
 fn none(issuer: &Issuer, rows: &mut Vec<Row>) {
     for name in [
         "none",
@@ -119,7 +119,7 @@ fn none(issuer: &Issuer, rows: &mut Vec<Row>) {
     }
     let unsigned = keys::token(&issuer.header(), &issuer.claims().json(), |_| Vec::new());
     rows.push(Row::bearer(format!("{} unsigned", issuer.id), &unsigned));
-    // An ECDSA signature of zeros was good for everything in some libraries (CVE-2022-21449).
+    // Some libraries accepted an ECDSA signature of zeros for every token (CVE-2022-21449).
     for length in [1, 32, 64, 96, 256] {
         let zeros = |_: &[u8]| vec![0; length];
         let token = keys::token(&issuer.header(), &issuer.claims().json(), zeros);
@@ -139,7 +139,7 @@ fn none(issuer: &Issuer, rows: &mut Vec<Row>) {
     rows.push(Row::bearer(what, &format!("{signed}.{signature}")));
 }
 
-/// Links and bearer tokens have keys of their own.
+/// Links and bearer tokens have separate keys.
 fn link_and_bearer_keys(issuers: &Issuers, rows: &mut Vec<Row>) {
     let (bearer, link) = (issuers.first(), &issuers.link);
     for id in [bearer.id, link.id] {

@@ -1,4 +1,5 @@
-//! Claims that are missing, twice there, of another type or out of range; all rightly signed. And those at the edge that are good.
+//! Claims that are missing, duplicated, of another type or out of range, all correctly signed; and
+//! claims at the edge that are good.
 
 use super::{Claims, Issuer, Issuers, Row, now, quoted};
 use crate::harness::{AUDIENCE, ISSUER, LINK_AUDIENCE, PBX};
@@ -66,7 +67,7 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
     rows
 }
 
-/// What is wrong of names and times, the same for every kind of token.
+/// Wrong names and times, for every kind of token.
 fn bad(issuer: &Issuer, required: &[&str]) -> Vec<(String, Claims)> {
     let good = || issuer.claims();
     let mut rows = Vec::new();
@@ -136,7 +137,7 @@ fn bad(issuer: &Issuer, required: &[&str]) -> Vec<(String, Claims)> {
         &[
             (now - 60).to_string(),
             format!("{}.999", now - 60),
-            // Milliseconds: good for the next 58,000 years, if nobody looks.
+            // Milliseconds: without a check the token would be valid for 58,000 years.
             ((now + 600) * 1_000).to_string(),
         ],
     );
@@ -185,7 +186,7 @@ fn links(issuers: &Issuers, rows: &mut Vec<Row>) {
         ("ip", quoted("203.0.113.7")),
         ("ip", quoted("::1")),
         ("ip", format!("[{}]", quoted("127.0.0.1"))),
-        // Longer than a link may live, counted from when it was made.
+        // Longer than a link may live, counted from its time of issue.
         ("exp", (now + 901).to_string()),
         ("iat", (now - 600).to_string()),
         ("iat", "0".to_owned()),
@@ -199,7 +200,8 @@ fn links(issuers: &Issuers, rows: &mut Vec<Row>) {
     push("too long, without iat".to_owned(), &endless);
 }
 
-/// The fields of tokens that are good: a fraction is floored, lists may name others, too, and what is not known is not looked at.
+/// The `Authorization` fields of good tokens: fractions of a second are dropped, lists may name
+/// others, too, and unknown claims are ignored.
 pub(super) fn accepted(issuers: &Issuers) -> Vec<(String, String)> {
     let issuer = issuers.first();
     let good = || issuer.claims();

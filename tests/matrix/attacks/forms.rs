@@ -1,4 +1,5 @@
-//! Good tokens in another form, of another size or in another place; and the forms that are as good.
+//! Good tokens in another form, of another size or in another place; and other forms that are
+//! accepted.
 
 use super::{Issuers, LINK, MISSING, Row};
 use crate::harness::keys::{self, base64};
@@ -10,9 +11,10 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
         rows.push(Row::bearer(what, &token));
     }
     for (what, token) in rewritten(&issuers.link.good()) {
-        // No client sends a space, a quotation mark or another script's letters in a query as they are.
+        // No client sends a space, a quotation mark or another script's letters unescaped in a
+        // query.
         let is_sent = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
-        // In a query, and there alone, the escape of a dot or a letter is the dot or the letter.
+        // Only in a query the escape of a dot or a letter stands for the dot or the letter.
         if token.bytes().all(is_sent)
             && !["a percent-escaped dot", "a percent-escaped letter"].contains(&what)
         {
@@ -25,12 +27,13 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
     rows
 }
 
-/// Everything that is not three segments of base64url with nothing around.
+/// All texts that differ from three segments of base64url with nothing around them.
 fn rewritten(good: &str) -> Vec<(&'static str, String)> {
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
     let spare = |text: &str| {
-        // The last character of 43 has two bits too many; any other value of them is another text for the same bytes.
+        // The last character of 43 has two unused bits. Other values of them are another text for
+        // the same bytes.
         let (rest, last) = text.split_at(text.len() - 1);
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let place = alphabet.find(last).unwrap();
@@ -91,7 +94,8 @@ fn rewritten(good: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Long, and signed by nobody. (What is longer than a head may be gets 431, and not 401: `field/token_oddities` has that.)
+/// Long tokens without a valid signature. (A token longer than a request head may be gets 431
+/// instead of 401: see `field/token_oddities`.)
 fn sizes(issuers: &Issuers, rows: &mut Vec<Row>) {
     for issuer in [issuers.first(), &issuers.each[1], &issuers.link] {
         let padded = |bytes| {
@@ -174,7 +178,7 @@ fn schemes(good: &str, rows: &mut Vec<Row>) {
     }
 }
 
-/// A good token where it must not stand, and a wrong one before a good one.
+/// A good token in a place that is not allowed, and a wrong token before a good one.
 fn places(issuers: &Issuers, rows: &mut Vec<Row>) {
     let (good, link) = (issuers.first().good(), issuers.link.good());
     let query = |what: &str, query: String, slug| Row {
@@ -221,7 +225,7 @@ fn places(issuers: &Issuers, rows: &mut Vec<Row>) {
     rows.push(row);
 }
 
-/// The fields of good tokens that only look odd.
+/// The `Authorization` fields of good tokens that only look odd.
 pub(super) fn accepted(issuers: &Issuers) -> Vec<(String, String)> {
     let issuer = issuers.first();
     let good = issuer.good();

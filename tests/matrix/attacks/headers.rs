@@ -1,13 +1,14 @@
-//! Headers that name a key in a way that leads elsewhere, or ask for another way to read the token. All are rightly signed, so only
-//! the header can be what is refused. And headers that bring a key along, signed with that: it is not looked at, and so the
-//! signature is wrong. (Rightly signed they are good: `field/token_oddities` has them.)
+//! Headers that name a key in a misleading way, or ask for another way to read the token. All these
+//! tokens are correctly signed, so only the header can be the reason for the refusal. There are
+//! also headers that contain a key, in tokens signed with that key. The gateway ignores the key, so
+//! the signature is wrong. (Correctly signed they are accepted: see `field/token_oddities`.)
 
 use super::{Issuer, Issuers, Row};
 use crate::harness::keys::{Key, base64};
 
 pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
     let mut rows = Vec::new();
-    // A shared secret, and a public key that verifies.
+    // A shared secret, and public keys.
     for issuer in [issuers.first(), &issuers.each[1], &issuers.set[1]] {
         for (what, header) in headers(issuer) {
             let token = issuer.sign(&header, &issuer.claims());
@@ -33,7 +34,7 @@ pub(super) fn rows(issuers: &Issuers) -> Vec<Row> {
     rows
 }
 
-/// Tokens signed with a key that the header brings, or says where to get.
+/// Tokens signed with a key that the header contains, or whose address it gives.
 fn by_the_key_in_the_header(issuer: &Issuer) -> Vec<(String, String)> {
     let Issuer { algorithm, id, .. } = issuer;
     let key = match *algorithm {
@@ -66,7 +67,7 @@ fn by_the_key_in_the_header(issuer: &Issuer) -> Vec<(String, String)> {
     .collect()
 }
 
-/// What is wrong, and the header that has it.
+/// The name of the defect, and the header that has it.
 fn headers(issuer: &Issuer) -> Vec<(String, String)> {
     let algorithm = issuer.algorithm;
     let id = issuer.id;
@@ -138,7 +139,7 @@ fn headers(issuer: &Issuer) -> Vec<(String, String)> {
     headers
 }
 
-/// Key ids as JSON that name no key.
+/// Key ids, as JSON, that name no key.
 fn key_ids() -> Vec<String> {
     let mut ids: Vec<String> = [
         r#""../../../../dev/null""#,
@@ -167,7 +168,7 @@ fn key_ids() -> Vec<String> {
     ids
 }
 
-/// Members that ask for something.
+/// Header members that ask for special treatment.
 fn members() -> Vec<String> {
     [
         r#""crit":["exp"],"exp":1"#,
@@ -192,7 +193,7 @@ fn members() -> Vec<String> {
     .into()
 }
 
-/// A token in a token, and what stands for an encrypted one.
+/// A token inside a token, and texts in the form of an encrypted one.
 fn nested(issuers: &Issuers, rows: &mut Vec<Row>) {
     let issuer = issuers.first();
     let inner = issuer.good();

@@ -1,4 +1,4 @@
-//! A PBX gives a recording to the address that its ticket was made out to, and to no other.
+//! A PBX gives a recording to the address for which it issued the ticket, and to no other.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -10,7 +10,8 @@ use crate::harness::{NAME, gateway_for};
 
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const THIRD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
-/// Login, ticket, download; and ticket and download once more. Tickets and downloads leave from different addresses.
+/// Login, ticket, download, and again ticket and download. Tickets and downloads leave from
+/// different addresses.
 const ODD_NAT: &[Ipv4Addr] = &[Ipv4Addr::LOCALHOST, SECOND, THIRD, SECOND, THIRD];
 
 const WITH_ALLOWED_IP: &[Api] = &[Api::SSeries110, Api::SSeries200];
@@ -64,7 +65,7 @@ async fn an_automatic_allowed_ip_is_the_address_the_gateway_has() {
             ("", Ipv4Addr::LOCALHOST),
             ("bind_address = \"127.0.0.2\"", SECOND),
         ] {
-            // Every connection, the audio's too, comes from there.
+            // Every connection comes from this address, also that of the audio.
             let builder = Simulator::builder(api).recording(NAME, wav::music(3));
             let pbx = builder
                 .allowed_peers([IpAddr::V4(address)])
@@ -175,7 +176,7 @@ async fn a_token_is_given_back_at_the_end_only_where_that_is_configured() {
                 "{case}"
             );
             assert_eq!(pbx.tokens_live() as u64, 1 - logouts, "{case}");
-            // A token in use needs no heartbeat, and nothing else was asked.
+            // A token in use needs no heartbeat, and the gateway sent no other request.
             assert_eq!(seen.requests.heartbeat, 0, "{case}");
             assert_eq!(seen.requests.total(), 5 + logouts, "{case}");
         }

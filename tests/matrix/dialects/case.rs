@@ -1,4 +1,4 @@
-//! One case of the table: what happens, what has to come of it, and by what signs the switch shows.
+//! One case of the table: the setup, the expected result, and the signs that show the switch.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::outcome::Outcome;
 use super::setup::{Act, Name, Observed, PART, Setup, Way};
 use crate::harness::PATIENCE;
 
-/// What the caller is to get in the end.
+/// The expected last result for the caller.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expect {
     /// The recording exactly as the PBX has it.
     SameBytes,
-    /// The part that was asked for.
+    /// The requested part.
     Part,
-    /// The half of the recording that was there, its RIFF size still 0.
+    /// The first half of the recording, whose RIFF size is still 0.
     FirstHalf,
     /// This problem.
     Problem(&'static str),
@@ -29,14 +29,14 @@ pub(super) enum Expect {
     Nothing,
 }
 
-/// A sign that the switch was at work.
+/// A sign that the switch had an effect.
 #[derive(Clone, Copy)]
 enum Sign {
     Seen(fn(&Observations) -> bool),
     Said(&'static str),
     NeverSaid(&'static str),
     Wire(fn(&[u8]) -> bool),
-    /// The bytes are not those that were put on the PBX.
+    /// The bytes differ from those that were put on the PBX.
     OtherForm,
 }
 
@@ -63,19 +63,19 @@ impl Case {
         }
     }
 
-    /// The same where the gateway keeps recordings in memory, if there is a recording at all.
+    /// The same with the cache, for cases that fetch a recording.
     pub(super) fn on_cache(&self) -> Option<Self> {
         let mut case = self.clone();
         case.setup.cache = true;
         (!matches!(self.setup.act, Act::List)).then_some(case)
     }
 
-    /// The list holds the recording.
+    /// The list contains the recording.
     pub(super) fn list() -> Self {
         Self::fetch().act(Act::List).expect(Expect::Listed)
     }
 
-    /// The same where every word of the PBX can be read: over a wire, without TLS.
+    /// A list over a wire without TLS, so that the test can read every word of the PBX.
     pub(super) fn list_in_clear() -> Self {
         Self::in_clear().act(Act::List).expect(Expect::Listed)
     }
@@ -85,7 +85,7 @@ impl Case {
         self.expect(Expect::Nothing)
     }
 
-    /// The same where every word of the PBX can be read: over a wire, without TLS.
+    /// A fetch over a wire without TLS, so that the test can read every word of the PBX.
     pub(super) fn in_clear() -> Self {
         Self::fetch().way(Way::Wire).with(&[Switch::PlainHttp])
     }
@@ -95,7 +95,7 @@ impl Case {
         self
     }
 
-    /// The generation the gateway takes the PBX for.
+    /// The API that the gateway is configured for.
     pub(super) fn api(mut self, api: Api) -> Self {
         self.setup.api = Some(api);
         self
@@ -122,7 +122,7 @@ impl Case {
         self
     }
 
-    /// Tickets are stale at once, so that the PBX refuses every download.
+    /// Tickets expire at once, so that the PBX refuses every download.
     pub(super) fn stale_tickets(mut self) -> Self {
         self.setup.stale_tickets = true;
         self
@@ -147,19 +147,19 @@ impl Case {
         self.expect(Expect::Problem(slug))
     }
 
-    /// The PBX's counters show the switch at work.
+    /// The PBX's counters must show the effect of the switch.
     pub(super) fn seen(mut self, sign: fn(&Observations) -> bool) -> Self {
         self.signs.push(Sign::Seen(sign));
         self
     }
 
-    /// The PBX says this somewhere.
+    /// The PBX must say this somewhere.
     pub(super) fn said(mut self, words: &'static str) -> Self {
         self.signs.push(Sign::Said(words));
         self
     }
 
-    /// The PBX says this nowhere.
+    /// The PBX must say this nowhere.
     pub(super) fn never_said(mut self, words: &'static str) -> Self {
         self.signs.push(Sign::NeverSaid(words));
         self
@@ -175,12 +175,12 @@ impl Case {
         self
     }
 
-    /// Everything that decides what happens.
+    /// A text of all inputs of the case.
     pub(super) fn setup(&self) -> String {
         format!("{:?}", self.setup)
     }
 
-    /// What `observed` has that the case does not want.
+    /// The difference between `observed` and the expected result, if any.
     pub(super) fn complaint(&self, observed: &Observed) -> Option<String> {
         let as_on_pbx = observed.as_on_pbx.as_ref();
         let half = |whole: &Bytes| wav::riff_size(&whole.slice(..whole.len() / 2), 0);
@@ -218,9 +218,9 @@ impl Case {
         ))
     }
 
-    /// Carries the case out at a PBX of this generation.
+    /// Runs the case at a PBX of this generation.
     pub(super) async fn run(&self, api: Api, switch: Option<Switch>) -> Observed {
-        // Without the switch nobody waits for its signs.
+        // Without the switch its signs never come, so do not wait for them.
         let counted = |seen: &Observations| {
             let missing = |sign: &Sign| matches!(sign, Sign::Seen(sign) if !sign(seen));
             switch.is_none() || !self.signs.iter().any(missing)

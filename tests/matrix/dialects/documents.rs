@@ -1,4 +1,5 @@
-//! The vendor's own documents, each as a row: its sample, asked of the PBX that it is about.
+//! The vendor's own documents, one per row: the sample in the document, requested from the PBX that
+//! it describes.
 
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -6,7 +7,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 
 use crate::harness::{Gateway, gateway, jwt};
 
-/// A page of the vendor, and what it shows.
+/// A page of the vendor, and its sample.
 struct Document {
     title: &'static str,
     api: Api,
@@ -14,7 +15,7 @@ struct Document {
     name: &'static str,
     /// Lines of `[[pbx]]`.
     pbx: &'static str,
-    /// What its sample sends as `allowedip`.
+    /// The value of `allowedip` in its sample.
     allowed_ip: Option<&'static str>,
 }
 
@@ -118,7 +119,7 @@ async fn the_sample_of_every_document_comes_through() {
     }
 }
 
-/// The names that the PBX lists for a recording's month.
+/// The names that the PBX lists for the month of a recording.
 async fn listed(gateway: &Gateway, name: &str) -> Vec<String> {
     let (year, month) = (&name[..4], &name[4..6]);
     let target = format!("/recordings?from={year}-{month}-01&to={year}-{month}-28");

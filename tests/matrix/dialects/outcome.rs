@@ -1,4 +1,4 @@
-//! What an answer comes to.
+//! The outcome of an answer.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,7 +9,7 @@ use crate::harness::Answer;
 #[derive(Debug)]
 pub(super) enum Outcome {
     Bytes(Bytes),
-    /// What was asked for with a range.
+    /// The bytes of a requested range.
     Part(Bytes),
     Problem(String),
     Broken,
@@ -17,7 +17,7 @@ pub(super) enum Outcome {
     Names(Vec<String>),
 }
 
-/// An error means that there was not even a head: a transfer that breaks early takes it along.
+/// An error means that not even a head came: a transfer that breaks early loses its head, too.
 pub(super) type Asked = Result<Answer, hyper::Error>;
 
 pub(super) async fn listed(answer: Answer) -> Outcome {
@@ -53,7 +53,7 @@ pub(super) async fn outcome(asked: Asked) -> Outcome {
     match answer.bytes().await {
         Err(_) => Outcome::Broken,
         Ok(bytes) => {
-            // By the content, whatever the PBX calls it.
+            // The type depends on the content, whatever type the PBX sends.
             let expected = if bytes.starts_with(b"RIFF") {
                 "audio/wav"
             } else {

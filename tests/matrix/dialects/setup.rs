@@ -1,4 +1,5 @@
-//! What happens in one case: a PBX, a gateway before it, and what is done with them to provoke what a switch does.
+//! The setup of one case: a PBX, a gateway in front of it, and the steps that show the effect of a
+//! switch.
 
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -14,16 +15,16 @@ use super::outcome::{Asked, Outcome, came_through, listed, outcome};
 use crate::harness::wire::Wire;
 use crate::harness::{Answer, Gateway, NAME, gateway_for, jwt};
 
-/// A counter that is not there by then never will be.
+/// A counter that has not reached its value by then never will.
 const SETTLING: Duration = Duration::from_secs(10);
 
-/// The recording of every case; made once, since there are thousands of cases.
+/// The recording of every case, made once, since there are thousands of cases.
 static MUSIC: LazyLock<Bytes> = LazyLock::new(|| wav::music(3));
 
-/// The part that is asked for with a range.
+/// The part that range requests ask for.
 pub(super) const PART: Range<usize> = 1000..2000;
 
-/// Everything that decides what happens.
+/// All inputs of a case.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) with: &'static [Switch],
@@ -35,7 +36,7 @@ pub(super) struct Setup {
     pub(super) stale_tickets: bool,
     pub(super) answer_delay: Duration,
     pub(super) act: Act,
-    /// Whether the gateway keeps recordings in memory.
+    /// Whether the gateway has its cache on.
     pub(super) cache: bool,
 }
 
@@ -56,49 +57,50 @@ impl Default for Setup {
     }
 }
 
-/// What is done with the gateway; the outcome is that of the last step. With the cache each fetch is of another recording, since
-/// the PBX does not see the second fetch of one.
+/// The steps of a case; the outcome is that of the last step. With the cache each fetch asks for
+/// another recording, since the PBX does not see the second fetch of one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
     Fetch,
     FetchTwice,
     /// The same recording twice, with the cache, too.
     FetchAgain,
-    /// So many in a row; the first that comes through ends it.
+    /// Up to this many fetches in a row; the first that comes through ends it.
     FetchAll(u32),
-    /// The tokens time out between two fetches.
+    /// The tokens expire between two fetches.
     ExpireBetween,
-    /// The same, and other programs take all slots for tokens.
+    /// The tokens expire, and other programs take all slots for tokens.
     LoseSlotBetween,
     /// Our address is locked out between two fetches.
     LockOutBetween,
     /// Another program logs in with our account between two fetches.
     ForeignLoginBetween,
-    /// The tokens time out while the recording is on its way.
+    /// The tokens expire during the download.
     ExpireWhileRunning,
-    /// The caller asks for the list of the day.
+    /// The caller requests the list of the day.
     List,
-    /// The caller asks for a part.
+    /// The caller requests a range.
     FetchRange,
-    /// So many other downloads have stalled. They go on standing still until the PBX has seen the request for this one.
+    /// This many other downloads have stalled. They stay stalled until the PBX has seen the request
+    /// for this one.
     FetchBehind(u64),
-    /// The same, but they stand still until this one has its answer.
+    /// The same, but they stay stalled until this one has its answer.
     FetchBeside(u64),
 }
 
-/// What the recording is called.
+/// The kind of the recording's name.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Name {
-    /// Of a call of long ago.
+    /// A call long ago.
     Old,
-    /// Of a call that has just begun.
+    /// A call that has just begun.
     Young,
-    /// With characters that mean something in a query.
+    /// A name with characters that have a meaning in a query.
     Odd,
     Blank,
-    /// One that the PBX does not have, and would not make up.
+    /// A name that the PBX does not have, outside its own grammar.
     Unknown,
-    /// One that the PBX does not have, and might.
+    /// A name that the PBX does not have, in its own grammar.
     Missing,
 }
 
@@ -107,13 +109,13 @@ pub(super) enum Name {
 pub(super) enum Way {
     Address,
     Localhost,
-    /// Through a wire that listens.
+    /// Through a wire that records the words of the PBX.
     Wire,
-    /// Through a wire that changes addresses: these last numbers of 127.0.0.x, one per connection.
+    /// Through a wire that changes addresses: the last numbers of 127.0.0.x, one per connection.
     Nat(&'static [u8]),
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug)]
 pub(super) struct Observed {
     /// The name of the recording.
@@ -171,7 +173,7 @@ impl Setup {
         let last = self.act(&gateway, &pbx, api, &name).await;
         let last = last.unwrap_or_else(|early| early);
 
-        // The PBX may count a thing just after the gateway has noticed it.
+        // The PBX may count an event just after the gateway has noticed it.
         let _ = timeout(SETTLING, pbx.until(counted)).await;
         let observed = Observed {
             last,
@@ -181,7 +183,7 @@ impl Setup {
             said: wire.as_ref().map(Wire::said).unwrap_or_default(),
         };
         assert!(gateway.app.shut_down().await);
-        // Whatever a PBX is like, no ticket is shown twice.
+        // Whatever the PBX, the gateway uses no ticket twice.
         assert_eq!(observed.seen.tickets_used_twice, 0, "{self:?}");
         observed
     }
@@ -206,7 +208,7 @@ impl Setup {
         builder.start().await.unwrap()
     }
 
-    /// The recordings of the other fetches, with the cache.
+    /// The recordings of the other fetches, if the cache is on.
     fn others(&self) -> &'static [&'static str] {
         match self.act {
             _ if !self.cache => &[],
@@ -226,7 +228,7 @@ impl Setup {
         }
     }
 
-    /// The recording that is fetched beside the one of this name, or before it.
+    /// The recording that is fetched before or beside the one of this name.
     fn other<'a>(&self, number: usize, name: &'a str) -> &'a str {
         self.others().get(number).copied().unwrap_or(name)
     }
@@ -246,7 +248,8 @@ impl Setup {
             .await
     }
 
-    /// The outcome of the last step, or of an earlier one that should have come through and did not.
+    /// The outcome of the last step, or of an earlier step that should have come through but
+    /// failed.
     async fn act(
         &self,
         gateway: &Gateway,
@@ -335,7 +338,7 @@ impl Setup {
         Ok(last)
     }
 
-    /// Starts downloads that stand still after their first bytes.
+    /// Starts downloads that stall after their first bytes.
     async fn stall(
         &self,
         gateway: &Gateway,

@@ -1,10 +1,11 @@
-//! The table: for every switch of the simulator, what the gateway makes of a PBX that has it.
+//! The table: for every switch of the simulator, the gateway's behaviour with a PBX that has it.
 //!
-//! Every row that is not of a list is run without the cache, and with it as the product has it, but for what goes on after a caller
-//! has left. Nothing is expected otherwise then; where a row fetches several times, it fetches several recordings.
+//! Every row without a list runs without the cache, and with the default cache, except that an
+//! abandoned download stops at once (`linger_ms = 0`). The expected results are the same. With the
+//! cache a row that fetches several times fetches several recordings.
 //!
-//! Where the words of the PBX differ, the switch is tried twice: over TLS, as it is in an office, and in clear, where
-//! the test can see the words.
+//! Where a switch changes the words of the PBX, it is tried twice: over TLS, as in an office, and
+//! in clear, where the test can read the words.
 
 mod idle;
 mod lists;
@@ -19,7 +20,7 @@ use wavegate::simulator::{Api, Switch};
 use super::case::{Case, Expect};
 use super::setup::{Act, Name, Way};
 
-/// What is tried with a switch at a PBX that it applies to.
+/// The cases for a switch at a PBX that it applies to.
 pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
     if api == Api::PSeries
         && let Some(cases) = p_series::cases(switch)
@@ -32,7 +33,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         // The listener.
         Switch::PlainHttp => vec![fetch(), fetch().way(Way::Wire).said("HTTP/1.1 200 OK")],
         Switch::RedirectFromPort80 => {
-            // Nobody follows it: there is one request, and no second one anywhere.
+            // The gateway does not follow it: there is only one request.
             let case = fetch().way(Way::Wire).problem("pbx-protocol");
             vec![
                 case.said("302 Moved")
@@ -47,7 +48,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             vec![nameless, fetch().way(Way::Localhost)]
         }
         Switch::HostRequired => {
-            // The wire has a port of its own, so what goes through it names another Host.
+            // The wire has its own port, so the gateway sends another Host through it.
             let stranger = fetch().way(Way::Wire).problem("pbx-protocol");
             vec![fetch(), fetch().way(Way::Localhost), stranger]
         }
@@ -67,7 +68,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             fetch().name(Name::Unknown).problem("recording-not-found"),
             refused().problem("pbx-ticket-refused"),
             fetch().with(&[Switch::Mp3, Switch::DownloadWithLength]),
-            // Nothing else tells where this one ends, so it takes two ends that agree.
+            // Only the end of the connection ends this one, so two ends must agree.
             fetch()
                 .with(&[Switch::Mp3])
                 .seen(|seen| seen.tickets_issued == 2),
@@ -96,9 +97,10 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             let unknown = clear().name(Name::Unknown).problem("recording-deleted");
             let young = || fetch().name(Name::Young).with(&[Switch::LateFile]);
             vec![
-                // 20014 for an old call is read as in API 1.0.1: the recording is gone either way.
+                // 20014 for an old call is read as in API 1.0.1: the recording is gone in either
+                // meaning.
                 unknown.said(r#""errno":"20014""#),
-                // 20012 is read as in API 1.0.1 when a second ticket gets it too.
+                // 20012 is read as in API 1.0.1 when a second ticket gets it, too.
                 refused().problem("recording-not-found"),
                 young()
                     .pbx("not_ready_retry_ms = [1, 1]")
@@ -130,7 +132,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
         Switch::SecondLoginErasesFirst => {
-            // Ours, the other program's, ours again.
+            // Our login, the other program's, and ours again.
             vec![
                 fetch()
                     .act(Act::ForeignLoginBetween)
@@ -224,7 +226,8 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
 
-        // Who may use a random, and how often. Connections: login, ticket, download, ticket, download.
+        // The address that may use a random, and how often. Connections: login, ticket, download,
+        // ticket, download.
         Switch::RequesterIsLoginPeer => vec![
             fetch(),
             fetch()
@@ -305,12 +308,12 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
                 fetch().expect(Expect::Broken),
                 fetch().act(Act::FetchAll(2)),
                 told().expect(Expect::FirstHalf),
-                // It was not kept, since it may still have been growing.
+                // It was not cached, since it may still have been growing.
                 told().name(Name::Young).act(Act::FetchAgain),
             ]
         }
 
-        // What a recording is made of.
+        // The content of a recording.
         Switch::Gsm
         | Switch::HeaderOnly
         | Switch::RiffSizeZero
@@ -322,7 +325,8 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
         Switch::ZeroBytes => {
-            // A connection that closes at once says nothing; a length of 0 does.
+            // A connection that closes at once does not show an empty recording; a length of 0
+            // does.
             let untold = fetch().problem("pbx-protocol");
             let told = fetch().problem("recording-empty");
             let told = told.with(&[Switch::DownloadWithLength]);
@@ -332,7 +336,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             ]
         }
 
-        // Tokens that are exchanged.
+        // The exchange of tokens.
         Switch::RefreshRefused => vec![
             fetch()
                 .act(Act::ExpireBetween)
@@ -358,7 +362,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
             vec![without_refresh(clear()).said("\"refreshtoken\":\"\"")]
         }
 
-        // Of lists.
+        // Lists.
         Switch::Cdr504Once
         | Switch::Cdr504Always
         | Switch::CdrRandomForNobody
@@ -387,7 +391,7 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
         | Switch::OldListFields
         | Switch::SearchIgnoresFilters => lists::cases(switch),
 
-        // Of the P-Series only.
+        // P-Series only.
         Switch::ErrcodeAsString
         | Switch::WithoutMessage
         | Switch::PlusIsPlus
@@ -428,13 +432,13 @@ pub(super) fn cases(switch: Switch, api: Api) -> Vec<Case> {
     }
 }
 
-/// A PBX that gives nothing to exchange its tokens with.
+/// A PBX that sends no refresh token.
 fn without_refresh(case: Case) -> Case {
     let case = case.act(Act::ExpireBetween);
     case.seen(|seen| seen.logins_ok == 2 && seen.requests.refresh == 0)
 }
 
-/// A PBX whose JSON is worded otherwise: in good answers, in bad ones, and in those that stand in place of audio.
+/// A PBX with other words in its JSON: in good answers, in errors, and in errors in place of audio.
 fn worded(good: &'static str, bad: &'static str) -> Vec<Case> {
     let clear = Case::in_clear;
     let unknown = clear().name(Name::Unknown);
@@ -447,8 +451,9 @@ fn worded(good: &'static str, bad: &'static str) -> Vec<Case> {
     ]
 }
 
-/// A PBX whose downloads fail otherwise: a recording that comes through; two that it does not have, and says so when
-/// asked for a ticket or only at the download; and one whose tickets it refuses.
+/// A PBX whose downloads fail in another way: a recording that comes through; two missing
+/// recordings, refused when the gateway asks for a ticket or only at the download; and one whose
+/// tickets are refused.
 fn failing(late: &'static str, refusal: &'static str) -> Vec<Case> {
     let unknown = || Case::fetch().name(Name::Unknown);
     vec![
@@ -462,7 +467,7 @@ fn failing(late: &'static str, refusal: &'static str) -> Vec<Case> {
     ]
 }
 
-/// A recording whose tickets are all refused; there are two.
+/// A recording whose two tickets are both refused.
 fn refused() -> Case {
     let refused = Case::fetch().stale_tickets();
     refused.seen(|seen| seen.tickets_refused == 2 && seen.tickets_issued == 2)

@@ -1,8 +1,10 @@
-//! A recording that ends too early is asked for again, twice at most, and goes on where it broke off; then the caller's
-//! transfer breaks as well, wherever and however it ends. One that is whole is whole even where the PBX leaves without a word.
+//! A download that ends too early is repeated, twice at most, and continues at the place of the
+//! break. After that the caller's transfer breaks as well, whatever the kind of end. A recording
+//! that is whole is accepted even if the PBX closes without close_notify.
 //!
-//! MP3 has no length of its own, nor has a file whose RIFF size was never written, and one that says more than came may be wrong:
-//! without a length from HTTP two ends on purpose that agree have to do. An end at another byte than the one before is a break.
+//! MP3 has no length of its own, nor has a file whose RIFF size was never written, and a header
+//! that declares more than came may be wrong. Without a length from HTTP, two orderly ends at the
+//! same byte count as the end. An orderly end at another byte than the one before is a break.
 
 use bytes::Bytes;
 use wavegate::simulator::{Api, Switch, wav};
@@ -30,7 +32,8 @@ async fn a_recording_that_ends_early_is_mended_twice_and_never_looks_whole() {
             check(switches, (&once, SameBytes, 2, 1)).await;
             let twice = row("download:cut-after=200000 download:cut-after=400307");
             check(switches, (&twice, SameBytes, 3, 1)).await;
-            // The last of them might be the end, so it takes one more to show that it is not.
+            // The last of these ends might be the true one, so one more reading must show that it
+            // is not.
             let thrice =
                 row("download:cut-after=1000 download:cut-after=200000 download:cut-after=400307");
             check(switches, (&thrice, BrokenAfter, 4, 1)).await;
@@ -38,7 +41,7 @@ async fn a_recording_that_ends_early_is_mended_twice_and_never_looks_whole() {
     }
     let told = [Switch::DownloadWithLength];
     check_mending(API, &told, "download:reset-after=200000").await;
-    // All of it is there, and the RIFF header says so.
+    // All bytes are there, and the RIFF header confirms that.
     for switches in [&[][..], &[Switch::PlainHttp], &told] {
         check(switches, ("download:no-close-notify", SameBytes, 1, 1)).await;
     }
@@ -64,9 +67,9 @@ async fn where_no_length_is_known_two_ends_that_agree_are_an_end() {
             ("download:reset-after=1000", 3),
             ("download:stall-after=1000", 3),
             ("download:cut-after=1000", 3),
-            // That tells a length.
+            // This answer has a length.
             ("download:cut-after=1000:with-length", 2),
-            // Mended twice, and confirmed.
+            // Mended twice, and then confirmed.
             ("download:reset-after=1000 download:reset-after=1000", 4),
         ] {
             check(&[switch], (fault, SameBytes, tickets, 1)).await;
@@ -78,7 +81,7 @@ async fn where_no_length_is_known_two_ends_that_agree_are_an_end() {
             check(&[switch], (&every(fault, times), BrokenAfter, 3, 1)).await;
         }
     }
-    // The first bytes of an MP3 file tell what it is before there are twelve of them.
+    // The first bytes of an MP3 file identify it before there are twelve of them.
     for (fault, tickets) in [
         ("download:reset-after=5", 3),
         ("download:cut-after=5:with-length", 2),
@@ -106,10 +109,11 @@ async fn the_riff_header_decides_where_a_recording_ends() {
     for (sent, ends_properly) in [
         (LENGTH, true),
         (LENGTH, false),
-        // Behind the end that the header tells, the header tells nothing any more: it ends twice at the same byte.
+        // The recording continues after the end in its header, so the header no longer counts: two
+        // ends must agree.
         (LENGTH + 500, true),
         (LENGTH + 500, false),
-        // It says more than there is, and each time it ends at the same byte.
+        // The header declares more than there is, and each reading ends at the same byte.
         (LENGTH - 1, true),
         (LENGTH - 1, false),
     ] {
@@ -126,7 +130,8 @@ async fn the_riff_header_decides_where_a_recording_ends() {
         assert!(answer.bytes().await.unwrap() == with_more[..sent], "{row}");
         let tickets = if sent == LENGTH { 1 } else { 2 };
         assert_eq!(pbx.seen().tickets_issued, tickets, "{row}");
-        // By now its length is known, and told to the next caller. It turns out another one, so that is known then.
+        // The gateway has learned the length and announces it to the next caller. The file is now
+        // longer, so that transfer breaks, and the gateway learns the new length.
         pbx.clear_faults();
         let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
         assert_eq!(answer.header("content-length"), Some(&*sent.to_string()));

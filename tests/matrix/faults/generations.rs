@@ -1,4 +1,4 @@
-//! The same troubles at a Cloud PBX and a P-Series, where dead tokens are exchanged and cost no login.
+//! The same faults at a Cloud PBX and a P-Series, where dead tokens are exchanged without a login.
 
 use wavegate::simulator::{Api, Switch};
 
@@ -46,7 +46,7 @@ async fn a_fault_of_a_p_series_is_told_for_what_it_is() {
         ("get-random:stall-after=0", Problem("pbx-timeout"), 1, 1),
         ("get-random:garbage", Problem("pbx-protocol"), 0, 1),
         ("get-random:huge-json", Problem("pbx-protocol"), 0, 1),
-        // A token that dies is exchanged, also where only a page tells that it has.
+        // A dead token is exchanged, also where the PBX answers with a page only.
         ("get-random:errno=10004", SameBytes, 1, 1),
         ("get-random:html=200", SameBytes, 1, 1),
         ("get-random:html=403", SameBytes, 1, 1),
@@ -94,7 +94,7 @@ async fn a_download_that_breaks_is_mended_at_every_pbx() {
 
 #[tokio::test]
 async fn a_fault_in_place_of_a_p_series_file_costs_one_more_address_at_most() {
-    // Each token was good when it asked for the address, so it may have been used up by others.
+    // Each token was valid when it asked for the address, so another program may have used it up.
     let worn_out = ("download:errno=10004:times=5", SameBytes, 6, 1);
     check_at(Api::PSeries, &[], worn_out).await;
     let always = (
@@ -131,7 +131,7 @@ async fn a_fault_in_place_of_a_p_series_file_costs_one_more_address_at_most() {
 #[tokio::test]
 async fn a_fault_of_a_cloud_pbx_is_told_for_what_it_is() {
     for api in [Api::Cloud110, Api::Cloud200] {
-        // The page of what stands before the PBX, at each call.
+        // A page of a system in front of the PBX, at each call.
         for row in [
             ("login:html=504", Problem("pbx-timeout"), 0, 1),
             ("get-random:html=504", SameBytes, 1, 1),
@@ -142,7 +142,7 @@ async fn a_fault_of_a_cloud_pbx_is_told_for_what_it_is() {
         ] {
             check_at(api, &[], row).await;
         }
-        // Both halves of a pair die together, so the exchange is refused and a login follows.
+        // Both tokens of a pair die together, so the exchange is refused and a login follows.
         check_at(
             api,
             &[],

@@ -1,5 +1,5 @@
-//! A connection that the PBX leaves open carries the next download, and one that it has closed costs a new ticket,
-//! never the same one again.
+//! A connection that the PBX leaves open carries the next download. A connection that the PBX has
+//! closed costs a new ticket; the old ticket is never used again.
 
 use wavegate::simulator::Switch;
 
@@ -18,7 +18,7 @@ async fn a_connection_left_open_is_used_again() {
             assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
         }
         let seen = pbx.seen();
-        // One for the JSON calls, one for the audio.
+        // One connection for the JSON calls, one for the audio.
         assert_eq!(
             (seen.connections, seen.tickets_used),
             (2, 3),
@@ -30,7 +30,7 @@ async fn a_connection_left_open_is_used_again() {
 
 #[tokio::test]
 async fn a_connection_that_was_closed_costs_a_new_ticket_and_never_a_replay() {
-    // Closed without a word after the first answer; only later; in the middle of the next exchange.
+    // Closed without notice: after the first answer, later, and in the middle of the next exchange.
     for (switches, first, second) in [
         (
             &[Switch::KeepAlive, Switch::CloseUnannounced][..],
@@ -74,7 +74,7 @@ async fn a_download_that_broke_leaves_no_connection_behind() {
         let gateway = tight(&pbx).start().await;
         let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
         assert_eq!(answer.bytes().await.is_ok(), cuts < 3);
-        // The login's, and one of each pass.
+        // One connection for the login, and one for each reading.
         assert_eq!(pbx.seen().connections, broken);
         assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
         assert_eq!(pbx.seen().connections, after, "the last one was whole");
@@ -85,7 +85,8 @@ async fn a_download_that_broke_leaves_no_connection_behind() {
 async fn after_a_download_broke_on_its_tickets_connection_each_has_its_own() {
     let pbx = start(&[Switch::KeepAlive], "download:close-before-answer").await;
     let gateway = tight(&pbx).start().await;
-    // The login's connection, those of the first recording, and the one beside that which it left.
+    // One connection for the login and three for the first recording; the second one needs one
+    // more.
     for connections in [1 + 3, 1 + 3 + 1] {
         assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
         assert_eq!(pbx.seen().connections, connections);
@@ -100,7 +101,7 @@ async fn a_connection_that_closes_unannounced_behind_the_ticket_costs_no_downloa
     for _ in 0..30 {
         assert!(gateway.fetch(NAME).await == pbx.recording_bytes(NAME).unwrap());
     }
-    // Once bitten, the gateway opens a connection for each download.
+    // After the first break the gateway opens a connection for each download.
     let seen = pbx.seen();
     assert!(
         (30..=31).contains(&seen.tickets_issued),

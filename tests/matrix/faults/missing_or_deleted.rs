@@ -1,6 +1,7 @@
-//! Numbers 20012 and 20014, on which the vendor's tables differ: 20012 is a recording that does not
-//! exist in API 1.0.1, and a ticket that is not good in the guide of the S1000 (1.1.0); 20014 is a
-//! recording that has been deleted, and one that does not exist.
+//! Numbers 20012 and 20014, on which the vendor's tables differ. In API 1.0.1 20012 means that a
+//! recording does not exist; in the guide of the S1000 (1.1.0) it means that a ticket is not valid.
+//! 20014 means that a recording has been deleted in the former, and that it does not exist in the
+//! latter.
 //!
 //! The outcomes here are right for both tables. The table in `dialects` has a case for a simulator
 //! with the numbers of the S1000.
@@ -20,12 +21,12 @@ enum CallAge {
     Old,
 }
 
-/// The call, the fault, the outcome, and the requests for a ticket that it takes.
+/// The age of the call, the fault, the outcome, and the number of requests for a ticket.
 type AgeRow = (CallAge, &'static str, Expect, u64);
 
 use CallAge::{Old, Young};
 
-/// Every API: a recording of an old call, and 20012.
+/// For every API: a recording of an old call, and 20012.
 const EVERYWHERE: &[AgeRow] = &[
     (
         Old,
@@ -56,7 +57,7 @@ const EVERYWHERE: &[AgeRow] = &[
     ),
 ];
 
-/// API 1.0.1, where a deleted recording has been there.
+/// API 1.0.1, where a deleted recording did exist before.
 const OLDEST: &[AgeRow] = &[
     (
         Young,
@@ -72,7 +73,7 @@ const OLDEST: &[AgeRow] = &[
     ),
 ];
 
-/// API 1.1.0 and later, where it may not be there yet.
+/// API 1.1.0 and later, where the recording may not exist yet.
 const NEWER: &[AgeRow] = &[
     (Young, "get-random:errno=20014:times=2", SameBytes, 3),
     (

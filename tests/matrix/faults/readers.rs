@@ -1,5 +1,5 @@
-//! Callers who stall are let go and what they held is free again; callers who are merely slow are served; callers who
-//! leave close the PBX's connection. No caller harms another.
+//! Callers who stall are cut, and their places become free. Callers who are only slow are served.
+//! When a caller leaves, the connection to the PBX closes. No caller affects another.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn pbx() -> Simulator {
         .unwrap()
 }
 
-/// A gateway whose one download at a time is soon taken back from a caller who takes nothing.
+/// A gateway for one download at a time, which soon cuts a caller who stalls.
 fn impatient(pbx: &Simulator) -> harness::Builder {
     gateway(pbx)
         .set("relay.max_streams", 1)
@@ -35,7 +35,7 @@ fn impatient(pbx: &Simulator) -> harness::Builder {
         .set("pbx.max_downloads", 1)
 }
 
-/// Begins to get the large recording and has read a little of it.
+/// Begins to get the large recording, and reads a little of it.
 async fn begin(addr: SocketAddr) -> (Answer, Bytes) {
     let call = Call::new(addr, Method::GET, &format!("/recordings/{NAME}"));
     let mut answer = call.bearer(&jwt("alice")).send_on(narrow(addr).await).await;
@@ -61,7 +61,7 @@ async fn a_reader_who_stalls_is_let_go() {
         gateway.fetch(SMALL).await,
         pbx.recording_bytes(SMALL).unwrap()
     );
-    // What was on its way still arrives; the end does not.
+    // Bytes that were on their way still arrive; the end does not.
     assert!(answer.bytes().await.is_err());
 }
 
@@ -80,7 +80,7 @@ async fn a_paused_player_is_let_go_and_goes_on_without_another_ticket() {
             .start()
             .await;
         let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
-        // It holds its connection, and takes nothing.
+        // The player keeps its connection open, and reads nothing.
         let mut player = Listener::begin(addr, "alice", NAME, &bytes).await;
         assert!(player.next().await.unwrap());
         soon(async { while number(admin, "wavegate_streams_open").await > 0 {} }).await;
@@ -103,7 +103,7 @@ async fn a_reader_who_is_merely_slow_is_served() {
         .await;
     let (mut answer, first) = begin(gateway.addr()).await;
     let mut received = first.to_vec();
-    // Never silent for long, but by far too slow for what a socket may buffer.
+    // Never silent for long, but much too slow for the socket's buffers.
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(40)).await;
         let chunk = answer.chunk().await.unwrap();
@@ -116,7 +116,7 @@ async fn a_reader_who_is_merely_slow_is_served() {
 
 #[tokio::test]
 async fn a_reader_who_leaves_closes_the_connection_to_the_pbx() {
-    // While the PBX sends; in its silence within the recording; before its first byte.
+    // While the PBX sends, while it stalls within the recording, and before its first byte.
     for fault in ["", "download:stall-after=100000", "download:stall-after=0"] {
         let pbx = pbx().await;
         if !fault.is_empty() {
@@ -163,7 +163,7 @@ async fn a_stream_that_stalls_does_not_harm_another_of_its_connection() {
     let get = |name| gateway.get(name).bearer(&jwt("alice"));
 
     let stalled = connection.send(get(NAME)).await;
-    // Still under way when the other one has stalled for too long.
+    // This download still runs when the stalled one is cut.
     pbx.inject("download:throttle=100000".parse().unwrap());
     let other = connection.send(get(SMALL)).await;
     let other = tokio::spawn(other.bytes());

@@ -1,14 +1,15 @@
 //! Addresses as proxies write them into `X-Forwarded-For`.
 //!
-//! The field has no standard. A hop is an address, with blanks around; in quotation marks, in
-//! brackets, with a port, or both, as RFC 7239 §6 writes it for `Forwarded`; with a zone (RFC 6874
-//! §2), which is dropped; an IPv4 address mapped into IPv6 is that IPv4 address. Lists and several
-//! fields are read as ever, from the end, and trusted proxies among them are known in every form.
-//! Rates, the log, the audit log, policies and links with an `ip` see the address alone.
+//! The field has no standard. A hop is an address, with blanks around it. It may stand in quotation
+//! marks, in brackets, with a port, or both, as RFC 7239 §6 writes it for `Forwarded`. A zone (RFC
+//! 6874 §2) is dropped. An IPv4 address mapped into IPv6 is that IPv4 address. Lists and several
+//! fields are read from the end, as for plain addresses, and trusted proxies in them are recognised
+//! in every form. Rates, the log, the audit log, policies and links with an `ip` use the address
+//! alone.
 //!
-//! Not opened: what a peer writes that is no trusted proxy; a quotation mark or a bracket too few
-//! or too many, an IPv4 address in brackets or with a zone, a port that is none, `unknown`,
-//! `_hidden`. There the chain ends, as ever, at the last proxy that is known.
+//! Not accepted: any form from a peer that is not a trusted proxy; a missing or an extra quotation
+//! mark or bracket, an IPv4 address in brackets or with a zone, an invalid port, `unknown`,
+//! `_hidden`. There the chain ends at the last known proxy.
 
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, wav};
@@ -20,7 +21,7 @@ const V4: &str = "203.0.113.9";
 const V6: &str = "2001:db8::9";
 const TRUSTED: [&str; 3] = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
 
-/// Fields, and the address that they come to.
+/// Fields, and the caller's address that follows from them.
 const TOLD: &[(&[&str], &str)] = &[
     (&["203.0.113.9"], V4),
     (&["\"203.0.113.9\""], V4),
@@ -49,7 +50,7 @@ const TOLD: &[(&[&str], &str)] = &[
     (&["[2001:db8::9%eth0.100]:443"], V6),
     (&["\"[2001:db8::9%25br-lan]:443\""], V6),
     (&["\t[2001:db8::9] "], V6),
-    // Lists and several fields; proxies of ours behind it, in other forms.
+    // Lists and several fields, followed by trusted proxies in other forms.
     (&["198.51.100.1, [2001:db8::9]:443"], V6),
     (&["198.51.100.1", "\"203.0.113.9\""], V4),
     (
@@ -61,7 +62,7 @@ const TOLD: &[(&[&str], &str)] = &[
     (&["unknown, \"203.0.113.9\""], V4),
 ];
 
-/// Hops that are no address. The peer is what is left then.
+/// Hops without a valid address. The caller's address is then that of the peer.
 const NOT_TOLD: &[&str] = &[
     "",
     "unknown",
@@ -108,7 +109,7 @@ fn from(mut call: Call, fields: &[&str]) -> Call {
     call
 }
 
-/// Whether a link for `address` works for whoever comes with these fields.
+/// Whether a link for `address` works for a request with these fields.
 async fn comes_from(gateway: &Gateway, fields: &[&str], address: &str) -> bool {
     let token = link_from(PBX, NAME, Some(address.parse().unwrap()));
     let target = format!("/recordings/{NAME}?link={token}");
@@ -140,7 +141,7 @@ async fn a_link_for_one_address_knows_it_in_every_form() {
             !comes_from(&behind, fields, "127.0.0.1").await,
             "{fields:?}"
         );
-        // No form is believed of a peer that nobody trusts.
+        // No form counts from a peer that is not trusted.
         assert!(!comes_from(&alone, fields, address).await, "{fields:?}");
         assert!(comes_from(&alone, fields, "127.0.0.1").await, "{fields:?}");
     }
@@ -154,7 +155,7 @@ async fn a_link_for_one_address_knows_it_in_every_form() {
             assert!(!comes_from(&behind, fields, V4).await, "{fields:?}");
             assert!(!comes_from(&behind, fields, V6).await, "{fields:?}");
         }
-        // The chain ends there, at the proxy of ours that wrote it.
+        // The chain ends at the trusted proxy that wrote the hop.
         let before = [hop, "10.0.0.1"];
         assert!(comes_from(&behind, &before, "10.0.0.1").await, "{hop}");
     }
@@ -189,7 +190,7 @@ async fn rates_the_audit_log_and_policies_see_the_address_alone() {
         .map(|line| line["source"].as_str().unwrap())
         .collect();
     assert_eq!(sources, expected);
-    // One failure of each address is told; the next is one too many, in whatever form.
+    // One failure of each address gets 401. The next one gets 429, in every form of the address.
     let mut failed = Vec::new();
     for (fields, address) in TOLD {
         let answer = from(gateway.get(NAME), fields).send().await;

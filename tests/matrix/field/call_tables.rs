@@ -1,20 +1,20 @@
 //! One odd row in a table of calls.
 //!
-//! The kind: a list of many good rows and one that a PBX, or a name that somebody typed there, has
-//! spoilt. In the table (CSV) of an S-Series from 1.1.0 on and of a Cloud PBX these are a comma or
-//! a quotation mark that nobody quoted, anywhere in front of or behind the name of the recording;
-//! last, empty fields that are left out; line breaks, quoted or not; a line that is no row; a name
-//! that no address can hold. In the pages (JSON) of a P-Series they are an entry that is no object,
-//! that lacks a member, or whose member is of another type. Every good row is listed, and every one
-//! that cannot be read is counted: in the answer (`unreadable`), in the log and in a metric.
+//! The kind: a list with many good rows and one row that a PBX, or a name typed by a person, has
+//! spoilt. In the table (CSV) of an S-Series from 1.1.0 on and of a Cloud PBX these are: an
+//! unquoted comma or quotation mark anywhere before or after the name of the recording; missing
+//! empty fields at the end; line breaks, quoted or not; a line that is not a row; a name that no
+//! address can hold. In the pages (JSON) of a P-Series they are an entry that is not an object, an
+//! entry without a member, or one whose member has another type. Every good row is listed, and
+//! every unreadable row is counted: in the answer (`unreadable`), in the log and in a metric.
 //!
-//! It must not open: a table that was cut, or that an error interrupts, passes for a whole one; a
-//! row whose values have slipped into other columns lists something that is no recording, or
-//! disappears without being counted; whoever asks learns more of a row that they may not hear than
-//! that there is one that cannot be read.
+//! The rule must not permit the following. A table that was cut, or that an error interrupts, looks
+//! whole. A row whose values have slipped into other columns lists something that is not a
+//! recording, or disappears without being counted. A caller learns more about a row that they may
+//! not hear than that an unreadable row exists.
 //!
-//! That rows are read alike wherever the pieces of a table end, that names are UTF-8, and
-//! properties: `src/pbx/dialect/csv.rs`, `s_series/columns.rs`, `p_series/list.rs`.
+//! Other tests cover the pieces in which a table arrives, UTF-8 in names, and properties:
+//! `src/pbx/dialect/csv.rs`, `s_series/columns.rs`, `p_series/list.rs`.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn name(number: u32) -> String {
     call(number).recording
 }
 
-/// A PBX with calls of which some are written as they stand here.
+/// A PBX with calls of which some have exactly these rows.
 fn with_rows(api: Api, rows: &[(u32, String)]) -> Builder {
     let builder = Simulator::builder(api).calls((0..CALLS).map(call));
     rows.iter().fold(builder, |builder, (number, text)| {
@@ -51,7 +51,7 @@ fn with_rows(api: Api, rows: &[(u32, String)]) -> Builder {
     })
 }
 
-/// A page of a list as it is.
+/// A page of a list as a JSON document.
 async fn document(gateway: &Gateway, target: &str) -> Value {
     let asked = gateway.request(Method::GET, target);
     let answer = asked.bearer(&jwt("alice")).send().await;
@@ -59,7 +59,7 @@ async fn document(gateway: &Gateway, target: &str) -> Value {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
-/// All pages of a list: the names in it, and the rows that each page says cannot be read.
+/// All pages of a list: the names in it, and each page's number of unreadable rows.
 async fn pages(gateway: &Gateway, query: &str) -> (Vec<String>, Vec<u64>) {
     let (mut names, mut unreadable) = (Vec::new(), Vec::new());
     let mut cursor = String::new();
@@ -78,8 +78,8 @@ async fn pages(gateway: &Gateway, query: &str) -> (Vec<String>, Vec<u64>) {
     }
 }
 
-/// Lists in both orders and in pages of several sizes: all calls but those `left_out`, and each
-/// page says so of its table.
+/// Lists in both orders and in pages of several sizes. Checks that all calls but those in
+/// `left_out` are there, and that each page states `unreadable`.
 async fn check(api: Api, what: &str, rows: &[(u32, String)], left_out: &[u32], unreadable: u64) {
     let pbx = with_rows(api, rows).start().await.unwrap();
     let gateway = gateway(&pbx).start().await;
@@ -101,12 +101,12 @@ async fn check(api: Api, what: &str, rows: &[(u32, String)], left_out: &[u32], u
     }
 }
 
-/// Where the name of the recording stands, in either form of the table.
+/// The column of the recording's name, in either form of the table.
 const RECORDING: usize = 11;
 const CALLER: usize = 2;
 const CALLEE: usize = 3;
 
-/// The fields of a call as a PBX writes them, the last two of them empty.
+/// The fields of a call as a PBX writes them. The last two are empty.
 fn fields(api: Api, call: &CallRecord) -> Vec<String> {
     let started = jiff::Timestamp::from_second(call.started).unwrap();
     let time = started.strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -120,7 +120,7 @@ fn fields(api: Api, call: &CallRecord) -> Vec<String> {
     all.map(|field| (*field).to_owned()).collect()
 }
 
-/// The row of a call, with something done to its fields.
+/// The row of a call after `change` of its fields.
 fn row(api: Api, number: u32, change: impl Fn(&mut Vec<String>)) -> (u32, String) {
     let mut fields = fields(api, &call(number));
     change(&mut fields);
@@ -143,8 +143,7 @@ async fn a_comma_that_nobody_quoted_costs_its_own_row_and_no_other() {
             for field in [CALLER, CALLEE] {
                 let odd = row(api, 5, with(field, value));
                 check(api, what, &[odd], &[5], 1).await;
-                // Where the last field is not empty, and where it is left out: the row is as wide
-                // as it should be.
+                // If the last field is not empty, or is missing, the row still has the right width.
                 let odd = row(api, 5, |fields| {
                     with(field, value)(fields);
                     with(serial, "36")(fields);
@@ -157,8 +156,8 @@ async fn a_comma_that_nobody_quoted_costs_its_own_row_and_no_other() {
                 check(api, what, &[odd], &[5], 1).await;
             }
         }
-        // Behind the name it puts nothing into a wrong column that is looked at; but nobody knows
-        // that.
+        // A comma after the name puts no value into a column that is read, but the reader cannot
+        // know that.
         let odd = row(api, 5, with(serial, "3,6"));
         check(api, "behind the name", &[odd], &[5], 1).await;
         let all: Vec<_> = (0..CALLS)
@@ -178,8 +177,8 @@ async fn a_row_without_its_last_empty_fields_is_read() {
             let rows = [0, 5, CALLS - 1].map(|number| row(api, number, short(length)));
             check(api, "recorded", &rows, &[], 0).await;
         }
-        // A call without a recording is no row that is missing, as far as its type is there. Behind that
-        // nothing but empty fields is left out, and before it somebody may have cut the row.
+        // A call without a recording does not count as unreadable if its type is there. After the
+        // type only empty fields are missing; before it the row may have been cut.
         for (length, unreadable) in [(2, 1), (RECORDING, 0), (RECORDING + 1, 0), (width, 0)] {
             let unrecorded = row(api, 5, |fields| {
                 with(RECORDING, "")(fields);
@@ -187,7 +186,7 @@ async fn a_row_without_its_last_empty_fields_is_read() {
             });
             check(api, "unrecorded", &[unrecorded], &[5], unreadable).await;
         }
-        // With a field missing in front of the name it would be that of another column.
+        // With one field less before the name, the name would be in another column.
         let slipped = row(api, 5, |fields| drop(fields.remove(CALLEE)));
         check(api, "one field less", &[slipped], &[5], 1).await;
         let stump = row(api, 5, short(1));
@@ -212,7 +211,7 @@ async fn a_quotation_mark_that_is_not_closed_in_its_line_swallows_nothing() {
             };
             check(api, stray, &[short(3), short(8)], &[3, 8], 2).await;
         }
-        // In the middle of a field, or closed in its line, it never swallowed anything.
+        // A quotation mark in the middle of a field, or closed in its line, is harmless.
         for harmless in [
             "Jo \"the\" Doe<1>",
             "Jo \"Doe<1>",
@@ -232,7 +231,8 @@ async fn a_line_break_is_part_of_a_field_only_in_quotation_marks() {
             let rows = [3, 8].map(|number| row(api, number, with(CALLER, quoted)));
             check(api, quoted, &rows, &[], 0).await;
         }
-        // Neither half is a row: the first lacks its end, and the second has a recording in a wrong column.
+        // Neither half is a row: the first lacks its end, and the second has a recording in a wrong
+        // column.
         for caller in ["Doe\nJo<1>", "Doe\n<1>"] {
             let broken = row(api, 5, with(CALLER, caller));
             check(api, "unquoted", &[broken], &[5], 2).await;
@@ -277,7 +277,7 @@ async fn a_table_of_no_byte_is_an_empty_list_where_its_length_says_so() {
             assert_eq!(nothing, json!({ "recordings": [], "next": null }), "{api}");
             assert_eq!(told.seen().requests.cdr_download, 1);
         }
-        // The end of a connection is also that of a PBX that died before the first byte.
+        // A connection that ends before the first byte may also mean that the PBX died.
         let untold = with_rows(api, &[]).switch(Switch::CsvEmptyBody);
         let untold = untold.start().await.unwrap();
         let gateway = gateway(&untold).start().await;
@@ -307,7 +307,7 @@ async fn a_table_that_is_cut_or_interrupted_is_a_problem_however_odd_its_rows() 
             let problem = page(&gateway, &format!("/recordings?{WINDOW}")).await;
             assert_eq!(problem.err().unwrap().slug, "pbx-protocol", "{api} {what}");
         }
-        // Within the first row, and anywhere before the length that is told.
+        // Within the first row, and anywhere before the announced length.
         for (after_bytes, with_length) in [(200, false), (900, true), (1_150, true)] {
             let pbx = with_rows(api, &odd()).start().await.unwrap();
             let what = Misbehavior::Cut {
@@ -323,7 +323,7 @@ async fn a_table_that_is_cut_or_interrupted_is_a_problem_however_odd_its_rows() 
     }
 }
 
-/// Entries of a P-Series that cannot be listed: `ID` stands for the one that it has.
+/// Entries of a P-Series that cannot be listed. `ID` stands for the id of the entry.
 const STRANGERS: [&str; 12] = [
     "7",
     "null",
@@ -339,7 +339,7 @@ const STRANGERS: [&str; 12] = [
     r#"{"id":ID,"file":{"name":"FILE"}}"#,
 ];
 
-/// The entry of a call in the form given; its id is its place in the list.
+/// The entry of a call in this form; its id is its place in the list.
 fn entry(number: u32, form: &str) -> (u32, String) {
     let id = (number + 1).to_string();
     (
@@ -385,7 +385,7 @@ async fn an_odd_entry_of_a_p_series_is_counted_once() {
         check(mixed(0).collect(), switches).await;
         check(mixed(3).collect(), switches).await;
     }
-    // Nothing but odd ones.
+    // Only odd entries.
     check((0..CALLS).map(|number| entry(number, "7")).collect(), &[]).await;
     let unnamed = (0..CALLS).map(|number| entry(number, r#"{"id":ID}"#));
     check(unnamed.collect(), &[]).await;
@@ -393,7 +393,7 @@ async fn an_odd_entry_of_a_p_series_is_counted_once() {
 
 #[tokio::test]
 async fn odd_entries_do_not_lose_the_place_in_a_long_list() {
-    // Every seventh has no id, also where pages end.
+    // Every seventh entry has no id, also at the end of pages.
     for switch in [
         None,
         Some(Switch::ListPageCapped),
@@ -446,7 +446,7 @@ async fn a_member_of_another_type_that_decides_nothing_costs_nothing() {
     assert_eq!(found["recordings"][0]["name"], *name(5));
 }
 
-/// A list with one odd row, of an API of either kind.
+/// A list with one odd row, for either kind of API.
 fn with_an_odd_row(api: Api) -> Builder {
     let odd = match api {
         Api::PSeries => entry(5, r#"{"id":ID,"call_from":"Hunter<0205550147>"}"#),

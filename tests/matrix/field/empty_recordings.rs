@@ -1,14 +1,18 @@
-//! A recording without a byte, as a PBX has it of a call that nobody answered.
+//! A recording without a byte, as a PBX stores it for a call that nobody answered.
 //!
-//! Said by a `Content-Length` of 0 or by a last chunk that is the first, it is a problem of its own, `recording-empty` (404): one
-//! ticket, and the PBX is well. While the call is young it may still be on its way, `recording-not-ready`, as before.
+//! A `Content-Length` of 0, or a first chunk that is the last, shows that a recording is empty. It
+//! has its own problem, `recording-empty` (404), costs one ticket, and the PBX stays healthy.
+//! While the call is young the recording may still arrive, so the problem is `recording-not-ready`,
+//! as before.
 //!
-//! The kind: WAV and MP3, every API generation, connections that close and that stay open, HEAD, ranges and conditions, the cache on
-//! and off; it is remembered for as long as "not found" is, and what was known of the recording is forgotten. The doctor, the audit
-//! log, the metrics and a page for people name it.
+//! The kind: WAV and MP3, every API generation, connections that close and that stay open, HEAD,
+//! ranges and conditions, the cache on and off. The gateway remembers an empty recording as long as
+//! a missing one, and forgets its earlier metadata. The doctor, the audit log, the metrics and a
+//! page for people name it.
 //!
-//! The rule must not open more: a connection that closes before any byte is a failed download, as before, and so are a length that does
-//! not come, chunks without a last one, blanks, and other statuses. A recording that is empty at a further pass breaks off.
+//! The rule must not permit more: a connection that closes before any byte is a failed download, as
+//! before, and so are a body shorter than its length, chunks without a last one, blanks, and other
+//! statuses. A recording that is empty at a later reading breaks off.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,7 +57,7 @@ fn tickets(pbx: &Simulator) -> u64 {
     pbx.seen().tickets_issued
 }
 
-/// How the downloads of the only PBX have been doing.
+/// The state of the downloads of the only PBX.
 async fn state(gateway: &Gateway) -> String {
     let reply = admin::ask(gateway.app.admin_address(), Method::GET, "/pbxs", &[]).await;
     let pbxs: Value = serde_json::from_str(&reply.unwrap().text).unwrap();
@@ -66,11 +70,11 @@ async fn head(gateway: &Gateway, name: &str) -> Answer {
     call.bearer(&jwt("alice")).send().await
 }
 
-/// How a PBX says that a recording has no bytes.
+/// The ways in which a PBX can send an empty recording.
 fn ways(api: Api) -> Vec<Vec<Switch>> {
     use Switch::{DownloadChunked, DownloadWithLength, KeepAlive, PlainHttp};
 
-    // The files of a P-Series have a length as it is.
+    // The files of a P-Series always have a length.
     let with_length = || match api {
         Api::PSeries => Vec::new(),
         _ => vec![DownloadWithLength],
@@ -204,7 +208,7 @@ async fn of_a_young_call_it_may_still_be_on_its_way() {
             assert!(problem.headers.contains_key("retry-after"), "{row}");
             assert_eq!(tickets(&pbx) - before, 3, "{row}");
             assert_eq!(state(&gateway).await, "well", "{row}");
-            // Nothing of that is remembered.
+            // The gateway remembers nothing of that.
             pbx.add_recording(&young, wav::music(1));
             assert!(gateway.fetch(&young).await == wav::music(1), "{row}");
         }
@@ -222,7 +226,7 @@ async fn it_is_remembered_for_seconds_as_if_it_were_not_there() {
         }
         assert_eq!(tickets(&pbx), 1);
     }
-    // No longer than it is told to be.
+    // It is remembered no longer than configured.
     let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
     let gateway = prepared(&pbx, CACHES[1]).start().await;
     assert_eq!(gateway.problem(NAME).await.slug, "recording-empty");

@@ -2,14 +2,14 @@
 //!
 //! The kind: a program builds the query with the form encoder of its language (Python's
 //! `urlencode`, JavaScript's `URLSearchParams`, PHP's `http_build_query`, Java's `URLEncoder`),
-//! which writes `+` for a blank and `%2B` for a plus; a person types a plus as it is. It is the
-//! list that has parameters with blanks and pluses: `from`, `to`, `caller` and `callee`, of every
-//! API. The other ones (`direction`, `order`, `page_size`, `cursor`) hold neither, so there a plus
-//! is refused as a blank is. Paths are no forms: `+` in a recording's name is a plus (`ranges`,
+//! which writes `+` for a blank and `%2B` for a plus. A person types a plus as it is. Only the list
+//! has parameters with blanks and pluses: `from`, `to`, `caller` and `callee`, for every API. The
+//! other ones (`direction`, `order`, `page_size`, `cursor`) contain neither, so there a plus is
+//! refused as a blank is. Paths are not forms: `+` in a recording's name is a plus (`ranges`,
 //! `download`).
 //!
-//! The rule stands in `src/list/form.rs`, with its property tests. It must not open: a date with an
-//! offset, which would be a guess; a value that is refused with `%20`.
+//! The rule is in `src/list/form.rs`, with its property tests. It must not permit a date with an
+//! offset, which would be a guess, or a value that is refused with `%20`.
 
 use http::StatusCode;
 use wavegate::simulator::{Api, CallRecord, Simulator};
@@ -58,10 +58,10 @@ async fn berlin(api: Api) -> (Simulator, Gateway) {
     (pbx, gateway)
 }
 
-/// A parameter in several spellings, and the calls that all of them mean, oldest first.
+/// A parameter in several spellings, and the calls that match all of them, oldest first.
 const SPELLINGS: [(&[&str], &[u32]); 9] = [
-    // A blank, as Python, JavaScript, PHP and Java write it; as a person types it; and as it always
-    // was.
+    // A blank: as Python, JavaScript, PHP and Java write it, as a person types it, and in the form
+    // that was always accepted.
     (
         &[
             "from=2026-10-25+00%3A00%3A30&to=2026-10-25+01%3A00%3A30",
@@ -104,7 +104,7 @@ const SPELLINGS: [(&[&str], &[u32]); 9] = [
         ],
         &[5],
     ),
-    // A number's own plus.
+    // The plus of a number.
     (
         &[
             "from=2026-10-25&to=2026-10-26&caller=+4930123456",
@@ -177,7 +177,7 @@ async fn what_is_refused_with_a_blank_is_refused_with_a_plus() {
     for api in [Api::SSeries200, Api::PSeries] {
         let (pbx, gateway) = berlin(api).await;
         for query in [
-            // A date with an offset, or a date and a time: nobody knows.
+            // A date with an offset, or a date and a time: the two cannot be told apart.
             "from=2026-10-25+01:00&to=2026-10-26",
             "from=2026-10-25&to=2026-10-26+0100",
             "from=2026-10-25%2B01%3A00&to=2026-10-26",

@@ -1,11 +1,12 @@
-//! Logins whose answer got lost, with credentials that were accepted before.
+//! Logins without an answer, with credentials that were accepted before.
 //!
-//! A PBX that starts resets the login call, lets it hang, or answers with a page or a status from 500 on. What belongs to the
-//! kind: answers cut in the middle, garbage, a connection that is refused, the calls that take a login's place on Cloud and
-//! P-Series, and restarts of the gateway while this goes on.
+//! A PBX that starts up resets the login call, lets it hang, or answers with a page or a status
+//! from 500 on. The kind: answers cut in the middle, garbage, a refused connection, the calls that
+//! replace a login on Cloud and P-Series, and restarts of the gateway meanwhile.
 //!
-//! The rule must not open more: credentials that were never accepted are tried with the caution of `logins`, a refusal ends the
-//! trust at once, and the tries before it that may have been judged count as failures then.
+//! The rule must not permit more: credentials that were never accepted are tried with the caution
+//! of `logins`, a refusal ends the trust at once, and earlier tries that the PBX may have judged
+//! then count as failures.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,9 +22,9 @@ use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, 
 use crate::harness::programs::run_wavegate;
 use crate::harness::{Call, Gateway, NAME, admin, gateway, gateway_for, jwt, soon, write_secret};
 
-/// How long the PBX starts.
+/// The time that the PBX takes to start.
 const OUTAGE: Duration = Duration::from_secs(20);
-/// The gateway's own promise.
+/// The time within which the gateway promises to recover.
 const BACK_WITHIN: Duration = Duration::from_secs(16);
 
 async fn pbx(api: Api) -> Simulator {
@@ -31,13 +32,13 @@ async fn pbx(api: Api) -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// Ends all tokens, and with them what they could be exchanged by.
+/// Ends all tokens, including the refresh tokens.
 fn end_tokens(pbx: &Simulator) {
     pbx.expire_tokens();
     pbx.expire_refresh_tokens();
 }
 
-/// Asks until the recording comes; tells how often that failed.
+/// Requests the recording until it comes. Returns the number of failures.
 async fn until_well(gateway: &Gateway) -> u32 {
     let mut failures = 0;
     loop {
@@ -52,7 +53,8 @@ async fn until_well(gateway: &Gateway) -> u32 {
     }
 }
 
-/// A PBX that starts for a while, after its credentials were accepted. Tells how often a request failed meanwhile.
+/// A PBX that starts up for a while, after it accepted the credentials. Returns the number of
+/// failed requests meanwhile.
 async fn outage(api: Api, call: &str, trouble: &str) -> u32 {
     let pbx = pbx(api).await;
     let gateway = gateway(&pbx).start().await;
@@ -78,7 +80,7 @@ async fn outage(api: Api, call: &str, trouble: &str) -> u32 {
     let waited = well.elapsed();
     println!("{api} {call}:{trouble}: {tries} tries, {failures} failures, back after {waited:?}");
     assert!(waited <= BACK_WITHIN, "{api} {trouble}: {waited:?}");
-    // At 0, 1, 3, 7 and 15 s; where an exchange is refused first, that is one more call.
+    // At 0, 1, 3, 7 and 15 s. A refused exchange before them is one more call.
     assert!(tries <= 6, "{api} {trouble}: {tries}");
     failures
 }
@@ -102,7 +104,7 @@ async fn an_outage_of_the_login_is_over_soon_after_the_pbx_is_well() {
             outages.spawn(outage(api, "login", trouble));
         }
     }
-    // The pair is still good, and no login is spent.
+    // The pair of tokens is still valid, and no login is spent.
     for trouble in [
         "reset-after=0",
         "slow=3600s",
@@ -112,7 +114,7 @@ async fn an_outage_of_the_login_is_over_soon_after_the_pbx_is_well() {
         outages.spawn(outage(Api::PSeries, "refresh", trouble));
     }
     for failures in outages.join_all().await {
-        // One for each login that was tried, and no more.
+        // At most one failure for each login that was tried.
         assert!(failures <= 6, "{failures}");
     }
 }
@@ -124,7 +126,7 @@ async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
     let path = builder.write();
     let gateway = builder.start().await;
     gateway.fetch(NAME).await;
-    // The PBX judges these logins, and their answers are lost.
+    // The PBX judges these logins, but their answers are lost.
     pbx.set_password("another one");
     pbx.inject(ScriptedFault::times(
         3,
@@ -141,7 +143,7 @@ async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
         slugs[..3].iter().all(|slug| slug == "pbx-unreachable"),
         "{slugs:?}"
     );
-    // The fifth failure in a row would lock our address out.
+    // A fifth failure in a row would lock our address out.
     let held_off = gateway.problem(NAME).await;
     assert_eq!(held_off.slug, "pbx-held-off");
     let pause: u64 = held_off.headers["retry-after"]
@@ -193,7 +195,7 @@ async fn a_refusal_after_one_lost_try_leaves_one_more_try_as_ever() {
         }
     })
     .await;
-    // Two refusals: none until the credentials change.
+    // After two refusals no login is tried until the credentials change.
     for _ in 0..3 {
         assert_eq!(gateway.problem(NAME).await.slug, "pbx-login-refused");
     }
@@ -221,7 +223,7 @@ async fn the_trust_belongs_to_one_password_and_not_to_the_next() {
     for _ in 0..6 {
         slugs.push(gateway.problem(NAME).await.slug);
     }
-    // With the caution for credentials that were never accepted.
+    // These credentials were never accepted, so the gateway is cautious.
     assert_eq!(slugs[2..], ["pbx-held-off"; 4], "{slugs:?}");
     let logins = logins(&gateway).await;
     assert_eq!(
@@ -244,7 +246,7 @@ async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() 
         Misbehavior::Slow(Duration::from_secs(3600)),
     ));
     end_tokens(&pbx);
-    // As far as the pause of fifteen seconds, so that there is time to look.
+    // Up to the pause of fifteen seconds, so that there is time to look.
     until_counted(&gateway, "unanswered", 5).await;
     let told = logins(&gateway).await;
     assert_eq!(
@@ -278,7 +280,7 @@ async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() 
     assert!(said.contains("would lock our address out"), "{said}");
 }
 
-/// Asks for a recording until so many logins have gone that way.
+/// Requests a recording until this many logins have ended in this way.
 async fn until_counted(gateway: &Gateway, way: &str, count: u32) {
     soon(async {
         while logins(gateway).await[way] != count {
@@ -289,7 +291,7 @@ async fn until_counted(gateway: &Gateway, way: &str, count: u32) {
     .await;
 }
 
-/// How the logins to the PBX stand, as the admin listener tells.
+/// The state of the logins to the PBX, as the admin listener reports it.
 async fn logins(gateway: &Gateway) -> Value {
     let admin = gateway.app.admin_address();
     let reply = admin::ask(admin, Method::GET, "/pbxs", &[]).await.unwrap();
@@ -297,7 +299,7 @@ async fn logins(gateway: &Gateway) -> Value {
     document["pbxs"][0]["logins"].clone()
 }
 
-/// The words of doctor, its lines joined.
+/// The output of `wavegate doctor`, with its lines joined.
 async fn doctor(config: &Path) -> String {
     let ended = run_wavegate(&["doctor", "--config", config.to_str().unwrap()]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -329,7 +331,7 @@ async fn a_login_that_hangs_is_given_up_with_its_connection() {
         .await;
         let (mut hanging, head) = request(&listener).await;
         assert!(head.contains("login"), "{head}");
-        // The end of the connection, and nothing before it.
+        // The gateway closes the connection, and sends nothing before that.
         let mut rest = Vec::new();
         let _ = soon(hanging.read_to_end(&mut rest)).await;
     };
@@ -337,7 +339,7 @@ async fn a_login_that_hangs_is_given_up_with_its_connection() {
     assert_eq!(answer.problem().await.slug, "pbx-timeout");
 }
 
-/// Takes one request, and tells its first line.
+/// Accepts one request, and returns its first line.
 async fn request(listener: &TcpListener) -> (TcpStream, String) {
     let (mut stream, _) = soon(listener.accept()).await.unwrap();
     let mut read = Vec::new();

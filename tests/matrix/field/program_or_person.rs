@@ -1,18 +1,19 @@
 //! A program that accepts HTML, or a person at a browser.
 //!
-//! A person is who navigates, and a browser says so: by `Sec-Fetch-Mode: navigate`; where it sends
-//! no `Sec-Fetch-*` at all, as over plain HTTP and before 2023, by `Upgrade-Insecure-Requests: 1`
-//! or by `application/xhtml+xml` in `Accept`. It belongs to the kind: frames, which navigate; HEAD;
-//! `Accept` in several fields, with weights and in any case; browsers of 2008 on.
+//! A person navigates, and a browser says so by `Sec-Fetch-Mode: navigate`. Where it sends no
+//! `Sec-Fetch-*` at all, as over plain HTTP and before 2023, it says so by
+//! `Upgrade-Insecure-Requests: 1` or by `application/xhtml+xml` in `Accept`. The kind includes:
+//! frames, which navigate; HEAD; `Accept` in several fields, with weights and in any case; browsers
+//! of 2008 on.
 //!
-//! Everything else is a program, which gets a problem document and its challenge, and is never sent
-//! to sign in: `text/html` alone or beside wildcards (Java's own client, jQuery, w3m); XHTML that
-//! is refused (`q=0`), or wanted less than JSON; other values of `Upgrade-Insecure-Requests`; and
-//! whatever else a browser fetches, which its own word decides: a script may ask for XHTML, but
-//! cannot say that it navigates.
+//! Every other request is from a program. It gets a problem document and its challenge, and never a
+//! redirect to sign in. Programs send `text/html` alone or beside wildcards (Java's own client,
+//! jQuery, w3m); XHTML that is refused (`q=0`), or with less weight than JSON; other values of
+//! `Upgrade-Insecure-Requests`. The other requests of a browser count as programs by their
+//! `Sec-Fetch-Mode`: a script may ask for XHTML, but cannot say that it navigates.
 //!
-//! The status is the same for both. What depends on the reader says so in `Vary`: problems, pages,
-//! the way to sign in, and a recording that browsers cannot play.
+//! The status is the same for both. Every answer that depends on the reader has `Vary`: problems,
+//! pages, the redirect to sign in, and a recording that browsers cannot play.
 
 use http::{Method, StatusCode};
 use wavegate::simulator::{Api, Simulator, wav};
@@ -26,7 +27,7 @@ const UPGRADE: (&str, &str) = ("upgrade-insecure-requests", "1");
 type Fields = &'static [(&'static str, &'static str)];
 
 const PEOPLE: &[Fields] = &[
-    // Chrome and Firefox over HTTPS; in a frame; with less than usual.
+    // Chrome and Firefox over HTTPS, in a frame, and with fewer fields than usual.
     &[
         ("sec-fetch-mode", "navigate"),
         ("sec-fetch-dest", "document"),
@@ -72,7 +73,7 @@ const PEOPLE: &[Fields] = &[
 const PROGRAMS: &[Fields] = &[
     &[],
     &[("accept", "*/*")],
-    // Java's HttpURLConnection; others that take HTML.
+    // Java's HttpURLConnection, and other programs that accept HTML.
     &[(
         "accept",
         "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
@@ -86,7 +87,7 @@ const PROGRAMS: &[Fields] = &[
     &[("accept", "text/html"), ("accept", "*/*")],
     &[("accept", "application/json, text/plain, */*")],
     &[("accept", "application/xml")],
-    // XHTML, and not as a browser names it.
+    // XHTML, but not as a browser names it.
     &[("accept", "text/html,application/xhtml+xml;q=0")],
     &[("accept", "application/json,application/xhtml+xml;q=0.5")],
     &[("accept", "application/xhtml+xml;q=0.5,*/*")],
@@ -94,7 +95,7 @@ const PROGRAMS: &[Fields] = &[
     &[("upgrade-insecure-requests", "0"), ("accept", "text/html")],
     &[("upgrade-insecure-requests", "yes")],
     &[("upgrade", "1"), ("accept", "text/html")],
-    // A program that shows itself as a browser by its name alone.
+    // A program that looks like a browser by its `User-Agent` only.
     &[
         ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)"),
         ("accept", "text/html,*/*"),
@@ -115,7 +116,7 @@ const PROGRAMS: &[Fields] = &[
     &[("sec-fetch-mode", "Navigate"), ("accept", BROWSER)],
     &[("sec-fetch-dest", "document"), ("accept", BROWSER), UPGRADE],
     &[("sec-fetch-site", "same-origin"), UPGRADE],
-    // A field that is there twice says nothing.
+    // A duplicate field does not count.
     &[
         ("sec-fetch-mode", "navigate"),
         ("sec-fetch-mode", "cors"),
@@ -123,7 +124,7 @@ const PROGRAMS: &[Fields] = &[
     ],
 ];
 
-/// The fields that tell the two apart.
+/// The fields on which the answer depends.
 const VARY: [&str; 6] = [
     "Sec-Fetch-Mode",
     "Sec-Fetch-Dest",
@@ -189,7 +190,7 @@ async fn only_a_person_is_shown_a_page_or_the_way_to_sign_in() {
             "{fields:?}"
         );
         for gateway in [&open, &signing_in] {
-            // Nobody signs in by HEAD or POST, or because of a token that is wrong.
+            // A HEAD, a POST, or a request with a wrong token is not redirected to sign in.
             let head = ask(gateway, Method::HEAD, &path, fields).send().await;
             assert_eq!((head.status().as_u16(), is_page(&head)), (401, true));
             assert_eq!(head.header("location"), None);
@@ -218,7 +219,7 @@ async fn only_a_person_is_shown_a_page_or_the_way_to_sign_in() {
             assert_eq!(nowhere.problem().await.slug, "no-such-resource");
         }
     }
-    // The recording itself is for both, and is the same for both.
+    // The recording itself is the same for both.
     let by_link = format!("{path}?link={}", link(PBX, NAME));
     for fields in PEOPLE.iter().chain(PROGRAMS) {
         let answer = ask(&open, Method::GET, &by_link, fields).send().await;
@@ -252,7 +253,7 @@ async fn a_recording_that_browsers_cannot_play_is_saved_by_people_only() {
             assert!(disposition.starts_with(kind), "{fields:?} {disposition}");
             varies(&answer);
             let tag = answer.header("etag").unwrap().to_owned();
-            // RFC 9110 §15.4.5: a 304 has the same.
+            // RFC 9110 §15.4.5: a 304 has the same fields.
             let known = call().header("if-none-match", &tag).send().await;
             assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
             varies(&known);

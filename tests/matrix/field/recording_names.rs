@@ -1,17 +1,17 @@
-//! Names whose parties cannot be told, but whose time can.
+//! Names whose parties are unknown, but whose time is known.
 //!
-//! The PBX writes a time stamp and the call's id in front of everything else. So where a name
-//! begins with 14 digits that are a time, and an epoch of nine or ten digits with a counter behind
-//! `.` or `_`, the start of the call and its id are known, whatever follows: hyphens in a number, a
-//! suffix before or behind the dot, fields too few or none, any extension. Then policies about age,
-//! `recording-not-ready`, `Last-Modified`, lists and the PBX by `names_from` work as for any other
-//! name. A name of five fields with a dot is believed without a time stamp as well, as ever; and
-//! where the two contradict each other, the epoch is the start and the stamp chooses the PBX, as
-//! ever.
+//! The PBX writes a time stamp and the call's id in front of everything else. So if a name begins
+//! with 14 digits that are a time, and an epoch of nine or ten digits with a counter after `.` or
+//! `_`, the start of the call and its id are known. The rest may be anything: hyphens in a number,
+//! a suffix before or after the dot, too few fields or none, any extension. Then policies about
+//! age, `recording-not-ready`, `Last-Modified`, lists and the PBX by `names_from` work as for any
+//! other name. A name of five fields with a dot is also accepted without a time stamp, as before.
+//! If the two contradict each other, the epoch is the start and the stamp chooses the PBX, as
+//! before.
 //!
-//! Not opened: who spoke with whom. Only a name of exactly five fields has parties, so no policy
-//! that asks for them lets anybody hear another. And nothing is believed that stands elsewhere:
-//! behind a field in front, or in the number of a caller.
+//! Not permitted: the parties of a call. Only a name of exactly five fields has parties, so no
+//! policy about parties permits more recordings. And no time counts in another place: after a
+//! leading field, or in the number of a caller.
 
 use http::StatusCode;
 use wavegate::simulator::{Api, CallRecord, Simulator, wav};
@@ -23,7 +23,7 @@ use crate::harness::{Gateway, gateway, jwt, jwt_with};
 const BEGAN: u64 = 1_767_226_140;
 const DATE: &str = "Thu, 01 Jan 2026 00:09:00 GMT";
 
-/// Begun then, and of parties that are not told.
+/// Names of a call that began at that time, with unknown parties.
 const KNOWN: &[&str] = &[
     "20260101000900-1767226140.9-+44-20-5550147-1001-Inbound.wav",
     "20260101000900-1767226140.9-1001-1003-Inbound-1.wav",
@@ -36,11 +36,11 @@ const KNOWN: &[&str] = &[
     "20260101000900-1767226140.9-1001--1003-Internal",
     "20260101000900-1767226140.9-1001.wav",
     "20260101000900-1767226140.9.wav",
-    // The stamp says another time.
+    // The stamp has another time than the epoch.
     "20200229000900-1767226140.9-+44-20-5550147-1001-Inbound.wav",
 ];
 
-/// Nothing is known of these.
+/// Names without a known time.
 const UNKNOWN: &[&str] = &[
     "x-20260101000900-1767226140.9-1001-1003-Internal.wav",
     "x-1767226140.9-1001-1003-Internal-1.wav",
@@ -58,7 +58,7 @@ const UNKNOWN: &[&str] = &[
     "hello001",
 ];
 
-/// The usual names, as ever.
+/// The usual names, as before.
 const USUAL: &[&str] = &[
     "20260101000900-1767226140.9-1001-1003-Internal.wav",
     "x-1767226140.9-1001-1003-Internal.wav",
@@ -86,7 +86,7 @@ async fn the_date_of_a_recording_is_that_of_its_call() {
     let gateway = gateway(&pbx).cache().start().await;
     for (names, date) in [(KNOWN, Some(DATE)), (USUAL, Some(DATE)), (UNKNOWN, None)] {
         for name in names {
-            // A recording of unknown length is dated once its end is known.
+            // The end of a recording of unknown length must be read before it gets a date.
             assert!(gateway.fetch(name).await == pbx.recording_bytes(name).unwrap());
             let answer = gateway.get(name).bearer(&jwt("alice")).send().await;
             assert_eq!(answer.header("last-modified"), date, "{name}");
@@ -216,7 +216,7 @@ async fn a_bare_name_means_the_pbx_of_its_time_stamp() {
 async fn a_list_tells_the_start_and_the_id_of_the_call() {
     for api in APIS {
         for name in KNOWN {
-            // The row says another time; what stands in the name comes first.
+            // The row has another time. The time in the name takes precedence.
             let call = CallRecord {
                 recording: (*name).to_owned(),
                 ..CallRecord::numbered(20, 0)

@@ -1,6 +1,6 @@
 //! Request heads that two readers could read in two ways, on the public and on the admin listener.
 //!
-//! Refused with 400 before anything else, and the connection is closed:
+//! Refused with 400 before anything else, and then the connection closes:
 //! - HTTP/1.1 without `Host`, with two, or with one that is no host (RFC 9112 §3.2), whether
 //!   `server.public_url` is set or not, in origin form and in absolute form; HTTP/1.0 with two or
 //!   with one that is no host; an absolute-form target or `:authority` with user information (RFC
@@ -10,16 +10,16 @@
 //! - Over HTTP/2 (RFC 9113 §8.3.1) two `Host` fields, or one that differs from `:authority`.
 //!
 //! Served as before: HTTP/1.0 without `Host`; a port, an address, a name with `_`; an absolute-form
-//! target, of which `Host` may differ (RFC 9112 §3.2.2); HTTP/2 with `Host` instead of
-//! `:authority`, or in other clothes; a body of either kind. Refused by hyper itself, without a
-//! document: two lengths that differ, a length that is no number, a transfer coding that does not
-//! end in `chunked`, or in HTTP/1.0.
+//! target, from which `Host` may differ (RFC 9112 §3.2.2); HTTP/2 with `Host` instead of
+//! `:authority`, or with the same host in both; a body of either kind. Refused by hyper itself,
+//! without a document: two lengths that differ, a length that is not a number, a transfer coding
+//! that does not end in `chunked`, or any transfer coding in HTTP/1.0.
 //!
-//! A lenient reader would serve what a proxy in front took for the body of another request. So what
-//! follows a request with a transfer coding on the same connection is never answered.
+//! A lenient reader would serve a request that a proxy in front took for the body of another one.
+//! So bytes after a request with a transfer coding on the same connection are never answered.
 //!
-//! `?download=` is read in one way, too: `1`, `true`, `yes` and nothing are yes, each once; all
-//! else is 400, since a `no` that is taken for a yes, or the other way round, is found too late.
+//! `?download=` is read in one way, too: `1`, `true`, `yes` and an empty value mean yes, each once.
+//! Every other value gets 400, since a `no` read as yes, or a yes read as no, is noticed too late.
 
 use std::net::SocketAddr;
 
@@ -48,7 +48,7 @@ use Listener::{Admin, Plain, Tls};
 
 const LISTENERS: [Listener; 3] = [Plain, Tls, Admin];
 
-/// A gateway with all of them.
+/// A gateway with all listeners.
 struct Place {
     gateway: Gateway,
     identity: Identity,
@@ -88,7 +88,7 @@ impl Place {
         }
     }
 
-    /// Says these pieces one after the other and hears the gateway out, which has to end the
+    /// Sends these pieces one after the other, and reads all answers. The gateway must close the
     /// connection in an orderly way.
     async fn say(&self, listener: Listener, pieces: &[&[u8]]) -> Vec<Reply> {
         let mut stream = self.connect(listener).await;
@@ -139,7 +139,7 @@ impl Reply {
     }
 }
 
-/// A path of a listener, and the status it answers a head with that is right.
+/// A path of a listener, and the status of its answer to a correct head.
 fn target(listener: Listener) -> (&'static str, u16) {
     match listener {
         Plain | Tls => ("/nowhere", 404),
@@ -147,7 +147,7 @@ fn target(listener: Listener) -> (&'static str, u16) {
     }
 }
 
-/// The one document of a head that is no request.
+/// Checks the answer to a head that is not a valid request.
 #[track_caller]
 fn is_refused(listener: Listener, reply: &Reply, reason: &str) {
     assert_eq!(reply.status, 400, "{listener:?} {reply:?}");
@@ -182,7 +182,7 @@ const BAD_HOST: &str = "Host is not a host, with or without a port";
 const BAD_TARGET: &str = "the authority of the target is not a host, with or without a port";
 const TWO_FRAMINGS: &str = "there are both Content-Length and Transfer-Encoding";
 
-/// Heads without their target and their end, what follows them, and why they are no requests.
+/// Heads without their target and their end, the bytes after them, and the reason for the refusal.
 fn refused() -> Vec<(String, &'static str, &'static str)> {
     let mut all = Vec::new();
     for (fields, reason) in [
@@ -252,12 +252,12 @@ async fn a_head_that_can_be_read_in_two_ways_is_refused_and_ends_its_connection(
         let (path, status) = target(listener);
         for (head, body, reason) in refused() {
             let head = format!("{}\r\n\r\n", head.replace("{}", path));
-            // The next request in the same breath is not answered.
+            // The next request in the same write is not answered.
             let all = format!("{head}{body}{}", good(listener, ""));
             let replies = place.say(listener, &[all.as_bytes()]).await;
             assert_eq!(replies.len(), 1, "{listener:?} {head} {replies:?}");
             is_refused(listener, &replies[0], reason);
-            // As the second request, and the first one gets its own answer.
+            // As the second request: the first one gets its own answer.
             let second = format!("{}{head}{body}", good(listener, ""));
             let replies = place.say(listener, &[second.as_bytes()]).await;
             assert_eq!(replies.len(), 2, "{listener:?} {head} {replies:?}");
@@ -279,13 +279,13 @@ async fn it_does_not_matter_in_which_pieces_a_head_comes() {
             let replies = place.say(listener, &bytes).await;
             assert_eq!(replies.len(), 1, "{listener:?} {head}");
             is_refused(listener, &replies[0], reason);
-            // Behind another request on the same connection, whose body looks like a head.
+            // After another request on the same connection, whose body looks like a head.
             let fake = "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
             let posted = format!(
                 "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{fake}{head}",
                 fake.len()
             );
-            // The body comes with its head: hyper does not wait for one that nobody reads.
+            // The body comes with its head: hyper does not wait for a body that is not read.
             let (first, second) = posted.as_bytes().split_at(posted.len() - head.len());
             let pieces: Vec<&[u8]> = [first].into_iter().chain(second.chunks(7)).collect();
             let replies = place.say(listener, &pieces).await;
@@ -328,7 +328,7 @@ async fn harmless_heads_are_served_as_before() {
             let replies = place.say(listener, &[request.as_bytes()]).await;
             assert_eq!((replies.len(), replies[0].status), (1, status), "{request}");
         }
-        // A connection is kept for the next request, behind a body as well.
+        // The connection is kept for the next request, also after a body.
         let post = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
         let last = good(listener, "Connection: close\r\n");
         let three = format!(
@@ -348,7 +348,7 @@ async fn a_request_with_a_transfer_coding_is_the_last_of_its_connection() {
     let token = "Bearer a-token-of-the-tests-for-heads-0123456789";
     for listener in LISTENERS {
         let (path, status) = match listener {
-            // Read and understood: there is no file to write it to.
+            // The body was read and accepted: there is only no file to write it to.
             Admin => ("/revocations", 409),
             Plain | Tls => ("/links", 401),
         };
@@ -429,7 +429,7 @@ async fn a_bad_host_is_told_before_the_wrong_one_and_before_any_credential() {
             assert_eq!(told, status.unwrap_or(served), "{hosts} {authorization}");
         }
     }
-    // HTTP/1.0 may name no host, and then it is not this one.
+    // HTTP/1.0 may have no `Host`, but then it is not a request to this public name.
     let replies = place.say(Plain, &[b"GET / HTTP/1.0\r\n\r\n"]).await;
     assert_eq!(replies[0].status, 421);
 }
@@ -586,7 +586,7 @@ async fn a_download_is_asked_for_in_one_way_only() {
             assert_eq!(head.status(), StatusCode::BAD_REQUEST, "{parameter}");
         }
     }
-    // A list has no such parameter, whatever its value.
+    // A list does not have this parameter, whatever its value.
     for value in ["1", "0"] {
         let problem = get(Method::GET, &format!("/recordings?download={value}")).await;
         assert_eq!(problem.problem().await.slug, "list-parameter-invalid");

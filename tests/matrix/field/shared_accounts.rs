@@ -1,11 +1,12 @@
-//! An account that another program uses as well.
+//! An account that another program also uses.
 //!
-//! The one API account of an S-Series is shared, and each login of the other program may end our token. What belongs to the
-//! kind: tokens that end every second or two, now and then, or at once; every generation, those included whose tokens are
-//! exchanged; and all this while a third of the PBX's answers is broken.
+//! The one API account of an S-Series is shared, and each login of the other program may end our
+//! token. The kind: tokens that end every second or two, now and then, or at once; every
+//! generation, including those that exchange tokens; and all this while a third of the PBX's
+//! answers is broken.
 //!
-//! The rule must not open more: two programs that end each other's tokens do not log in without a pause, nothing is renewed without a
-//! request, and a login that is refused counts as before (`logins`).
+//! The rule must not permit more: two programs that end each other's tokens do not log in without a
+//! pause, no token is renewed without a request, and a refused login counts as before (`logins`).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -22,11 +23,11 @@ use wavegate::simulator::{Api, Simulator, wav};
 use crate::harness::programs::run_wavegate;
 use crate::harness::{Gateway, NAME, admin, gateway, jwt};
 
-/// The gateway's own promise.
+/// The time within which the gateway promises to recover.
 const BACK_WITHIN: Duration = Duration::from_secs(16);
-/// How long each row of the table is watched.
+/// The time for which each row of the table runs.
 const WATCHED: Duration = Duration::from_secs(40);
-/// Logins in place of tokens that were ended: so many at once, and then one after each pause.
+/// Logins that replace ended tokens: this many at once, and then one after each pause.
 const AT_ONCE: u64 = 5;
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -35,7 +36,7 @@ async fn pbx(api: Api) -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// One download, or why it did not come whole.
+/// One download; the error is the reason why it was not whole.
 async fn download(gateway: &Gateway, whole: &Bytes) -> Result<(), String> {
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
     if answer.status() != StatusCode::OK {
@@ -46,7 +47,7 @@ async fn download(gateway: &Gateway, whole: &Bytes) -> Result<(), String> {
     Ok(())
 }
 
-/// The end of a gateway beside another program.
+/// The results of a gateway beside another program.
 struct Row {
     api: Api,
     pause_s: u64,
@@ -72,7 +73,7 @@ async fn share(api: Api, pause_s: u64) -> Row {
                 Ok(()) => done += 1,
                 Err(_) => failed += 1,
             }
-            // As somebody who clicks, and not as fast as can be.
+            // Like a person who clicks, not as fast as possible.
             sleep(Duration::from_millis(50)).await;
         }
     })
@@ -109,7 +110,7 @@ async fn beside_another_program_callers_wait_and_no_login_war_begins() {
             "{api}: the other program every {pause_s} s: {other_logins} logins of it, {logins} of ours, \
              {whole} downloads whole, {failed} failed"
         );
-        // The first one, one for each that was ended, and no more than the rule allows.
+        // The first login, one for each token that was ended, and no more than the rule permits.
         let allowed = 1 + AT_ONCE + WATCHED.as_secs() / PAUSE.as_secs();
         assert!(logins <= allowed.min(1 + other_logins), "{api} {pause_s}");
         assert!(logins >= 2.min(1 + other_logins), "{api} {pause_s}");
@@ -131,7 +132,7 @@ async fn ended_at_once(api: Api) {
     let pbx = pbx(api).await;
     let gateway = gateway(&pbx).start().await;
     let begun = Instant::now();
-    // The sixth renewal waits, and the caller with it.
+    // The sixth renewal waits, and so does the caller.
     for logins in 1..=2 + AT_ONCE {
         gateway.fetch(NAME).await;
         assert_eq!(pbx.seen().logins_ok, logins, "{api}");
@@ -192,12 +193,13 @@ async fn a_caller_waits_for_a_renewal_until_the_queue_timeout_and_is_told_why() 
     let said = ended.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("another program that logs in"), "{said}");
 
-    // The operator has spoken to the other program's owner, and says so.
+    // The operator has stopped the other program, and reloads the configuration.
     gateway.reload().unwrap();
     gateway.fetch(NAME).await;
 }
 
-/// Sixteen callers and a PBX that breaks a third of its answers. Tells how many of the downloads came whole.
+/// Sixteen callers, and a PBX that breaks a third of its answers. Returns the number of whole
+/// downloads.
 async fn broken_at_random(seed: u64) -> usize {
     const CALLERS: usize = 16;
     const DOWNLOADS: usize = 300;

@@ -1,22 +1,26 @@
-//! Claims and members that an identity provider writes into a token that does not decide anything.
+//! Claims and members of a token that do not decide anything, as identity providers write them.
 //!
-//! A claim that does not decide is passed over; one that decides is as strict as ever. The list of what belongs to the kind, and where it is tried:
+//! A claim that does not decide is ignored; a claim that decides is as strict as before. The
+//! oddities, and the files that test them:
 //!
-//! - `bounds`: how long a token and its header may be, in the `Authorization` field, in `?link=` and in a cookie, over HTTP/1.1 and
-//!   HTTP/2; how many roles and extensions it may name; beyond that an answer that names the bound. Through nginx: `nginx::heads`.
-//! - `claims`: `null` for `nbf`, `iat`, `jti` and the attributes, an empty text for the attributes, by their usual names, by
-//!   configured ones, by paths and on the way of a path; of bearer tokens, links, single sign-on and the sessions made of them. A
-//!   token without a time of issue falls under every "issued before". Members of `POST /links`.
-//! - `headers`: keys and certificates that a header brings along or leads to, members of any depth and length, bytes that are no
-//!   text.
-//! - `key_sets`: how the numbers of a JWK are written, marks before a set, and what the log says of sets and documents that are
-//!   refused.
+//! - `bounds`: the permitted length of a token and its header, in the `Authorization` field, in
+//!   `?link=` and in a cookie, over HTTP/1.1 and HTTP/2; the permitted number of roles and
+//!   extensions; above that an answer that names the bound. Through nginx: `nginx::heads`.
+//! - `claims`: `null` for `nbf`, `iat`, `jti` and the attributes, and an empty text for the
+//!   attributes, by their usual names, by configured names, by paths and on the way of a path; in
+//!   bearer tokens, links, single sign-on and the sessions made of them. A token without a time of
+//!   issue falls under every "issued before". Members of `POST /links`.
+//! - `headers`: keys and certificates that a header contains or links to, members of any depth and
+//!   length, bytes that are not UTF-8.
+//! - `key_sets`: the spellings of the numbers of a JWK, marks before a set, and the log's messages
+//!   about sets and documents that are refused.
 //! - `audiences`: issuers that write no `aud`.
 //! - `links`: escapes in `?link=`.
-//! - `reasons`: what the log says of each 401.
+//! - `reasons`: the log's message for each 401.
 //!
-//! Beside each stands what the lenient rule must not open: the same values where they decide, twice, within a list, of another
-//! type; the keys that a header brings; a foreign `aud`; an escape of anything else.
+//! Each file also tests what the lenient rule must not permit: the same values where they decide,
+//! twice, within a list, or of another type; the keys in a header; a foreign `aud`; an escape of
+//! anything else.
 
 mod audiences;
 mod bounds;
@@ -38,11 +42,11 @@ use crate::harness::{
     PBX,
 };
 
-/// An issuer beside the usual one, with a public key.
+/// Another issuer beside the usual one, with a public key.
 const OTHER: &str = "https://other.test";
 /// A header of the usual issuer's tokens.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT","kid":"one"}"#;
-/// And of links.
+/// A header of links.
 const LINK_HEADER: &str = r#"{"alg":"HS256","typ":"JWT","kid":"crm"}"#;
 
 async fn pbx() -> Simulator {
@@ -56,7 +60,7 @@ fn now() -> u64 {
     since.unwrap().as_secs()
 }
 
-/// The claims of a good token of the usual issuer, and further ones.
+/// The claims of a good token of the usual issuer, with further claims.
 fn bearer_claims(further: Value) -> Value {
     with(
         json!({"iss": ISSUER, "sub": "alice", "aud": AUDIENCE, "exp": now() + 600}),
@@ -64,7 +68,7 @@ fn bearer_claims(further: Value) -> Value {
     )
 }
 
-/// The claims of a good link, and further ones.
+/// The claims of a good link, with further claims.
 fn link_claims(further: Value) -> Value {
     with(
         json!({
@@ -74,7 +78,7 @@ fn link_claims(further: Value) -> Value {
     )
 }
 
-/// Claims with others in their place, or beside them.
+/// Replaces claims, or adds them.
 fn with(mut claims: Value, further: Value) -> Value {
     let Value::Object(further) = further else {
         panic!("not claims");
@@ -88,7 +92,7 @@ fn without(mut claims: Value, name: &str) -> Value {
     claims
 }
 
-/// A token of these bytes, and what signs them.
+/// A token of these bytes, with the signature that `sign` returns.
 fn signed(header: &[u8], claims: &[u8], sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let message = format!("{}.{}", base64(header), base64(claims));
     let signature = base64(&sign(message.as_bytes()));
@@ -112,7 +116,7 @@ fn link(header: &str, claims: &str) -> String {
     signed(header.as_bytes(), claims.as_bytes(), sign)
 }
 
-/// Adds [`OTHER`] with a public key, under an id.
+/// Adds [`OTHER`] with a public key under this id.
 fn with_other(builder: Builder, key: &Key, algorithm: &str, id: &str) -> Builder {
     std::fs::write(builder.folder().join("other.pem"), key.pem()).unwrap();
     builder.lines("[[auth.issuer]]", &format!(
@@ -121,7 +125,7 @@ fn with_other(builder: Builder, key: &Key, algorithm: &str, id: &str) -> Builder
     ))
 }
 
-/// The answer to a request for the recording: 200, or the problem.
+/// The answer to a request for the recording: 200, or the slug of the problem.
 async fn outcome(answer: Answer) -> String {
     if answer.status() == StatusCode::OK {
         return "200".to_owned();
@@ -133,14 +137,14 @@ async fn by_bearer(gateway: &Gateway, token: &str) -> String {
     outcome(gateway.get(NAME).bearer(token).send().await).await
 }
 
-/// The value of `?link=` may be escaped already.
+/// Sends `token` as the value of `?link=`; it may already be escaped.
 async fn by_link(gateway: &Gateway, token: &str) -> String {
     let target = format!("/recordings/{NAME}?link={token}");
     let call = gateway.request(http::Method::GET, &target);
     outcome(call.send().await).await
 }
 
-/// As a page of the gateway itself would.
+/// Sends a cookie, as a page of the gateway itself would.
 async fn by_cookie(gateway: &Gateway, name: &str, token: &str) -> String {
     let call = gateway
         .get(NAME)

@@ -1,18 +1,23 @@
-//! A WAV header that says more than there is, from a PBX that tells no length.
+//! A WAV header that declares more than there is, from a PBX that sends no length.
 //!
-//! Asterisk's wav49 writer rounds its sizes up to even and writes the pad byte when it closes the file; a call that was cut by a
-//! restart is one byte short for good, and other writers leave the size they had meant to reach. Nothing trustworthy tells the end
-//! of such a file, as of one that says 0 or 0xFFFFFFFF and of an MP3: two passes that end on purpose at the same byte with the same
-//! content have to do.
+//! Asterisk's wav49 writer rounds its sizes up to even and writes the pad byte when it closes the
+//! file. A recording of a call that a restart cut is one byte short for ever, and other writers
+//! leave the size that they meant to reach. Such a file has no trustworthy end, and neither has one
+//! that declares 0 or 0xFFFFFFFF, or an MP3. Two readings that end in an orderly way at the same
+//! byte with the same content count as the end.
 //!
-//! The kind: sizes that are wrong by one, by a pad byte, by as much again and by 2 GiB; a wrong RIFF size beside a right size of
-//! the audio; a list behind the audio that never came, or half. Ends by close_notify, by a FIN without it, over plain HTTP, by a last
-//! chunk, and on connections that stay open; every API generation; HEAD, ranges, HTTP/1.0, with the cache and without; parts that the
-//! PBX gives out itself; breaks between the two ends (`mending/ends.rs` has the rows).
+//! The kind: sizes that are wrong by one, by a pad byte, by the same size again and by 2 GiB; a
+//! wrong RIFF size with a correct size of the audio; a list after the audio that is missing, or
+//! half there. Ends by close_notify, by a FIN without it, over plain HTTP, by a last chunk, and on
+//! connections that stay open; every API generation; HEAD, ranges, HTTP/1.0, with the cache and
+//! without; ranges that the PBX serves itself; breaks between the two ends (`mending/ends.rs` has
+//! the rows).
 //!
-//! The rule must not open more: a reset, another alert, a PBX that falls silent and an end inside a chunk or between two are cuts, and a
-//! cut or two different ends never look whole. A header that says less than there is decides as before. What is young is neither
-//! kept nor known. Whoever can close a stream twice at the same byte can shorten such a recording: the audit log and a metric tell.
+//! The rule must not permit more: a reset, another alert, a PBX that falls silent, and an end
+//! inside a chunk or between two chunks are cuts. A cut, or two different ends, never look whole. A
+//! header that declares less than there is decides as before. A young recording is not cached, and
+//! its metadata is not kept. An attacker who can close a stream twice at the same byte can shorten
+//! such a recording: the audit log and a metric report it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,15 +35,15 @@ use crate::harness::{Answer, Builder, Gateway, NAME, PBX, gateway, gateway_for, 
 
 const AUDIO: usize = 40_000;
 const LENGTH: usize = wav::HEADER_BYTES + AUDIO;
-/// The RIFF size that such a recording should have.
+/// The correct RIFF size of such a recording.
 const RIGHT: u32 = LENGTH as u32 - 8;
-/// The cache turned off, as the product has it, and with room for a few blocks only.
+/// The cache off, with its defaults, and with room for a few blocks only.
 const CACHES: [&str; 3] = ["max_bytes = 0", "", "max_bytes = 1048576"];
-/// Long for a busy machine, short for a test; and the end is always waited for.
+/// Long for a busy machine, and short for a test. Requests always wait for the end.
 const PATIENT: &str = "idle_timeout_ms = 1000\nretry_delay_ms = 10";
 const WAITING: u32 = 60_000;
 
-/// Recordings whose headers say more than there is.
+/// Recordings whose headers declare more than there is.
 fn recordings() -> Vec<(&'static str, Bytes)> {
     let whole = wav::pcm_of_size(LENGTH);
     let with_list =
@@ -61,7 +66,7 @@ fn recordings() -> Vec<(&'static str, Bytes)> {
     ]
 }
 
-/// How a PBX tells the end of an answer without a length.
+/// The ways in which a PBX ends an answer without a length.
 const WAYS: [&[Switch]; 7] = [
     &[],
     &[Switch::NoCloseNotify],
@@ -105,7 +110,7 @@ async fn head(gateway: &Gateway, name: &str) -> Answer {
     call.bearer(&jwt("alice")).send().await
 }
 
-/// Asks for a part, which must be told exactly.
+/// Requests a range, which must be answered exactly.
 async fn check_part(gateway: &Gateway, range: &str, first: usize, part: &[u8], length: usize) {
     let call = gateway.get(NAME).bearer(&jwt("alice"));
     let answer = call.header("range", &format!("bytes={range}")).send().await;
@@ -120,7 +125,8 @@ async fn agreed(gateway: &Gateway) -> u64 {
     numbers.at(&format!("pbx_agreed_ends_total{{pbx=\"{PBX}\"}}"))
 }
 
-/// A recording comes whole at the first request, and is known from then on.
+/// Checks that the recording is whole at the first request, and that its length is known from then
+/// on.
 async fn check(api: Api, switches: &[Switch], cache: &str, what: &str, recording: &Bytes) {
     let row = format!("{what} {api} {switches:?} {cache}");
     let pbx = start(api, switches, NAME, recording).await;
@@ -144,7 +150,7 @@ async fn check(api: Api, switches: &[Switch], cache: &str, what: &str, recording
     assert!(gateway.fetch(NAME).await == *recording, "{row}");
     check_part(&gateway, "0-1", 0, &recording[..2], length).await;
     check_part(&gateway, "-8", length - 8, &recording[length - 8..], length).await;
-    // Straight through each costs one, and none a second one for the end.
+    // Without the cache each request costs one ticket, and none needs a second one for the end.
     let spent = if cache == CACHES[0] { 2 + 3 } else { 2 };
     assert_eq!(tickets(&pbx), spent, "{row}");
     assert_eq!(agreed(&gateway).await, 1, "{row}");
@@ -156,7 +162,7 @@ async fn two_ends_that_agree_are_the_end_whatever_the_header_says() {
     for (number, (what, recording)) in recordings().into_iter().enumerate() {
         running.spawn(async move {
             for (way, switches) in WAYS.into_iter().enumerate() {
-                // The first with every sort of cache, the others by turns.
+                // The first recording with every cache setting, the others with one each.
                 let is_meant = |turn: usize| number == 0 || turn == (number + way) % CACHES.len();
                 for (turn, cache) in CACHES.into_iter().enumerate() {
                     if is_meant(turn) {
@@ -243,7 +249,7 @@ async fn a_pbx_that_gives_out_parts_is_asked_for_parts_of_what_was_agreed_on() {
     assert_eq!((seen.range_headers_seen, seen.bytes_sent - sent), (2, 2000));
 }
 
-/// Asks for a recording that must break off, after so many tickets.
+/// Requests a recording that must break off, after this many tickets.
 async fn breaks(gateway: &Gateway, pbx: &Simulator, tickets: u64, row: &str) {
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
     let recording = pbx.recording_bytes(NAME).unwrap();
@@ -257,7 +263,7 @@ async fn breaks(gateway: &Gateway, pbx: &Simulator, tickets: u64, row: &str) {
 
 #[tokio::test]
 async fn a_cut_at_the_same_byte_each_time_never_looks_whole() {
-    // Its header is right, or wrong by as much as is cut off: nobody can tell which.
+    // Its header is correct, or declares too much: no reader can tell the two apart.
     let recording = wav::pcm_of_size(2 * LENGTH);
     let mut running = JoinSet::new();
     for cache in CACHES {
@@ -268,7 +274,7 @@ async fn a_cut_at_the_same_byte_each_time_never_looks_whole() {
                 for (fault, is_cut) in [
                     ("reset-after", true),
                     ("stall-after", true),
-                    // Inside a chunk that is a cut, and else an end like any other.
+                    // Inside a chunk that is a cut; otherwise it is an end like any other.
                     ("cut-after", is_chunked),
                 ] {
                     let row = format!("{fault} {switches:?} {cache}");
@@ -296,7 +302,7 @@ async fn an_end_between_two_chunks_is_a_cut() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 40_000);
     let switches = [Switch::DownloadChunked, Switch::TokenDeathCutsDownload];
     let pbx = s_series(&switches, &recording).await;
-    // In pieces, so that there is something between them.
+    // Slowly, so that the PBX sends several chunks.
     pbx.inject("download:throttle=100000:times=3".parse().unwrap());
     let gateway = patient(&pbx, CACHES[0]).start().await;
     let answer = gateway.get(NAME).bearer(&jwt("alice")).send().await;
@@ -325,7 +331,7 @@ async fn an_alert_that_is_not_close_notify_is_a_cut() {
             let answer = tokio::spawn(async move { call.send().await.bytes().await });
             for pass in 1..=3 {
                 soon(pbx.until(|seen| seen.bytes_sent == pass * LENGTH as u64)).await;
-                // A record that nobody can read: the PBX says so, and leaves.
+                // A record that cannot be decrypted: the PBX sends an alert, and closes.
                 wire.say(&[&b"\x17\x03\x03\0\x40"[..], &[0x55; 64]].concat());
             }
             let came = soon(answer).await.unwrap().map(|bytes| bytes.len());
@@ -347,7 +353,8 @@ async fn different_ends_never_look_whole() {
         for switches in [&[][..], &[Switch::PlainHttp], &[Switch::DownloadChunked]] {
             for cache in CACHES {
                 let row = format!("{places:?} {switches:?} {cache}");
-                // All that is there is sent to its end, so it ends with a last chunk, too.
+                // The PBX sends all the bytes that it has, so the answer also ends with a last
+                // chunk.
                 let pbx = s_series(switches, &recording.slice(..places[0])).await;
                 for place in &places[1..] {
                     pbx.replace_after_download(NAME, recording.slice(..*place));
@@ -373,7 +380,7 @@ async fn a_length_that_is_known_and_fits_the_header_is_not_shortened() {
         let gateway = patient(&pbx, CACHES[0]).start().await;
         assert!(gateway.fetch(NAME).await == recording);
         assert_eq!(tickets(&pbx), 1, "{switches:?}");
-        // Two ends agree, on what is known not to be the end.
+        // Two ends agree, at a byte that is known not to be the end.
         for _ in 0..2 {
             pbx.inject("download:cut-after=20000".parse().unwrap());
         }
@@ -394,7 +401,7 @@ async fn what_is_young_is_served_and_neither_kept_nor_known() {
                 assert!(gateway.fetch(&young).await == recording, "{what} {cache}");
                 assert_eq!(tickets(&pbx), 2 * times, "{what} {cache}");
             }
-            // HEAD has to ask, so it is not known.
+            // HEAD must ask the PBX, so the metadata was not kept.
             let answer = head(&gateway, &young).await;
             assert_eq!(answer.header("content-length"), None, "{what} {cache}");
             assert_eq!(answer.header("last-modified"), None, "{what} {cache}");
@@ -421,7 +428,7 @@ async fn a_header_that_says_less_tells_no_end_either() {
             "{switches:?}"
         );
     }
-    // One end behind what the header says is none: that of a process that died looks the same.
+    // One end after the declared size does not count: a PBX process that died looks the same.
     let pbx = s_series(&[Switch::PlainHttp], &recording).await;
     for byte in [LENGTH - 500, LENGTH - 400, LENGTH - 300, LENGTH - 200] {
         pbx.inject(format!("download:cut-after={byte}").parse().unwrap());
@@ -451,7 +458,7 @@ async fn the_audit_log_tells_of_every_end_that_was_agreed_on() {
                 let expected = if is_agreed { json!(true) } else { Value::Null };
                 assert_eq!(line["agreed_end"], expected, "{cache} {line}");
             }
-            // As much as there is was heard, and not as much as the header says.
+            // The audit log counts the bytes that came, not those that the header declares.
             let first = &lines[0];
             if first["audio"].is_object() {
                 assert_eq!(first["heard_ms"], AUDIO / 16, "{cache}");

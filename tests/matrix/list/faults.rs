@@ -1,4 +1,4 @@
-//! A list that goes wrong is a problem, and never a short page.
+//! A list that fails is a problem, never a short page.
 
 use http::StatusCode;
 use wavegate::simulator::{
@@ -18,7 +18,7 @@ fn hasty(pbx: &Simulator) -> Builder {
         .set("pbx.first_byte_timeout_ms", 2000)
 }
 
-/// The number of entries, or the problem's slug.
+/// The number of entries, or the slug of the problem.
 async fn outcome(pbx: &Simulator, builder: Builder) -> Result<usize, String> {
     let gateway = builder.start().await;
     let query = format!("{WINDOW}&page_size=1000");
@@ -35,7 +35,7 @@ const TABLES: [Api; 2] = [Api::SSeries110, Api::Cloud200];
 async fn a_table_that_is_cut_once_is_read_again() {
     let (length, no_length) = (true, false);
     for api in TABLES {
-        // In the head, in a row, in the last field of a row, far on.
+        // In the head, in a row, in the last field of a row, and much later.
         for after_bytes in [0, 20, 700, 1_000, 1_150, 20_000] {
             for with_length in [length, no_length] {
                 let pbx = pbx(api, CALLS).await;
@@ -104,7 +104,7 @@ async fn a_table_that_is_cut_twice_is_a_problem() {
             pbx.inject(ScriptedFault::forever(CallKind::CdrDownload, what.clone()));
             let listed = outcome(&pbx, hasty(&pbx)).await;
             assert_eq!(listed, Err(slug.to_owned()), "{api} {what}");
-            // Tokens of a Cloud PBX are exchanged, so one may be dead more often.
+            // Tokens of a Cloud PBX are exchanged, so more of them may be dead.
             assert!(pbx.seen().requests.cdr_download <= 6);
         }
     }
@@ -123,7 +123,7 @@ async fn an_end_that_is_not_told_is_proved_by_another_reading() {
     }
 }
 
-/// Where the rows of the table end, as a PBX in clear says it.
+/// The ends of the table's rows, as a PBX without TLS sends it.
 fn row_ends(said: &[u8]) -> Vec<u64> {
     let start = said
         .windows(7)
@@ -250,7 +250,7 @@ async fn a_page_of_a_p_series_fails_clearly_or_is_asked_for_again() {
         (Misbehavior::Html { status: 503 }, Ok(200), "pbx-overloaded"),
         (Misbehavior::Html { status: 504 }, Ok(200), "pbx-timeout"),
         (Misbehavior::CloseBeforeAnswer, Ok(200), "pbx-unreachable"),
-        // A list with nothing in it is answered like this, too: said twice, it is believed.
+        // An empty list has the same answer, so the gateway accepts it when it comes twice.
         (Misbehavior::Errno("60001".to_owned()), Ok(200), ""),
         (
             Misbehavior::Errno("40002".to_owned()),

@@ -1,4 +1,4 @@
-//! A page out of a long table takes no more memory than one out of a short table.
+//! A page of a long table takes no more memory than a page of a short table.
 
 use std::net::SocketAddr;
 
@@ -32,7 +32,7 @@ async fn fifty_thousand_rows_take_no_more_memory_than_some_thousand() {
     let pbx = pbx(Api::SSeries200, 50_000).await;
     let builder = gateway(&pbx);
     let (running, addr) = serve(&builder.write()).await;
-    // The PBX is asked for a day more: some 2,500 rows.
+    // The gateway asks the PBX for one day more: some 2,500 rows.
     let short = "from=2026-01-01&to=2026-01-01T17:00:00";
     for _ in 0..3 {
         assert_eq!(entries(addr, short).await, 1_000);
@@ -57,7 +57,7 @@ async fn ten_thousand_entries_in_pages_take_no_more_memory_than_a_thousand() {
     let pbx = pbx(Api::PSeries, 10_000).await;
     let builder = gateway(&pbx);
     let (running, addr) = serve(&builder.write()).await;
-    // The last thousand, a minute each.
+    // The last thousand calls, one per minute.
     let short = "from=2026-01-07T06:00:00Z";
     for _ in 0..3 {
         assert!(entries(addr, short).await > 500);

@@ -1,4 +1,4 @@
-//! Whatever a list is written like, what is read from it is the same.
+//! The entries of a list are the same in every spelling of the PBX.
 
 use serde_json::Value;
 use wavegate::simulator::{Api, CallRecord, Simulator, Switch};
@@ -6,7 +6,7 @@ use wavegate::simulator::{Api, CallRecord, Simulator, Switch};
 use crate::harness::gateway;
 use crate::harness::list::{APIS, WINDOW, entry, unsaid, walk};
 
-/// The switches that change how a list is written, and what is not said then.
+/// The switches that change the spelling of a list, and the fields that are then missing.
 const SWITCHES: [(Switch, &[&str]); 18] = [
     (Switch::CdrWithLength, &[]),
     (Switch::CsvBom, &[]),

@@ -7,7 +7,7 @@ use wavegate::simulator::{Api, CallRecord, Simulator, Switch};
 use crate::harness::list::{WINDOW, names, page, pbx};
 use crate::harness::{Gateway, gateway};
 
-/// Walks to the end, and adds a call before each page.
+/// Reads all pages, and adds a call before each page.
 async fn walk_while_calls_are_added(
     pbx: &Simulator,
     gateway: &Gateway,

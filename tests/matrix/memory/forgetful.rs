@@ -1,5 +1,6 @@
-//! Where nothing is kept and nothing remembered, a request still comes to an end, and asks the PBX no more often than it
-//! needs to: once to learn the length, and once more for the bytes. It does not stand in its own way meanwhile.
+//! Where neither bytes nor metadata are kept, a request still ends, and asks the PBX no more often
+//! than necessary: once to learn the length, and once more for the bytes. It does not block itself
+//! meanwhile.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -28,7 +29,7 @@ async fn a_range_of_unknown_length_costs_two_tickets_at_most() {
             ("bytes=100000-", None),
         ] {
             let pbx = pbx(&[(NAME.to_owned(), bytes.clone())], &[]).await;
-            // So that a short wait is over before the end comes.
+            // Slow enough for a short wait to be over before the end comes.
             let slowly = "download:throttle=1000000:times=forever";
             pbx.inject(slowly.parse().unwrap());
             let gateway = gateway(&pbx)

@@ -1,5 +1,6 @@
-//! Who gets what of the memory: one principal's recordings take no more than a quarter, the longest idle goes first, and
-//! who gets nothing more goes on with what they have.
+//! The division of the memory: the recordings of one principal take no more than a quarter, the
+//! longest idle one is evicted first, and a recording that gets no more room continues with what it
+//! has.
 
 use std::net::SocketAddr;
 
@@ -16,7 +17,7 @@ use crate::harness::{self, Gateway, gateway, jwt, soon};
 const BLOCK: u64 = 64 * 1024;
 const ALICE: &str = "alice";
 
-/// A gateway that keeps so many blocks, and lets nobody go for being slow.
+/// A gateway that keeps this many blocks, and cuts no caller for being slow.
 fn roomy(pbx: &Simulator, blocks: u64) -> harness::Builder {
     gateway(pbx)
         .cache()
@@ -79,7 +80,8 @@ async fn one_principal_alone_holds_a_quarter_and_gets_everything() {
 
 #[tokio::test]
 async fn the_longest_idle_recording_goes_first() {
-    // A quarter has room for four of them, and a little: a block that is being sent is not written to, and its bytes move.
+    // A quarter has room for four of the recordings and one block more, since a block that is being
+    // sent is not written to, and its bytes move to another.
     const FIVE: [&str; 5] = ["a.wav", "b.wav", "c.wav", "d.wav", "e.wav"];
     let recordings = FIVE
         .iter()
@@ -92,7 +94,7 @@ async fn the_longest_idle_recording_goes_first() {
     for name in &FIVE[..4] {
         get(&gateway, ALICE, name).await;
     }
-    // Heard again, and so the last that will go.
+    // This recording was used last, so it will be evicted last.
     get(&gateway, "bob", FIVE[0]).await;
     assert_eq!(order(), "abcd");
 
@@ -142,7 +144,7 @@ async fn who_gets_no_more_room_goes_on_with_what_they_have() {
     let wire = Wire::to(&pbx).await;
     let gateway = roomy(&pbx, BLOCKS).pbx_url(wire.url()).start().await;
     let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
-    // Four fifths are taken by recordings that are whole, and whose listeners pause.
+    // Four fifths are taken by whole recordings whose listeners pause.
     let mut waiting = Vec::new();
     for (who, (name, bytes)) in ["a", "b", "c", "f"].into_iter().zip(&short) {
         get(&gateway, who, name).await;
@@ -150,7 +152,7 @@ async fn who_gets_no_more_room_goes_on_with_what_they_have() {
     }
     until_held(admin, |held| held == 16 * BLOCK).await;
 
-    // Both get a first block, and then there is little more; one of them pauses.
+    // Both get a first block, and then little room is left. One of them pauses.
     wire.hold();
     let mut begun = Vec::new();
     for (taken, (who, (name, bytes))) in (17..).zip(["d", "e"].into_iter().zip(long)) {
@@ -196,7 +198,7 @@ async fn what_is_read_on_for_another_stays_with_whom_it_was_begun_for() {
     assert!(get(&gateway, "bob", LONG).await == long.1);
     assert_eq!(tickets(), 2);
 
-    // Of bob's quarter, nothing is taken by it.
+    // The recording takes nothing of bob's quarter.
     for times in 1..=2 {
         for (name, bytes) in &own[..4] {
             assert!(get(&gateway, "bob", name).await == *bytes, "{times}");
@@ -206,7 +208,7 @@ async fn what_is_read_on_for_another_stays_with_whom_it_was_begun_for() {
     get(&gateway, "bob", LONG).await;
     assert_eq!(tickets(), 6);
 
-    // It is of alice's quarter, and goes where she needs the room.
+    // It counts in alice's quarter, and is evicted when she needs the room.
     get(&gateway, ALICE, &own[4].0).await;
     for (name, _) in &own {
         get(&gateway, "bob", name).await;

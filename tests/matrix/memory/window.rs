@@ -1,5 +1,5 @@
-//! A recording that is too long to be kept is forgotten behind its readers, and each of them gets all of it from the one
-//! download. Who comes later has it read anew.
+//! A recording that is too long for the cache is dropped behind its readers, and each of them gets
+//! all of it from the one download. A later reader causes another download.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::harness::wire::Wire;
 use crate::harness::{Gateway, NAME, gateway, jwt, soon};
 
 const LONG: usize = 6_000_000;
-/// With its length told, or without.
+/// With a length, and without.
 const FORMS: [&[Switch]; 2] = [&[Switch::DownloadWithLength], &[]];
 const WAITING: &str = "wavegate_pbx_requests_waiting{pbx=\"office\"}";
 const TIGHT: &str = "max_recording_bytes = 65536";
@@ -27,7 +27,7 @@ async fn long(switches: &[Switch]) -> (Simulator, Bytes) {
     (pbx, bytes)
 }
 
-/// A gateway whose way to the PBX is in the test's hands.
+/// A gateway whose connection to the PBX the test controls.
 async fn wired(pbx: &Simulator, relay: &str) -> (Gateway, Wire) {
     let wire = Wire::to(pbx).await;
     let builder = gateway(pbx)
@@ -38,7 +38,7 @@ async fn wired(pbx: &Simulator, relay: &str) -> (Gateway, Wire) {
     (builder.start().await, wire)
 }
 
-/// Two listeners, of whom the second has joined the first before a byte has come.
+/// Two listeners. The second has joined the first before the first byte came.
 async fn together(gateway: &Gateway, wire: &Wire, bytes: &Bytes) -> (Listener, Listener) {
     let (addr, admin) = (gateway.addr(), gateway.app.admin_address());
     wire.hold();
@@ -70,7 +70,7 @@ async fn two_readers_get_every_byte_of_one_download_and_little_is_held() {
         assert_eq!(pbx.seen().tickets_issued, 1);
         assert!(!quick.is_finished(), "it waits for the slower one");
 
-        // Nobody joins a window.
+        // A new reader cannot join a window.
         Listener::begin(gateway.addr(), "carol", NAME, &bytes)
             .await
             .finish()
@@ -80,7 +80,7 @@ async fn two_readers_get_every_byte_of_one_download_and_little_is_held() {
         quick.await.unwrap();
         let (most, looks) = watch.end();
         println!("{most} bytes held at most, {looks} looks");
-        // Two windows of four blocks, and what is on its way to somebody.
+        // Two windows of four blocks, and the bytes on their way to readers.
         assert!(most <= 1 << 20 && looks > 20, "{most} in {looks} looks");
         assert_eq!(pbx.seen().tickets_issued, 2);
     }

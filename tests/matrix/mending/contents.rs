@@ -1,5 +1,5 @@
-//! A PBX that gives out another content after a break: the transfer breaks, and the next one has the new content under
-//! another tag.
+//! A PBX that sends another content after a break: the transfer breaks, and the next one has the
+//! new content with another tag.
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -9,19 +9,19 @@ use super::{CACHES, LENGTH, OTHER, altered, ask, etag, inject, mp3, start, tight
 use crate::harness::metrics::Numbers;
 use crate::harness::{Gateway, NAME, gateway, jwt, soon};
 
-/// Where the connections break.
+/// The byte at which the connections break.
 const BREAK: usize = 200_000;
-/// Behind everything that a recording is recognised by.
+/// A byte after the beginning by which a recording is recognised.
 const LATE: usize = 1_000;
 
-/// The tag of the recording that the PBX has now. Every instance makes the same.
+/// The tag of the recording that the PBX has now. Every gateway computes the same.
 async fn tag_of(pbx: &Simulator) -> Option<String> {
     let gateway = gateway(pbx).start().await;
     gateway.fetch(NAME).await;
     etag(&gateway).await
 }
 
-/// A download that breaks off, and goes on with another content.
+/// A download that breaks off, and continues with another content.
 async fn check(switches: &[Switch], old: &Bytes, new: &Bytes, row: &str) {
     let told = switches.contains(&Switch::DownloadWithLength);
     for cache in CACHES {
@@ -89,7 +89,7 @@ async fn a_content_that_differs_at_the_third_pass_only_breaks_the_transfer_too()
     let old = wav::pcm_of_size(LENGTH);
     let new = altered(&old, LATE);
     for cache in CACHES {
-        // The second pass agrees and breaks off earlier, the same, or later.
+        // The second reading agrees, and breaks off earlier, at the same byte, or later.
         for second in [BREAK / 2, BREAK, LENGTH - 1] {
             let pbx = start(&[], &old).await;
             let gateway = tight(&pbx, cache).start().await;
@@ -134,7 +134,7 @@ async fn all_who_listen_to_a_content_that_changes_see_it_break() {
 
 #[tokio::test]
 async fn a_content_that_changed_between_two_downloads_has_another_tag() {
-    // What is known of the one before is the length, and that the first bytes are the same.
+    // Of the earlier content the length is known, and the first bytes are the same.
     let old = mp3();
     let rows: [(Bytes, &[Switch]); 4] = [
         (altered(&old, LATE), &[]),
@@ -151,9 +151,9 @@ async fn a_content_that_changed_between_two_downloads_has_another_tag() {
             let old_tag = etag(&gateway).await;
             nothing_held(&gateway).await;
             pbx.add_recording(NAME, new.clone());
-            // So that the last bytes are there a while before the end is.
+            // Slow enough for the last bytes to arrive a while before the end.
             inject(&pbx, "download:throttle=2000000");
-            // Its length was told, and its tag, when that was found out.
+            // The answer already has the old length and tag when the gateway notices the change.
             let answer = ask(&gateway, NAME).await;
             assert_eq!(answer.header("etag"), old_tag.as_deref(), "{row}");
             match answer.bytes().await {
@@ -205,7 +205,7 @@ async fn a_recording_that_is_gone_at_the_second_ticket_breaks_off_and_is_forgott
             asked_again,
             "{cache}"
         );
-        // Its place is free.
+        // Its place at the PBX is free.
         assert!(gateway.fetch(OTHER).await == wav::music(1));
         soon(pbx.until(|seen| seen.downloads_running == 0)).await;
     }

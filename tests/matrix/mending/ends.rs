@@ -1,5 +1,6 @@
-//! A recording of which nothing trustworthy tells the length is whole when two passes end on purpose at the same byte, with the
-//! same content: an MP3, one whose header says nothing, and one whose header says more than there is.
+//! A recording without a trustworthy length is whole when two readings end in an orderly way at the
+//! same byte, with the same content. This applies to an MP3, to a header without a size, and to a
+//! header that declares more than there is.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,10 +11,10 @@ use wavegate::simulator::{Switch, wav};
 use super::{CACHES, LENGTH, altered, ask, etag, inject, mp3, start, tight};
 use crate::harness::NAME;
 
-/// A fault that takes its turn and does nothing: no answer is that long.
+/// A fault that takes its turn without an effect: no answer is that long.
 const NONE: &str = "cut-after=1000000000";
 
-/// How each of the passes ends; then whether the recording is whole, and the tickets that it costs.
+/// The end of each reading, whether the recording is then whole, and the tickets that it costs.
 type Row = (&'static [&'static str], bool, u64);
 
 fn recordings() -> [Bytes; 5] {
@@ -56,7 +57,7 @@ async fn check(recording: &Bytes, switches: &[Switch], cache: &str, row: Row) {
 async fn two_ends_that_agree_make_a_recording_whole() {
     let rows: [Row; 13] = [
         (&[], true, 2),
-        // A shorter end is none, whichever pass it comes with; the two others agree.
+        // A shorter end does not count, in whichever reading; the two others agree.
         (&["cut-after=1000"], true, 3),
         (&[NONE, "cut-after=1000"], true, 3),
         (&[NONE, "stall-after=1000"], true, 3),
@@ -65,7 +66,7 @@ async fn two_ends_that_agree_make_a_recording_whole() {
         (&[NONE, "cut-after=1000", "cut-after=2000"], true, 4),
         (&["cut-after=1000", "cut-after=2000"], true, 4),
         (&["stall-after=1000", "stall-after=2000"], true, 4),
-        // Nothing agrees with the end.
+        // No other reading agrees with the end.
         (
             &["stall-after=1000", "cut-after=500", "cut-after=1000"],
             false,
@@ -81,7 +82,7 @@ async fn two_ends_that_agree_make_a_recording_whole() {
             false,
             4,
         ),
-        // It is mended twice, and no more.
+        // A download is mended twice at most.
         (
             &["stall-after=1000", "stall-after=2000", "stall-after=3000"],
             false,
@@ -134,11 +135,11 @@ async fn a_length_that_is_known_from_earlier_needs_one_end() {
                 assert!(gateway.fetch(NAME).await == recording);
                 assert_eq!(pbx.seen().tickets_issued, tickets, "{switches:?}");
             }
-            // A shorter end is none.
+            // A shorter end does not count.
             inject(&pbx, "download:cut-after=1000");
             assert!(gateway.fetch(NAME).await == recording);
             assert_eq!(pbx.seen().tickets_issued, 6, "{switches:?}");
-            // What ends before it three times is mended twice.
+            // Three earlier ends: two are mended, the third breaks the transfer.
             for place in [1_000, 2_000, 3_000] {
                 inject(&pbx, &format!("download:cut-after={place}"));
             }
@@ -160,13 +161,13 @@ async fn a_young_recording_that_contradicts_its_header_is_served_and_not_kept() 
         (&young, true, right - 1000, 2),
         (&young, true, right + 1000, 2),
         (&young, true, 0, 2),
-        // Twice two ends.
+        // Two fetches, each with two ends.
         (&young, false, right - 1000, 4),
         (&young, false, 0, 4),
         (&young, false, u32::MAX, 4),
         (&young, false, right + 1, 4),
         (&young, false, right + 1000, 4),
-        // It grows no more.
+        // An old recording does not grow any more, so it is cached.
         (NAME, false, right - 1000, 2),
         (NAME, false, 0, 2),
         (NAME, false, right + 1, 2),

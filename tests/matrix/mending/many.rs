@@ -1,4 +1,4 @@
-//! Many downloads at once, each from connections that break at places nobody chose.
+//! Many downloads at once, over connections that break at random places.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::harness::{Gateway, gateway};
 
 const BYTES: usize = 1 << 20;
 const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
-/// How a PBX ends its downloads: each with all sorts of cache, so there are twelve.
+/// The ways in which a PBX ends its downloads. With three cache settings each there are twelve
+/// combinations.
 const WAYS: [&[Switch]; 4] = [
     &[],
     &[Switch::PlainHttp],
@@ -22,20 +23,20 @@ const WAYS: [&[Switch]; 4] = [
 ];
 /// Downloads from one PBX, so 504 in all.
 const DOWNLOADS: usize = 42;
-/// Callers of one gateway.
+/// Concurrent callers of one gateway.
 const CALLERS: usize = 14;
-/// Contents among the recordings: neighbours never have the same.
+/// The number of different contents. Consecutive recordings never have the same.
 const CONTENTS: usize = 7;
 const LIMITS: &str = "max_downloads = 16\nidle_timeout_ms = 2000\nretry_delay_ms = 10";
 
-/// A PBX with recordings, each of which breaks off a few times.
+/// A PBX with recordings, and the number of breaks.
 struct Plan {
     pbx: Simulator,
     recordings: Vec<(String, Bytes)>,
     breaks: u64,
 }
 
-/// A stream of numbers, the same each time (xorshift64).
+/// Numbers that are the same in every run (xorshift64).
 struct Dice(u64);
 
 impl Dice {
@@ -46,8 +47,8 @@ impl Dice {
         self.0 % limit
     }
 
-    /// A break anywhere behind the bytes that tell what a recording is: what breaks before that is asked for again, too, but
-    /// is no mend.
+    /// A break at a random byte after the first twelve, which identify the format. An earlier break
+    /// is also retried, but does not count as a mend.
     fn a_break(&mut self, with_length: bool) -> Misbehavior {
         let after_bytes = 12 + self.below(BYTES as u64 - 12);
         match self.below(5) {
@@ -62,7 +63,7 @@ impl Dice {
 }
 
 impl Plan {
-    /// `times` tells how often a recording breaks off.
+    /// `times` returns the number of breaks of a recording.
     async fn new(
         switches: &[Switch],
         downloads: usize,
@@ -94,7 +95,7 @@ impl Plan {
         }
     }
 
-    /// Lets callers get every recording once, and returns whether each was whole.
+    /// Gets every recording once with several callers, and returns whether each was whole.
     async fn carry_out(&self, cache: &str) -> (Vec<bool>, Arc<Gateway>) {
         let gateway = gateway(&self.pbx)
             .cache()
@@ -112,7 +113,8 @@ impl Plan {
     }
 }
 
-/// Gets one recording after the other, and returns whether each was whole. Whatever came is right.
+/// Gets one recording after the other, and returns whether each was whole. Asserts that all bytes
+/// are right.
 async fn get_all(gateway: &Gateway, recordings: Vec<(String, Bytes)>) -> Vec<bool> {
     let mut results = Vec::new();
     for (name, expected) in recordings {
@@ -137,7 +139,7 @@ fn content(number: usize) -> Bytes {
     bytes.into()
 }
 
-/// Every way with every sort of cache: twelve PBXs, each with a gateway of its own.
+/// Every way with every cache setting: twelve PBXs, each with a gateway of its own.
 async fn every_way(downloads: usize, times: fn(&mut Dice) -> u64, check: fn(&Plan, Outcome)) {
     let mut running = JoinSet::new();
     let ways = WAYS
@@ -164,7 +166,7 @@ async fn every_way(downloads: usize, times: fn(&mut Dice) -> u64, check: fn(&Pla
     running.join_all().await;
 }
 
-/// What came of a plan.
+/// The result of a plan.
 #[derive(Debug)]
 #[expect(dead_code, reason = "shown where it is wrong")]
 struct Outcome {
@@ -188,7 +190,8 @@ async fn five_hundred_downloads_that_break_once_or_twice_are_all_whole() {
                 downloads + plan.breaks,
                 "{outcome:?}: one ticket a download and one a mend"
             );
-            // What breaks off before the place where it broke before has not been mended in between.
+            // A reading that breaks before the place of the earlier break has mended nothing, so
+            // there may be fewer mends than breaks.
             let mends = downloads..=plan.breaks;
             assert!(mends.contains(&outcome.mended), "{mends:?} {outcome:?}");
             assert_eq!((outcome.failed, outcome.differs), (0, 0), "{outcome:?}");
@@ -205,7 +208,8 @@ async fn a_third_break_breaks_the_transfer_and_what_came_is_right() {
         |_| 3,
         |plan, outcome| {
             assert_eq!(outcome.whole, 0, "{outcome:?}");
-            // An end on purpose might be the end, so it takes one more pass to show that it is a break.
+            // An orderly end might be the true end, so one more reading must show that it is a
+            // break.
             let tickets = plan.breaks..=plan.breaks + DOWNLOADS as u64;
             let issued = plan.pbx.seen().tickets_issued;
             assert!(tickets.contains(&issued), "{issued} {outcome:?}");

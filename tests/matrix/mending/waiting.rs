@@ -1,4 +1,5 @@
-//! A mend while others wait: for the same recording, for a part of it, or for a place among the downloads.
+//! A mend while others wait: for the same recording, for a part of it, or for a place among the
+//! downloads.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::{CACHES, LENGTH, OTHER, ask, inject, start, tight, with_every_cache};
 use crate::harness::metrics::Numbers;
 use crate::harness::{NAME, PBX, jwt, soon};
 
-/// Where the connections break.
+/// The byte at which the connections break.
 const BREAK: usize = 200_000;
 
 #[tokio::test]
@@ -55,7 +56,8 @@ async fn a_mend_is_one_for_all_who_listen() {
         let one = ask(&gateway, NAME).await;
         let two = ask(&gateway, NAME).await;
         let call = gateway.get(NAME).bearer(&jwt("bob"));
-        // It lies behind the break, and where the length is not known so does the end that it waits for.
+        // The range begins after the break. Without a length it also waits for the end of the
+        // recording.
         let part = call.header("range", "bytes=300000-").send().await;
         assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
         assert!(part.bytes().await.unwrap() == recording[300_000..]);
@@ -76,12 +78,12 @@ async fn every_break_that_was_passed_is_counted() {
         ("", 0),
         ("download:cut-after=100000", 1),
         ("download:cut-after=100000 download:cut-after=300000", 2),
-        // Without a length that would be twice the same end.
+        // With a length: without one these would be two equal ends.
         (
             "download:cut-after=100000:with-length download:cut-after=100000:with-length",
             2,
         ),
-        // The second pass has not come to where the first broke off.
+        // The second reading breaks before the place of the first break.
         ("download:cut-after=300000 download:cut-after=100000", 1),
     ] {
         for cache in CACHES {

@@ -1,4 +1,4 @@
-//! Whether an answer is what a row of the table says: status, header fields and bytes.
+//! Compares an answer with a row of the table: status, header fields and bytes.
 //!
 //! Does not know how the request was sent.
 
@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::row::{Answer, HELD_AT, How, LENGTH, Row, SAME, recording};
 use crate::harness;
 
-/// What of length and tag an answer has to tell.
+/// Whether an answer must have the length and the tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     Both,
@@ -16,7 +16,7 @@ pub(super) enum Told {
     Either,
 }
 
-/// What an answer is compared with.
+/// The expectations for an answer.
 #[derive(Clone, Copy)]
 pub(super) struct Check<'a> {
     pub(super) row: &'a Row,
@@ -25,7 +25,7 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Looks at an answer to its end; of one whose end does not come, at what does.
+    /// Checks an answer to its end. If the end does not come, checks the bytes that do.
     pub(super) async fn check(&self, expected: Answer, answer: harness::Answer) {
         let row = self.row;
         let status = match expected {
@@ -87,7 +87,7 @@ impl Check<'_> {
         self.bytes(answer, first, last).await;
     }
 
-    /// How far it was read is the gateway's to say.
+    /// Checks a part whose end the gateway may choose.
     async fn read(&self, answer: harness::Answer, first: u64, at_most: u64) {
         let row = self.row;
         let range = answer.header("content-range").unwrap().to_owned();
@@ -138,14 +138,14 @@ impl Check<'_> {
         }
     }
 
-    /// What every answer has that tells of a recording.
+    /// Checks the fields of every answer that contains or describes a recording.
     fn recording(&self, answer: &harness::Answer) {
         self.is(answer, "content-type", Some("audio/wav"));
         self.is(answer, "accept-ranges", Some("bytes"));
         self.is(answer, "last-modified", self.date());
     }
 
-    /// Whether the length of the whole is told; it must be the right one.
+    /// Returns whether the answer has the length of the whole, which must be right.
     fn length(&self, answer: &harness::Answer) -> bool {
         let length = answer.header("content-length");
         match self.told {

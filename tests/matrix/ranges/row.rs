@@ -1,6 +1,6 @@
-//! One request for a recording, and what it has to come to.
+//! One request for a recording, and its expected answer.
 //!
-//! Knows how rows of the table are written. Does not know who sends them or looks at the answers.
+//! Knows how the rows of the table are written. Does not send them, and does not check answers.
 
 use std::sync::LazyLock;
 
@@ -11,30 +11,30 @@ use wavegate::simulator::wav;
 /// The length of every recording in the table: several blocks of memory, and a piece of one.
 pub(super) const LENGTH: u64 = 200_308;
 pub(super) const LAST: u64 = LENGTH - 1;
-/// So many bytes come of a recording whose length does not come.
+/// The bytes that arrive of a recording whose end does not come.
 pub(super) const HELD_AT: u64 = 100_000;
 
-/// The bytes of each.
+/// The bytes of each recording.
 pub(super) fn recording() -> Bytes {
     static RECORDING: LazyLock<Bytes> =
         LazyLock::new(|| wav::pcm_of_size(usize::try_from(LENGTH).unwrap()));
     RECORDING.clone()
 }
 
-/// When the call of a recording began whose name tells it.
+/// The start of the call of a recording whose name has a time.
 pub(super) const SAME: &str = "Mon, 02 Mar 2026 09:14:05 GMT";
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     pub(super) how: How,
-    /// Whether the recording's name tells the start of its call.
+    /// Whether the recording's name has the start of its call.
     pub(super) is_dated: bool,
     /// The header fields, one per line, with the placeholders of [`Row::fields`].
     lines: &'static str,
-    /// What comes of it where the length is known, or comes soon.
+    /// The answer where the length is known, or comes soon.
     pub(super) known: Answer,
-    /// What comes of it while the length is not known and does not come.
+    /// The answer while the length is not known and does not come.
     pub(super) unknown: Answer,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum How {
     OldHead,
 }
 
-/// What has to come of a request.
+/// The expected answer to a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Answer {
     /// 200 with all bytes.
@@ -57,7 +57,8 @@ pub(super) enum Answer {
     Head,
     /// 206 with the bytes from the first to the last of these, and the length of the whole.
     Part(u64, u64),
-    /// 206 from the first of these to the second at most: as far as was read. The length of the whole only if all was.
+    /// 206 from the first of these up to the second at most: as far as was read. The answer has the
+    /// length of the whole only if all was read.
     Read(u64, u64),
     /// 304.
     NotModified,
@@ -67,7 +68,7 @@ pub(super) enum Answer {
     Beyond,
     /// 505: HTTP/1.0 cannot do without a length.
     NoLength,
-    /// Nothing until the PBX goes on, and then this.
+    /// No answer until the PBX continues, and then this one.
     Late(&'static Answer),
 }
 
@@ -104,7 +105,7 @@ pub(super) const fn old_head(lines: &'static str, known: Answer, unknown: Answer
     }
 }
 
-/// GET for a recording whose name tells no time.
+/// GET for a recording whose name has no time.
 pub(super) const fn undated(lines: &'static str, known: Answer, unknown: Answer) -> Row {
     Row {
         is_dated: false,
@@ -158,7 +159,7 @@ impl Row {
 }
 
 impl Answer {
-    /// Whether it has bytes of the recording in it.
+    /// Whether the answer contains bytes of the recording.
     pub(super) fn has_bytes(self) -> bool {
         match self {
             Self::Whole | Self::Part(..) | Self::Read(..) => true,

@@ -1,7 +1,7 @@
-//! The table: ranges, and conditions below, and what has to come of them.
+//! The table: ranges, and conditions below, with their expected answers.
 //!
-//! Source: RFC 9110 §14; where the length is not known, docs/answers.md. Dates are older or newer than the start of the call by
-//! a second, or the same.
+//! Source: RFC 9110 §14; where the length is not known, docs/answers.md. Dates are equal to the
+//! start of the call, or a second older or newer.
 
 mod conditions;
 
@@ -127,7 +127,7 @@ const OPEN: &[Row] = &[
         Beyond,
         Late(&Beyond),
     ),
-    // Nobody knows where the end begins before it has come.
+    // The place where the last bytes begin is unknown until the end has come.
     get("Range: bytes=-1", Part(LAST, LAST), Late(&Part(LAST, LAST))),
     get(
         "Range: bytes=-0002",
@@ -158,7 +158,7 @@ const OPEN: &[Row] = &[
     get("Range: bytes=-0", Beyond, Late(&Beyond)),
 ];
 
-/// What is no range of bytes is as if it were not there.
+/// A field that is not a valid range of bytes is ignored.
 const MALFORMED: &[Row] = &[
     get("Range:", Whole, Whole),
     get("Range: bytes", Whole, Whole),
@@ -184,7 +184,7 @@ const MALFORMED: &[Row] = &[
     get("Range: seconds=5-9", Whole, Whole),
     get("Range: bytess=5-9", Whole, Whole),
     get("Range: bytes=a-b", Whole, Whole),
-    // These are ranges all the same.
+    // These are valid ranges.
     get("Range: BYTES=5-9", Part(5, 9), Read(5, 9)),
     get("Range: bytes=5-9 ", Part(5, 9), Read(5, 9)),
 ];
@@ -204,12 +204,12 @@ const SEVERAL: &[Row] = &[
         Whole,
         Whole,
     ),
-    // Empty elements of a list are none.
+    // Empty elements of a list do not count.
     get("Range: bytes=,5-9", Part(5, 9), Read(5, 9)),
     get("Range: bytes=5-9 , ,", Part(5, 9), Read(5, 9)),
 ];
 
-/// HEAD tells what GET would tell of the whole: a range means nothing to it.
+/// HEAD describes the whole recording, as GET without a range would: a range has no meaning for it.
 const HEADS: &[Row] = &[
     head("", Head, Head),
     head("Range: bytes=0-1", Head, Head),
@@ -228,7 +228,7 @@ const HEADS: &[Row] = &[
     head("If-Unmodified-Since: {older}", Failed, Failed),
 ];
 
-/// HTTP/1.0 has a length or nothing: without one, a cut recording looks whole.
+/// HTTP/1.0 needs a length: without one, a cut recording looks whole.
 const OLD: &[Row] = &[
     old_get("", Whole, NoLength),
     old_get("Range: bytes=0-1", Part(0, 1), NoLength),

@@ -1,4 +1,5 @@
-//! A PBX that is trusted to give out parts is asked for the part alone, and believed where it answers just that.
+//! A PBX that is configured to serve ranges is asked for the range alone. Its answer is used if it
+//! is exactly that range.
 
 use super::{
     Api, Gateway, MANY, NAME, PATIENT, Row, Simulator, StatusCode, Switch, UNDATED, ask,
@@ -8,7 +9,7 @@ use crate::harness::{Answer, Builder};
 
 const TRUST: &str = "trust";
 const BYTES: usize = 4_000_000;
-/// A part that is no round number of anything.
+/// A range whose bounds are not round numbers.
 const PART: (usize, usize) = (2_345_678, 2_445_677);
 
 /// A PBX with one long recording.
@@ -20,7 +21,7 @@ async fn giving(api: Api, switches: &[Switch]) -> Simulator {
     switched.start().await.unwrap()
 }
 
-/// A gateway without a cache entry that knows the recording.
+/// A gateway without the cache that knows the metadata of the recording.
 async fn knowing_one(pbx: &Simulator, builder: Builder) -> Gateway {
     let gateway = builder.start().await;
     assert_eq!(gateway.fetch(NAME).await.len(), BYTES);
@@ -34,7 +35,7 @@ async fn get_part(gateway: &Gateway, (first, last): (usize, usize)) -> Answer {
     call.header("range", &range).send().await
 }
 
-/// Gets a part, which must be that of `recording`, byte by byte.
+/// Gets a range, which must be that of `recording`, byte by byte.
 async fn check_part(gateway: &Gateway, (first, last): (usize, usize), recording: &[u8]) {
     let answer = get_part(gateway, (first, last)).await;
     assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
@@ -107,7 +108,8 @@ async fn a_pbx_that_gives_out_another_part_is_asked_for_the_whole_from_then_on()
 
 #[tokio::test]
 async fn a_part_of_a_recording_that_has_another_length_by_now_is_one_of_the_new_content() {
-    // One that is too short for the part (416), and a longer one (the part is told to be of another whole).
+    // A recording that is too short for the range (416), and a longer one (the answer has another
+    // total length).
     for bytes in [2_400_000, 5_000_000] {
         let pbx = giving(
             Api::SSeries200,

@@ -1,5 +1,5 @@
-//! Everything that browsers, single sign-on, issuers by URL and operators bring with them, each path taken and asserted to have been
-//! taken, with secrets in every place where one may stand.
+//! The requests of browsers, single sign-on, issuers by URL and operators. Every path is asserted
+//! to have been taken, with secrets in every place where one may be.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,7 +20,7 @@ use wavegate::simulator::{Api, Simulator};
 
 pub(super) const OPERATOR: &str = "a-marked-token-of-the-operator-0123456789";
 const RECORDING: &str = "/recordings/20260302091407-1772442845.1203-1001-1003-Internal.wav";
-/// In the query of the address of keys, in what an issuer says, and in bodies of requests.
+/// In the query of the address of keys, in the text of an issuer, and in bodies of requests.
 const MARKS: [&str; 4] = [
     "marked-key-of-the-jwks-url",
     "marked-words-of-an-issuer",
@@ -30,7 +30,7 @@ const MARKS: [&str; 4] = [
 const PAGE: (&str, &str) = ("sec-fetch-mode", "navigate");
 const OURS: (&str, &str) = ("sec-fetch-site", "same-origin");
 
-/// Issuers whose keys are published: one as it should be, and those that are not.
+/// Issuers whose keys are published: a good one, and bad ones.
 struct Issuers {
     good: Idp,
     bad: Vec<Idp>,
@@ -43,7 +43,7 @@ impl Issuers {
             "{{\"keys\":[{{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"k\",\"x\":\"{words}\",\"y\":\"\",\"d\":\"{exponent}\"}}]}}"
         );
         let elsewhere = format!("https://elsewhere.test/{words}");
-        // A place in a header field lives as long as the test.
+        // The value of a header field must live as long as the test.
         let elsewhere: &'static str = Box::leak(elsewhere.into_boxed_str());
         let says = |text: String| Mood::Says(200, "", Bytes::from(text));
         let mut bad = Vec::new();
@@ -70,7 +70,7 @@ impl Issuers {
             let url = format!("jwks_url = \"{}/keys?key={}\"", idp.name(), MARKS[0]);
             let lines = format!("{url}\njwks_min_interval_s = 1");
             let lines = idp.lines(builder.folder(), &lines);
-            // Each has a certificate of its own.
+            // Each issuer has a certificate of its own.
             let (one, own) = ("idp-ca.pem", format!("idp-ca-{number}.pem"));
             std::fs::rename(builder.folder().join(one), builder.folder().join(&own)).unwrap();
             let lines = lines.replace(one, &own);
@@ -124,7 +124,7 @@ async fn drive(format: &str) {
     let admin = operators::admin_address(&gateway);
     operators::calls(&mut record, admin).await;
     operators::reloads(&mut record, &gateway, &path).await;
-    // After all that, it serves as before.
+    // After all that, the gateway serves as before.
     assert_eq!(record.get_with_host(addr, HOST).await, 200);
     operators::reads(&mut record, admin).await;
     let folder = builder.folder().to_owned();
@@ -165,7 +165,8 @@ async fn published_keys(record: &mut Record, addr: SocketAddr, issuers: &Issuers
     issuers.good.rotate();
     let cookie = format!("sso={}", record.token(issuers.good.jwt("alice")));
     record.take(get(&[("cookie", &cookie), OURS]), "200").await;
-    // Signed by nobody who may: by the provider for another, and by another for the provider.
+    // Signed with the wrong key: by the provider for another issuer, and by another issuer for the
+    // provider.
     let for_other = record.token(issuers.good.jwt_as("https://idp.test", "alice"));
     let by_other = record.token(jwt_of(&issuers.good.name(), "alice", serde_json::json!({})));
     for token in [for_other, by_other] {
@@ -179,7 +180,7 @@ async fn published_keys(record: &mut Record, addr: SocketAddr, issuers: &Issuers
     }
 }
 
-/// What a browser shows, or is sent to.
+/// The pages and redirects of a browser.
 async fn people(record: &mut Record, addr: SocketAddr) {
     let (bearer, expired) = (record.bearer(), record.token(expired_jwt("alice")));
     let elsewhere = link_from(PBX, NAME, Some("203.0.113.7".parse().unwrap()));
@@ -236,7 +237,7 @@ async fn people(record: &mut Record, addr: SocketAddr) {
         }
         let head = call(addr, Method::HEAD, &target, &fields);
         record.note(head).await;
-        // And what a player or a script gets.
+        // The answers to a player or a script.
         fields.retain(|field| *field != PAGE);
         fields.push(("sec-fetch-mode", "no-cors"));
         record.note(call(addr, Method::GET, &target, &fields)).await;
@@ -248,7 +249,7 @@ async fn people(record: &mut Record, addr: SocketAddr) {
     }
 }
 
-/// A session's value: the one answer that must hold it is not kept.
+/// A session's value. The one answer that must contain it is not recorded.
 async fn session(record: &mut Record, addr: SocketAddr, bearer: &str) -> String {
     let opened = call(addr, Method::POST, "/session", &[]).bearer(bearer);
     let opened = opened.send().await;
@@ -258,7 +259,7 @@ async fn session(record: &mut Record, addr: SocketAddr, bearer: &str) -> String 
     record.token(value.to_owned())
 }
 
-/// Preflights, scripts of other origins, and what other sites cause.
+/// Preflights, scripts of other origins, and requests that other sites cause.
 async fn other_sites(record: &mut Record, addr: SocketAddr) {
     let (bearer, link) = (record.bearer(), record.link());
     let own = format!("__Host-wavegate={}", session(record, addr, &bearer).await);
@@ -301,7 +302,7 @@ async fn other_sites(record: &mut Record, addr: SocketAddr) {
     }
 }
 
-/// Bodies that are no wishes, with every kind of credential.
+/// Bodies that are not valid requests for a link, with every kind of credential.
 async fn bodies(record: &mut Record, addr: SocketAddr) {
     let (bearer, link, mark) = (record.bearer(), record.link(), MARKS[3]);
     let own = format!("__Host-wavegate={}", session(record, addr, &bearer).await);
@@ -349,7 +350,7 @@ async fn bodies(record: &mut Record, addr: SocketAddr) {
             record.take(wish.body(body), "415 json-required").await;
         }
     }
-    // A body is nobody's business where none is wanted.
+    // A body is ignored where none is expected.
     for (body, _) in &bodies[..9] {
         let begin = call(addr, Method::POST, "/session", &by_cookie).json(body);
         record.take(begin, "403 bearer-token-required").await;
@@ -359,7 +360,7 @@ async fn bodies(record: &mut Record, addr: SocketAddr) {
     record.take(wish, "403 link-cannot-share").await;
 }
 
-/// Everybody who comes too often, by each of the three rates.
+/// Callers that exceed each of the three rates.
 async fn too_many(record: &mut Record, pbx: &Simulator, format: &str) {
     let (per_person, per_address, failures) = (
         "principal_requests_per_second = 1\nprincipal_burst = 1",
@@ -398,12 +399,12 @@ async fn no_secret_of_browsers_issuers_and_operators_is_seen_in_text() {
     drive("text").await;
 }
 
-/// Where a file of a configuration is.
+/// The path of a file beside the configuration.
 pub(super) fn beside(config: &Path, name: &str) -> std::path::PathBuf {
     config.with_file_name(name)
 }
 
-/// Somebody's token, for whoever needs one more.
+/// A further token, of another subject.
 pub(super) fn another(record: &mut Record) -> String {
     record.token(jwt("carol"))
 }

@@ -1,5 +1,5 @@
-//! What an operator does, and does wrong: calls of the admin listener, reloads with a mistake in every file, and the commands that
-//! tell of tokens and of the audit log.
+//! The actions and mistakes of an operator: calls of the admin listener, reloads with a mistake in
+//! every file, and the commands that report tokens and the audit log.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::harness::admin::{ask, post};
 use crate::harness::programs::{Running, run_wavegate};
 use crate::harness::{LINK_SECRET, NAME, PBX, POLICIES, audit, link, write_secret};
 
-/// What stands in files where it must not, or is no key.
+/// Texts in files where they must not be, or that are not a key.
 const MARKS: [&str; 3] = [
     "marked-short",
     "marked-secret-written-into-the-configuration",
     "-----BEGIN PRIVATE KEY-----\nbWFya2VkLWJ1dC1uby1rZXktYXQtYWxs\n-----END PRIVATE KEY-----\n",
 ];
 
-/// Where the admin listener is, whatever the form of the log.
+/// The address of the admin listener, in either form of the log.
 pub(super) fn admin_address(gateway: &Running) -> SocketAddr {
     let log = gateway.err.text();
     let line = log.lines().find(|line| line.contains("listening")).unwrap();
@@ -58,7 +58,8 @@ pub(super) async fn calls(record: &mut Record, admin: SocketAddr) {
             (vec![("authorization", &*operator)], 415),
         ] {
             let reply = post(admin, "/revocations", &fields, entry).await;
-            // A call without a right is refused before its body counts, and one too long may be either.
+            // A call without a valid token is refused before its body is read. One that is too long
+            // may get either status.
             let is_long = expected == 415 && entry.len() > 4096;
             assert!(
                 reply.status == expected || is_long,
@@ -81,7 +82,7 @@ pub(super) async fn calls(record: &mut Record, admin: SocketAddr) {
     }
 }
 
-/// What monitors read.
+/// The pages that monitors read.
 pub(super) async fn reads(record: &mut Record, admin: SocketAddr) {
     for path in ["/metrics", "/pbxs", "/readyz", "/livez"] {
         let reply = ask(admin, Method::GET, path, &[]).await.unwrap();
@@ -90,14 +91,14 @@ pub(super) async fn reads(record: &mut Record, admin: SocketAddr) {
     }
 }
 
-/// A mistake in every file, one after the other; each is told, and none is taken over.
+/// Makes a mistake in every file, one after the other. Each is reported, and none is applied.
 pub(super) async fn reloads(record: &mut Record, gateway: &Running, config: &Path) {
     let token = another(record);
     record
         .secrets
         .extend([MARKS[0], MARKS[1], "bWFya2VkLWJ1dC1uby1rZXktYXQtYWxs"].map(str::to_owned));
     let [short, inline, no_key] = MARKS;
-    // Letters and digits, as this part always is: one word for whoever reads a policy.
+    // Letters and digits, as this part always is: one word for the parser of policies.
     let claims = token.split('.').nth(1).unwrap();
     for (file, text) in [
         ("session", short),
@@ -150,7 +151,7 @@ pub(super) async fn reloads(record: &mut Record, gateway: &Running, config: &Pat
     ] {
         mistaken(gateway, config, &text).await;
     }
-    // The list of revocations is read again by itself.
+    // The gateway reads the list of revocations again by itself.
     let list = beside(config, "revoked.jsonl");
     let before = std::fs::read_to_string(&list).unwrap();
     let told = |log: &str| {
@@ -175,7 +176,7 @@ pub(super) async fn reloads(record: &mut Record, gateway: &Running, config: &Pat
     }
 }
 
-/// Reads a file again with a mistake in it, and then as it was.
+/// Reloads with a mistake in a file, and then restores the file.
 async fn mistaken(gateway: &Running, file: &Path, text: &str) {
     let told = |log: &str| log.matches("nothing was changed").count();
     let before = told(&gateway.err.text());
@@ -187,7 +188,7 @@ async fn mistaken(gateway: &Running, file: &Path, text: &str) {
     super::forget(gateway).await;
 }
 
-/// What the commands say of good and bad tokens, and of the log.
+/// The output of the commands about good and bad tokens, and about the log.
 pub(super) async fn commands(record: &mut Record, config: &Path, folder: &Path) {
     let good = another(record);
     let spoilt = format!("{}AAAA", &good[..good.len() - 4]);

@@ -1,4 +1,4 @@
-//! What a gateway showed and what it must not have shown, and the search for the one in the other.
+//! The output of a gateway, the secrets that it must not contain, and the search for them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -27,10 +27,10 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// A number that stands in a query string.
+/// A number in a query string.
 const CALLER: &str = "0049-30-5550199-marked";
 
-/// The ways in which a secret may be written down.
+/// The spellings in which a secret may appear.
 pub(super) fn spellings(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let list = format!("{bytes:?}");
@@ -44,16 +44,16 @@ pub(super) fn spellings(secret: &str) -> Vec<String> {
     ]
 }
 
-/// A search for many secrets in one pass: by the bytes that a spelling begins with, in whatever way it is written.
+/// A search for many secrets in one pass, by the first bytes of each spelling.
 pub(super) struct Search<'s> {
     by_start: HashMap<[u8; START], Vec<(Vec<u8>, &'s str)>>,
-    /// Spellings that are shorter than that.
+    /// Spellings that are shorter than [`START`].
     short: Vec<(String, &'s str)>,
-    /// The first two bytes of spellings: most places in a text are told by them to hold none.
+    /// The first two bytes of all spellings, which rule out most places in a text quickly.
     pairs: Vec<bool>,
 }
 
-/// Few spellings are shorter.
+/// Few spellings are shorter than this.
 const START: usize = 8;
 
 impl<'s> Search<'s> {
@@ -101,11 +101,11 @@ fn pair(first: u8, second: u8) -> usize {
     usize::from(first) << 8 | usize::from(second)
 }
 
-/// What happened: everything the gateway showed, and everything it must not have shown.
+/// All output of the gateway, and all secrets that it must not contain.
 #[derive(Default)]
 pub(super) struct Record {
     pub(super) secrets: Vec<String>,
-    /// Answers: heads, and bodies but for audio.
+    /// Answers: their heads, and their bodies without audio.
     shown: String,
     /// Request ids of the answers.
     ids: Vec<String>,
@@ -114,8 +114,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A new bearer token, which must not be seen again. Of a token any part counts but its header, and what a part says in
-    /// plain as well.
+    /// Adds a new bearer token to the secrets. Every part but its header counts, encoded and
+    /// decoded.
     pub(super) fn token(&mut self, token: String) -> String {
         let (_, secret) = token.split_once('.').unwrap();
         for part in secret.split('.') {
@@ -159,7 +159,7 @@ impl Record {
         (status.as_u16(), text)
     }
 
-    /// Sends a request, and tells its status and what the answer is: the slug of a problem, or a page for people.
+    /// Sends a request. Returns its status, and the slug of the problem, or `page` for a page.
     pub(super) async fn told(&mut self, call: Call) -> String {
         let (status, text) = self.send(call).await;
         let slug = text.split_once("urn:wavegate:problem:");
@@ -171,14 +171,14 @@ impl Record {
         }
     }
 
-    /// Sends a request that must come to just this, so that no path is thought to be taken that was not.
+    /// Sends a request that must have exactly this result, so that the test really takes this path.
     pub(super) async fn take(&mut self, call: Call, expected: &str) {
         let told = self.told(call).await;
         let number = self.ids.len();
         assert_eq!(told, expected, "answer {number}");
     }
 
-    /// Keeps what something else showed.
+    /// Records other output.
     pub(super) fn keep(&mut self, status: u16, text: &str) {
         let _ = writeln!(self.shown, "{status} {text}");
     }
@@ -196,7 +196,7 @@ impl Record {
             .await
     }
 
-    /// Asks for a list of the calls of somebody, which is nobody's business.
+    /// Requests a list of the calls of one number, which counts as a secret.
     pub(super) async fn get_list(&mut self, addr: SocketAddr) -> u16 {
         let token = self.bearer();
         self.secrets.push(CALLER.to_owned());
@@ -205,10 +205,10 @@ impl Record {
             .await
     }
 
-    /// Sends bytes that need not be a request, and notes what comes back.
+    /// Sends bytes that need not be a request, and records the answer.
     pub(super) async fn send_raw(&mut self, addr: SocketAddr, bytes: &[u8]) {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        // The gateway may have had enough before the end.
+        // The gateway may close before it has read all.
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer);
@@ -216,12 +216,12 @@ impl Record {
         self.shown += &String::from_utf8_lossy(&answer);
     }
 
-    /// Ends a gateway and takes its log and its state.
+    /// Ends a gateway, and records its log and its state.
     pub(super) async fn end(&mut self, gateway: Running, folder: &Path) {
         let ended = gateway.stop().await;
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        // The line with the gateway's own addresses is left out: a port that one of the simulated PBXs had and gave back
-        // may be the next gateway's.
+        // The line with the gateway's own addresses is omitted: a port that a simulated PBX had
+        // before may be the next gateway's.
         for line in ended.out.lines().chain(ended.err.lines()) {
             if !line.contains("listening") {
                 self.logs += line;
@@ -234,7 +234,7 @@ impl Record {
         }
     }
 
-    /// The PBX's side of it, when all is over.
+    /// Adds the PBX's secrets, after the last request.
     pub(super) fn add_pbx(&mut self, pbx: &Simulator) {
         self.secrets.extend(pbx.seen().secrets);
         let made_up = [pbx.password(), pbx.username()];
@@ -254,7 +254,8 @@ impl Record {
             let found = secrets.found(text);
             assert!(found.is_empty(), "{found:?} in {place}:\n{text}");
         }
-        // The search finds what is there: the log has each request, the answers their ids, the state its salt.
+        // Shows that the search works: the log has each request, the answers their ids, the state
+        // its salt.
         assert!(!self.ids.is_empty() && self.secrets.len() > 5);
         let ids = Search::new(&self.ids);
         let all = self.ids.iter().map(String::as_str).collect();

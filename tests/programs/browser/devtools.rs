@@ -1,10 +1,12 @@
-//! A Chromium that the test drives: it goes to pages, follows their links and runs scripts in them, also where a page allows none.
+//! A Chromium that the test drives: it opens pages, follows their links and runs scripts in them,
+//! also where a page permits no scripts.
 //!
-//! Knows the DevTools protocol over a pipe. Names of sites are mapped to ports of loopback, so that each site has a name of its own
-//! and https, as it has for its users; nothing else has an address.
+//! Knows the DevTools protocol over a pipe. Names of sites are mapped to ports of loopback, so that
+//! each site has a name of its own and https, as for its users. No other name resolves.
 //!
-//! Sources: Chrome DevTools Protocol, domains Target, Page and Runtime; Chromium, `--remote-debugging-pipe` (reads from descriptor 3,
-//! writes to 4, each message ends with a NUL) and `--host-resolver-rules`.
+//! Sources: Chrome DevTools Protocol, domains Target, Page and Runtime; Chromium,
+//! `--remote-debugging-pipe` (reads from descriptor 3, writes to 4, each message ends with a NUL)
+//! and `--host-resolver-rules`.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -19,15 +21,15 @@ use crate::harness::programs::{Running, program};
 use crate::harness::soon;
 use crate::harness::tls::Identity;
 
-/// Hands the pipe on, and nothing else.
+/// Passes on the pipe, and nothing else.
 const PIPED: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#;
 
-/// Which cookies sites may have in pages of others.
+/// The cookies that sites may have in pages of other sites.
 #[derive(Clone, Copy)]
 pub(super) enum ThirdParty {
-    /// All, as Chromium has it by default.
+    /// All cookies, as by Chromium's default.
     Any,
-    /// Partitioned ones only, as with many users and in some other browsers.
+    /// Partitioned ones only, as for many users and in some other browsers.
     Partitioned,
 }
 
@@ -35,7 +37,7 @@ pub(super) enum ThirdParty {
 pub(super) struct Chromium {
     running: Running,
     pipe: ChildStdin,
-    /// How many messages were sent, and how much of what came was looked at.
+    /// The number of messages sent, and the length of the output that was read.
     sent: u64,
     read: usize,
     _profile: TempDir,
@@ -47,7 +49,8 @@ pub(super) struct Tab {
 }
 
 impl Chromium {
-    /// Starts one that finds these sites, and trusts the key of their certificate. `None` when there is none.
+    /// Starts a Chromium that resolves these sites, and trusts the key of their certificate. `None`
+    /// if Chromium is not installed.
     pub(super) fn start(
         sites: &[(&str, SocketAddr)],
         identity: &Identity,
@@ -81,7 +84,7 @@ impl Chromium {
         })
     }
 
-    /// Opens a tab and goes there as somebody does who has typed the address.
+    /// Opens a tab and navigates as if the user had typed the address.
     pub(super) async fn open(&mut self, url: &str) -> Tab {
         let blank = json!({"url": "about:blank"});
         let created = self.call(None, "Target.createTarget", blank).await.unwrap();
@@ -91,7 +94,7 @@ impl Chromium {
         tab
     }
 
-    /// Goes there with the same tab, and waits until the page is loaded.
+    /// Navigates in the same tab, and waits until the page is loaded.
     pub(super) async fn go(&mut self, tab: &Tab, url: &str) {
         let went = self
             .call(Some(tab), "Page.navigate", json!({"url": url}))
@@ -101,7 +104,7 @@ impl Chromium {
         self.until(tab, "document.readyState === 'complete'").await;
     }
 
-    /// The frame of another site that shows this address.
+    /// The frame of another site with this address.
     pub(super) async fn frame(&mut self, url: &str) -> Tab {
         let target = soon(async {
             loop {
@@ -126,25 +129,25 @@ impl Chromium {
         }
     }
 
-    /// Brings a tab to the front: one that nobody sees plays nothing.
+    /// Brings a tab to the front: a hidden tab plays nothing.
     pub(super) async fn show(&mut self, tab: &Tab) {
         let shown = self.call(Some(tab), "Page.bringToFront", json!({})).await;
         shown.unwrap();
     }
 
-    /// What a script comes to in a page, once its promise is kept.
+    /// Runs a script in a page. Returns its value, once its promise is resolved.
     pub(super) async fn run(&mut self, tab: &Tab, script: &str) -> Value {
         let value = self.try_run(tab, script).await;
         value.unwrap_or_else(|error| panic!("{error}; Chromium: {}", self.complaints()))
     }
 
-    /// Waits until an expression is true in a page, whichever page the tab is at by then.
+    /// Waits until an expression is true in a page, whichever page the tab shows by then.
     pub(super) async fn until(&mut self, tab: &Tab, expression: &str) {
-        // What runs while the tab leaves a page comes to an error.
+        // A script that runs while the tab leaves a page fails.
         soon(async { while self.try_run(tab, expression).await != Ok(Value::Bool(true)) {} }).await;
     }
 
-    /// The addresses that the tab has in its history.
+    /// The addresses in the history of the tab.
     pub(super) async fn history(&mut self, tab: &Tab) -> Vec<String> {
         let history = self
             .call(Some(tab), "Page.getNavigationHistory", json!({}))
@@ -166,7 +169,8 @@ impl Chromium {
         }
     }
 
-    /// Sends a message and waits for its answer. One is under way at a time; what Chromium tells unasked is passed over.
+    /// Sends a message and waits for its answer. One is under way at a time, and events are
+    /// ignored.
     async fn call(
         &mut self,
         tab: Option<&Tab>,
@@ -214,7 +218,7 @@ impl ThirdParty {
     }
 }
 
-/// The answer to message `id` in what came behind `read`, and where it ends.
+/// The answer to message `id` in the output after `read`, and the place of its end.
 fn answer(all: &str, read: usize, id: u64) -> Option<(Value, usize)> {
     let mut end = read;
     for message in all.get(read..)?.split_inclusive('\0') {

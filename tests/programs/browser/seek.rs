@@ -1,5 +1,5 @@
-//! A listener jumps about in a long recording, pauses for longer than the gateway waits, and goes on: each time there is
-//! sound, and the PBX is asked once in all.
+//! A listener jumps in a long recording, pauses for longer than the gateway waits, and continues.
+//! Each time there is sound, and the PBX is asked once in all.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Browser, url};
 use crate::harness::admin::number;
 use crate::harness::{NAME, gateway, soon};
 
-/// Reports each step once it has played on from there.
+/// Reports each step once it has played from there.
 const PAGE: &str = r#"<!doctype html>
 <title>A long call</title>
 <audio id="call" preload="auto" src="LINK"></audio>
@@ -49,7 +49,7 @@ const PAGE: &str = r#"<!doctype html>
     listen().catch((error) => report({ error: String(error) }));
 </script>
 "#;
-/// The steps that the page reports, with where each of them begins, in seconds.
+/// The steps that the page reports, and the place of each in seconds.
 const STEPS: [(&str, f64); 7] = [
     ("start", 0.0),
     ("to 28 min", 1680.0),
@@ -60,10 +60,11 @@ const STEPS: [(&str, f64); 7] = [
     ("to 22 min", 1320.0),
 ];
 const HALF_AN_HOUR: u32 = 1800;
-/// How long the gateway bears a player that takes nothing.
+/// The time after which the gateway cuts a player that reads nothing.
 const IDLE: Duration = Duration::from_millis(700);
 
-/// Jumps about in half an hour of a PBX like this, and says how long each jump took. `range` are lines of `[range]`.
+/// Jumps in half an hour of audio from a PBX with these switches, and prints the time of each jump.
+/// `range` has lines of `[range]`.
 async fn jump_about(title: &str, switches: &[Switch], fault: Option<ScriptedFault>, range: &str) {
     let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(HALF_AN_HOUR));
     for switch in switches {

@@ -1,5 +1,5 @@
-//! The session cookie in a real browser: in pages and frames of the CRM's site where that is configured, of the gateway's own site always,
-//! and of no other.
+//! The session cookie in a real browser. It works in pages and frames of the CRM's site if
+//! configured, always on the gateway's own site, and on no other.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::sites::{CRM, OTHER, PORTAL, World, stable};
 use crate::harness::session::ORIGIN;
 use crate::harness::{Builder, jwt};
 
-/// What the page says that somebody without a session gets.
+/// The title of the page for a caller without a session.
 const NOBODY: &str = "Sign in to hear this recording";
 
 impl World {
@@ -30,13 +30,13 @@ impl World {
         self.fetch(tab, &format!("{ORIGIN}/session"), how).await
     }
 
-    /// The status that a script gets for the recording, with the cookie if there is one for it.
+    /// The status of a script's request for the recording, with the cookie if the browser has one.
     async fn status(&mut self, tab: &Tab) -> Value {
         let how = json!({"credentials": "include"});
         self.fetch(tab, &stable(), &how).await["status"].take()
     }
 
-    /// Puts the recording into a frame of a page. `name` tells the frame from others.
+    /// Puts the recording into a frame of a page. `name` distinguishes the frame from others.
     async fn embed(&mut self, tab: &Tab, name: &str) -> Tab {
         let url = format!("{}?frame={name}", stable());
         let script = format!(
@@ -57,14 +57,14 @@ impl World {
     }
 }
 
-/// All of them are listed, so that nothing but the cookie decides.
+/// All sites are listed, so that only the cookie decides.
 fn origins() -> String {
     format!("origins = [\"{CRM}\", \"{OTHER}\", \"{PORTAL}\"]")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partitioned_session_plays_inside_the_crm_it_was_made_in_and_in_no_other_site() {
-    // Also where the browser takes no other cookies there.
+    // Also where the browser accepts no other third-party cookies.
     let (cookies, partitioned) = (ThirdParty::Partitioned, "embed = \"partitioned\"");
     let listing = |builder: Builder| builder.lines("[cors]", &origins());
     let world = World::with_cookies(cookies, partitioned, listing).await;
@@ -79,20 +79,20 @@ async fn a_partitioned_session_plays_inside_the_crm_it_was_made_in_and_in_no_oth
     assert_eq!(said, "plays");
     let frame = world.embed(&crm, "crm").await;
     assert!(world.plays_by_itself(&frame).await);
-    // An element that does not say where it stands sends the cookie and no origin; one of any site could.
+    // An element without `crossorigin` sends the cookie but no origin, as one of any site could.
     let said = world.plays(&crm, &stable(), "").await;
     assert_eq!(said, "error 4");
 
-    // Listed as well, and yet with no session.
+    // The other site is listed, too, but it has no session.
     let other = world.chromium.open(&format!("{OTHER}/calls")).await;
     assert_eq!(world.status(&other).await, 401);
     let frame = world.embed(&other, "other").await;
     assert_eq!(world.title(&frame).await, NOBODY);
-    // Nor has a tab of the gateway's own.
+    // A tab of the gateway's own site has no session either.
     let own = world.chromium.open(&stable()).await;
     assert_eq!(world.title(&own).await, NOBODY);
 
-    // Signing out elsewhere ends nothing here; here it does.
+    // Signing out on another site does not end this session; signing out here does.
     world.sign_out(&other).await;
     assert_eq!(world.status(&crm).await, 200);
     world.sign_out(&crm).await;
@@ -107,7 +107,7 @@ async fn a_session_of_this_site_plays_on_its_pages_and_after_a_click_and_in_no_f
     let Some(mut world) = world else {
         return;
     };
-    // The browser takes no such cookie on a page of another site, whatever the answer says.
+    // The browser accepts no such cookie on a page of another site, whatever the answer sets.
     let crm = world.chromium.open(&format!("{CRM}/calls")).await;
     world.sign_in(&crm).await;
     assert_eq!(world.status(&crm).await, 401);
@@ -119,7 +119,7 @@ async fn a_session_of_this_site_plays_on_its_pages_and_after_a_click_and_in_no_f
     assert_eq!(world.status(&portal).await, 200);
     assert_eq!(world.plays(&portal, &stable(), "").await, "plays");
 
-    // Somebody with a session, and still not on the CRM's page.
+    // The user now has a session, but still not on the CRM's page.
     world.chromium.show(&crm).await;
     assert_eq!(world.status(&crm).await, 401);
     let said = world.plays(&crm, &stable(), "use-credentials").await;

@@ -1,7 +1,7 @@
-//! What pages of other sites can do with a link or a bearer token in a real browser: anybody's plays a link, and only the scripts of
-//! a listed origin read what comes.
+//! Access of other sites' pages with a link or a bearer token in a real browser: a page of any site
+//! can play a link, and only the scripts of a listed origin can read the answers.
 //!
-//! The gateway and the sites have names, certificates and the usual ports, as far as Chromium can tell.
+//! The gateway and the sites have names, certificates and the usual ports, from Chromium's view.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::harness::{Builder, Gateway, NAME, PBX, jwt, link, link_from, soon};
 
 pub(super) use crate::harness::session::CRM;
 
-/// A site that is listed only where a test does so.
+/// A site that is listed only in some tests.
 pub(super) const OTHER: &str = "https://other.test";
 /// Another host of the gateway's own site.
 pub(super) const PORTAL: &str = "https://portal.recordings.test";
@@ -29,7 +29,7 @@ const NAMES: [&str; 5] = [
     "login.test",
 ];
 
-/// Lets an element play, and says whether it does.
+/// Plays an element, and returns whether it plays.
 const PLAYING: &str = r#"(element) => new Promise((done) => {
     const look = () => {
         if (element.error) done("error " + element.error.code);
@@ -50,12 +50,12 @@ pub(super) struct World {
 }
 
 impl World {
-    /// One with lines of `[session]` and more. `None` when there is no Chromium.
+    /// One with lines of `[session]`, and more settings. `None` if Chromium is not installed.
     pub(super) async fn new(session: &str, more: impl FnOnce(Builder) -> Builder) -> Option<Self> {
         Self::with_cookies(ThirdParty::Any, session, more).await
     }
 
-    /// The same, where the browser is not the usual one.
+    /// The same, with another setting for third-party cookies.
     pub(super) async fn with_cookies(
         third_party: ThirdParty,
         session: &str,
@@ -97,7 +97,7 @@ impl World {
         said.as_str().unwrap().to_owned()
     }
 
-    /// Whether the browser's own player plays in a tab or a frame that shows nothing but a recording.
+    /// Whether the browser's own player plays in a tab or a frame that shows only a recording.
     pub(super) async fn plays_by_itself(&mut self, tab: &Tab) -> bool {
         let player = "document.querySelector('video') !== null";
         self.chromium.until(tab, player).await;
@@ -105,7 +105,8 @@ impl World {
         self.chromium.run(tab, &script).await == "plays"
     }
 
-    /// What a script on a page learns of an answer: its status, length and fields, or that there is nothing to learn.
+    /// The data that a script on a page can read of an answer: its status, length and fields, or an
+    /// error.
     pub(super) async fn fetch(&mut self, tab: &Tab, url: &str, how: &Value) -> Value {
         let script = format!(
             r#"(async () => {{
@@ -118,13 +119,13 @@ impl World {
         self.chromium.run(tab, &script).await
     }
 
-    /// How many downloads the PBX has seen.
+    /// The number of downloads that the PBX has seen.
     pub(super) fn downloads(&self) -> u64 {
         self.pbx.seen().requests.download
     }
 }
 
-/// The address of the recording, without anything that opens it.
+/// The address of the recording, without a credential.
 pub(super) fn stable() -> String {
     format!("{ORIGIN}/pbx/{PBX}/recordings/{NAME}")
 }
@@ -135,7 +136,7 @@ pub(super) fn good_link() -> (String, String) {
     (format!("{}?link={token}", stable()), token)
 }
 
-/// One that works from an address that nobody here has.
+/// A link that works from an address that no test uses.
 pub(super) fn bad_link() -> (String, String) {
     let token = link_from(PBX, NAME, Some("203.0.113.7".parse().unwrap()));
     (format!("{}?link={token}", stable()), token)
@@ -157,7 +158,8 @@ async fn a_link_plays_on_any_site_and_with_crossorigin_only_where_the_origin_is_
     }
 }
 
-/// As docs/crm.md recommends: the CRM stores an address of its own, which leads to a fresh link each time.
+/// As docs/crm.md recommends: the CRM stores an address of its own, which redirects to a fresh link
+/// each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_of_a_crm_that_leads_to_a_link_plays_in_its_player() {
     let Some(mut world) = World::new("", |builder| builder).await else {
@@ -205,7 +207,7 @@ async fn a_script_reads_a_recording_on_a_listed_origin_and_on_no_other() {
     ] {
         assert!(fields[field].is_string(), "{field}");
     }
-    // Problems as well.
+    // Problems can be read, too.
     let read = world.fetch(&crm, &stable(), &json!({})).await;
     assert_eq!(read["status"], 401);
     assert!(read["fields"]["x-request-id"].is_string());
@@ -216,7 +218,7 @@ async fn a_script_reads_a_recording_on_a_listed_origin_and_on_no_other() {
     for how in [&part, &json!({"method": "DELETE"})] {
         assert_eq!(world.fetch(&other, &stable(), how).await, nothing);
     }
-    // The browser has asked beforehand, and then not at all.
+    // The browser sent a preflight, and then no request.
     assert_eq!(world.downloads(), before);
     for url in [&link, &stable()] {
         for credentials in ["omit", "include"] {
@@ -224,7 +226,7 @@ async fn a_script_reads_a_recording_on_a_listed_origin_and_on_no_other() {
             assert_eq!(world.fetch(&other, url, &how).await, nothing);
         }
     }
-    // What a script may ask for without a right to read it shows nothing of itself.
+    // A request without the right to read its answer reveals nothing to the script.
     let blind = json!({"mode": "no-cors"});
     let seen = world.fetch(&other, &link, &blind).await;
     let opaque = json!({"type": "opaque", "status": 0, "bytes": 0, "fields": {}});

@@ -1,13 +1,14 @@
-//! What a link leaves behind in a real browser: its own entry in the history, and nothing on any page or server after it.
+//! The traces of a link in a real browser: its own entry in the history, and nothing on any later
+//! page or server.
 
 use super::devtools::Tab;
 use super::sites::{CRM, LOGIN, OTHER, World, bad_link, good_link, stable};
 
-/// Where a page says somebody came from.
+/// The address from which the user came, as a page can read it.
 const REFERRER: &str = "document.referrer";
 
 impl World {
-    /// Follows a link that stands on the CRM's page, in the same tab.
+    /// Follows a link on the CRM's page, in the same tab.
     async fn follow(&mut self, tab: &Tab, url: &str) {
         let click = format!(
             r#"(() => {{
@@ -27,7 +28,7 @@ impl World {
         self.chromium.until(tab, &there).await;
     }
 
-    /// Nothing that the sites were asked, by address or in any field, has this in it.
+    /// Asserts that no site received the token, in an address or in any field.
     fn assert_untold(&self, token: &str) {
         for site in [CRM, OTHER, LOGIN] {
             for visit in self.web.visits(site) {
@@ -63,7 +64,7 @@ async fn whoever_goes_on_from_a_recording_opened_by_a_link_tells_nobody_of_it() 
     let history = world.chromium.history(&tab).await;
     assert_eq!(history, [format!("{CRM}/calls"), link, next]);
 
-    // Who comes from a page that says so is told of, so the field is not just missing here.
+    // A page without that policy does send the field, so it is not just missing here.
     let last = format!("{OTHER}/last");
     world.follow(&tab, &last).await;
     world.arrive(&tab, &last).await;

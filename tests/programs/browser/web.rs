@@ -1,4 +1,5 @@
-//! The sites of the test: a customer's CRM and others. Each name has its own empty pages over TLS, and remembers who came from where.
+//! The sites of the test: a customer's CRM and others. Each name has its own empty pages over TLS,
+//! and records its visits.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,14 +17,14 @@ use tokio::net::TcpListener;
 
 use crate::harness::tls::Identity;
 
-/// With an icon, or else browsers ask for one at a time of their own.
+/// With an icon, since otherwise browsers request one at an unknown time.
 const PAGE: &str = "<!doctype html><html lang=\"en\"><title>A page of somebody else</title>\
     <link rel=\"icon\" href=\"data:,\"><p>Calls</p>";
 
-/// A path that leads somewhere else.
+/// A path that redirects to another address.
 pub(super) const LEADS: &str = "/recording";
 
-/// A request that one of the sites has got.
+/// A request that one of the sites has received.
 #[derive(Clone)]
 pub(super) struct Visit {
     pub(super) url: String,
@@ -81,7 +82,7 @@ async fn answer(
         url: format!("https://{host}{}", request.uri()),
         headers: request.headers().clone(),
     });
-    // An address of the site's own that leads wherever its query says.
+    // An address of the site's own that redirects to the address in its query.
     if request.uri().path() == LEADS
         && let Some(address) = request.uri().query()
     {

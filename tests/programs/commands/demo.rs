@@ -1,4 +1,4 @@
-//! The demo and the simulator, as somebody runs them who has just got the program; and how all of them end.
+//! The demo and the simulator, as a new user runs them; and the end of all of them.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use super::pbx;
 use crate::harness::programs::{Running, program, run_wavegate, serve, wavegate};
 use crate::harness::{Call, gateway};
 
-/// Starts a demo and waits until it says that it is ready.
+/// Starts a demo, and waits until it reports that it is ready.
 async fn demo(arguments: &[&str]) -> (Running, Value) {
     let running = Running::start(&mut wavegate(&[&["demo", "--json"], arguments].concat()));
     let tour = tour(&running).await;
@@ -49,7 +49,8 @@ async fn the_demo_prints_one_line_and_everything_in_it_works() {
     let by_link = get(text(&tour, "link")).await.send().await;
     assert_eq!(by_link.status(), 200);
     let recording = by_link.bytes().await.unwrap();
-    // Every run makes the same recordings, so they are compared byte for byte with what the simulated PBX has.
+    // Every run makes the same recordings, so they are compared byte for byte with those of the
+    // simulated PBX.
     let on_pbx = wav::demo_recordings();
     assert!(text(&tour, "link").contains(&on_pbx[1].0) && recording == on_pbx[1].1);
     assert_eq!(tour["recordings"].as_array().unwrap().len(), on_pbx.len());
@@ -79,7 +80,7 @@ async fn the_demo_prints_one_line_and_everything_in_it_works() {
 
 #[tokio::test]
 async fn two_demos_run_side_by_side() {
-    // Both want the same port, and one of them at most gets it.
+    // Both try the same port, and at most one gets it.
     let both = [(); 2].map(|()| Running::start(&mut wavegate(&["demo", "--json"])));
     let mut gateways = Vec::new();
     for running in &both {

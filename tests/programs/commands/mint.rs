@@ -1,4 +1,5 @@
-//! Tokens and links for trying out: they open what they are for, and what cannot be made is refused with a reason.
+//! Tokens and links for trials: each opens what it is for, and an impossible one is refused with a
+//! reason.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,8 @@ use super::{HOST, append, pbx, printed, with_config, with_host};
 use crate::harness::programs::serve;
 use crate::harness::{Builder, Call, NAME, PBX, write_secret};
 
-/// A configuration with several keys for bearer tokens and for links: a second shared secret, and an ES256 key whose
-/// private half only the returned files have.
+/// A configuration with several keys for bearer tokens and for links: a second shared secret, and
+/// an ES256 key whose private half is only in the returned files.
 fn with_keys(builder: &Builder) -> (PathBuf, [String; 2]) {
     let path = builder.write();
     let file = |name: &str| builder.folder().join(name);
@@ -106,7 +107,7 @@ async fn a_link_is_for_the_pbx_that_the_name_alone_means() {
     }
 }
 
-/// A configuration with the first of its PBXs alone.
+/// The configuration with only the first of its PBXs.
 fn text_of_old(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let end = text.rfind("[[pbx]]").unwrap();
@@ -197,7 +198,7 @@ async fn a_link_keeps_to_the_limits_of_its_key() {
         let path = &path;
         async move { with_config("link", path, &arguments).await }
     };
-    // A limit for all links, and a shorter one for those of this key.
+    // A limit for all links, and a shorter one for the links of this key.
     let text = std::fs::read_to_string(&path).unwrap();
     for (own, longest) in [("", 300), ("max_ttl_s = 60\n", 60)] {
         let text = text
@@ -228,7 +229,7 @@ async fn no_link_is_made_that_its_key_does_not_reach() {
     assert!(ended.err.contains("do not reach PBX"), "{}", ended.err);
 }
 
-/// How long a token lives, in seconds.
+/// The lifetime of a token in seconds.
 fn life(token: &str) -> u64 {
     let claims = token.split('.').nth(1).unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();

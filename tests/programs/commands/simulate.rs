@@ -1,4 +1,4 @@
-//! The simulator on the command line: what it prints is enough to put a gateway in front of it.
+//! The simulator on the command line: its output is enough to configure a gateway for it.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::harness::{Call, gateway, jwt, write_secret};
 
 const PASSWORD: &str = "kept-in-a-file-\"only\"";
 
-/// A running simulator, and what it has printed.
+/// A running simulator, and its output.
 struct Simulated {
     running: Running,
     text: String,
@@ -44,7 +44,8 @@ impl Simulated {
         &self.text[start..]
     }
 
-    /// Fetches the recording of the youngest call through a gateway whose `[[pbx]]` is the printed one.
+    /// Fetches the recording of the latest call through a gateway whose `[[pbx]]` is the printed
+    /// one.
     async fn fetch_through_gateway(&self, password: Option<&str>) {
         let other = pbx().await;
         let builder = gateway(&other);
@@ -89,7 +90,7 @@ async fn every_api_prints_what_a_gateway_needs() {
     }
 }
 
-/// What the two halves of an account are called.
+/// The names of the two halves of an account.
 fn account(api: Api) -> (&'static str, &'static str) {
     match api {
         Api::PSeries => ("client id", "client secret"),

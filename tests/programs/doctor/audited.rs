@@ -1,4 +1,4 @@
-//! A recording that `doctor` reads stands in an audit log of its own, or is not read.
+//! A recording that `doctor` reads is written to an audit log of its own; otherwise it is not read.
 
 use serde_json::Value;
 use wavegate::simulator::Api;

@@ -1,5 +1,5 @@
-//! A PBX whose certificate is not accepted: the certificate is shown all the same, what is wrong with it is named, and
-//! nothing is said to the PBX.
+//! A PBX whose certificate is not accepted: the doctor still shows the certificate, names the
+//! fault, and sends nothing to the PBX.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use wavegate::simulator::{Api, Builder};
@@ -7,7 +7,8 @@ use wavegate::simulator::{Api, Builder};
 use super::{diagnose, simulator};
 use crate::harness::gateway;
 
-/// Checks a PBX under these lines of `[pbx.tls]`, with `pbx.pem` the PBX's own certificate and `ca.pem` another.
+/// Checks a PBX with these lines of `[pbx.tls]`. `pbx.pem` is the PBX's own certificate, and
+/// `ca.pem` another.
 async fn check(pbx: Builder, tls: &str, ca: &str, said: &[&str], advised: &[&str]) {
     let pbx = pbx.start().await.unwrap();
     let builder = gateway(&pbx).without_pin().lines("[pbx.tls]", tls);
@@ -27,7 +28,7 @@ async fn check(pbx: Builder, tls: &str, ca: &str, said: &[&str], advised: &[&str
         (&certificate["trusted"], &certificate["tls"]),
         (&false.into(), &().into())
     );
-    // No credential before trust.
+    // No credential was sent before the certificate was accepted.
     let seen = pbx.seen();
     assert_eq!((seen.requests.total(), seen.bad_requests), (0, 0), "{tls}");
 }

@@ -1,4 +1,5 @@
-//! A P-Series says the same things by other numbers, and its token takes one of eight slots until it is given back.
+//! A P-Series reports the same faults by other numbers, and its token takes one of eight slots
+//! until it is given back.
 
 use wavegate::simulator::{Api, Simulator, Switch};
 
@@ -55,7 +56,7 @@ async fn what_it_refuses_is_told_with_its_number() {
     for (switch, step, said, advised) in rows {
         let pbx = pbx(Some(switch)).await;
         let found = diagnose(&for_it(&pbx), &["--recording", NAME]).await;
-        // After a permission that is missing the token is given back all the same.
+        // The token is given back, also after a missing permission.
         found.fails_at(step, said, advised);
         assert!(pbx.seen().requests.login <= 1, "{switch}");
         assert_eq!(pbx.tokens_live(), 0, "{switch}");

@@ -1,4 +1,4 @@
-//! Several PBXs, of which a recording's name means one at most.
+//! Several PBXs: the name of a recording belongs to one of them at most.
 
 use wavegate::simulator::Api;
 

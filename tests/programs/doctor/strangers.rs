@@ -1,4 +1,5 @@
-//! Peers that speak an older or weaker TLS than the gateway, as OpenSSL can: what a PBX of long ago would do.
+//! Servers of OpenSSL with an older or weaker TLS than the gateway accepts, as an old PBX may have
+//! it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,14 +8,14 @@ use super::{Diagnosis, diagnose};
 use crate::harness::gateway;
 use crate::harness::programs::{Running, program};
 
-/// OpenSSL, and a folder for what it makes.
+/// OpenSSL, and a folder for its files.
 struct OpenSsl {
     program: PathBuf,
     folder: tempfile::TempDir,
 }
 
 impl OpenSsl {
-    /// `None` where it is not installed.
+    /// `None` if it is not installed.
     fn find() -> Option<Self> {
         Some(Self {
             program: program("openssl")?,
@@ -47,8 +48,8 @@ impl OpenSsl {
         );
     }
 
-    /// Makes a certificate of X.509 version 1. Newer versions of OpenSSL have an option for that, older ones make one
-    /// where no extension is asked for.
+    /// Makes a certificate of X.509 version 1. Newer versions of OpenSSL have an option for that;
+    /// older versions make one if no extension is requested.
     fn certificate_v1(&self) {
         let request = [
             "req", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=pbx", "-keyout",
@@ -77,7 +78,7 @@ impl OpenSsl {
         line.trim().split_once('=').unwrap().1.to_owned()
     }
 
-    /// Looks at a server of OpenSSL's with these options, whose certificate is pinned.
+    /// Diagnoses a server of OpenSSL with these options, whose certificate is pinned.
     async fn diagnose(&self, options: &[&str]) -> Diagnosis {
         let server = [
             "s_server",
@@ -111,7 +112,7 @@ impl OpenSsl {
     }
 }
 
-/// Whether a login was tried: only then is one remembered.
+/// Whether a login was tried: only then the folder has a history.
 fn builder_folder_has_login(folder: &Path) -> bool {
     folder.join("state").exists()
 }

@@ -1,4 +1,4 @@
-//! Ways that lead to no PBX, or to the wrong door of one.
+//! Addresses that lead to no PBX, or to the wrong port of one.
 
 use tokio::net::{TcpListener, TcpSocket};
 use wavegate::simulator::{Api, Simulator, Switch};
@@ -10,7 +10,7 @@ async fn pbx() -> Simulator {
     simulator(Api::SSeries200).start().await.unwrap()
 }
 
-/// Checks what is told of an address, and that nobody was logged in.
+/// Checks the findings for an address, and that there was no login.
 async fn check(pbx: &Simulator, builder: Builder, step: &str, said: &str, advised: &str) {
     let builder = builder
         .set("pbx.connect_timeout_ms", 500)
@@ -19,7 +19,7 @@ async fn check(pbx: &Simulator, builder: Builder, step: &str, said: &str, advise
     assert_eq!(pbx.seen().requests.login, 0, "{said}");
 }
 
-/// For an address whose certificate does not matter.
+/// A gateway for an address whose certificate does not matter.
 fn at(pbx: &Simulator, url: String) -> Builder {
     gateway(pbx).pbx_url(url).without_pin()
 }
@@ -27,7 +27,7 @@ fn at(pbx: &Simulator, url: String) -> Builder {
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_told() {
     let pbx = pbx().await;
-    // A label this long is refused by the resolver itself: nobody is asked.
+    // The resolver itself refuses a label this long, without a query.
     let name = "x".repeat(64);
     let url = format!("http://{name}.invalid:8088");
     check(
@@ -43,7 +43,7 @@ async fn a_name_that_does_not_exist_is_told() {
 #[tokio::test]
 async fn a_port_where_nothing_listens_is_told() {
     let pbx = pbx().await;
-    // Bound, so that nobody else gets it, and not listening.
+    // Bound, so that no other program gets it, but not listening.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("https://{}", socket.local_addr().unwrap());

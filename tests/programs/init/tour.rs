@@ -1,5 +1,6 @@
-//! The tours of the README and of docs/setup.md, word for word: a shell runs their blocks in one go, as if they were pasted;
-//! the recording that curl fetched is the PBX's, and nothing that was started is left.
+//! The tours of the README and of docs/setup.md, word for word: a shell runs their blocks in one
+//! go, as if they were pasted. The recording that curl fetched is the PBX's, and no started program
+//! is left.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,7 +16,7 @@ const README: &str = include_str!("../../../README.md");
 const SETUP: &str = include_str!("../../../docs/setup.md");
 /// The ports that docs/setup.md uses. Another program may have them here, so these are replaced.
 const PORTS: [&str; 3] = ["127.0.0.1:18088", "127.0.0.1:8080", ADMIN];
-/// Where the gateway says whether it is ready, by default.
+/// The default address at which the gateway reports whether it is ready.
 const ADMIN: &str = "127.0.0.1:8081";
 
 /// The commands between two marks of a page.
@@ -27,7 +28,7 @@ fn between(page: &str, mark: &str) -> String {
         .collect()
 }
 
-/// The commands of docs/setup.md on ports of their own, and where the gateway says that it is ready.
+/// The commands of docs/setup.md with free ports, and the address of the admin listener.
 fn commands() -> (String, String) {
     let mut commands = between(SETUP, "<!-- tour -->");
     let free = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
@@ -58,7 +59,7 @@ async fn the_tour_of_setup_ends_with_the_recording_and_leaves_nothing_running() 
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_wavegate"), programs.join("wavegate")).unwrap();
     let path = path_with(programs);
     let (commands, admin) = commands();
-    // The one thing that is not on the page: where this gateway says that it is ready.
+    // The only addition to the page: the address of this gateway's admin listener.
     let examine = "wavegate check ";
     assert_eq!(commands.matches(examine).count(), 1);
     let listen = format!("listen = \"{admin}\"");
@@ -77,7 +78,7 @@ async fn the_tour_of_setup_ends_with_the_recording_and_leaves_nothing_running() 
     drop(sh);
     typed.write_all(commands.as_bytes()).unwrap();
     drop(typed);
-    // Simulator and gateway hold the shell's outputs: these end once both are gone.
+    // Simulator and gateway hold the shell's outputs, which end once both are gone.
     let ended = shell.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 

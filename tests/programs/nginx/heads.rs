@@ -1,4 +1,5 @@
-//! Heads as long as a token with many groups makes them pass, and of longer ones it is the gateway that speaks.
+//! Request heads as long as a token with many groups makes them pass nginx. Longer ones get the
+//! gateway's own answer.
 
 use http::StatusCode;
 use serde_json::json;
@@ -7,7 +8,7 @@ use super::process::{Nginx, PROTOCOLS, Protocol};
 use super::{behind, in_front_of, pbx, sso};
 use crate::harness::{Answer, NAME, PBX, jwt_with, link};
 
-/// A token with so many groups of 36 characters.
+/// A token with this many groups of 36 characters.
 fn token(groups: usize) -> String {
     let groups = (0..groups).map(|number| format!("6f9619ff-8b86-d011-b42d-{number:012}"));
     let groups: Vec<String> = groups.collect();
@@ -30,7 +31,7 @@ async fn a_token_with_two_hundred_groups_passes() {
     for protocol in PROTOCOLS {
         let answer = get(&nginx, protocol, &long).await;
         assert_eq!(answer.status(), StatusCode::OK, "{protocol:?}");
-        // In a query as well, whatever else is in it.
+        // Also in a query, whatever else it contains.
         let target = format!(
             "/pbx/{PBX}/recordings/{NAME}?x={}&link={}",
             "x".repeat(10_000),
@@ -39,7 +40,7 @@ async fn a_token_with_two_hundred_groups_passes() {
         let answer = nginx.get(protocol, &target).await;
         assert_eq!(answer.status(), StatusCode::OK, "{protocol:?}");
     }
-    // And as oauth2-proxy hands it over.
+    // Also in the form in which oauth2-proxy passes it on.
     sso::run(long, async |nginx| {
         for protocol in PROTOCOLS {
             let answer = sso::get(nginx, protocol, &[("cookie", sso::COOKIE)]).await;
@@ -56,7 +57,7 @@ async fn of_a_head_that_is_too_long_it_is_the_gateway_that_speaks() {
         return;
     };
     for protocol in PROTOCOLS {
-        // Longer than a head may be, and shorter than a line of nginx's.
+        // Longer than the gateway permits, and shorter than a line that nginx permits.
         let problem = get(&nginx, protocol, &token(500)).await.problem().await;
         assert_eq!(problem.slug, "request-head-too-large", "{protocol:?}");
         assert!(
@@ -67,7 +68,7 @@ async fn of_a_head_that_is_too_long_it_is_the_gateway_that_speaks() {
             problem.text
         );
     }
-    // Raised together, it passes.
+    // With both limits raised it passes.
     let raised = behind(&pbx)
         .set("server.max_header_bytes", 65536)
         .start()

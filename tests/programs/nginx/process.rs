@@ -1,6 +1,7 @@
-//! A running nginx with the configuration that ships, and callers who speak TLS to it.
+//! A running nginx with the shipped configuration, and callers that speak TLS to it.
 //!
-//! Knows which lines of the file are addresses and paths of a real installation, and replaces those only.
+//! Knows the lines of the file with addresses and paths of a real installation, and replaces only
+//! those.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -27,7 +28,7 @@ pub(super) struct Nginx {
     folder: TempDir,
 }
 
-/// How a caller speaks to nginx.
+/// The protocol between a caller and nginx.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Protocol {
     Http1,
@@ -37,7 +38,8 @@ pub(super) enum Protocol {
 pub(super) const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
 impl Nginx {
-    /// Starts nginx in front of two gateways, which may be the same one; `None` when it is not installed.
+    /// Starts nginx in front of two gateways, which may be the same one; `None` if it is not
+    /// installed.
     pub(super) fn start(gateways: [SocketAddr; 2]) -> Option<Self> {
         Self::start_edited(gateways, &[])
     }
@@ -55,8 +57,8 @@ impl Nginx {
         let nginx = program("nginx")?;
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        // nginx takes the listening socket over, as from an nginx that it replaces; so its port cannot be taken in
-        // between, and connections wait for it.
+        // nginx inherits the listening socket, as from an nginx that it replaces. So no other
+        // program can take its port, and connections wait for it.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let addr = listener.local_addr().unwrap();
@@ -162,7 +164,7 @@ impl Nginx {
         self.send(call, protocol).await
     }
 
-    /// Ends it and returns its access log, and everything else it has written.
+    /// Ends nginx. Returns its access log, and all its other output.
     pub(super) async fn logs(self) -> (String, String) {
         self.running.signal("QUIT");
         let ended = self.running.end().await;

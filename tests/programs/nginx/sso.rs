@@ -1,7 +1,7 @@
-//! The single sign-on configuration that ships, run for real, with a stand-in for oauth2-proxy.
+//! The shipped single sign-on configuration, run for real, with a stand-in for oauth2-proxy.
 //!
-//! The stand-in answers as oauth2-proxy does with `set_authorization_header`: 202 with the ID token for a browser that it
-//! knows by its cookie, 401 for any other.
+//! The stand-in answers as oauth2-proxy does with `set_authorization_header`: 202 with the ID token
+//! for a browser that it knows by its cookie, 401 for any other.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,14 +22,15 @@ use crate::harness::{Answer, NAME, expired_jwt, jwt, soon};
 
 const SSO: &str = include_str!("../../../config/nginx-sso.conf");
 pub(super) const COOKIE: &str = "_oauth2_proxy=alice";
-/// The lines of nginx.conf that give way to the file.
+/// The lines of nginx.conf that the file replaces.
 const LOCATION: &str = "        location / {
             # No path after the name: the request goes on as it came, percent-encoding included.
             proxy_pass http://wavegate;
         }
 ";
 
-/// Where oauth2-proxy's stand-in listens; the token is what it has for the browser that it knows.
+/// Starts the stand-in for oauth2-proxy, and returns its address. It has this token for the browser
+/// that it knows.
 async fn oauth2_proxy(token: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -67,7 +68,8 @@ fn answer(request: &Request<Incoming>, token: &str) -> Response<Empty<Bytes>> {
     response.body(Empty::new()).unwrap()
 }
 
-/// Runs `test` against nginx in front of a gateway, with a browser's token; returns what the PBX gave out tickets for.
+/// Runs `test` against nginx in front of a gateway, with a browser's token. Returns the number of
+/// tickets that the PBX issued.
 pub(super) async fn run(token: String, test: impl AsyncFn(&Nginx)) -> Option<u64> {
     let pbx = pbx(1, &[]).await;
     let gateway = behind(&pbx).start().await;
@@ -135,7 +137,7 @@ async fn its_token_is_verified_like_every_other() {
 
 #[tokio::test]
 async fn a_token_and_a_link_of_ones_own_come_through_untouched() {
-    // A login that would be refused shows that it is not used.
+    // The single sign-on token is expired, so a request that uses it fails.
     run(expired_jwt("alice"), async |nginx| {
         let bearer = format!("Bearer {}", jwt("bob"));
         for fields in [
@@ -156,7 +158,7 @@ async fn a_token_and_a_link_of_ones_own_come_through_untouched() {
     .await;
 }
 
-/// The head of what nginx answers to a browser that oauth2-proxy knows, as it stands on the wire.
+/// The head of nginx's answer to a browser that oauth2-proxy knows, byte for byte.
 async fn head(nginx: &Nginx, target: &str) -> String {
     let mut stream = nginx.connect(Ipv4Addr::LOCALHOST, Protocol::Http1).await;
     let request = format!(

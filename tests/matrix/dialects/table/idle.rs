@@ -1,8 +1,8 @@
-//! Switches that the gateway does not feel.
+//! Switches that have no effect on the gateway.
 
 use wavegate::simulator::Switch;
 
-/// Switches that cannot make a difference, and why. The table shows that they make none.
+/// The reason why a switch cannot make a difference. The table shows that it makes none.
 pub(in crate::dialects) fn makes_no_difference(switch: Switch) -> Option<&'static str> {
     Some(match switch {
         Switch::DownloadDoesNotProlong => {

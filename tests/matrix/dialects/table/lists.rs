@@ -1,6 +1,7 @@
 //! The rows of the lists: the CDR of S-Series and Cloud PBX, and the lists of the P-Series.
 //!
-//! What is listed is one call, that of the recording; where a switch changes nothing in that, its words are the sign.
+//! The list has one call, that of the recording. For a switch that does not change it, the words of
+//! the PBX are the sign.
 
 use wavegate::simulator::Switch;
 
@@ -11,7 +12,7 @@ pub(super) fn cases(switch: Switch) -> Vec<Case> {
     let list = Case::list;
     let clear = Case::list_in_clear;
     match switch {
-        // The CDR as a call.
+        // The CDR request.
         Switch::Cdr504Once => vec![list().seen(|seen| seen.cdr_tickets_used == 2)],
         Switch::Cdr504Always => {
             let case = list().problem("pbx-timeout");
@@ -26,12 +27,13 @@ pub(super) fn cases(switch: Switch) -> Vec<Case> {
             vec![list(), stale.said("<html")]
         }
         Switch::CdrWithLength => {
-            // Over plain HTTP nothing else tells that the table is whole, so it is read once instead of twice.
+            // Over plain HTTP only the length shows that the table is whole, so it is read once
+            // instead of twice.
             let once = clear().said("Content-Length: ");
             vec![list(), once.seen(|seen| seen.requests.cdr_download == 1)]
         }
 
-        // The CDR as a table.
+        // The CDR table.
         Switch::CsvBom => vec![list(), clear().said("\u{FEFF}callid")],
         Switch::CsvQuoted => vec![list(), clear().said("\"callid\",")],
         Switch::CsvBlanks => vec![list(), clear().never_said("callid,timestart")],

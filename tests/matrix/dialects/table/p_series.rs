@@ -1,19 +1,20 @@
-//! The rows of the P-Series: what only it has, and what it does otherwise than the S-Series.
+//! The rows of the P-Series: switches that only it has, and those with another effect than at the
+//! S-Series.
 
 use wavegate::simulator::Switch;
 
 use super::super::case::{Case, Expect};
 use super::super::setup::{Act, Name, Way};
 
-/// The cases of a switch at a P-Series; `None` where they are the same as everywhere.
+/// The cases of a switch at a P-Series; `None` where they are the same as for the S-Series.
 pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
     let fetch = Case::fetch;
     let clear = Case::in_clear;
     let unknown = || Case::fetch().name(Name::Unknown);
     Some(match switch {
-        // What others do otherwise.
+        // Switches that have another effect elsewhere.
         Switch::NoCloseNotify => {
-            // Files have a length, so nothing hangs on it.
+            // Files have a length, so close_notify does not matter.
             vec![
                 fetch().act(Act::FetchTwice),
                 fetch().with(&[Switch::Mp3]),
@@ -24,7 +25,7 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
         }
         Switch::GrowingFile => vec![
             fetch().expect(Expect::FirstHalf),
-            // It was not kept, since it may still have been growing.
+            // It was not cached, since it may still have been growing.
             fetch().name(Name::Young).act(Act::FetchAgain),
             // The second end does not agree with the first.
             fetch()
@@ -55,7 +56,7 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
             vec![fetch(), refused.said("HTTP/1.1 404 ")]
         }
         Switch::DownloadErrorsAre403Html => {
-            // 403 is a sign of a dead token, too, so that is exchanged first.
+            // 403 may also mean a dead token, so the gateway exchanges the token first.
             let case = fetch().stale_tickets().problem("pbx-ticket-refused");
             vec![fetch(), case.seen(|seen| seen.refreshes > 0)]
         }
@@ -107,7 +108,7 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
         Switch::WithoutMessage => vec![fetch(), clear().never_said("errmsg")],
         Switch::PlusIsPlus => vec![fetch().name(Name::Odd)],
 
-        // Tokens, and who may ask at all.
+        // Tokens and access rights.
         Switch::NoRefreshToken => {
             let case = fetch().act(Act::ExpireBetween);
             vec![case.seen(|seen| seen.logins_ok == 2 && seen.requests.refresh == 0)]
@@ -126,7 +127,8 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
             fetch()
                 .act(Act::ExpireBetween)
                 .seen(|seen| seen.refreshes == 1),
-            // Where another program has taken the slot meanwhile, an exchange gets none, and a login would not either.
+            // Another program has taken the slot meanwhile: neither an exchange nor a login gets
+            // one.
             fetch()
                 .act(Act::LoseSlotBetween)
                 .problem("pbx-held-off")
@@ -212,14 +214,14 @@ pub(super) fn cases(switch: Switch) -> Option<Vec<Case>> {
     })
 }
 
-/// A recording whose addresses are all stale; there are two.
+/// A recording whose two addresses are both stale.
 fn stale() -> Case {
     let stale = Case::fetch().stale_tickets();
     stale.seen(|seen| seen.tickets_refused == 2 && seen.tickets_issued == 2)
 }
 
-/// A PBX that does not know a recording says so in another way. A name in its own grammar is then not found, any other
-/// is not taken for a name.
+/// A PBX that reports an unknown recording in another way. For a name in the PBX's own grammar it
+/// means not found, for any other name it means an invalid name.
 fn unknown_file(words: &'static str) -> Vec<Case> {
     let odd = Case::in_clear().name(Name::Unknown);
     let missing = Case::fetch().name(Name::Missing);

@@ -1,4 +1,4 @@
-//! Issuers whose access tokens name the client and no audience, as those of Amazon Cognito do.
+//! Issuers whose access tokens name the client and no audience, as those of Amazon Cognito.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::harness::{gateway, link as minted_link};
 const COGNITO: &str =
     "audience_claim = \"client_id\"\nrequired_claims = { token_use = \"access\" }";
 
-/// An access token as it writes them, with other claims in their place.
+/// An access token of such an issuer, with other claims in place of its own.
 fn access(further: Value) -> Value {
     let claims = without(bearer_claims(json!({})), "aud");
     with(
@@ -38,7 +38,7 @@ async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
         (access(json!({})), "200"),
         (access(json!({"client_id": [AUDIENCE]})), "200"),
         (access(json!({"client_id": ["other", AUDIENCE]})), "200"),
-        // An aud that is there decides alone.
+        // If there is an `aud`, it alone decides.
         (access(json!({"aud": AUDIENCE})), "200"),
         (
             access(json!({"aud": AUDIENCE, "client_id": "other"})),
@@ -72,7 +72,7 @@ async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
         (access(json!({"client_id": {AUDIENCE: true}})), refused),
         (access(json!({"client_id": true})), refused),
         (access(json!({"client_id": LINK_AUDIENCE})), refused),
-        // A claim that is required besides.
+        // A further claim that is required.
         (access(json!({"token_use": "id"})), refused),
         (access(json!({"token_use": "Access"})), refused),
         (access(json!({"token_use": ""})), refused),
@@ -80,9 +80,9 @@ async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
         (access(json!({"token_use": ["access"]})), refused),
         (access(json!({"token_use": true})), refused),
         (without(access(json!({})), "token_use"), refused),
-        // An ID token: it has an aud, and is for another program.
+        // An ID token: it has an `aud`, and is for another program.
         (access(json!({"aud": AUDIENCE, "token_use": "id"})), refused),
-        // And all else is as ever.
+        // All other claims are checked as before.
         (access(json!({"sub": null})), refused),
         (access(json!({"exp": null})), refused),
         (access(json!({"iss": "https://other.test"})), refused),
@@ -92,7 +92,7 @@ async fn the_claim_that_is_configured_decides_where_there_is_no_aud() {
         let by_cookie = by_cookie(&gateway, "sso", &token).await;
         assert_eq!(by_cookie == "200", expected == "200", "{claims}");
     }
-    // Twice is never.
+    // A duplicate claim is never accepted.
     let good = access(json!({})).to_string();
     for twice in [
         r#""client_id":"recordings""#,
@@ -112,7 +112,7 @@ async fn without_a_setting_aud_is_required_as_ever() {
         "name = \"{OTHER}\"\naudiences = [\"{AUDIENCE}\"]\n{COGNITO}\n[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\""
     ));
     let gateway = gateway.start().await;
-    // One issuer may do it, and another may not.
+    // The setting applies to one issuer, not to another.
     assert_eq!(
         by_bearer(&gateway, &jwt(&access(json!({})))).await,
         "bearer-token-invalid"
@@ -220,7 +220,7 @@ async fn a_reload_takes_the_rules_over() {
     let gateway = gateway(&pbx).lines("[auth.issuer]", COGNITO).start().await;
     let token = jwt(&access(json!({})));
     let plain = jwt(&bearer_claims(json!({})));
-    // Twice, so that it is remembered.
+    // Twice, so that the second token comes from the cache of verified tokens.
     for _ in 0..2 {
         assert_eq!(by_bearer(&gateway, &token).await, "200");
         assert_eq!(by_bearer(&gateway, &plain).await, "bearer-token-invalid");
@@ -338,7 +338,7 @@ fn claims_that_say_something_else_are_no_audience() {
         let lines = format!("{key} = \"a.b\"\naudience_claim = \"a.b\"");
         check(&lines, Some(("audience_claim", other)));
     }
-    // The usual name is free where the claim has another.
+    // The usual name is free where the configured claim has another.
     check("roles_claim = \"groups\"\naudience_claim = \"roles\"", None);
     check("audience_claim = \"aud\"", None);
     check("audience_claim = \"azp\"", None);

@@ -1,4 +1,4 @@
-//! Tokens as long as single sign-on makes them, and what is said of those that are too long.
+//! Tokens as long as single sign-on makes them, and the answers to tokens that are too long.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,16 +9,16 @@ use crate::harness::programs::{lines, serve};
 use crate::harness::tls::Identity;
 use crate::harness::{Call, Problem, gateway, soon};
 
-/// The name in the list of the bound, wherever one is told.
+/// The configuration key of the bound, as answers name it.
 const BOUND: &str = "server.max_header_bytes";
 
-/// Groups as a directory names them, by a UUID each.
+/// Groups as a directory names them, each by a UUID.
 fn groups(count: usize) -> Vec<String> {
     let groups = (0..count).map(|number| format!("6f9619ff-8b86-d011-b42d-{number:012}"));
     groups.collect()
 }
 
-/// A token of [`OTHER`] with so many groups.
+/// A token of [`OTHER`] with this many groups.
 fn with_groups(key: &Key, count: usize, header: Value) -> String {
     let claims =
         bearer_claims(json!({"iss": OTHER, "groups": groups(count), "roles": groups(count)[..1]}));
@@ -31,7 +31,7 @@ fn with_groups(key: &Key, count: usize, header: Value) -> String {
     )
 }
 
-/// A token of the usual issuer that has so many bytes, or up to two more.
+/// A token of the usual issuer with this many bytes, or up to two more.
 fn padded(bytes: usize) -> String {
     let short = jwt(&bearer_claims(json!({"x": ""})));
     let padding = "x".repeat(bytes.saturating_sub(short.len()).div_ceil(4) * 3);
@@ -51,7 +51,7 @@ async fn a_token_with_two_hundred_groups_is_as_good_as_any_wherever_it_stands() 
     let token = with_groups(&key, 200, json!({}));
     assert!((10_500..11_000).contains(&token.len()), "{}", token.len());
     let builder = with_other(gateway(&pbx), &key, "ES256", "es").set("auth.cookie", "sso");
-    // Also where the groups are the roles.
+    // An issuer whose groups are the roles.
     let builder = builder.lines("[[auth.issuer]]", &format!(
         "name = \"https://roles.test\"\naudiences = [\"{AUDIENCE}\"]\nroles_claim = \"groups\"\n[[auth.issuer.key]]\n\
          algorithm = \"ES256\"\npublic_key_file = \"other.pem\""
@@ -71,7 +71,7 @@ async fn a_token_with_two_hundred_groups_is_as_good_as_any_wherever_it_stands() 
     );
     assert!(long.len() > 9_000);
     assert_eq!(by_link(&gateway, &long).await, "200");
-    // It is judged all the same.
+    // The gateway still checks the signature.
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let forged = format!("{}.{signature}", signed.replacen("eyJ", "eyI", 1));
     assert_eq!(by_bearer(&gateway, &forged).await, "bearer-token-invalid");
@@ -146,7 +146,7 @@ async fn more_roles_or_extensions_than_the_bound_of_a_token_allows_are_none() {
     }
 }
 
-/// A request with more fields than hyper reads gets the same answer, which says that it may be that.
+/// A request with more fields than hyper reads gets the same answer. It also names that bound.
 #[tokio::test]
 async fn a_head_with_very_many_fields_is_told_of_both_bounds() {
     let pbx = pbx().await;
@@ -168,7 +168,7 @@ async fn a_head_with_very_many_fields_is_told_of_both_bounds() {
     );
 }
 
-/// Checks that a problem names the bound.
+/// Checks that a problem names the bound in bytes.
 fn names_the_bound(problem: &Problem, bytes: usize) {
     assert_eq!(problem.slug, "request-head-too-large");
     assert_eq!(problem.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
@@ -189,7 +189,7 @@ async fn a_head_that_is_too_long_gets_an_answer_that_names_the_bound() {
             let problem = gateway.get(NAME).bearer(&token).send().await;
             names_the_bound(&problem.problem().await, bytes);
         }
-        // In the query and in a cookie as well.
+        // Also in the query and in a cookie.
         let target = format!("/recordings/{NAME}?link={}", "a".repeat(bytes));
         if bytes < 65_000 {
             let call = gateway.request(Method::GET, &target).send().await;
@@ -198,7 +198,7 @@ async fn a_head_that_is_too_long_gets_an_answer_that_names_the_bound() {
         let cookie = format!("sso={}", "a".repeat(bytes));
         let call = gateway.get(NAME).header("cookie", &cookie).send().await;
         names_the_bound(&call.problem().await, bytes);
-        // And nothing has come of it.
+        // These requests have no effect on later ones.
         assert_eq!(by_bearer(&gateway, &padded(500)).await, "200");
     }
 }

@@ -1,4 +1,4 @@
-//! Claims that say nothing: `null`, and an empty text where that can mean nothing else.
+//! Claims without a value: `null`, and an empty text where it can only mean the same.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -8,7 +8,8 @@ use crate::harness::gateway;
 use crate::harness::programs::run_wavegate;
 use crate::harness::session::{ORIGIN, call, open, own, with_sessions};
 
-/// Only who has no tenant and no role may hear, so that what is read as one denies.
+/// Only a principal without tenant, roles and extensions may hear, so that any value read from a
+/// claim denies.
 const NOBODYS: &str = "permit(principal, action, resource);
      forbid(principal, action, resource) when { principal has tenant };
      forbid(principal, action, resource) unless { principal.roles.isEmpty() && principal.extensions.isEmpty() };";
@@ -49,7 +50,7 @@ async fn what_is_null_is_as_if_it_were_absent_where_it_does_not_decide() {
             StatusCode::OK,
             "{row}"
         );
-        // A session made of it is its bearer's.
+        // A session made of it has the same rights.
         let session = open(&gateway, &token).await;
         assert_eq!(get("cookie", &own(&session)).await, StatusCode::OK, "{row}");
     }
@@ -78,7 +79,7 @@ async fn what_decides_may_not_be_null_or_empty() {
             rows.push(json!({ claim: value }));
         }
     }
-    // A list says what somebody is, and nothing in it can be nothing.
+    // A list gives roles or numbers, so none of its elements may be empty.
     for claim in ["roles", "extensions", "tenant"] {
         for value in [
             json!([null]),
@@ -108,7 +109,7 @@ async fn what_decides_may_not_be_null_or_empty() {
             "{row}"
         );
     }
-    // Nor may a claim stand there twice, whatever one of them says.
+    // A duplicate claim is refused as well, whatever the values.
     let good = bearer_claims(json!({})).to_string();
     for twice in [
         r#""nbf":null,"nbf":1"#,
@@ -145,7 +146,7 @@ async fn configured_names_and_paths_are_read_in_the_same_way() {
         (json!({"realm_access": {"roles": null}}), "200"),
         (json!({"realm_access": {"roles": ""}}), "200"),
         (json!({"realm_access.roles": null}), "200"),
-        // Nothing on the way leads nowhere.
+        // `null` on the way of a path means that the claim is absent.
         (json!({"realm_access": null}), "200"),
         (json!({"realm_access": {}, "org": null}), "200"),
         (
@@ -156,7 +157,7 @@ async fn configured_names_and_paths_are_read_in_the_same_way() {
             json!({"https://idp.test/ext.numbers": null, "org.id": null}),
             "200",
         ),
-        // A claim that is not named says nothing, whatever it is.
+        // A claim that is not configured is ignored, whatever its value.
         (
             json!({"roles": ["supervisor"], "tenant": 7, "extensions": {}}),
             "200",
@@ -166,7 +167,7 @@ async fn configured_names_and_paths_are_read_in_the_same_way() {
             "recording-denied",
         ),
         (json!({"org": {"id": "a"}}), "recording-denied"),
-        // Something on the way that is no object, and something twice.
+        // A value on the way that is not an object, and a claim that is there twice.
         (json!({"realm_access": ""}), "bearer-token-invalid"),
         (json!({"realm_access": []}), "bearer-token-invalid"),
         (json!({"realm_access": false}), "bearer-token-invalid"),
@@ -196,7 +197,7 @@ async fn a_link_may_leave_out_what_a_bearer_token_may_and_its_own_claims_decide(
     for (claims, expected) in [
         (json!({"nbf": null, "iat": null, "jti": null}), "200"),
         (json!({"iat": null, "exp": minute}), "200"),
-        // Its life is counted from now then, and is no longer for that.
+        // Its lifetime then counts from now, and may not be longer.
         (
             json!({"iat": null, "exp": now() + 1_000}),
             "link-token-invalid",
@@ -227,7 +228,7 @@ async fn a_link_may_leave_out_what_a_bearer_token_may_and_its_own_claims_decide(
 #[tokio::test]
 async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
     let pbx = pbx().await;
-    // The first is before any token.
+    // The first entry has a time before any token.
     for entry in [
         r#"{"issued_before":"1970-01-01T00:00:00Z"}"#.to_owned(),
         format!(r#"{{"issuer":"{ISSUER}","issued_before":"1969-01-01T00:00:00Z"}}"#),
@@ -256,11 +257,12 @@ async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
             let call = call(&gateway, Method::GET, &format!("/recordings/{NAME}"));
             let call = call.header(name, value).header("origin", ORIGIN);
             let call = call.header("sec-fetch-site", "same-origin");
-            // A transfer that has begun when the list is read again is cut, perhaps before its head.
+            // A transfer that has begun before the gateway reads the list again is cut, perhaps
+            // before its head.
             let answer = call.try_send().await;
             answer.map_or(0, |answer| answer.status().as_u16())
         };
-        // The list is read again by itself, some time.
+        // The gateway reads the list again by itself after some time.
         let first = format!("Bearer {}", tokens[0]);
         crate::harness::soon(async { while status("authorization", &first).await != 401 {} }).await;
         for ((token, session), expected) in tokens.iter().zip(&sessions).zip([401, 401, 200, 200]) {
@@ -279,7 +281,7 @@ async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
     }
 }
 
-/// The answer of `POST /links` to a body.
+/// The answer of `POST /links` to this body.
 async fn ask_for_a_link(gateway: &Gateway, body: &Value) -> (u16, Value) {
     let call = call(gateway, Method::POST, "/links").bearer(&jwt(&bearer_claims(json!({}))));
     let answer = call.json(&body.to_string()).send().await;

@@ -1,4 +1,4 @@
-//! Headers with more in them than is needed, and with bytes that are no text.
+//! Headers with more members than necessary, and with bytes that are not UTF-8.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::harness::gateway;
 
-/// Where a header may lead; nobody must come.
+/// An address to which a header may refer. The gateway must never connect to it.
 struct Trap {
     url: String,
     visits: Arc<AtomicUsize>,
@@ -31,7 +31,7 @@ impl Trap {
         Self { url, visits }
     }
 
-    /// Comes by itself, after all who came before, and counts those.
+    /// Connects itself, after all earlier visitors, and counts those.
     async fn visits(&self) -> usize {
         let addr = self.url.strip_prefix("https://").unwrap();
         let before = self.visits.load(Relaxed);
@@ -46,7 +46,7 @@ impl Trap {
     }
 }
 
-/// A certificate of somebody.
+/// A certificate of an unrelated key.
 fn certificate() -> String {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["idp.test".to_owned()]).unwrap();
@@ -54,7 +54,7 @@ fn certificate() -> String {
     pem.lines().filter(|line| !line.starts_with('-')).collect()
 }
 
-/// Members that a header may bring, of any key and in any form.
+/// Header members that contain or refer to a key, in every form.
 fn brought(key: &Key, id: &str, trap: &Trap) -> Vec<Value> {
     let url = |path: &str| json!(format!("{}/{path}", trap.url));
     let chain = [certificate(), certificate(), certificate()];
@@ -91,7 +91,7 @@ async fn keys_that_a_header_brings_or_leads_to_are_not_looked_at() {
         };
         for (holder, signer, expected) in [
             (&key, &key, "200"),
-            // Somebody else's in the header, and signed by the one that is configured.
+            // The header has the attacker's key, and the configured key signs.
             (&attackers, &key, "200"),
             (&attackers, &attackers, "bearer-token-invalid"),
             (&key, &attackers, "bearer-token-invalid"),
@@ -99,7 +99,7 @@ async fn keys_that_a_header_brings_or_leads_to_are_not_looked_at() {
             for id in ["own", "other"] {
                 for extra in brought(holder, id, &trap) {
                     let header = with(json!({"alg": algorithm, "kid": id}), extra);
-                    // Under another id nobody has a key.
+                    // No key has the other id.
                     let expected = if id == "own" {
                         expected
                     } else {
@@ -110,7 +110,7 @@ async fn keys_that_a_header_brings_or_leads_to_are_not_looked_at() {
                 }
             }
         }
-        // As a cookie, too.
+        // Also as a cookie.
         let header = json!({"alg": algorithm, "jwk": attackers.jwk("own"), "kid": "own"});
         assert_eq!(
             by_cookie(&gateway, "sso", &token(&key, &header)).await,
@@ -242,7 +242,7 @@ async fn bytes_that_are_no_text_make_a_token_useless_wherever_they_stand() {
                 hmac("HS256", secret.as_bytes(), message)
             })
         };
-        // In a value, in a name and deep in something, of members that nobody looks at.
+        // In a value, in a name and in a nested value, of members that are ignored.
         for member in [
             r#""x":"?""#,
             r#""?":1"#,
@@ -281,7 +281,7 @@ async fn bytes_that_are_no_text_make_a_token_useless_wherever_they_stand() {
             );
         }
     }
-    // Any text is one.
+    // All valid UTF-8 is accepted.
     for text in ["\u{e9}\u{4e2d}\u{1f600}", "\u{fffd}", "\\ud83d\\ude00"] {
         let header = format!(r#"{{"alg":"HS256","x":"{text}","{text}":1}}"#);
         let token = bearer(&header, &bearer_claims(json!({"x": text})).to_string());
@@ -319,7 +319,7 @@ async fn members_that_nobody_looks_at_may_be_of_any_depth_and_length() {
         let found = by_bearer(&gateway, &bearer(HEADER, &further)).await;
         assert_eq!(found, "200", "{value:.40}");
     }
-    // Where a claim is looked at, it is not followed down.
+    // Claims that are read may not be nested.
     for claim in ["roles", "aud", "jti", "nbf"] {
         let claims = without(bearer_claims(json!({})), claim).to_string();
         let deep = format!(
@@ -330,7 +330,7 @@ async fn members_that_nobody_looks_at_may_be_of_any_depth_and_length() {
         let found = by_bearer(&gateway, &bearer(HEADER, &deep)).await;
         assert_eq!(found, "bearer-token-invalid", "{claim}");
     }
-    // Not JSON is not JSON.
+    // A header that is not JSON is refused.
     for value in [
         "[".repeat(1_000),
         "\"".to_owned(),

@@ -1,4 +1,4 @@
-//! Key sets in the ways that issuers write them, and what is said of those of which nothing can be made.
+//! Key sets in the spellings of different issuers, and the messages about sets that are unusable.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING};
 use aws_lc_rs::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair};
@@ -15,7 +15,7 @@ use crate::harness::{Call, gateway, soon};
 const ES256: &EcdsaSigningAlgorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
 const ES384: &EcdsaSigningAlgorithm = &ECDSA_P384_SHA384_FIXED_SIGNING;
 
-/// A key of which one coordinate begins with a zero; one in 128 has one.
+/// A key of which one coordinate begins with a zero byte, as one in 128 keys does.
 fn with_zero(
     algorithm: &'static EcdsaSigningAlgorithm,
     curve: &'static str,
@@ -43,13 +43,13 @@ fn changed(jwk: &Value, member: &str, text: &str) -> Value {
     with(jwk.clone(), json!({ member: text }))
 }
 
-/// A key, its algorithm, its JWK and whether that is to be taken.
+/// A key, its algorithm, its JWK, and whether that is accepted.
 type Row = (Key, &'static str, Value, bool);
 
-/// How the bytes of a number are written.
+/// A way to write the bytes of a number.
 type Way = fn(&[u8]) -> Vec<u8>;
 
-/// Ways to write a number, each with a key of its own.
+/// The ways to write a number, each with a key of its own.
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (algorithm, name, curve) in [(ES256, "ES256", "P-256"), (ES384, "ES384", "P-384")] {
@@ -86,7 +86,7 @@ fn rows() -> Vec<Row> {
             rows.push((key, name, changed(&jwk, member, &text), false));
         }
     }
-    // Another alphabet is another text.
+    // The alphabet of plain base64 is refused.
     let keys = std::iter::repeat_with(|| Key::generate("RS256"));
     let mut keys = keys.filter(|key| key.jwk("")["n"].as_str().unwrap().contains(['-', '_']));
     let key = keys.next().unwrap();
@@ -94,7 +94,7 @@ fn rows() -> Vec<Row> {
     let text = STANDARD_NO_PAD.encode(decoded(&jwk, "n"));
     let other = changed(&jwk, "n", &text);
     rows.push((key, "RS256", other, false));
-    // With a zero in front, as a number in DER has.
+    // With a leading zero byte, as a number in DER.
     let key = Key::generate("RS256");
     let jwk = key.jwk("id");
     let text = base64(&[&[0], decoded(&jwk, "n").as_slice()].concat());
@@ -110,7 +110,7 @@ async fn a_number_is_the_same_in_every_way_to_write_it() {
     let mut tokens = Vec::new();
     for (number, (key, algorithm, jwk, is_taken)) in rows().into_iter().enumerate() {
         let name = format!("https://issuer-{number}.test");
-        // One that is good beside it, so that the set is.
+        // The set also has a good key, so that the set itself is accepted.
         let set = json!({"keys": [Key::generate("EdDSA").jwk("beside"), jwk]});
         std::fs::write(
             builder.folder().join(format!("{number}.json")),
@@ -143,7 +143,7 @@ async fn a_number_is_the_same_in_every_way_to_write_it() {
     }
 }
 
-/// A set with a mark before it, as some editors write it.
+/// A set with a byte order mark before it, as some editors write it.
 fn marked(set: &str) -> Bytes {
     Bytes::from(format!("\u{FEFF}{set}"))
 }
@@ -171,7 +171,7 @@ async fn a_set_may_begin_with_a_byte_order_mark_in_a_file_and_at_a_url() {
     soon(async { while by_bearer(&gateway, &token).await != "200" {} }).await;
 }
 
-/// The log's words on an issuer with this set, which is said to be in a content coding.
+/// The log's message about an issuer with this set, which is declared to be in a content coding.
 async fn told(set: Bytes, coding: Option<&'static str>) -> String {
     let pbx = pbx().await;
     let idp = Idp::start().await;
@@ -218,7 +218,7 @@ async fn of_a_set_without_a_key_the_log_says_which_member_of_which_key_is_wrong(
          keys[3] (no kid): of a kind that is not supported, by crv; \
          and 2 more"
     );
-    // The same in a file, told by `check`.
+    // The same set in a file, as `check` reports it.
     let pbx = pbx().await;
     let builder = gateway(&pbx).lines(
         "[[auth.issuer]]",

@@ -1,4 +1,5 @@
-//! Links whose token somebody has escaped: programs that escape whatever is no letter, and mail programs that do it again.
+//! Links with an escaped token, from programs that escape all characters but letters, and from mail
+//! programs that escape them again.
 
 use super::*;
 use crate::harness::gateway;
@@ -46,7 +47,7 @@ async fn the_escape_of_a_character_that_needs_none_is_that_character() {
             assert_eq!(by_link(&gateway, &saved).await, "200", "{which}");
         }
     }
-    // By hand, a dot at a time.
+    // By hand, one dot at a time.
     assert_eq!(
         by_link(&gateway, &token.replacen('.', "%2E", 1)).await,
         "200"
@@ -63,11 +64,11 @@ async fn no_other_escape_is_undone_and_none_twice() {
     let gateway = gateway(&pbx).start().await;
     let token = with_every_sign();
     for query in [
-        // A text that was escaped twice is another one.
+        // A token that was escaped twice is refused.
         token.replace('.', "%252E"),
         token.replace('.', "%25%32%45"),
         token.replace('.', "%%32E"),
-        // Not a dot.
+        // Escapes that do not mean a dot.
         token.replace('.', "%2F"),
         token.replace('.', "%C0%AE"),
         token.replace('.', "%u002E"),
@@ -77,7 +78,7 @@ async fn no_other_escape_is_undone_and_none_twice() {
         token.replace('.', "%+2E"),
         token.replace('.', "%0x2E"),
         token.replace('.', "&#46;"),
-        // More than the token.
+        // More characters than the token.
         format!("{token}%0A"),
         format!("{token}%00"),
         format!("{token}%20"),
@@ -95,7 +96,7 @@ async fn no_other_escape_is_undone_and_none_twice() {
             "{query}"
         );
     }
-    // A name is not looked for behind an escape, and neither is a token anywhere else.
+    // The parameter's name may not be escaped, and the token may not be in another parameter.
     for (query, slug) in [
         (format!("%6Cink={token}"), "bearer-token-missing"),
         (format!("link%3D{token}"), "bearer-token-missing"),

@@ -1,4 +1,5 @@
-//! The log says what a 401 keeps to itself: which claim, which bound, which key id. And nothing of the token besides.
+//! For each 401 the log names the reason that the answer does not: the claim, the bound or the key
+//! id. It contains nothing else of the token.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use super::*;
 use crate::harness::programs::{lines, serve};
 use crate::harness::{Call, gateway, soon};
 
-/// A text that stands in every token, and in no line of the log.
+/// A text in every token, and in no line of the log.
 const MARK: &str = "marked-and-not-to-be-seen";
 
 fn rows() -> Vec<(String, Option<&'static str>)> {
@@ -135,7 +136,7 @@ async fn the_log_names_the_claim_or_the_key_id_and_nothing_of_the_token() {
             None => assert_eq!(answer.status(), 200),
             Some(reason) => {
                 let problem = answer.problem().await;
-                // The caller is told none of it.
+                // The answer has no reason.
                 assert_eq!(problem.slug, "bearer-token-invalid", "{reason}");
                 assert!(!problem.text.contains("\"reason\""), "{}", problem.text);
                 expected.push((id, format!("bearer token: {reason}"), field));

@@ -1,11 +1,11 @@
-//! Conditions, alone and together, and what has to come of them.
+//! Conditions, alone and together, with their expected answers.
 //!
 //! Source: RFC 9110 §13.1, and §13.2.2 for their order.
 
 use crate::ranges::row::Answer::{Beyond, Failed, Late, NotModified, Part, Read, Whole};
 use crate::ranges::row::{LAST, LENGTH, Row, get, undated};
 
-/// A part only if the caller's other parts are of the same recording; else the whole.
+/// The range only if the tag or date matches the recording; otherwise the whole.
 pub(super) const IF_RANGE: &[Row] = &[
     get("If-Range: {tag}", Whole, Whole),
     get("If-Range: {other}", Whole, Whole),
@@ -23,7 +23,7 @@ pub(super) const IF_RANGE: &[Row] = &[
     get("Range: bytes=5-9\nIf-Range: {other}", Whole, Whole),
     get("Range: bytes={length}-\nIf-Range: {other}", Whole, Whole),
     get("Range: bytes=-5\nIf-Range: {other}", Whole, Whole),
-    // A weak tag does not vouch for single bytes.
+    // A weak tag does not identify single bytes.
     get("Range: bytes=5-9\nIf-Range: W/{tag}", Whole, Whole),
     get("Range: bytes=5-9\nIf-Range: {bare}", Whole, Whole),
     get("Range: bytes=5-9\nIf-Range: *", Whole, Whole),
@@ -45,7 +45,7 @@ pub(super) const IF_RANGE: &[Row] = &[
         Part(5, 9),
         Read(5, 9),
     ),
-    // The very date, and neither an earlier nor a later one.
+    // Only the exact date matches, neither an earlier nor a later one.
     get("Range: bytes=5-9\nIf-Range: {older}", Whole, Whole),
     get("Range: bytes=5-9\nIf-Range: {newer}", Whole, Whole),
     get(
@@ -57,7 +57,7 @@ pub(super) const IF_RANGE: &[Row] = &[
     undated("Range: bytes=5-9\nIf-Range: {tag}", Part(5, 9), Whole),
 ];
 
-/// Nothing if the caller has it already.
+/// No body if the caller has the recording already.
 pub(super) const IF_NONE_MATCH: &[Row] = &[
     get("If-None-Match: {tag}", NotModified, Whole),
     get("If-None-Match: W/{tag}", NotModified, Whole),
@@ -113,7 +113,7 @@ pub(super) const IF_NONE_MATCH: &[Row] = &[
     undated("If-None-Match: *", NotModified, NotModified),
 ];
 
-/// Nothing if it is another recording than the caller expects.
+/// No body if the recording differs from the one that the caller expects.
 pub(super) const IF_MATCH: &[Row] = &[
     get("If-Match: {tag}", Whole, Failed),
     get("If-Match: {other}", Failed, Failed),
@@ -188,7 +188,8 @@ pub(super) const DATES: &[Row] = &[
     undated("If-Unmodified-Since: {older}", Whole, Whole),
 ];
 
-/// The order of conditions: If-Match or else If-Unmodified-Since, then If-None-Match or else If-Modified-Since.
+/// The order of conditions: If-Match or otherwise If-Unmodified-Since, then If-None-Match or
+/// otherwise If-Modified-Since.
 pub(super) const ORDER: &[Row] = &[
     get("If-Match: {tag}\nIf-None-Match: {tag}", NotModified, Failed),
     get("If-Match: {other}\nIf-None-Match: {tag}", Failed, Failed),
