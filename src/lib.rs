@@ -18,7 +18,7 @@ pub mod recording;
 // The id of the caller that a request counts for.
 mod principal;
 
-// Mechanisms: they know nothing of recordings, callers or PBXs beyond opaque keys.
+// Mechanisms: they know nothing of credentials, rights or the APIs of PBXs.
 
 // Secrets read from files.
 pub mod secret_files;

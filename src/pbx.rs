@@ -10,7 +10,7 @@
 //! | `dialect` | the calls of each API, and the answers to them |
 //! | `error` | the ways in which a PBX fails |
 //! | `wire` | connections, answers, the end of a body, second tries |
-//! | `account` | the PBX token, logins, and in `login_history/record.rs` the wait before a login |
+//! | `account` | the PBX token, logins, the pauses before a login (`token_keeper/hold_off.rs`) |
 //! | `download` | permit, ticket, answer, stream, reading |
 //! | `listing` | tables and pages of recordings |
 //! | `limiters`, `health`, `inspect` | what a reload passes on; what an operator sees |
@@ -23,9 +23,9 @@
 //! |---|---|---|
 //! | `DownloadPermit::take` | the reader of a `RecordedRead` | `DownloadPermit` |
 //! | `TokenSource::token` | a deadline | `PbxToken` |
-//! | `RecordingRequest::new` | the recording of it, `DownloadPermit` | `RecordingRequest` |
+//! | `RecordingRequest::new` | a recording, `DownloadPermit` | `RecordingRequest` |
 //! | `TicketBroker::take_ticket` | `RecordingRequest`, `PbxToken` | `Ticket` |
-//! | `TicketBroker::spend_ticket` | `Ticket` | `PendingResponse`, then `JudgedResponse` |
+//! | `TicketBroker::spend_ticket` | `Ticket` | `JudgedResponse` |
 //! | `PbxStream::new` | `JudgedResponse`, `DownloadPermit` | `PbxStream`: one pass |
 //! | `Downloads::open` | `RecordedRead`; all of the above, in order | `OpenRecording` |
 //! | `Reading::new` | `OpenRecording` | `Reading`: the bytes, over as many passes as it takes |

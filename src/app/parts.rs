@@ -19,7 +19,7 @@ use self::policy::{read_policy, run_tests};
 use crate::audit::settings::{AuditSettings, HeadKey};
 use crate::auth::key_sets::source::KeySource;
 use crate::auth::link::Links;
-use crate::auth::minter::Minter;
+use crate::auth::link_minter::Minter;
 use crate::auth::{Cookies, Issuer};
 use crate::config::{self, AuditSection, Config, PbxSection, Problems, TrustSection, Warnings};
 use crate::pbx::settings::PbxSettings;

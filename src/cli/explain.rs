@@ -23,7 +23,7 @@ use crate::app::GatewayParts;
 use crate::auth::cookies::SESSION_COOKIE;
 use crate::auth::key_sets;
 use crate::auth::key_sets::source::KeySource;
-use crate::auth::minter::{self, Minter};
+use crate::auth::link_minter::{self, Minter};
 use crate::auth::revocations;
 use crate::auth::revocations::entries::RevocationList;
 use crate::auth::{AuthError, Authenticator, Cookies, Issuer, KeyRing, Principal};
@@ -180,7 +180,7 @@ impl Explain {
             return Ok(());
         }
         policy::require_sharer(principal).map_err(|error| format!("deny\n{error}\n"))?;
-        let configured = minter::configured(minter, public_url);
+        let configured = link_minter::configured(minter, public_url);
         let (minter, _) = configured.map_err(|error| format!("deny (501)\n{error}\n"))?;
         let reached = minter.require_pbx(pbx);
         reached.map_err(|error| format!("deny (400)\n{error}\n"))

@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::body::BodyError;
 use super::download_parameter::DownloadParameterError;
 use super::head::HeadFault;
+use super::request_body::BodyError;
 use super::route::RouteError;
 use crate::audit::AuditUnavailable;
+use crate::auth::link_minter::LinksError;
 use crate::auth::mint::MintError;
-use crate::auth::minter::LinksError;
 use crate::auth::{AuthError, CredentialError, SessionError};
 use crate::cache::CacheError;
 use crate::gateway::browser::session::SessionExchangeError;

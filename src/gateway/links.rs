@@ -12,13 +12,13 @@ use serde_json::json;
 use url::Url;
 
 use super::Gateway;
-use super::body::{BodyError, JsonMembers, MemberFault};
 use super::error::GatewayError;
 use super::front::Addressed;
 use super::pbxs::PbxDirectory;
+use super::request_body::{BodyError, JsonMembers, MemberFault};
 use super::route::{Route, RouteTarget};
 use crate::auth::Principal;
-use crate::auth::minter::{self, LinkRequest, Minter};
+use crate::auth::link_minter::{self, LinkRequest, Minter};
 use crate::gateway::answer;
 use crate::gateway::answer::SmallResponse;
 use crate::limits::rate::Counted;
@@ -57,7 +57,8 @@ where
 {
     policy::require_sharer(&principal)?;
     let (front, now) = (&gateway.front, request.now());
-    let (minter, public) = minter::configured(gateway.minter.as_ref(), front.public_url.as_ref())?;
+    let (minter, public) =
+        link_minter::configured(gateway.minter.as_ref(), front.public_url.as_ref())?;
     let wanted = LinkRequestBody::read(
         JsonMembers::read(request.headers(), body).await?,
         minter.max_ttl,
@@ -65,7 +66,7 @@ where
     let name = &wanted.recording;
     line.recording = front.names.mask(name);
     let pbx = wanted.pbx(&gateway.pbxs, minter, now, line)?;
-    let mint = |grant: &Grant| minter.mint(&wanted.order(grant), now);
+    let mint = |grant: &Grant| minter.mint(&wanted.link_request(grant), now);
     let (grant, minted) = gateway
         .rights
         .share(principal, request, pbx, name, line, mint)
@@ -114,7 +115,7 @@ impl LinkRequestBody {
         Ok(pbx)
     }
 
-    fn order<'o>(&'o self, grant: &'o Grant) -> LinkRequest<'o> {
+    fn link_request<'o>(&'o self, grant: &'o Grant) -> LinkRequest<'o> {
         LinkRequest {
             subject: grant.principal().subject(),
             pbx: grant.pbx(),

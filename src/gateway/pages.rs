@@ -2,7 +2,7 @@
 //! sent to sign in. The status is the same for both.
 //!
 //! Knows the address of a recording without a token. The texts of the pages are in
-//! [`page`](super::browser::page). Does not know which error has which problem.
+//! `browser/page/words.rs`. Does not know which error has which problem.
 
 use std::sync::Arc;
 

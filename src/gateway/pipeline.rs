@@ -1,17 +1,7 @@
-//! The order of the stages. Each takes the value that the one before made, so none can be left out.
+//! The order of the stages, from an address to an answer.
 //!
-//! | stage | takes | gives |
-//! |---|---|---|
-//! | `Front::arrive` | head | `Addressed`: host, source address below its rate, path |
-//! | `Callers::authenticate` | `Addressed` | `Authenticated`: a verified credential |
-//! | `Sites::admit` | `Authenticated`, `Addressed` | `Principal`: no other site caused it |
-//! | `RequestRateLimits::count_principal` | `Principal` | `Counted<Principal>`: below its rate |
-//! | `Rights::listen` | `Counted<Principal>` | `Recorded<Grant>`: a decision in the audit log |
-//! | `Recordings::prepare` | `Recorded<Grant>` | `PreparedRecording`: a permit, an open source |
-//! | `recording::relay` | `PreparedRecording` | the answer, under the watchdog |
-//!
-//! For a list, `Rights::view` makes a `Recorded<Viewer>`, and [`listing::page`] a `PreparedList`.
-//! For a link, `Rights::share` makes the `Recorded<Grant>`.
+//! Each stage takes the value that the one before made, so none can be left out. ARCHITECTURE.md,
+//! "Life of a request", lists the stages with the types that each takes and gives.
 
 use http::request;
 use hyper::body::Incoming;

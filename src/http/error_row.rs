@@ -1,7 +1,7 @@
 //! The row of an error in the table of answers: problem, retry, concern, advice.
 //!
-//! Knows the columns. Does not know which error has which row: each error enum lists its own rows
-//! in one `match` without a wildcard, so that a new variant needs exactly one row.
+//! Knows the columns. Does not know which error has which row: a `match` for each error
+//! enum lists them without a wildcard, so that a new variant needs exactly one row.
 
 use std::time::Duration;
 

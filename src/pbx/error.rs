@@ -12,6 +12,11 @@ use thiserror::Error;
 use super::dialect::{Operation, Refusal, RefusalClass};
 use crate::tls::client::TlsError;
 
+/// How long a PBX refuses an address after too many wrong logins.
+pub(in crate::pbx) const LOCK_OUT: Duration = Duration::from_secs(10 * 60);
+/// The first pause without a login if all slots for tokens are taken.
+pub(in crate::pbx) const FIRST_SLOTS_PAUSE: Duration = Duration::from_secs(5 * 60);
+
 /// The limit that an answer of the PBX did not keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeLimit {

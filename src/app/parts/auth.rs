@@ -5,8 +5,8 @@ use crate::auth::key_sets::document;
 use crate::auth::key_sets::source::{KeyPlace, KeySource};
 use crate::auth::keys::VerifyingKey;
 use crate::auth::link::{LinkKey, Links};
+use crate::auth::link_minter::Minter;
 use crate::auth::mint::SigningKey;
-use crate::auth::minter::Minter;
 use crate::auth::{Cookies, Issuer, KeyRing, Sessions};
 use crate::config::{
     Config, IssuerSection, KeyMaterial, KeySection, KeySourceSection, LinksSection, Problems,

@@ -1,7 +1,7 @@
 //! The header of a WAV file, from the first bytes of the file.
 //!
-//! Knows RIFF chunks and the format tags that PBXs use. Does not know where the bytes come from.
-//! Pure.
+//! Knows RIFF chunks, the format tags that PBXs use, and which formats browsers play inline. Does
+//! not know where the bytes come from. Pure.
 //!
 //! Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (RIFF,
 //! `fmt `); the tags are those of RFC 2361, appendix A; Microsoft, "WAVEFORMATEXTENSIBLE structure"
@@ -218,8 +218,8 @@ impl Wave {
         }
     }
 
-    /// Returns true if browsers play it. They play PCM, G.711 and float except 64 bits; they do not
-    /// play GSM.
+    /// Returns true if browsers play it. They play PCM, G.711, MP3, and float except 64 bits; they
+    /// do not play GSM.
     pub(crate) fn plays_in_browsers(&self) -> bool {
         match self.tag {
             PCM | A_LAW | MU_LAW | MP3 => true,

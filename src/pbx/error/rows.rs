@@ -8,17 +8,10 @@
     reason = "a new variant must not get an answer that nobody thought about"
 )]
 
-use std::time::Duration;
-
-use super::{PbxError, TimeLimit, TransportError};
+use super::{FIRST_SLOTS_PAUSE, LOCK_OUT, PbxError, TimeLimit, TransportError};
 use crate::http::error_row::{ErrorRow, LATER, SOON};
 use crate::http::problem;
 use crate::pbx::dialect::{Operation, RefusalClass};
-
-/// How long a PBX refuses an address after too many wrong logins.
-const LOCK_OUT: Duration = Duration::from_secs(600);
-/// The shortest pause before the gateway looks for a free token slot again.
-const SLOTS_TAKEN: Duration = Duration::from_secs(300);
 
 const OVERLOADED: &str =
     "the PBX is overloaded or slow; look at its load, or at what stands before it";
@@ -162,7 +155,7 @@ impl RefusalClass {
                 &problem::PBX_HELD_OFF,
                 "there are eight tokens for an application: end programs that log in for every call, make an application for \
              this gateway alone (Integrations > API), or wait up to 30 minutes",
-            ).retry(SLOTS_TAKEN),
+            ).retry(FIRST_SLOTS_PAUSE),
             Self::PermissionMissing => ErrorRow::operator(
                 &problem::PBX_PERMISSION_MISSING,
                 "on the PBX, Integrations > API, open the application and tick Recording > Download",

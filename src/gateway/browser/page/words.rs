@@ -5,7 +5,7 @@
 
 use http::StatusCode;
 
-use crate::http::problem::Problem;
+use crate::http::problem::{self, Problem};
 
 const AGAIN: &str = "Open the recording again from where you found it, such as your CRM, or ask for a new link there.";
 const RIGHTS: &str =
@@ -14,82 +14,137 @@ const ADDRESS: &str = "Check the address, or open the recording from where you f
 const LATER: &str = "Try again in a moment.";
 const OPERATOR: &str = "Try again later. If this continues, tell the operator of this service, and include the request id below.";
 
-/// A title, what happened, and what to do next.
-pub(super) fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) {
-    match problem.slug {
-        "bearer-token-missing" => (
+/// A title, the event, and the next step.
+type Words = (&'static str, &'static str, &'static str);
+
+/// The words for people, by problem.
+const WORDS: &[(&[&Problem], Words)] = &[
+    (
+        &[&problem::BEARER_TOKEN_MISSING],
+        (
             "Sign in to hear this recording",
             "You need to sign in, or open a link to this recording. Your browser sent neither a sign-in nor a link.",
             AGAIN,
         ),
-        "bearer-token-invalid" | "session-invalid" => (
+    ),
+    (
+        &[&problem::BEARER_TOKEN_INVALID, &problem::SESSION_INVALID],
+        (
             "You are not signed in any more",
             "Your sign-in has expired, or is not valid here.",
             "Sign in again, and open the recording once more.",
         ),
-        "link-token-invalid" => (
+    ),
+    (
+        &[&problem::LINK_TOKEN_INVALID],
+        (
             "This link is not valid any more",
             "The link has expired, or was made for another use.",
             AGAIN,
         ),
-        "link-for-another-recording" => (
+    ),
+    (
+        &[&problem::LINK_FOR_ANOTHER_RECORDING],
+        (
             "This link is for another recording",
             "A link opens only the recording that it was made for.",
             AGAIN,
         ),
-        "prefetch-refused" => (
+    ),
+    (
+        &[&problem::PREFETCH_REFUSED],
+        (
             "Recording not opened yet",
             "Your browser asked for this recording before you opened it.",
             AGAIN,
         ),
-        "cross-site-refused" => (
+    ),
+    (
+        &[&problem::CROSS_SITE_REFUSED],
+        (
             "Request from another site refused",
             "A page of another site sent your browser here, and this service does not know that site.",
             AGAIN,
         ),
-        "recording-denied" => ("Not allowed", "You may not hear this recording.", RIGHTS),
-        "recording-name-invalid" => (
+    ),
+    (
+        &[&problem::RECORDING_DENIED],
+        ("Not allowed", "You may not hear this recording.", RIGHTS),
+    ),
+    (
+        &[&problem::RECORDING_NAME_INVALID],
+        (
             "Not the address of a recording",
             "The last part of the address is not the name of a recording.",
             ADDRESS,
         ),
-        "no-such-resource" => (
+    ),
+    (
+        &[&problem::NO_SUCH_RESOURCE],
+        (
             "Page not found",
             "There is nothing at this address.",
             ADDRESS,
         ),
-        "recording-not-found" => (
+    ),
+    (
+        &[&problem::RECORDING_NOT_FOUND],
+        (
             "No such recording",
             "The telephone system has no recording with this name.",
             ADDRESS,
         ),
-        "recording-not-ready" => (
+    ),
+    (
+        &[&problem::RECORDING_NOT_READY],
+        (
             "Recording not ready",
             "The call is recent, and the telephone system does not have its recording ready yet.",
             LATER,
         ),
-        "recording-empty" => (
+    ),
+    (
+        &[&problem::RECORDING_EMPTY],
+        (
             "Recording empty",
             "The telephone system has this recording, but it is empty: nobody answered the call, or it ended at once.",
             "There is nothing to hear.",
         ),
-        "recording-deleted" => (
+    ),
+    (
+        &[&problem::RECORDING_DELETED],
+        (
             "Recording deleted",
             "The telephone system had this recording and has deleted it.",
             "This service cannot restore it.",
         ),
-        "rate-limited" | "principal-saturated" => (
+    ),
+    (
+        &[&problem::RATE_LIMITED, &problem::PRINCIPAL_SATURATED],
+        (
             "Too many requests",
             "You or your network have sent too many requests in a short time.",
             LATER,
         ),
-        "misdirected" => (
+    ),
+    (
+        &[&problem::MISDIRECTED],
+        (
             "Wrong address",
             "This service does not use the host name in your address bar.",
             OPERATOR,
         ),
-        _ => (problem.title, problem.detail, next(problem.status)),
-    }
+    ),
+];
+
+/// The words of a problem: its own for people, or else those for programs.
+pub(super) fn words(problem: &Problem) -> Words {
+    let is_of = |of: &[&Problem]| of.iter().any(|one| one.slug == problem.slug);
+    let own = WORDS.iter().find(|(of, _)| is_of(of));
+    own.map_or_else(
+        || (problem.title, problem.detail, next(problem.status)),
+        |(_, words)| *words,
+    )
 }
 
 fn next(status: StatusCode) -> &'static str {

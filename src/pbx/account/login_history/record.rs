@@ -15,9 +15,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Login;
+use crate::pbx::error::LOCK_OUT;
 
-/// The S-Series' lock-out.
-pub(super) const LOCK_OUT: Duration = Duration::from_secs(10 * 60);
 const MAX_REFUSALS: u32 = 2;
 /// The limit on refusals and lost answers together: one more could be the fifth.
 const MAX_TRIES: u32 = 4;

@@ -1,7 +1,7 @@
 //! The rule for logins over time, restarts and clocks.
 
-use super::record::LOCK_OUT;
 use super::*;
+use crate::pbx::error::LOCK_OUT;
 
 const RETRY: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,15 +1,20 @@
 //! The pauses in which no token may be asked for, or no login may be tried.
 //!
-//! Knows the reasons to wait and how long. Does not know how a token is had.
+//! Knows the reasons to wait, and which pause counts: those after failed logins and between two
+//! renewals, by `login_history/record.rs`, and the one while all slots for tokens are taken. Does
+//! not know how a token is had.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::outcome::slots_pause;
 use super::{KeeperState, TokenKeeper};
 use crate::pbx::account::login_history::{LoginVerdict, outage_pause};
 use crate::pbx::account::login_report::LoginReport;
 use crate::pbx::dialect::RefusalClass;
-use crate::pbx::error::{HoldOff, PbxError};
+use crate::pbx::error::{FIRST_SLOTS_PAUSE, HoldOff, PbxError};
+
+/// The longest pause without a login if all slots for tokens are taken. A slot comes free when a
+/// token of another program ends, which takes up to 30 minutes.
+const LONGEST_SLOTS_PAUSE: Duration = Duration::from_secs(30 * 60);
 
 impl TokenKeeper {
     /// The state of the logins now.
@@ -122,4 +127,22 @@ fn held_off<T>(retry_after: Duration, reason: HoldOff) -> Result<T, PbxError> {
         retry_after,
         reason,
     })
+}
+
+/// The pause after this number of logins in a row that found all slots taken: twice as long each
+/// time.
+fn slots_pause(times: u32) -> Duration {
+    let doubled = FIRST_SLOTS_PAUSE.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1)));
+    doubled.min(LONGEST_SLOTS_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_all_slots_are_taken_the_pauses_grow_to_half_an_hour() {
+        let minutes = [1, 2, 3, 4, 40].map(|times| slots_pause(times).as_secs() / 60);
+        assert_eq!(minutes, [5, 10, 20, 30, 30]);
+    }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use crate::auth::minter::LinkKeyScopeError;
+use crate::auth::link_minter::LinkKeyScopeError;
 use crate::http::error_row::ErrorRow;
 use crate::http::problem;
 use crate::recording::NameError;
