@@ -121,7 +121,7 @@ impl Cache {
 
     /// The metadata remembered of a recording. Asks no PBX.
     pub(crate) fn known(&self, pbx: &Pbx, read: &RecordedRead) -> Option<Arc<Metadata>> {
-        let key = EntryKey::new(pbx, read.recording());
+        let key = EntryKey::of(pbx, read);
         self.remembered.get(&key).metadata
     }
 
@@ -130,7 +130,7 @@ impl Cache {
     /// # Errors
     /// The answer that the PBX gave a moment ago, where that was "no such recording".
     pub(crate) fn find(&self, pbx: &Pbx, read: &RecordedRead) -> Result<Option<Source>, PbxError> {
-        let key = EntryKey::new(pbx, read.recording());
+        let key = EntryKey::of(pbx, read);
         if let Some(error) = self.remembered.missing(&key) {
             return Err(error);
         }
@@ -157,7 +157,7 @@ impl Cache {
         read: &RecordedRead,
         part: Option<PartRequest>,
     ) -> Result<Source, CacheError> {
-        let key = EntryKey::new(pbx, read.recording());
+        let key = EntryKey::of(pbx, read);
         if let Some(source) = self.begin(&key, pbx, read) {
             return Ok(source);
         }

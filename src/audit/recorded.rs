@@ -173,11 +173,17 @@ impl SystemRead {
 /// without one.
 #[derive(Debug, Clone)]
 pub struct RecordedRead {
+    pbx: Arc<str>,
     recording: RecordingName,
     reader: PrincipalId,
 }
 
 impl RecordedRead {
+    /// The only PBX that may be read from.
+    pub(crate) fn pbx(&self) -> &Arc<str> {
+        &self.pbx
+    }
+
     /// The only recording that may be read.
     pub(crate) fn recording(&self) -> &RecordingName {
         &self.recording
@@ -192,6 +198,7 @@ impl RecordedRead {
 impl From<&Recorded<Grant>> for RecordedRead {
     fn from(grant: &Recorded<Grant>) -> Self {
         Self {
+            pbx: grant.pbx().into(),
             recording: grant.recording().clone(),
             reader: grant.principal().id(),
         }
@@ -201,6 +208,7 @@ impl From<&Recorded<Grant>> for RecordedRead {
 impl From<&Recorded<SystemRead>> for RecordedRead {
     fn from(read: &Recorded<SystemRead>) -> Self {
         Self {
+            pbx: read.pbx.as_str().into(),
             recording: read.recording.clone(),
             reader: PrincipalId::new("", ""),
         }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::RecordedRead;
 use crate::pbx::Pbx;
 use crate::recording::RecordingName;
 
@@ -17,6 +18,15 @@ pub(super) struct EntryKey {
 }
 
 impl EntryKey {
+    /// The key of a recorded read. A read for another PBX finds no entry.
+    pub(super) fn of(pbx: &Pbx, read: &RecordedRead) -> Self {
+        Self {
+            pbx: pbx.id(),
+            pbx_name: Arc::clone(read.pbx()),
+            name: read.recording().clone(),
+        }
+    }
+
     pub(super) fn new(pbx: &Pbx, name: &RecordingName) -> Self {
         Self {
             pbx: pbx.id(),

@@ -67,11 +67,11 @@ where
     line.recording = front.names.mask(name);
     let pbx = wanted.pbx(&gateway.pbxs, minter, now, line)?;
     let mint = |grant: &Grant| minter.mint(&wanted.link_request(grant), now);
-    let (grant, minted) = gateway
-        .rights
+    let rights = &gateway.rights;
+    let minted = rights
         .share(principal, request, pbx, name, line, mint)
         .await?;
-    let url = wanted.url(public, grant.pbx(), &minted.token);
+    let url = wanted.url(public, pbx.name(), &minted.token);
     let expires_at = Timestamp::try_from(minted.expires_at).unwrap_or(Timestamp::MAX);
     let document = json!({"url": url.as_str(), "expires_at": expires_at.to_string()});
     Ok(answer::document(StatusCode::CREATED, &document))

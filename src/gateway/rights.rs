@@ -78,7 +78,7 @@ impl Rights {
         name: &RecordingName,
         line: &mut AccessLine,
         mint: impl FnOnce(&Grant) -> Result<MintedLink, MintError>,
-    ) -> Result<(Recorded<Grant>, MintedLink), GatewayError> {
+    ) -> Result<MintedLink, GatewayError> {
         let mut decision = decision(line, request, &principal, "share", Some(name));
         let action = Action::Share;
         let context = context(request);
@@ -89,7 +89,9 @@ impl Rights {
             Ok(grant) => {
                 let minted = mint(&grant)?;
                 decision.link = Some(minted.id.clone());
-                Ok((self.allow(decision, grant, line).await?, minted))
+                // The proof ends here: a right to share is no right to read.
+                self.allow(decision, grant, line).await?;
+                Ok(minted)
             }
             Err(denial) => {
                 let error = self.deny(decision, denial).await;

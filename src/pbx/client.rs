@@ -22,7 +22,7 @@ use super::dialect;
 use super::download::excerpt::Excerpt;
 use super::download::fetch::TicketBroker;
 use super::download::reading::{Reading, ReadingError, ResumePoint};
-use super::download::source::Downloads;
+use super::download::source::{Downloads, OpenRecording};
 use super::error::PbxError;
 use super::health::{Health, HealthReport};
 use super::inspect::Inspection;
@@ -208,9 +208,21 @@ impl Pbx {
         read: &RecordedRead,
         excerpt: Option<Excerpt>,
     ) -> Result<Reading, PbxError> {
+        let opened = self.open_stream(read, excerpt).await;
+        opened.map(Reading::new)
+    }
+
+    async fn open_stream(
+        &self,
+        read: &RecordedRead,
+        excerpt: Option<Excerpt>,
+    ) -> Result<OpenRecording, PbxError> {
+        if *read.pbx() != self.name {
+            return Err(PbxError::OtherPbx);
+        }
         let opened = self.downloads.open(read, excerpt).await;
         self.health.note(&opened);
-        opened.map(Reading::new)
+        opened
     }
 
     /// Opens a recording to go on behind the point that an earlier reading came to.
@@ -225,8 +237,7 @@ impl Pbx {
         read: &RecordedRead,
         point: ResumePoint,
     ) -> Result<Reading, ReadingError> {
-        let opened = self.downloads.open(read, None).await;
-        self.health.note(&opened);
+        let opened = self.open_stream(read, None).await;
         Reading::behind(opened.map_err(ReadingError::NotAgain)?, point)
     }
 

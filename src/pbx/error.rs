@@ -110,6 +110,8 @@ pub(crate) enum PbxError {
     Crowded,
     #[error("the PBX is reached over IPv6, and allowed_ip must be an IPv4 address")]
     NoOwnAddress,
+    #[error("the recorded read is for another PBX")]
+    OtherPbx,
     #[error("the recording of a young call is not there yet")]
     NotReady,
 }

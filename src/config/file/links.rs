@@ -88,9 +88,11 @@ const KEY: KeyRows = KeyRows {
 
 pub(super) fn read_links(section: &mut Section<'_>) -> Option<LinksSection> {
     if !section.has(key_keys::SECTION.name()) {
-        // Without a key to verify links, audience and max_ttl_s have no effect.
-        section.take_away(keys::audience.name);
-        section.take_away(keys::max_ttl_s.name);
+        for row in [keys::audience.name, keys::max_ttl_s.name] {
+            if section.take_away(row) {
+                section.problem(row, "has no effect without a [[links.key]]");
+            }
+        }
         read_signing_key(section, &[]);
         return None;
     }

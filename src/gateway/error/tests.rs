@@ -192,6 +192,7 @@ fn pbx_rows() -> Vec<ExpectedRow> {
         operator(PbxError::ListsSaturated, "saturated").retry(2),
         operator(PbxError::Crowded, "saturated").retry(2),
         operator(PbxError::NoOwnAddress, "internal"),
+        operator(PbxError::OtherPbx, "internal"),
         nobody(PbxError::NotReady, "recording-not-ready").retry(30),
     ]
 }

@@ -96,6 +96,10 @@ impl PbxError {
                 &problem::INTERNAL,
                 "set pbx.bind_address to an IPv4 address, or pbx.allowed_ip to the address itself",
             ),
+            Self::OtherPbx => ErrorRow::operator(
+                &problem::INTERNAL,
+                "report this as a bug, with the request id: nothing was read",
+            ),
             Self::NotReady => ErrorRow::nobody(
                 &problem::RECORDING_NOT_READY,
                 "nothing to do: the PBX has not filed the recording yet",

@@ -155,6 +155,7 @@ impl Attempts {
             | PbxError::ListsSaturated
             | PbxError::Crowded
             | PbxError::NoOwnAddress
+            | PbxError::OtherPbx
             | PbxError::EmptyRecording
             | PbxError::NotReady => None,
         }
