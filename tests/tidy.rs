@@ -388,6 +388,35 @@ fn the_gateway_makes_no_proof_without_its_stage() {
     }
 }
 
+/// A documented answer that nobody reads proves nothing.
+#[test]
+fn every_fixture_is_read_by_a_dialect_and_by_the_simulator() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text_of = |folder: &str, part: &str| -> String {
+        let files = sources(folder).into_iter();
+        let files = files.filter(|(path, _)| path.to_str().unwrap().contains(part));
+        files.map(|(_, text)| text).collect()
+    };
+    let dialects = text_of("src", "dialect/fixtures");
+    let simulator = text_of("tests", "gateway/fixtures");
+    let mut fixtures = 0;
+    for folder in std::fs::read_dir(root.join("tests/fixtures")).unwrap() {
+        let folder = folder.unwrap().path();
+        let files = folder.is_dir().then(|| std::fs::read_dir(&folder).unwrap());
+        for file in files.into_iter().flatten() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            if name == "SOURCES.md" {
+                continue;
+            }
+            let path = format!("{}/{name}", folder.file_name().unwrap().to_str().unwrap());
+            assert!(dialects.contains(&path), "no dialect reads {path}");
+            assert!(simulator.contains(&name), "{path} is not compared");
+            fixtures += 1;
+        }
+    }
+    assert!(fixtures > 0);
+}
+
 #[test]
 fn the_simulator_and_the_gateway_share_nothing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

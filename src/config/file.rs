@@ -35,8 +35,8 @@ use super::{Config, Problems};
 rows! {
     /// The configuration of Wavegate: every key with its unit, range and default.
     ///
-    /// A value that is commented out is the default, unless the line above it says another default;
-    /// then it is an example. Relative paths start at the folder of this file. Secrets are never in
+    /// A value that is commented out is the default, unless the line above it says another default,
+    /// or that the key is required; then it is an example. Relative paths start at the folder of this file. Secrets are never in
     /// this file: each stands in a file of its own that other users cannot read (chmod 600), or
     /// comes from a container; see [secrets]. `wavegate check --config FILE` lists every mistake;
     /// an unknown key is a mistake.

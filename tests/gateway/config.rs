@@ -170,6 +170,17 @@ fn a_link_key_that_is_also_a_bearer_key_is_refused() {
 }
 
 #[test]
+fn limits_of_links_without_a_key_are_a_mistake() {
+    let folder = folder();
+    let (before, key) = EXAMPLE.split_once("[[links.key]]").unwrap();
+    let (_, behind) = key.split_once("\n[").unwrap();
+    let text = format!("{before}\n[{behind}").replace("#max_ttl_s = 900", "max_ttl_s = 60");
+    let problems = load(folder.path(), &text).unwrap_err();
+    let keys: Vec<_> = problems.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["links.audience", "links.max_ttl_s"], "{problems:?}");
+}
+
+#[test]
 fn a_link_key_is_not_called_like_an_issuer() {
     let folder = folder();
     let text = EXAMPLE.replace("id = \"crm\"", "id = \"https://idp.example.com\"");

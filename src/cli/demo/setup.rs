@@ -116,7 +116,9 @@ fn configuration(pbxs: &DemoPbxs, listen: SocketAddr) -> String {
     let new = pbx(NEW_PBX, &pbxs.new, "names_from");
     let ttl = CREDENTIAL_TTL.as_secs();
     format!(
-        r#"[server]
+        r#"state_dir = "state"
+
+[server]
 listen = ["{listen}"]
 drain_timeout_ms = 5000
 

@@ -36,7 +36,8 @@ rows! {
     /// [audit] is read at start only. `wavegate init` writes dir and key_file.
     mod keys = "[audit]";
 
-    /// The folder of its files. It belongs to this process alone, and holds nothing else.
+    /// The folder of its files. Only this process writes into it, and `wavegate doctor` into the
+    /// folder doctor in it.
     dir: Free<PathBuf> = path("audit").absent("none, and nobody can tell later who heard what");
 
     /// The Ed25519 private key (PEM, PKCS#8) that signs the log every minute. Needed with dir. Make

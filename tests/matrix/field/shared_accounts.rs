@@ -202,7 +202,7 @@ async fn a_caller_waits_for_a_renewal_until_the_queue_timeout_and_is_told_why() 
 /// downloads.
 async fn broken_at_random(seed: u64) -> usize {
     const CALLERS: usize = 16;
-    const DOWNLOADS: usize = 300;
+    const DOWNLOADS: usize = 120;
     let pbx = pbx(Api::SSeries200).await;
     let whole = pbx.recording_bytes(NAME).unwrap();
     let gateway = gateway(&pbx)
