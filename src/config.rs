@@ -28,7 +28,7 @@ pub use file::key::{KeyMaterial, KeySection};
 pub use file::key_source::KeySourceSection;
 pub use file::links::{LinkKeySection, LinksSection};
 pub use file::pbx::{PbxSection, TrustSection};
-pub(crate) use file::pbx::{check_name, check_url, default_limits};
+pub(crate) use file::pbx::{check_name, check_url, default_probe_limits};
 pub use file::policy::{PolicySection, PolicyTest};
 pub use file::server::ServerSettings;
 pub(crate) use file::server::check_public_url;

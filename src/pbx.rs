@@ -58,4 +58,4 @@ pub(crate) use error::{HoldOff, TimeLimit, TransportError};
 pub(crate) use inspect::{Inspection, RecordingSample};
 pub(crate) use listing::ListKind;
 pub(crate) use wire::body_end::{BodyEnd, StreamError};
-pub(crate) use wire::probe::{Probe, ProbeConnection, ProbeError};
+pub(crate) use wire::probe::{Probe, ProbeConnection, ProbeError, ProbeLimits};

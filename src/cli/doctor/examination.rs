@@ -129,7 +129,7 @@ impl DoctorReport {
 
     /// The steps that need no credential.
     async fn go_there(&mut self, pbx: &PbxSettings) -> Option<()> {
-        let probe = Probe::new(&pbx.url, pbx.bind_address, &pbx.limits);
+        let probe = Probe::new(&pbx.url, pbx.bind_address, (&pbx.limits).into());
         let probe = match probe {
             Ok(probe) => probe,
             Err(message) => return self.note("resolve", Err(StepFailure::of_url(message))),

@@ -33,7 +33,7 @@ pub(super) async fn at(
     expected: Option<Pin>,
     questions: &Questions,
 ) -> Result<Trust, String> {
-    let probe = Probe::new(url, None, &config::default_limits())?;
+    let probe = Probe::new(url, None, config::default_probe_limits())?;
     if url.scheme() == "http" {
         if expected.is_some() {
             return Err("--fingerprint has no meaning for plain http".to_owned());

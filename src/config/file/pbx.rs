@@ -4,17 +4,16 @@ mod account;
 pub(super) mod rows;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use toml::Table;
 use url::Url;
 
 use self::rows::{groups_keys, keys, tls_keys};
 use super::has_user;
-use crate::config::Problems;
 use crate::config::rows::DefaultedKind;
 use crate::config::section::Section;
+use crate::pbx::ProbeLimits;
 use crate::pbx::settings::{
     AllowedIp, NotReady, PbxAccount, PbxApi, PbxLimits, READ_BUFFER_BYTES, UpstreamRanges,
 };
@@ -294,11 +293,12 @@ fn check_pace(section: &mut Section<'_>, limits: &PbxLimits) {
     }
 }
 
-/// The default limits of a PBX.
-pub(crate) fn default_limits() -> PbxLimits {
-    let mut problems = Problems::default();
-    let mut section = Section::root(Table::new(), Path::new(""), &[], &mut problems);
-    read_limits(&mut section, None)
+/// The limits of a probe of a PBX that is not configured yet.
+pub(crate) fn default_probe_limits() -> ProbeLimits {
+    ProbeLimits {
+        connect_timeout: keys::connect_timeout_ms.kind.default(),
+        answer_timeout: keys::answer_timeout_ms.kind.default(),
+    }
 }
 
 fn read_limits(section: &mut Section<'_>, api: Option<PbxApi>) -> PbxLimits {

@@ -29,6 +29,24 @@ use crate::tls::trust::PbxTrust;
 /// Enough to tell what answers plain HTTP: a head, and the beginning of a page.
 const MAX_GREETING_BYTES: u64 = 4 * 1024;
 
+/// The time that a probe waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProbeLimits {
+    /// For a connection.
+    pub(crate) connect_timeout: Duration,
+    /// For the first bytes of an answer.
+    pub(crate) answer_timeout: Duration,
+}
+
+impl From<&PbxLimits> for ProbeLimits {
+    fn from(limits: &PbxLimits) -> Self {
+        Self {
+            connect_timeout: limits.connect_timeout,
+            answer_timeout: limits.answer_timeout,
+        }
+    }
+}
+
 /// The way to one PBX.
 pub(crate) struct Probe {
     host: Host<String>,
@@ -63,7 +81,7 @@ impl Probe {
     pub(crate) fn new(
         url: &Url,
         bind: Option<IpAddr>,
-        limits: &PbxLimits,
+        limits: ProbeLimits,
     ) -> Result<Self, &'static str> {
         Ok(Self {
             host: url.host().ok_or("the address has no host")?.to_owned(),
