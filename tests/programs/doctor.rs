@@ -239,7 +239,7 @@ async fn a_lock_out_is_told_and_waited_for() {
 
 /// Answers to a login, and the messages about them.
 #[tokio::test]
-async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
+async fn doctor_explains_a_failed_login_with_its_number() {
     let no_yeastar = "no Yeastar";
     let errno = |number: &str| Misbehavior::Errno(number.to_owned());
     let rows = [
@@ -294,7 +294,7 @@ async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_recording_is_told() {
+async fn doctor_says_what_is_wrong_with_a_recording() {
     let unknown = NAME.replace("1001", "9999");
     let rows = [
         (

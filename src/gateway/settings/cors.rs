@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_origin_is_refused() {
+    fn a_text_that_is_not_one_origin_is_refused() {
         for text in [
             "*",
             "https://*",

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_limit_is_to_be_raised_that_cannot_be() {
+    fn advice_does_not_raise_a_limit_that_cannot_be_set() {
         let advice = |limit| {
             let error = PbxError::Transport {
                 operation: Operation::ListDownload,

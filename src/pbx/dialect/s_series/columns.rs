@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_none_is_an_error() {
+    fn a_cut_or_interrupted_table_is_an_error() {
         assert_eq!(rows(b"callid,sn\n1,2\n"), Err(TableError::NoRecordings));
         let head = "callid,recording,sn\n";
         let table = |rest: &str| rows(format!("{head}{rest}").as_bytes());
