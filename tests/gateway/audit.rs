@@ -1,5 +1,6 @@
 //! The audit log: a decision before the first byte of an answer, and a delivery line with the
-//! outcome when the answer really ended.
+//! outcome when the answer really ended. That a decision is also synced to the disk before the
+//! answer is tested in `tests/programs/disk.rs`.
 
 mod crash;
 mod failure;

@@ -240,7 +240,7 @@ async fn a_lock_out_is_told_and_waited_for() {
 /// Answers to a login, and the messages about them.
 #[tokio::test]
 async fn doctor_explains_a_failed_login_with_its_number() {
-    let no_yeastar = "no Yeastar";
+    let no_yeastar = "not be a Yeastar";
     let errno = |number: &str| Misbehavior::Errno(number.to_owned());
     let rows = [
         (
@@ -276,7 +276,7 @@ async fn doctor_explains_a_failed_login_with_its_number() {
         (
             Misbehavior::HugeJson,
             "longer than any answer",
-            "what answers",
+            "the server at pbx.url",
         ),
         (
             Misbehavior::Slow(Duration::from_secs(3600)),

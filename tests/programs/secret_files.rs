@@ -438,9 +438,9 @@ async fn a_gateway_warns_once_about_secrets_of_a_container() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let warnings = lines(&ended.err).filter(|line| line["level"] == "WARN");
     let told = warnings.filter(|line| {
-        line["what"]
+        line["warning"]
             .as_str()
-            .is_some_and(|what| what.starts_with(WARNING))
+            .is_some_and(|text| text.starts_with(WARNING))
     });
     assert_eq!(told.count(), 1, "{}", ended.err);
     assert!(!ended.err.contains(PASSWORD));

@@ -311,7 +311,7 @@ async fn explain_fetches_published_keys_and_decides_as_the_server() {
     idp.be(Mood::Down);
     let ended = explain(&config, &idp.jwt("alice"), &["--recording", OWN]).await;
     let told = format!(
-        "no decision (503)\nthe keys of the issuer {:?} cannot be had: ",
+        "no decision (503)\nthe keys of the issuer {:?} cannot be fetched: ",
         idp.name()
     );
     assert_eq!((ended.code, &*ended.err), (Some(1), ""));

@@ -364,7 +364,9 @@ async fn check_notes_a_forbid_that_spares_principals_without_tenant() {
          when { principal has tenant && principal.tenant != resource.pbx };\n";
     let told = check(passes_over).await;
     assert!(
-        told.contains("note: policy tenants (line 3) forbids nothing to whoever has no tenant"),
+        told.contains(
+            "note: policy tenants (line 3) forbids nothing to a principal without a tenant"
+        ),
         "{told}"
     );
     let meets = "permit(principal, action, resource) when { principal has tenant };\nforbid(principal, action, resource)\n\
