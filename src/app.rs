@@ -168,7 +168,10 @@ impl App {
         self.gateway.store(Arc::clone(&new));
         let ended = new.rights.active.apply_rules(new.rules());
         if ended > 0 {
-            info!(ended, "what was being heard is not allowed any more");
+            info!(
+                ended,
+                "running transfers ended, because the new configuration does not allow them"
+            );
         }
         self.calls.token.store(token.map(Arc::new));
         for pbx in old
@@ -268,7 +271,7 @@ fn warn_of(warnings: &Warnings, known: &Warnings) {
     let known = known.lines();
     for line in warnings.lines() {
         if !known.contains(&line) {
-            warn!(what = line, "the configuration has something odd");
+            warn!(warning = line, "the configuration has a warning");
         }
     }
 }
@@ -289,7 +292,7 @@ fn warn_of_risks(parts: &GatewayParts) {
         warn!(
             policy,
             advice = "write `unless { principal has tenant && … }` to forbid it to them as well",
-            "the policy forbids nothing to whoever has no tenant, and an empty tenant is none"
+            "the policy forbids nothing to a principal without a tenant, and an empty tenant counts as none"
         );
     }
     for address in config

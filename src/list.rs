@@ -57,7 +57,7 @@ impl Order {
 }
 
 /// The rows of a PBX's list that are left out because they cannot be read. The caller learns their
-/// number, and nothing of their contents.
+/// number, but not their contents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct UnreadableRows {
     pub(crate) rows: u64,

@@ -173,7 +173,7 @@ fn revocations(
     let listener = move |revoked: &RevocationList| {
         let ended = active.abort(Outcome::Revoked, |grant| revoked.revokes(grant.principal()));
         if ended > 0 {
-            info!(ended, "what was being heard has been revoked");
+            info!(ended, "running transfers ended, because they were revoked");
         }
     };
     Revocations::start(path, Box::new(listener))

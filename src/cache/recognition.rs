@@ -53,7 +53,7 @@ impl Cache {
         metadata
     }
 
-    /// Remembers the metadata of a recording, but nothing of one that is still being written.
+    /// Remembers the metadata of a recording, unless the recording is still being written.
     /// Returns `false` if the recording was read whole and its content is not the one that was read
     /// the last time.
     pub(super) fn note(

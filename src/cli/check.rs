@@ -19,8 +19,8 @@ pub(super) fn run(path: &Path) -> ExitCode {
             }
             for policy in policies.forbidding_only_with_tenant() {
                 super::print(format_args!(
-                    "note: policy {policy} (line {}) forbids nothing to whoever has no tenant, and an empty tenant is none; to \
-                     forbid it to them as well, write `unless {{ principal has tenant && … }}`",
+                    "note: policy {policy} (line {}) forbids nothing to a principal without a tenant, and an empty tenant \
+                     counts as none; to forbid it to them as well, write `unless {{ principal has tenant && … }}`",
                     policies.line_of(policy).unwrap_or_default()
                 ));
             }

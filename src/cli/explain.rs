@@ -282,8 +282,8 @@ fn fetch(keys: &KeyRing, issuers: &[Issuer], sources: &[KeySource]) -> Result<()
     let fetched = runtime.block_on(key_sets::fetch_once(source, keys));
     fetched.map_err(|error| {
         format!(
-            "the keys of the issuer {:?} cannot be had: {error}\n\
-             a server that has had them before goes on with those",
+            "the keys of the issuer {:?} cannot be fetched: {error}\n\
+             a server that has fetched them before continues with those",
             source.issuer
         )
     })

@@ -245,7 +245,7 @@ fn cache_row(error: &CacheError) -> ErrorRow {
             | ReadingError::Differs,
         ) => ErrorRow::operator(
             &problem::PBX_UNREACHABLE,
-            "look at the PBX's load and at what answers at pbx.url",
+            "look at the PBX's load and at the server at pbx.url",
         ),
         CacheError::NoRoom => {
             ErrorRow::operator(&problem::SATURATED, "raise cache.max_bytes if it continues")

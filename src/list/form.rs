@@ -153,13 +153,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_form_encoder_writes_comes_back(text in "[^ 0-9][ -~äß€]{0,30}") {
+        fn form_encoded_text_decodes_to_itself(text in "[^ 0-9][ -~äß€]{0,30}") {
             let written: String = byte_serialize(text.as_bytes()).collect();
             prop_assert_eq!(decode(&written), Ok(text));
         }
 
         #[test]
-        fn what_is_percent_encoded_comes_back(text in ".{0,40}") {
+        fn percent_encoded_text_decodes_to_itself(text in ".{0,40}") {
             let written = utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string();
             prop_assert_eq!(decode(&written), Ok(text));
         }

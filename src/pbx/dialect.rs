@@ -98,7 +98,7 @@ pub(crate) enum RefusalClass {
     LoginRefused,
     /// Our address is locked out after too many failed logins.
     LockedOut,
-    /// There are as many PBX tokens as there may be.
+    /// All slots for PBX tokens are taken.
     TokenLimit,
     /// Our account lacks the permission.
     PermissionMissing,

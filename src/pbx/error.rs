@@ -63,7 +63,7 @@ pub(crate) enum TransportError {
     TooLong,
 }
 
-/// Why a recording, or a list, cannot be had from the PBX.
+/// Why a recording, or a list, cannot be read from the PBX.
 #[derive(Debug, Clone, Error)]
 pub(crate) enum PbxError {
     #[error("{}: {source}", .operation.as_str())]
@@ -177,7 +177,7 @@ impl PbxError {
         by_status || self.refusal_class() == Some(RefusalClass::TicketRefused)
     }
 
-    /// Somebody has waited for as long as a request may wait.
+    /// Returns true if the request has waited for as long as it may.
     pub(crate) fn is_out_of_patience(&self) -> bool {
         match self {
             Self::Saturated => true,
@@ -239,7 +239,7 @@ impl HoldOff {
                 "the PBX is slow or hangs; look at its load, or raise pbx.answer_timeout_ms; SIGHUP tries at once"
             }
             Self::Outage => {
-                "nothing to do if the PBX is starting; else look at its load and at what answers at pbx.url; SIGHUP tries at once"
+                "nothing to do if the PBX is starting; else look at its load and at the server at pbx.url; SIGHUP tries at once"
             }
             Self::LockedOut => RefusalClass::LockedOut.row().advice,
             Self::SlotsTaken => RefusalClass::TokenLimit.row().advice,

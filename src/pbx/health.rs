@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_pbx_does_wrong_makes_it_fail() {
+    fn only_faults_of_the_pbx_make_it_fail() {
         let health = Health::new("office");
         let state = || health.lock().clone().downloads.state;
         assert_eq!(state(), HealthState::Unknown);

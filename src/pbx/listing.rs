@@ -61,7 +61,7 @@ pub(crate) enum ListKind {
     Absent,
     /// One that is asked for by time, from and to.
     Windowed,
-    /// One that can be had whole.
+    /// One that can be read as a whole.
     Open,
 }
 

@@ -86,7 +86,7 @@ async fn the_admin_listener_answers_checks_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_recording_is_deleted_for_whoever_has_the_token_and_nobody_else() {
+async fn only_the_admin_token_deletes_a_cached_recording() {
     let gateway = guarded(&pbx().await).start().await;
     let addr = gateway.app.admin_address();
     let path = cache(PBX, NAME);

@@ -1,5 +1,6 @@
 //! The audit log: a decision before the first byte of an answer, and a delivery line with the
-//! outcome when the answer really ended.
+//! outcome when the answer really ended. That a decision is also synced to the disk before the
+//! answer is tested in `tests/programs/disk.rs`.
 
 mod crash;
 mod failure;
@@ -58,7 +59,7 @@ async fn ended(gateway: &Gateway, id: &Value) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn a_download_is_told_by_a_decision_and_a_delivery() {
+async fn a_download_is_logged_as_a_decision_and_a_delivery() {
     let pbx = pbx().await;
     let gateway = audited(&pbx).await;
     let token = jwt("alice");
@@ -88,7 +89,7 @@ async fn a_download_is_told_by_a_decision_and_a_delivery() {
 }
 
 #[tokio::test]
-async fn a_decision_is_in_the_log_before_the_pbx_is_asked() {
+async fn a_decision_is_written_before_the_pbx_is_asked() {
     let pbx = pbx().await;
     let gateway = audited(&pbx).await;
     pbx.hold_downloads(0);
@@ -111,7 +112,7 @@ async fn a_decision_is_in_the_log_before_the_pbx_is_asked() {
 }
 
 #[tokio::test]
-async fn parts_heads_and_what_has_not_changed_are_told_as_what_they_are() {
+async fn the_log_has_the_bytes_of_ranges_head_requests_and_304s() {
     let pbx = pbx().await;
     let gateway = audited(&pbx).await;
     let token = jwt("alice");
@@ -248,7 +249,7 @@ async fn a_list_is_one_decision_and_the_number_of_its_rows() {
 }
 
 #[tokio::test]
-async fn what_the_pbx_does_not_have_is_told_as_that() {
+async fn a_missing_recording_is_logged_as_not_found() {
     let pbx = pbx().await;
     let gateway = audited(&pbx).await;
     pbx.remove_recording(NAME);
@@ -262,7 +263,7 @@ async fn what_the_pbx_does_not_have_is_told_as_that() {
 }
 
 #[tokio::test]
-async fn nobody_knows_how_long_an_mp3_was_heard() {
+async fn the_log_has_no_heard_time_for_an_mp3() {
     let recording = wav::mp3(3);
     let name = NAME.replace(".wav", ".mp3");
     let pbx = Simulator::builder(Api::SSeries200).recording(&name, recording.clone());
@@ -280,7 +281,7 @@ async fn nobody_knows_how_long_an_mp3_was_heard() {
 }
 
 #[tokio::test]
-async fn refusals_without_a_credential_are_counted_and_not_told_one_by_one() {
+async fn refusals_without_a_valid_credential_are_only_counted() {
     let pbx = pbx().await;
     let gateway = audited(&pbx).await;
     for token in ["", "a.b.c", "nonsense"] {
@@ -297,7 +298,7 @@ async fn refusals_without_a_credential_are_counted_and_not_told_one_by_one() {
 }
 
 #[tokio::test]
-async fn what_is_in_force_is_told_at_the_start_and_after_a_reload() {
+async fn a_start_and_a_reload_log_version_policy_and_keys() {
     let pbx = pbx().await;
     let gateway = audited(&pbx).await;
     let folder = dir(&gateway);

@@ -113,7 +113,7 @@ async fn stopped(pbx: &Simulator, range: &str) -> Gateway {
 }
 
 #[tokio::test]
-async fn a_pbx_is_let_go_and_what_was_read_serves_without_it() {
+async fn kept_bytes_are_served_without_the_pbx() {
     let pbx = held(true).await;
     let gateway = stopped(&pbx, "").await;
     let whole = wav::pcm_of_size(LENGTH);
@@ -137,7 +137,7 @@ async fn a_pbx_is_let_go_and_what_was_read_serves_without_it() {
 }
 
 #[tokio::test]
-async fn a_cache_that_was_read_on_is_whole() {
+async fn a_stopped_entry_that_is_read_on_becomes_whole() {
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;
         let gateway = stopped(&pbx, "wait_ms = 60000").await;
@@ -153,7 +153,7 @@ async fn a_cache_that_was_read_on_is_whole() {
 }
 
 #[tokio::test]
-async fn a_listener_who_comes_back_in_time_finds_the_download_still_running() {
+async fn a_listener_who_returns_in_time_joins_the_same_download() {
     let pbx = held(true).await;
     let gateway = gateway(&pbx)
         .cache()
@@ -171,7 +171,7 @@ async fn a_listener_who_comes_back_in_time_finds_the_download_still_running() {
 }
 
 #[tokio::test]
-async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
+async fn a_nearly_complete_recording_is_read_on_without_listeners() {
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;
         pbx.hold_downloads(LENGTH as u64 / 2 + 1_000);
@@ -196,7 +196,7 @@ async fn a_recording_of_which_little_is_left_is_read_to_its_end_for_nobody() {
 }
 
 #[tokio::test]
-async fn what_turns_out_too_long_to_be_kept_is_not_read_to_its_end_for_nobody() {
+async fn an_overlong_recording_is_not_read_on_without_listeners() {
     const MOST: u64 = 2_000_000;
     // The header declares less than half of the recording, so that little seems to be left.
     let recording = wav::riff_size(&wav::pcm_of_size(LENGTH), 1_900_000);
@@ -239,7 +239,7 @@ async fn until_streams(gateway: &Gateway, count: u64) {
 }
 
 #[tokio::test]
-async fn a_recording_that_changed_meanwhile_is_never_put_behind_its_old_beginning() {
+async fn a_changed_recording_is_never_joined_to_its_old_beginning() {
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;
         let gateway = stopped(&pbx, "wait_ms = 60000").await;
@@ -265,7 +265,7 @@ async fn a_recording_that_changed_meanwhile_is_never_put_behind_its_old_beginnin
 }
 
 #[tokio::test]
-async fn a_recording_of_another_length_is_not_taken_for_the_one_on_cache() {
+async fn a_recording_of_another_length_replaces_the_cached_one() {
     let longer = wav::pcm_of_size(LENGTH + 1_000);
     for tells_length in [true, false] {
         let pbx = held(tells_length).await;

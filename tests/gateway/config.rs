@@ -90,7 +90,7 @@ fn mistakes_are_reported_together_each_with_its_key() {
 }
 
 #[test]
-fn mistakes_in_values_and_in_files_are_one_list_in_the_order_of_the_file() {
+fn mistakes_in_values_and_files_are_listed_in_file_order() {
     let folder = folder();
     std::fs::write(folder.path().join("bad.pem"), "no PEM").unwrap();
     std::fs::write(folder.path().join("policy.cedar"), "permit(").unwrap();
@@ -191,7 +191,7 @@ fn a_link_key_is_not_called_like_an_issuer() {
 }
 
 #[test]
-fn what_is_not_toml_is_reported_with_its_line_and_without_its_text() {
+fn invalid_toml_is_reported_by_line_without_its_text() {
     let folder = folder();
     let problems = load(folder.path(), "state_dir = \"x\"\npassword = hunter2\n").unwrap_err();
     assert_eq!(problems.len(), 1);

@@ -189,7 +189,7 @@ async fn a_preflight_needs_no_credential_and_asks_the_pbx_nothing() {
 }
 
 #[tokio::test]
-async fn an_origin_counts_as_it_is_and_no_other_is_repeated() {
+async fn only_an_exactly_equal_origin_may_read_an_answer() {
     let pbx = pbx().await;
     let gateway = listing(&pbx).await;
     for origin in [
@@ -248,7 +248,7 @@ async fn without_listed_origins_no_answer_depends_on_any() {
 }
 
 #[tokio::test]
-async fn a_reload_takes_an_origin_over_and_a_wrong_one_is_told() {
+async fn a_reload_takes_a_new_origin_and_names_a_wrong_one() {
     let pbx = pbx().await;
     let gateway = listing(&pbx).await;
     let path = gateway.folder().join("wavegate.toml");

@@ -49,7 +49,7 @@ async fn a_recording_arrives_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn what_a_browser_keeps_it_uses_after_asking_and_only_if_it_still_may() {
+async fn a_browsers_copy_is_revalidated_with_a_valid_credential() {
     let pbx = pbx().await;
     let builder = gateway(&pbx)
         .set("relay.browser_cache", "revalidated")
@@ -131,7 +131,7 @@ async fn a_length_that_the_pbx_tells_is_passed_on() {
 }
 
 #[tokio::test]
-async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() {
+async fn http_1_0_gets_a_length_that_comes_soon_or_an_error() {
     let pbx = pbx().await;
     let recording = pbx.recording_bytes(NAME).unwrap();
     // Without the cache the bytes that were read to learn the length are gone.
@@ -160,7 +160,7 @@ async fn http_1_0_gets_the_length_that_comes_soon_and_is_told_where_none_does() 
 }
 
 #[tokio::test]
-async fn head_tells_what_is_known_and_makes_nothing_up() {
+async fn head_answers_with_known_metadata_only() {
     for switch in [None, Some(Switch::DownloadWithLength)] {
         let mut builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(3));
         if let Some(switch) = switch {

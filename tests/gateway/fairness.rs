@@ -108,7 +108,7 @@ async fn one_with_many_requests_does_not_starve_another() {
 }
 
 #[tokio::test]
-async fn nobody_gets_more_than_half_while_another_waits_and_alone_all_of_it() {
+async fn a_principal_gets_at_most_half_while_another_waits() {
     let pbx = pbx().await;
     pbx.inject(stall(u32::MAX));
     let gateway = gateway(&pbx)
@@ -148,7 +148,7 @@ async fn nobody_gets_more_than_half_while_another_waits_and_alone_all_of_it() {
 }
 
 #[tokio::test]
-async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
+async fn a_principal_at_its_stream_limit_does_not_block_another() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .set("relay.max_streams_per_principal", 2)
@@ -174,7 +174,7 @@ async fn who_has_all_their_streams_is_told_so_and_another_is_served() {
 }
 
 #[tokio::test]
-async fn who_has_had_too_much_read_is_told_when_to_come_back_and_another_is_served() {
+async fn a_principal_at_its_read_limit_does_not_block_another() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .set("relay.max_reads_per_minute", 2)
@@ -193,7 +193,7 @@ async fn who_has_had_too_much_read_is_told_when_to_come_back_and_another_is_serv
 }
 
 #[tokio::test]
-async fn a_reload_changes_both_limits_and_an_unchanged_one_forgets_nothing() {
+async fn a_reload_changes_limits_and_keeps_counts_otherwise() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .set("relay.max_streams_per_principal", 1)

@@ -144,7 +144,7 @@ async fn a_key_that_is_newer_than_the_fetch_under_way_is_fetched() {
 }
 
 #[tokio::test]
-async fn tokens_with_made_up_key_ids_cost_the_issuer_one_request_per_interval() {
+async fn made_up_key_ids_cost_one_request_per_interval() {
     let (pbx, idp, other) = (pbx().await, Idp::start().await, Idp::start().await);
     let gateway = with(&pbx, &idp, &keys_url(&idp, "jwks_min_interval_s = 3600")).await;
     until_ready(&gateway).await;
@@ -179,7 +179,7 @@ fn forged(idp: &Idp, other: &Idp, caller: u32) -> String {
 }
 
 #[tokio::test]
-async fn an_issuer_that_goes_down_after_the_first_fetch_changes_nothing() {
+async fn known_keys_work_while_the_issuer_is_down() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let lines = keys_url(&idp, "jwks_refresh_s = 1\njwks_min_interval_s = 1");
     let gateway = with(&pbx, &idp, &lines).await;
@@ -229,7 +229,7 @@ async fn an_issuer_that_goes_down_after_the_first_fetch_changes_nothing() {
 }
 
 #[tokio::test]
-async fn before_any_key_was_had_nobody_can_tell_and_well_after_the_issuer_has_come_back() {
+async fn without_any_key_tokens_get_503_until_the_issuer_answers() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     idp.be(Mood::Down);
     let gateway = with(&pbx, &idp, &keys_url(&idp, "jwks_min_interval_s = 1")).await;
@@ -274,7 +274,7 @@ async fn a_document_of_another_issuer_gives_no_keys() {
 }
 
 #[tokio::test]
-async fn a_key_set_in_a_file_is_read_again_for_a_key_that_is_not_known() {
+async fn a_key_set_file_is_read_again_for_an_unknown_key() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let builder = gateway(&pbx).cache();
     let path = builder.folder().join("keys.json");
@@ -297,7 +297,7 @@ async fn a_key_set_in_a_file_is_read_again_for_a_key_that_is_not_known() {
 }
 
 #[tokio::test]
-async fn mistakes_about_published_keys_are_told() {
+async fn mistakes_about_published_keys_are_reported() {
     let pbx = pbx().await;
     let check = |lines: &str, expected: &[(&str, &str)]| {
         let builder = gateway(&pbx);

@@ -71,7 +71,7 @@ fn target() -> String {
 }
 
 #[tokio::test]
-async fn two_hundred_at_once_get_a_fresh_ticket_each_and_four_at_a_time() {
+async fn two_hundred_requests_get_fresh_tickets_four_at_a_time() {
     let recordings: Vec<(String, Bytes)> = (0..200)
         .map(|number| (format!("{number}.wav"), wav::pcm_of_size(5_000 + number)))
         .collect();
@@ -199,7 +199,7 @@ async fn a_caller_who_leaves_the_queue_gives_up_its_place() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_while_its_ticket_is_fetched_gives_up_its_place() {
+async fn a_caller_who_leaves_during_a_ticket_gives_up_its_place() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .set("relay.max_streams", 2)
@@ -220,7 +220,7 @@ async fn a_caller_who_leaves_while_its_ticket_is_fetched_gives_up_its_place() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_in_mid_download_gives_up_its_place_and_the_pbx_is_let_go() {
+async fn a_caller_who_leaves_mid_download_gives_up_its_place() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .set("relay.max_streams", 2)

@@ -175,7 +175,7 @@ async fn a_link_opens_its_recording_on_its_pbx_and_makes_no_links() {
 }
 
 #[tokio::test]
-async fn a_wish_that_is_none_is_refused_with_what_is_wrong() {
+async fn an_invalid_link_request_is_refused_with_its_reason() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let no_object = "not a JSON object whose members are there once each";
@@ -249,7 +249,7 @@ async fn a_wish_that_is_none_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_link_is_no_longer_lived_and_reaches_no_further_than_its_key() {
+async fn a_link_obeys_the_lifetime_and_pbxs_of_its_key() {
     let pbx = pbx().await;
     let limited = |lines: &str| {
         let builder = gateway(&pbx).set("server.public_url", ORIGIN);
@@ -287,7 +287,7 @@ async fn a_link_is_no_longer_lived_and_reaches_no_further_than_its_key() {
 }
 
 #[tokio::test]
-async fn what_is_not_configured_is_said() {
+async fn the_answer_names_the_setting_that_links_lack() {
     let pbx = pbx().await;
     let public = format!("public_url = \"{ORIGIN}\"");
     let rows: [(Builder, &str); 2] = [
@@ -356,7 +356,7 @@ async fn a_page_with_a_session_has_links_made_by_its_own_user() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_holds_nothing() {
+async fn a_body_that_does_not_come_is_not_waited_for() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let pbx = pbx().await;

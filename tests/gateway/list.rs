@@ -70,7 +70,7 @@ async fn every_pbx_has_a_list_of_the_same_shape() {
 }
 
 #[tokio::test]
-async fn what_is_listed_can_be_fetched_at_its_address() {
+async fn a_listed_recording_is_fetched_at_its_address() {
     for api in APIS {
         let pbx = Simulator::builder(api)
             .recording(ODD, wavegate::simulator::wav::music(1))
@@ -113,7 +113,7 @@ async fn a_link_leads_to_the_next_page_with_everything_kept() {
 }
 
 #[tokio::test]
-async fn nothing_is_a_list_too() {
+async fn a_pbx_without_recordings_gives_an_empty_list() {
     for api in APIS {
         let pbx = pbx(api, 0).await;
         let gateway = gateway(&pbx).start().await;

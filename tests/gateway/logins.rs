@@ -58,7 +58,7 @@ async fn logins_whose_answer_is_lost_do_not_add_up_to_a_lock_out() {
 }
 
 #[tokio::test]
-async fn restarts_during_a_slow_login_do_not_count_against_the_password() {
+async fn restarts_during_a_slow_login_count_as_no_refusal() {
     let pbx = pbx().await;
     let builder = gateway(&pbx);
     let path = builder.write();
@@ -124,7 +124,7 @@ async fn five_starts_with_a_wrong_password_cost_two_logins() {
 }
 
 #[tokio::test]
-async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
+async fn a_lock_out_stops_logins_until_its_end_or_a_reload() {
     let pbx = pbx().await;
     // Another program behind our address.
     for attempt in 0..5 {
@@ -156,7 +156,7 @@ async fn a_lock_out_stops_logins_until_it_is_over_or_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn tokens_that_die_early_again_and_again_do_not_cost_a_login_each() {
+async fn tokens_that_keep_dying_early_do_not_cost_a_login_each() {
     let pbx = pbx().await;
     pbx.inject(ScriptedFault::forever(
         CallKind::GetRandom,
@@ -230,7 +230,7 @@ async fn a_state_that_cannot_be_kept_is_an_error_at_start() {
 }
 
 #[tokio::test]
-async fn whatever_may_be_a_refusal_is_not_asked_for_again_and_again() {
+async fn a_possible_refusal_is_not_retried_at_every_request() {
     for (answer, most) in [
         ("html=401", 1),
         ("status=403", 1),

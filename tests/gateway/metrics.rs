@@ -23,7 +23,7 @@ async fn pbx() -> Simulator {
 }
 
 #[tokio::test]
-async fn what_was_answered_and_asked_for_is_counted() {
+async fn answers_and_downloads_are_counted() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).set("pbx.retry_delay_ms", 0).start().await;
     let before = Numbers::of(&gateway).await;
@@ -116,7 +116,7 @@ async fn the_page_of_metrics_explains_every_number() {
 }
 
 #[tokio::test]
-async fn who_is_served_and_who_waits_is_seen_as_it_is() {
+async fn metrics_show_open_streams_and_waiting_requests() {
     let (slow, hung) = (pbx().await, pbx().await);
     let stall = Misbehavior::Stall { after_bytes: 1_000 };
     slow.inject(ScriptedFault::forever(CallKind::Download, stall));

@@ -120,7 +120,7 @@ fn is_strict(policy: &str, html: &str) {
 }
 
 #[tokio::test]
-async fn a_browser_gets_a_page_and_everything_else_the_document_with_the_same_status() {
+async fn browsers_get_pages_and_programs_get_problem_json() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).start().await;
     let path = format!("/recordings/{NAME}");
@@ -205,7 +205,7 @@ async fn a_browser_gets_a_page_and_everything_else_the_document_with_the_same_st
 }
 
 #[tokio::test]
-async fn the_page_of_a_link_that_has_ended_leads_to_the_recording_without_it() {
+async fn the_page_of_an_invalid_link_leads_to_the_recording() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).start().await;
     let elsewhere = link_from(PBX, NAME, Some("203.0.113.7".parse().unwrap()));
@@ -230,7 +230,7 @@ async fn the_page_of_a_link_that_has_ended_leads_to_the_recording_without_it() {
 }
 
 #[tokio::test]
-async fn what_a_caller_sends_is_on_no_page_but_the_name_and_that_as_text() {
+async fn pages_repeat_only_the_recordings_name_and_escape_it() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).start().await;
     let marks = [
@@ -359,7 +359,7 @@ async fn a_browser_without_a_credential_is_sent_to_sign_in_and_back() {
 }
 
 #[tokio::test]
-async fn a_wrong_credential_and_a_wrong_address_never_lead_to_signing_in() {
+async fn wrong_credentials_and_addresses_lead_to_no_sign_in() {
     let pbx = pbx().await;
     let gateway = with_login(gateway(&pbx)).start().await;
     let expired = format!("Bearer {}", expired_jwt("alice"));
@@ -409,7 +409,7 @@ async fn a_wrong_credential_and_a_wrong_address_never_lead_to_signing_in() {
 }
 
 #[tokio::test]
-async fn where_to_sign_in_needs_an_address_to_come_back_to_and_a_place_for_it() {
+async fn login_url_needs_a_public_url_and_its_placeholder() {
     let pbx = pbx().await;
     for (server, login, words) in [
         ("", "https://sso.example/?rd={return}", "server.public_url"),
@@ -443,7 +443,7 @@ async fn where_to_sign_in_needs_an_address_to_come_back_to_and_a_place_for_it() 
 }
 
 #[tokio::test]
-async fn a_recording_is_framed_where_pages_are_and_one_of_a_link_anywhere() {
+async fn listed_sites_frame_recordings_and_all_sites_frame_links() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .set("cors.origins", ["https://crm.example"])
@@ -497,7 +497,7 @@ async fn a_page_says_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn every_answer_says_that_it_is_what_it_is_and_tells_no_one_where_it_was() {
+async fn every_answer_has_nosniff_no_referrer_and_resource_policy() {
     let pbx = pbx().await;
     let gateway = with_login(gateway(&pbx)).start().await;
     let path = format!("/recordings/{NAME}");
@@ -555,7 +555,7 @@ async fn every_answer_says_that_it_is_what_it_is_and_tells_no_one_where_it_was()
 }
 
 #[tokio::test]
-async fn what_browsers_cannot_play_they_save() {
+async fn browsers_save_recordings_that_they_cannot_play() {
     let gsm = "20260302091407-1772442845.1-1001-1003-Internal.wav";
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));
     let pbx = builder.recording(gsm, wav::gsm(1)).start().await.unwrap();

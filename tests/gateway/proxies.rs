@@ -104,7 +104,7 @@ async fn a_link_for_one_address_works_from_there_only() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_was_forgotten_is_told_of_once() {
+async fn a_proxy_that_is_not_listed_is_logged_once() {
     let pbx = Simulator::builder(Api::SSeries200).start().await.unwrap();
     let builder = gateway(&pbx);
     let (gateway, addr) = serve(&builder.write()).await;

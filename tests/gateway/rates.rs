@@ -48,7 +48,7 @@ fn is_rate_limited(problem: &Problem) {
 }
 
 #[tokio::test]
-async fn one_principal_is_slowed_down_wherever_they_are_and_nobody_else() {
+async fn the_principal_rate_follows_a_caller_across_addresses() {
     let limits =
         "principal_requests_per_second = 1\nprincipal_burst = 3\naddress_requests_per_second = 0";
     let (_pbx, gateway) = start(BEHIND_A_PROXY, limits).await;
@@ -78,7 +78,7 @@ async fn one_principal_is_slowed_down_wherever_they_are_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn one_address_is_slowed_down_whoever_is_behind_it_and_no_other() {
+async fn the_address_rate_counts_every_request_of_one_address() {
     let limits =
         "principal_requests_per_second = 0\naddress_requests_per_second = 1\naddress_burst = 4";
     let (_pbx, gateway) = start(BEHIND_A_PROXY, limits).await;
@@ -172,7 +172,7 @@ async fn failures_slow_down_an_address_and_never_a_valid_credential() {
 }
 
 #[tokio::test]
-async fn what_was_counted_outlives_a_reload_that_changes_no_limit() {
+async fn failure_counts_survive_a_reload_with_the_same_limits() {
     let limits = "principal_requests_per_second = 0\naddress_requests_per_second = 0\naddress_failures_per_minute = 1";
     let (_pbx, gateway) = start(BEHIND_A_PROXY, limits).await;
     assert_eq!(status(&gateway, "203.0.113.7", None).await, 401);
@@ -205,7 +205,7 @@ async fn behind_a_proxy_that_is_not_trusted_all_have_its_address() {
 }
 
 #[tokio::test]
-async fn nobody_meets_the_defaults_by_listening() {
+async fn default_limits_allow_300_downloads_and_60_failures() {
     let (_pbx, gateway) = start("", "").await;
     for _ in 0..300 {
         assert_eq!(

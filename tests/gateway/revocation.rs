@@ -77,7 +77,7 @@ async fn until_refused(gateway: &Gateway, subject: &str) {
 }
 
 #[tokio::test]
-async fn a_call_ends_what_one_person_hears_and_nobody_else() {
+async fn a_revocation_ends_the_transfers_of_its_subject_only() {
     // With the cache, and without it.
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
@@ -114,7 +114,7 @@ async fn opening(gateway: &Gateway, pbx: &Simulator) -> JoinHandle<bool> {
 }
 
 #[tokio::test]
-async fn who_is_revoked_before_the_first_byte_hears_nothing() {
+async fn a_revocation_before_the_first_byte_stops_the_answer() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
@@ -152,7 +152,7 @@ async fn rows(list: JoinHandle<Answer>) -> usize {
 }
 
 #[tokio::test]
-async fn who_is_revoked_while_a_list_is_read_gets_none() {
+async fn a_revocation_during_a_list_refuses_it() {
     let (_pbx, gateway, alice) = listing("alice").await;
     assert_eq!(revoke(&gateway, &person("alice")).await.status, 204);
     let refused = soon(alice).await.unwrap().problem().await;
@@ -161,7 +161,7 @@ async fn who_is_revoked_while_a_list_is_read_gets_none() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_read_under_other_policies_shows_what_the_new_ones_allow() {
+async fn a_list_shows_the_rows_that_reloaded_policies_allow() {
     let (_pbx, gateway, alice) = listing("alice").await;
     std::fs::write(gateway.folder().join(POLICIES), NOT_ALICE).unwrap();
     gateway.reload().unwrap();
@@ -170,7 +170,7 @@ async fn a_list_that_is_read_under_other_policies_shows_what_the_new_ones_allow(
 }
 
 #[tokio::test]
-async fn a_policy_that_is_read_again_ends_what_it_denies() {
+async fn a_reloaded_policy_ends_the_transfers_it_denies() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
@@ -186,7 +186,7 @@ async fn a_policy_that_is_read_again_ends_what_it_denies() {
 }
 
 #[tokio::test]
-async fn whom_a_policy_denies_before_the_first_byte_hears_nothing() {
+async fn a_policy_change_before_the_first_byte_stops_the_answer() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
@@ -240,7 +240,7 @@ async fn a_link_ends_with_its_maker() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_stays_so_after_a_restart_and_beside_what_is_written_by_hand() {
+async fn revocations_survive_a_restart_beside_handwritten_ones() {
     let pbx = held().await;
     let builder = revoking(&pbx).cache();
     // Without a line feed at its end.
@@ -265,7 +265,7 @@ async fn what_was_revoked_stays_so_after_a_restart_and_beside_what_is_written_by
 }
 
 #[tokio::test]
-async fn only_the_operator_revokes_and_only_what_is_a_revocation() {
+async fn only_the_operator_revokes_and_only_with_valid_entries() {
     let pbx = held().await;
     let gateway = revoking(&pbx).start().await;
     let addr = gateway.app.admin_address();
@@ -310,7 +310,7 @@ fn gateway_without_list(pbx: &Simulator) -> Builder {
 }
 
 #[tokio::test]
-async fn a_list_with_a_mistake_is_told_at_the_start() {
+async fn a_revocation_file_with_a_mistake_stops_the_start() {
     let pbx = held().await;
     let builder = revoking(&pbx);
     write(builder.folder(), "{\"jti\":\"a\"}\n{\"jti\":\"\"}");
@@ -327,7 +327,7 @@ async fn a_list_with_a_mistake_is_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn no_answer_lasts_longer_than_it_may_and_a_range_goes_on_behind_it() {
+async fn max_stream_s_ends_an_answer_and_a_range_continues_it() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx)
@@ -355,7 +355,7 @@ async fn erase(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
+async fn deleting_a_recording_ends_its_transfers() {
     for cache in ["", "max_bytes = 0", "max_recording_bytes = 65536"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
@@ -366,7 +366,7 @@ async fn what_was_deleted_is_heard_no_longer_wherever_it_comes_from() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_before_the_first_byte_is_not_heard() {
+async fn a_deletion_before_the_first_byte_stops_the_answer() {
     for cache in ["", "max_bytes = 0"] {
         let pbx = held().await;
         let gateway = revoking(&pbx).cache().lines("[cache]", cache).start().await;
@@ -381,7 +381,7 @@ async fn what_was_deleted_before_the_first_byte_is_not_heard() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_not_there_at_the_start_is_told() {
+async fn a_missing_revocation_file_is_logged_at_the_start() {
     let pbx = held().await;
     let builder = revoking(&pbx);
     let config = builder.write();

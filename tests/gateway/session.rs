@@ -73,7 +73,7 @@ fn assert_cleared(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_bearer_token_is_exchanged_for_a_cookie_that_plays_and_seeks_and_lists() {
+async fn a_bearer_token_gives_a_cookie_that_plays_seeks_and_lists() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let answer = call(&gateway, Method::POST, "/session").bearer(&jwt("alice"));
@@ -115,7 +115,7 @@ async fn a_bearer_token_is_exchanged_for_a_cookie_that_plays_and_seeks_and_lists
 }
 
 #[tokio::test]
-async fn a_crm_may_embed_it_where_that_is_configured() {
+async fn embed_partitioned_lets_a_crm_frame_a_recording() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "embed = \"partitioned\"").start().await;
     let answer = call(&gateway, Method::POST, "/session").bearer(&jwt("alice"));
@@ -140,7 +140,7 @@ async fn a_crm_may_embed_it_where_that_is_configured() {
 }
 
 #[tokio::test]
-async fn a_session_says_whose_it_is_and_ends_no_later_than_its_bearer_token() {
+async fn a_session_names_its_token_and_ends_no_later_than_it() {
     let pbx = pbx().await;
     for (lines, lives) in [("", 3600), ("max_ttl_s = 60", 60)] {
         let gateway = with_sessions(&pbx, lines).start().await;
@@ -162,7 +162,7 @@ async fn a_session_says_whose_it_is_and_ends_no_later_than_its_bearer_token() {
 }
 
 #[tokio::test]
-async fn without_a_key_there_are_no_sessions_and_the_cookie_is_not_looked_at() {
+async fn without_a_session_key_the_cookie_is_ignored() {
     let pbx = pbx().await;
     let with = with_sessions(&pbx, "").start().await;
     let cookie = open(&with, &jwt("alice")).await;
@@ -277,7 +277,7 @@ async fn the_first_credential_decides_and_no_other_covers_it() {
 }
 
 #[tokio::test]
-async fn a_session_is_no_other_credential_and_no_other_credential_is_a_session() {
+async fn session_bearer_and_link_tokens_are_not_interchangeable() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "")
         .set("auth.cookie", "sso")
@@ -347,7 +347,7 @@ async fn a_new_key_of_the_issuer_is_fetched_for_its_cookie_too() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_a_cookie_is_no_session() {
+async fn a_token_with_a_very_long_issuer_opens_no_session() {
     let pbx = pbx().await;
     let name = format!("https://{}.test", "x".repeat(3_000));
     let key = "[[auth.issuer.key]]\nalgorithm = \"HS256\"\nsecret_file = \"bearer\"";

@@ -128,7 +128,7 @@ async fn a_pbx_that_hangs_takes_no_more_than_its_share_of_streams() {
 }
 
 #[tokio::test]
-async fn a_pbx_that_refuses_is_no_reason_to_refuse_for_another() {
+async fn a_refused_login_on_one_pbx_does_not_affect_another() {
     let (locked, well) = (pbx(Api::SSeries200, 1).await, pbx(Api::SSeries200, 2).await);
     locked.set_password("another");
     let gateway = gateway(&locked).beside("well", &well).start().await;

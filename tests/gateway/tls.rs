@@ -111,7 +111,7 @@ async fn the_systems_roots_do_not_vouch_for_a_self_signed_certificate() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_tls_gets_no_credential() {
+async fn a_pbx_without_tls_gets_no_credential() {
     let pbx = simulator().switch(Switch::PlainHttp).start().await.unwrap();
     let gateway = gateway(&pbx)
         .pbx_url(pbx.url().replace("http:", "https:"))
@@ -185,7 +185,7 @@ async fn present(name: &str, is_ca: IsCa) -> Presenter {
 }
 
 #[tokio::test]
-async fn why_a_certificate_is_not_trusted_is_told_without_the_pbxs_address() {
+async fn the_log_says_why_a_certificate_fails_without_the_address() {
     let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
     let (ca_file, pin) = ("ca_file = \"pbx.pem\"", "pins = [\"FINGERPRINT\"]");
     let no_pin = format!("pins = [\"{}\"]", wrong_pin());

@@ -19,7 +19,7 @@ async fn pbx(api: Api) -> Simulator {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
+async fn a_thousand_downloads_take_one_slot_with_renewed_tokens() {
     let builder = Simulator::builder(Api::PSeries).token_calls(25);
     let recording = wav::music(1);
     let builder = builder.recording(NAME, recording.clone());
@@ -56,7 +56,7 @@ async fn a_thousand_downloads_take_one_slot_though_tokens_die_after_25_calls() {
 }
 
 #[tokio::test]
-async fn with_all_slots_taken_callers_are_told_when_to_come_back_and_the_log_why() {
+async fn with_all_slots_taken_callers_get_retry_after() {
     let pbx = pbx(Api::PSeries).await;
     pbx.occupy_tokens(8);
     let builder = gateway(&pbx);
@@ -143,7 +143,7 @@ async fn exchanging(api: Api) -> Simulator {
 }
 
 #[tokio::test]
-async fn a_dead_token_is_exchanged_and_a_refused_exchange_becomes_a_login() {
+async fn a_dead_token_is_exchanged_or_replaced_by_a_login() {
     for api in EXCHANGED {
         let pbx = exchanging(api).await;
         let gateway = gateway(&pbx).start().await;
@@ -200,7 +200,7 @@ async fn a_token_that_replaces_another_is_the_only_one_of_ours() {
 }
 
 #[tokio::test]
-async fn trouble_on_the_way_to_an_exchange_costs_no_good_pair() {
+async fn a_failed_exchange_does_not_lose_the_token_pair() {
     for api in EXCHANGED {
         let errno = match api {
             Api::PSeries => "-2",

@@ -316,7 +316,7 @@ async fn no_other_form_size_or_place_of_a_token_is_accepted() {
 
 /// Forms and claims that look odd, and that the gateway must accept.
 #[tokio::test]
-async fn what_only_looks_wrong_is_accepted() {
+async fn unusual_but_valid_tokens_are_accepted() {
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::music(1));
     let pbx = builder.start().await.unwrap();
     let gateway = ISSUERS.gateway(&pbx).await;

@@ -219,6 +219,6 @@ async fn fifty_listeners_who_wait_for_the_pbx_cost_one_download() {
 }
 
 #[tokio::test]
-async fn fifty_listeners_over_http_2_who_wait_for_the_pbx_cost_one_download() {
+async fn fifty_waiting_http_2_listeners_cost_one_download() {
     check_both(SLOW, true).await;
 }

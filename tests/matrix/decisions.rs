@@ -359,7 +359,7 @@ async fn explained(config: PathBuf, cell: Cell, number: usize) -> (bool, Vec<Str
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
+async fn server_explain_and_log_decide_as_the_table_says() {
     let (gateway, pbxs) = start().await;
     let parts = gateway.load().unwrap();
     let (auth, skew) = (parts.auth, parts.config.auth.skew);
@@ -407,7 +407,7 @@ async fn every_decision_is_as_the_table_says_and_explain_says_the_same() {
 }
 
 #[tokio::test]
-async fn a_list_shows_what_its_reader_may_hear_and_nothing_else() {
+async fn a_list_shows_only_recordings_its_reader_may_hear() {
     let (gateway, _pbxs) = start().await;
     let mut compared = 0;
     for (who, _) in principals() {

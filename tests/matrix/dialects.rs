@@ -20,7 +20,7 @@ use case::Case;
 use setup::Observed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_version_with_every_switch_gives_the_bytes_or_the_one_problem() {
+async fn every_version_and_switch_gives_the_bytes_or_its_problem() {
     let versions = Api::ALL.iter().copied();
     let tables: Vec<_> = versions.map(|api| tokio::spawn(all_rows(api))).collect();
     let mut wrong = Vec::new();

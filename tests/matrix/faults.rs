@@ -129,7 +129,7 @@ async fn a_clean_download_follows(pbx: &Simulator, gateway: &Gateway, row: &str)
 }
 
 #[tokio::test]
-async fn a_fault_at_the_login_is_told_and_costs_one_login() {
+async fn a_fault_at_the_login_is_a_problem_and_costs_one_login() {
     for row in [
         ("login:html=200", Problem("pbx-protocol"), 0, 1),
         ("login:html=404", Problem("pbx-protocol"), 0, 1),
@@ -310,7 +310,7 @@ async fn two_different_faults_do_not_add_up_to_a_third_ticket() {
 }
 
 #[tokio::test]
-async fn boxes_that_differ_are_borne_or_told() {
+async fn each_pbx_switch_gives_the_bytes_or_its_problem() {
     use Switch::*;
     for (switch, expected, tickets, logins) in [
         (Overload503Once, SameBytes, 1, 1),
@@ -347,7 +347,7 @@ async fn boxes_that_differ_are_borne_or_told() {
 }
 
 #[tokio::test]
-async fn a_locked_out_address_asks_nothing_more_until_the_operator_says_so() {
+async fn a_locked_out_address_asks_nothing_more_until_a_reload() {
     let pbx = start(&[], "login:errno=20002").await;
     let gateway = tight(&pbx).start().await;
     for _ in 0..3 {

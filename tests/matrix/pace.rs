@@ -103,7 +103,7 @@ async fn a_trickle_goes_on_to_its_end_while_nobody_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_cut_for_a_slow_pbx() {
+async fn no_listener_is_cut_for_a_slow_pbx() {
     const SIZE: usize = 1_000_000;
     let pbx = pbx(SIZE).await;
     let slowly = Misbehavior::Throttle {
@@ -124,7 +124,7 @@ async fn nobody_is_cut_for_a_slow_pbx() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_trickle_from_the_cache_keeps_nobody_waiting_and_goes_on() {
+async fn a_trickle_from_the_cache_delays_no_download_and_goes_on() {
     let pbx = pbx(LARGE).await;
     let builder = one_at_a_time(&pbx).cache();
     let (running, addr) = serve(&builder.write()).await;

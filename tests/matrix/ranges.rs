@@ -124,22 +124,22 @@ async fn check_unseen(tells_length: bool, with_cache: bool) {
 }
 
 #[tokio::test]
-async fn an_unseen_recording_whose_length_the_pbx_tells() {
+async fn an_unseen_recording_of_told_length_follows_the_table() {
     check_unseen(true, true).await;
 }
 
 #[tokio::test]
-async fn an_unseen_recording_whose_length_the_pbx_tells_without_cache() {
+async fn without_cache_an_unseen_told_length_follows_the_table() {
     check_unseen(true, false).await;
 }
 
 #[tokio::test]
-async fn an_unseen_recording_whose_length_is_learned_from_its_end() {
+async fn an_unseen_recording_without_length_follows_the_table() {
     check_unseen(false, true).await;
 }
 
 #[tokio::test]
-async fn an_unseen_recording_whose_length_is_learned_from_its_end_without_cache() {
+async fn without_cache_an_unseen_untold_length_follows_the_table() {
     check_unseen(false, false).await;
 }
 
@@ -179,7 +179,7 @@ async fn knowing(pbx: &Simulator, builder: harness::Builder) -> Gateway {
 }
 
 #[tokio::test]
-async fn a_recording_on_cache_costs_one_ticket_whatever_is_asked_of_it() {
+async fn a_cached_recording_costs_one_ticket_for_any_request() {
     for tells_length in [true, false] {
         let pbx = pbx(tells_length, shared_name).await;
         let gateway = knowing(&pbx, gateway(&pbx).cache()).await;
@@ -338,7 +338,7 @@ async fn a_condition_waits_for_the_tag_it_is_about() {
 }
 
 #[tokio::test]
-async fn a_length_is_learned_once_for_a_request_even_if_nothing_is_remembered() {
+async fn a_length_is_learned_once_per_request_without_memory() {
     let pbx = pbx(false, shared_name).await;
     let gateway = gateway(&pbx)
         .cache()

@@ -174,7 +174,7 @@ pub(crate) fn url(gateway: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn the_link_of_the_demo_plays_in_an_audio_element_of_another_origin() {
+async fn the_demo_link_plays_on_a_page_of_another_origin() {
     let arguments = ["demo", "--json", "--listen", "127.0.0.1:0"];
     let demo = Running::start(&mut wavegate(&arguments));
     let tour = demo.out.until(|text| text.ends_with('\n')).await;

@@ -135,7 +135,7 @@ fn of(log: &Path, id: &str) -> (Vec<Value>, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn what_is_served_while_the_disk_hangs_is_what_is_written_later() {
+async fn decisions_served_while_the_disk_hangs_are_written_later() {
     let Some(failing) = started("serve").await else {
         return;
     };
@@ -176,7 +176,7 @@ async fn what_is_served_while_the_disk_hangs_is_what_is_written_later() {
 }
 
 #[tokio::test]
-async fn what_is_served_and_never_gets_to_the_disk_is_counted() {
+async fn decisions_that_never_reach_the_disk_are_counted() {
     let Some(failing) = started("serve").await else {
         return;
     };
@@ -203,7 +203,7 @@ async fn what_is_served_and_never_gets_to_the_disk_is_counted() {
 }
 
 #[tokio::test]
-async fn refused_while_the_disk_hangs_is_told_as_refused() {
+async fn a_refusal_while_the_disk_hangs_is_logged_as_refused() {
     let Some(failing) = started("refuse").await else {
         return;
     };

@@ -239,8 +239,8 @@ async fn a_lock_out_is_told_and_waited_for() {
 
 /// Answers to a login, and the messages about them.
 #[tokio::test]
-async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
-    let no_yeastar = "no Yeastar";
+async fn doctor_explains_a_failed_login_with_its_number() {
+    let no_yeastar = "not be a Yeastar";
     let errno = |number: &str| Misbehavior::Errno(number.to_owned());
     let rows = [
         (
@@ -276,7 +276,7 @@ async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
         (
             Misbehavior::HugeJson,
             "longer than any answer",
-            "what answers",
+            "the server at pbx.url",
         ),
         (
             Misbehavior::Slow(Duration::from_secs(3600)),
@@ -294,7 +294,7 @@ async fn what_the_pbx_says_to_a_login_is_told_with_its_number() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_recording_is_told() {
+async fn doctor_says_what_is_wrong_with_a_recording() {
     let unknown = NAME.replace("1001", "9999");
     let rows = [
         (

@@ -18,7 +18,7 @@ pub(super) async fn pbx() -> Simulator {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_and_what_was_half_written_is_repaired() {
+async fn a_full_disk_refuses_requests_and_torn_lines_are_repaired() {
     if program("prlimit").is_none() {
         return;
     }

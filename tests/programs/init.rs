@@ -167,7 +167,7 @@ async fn flags_alone_make_a_configuration_that_works() {
 }
 
 #[tokio::test]
-async fn answers_make_the_same_and_are_asked_for_again() {
+async fn answers_replace_flags_and_wrong_ones_are_asked_again() {
     let pbx = pbx(Api::PSeries).await.start().await.unwrap();
     let place = Place::new();
     let answers = [
@@ -305,7 +305,7 @@ async fn on_a_terminal_flags_that_suffice_leave_nothing_to_ask() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_overwritten() {
+async fn init_does_not_overwrite_existing_files() {
     let pbx = pbx(Api::SSeries200).await.start().await.unwrap();
     let url = pbx.url();
     for file in FILES {
@@ -351,7 +351,7 @@ async fn the_password_comes_from_a_file_or_from_standard_input() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_leads_nowhere_is_told() {
+async fn missing_and_wrong_flags_are_reported() {
     let place = Place::new();
     let ended = place.run(&["--api", "s-series-2.0.0"]).await;
     place.holds_nothing(&ended, "missing: --url, --username");

@@ -235,7 +235,7 @@ async fn a_problem_passes_unchanged() {
 }
 
 #[tokio::test]
-async fn a_link_for_one_address_works_from_there_and_a_claim_does_not_help() {
+async fn a_link_for_one_address_ignores_a_claimed_address() {
     let pbx = pbx(3, &[]).await;
     let Some((_gateway, nginx)) = in_front_of(&pbx).await else {
         return;
@@ -274,7 +274,7 @@ async fn http_1_0_is_refused_since_it_cannot_tell_a_cut_recording() {
 }
 
 #[tokio::test]
-async fn the_other_instance_is_asked_when_one_is_gone_and_for_no_other_reason() {
+async fn nginx_asks_the_other_instance_only_if_one_is_gone() {
     let pbx = pbx(3, &[]).await;
     let one = behind(&pbx).start().await;
     let other = behind(&pbx).start().await;

@@ -329,7 +329,7 @@ async fn no_header_keeps_a_recording_from_being_served() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_format_that_does_not_come() {
+async fn an_answer_does_not_wait_for_a_format_that_never_comes() {
     // The PBX has sent the beginning, and stalls.
     for (what, in_front, is_awaited) in [
         ("not needed", 0, false),
@@ -368,7 +368,7 @@ async fn the_doctor_names_a_format_behind_other_chunks() {
 }
 
 #[tokio::test]
-async fn a_browser_really_plays_them() {
+async fn a_browser_plays_the_formats_called_playable() {
     let behind = |form: Form| form.behind(&[(b"JUNK", 4_096)]);
     for form in [
         Form::plain(FLOAT, 32),

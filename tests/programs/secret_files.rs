@@ -353,7 +353,7 @@ async fn a_secret_that_others_can_write_is_refused_on_any_mount() {
 }
 
 #[tokio::test]
-async fn every_command_takes_what_check_takes_and_refuses_what_it_refuses() {
+async fn every_command_accepts_the_same_secrets_as_check() {
     let Some(namespace) = Namespace::new() else {
         return;
     };
@@ -417,7 +417,7 @@ async fn every_command_takes_what_check_takes_and_refuses_what_it_refuses() {
 }
 
 #[tokio::test]
-async fn a_gateway_starts_with_the_secrets_of_a_container_and_says_so_once() {
+async fn a_gateway_warns_once_about_secrets_of_a_container() {
     let Some(namespace) = Namespace::new() else {
         return;
     };
@@ -438,9 +438,9 @@ async fn a_gateway_starts_with_the_secrets_of_a_container_and_says_so_once() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let warnings = lines(&ended.err).filter(|line| line["level"] == "WARN");
     let told = warnings.filter(|line| {
-        line["what"]
+        line["warning"]
             .as_str()
-            .is_some_and(|what| what.starts_with(WARNING))
+            .is_some_and(|text| text.starts_with(WARNING))
     });
     assert_eq!(told.count(), 1, "{}", ended.err);
     assert!(!ended.err.contains(PASSWORD));
@@ -469,7 +469,7 @@ async fn one_key_lets_readable_files_pass_with_a_warning() {
 }
 
 #[tokio::test]
-async fn the_root_of_all_is_no_directory_of_secrets() {
+async fn invalid_keys_of_the_secrets_section_are_refused() {
     let pbx = pbx().await;
     for (lines, key) in [
         ("trusted_dirs = [\"/\"]", "secrets.trusted_dirs"),
@@ -529,7 +529,7 @@ fn passwords() -> Vec<(Vec<u8>, Option<&'static str>, bool)> {
 }
 
 #[tokio::test]
-async fn what_is_odd_about_a_password_is_told_before_it_costs_a_login() {
+async fn an_odd_password_is_reported_before_it_costs_a_login() {
     let pbx = pbx().await;
     for (content, told, is_mistake) in passwords() {
         let builder = gateway(&pbx);
@@ -601,7 +601,7 @@ async fn a_password_that_is_no_text_is_refused_where_a_text_is_sent() {
 }
 
 #[tokio::test]
-async fn a_key_may_be_any_bytes_and_what_is_odd_about_it_is_a_warning() {
+async fn a_key_may_be_any_bytes_and_odd_ones_give_a_warning() {
     let pbx = pbx().await;
     let key = "0123456789abcdef0123456789abcdef";
     for (content, told) in [
@@ -638,7 +638,7 @@ async fn a_key_may_be_any_bytes_and_what_is_odd_about_it_is_a_warning() {
 }
 
 #[tokio::test]
-async fn init_refuses_a_password_that_nobody_can_have_meant() {
+async fn init_refuses_or_reports_an_odd_password() {
     let pbx = pbx().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");

@@ -46,7 +46,7 @@ fn check(further: &str, roles: &[&str], extensions: &[(&str, &str)], tenant: Opt
 }
 
 #[test]
-fn attributes_are_what_the_claims_say() {
+fn claims_give_roles_extensions_and_tenant() {
     check("", &[], &[], None);
     check(
         r#","realm_access":{"roles":["a","b"]}"#,

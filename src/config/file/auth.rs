@@ -163,7 +163,7 @@ pub(super) fn read_auth(section: &mut Section<'_>) -> AuthSection {
     if !section.has(issuer_keys::SECTION.name()) {
         section.problem(
             issuer_keys::SECTION.name(),
-            "missing; write [[auth.issuer]] for whoever signs your bearer tokens",
+            "missing; write an [[auth.issuer]] for each system that signs your bearer tokens",
         );
     }
     let issuers = issuer_keys::SECTION.read_all(section, read_issuer);

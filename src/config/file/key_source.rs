@@ -85,11 +85,11 @@ fn refuse_the_rest(section: &mut Section<'_>) {
     }
 }
 
-/// An https address: nobody on the way can change the keys that come from there.
+/// An https address: an attacker on the network cannot replace the keys that come from there.
 fn https(section: &mut Section<'_>, row: &Setting<Free<Url>>) -> Option<Url> {
     let url = row.given(section)?;
     let problem = if url.scheme() != "https" {
-        "not https: whoever is on the way could put their own keys in"
+        "not https: an attacker on the network could replace the keys"
     } else if !url.username().is_empty() || url.password().is_some() {
         "has a user name or a password, which are not sent"
     } else if url.fragment().is_some() {

@@ -33,7 +33,7 @@ pub enum OriginError {
     #[error("a wildcard; name each origin whose scripts may act as their user")]
     Wildcard,
     /// `null`, which is the origin of every sandboxed frame and local file.
-    #[error("every sandboxed frame has the origin null, whoever made it")]
+    #[error("null is the origin of every sandboxed frame, so it identifies no site")]
     Null,
     /// Not an address with a host.
     #[error("not an origin such as https://crm.example.com")]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_origin_is_refused() {
+    fn a_text_that_is_not_one_origin_is_refused() {
         for text in [
             "*",
             "https://*",

@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_to_come_back_to_is_the_value_of_its_parameter(address in ".*") {
+        fn the_return_address_is_the_value_of_its_parameter(address in ".*") {
             let url: LoginUrl = "https://sso.example/start?rd={return}&last=1".parse().unwrap();
             let full: Url = url.returning_to(&address).parse().unwrap();
             let pairs: Vec<_> = full.query_pairs().into_owned().collect();

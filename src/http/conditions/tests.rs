@@ -113,7 +113,7 @@ fn if_none_match_with_the_recordings_tag_gives_304() {
 }
 
 #[test]
-fn if_none_match_is_never_met_by_what_is_malformed() {
+fn a_malformed_if_none_match_never_matches() {
     check("If-None-Match: ", Proceed);
     check("If-None-Match: , ,", Proceed);
     check("If-None-Match: garbage", Proceed);

@@ -329,7 +329,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(
+    fn a_printed_range_parses_back_with_extra_separators(
         wanted in any_range(u64::MAX),
         before in "(,|,[ \t])?",
         after in "([ \t]?,[ \t]?)?",

@@ -1,6 +1,6 @@
 //! One PBX token: how it ages, and when it is no longer used.
 //!
-//! Knows times. Does not know how a token is had.
+//! Knows times. Does not know how a token is got.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -179,7 +179,7 @@ impl TokenKeeper {
         );
     }
 
-    /// Returns true if a new token can be had without a login.
+    /// Returns true if the token can be exchanged for a new one, without a login.
     pub(in crate::pbx) fn can_refresh(&self) -> bool {
         self.lock().refresh.is_some()
     }

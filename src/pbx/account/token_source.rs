@@ -1,6 +1,6 @@
 //! PBX tokens for requests, and the second try after one has failed.
 //!
-//! Knows when a failure means that the token is dead. Does not know how a token is had, or what a
+//! Knows when a failure means that the token is dead. Does not know how a token is got, or what a
 //! request is for.
 
 use std::sync::Arc;

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_what_an_answer_is() {
+    fn the_first_bytes_tell_the_type_of_an_answer() {
         check(b"RIFF\x24\x01\0\0WAVEfmt ", wave(Some(300)));
         check(b"RIFF\0\0\0\0WAVE", wave(None));
         check(b"RIFF\xFF\xFF\xFF\xFFWAVE", wave(None));

@@ -132,7 +132,7 @@ impl CsvReader {
         Ok(())
     }
 
-    /// Looks at what is held, and gives the records in it away.
+    /// Reads the held bytes, and passes on the records in them.
     fn look<E: From<RecordTooLong>>(
         &mut self,
         take: &mut impl FnMut(CsvRecord<'_>) -> Result<(), E>,
@@ -152,7 +152,7 @@ impl CsvReader {
         Ok(())
     }
 
-    /// Decides what the line that has just ended comes to.
+    /// Decides what the line that has just ended means.
     fn end_line<E: From<RecordTooLong>>(
         &mut self,
         take: &mut impl FnMut(CsvRecord<'_>) -> Result<(), E>,

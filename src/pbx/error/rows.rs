@@ -14,11 +14,11 @@ use crate::http::problem;
 use crate::pbx::dialect::{Operation, RefusalClass};
 
 const OVERLOADED: &str =
-    "the PBX is overloaded or slow; look at its load, or at what stands before it";
-const LOAD_OR_ADDRESS: &str = "look at the PBX's load and at what answers at pbx.url";
-const NOT_A_YEASTAR: &str = "what answers may be no Yeastar PBX, or not its API: check that pbx.url is the PBX's own web \
-     interface (usually https and port 8088), that the API is on (Settings > PBX > General > API; on a P-Series Integrations > \
-     API), and that pbx.api is its version";
+    "the PBX is overloaded or slow; look at its load, or at the proxy in front of it";
+const LOAD_OR_ADDRESS: &str = "look at the PBX's load and at the server at pbx.url";
+const NOT_A_YEASTAR: &str = "the server at pbx.url may not be a Yeastar PBX, or may not offer its API: check that pbx.url is the \
+     PBX's own web interface (usually https and port 8088), that the API is on (Settings > PBX > General > API; on a P-Series \
+     Integrations > API), and that pbx.api is its version";
 
 impl PbxError {
     /// The row of each error.
@@ -123,7 +123,7 @@ impl TransportError {
             ),
             Self::Timeout(TimeLimit::Login) => ErrorRow::operator(
                 &problem::PBX_TIMEOUT,
-                "the PBX hangs or is starting; look at its load if it goes on",
+                "the PBX hangs or is starting; look at its load if this continues",
             ),
             Self::Timeout(
                 TimeLimit::Connect | TimeLimit::Answer | TimeLimit::FirstByte | TimeLimit::Idle,
@@ -196,7 +196,7 @@ impl RefusalClass {
             ),
             Self::Internal => ErrorRow::operator(
                 &problem::PBX_INTERNAL_ERROR,
-                "restart the PBX's API if it goes on",
+                "restart the PBX's API if the error continues",
             ),
             Self::Unsupported => ErrorRow::operator(
                 &problem::PBX_API_UNSUPPORTED,
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_limit_is_to_be_raised_that_cannot_be() {
+    fn advice_does_not_raise_a_limit_that_cannot_be_set() {
         let advice = |limit| {
             let error = PbxError::Transport {
                 operation: Operation::ListDownload,

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_was_cut_is_known_by_its_last_row_or_its_line_end() {
+    fn a_cut_table_is_detected_by_its_last_row_or_line_end() {
         let (first, second) = (row(1), row(2));
         let table = format!("{HEAD}{first}{second}");
         let query = query("");

@@ -148,7 +148,8 @@ impl Walk {
         }
     }
 
-    /// The page to ask for next: the one with the place, and as much behind it as can be had.
+    /// The page to ask for next: the one with the place, of the size that brings the most entries
+    /// behind it.
     pub(super) fn ask(&self) -> PageAddress {
         let limit = self.limit.unwrap_or(PAGE_SIZE);
         let Some(index) = self.place.checked_sub(1) else {

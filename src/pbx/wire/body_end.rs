@@ -52,7 +52,7 @@ impl BodyEnd {
     }
 }
 
-/// The next thing that comes of a body.
+/// The next part of a body.
 pub(in crate::pbx) enum BodyPart {
     Bytes(Bytes),
     End(BodyEnd),

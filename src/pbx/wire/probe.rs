@@ -26,7 +26,7 @@ use crate::tls::certificate::LeafCertificate;
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
-/// Enough to tell what answers plain HTTP: a head, and the beginning of a page.
+/// Enough to identify a server that answers plain HTTP: a head, and the beginning of a page.
 const MAX_GREETING_BYTES: u64 = 4 * 1024;
 
 /// The time that a probe waits.

@@ -16,7 +16,7 @@ use crate::harness::programs::serve;
 use crate::harness::{Call, NAME, gateway, jwt};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_got_a_recording_is_in_the_log_of_a_gateway_that_was_killed() {
+async fn downloads_before_a_kill_have_their_decision_in_the_log() {
     let pbx = pbx().await;
     let builder = gateway(&pbx).cache().audit().set("log.level", "info");
     let config = builder.write();
@@ -72,7 +72,7 @@ async fn who_got_a_recording_is_in_the_log_of_a_gateway_that_was_killed() {
 }
 
 #[tokio::test]
-async fn a_torn_line_is_moved_away_and_told() {
+async fn a_torn_line_is_moved_aside_and_logged() {
     let pbx = pbx().await;
     for torn in ["{\"seq\":", "\0\0\0\0", "nonsense\n\0\0\0"] {
         let builder = gateway(&pbx).cache().audit();
@@ -102,7 +102,7 @@ async fn a_torn_line_is_moved_away_and_told() {
 }
 
 #[tokio::test]
-async fn a_torn_end_is_no_fault_while_nobody_has_repaired_it() {
+async fn verify_accepts_a_torn_end_before_its_repair() {
     let pbx = pbx().await;
     let builder = gateway(&pbx).cache().audit();
     let path = builder.write();

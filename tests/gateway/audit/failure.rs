@@ -36,7 +36,7 @@ async fn ready(gateway: &Gateway) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn without_its_folder_nothing_is_served_until_it_is_back() {
+async fn a_missing_audit_folder_stops_serving_until_it_is_back() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).cache().audit().start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
@@ -76,7 +76,7 @@ async fn without_its_folder_nothing_is_served_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn an_empty_folder_goes_on_with_the_chain() {
+async fn the_chain_continues_in_an_emptied_folder() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).cache().audit().start().await;
     let folder = dir(&gateway);
@@ -102,7 +102,7 @@ async fn an_empty_folder_goes_on_with_the_chain() {
 }
 
 #[tokio::test]
-async fn a_running_transfer_ends_as_it_is_and_has_its_line_later() {
+async fn a_running_transfer_completes_and_is_logged_later() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).audit().start().await;
     let (folder, away) = (dir(&gateway), gateway.folder().join("away"));
@@ -123,7 +123,7 @@ async fn a_running_transfer_ends_as_it_is_and_has_its_line_later() {
 }
 
 #[tokio::test]
-async fn serve_answers_without_a_line_and_writes_how_many() {
+async fn on_failure_serve_counts_decisions_without_a_line() {
     let pbx = pbx().await;
     let builder = gateway(&pbx)
         .cache()

@@ -121,7 +121,7 @@ async fn a_new_day_begins_a_file_and_old_ones_go_as_a_whole() {
 }
 
 #[tokio::test]
-async fn any_number_of_files_that_go_is_told_in_one_line_that_can_be_read() {
+async fn one_line_logs_any_number_of_removed_files() {
     let pbx = pbx().await;
     let builder = gateway(&pbx).cache().audit().set("audit.keep_days", 30);
     let path = builder.write();

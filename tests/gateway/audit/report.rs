@@ -33,7 +33,7 @@ fn with_early_header(recording: &[u8], bytes: u32) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_header_that_is_older_than_its_recording_measures_nothing() {
+async fn an_early_header_does_not_limit_the_heard_time() {
     let whole = wav::music(3);
     let begin = usize::try_from(audio_begins(&whole)).unwrap();
     let second = wav::BYTES_PER_SECOND;
@@ -166,7 +166,7 @@ async fn a_second_that_was_played_twice_counts_once() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_log_is_obeyed_by_a_terminal_or_a_spreadsheet() {
+async fn the_report_escapes_terminal_codes_and_formulas() {
     let recording = wav::music(1);
     let pbx = Simulator::builder(Api::SSeries200).recording(INBOUND, recording);
     let pbx = pbx.start().await.unwrap();
@@ -206,7 +206,7 @@ async fn nothing_of_a_log_is_obeyed_by_a_terminal_or_a_spreadsheet() {
 }
 
 #[tokio::test]
-async fn the_story_of_a_request_is_told_by_its_id() {
+async fn why_prints_the_log_lines_of_a_request_id() {
     let pbx = super::pbx().await;
     let gateway = gateway(&pbx).cache().audit().start().await;
     let call = gateway

@@ -235,7 +235,7 @@ fn rewritten(lines: &[String], at: usize, from: &str, to: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_rewritten_behind_the_last_head_is_said_not_to_be_proved() {
+async fn lines_after_the_last_head_are_reported_as_not_proved() {
     let log = killed().await;
     let lines = log.lines();
     let head = lines
@@ -398,7 +398,7 @@ fn cut_last(dir: &Path) {
 }
 
 #[tokio::test]
-async fn what_is_no_log_cannot_be_read() {
+async fn verify_fails_for_a_folder_without_a_log() {
     let folder = tempfile::tempdir().unwrap();
     for dir in [folder.path().to_owned(), folder.path().join("none")] {
         let ended = verify(&dir, &[]).await;

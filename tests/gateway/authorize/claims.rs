@@ -15,7 +15,7 @@ async fn ask(gateway: &Gateway, claims: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_absent_says_nothing_and_one_of_another_form_makes_the_token_useless() {
+async fn an_absent_claim_is_ignored_and_a_malformed_one_refused() {
     let pbx = pbx([OWN]).await;
     let gateway = gateway(&pbx).policies(STARTERS).start().await;
     let mine = json!(["office/1001"]);
@@ -71,7 +71,7 @@ async fn a_claim_that_is_absent_says_nothing_and_one_of_another_form_makes_the_t
 }
 
 #[tokio::test]
-async fn an_issuer_says_where_its_claims_stand_and_which_pbx_a_bare_number_is_of() {
+async fn an_issuer_configures_its_claim_names_and_its_pbx() {
     let pbx = pbx([OWN]).await;
     let gateway = gateway(&pbx)
         .policies(STARTERS)
@@ -111,7 +111,7 @@ async fn an_issuer_says_where_its_claims_stand_and_which_pbx_a_bare_number_is_of
 }
 
 #[tokio::test]
-async fn the_log_names_the_claim_that_is_wrong_and_the_policies_that_decided() {
+async fn the_log_names_the_wrong_claim_or_the_deciding_policies() {
     let pbx = pbx([OWN]).await;
     let builder = gateway(&pbx).policies(&format!(
         "{STARTERS}\n@id(\"not-dave\") forbid(principal, action, resource) when {{ principal.subject == \"dave\" }};"
@@ -153,7 +153,7 @@ async fn the_log_names_the_claim_that_is_wrong_and_the_policies_that_decided() {
 }
 
 #[tokio::test]
-async fn an_issuer_for_another_pbx_gets_nothing_of_this_one() {
+async fn an_issuer_for_another_pbx_is_refused_on_this_one() {
     let (office, branch) = (pbx([NAME]).await, pbx([NAME]).await);
     let gateway = gateway(&office)
         .set("auth.issuer.pbxs", ["branch"])

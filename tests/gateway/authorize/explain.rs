@@ -30,7 +30,7 @@ pub(super) async fn explain(config: &Path, token: &str, rest: &[&str]) -> Ended 
 }
 
 #[tokio::test]
-async fn it_tells_the_decision_the_policies_and_what_they_saw() {
+async fn explain_prints_the_decision_its_policies_and_attributes() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx)
         .policies(STARTERS)
@@ -78,7 +78,7 @@ async fn it_tells_the_decision_the_policies_and_what_they_saw() {
 }
 
 #[tokio::test]
-async fn a_denial_says_why_and_ends_with_one() {
+async fn a_denial_prints_its_reason_and_exits_with_1() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx).policies(&format!(
         "{STARTERS}\n@id(\"quiet\") forbid(principal, action, resource) when {{ principal.subject == \"dave\" }};"
@@ -150,7 +150,7 @@ async fn a_denial_says_why_and_ends_with_one() {
 }
 
 #[tokio::test]
-async fn the_token_may_come_from_standard_input_and_never_as_an_argument() {
+async fn explain_reads_the_token_from_stdin_not_from_arguments() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx).policies(STARTERS);
     let config = builder.write();
@@ -197,7 +197,7 @@ async fn the_token_may_come_from_standard_input_and_never_as_an_argument() {
 }
 
 #[tokio::test]
-async fn a_token_file_that_others_can_read_and_a_bad_configuration_are_refused() {
+async fn an_exposed_token_file_or_a_bad_configuration_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
     let pbx = pbx([]).await;
@@ -273,7 +273,7 @@ async fn a_token_with_roles_can_be_made_for_trying_out() {
 }
 
 #[tokio::test]
-async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers() {
+async fn explain_fetches_published_keys_and_decides_as_the_server() {
     let (pbx, idp, other) = (pbx([OWN]).await, Idp::start().await, Idp::start().await);
     let builder = gateway(&pbx).policies(
         "@id(\"alice\") permit(principal, action, resource) when { principal.subject == \"alice\" };",
@@ -311,7 +311,7 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
     idp.be(Mood::Down);
     let ended = explain(&config, &idp.jwt("alice"), &["--recording", OWN]).await;
     let told = format!(
-        "no decision (503)\nthe keys of the issuer {:?} cannot be had: ",
+        "no decision (503)\nthe keys of the issuer {:?} cannot be fetched: ",
         idp.name()
     );
     assert_eq!((ended.code, &*ended.err), (Some(1), ""));
@@ -322,7 +322,7 @@ async fn keys_that_an_issuer_publishes_are_got_and_the_decision_is_the_servers()
 }
 
 #[tokio::test]
-async fn what_is_revoked_is_refused_as_the_server_refuses_it() {
+async fn explain_refuses_a_revoked_token_as_the_server_does() {
     let pbx = pbx([OWN]).await;
     let builder = gateway(&pbx).set("auth.revocation_file", "revoked.jsonl");
     let config = builder.write();

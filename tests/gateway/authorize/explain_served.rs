@@ -77,7 +77,7 @@ async fn ask(gateway: &Gateway, query: &str, token: Option<&str>) -> Answer {
 }
 
 #[tokio::test]
-async fn sharing_is_decided_as_the_server_does_by_listening_first() {
+async fn explain_decides_sharing_as_the_server_does() {
     let pbx = pbx([]).await;
     let gateway = with_sessions(&pbx, "").policies(SHARING).audit();
     let gateway = gateway.start().await;
@@ -145,7 +145,7 @@ async fn sharing_is_decided_as_the_server_does_by_listening_first() {
 }
 
 #[tokio::test]
-async fn where_no_links_are_made_explain_says_what_is_missing() {
+async fn explain_names_the_setting_that_links_lack() {
     let pbx = pbx([]).await;
     let public = format!("public_url = \"{ORIGIN}\"");
     let key = "signing_key = \"crm\"";
@@ -341,7 +341,7 @@ async fn a_cookie_is_explained_as_the_server_takes_it() {
 }
 
 #[tokio::test]
-async fn a_cookie_that_nobody_looks_at_is_no_credential() {
+async fn a_cookie_is_no_credential_without_its_setting() {
     let pbx = pbx([NAME]).await;
     let gateway = gateway(&pbx).start().await;
     for (kind, name, key) in [

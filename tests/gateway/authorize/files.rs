@@ -55,7 +55,7 @@ async fn check_tells_each_mistake_of_a_policy_with_line_and_column() {
 }
 
 #[tokio::test]
-async fn the_old_rule_says_what_to_write_instead() {
+async fn policy_everyone_is_refused_with_its_replacement() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx).set("policy.everyone", true);
     let path = builder.write();
@@ -300,7 +300,7 @@ async fn rows_of_tests_are_run_by_check_and_by_each_reload() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_row_itself_is_told_with_its_key() {
+async fn mistakes_in_a_test_row_are_named_with_their_keys() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx).lines("[policy]", "[[policy.test]]\nexpect = \"maybe\"\naction = \"hear\"\ncredential = \"cookie\"\nnow = \"noon\"\nsource = \"here\"\nroles = \"a\"\n\
          [[policy.test]]\nrecording = \"a/b\"\nrole = \"x\"");
@@ -334,7 +334,7 @@ async fn what_is_wrong_with_a_row_itself_is_told_with_its_key() {
 }
 
 #[tokio::test]
-async fn groups_and_reach_name_what_there_is() {
+async fn mistakes_in_groups_and_issuer_settings_are_named() {
     let pbx = pbx([]).await;
     let builder = gateway(&pbx)
         .set("auth.issuer.pbxs", ["branch"])

@@ -85,7 +85,7 @@ async fn a_denied_recording_is_answered_as_a_missing_one() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_used_for_something_else_is_told_so() {
+async fn hidden_denials_do_not_hide_a_link_for_another_recording() {
     let pbx = pbx([OF_1001]).await;
     let gateway = gateway(&pbx)
         .policies(STARTERS)
@@ -99,7 +99,7 @@ async fn a_link_that_is_used_for_something_else_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_denial_is_a_denial_where_nothing_else_is_configured() {
+async fn by_default_a_denial_is_answered_with_403() {
     let pbx = pbx([OF_1001]).await;
     let gateway = gateway(&pbx).policies(STARTERS).start().await;
     let nobody = jwt_with("carol", json!({}));

@@ -50,7 +50,7 @@ async fn part_if(gateway: &Gateway, name: &str, date: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_young_recording_has_no_date_before_its_end_has_shown_that_it_is_complete() {
+async fn a_young_recording_is_dated_only_once_it_is_complete() {
     let length = u32::try_from(LENGTH).unwrap();
     for cache in ["", "max_bytes = 0"] {
         for (told, is_complete) in [(length - 8, true), (length - 1_000, false)] {

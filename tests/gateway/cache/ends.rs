@@ -30,7 +30,7 @@ async fn delete(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn what_the_operator_deletes_is_gone_at_once_for_those_who_listen_too() {
+async fn a_deleted_recording_ends_for_its_listeners_at_once() {
     let pbx = held(true).await;
     let gateway = guarded(&pbx, "").await;
     let listeners = [begin(&gateway).await, begin(&gateway).await];
@@ -65,7 +65,7 @@ async fn a_reload_that_leaves_a_pbx_as_it_is_keeps_its_recordings() {
 }
 
 #[tokio::test]
-async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
+async fn a_changed_pbx_gets_a_new_cache_and_listeners_finish() {
     let pbx = held(true).await;
     let gateway = gateway(&pbx).cache().set("pbx.answer_timeout_ms", 15000);
     let gateway = gateway.start().await;
@@ -93,7 +93,7 @@ async fn a_reload_that_changes_a_pbx_starts_afresh_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn a_recording_that_nobody_has_listened_to_for_long_goes() {
+async fn an_idle_recording_is_evicted_after_keep_s() {
     let pbx = held(true).await;
     pbx.release_downloads();
     let gateway = guarded(&pbx, "keep_s = 1").await;
@@ -112,7 +112,7 @@ async fn a_recording_that_nobody_has_listened_to_for_long_goes() {
 }
 
 #[tokio::test]
-async fn no_recording_is_kept_beyond_its_age_whoever_listens() {
+async fn max_age_s_ends_a_recording_despite_its_listeners() {
     let pbx = held(true).await;
     let gateway = guarded(&pbx, "max_age_s = 1").await;
     let listener = begin(&gateway).await;
@@ -124,7 +124,7 @@ async fn no_recording_is_kept_beyond_its_age_whoever_listens() {
 }
 
 #[tokio::test]
-async fn a_recording_that_is_still_being_written_is_served_and_not_kept() {
+async fn a_recording_still_being_written_is_served_and_not_kept() {
     // Without a length, two readings must agree on the end.
     for (length, tickets_each) in [(Some(Switch::DownloadWithLength), 1), (None, 2)] {
         for size in [Switch::RiffSizeZero, Switch::RiffSizeMax] {
@@ -192,7 +192,7 @@ fn reload(gateway: &Gateway, from: u64, to: u64) {
 }
 
 #[tokio::test]
-async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
+async fn a_smaller_bound_evicts_idle_recordings_at_once() {
     const OTHERS: [&str; 2] = ["second.wav", "third.wav"];
     let evicted = "wavegate_cache_evictions_total{reason=\"room\"}";
     let pbx = held(true).await;
@@ -227,7 +227,7 @@ async fn a_smaller_bound_lets_go_at_once_of_what_nobody_reads() {
 }
 
 #[tokio::test]
-async fn a_cache_that_is_turned_off_serves_those_who_read_it_and_nobody_more() {
+async fn a_cache_turned_off_serves_only_its_present_readers() {
     let pbx = held(true).await;
     let gateway = guarded(&pbx, &max_bytes(64)).await;
     let listener = begin(&gateway).await;

@@ -44,7 +44,7 @@ async fn ask_what_is_known(gateway: &Gateway) -> u64 {
 }
 
 #[tokio::test]
-async fn a_request_is_a_hit_once_by_what_served_it() {
+async fn a_request_counts_as_at_most_one_kind_of_hit() {
     let pbx = held(true).await;
     let gateway = gateway(&pbx).cache().start().await;
     let first = begin(&gateway).await;
@@ -68,7 +68,7 @@ async fn a_request_is_a_hit_once_by_what_served_it() {
 }
 
 #[tokio::test]
-async fn who_has_a_stopped_cache_read_on_is_no_hit() {
+async fn a_request_that_restarts_a_stopped_download_is_no_hit() {
     let pbx = held(true).await;
     let gateway = stopped(&pbx, "").await;
     assert_eq!(range(&gateway, &format!("bytes=0-{}", READ - 1)).await, 206);
@@ -81,7 +81,7 @@ async fn who_has_a_stopped_cache_read_on_is_no_hit() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_length_is_one_hit_or_none() {
+async fn a_wait_for_the_length_counts_as_one_hit_or_none() {
     let pbx = held(false).await;
     let gateway = stopped(&pbx, "wait_ms = 60000").await;
     // The range must be read to the end of the recording.
@@ -92,7 +92,7 @@ async fn who_waits_for_a_length_is_one_hit_or_none() {
 }
 
 #[tokio::test]
-async fn without_a_cache_only_what_is_known_is_a_hit() {
+async fn without_a_cache_only_known_metadata_is_a_hit() {
     let pbx = held(true).await;
     pbx.release_downloads();
     let gateway = gateway(&pbx).start().await;
@@ -106,7 +106,7 @@ async fn without_a_cache_only_what_is_known_is_a_hit() {
 }
 
 #[tokio::test]
-async fn who_is_refused_the_read_that_they_need_is_no_hit() {
+async fn a_request_refused_by_the_read_limit_is_no_hit() {
     let pbx = held(true).await;
     let gateway = gateway(&pbx)
         .cache()

@@ -41,7 +41,7 @@ async fn a_recording_that_is_gone_is_forgotten_at_once() {
 }
 
 #[tokio::test]
-async fn a_recording_that_is_not_there_is_asked_for_once_and_again_soon() {
+async fn a_missing_recording_is_remembered_for_the_set_time() {
     let pbx = pbx().await;
     pbx.remove_recording(NAME);
     // The longest permitted time, which is longer than this test takes.

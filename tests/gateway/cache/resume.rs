@@ -24,7 +24,7 @@ async fn check_part(gateway: &Gateway, first: usize, last: usize) {
 }
 
 #[tokio::test]
-async fn a_beginning_serves_while_its_pbx_fails_and_is_gone_on_behind_afterwards() {
+async fn kept_bytes_are_served_while_the_pbx_fails_then_completed() {
     for fault in [
         "get-random:status=500",
         "get-random:close-before-answer",
@@ -59,7 +59,7 @@ async fn a_beginning_serves_while_its_pbx_fails_and_is_gone_on_behind_afterwards
 }
 
 #[tokio::test]
-async fn what_came_before_a_third_cut_is_kept() {
+async fn the_bytes_before_a_third_cut_are_kept() {
     for tells_length in [true, false] {
         // The longest of the three readings is the first, or the last.
         for places in [[READ, 600_000, 800_000], [600_000, 800_000, READ]] {
@@ -103,7 +103,7 @@ async fn the_beginning_of_a_recording_that_is_gone_goes_with_it() {
 }
 
 #[tokio::test]
-async fn a_beginning_serves_what_it_has_where_nobody_waits_for_the_length() {
+async fn without_a_wait_kept_bytes_are_served_with_length_unknown() {
     let pbx = held(false).await;
     let gateway = stopped(&pbx, "wait_ms = 0").await;
     for (wanted, told, cost) in [
@@ -121,7 +121,7 @@ async fn a_beginning_serves_what_it_has_where_nobody_waits_for_the_length() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_there_does_not_wait_for_a_length_that_only_the_pbx_can_tell() {
+async fn a_range_within_the_kept_bytes_does_not_wait_for_the_length() {
     let pbx = held(false).await;
     let gateway = stopped(&pbx, "wait_ms = 60000").await;
     pbx.inject("get-random:status=500:times=forever".parse().unwrap());

@@ -36,7 +36,7 @@ async fn until_waiting(gateway: &Gateway, count: u64) {
 }
 
 #[tokio::test]
-async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_hangs() {
+async fn cached_recordings_are_served_while_the_queue_is_full() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .cache()
@@ -71,7 +71,7 @@ async fn what_is_on_cache_is_served_while_as_many_as_may_wait_for_a_pbx_that_han
 }
 
 #[tokio::test]
-async fn who_joins_one_whose_turn_does_not_come_waits_a_time_of_their_own() {
+async fn a_joined_request_waits_for_its_own_queue_timeout() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx)
         .cache()

@@ -16,7 +16,7 @@ fn problems(changes: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn the_old_name_of_the_section_is_told_the_new_one() {
+fn the_old_section_tape_is_refused_with_its_new_name() {
     let text = format!("{EXAMPLE}\n[tape]\nmax_bytes = 0\n");
     let found = load(folder().path(), &text).unwrap_err();
     let told = (
@@ -110,7 +110,7 @@ fn values_at_the_ends_of_their_ranges_are_taken() {
 }
 
 #[test]
-fn one_recording_is_no_larger_than_all_of_them() {
+fn max_recording_bytes_may_not_exceed_max_bytes() {
     let all = "#max_bytes = 268435456";
     let one = "#max_recording_bytes = 67108864";
     let larger = [

@@ -29,7 +29,7 @@ const SIGNING: &str = "#signing_key = \"crm\"";
 const COOKIE: &str = "#cookie = \"sso_token\"";
 
 #[test]
-fn all_of_it_may_be_switched_on() {
+fn all_optional_session_and_link_keys_may_be_set() {
     check(
         &[
             (KEY, &KEY[1..]),
@@ -43,7 +43,7 @@ fn all_of_it_may_be_switched_on() {
 }
 
 #[test]
-fn the_key_of_sessions_is_long_enough_and_nobody_elses() {
+fn the_session_key_is_long_enough_and_used_nowhere_else() {
     let with = |file: &str| format!("key_file = \"secrets/{file}\"");
     let problem = |part| [("session.key_file", part)];
     check(&[(KEY, &with("short"))], &problem("at least 32 bytes"));
@@ -69,7 +69,7 @@ fn a_session_is_embedded_in_one_of_two_ways_for_a_time() {
 }
 
 #[test]
-fn the_cookie_of_single_sign_on_has_a_name_and_not_ours() {
+fn auth_cookie_is_a_valid_name_and_not_the_gateways_own() {
     for (name, part) in [
         ("a b", "cannot be the name"),
         ("", "cannot be the name"),
@@ -82,7 +82,7 @@ fn the_cookie_of_single_sign_on_has_a_name_and_not_ours() {
 }
 
 #[test]
-fn links_are_signed_with_a_key_that_is_here_and_the_only_one_of_its_id() {
+fn links_signing_key_names_exactly_one_secret_key() {
     let problem = |part| [("links.signing_key", part)];
     let unknown = "signing_key = \"other\"";
     check(&[(SIGNING, unknown)], &problem("no [[links.key]]"));

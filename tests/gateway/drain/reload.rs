@@ -204,7 +204,7 @@ async fn a_pbx_whose_limits_or_pins_change_keeps_its_one_token() {
 }
 
 #[tokio::test]
-async fn a_pbx_that_is_replaced_serves_whom_it_has_begun_to_serve_and_then_gives_its_slot_back() {
+async fn a_replaced_pbx_finishes_its_downloads_then_logs_out() {
     let recording = wav::pcm_of_size(LARGE);
     let builder = || Simulator::builder(Api::PSeries).recording(NAME, recording.clone());
     let old = builder().start().await.unwrap();

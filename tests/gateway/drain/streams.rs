@@ -94,7 +94,7 @@ fn assert_all_complete(ended: &Ended) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_streams_of_recordings_that_are_being_read_are_finished() {
+async fn a_hundred_streams_of_recordings_being_read_are_finished() {
     let recordings = recordings();
     let pbx = pbx(&recordings).await;
     // No stream can be complete when the signal comes: the PBX has not sent enough yet.

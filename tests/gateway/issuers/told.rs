@@ -9,7 +9,7 @@ use crate::harness::idp::Idp;
 use crate::harness::{gateway, soon, write_secret};
 
 #[tokio::test]
-async fn a_key_that_is_published_is_in_the_log_before_anything_is_allowed_with_it() {
+async fn a_new_key_is_logged_before_its_first_decision() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let builder = gateway(&pbx).cache().audit();
     let issuer = keys_url(&idp, "jwks_refresh_s = 1\njwks_min_interval_s = 1");
@@ -42,7 +42,7 @@ async fn a_key_that_is_published_is_in_the_log_before_anything_is_allowed_with_i
 }
 
 #[tokio::test]
-async fn a_public_key_is_told_by_its_thumbprint_and_a_secret_by_its_name_alone() {
+async fn a_key_is_logged_by_thumbprint_and_a_secret_by_name() {
     let pbx = pbx().await;
     let (one, other) = (Idp::start().await, Idp::start().await);
     let builder = gateway(&pbx).cache().audit();

@@ -29,7 +29,7 @@ fn id(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn neither_hearing_nor_sharing_alone_makes_a_link_and_each_wish_is_one_decision() {
+async fn a_link_needs_both_rights_and_is_one_decision() {
     let pbx = pbx().await;
     let nothing: &[&str] = &[];
     for (policies, allowed, by) in [
@@ -93,7 +93,7 @@ async fn neither_hearing_nor_sharing_alone_makes_a_link_and_each_wish_is_one_dec
 }
 
 #[tokio::test]
-async fn where_a_denial_is_hidden_a_wish_is_answered_as_for_a_missing_recording() {
+async fn a_hidden_denial_of_a_link_looks_like_a_missing_recording() {
     let pbx = pbx().await;
     for policies in [LISTEN, SHARE] {
         let builder = with_sessions(&pbx, "").policies(policies);
@@ -116,7 +116,7 @@ async fn where_a_denial_is_hidden_a_wish_is_answered_as_for_a_missing_recording(
 }
 
 #[tokio::test]
-async fn a_wish_by_a_cookie_is_decided_as_one_by_its_bearer_token_and_told_by_its_kind() {
+async fn a_cookie_makes_links_with_the_rights_of_its_token() {
     let pbx = pbx().await;
     let of_alice = format!(
         "permit(principal, action, resource) when {{ principal.roles.contains(\"supervisor\") }};\n\
@@ -166,7 +166,7 @@ async fn a_wish_by_a_cookie_is_decided_as_one_by_its_bearer_token_and_told_by_it
 }
 
 #[tokio::test]
-async fn what_is_no_wish_is_no_decision() {
+async fn an_invalid_link_request_logs_no_decision() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").audit().start().await;
     for body in [

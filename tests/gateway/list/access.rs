@@ -28,7 +28,7 @@ async fn a_link_opens_its_recording_and_no_list() {
 }
 
 #[tokio::test]
-async fn who_is_asking_comes_before_what_there_is() {
+async fn a_missing_credential_is_answered_before_an_unknown_pbx() {
     let pbx = pbx(Api::PSeries, 1).await;
     let gateway = gateway(&pbx).start().await;
     for path in ["/recordings", "/pbx/nowhere/recordings"] {

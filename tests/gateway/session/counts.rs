@@ -20,7 +20,7 @@ fn from(gateway: &Gateway, method: Method, target: &str, address: &str) -> Call 
 }
 
 #[tokio::test]
-async fn the_requests_of_a_principal_are_counted_together_whatever_they_show() {
+async fn all_credentials_of_a_principal_share_one_rate() {
     let pbx = pbx().await;
     let limits =
         "principal_requests_per_second = 1\nprincipal_burst = 60\naddress_requests_per_second = 0";
@@ -69,7 +69,7 @@ async fn the_requests_of_a_principal_are_counted_together_whatever_they_show() {
 }
 
 #[tokio::test]
-async fn a_wrong_cookie_and_a_wrong_link_are_failures_and_a_good_one_is_never_held_up() {
+async fn wrong_cookies_and_links_never_hold_up_a_good_cookie() {
     let pbx = pbx().await;
     let limits = format!("{NONE}\naddress_failures_per_minute = 6");
     let gateway = limited(&pbx, &limits).start().await;
@@ -119,7 +119,7 @@ async fn a_wrong_cookie_and_a_wrong_link_are_failures_and_a_good_one_is_never_he
 }
 
 #[tokio::test]
-async fn to_be_sent_to_sign_in_is_no_failure_and_no_refusal_and_nothing_else_is_left_out() {
+async fn a_redirect_to_sign_in_is_no_failure_unlike_every_401() {
     let pbx = pbx().await;
     let limits = format!("{NONE}\naddress_failures_per_minute = 5");
     let builder = limited(&pbx, &limits).audit();
@@ -176,7 +176,7 @@ async fn to_be_sent_to_sign_in_is_no_failure_and_no_refusal_and_nothing_else_is_
 }
 
 #[tokio::test]
-async fn whoever_signs_out_all_the_time_is_slowed_down_as_everybody() {
+async fn the_address_rate_limits_sign_outs() {
     let pbx = pbx().await;
     let limits =
         "principal_requests_per_second = 0\naddress_requests_per_second = 1\naddress_burst = 4";

@@ -30,7 +30,7 @@ pub(super) fn change(gateway: &Gateway, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn an_expired_cookie_is_cleared_where_somebody_comes_back_and_refused_elsewhere() {
+async fn only_a_navigation_clears_an_expired_cookie() {
     let pbx = pbx().await;
     let builder = with_sessions(&pbx, "")
         .set("auth.cookie", "sso")
@@ -114,7 +114,7 @@ pub(super) async fn revoke(gateway: &Gateway, entry: &str) {
 }
 
 #[tokio::test]
-async fn a_session_and_what_it_plays_end_when_its_bearer_token_is_revoked() {
+async fn revoking_a_token_ends_its_session_and_transfers() {
     let token = jwt("alice");
     let jti = claims(&token)["jti"].as_str().unwrap().to_owned();
     for entry in [
@@ -144,7 +144,7 @@ async fn a_session_and_what_it_plays_end_when_its_bearer_token_is_revoked() {
 }
 
 #[tokio::test]
-async fn what_was_issued_later_or_to_somebody_else_goes_on() {
+async fn other_revocations_do_not_end_a_session() {
     let (pbx, gateway) = revoking(|builder| builder).await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);
     let of_bob = format!(r#"{{"issuer":"{ISSUER}","subject":"bob"}}"#);
@@ -176,7 +176,7 @@ async fn a_session_ends_with_its_key_and_with_its_issuer() {
 }
 
 #[tokio::test]
-async fn whoever_signs_out_is_rid_of_every_cookie_whatever_it_says() {
+async fn signing_out_clears_the_cookie_whatever_its_value() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);

@@ -24,7 +24,7 @@ fn ask(gateway: &Gateway, method: &Method, target: &str, (name, value): (&str, &
 }
 
 #[tokio::test]
-async fn who_is_revoked_is_refused_on_every_route_and_counted_each_time() {
+async fn a_revoked_subject_is_refused_and_counted_on_every_route() {
     let (_pbx, gateway) = revoking(|builder| builder.audit()).await;
     let token = jwt("alice");
     let credentials = credentials(&gateway, &token).await;
@@ -114,7 +114,7 @@ async fn hearing(gateway: &Gateway) -> (Vec<Answer>, Answer) {
 }
 
 #[tokio::test]
-async fn a_policy_that_is_read_again_ends_what_it_denies_by_whatever_credential_it_began() {
+async fn a_reloaded_policy_ends_transfers_of_every_credential() {
     for cache in ["", "max_bytes = 0"] {
         let (pbx, gateway) = revoking(|builder| builder.cache().lines("[cache]", cache)).await;
         let (of_alice, bob) = hearing(&gateway).await;
@@ -149,7 +149,7 @@ async fn a_policy_that_denies_one_kind_of_credential_ends_that_alone() {
 }
 
 #[tokio::test]
-async fn a_revocation_ends_what_is_heard_by_whatever_credential_it_began() {
+async fn a_revocation_ends_transfers_of_every_credential() {
     for cache in ["", "max_bytes = 0"] {
         let (pbx, gateway) = revoking(|builder| builder.cache().lines("[cache]", cache)).await;
         let (of_alice, bob) = hearing(&gateway).await;
@@ -176,7 +176,7 @@ fn change(gateway: &Gateway, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn what_is_heard_on_the_word_of_an_issuer_ends_when_it_is_withdrawn() {
+async fn withdrawing_an_issuer_ends_its_transfers() {
     let named = format!("name = \"{ISSUER}\"");
     for (from, to) in [
         (&*named, "name = \"https://another.test\""),
@@ -201,7 +201,7 @@ async fn what_is_heard_on_the_word_of_an_issuer_ends_when_it_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn what_is_heard_by_a_link_ends_when_its_key_is_withdrawn() {
+async fn withdrawing_a_link_key_ends_its_transfers() {
     for (from, to) in [
         ("\"crm\"", "\"another\""),
         ("id = \"crm\"", "id = \"crm\"\npbxs = [\"other\"]"),

@@ -24,7 +24,7 @@ async fn asking_once(pbx: &Simulator, idp: &Idp, auth: &str) -> Gateway {
 }
 
 #[tokio::test]
-async fn the_first_cookie_with_a_new_key_is_good_and_all_at_once_ask_for_it_once() {
+async fn the_first_cookies_of_a_new_key_share_one_key_fetch() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let gateway = asking_once(&pbx, &idp, "").await;
     let old = format!("sso={}", idp.jwt("alice"));
@@ -93,7 +93,7 @@ async fn a_wrong_session_asks_for_no_keys_whatever_stands_beside_it() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_fetched_for_a_cookie_behind_one_that_is_passed_over() {
+async fn a_new_key_is_fetched_for_a_cookie_behind_an_expired_one() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
     let gateway = asking_once(&pbx, &idp, "skew_s = 300").await;
     let expired = own(&open(&gateway, &just_ended("alice")).await);

@@ -97,7 +97,7 @@ async fn roles_extensions_and_tenant_are_those_of_the_bearer_token() {
 }
 
 #[tokio::test]
-async fn what_a_list_shows_is_the_same_by_every_credential() {
+async fn a_list_is_the_same_for_every_credential() {
     let pbx = Simulator::builder(Api::PSeries);
     let pbx = pbx
         .recording(OF_1001, wav::music(1))
@@ -126,7 +126,7 @@ async fn what_a_list_shows_is_the_same_by_every_credential() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_limited_to_some_pbxs_limits_its_sessions_also_when_that_comes_later() {
+async fn an_issuers_pbxs_limit_its_sessions_after_a_reload_too() {
     let (office, branch) = (office().await, office().await);
     let both = "pbxs = [\"office\", \"branch\"]";
     let builder = with_sessions(&office, "").set("auth.cookie", "sso");
@@ -178,7 +178,7 @@ fn change_line(gateway: &Gateway, begin: &str, line: &str) {
 }
 
 #[tokio::test]
-async fn a_token_that_says_more_than_fits_into_a_cookie_is_no_session_and_as_good_as_ever() {
+async fn a_token_too_large_for_a_session_still_works_as_bearer() {
     let pbx = office().await;
     let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.policies(POLICIES).start().await;

@@ -6,7 +6,7 @@ use super::*;
 const EVIL: &str = "https://evil.test";
 
 #[tokio::test]
-async fn another_site_makes_nobody_play_share_or_sign_out() {
+async fn another_site_cannot_play_share_or_sign_out_by_cookie() {
     let pbx = pbx().await;
     let builder = with_sessions(&pbx, "embed = \"partitioned\"").set("auth.cookie", "sso");
     let gateway = builder.start().await;
@@ -63,7 +63,7 @@ async fn another_site_makes_nobody_play_share_or_sign_out() {
 }
 
 #[tokio::test]
-async fn a_listed_site_plays_and_so_does_whoever_follows_a_link_from_anywhere() {
+async fn listed_sites_play_and_so_do_navigations_from_anywhere() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);
@@ -88,7 +88,7 @@ async fn a_listed_site_plays_and_so_does_whoever_follows_a_link_from_anywhere() 
 }
 
 #[tokio::test]
-async fn where_a_link_comes_from_is_its_owners_business() {
+async fn a_link_works_from_any_site() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let by_link = format!("{}?link={}", recording(), link(PBX, NAME));
@@ -101,7 +101,7 @@ async fn where_a_link_comes_from_is_its_owners_business() {
 /// As behind a proxy that knows the browser by a cookie, and adds a bearer token whichever site
 /// caused the request.
 #[tokio::test]
-async fn another_site_does_nothing_with_a_bearer_token_that_a_proxy_puts_in() {
+async fn another_site_cannot_use_a_bearer_token_of_a_proxy() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let before = pbx.seen().requests.total();
@@ -131,7 +131,7 @@ async fn another_site_does_nothing_with_a_bearer_token_that_a_proxy_puts_in() {
 }
 
 #[tokio::test]
-async fn nothing_is_given_out_for_what_a_browser_loads_ahead_of_time() {
+async fn a_prefetch_is_refused_before_the_pbx_is_asked() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     let cookie = own(&open(&gateway, &jwt("alice")).await);

@@ -58,7 +58,7 @@ async fn http_1_1_and_http_2_deliver_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_breaks_the_stream_and_not_the_connection() {
+async fn a_broken_source_ends_its_stream_and_not_the_connection() {
     let (pbx, identity, gateway) = parts("").await;
     let addr = gateway.tls_addr();
     let connection = identity.http2(addr).await;
@@ -157,7 +157,7 @@ async fn say<S: AsyncWrite + Unpin>(mut stream: S, words: &[u8]) -> S {
 }
 
 #[tokio::test]
-async fn callers_who_dawdle_are_cut() {
+async fn slow_handshakes_and_heads_are_cut() {
     let limits = "header_timeout_ms = 300";
     let pbx = simulator().start().await.unwrap();
     let identity = Identity::new();

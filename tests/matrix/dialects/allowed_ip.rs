@@ -22,7 +22,7 @@ async fn pbx(api: Api) -> Simulator {
 }
 
 #[tokio::test]
-async fn tickets_and_downloads_from_different_addresses_do_not_go_together() {
+async fn a_download_from_another_address_than_its_ticket_fails() {
     for &api in Api::S_SERIES {
         let pbx = pbx(api).await;
         let nat = Wire::behind_nat(&pbx, ODD_NAT).await;
@@ -110,7 +110,7 @@ async fn allowed_ip_is_refused_for_a_version_that_does_not_have_it() {
 }
 
 #[tokio::test]
-async fn a_login_says_only_what_is_configured() {
+async fn a_login_sends_only_configured_fields() {
     let nothing = LoginFields::default();
     let all = "report_port = 8260\nreport_url = \"10.0.0.7\"\nreport_version = \"1.0.2\"";
     let rows = [
@@ -157,7 +157,7 @@ async fn a_login_says_only_what_is_configured() {
 }
 
 #[tokio::test]
-async fn a_token_is_given_back_at_the_end_only_where_that_is_configured() {
+async fn a_token_is_logged_out_at_exit_only_if_configured() {
     for &api in Api::S_SERIES {
         for (line, logouts) in [("", 0), ("logout = false", 0), ("logout = true", 1)] {
             let pbx = pbx(api).await;

@@ -16,7 +16,7 @@ use crate::harness::{NAME, jwt, soon};
 const API: Api = Api::SSeries200;
 
 #[tokio::test]
-async fn a_recording_that_ends_early_is_mended_twice_and_never_looks_whole() {
+async fn an_early_end_is_mended_twice_and_never_looks_whole() {
     for fault in [
         "download:cut-after=200000:with-length",
         "download:cut-after=400307:with-length",
@@ -48,7 +48,7 @@ async fn a_recording_that_ends_early_is_mended_twice_and_never_looks_whole() {
 }
 
 #[tokio::test]
-async fn a_recording_that_stands_still_is_mended_twice_and_never_looks_whole() {
+async fn a_stalled_download_is_mended_twice_and_never_looks_whole() {
     let stall = "download:stall-after=200000";
     let (plain, told) = ([Switch::PlainHttp], [Switch::DownloadWithLength]);
     tokio::join!(

@@ -6,7 +6,7 @@ use super::Expect::{Problem, SameBytes};
 use super::{check_at, check_mending};
 
 #[tokio::test]
-async fn a_fault_of_a_p_series_is_told_for_what_it_is() {
+async fn each_p_series_fault_gives_its_own_problem() {
     let p = Api::PSeries;
     for row in [
         ("login:html=200", Problem("pbx-protocol"), 0, 1),
@@ -93,7 +93,7 @@ async fn a_download_that_breaks_is_mended_at_every_pbx() {
 }
 
 #[tokio::test]
-async fn a_fault_in_place_of_a_p_series_file_costs_one_more_address_at_most() {
+async fn most_faults_of_a_p_series_file_cost_one_more_address() {
     // Each token was valid when it asked for the address, so another program may have used it up.
     let worn_out = ("download:errno=10004:times=5", SameBytes, 6, 1);
     check_at(Api::PSeries, &[], worn_out).await;
@@ -129,7 +129,7 @@ async fn a_fault_in_place_of_a_p_series_file_costs_one_more_address_at_most() {
 }
 
 #[tokio::test]
-async fn a_fault_of_a_cloud_pbx_is_told_for_what_it_is() {
+async fn each_cloud_pbx_fault_gives_its_own_problem() {
     for api in [Api::Cloud110, Api::Cloud200] {
         // A page of a system in front of the PBX, at each call.
         for row in [

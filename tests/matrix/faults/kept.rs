@@ -29,7 +29,7 @@ async fn a_connection_left_open_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_costs_a_new_ticket_and_never_a_replay() {
+async fn a_closed_connection_costs_a_new_ticket_and_no_replay() {
     // Closed without notice: after the first answer, later, and in the middle of the next exchange.
     for (switches, first, second) in [
         (
@@ -82,7 +82,7 @@ async fn a_download_that_broke_leaves_no_connection_behind() {
 }
 
 #[tokio::test]
-async fn after_a_download_broke_on_its_tickets_connection_each_has_its_own() {
+async fn after_a_break_tickets_and_downloads_use_own_connections() {
     let pbx = start(&[Switch::KeepAlive], "download:close-before-answer").await;
     let gateway = tight(&pbx).start().await;
     // One connection for the login and three for the first recording; the second one needs one
@@ -94,7 +94,7 @@ async fn after_a_download_broke_on_its_tickets_connection_each_has_its_own() {
 }
 
 #[tokio::test]
-async fn a_connection_that_closes_unannounced_behind_the_ticket_costs_no_download() {
+async fn an_unannounced_close_after_the_ticket_costs_no_download() {
     let switches = [Switch::CloseUnannounced, Switch::JsonWithLength];
     let pbx = start(&switches, "").await;
     let gateway = tight(&pbx).start().await;

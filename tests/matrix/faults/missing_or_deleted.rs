@@ -117,7 +117,7 @@ async fn check(api: Api, (age, fault, expected, requests): AgeRow) {
 }
 
 #[tokio::test]
-async fn a_young_recording_said_to_be_deleted_is_waited_for_from_api_110_on() {
+async fn api_110_waits_for_a_young_recording_said_to_be_deleted() {
     for (api, rows) in [
         (Api::SSeries101, OLDEST),
         (Api::SSeries110, NEWER),

@@ -175,7 +175,7 @@ async fn a_stream_that_stalls_does_not_harm_another_of_its_connection() {
 }
 
 #[tokio::test]
-async fn a_stream_that_stalls_does_not_harm_one_that_waits_for_its_turn() {
+async fn a_stalled_stream_does_not_harm_a_waiting_one() {
     let pbx = pbx().await;
     let identity = Identity::new();
     let builder = gateway(&pbx)

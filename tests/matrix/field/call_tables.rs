@@ -132,7 +132,7 @@ fn with(index: usize, value: &str) -> impl Fn(&mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn a_comma_that_nobody_quoted_costs_its_own_row_and_no_other() {
+async fn an_unquoted_comma_costs_only_its_own_row() {
     for api in TABLES {
         let serial = fields(api, &call(0)).len() - 1;
         for (what, value) in [
@@ -195,7 +195,7 @@ async fn a_row_without_its_last_empty_fields_is_read() {
 }
 
 #[tokio::test]
-async fn a_quotation_mark_that_is_not_closed_in_its_line_swallows_nothing() {
+async fn an_unclosed_quotation_mark_costs_only_its_own_row() {
     for api in TABLES {
         for stray in ["\"Doe<0205550147>", "\"", "\"Doe, Jo<1>", "\"\"\""] {
             let odd = |number| row(api, number, with(CALLER, stray));
@@ -241,7 +241,7 @@ async fn a_line_break_is_part_of_a_field_only_in_quotation_marks() {
 }
 
 #[tokio::test]
-async fn what_is_no_row_is_counted_and_what_is_nothing_is_not() {
+async fn text_that_is_no_row_is_counted_and_blank_lines_are_not() {
     for api in TABLES {
         let (number, good) = row(api, 5, |_| ());
         for (behind, unreadable) in [
@@ -287,7 +287,7 @@ async fn a_table_of_no_byte_is_an_empty_list_where_its_length_says_so() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_cut_or_interrupted_is_a_problem_however_odd_its_rows() {
+async fn a_cut_or_interrupted_table_of_odd_rows_is_a_problem() {
     for api in TABLES {
         let odd = || {
             vec![
@@ -456,7 +456,7 @@ fn with_an_odd_row(api: Api) -> Builder {
 }
 
 #[tokio::test]
-async fn whoever_may_hear_nothing_is_told_a_number_of_rows_and_no_more() {
+async fn without_rights_a_list_shows_only_the_unreadable_count() {
     for api in [Api::SSeries110, Api::PSeries] {
         let pbx = with_an_odd_row(api).start().await.unwrap();
         let gateway = gateway(&pbx).policies("").start().await;
@@ -467,7 +467,7 @@ async fn whoever_may_hear_nothing_is_told_a_number_of_rows_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_in_the_metrics_and_without_its_words_in_the_log() {
+async fn an_unreadable_row_is_counted_and_logged_without_its_text() {
     for api in [Api::Cloud200, Api::PSeries] {
         let pbx = with_an_odd_row(api).start().await.unwrap();
         let target = format!("/recordings?{WINDOW}&page_size=100");

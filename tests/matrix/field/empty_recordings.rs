@@ -112,7 +112,7 @@ async fn a_recording_that_is_said_to_be_empty_is_a_problem_of_its_own() {
 }
 
 #[tokio::test]
-async fn whatever_is_asked_of_it_there_is_nothing_of_it() {
+async fn every_request_for_an_empty_recording_is_a_problem() {
     let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
     for cache in CACHES {
         let gateway = prepared(&pbx, cache).start().await;
@@ -137,7 +137,7 @@ async fn whatever_is_asked_of_it_there_is_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn what_nobody_says_is_a_failed_download() {
+async fn a_recording_not_stated_empty_is_a_failed_download() {
     use Switch::{DownloadChunked, DownloadWithLength, NoCloseNotify, PlainHttp};
 
     for (switches, bytes, fault, slug) in [
@@ -193,7 +193,7 @@ async fn what_nobody_says_is_a_failed_download() {
 }
 
 #[tokio::test]
-async fn of_a_young_call_it_may_still_be_on_its_way() {
+async fn an_empty_recording_of_a_young_call_is_not_ready() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let young = format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs());
     for api in [Api::SSeries200, Api::PSeries] {
@@ -216,7 +216,7 @@ async fn of_a_young_call_it_may_still_be_on_its_way() {
 }
 
 #[tokio::test]
-async fn it_is_remembered_for_seconds_as_if_it_were_not_there() {
+async fn an_empty_recording_is_remembered_like_a_missing_one() {
     for cache in [REMEMBERING, &format!("max_bytes = 0\n{REMEMBERING}")] {
         let pbx = start(Api::SSeries200, &[Switch::DownloadWithLength], NAME, b"").await;
         let gateway = prepared(&pbx, cache).start().await;
@@ -235,7 +235,7 @@ async fn it_is_remembered_for_seconds_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
-async fn what_was_known_of_it_is_forgotten() {
+async fn metadata_is_forgotten_when_a_recording_becomes_empty() {
     for cache in [
         "max_bytes = 0\nremember_missing_ms = 0",
         "max_bytes = 0\nremember_missing_ms = 10000",

@@ -173,7 +173,7 @@ async fn a_parameter_keeps_its_blanks_and_pluses_from_page_to_page() {
 }
 
 #[tokio::test]
-async fn what_is_refused_with_a_blank_is_refused_with_a_plus() {
+async fn a_plus_is_refused_where_a_blank_is_refused() {
     for api in [Api::SSeries200, Api::PSeries] {
         let (pbx, gateway) = berlin(api).await;
         for query in [

@@ -120,7 +120,7 @@ async fn an_outage_of_the_login_is_over_soon_after_the_pbx_is_well() {
 }
 
 #[tokio::test]
-async fn a_refusal_ends_the_trust_and_counts_the_lost_tries_as_failures() {
+async fn a_refusal_ends_trust_and_counts_lost_tries_as_failures() {
     let pbx = pbx(Api::SSeries200).await;
     let builder = gateway(&pbx).set("pbx.login_retry_s", 1);
     let path = builder.write();
@@ -233,7 +233,7 @@ async fn the_trust_belongs_to_one_password_and_not_to_the_next() {
 }
 
 #[tokio::test]
-async fn an_operator_is_told_which_of_the_two_holds_logins_off_and_until_when() {
+async fn pbxs_and_doctor_say_why_logins_wait_and_until_when() {
     let pbx = pbx(Api::SSeries200).await;
     let builder = gateway(&pbx)
         .set("pbx.queue_timeout_ms", 0)

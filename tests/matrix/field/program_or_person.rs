@@ -235,7 +235,7 @@ async fn only_a_person_is_shown_a_page_or_the_way_to_sign_in() {
 }
 
 #[tokio::test]
-async fn a_recording_that_browsers_cannot_play_is_saved_by_people_only() {
+async fn only_people_save_a_recording_that_browsers_cannot_play() {
     let builder = Simulator::builder(Api::SSeries200).recording(NAME, wav::gsm(1));
     let pbx = builder.start().await.unwrap();
     let gateway = gateway(&pbx)

@@ -96,7 +96,7 @@ async fn the_date_of_a_recording_is_that_of_its_call() {
 }
 
 #[tokio::test]
-async fn policies_about_age_know_the_call_and_policies_about_parties_do_not() {
+async fn names_without_parties_still_have_a_date_for_policies() {
     let pbx = pbx(Api::SSeries110).await;
     let start = |gateway: crate::harness::Builder, condition: &str| {
         let policy = format!("permit(principal, action, resource) when {{ {condition} }};");
@@ -139,7 +139,7 @@ async fn policies_about_age_know_the_call_and_policies_about_parties_do_not() {
 }
 
 #[tokio::test]
-async fn a_name_of_five_fields_has_parties_whatever_its_counter_stands_behind() {
+async fn a_counter_in_the_name_does_not_hide_its_parties() {
     let name = "20260101000900-1767226140_9-1001-0205550147-Outbound.wav";
     let builder = Simulator::builder(Api::PSeries).recording(name, wav::music(1));
     let pbx = builder.start().await.unwrap();

@@ -246,7 +246,7 @@ fn good(listener: Listener, further: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_head_that_can_be_read_in_two_ways_is_refused_and_ends_its_connection() {
+async fn an_ambiguous_head_is_refused_and_ends_its_connection() {
     let place = Place::start(|builder| builder).await;
     for listener in LISTENERS {
         let (path, status) = target(listener);
@@ -343,7 +343,7 @@ async fn harmless_heads_are_served_as_before() {
 }
 
 #[tokio::test]
-async fn a_request_with_a_transfer_coding_is_the_last_of_its_connection() {
+async fn a_transfer_coding_ends_the_connection_after_its_answer() {
     let place = Place::start(|builder| builder).await;
     let token = "Bearer a-token-of-the-tests-for-heads-0123456789";
     for listener in LISTENERS {
@@ -373,7 +373,7 @@ async fn a_request_with_a_transfer_coding_is_the_last_of_its_connection() {
 }
 
 #[tokio::test]
-async fn what_hyper_refuses_by_itself_stays_refused() {
+async fn heads_that_hyper_refuses_get_400() {
     let place = Place::start(|builder| builder).await;
     for listener in LISTENERS {
         let (path, _) = target(listener);
@@ -401,7 +401,7 @@ async fn what_hyper_refuses_by_itself_stays_refused() {
 }
 
 #[tokio::test]
-async fn a_bad_host_is_told_before_the_wrong_one_and_before_any_credential() {
+async fn invalid_and_wrong_hosts_are_refused_before_credentials() {
     let public = |builder: Builder| builder.set("server.public_url", PUBLIC);
     let place = Place::start(public).await;
     let bearer = format!("Authorization: Bearer {}", jwt("alice"));

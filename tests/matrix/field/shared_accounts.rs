@@ -120,7 +120,7 @@ async fn beside_another_program_callers_wait_and_no_login_war_begins() {
 }
 
 #[tokio::test]
-async fn where_every_token_is_ended_at_once_throughput_is_what_the_rule_allows() {
+async fn with_every_token_ended_throughput_follows_the_rule() {
     let mut rows = JoinSet::new();
     for api in [Api::SSeries101, Api::Cloud110, Api::PSeries] {
         rows.spawn(ended_at_once(api));
@@ -144,7 +144,7 @@ async fn ended_at_once(api: Api) {
 }
 
 #[tokio::test]
-async fn a_caller_waits_for_a_renewal_until_the_queue_timeout_and_is_told_why() {
+async fn a_renewal_wait_ends_at_the_queue_timeout_with_a_reason() {
     const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
     let pbx = pbx(Api::SSeries200).await;
     let builder = gateway(&pbx).set("pbx.queue_timeout_ms", 500);
@@ -251,7 +251,7 @@ async fn broken_at_random(seed: u64) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_third_of_all_answers_broken_half_of_the_downloads_come_whole_and_none_wrong() {
+async fn a_third_of_answers_broken_leaves_half_whole_and_none_wrong() {
     let mut seeds = JoinSet::new();
     for seed in 1..=5 {
         seeds.spawn(broken_at_random(seed));

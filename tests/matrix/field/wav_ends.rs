@@ -176,7 +176,7 @@ async fn two_ends_that_agree_are_the_end_whatever_the_header_says() {
 }
 
 #[tokio::test]
-async fn every_generation_of_pbx_is_served_so() {
+async fn every_api_is_served_despite_a_header_that_says_too_much() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     for &api in Api::ALL {
         check(api, &[], CACHES[1], "40,001", &recording).await;
@@ -234,7 +234,7 @@ async fn head_costs_one_ticket_and_makes_no_length_up() {
 }
 
 #[tokio::test]
-async fn a_pbx_that_gives_out_parts_is_asked_for_parts_of_what_was_agreed_on() {
+async fn trusted_ranges_use_a_length_that_two_readings_agreed_on() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[Switch::HonoursRange], &recording).await;
     let gateway = patient(&pbx, CACHES[0]).set("pbx.upstream_ranges", "trust");
@@ -390,7 +390,7 @@ async fn a_length_that_is_known_and_fits_the_header_is_not_shortened() {
 }
 
 #[tokio::test]
-async fn what_is_young_is_served_and_neither_kept_nor_known() {
+async fn a_young_recording_is_served_and_not_remembered() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let young = format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs());
     for (what, recording) in recordings() {
@@ -411,7 +411,7 @@ async fn what_is_young_is_served_and_neither_kept_nor_known() {
 }
 
 #[tokio::test]
-async fn a_header_that_says_less_tells_no_end_either() {
+async fn a_header_that_says_less_does_not_set_the_end() {
     let recording = wav::riff_size(&wav::pcm_of_size(LENGTH), RIGHT - 1000);
     for switches in [
         &[][..],
@@ -474,7 +474,7 @@ async fn the_audit_log_tells_of_every_end_that_was_agreed_on() {
 }
 
 #[tokio::test]
-async fn what_broke_off_tells_of_no_end() {
+async fn a_broken_transfer_logs_no_agreed_end() {
     let recording = wav::with_missing(&wav::pcm_of_size(LENGTH), 1);
     let pbx = s_series(&[], &recording).await;
     pbx.inject("download:stall-after=30000:times=3".parse().unwrap());

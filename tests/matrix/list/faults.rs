@@ -111,7 +111,7 @@ async fn a_table_that_is_cut_twice_is_a_problem() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_told_is_proved_by_another_reading() {
+async fn an_unannounced_end_is_proved_by_another_reading() {
     for switch in [Switch::NoCloseNotify, Switch::PlainHttp] {
         let calls = (0..CALLS).map(|number| CallRecord::numbered(number, 0));
         let pbx = Simulator::builder(Api::SSeries200)
@@ -135,7 +135,7 @@ fn row_ends(said: &[u8]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_table_that_is_cut_between_rows_over_plain_http_is_never_a_short_list() {
+async fn a_table_cut_over_plain_http_is_never_a_short_list() {
     let calls = (0..CALLS).map(|number| CallRecord::numbered(number, 0));
     let pbx = Simulator::builder(Api::SSeries200)
         .switch(Switch::PlainHttp)
@@ -188,7 +188,7 @@ async fn a_dead_token_costs_a_list_nothing_but_a_new_one() {
 }
 
 #[tokio::test]
-async fn after_a_table_broke_on_its_tickets_connection_each_has_its_own() {
+async fn after_a_break_tickets_and_tables_use_own_connections() {
     let calls = (0..10).map(|number| CallRecord::numbered(number, 0));
     let builder = Simulator::builder(Api::SSeries200).calls(calls);
     let pbx = builder.switch(Switch::KeepAlive).start().await.unwrap();
@@ -282,7 +282,7 @@ async fn a_page_of_a_p_series_fails_clearly_or_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn two_lists_of_a_pbx_are_read_at_once_and_no_download_waits_for_them() {
+async fn a_pbx_reads_two_lists_at_once_and_downloads_do_not_wait() {
     let name = "20260302091407-1772442845.1203-1001-1003-Internal.wav";
     let pbx = Simulator::builder(Api::SSeries200)
         .recording(name, wavegate::simulator::wav::music(1))

@@ -53,7 +53,7 @@ async fn fifty_thousand_rows_take_no_more_memory_than_some_thousand() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_entries_in_pages_take_no_more_memory_than_a_thousand() {
+async fn ten_thousand_listed_entries_need_little_more_memory() {
     let pbx = pbx(Api::PSeries, 10_000).await;
     let builder = gateway(&pbx);
     let (running, addr) = serve(&builder.write()).await;

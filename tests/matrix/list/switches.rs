@@ -77,7 +77,7 @@ async fn every_field_is_read_however_a_list_is_written() {
 }
 
 #[tokio::test]
-async fn a_pbx_that_does_not_look_for_what_it_is_asked_is_no_matter() {
+async fn a_search_that_ignores_filters_gives_the_right_list() {
     let ignores = [Switch::SearchIgnoresFilters];
     let listed = list(Api::PSeries, &ignores, &format!("{WINDOW}&caller=1003")).await;
     let expected: Vec<_> = calls().filter(|call| call.caller == "1003").collect();

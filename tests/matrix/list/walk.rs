@@ -72,7 +72,7 @@ async fn ten_thousand_entries_in_pages_are_walked_either_way() {
 }
 
 #[tokio::test]
-async fn a_pbx_that_gives_fewer_entries_than_it_is_asked_for_is_walked_too() {
+async fn a_pbx_with_shorter_pages_than_asked_is_walked_too() {
     for order in ["asc", "desc"] {
         for switches in [&[][..], &[Switch::ListTotalMissing]] {
             let calls = (0..500).map(|number| CallRecord::numbered(number, 0));

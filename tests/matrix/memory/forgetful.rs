@@ -58,7 +58,7 @@ async fn a_range_of_unknown_length_costs_two_tickets_at_most() {
 }
 
 #[tokio::test]
-async fn a_request_does_not_wait_for_the_place_that_it_has_itself() {
+async fn a_request_does_not_wait_for_its_own_download_place() {
     let bytes = recording(0, 100_000);
     for (wait, range, first) in [
         ("wait_ms = 60000", "bytes=50000-", 50_000),

@@ -131,7 +131,7 @@ async fn another_principal_takes_no_room_from_one_within_a_quarter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_gets_no_more_room_goes_on_with_what_they_have() {
+async fn a_reader_who_gets_no_more_room_still_gets_every_byte() {
     // A quarter has room for one of the short recordings and one block more: a block that is being
     // sent is not written to, and its bytes move to another one. Without that block the recording
     // would become a window, and be read again for its second listener.
@@ -177,7 +177,7 @@ async fn who_gets_no_more_room_goes_on_with_what_they_have() {
 }
 
 #[tokio::test]
-async fn what_is_read_on_for_another_stays_with_whom_it_was_begun_for() {
+async fn a_download_continued_by_another_counts_for_the_first() {
     const LONG: &str = "long.wav";
     const BLOCKS: u64 = 4 * 18;
     let own = recordings(5, 250_000);

@@ -56,7 +56,7 @@ fn begin(addr: SocketAddr, who: &'static str, bytes: &Bytes) -> JoinHandle<Liste
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_readers_get_every_byte_of_one_download_and_little_is_held() {
+async fn two_readers_share_one_download_within_a_small_window() {
     for form in FORMS {
         let (pbx, bytes) = long(form).await;
         let (gateway, wire) = wired(&pbx, "").await;

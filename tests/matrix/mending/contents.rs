@@ -63,7 +63,7 @@ async fn check(switches: &[Switch], old: &Bytes, new: &Bytes, row: &str) {
 }
 
 #[tokio::test]
-async fn another_content_breaks_the_transfer_and_comes_whole_the_next_time() {
+async fn another_content_breaks_the_transfer_then_comes_whole() {
     let old = wav::pcm_of_size(LENGTH);
     let (longer, shorter) = (wav::pcm_of_size(LENGTH + 2), wav::pcm_of_size(LENGTH - 2));
     let much_shorter = wav::pcm_of_size(BREAK / 2);
@@ -85,7 +85,7 @@ async fn another_content_breaks_the_transfer_and_comes_whole_the_next_time() {
 }
 
 #[tokio::test]
-async fn a_content_that_differs_at_the_third_pass_only_breaks_the_transfer_too() {
+async fn another_content_at_the_third_pass_breaks_the_transfer() {
     let old = wav::pcm_of_size(LENGTH);
     let new = altered(&old, LATE);
     for cache in CACHES {
@@ -109,7 +109,7 @@ async fn a_content_that_differs_at_the_third_pass_only_breaks_the_transfer_too()
 }
 
 #[tokio::test]
-async fn all_who_listen_to_a_content_that_changes_see_it_break() {
+async fn a_changed_content_breaks_the_transfer_of_every_listener() {
     let (old, switches) = (wav::pcm_of_size(LENGTH), [Switch::DownloadWithLength]);
     let new = altered(&old, LATE);
     let pbx = start(&switches, &old).await;
@@ -176,7 +176,7 @@ async fn nothing_held(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn a_recording_that_is_gone_at_the_second_ticket_breaks_off_and_is_forgotten() {
+async fn a_recording_gone_at_the_mend_breaks_off_and_is_forgotten() {
     for (cache, asked_again) in [("max_bytes = 0\nremember_missing_ms = 0", 2), ("", 0)] {
         let pbx = start(&[Switch::DownloadWithLength], &wav::pcm_of_size(LENGTH)).await;
         pbx.add_recording(OTHER, wav::music(1));

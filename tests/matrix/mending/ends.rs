@@ -106,7 +106,7 @@ async fn two_ends_that_agree_make_a_recording_whole() {
 }
 
 #[tokio::test]
-async fn an_end_that_agrees_behind_another_content_does_not() {
+async fn an_equal_end_after_another_content_does_not_count() {
     for recording in &recordings() {
         for switches in [&[][..], &[Switch::PlainHttp]] {
             for cache in CACHES {
@@ -150,7 +150,7 @@ async fn a_length_that_is_known_from_earlier_needs_one_end() {
 }
 
 #[tokio::test]
-async fn a_young_recording_that_contradicts_its_header_is_served_and_not_kept() {
+async fn a_young_recording_unlike_its_header_is_not_kept() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let young = format!("20260302091407-{}.7-1001-1003-Internal.wav", now.as_secs());
     let whole = wav::pcm_of_size(LENGTH);

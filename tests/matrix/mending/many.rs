@@ -178,7 +178,7 @@ struct Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_downloads_that_break_once_or_twice_are_all_whole() {
+async fn five_hundred_downloads_with_one_or_two_breaks_are_whole() {
     every_way(
         DOWNLOADS,
         |dice| 1 + dice.below(2),

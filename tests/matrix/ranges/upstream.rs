@@ -61,7 +61,7 @@ async fn every_generation_is_asked_for_no_more_than_the_part() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_a_part_unless_trusted() {
+async fn a_pbx_is_asked_for_a_part_only_if_trusted() {
     let pbx = giving(Api::SSeries200, &[Switch::HonoursRange]).await;
     let gateway = knowing_one(&pbx, gateway(&pbx)).await;
     check_part(&gateway, PART, &wav::pcm_of_size(BYTES)).await;
@@ -69,7 +69,7 @@ async fn nobody_is_asked_for_a_part_unless_trusted() {
 }
 
 #[tokio::test]
-async fn the_table_holds_where_the_pbx_gives_out_parts_and_where_it_gives_out_the_whole() {
+async fn the_table_holds_for_a_pbx_that_honors_ranges_or_ignores_them() {
     for gives_parts in [true, false] {
         let mut builder = Simulator::builder(Api::SSeries200);
         for name in [NAME, UNDATED] {
@@ -96,7 +96,7 @@ async fn the_table_holds_where_the_pbx_gives_out_parts_and_where_it_gives_out_th
 }
 
 #[tokio::test]
-async fn a_pbx_that_gives_out_another_part_is_asked_for_the_whole_from_then_on() {
+async fn a_wrong_part_from_the_pbx_ends_its_range_requests() {
     let pbx = giving(Api::SSeries200, &[Switch::HonoursRange]).await;
     pbx.inject("download:other-range:times=forever".parse().unwrap());
     let gateway = knowing_one(&pbx, gateway(&pbx).set("pbx.upstream_ranges", TRUST)).await;
@@ -107,7 +107,7 @@ async fn a_pbx_that_gives_out_another_part_is_asked_for_the_whole_from_then_on()
 }
 
 #[tokio::test]
-async fn a_part_of_a_recording_that_has_another_length_by_now_is_one_of_the_new_content() {
+async fn a_range_of_a_changed_recording_comes_from_the_new_content() {
     // A recording that is too short for the range (416), and a longer one (the answer has another
     // total length).
     for bytes in [2_400_000, 5_000_000] {
@@ -139,7 +139,7 @@ async fn a_part_that_breaks_off_is_mended_with_the_rest_of_that_part() {
 }
 
 #[tokio::test]
-async fn a_part_that_goes_on_differently_breaks() {
+async fn a_part_that_continues_with_another_content_breaks() {
     let pbx = giving(Api::SSeries200, &[Switch::HonoursRange]).await;
     let gateway = knowing_one(&pbx, gateway(&pbx).set("pbx.upstream_ranges", TRUST)).await;
     let old = wav::pcm_of_size(BYTES);

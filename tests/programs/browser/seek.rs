@@ -127,7 +127,7 @@ async fn jumps_and_a_pause_cost_one_ticket_where_the_length_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jumps_and_a_pause_cost_one_ticket_where_the_length_comes_with_the_end() {
+async fn without_a_told_length_jumps_and_a_pause_cost_one_ticket() {
     // Longer than by default, since the simulator is slow on a busy machine.
     jump_about("length not told", &[], None, "wait_ms = 30000").await;
 }

@@ -63,7 +63,7 @@ fn origins() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_partitioned_session_plays_inside_the_crm_it_was_made_in_and_in_no_other_site() {
+async fn a_partitioned_session_plays_only_inside_its_own_crm() {
     // Also where the browser accepts no other third-party cookies.
     let (cookies, partitioned) = (ThirdParty::Partitioned, "embed = \"partitioned\"");
     let listing = |builder: Builder| builder.lines("[cors]", &origins());
@@ -102,7 +102,7 @@ async fn a_partitioned_session_plays_inside_the_crm_it_was_made_in_and_in_no_oth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_of_this_site_plays_on_its_pages_and_after_a_click_and_in_no_frame_of_another() {
+async fn a_same_site_session_plays_on_its_site_and_after_a_click() {
     let world = World::new("", |builder| builder.lines("[cors]", &origins())).await;
     let Some(mut world) = world else {
         return;

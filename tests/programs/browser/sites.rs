@@ -143,7 +143,7 @@ pub(super) fn bad_link() -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_plays_on_any_site_and_with_crossorigin_only_where_the_origin_is_listed() {
+async fn a_link_plays_anywhere_but_with_crossorigin_only_if_listed() {
     let Some(mut world) = World::new("", |builder| builder).await else {
         return;
     };
@@ -176,7 +176,7 @@ async fn an_address_of_a_crm_that_leads_to_a_link_plays_in_its_player() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_script_reads_a_recording_on_a_listed_origin_and_on_no_other() {
+async fn only_scripts_of_listed_origins_read_a_recording() {
     let Some(mut world) = World::new("", |builder| builder).await else {
         return;
     };
@@ -243,7 +243,7 @@ async fn a_script_reads_a_recording_on_a_listed_origin_and_on_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_page_has_loaded_ahead_of_time_gets_no_audio_and_plays_once_somebody_goes_there() {
+async fn a_prefetched_link_gets_no_audio_until_it_is_opened() {
     let Some(mut world) = World::new("", |builder| builder).await else {
         return;
     };

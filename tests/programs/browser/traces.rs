@@ -43,7 +43,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_goes_on_from_a_recording_opened_by_a_link_tells_nobody_of_it() {
+async fn the_next_page_after_a_link_gets_no_referrer_or_token() {
     let Some(mut world) = World::new("", |builder| builder).await else {
         return;
     };
@@ -73,7 +73,7 @@ async fn whoever_goes_on_from_a_recording_opened_by_a_link_tells_nobody_of_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_is_not_valid_any_more_leads_to_signing_in_without_its_token() {
+async fn an_invalid_link_leads_to_sign_in_without_its_token() {
     let login = format!("login_url = \"{LOGIN}/start?rd={{return}}\"");
     let world = World::new("", |builder| builder.lines("[auth]", &login)).await;
     let Some(mut world) = world else {

@@ -47,7 +47,7 @@ async fn another_certificate_than_the_pinned_one_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_comes_with_the_line_to_pin_it() {
+async fn an_untrusted_certificate_comes_with_the_line_to_pin_it() {
     let line = "pins = [\"SEEN\"]";
     check(
         simulator(Api::SSeries200),

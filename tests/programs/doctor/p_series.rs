@@ -32,7 +32,7 @@ async fn the_token_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_it_refuses_is_told_with_its_number() {
+async fn doctor_names_the_errcode_of_a_refusal() {
     let rows = [
         (
             Switch::IpForbidden70087,

@@ -49,7 +49,7 @@ fn path_with(programs: PathBuf) -> OsString {
 }
 
 #[tokio::test]
-async fn the_tour_of_setup_ends_with_the_recording_and_leaves_nothing_running() {
+async fn the_setup_tour_gets_the_recording_and_stops_everything() {
     if program("curl").is_none() {
         return;
     }

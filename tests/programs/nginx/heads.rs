@@ -51,7 +51,7 @@ async fn a_token_with_two_hundred_groups_passes() {
 }
 
 #[tokio::test]
-async fn of_a_head_that_is_too_long_it_is_the_gateway_that_speaks() {
+async fn a_head_that_is_too_long_gets_the_gateways_answer() {
     let pbx = pbx(1, &[]).await;
     let Some((_gateway, nginx)) = in_front_of(&pbx).await else {
         return;

@@ -114,7 +114,7 @@ async fn a_browser_that_oauth2_proxy_knows_hears_a_recording() {
 }
 
 #[tokio::test]
-async fn whom_it_does_not_know_the_gateway_answers() {
+async fn a_browser_unknown_to_oauth2_proxy_gets_401() {
     let tickets = run(jwt("alice"), async |nginx| {
         for fields in [&[][..], &[("cookie", "_oauth2_proxy=mallory")]] {
             let problem = get(nginx, Protocol::Http1, fields).await.problem().await;
@@ -171,7 +171,7 @@ async fn head(nginx: &Nginx, target: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_login_is_oauth2_proxys_and_what_nginx_asks_of_it_is_nobody_elses_to_ask() {
+async fn callers_reach_oauth2_start_but_not_oauth2_auth() {
     run(jwt("alice"), async |nginx| {
         let login = head(nginx, "/oauth2/start?rd=/recordings/a.wav").await;
         assert!(

@@ -160,7 +160,7 @@ impl fmt::Display for Wrong {
                 )
             }
             Self::NoHead => formatter.write_str(
-                "no head of these lines stands in heads.jsonl or in --head, so --key proves nothing of them: either the gateway has \
+                "no head of these lines stands in heads.jsonl or in --head, so --key proves nothing about them: either the gateway has \
                  not signed yet (it does so within a minute), or the heads were removed, and lines may be missing at the end",
             ),
             Self::KnownHead { head, is_kept, by } => {

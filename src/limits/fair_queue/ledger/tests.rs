@@ -170,7 +170,7 @@ fn id(principal: usize) -> PrincipalId {
 
 proptest! {
     #[test]
-    fn whatever_happens_turns_are_kept_and_nothing_is_lost(
+    fn any_sequence_of_steps_keeps_turns_and_loses_no_permit(
         total in 1_usize..8, steps in prop::collection::vec(step(), 1..200),
     ) {
         let mut account = LedgerModel::new(total);

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::record::LoginRecord;
 
 /// Keeps other processes from changing the file for as long as the value lives, which is never
-/// long. Where the lock cannot be had, both go on, and may count one login too few.
+/// long. If the lock cannot be taken, both go on, and may count one login too few.
 pub(super) fn lock(file: Option<&Path>) -> Option<File> {
     let path = file?.with_extension("lock");
     let mut options = File::options();

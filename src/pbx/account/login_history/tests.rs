@@ -25,7 +25,7 @@ fn open_quickly(folder: &Path) -> LoginHistory {
 }
 
 #[test]
-fn after_two_refusals_there_is_no_third_login_even_after_restarts() {
+fn two_refusals_stop_logins_even_after_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let start = SystemTime::now();
     let mut history = open(folder.path(), "wrong");
@@ -61,7 +61,7 @@ fn after_two_refusals_there_is_no_third_login_even_after_restarts() {
 }
 
 #[test]
-fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
+fn after_four_lost_answers_the_next_try_waits_ten_minutes() {
     let folder = tempfile::tempdir().unwrap();
     let mut now = SystemTime::now();
     let mut tries = 0;
@@ -86,7 +86,7 @@ fn lost_answers_never_add_up_to_a_fifth_try_and_never_stop_logins_for_good() {
 }
 
 #[test]
-fn neither_the_operators_word_nor_other_credentials_lead_to_a_fifth_failure() {
+fn forgiveness_and_new_passwords_allow_no_fifth_failure() {
     let folder = tempfile::tempdir().unwrap();
     let mut now = SystemTime::now();
     let fail = |history: &mut LoginHistory, now| {
@@ -188,7 +188,7 @@ fn a_pbx_that_does_not_answer_costs_no_try() {
 }
 
 #[test]
-fn the_file_holds_nothing_of_the_credentials() {
+fn the_file_does_not_contain_the_credentials() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path(), "hunter2")
         .begin(SystemTime::now())
@@ -198,7 +198,7 @@ fn the_file_holds_nothing_of_the_credentials() {
 }
 
 #[test]
-fn what_two_processes_try_is_counted_together() {
+fn tries_of_two_processes_are_counted_together() {
     let folder = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
     let mut gateway = open(folder.path(), "wrong");
@@ -228,7 +228,7 @@ fn accepted(now: SystemTime) -> LoginHistory {
 }
 
 #[test]
-fn credentials_that_were_accepted_are_tried_after_1_2_4_8_and_then_15_seconds() {
+fn accepted_credentials_are_tried_after_1_2_4_8_and_15_seconds() {
     for end in [
         LoginEnd::Unanswered,
         LoginEnd::Unsent,
@@ -288,7 +288,7 @@ fn an_outage_goes_on_where_it_was_after_a_restart() {
 }
 
 #[test]
-fn a_refusal_counts_the_lost_tries_and_four_together_wait_ten_minutes() {
+fn lost_tries_before_a_refusal_count_as_failures() {
     for (lost, unjudged) in [(0, 0), (1, 0), (2, 9), (3, 0), (7, 0)] {
         let mut now = SystemTime::now();
         let mut history = accepted(now);
@@ -327,7 +327,7 @@ fn a_refusal_counts_the_lost_tries_and_four_together_wait_ten_minutes() {
 }
 
 #[test]
-fn the_operators_word_ends_the_pause_of_an_outage_but_not_the_count() {
+fn forgiveness_ends_the_outage_pause_but_not_the_count() {
     let mut now = SystemTime::now();
     let mut history = accepted(now);
     for _ in 0..6 {
@@ -343,7 +343,7 @@ fn the_operators_word_ends_the_pause_of_an_outage_but_not_the_count() {
 }
 
 #[test]
-fn beside_another_program_five_renewals_come_at_once_and_then_one_each_ten_seconds() {
+fn five_renewals_come_at_once_then_one_every_ten_seconds() {
     const MINUTES: u64 = 10;
     let start = SystemTime::now();
     // The other program's pause, our logins in ten minutes, and the seconds in which we had a

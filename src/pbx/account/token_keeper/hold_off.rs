@@ -2,7 +2,7 @@
 //!
 //! Knows the reasons to wait, and which pause counts: those after failed logins and between two
 //! renewals, by `login_history/record.rs`, and the one while all slots for tokens are taken. Does
-//! not know how a token is had.
+//! not know how a token is got.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,6 +1,6 @@
 //! Upkeep of the token: an unused one is kept alive, and one in use is exchanged before its end.
 //!
-//! Knows when. Does not know how a token is had.
+//! Knows when. Does not know how a token is got.
 
 use std::sync::Arc;
 use std::time::Duration;

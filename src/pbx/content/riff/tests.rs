@@ -128,7 +128,7 @@ fn check_reach(bytes: &[u8], expected: Option<usize>) {
 }
 
 #[test]
-fn it_is_told_how_far_the_format_is() {
+fn reach_gives_the_end_of_the_format_chunk() {
     let bytes = extensible(&of_tag(1), 22, 4_097);
     check_reach(&bytes[..11], None);
     check_reach(&bytes[..12], Some(20));
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_in_front_of_the_format_makes_no_difference(
+    fn chunks_before_the_format_do_not_change_the_codec(
         in_front in 1usize..32_000,
         tag in prop::sample::select(vec![1u16, 3, 6, 7, 0x31]),
     ) {

@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_quoted_by_the_rules_comes_back(rows in proptest::collection::vec(["[a,\"]{0,4}", "[a,\" ]{0,4}", "[a,\"]{0,4}"], 0..6)) {
+    fn quoted_fields_read_back(rows in proptest::collection::vec(["[a,\"]{0,4}", "[a,\" ]{0,4}", "[a,\"]{0,4}"], 0..6)) {
         let quoted = |field: &String| format!("\"{}\"", field.replace('"', "\"\""));
         let line = |row: &[String; 3]| row.each_ref().map(quoted).join(",") + "\r\n";
         let table: String = rows.iter().map(line).collect();

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_of_another_type_says_nothing_but_the_name() {
+    fn a_member_of_another_type_is_ignored_unless_it_is_the_name() {
         let read = |entry: &str| {
             let page = read(&format!(r#"{{"errcode":0,"data":[{entry}]}}"#));
             page.unwrap().entries.pop().unwrap().row
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_list_too_and_an_error_is_none() {
+    fn an_empty_answer_is_a_list_and_an_error_is_none() {
         for body in [
             r#"{"errcode":60001,"errmsg":"DATA NOT FOUND"}"#,
             r#"{"errcode":0,"total_number":0}"#,

@@ -138,7 +138,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_answer_that_lacks_what_it_should_hold_is_no_success() {
+    fn an_answer_without_its_required_field_is_no_success() {
         for body in [
             "",
             "[]",

@@ -42,7 +42,7 @@ pub(in crate::pbx) enum TableRow {
     Unrecorded,
     /// Nothing but blanks.
     Blank,
-    /// The words say why, and nothing of what stands there.
+    /// The text says why, and repeats nothing of the row.
     Unreadable(&'static str),
 }
 
@@ -133,8 +133,7 @@ impl TableColumns {
             (false, false) => Ok(TableRow::Recorded(row)),
             // A name that was cut lacks its ending.
             (true, false) if is_named && has_audio_ending(&row.name) => Ok(TableRow::Recorded(row)),
-            // Nothing is missing of it but what is empty, as far as can be told: every call is of a
-            // type.
+            // Every call has a type, so a row that reaches the type lacks empty fields only.
             (true, true) if row.local_start.is_some() && self.reaches_type(record) => {
                 Ok(TableRow::Unrecorded)
             }
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_none_is_an_error() {
+    fn a_cut_or_interrupted_table_is_an_error() {
         assert_eq!(rows(b"callid,sn\n1,2\n"), Err(TableError::NoRecordings));
         let head = "callid,recording,sn\n";
         let table = |rest: &str| rows(format!("{head}{rest}").as_bytes());

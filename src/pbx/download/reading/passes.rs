@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn two_ends_that_agree_are_the_end_and_three_breaks_are_too_many() {
+    fn two_equal_ends_give_the_length_and_three_breaks_fail() {
         check(&[Ends(9), Ends(9)], Some(9), 2);
         check(&[Breaks(5), Ends(9), Ends(9)], Some(9), 3);
         check(&[Ends(5), Ends(9), Ends(9)], Some(9), 3);

@@ -275,7 +275,7 @@ fn a_page_that_goes_wrong_once_is_asked_for_again() {
 }
 
 #[test]
-fn nothing_is_believed_when_it_is_said_twice_or_with_a_total() {
+fn an_empty_page_counts_if_repeated_or_with_a_total_of_zero() {
     let after = Position::Id { last: 7, place: 7 };
     let looks = |after: Option<&Position>, answer: PageSummary<'static>| {
         let mut walk = Walk::new(Order::Ascending, after);
@@ -322,7 +322,7 @@ fn change_of(list: &mut List, next: &mut u64, (added, from, deleted): Change) {
 
 proptest! {
     #[test]
-    fn wherever_a_walk_goes_on_it_finds_what_comes_next(
+    fn a_walk_finds_all_later_entries_from_any_position(
         count in 0_u64..300, limit in 16_usize..140, size in 1_usize..60, hint in 1_u64..600,
         last in 0_u64..320, ascending: bool, tells_total: bool,
     ) {
@@ -346,7 +346,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_there_throughout_is_listed_once_whatever_comes_and_goes(
+    fn entries_that_stay_are_listed_once_despite_changes(
         count in 0_u64..1_500, limit in 16_usize..140, size in 1_usize..400,
         changes in proptest::collection::vec((0_u64..40, 0_usize..1_500, 0_usize..60), 0..60),
         ascending: bool, tells_total: bool,

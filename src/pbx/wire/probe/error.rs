@@ -34,7 +34,7 @@ pub(crate) enum ProbeError {
     Tls(TlsError),
     #[error("the PBX takes the connection, but does not answer within pbx.answer_timeout_ms")]
     HttpSilent,
-    #[error("what answers does not speak HTTP")]
+    #[error("the server does not speak HTTP")]
     NotHttp,
     #[error("pbx.url says http, and this port speaks TLS")]
     SpeaksTls,

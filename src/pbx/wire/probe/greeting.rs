@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_what_answers() {
+    fn the_first_bytes_tell_the_kind_of_peer() {
         check(b"HTTP/1.1 200 OK\r\n\r\n", "Ok(())");
         check(b"HTTP/1.0 404 Not Found\r\n\r\n", "Ok(())");
         check(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n", "Ok(())");

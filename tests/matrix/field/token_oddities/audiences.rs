@@ -296,7 +296,7 @@ async fn explain_and_token_know_the_rules() {
 }
 
 #[test]
-fn claims_that_say_something_else_are_no_audience() {
+fn claims_with_another_meaning_cannot_be_audience_claims() {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let pbx = tokio.block_on(pbx());
     let check = |lines: &str, expected: Option<(&str, &str)>| {

@@ -45,7 +45,7 @@ fn padded(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_token_with_two_hundred_groups_is_as_good_as_any_wherever_it_stands() {
+async fn a_token_with_two_hundred_groups_works_everywhere() {
     let pbx = pbx().await;
     let key = Key::generate("ES256");
     let token = with_groups(&key, 200, json!({}));
@@ -116,7 +116,7 @@ async fn a_token_with_three_hundred_roles_has_all_of_them() {
 }
 
 #[tokio::test]
-async fn more_roles_or_extensions_than_the_bound_of_a_token_allows_are_none() {
+async fn roles_and_extensions_beyond_the_bound_are_refused() {
     let pbx = pbx().await;
     let default = gateway(&pbx).start().await;
     let raised = gateway(&pbx).set("server.max_header_bytes", 32768);
@@ -246,7 +246,7 @@ async fn a_head_without_an_end_is_answered_and_heard_out() {
 }
 
 #[tokio::test]
-async fn over_tls_and_http_2_it_is_the_same() {
+async fn the_head_bound_is_the_same_over_tls_and_http_2() {
     let pbx = pbx().await;
     let identity = Identity::new();
     let builder = gateway(&pbx).tls(&identity);

@@ -15,7 +15,7 @@ const NOBODYS: &str = "permit(principal, action, resource);
      forbid(principal, action, resource) unless { principal.roles.isEmpty() && principal.extensions.isEmpty() };";
 
 #[tokio::test]
-async fn what_is_null_is_as_if_it_were_absent_where_it_does_not_decide() {
+async fn null_in_an_optional_claim_counts_as_absent() {
     let pbx = pbx().await;
     let builder = with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.policies(NOBODYS).start().await;
@@ -57,7 +57,7 @@ async fn what_is_null_is_as_if_it_were_absent_where_it_does_not_decide() {
 }
 
 #[tokio::test]
-async fn what_decides_may_not_be_null_or_empty() {
+async fn required_claims_may_not_be_null_or_empty() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).set("auth.cookie", "sso").start().await;
     let mut rows = Vec::new();
@@ -190,7 +190,7 @@ async fn configured_names_and_paths_are_read_in_the_same_way() {
 }
 
 #[tokio::test]
-async fn a_link_may_leave_out_what_a_bearer_token_may_and_its_own_claims_decide() {
+async fn a_link_may_omit_optional_claims_but_not_its_own() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).start().await;
     let minute = now() + 60;
@@ -226,7 +226,7 @@ async fn a_link_may_leave_out_what_a_bearer_token_may_and_its_own_claims_decide(
 }
 
 #[tokio::test]
-async fn a_token_without_a_time_of_issue_falls_under_every_issued_before() {
+async fn a_token_without_iat_falls_under_every_issued_before() {
     let pbx = pbx().await;
     // The first entry has a time before any token.
     for entry in [
@@ -293,7 +293,7 @@ async fn ask_for_a_link(gateway: &Gateway, body: &Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_wish_for_a_link_may_have_null_where_it_says_nothing() {
+async fn a_link_request_may_have_null_for_optional_members() {
     let pbx = pbx().await;
     let gateway = with_sessions(&pbx, "").start().await;
     for wish in [
@@ -351,7 +351,7 @@ async fn a_wish_for_a_link_may_have_null_where_it_says_nothing() {
 }
 
 #[tokio::test]
-async fn check_names_a_forbid_that_passes_over_whoever_has_no_tenant() {
+async fn check_notes_a_forbid_that_spares_principals_without_tenant() {
     let pbx = pbx().await;
     let check = async |policies: &str| {
         let builder = gateway(&pbx).policies(policies);
@@ -364,7 +364,9 @@ async fn check_names_a_forbid_that_passes_over_whoever_has_no_tenant() {
          when { principal has tenant && principal.tenant != resource.pbx };\n";
     let told = check(passes_over).await;
     assert!(
-        told.contains("note: policy tenants (line 3) forbids nothing to whoever has no tenant"),
+        told.contains(
+            "note: policy tenants (line 3) forbids nothing to a principal without a tenant"
+        ),
         "{told}"
     );
     let meets = "permit(principal, action, resource) when { principal has tenant };\nforbid(principal, action, resource)\n\

@@ -125,7 +125,7 @@ async fn keys_that_a_header_brings_or_leads_to_are_not_looked_at() {
 }
 
 #[tokio::test]
-async fn a_shared_secret_and_a_link_are_no_other() {
+async fn header_keys_are_ignored_for_shared_secrets_and_links_too() {
     let pbx = pbx().await;
     let trap = Trap::set().await;
     let gateway = gateway(&pbx).start().await;
@@ -163,7 +163,7 @@ async fn a_shared_secret_and_a_link_are_no_other() {
 }
 
 #[tokio::test]
-async fn what_a_header_says_of_how_to_read_it_is_refused_as_ever() {
+async fn null_or_empty_headers_and_crit_or_b64_are_refused() {
     let pbx = pbx().await;
     // A key without an id serves tokens of any id that no other key has.
     let builder = gateway(&pbx).lines("[[auth.issuer]]", &format!(
@@ -204,7 +204,7 @@ async fn what_a_header_says_of_how_to_read_it_is_refused_as_ever() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_make_a_token_useless_wherever_they_stand() {
+async fn invalid_utf8_anywhere_makes_a_token_invalid() {
     let pbx = pbx().await;
     let builder = crate::harness::session::with_sessions(&pbx, "").set("auth.cookie", "sso");
     let gateway = builder.start().await;
@@ -295,7 +295,7 @@ async fn bytes_that_are_no_text_make_a_token_useless_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn members_that_nobody_looks_at_may_be_of_any_depth_and_length() {
+async fn ignored_members_may_have_any_depth_and_length() {
     let pbx = pbx().await;
     let gateway = gateway(&pbx).start().await;
     let claims = bearer_claims(json!({})).to_string();

@@ -149,7 +149,7 @@ fn marked(set: &str) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_set_may_begin_with_a_byte_order_mark_in_a_file_and_at_a_url() {
+async fn a_key_set_may_begin_with_a_byte_order_mark() {
     let pbx = pbx().await;
     let (at_url, in_file) = (Idp::start().await, Idp::start().await);
     at_url.be(Mood::Says(200, "", marked(&at_url.set())));
@@ -198,7 +198,7 @@ async fn told(set: Bytes, coding: Option<&'static str>) -> String {
 }
 
 #[tokio::test]
-async fn of_a_set_without_a_key_the_log_says_which_member_of_which_key_is_wrong() {
+async fn the_log_names_the_wrong_member_of_each_unusable_key() {
     let p256 = Key::generate("ES256").jwk("of\nmany");
     let keys = json!({"keys": [
         changed(&p256, "y", "AA"),

@@ -123,7 +123,7 @@ fn rows() -> Vec<(String, Option<&'static str>)> {
 }
 
 #[tokio::test]
-async fn the_log_names_the_claim_or_the_key_id_and_nothing_of_the_token() {
+async fn the_log_names_the_claim_or_key_id_but_no_token_text() {
     let pbx = pbx().await;
     let (running, addr) = serve(&gateway(&pbx).write()).await;
     let target = format!("/recordings/{NAME}");
