@@ -1,7 +1,7 @@
 //! Every way a request can fail, and the row of each in the table of answers.
 //!
 //! Knows the errors of all stages. The rows of a PBX's errors are in `pbx::error::rows`, those of a
-//! request body in [`super::body`]; all others are here. A new variant does not compile until it
+//! request body in [`super::request_body`]; all others are here. A new variant does not compile until it
 //! has a row.
 
 #![deny(
