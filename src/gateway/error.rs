@@ -1,8 +1,8 @@
 //! Every way a request can fail, and the row of each in the table of answers.
 //!
 //! Knows the errors of all stages. The rows of a PBX's errors are in `pbx::error::rows`, those of a
-//! request body in [`super::request_body`]; all others are here. A new variant does not compile until it
-//! has a row.
+//! request body in [`super::request_body`]; all others are here. A new variant does not compile
+//! until it has a row.
 
 #![deny(
     clippy::wildcard_enum_match_arm,
