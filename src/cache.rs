@@ -1,14 +1,14 @@
 //! The cache: recordings in memory, one entry for each.
 //!
-//! Knows keys, times and the bound on memory. Does not know bytes, or callers beyond an opaque owner.
+//! Knows keys, times and the bound on memory. Does not know bytes or callers, but an opaque owner.
 //!
 //! | an entry leaves | in |
 //! |---|---|
 //! | without a reader for `keep_s`, or older than `max_age_s` | `Cache::sweep` |
 //! | when its memory is needed, the longest idle first | `Cache::block_from`, `Cache::shrink` |
 //! | when a reload changes its PBX, or the operator deletes it | `Cache::retain`, `Cache::delete` |
-//! | when its fill failed, or it is unfinished and its last reader left | `Cache::settle`, `Cache::leave` |
-//! | when it is too long, or no block is free: it serves its readers as a window | `Fill::make_window` |
+//! | when its fill failed, or its last reader left it unfinished | `Cache::settle`, `Cache::leave` |
+//! | when it is too long or no block is free: it becomes a window | `Fill::make_window` |
 //!
 //! Lock order: the index first, then an entry, then the pool. No fill is spawned while one of these
 //! locks is held: a fill that the runtime does not take is dropped at once, and its `Drop` locks

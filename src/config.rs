@@ -2,7 +2,8 @@
 //!
 //! Knows which sections there are and the values in each. A key of the file is a row in `file/`
 //! (see `rows`). Does not make anything out of them: certificates, keys, key sets and policies are
-//! files here, and [`crate::app::GatewayParts`] reads them. Parts of the program receive the section they need, never [`Config`].
+//! files here, and [`crate::app::GatewayParts`] reads them. Parts of the program receive the
+//! section they need, never [`Config`].
 
 mod file;
 mod kinds;

@@ -1,7 +1,8 @@
 //! HTTP as its RFCs define it, apart from connections: conditions, ranges, tags, problem documents
 //! and header fields.
 //!
-//! Knows RFC 9110, 9111 and 9457. Does not know credentials, rights or sockets. Pure: no clock, no I/O.
+//! Knows RFC 9110, 9111 and 9457. Does not know credentials, rights or sockets. Pure: no clock, no
+//! I/O.
 
 pub(crate) mod conditions;
 pub(crate) mod error_row;

@@ -36,10 +36,10 @@ rows! {
     /// The configuration of Wavegate: every key with its unit, range and default.
     ///
     /// A value that is commented out is the default, unless the line above it says another default,
-    /// or that the key is required; then it is an example. Relative paths start at the folder of this file. Secrets are never in
-    /// this file: each stands in a file of its own that other users cannot read (chmod 600), or
-    /// comes from a container; see [secrets]. `wavegate check --config FILE` lists every mistake;
-    /// an unknown key is a mistake.
+    /// or that the key is required; then it is an example. Relative paths start at the folder of
+    /// this file. Secrets are never in this file: each stands in a file of its own that other users
+    /// cannot read (chmod 600), or comes from a container; see [secrets]. `wavegate check --config
+    /// FILE` lists every mistake; an unknown key is a mistake.
     ///
     /// SIGHUP reads this file again, except state_dir, [audit], listen of [admin], level and format
     /// of [log], and the addresses and limits of [server], which need a restart. A file with

@@ -197,9 +197,9 @@ impl Pbx {
         slot.map(WaitingSlot).ok_or(PbxError::Crowded)
     }
 
-    /// Opens a recording, or the `excerpt` of it where the PBX gives that out:
-    /// [`Reading::start`] is where it begins. A whole recording begins with bytes known to be audio.
-    /// A young recording is waited for.
+    /// Opens a recording, or the `excerpt` of it where the PBX gives that out: [`Reading::start`]
+    /// is where it begins. A whole recording begins with bytes known to be audio. A young recording
+    /// is waited for.
     ///
     /// # Cancel safety
     /// Safe: permit and connection are given back, a ticket may be lost.

@@ -172,7 +172,7 @@ fn a_link_key_that_is_also_a_bearer_key_is_refused() {
 #[test]
 fn limits_of_links_without_a_key_are_a_mistake() {
     let folder = folder();
-    let (before, key) = EXAMPLE.split_once("[[links.key]]").unwrap();
+    let (before, key) = EXAMPLE.split_once("\n[[links.key]]\n").unwrap();
     let (_, behind) = key.split_once("\n[").unwrap();
     let text = format!("{before}\n[{behind}").replace("#max_ttl_s = 900", "max_ttl_s = 60");
     let problems = load(folder.path(), &text).unwrap_err();

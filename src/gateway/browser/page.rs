@@ -1,8 +1,9 @@
 //! A problem as a page for people: the event, the next step, and the request id of the log.
 //!
 //! Knows the text and the form: one document, without script, image or anything from another
-//! address, in the reader's own light or dark scheme. The texts are in [`mod@words`]; only the reason,
-//! the seconds, the request id and the recording vary. All are escaped. Does not know who gets a page. Pure.
+//! address, in the reader's own light or dark scheme. The texts are in [`mod@words`]; only the
+//! reason, the seconds, the request id and the recording vary. All are escaped. Does not know who
+//! gets a page. Pure.
 //!
 //! Sources: HTML standard, §13.1.2.3 (text) and §13.1.2 (attributes in quotes); Content Security
 //! Policy level 3, §2.3.1 (hashes).

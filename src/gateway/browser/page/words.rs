@@ -15,10 +15,10 @@ const LATER: &str = "Try again in a moment.";
 const OPERATOR: &str = "Try again later. If this continues, tell the operator of this service, and include the request id below.";
 
 /// A title, the event, and the next step.
-type Words = (&'static str, &'static str, &'static str);
+type PageText = (&'static str, &'static str, &'static str);
 
 /// The words for people, by problem.
-const WORDS: &[(&[&Problem], Words)] = &[
+const WORDS: &[(&[&Problem], PageText)] = &[
     (
         &[&problem::BEARER_TOKEN_MISSING],
         (
@@ -138,7 +138,7 @@ const WORDS: &[(&[&Problem], Words)] = &[
 ];
 
 /// The words of a problem: its own for people, or else those for programs.
-pub(super) fn words(problem: &Problem) -> Words {
+pub(super) fn words(problem: &Problem) -> PageText {
     let is_of = |of: &[&Problem]| of.iter().any(|one| one.slug == problem.slug);
     let own = WORDS.iter().find(|(of, _)| is_of(of));
     own.map_or_else(
