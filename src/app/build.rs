@@ -194,3 +194,61 @@ fn keepers(auth: &AuthParts, old: Option<&Gateway>) -> Result<Vec<KeySetRefreshe
     }
     Ok(keepers)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::audit::{RecordedRead, SystemRead};
+    use crate::metrics::Metrics;
+    use crate::pbx::PbxError;
+    use crate::recording::RecordingName;
+
+    const CONFIG: &str = r#"
+        [policy]
+        file = "policy.cedar"
+        [[auth.issuer]]
+        name = "issuer"
+        audiences = ["recordings"]
+        [[auth.issuer.key]]
+        algorithm = "HS256"
+        secret_file = "secret"
+        [[pbx]]
+        name = "office"
+        api = "s-series-2.0.0"
+        url = "http://127.0.0.1:1"
+        plain_http = true
+        username = "api"
+        password_file = "secret"
+    "#;
+
+    async fn read_of(pbx: &str) -> RecordedRead {
+        let name: RecordingName = "20260302104512-1.2-1000-1001-Internal.wav".parse().unwrap();
+        let read = SystemRead::new("test", pbx, &name);
+        let recorded = AuditLog::default().record_system(read).await.unwrap();
+        RecordedRead::from(&recorded)
+    }
+
+    #[tokio::test]
+    async fn a_recorded_read_of_one_pbx_opens_nothing_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        file("policy.cedar", "permit(principal, action, resource);");
+        file("secret", "thirty-two-bytes-or-more-of-a-secret");
+        let parts = GatewayParts::load(&file("wavegate.toml", CONFIG)).unwrap();
+        let pbx = Pbx::start(&parts.pbxs[0], None, None, &Metrics::default()).unwrap();
+
+        let opened = pbx.open(&read_of("branch").await, None).await;
+        assert!(matches!(opened, Err(PbxError::OtherPbx)));
+        // Its own is tried, and nothing listens there.
+        let opened = pbx.open(&read_of("office").await, None).await;
+        assert!(matches!(opened, Err(PbxError::Transport { .. })));
+    }
+}
