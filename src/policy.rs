@@ -68,7 +68,7 @@ pub struct Context {
 pub struct Grant {
     principal: Principal,
     action: Action,
-    pbx: String,
+    pbx: Arc<str>,
     recording: RecordingName,
     /// The source address of the request.
     source: IpAddr,
@@ -171,7 +171,7 @@ impl Policy {
         Ok(Grant {
             principal,
             action,
-            pbx: pbx.to_owned(),
+            pbx: pbx.into(),
             recording,
             source: context.source,
             policies,
@@ -372,6 +372,11 @@ impl Grant {
     #[must_use]
     pub fn pbx(&self) -> &str {
         &self.pbx
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared_pbx(&self) -> Arc<str> {
+        Arc::clone(&self.pbx)
     }
 
     /// The recording.

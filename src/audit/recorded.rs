@@ -198,7 +198,7 @@ impl RecordedRead {
 impl From<&Recorded<Grant>> for RecordedRead {
     fn from(grant: &Recorded<Grant>) -> Self {
         Self {
-            pbx: grant.pbx().into(),
+            pbx: grant.shared_pbx(),
             recording: grant.recording().clone(),
             reader: grant.principal().id(),
         }
