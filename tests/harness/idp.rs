@@ -17,10 +17,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -85,7 +81,7 @@ impl Idp {
             documents,
             is_held: held,
         };
-        tokio::spawn(serve(listener, acceptor(&identity), Arc::new(service)));
+        tokio::spawn(serve(listener, identity.acceptor(), Arc::new(service)));
         let idp = Self {
             identity,
             addr,
@@ -214,18 +210,6 @@ struct Service {
     keys: watch::Sender<u64>,
     documents: watch::Sender<u64>,
     is_held: watch::Receiver<bool>,
-}
-
-fn acceptor(identity: &Identity) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
 }
 
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor, service: Arc<Service>) {
