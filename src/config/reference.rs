@@ -45,8 +45,8 @@ mod tests {
         (shown.replace(&folder, "folder"), problems)
     }
 
-    /// The key of a line that is commented out.
-    fn commented_key(line: &str) -> Option<&str> {
+    /// A line without its comment mark, if it is a key that is commented out.
+    fn uncommented(line: &str) -> Option<&str> {
         let line = line.strip_prefix('#')?;
         let (key, _) = line.split_once(" = ")?;
         let is_key = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit();
@@ -84,7 +84,7 @@ mod tests {
             let is_default = !is_out && !above.contains("Default: ");
             // The keys of issuers that publish their keys; the issuer of the reference does not.
             let is_default = is_default && !line.starts_with("#jwks_");
-            let key = commented_key(line).filter(|_| is_default);
+            let key = uncommented(line).filter(|_| is_default);
             count += usize::from(key.is_some());
             let _ = writeln!(spelled_out, "{}", key.unwrap_or(line));
             above = line;
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn every_key_of_the_reference_is_read() {
         let text = reference().replace("#[server.tls]", "[server.tls]");
-        let lines = text.lines().map(|line| commented_key(line).unwrap_or(line));
+        let lines = text.lines().map(|line| uncommented(line).unwrap_or(line));
         let (_, problems) = load(&lines.collect::<Vec<_>>().join("\n"));
         let unknown = problems
             .iter()
