@@ -296,7 +296,8 @@ impl Authenticator {
         Ok(principal)
     }
 
-    /// The keys of the issuer that a bearer token names, for a renewal. Call it when a token was
+    /// The keys of the issuer that a bearer token names, for a renewal; `None` if the issuer
+    /// publishes none. Call it when a token was
     /// refused because its key is unknown. The token stands in the `Authorization` field or in the
     /// cookie of single sign-on; cookies in `expired` are skipped. The gateway's own cookie names
     /// no issuer whose keys could help.
@@ -308,7 +309,7 @@ impl Authenticator {
         let token = CompactToken::decode(token, self.max_token_bytes).ok()?;
         let claims = Claims::parse(token.claims()).ok()?;
         let issuer = self.issuer(claims.issuer().ok()?).ok()?;
-        Some(issuer.keys.clone())
+        issuer.keys.is_published().then(|| issuer.keys.clone())
     }
 
     fn deciding_sso_cookie<'r>(&self, headers: &'r HeaderMap, expired: &[&str]) -> Option<&'r str> {

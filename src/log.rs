@@ -5,7 +5,9 @@
 //! level. Libraries that write to the crate `log`, as rustls-platform-verifier does, are not heard
 //! either: no bridge to it is built in.
 
-use std::fmt::Write;
+mod json;
+mod writer;
+
 use std::io::IsTerminal;
 
 use aws_lc_rs::{hmac, rand};
@@ -15,6 +17,9 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
 use crate::recording::RecordingName;
+use json::JsonLines;
+pub(crate) use writer::LogEnd;
+use writer::LogWriter;
 
 /// The settings of the log.
 #[derive(Debug, Clone)]
@@ -45,29 +50,27 @@ pub enum RecordingNames {
     Plain,
 }
 
-/// Installs the log of the process, on standard error.
+/// Installs the log of the process, on standard error. Keep the returned value until the end of
+/// the process: its drop writes the last lines.
 ///
 /// # Errors
-/// When the process has a log already.
-pub(crate) fn init(log: &LogSettings) -> Result<(), String> {
+/// When the process has a log already, or no thread for it.
+pub(crate) fn init(log: &LogSettings) -> Result<LogEnd, String> {
     let level = log.level;
+    let (writer, end) = LogWriter::start().map_err(|error| format!("log: {error}"))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     let layer = match log.format {
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
+        LogFormat::Json => lines.event_format(JsonLines::default()).boxed(),
         LogFormat::Text => lines.boxed(),
     };
     let layer = layer.with_filter(filter_fn(move |metadata| is_wanted(metadata, level)));
     tracing_subscriber::registry()
         .with(layer)
         .try_init()
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(end)
 }
 
 /// Whether a line is written: only the crate's own lines, from the configured level on. Where a
@@ -106,13 +109,8 @@ impl NameMask {
             return name.as_str().to_owned();
         };
         let tag = hmac::sign(key, name.as_str().as_bytes());
-        tag.as_ref()
-            .iter()
-            .take(8)
-            .fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        let first = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        format!("{:016x}", u64::from_be_bytes(first))
     }
 }
 

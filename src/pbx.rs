@@ -58,4 +58,5 @@ pub(crate) use error::{HoldOff, TimeLimit, TransportError};
 pub(crate) use inspect::{Inspection, RecordingSample};
 pub(crate) use listing::ListKind;
 pub(crate) use wire::body_end::{BodyEnd, StreamError};
+pub(crate) use wire::pending_response::beginning;
 pub(crate) use wire::probe::{Probe, ProbeConnection, ProbeError, ProbeLimits};

@@ -11,24 +11,26 @@ mod denial;
 mod entities;
 mod facts;
 mod groups;
+mod reuse;
 mod source;
 mod tenantless;
 mod trial;
 mod uses;
+mod viewer;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use self::cedar::{Engine, Requester};
+use self::cedar::Engine;
 pub use self::denial::{EvaluationFailure, PolicyError};
 pub use self::facts::Facts;
-use self::facts::RecordingFacts;
 pub use self::groups::Groups;
+use self::reuse::{PolicyIds, ReusedDecisions};
 pub use self::source::Flaw;
 pub use self::trial::{ExpectedDecision, Trial};
+pub use self::viewer::Viewer;
 use crate::auth::principal::{Credential, Principal};
 use crate::limits::rate::Counted;
 use crate::recording::RecordingName;
@@ -42,6 +44,8 @@ pub struct Policy {
     /// `None` if no policies are configured.
     engine: Option<Arc<Engine>>,
     groups: Groups,
+    /// What these policies have permitted, with these groups.
+    decisions: ReusedDecisions,
 }
 
 /// An action on a recording.
@@ -72,24 +76,8 @@ pub struct Grant {
     recording: RecordingName,
     /// The source address of the request.
     source: IpAddr,
-    policies: Vec<Arc<str>>,
+    policies: PolicyIds,
 }
-
-/// A principal that may list a PBX: the list shows the recordings that the principal may hear. Only
-/// a policy makes one.
-pub struct Viewer<'p> {
-    policy: &'p Policy,
-    principal: Principal,
-    pbx: String,
-    /// `None` if the principal may hear nothing.
-    requester: Option<Requester>,
-    /// Remembers decisions: most rows are equal in the attributes that policies look at, since a
-    /// company has few extensions.
-    decided: Mutex<HashMap<RecordingFacts, bool>>,
-}
-
-/// The most decisions remembered for one list.
-const MAX_REMEMBERED_DECISIONS: usize = 4_096;
 
 impl Action {
     /// Every action with its name in policies.
@@ -103,6 +91,7 @@ impl Policy {
         Self {
             engine: None,
             groups: Groups::default(),
+            decisions: ReusedDecisions::new(),
         }
     }
 
@@ -126,13 +115,18 @@ impl Policy {
         Ok(Self {
             engine: Some(Arc::new(Engine::parse(text)?)),
             groups,
+            decisions: ReusedDecisions::new(),
         })
     }
 
     /// The same policies with other groups.
     #[must_use]
     pub fn with_groups(self, groups: Groups) -> Self {
-        Self { groups, ..self }
+        Self {
+            groups,
+            decisions: ReusedDecisions::new(),
+            ..self
+        }
     }
 
     /// Returns true if there are policies. Without any, nothing is allowed.
@@ -269,7 +263,7 @@ impl Policy {
         pbx: &str,
         recording: &RecordingName,
         context: &Context,
-    ) -> Result<Vec<Arc<str>>, PolicyError> {
+    ) -> Result<Arc<[Arc<str>]>, PolicyError> {
         if action == Action::Share {
             require_sharer(principal)?;
         }
@@ -282,13 +276,22 @@ impl Policy {
             return Err(PolicyError::PbxOutOfReach);
         }
         let engine = self.engine.as_ref().ok_or(PolicyError::NO_PERMIT)?;
-        let requester = engine.requester(principal, context)?;
         let facts = engine.facts(pbx, recording);
-        let decide = |action| engine.decide(&requester, action, &facts, &self.groups);
-        match action {
-            Action::Listen => decide(Action::Listen),
-            Action::Share => decide(Action::Listen).and_then(|_| decide(Action::Share)),
+        let question = engine.question(principal, action, &facts, context);
+        if let Some(policies) = question.and_then(|question| self.decisions.find(&question)) {
+            return Ok(policies);
         }
+        let requester = engine.requester(principal, context)?;
+        let decide = |action| engine.decide(&requester, action, &facts, &self.groups);
+        let policies: PolicyIds = match action {
+            Action::Listen => decide(Action::Listen)?,
+            Action::Share => decide(Action::Listen).and_then(|_| decide(Action::Share))?,
+        }
+        .into();
+        if let Some(question) = question {
+            self.decisions.remember(question, Arc::clone(&policies));
+        }
+        Ok(policies)
     }
 }
 
@@ -309,49 +312,6 @@ impl fmt::Debug for Policy {
         let ids = self.engine.iter().flat_map(|engine| engine.ids());
         formatter.write_str("Policy ")?;
         formatter.debug_list().entries(ids).finish()
-    }
-}
-
-impl Viewer<'_> {
-    /// The principal that lists.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// The configured name of the PBX that is listed.
-    #[must_use]
-    pub fn pbx(&self) -> &str {
-        &self.pbx
-    }
-
-    /// Returns true if the principal may hear this recording.
-    #[must_use]
-    pub fn may_hear(&self, recording: &RecordingName) -> bool {
-        let (Some(engine), Some(requester)) = (&self.policy.engine, &self.requester) else {
-            return false;
-        };
-        let facts = engine.facts(&self.pbx, recording);
-        let decided = || self.decided.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(allowed) = decided().get(&facts) {
-            return *allowed;
-        }
-        let allowed = engine.allows(requester, Action::Listen, &facts, &self.policy.groups);
-        let mut decided = decided();
-        if decided.len() < MAX_REMEMBERED_DECISIONS {
-            decided.insert(facts, allowed);
-        }
-        allowed
-    }
-}
-
-impl fmt::Debug for Viewer<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Viewer")
-            .field("principal", &self.principal)
-            .field("pbx", &self.pbx)
-            .finish_non_exhaustive()
     }
 }
 

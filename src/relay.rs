@@ -6,11 +6,14 @@
 pub(crate) mod access_line;
 mod body;
 mod document;
+mod pieces;
 pub(crate) mod settings;
+mod speed;
 mod watchdog;
 
 pub(crate) use body::{AbortHandle, BrokenTransfer, RelayBody};
 pub(crate) use document::DocumentBody;
+pub(crate) use pieces::Pieces;
 pub(crate) use watchdog::{Watchdog, WatchdogVerdict};
 
 /// The outcome of a transfer.

@@ -6,7 +6,7 @@
 //! of the line before, so the hash stands for all lines up to there. Anybody can check a link of
 //! the chain with `sha256sum`.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -28,16 +28,23 @@ impl Hash {
         }
         Self(hash)
     }
+
+    /// Gives the text to `use_digits`.
+    fn digits<T>(&self, use_digits: impl FnOnce(&str) -> T) -> T {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| *DIGITS.get(usize::from(value)).unwrap_or(&b'0');
+        let mut digits = [b'0'; 64];
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        use_digits(str::from_utf8(&digits).unwrap_or_default())
+    }
 }
 
 impl fmt::Display for Hash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |value: u8| char::from(*DIGITS.get(usize::from(value)).unwrap_or(&b'0'));
-        self.0.iter().try_for_each(|byte| {
-            formatter.write_char(digit(byte >> 4))?;
-            formatter.write_char(digit(byte & 15))
-        })
+        self.digits(|digits| formatter.write_str(digits))
     }
 }
 
@@ -71,7 +78,7 @@ impl FromStr for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.digits(|digits| serializer.serialize_str(digits))
     }
 }
 

@@ -62,6 +62,18 @@ impl DecisionLine {
     }
 }
 
+impl Item {
+    /// Whether a request waits until the item is on disk.
+    fn is_awaited(&self) -> bool {
+        matches!(self, Self::Decision { .. } | Self::SystemRead { .. })
+    }
+}
+
+/// The longest time that lines wait for others if no request waits for them.
+const MAX_GATHER_TIME: Duration = Duration::from_millis(100);
+/// The number of items that wait no longer for others.
+const URGENT_ITEMS: usize = 256;
+
 /// The queue of one writer.
 #[derive(Default)]
 pub(super) struct LineQueue {
@@ -72,7 +84,37 @@ pub(super) struct LineQueue {
 #[derive(Default)]
 struct QueueState {
     items: Vec<Item>,
+    /// Whether a request waits for one of the items.
+    is_awaited: bool,
     is_closed: bool,
+    /// What the writer waits for; each call that wakes it costs two switches of threads.
+    waits_for: WaitsFor,
+}
+
+/// What the writer waits for.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum WaitsFor {
+    /// Nothing: it is at work.
+    #[default]
+    Nothing,
+    AnyItem,
+    /// An item that a request waits for, or many others.
+    Urgency,
+}
+
+impl QueueState {
+    fn is_urgent(&self) -> bool {
+        self.is_awaited || self.is_closed || self.items.len() >= URGENT_ITEMS
+    }
+
+    /// Whether the writer is to be woken.
+    fn is_due(&self) -> bool {
+        match self.waits_for {
+            WaitsFor::Nothing => false,
+            WaitsFor::AnyItem => true,
+            WaitsFor::Urgency => self.is_urgent(),
+        }
+    }
 }
 
 impl LineQueue {
@@ -83,29 +125,56 @@ impl LineQueue {
     /// Adds an item, unless the queue is closed.
     pub(super) fn push(&self, item: Item) {
         let mut state = self.lock();
-        if !state.is_closed {
-            state.items.push(item);
+        if state.is_closed {
+            return;
+        }
+        state.is_awaited |= item.is_awaited();
+        state.items.push(item);
+        self.wake(state);
+    }
+
+    /// Takes no more items. Those in the queue are still written.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        self.wake(state);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, QueueState>) {
+        if state.is_due() {
+            state.waits_for = WaitsFor::Nothing;
             drop(state);
             self.filled.notify_one();
         }
     }
 
-    /// Takes no more items. Those in the queue are still written.
-    pub(super) fn close(&self) {
-        self.lock().is_closed = true;
-        self.filled.notify_one();
-    }
-
-    /// Takes all items, and waits at most `patience` for the first one. Returns `false` once the
-    /// queue is closed.
+    /// Takes all items, and waits at most `patience` for the first one. Items that no request waits
+    /// for are gathered for a while. Returns `false` once the queue is closed.
     pub(super) fn take(&self, items: &mut Vec<Item>, patience: Duration) -> bool {
-        let is_idle = |state: &mut QueueState| state.items.is_empty() && !state.is_closed;
-        let waited = self
-            .filled
-            .wait_timeout_while(self.lock(), patience, is_idle);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut state = self.lock();
+        if state.items.is_empty() && !state.is_closed {
+            state = self.wait(state, WaitsFor::AnyItem, patience);
+        }
+        if !state.items.is_empty() && !state.is_urgent() {
+            state = self.wait(state, WaitsFor::Urgency, MAX_GATHER_TIME);
+        }
+        state.is_awaited = false;
         items.append(&mut state.items);
         !state.is_closed
+    }
+
+    fn wait<'q>(
+        &'q self,
+        mut state: MutexGuard<'q, QueueState>,
+        event: WaitsFor,
+        patience: Duration,
+    ) -> MutexGuard<'q, QueueState> {
+        state.waits_for = event;
+        let goes_on = |state: &mut QueueState| state.waits_for != WaitsFor::Nothing;
+        let waited = self.filled.wait_timeout_while(state, patience, goes_on);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waits_for = WaitsFor::Nothing;
+        state
     }
 
     /// Number of items that wait.

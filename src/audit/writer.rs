@@ -14,6 +14,7 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -33,8 +34,11 @@ use batch::Batch;
 
 /// Interval between two heads while the log grows.
 const HEAD_INTERVAL: Duration = Duration::from_secs(60);
-/// Longest time until a line that nobody waits for is on disk.
+/// Longest time until a line that nobody waits for is on disk, once it is in the file.
 const MAX_SYNC_DELAY: Duration = Duration::from_secs(1);
+/// Shortest time from one wait for the disk to the next while several requests wait for each: so
+/// many more of them share it.
+const MIN_SYNC_INTERVAL: Duration = Duration::from_millis(1);
 /// Bound on the lines that are written together.
 const MAX_BATCH_LINES: usize = 1024;
 
@@ -62,6 +66,10 @@ pub(super) struct Writer {
     next_head: Instant,
     next_try: Instant,
     next_sync: Instant,
+    /// Before this time, decisions gather.
+    gathers_until: Instant,
+    /// Whether several requests waited for the last batch that a request waited for.
+    is_shared: bool,
     /// The day on which old files were looked for the last time.
     looked_on: Option<Date>,
     /// Writing has failed, and has not been proved to work again.
@@ -97,6 +105,8 @@ impl Writer {
             next_head: now + HEAD_INTERVAL,
             next_try: now,
             next_sync: now,
+            gathers_until: now,
+            is_shared: false,
             looked_on: None,
             is_failing: false,
             is_gap_told: false,
@@ -114,6 +124,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut items = Vec::new();
         loop {
+            thread::sleep(self.gathers_until.saturating_duration_since(Instant::now()));
             let goes_on = self.shared.queue.take(&mut items, self.patience());
             if self.files.is_none() && (Instant::now() >= self.next_try || !goes_on) {
                 self.try_again();
@@ -208,6 +219,12 @@ impl Writer {
         files.append(&batch.lines)?;
         let is_synced = batch.is_awaited();
         if is_synced {
+            // Requests that come one after the other wait for nobody.
+            let is_shared = batch.waiting() > 1;
+            let was_shared = std::mem::replace(&mut self.is_shared, is_shared);
+            if is_shared || was_shared {
+                self.gathers_until = Instant::now() + MIN_SYNC_INTERVAL;
+            }
             self.sync()?;
         } else if !self.is_unsynced {
             self.is_unsynced = true;

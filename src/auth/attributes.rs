@@ -21,9 +21,9 @@ pub(super) fn max_values(max_token_bytes: usize) -> usize {
 /// The attributes of a subject as its issuer states them. A link has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    pub(super) roles: Vec<String>,
-    pub(super) extensions: Vec<Extension>,
-    pub(super) tenant: Option<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) extensions: Vec<Extension>,
+    pub(crate) tenant: Option<String>,
 }
 
 impl Attributes {

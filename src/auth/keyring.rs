@@ -122,6 +122,11 @@ impl KeyRing {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Returns true if the issuer also publishes a set, which may have newer keys.
+    pub(crate) fn is_published(&self) -> bool {
+        self.0.is_published
+    }
+
     /// The configured keys.
     #[must_use]
     pub fn configured(&self) -> &[VerifyingKey] {

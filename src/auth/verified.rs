@@ -2,13 +2,15 @@
 //! check.
 //!
 //! Knows tokens by their hash only, and how long a result is valid: until the token expires or the
-//! keys of its issuer change. Does not know how a token is verified.
+//! keys of its issuer change. Does not know how a token is verified. A token that is not used any
+//! more stays until others need its room.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use super::claims::{Clock, Validity};
 use super::principal::Principal;
@@ -18,12 +20,16 @@ use super::principal::Principal;
 const MAX_TOTAL_BYTES: u64 = 16 << 20;
 /// Bytes counted for one token, besides its attributes.
 const BASE_TOKEN_BYTES: usize = 1024;
-/// A token that is not used for this long is forgotten.
-const MAX_IDLE_TIME: Duration = Duration::from_secs(600);
+/// The number of tokens that the cache is laid out for.
+const USUAL_TOKENS: usize = 1024;
 
 /// Tokens that were verified. Clones share them.
-#[derive(Clone, Debug)]
-pub(super) struct VerifiedTokens(Cache<[u8; 32], Arc<VerifiedToken>>);
+#[derive(Clone)]
+pub(super) struct VerifiedTokens(Arc<Cache<[u8; 32], Arc<VerifiedToken>, TokenBytes>>);
+
+/// Counts the bytes of a token.
+#[derive(Clone)]
+struct TokenBytes;
 
 #[derive(Debug)]
 struct VerifiedToken {
@@ -35,14 +41,11 @@ struct VerifiedToken {
 
 impl VerifiedTokens {
     pub(super) fn new() -> Self {
-        let weigh = |_: &[u8; 32], token: &Arc<VerifiedToken>| {
-            let bytes = BASE_TOKEN_BYTES + token.principal.attributes().bytes();
-            u32::try_from(bytes).unwrap_or(u32::MAX)
-        };
-        let cache = Cache::builder()
-            .weigher(weigh)
-            .max_capacity(MAX_TOTAL_BYTES);
-        Self(cache.time_to_idle(MAX_IDLE_TIME).build())
+        Self(Arc::new(Cache::with_weighter(
+            USUAL_TOKENS,
+            MAX_TOTAL_BYTES,
+            TokenBytes,
+        )))
     }
 
     /// The principal of a token, if it was verified with the current keys and has not expired.
@@ -59,7 +62,7 @@ impl VerifiedTokens {
         if in_force && !clock.has_expired(&known.validity) {
             return Some(known.principal.clone());
         }
-        self.0.invalidate(&hash);
+        self.0.remove(&hash);
         None
     }
 
@@ -80,6 +83,21 @@ impl VerifiedTokens {
                 generation,
             }),
         );
+    }
+}
+
+impl Weighter<[u8; 32], Arc<VerifiedToken>> for TokenBytes {
+    fn weight(&self, _: &[u8; 32], token: &Arc<VerifiedToken>) -> u64 {
+        (BASE_TOKEN_BYTES + token.principal.attributes().bytes()) as u64
+    }
+}
+
+impl fmt::Debug for VerifiedTokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("VerifiedTokens")
+            .field("count", &self.0.len())
+            .finish()
     }
 }
 

@@ -88,6 +88,8 @@ impl Fill {
         let (mut to_the_end, mut begun) = (false, entry.has_begun());
         let mut telling = FIRST_BYTES;
         loop {
+            // A cache takes the bytes as they come; a window, within its bound.
+            reading.note_pace(true);
             let next = tokio::select! {
                 biased;
                 () = entry.ended.cancelled() => return deserted(None),

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use super::key::EntryKey;
 use super::metadata::{FIRST_BYTES, first_bytes};
 use super::{Cache, CacheError, Metadata};
-use crate::pbx::{Pbx, Reading, ReadingError};
+use crate::pbx::{Pbx, Reading, ReadingError, beginning};
 
 /// The transfer of one recording to one caller.
 pub(crate) struct Passthrough {
@@ -62,8 +62,7 @@ impl Passthrough {
                 break;
             };
             ahead.push_back(data);
-            let there = |limit| ahead.iter().flatten().take(limit).copied().collect();
-            first = first_bytes(&mut telling, there);
+            first = first_bytes(&mut telling, |limit| beginning(ahead.iter(), limit));
         }
         let metadata = known.unwrap_or_else(|| cache.recognize(&pbx, &key, &mut reading, &first));
         Ok(Self {
@@ -160,6 +159,10 @@ impl Passthrough {
         self.skip = offset.saturating_sub(self.position);
         self.left = end.map(|end| end.saturating_sub(offset));
         self.to_the_end = end.is_some() && end == self.metadata.length();
+    }
+
+    pub(super) fn note_pace(&self, is_quick: bool) {
+        self.reading.note_pace(is_quick);
     }
 
     pub(super) fn has_ended(&self) -> bool {

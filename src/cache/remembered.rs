@@ -4,12 +4,11 @@
 //! metadata come from.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
-use moka::Expiry;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use super::Metadata;
 use super::key::EntryKey;
@@ -18,21 +17,23 @@ use crate::pbx::{ContentDigest, PbxError};
 use crate::recording::RecordingName;
 
 /// Bound on the remembered recordings; each takes a few hundred bytes.
-const MAX_RECORDINGS: u64 = 50_000;
+const MAX_RECORDINGS: usize = 50_000;
 /// Bound on the remembered names of recordings that do not exist.
-const MAX_MISSING: u64 = 10_000;
+const MAX_MISSING: usize = 10_000;
 
 /// Remembered metadata, generations and missing recordings.
 pub(super) struct RememberedMetadata {
-    recordings: Cache<EntryKey, Remembered>,
+    recordings: Cache<EntryKey, Expiring<Remembered>>,
     /// How often the content of a recording turned out to be another one. Kept over reloads and
     /// deletions: no tag may come again for another content.
     generations: Cache<(Arc<str>, RecordingName), u64>,
-    missing: Cache<EntryKey, PbxError>,
+    /// Whether there are any generations.
+    has_generations: AtomicBool,
+    missing: Cache<EntryKey, Expiring<PbxError>>,
     /// Milliseconds for which metadata are remembered.
-    remember: Arc<AtomicU64>,
+    remember: AtomicU64,
     /// Milliseconds for which a missing recording is remembered.
-    remember_missing: Arc<AtomicU64>,
+    remember_missing: AtomicU64,
 }
 
 /// The metadata of one recording, and the proof of its content.
@@ -43,40 +44,43 @@ pub(super) struct Remembered {
     pub(super) digest: Option<ContentDigest>,
 }
 
-/// Lets each value live as long as the configuration says at the time when it is written.
-struct ConfiguredLifetime(Arc<AtomicU64>);
+/// A value that is forgotten at some time.
+#[derive(Clone)]
+struct Expiring<V> {
+    value: V,
+    until: Instant,
+}
 
-impl<V> Expiry<EntryKey, V> for ConfiguredLifetime {
-    fn expire_after_create(&self, _: &EntryKey, _: &V, _: Instant) -> Option<Duration> {
-        Some(Duration::from_millis(self.0.load(Relaxed)))
+impl<V> Expiring<V> {
+    /// A value that lives as long as the configuration says at this time.
+    fn new(value: V, milliseconds: &AtomicU64) -> Self {
+        let life = Duration::from_millis(milliseconds.load(Relaxed));
+        Self {
+            value,
+            until: Instant::now() + life,
+        }
     }
+}
 
-    fn expire_after_update(
-        &self,
-        _: &EntryKey,
-        _: &V,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(Duration::from_millis(self.0.load(Relaxed)))
+/// The value of a key, unless its time is over; then it is forgotten.
+fn unexpired<V: Clone>(values: &Cache<EntryKey, Expiring<V>>, key: &EntryKey) -> Option<V> {
+    let found = values.get(key)?;
+    if Instant::now() < found.until {
+        return Some(found.value);
     }
+    values.remove(key);
+    None
 }
 
 impl RememberedMetadata {
     pub(super) fn new(settings: &CacheSettings) -> Self {
-        let (known, missing) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let this = Self {
-            recordings: Cache::builder()
-                .max_capacity(MAX_RECORDINGS)
-                .expire_after(ConfiguredLifetime(Arc::clone(&known)))
-                .build(),
+            recordings: Cache::new(MAX_RECORDINGS),
             generations: Cache::new(MAX_RECORDINGS),
-            missing: Cache::builder()
-                .max_capacity(MAX_MISSING)
-                .expire_after(ConfiguredLifetime(Arc::clone(&missing)))
-                .build(),
-            remember: known,
-            remember_missing: missing,
+            has_generations: AtomicBool::new(false),
+            missing: Cache::new(MAX_MISSING),
+            remember: AtomicU64::default(),
+            remember_missing: AtomicU64::default(),
         };
         this.configure(settings);
         this
@@ -92,7 +96,7 @@ impl RememberedMetadata {
     }
 
     pub(super) fn get(&self, key: &EntryKey) -> Remembered {
-        self.recordings.get(key).unwrap_or_default()
+        unexpired(&self.recordings, key).unwrap_or_default()
     }
 
     /// Remembers the metadata of a recording, and the hash of its content if it was read whole.
@@ -102,45 +106,50 @@ impl RememberedMetadata {
         metadata: &Arc<Metadata>,
         digest: Option<ContentDigest>,
     ) {
-        self.missing.invalidate(key);
+        self.missing.remove(key);
         let before = self.get(key);
         let same = before
             .metadata
             .is_some_and(|before| before.etag == metadata.etag);
-        self.recordings.insert(
-            key.clone(),
-            Remembered {
-                metadata: Some(Arc::clone(metadata)),
-                digest: digest.or(before.digest.filter(|_| same)),
-            },
-        );
+        let remembered = Remembered {
+            metadata: Some(Arc::clone(metadata)),
+            digest: digest.or(before.digest.filter(|_| same)),
+        };
+        let remembered = Expiring::new(remembered, &self.remember);
+        self.recordings.insert(key.clone(), remembered);
     }
 
     /// Notes that the content of a recording is another one now: from now on its tags are others.
     pub(super) fn note_changed(&self, key: &EntryKey) {
-        self.recordings.invalidate(key);
+        self.recordings.remove(key);
         let generation = self.generation(key) + 1;
         self.generations.insert(key.recording(), generation);
+        self.has_generations.store(true, Relaxed);
     }
 
     /// How often the content of a recording turned out to be another one.
     pub(super) fn generation(&self, key: &EntryKey) -> u64 {
+        // Mostly there is none.
+        if !self.has_generations.load(Relaxed) {
+            return 0;
+        }
         self.generations.get(&key.recording()).unwrap_or_default()
     }
 
     /// The answer of the PBX, where it said a moment ago that there is no such recording.
     pub(super) fn missing(&self, key: &EntryKey) -> Option<PbxError> {
-        self.missing.get(key)
+        unexpired(&self.missing, key)
     }
 
     /// Notes that the PBX says there is no such recording.
     pub(super) fn note_missing(&self, key: &EntryKey, error: &PbxError) {
-        self.recordings.invalidate(key);
-        self.missing.insert(key.clone(), error.clone());
+        self.recordings.remove(key);
+        let missing = Expiring::new(error.clone(), &self.remember_missing);
+        self.missing.insert(key.clone(), missing);
     }
 
     pub(super) fn forget(&self, key: &EntryKey) {
-        self.recordings.invalidate(key);
-        self.missing.invalidate(key);
+        self.recordings.remove(key);
+        self.missing.remove(key);
     }
 }

@@ -131,6 +131,15 @@ impl Source {
         }
     }
 
+    /// Notes whether the caller takes the bytes quickly. A caller from the cache costs no memory
+    /// either way.
+    pub(crate) fn note_pace(&self, is_quick: bool) {
+        match self {
+            Self::Entry(_) => {}
+            Self::Passthrough(passthrough) => passthrough.note_pace(is_quick),
+        }
+    }
+
     /// Polls for the next bytes; `None` at the end of the wanted bytes.
     pub(crate) fn poll_bytes(
         &mut self,

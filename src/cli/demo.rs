@@ -65,7 +65,7 @@ impl Demo {
     async fn serve(self) -> Result<(), String> {
         let pbxs = DemoPbxs::start().await?;
         let keys = DemoKeys::generate()?;
-        log::init(&setup::log())?;
+        let _log = log::init(&setup::log())?;
         let mut signals = Signals::listen().map_err(|error| error.to_string())?;
         let folder = Folder::make()?;
         folder.fill(&pbxs, &keys)?;

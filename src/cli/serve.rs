@@ -20,9 +20,10 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(parts) => parts,
         Err(code) => return code,
     };
-    if let Err(error) = log::init(&parts.config.log) {
-        return super::fail(error);
-    }
+    let _log = match log::init(&parts.config.log) {
+        Ok(end) => end,
+        Err(error) => return super::fail(error),
+    };
     match super::runtime() {
         Ok(runtime) => runtime.block_on(serve(parts, path)),
         Err(error) => super::fail(error),

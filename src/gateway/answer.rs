@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use serde_json::Value;
 
-use crate::relay::{BrokenTransfer, DocumentBody, RelayBody};
+use crate::relay::{BrokenTransfer, DocumentBody, Pieces, RelayBody};
 
 /// The body of any answer.
 pub(crate) enum AnswerBody {
@@ -60,21 +60,27 @@ fn small(status: StatusCode, text: String) -> SmallResponse {
     Box::new(response)
 }
 
+/// A frame of a body that cannot fail.
+fn in_one_piece(
+    frame: Option<Result<Frame<Bytes>, Infallible>>,
+) -> Option<Result<Frame<Pieces>, BrokenTransfer>> {
+    let frame = frame?.map(|frame| frame.map_data(Pieces::from));
+    Some(frame.map_err(|error| match error {}))
+}
+
 impl Body for AnswerBody {
-    type Data = Bytes;
+    type Data = Pieces;
     type Error = BrokenTransfer;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenTransfer>>> {
+    ) -> Poll<Option<Result<Frame<Pieces>, BrokenTransfer>>> {
         match self.get_mut() {
-            Self::Document(document) => Pin::new(document)
+            Self::Document(document) => Pin::new(document).poll_frame(context).map(in_one_piece),
+            Self::List(document) => Pin::new(&mut **document)
                 .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
-            Self::List(document) => Pin::new(document.as_mut())
-                .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(|error: Infallible| match error {}))),
+                .map(in_one_piece),
             Self::Recording(recording) => Pin::new(recording).poll_frame(context),
             Self::Absent => Poll::Ready(None),
         }

@@ -10,6 +10,7 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Buf;
 use http::{HeaderMap, Request, Response, request};
 use http_body::Body;
 
@@ -95,7 +96,8 @@ fn whole(body: AnswerBody) -> Vec<u8> {
     let mut body = pin!(body);
     let mut context = Context::from_waker(Waker::noop());
     while let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut context) {
-        bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
+        let mut data = frame.into_data().unwrap_or_default();
+        bytes.extend_from_slice(&data.copy_to_bytes(data.remaining()));
     }
     bytes
 }

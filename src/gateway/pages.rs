@@ -101,10 +101,10 @@ impl Pages {
         head: &request::Parts,
         rejected: &CredentialError,
     ) -> Option<String> {
+        let (login, public) = (self.login_url.as_ref()?, self.public_url.as_ref()?);
         let is_visit = *rejected.reason() == AuthError::Missing
             && head.method == Method::GET
             && is_for_a_person(head);
-        let (login, public) = (self.login_url.as_ref()?, self.public_url.as_ref()?);
         let route = Route::parse(&head.method, head.uri.path())
             .ok()
             .filter(|_| is_visit)?;

@@ -6,6 +6,7 @@
 //! RFC 8187 (`Content-Disposition`), Fetch standard (`Cross-Origin-Resource-Policy`), nginx
 //! documentation (`X-Accel-Buffering`).
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use http::header::{
@@ -38,6 +39,9 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// More than the fields of a recording, so that the map grows once.
+const USUAL_FIELDS: usize = 20;
 
 /// The first second after the year 9999, since 1970. Its date has no form with four digits.
 const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
@@ -90,6 +94,7 @@ pub(crate) struct CachingHeaders<'a> {
 /// Sets all fields except the request id.
 pub(crate) fn fill(headers: &mut HeaderMap, recording: &RecordingHeaders<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
+    headers.reserve(USUAL_FIELDS);
     headers.insert(CONTENT_TYPE, fixed(recording.media_type));
     fill_body(headers, recording.body);
     headers.insert(ACCEPT_RANGES, fixed("bytes"));
@@ -193,7 +198,11 @@ fn disposition(name: &RecordingName, download: bool) -> HeaderValue {
         _ if character.is_ascii_graphic() || character == ' ' => character,
         _ => '_',
     };
-    let ascii: String = name.as_str().chars().map(safe).collect();
+    let is_safe = |character| safe(character) == character;
+    let ascii: Cow<'_, str> = match name.as_str().chars().all(is_safe) {
+        true => name.as_str().into(),
+        false => name.as_str().chars().map(safe).collect(),
+    };
     let text = if ascii == name.as_str() {
         format!("{kind}; filename=\"{ascii}\"")
     } else {

@@ -7,16 +7,25 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use serde_json::json;
+use serde::Serialize;
+
+/// The start of `type`, for `concat!`.
+macro_rules! type_base {
+    () => {
+        "urn:wavegate:problem:"
+    };
+}
 
 /// The start of `type`; the slug follows.
-pub const TYPE_BASE: &str = "urn:wavegate:problem:";
+pub const TYPE_BASE: &str = type_base!();
 
 /// One kind of problem.
 #[derive(Debug)]
 pub struct Problem {
     /// The end of `type`, for programs.
     pub slug: &'static str,
+    /// `type` itself.
+    kind: &'static str,
     /// HTTP status.
     pub status: StatusCode,
     /// A short title for people.
@@ -30,6 +39,7 @@ macro_rules! problems {
         $(
             pub(crate) const $name: Problem = Problem {
                 slug: $slug,
+                kind: concat!(type_base!(), $slug),
                 status: StatusCode::$status,
                 title: $title,
                 detail: $detail,
@@ -150,6 +160,23 @@ problems! {
         "The length of this recording is not known in advance, and HTTP/1.0 cannot tell a complete recording from a truncated one.";
 }
 
+/// More than most documents have, and than most of their answers have fields.
+const USUAL_BYTES: usize = 512;
+const USUAL_FIELDS: usize = 12;
+
+/// The document of a problem.
+#[derive(Serialize)]
+struct Document<'d> {
+    detail: &'d str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'d str>,
+    request_id: &'d str,
+    status: u16,
+    title: &'d str,
+    #[serde(rename = "type")]
+    kind: &'d str,
+}
+
 /// Makes the response for a problem, without the fields that depend on the request. `reason` adds
 /// detail that is not fixed.
 pub(crate) fn answer(
@@ -157,19 +184,21 @@ pub(crate) fn answer(
     request_id: &str,
     reason: Option<String>,
 ) -> Response<Full<Bytes>> {
-    let mut document = json!({
-        "type": format!("{TYPE_BASE}{}", problem.slug),
-        "title": problem.title,
-        "status": problem.status.as_u16(),
-        "detail": problem.detail,
-        "request_id": request_id,
-    });
-    if let (Some(reason), Some(members)) = (reason, document.as_object_mut()) {
-        members.insert("reason".to_owned(), reason.into());
-    }
-    let mut response = Response::new(Full::new(Bytes::from(document.to_string())));
+    let document = Document {
+        detail: problem.detail,
+        reason: reason.as_deref(),
+        request_id,
+        status: problem.status.as_u16(),
+        title: problem.title,
+        kind: problem.kind,
+    };
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    // Texts and a number: a vector takes all of it.
+    let _ = serde_json::to_writer(&mut text, &document);
+    let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = problem.status;
     let headers = response.headers_mut();
+    headers.reserve(USUAL_FIELDS);
     headers.insert(
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),

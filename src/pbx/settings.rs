@@ -56,8 +56,7 @@ pub struct PbxAccount {
     pub login_retry: Duration,
 }
 
-/// Largest read from a PBX, which is one turn of a download. A slow reader costs twice as much in
-/// buffers; smaller reads cost a little more CPU.
+/// Largest piece of a download, which is one turn of it: a record of TLS.
 pub(crate) const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// The limits of requests to a PBX.

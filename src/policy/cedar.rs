@@ -22,6 +22,7 @@ use super::denial::{EvaluationFailure, PolicyError};
 use super::entities::{self, Vocabulary};
 use super::facts::RecordingFacts;
 use super::groups::Groups;
+use super::reuse::Question;
 use super::source::{self, Flaw, flaw};
 use super::tenantless::forbids_only_with_tenant;
 use super::uses::UsedAttributes;
@@ -119,6 +120,18 @@ impl Engine {
     /// The attributes of a recording that the policies look at.
     pub(super) fn facts(&self, pbx: &str, name: &RecordingName) -> RecordingFacts {
         RecordingFacts::of(pbx, name, &self.uses)
+    }
+
+    /// The question whose answer may be used again, if policies look at nothing that changes.
+    pub(super) fn question(
+        &self,
+        principal: &Principal,
+        action: Action,
+        facts: &RecordingFacts,
+        context: &Context,
+    ) -> Option<Question> {
+        let question = || Question::new(principal, action, facts, context, self.uses.source);
+        (!self.uses.now).then(question).flatten()
     }
 
     /// The ids of the policies that allow it.

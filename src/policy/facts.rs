@@ -34,7 +34,7 @@ pub(super) struct RecordingFacts {
     pub(super) caller: Option<String>,
     pub(super) callee: Option<String>,
     /// The internal numbers, without the members of groups; `None` if no policy looks at them.
-    inside: Option<Vec<String>>,
+    pub(super) inside: Option<Vec<String>>,
 }
 
 impl RecordingFacts {

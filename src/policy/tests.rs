@@ -2,6 +2,7 @@
 
 mod decisions;
 mod files;
+mod reuse;
 mod starters;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -72,7 +72,7 @@ impl Trial {
             &self.context,
         );
         let (came_out, by) = match &decision {
-            Ok(policies) => (ExpectedDecision::Allow, policies.as_slice()),
+            Ok(policies) => (ExpectedDecision::Allow, &policies[..]),
             Err(error) => (ExpectedDecision::Deny, error.policies()),
         };
         if came_out == self.expected && self.expects_policies(by) {
@@ -124,7 +124,7 @@ impl Trial {
 }
 
 /// A decision in words.
-struct DecisionText<'d>(&'d Result<Vec<Arc<str>>, PolicyError>);
+struct DecisionText<'d>(&'d Result<Arc<[Arc<str>]>, PolicyError>);
 
 impl fmt::Display for DecisionText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,17 +10,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
+use tokio::time::{Sleep, sleep};
 use tracing::warn;
 
-use super::{Outcome, Watchdog};
+use super::speed::{DownstreamSpeed, SourceSpeed};
+use super::watchdog::CallerPace;
+use super::{Outcome, Pieces, Watchdog};
 use crate::audit::RecordedAnswer;
 use crate::cache::{CacheError, Source};
 use crate::limits::streams::StreamPermit;
 use crate::pbx::{ReadingError, StreamError};
 use crate::relay::access_line::AccessLine;
+
+/// The bytes of one write, at most, and a piece more. A slow caller, or one who may be slow, gets
+/// less: what its socket does not take stays in memory.
+const MAX_QUICK_WRITE: usize = 64 * 1024;
+const MAX_SLOW_WRITE: usize = 16 * 1024;
+/// The bytes after which a caller counts as quick if it has not been slow: more than the system
+/// takes for a caller who reads nothing.
+const PROVEN_QUICK_BYTES: u64 = 256 * 1024;
+/// The pieces of one write: hyper hands no more to the system at once.
+const MAX_PIECES: usize = 64;
+/// The time for which bytes of a fast source wait for others.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The error of a body that broke off. Only hyper sees it, and breaks the caller's connection or
 /// stream.
@@ -48,6 +62,12 @@ struct TransferState {
     /// is the one that takes nothing.
     waits_for_source: bool,
     speed: DownstreamSpeed,
+    /// The error that comes behind the bytes that were handed out last.
+    failure: Option<CacheError>,
+    source_speed: SourceSpeed,
+    /// Bytes that wait for others, and the end of their wait.
+    held: Pieces,
+    pause: Option<Pin<Box<Sleep>>>,
     /// Wakes the task that polls the body, while the body has nothing to give.
     waker: Option<Waker>,
 }
@@ -69,14 +89,6 @@ impl AbortHandle {
     }
 }
 
-/// The speed at which the caller takes the bytes that are there.
-struct DownstreamSpeed {
-    since: Instant,
-    bytes: u64,
-    /// The time in which there was nothing to take.
-    waited: Duration,
-}
-
 /// The resources of a running transfer.
 struct TransferResources {
     source: Source,
@@ -87,6 +99,17 @@ struct TransferResources {
 impl Transfer {
     fn lock(&self) -> MutexGuard<'_, TransferState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes that a caller of this pace gets in one write, behind the first `sent` of the body.
+    fn most_bytes(&self, sent: u64, pace: CallerPace) -> usize {
+        let is_short = self
+            .length
+            .is_some_and(|length| length <= MAX_QUICK_WRITE as u64);
+        match pace {
+            CallerPace::Quick if is_short || sent >= PROVEN_QUICK_BYTES => MAX_QUICK_WRITE,
+            CallerPace::Quick | CallerPace::Slow => MAX_SLOW_WRITE,
+        }
     }
 
     /// Ends the transfer if its caller has taken nothing for too long, or too little while others
@@ -134,6 +157,94 @@ impl Transfer {
 }
 
 impl TransferState {
+    /// Takes the bytes that are there, up to `most` and a piece more. Notes the end, or the error,
+    /// that comes behind them; without either and without bytes, there are none to send yet.
+    fn gather(&mut self, most: usize, context: &mut Context<'_>) -> Pieces {
+        let may_pause =
+            self.pause.is_none() && self.source_speed.is_fast() && most >= MAX_QUICK_WRITE;
+        if let Some(pause) = &mut self.pause
+            && pause.as_mut().poll(context).is_pending()
+        {
+            return Pieces::default();
+        }
+        self.pause = None;
+        let mut pieces = std::mem::take(&mut self.held);
+        let mut has_ended = false;
+        while let Some(resources) = &mut self.resources
+            && !has_ended
+            && self.failure.is_none()
+            && pieces.len() < most
+            && pieces.count() < MAX_PIECES
+        {
+            resources.source.note_pace(most >= MAX_QUICK_WRITE);
+            match resources.source.poll_bytes(context) {
+                Poll::Pending if may_pause => {
+                    return self.pause(pieces, context);
+                }
+                Poll::Pending if pieces.is_empty() => {
+                    self.note_wait();
+                    break;
+                }
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(data))) => {
+                    pieces.push(data);
+                    // hyper does not poll again once `is_end_stream` is true, so the end has to be
+                    // seen together with the last byte.
+                    has_ended = resources.source.has_ended();
+                }
+                Poll::Ready(Some(Err(error))) => self.failure = Some(error),
+                Poll::Ready(None) => has_ended = true,
+            }
+        }
+        if !pieces.is_empty() {
+            self.note_progress(pieces.len() as u64);
+        }
+        if has_ended {
+            self.end(Outcome::Complete);
+        }
+        pieces
+    }
+
+    /// Waits a moment for more bytes of a source that is fast: one write of many costs less than
+    /// many writes of few.
+    fn pause(&mut self, pieces: Pieces, context: &mut Context<'_>) -> Pieces {
+        self.held = pieces;
+        let pause = self.pause.insert(Box::pin(sleep(PAUSE)));
+        // The first poll sets the timer, unless the time is over already.
+        if pause.as_mut().poll(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        Pieces::default()
+    }
+
+    /// Notes that the body waits for the source. From here on the time counts against the PBX.
+    fn note_wait(&mut self) {
+        if !self.waits_for_source {
+            self.waits_for_source = true;
+            self.progress = Instant::now();
+        }
+    }
+
+    /// Notes that bytes moved.
+    fn note_progress(&mut self, bytes: u64) {
+        let now = Instant::now();
+        self.bytes += bytes;
+        self.source_speed.note(now, bytes);
+        if self.waits_for_source {
+            self.waits_for_source = false;
+            self.speed.waited += now.saturating_duration_since(self.progress);
+        }
+        self.progress = now;
+    }
+
+    /// Ends the transfer with the error of its source.
+    fn fail(&mut self, error: &CacheError) {
+        if let Some(resources) = &self.resources {
+            log_failure(error, self.bytes, &resources.line);
+        }
+        self.end(outcome_of(error));
+    }
+
     /// Keeps the waker, so that [`Transfer::abort`] can wake the body.
     fn wait(&mut self, context: &Context<'_>) {
         match &mut self.waker {
@@ -151,33 +262,8 @@ impl TransferState {
             resources.line.outcome = outcome.as_str();
             resources.line.bytes = self.bytes;
         }
-    }
-}
-
-impl DownstreamSpeed {
-    fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            bytes: 0,
-            waited: Duration::ZERO,
-        }
-    }
-
-    /// Measures once for every `period` in which there was something to take. Returns true if the
-    /// caller took less than `least` bytes per second in it.
-    fn measure(&mut self, now: Instant, period: Duration, bytes: u64, least: Option<u64>) -> bool {
-        let elapsed = now.saturating_duration_since(self.since);
-        let elapsed = elapsed.saturating_sub(self.waited);
-        if elapsed < period {
-            return false;
-        }
-        let taken = bytes - self.bytes;
-        *self = Self {
-            bytes,
-            ..Self::new(now)
-        };
-        let wanted = |least: u64| u128::from(least) * elapsed.as_millis() / 1000;
-        least.is_some_and(|least| u128::from(taken) < wanted(least))
+        self.held = Pieces::default();
+        self.pause = None;
     }
 }
 
@@ -225,6 +311,10 @@ impl RelayBody {
                 progress: now,
                 waits_for_source: false,
                 speed: DownstreamSpeed::new(now),
+                failure: None,
+                source_speed: SourceSpeed::new(now),
+                held: Pieces::default(),
+                pause: None,
                 waker: None,
             }),
         });
@@ -242,63 +332,41 @@ impl RelayBody {
 }
 
 impl Body for RelayBody {
-    type Data = Bytes;
+    type Data = Pieces;
     type Error = BrokenTransfer;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenTransfer>>> {
+    ) -> Poll<Option<Result<Frame<Pieces>, BrokenTransfer>>> {
         let mut guard = self.transfer.lock();
         let state = &mut *guard;
-        let Some(resources) = &mut state.resources else {
+        if state.resources.is_none() {
             // Ended: complete, or from outside. A part must never look like the whole.
             return Poll::Ready((!state.is_whole).then_some(Err(BrokenTransfer)));
-        };
+        }
         // hyper keeps polling while its socket refuses bytes, and would buffer all that comes.
-        if self.watchdog.poll_unblocked(context).is_pending() {
+        let Poll::Ready(pace) = self.watchdog.poll_unblocked(context) else {
             state.wait(context);
             return Poll::Pending;
+        };
+        let pieces = state.gather(self.transfer.most_bytes(state.bytes, pace), context);
+        if !pieces.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(pieces))));
         }
-        match resources.source.poll_bytes(context) {
-            Poll::Pending => {
-                if !state.waits_for_source {
-                    state.waits_for_source = true;
-                    // From here on the time counts against the PBX.
-                    state.progress = Instant::now();
-                }
-                state.wait(context);
-                Poll::Pending
-            }
-            Poll::Ready(Some(Ok(data))) => {
-                let now = Instant::now();
-                if state.waits_for_source {
-                    state.waits_for_source = false;
-                    state.speed.waited += now.saturating_duration_since(state.progress);
-                }
-                state.progress = now;
-                state.bytes += data.len() as u64;
-                // hyper does not poll again once `is_end_stream` is true, so the end has to be seen
-                // together with the last byte.
-                if resources.source.has_ended() {
-                    state.end(Outcome::Complete);
-                }
-                Poll::Ready(Some(Ok(Frame::data(data))))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                log_failure(&error, state.bytes, &resources.line);
-                state.end(outcome_of(&error));
-                // hyper drops its unsent bytes when it sees an error. So this poll returns nothing,
-                // and the next one the error: the caller gets the status and all bytes that came
-                // first.
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(None) => {
-                state.end(Outcome::Complete);
-                Poll::Ready(None)
-            }
+        if let Some(error) = state.failure.take() {
+            state.fail(&error);
+            // hyper drops its unsent bytes when it sees an error. So this poll returns nothing,
+            // and the next one the error: the caller gets the status and all bytes that came
+            // first.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        if state.is_whole {
+            return Poll::Ready(None);
+        }
+        state.wait(context);
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
@@ -328,72 +396,4 @@ fn log_failure(error: &CacheError, bytes: u64, line: &AccessLine) {
         advice = "look at the PBX and the network to it if it continues; the caller can ask again",
         "the recording broke off, and so does the answer"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PERIOD: Duration = Duration::from_secs(2);
-    const LEAST: u64 = 1_000;
-
-    /// Measures at each of `looks`: a time in ms, and the bytes that the caller has taken by then.
-    #[track_caller]
-    fn check(least: Option<u64>, waited_ms: u64, looks: &[(u64, u64)], expected: &[bool]) {
-        let begun = Instant::now();
-        let mut speed = DownstreamSpeed::new(begun);
-        speed.waited = Duration::from_millis(waited_ms);
-        let too_slow: Vec<bool> = looks
-            .iter()
-            .map(|(at, bytes)| {
-                let now = begun + Duration::from_millis(*at);
-                speed.measure(now, PERIOD, *bytes, least)
-            })
-            .collect();
-        assert_eq!(too_slow, expected);
-    }
-
-    #[test]
-    fn less_than_the_least_over_a_period_is_too_slow() {
-        check(Some(LEAST), 0, &[(2_000, 1_999)], &[true]);
-        check(Some(LEAST), 0, &[(2_000, 2_000)], &[false]);
-        check(Some(LEAST), 0, &[(2_500, 2_499)], &[true]);
-        check(Some(LEAST), 0, &[(2_500, 2_500)], &[false]);
-        check(Some(LEAST), 0, &[(2_000, 0)], &[true]);
-    }
-
-    #[test]
-    fn within_a_period_no_caller_is_too_slow() {
-        check(Some(LEAST), 0, &[(0, 0), (1_999, 0)], &[false, false]);
-    }
-
-    #[test]
-    fn each_period_counts_for_itself() {
-        let looks = [(2_000, 100_000), (3_000, 100_000), (4_000, 101_999)];
-        check(Some(LEAST), 0, &looks, &[false, false, true]);
-        // The bytes of the period before neither help nor harm.
-        let looks = [(2_000, 0), (4_000, 2_000), (6_000, 3_999)];
-        check(Some(LEAST), 0, &looks, &[true, false, true]);
-    }
-
-    #[test]
-    fn time_without_anything_to_take_does_not_count() {
-        check(Some(LEAST), 1_500, &[(3_499, 0)], &[false]);
-        check(Some(LEAST), 1_500, &[(3_500, 1_999)], &[true]);
-        check(Some(LEAST), 1_500, &[(3_500, 2_000)], &[false]);
-        // The next period starts without it.
-        let looks = [(3_500, 2_000), (5_500, 3_999)];
-        check(Some(LEAST), 1_500, &looks, &[false, true]);
-    }
-
-    #[test]
-    fn while_no_one_waits_every_caller_is_fast_enough() {
-        check(None, 0, &[(2_000, 0), (4_000, 0)], &[false, false]);
-    }
-
-    #[test]
-    fn a_long_time_and_a_high_rate_do_not_overflow() {
-        let year = 365 * 24 * 3_600 * 1_000;
-        check(Some(u64::MAX), 0, &[(year, u64::MAX)], &[true]);
-    }
 }

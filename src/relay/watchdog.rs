@@ -19,6 +19,18 @@ pub(crate) enum WatchdogVerdict {
     End,
 }
 
+/// A caller who lets its socket refuse bytes for longer than this is slow.
+const MAX_QUICK_PAUSE: Duration = Duration::from_millis(50);
+
+/// How the caller of a connection took the last bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallerPace {
+    /// Quickly, as far as that is known.
+    Quick,
+    /// Slowly; or the connection carries several answers, and none may fill it.
+    Slow,
+}
+
 /// Watches one downstream connection.
 pub(crate) struct Watchdog {
     idle_timeout: Duration,
@@ -29,6 +41,10 @@ struct ConnectionState {
     transfers: Vec<Weak<Transfer>>,
     /// The time since which the socket refuses bytes.
     blocked_since: Option<Instant>,
+    /// How the caller took the bytes that its socket refused at first.
+    pace: CallerPace,
+    /// True for a connection that carries several answers at once.
+    is_shared: bool,
     /// The bodies that wait until the socket takes bytes again.
     wakers: Vec<Waker>,
     /// The number of requests whose answer has not begun.
@@ -58,6 +74,8 @@ impl Watchdog {
             state: Mutex::new(ConnectionState {
                 transfers: Vec::new(),
                 blocked_since: None,
+                pace: CallerPace::Quick,
+                is_shared: false,
                 wakers: Vec::new(),
                 pending_requests: 0,
                 has_begun: false,
@@ -73,6 +91,11 @@ impl Watchdog {
         state.has_begun = true;
         drop(state);
         PendingRequest(Arc::clone(self))
+    }
+
+    /// Notes that the connection carries several answers at once.
+    pub(crate) fn note_shared(&self) {
+        self.lock().is_shared = true;
     }
 
     /// True once there was a request.
@@ -113,8 +136,12 @@ impl Watchdog {
         let mut state = self.lock();
         match (blocked, state.blocked_since) {
             (true, None) => state.blocked_since = Some(Instant::now()),
-            (false, Some(_)) => {
+            (false, Some(since)) => {
                 state.blocked_since = None;
+                state.pace = match since.elapsed() > MAX_QUICK_PAUSE {
+                    true => CallerPace::Slow,
+                    false => CallerPace::Quick,
+                };
                 state.wakers.drain(..).for_each(Waker::wake);
             }
             _ => {}
@@ -123,10 +150,13 @@ impl Watchdog {
 
     /// Ready unless the socket refuses bytes. hyper holds in memory all bytes that the socket has
     /// not taken, so nothing more is read for it until it takes some.
-    pub(super) fn poll_unblocked(&self, context: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_unblocked(&self, context: &Context<'_>) -> Poll<CallerPace> {
         let mut state = self.lock();
         if state.blocked_since.is_none() {
-            return Poll::Ready(());
+            return Poll::Ready(match state.is_shared {
+                true => CallerPace::Slow,
+                false => state.pace,
+            });
         }
         if !state
             .wakers

@@ -29,8 +29,8 @@ use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
 use crate::relay::WatchdogVerdict;
 
-/// Largest write that is buffered for one connection, and largest read. This decides what a slow
-/// reader costs.
+/// Bytes that TLS and HTTP/2 buffer for one connection. The body of an answer decides how much it
+/// hands over.
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Bound on the unsent bytes that the kernel holds for one connection. Without it the kernel takes
 /// megabytes, and reports free space only when a third of them has been sent: a caller who reads at
@@ -206,6 +206,7 @@ impl ReadyConnection {
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S) {
+        self.downstream.watchdog.note_shared();
         let service = self.service(None, InFlight::default());
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

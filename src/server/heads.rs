@@ -134,7 +134,13 @@ impl HeadScan {
                     self.place = ScanPosition::Before;
                     bytes = bytes.get(usize::try_from(there).ok()?..)?;
                 }
-                _ => {
+                // Nothing in the rest of such a line matters.
+                ScanPosition::RequestLine | ScanPosition::Value(Field::Other) => {
+                    let end = memchr::memchr(b'\n', bytes)?;
+                    self.place = ScanPosition::Name(FieldName::default());
+                    bytes = bytes.get(end + 1..)?;
+                }
+                ScanPosition::Before | ScanPosition::Name(_) | ScanPosition::Value(_) => {
                     let (byte, rest) = bytes.split_first()?;
                     bytes = rest;
                     if let Some(framing) = self.read_byte(*byte) {

@@ -146,7 +146,12 @@ impl Batch {
 
     /// Whether a request waits for one of the lines.
     pub(super) fn is_awaited(&self) -> bool {
-        !self.awaited.is_empty()
+        self.waiting() > 0
+    }
+
+    /// The number of requests that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.awaited.len()
     }
 
     /// Tells the requests that wait, and empties the batch. Call it when its lines are in the file,

@@ -6,18 +6,17 @@
 //! which is not sent over plain HTTP; Upgrade Insecure Requests §3.2.1 (its field goes with
 //! navigations); RFC 9110 §12.5.1 (`Accept`) and §12.5.5 (`Vary`).
 
-use http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, UPGRADE_INSECURE_REQUESTS, VARY};
 use http::request;
 
-const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+pub(super) const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// The fields by which a browser tells the purpose of a request.
-const SEC_FETCH: [&str; 4] = [
+static SEC_FETCH: [HeaderName; 4] = [
     SEC_FETCH_MODE,
-    "sec-fetch-dest",
-    "sec-fetch-site",
-    "sec-fetch-user",
+    HeaderName::from_static("sec-fetch-dest"),
+    HeaderName::from_static("sec-fetch-site"),
+    HeaderName::from_static("sec-fetch-user"),
 ];
-const UPGRADE_INSECURE_REQUESTS: &str = "upgrade-insecure-requests";
 /// The fields that [`is_for_a_person`] looks at.
 const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
     "Sec-Fetch-Mode, Sec-Fetch-Dest, Sec-Fetch-Site, Sec-Fetch-User, Upgrade-Insecure-Requests, Accept",
@@ -30,11 +29,11 @@ const DEPENDS_ON: HeaderValue = HeaderValue::from_static(
 /// that wants pages. `text/html` alone says nothing: programs accept it, too.
 pub(in crate::gateway) fn is_for_a_person(head: &request::Parts) -> bool {
     let headers = &head.headers;
-    let is = |name: &str, value: &str| {
+    let is = |name: HeaderName, value: &str| {
         let mut fields = headers.get_all(name).iter();
         matches!((fields.next(), fields.next()), (Some(field), None) if field == value)
     };
-    if SEC_FETCH.iter().any(|name| headers.contains_key(*name)) {
+    if SEC_FETCH.iter().any(|name| headers.contains_key(name)) {
         return is(SEC_FETCH_MODE, "navigate");
     }
     is(UPGRADE_INSECURE_REQUESTS, "1") || wants_pages(headers)

@@ -8,16 +8,20 @@
 //! script can set; Fetch standard, `Origin`; RFC 6454 §6.2; WICG "Prefetch", `Sec-Purpose`, and
 //! that only 2xx answers are kept.
 
-use http::header::ORIGIN;
+use http::header::{HeaderName, ORIGIN};
 use http::{HeaderMap, Method, request};
 use url::Url;
 
 use crate::auth::{Authenticated, Credential, Principal};
-use crate::gateway::browser::navigation::is_for_a_person;
+use crate::gateway::browser::navigation::{SEC_FETCH_MODE, is_for_a_person};
 use crate::gateway::settings::cors::{CorsSettings, Origin};
 use crate::gateway::settings::embed::Embed;
 
-const SITE: &str = "sec-fetch-site";
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const PURPOSES: [HeaderName; 2] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+];
 
 /// The trusted sites.
 pub(crate) struct Sites {
@@ -112,7 +116,7 @@ impl Sites {
     fn is_from_trusted_site(&self, headers: &HeaderMap) -> bool {
         let listed = self.listed.iter().map(Origin::as_str);
         let mut ours = self.own.as_deref().into_iter().chain(listed);
-        field(headers, "origin").is_some_and(|origin| ours.any(|ours| ours == origin))
+        field(headers, ORIGIN).is_some_and(|origin| ours.any(|ours| ours == origin))
     }
 }
 
@@ -124,7 +128,7 @@ pub(in crate::gateway) fn is_visit(head: &request::Parts) -> bool {
 /// True for a prefetch, which a person may never look at. Older browsers sent `Purpose` in place of
 /// `Sec-Purpose`.
 pub(in crate::gateway) fn is_prefetch(headers: &HeaderMap) -> bool {
-    let asks_ahead = |name: &str| {
+    let asks_ahead = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         values.any(|value| {
             let purposes = value.as_bytes().split(|byte| matches!(byte, b',' | b';'));
@@ -135,7 +139,7 @@ pub(in crate::gateway) fn is_prefetch(headers: &HeaderMap) -> bool {
             })
         })
     };
-    asks_ahead("sec-purpose") || asks_ahead("purpose")
+    PURPOSES.into_iter().any(asks_ahead)
 }
 
 fn is_read(method: &Method) -> bool {
@@ -143,11 +147,11 @@ fn is_read(method: &Method) -> bool {
 }
 
 fn is_navigating(headers: &HeaderMap) -> bool {
-    field(headers, "sec-fetch-mode") == Some("navigate")
+    field(headers, SEC_FETCH_MODE) == Some("navigate")
 }
 
 /// The value of a field, if the field is there exactly once.
-fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn field(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),

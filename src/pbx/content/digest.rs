@@ -15,8 +15,8 @@ static SEED: LazyLock<u64> = LazyLock::new(|| {
     u64::from_le_bytes(seed)
 });
 
-/// Hashes bytes as they come.
-pub(in crate::pbx) struct ContentHasher(Hasher);
+/// Hashes bytes as they come. Its state is large, and moves with the reading.
+pub(in crate::pbx) struct ContentHasher(Box<Hasher>);
 
 /// The digest of the first `at` bytes of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct ContentDigest {
 
 impl ContentHasher {
     pub(in crate::pbx) fn new() -> Self {
-        Self(Hasher::with_seed(*SEED))
+        Self(Box::new(Hasher::with_seed(*SEED)))
     }
 
     pub(in crate::pbx) fn write(&mut self, bytes: &[u8]) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use http::{StatusCode, response};
+use http::StatusCode;
 use tracing::warn;
 
 use super::excerpt::Excerpt;
@@ -23,6 +23,7 @@ use crate::pbx::wire::attempts::Attempts;
 use crate::pbx::wire::body_end::StreamError;
 use crate::pbx::wire::connection::PbxConnection;
 use crate::pbx::wire::connection_pool::ConnectionPool;
+use crate::pbx::wire::http1::ResponseHead;
 use crate::pbx::wire::pending_response::PendingResponse;
 use crate::pbx::wire::time_limit::within;
 use crate::pbx::wire::transport::MAX_ANSWER_BYTES;
@@ -189,10 +190,9 @@ impl TicketBroker {
             let spent = ticket.spend(Instant::now());
             let (ticket, token) = spent.ok_or(PbxError::TicketStale)?;
             let call = exchange.download(token.text(), &ticket);
-            let answer = connection.send(&call).await;
-            let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-            let (head, mut response) =
-                PendingResponse::new(connection, Arc::clone(&self.pool), answer);
+            let head = connection.send(&call).await;
+            let head = head.map_err(|source| PbxError::Transport { operation, source })?;
+            let mut response = PendingResponse::new(connection, Arc::clone(&self.pool), &head);
             let (beginning, start) = match self.find_excerpt(exchange, &head, &response)? {
                 Some(excerpt) => (Beginning::Audio(excerpt.audio), excerpt.first),
                 None => (judge(exchange, head.status, &mut response).await?, 0),
@@ -221,7 +221,7 @@ impl TicketBroker {
     fn find_excerpt<T: TicketExchange>(
         &self,
         exchange: &T,
-        head: &response::Parts,
+        head: &ResponseHead,
         response: &PendingResponse,
     ) -> Result<Option<Excerpt>, PbxError> {
         let excerpt = exchange.excerpt();

@@ -166,6 +166,13 @@ impl Reading {
         self.source.least_pace()
     }
 
+    /// Notes whether the reader takes the bytes quickly: then more of them are read at once.
+    pub(crate) fn note_pace(&self, is_quick: bool) {
+        if let Pass::Running(stream) = &self.pass {
+            stream.note_pace(is_quick);
+        }
+    }
+
     /// The point from which another reading can go on; `None` for a part.
     pub(crate) fn resume_point(&self) -> Option<ResumePoint> {
         if self.start > 0 {

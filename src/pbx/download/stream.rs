@@ -5,6 +5,7 @@
 //! last as long as the pass: the connection, the permit and the token. Dropping it closes the
 //! connection.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -90,11 +91,18 @@ impl PbxStream {
                 if self.framing.length() == Some(self.position)
                     && let Some(response) = self.response.take()
                 {
-                    response.settle(context);
+                    response.give_back();
                 }
                 Poll::Ready(Ok(BodyPart::Bytes(data)))
             }
             end => Poll::Ready(self.end(end.and_then(Result::err)).map(BodyPart::End)),
+        }
+    }
+
+    /// Notes whether the reader takes the bytes quickly.
+    pub(in crate::pbx) fn note_pace(&self, is_quick: bool) {
+        if let Some(response) = &self.response {
+            response.read_ahead_if(is_quick);
         }
     }
 
@@ -109,14 +117,14 @@ impl PbxStream {
     }
 
     /// Judges the end of the body by how HTTP tells it and by the length in the RIFF header.
-    fn end(&mut self, error: Option<hyper::Error>) -> Result<BodyEnd, StreamError> {
+    fn end(&mut self, error: Option<io::Error>) -> Result<BodyEnd, StreamError> {
         let response = self.response.take();
         let is_early = error.as_ref().is_none_or(ended_early);
         let is_on_purpose = match self.framing {
             // The end of a connection counts without close_notify, too: embedded servers leave it
             // out, and know no other way to end a body.
             BodyEnd::Close { .. } => is_early,
-            // hyper reports a body that lacks bytes or its last chunk.
+            // The connection reports a body that lacks bytes or its last chunk.
             _ => error.is_none(),
         };
         if !is_on_purpose {

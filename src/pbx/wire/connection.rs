@@ -1,65 +1,85 @@
 //! One HTTP/1.1 connection to the PBX, for a ticket, a download or a page of a list.
 //!
-//! Knows hyper's client connection and whether it may be used again. Does not know tickets or what
-//! the bytes mean. The task that reads the body drives the connection: a reader that stalls stops
-//! the reading (back-pressure), and one that leaves closes the connection. No request is sent twice
-//! unseen.
+//! Knows when to write, when to read, and whether the connection may be used again. Does not know
+//! tickets or what the bytes mean. The task that reads the body drives the connection: a reader
+//! that stalls stops the reading (back-pressure), and one that leaves closes the connection. No
+//! request is sent twice unseen.
+//!
+//! A client library would have the body go through a channel and a buffer more, with tasks or
+//! wake-ups of their own: half of what a short recording cost. What is left of HTTP is small, since
+//! this side chooses the requests: one at a time, with a length, without `Expect`.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, RANGE, USER_AGENT};
-use http::{Request, Response};
-use http_body::{Body as _, Frame};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderValue;
+use tokio::io::{AsyncBufRead, AsyncWriteExt};
+use tokio_util::either::Either;
+use tokio_util::io::poll_read_buf;
 
 use crate::pbx::dialect::PbxCall;
 use crate::pbx::error::TransportError;
 use crate::pbx::settings::READ_BUFFER_BYTES;
+use crate::pbx::wire::http1::{self, Body, Malformed, ResponseHead};
+use crate::pbx::wire::read_ahead::ReadSize;
 use crate::pbx::wire::transport::{self, Io, JsonAnswer, Transport};
 
-/// An open connection that carries at most one request at a time.
-pub(in crate::pbx) struct PbxConnection {
-    sender: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Io>, Full<Bytes>>,
-    /// The driver has finished. It must not be polled again.
-    ended: bool,
+/// An open connection that carries at most one request at a time. It goes through many hands on its
+/// way to the body, and is large: so its parts stay where they are.
+pub(in crate::pbx) struct PbxConnection(Box<Parts>);
+
+struct Parts {
+    io: Io,
+    /// Bytes of the PBX that nobody has taken yet.
+    buffer: BytesMut,
+    state: State,
     host_field: HeaderValue,
     own_address: Option<IpAddr>,
-    is_tls: bool,
+    read_size: ReadSize,
+}
+
+/// The place within a request and its answer.
+enum State {
+    /// No request is under way, and another one may follow.
+    Idle,
+    /// A request is under way, and the head of its answer has not come.
+    Waiting,
+    /// A body comes. The connection may be used again behind it, or not.
+    Reading { body: Body, is_lasting: bool },
+    /// The connection must not be used again.
+    Closed,
 }
 
 impl PbxConnection {
     pub(in crate::pbx) async fn open(transport: &Transport) -> Result<Self, TransportError> {
-        let (io, own_address) = transport.connect().await?;
-        let is_tls = matches!(io, Io::Right(_));
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(READ_BUFFER_BYTES);
-        let opened = builder.handshake(TokioIo::new(io)).await;
-        let (sender, driver) = opened.map_err(|error| from_hyper(&error))?;
-        Ok(Self {
-            sender,
-            driver,
-            ended: false,
+        let read_size = ReadSize::default();
+        let (io, own_address) = transport.connect(&read_size).await?;
+        Ok(Self(Box::new(Parts {
+            io,
+            buffer: BytesMut::new(),
+            state: State::Idle,
             host_field: transport.host_field(),
             own_address,
-            is_tls,
-        })
+            read_size,
+        })))
     }
 
     pub(in crate::pbx) fn is_tls(&self) -> bool {
-        self.is_tls
+        matches!(self.0.io, Either::Right(_))
     }
 
     /// The address from which we reach the PBX.
     pub(in crate::pbx) fn own_address(&self) -> Option<IpAddr> {
-        self.own_address
+        self.0.own_address
+    }
+
+    /// Lets one call of the system bring so many bytes; 0 for as few as TLS needs.
+    pub(in crate::pbx) fn read_by(&self, bytes: usize) {
+        self.0.read_size.set(bytes);
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -69,22 +89,24 @@ impl PbxConnection {
     pub(in crate::pbx) async fn send(
         &mut self,
         call: &PbxCall,
-    ) -> Result<Response<Incoming>, TransportError> {
-        let request = request(self.host_field.clone(), call)
-            .map_err(|error| TransportError::Broken(error.to_string()))?;
-        let mut answer = pin!(self.sender.send_request(request));
-        poll_fn(|context| {
-            // The answer is polled first: that hands the request to the connection, which then
-            // sends it. Afterwards it is polled once more, since driving the connection may have
-            // brought the answer and woken this task already.
-            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                return Poll::Ready(answer);
-            }
-            let _ = self.drive(context);
-            answer.as_mut().poll(context)
-        })
-        .await
-        .map_err(|error| from_hyper(&error))
+    ) -> Result<ResponseHead, TransportError> {
+        let parts = &mut *self.0;
+        let is_idle = matches!(
+            std::mem::replace(&mut parts.state, State::Waiting),
+            State::Idle
+        );
+        // Bytes that are there already would be taken for the answer.
+        let may_send = is_idle && parts.buffer.is_empty();
+        let request = request(&parts.host_field, call).filter(|_| may_send);
+        let request = request.ok_or_else(|| broken(&"a request that cannot be sent"))?;
+        parts
+            .write(&request)
+            .await
+            .map_err(|error| broken(&error))?;
+        let head = poll_fn(|context| parts.poll_head(context)).await;
+        let head = head.map_err(|error| broken(&error))?;
+        parts.begin(head.body.clone(), head.is_lasting);
+        Ok(head)
     }
 
     /// Makes a JSON call and reads its answer whole, up to `max_bytes`.
@@ -96,20 +118,19 @@ impl PbxConnection {
         call: &PbxCall,
         max_bytes: usize,
     ) -> Result<JsonAnswer, TransportError> {
-        let (head, mut body) = self.send(call).await?.into_parts();
         let mut answer = JsonAnswer {
-            status: head.status,
+            status: self.send(call).await?.status,
             body: Vec::new(),
             broken: None,
         };
-        while let Some(data) = poll_fn(|context| self.poll_data(&mut body, context)).await {
+        while let Some(data) = poll_fn(|context| self.poll_data(context)).await {
             match data {
                 Ok(data) if answer.body.len() + data.len() > max_bytes => {
                     return Err(TransportError::TooLong);
                 }
                 Ok(data) => answer.body.extend_from_slice(&data),
                 Err(error) => {
-                    answer.broken = Some(from_hyper(&error));
+                    answer.broken = Some(broken(&error));
                     break;
                 }
             }
@@ -117,74 +138,138 @@ impl PbxConnection {
         Ok(answer)
     }
 
-    /// The next bytes of an answer's body. Reads from the socket for as long as the body has none.
+    /// The next bytes of an answer's body; `None` at its end. A connection that ends within a body
+    /// of known length gives [`io::ErrorKind::UnexpectedEof`].
     pub(in crate::pbx) fn poll_data(
         &mut self,
-        body: &mut Incoming,
         context: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Bytes>>> {
-        loop {
-            let mut frame = Pin::new(&mut *body).poll_frame(context);
-            if frame.is_pending() {
-                // The body has nothing yet, so the connection is driven and the body asked once
-                // more. Where the connection has ended and the body still has nothing, nothing more
-                // can come.
-                let ended = self.drive(context).is_ready();
-                frame = Pin::new(&mut *body).poll_frame(context);
-                if frame.is_pending() && ended {
-                    return Poll::Ready(None);
-                }
-            }
-            match ready!(frame).map(|frame| frame.map(Frame::into_data)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(Ok(data))) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                // Trailers, or a frame without bytes.
-                Some(Ok(_)) => {}
-            }
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        let next = ready!(self.0.poll_data(context));
+        if next.is_err() {
+            self.0.state = State::Closed;
         }
-    }
-
-    fn drive(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.ended {
-            self.ended = Pin::new(&mut self.driver).poll(context).is_ready();
-        }
-        if self.ended {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        Poll::Ready(next.transpose())
     }
 
     /// Returns true if the PBX left the connection open and the last answer has come whole.
     pub(in crate::pbx) fn is_idle(&mut self) -> bool {
-        let closed = self
-            .drive(&mut Context::from_waker(Waker::noop()))
-            .is_ready();
-        !closed && self.sender.is_ready()
+        let parts = &mut *self.0;
+        if !matches!(parts.state, State::Idle) || !parts.buffer.is_empty() {
+            return false;
+        }
+        // Bytes that nobody asked for, or an end: neither leaves a connection to be used.
+        let mut context = Context::from_waker(Waker::noop());
+        parts.poll_more(&mut context).is_pending()
     }
 }
 
-/// Makes an HTTP request of a call. A target may hold a text that the PBX made up, so it is checked
-/// and not trusted.
-fn request(host: HeaderValue, call: &PbxCall) -> http::Result<Request<Full<Bytes>>> {
-    let mut request = Request::builder()
-        .method(call.method.clone())
-        .uri(call.target.expose())
-        .header(HOST, host)
-        .header(USER_AGENT, transport::USER_AGENT)
-        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+impl Parts {
+    async fn write(&mut self, request: &[u8]) -> io::Result<()> {
+        self.io.write_all(request).await?;
+        self.io.flush().await
+    }
+
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<ResponseHead>> {
+        loop {
+            if let Some(head) = http1::read_head(&mut self.buffer).map_err(malformed)? {
+                return Poll::Ready(Ok(head));
+            }
+            if ready!(self.poll_more(context))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// Begins the body behind a head.
+    fn begin(&mut self, body: Body, is_lasting: bool) {
+        self.state = match (body.has_ended(), is_lasting) {
+            (false, is_lasting) => State::Reading { body, is_lasting },
+            (true, true) => State::Idle,
+            (true, false) => State::Closed,
+        };
+    }
+
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        loop {
+            let State::Reading { body, is_lasting } = &mut self.state else {
+                return Poll::Ready(Ok(None));
+            };
+            let data = body.take(&mut self.buffer).map_err(malformed)?;
+            let is_cut = !matches!(body, Body::Close);
+            if body.has_ended() {
+                let is_lasting = *is_lasting;
+                self.begin(Body::Length(0), is_lasting);
+            }
+            if data.is_some() {
+                return Poll::Ready(Ok(data));
+            }
+            if !matches!(self.state, State::Reading { .. }) {
+                continue;
+            }
+            if ready!(self.poll_more(context))? == 0 {
+                self.state = State::Closed;
+                let cut = || io::ErrorKind::UnexpectedEof.into();
+                return Poll::Ready(if is_cut { Err(cut()) } else { Ok(None) });
+            }
+        }
+    }
+
+    /// Reads more bytes into the buffer. Returns how many; 0 at the end of the connection.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let buffer = &mut self.buffer;
+        match &mut self.io {
+            Either::Left(stream) => {
+                buffer.reserve(READ_BUFFER_BYTES);
+                let mut room = buffer.limit(READ_BUFFER_BYTES);
+                poll_read_buf(Pin::new(stream), context, &mut room)
+            }
+            // TLS has the bytes of a record already: no room is made before there are any.
+            Either::Right(stream) => {
+                let mut stream = Pin::new(&mut **stream);
+                let bytes = ready!(stream.as_mut().poll_fill_buf(context))?;
+                let count = bytes.len();
+                buffer.extend_from_slice(bytes);
+                stream.consume(count);
+                Poll::Ready(Ok(count))
+            }
+        }
+    }
+}
+
+/// The bytes of a request; `None` if its target is none. A target may hold a text that the PBX made
+/// up, so it is checked and not trusted.
+fn request(host: &HeaderValue, call: &PbxCall) -> Option<Vec<u8>> {
+    let target = call.target.expose();
+    let is_target = target.starts_with(b"/") && target.iter().all(u8::is_ascii_graphic);
+    let mut request = Vec::with_capacity(512);
+    request.extend_from_slice(call.method.as_str().as_bytes());
+    request.push(b' ');
+    request.extend_from_slice(target);
+    request.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    request.extend_from_slice(host.as_bytes());
+    request.extend_from_slice(b"\r\nUser-Agent: ");
+    request.extend_from_slice(transport::USER_AGENT.as_bytes());
+    request.extend_from_slice(b"\r\nAccept-Encoding: identity\r\n");
     if let Some((first, last)) = call.range {
-        request = request.header(RANGE, format!("bytes={first}-{last}"));
+        // A vector takes everything.
+        let _ = write!(request, "Range: bytes={first}-{last}\r\n");
     }
-    let mut body = Full::default();
     if let Some(json) = &call.body {
-        request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        body = Full::from(json.expose().to_vec());
+        let length = json.expose().len();
+        request.extend_from_slice(b"Content-Type: application/json\r\n");
+        let _ = write!(request, "Content-Length: {length}\r\n");
     }
-    request.body(body)
+    request.extend_from_slice(b"\r\n");
+    if let Some(json) = &call.body {
+        request.extend_from_slice(json.expose());
+    }
+    is_target.then_some(request)
 }
 
-fn from_hyper(error: &hyper::Error) -> TransportError {
-    TransportError::Broken(transport::describe(error))
+fn malformed(error: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> TransportError {
+    TransportError::Broken(error.to_string())
 }

@@ -4,32 +4,30 @@
 //! mean.
 
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, Response};
-use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::body_end::{BodyEnd, BodyPart, StreamError};
 use super::connection::PbxConnection;
 use super::connection_pool::ConnectionPool;
+use super::http1::{Body, ResponseHead};
 use crate::limits::bandwidth::Turns;
 use crate::pbx::content::sniff::{self, Beginning};
+
+/// The bytes that one call of the system brings of a body whose reader is quick.
+const MAX_READ_AHEAD: usize = 64 * 1024;
 
 /// A response of the PBX whose body is still to come. Dropping it closes the connection.
 pub(in crate::pbx) struct PendingResponse {
     connection: PbxConnection,
     /// The pool that the connection goes back to.
     pool: Arc<ConnectionPool>,
-    body: Incoming,
     /// Pieces that were read ahead, in order. The last one may be the error that ended the body.
-    ahead: VecDeque<hyper::Result<Bytes>>,
+    ahead: VecDeque<io::Result<Bytes>>,
     /// Bytes given out by [`PendingResponse::next`].
     received: u64,
     /// The end of the body, as the head of the response tells it.
@@ -37,34 +35,44 @@ pub(in crate::pbx) struct PendingResponse {
 }
 
 impl PendingResponse {
-    /// Takes the head of a response apart from its body, which `connection` carries.
+    /// A response with this head, whose body `connection` carries.
     pub(in crate::pbx) fn new(
         connection: PbxConnection,
         pool: Arc<ConnectionPool>,
-        response: Response<Incoming>,
-    ) -> (http::response::Parts, Self) {
-        let (head, body) = response.into_parts();
-        let framing = match body.size_hint().exact() {
-            Some(length) => BodyEnd::ContentLength(length),
-            None if is_chunked(&head.headers) => BodyEnd::LastChunk,
-            None => BodyEnd::Close {
+        head: &ResponseHead,
+    ) -> Self {
+        let framing = match head.body {
+            Body::Length(length) => BodyEnd::ContentLength(length),
+            Body::Chunked(_) => BodyEnd::LastChunk,
+            Body::Close => BodyEnd::Close {
                 notified: connection.is_tls(),
             },
         };
-        let pending = Self {
+        // A short body is no burden if its reader is slow.
+        if framing
+            .length()
+            .is_some_and(|length| length <= MAX_READ_AHEAD as u64)
+        {
+            connection.read_by(MAX_READ_AHEAD);
+        }
+        Self {
             connection,
             pool,
-            body,
             ahead: VecDeque::new(),
             received: 0,
             framing,
-        };
-        (head, pending)
+        }
     }
 
     /// The end of the body, as the head of the response tells it.
     pub(in crate::pbx) fn framing(&self) -> BodyEnd {
         self.framing
+    }
+
+    /// Reads ahead for a reader who takes the bytes quickly, and not for others.
+    pub(in crate::pbx) fn read_ahead_if(&self, is_quick: bool) {
+        self.connection
+            .read_by(if is_quick { MAX_READ_AHEAD } else { 0 });
     }
 
     /// Reads as many bytes as it takes to tell what they are.
@@ -81,7 +89,7 @@ impl PendingResponse {
         bytes: usize,
     ) -> Result<Vec<u8>, StreamError> {
         while self.bytes_ahead() < bytes && !matches!(self.ahead.back(), Some(Err(_))) {
-            match poll_fn(|context| self.connection.poll_data(&mut self.body, context)).await {
+            match poll_fn(|context| self.connection.poll_data(context)).await {
                 Some(data) => self.ahead.push_back(data),
                 None => break,
             }
@@ -89,8 +97,7 @@ impl PendingResponse {
         if matches!(self.ahead.front(), Some(Err(_))) {
             return Err(StreamError::Broken);
         }
-        let data = self.ahead.iter().flatten();
-        Ok(data.flatten().copied().take(bytes).collect())
+        Ok(beginning(self.ahead.iter().flatten(), bytes))
     }
 
     fn bytes_ahead(&self) -> usize {
@@ -102,12 +109,12 @@ impl PendingResponse {
         &mut self,
         turns: &mut Turns,
         context: &mut Context<'_>,
-    ) -> Poll<Option<hyper::Result<Bytes>>> {
+    ) -> Poll<Option<io::Result<Bytes>>> {
         let next = match self.ahead.pop_front() {
             Some(data) => Some(data),
             None => {
                 ready!(turns.poll_turn(context));
-                ready!(self.connection.poll_data(&mut self.body, context))
+                ready!(self.connection.poll_data(context))
             }
         };
         if let Some(Ok(data)) = &next {
@@ -134,7 +141,7 @@ impl PendingResponse {
     }
 
     /// Judges the end of a body by HTTP alone; nothing in the body tells its length.
-    fn end(&self, error: Option<hyper::Error>) -> Result<BodyEnd, StreamError> {
+    fn end(&self, error: Option<io::Error>) -> Result<BodyEnd, StreamError> {
         match (self.framing, error) {
             (BodyEnd::ContentLength(length), None) if self.received != length => {
                 Err(StreamError::Truncated)
@@ -165,33 +172,19 @@ impl PendingResponse {
     pub(in crate::pbx) fn give_back(self) {
         self.pool.give_back(self.connection);
     }
-
-    /// The same after the last byte of a known length: hyper has to see the end of the body first.
-    pub(in crate::pbx) fn settle(mut self, context: &mut Context<'_>) {
-        let end = self.connection.poll_data(&mut self.body, context);
-        if let Poll::Ready(None) = end {
-            self.give_back();
-        }
-    }
 }
 
-/// Returns true if a body ends with a last chunk: `chunked` is the last coding (RFC 9112, section
-/// 6.1).
-fn is_chunked(headers: &HeaderMap) -> bool {
-    let codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut last = codings.filter_map(|codings| codings.to_str().ok()?.rsplit(',').next());
-    last.next_back()
-        .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+/// A copy of the first `limit` bytes of these pieces.
+pub(crate) fn beginning<'p>(pieces: impl Iterator<Item = &'p Bytes>, limit: usize) -> Vec<u8> {
+    let mut first = Vec::new();
+    for piece in pieces {
+        let left = limit.saturating_sub(first.len());
+        first.extend_from_slice(piece.get(..left).unwrap_or(piece));
+    }
+    first
 }
 
 /// Returns true if the connection ended in the middle of things, as TLS without close_notify does.
-pub(in crate::pbx) fn ended_early(error: &hyper::Error) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if let Some(error) = cause.downcast_ref::<io::Error>() {
-            return error.kind() == io::ErrorKind::UnexpectedEof;
-        }
-        next = cause.source();
-    }
-    false
+pub(in crate::pbx) fn ended_early(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
 }

@@ -5,8 +5,8 @@
 //! repeated. No error holds a URL: it would carry the PBX token.
 //!
 //! The account's calls (login and the like) go through reqwest. A ticket and its download have a
-//! hyper connection of their own ([`super::connection`]): its buffer is bounded, nothing is sent
-//! again unseen, and it costs less.
+//! connection of their own ([`super::connection`]): its buffer is bounded, nothing is sent again
+//! unseen, and it costs less.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +28,7 @@ use url::Host;
 use crate::pbx::dialect::PbxCall;
 use crate::pbx::error::{TimeLimit, TransportError};
 use crate::pbx::settings::PbxSettings;
+use crate::pbx::wire::read_ahead::{ReadAhead, ReadSize};
 use crate::tls::client;
 use crate::tls::trust::PbxTrust;
 
@@ -37,7 +38,7 @@ pub(in crate::pbx) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub(in crate::pbx) const USER_AGENT: &str = concat!("wavegate/", env!("CARGO_PKG_VERSION"));
 
 /// A connection to the PBX, with or without TLS.
-pub(in crate::pbx) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+pub(in crate::pbx) type Io = Either<TcpStream, Box<TlsStream<ReadAhead>>>;
 
 /// A whole answer.
 pub(crate) struct JsonAnswer {
@@ -183,19 +184,24 @@ impl Transport {
         }
     }
 
-    /// Opens a connection, within the connect limit. Returns our own address beside it.
-    pub(in crate::pbx) async fn connect(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
-        timeout(self.connect_timeout, self.dial())
+    /// Opens a connection, within the connect limit. Returns our own address beside it. TLS reads
+    /// by `size`.
+    pub(in crate::pbx) async fn connect(
+        &self,
+        size: &ReadSize,
+    ) -> Result<(Io, Option<IpAddr>), TransportError> {
+        timeout(self.connect_timeout, self.dial(size))
             .await
             .unwrap_or(Err(TransportError::Timeout(TimeLimit::Connect)))
     }
 
-    async fn dial(&self) -> Result<(Io, Option<IpAddr>), TransportError> {
+    async fn dial(&self, size: &ReadSize) -> Result<(Io, Option<IpAddr>), TransportError> {
         let stream = self.dial_tcp().await?;
         let own_address = stream.local_addr().ok().map(|address| address.ip());
         let io = match &self.tls {
             None => Either::Left(stream),
             Some((connector, name)) => {
+                let stream = ReadAhead::new(stream, size.clone());
                 let handshake = connector.connect(name.clone(), stream).await;
                 Either::Right(Box::new(handshake.map_err(from_handshake)?))
             }

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::facts::RecordingFacts;
+use crate::policy::reuse::ReusedDecisions;
+use crate::policy::viewer::MAX_REMEMBERED_DECISIONS;
 
 #[test]
 fn a_link_covers_its_recording_only() {
@@ -267,6 +270,7 @@ fn a_list_and_a_request_make_the_same_decision() {
         let using_all = Policy {
             engine: Some(Arc::new(using_all)),
             groups: policy.groups.clone(),
+            decisions: ReusedDecisions::new(),
         };
         let viewer = policy
             .view(Counted::unlimited(bearer("", "", "")), "office", &context())

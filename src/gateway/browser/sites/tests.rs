@@ -32,6 +32,7 @@ fn check(method: Method, fields: &[(&str, &str)], ours: bool) {
     }
 }
 
+const SITE: &str = "sec-fetch-site";
 const MODE: &str = "sec-fetch-mode";
 const ORIGIN: &str = "origin";
 
