@@ -59,6 +59,7 @@ file = "policy.cedar"
 [limits]
 principal_requests_per_second = 0
 address_requests_per_second = 0
+address_failures_per_minute = 0
 [relay]
 max_reads_per_minute = 1000000
 {more}
@@ -88,7 +89,7 @@ pins = ["{}"]
     folder
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     use std::os::unix::fs::PermissionsExt;
 
     let path = folder.join(name);
@@ -121,6 +122,11 @@ impl Process {
         self.0.id()
     }
 
+    /// Waits until the process has ended by itself.
+    pub(crate) fn wait(&mut self) {
+        self.0.wait().unwrap();
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
@@ -143,8 +149,18 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts the gateway with this number of threads in front of a PBX.
     pub(crate) fn start(pbx: &Simulator, threads: usize, more: &str) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_wavegate"));
+        Self::start_by(command, pbx, threads, more)
+    }
+
+    /// The same, started by another command.
+    pub(crate) fn start_by(
+        mut command: Command,
+        pbx: &Simulator,
+        threads: usize,
+        more: &str,
+    ) -> Self {
         let folder = folder(&[("bench", pbx)], more);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wavegate"));
         command
             .args(["serve", "--config"])
             .arg(folder.path().join("wavegate.toml"))
