@@ -44,7 +44,7 @@ pub struct Policy {
     /// `None` if no policies are configured.
     engine: Option<Arc<Engine>>,
     groups: Groups,
-    /// What these policies have permitted, with these groups.
+    /// The permissions that these policies have given, with these groups.
     decisions: ReusedDecisions,
 }
 

@@ -87,11 +87,11 @@ struct QueueState {
     /// Whether a request waits for one of the items.
     is_awaited: bool,
     is_closed: bool,
-    /// What the writer waits for; each call that wakes it costs two switches of threads.
+    /// The event that wakes the writer. Each time it wakes costs two switches of threads.
     waits_for: WaitsFor,
 }
 
-/// What the writer waits for.
+/// The event that a writer waits for.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum WaitsFor {
     /// Nothing: it is at work.

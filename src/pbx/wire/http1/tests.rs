@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What an answer says: status, body, whether the connection lasts.
+/// The status of an answer, its body, and true if the connection lasts.
 type Told = (u16, Body, bool);
 
 fn read(text: &str) -> Result<Option<Told>, Malformed> {
