@@ -54,6 +54,24 @@ enum State {
     Closed,
 }
 
+impl State {
+    /// The state behind the head of an answer.
+    fn behind(body: Body, is_lasting: bool) -> Self {
+        match body.has_ended() {
+            true => Self::behind_answer(is_lasting),
+            false => Self::Reading { body, is_lasting },
+        }
+    }
+
+    /// The state behind a whole answer.
+    fn behind_answer(is_lasting: bool) -> Self {
+        match is_lasting {
+            true => Self::Idle,
+            false => Self::Closed,
+        }
+    }
+}
+
 impl PbxConnection {
     pub(in crate::pbx) async fn open(transport: &Transport) -> Result<Self, TransportError> {
         let read_size = ReadSize::default();
@@ -105,7 +123,7 @@ impl PbxConnection {
             .map_err(|error| broken(&error))?;
         let head = poll_fn(|context| parts.poll_head(context)).await;
         let head = head.map_err(|error| broken(&error))?;
-        parts.begin(head.body.clone(), head.is_lasting);
+        parts.state = State::behind(head.body.clone(), head.is_lasting);
         Ok(head)
     }
 
@@ -180,15 +198,6 @@ impl Parts {
         }
     }
 
-    /// Begins the body behind a head.
-    fn begin(&mut self, body: Body, is_lasting: bool) {
-        self.state = match (body.has_ended(), is_lasting) {
-            (false, is_lasting) => State::Reading { body, is_lasting },
-            (true, true) => State::Idle,
-            (true, false) => State::Closed,
-        };
-    }
-
     fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         loop {
             let State::Reading { body, is_lasting } = &mut self.state else {
@@ -196,15 +205,12 @@ impl Parts {
             };
             let data = body.take(&mut self.buffer).map_err(malformed)?;
             let is_cut = !matches!(body, Body::Close);
-            if body.has_ended() {
-                let is_lasting = *is_lasting;
-                self.begin(Body::Length(0), is_lasting);
+            let has_ended = body.has_ended();
+            if has_ended {
+                self.state = State::behind_answer(*is_lasting);
             }
-            if data.is_some() {
+            if data.is_some() || has_ended {
                 return Poll::Ready(Ok(data));
-            }
-            if !matches!(self.state, State::Reading { .. }) {
-                continue;
             }
             if ready!(self.poll_more(context))? == 0 {
                 self.state = State::Closed;
