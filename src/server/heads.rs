@@ -151,14 +151,14 @@ impl HeadScan {
         }
     }
 
-    /// Scans one byte of a head, or between two heads.
+    /// Scans one byte of a head that matters, or between two heads.
     fn read_byte(&mut self, byte: u8) -> Option<MessageFraming> {
         match (&mut self.place, byte) {
             (ScanPosition::Before, b'\r' | b'\n') => {}
             (ScanPosition::Before, _) => self.place = ScanPosition::RequestLine,
             (ScanPosition::Name(name), b'\n') if name.length == 0 => return self.end_head(),
             (ScanPosition::Name(name), b'\r') if name.length == 0 => {}
-            (ScanPosition::RequestLine | ScanPosition::Name(_) | ScanPosition::Value(_), b'\n') => {
+            (ScanPosition::Name(_) | ScanPosition::Value(_), b'\n') => {
                 self.place = ScanPosition::Name(FieldName::default());
             }
             (ScanPosition::Name(name), b':') => {
