@@ -170,13 +170,15 @@ impl TransferState {
         self.pause = None;
         let mut pieces = std::mem::take(&mut self.held);
         let mut has_ended = false;
+        if let Some(resources) = &self.resources {
+            resources.source.note_pace(most >= MAX_QUICK_WRITE);
+        }
         while let Some(resources) = &mut self.resources
             && !has_ended
             && self.failure.is_none()
             && pieces.len() < most
             && pieces.count() < MAX_PIECES
         {
-            resources.source.note_pace(most >= MAX_QUICK_WRITE);
             match resources.source.poll_bytes(context) {
                 Poll::Pending if may_pause => {
                     return self.pause(pieces, context);

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Pieces of a body, in their order. None of them is empty.
 #[derive(Debug, Default)]
@@ -89,17 +89,9 @@ impl Buf for Pieces {
             let next = self.rest.pop_front().unwrap_or_default();
             return std::mem::replace(&mut self.first, next);
         }
-        let mut copy = Vec::with_capacity(length);
-        let mut left = length;
-        while left > 0 {
-            let part = self.chunk();
-            let part = part.get(..left.min(part.len())).unwrap_or_default();
-            copy.extend_from_slice(part);
-            let taken = part.len();
-            left -= taken;
-            self.advance(taken);
-        }
-        copy.into()
+        let mut copy = BytesMut::with_capacity(length);
+        copy.put(self.take(length));
+        copy.freeze()
     }
 }
 
