@@ -255,6 +255,35 @@ mod tests {
         assert_eq!(text, b"first\na warning\n");
     }
 
+    /// Takes a few bytes in every third call, and none in the others.
+    #[derive(Default)]
+    struct Stubborn {
+        taken: Vec<u8>,
+        calls: usize,
+    }
+
+    impl Write for Stubborn {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            match self.calls % 3 {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                1 => Err(io::ErrorKind::Interrupted.into()),
+                _ => self.taken.write(bytes.get(..4).unwrap_or(bytes)),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_takes_nothing_for_now_gets_every_byte() {
+        let mut out = Stubborn::default();
+        write_whole(&mut out, b"first line\nsecond line\n");
+        assert_eq!(out.taken, b"first line\nsecond line\n");
+    }
+
     #[test]
     fn lines_that_nobody_takes_are_bounded_and_none_is_lost() {
         let (lines, end, written) = start();
