@@ -1,5 +1,5 @@
-//! What one request costs, in counts that do not depend on the mood of the machine: instructions in
-//! user mode, allocations and system calls.
+//! The cost of one request, in counts that do not depend on the mood of the machine: instructions
+//! in user mode, allocations and system calls.
 //!
 //! The program runs under valgrind's callgrind, then under strace, in front of a simulated PBX. One
 //! caller sends the same request again and again on one connection. Policy, audit log, access log
@@ -50,7 +50,7 @@ const COUNTED: usize = 60;
 const SIZES: [(&str, usize); 2] = [("1k", 1_024), ("64k", 65_536)];
 
 /// One kind of request.
-struct Kind {
+struct RequestKind {
     name: &'static str,
     recording: &'static str,
     credential: Credential,
@@ -65,8 +65,8 @@ enum Credential {
     WrongSignature,
 }
 
-const fn path(name: &'static str, recording: &'static str, is_cached: bool) -> Kind {
-    Kind {
+const fn kind(name: &'static str, recording: &'static str, is_cached: bool) -> RequestKind {
+    RequestKind {
         name,
         recording,
         credential: Credential::Valid,
@@ -75,20 +75,20 @@ const fn path(name: &'static str, recording: &'static str, is_cached: bool) -> K
     }
 }
 
-const PATHS: [Kind; 6] = [
-    path("1 KB from the PBX", "1k", false),
-    path("64 KB from the PBX", "64k", false),
-    path("1 KB from the cache", "1k", true),
-    path("64 KB from the cache", "64k", true),
-    Kind {
+const KINDS: [RequestKind; 6] = [
+    kind("1 KB from the PBX", "1k", false),
+    kind("64 KB from the PBX", "64k", false),
+    kind("1 KB from the cache", "1k", true),
+    kind("64 KB from the cache", "64k", true),
+    RequestKind {
         credential: Credential::Absent,
         status: 401,
-        ..path("401, no token", "1k", false)
+        ..kind("401, no token", "1k", false)
     },
-    Kind {
+    RequestKind {
         credential: Credential::WrongSignature,
         status: 401,
-        ..path("401, wrong signature", "1k", false)
+        ..kind("401, wrong signature", "1k", false)
     },
 ];
 
@@ -111,10 +111,10 @@ fn main() -> ExitCode {
     }
     let program = Path::new(env!("CARGO_BIN_EXE_wavegate"));
     let mut counted = BTreeMap::new();
-    for path in &PATHS {
-        let mut counts = under_callgrind(&runtime, &pbx, program, path);
-        counts.extend(under_strace(&runtime, &pbx, program, path));
-        counted.insert(path.name, counts);
+    for kind in &KINDS {
+        let mut counts = under_callgrind(&runtime, &pbx, program, kind);
+        counts.extend(under_strace(&runtime, &pbx, program, kind));
+        counted.insert(kind.name, counts);
     }
     compare(&counted)
 }
@@ -127,7 +127,7 @@ async fn start_pbx() -> Simulator {
     builder.start().await.unwrap()
 }
 
-/// The sections of the configuration for one path.
+/// Further sections of the configuration.
 fn sections(folder: &Path, is_cached: bool) -> String {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     support::write(folder, "audit-key", &key.serialize_pem());
@@ -141,19 +141,19 @@ fn sections(folder: &Path, is_cached: bool) -> String {
 }
 
 /// The program in front of the PBX, started by `command` with the arguments of `serve` behind it.
-fn start(pbx: &Simulator, path: &Kind, command: Command) -> (Gateway, TempDir) {
+fn start(pbx: &Simulator, kind: &RequestKind, command: Command) -> (Gateway, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let more = sections(folder.path(), path.is_cached);
+    let more = sections(folder.path(), kind.is_cached);
     (Gateway::start_by(command, pbx, 1, &more), folder)
 }
 
-fn request(path: &Kind) -> Request<Full<Bytes>> {
+fn request(kind: &RequestKind) -> Request<Full<Bytes>> {
     let mut request = Request::builder()
-        .uri(format!("/recordings/{}.wav", path.recording))
+        .uri(format!("/recordings/{}.wav", kind.recording))
         .header(HOST, "localhost");
-    if path.credential != Credential::Absent {
+    if kind.credential != Credential::Absent {
         let mut authorization = support::authorization();
-        if path.credential == Credential::WrongSignature {
+        if kind.credential == Credential::WrongSignature {
             // The first character of the signature.
             let place = authorization.rfind('.').unwrap() + 1;
             let other = match authorization.as_bytes()[place] {
@@ -168,23 +168,28 @@ fn request(path: &Kind) -> Request<Full<Bytes>> {
 }
 
 /// Sends the same request so many times.
-async fn ask(connection: &mut Connection, path: &Kind, times: usize) {
-    let request = request(path);
+async fn ask(connection: &mut Connection, kind: &RequestKind, times: usize) {
+    let request = request(kind);
     for _ in 0..times {
         let answer = connection.send(request.clone()).await.unwrap();
-        assert_eq!(answer.status.as_u16(), path.status, "{}", path.name);
-        if path.status == 200 {
+        assert_eq!(answer.status.as_u16(), kind.status, "{}", kind.name);
+        if kind.status == 200 {
             let (_, bytes) = SIZES
                 .iter()
-                .find(|(name, _)| *name == path.recording)
+                .find(|(name, _)| *name == kind.recording)
                 .unwrap();
-            assert_eq!(answer.bytes, *bytes, "{}", path.name);
+            assert_eq!(answer.bytes, *bytes, "{}", kind.name);
         }
     }
 }
 
 /// Counts instructions and allocations.
-fn under_callgrind(runtime: &Runtime, pbx: &Simulator, program: &Path, path: &Kind) -> Counts {
+fn under_callgrind(
+    runtime: &Runtime,
+    pbx: &Simulator,
+    program: &Path,
+    kind: &RequestKind,
+) -> Counts {
     let out = tempfile::tempdir().unwrap();
     let file = out.path().join("callgrind.out");
     let mut command = Command::new("valgrind");
@@ -192,14 +197,14 @@ fn under_callgrind(runtime: &Runtime, pbx: &Simulator, program: &Path, path: &Ki
         .args(["-q", "--tool=callgrind", "--instr-atstart=no"])
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program);
-    let (gateway, _folder) = start(pbx, path, command);
+    let (gateway, _folder) = start(pbx, kind, command);
     let id = gateway.process.id().to_string();
     let switch = |state| run("callgrind_control", &["-i", state, &id]);
     runtime.block_on(async {
         let mut connection = Connection::to(gateway.addr).await;
-        ask(&mut connection, path, WARM_UP).await;
+        ask(&mut connection, kind, WARM_UP).await;
         switch("on");
-        ask(&mut connection, path, COUNTED).await;
+        ask(&mut connection, kind, COUNTED).await;
         switch("off");
     });
     terminate(gateway, &id);
@@ -251,19 +256,19 @@ fn is_allocator(name: &str) -> bool {
 }
 
 /// Counts the system calls that move bytes. How often the program sleeps depends on the machine.
-fn under_strace(runtime: &Runtime, pbx: &Simulator, program: &Path, path: &Kind) -> Counts {
+fn under_strace(runtime: &Runtime, pbx: &Simulator, program: &Path, kind: &RequestKind) -> Counts {
     let calls = |requests| {
         let out = tempfile::tempdir().unwrap();
         let file = out.path().join("strace.out");
         let mut command = Command::new("strace");
         command.args(["-f", "-c", "-o"]).arg(&file).arg(program);
-        let (gateway, _folder) = start(pbx, path, command);
+        let (gateway, _folder) = start(pbx, kind, command);
         let tracer = gateway.process.id();
         let children = format!("/proc/{tracer}/task/{tracer}/children");
         let id = std::fs::read_to_string(children).unwrap();
         runtime.block_on(async {
             let mut connection = Connection::to(gateway.addr).await;
-            ask(&mut connection, path, WARM_UP + requests).await;
+            ask(&mut connection, kind, WARM_UP + requests).await;
         });
         terminate(gateway, id.trim());
         bytes_moved(&std::fs::read_to_string(file).unwrap())
@@ -323,8 +328,8 @@ fn compare(counted: &BTreeMap<&str, Counts>) -> ExitCode {
         "{:24}{:>14}{:>14}{:>14}",
         PROFILE, "instructions", "allocations", "system calls"
     );
-    for (path, counts) in counted {
-        let mut line = format!("{path:24}");
+    for (kind, counts) in counted {
+        let mut line = format!("{kind:24}");
         for name in ["instructions", "allocations", "system_calls"] {
             let _ = write!(line, "{:>14.1}", counts[name]);
         }
@@ -332,13 +337,13 @@ fn compare(counted: &BTreeMap<&str, Counts>) -> ExitCode {
         for (name, count) in counts {
             let place = table
                 .get(PROFILE)
-                .and_then(|paths| paths.get(path)?.get(name));
+                .and_then(|kinds| kinds.get(kind)?.get(name));
             let Some(expected) = place.and_then(toml::Value::as_float) else {
                 println!("  {name}: no count in benches/cost.toml");
                 grown += 1;
                 continue;
             };
-            if *count > expected * max_growth(path, name) {
+            if *count > expected * max_growth(kind, name) {
                 println!("  {name} grew from {expected:.1} to {count:.1}");
                 grown += 1;
             }
@@ -346,11 +351,11 @@ fn compare(counted: &BTreeMap<&str, Counts>) -> ExitCode {
     }
     if std::env::var_os("WAVEGATE_WRITE_COST").is_some() {
         let other = table.into_iter().filter(|(profile, _)| profile != PROFILE);
-        let other = other.map(|(profile, paths)| (profile, paths.try_into().unwrap()));
-        let ours = counted.iter().map(|(path, counts)| {
+        let other = other.map(|(profile, kinds)| (profile, kinds.try_into().unwrap()));
+        let ours = counted.iter().map(|(kind, counts)| {
             let counts = counts.iter();
             let counts = counts.map(|(name, count)| ((*name).to_owned(), *count));
-            ((*path).to_owned(), counts.collect())
+            ((*kind).to_owned(), counts.collect())
         });
         let ours = (PROFILE.to_owned(), ours.collect());
         std::fs::write(file(), text_of(&other.chain([ours]).collect())).unwrap();
@@ -370,20 +375,20 @@ fn compare(counted: &BTreeMap<&str, Counts>) -> ExitCode {
 }
 
 /// The growth of this count that is accepted.
-fn max_growth(path: &str, name: &str) -> f64 {
-    match path.ends_with("from the PBX") && name == "system_calls" {
+fn max_growth(kind: &str, name: &str) -> f64 {
+    match kind.ends_with("from the PBX") && name == "system_calls" {
         true => MAX_GROWTH_OF_READS,
         false => MAX_GROWTH,
     }
 }
 
-/// Counts by profile, path and name, as the file has them.
+/// Counts by profile, kind of request and name, as the file has them.
 fn text_of(profiles: &BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>) -> String {
     let mut text =
         "# The counts of `cargo bench --bench cost` for one request, by profile.\n".to_owned();
-    for (profile, paths) in profiles {
-        for (path, counts) in paths {
-            let _ = writeln!(text, "\n[{profile}.\"{path}\"]");
+    for (profile, kinds) in profiles {
+        for (kind, counts) in kinds {
+            let _ = writeln!(text, "\n[{profile}.\"{kind}\"]");
             for (name, count) in counts {
                 let _ = writeln!(text, "{name} = {count:.1}");
             }
