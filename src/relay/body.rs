@@ -160,8 +160,8 @@ impl TransferState {
     /// Takes the bytes that are there, up to `most` and a piece more. Notes the end, or the error,
     /// that comes behind them; without either and without bytes, there are none to send yet.
     fn gather(&mut self, most: usize, context: &mut Context<'_>) -> Pieces {
-        let may_pause =
-            self.pause.is_none() && self.source_speed.is_fast() && most >= MAX_QUICK_WRITE;
+        let is_quick = most >= MAX_QUICK_WRITE;
+        let may_pause = is_quick && self.pause.is_none() && self.source_speed.is_fast();
         if let Some(pause) = &mut self.pause
             && pause.as_mut().poll(context).is_pending()
         {
@@ -171,7 +171,7 @@ impl TransferState {
         let mut pieces = std::mem::take(&mut self.held);
         let mut has_ended = false;
         if let Some(resources) = &self.resources {
-            resources.source.note_pace(most >= MAX_QUICK_WRITE);
+            resources.source.note_pace(is_quick);
         }
         while let Some(resources) = &mut self.resources
             && !has_ended
@@ -180,9 +180,7 @@ impl TransferState {
             && pieces.count() < MAX_PIECES
         {
             match resources.source.poll_bytes(context) {
-                Poll::Pending if may_pause => {
-                    return self.pause(pieces, context);
-                }
+                Poll::Pending if may_pause => return self.pause(pieces, context),
                 Poll::Pending if pieces.is_empty() => {
                     self.note_wait();
                     break;
