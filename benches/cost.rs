@@ -247,11 +247,13 @@ fn allocations(text: &str) -> u64 {
     count
 }
 
-/// The functions of the system's allocator, which Rust's calls.
+/// The functions that ask for memory: those of Rust, and those of the system, for the libraries in
+/// C.
 fn is_allocator(name: &str) -> bool {
+    let name = name.rsplit("::").next().unwrap_or(name);
     matches!(
         name,
-        "malloc" | "calloc" | "realloc" | "posix_memalign" | "aligned_alloc"
+        "__rust_alloc" | "__rust_alloc_zeroed" | "__rust_realloc" | "malloc" | "calloc" | "realloc"
     )
 }
 

@@ -284,7 +284,7 @@ impl Handle {
         let mut entry = PendingDelivery {
             open: Some(LoggedDecision {
                 handle: Arc::clone(self),
-                id: decision.id.clone(),
+                id: Arc::clone(&decision.id),
                 decision: DecisionLine::awaited(seq),
                 place,
             }),

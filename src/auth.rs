@@ -285,7 +285,7 @@ impl Authenticator {
         let principal = Principal {
             id: PrincipalId::new(&issuer.name, claims.subject()?),
             credential: Credential::Bearer,
-            token_id: claims.token_id()?.map(str::to_owned),
+            token_id: claims.token_id()?.map(Arc::from),
             issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
             attributes: Arc::new(issuer.claims.read(json, issuer.pbxs.as_deref(), max)?),

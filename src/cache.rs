@@ -184,16 +184,13 @@ impl Cache {
     /// `None` where the recording has to pass through.
     fn begin(&self, key: &EntryKey, pbx: &Arc<Pbx>, read: &RecordedRead) -> Option<Source> {
         let settings = self.settings.load();
-        let length = self
-            .remembered
-            .get(key)
-            .metadata
-            .and_then(|metadata| metadata.length());
-        if length.is_some_and(|length| length > settings.max_recording_bytes) {
+        let length = || self.remembered.get(key).metadata?.length();
+        let max_bytes = settings.max_recording_bytes;
+        if settings.max_bytes == 0 || length().is_some_and(|length| length > max_bytes) {
             return None;
         }
         let mut index = self.lock();
-        if settings.max_bytes == 0 || !index.serves(key) {
+        if !index.serves(key) {
             return None;
         }
         if let Some(source) = self.join(&mut index, key) {

@@ -7,29 +7,26 @@ use std::sync::Arc;
 /// An issuer and a subject of it. It is used for counting and proves nothing. It is cheap to clone,
 /// and has no `Display`, so that it gets into no text by accident.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PrincipalId(Arc<Names>);
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Names {
-    issuer: String,
-    subject: String,
+pub(crate) struct PrincipalId {
+    issuer: Arc<str>,
+    subject: Arc<str>,
 }
 
 impl PrincipalId {
     pub(crate) fn new(issuer: &str, subject: &str) -> Self {
-        Self(Arc::new(Names {
-            issuer: issuer.to_owned(),
-            subject: subject.to_owned(),
-        }))
+        Self {
+            issuer: issuer.into(),
+            subject: subject.into(),
+        }
     }
 
     /// The issuer that the subject belongs to.
-    pub(crate) fn issuer(&self) -> &str {
-        &self.0.issuer
+    pub(crate) fn issuer(&self) -> &Arc<str> {
+        &self.issuer
     }
 
     /// The subject, unique within its issuer.
-    pub(crate) fn subject(&self) -> &str {
-        &self.0.subject
+    pub(crate) fn subject(&self) -> &Arc<str> {
+        &self.subject
     }
 }

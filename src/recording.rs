@@ -15,6 +15,7 @@ mod range;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -33,9 +34,9 @@ pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// Invariant: 1 to 255 bytes of UTF-8, no separator, no control or invisible character, no leading
 /// dot and so no dot segment. Samples of the vendor hold only digits, letters, `-` and `.`, but
 /// nothing excludes `+`, `*`, `#` or spaces in a caller's number. So everything is percent-encoded
-/// when it is written out ([`RecordingName::encoded`]).
+/// when it is written out ([`RecordingName::encoded`]). A clone costs no memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RecordingName(Box<str>);
+pub struct RecordingName(Arc<str>);
 
 /// The reason why a text is not the name of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +99,11 @@ impl RecordingName {
         &self.0
     }
 
+    /// The same text, shared with this name.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The name for a path segment or a query value: all characters except RFC 3986's unreserved
     /// ones are escaped, `+` as `%2B`.
     #[must_use]
@@ -112,7 +118,7 @@ impl TryFrom<String> for RecordingName {
     /// Takes a name that is not encoded, such as a claim.
     fn try_from(name: String) -> Result<Self, NameError> {
         check_name(&name)?;
-        Ok(Self(name.into_boxed_str()))
+        Ok(Self(name.into()))
     }
 }
 

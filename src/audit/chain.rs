@@ -7,12 +7,13 @@
 //! the chain with `sha256sum`.
 
 use std::fmt;
+use std::io::Write as _;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::line::{Line, LogRecord};
+use super::line::LogRecord;
 
 /// The SHA-256 of a line; as text 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -99,29 +100,33 @@ pub(crate) struct ChainLink {
 
 impl ChainLink {
     /// Writes the next line of the chain behind `lines`, with its line end, and becomes the link of
-    /// that line.
+    /// that line: a [`Line`]. `time` has no character that JSON escapes.
     ///
     /// # Errors
     /// When the record cannot be written as JSON; then `lines` and the link are as before.
     pub(crate) fn append(
         &mut self,
-        record: LogRecord,
-        time: String,
+        record: &LogRecord,
+        time: &str,
         lines: &mut Vec<u8>,
     ) -> Result<(), serde_json::Error> {
-        let line = Line {
-            seq: self.seq + 1,
-            prev: self.hash,
-            time,
-            record,
-        };
-        let begin = lines.len();
-        if let Err(error) = serde_json::to_writer(&mut *lines, &line) {
+        let (begin, seq) = (lines.len(), self.seq + 1);
+        // A vector takes everything.
+        let _ = write!(lines, "{{\"seq\":{seq},\"prev\":\"");
+        self.hash
+            .digits(|digits| lines.extend_from_slice(digits.as_bytes()));
+        let _ = write!(lines, "\",\"time\":\"{time}\"");
+        // The members of the record follow: a comma takes the place of its brace.
+        let brace = lines.len();
+        if let Err(error) = serde_json::to_writer(&mut *lines, record) {
             lines.truncate(begin);
             return Err(error);
         }
+        if let Some(brace) = lines.get_mut(brace) {
+            *brace = b',';
+        }
         *self = Self {
-            seq: line.seq,
+            seq,
             hash: Hash::of(lines.get(begin..).unwrap_or_default()),
         };
         lines.push(b'\n');
@@ -134,14 +139,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::audit::line::FileRecord;
+    use crate::audit::line::{FileRecord, Line};
 
     #[test]
     fn a_line_holds_the_hash_of_the_one_before() {
         let (mut link, mut lines) = (ChainLink::default(), Vec::new());
         for _ in 0..2 {
             let record = LogRecord::File(FileRecord { previous: None });
-            link.append(record, "2026-03-02T09:14:07.000Z".to_owned(), &mut lines)
+            link.append(&record, "2026-03-02T09:14:07.000Z", &mut lines)
                 .unwrap();
         }
         let text = String::from_utf8(lines).unwrap();

@@ -4,6 +4,9 @@
 //! log. The JSON fields stand in the order of the structs. Lines of an earlier version can be read
 //! back: later versions only add fields.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::chain::Hash;
@@ -18,8 +21,11 @@ pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 /// Bound on the file names in one line.
 const MAX_LISTED_FILES: usize = 500;
 
-/// One line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A word of a small set. It costs no memory unless it was read back.
+type Word = Cow<'static, str>;
+
+/// One line, as [`ChainLink::append`](super::chain::ChainLink::append) writes it.
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Line {
     /// Number of the line, counted over all files from 1.
     pub(crate) seq: u64,
@@ -83,26 +89,26 @@ pub(crate) struct StartRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Decision {
     /// The request's id, as in the access log and in the answer.
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     /// The caller's address.
     pub(crate) source: String,
-    pub(crate) issuer: String,
-    pub(crate) subject: String,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) subject: Arc<str>,
     /// The kind of credential: `bearer`, `link`, `session` or `sso`.
-    pub(crate) credential: String,
+    pub(crate) credential: Word,
     /// The claim `jti` of the credential, where it has one.
-    pub(crate) jti: Option<String>,
+    pub(crate) jti: Option<Arc<str>>,
     /// `listen`, `list` or `share`.
-    pub(crate) action: String,
-    pub(crate) method: String,
-    pub(crate) pbx: String,
+    pub(crate) action: Word,
+    pub(crate) method: Word,
+    pub(crate) pbx: Arc<str>,
     /// The recording's name, unmasked; `None` for a list.
-    pub(crate) recording: Option<String>,
+    pub(crate) recording: Option<Arc<str>>,
     /// The `Range` header of the request, cut where it is long.
     pub(crate) range: Option<String>,
     pub(crate) allowed: bool,
     /// The policies that made the decision.
-    pub(crate) policies: Vec<String>,
+    pub(crate) policies: Vec<Arc<str>>,
     /// Why the request was denied.
     pub(crate) reason: Option<String>,
     /// The claim `jti` of the link that the answer contains.
@@ -113,11 +119,10 @@ pub(crate) struct Decision {
 impl Decision {
     /// Fills in the fields about the caller.
     pub(crate) fn tell_principal(&mut self, principal: &Principal) {
-        principal.issuer().clone_into(&mut self.issuer);
-        principal.subject().clone_into(&mut self.subject);
-        let credential = principal.credential().kind().as_str();
-        credential.clone_into(&mut self.credential);
-        self.jti = principal.token_id().map(str::to_owned);
+        self.issuer = Arc::clone(principal.shared_issuer());
+        self.subject = Arc::clone(principal.shared_subject());
+        self.credential = principal.credential().kind().as_str().into();
+        self.jti = principal.shared_token_id();
     }
 }
 
@@ -125,13 +130,13 @@ impl Decision {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Delivery {
     /// The request's id.
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     /// The number of its decision line. The id alone does not tell: a proxy may send one id twice.
     pub(crate) decision: u64,
     /// 0 where the caller left before an answer.
     pub(crate) status: u16,
     /// The outcome, as in the access log.
-    pub(crate) outcome: String,
+    pub(crate) outcome: Word,
     /// Offset in the recording of the first delivered byte; `None` where no body was sent.
     pub(crate) first: Option<u64>,
     /// Bytes of the body handed to the connection.

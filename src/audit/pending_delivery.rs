@@ -37,7 +37,7 @@ pub(crate) struct PendingDelivery {
 /// A decision that is in the log, or on its way there.
 pub(super) struct LoggedDecision {
     pub(super) handle: Arc<Handle>,
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) decision: DecisionLine,
     pub(super) place: QueuePlace,
 }
@@ -92,7 +92,7 @@ impl Drop for PendingDelivery {
                 id: open.id,
                 decision: 0,
                 status: self.status,
-                outcome: outcome.to_owned(),
+                outcome: outcome.into(),
                 first: self.first,
                 bytes: self.bytes,
                 audio: self.audio,

@@ -117,19 +117,19 @@ impl Allowed for Grant {
             Action::Listen => "listen",
             Action::Share => "share",
         };
-        action.clone_into(&mut decision.action);
+        decision.action = action.into();
         decision.tell_principal(self.principal());
-        self.pbx().clone_into(&mut decision.pbx);
-        decision.recording = Some(self.recording().as_str().to_owned());
-        decision.policies = self.policies().iter().map(|id| id.to_string()).collect();
+        decision.pbx = self.shared_pbx();
+        decision.recording = Some(self.recording().shared());
+        decision.policies = self.policies().to_vec();
     }
 }
 
 impl Allowed for Viewer<'_> {
     fn describe(&self, decision: &mut Decision) {
-        "list".clone_into(&mut decision.action);
+        decision.action = "list".into();
         decision.tell_principal(self.principal());
-        self.pbx().clone_into(&mut decision.pbx);
+        decision.pbx = self.pbx().into();
         decision.recording = None;
         decision.policies = Vec::new();
     }

@@ -184,11 +184,11 @@ impl Writer {
         items: &mut impl Iterator<Item = Item>,
     ) -> io::Result<()> {
         let now = Timestamp::now();
-        let today = now.to_zoned(TimeZone::UTC).date();
+        let (today, now) = (now.to_zoned(TimeZone::UTC).date(), time(now));
         loop {
             self.make_room(batch, today)?;
             match items.next() {
-                Some(item) => batch.add(item, now)?,
+                Some(item) => batch.add(item, &now)?,
                 None => return self.flush(batch),
             }
         }
@@ -204,7 +204,7 @@ impl Writer {
         self.sync()?;
         let files = self.files.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let previous = files.begin(today)?;
-        batch.begin_file(previous, Timestamp::now())
+        batch.begin_file(previous, &time(Timestamp::now()))
     }
 
     /// Writes a batch, and tells the requests that wait for its lines.
@@ -307,7 +307,7 @@ impl Writer {
         self.make_room(&mut batch, now.to_zoned(TimeZone::UTC).date())?;
         // The head is in the batch behind the lines that it stands for. It is published only after
         // `sync`: else a crash could lose lines that a published head stands for.
-        let head = batch.sign(&self.audit.key, now)?;
+        let head = batch.sign(&self.audit.key, &time(now))?;
         self.flush(&mut batch)?;
         self.sync()?;
         self.has_news = false;

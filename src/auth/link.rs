@@ -112,7 +112,7 @@ impl Links {
         Ok(Principal {
             id: PrincipalId::new(Self::issuer_of(key), claims.subject()?),
             credential: Credential::Link(key.scope(&claims)?),
-            token_id: claims.token_id()?.map(str::to_owned),
+            token_id: claims.token_id()?.map(Arc::from),
             issued_at: validity.issued_at(),
             expires_at: validity.expires_at(),
             attributes: Arc::default(),

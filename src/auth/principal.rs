@@ -16,7 +16,7 @@ use crate::principal::PrincipalId;
 pub struct Principal {
     pub(super) id: PrincipalId,
     pub(super) credential: Credential,
-    pub(super) token_id: Option<String>,
+    pub(super) token_id: Option<Arc<str>>,
     pub(super) issued_at: Option<SystemTime>,
     pub(super) expires_at: SystemTime,
     pub(super) attributes: Arc<Attributes>,
@@ -116,9 +116,19 @@ impl Principal {
         self.id.issuer()
     }
 
+    /// The same as [`Principal::issuer`].
+    pub(crate) fn shared_issuer(&self) -> &Arc<str> {
+        self.id.issuer()
+    }
+
     /// The claim `sub`: 1 to 256 bytes without control characters, unique within the issuer only.
     #[must_use]
     pub fn subject(&self) -> &str {
+        self.id.subject()
+    }
+
+    /// The same as [`Principal::subject`].
+    pub(crate) fn shared_subject(&self) -> &Arc<str> {
         self.id.subject()
     }
 
@@ -132,6 +142,11 @@ impl Principal {
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
+    }
+
+    /// The same as [`Principal::token_id`].
+    pub(crate) fn shared_token_id(&self) -> Option<Arc<str>> {
+        self.token_id.clone()
     }
 
     /// The claim `iat`, if the token has one.

@@ -187,7 +187,7 @@ impl CarriedClaims {
         Principal {
             id: PrincipalId::new(&self.bearer_issuer, &self.bearer_subject),
             credential: Credential::Session,
-            token_id: self.bearer_token_id,
+            token_id: self.bearer_token_id.map(Arc::from),
             issued_at: issued_at.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(at)),
             expires_at,
             attributes: Arc::new(attributes),

@@ -35,12 +35,8 @@ impl Cache {
     ) -> Arc<Metadata> {
         let identity = self.identity(pbx, key);
         let metadata = Metadata::new(identity, reading.audio(), reading.known_end(), first);
-        let known = self
-            .remembered
-            .get(key)
-            .metadata
-            .filter(|_| metadata.length().is_none());
-        if let Some(known) = known
+        if metadata.length().is_none()
+            && let Some(known) = self.remembered.get(key).metadata
             && let Some(length) = known.length()
             && known.etag == Some(metadata.tag(identity, length))
         {
@@ -68,14 +64,15 @@ impl Cache {
             self.remembered.forget(key);
             return true;
         }
-        if let (Some(before), Some(now)) = (self.remembered.get(key).digest, &digest)
+        let remembered = self.remembered.get(key);
+        if let (Some(before), Some(now)) = (&remembered.digest, &digest)
             && before.at == now.at
-            && before != *now
+            && before != now
         {
             self.remembered.note_changed(key);
             return false;
         }
-        self.remembered.put(key, metadata, digest);
+        self.remembered.put(key, remembered, metadata, digest);
         true
     }
 

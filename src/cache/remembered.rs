@@ -99,15 +99,16 @@ impl RememberedMetadata {
         unexpired(&self.recordings, key).unwrap_or_default()
     }
 
-    /// Remembers the metadata of a recording, and the hash of its content if it was read whole.
+    /// Remembers the metadata of a recording in place of those `before`, and the hash of its
+    /// content if it was read whole.
     pub(super) fn put(
         &self,
         key: &EntryKey,
+        before: Remembered,
         metadata: &Arc<Metadata>,
         digest: Option<ContentDigest>,
     ) {
         self.missing.remove(key);
-        let before = self.get(key);
         let same = before
             .metadata
             .is_some_and(|before| before.etag == metadata.etag);

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::header::HeaderName;
 use ipnet::IpNet;
 use tracing::warn;
+use uuid::fmt::Hyphenated;
 
 use crate::http::headers::X_REQUEST_ID;
 use crate::relay::Watchdog;
@@ -92,13 +93,13 @@ impl TrustedProxies {
     }
 
     /// The id of a request in the log: that of a trusted proxy, or a new one.
-    pub(super) fn request_id(&self, headers: &HeaderMap, peer: IpAddr) -> String {
+    pub(super) fn request_id(&self, headers: &HeaderMap, peer: IpAddr) -> Arc<str> {
         headers
             .get(X_REQUEST_ID)
             .filter(|_| self.trust(peer))
             .and_then(|id| id.to_str().ok())
             .filter(|id| is_harmless(id))
-            .map_or_else(new_request_id, str::to_owned)
+            .map_or_else(new_request_id, Arc::from)
     }
 }
 
@@ -153,7 +154,7 @@ fn is_harmless(id: &str) -> bool {
 
 /// A UUID of version 7, which sorts by time. Its random part is a hash of a count under a random
 /// key: as unique as random bytes, for less than a call of the system or of the crypto library.
-fn new_request_id() -> String {
+fn new_request_id() -> Arc<str> {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -165,9 +166,9 @@ fn new_request_id() -> String {
     let halves = [KEY.hash_one((count, 0)), KEY.hash_one((count, 1))];
     let bytes = halves.map(u64::to_le_bytes).concat();
     let random = bytes.first_chunk().copied().unwrap_or_default();
-    uuid::Builder::from_unix_timestamp_millis(milliseconds, &random)
-        .into_uuid()
-        .to_string()
+    let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
+    let mut text = [0; Hyphenated::LENGTH];
+    Arc::from(&*id.hyphenated().encode_lower(&mut text))
 }
 
 #[cfg(test)]
@@ -371,7 +372,9 @@ mod tests {
         let id = |peer: &str, id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, id.parse().unwrap());
-            proxies.request_id(&headers, peer.parse().unwrap())
+            proxies
+                .request_id(&headers, peer.parse().unwrap())
+                .to_string()
         };
         assert_eq!(id("127.0.0.1", "a-1_b.C"), "a-1_b.C");
         assert_ne!(id("127.0.0.2", "a-1_b.C"), "a-1_b.C");

@@ -8,6 +8,7 @@
 //! more for each field).
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Buf;
@@ -40,7 +41,7 @@ pub(super) fn refuse(
     let source = downstream.peer.ip();
     let request_id = proxies.request_id(&HeaderMap::new(), source);
     // The method is unknown, since the head was not read.
-    let line = AccessLine::new(request_id.clone(), "other", source);
+    let line = AccessLine::new(Arc::clone(&request_id), "other", source);
     let (head, ()) = Request::new(()).into_parts();
     let error = GatewayError::HeadTooLong {
         max_bytes,

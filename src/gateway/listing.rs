@@ -25,7 +25,7 @@ use crate::relay::access_line::AccessLine;
 /// A page of a list, ready to be sent.
 pub(super) struct PreparedList {
     permit: StreamPermit,
-    document: String,
+    document: Vec<u8>,
     /// The number of entries on the page.
     rows: usize,
     /// The address of the next page.

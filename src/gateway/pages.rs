@@ -50,7 +50,7 @@ impl Pages {
             line.outcome = "to-login";
             return redirect(&address);
         }
-        let request_id = line.request_id().to_owned();
+        let request_id = line.shared_request_id();
         let mut response = refusal::refuse(error, head, line);
         navigation::vary(response.headers_mut());
         if is_for_a_person(head) {

@@ -52,7 +52,7 @@ impl PbxDirectory {
                 current.or(self.0.first()).ok_or(GatewayError::NoSuchPbx)
             }
         }?;
-        pbx.name().clone_into(&mut line.pbx);
+        line.pbx = pbx.shared_name();
         Ok(pbx)
     }
 }

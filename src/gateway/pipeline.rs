@@ -108,7 +108,6 @@ fn refused(gateway: &Gateway, request: &Addressed<'_>, rejected: CredentialError
 }
 
 fn note_principal(line: &mut AccessLine, principal: &Principal) {
-    principal.issuer().clone_into(&mut line.issuer);
-    principal.subject().clone_into(&mut line.subject);
+    line.principal = Some(principal.id());
     line.credential = principal.credential().kind().as_str();
 }

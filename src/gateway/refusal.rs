@@ -60,7 +60,7 @@ pub(super) fn refuse(
 
 /// Logs an error for the person whom it concerns. The access log alone has errors of the caller.
 fn log(error: &GatewayError, row: &ErrorRow, line: &mut AccessLine) {
-    let (request_id, pbx) = (line.request_id(), &line.pbx);
+    let (request_id, pbx) = (line.request_id(), &*line.pbx);
     let (problem, advice) = (row.problem.slug, row.advice);
     let message = match line.route {
         "/recordings" | "/pbx/{pbx}/recordings" => "no list",

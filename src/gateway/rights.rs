@@ -154,7 +154,7 @@ impl Rights {
     /// is the error.
     async fn deny(&self, mut decision: Decision, denial: PolicyError) -> GatewayError {
         let policies = denial.policies().iter();
-        decision.policies = policies.map(|id| id.as_ref().to_owned()).collect();
+        decision.policies = policies.map(Arc::clone).collect();
         decision.reason = Some(denial.to_string());
         match self.audit.denied(decision).await {
             Ok(()) => denial.into(),
@@ -188,22 +188,22 @@ fn decision(
     line: &AccessLine,
     request: &Addressed<'_>,
     principal: &Principal,
-    action: &str,
+    action: &'static str,
     recording: Option<&RecordingName>,
 ) -> Decision {
     let range = request.headers().get(RANGE);
     let range = range.and_then(|range| range.to_str().ok());
     let mut decision = Decision {
-        id: line.request_id().to_owned(),
+        id: line.shared_request_id(),
         source: line.source().to_string(),
-        issuer: String::new(),
-        subject: String::new(),
-        credential: String::new(),
+        issuer: Arc::default(),
+        subject: Arc::default(),
+        credential: "".into(),
         jti: None,
-        action: action.to_owned(),
-        method: line.method().to_owned(),
-        pbx: line.pbx.clone(),
-        recording: recording.map(|name| name.as_str().to_owned()),
+        action: action.into(),
+        method: line.method().into(),
+        pbx: Arc::clone(&line.pbx),
+        recording: recording.map(RecordingName::shared),
         range: range.map(|range| range.chars().take(MAX_RANGE_CHARS).collect()),
         allowed: false,
         policies: Vec::new(),

@@ -112,7 +112,7 @@ pub(crate) fn fill(headers: &mut HeaderMap, recording: &RecordingHeaders<'_>) {
 /// confirmed it.
 pub(crate) fn fill_not_modified(headers: &mut HeaderMap, kept: &CachingHeaders<'_>) {
     let fixed = |text| HeaderValue::from_static(text);
-    if let Some(etag) = kept.etag.and_then(ETag::field_value) {
+    if let Some(etag) = kept.etag.map(ETag::field_value) {
         headers.insert(ETAG, etag);
     }
     if let Some(date) = kept.last_modified.and_then(date) {
@@ -213,7 +213,7 @@ fn disposition(name: &RecordingName, download: bool) -> HeaderValue {
     };
     // The text is ASCII, so this never fails; a field without a name is the safe answer if that
     // ever changes.
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(kind))
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(kind))
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use url::Url;
 
 use super::{ListEntry, Query, Second, UnreadableRows};
 
+/// More than most rows have.
+const USUAL_ROW_BYTES: usize = 384;
+
 #[derive(Serialize)]
-struct ListDocument<'a> {
-    recordings: Vec<RecordingMember<'a>>,
+struct ListDocument<'a, R> {
+    recordings: R,
     next: Option<&'a str>,
     /// Absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,17 +38,29 @@ struct RecordingMember<'a> {
     call_id: Option<&'a str>,
 }
 
+/// The rows, each made when it is written: together they would take as much memory as the document.
+struct Members<'e, M> {
+    entries: &'e [ListEntry],
+    member: M,
+}
+
+impl<'e, M: Fn(&'e ListEntry) -> RecordingMember<'e>> Serialize for Members<'e, M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.entries.iter().map(&self.member))
+    }
+}
+
 /// Writes a page of the list of `pbx`, whose clocks are in `zone`.
-pub(crate) fn write(
-    entries: &[ListEntry],
+pub(crate) fn write<'e>(
+    entries: &'e [ListEntry],
     next: Option<&str>,
     unreadable: &UnreadableRows,
-    pbx: &str,
+    pbx: &'e str,
     zone: &TimeZone,
     public_url: Option<&Url>,
-) -> String {
+) -> Vec<u8> {
     let base = base(public_url);
-    let recordings = entries.iter().map(|entry| RecordingMember {
+    let member = |entry: &'e ListEntry| RecordingMember {
         name: entry.name.as_str(),
         url: format!("{base}/pbx/{pbx}/recordings/{}", entry.name.encoded()),
         pbx,
@@ -56,14 +71,16 @@ pub(crate) fn write(
         duration_s: entry.duration_s,
         size_bytes: entry.size_bytes,
         call_id: entry.call_id.as_deref(),
-    });
+    };
     let document = ListDocument {
-        recordings: recordings.collect(),
+        recordings: Members { entries, member },
         next,
         unreadable: Some(unreadable.rows).filter(|rows| *rows > 0),
     };
+    let mut text = Vec::with_capacity((entries.len() + 1) * USUAL_ROW_BYTES);
     // Texts and numbers under names can always be written as JSON.
-    serde_json::to_string(&document).unwrap_or_default()
+    let written = serde_json::to_writer(&mut text, &document);
+    written.map_or_else(|_| Vec::new(), |()| text)
 }
 
 /// The value of a `Link` field for the next page. It names the PBX, since a path without one may
@@ -112,7 +129,7 @@ mod tests {
             &zone,
             public_url.as_ref(),
         );
-        serde_json::from_str(&text).unwrap()
+        serde_json::from_slice(&text).unwrap()
     }
 
     #[test]
@@ -163,9 +180,9 @@ mod tests {
         assert_eq!((entry.len(), nulls), (10, 7));
         let empty = |unreadable| write(&[], None, &unreadable, "office", &TimeZone::UTC, None);
         let mut unreadable = UnreadableRows::default();
-        assert_eq!(empty(unreadable), r#"{"recordings":[],"next":null}"#);
+        assert_eq!(empty(unreadable), br#"{"recordings":[],"next":null}"#);
         unreadable.add(2, "odd");
-        let odd = r#"{"recordings":[],"next":null,"unreadable":2}"#;
+        let odd = br#"{"recordings":[],"next":null,"unreadable":2}"#;
         assert_eq!(empty(unreadable), odd);
     }
 

@@ -5,6 +5,7 @@
 pub(in crate::pbx) mod csv;
 #[cfg(test)]
 mod fixtures;
+mod members;
 mod p_series;
 mod s_series;
 

@@ -3,26 +3,27 @@
 //! Knows the fields of the line. Does not know credentials, tickets, queries or addresses of PBXs.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::info;
 
 use crate::audit::PendingDelivery;
+use crate::principal::PrincipalId;
 
 /// The line of one request in the access log. Each stage of the request fills in its fields. The
 /// drop writes the line, at the real end of the request: after the last byte, or when the caller
 /// leaves.
 pub(crate) struct AccessLine {
     started: Instant,
-    request_id: String,
+    request_id: Arc<str>,
     method: &'static str,
     source: IpAddr,
     pub(crate) route: &'static str,
-    pub(crate) pbx: String,
+    pub(crate) pbx: Arc<str>,
     /// The recording's name, masked.
     pub(crate) recording: String,
-    pub(crate) issuer: String,
-    pub(crate) subject: String,
+    pub(crate) principal: Option<PrincipalId>,
     pub(crate) credential: &'static str,
     /// 0 if the caller left before the answer.
     pub(crate) status: u16,
@@ -37,17 +38,16 @@ pub(crate) struct AccessLine {
 }
 
 impl AccessLine {
-    pub(crate) fn new(request_id: String, method: &'static str, source: IpAddr) -> Self {
+    pub(crate) fn new(request_id: Arc<str>, method: &'static str, source: IpAddr) -> Self {
         Self {
             started: Instant::now(),
             request_id,
             method,
             source,
             route: "",
-            pbx: String::new(),
+            pbx: Arc::default(),
             recording: String::new(),
-            issuer: String::new(),
-            subject: String::new(),
+            principal: None,
             credential: "",
             status: 0,
             bytes: 0,
@@ -59,6 +59,10 @@ impl AccessLine {
 
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    pub(crate) fn shared_request_id(&self) -> Arc<str> {
+        Arc::clone(&self.request_id)
     }
 
     pub(crate) fn method(&self) -> &'static str {
@@ -76,14 +80,15 @@ impl Drop for AccessLine {
         self.audit.outcome = self.outcome;
         self.audit.bytes = self.bytes;
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let principal = self.principal.as_ref();
         info!(
-            request_id = self.request_id,
+            request_id = &*self.request_id,
             method = self.method,
             route = self.route,
-            pbx = self.pbx,
+            pbx = &*self.pbx,
             recording = self.recording,
-            issuer = self.issuer,
-            subject = self.subject,
+            issuer = principal.map_or("", |principal| principal.issuer()),
+            subject = principal.map_or("", |principal| principal.subject()),
             credential = self.credential,
             source = %self.source,
             status = self.status,

@@ -390,7 +390,7 @@ impl Drop for RelayBody {
 fn log_failure(error: &CacheError, bytes: u64, line: &AccessLine) {
     warn!(
         request_id = line.request_id(),
-        pbx = line.pbx,
+        pbx = &*line.pbx,
         %error,
         bytes,
         advice = "look at the PBX and the network to it if it continues; the caller can ask again",

@@ -5,11 +5,9 @@
 
 use std::io;
 
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::time;
 use crate::audit::chain::ChainLink;
 use crate::audit::heads::{HeadKey, SignedHead};
 use crate::audit::line::{FileRecord, LogRecord};
@@ -48,39 +46,35 @@ impl Batch {
         }
     }
 
-    pub(super) fn begin_file(
-        &mut self,
-        previous: Option<String>,
-        now: Timestamp,
-    ) -> io::Result<()> {
-        self.append(LogRecord::File(FileRecord { previous }), now)
+    pub(super) fn begin_file(&mut self, previous: Option<String>, now: &str) -> io::Result<()> {
+        self.append(&LogRecord::File(FileRecord { previous }), now)
     }
 
     /// Adds a head for the chain up to here. It is not kept if it cannot be written: behind another
     /// line it would be wrong.
-    pub(super) fn sign(&mut self, key: &HeadKey, now: Timestamp) -> io::Result<SignedHead> {
-        let head = key.sign(self.end, time(now));
-        self.append(LogRecord::Head(head.clone()), now)?;
+    pub(super) fn sign(&mut self, key: &HeadKey, now: &str) -> io::Result<SignedHead> {
+        let head = key.sign(self.end, now.to_owned());
+        self.append(&LogRecord::Head(head.clone()), now)?;
         Ok(head)
     }
 
     /// Adds the line of an item, if it has one.
-    pub(super) fn add(&mut self, item: Item, now: Timestamp) -> io::Result<()> {
+    pub(super) fn add(&mut self, item: Item, now: &str) -> io::Result<()> {
         match item {
             Item::Decision {
                 decision, written, ..
             } => {
-                self.append(LogRecord::Decision(decision), now)?;
+                self.append(&LogRecord::Decision(decision), now)?;
                 self.awaited.push((written, self.end.seq));
                 Ok(())
             }
             Item::SystemRead { read, written } => {
-                self.append(LogRecord::SystemRead(read), now)?;
+                self.append(&LogRecord::SystemRead(read), now)?;
                 self.awaited.push((written, self.end.seq));
                 Ok(())
             }
             Item::Own(record) => {
-                self.append(record.clone(), now)?;
+                self.append(&record, now)?;
                 self.written.push((self.end.seq, Item::Own(record)));
                 Ok(())
             }
@@ -125,7 +119,7 @@ impl Batch {
                     },
                 };
                 let decision = DecisionLine::Known(delivery.decision);
-                self.append(LogRecord::Delivery(delivery.clone()), now)?;
+                self.append(&LogRecord::Delivery(delivery.clone()), now)?;
                 let item = Item::Delivery {
                     delivery,
                     decision,
@@ -137,8 +131,8 @@ impl Batch {
         }
     }
 
-    fn append(&mut self, record: LogRecord, now: Timestamp) -> io::Result<()> {
-        self.end.append(record, time(now), &mut self.lines)?;
+    fn append(&mut self, record: &LogRecord, now: &str) -> io::Result<()> {
+        self.end.append(record, now, &mut self.lines)?;
         self.count += 1;
         self.links.push(self.end);
         Ok(())

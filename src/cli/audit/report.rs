@@ -189,10 +189,10 @@ impl AuditReport {
         };
         let group = Group {
             period: period.to_owned(),
-            recording: recording.clone(),
-            pbx: decision.pbx.clone(),
-            issuer: decision.issuer.clone(),
-            subject: decision.subject.clone(),
+            recording: recording.to_string(),
+            pbx: decision.pbx.to_string(),
+            issuer: decision.issuer.to_string(),
+            subject: decision.subject.to_string(),
         };
         let sum = self.groups.entry(group.clone()).or_default();
         sum.decided(time, &decision);

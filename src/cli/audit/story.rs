@@ -23,8 +23,8 @@ pub(crate) fn of(
             continue;
         };
         let told = match &line.record {
-            LogRecord::Decision(decision) if decision.id == id => decided(decision),
-            LogRecord::Delivery(delivery) if delivery.id == id => delivered(delivery),
+            LogRecord::Decision(decision) if &*decision.id == id => decided(decision),
+            LogRecord::Delivery(delivery) if &*delivery.id == id => delivered(delivery),
             _ => continue,
         };
         let text = format!("{}  {}  ({})", line.time, told, written.place);

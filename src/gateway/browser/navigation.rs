@@ -33,7 +33,7 @@ pub(in crate::gateway) fn is_for_a_person(head: &request::Parts) -> bool {
         let mut fields = headers.get_all(name).iter();
         matches!((fields.next(), fields.next()), (Some(field), None) if field == value)
     };
-    if SEC_FETCH.iter().any(|name| headers.contains_key(name)) {
+    if headers.keys().any(|name| SEC_FETCH.contains(name)) {
         return is(SEC_FETCH_MODE, "navigate");
     }
     is(UPGRADE_INSECURE_REQUESTS, "1") || wants_pages(headers)

@@ -23,7 +23,7 @@ pub(in crate::http) fn validators() -> Validators {
 /// Field lines with ` | ` between them. `@` is the tag of [`validators`]; `AT`, `BEFORE` and
 /// `AFTER` are dates around its own.
 pub(in crate::http) fn headers(lines: &str) -> HeaderMap {
-    let tag = validators().etag.unwrap().field_value().unwrap();
+    let tag = validators().etag.unwrap().field_value();
     let mut headers = HeaderMap::new();
     for line in lines.split(" | ").filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').unwrap();

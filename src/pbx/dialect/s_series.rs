@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use http::Method;
 use md5::{Digest, Md5};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -35,6 +36,14 @@ const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 /// The name of a recording that does not exist: to ask for its ticket is an interaction like any
 /// other, and changes nothing.
 const NO_RECORDING: &str = "wavegate-keeps-the-token-alive.wav";
+
+/// The body of the call that asks for a ticket.
+#[derive(Serialize)]
+struct TicketRequest<'a> {
+    recording: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowedip: Option<Ipv4Addr>,
+}
 
 /// One version of the S-Series API, with our account on the PBX.
 pub(in crate::pbx) struct SSeries {
@@ -73,7 +82,7 @@ impl SSeries {
         operation: Operation,
         path: &str,
         token: Option<&Secret>,
-        body: Option<Value>,
+        body: Option<String>,
     ) -> PbxCall {
         let mut target = format!("/api/{}/{path}", self.version).into_bytes();
         if let Some(token) = token {
@@ -84,7 +93,7 @@ impl SSeries {
             operation,
             method: Method::POST,
             target: Secret::new(target),
-            body: body.map(|body| Secret::new(body.to_string())),
+            body: body.map(Secret::new),
             range: None,
         }
     }
@@ -120,13 +129,14 @@ impl Dialect for SSeries {
                 fields.insert(key.into(), json!(value));
             }
         }
-        self.post(Operation::Login, "login", None, Some(Value::Object(fields)))
+        let body = Value::Object(fields).to_string();
+        self.post(Operation::Login, "login", None, Some(body))
     }
 
     /// K2 and S1000 give a `refreshtoken` too ("Token Refresh" of their 2.0.0); it is used where
     /// there is one.
     fn refresh(&self, refresh: &Secret) -> Option<PbxCall> {
-        let body = json!({ "refreshtoken": refresh.expose_str()? });
+        let body = json!({ "refreshtoken": refresh.expose_str()? }).to_string();
         Some(self.post(Operation::Refresh, "token/refresh", None, Some(body)))
     }
 
@@ -146,7 +156,7 @@ impl Dialect for SSeries {
                 Some(self.post(Operation::Prolong, "heartbeat", Some(token), None))
             }
             Prolong::Query => {
-                let body = json!({ "recording": NO_RECORDING });
+                let body = json!({ "recording": NO_RECORDING }).to_string();
                 Some(self.post(
                     Operation::Prolong,
                     "recording/get_random",
@@ -185,15 +195,16 @@ impl Dialect for SSeries {
         recording: &RecordingName,
         allowed_ip: Option<Ipv4Addr>,
     ) -> PbxCall {
-        let mut body = json!({ "recording": recording.as_str() });
-        if let (Some(address), Some(fields)) = (allowed_ip, body.as_object_mut()) {
-            fields.insert("allowedip".into(), json!(address.to_string()));
-        }
+        let body = TicketRequest {
+            recording: recording.as_str(),
+            allowedip: allowed_ip,
+        };
         self.post(
             Operation::Ticket,
             "recording/get_random",
             Some(token),
-            Some(body),
+            // Two texts are always JSON.
+            serde_json::to_string(&body).ok(),
         )
     }
 

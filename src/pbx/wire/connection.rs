@@ -136,9 +136,14 @@ impl PbxConnection {
         call: &PbxCall,
         max_bytes: usize,
     ) -> Result<JsonAnswer, TransportError> {
+        let head = self.send(call).await?;
+        let length = match head.body {
+            Body::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+            Body::Chunked(_) | Body::Close => 0,
+        };
         let mut answer = JsonAnswer {
-            status: self.send(call).await?.status,
-            body: Vec::new(),
+            status: head.status,
+            body: Vec::with_capacity(length.min(max_bytes)),
             broken: None,
         };
         while let Some(data) = poll_fn(|context| self.poll_data(context)).await {

@@ -2,8 +2,7 @@
 //!
 //! rustls asks for 4 KiB at a time, and a record has 16 KiB: four or five calls of the system for
 //! each record. This stream reads several records with one call, while the reader of a recording
-//! takes them quickly. For a reader who does not, it reads what is asked for and holds nothing. A
-//! connection that is kept keeps its buffer for the next download, until it is closed.
+//! takes them quickly. For a reader who does not, it reads what is asked for and holds nothing.
 
 use std::io;
 use std::pin::Pin;
@@ -59,7 +58,6 @@ impl AsyncRead for ReadAhead {
         if buffer.is_empty() {
             let size = size.0.load(Relaxed);
             if size <= asked.remaining() {
-                *buffer = BytesMut::new();
                 return Pin::new(stream).poll_read(context, asked);
             }
             buffer.reserve(size);
@@ -70,6 +68,11 @@ impl AsyncRead for ReadAhead {
         asked.put_slice(bytes);
         let taken = bytes.len();
         buffer.advance(taken);
+        if buffer.is_empty() {
+            // The next read, of whichever connection, gets this memory while it is still in the
+            // processor's cache.
+            *buffer = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -13,7 +13,7 @@ fn principal(issuer: &str, subject: &str, jti: Option<&str>, issued: Option<u64>
     Principal {
         id: PrincipalId::new(issuer, subject),
         credential: Credential::Bearer,
-        token_id: jti.map(str::to_owned),
+        token_id: jti.map(Into::into),
         issued_at: issued.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
         expires_at: SystemTime::UNIX_EPOCH,
         attributes: Arc::default(),

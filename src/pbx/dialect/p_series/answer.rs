@@ -5,25 +5,27 @@
 //! Source: Yeastar, "P-Series Developer Guide", "Error Code and Error Message". `errcode` is a
 //! number; one published client was given a text, so both are read.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
+use crate::pbx::dialect::members::Members;
 use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
 use crate::secret::Secret;
 
 /// The fields of a success.
-pub(super) struct AnswerFields(Map<String, Value>);
+pub(super) struct AnswerFields<'a>(Members<'a>);
 
 /// Reads an answer.
-pub(super) fn answer(body: &[u8]) -> Result<AnswerFields, AnswerError> {
-    let fields: Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|_| AnswerError::Unreadable("it is not a JSON object"))?;
-    let code = match fields.get("errcode") {
+pub(super) fn answer(body: &[u8]) -> Result<AnswerFields<'_>, AnswerError> {
+    let unreadable = AnswerError::Unreadable("it is not a JSON object");
+    let members = Members::read(body).ok_or(unreadable)?;
+    let code = match members.value("errcode") {
         Some(Value::Number(number)) => number.to_string(),
         Some(Value::String(text)) => text.trim().to_owned(),
         _ => return Err(AnswerError::Unreadable("it has no errcode")),
     };
     if code == "0" {
-        return Ok(AnswerFields(fields));
+        return Ok(AnswerFields(members));
     }
     let digits = code.strip_prefix('-').unwrap_or(&code);
     if digits.is_empty() || digits.len() > 10 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -52,10 +54,10 @@ fn class(code: &str) -> RefusalClass {
     }
 }
 
-impl AnswerFields {
+impl<'a> AnswerFields<'a> {
     /// A text that is there and not blank. An empty value is a single space in some answers.
     pub(super) fn text(&self, name: &str) -> Result<String, AnswerError> {
-        let text = self.0.get(name).and_then(Value::as_str).unwrap_or_default();
+        let text = self.0.text(name).unwrap_or_default();
         match text.trim() {
             "" => Err(AnswerError::Unreadable(
                 "it reports success without the field that was asked for",
@@ -77,12 +79,12 @@ impl AnswerFields {
     }
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
-        number(self.0.get(name)?)
+        number(&self.0.value(name)?)
     }
 
     /// The elements of a list.
-    pub(super) fn list(&self, name: &str) -> Option<&[Value]> {
-        self.0.get(name)?.as_array().map(Vec::as_slice)
+    pub(super) fn list(&self, name: &str) -> Option<Vec<&'a RawValue>> {
+        self.0.list(name)
     }
 }
 

@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::answer::{answer, number};
 use super::{PSeries, get};
 use crate::list::{ListFilter, ListRow, Order};
+use crate::pbx::dialect::members::value;
 use crate::pbx::dialect::{AnswerError, Operation, PbxCall, RefusalClass};
 use crate::recording::{RESERVED, RecordingName};
 use crate::secret::Secret;
@@ -103,7 +104,7 @@ impl PSeries {
         let total = fields.number("total_number");
         let entries = match fields.list("data") {
             Some(entries) => entries,
-            None if total == Some(0) => &[],
+            None if total == Some(0) => Vec::new(),
             None => return Err(AnswerError::Unreadable("it reports success without a list")),
         };
         let mut page = PbxPage {
@@ -112,6 +113,7 @@ impl PSeries {
             ..PbxPage::default()
         };
         for entry in entries {
+            let entry = value(entry);
             let Some(id) = entry.get("id").and_then(number) else {
                 page.behind += 1;
                 continue;
@@ -121,7 +123,7 @@ impl PSeries {
             }
             page.entries.push(PageEntry {
                 id,
-                row: row(entry),
+                row: row(&entry),
                 before: std::mem::take(&mut page.behind),
             });
         }

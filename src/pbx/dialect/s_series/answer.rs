@@ -7,8 +7,9 @@
 //! "S-Series Developer Guide", "API Error Code" (1.1.0), whole in the Chinese guide of the S1000.
 //! Read 2026-11; `tests/fixtures` holds both tables.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::pbx::dialect::members::Members;
 use crate::pbx::dialect::{AnswerError, Refusal, RefusalClass};
 use crate::secret::Secret;
 
@@ -17,20 +18,13 @@ use crate::secret::Secret;
 /// The status key stands as `Status` in one place of the documents and the failure word as
 /// `Failure` in another; `errno` is a string. So case is ignored, and a number is taken for a
 /// string.
-pub(super) fn answer(body: &[u8]) -> Result<Map<String, Value>, AnswerError> {
-    let fields: Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|_| AnswerError::Unreadable("it is not a JSON object"))?;
-    let status = fields
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case("status"))
-        .and_then(|(_, value)| value.as_str());
-    match status {
-        Some(status) if status.eq_ignore_ascii_case("success") => Ok(fields),
-        Some(_) => Err(AnswerError::Refused(refusal(fields.get("errno")))),
-        None if fields.contains_key("errno") => {
-            Err(AnswerError::Refused(refusal(fields.get("errno"))))
-        }
-        None => Err(AnswerError::Unreadable("it has no status")),
+pub(super) fn answer(body: &[u8]) -> Result<Members<'_>, AnswerError> {
+    let unreadable = AnswerError::Unreadable("it is not a JSON object");
+    let members = Members::read(body).ok_or(unreadable)?;
+    match (members.text_of_any_case("status"), members.value("errno")) {
+        (Some(status), _) if status.eq_ignore_ascii_case("success") => Ok(members),
+        (None, None) => Err(AnswerError::Unreadable("it has no status")),
+        (_, errno) => Err(AnswerError::Refused(refusal(errno))),
     }
 }
 
@@ -38,8 +32,7 @@ pub(super) fn answer(body: &[u8]) -> Result<Map<String, Value>, AnswerError> {
 /// only what the vendor's samples hold is taken: letters and digits (32 hexadecimal digits in all
 /// of them).
 pub(super) fn field(body: &[u8], name: &str) -> Result<Secret, AnswerError> {
-    let fields = answer(body)?;
-    let value = fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    let value = answer(body)?.text(name).unwrap_or_default();
     if value.is_empty() {
         return Err(AnswerError::Unreadable(
             "it reports success without the field that was asked for",
@@ -50,10 +43,10 @@ pub(super) fn field(body: &[u8], name: &str) -> Result<Secret, AnswerError> {
             "the field that was asked for holds something else",
         ));
     }
-    Ok(Secret::new(value))
+    Ok(Secret::new(value.as_bytes()))
 }
 
-fn refusal(errno: Option<&Value>) -> Refusal {
+fn refusal(errno: Option<Value>) -> Refusal {
     let code = match errno {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),

@@ -62,7 +62,12 @@ impl SSeries {
             fields.insert("allowedip".into(), json!(address.to_string()));
         }
         let path = "cdr/get_random";
-        self.post(Operation::ListTicket, path, Some(token), Some(body))
+        self.post(
+            Operation::ListTicket,
+            path,
+            Some(token),
+            Some(body.to_string()),
+        )
     }
 
     pub(in crate::pbx) fn read_table_ticket(&self, body: &[u8]) -> Result<Secret, AnswerError> {
