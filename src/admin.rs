@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::head::{self, MessageFraming};
+use crate::server::InheritedSockets;
 use crate::server::heads::WatchedHeads;
 use answer::answer;
 pub(crate) use calls::AdminCalls;
@@ -42,8 +43,8 @@ pub(crate) struct AdminListener(TcpListener);
 impl AdminListener {
     /// # Errors
     /// When the address cannot be bound.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        crate::server::bind(address).map(Self).map_err(|error| {
+    pub(crate) fn bind(address: SocketAddr, sockets: &mut InheritedSockets) -> io::Result<Self> {
+        sockets.bind(address).map(Self).map_err(|error| {
             io::Error::new(error.kind(), format!("admin.listen {address}: {error}"))
         })
     }

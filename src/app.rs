@@ -5,6 +5,7 @@
 
 mod admin;
 mod build;
+mod certificate_watch;
 mod in_force;
 mod parts;
 
@@ -27,7 +28,8 @@ pub use self::parts::{AuthParts, GatewayParts};
 use crate::admin::{AdminCalls, AdminListener};
 use crate::config::Warnings;
 use crate::gateway::Gateway;
-use crate::server::HttpServer;
+use crate::pbx::Pbx;
+use crate::server::{HttpServer, InheritedSockets};
 use crate::tls::server::ServerCertificate;
 
 /// Why the gateway cannot start.
@@ -74,17 +76,29 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken, or a part cannot be built.
-    pub async fn start(mut parts: GatewayParts) -> Result<Self, StartError> {
+    pub async fn start(parts: GatewayParts) -> Result<Self, StartError> {
+        Self::start_on(InheritedSockets::default(), parts).await
+    }
+
+    /// The same on sockets that a supervisor has opened, for the addresses that have one.
+    ///
+    /// # Errors
+    /// As for [`App::start`], and when a socket belongs to no address.
+    pub(crate) async fn start_on(
+        mut sockets: InheritedSockets,
+        mut parts: GatewayParts,
+    ) -> Result<Self, StartError> {
         let (unready, stop, kill) = (
             CancellationToken::new(),
             CancellationToken::new(),
             CancellationToken::new(),
         );
-        let server = HttpServer::bind(&parts.config.server, parts.certificate.take())
-            .await
-            .map_err(StartError::Listen)?;
-        let listener =
-            AdminListener::bind(parts.config.admin.listen).map_err(StartError::Listen)?;
+        let certificate = parts.certificate.take();
+        let server = HttpServer::bind(&parts.config.server, certificate, &mut sockets).await;
+        let server = server.map_err(StartError::Listen)?;
+        let admin = parts.config.admin.listen;
+        let listener = AdminListener::bind(admin, &mut sockets).map_err(StartError::Listen)?;
+        sockets.require_none_left().map_err(StartError::Listen)?;
         let (plain, tls) = server.addresses();
         let admin_address = listener.address().map_err(StartError::Listen)?;
         let settings = &parts.config.server;
@@ -99,7 +113,11 @@ impl App {
         let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
-        let calls = admin::calls(&gateway, token);
+        if let Some(certificate) = &certificates {
+            let watch = certificate_watch::warn_in_time(Arc::clone(certificate), stop.clone());
+            tokio::spawn(watch);
+        }
+        let calls = admin::calls(&gateway, certificates.clone(), token);
         tokio::spawn(listener.run(unready.clone(), kill.clone(), Arc::clone(&calls)));
         let server = tokio::spawn(server.run(Arc::clone(&gateway), stop.clone(), kill.clone()));
         info!(plain = ?plain, tls = ?tls, admin = %admin_address, "listening");
@@ -141,13 +159,27 @@ impl App {
         self.admin
     }
 
-    /// Takes over a configuration that was read again: keys, policy, PBXs and their passwords,
-    /// limits. Refused logins are forgotten. Listening addresses stay. If a part cannot be built,
-    /// nothing changes.
+    /// Takes over a configuration that an operator had read again: keys, policy, PBXs and their
+    /// passwords, limits. Refused logins are forgotten. Listening addresses stay. If a part cannot
+    /// be built, nothing changes.
     ///
     /// # Errors
     /// A sentence for an operator.
-    pub fn reload(&self, mut parts: GatewayParts) -> Result<(), String> {
+    pub fn reload(&self, parts: GatewayParts) -> Result<(), String> {
+        self.exchange(parts, |pbx| pbx.forgive())
+    }
+
+    /// The same because a file has changed. Refused logins are remembered: nobody has said that
+    /// another one is worth it.
+    ///
+    /// # Errors
+    /// As for [`App::reload`].
+    pub(crate) fn take_over(&self, parts: GatewayParts) -> Result<(), String> {
+        self.exchange(parts, |_| {})
+    }
+
+    /// Builds another gateway and puts it in the place of this one; `prepare` gets its PBXs first.
+    fn exchange(&self, mut parts: GatewayParts, prepare: impl Fn(&Pbx)) -> Result<(), String> {
         let old = self.gateway.load_full();
         let fixed = fixed_at_start(&parts);
         let warnings = parts.warnings.clone();
@@ -158,9 +190,7 @@ impl App {
         if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }
-        for pbx in new.pbxs.all() {
-            pbx.forgive();
-        }
+        new.pbxs.all().iter().for_each(|pbx| prepare(pbx));
         // From here on the audit log hears no more of the old keys.
         self.in_force.store(None);
         let in_force = in_force.begin(&new.rights.audit);

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod doctor;
 mod explain;
+mod health;
 mod init;
 mod mint;
 mod serve;
@@ -47,6 +48,8 @@ enum Command {
     Init(init::Init),
     /// Check the configuration and print every mistake in it.
     Check(ConfigFile),
+    /// Ask a running gateway whether it is ready: exit code 0, or 1 and the reason.
+    Health(ConfigFile),
     /// Try each PBX and say which step fails, and what to change where.
     Doctor(doctor::Doctor),
     /// Run a simulated PBX with sample recordings and the gateway in front of it.
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Serve(file) => serve::run(&file.config),
         Command::Init(init) => init.run(),
         Command::Check(file) => check::run(&file.config),
+        Command::Health(file) => health::run(&file.config),
         Command::Doctor(doctor) => doctor.run(),
         #[cfg(feature = "simulator")]
         Command::Demo(demo) => demo.run(),

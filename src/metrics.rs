@@ -21,6 +21,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use audit::AuditMetrics;
@@ -58,6 +59,8 @@ pub(crate) struct Levels {
     pub(crate) key_ages: Vec<(String, u64)>,
     /// Lines that wait to be written into the audit log.
     pub(crate) audit_waiting: usize,
+    /// The end of the listener's certificate, in seconds since 1970; `None` without TLS.
+    pub(crate) certificate_end: Option<i64>,
 }
 
 /// The labels of a counted request.
@@ -76,6 +79,11 @@ impl Default for Metrics {
             "requests",
             "Requests answered, by pattern of the path and status",
             Family::clone(&requests),
+        );
+        registry.register(
+            "build",
+            "The program that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         let pbxs = PbxFamilies::register(&mut registry);
         registry.register_with_unit(
@@ -172,6 +180,14 @@ impl Levels {
             Unit::Seconds,
             ages,
         );
+        if let Some(end) = self.certificate_end {
+            registry.register_with_unit(
+                "certificate_end_timestamp",
+                "End of the validity of the certificate of server.tls, since 1970",
+                Unit::Seconds,
+                ConstGauge::new(end),
+            );
+        }
         registry.register(
             "pbx_requests_waiting",
             "Requests that wait for the first byte of a PBX",
@@ -192,6 +208,7 @@ mod tests {
             waiting: vec![("office".to_owned(), 3), ("branch".to_owned(), 0)],
             key_ages: vec![("https://sso.example".to_owned(), 7)],
             audit_waiting: 5,
+            certificate_end: Some(1_772_442_847),
         }
     }
 
@@ -224,6 +241,7 @@ wavegate_cache_hits_total{kind="cache"} 0
 wavegate_cache_hits_total{kind="joined"} 0
 wavegate_cache_hits_total{kind="known"} 0
 wavegate_cache_max_bytes 1099511627776
+wavegate_certificate_end_timestamp_seconds 1772442847
 wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
 wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
@@ -244,7 +262,13 @@ wavegate_pbx_requests_waiting{pbx="office"} 3
 wavegate_pbx_rows_unreadable_total{pbx="office"} 0
 wavegate_pbx_tokens_ended_early_total{pbx="office"} 0
 wavegate_streams_open 2"#;
-        assert_eq!(numbers(&metrics).join("\n"), expected);
+        let numbers = numbers(&metrics);
+        let version = env!("CARGO_PKG_VERSION");
+        let build = format!("wavegate_build_info{{version=\"{version}\"}} 1");
+        let (build, others): (Vec<_>, Vec<_>) =
+            numbers.into_iter().partition(|line| *line == build);
+        assert_eq!(build.len(), 1);
+        assert_eq!(others.join("\n"), expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod connection;
 pub(crate) mod heads;
+mod inherited;
 mod io;
 mod listener;
 mod refusal;
@@ -25,7 +26,7 @@ use crate::config::ServerSettings;
 use crate::gateway::Gateway;
 use crate::tls::server::ServerCertificate;
 use connection::ConnectionLimits;
-pub(crate) use listener::bind;
+pub(crate) use inherited::InheritedSockets;
 
 /// A server that listens, and takes no connection yet.
 pub(crate) struct HttpServer {
@@ -37,13 +38,14 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Binds every address.
+    /// Binds every address, or takes its inherited socket.
     ///
     /// # Errors
     /// When an address cannot be bound, or the certificate cannot be used.
     pub(crate) async fn bind(
         config: &ServerSettings,
         certificate: Option<CertifiedKey>,
+        sockets: &mut InheritedSockets,
     ) -> std_io::Result<Self> {
         let certificates = certificate.map(ServerCertificate::new).transpose();
         let certificates = certificates.map_err(std_io::Error::other)?.map(Arc::new);
@@ -53,8 +55,8 @@ impl HttpServer {
             .as_ref()
             .map_or(Duration::ZERO, |tls| tls.handshake_timeout);
         Ok(Self {
-            plain: bind_all(&config.listen).await?,
-            tls: bind_all(tls_addresses).await?,
+            plain: bind_all(&config.listen, sockets).await?,
+            tls: bind_all(tls_addresses, sockets).await?,
             certificates,
             settings: Arc::new(ConnectionLimits {
                 max_header_bytes: config.max_header_bytes,
@@ -116,10 +118,13 @@ impl HttpServer {
     }
 }
 
-async fn bind_all(addresses: &[SocketAddr]) -> std_io::Result<Vec<TcpListener>> {
+async fn bind_all(
+    addresses: &[SocketAddr],
+    sockets: &mut InheritedSockets,
+) -> std_io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let listener = bind(*address).map_err(|error| {
+        let listener = sockets.bind(*address).map_err(|error| {
             std_io::Error::new(error.kind(), format!("server.listen {address}: {error}"))
         })?;
         listeners.push(listener);

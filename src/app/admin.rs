@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::admin::AdminCalls;
@@ -16,16 +17,24 @@ use crate::pbx::Pbx;
 use crate::policy::Grant;
 use crate::relay::Outcome;
 use crate::secret::Secret;
+use crate::tls::server::ServerCertificate;
 
 /// Reports and calls of the gateway that is in force when they are asked for.
-pub(super) fn calls(gateway: &Arc<ArcSwap<Gateway>>, token: Option<Secret>) -> Arc<AdminCalls> {
+pub(super) fn calls(
+    gateway: &Arc<ArcSwap<Gateway>>,
+    certificate: Option<Arc<ServerCertificate>>,
+    token: Option<Secret>,
+) -> Arc<AdminCalls> {
     let of = || Arc::clone(gateway);
     let (reported, counted, asked, named, judged, listed) = (of(), of(), of(), of(), of(), of());
     Arc::new(AdminCalls {
         pbxs: Box::new(move || health(&reported.load())),
         metrics: Box::new(move || {
             let gateway = counted.load();
-            gateway.metrics.text(levels(&gateway))
+            let certificate_end = certificate
+                .as_ref()
+                .and_then(|certificate| certificate.end());
+            gateway.metrics.text(levels(&gateway, certificate_end))
         }),
         forget: Box::new(move |pbx, name| {
             let gateway = asked.load();
@@ -62,13 +71,14 @@ fn health(gateway: &Gateway) -> String {
     json!({ "pbxs": reports }).to_string()
 }
 
-fn levels(gateway: &Gateway) -> Levels {
+fn levels(gateway: &Gateway, certificate_end: Option<Timestamp>) -> Levels {
     let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
     let age =
         |keeper: &KeySetRefresher| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
         streams: gateway.recordings.stream_limit.count(),
         cache_bytes: gateway.recordings.cache.bytes_held(),
+        certificate_end: certificate_end.map(Timestamp::as_second),
         audit_waiting: gateway.rights.audit.waiting(),
         waiting: gateway.pbxs.all().iter().map(waiting).collect(),
         key_ages: gateway.callers.keepers.iter().filter_map(age).collect(),

@@ -9,8 +9,9 @@ mod auth;
 mod keys_apart;
 mod policy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
 
 use self::auth::read_auth;
@@ -33,6 +34,9 @@ use crate::tls::trust::PbxTrust;
 pub struct GatewayParts {
     /// The warnings about the configuration.
     pub warnings: Warnings,
+    /// The files that the configuration names, of which only a reload reads the content again.
+    /// Folders are among them.
+    pub files: Vec<PathBuf>,
     /// The configuration itself.
     pub config: Config,
     /// The certificate of the public listener; `None` without TLS.
@@ -77,6 +81,7 @@ impl GatewayParts {
         match parts {
             Some(parts) => Ok(Self {
                 warnings: problems.warnings,
+                files: problems.files,
                 ..parts
             }),
             None => Err(config::in_file_order(problems)),
@@ -108,6 +113,7 @@ fn assemble(config: Config, problems: &mut Problems) -> Option<GatewayParts> {
     let groups = groups.filter_map(|pbx| Some((pbx.name.clone()?, pbx.groups.clone())));
     let parts = GatewayParts {
         warnings: Warnings::default(),
+        files: Vec::new(),
         certificate,
         audit,
         auth,
@@ -134,6 +140,11 @@ fn read_certificate(
         .ok()?;
     if let Some(readable) = readable {
         problems.warnings.note_readable(&tls.key_file, readable);
+    }
+    let end = tls::server::end(&certificate);
+    if let Some(warning) = end.and_then(|end| tls::server::end_warning(end, Timestamp::now())) {
+        let key = "server.tls.certificate_file";
+        problems.warnings.push(key, warning);
     }
     Some(certificate)
 }

@@ -100,7 +100,7 @@ pub(crate) struct ChainLink {
 
 impl ChainLink {
     /// Writes the next line of the chain behind `lines`, with its line end, and becomes the link of
-    /// that line: a [`Line`]. `time` has no character that JSON escapes.
+    /// that line: a [`Line`](super::line::Line). `time` has no character that JSON escapes.
     ///
     /// # Errors
     /// When the record cannot be written as JSON; then `lines` and the link are as before.

@@ -1,21 +1,28 @@
-//! `wavegate serve`: the gateway, and the signals that control it.
+//! `wavegate serve`: the gateway, the signals that control it, and the supervisor that is told.
+
+mod supervisor;
+mod watch;
 
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
-use tracing::{error, warn};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tracing::{error, info, warn};
 
 use crate::app::{App, GatewayParts};
 use crate::log;
+use crate::server::InheritedSockets;
+use supervisor::Supervisor;
+use watch::Watch;
 
 /// Longest wait for the audit lines of transfers that were cut.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(path: &Path) -> ExitCode {
+    let read_at = SystemTime::now();
     let parts = match super::load(path) {
         Ok(parts) => parts,
         Err(code) => return code,
@@ -25,12 +32,12 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(error) => return super::fail(error),
     };
     match super::runtime() {
-        Ok(runtime) => runtime.block_on(serve(parts, path)),
+        Ok(runtime) => runtime.block_on(serve(parts, path, read_at)),
         Err(error) => super::fail(error),
     }
 }
 
-async fn serve(parts: GatewayParts, path: &Path) -> ExitCode {
+async fn serve(parts: GatewayParts, path: &Path, read_at: SystemTime) -> ExitCode {
     // Before any address is bound: a gateway that cannot receive the signal to drain does not
     // start.
     let mut signals = match Signals::listen() {
@@ -40,14 +47,30 @@ async fn serve(parts: GatewayParts, path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let app = match App::start(parts).await {
+    let supervisor = match Supervisor::from_env() {
+        Ok(supervisor) => supervisor,
+        Err(error) => {
+            error!(%error, "the socket of NOTIFY_SOCKET cannot be used");
+            return ExitCode::FAILURE;
+        }
+    };
+    let sockets = match InheritedSockets::from_env() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            error!(%error, "the sockets of LISTEN_FDS cannot be used");
+            return ExitCode::FAILURE;
+        }
+    };
+    let watch = Watch::over(path, &parts.files, read_at);
+    let app = match App::start_on(sockets, parts).await {
         Ok(app) => app,
         Err(error) => {
             error!(%error, "cannot start");
             return ExitCode::FAILURE;
         }
     };
-    signals.steer(app, path).await;
+    supervisor.ready();
+    signals.steer(app, path, watch, &supervisor).await;
     ExitCode::SUCCESS
 }
 
@@ -75,33 +98,80 @@ impl Signals {
         }
     }
 
-    /// SIGHUP reads the configuration again. The first SIGTERM or SIGINT drains; the second one
-    /// ends all transfers.
-    async fn steer(&mut self, app: App, path: &Path) {
+    /// SIGHUP reads the configuration again, and so does a change of a file that it names. The first
+    /// SIGTERM or SIGINT drains; the second one ends all transfers.
+    async fn steer(&mut self, app: App, path: &Path, mut watch: Watch, supervisor: &Supervisor) {
+        let mut watchdog = supervisor.watchdog().map(ticks);
         loop {
             tokio::select! {
-                _ = self.hang_up.recv() => reload(&app, path),
+                _ = self.hang_up.recv() => {
+                    supervisor.reloading();
+                    reload(path, &mut watch, |parts| app.reload(parts));
+                    supervisor.ready();
+                }
+                () = watch.changed() => {
+                    info!("a file of the configuration has changed");
+                    supervisor.reloading();
+                    reload(path, &mut watch, |parts| app.take_over(parts));
+                    supervisor.ready();
+                }
+                () = tick(&mut watchdog) => supervisor.alive(),
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
             }
         }
+        supervisor.stopping();
         let kill = app.kill_switch();
         let mut down = pin!(app.shut_down());
-        tokio::select! {
-            _ = &mut down => {}
-            () = self.end() => {
-                warn!("stopping at once");
-                kill.cancel();
-                // Transfers that were cut still write their lines into the audit log.
-                let _ = timeout(LAST_WORDS, down).await;
+        loop {
+            tokio::select! {
+                _ = &mut down => return,
+                () = tick(&mut watchdog) => supervisor.alive(),
+                () = self.end() => break,
             }
         }
+        warn!("stopping at once");
+        kill.cancel();
+        // Transfers that were cut still write their lines into the audit log.
+        let _ = timeout(LAST_WORDS, down).await;
     }
 }
 
-fn reload(app: &App, path: &Path) {
-    let loaded = GatewayParts::load(path).map_err(|problems| problems.to_string());
-    if let Err(problems) = loaded.and_then(|parts| app.reload(parts)) {
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// The next tick; never, where nobody waits for one.
+async fn tick(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => {
+            ticks.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads the configuration again, and watches the files that it names now.
+fn reload(
+    path: &Path,
+    watch: &mut Watch,
+    take_over: impl FnOnce(GatewayParts) -> Result<(), String>,
+) {
+    let read_at = SystemTime::now();
+    watch.begin_reading();
+    let taken = match GatewayParts::load(path) {
+        Ok(parts) => {
+            watch.note_read(&parts.files, read_at);
+            take_over(parts).inspect_err(|_| watch.note_failure(&[], read_at))
+        }
+        Err(problems) => {
+            watch.note_failure(&problems.files, read_at);
+            Err(problems.to_string())
+        }
+    };
+    if let Err(problems) = taken {
         error!(
             problems,
             "the configuration has mistakes; nothing was changed"

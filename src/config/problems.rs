@@ -1,6 +1,7 @@
 //! The mistakes of a configuration, in one list.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::Warnings;
 
@@ -13,11 +14,13 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// A list of mistakes, and beside it the warnings.
+/// A list of mistakes, and beside it the warnings and the files that the configuration names.
 #[derive(Debug, Default)]
 pub struct Problems {
     mistakes: Vec<Mistake>,
     pub(crate) warnings: Warnings,
+    /// The files that the configuration names and only a reload reads.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Problems {

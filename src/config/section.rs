@@ -26,6 +26,9 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Keys of an earlier version, each with the words that tell the new name.
 pub(super) type Tombstones = &'static [(&'static str, &'static str)];
 
+/// The key of a file that the gateway writes itself, and reads again when others have.
+const REVOCATION_FILE: &str = "revocation_file";
+
 /// A table being read. [`Section::finish`] reports the keys that nothing has read.
 pub(super) struct Section<'a> {
     /// Dotted path of this table; empty at the top.
@@ -305,7 +308,11 @@ impl<'a> Section<'a> {
 
     /// A path; a relative one starts at the configuration file's folder.
     pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
-        Some(self.folder.join(self.text(key)?))
+        let path = self.folder.join(self.text(key)?);
+        if key != REVOCATION_FILE {
+            self.problems.files.push(path.clone());
+        }
+        Some(path)
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Warnings {
 
 impl Warnings {
     /// Adds a warning about a key.
-    pub(super) fn push(&mut self, key: &str, message: impl std::fmt::Display) {
+    pub(crate) fn push(&mut self, key: &str, message: impl std::fmt::Display) {
         self.others.push(format!("{key}: {message}"));
     }
 

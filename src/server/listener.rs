@@ -38,7 +38,7 @@ pub(super) struct ListenerContext {
 
 /// Binds an address. An IPv6 address takes IPv6 connections only, so that `0.0.0.0` can be bound
 /// beside `[::]`.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,6 +17,10 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use crate::secret_files::{ReadableReason, SecretFiles};
+use crate::tls::certificate::LeafCertificate;
+
+/// The days before a certificate's end from which on there are warnings.
+const WARNING_DAYS: i64 = 14;
 
 /// The settings for TLS of the public listener.
 #[derive(Debug, Clone)]
@@ -69,8 +74,36 @@ impl ServerCertificate {
         self.current.0.store(Arc::new(certificate));
     }
 
+    /// The end of the certificate's validity; `None` if it cannot be read.
+    pub(crate) fn end(&self) -> Option<Timestamp> {
+        end(&self.current.0.load())
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         self.acceptor.clone()
+    }
+}
+
+/// The end of a certificate's validity; `None` if it cannot be read.
+pub(crate) fn end(certificate: &CertifiedKey) -> Option<Timestamp> {
+    let leaf = LeafCertificate::read(certificate.cert.first()?);
+    Some(leaf.fields?.not_after)
+}
+
+/// A sentence for an operator, if a certificate with this end has ended or will soon.
+pub(crate) fn end_warning(end: Timestamp, now: Timestamp) -> Option<String> {
+    let left = end.duration_since(now);
+    let days = left.as_hours() / 24;
+    if left.is_negative() {
+        Some(format!(
+            "the certificate ended at {end}, and callers refuse it; renew it"
+        ))
+    } else if days < WARNING_DAYS {
+        Some(format!(
+            "the certificate ends at {end}, {days} days from now; renew it"
+        ))
+    } else {
+        None
     }
 }
 
@@ -99,4 +132,27 @@ pub(crate) fn read(
     let certificate = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .map_err(|error| in_key(format!("{error}; does it belong to the certificate?")))?;
     Ok((certificate, pem.readable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(end: &str, expected: Option<&str>) {
+        let now = "2026-03-02T09:14:07Z".parse().unwrap();
+        let warning = end_warning(end.parse().unwrap(), now);
+        match expected {
+            Some(part) => assert!(warning.unwrap().contains(part)),
+            None => assert_eq!(warning, None),
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_told_two_weeks_before() {
+        check("2026-03-16T09:14:07Z", None);
+        check("2026-03-16T09:14:06Z", Some("13 days"));
+        check("2026-03-02T09:14:08Z", Some("0 days"));
+        check("2026-03-02T09:14:06Z", Some("ended"));
+    }
 }

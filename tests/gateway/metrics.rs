@@ -8,6 +8,7 @@ use wavegate::simulator::{Api, CallKind, Misbehavior, ScriptedFault, Simulator, 
 
 use crate::harness::idp::Idp;
 use crate::harness::metrics::Numbers;
+use crate::harness::tls::Identity;
 use crate::harness::{NAME, PBX, expired_jwt, gateway, jwt, link, soon};
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
@@ -88,7 +89,7 @@ async fn answers_and_downloads_are_counted() {
 #[tokio::test]
 async fn the_page_of_metrics_explains_every_number() {
     let (pbx, idp) = (pbx().await, Idp::start().await);
-    let builder = gateway(&pbx);
+    let builder = gateway(&pbx).tls(&Identity::new());
     let lines = format!("jwks_url = \"{}/keys\"", idp.name());
     let lines = idp.lines(builder.folder(), &lines);
     let gateway = builder.lines("[[auth.issuer]]", &lines).start().await;

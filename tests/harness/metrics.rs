@@ -99,6 +99,7 @@ fn samples(text: &str) -> BTreeMap<String, u64> {
         let expected = match kind.as_str() {
             "counter" => format!("{family}_total"),
             "gauge" => family.clone(),
+            "info" => format!("{family}_info"),
             _ => panic!("{kind}"),
         };
         assert_eq!(name, expected);

@@ -168,7 +168,8 @@ pub(crate) fn wavegate(arguments: &[&str]) -> Command {
         .args(arguments)
         .stdin(Stdio::null())
         .env_remove("WAVEGATE_CONFIG")
-        .env_remove("STATE_DIRECTORY");
+        .env_remove("STATE_DIRECTORY")
+        .env_remove("NOTIFY_SOCKET");
     command
 }
 

@@ -28,4 +28,5 @@ mod openssl_keys;
 mod playable_formats;
 mod players;
 mod secret_files;
+mod service;
 mod wav_ends;
