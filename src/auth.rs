@@ -297,10 +297,9 @@ impl Authenticator {
     }
 
     /// The keys of the issuer that a bearer token names, for a renewal; `None` if the issuer
-    /// publishes none. Call it when a token was
-    /// refused because its key is unknown. The token stands in the `Authorization` field or in the
-    /// cookie of single sign-on; cookies in `expired` are skipped. The gateway's own cookie names
-    /// no issuer whose keys could help.
+    /// publishes none. Call it when a token was refused because its key is unknown. The token stands
+    /// in the `Authorization` field or in the cookie of single sign-on; cookies in `expired` are
+    /// skipped. The gateway's own cookie names no issuer whose keys could help.
     pub(crate) fn keys_to_renew(&self, headers: &HeaderMap, expired: &[&str]) -> Option<KeyRing> {
         let token = match credential::find(headers, None) {
             Ok(RequestCredential::Bearer(token)) => token,

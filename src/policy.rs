@@ -263,7 +263,7 @@ impl Policy {
         pbx: &str,
         recording: &RecordingName,
         context: &Context,
-    ) -> Result<Arc<[Arc<str>]>, PolicyError> {
+    ) -> Result<PolicyIds, PolicyError> {
         if action == Action::Share {
             require_sharer(principal)?;
         }

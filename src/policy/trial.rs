@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::reuse::PolicyIds;
 use super::{Action, Context, Policy, PolicyError};
 use crate::auth::attributes::{Attributes, Extension};
 use crate::auth::link::LinkScope;
@@ -124,7 +125,7 @@ impl Trial {
 }
 
 /// A decision in words.
-struct DecisionText<'d>(&'d Result<Arc<[Arc<str>]>, PolicyError>);
+struct DecisionText<'d>(&'d Result<PolicyIds, PolicyError>);
 
 impl fmt::Display for DecisionText<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -22,7 +22,7 @@ pub(crate) enum WatchdogVerdict {
 /// A caller who lets its socket refuse bytes for longer than this is slow.
 const MAX_QUICK_PAUSE: Duration = Duration::from_millis(50);
 
-/// How the caller of a connection took the last bytes.
+/// The pace at which the caller of a connection took the last bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallerPace {
     /// Quickly, as far as that is known.
@@ -41,7 +41,7 @@ struct ConnectionState {
     transfers: Vec<Weak<Transfer>>,
     /// The time since which the socket refuses bytes.
     blocked_since: Option<Instant>,
-    /// How the caller took the bytes that its socket refused at first.
+    /// The pace of the bytes that the socket refused at first.
     pace: CallerPace,
     /// True for a connection that carries several answers at once.
     is_shared: bool,

@@ -30,7 +30,7 @@ pub(super) struct Watch {
     ticks: Interval,
 }
 
-/// What tells one content of a file from another, behind all links.
+/// One content of a file, told from all others; links are followed.
 #[derive(Clone, PartialEq, Eq)]
 struct Stamp {
     device: u64,

@@ -10,8 +10,8 @@ use thiserror::Error;
 /// metadata of the recording, so that every part says the same about how sure an end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
-    /// At this byte, by `Content-Length`. The connection counts the bytes and
-    /// reports a body that is short.
+    /// At this byte, by `Content-Length`. The connection counts the bytes and reports a body
+    /// that is short.
     ContentLength(u64),
     /// At this byte, where an earlier reading of the same recording ended.
     EarlierLength(u64),

@@ -101,8 +101,8 @@ pub(in crate::pbx) fn read_head(bytes: &mut BytesMut) -> Result<Option<ResponseH
 struct Fields {
     /// Every `Content-Length` says the same; an error if they do not.
     length: Option<Result<u64, Malformed>>,
-    /// The last transfer coding.
     is_coded: bool,
+    /// The last transfer coding is `chunked`.
     is_chunked: bool,
     closes: bool,
     keeps_alive: bool,
@@ -188,8 +188,8 @@ impl Body {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::End))
     }
 
-    /// How many of the next bytes are data, as far as that is known without looking at them.
-    pub(in crate::pbx) fn next_data(&self) -> u64 {
+    /// The number of next bytes that are data, as far as that is known without looking at them.
+    fn next_data(&self) -> u64 {
         match self {
             Self::Length(left) | Self::Chunked(Chunk::Data(left)) => *left,
             Self::Chunked(_) => 0,
@@ -198,7 +198,7 @@ impl Body {
     }
 
     /// Counts data that was taken. No more than [`Body::next_data`].
-    pub(in crate::pbx) fn note_data(&mut self, bytes: usize) {
+    fn note_data(&mut self, bytes: usize) {
         let bytes = bytes as u64;
         match self {
             Self::Length(left) => *left = left.saturating_sub(bytes),
