@@ -23,6 +23,9 @@ mod principal;
 // Secrets read from files.
 pub mod secret_files;
 
+// The version of a file, to see that it has changed.
+mod file_version;
+
 // Ranges, conditions, tags, header fields and problem documents.
 pub mod http;
 

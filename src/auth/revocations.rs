@@ -9,7 +9,7 @@ pub(crate) mod entries;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tracing::{info, warn};
 
 use crate::auth::revocations::entries::{Revocation, RevocationError, RevocationList};
 use crate::auth::{AuthError, Credential, CredentialError, Principal};
+use crate::file_version::FileVersion;
 
 /// The interval at which the file is checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -46,15 +47,6 @@ struct FileState {
     seen: Option<FileVersion>,
     /// A version with fewer entries than are in force.
     doubtful: Option<FileVersion>,
-}
-
-/// Tells one version of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct FileVersion {
-    /// Inode of the file, and the time of its last change.
-    inode: u64,
-    changed: (i64, i64),
-    bytes: u64,
 }
 
 /// The reason why an entry was not added.
@@ -163,7 +155,7 @@ impl Revocations {
             return Ok(());
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = match file_version(path) {
+        let now = match FileVersion::of(path) {
             // The list never existed, so nothing is revoked. A list that has disappeared is an
             // error.
             Err(error) if error.kind() == io::ErrorKind::NotFound && known.seen.is_none() => {
@@ -233,15 +225,6 @@ async fn watch(revocations: Weak<Revocations>) {
             Ok(Err(_)) | Err(_) => {}
         }
     }
-}
-
-fn file_version(path: &Path) -> io::Result<FileVersion> {
-    let metadata = fs::metadata(path)?;
-    Ok(FileVersion {
-        inode: metadata.ino(),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-        bytes: metadata.len(),
-    })
 }
 
 fn read(path: &Path) -> io::Result<String> {

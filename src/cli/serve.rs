@@ -109,8 +109,8 @@ impl Signals {
                     reload(path, &mut watch, |parts| app.reload(parts));
                     supervisor.ready();
                 }
-                () = watch.changed() => {
-                    info!("a file of the configuration has changed");
+                () = watch.is_due() => {
+                    info!("the configuration is read again: a file has changed, or the last reading failed");
                     supervisor.reloading();
                     reload(path, &mut watch, |parts| app.take_over(parts));
                     supervisor.ready();
