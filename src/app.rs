@@ -27,6 +27,7 @@ use self::in_force::InForce;
 pub use self::parts::{AuthParts, GatewayParts};
 use crate::admin::{AdminCalls, AdminListener};
 use crate::config::Warnings;
+use crate::fleet::Fleet;
 use crate::gateway::Gateway;
 use crate::pbx::Pbx;
 use crate::server::{HttpServer, InheritedSockets};
@@ -67,6 +68,8 @@ pub struct App {
     /// Cancelled to cut running transfers.
     kill: CancellationToken,
     server: JoinHandle<()>,
+    /// The other instances; `None` for an instance on its own.
+    fleet: Option<Arc<Fleet>>,
     /// PBXs whose tokens are being given back.
     closing: TaskTracker,
 }
@@ -109,7 +112,11 @@ impl App {
         let fixed = fixed_at_start(&parts);
         let token = parts.config.admin.token.clone();
         let in_force = InForce::of(&parts);
-        let gateway = build(parts, None, &stop).map_err(StartError::Build)?;
+        let fleet = match &parts.fleet {
+            None => None,
+            Some(settings) => Some(Fleet::join(settings).await.map_err(StartError::Build)?),
+        };
+        let gateway = build(parts, None, fleet.as_ref(), &stop).map_err(StartError::Build)?;
         let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -137,6 +144,7 @@ impl App {
             stop,
             kill,
             server,
+            fleet,
             closing: TaskTracker::new(),
         })
     }
@@ -186,7 +194,7 @@ impl App {
         let certificate = parts.certificate.take();
         let token = parts.config.admin.token.clone();
         let in_force = InForce::of(&parts);
-        let new = Arc::new(build(parts, Some(&old), &self.stop)?);
+        let new = Arc::new(build(parts, Some(&old), self.fleet.as_ref(), &self.stop)?);
         if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }
@@ -245,8 +253,12 @@ impl App {
         let audit = self.gateway.load().rights.audit.clone();
         audit.close().await;
         if !killed {
+            let is_last = match &self.fleet {
+                None => true,
+                Some(fleet) => fleet.leave().await,
+            };
             for pbx in self.gateway.load().pbxs.all().to_vec() {
-                self.closing.spawn(async move { pbx.close().await });
+                self.closing.spawn(async move { pbx.close(is_last).await });
             }
             self.closing.close();
             self.closing.wait().await;
@@ -291,9 +303,21 @@ fn fixed_at_start(parts: &GatewayParts) -> Vec<(&'static str, String)> {
         ),
         ("admin.listen", config.admin.listen.to_string()),
         ("audit", format!("{:?}", parts.audit)),
+        ("shared", shared_at_start(parts)),
         ("log.level", log.level.to_string()),
         ("log.format", format!("{:?}", log.format)),
     ]
+}
+
+/// The settings of the fleet as text, without its secrets.
+fn shared_at_start(parts: &GatewayParts) -> String {
+    let fleet = parts.fleet.as_ref();
+    fleet.map_or_else(String::new, |fleet| {
+        format!(
+            "{} {} {:?} {:?}",
+            fleet.url, fleet.name, fleet.username, fleet.timeout
+        )
+    })
 }
 
 /// Logs the warnings that are not known yet.

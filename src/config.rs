@@ -34,6 +34,7 @@ pub use file::policy::{PolicySection, PolicyTest};
 pub use file::server::ServerSettings;
 pub(crate) use file::server::check_public_url;
 pub use file::session::SessionSection;
+pub use file::shared::SharedSection;
 pub use problems::{Mistake, Problems};
 pub use reference::reference;
 pub(crate) use section::read_public;
@@ -75,6 +76,8 @@ pub struct Config {
     pub cache: CacheSettings,
     /// Requests for a part of a recording.
     pub range: RangeSettings,
+    /// The store that the instances of a fleet share; `None` for an instance on its own.
+    pub shared: Option<SharedSection>,
     /// The PBXs. A bare `/recordings/{name}` means the first whose `names` hold the name.
     pub pbxs: Vec<PbxSection>,
 }

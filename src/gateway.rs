@@ -47,6 +47,7 @@ use self::pipeline::PreparedAnswer;
 use self::recording::Recordings;
 use self::rights::Rights;
 use crate::auth::link_minter::Minter;
+use crate::fleet::Fleet;
 use crate::http::headers::{self, X_REQUEST_ID};
 use crate::metrics::Metrics;
 use crate::relay::Watchdog;
@@ -66,6 +67,8 @@ pub(crate) struct Gateway {
     pub(crate) cors: Cors,
     pub(crate) frames: Arc<Frames>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The other instances; `None` for an instance on its own.
+    pub(crate) fleet: Option<Arc<Fleet>>,
 }
 
 impl Gateway {

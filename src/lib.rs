@@ -29,9 +29,6 @@ mod file_version;
 // Ranges, conditions, tags, header fields and problem documents.
 pub mod http;
 
-// Bounds: rate, concurrency, fair queue, bandwidth.
-pub mod limits;
-
 // Certificates, pins, trust in a peer.
 pub mod tls;
 
@@ -40,6 +37,12 @@ mod metrics;
 
 // The log of the process.
 pub mod log;
+
+// The instances of one fleet, and the store that they share.
+pub mod fleet;
+
+// Bounds: rate, concurrency, fair queue, bandwidth.
+pub mod limits;
 
 // Domains.
 

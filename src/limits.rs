@@ -3,6 +3,7 @@
 //! | type | bounds |
 //! |---|---|
 //! | [`rate::RateLimit`] | the number per minute or second, for each key |
+//! | [`principal_rate::PrincipalRate`] | the same for each principal, over all instances of a fleet |
 //! | [`concurrency::ConcurrencyLimit`] | the number at once |
 //! | [`streams::StreamLimit`] | the number at once, in all and for each principal |
 //! | [`fair_queue::FairQueue`] | the number at once; waiting principals take turns |
@@ -13,5 +14,6 @@
 pub(crate) mod bandwidth;
 pub(crate) mod concurrency;
 pub(crate) mod fair_queue;
+pub(crate) mod principal_rate;
 pub mod rate;
 pub(crate) mod streams;

@@ -61,6 +61,16 @@ pub(crate) struct Levels {
     pub(crate) audit_waiting: usize,
     /// The end of the listener's certificate, in seconds since 1970; `None` without TLS.
     pub(crate) certificate_end: Option<i64>,
+    /// The state of the shared store; `None` for an instance on its own.
+    pub(crate) fleet: Option<FleetLevels>,
+}
+
+/// The state of the store that a fleet shares.
+pub(crate) struct FleetLevels {
+    /// The store answers.
+    pub(crate) is_up: bool,
+    /// Instances, as the store counted them last.
+    pub(crate) instances: usize,
 }
 
 /// The labels of a counted request.
@@ -188,6 +198,18 @@ impl Levels {
                 ConstGauge::new(end),
             );
         }
+        if let Some(fleet) = self.fleet {
+            registry.register(
+                "shared_store_up",
+                "1 while the shared store answers, else 0",
+                ConstGauge::new(u64::from(fleet.is_up)),
+            );
+            registry.register(
+                "fleet_instances",
+                "Instances of the fleet, as the shared store counted them last",
+                ConstGauge::new(u64::try_from(fleet.instances).unwrap_or(u64::MAX)),
+            );
+        }
         registry.register(
             "pbx_requests_waiting",
             "Requests that wait for the first byte of a PBX",
@@ -209,6 +231,10 @@ mod tests {
             key_ages: vec![("https://sso.example".to_owned(), 7)],
             audit_waiting: 5,
             certificate_end: Some(1_772_442_847),
+            fleet: Some(FleetLevels {
+                is_up: true,
+                instances: 3,
+            }),
         }
     }
 
@@ -242,6 +268,7 @@ wavegate_cache_hits_total{kind="joined"} 0
 wavegate_cache_hits_total{kind="known"} 0
 wavegate_cache_max_bytes 1099511627776
 wavegate_certificate_end_timestamp_seconds 1772442847
+wavegate_fleet_instances 3
 wavegate_issuer_keys_age_seconds{issuer="https://sso.example"} 7
 wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
@@ -261,6 +288,7 @@ wavegate_pbx_requests_waiting{pbx="branch"} 0
 wavegate_pbx_requests_waiting{pbx="office"} 3
 wavegate_pbx_rows_unreadable_total{pbx="office"} 0
 wavegate_pbx_tokens_ended_early_total{pbx="office"} 0
+wavegate_shared_store_up 1
 wavegate_streams_open 2"#;
         let numbers = numbers(&metrics);
         let version = env!("CARGO_PKG_VERSION");

@@ -20,6 +20,12 @@ impl PrincipalId {
         }
     }
 
+    /// Both as bytes that no other id has.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let length = (self.issuer.len() as u64).to_be_bytes();
+        [&length, self.issuer.as_bytes(), self.subject.as_bytes()].concat()
+    }
+
     /// The issuer that the subject belongs to.
     pub(crate) fn issuer(&self) -> &Arc<str> {
         &self.issuer

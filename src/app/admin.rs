@@ -11,8 +11,9 @@ use serde_json::json;
 
 use crate::admin::AdminCalls;
 use crate::auth::key_sets::KeySetRefresher;
+use crate::fleet::Fleet;
 use crate::gateway::Gateway;
-use crate::metrics::Levels;
+use crate::metrics::{FleetLevels, Levels};
 use crate::pbx::Pbx;
 use crate::policy::Grant;
 use crate::relay::Outcome;
@@ -71,6 +72,13 @@ fn health(gateway: &Gateway) -> String {
     json!({ "pbxs": reports }).to_string()
 }
 
+fn fleet_levels(fleet: &Fleet) -> FleetLevels {
+    FleetLevels {
+        is_up: fleet.has_store(),
+        instances: fleet.membership().map_or(0, |members| members.count),
+    }
+}
+
 fn levels(gateway: &Gateway, certificate_end: Option<Timestamp>) -> Levels {
     let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
     let age =
@@ -82,5 +90,6 @@ fn levels(gateway: &Gateway, certificate_end: Option<Timestamp>) -> Levels {
         audit_waiting: gateway.rights.audit.waiting(),
         waiting: gateway.pbxs.all().iter().map(waiting).collect(),
         key_ages: gateway.callers.keepers.iter().filter_map(age).collect(),
+        fleet: gateway.fleet.as_deref().map(fleet_levels),
     }
 }

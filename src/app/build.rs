@@ -15,6 +15,7 @@ use crate::auth::key_sets::KeySetRefresher;
 use crate::auth::revocations::Revocations;
 use crate::auth::revocations::entries::RevocationList;
 use crate::cache::Cache;
+use crate::fleet::Fleet;
 use crate::gateway::active_transfers::{ActiveTransfers, Rules};
 use crate::gateway::authentication::Callers;
 use crate::gateway::browser::cors::Cors;
@@ -27,7 +28,7 @@ use crate::gateway::pbxs::PbxDirectory;
 use crate::gateway::recording::Recordings;
 use crate::gateway::rights::Rights;
 use crate::gateway::{Gateway, TrustedProxies};
-use crate::limits::rate::RateLimit;
+use crate::limits::principal_rate::PrincipalRate;
 use crate::limits::streams::StreamLimit;
 use crate::log::NameMask;
 use crate::pbx::Pbx;
@@ -39,6 +40,7 @@ use crate::relay::Outcome;
 pub(super) fn build(
     parts: GatewayParts,
     old: Option<&Gateway>,
+    fleet: Option<&Arc<Fleet>>,
     stop: &CancellationToken,
 ) -> Result<Gateway, String> {
     let keepers = keepers(&parts.auth, old)?;
@@ -61,7 +63,8 @@ pub(super) fn build(
     for pbx in &parts.pbxs {
         let known =
             old.and_then(|old| old.pbxs.all().iter().find(|known| known.name() == pbx.name));
-        pbxs.push(Pbx::start(pbx, Some(&config.state_dir), known, &metrics)?);
+        let place = (Some(&*config.state_dir), fleet);
+        pbxs.push(Pbx::start(pbx, place, known, &metrics)?);
     }
     let active = match old {
         None => {
@@ -73,7 +76,10 @@ pub(super) fn build(
         }
         Some(old) => Arc::clone(&old.rights.active),
     };
-    let revocations = revocations(config.auth.revocation_file, old, &active)?;
+    // A list that the instances of a fleet share needs a file in each of them.
+    let own_list = || fleet.map(|_| config.state_dir.join("revocations.jsonl"));
+    let revocation_file = config.auth.revocation_file.or_else(own_list);
+    let revocations = revocations(revocation_file, old, (&active, fleet))?;
     let max_streams = config.relay.max_streams;
     let max_per_principal = config.relay.max_streams_per_principal;
     let audit = match (old, &parts.audit) {
@@ -85,7 +91,7 @@ pub(super) fn build(
     active.configure(config.relay.max_stream);
     audit.resize(max_streams);
     let stream_limit = match old {
-        None => StreamLimit::new(max_streams, max_per_principal),
+        None => StreamLimit::new(max_streams, max_per_principal, fleet.cloned()),
         Some(old) => {
             old.recordings
                 .stream_limit
@@ -96,11 +102,11 @@ pub(super) fn build(
     let max_reads = config.relay.max_reads_per_minute;
     let read_limit = match old.filter(|old| old.recordings.read_limit.is_per_minute(max_reads)) {
         Some(old) => Arc::clone(&old.recordings.read_limit),
-        None => Arc::new(RateLimit::per_minute(max_reads)),
+        None => Arc::new(PrincipalRate::per_minute(max_reads, "reads", fleet)),
     };
     let limits = match old.filter(|old| old.front.rates.matches_config(&config.limits)) {
         Some(old) => Arc::clone(&old.front.rates),
-        None => Arc::new(RequestRateLimits::new(config.limits)),
+        None => Arc::new(RequestRateLimits::new(config.limits, fleet)),
     };
     for pbx in &pbxs {
         pbx.take_over();
@@ -138,6 +144,7 @@ pub(super) fn build(
             downstream_idle: config.relay.idle_timeout,
             metrics: Arc::clone(&metrics),
         },
+        fleet: fleet.cloned(),
         pbxs: PbxDirectory::new(pbxs),
         metrics,
         minter: auth.minter,
@@ -164,7 +171,7 @@ pub(super) fn build(
 fn revocations(
     path: Option<PathBuf>,
     old: Option<&Gateway>,
-    active: &Arc<ActiveTransfers>,
+    (active, fleet): (&Arc<ActiveTransfers>, Option<&Arc<Fleet>>),
 ) -> Result<Arc<Revocations>, String> {
     if let Some(old) = old.filter(|old| old.callers.revocations.path() == path.as_deref()) {
         return Ok(Arc::clone(&old.callers.revocations));
@@ -176,8 +183,12 @@ fn revocations(
             info!(ended, "running transfers ended, because they were revoked");
         }
     };
-    Revocations::start(path, Box::new(listener))
-        .map_err(|error| format!("auth.revocation_file: {error}"))
+    let started = Revocations::start(path, Box::new(listener));
+    let started = started.map_err(|error| format!("auth.revocation_file: {error}"))?;
+    if let Some(fleet) = fleet {
+        started.share(fleet);
+    }
+    Ok(started)
 }
 
 /// The keepers of the keys that issuers publish. A new keeper takes over the keys that an old one
@@ -243,7 +254,7 @@ mod tests {
         file("policy.cedar", "permit(principal, action, resource);");
         file("secret", "thirty-two-bytes-or-more-of-a-secret");
         let parts = GatewayParts::load(&file("wavegate.toml", CONFIG)).unwrap();
-        let pbx = Pbx::start(&parts.pbxs[0], None, None, &Metrics::default()).unwrap();
+        let pbx = Pbx::start(&parts.pbxs[0], (None, None), None, &Metrics::default()).unwrap();
 
         let opened = pbx.open(&read_of("branch").await, None).await;
         assert!(matches!(opened, Err(PbxError::OtherPbx)));

@@ -22,7 +22,10 @@ use crate::auth::key_sets::source::KeySource;
 use crate::auth::link::Links;
 use crate::auth::link_minter::Minter;
 use crate::auth::{Cookies, Issuer};
-use crate::config::{self, AuditSection, Config, PbxSection, Problems, TrustSection, Warnings};
+use crate::config::{
+    self, AuditSection, Config, PbxSection, Problems, SharedSection, TrustSection, Warnings,
+};
+use crate::fleet::settings::FleetSettings;
 use crate::pbx::settings::PbxSettings;
 use crate::policy::{Groups, Policy};
 use crate::tls;
@@ -49,6 +52,8 @@ pub struct GatewayParts {
     pub policy: Policy,
     /// Their text.
     pub policy_text: String,
+    /// The store that the instances of a fleet share; `None` for an instance on its own.
+    pub fleet: Option<FleetSettings>,
     /// The PBXs; at least one. A bare `/recordings/{name}` means the first whose `names` hold the
     /// name.
     pub pbxs: Vec<PbxSettings>,
@@ -105,6 +110,8 @@ fn assemble(config: Config, problems: &mut Problems) -> Option<GatewayParts> {
     let audit = read_audit(&config.audit, problems);
     let auth = read_auth(&config, problems);
     let (policy, policy_text) = read_policy(&config.policy, problems);
+    let fleet = config.shared.as_ref();
+    let fleet = fleet.and_then(|shared| read_fleet(shared, problems));
     let pbxs = config.pbxs.iter().enumerate();
     let pbxs = pbxs.filter_map(|(index, pbx)| read_pbx(index, pbx, problems));
     let pbxs = pbxs.collect();
@@ -119,6 +126,7 @@ fn assemble(config: Config, problems: &mut Problems) -> Option<GatewayParts> {
         auth,
         policy: policy.with_groups(Groups::new(groups)),
         policy_text,
+        fleet,
         pbxs,
         config,
     };
@@ -159,6 +167,26 @@ fn read_audit(audit: &AuditSection, problems: &mut Problems) -> Option<AuditSett
         max_file_bytes: audit.max_file_bytes,
         keep_days: audit.keep_days,
         key: key?,
+    })
+}
+
+fn read_fleet(shared: &SharedSection, problems: &mut Problems) -> Option<FleetSettings> {
+    let trust = match (shared.url.scheme(), &shared.ca_file) {
+        ("redis", _) => None,
+        (_, None) => Some(PbxTrust::System),
+        (_, Some(path)) => {
+            let read = tls::client::read_certificates(path);
+            Some(PbxTrust::Ca(problems.note("shared.ca_file", read)?))
+        }
+    };
+    Some(FleetSettings {
+        url: shared.url.clone(),
+        trust,
+        name: shared.name.clone(),
+        username: shared.username.clone(),
+        password: shared.password.clone(),
+        key: shared.key.clone(),
+        timeout: shared.timeout,
     })
 }
 

@@ -5,6 +5,7 @@
 //! principals an entry covers.
 
 pub(crate) mod entries;
+mod exchange;
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -38,6 +40,8 @@ pub(crate) struct Revocations {
     /// Held by the one that reads or changes the file.
     known: Mutex<FileState>,
     listener: RevocationListener,
+    /// Wakes the exchange with the other instances of a fleet.
+    changed: Notify,
 }
 
 /// The file as it was read.
@@ -79,6 +83,7 @@ impl Revocations {
             revoked: ArcSwap::default(),
             known: Mutex::default(),
             listener,
+            changed: Notify::new(),
         });
         if let Some(path) = &revocations.path {
             revocations
@@ -134,16 +139,27 @@ impl Revocations {
     /// # Errors
     /// When the entry was not added.
     pub(crate) fn revoke(&self, json: &str) -> Result<(), RevokeError> {
-        let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
         let entry = Revocation::parse(json).map_err(RevokeError::Entry)?;
+        self.add(&[entry])
+    }
+
+    /// Writes entries to the file and puts them in force. Blocks on the file.
+    ///
+    /// # Errors
+    /// When they were not added: all of them are, or none.
+    fn add(&self, entries: &[Revocation]) -> Result<(), RevokeError> {
+        let path = self.path.as_ref().ok_or(RevokeError::NoFile)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // A new file would hold this entry alone, so a lost list is not started again.
         if known.seen.is_some() && !path.try_exists()? {
             return Err(RevokeError::Lost);
         }
         let mut revoked = RevocationList::clone(&self.revoked.load());
-        revoked.add(&entry)?;
-        append(path, &entry.line())?;
+        for entry in entries {
+            revoked.add(entry)?;
+        }
+        let lines: Vec<_> = entries.iter().map(Revocation::line).collect();
+        append(path, &lines.join("\n"))?;
         self.put(revoked);
         Ok(())
     }
@@ -188,6 +204,7 @@ impl Revocations {
         );
         self.revoked.store(Arc::new(revoked));
         (self.listener)(&self.revoked.load());
+        self.changed.notify_one();
     }
 }
 

@@ -21,6 +21,7 @@ mod relay;
 mod secrets;
 pub(super) mod server;
 pub(super) mod session;
+pub(super) mod shared;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,9 +42,9 @@ rows! {
     /// cannot read (chmod 600), or comes from a container; see [secrets]. `wavegate check --config
     /// FILE` lists every mistake; an unknown key is a mistake.
     ///
-    /// SIGHUP reads this file again, except state_dir, [audit], listen of [admin], level and format
-    /// of [log], and the addresses and limits of [server], which need a restart. A file with
-    /// mistakes changes nothing.
+    /// This file is read again when it changes, when a file that it names changes, and at SIGHUP;
+    /// except state_dir, [audit], [shared], listen of [admin], level and format of [log], and the
+    /// addresses and limits of [server], which need a restart. A file with mistakes changes nothing.
     mod keys = "", gone: [("tape", "renamed; write [cache] with the same keys")];
 
     /// The folder with the times of logins and refusals (no secrets), so that restarts do not add
@@ -75,6 +76,7 @@ pub(super) const SECTIONS: &[&SectionRows] = &[
     &relay::keys::SECTION,
     &cache::keys::SECTION,
     &cache::range_keys::SECTION,
+    &shared::keys::SECTION,
     &pbx::rows::keys::SECTION,
     &pbx::rows::tls_keys::SECTION,
     &pbx::rows::groups_keys::SECTION,
@@ -162,6 +164,10 @@ fn read_root(root: &mut Section<'_>, folder: &Path) -> Config {
         relay,
         cache: cache::keys::SECTION.read(root, cache::read_cache),
         range: cache::range_keys::SECTION.read(root, cache::read_range),
+        shared: match root.has(shared::keys::SECTION.name()) {
+            true => shared::keys::SECTION.read(root, shared::read_shared),
+            false => None,
+        },
         pbxs,
     };
     apart::check_apart(root, &config);

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn every_key_of_the_reference_is_read() {
-        let text = reference().replace("#[server.tls]", "[server.tls]");
+        let text = reference()
+            .replace("#[server.tls]", "[server.tls]")
+            .replace("#[shared]", "[shared]");
         let lines = text.lines().map(|line| uncommented(line).unwrap_or(line));
         let (_, problems) = load(&lines.collect::<Vec<_>>().join("\n"));
         let unknown = problems

@@ -5,13 +5,15 @@
 //! a request with a valid credential is never refused for them. Does not know why a request fails.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::error::GatewayError;
 use crate::auth::{CredentialError, Principal};
+use crate::fleet::Fleet;
 use crate::gateway::settings::limits::Rate;
 use crate::gateway::settings::limits::RequestLimits;
+use crate::limits::principal_rate::{self, PrincipalRate};
 use crate::limits::rate::{self, Counted, RateLimit};
-use crate::principal::PrincipalId;
 
 /// The bits of an IPv6 address that name a network. One caller can use all addresses in it.
 const NETWORK_BITS: u32 = 64;
@@ -19,15 +21,17 @@ const NETWORK_BITS: u32 = 64;
 /// The rate limits in force.
 pub(crate) struct RequestRateLimits {
     config: RequestLimits,
-    principals: Option<RateLimit<PrincipalId>>,
+    principals: Option<PrincipalRate>,
     addresses: Option<RateLimit<IpAddr>>,
     failures: Option<RateLimit<IpAddr>>,
 }
 
 impl RequestRateLimits {
-    pub(crate) fn new(config: RequestLimits) -> Self {
+    pub(crate) fn new(config: RequestLimits, fleet: Option<&Arc<Fleet>>) -> Self {
+        let of_principals =
+            |rate: Rate| PrincipalRate::per_second(rate.per_second, rate.burst, "requests", fleet);
         Self {
-            principals: config.per_principal.map(rate_limit),
+            principals: config.per_principal.map(of_principals),
             addresses: config.per_address.map(rate_limit),
             failures: config.failures_per_minute.map(RateLimit::per_minute),
             config,
@@ -52,12 +56,17 @@ impl RequestRateLimits {
     ///
     /// # Errors
     /// If the principal has sent too many.
-    pub(super) fn count_principal(
+    ///
+    /// # Cancel safety
+    /// It may or may not have been counted.
+    pub(super) async fn count_principal(
         &self,
         principal: Principal,
     ) -> Result<Counted<Principal>, GatewayError> {
         let limit = "limits.principal_requests_per_second";
-        counted(self.principals.as_ref(), &principal.id(), principal, limit)
+        let id = principal.id();
+        let counted = principal_rate::count(self.principals.as_ref(), &id, principal).await;
+        counted.map_err(|retry_after| GatewayError::TooMany { limit, retry_after })
     }
 
     /// Counts a failure, and returns the error to answer with.

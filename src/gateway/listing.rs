@@ -57,7 +57,7 @@ pub(super) async fn page(
     if kind == ListKind::Windowed && (filter.from.is_none() || filter.to.is_none()) {
         return Err(GatewayError::ListWindowRequired);
     }
-    let permit = stream_limit.open(&viewer.principal().id())?;
+    let permit = stream_limit.open(&viewer.principal().id()).await?;
     let mut page = pbx.list(&query, &|name| viewer.may_hear(name)).await?;
     // Reading the list may have taken a while, so the rights are checked again.
     rights.revocations.check(viewer.principal())?;

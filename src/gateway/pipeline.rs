@@ -58,7 +58,7 @@ pub(super) async fn run(
     let caller = caller.map_err(|rejected| refused(gateway, &request, rejected))?;
     note_principal(line, caller.principal());
     let principal = gateway.sites.admit(caller, request.head())?;
-    let principal = gateway.front.rates.count_principal(principal)?;
+    let principal = gateway.front.rates.count_principal(principal).await?;
     let rights = &gateway.rights;
     let (route, now) = (request.route(), request.now());
     match &route.target {

@@ -22,12 +22,11 @@ use crate::audit::{AudioSpan, Recorded, RecordedAnswer, RecordedRead};
 use crate::auth::Credential;
 use crate::cache::{Cache, Metadata, Source};
 use crate::http::headers::{self, BodyExtent, BrowserCache};
-use crate::limits::rate::RateLimit;
+use crate::limits::principal_rate::PrincipalRate;
 use crate::limits::streams::{StreamLimit, StreamPermit};
 use crate::metrics::Metrics;
 use crate::pbx::Pbx;
 use crate::policy::Grant;
-use crate::principal::PrincipalId;
 use crate::relay::access_line::AccessLine;
 use crate::relay::{Outcome, RelayBody};
 use conditional_request::ConditionalRequest;
@@ -38,7 +37,7 @@ pub(crate) struct Recordings {
     /// The limit on streams that are open at once.
     pub(crate) stream_limit: Arc<StreamLimit>,
     /// The limit on recordings that are read from PBXs for one principal.
-    pub(crate) read_limit: Arc<RateLimit<PrincipalId>>,
+    pub(crate) read_limit: Arc<PrincipalRate>,
     pub(crate) cache: Arc<Cache>,
     /// The time that a range waits for the length of a recording, if that is unknown.
     pub(crate) range_wait: Duration,
@@ -84,7 +83,7 @@ impl Recordings {
         grant: &Recorded<Grant>,
         request: &Addressed<'_>,
     ) -> Result<PreparedRecording, GatewayError> {
-        let permit = self.stream_limit.open(&grant.principal().id())?;
+        let permit = self.stream_limit.open(&grant.principal().id()).await?;
         let pending = active.open(grant);
         let conditional = ConditionalRequest::new(request.head(), grant.recording(), request.now());
         let read = RecordedRead::from(grant);

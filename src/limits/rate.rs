@@ -27,6 +27,11 @@ impl<T> Counted<T> {
         Self(value)
     }
 
+    /// A value that has just been counted.
+    pub(super) fn new(value: T) -> Self {
+        Self(value)
+    }
+
     /// Returns the value.
     pub(crate) fn into_inner(self) -> T {
         self.0

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
+use crate::fleet::Fleet;
+use crate::fleet::permits::{SharedPermit, SharedPermits};
 use crate::principal::PrincipalId;
 
 /// The reason why no stream is opened.
@@ -22,8 +24,12 @@ pub(crate) enum StreamLimitError {
     PrincipalSaturated,
 }
 
-/// The limit on streams that are open at once, including those that still wait for the PBX.
-pub(crate) struct StreamLimit(Mutex<OpenStreams>);
+/// The limit on streams that are open at once, including those that still wait for the PBX. In a
+/// fleet the streams of one principal are those of all instances.
+pub(crate) struct StreamLimit {
+    open: Mutex<OpenStreams>,
+    fleet: Option<Arc<Fleet>>,
+}
 
 struct OpenStreams {
     max: usize,
@@ -37,16 +43,22 @@ struct OpenStreams {
 pub(crate) struct StreamPermit {
     limit: Arc<StreamLimit>,
     who: PrincipalId,
+    shared: Option<SharedPermit>,
 }
 
 impl StreamLimit {
-    pub(crate) fn new(max: usize, max_per_principal: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(OpenStreams {
+    pub(crate) fn new(
+        max: usize,
+        max_per_principal: usize,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Arc<Self> {
+        let open = Mutex::new(OpenStreams {
             max,
             max_per_principal,
             open: 0,
             by_principal: HashMap::new(),
-        })))
+        });
+        Arc::new(Self { open, fleet })
     }
 
     /// Changes the limits. Streams that are open stay open.
@@ -61,23 +73,36 @@ impl StreamLimit {
         self.lock().open
     }
 
-    /// Opens a stream, without waiting.
+    /// Opens a stream, without waiting for one that is free.
     ///
     /// # Errors
     /// If either limit is reached.
-    pub(crate) fn open(
+    ///
+    /// # Cancel safety
+    /// Safe: the stream is given back.
+    pub(crate) async fn open(
         self: &Arc<Self>,
         who: &PrincipalId,
     ) -> Result<StreamPermit, StreamLimitError> {
         self.lock().open(who)?;
-        Ok(StreamPermit {
+        let mut permit = StreamPermit {
             limit: Arc::clone(self),
             who: who.clone(),
-        })
+            shared: None,
+        };
+        if let Some(fleet) = &self.fleet {
+            let max = self.lock().max_per_principal;
+            let permits = SharedPermits::new(fleet, "streams", &who.bytes());
+            permit.shared = permits.try_take(max).await;
+            if permit.shared.is_none() {
+                return Err(StreamLimitError::PrincipalSaturated);
+            }
+        }
+        Ok(permit)
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenStreams> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,26 +139,42 @@ impl Drop for StreamPermit {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
 
     fn id(name: &str) -> PrincipalId {
         PrincipalId::new("https://idp.example", name)
     }
 
+    /// Opens a stream of an instance on its own, which never waits.
+    fn open(limit: &Arc<StreamLimit>, name: &str) -> Result<StreamPermit, StreamLimitError> {
+        let id = id(name);
+        let mut opening = pin!(limit.open(&id));
+        match opening
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(opened) => opened,
+            Poll::Pending => panic!("waits"),
+        }
+    }
+
     #[track_caller]
     fn check(limit: &Arc<StreamLimit>, name: &str, expected: Result<(), StreamLimitError>) {
-        assert_eq!(limit.open(&id(name)).map(drop), expected);
+        assert_eq!(open(limit, name).map(drop), expected);
     }
 
     #[test]
     fn both_limits_hold_and_ones_own_comes_first() {
-        let limit = StreamLimit::new(3, 2);
+        let limit = StreamLimit::new(3, 2, None);
         let alice = [
-            limit.open(&id("alice")).unwrap(),
-            limit.open(&id("alice")).unwrap(),
+            open(&limit, "alice").unwrap(),
+            open(&limit, "alice").unwrap(),
         ];
         check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
-        let _bob = limit.open(&id("bob")).unwrap();
+        let _bob = open(&limit, "bob").unwrap();
         check(&limit, "bob", Err(StreamLimitError::Saturated));
         // A principal at its own limit is told so first.
         check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
@@ -144,8 +185,8 @@ mod tests {
 
     #[test]
     fn smaller_limits_count_the_streams_that_are_open() {
-        let limit = StreamLimit::new(4, 4);
-        let mut open: Vec<_> = (0..4).map(|_| limit.open(&id("alice")).unwrap()).collect();
+        let limit = StreamLimit::new(4, 4, None);
+        let mut open: Vec<_> = (0..4).map(|_| open(&limit, "alice").unwrap()).collect();
         limit.resize(3, 2);
         open.pop();
         check(&limit, "alice", Err(StreamLimitError::PrincipalSaturated));
@@ -159,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_principal_without_streams_is_dropped() {
-        let limit = StreamLimit::new(100, 2);
+        let limit = StreamLimit::new(100, 2, None);
         for number in 0..1_000 {
             check(&limit, &number.to_string(), Ok(()));
         }

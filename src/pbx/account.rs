@@ -6,12 +6,16 @@ pub(in crate::pbx) mod account_api;
 pub(in crate::pbx) mod login_history;
 pub(in crate::pbx) mod login_report;
 pub(in crate::pbx) mod pbx_token;
+mod shared_token;
 pub(in crate::pbx) mod token_keeper;
 pub(in crate::pbx) mod token_source;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::settings::{PbxPassword, PbxSettings};
+use crate::fleet::Fleet;
+use crate::fleet::account::SharedAccount;
 use login_history::LoginHistory;
 
 /// Returns true if a token of the one is a token of the other. How the PBX is reached and how the
@@ -21,6 +25,17 @@ pub(in crate::pbx) fn is_same_account(old: &PbxSettings, new: &PbxSettings) -> b
         && old.url == new.url
         && old.account.username == new.account.username
         && old.account.password == new.account.password
+}
+
+/// The account as the instances of a fleet share it. The password is left out: an instance that has
+/// another one must find the failures that the PBX counts.
+pub(in crate::pbx) fn shared_account(
+    config: &PbxSettings,
+    fleet: &Arc<Fleet>,
+) -> Arc<SharedAccount> {
+    let username = config.account.username.expose();
+    let description = [config.url.as_str().as_bytes(), b"\0", username].concat();
+    SharedAccount::new(fleet, &description)
 }
 
 /// Opens the history of the logins with the configured credentials.

@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::account::account_api::AccountApi;
 use super::account::token_keeper::TokenKeeper;
 use super::account::token_source::TokenSource;
-use super::account::{is_same_account, open_history};
+use super::account::{is_same_account, open_history, shared_account};
 use super::dialect;
 use super::download::excerpt::Excerpt;
 use super::download::fetch::TicketBroker;
+use super::download::permit::DownloadPermits;
 use super::download::reading::{Reading, ReadingError, ResumePoint};
 use super::download::source::{Downloads, OpenRecording};
 use super::error::PbxError;
@@ -32,6 +33,8 @@ use super::settings::PbxSettings;
 use super::wire::connection_pool::ConnectionPool;
 use super::wire::transport::Transport;
 use crate::audit::RecordedRead;
+use crate::fleet::Fleet;
+use crate::fleet::permits::SharedPermits;
 use crate::list::Query;
 use crate::metrics::Metrics;
 use crate::principal::PrincipalId;
@@ -73,7 +76,7 @@ impl Pbx {
     /// A sentence for an operator: trust that cannot be read, or a state folder that cannot.
     pub(crate) fn start(
         config: &PbxSettings,
-        state_dir: Option<&Path>,
+        (state_dir, fleet): (Option<&Path>, Option<&Arc<Fleet>>),
         old: Option<&Arc<Self>>,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, String> {
@@ -88,7 +91,8 @@ impl Pbx {
             None => {
                 let history = open_history(config, state_dir)?;
                 let api = AccountApi::new(&dialect, &transport);
-                TokenKeeper::new(&name, api, history, metrics.pbx(&name))
+                let shared = fleet.map(|fleet| shared_account(config, fleet));
+                TokenKeeper::new(&name, api, history, metrics.pbx(&name), shared)
             }
         };
         let (limiters, health) = match old {
@@ -122,7 +126,10 @@ impl Pbx {
             dialect,
             tokens,
             tickets,
-            queue: Arc::clone(&limiters.downloads),
+            permits: DownloadPermits {
+                queue: Arc::clone(&limiters.downloads),
+                shared: fleet.map(|fleet| shared_downloads(config, fleet)),
+            },
             bandwidth: Arc::clone(&limiters.bandwidth),
             metrics,
             limits: config.limits.clone(),
@@ -170,7 +177,8 @@ impl Pbx {
                     break;
                 }
             }
-            keeper.close().await;
+            // Other instances of a fleet may not have read their configuration again yet.
+            keeper.close(false).await;
         }
     }
 
@@ -179,9 +187,10 @@ impl Pbx {
         self.keeper.forgive();
     }
 
-    /// Gives the PBX token back, where the configuration wants that.
-    pub(crate) async fn close(&self) {
-        self.keeper.close().await;
+    /// Gives the PBX token back, where the configuration wants that, and where this is the last
+    /// instance that uses it.
+    pub(crate) async fn close(&self, is_last: bool) {
+        self.keeper.close(is_last).await;
     }
 }
 
@@ -322,6 +331,12 @@ impl Pbx {
     pub(crate) fn waiting(&self) -> usize {
         self.limiters.waiting.taken()
     }
+}
+
+/// The downloads that all instances of a fleet share, and their number.
+fn shared_downloads(config: &PbxSettings, fleet: &Arc<Fleet>) -> (SharedPermits, usize) {
+    let permits = SharedPermits::new(fleet, "downloads", config.url.as_str().as_bytes());
+    (permits, config.limits.max_downloads)
 }
 
 /// Looks after unused tokens and connections for as long as the PBX is in use.

@@ -135,6 +135,10 @@ pub(crate) enum HoldOff {
     TokensEnded,
     #[error("the configuration of this PBX was exchanged a moment ago")]
     Retired,
+    #[error("another instance of the fleet is logging in")]
+    FleetBusy,
+    #[error("the shared store is away, and an instance on its own waits before it logs in")]
+    StoreAway,
 }
 
 impl PbxError {
@@ -228,7 +232,7 @@ impl PbxError {
 impl HoldOff {
     /// Returns true if it is a matter of seconds, so that a request may wait for its end.
     pub(in crate::pbx) fn passes_soon(self) -> bool {
-        matches!(self, Self::Outage | Self::TokensEnded)
+        matches!(self, Self::Outage | Self::TokensEnded | Self::FleetBusy)
     }
 
     /// Advice to an operator, for the log.
@@ -246,7 +250,10 @@ impl HoldOff {
             Self::TokensEnded => {
                 "another program uses this API account and its logins end ours; let it share the token or log in less"
             }
-            Self::Retired => "nothing to do",
+            Self::Retired | Self::FleetBusy => "nothing to do",
+            Self::StoreAway => {
+                "look at the store at shared.url; as soon as it is back, one instance logs in for all"
+            }
         }
     }
 }

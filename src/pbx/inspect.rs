@@ -62,7 +62,7 @@ impl<'p> Inspection<'p> {
         let token = keeper.token_now().await?;
         // An operator has shown no credential.
         let nobody = PrincipalId::new("", "");
-        let permit = DownloadPermit::take(&downloads.queue, &nobody).await;
+        let permit = DownloadPermit::take(&downloads.permits, &nobody).await;
         Ok(Self {
             keeper,
             transport,

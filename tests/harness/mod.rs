@@ -40,6 +40,7 @@ pub(crate) mod metrics;
 pub(crate) mod policies;
 pub(crate) mod programs;
 pub(crate) mod session;
+pub(crate) mod store;
 pub(crate) mod tls;
 pub(crate) mod wire;
 

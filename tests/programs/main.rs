@@ -21,6 +21,7 @@ mod browser;
 mod commands;
 mod disk;
 mod doctor;
+mod fleet;
 mod full_disk;
 mod init;
 mod nginx;

@@ -12,6 +12,7 @@ fn list(lines: &str) -> (Revocations, PathBuf, TempDir) {
     let revocations = Revocations {
         path: Some(path.clone()),
         revoked: ArcSwap::default(),
+        changed: Notify::new(),
         known: Mutex::default(),
         listener: Box::new(|_| {}),
     };

@@ -192,7 +192,7 @@ impl DoctorReport {
 
     /// Login, recording, logout.
     async fn use_it(&mut self, pbx: &PbxSettings, request: ExaminationRequest<'_>) -> Option<()> {
-        let started = Pbx::start(pbx, request.state_dir, None, &Metrics::default())
+        let started = Pbx::start(pbx, (request.state_dir, None), None, &Metrics::default())
             .map_err(StepFailure::of_state);
         let client = match started {
             Ok(client) => client,

@@ -120,7 +120,7 @@ impl<'a> ContentSearch<'a> {
         let cache = &self.recordings.cache;
         let Some(mut source) = cache.find(self.pbx, self.read)? else {
             let _waiting = self.pbx.wait()?;
-            self.count_read()?;
+            self.count_read().await?;
             let mut source = cache.open(self.pbx, self.read, part).await?;
             source.metadata().await?;
             return Ok(source);
@@ -192,8 +192,8 @@ impl<'a> ContentSearch<'a> {
     }
 
     /// Counts a read of a recording from its PBX.
-    fn count_read(&mut self) -> Result<(), GatewayError> {
-        let counted = self.recordings.read_limit.check(self.read.reader());
+    async fn count_read(&mut self) -> Result<(), GatewayError> {
+        let counted = self.recordings.read_limit.check(self.read.reader()).await;
         counted.map_err(|retry_after| GatewayError::RateLimited { retry_after })?;
         self.has_read = true;
         Ok(())
@@ -207,7 +207,7 @@ impl<'a> ContentSearch<'a> {
             return Ok(());
         }
         let _waiting = self.pbx.wait()?;
-        self.count_read()?;
+        self.count_read().await?;
         match cache.go_on(source, self.read).await {
             // No byte of the old content was sent, so the request can start again.
             Err(error @ CacheError::Broken(ReadingError::Differs)) => {

@@ -17,6 +17,7 @@
 
 mod file;
 mod record;
+mod shared;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ use std::time::{Duration, SystemTime};
 use file::{create_private, lock, read};
 use record::LoginRecord;
 pub(in crate::pbx) use record::{LoginCounts, LoginEnd, LoginVerdict, outage_pause};
+use shared::Unshared;
+
+use crate::secret::Secret;
 
 /// The history of one PBX.
 pub(in crate::pbx) struct LoginHistory {
@@ -34,6 +38,10 @@ pub(in crate::pbx) struct LoginHistory {
     retry: Duration,
     /// The record could not be written, so the file is older than this.
     unsaved: bool,
+    /// The credentials, to know the record of a fleet again.
+    credentials: Secret,
+    /// The changes that the other instances of a fleet do not know.
+    unshared: Option<Unshared>,
 }
 
 impl LoginHistory {
@@ -56,14 +64,16 @@ impl LoginHistory {
             None => LoginRecord::default(),
             Some(file) => read(file)?,
         };
-        if !record.is_of(credentials) {
-            record = record.afresh(credentials)?;
+        if !record.is_of(&credentials.join(&0)) {
+            record = record.afresh(&credentials.join(&0))?;
         }
         let mut history = Self {
             record,
             file,
             retry,
             unsaved: false,
+            credentials: Secret::new(credentials.join(&0)),
+            unshared: Some(Unshared::default()),
         };
         history.save()?;
         Ok(history)
@@ -122,7 +132,9 @@ impl LoginHistory {
     /// # Errors
     /// As for [`LoginHistory::begin`].
     pub(in crate::pbx) fn forgive(&mut self) -> io::Result<()> {
-        self.change(LoginRecord::forgive)
+        self.change(LoginRecord::forgive)?;
+        self.note_forgiven();
+        Ok(())
     }
 
     /// Notes that the PBX has locked our address out, though nobody logged in.
@@ -147,6 +159,7 @@ impl LoginHistory {
     fn change(&mut self, change: impl FnOnce(&mut LoginRecord)) -> io::Result<()> {
         let _lock = lock(self.file.as_deref());
         self.catch_up();
+        self.note_unshared();
         change(&mut self.record);
         self.save()
     }
@@ -163,6 +176,9 @@ impl LoginHistory {
             self.record.take_over_address(&record);
         } else if !self.unsaved {
             // The record in memory is the newer one where it could not be written.
+            if record != self.record {
+                self.note_unshared();
+            }
             self.record = record;
         }
     }

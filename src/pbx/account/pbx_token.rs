@@ -19,20 +19,41 @@ const EXCHANGE_BEFORE: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct PbxToken {
     text: Secret,
     life: TokenLife,
+    /// The fencing number under which a fleet got it; 0 where this instance got it on its own.
+    pub(in crate::pbx) fence: u64,
+    /// Another instance of a fleet got it.
+    pub(in crate::pbx) is_of_another: bool,
     pub(in crate::pbx) since: Instant,
     /// The time of its last use.
     touched: Mutex<Instant>,
 }
 
 impl PbxToken {
-    pub(in crate::pbx) fn new(text: Secret, life: TokenLife) -> Self {
+    pub(in crate::pbx) fn new(text: Secret, life: TokenLife, fence: u64) -> Self {
+        Self::aged(text, life, fence, (Duration::ZERO, Duration::ZERO))
+    }
+
+    /// A token of this age, that was used this long ago.
+    pub(in crate::pbx) fn aged(
+        text: Secret,
+        life: TokenLife,
+        fence: u64,
+        (age, unused_for): (Duration, Duration),
+    ) -> Self {
         let now = Instant::now();
+        let ago = |time| now.checked_sub(time).unwrap_or(now);
         Self {
             text,
             life,
-            since: now,
-            touched: Mutex::new(now),
+            fence,
+            is_of_another: false,
+            since: ago(age),
+            touched: Mutex::new(ago(unused_for)),
         }
+    }
+
+    pub(in crate::pbx) fn life(&self) -> TokenLife {
+        self.life
     }
 
     pub(crate) fn text(&self) -> &Secret {
@@ -49,7 +70,7 @@ impl PbxToken {
         self.last_use() > self.since
     }
 
-    fn last_use(&self) -> Instant {
+    pub(in crate::pbx) fn last_use(&self) -> Instant {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -81,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_token_of_a_fixed_life_ends_however_much_it_is_used() {
-        let token = |life| PbxToken::new(Secret::new("t"), life);
+        let token = |life| PbxToken::new(Secret::new("t"), life, 0);
         let life = Duration::from_secs(1800);
         for life in [TokenLife::Fixed(life), TokenLife::Sliding(life)] {
             let left = token(life).left();
@@ -95,7 +116,7 @@ mod tests {
     #[test]
     fn only_a_token_in_use_is_exchanged_and_only_near_its_end() {
         let aged = |life, age| {
-            let mut token = PbxToken::new(Secret::new("t"), life);
+            let mut token = PbxToken::new(Secret::new("t"), life, 0);
             token.since = token.since.checked_sub(Duration::from_secs(age)).unwrap();
             token
         };

@@ -11,7 +11,9 @@
 //! Locks are taken in this order: the state, then the history.
 
 mod hold_off;
+mod in_fleet;
 mod outcome;
+mod renewal;
 mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,13 +25,14 @@ use tokio::time::{timeout, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::account_api::AccountApi;
-use super::login_history::{LoginEnd, LoginHistory};
+use super::login_history::LoginHistory;
 use super::pbx_token::PbxToken;
+use crate::fleet::account::SharedAccount;
 use crate::metrics::PbxMetrics;
-use crate::pbx::dialect::{Operation, Tokens};
+use crate::pbx::dialect::Operation;
 use crate::pbx::error::{HoldOff, PbxError};
 use crate::secret::Secret;
-use outcome::judge;
+use in_fleet::StoreOutage;
 
 /// A token that dies younger than this has been ended by another program.
 const MIN_TOKEN_AGE: Duration = Duration::from_secs(5 * 60);
@@ -43,6 +46,8 @@ struct KeeperState {
     token: Option<Arc<PbxToken>>,
     /// The last token that the PBX called dead. If the PBX was wrong, it still takes a slot.
     dead: Option<Arc<PbxToken>>,
+    /// Tokens of a fleet up to this fencing number are dead.
+    dead_fence: u64,
     /// The text that a new token can be exchanged for, also when the old token is dead; always the
     /// latest.
     refresh: Option<Secret>,
@@ -57,6 +62,8 @@ struct KeeperState {
     lost_exchanges: Option<(u32, Instant)>,
     /// Another keeper has taken over.
     retired: bool,
+    /// The time without the store of the fleet, from the first need of it on.
+    store_outage: Option<StoreOutage>,
 }
 
 /// Keeps the one token of one PBX.
@@ -69,23 +76,30 @@ pub(in crate::pbx) struct TokenKeeper {
     /// before its time.
     changed: Notify,
     metrics: PbxMetrics,
+    /// The account, where the instances of a fleet share it.
+    shared: Option<Arc<SharedAccount>>,
 }
 
 impl TokenKeeper {
+    /// Call it within a tokio runtime.
     pub(in crate::pbx) fn new(
         pbx: &str,
         api: AccountApi,
         history: LoginHistory,
         metrics: PbxMetrics,
+        shared: Option<Arc<SharedAccount>>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let keeper = Arc::new(Self {
             pbx: pbx.to_owned(),
             api: ArcSwap::from_pointee(api),
             history: Mutex::new(history),
             state: Mutex::default(),
             changed: Notify::new(),
             metrics,
-        })
+            shared,
+        });
+        keeper.follow_fleet();
+        keeper
     }
 
     /// Makes calls in another way from now on, with another pause between logins that may be
@@ -150,6 +164,7 @@ impl TokenKeeper {
             return;
         }
         state.dead = state.token.take();
+        state.dead_fence = state.dead_fence.max(dead.fence);
         let age_s = dead.since.elapsed().as_secs();
         if state.refresh.is_some() {
             debug!(pbx = self.pbx, age_s, "the PBX token has ended");
@@ -186,7 +201,7 @@ impl TokenKeeper {
 
     /// Lets the next request log in, whatever was refused before: the operator says that something
     /// has changed.
-    pub(in crate::pbx) fn forgive(&self) {
+    pub(in crate::pbx) fn forgive(self: &Arc<Self>) {
         let mut state = self.lock();
         state.ended_early = false;
         state.slots_taken = None;
@@ -194,6 +209,7 @@ impl TokenKeeper {
         drop(state);
         self.note("forgetting refused logins", LoginHistory::forgive);
         self.changed.notify_waiters();
+        self.tell_fleet();
     }
 
     /// Gets no token any more: another keeper has taken over. The token that there is stays in use
@@ -212,8 +228,9 @@ impl TokenKeeper {
         state.renewal.is_some() || state.token.as_ref().is_some_and(is_shared)
     }
 
-    /// Gives the token back, where the configuration wants that, and gets none any more.
-    pub(in crate::pbx) async fn close(&self) {
+    /// Gets no token any more. Gives the one that there is back, where the configuration wants that
+    /// and no other instance of a fleet uses it.
+    pub(in crate::pbx) async fn close(&self, is_last: bool) {
         self.lock().retired = true;
         self.changed.notify_waiters();
         let _ = timeout(CLOSE_LIMIT, async {
@@ -229,7 +246,11 @@ impl TokenKeeper {
                 let token = state.token.take();
                 token.or_else(|| state.dead.take())
             };
-            self.give_back(token).await;
+            match &self.shared {
+                None => self.give_back(token).await,
+                Some(shared) if is_last => self.give_back_of_fleet(shared, token).await,
+                Some(_) => {}
+            }
         })
         .await;
     }
@@ -264,97 +285,16 @@ impl TokenKeeper {
         state.renewal = Some(receiver.clone());
         let keeper = Arc::clone(self);
         tokio::spawn(async move {
-            let result = keeper.renew().await;
+            let result = match &keeper.shared {
+                None => keeper.renew(None).await,
+                Some(shared) => keeper.renew_in_fleet(shared).await,
+            };
             // First the state, then the result: a request that is woken by the result and needs yet
             // another token must not join this renewal again.
             keeper.lock().renewal = None;
             let _ = sender.send(Some(result));
         });
         Ok(receiver)
-    }
-
-    /// A new token: in exchange for the old one where that is possible, else by a login.
-    async fn renew(&self) -> LoginResult {
-        let api = self.api.load_full();
-        let refresh = self.lock().refresh.clone();
-        let began = Instant::now();
-        let exchange = match &refresh {
-            Some(refresh) => api.refresh(refresh, self.is_accepted()).await,
-            None => None,
-        };
-        if let Some(exchanged) = exchange {
-            match exchanged {
-                Ok(tokens) => {
-                    debug!(pbx = self.pbx, "the PBX token was exchanged for a new one");
-                    return Ok(self.take(tokens));
-                }
-                // The error says nothing about the pair, which may still be good; the next try will
-                // tell.
-                Err(error) if !outcome::spoils_pair(&error) => {
-                    self.note_refusal(&error);
-                    self.note_lost_exchange(began);
-                    return Err(error);
-                }
-                Err(error) => {
-                    info!(pbx = self.pbx, %error, "the PBX token could not be exchanged, so a login follows");
-                    let old = {
-                        let mut state = self.lock();
-                        state.refresh = None;
-                        self.count_death(&mut state);
-                        let old = state.token.take();
-                        old.or_else(|| state.dead.take())
-                    };
-                    // The old token may still take one of eight slots. It is given back first, so
-                    // that the login never holds a second one.
-                    self.give_back(old).await;
-                }
-            }
-        }
-        let is_renewal = {
-            let mut state = self.lock();
-            // Asked again: the pauses may have changed while the exchange was under way.
-            self.allow_login(&state)?;
-            state.last_login = Some(Instant::now());
-            state.ended_early
-        };
-        self.log_in(&api, is_renewal).await
-    }
-
-    /// Returns true if the PBX has accepted the credentials, and not refused them since.
-    fn is_accepted(&self) -> bool {
-        self.history().counts(SystemTime::now()).accepted
-    }
-
-    /// Puts new tokens in the place of the old ones.
-    fn take(&self, tokens: Tokens) -> Arc<PbxToken> {
-        let token = Arc::new(PbxToken::new(tokens.access, tokens.life));
-        let mut state = self.lock();
-        state.token = Some(Arc::clone(&token));
-        state.ended_early = false;
-        state.dead = None;
-        state.refresh = tokens.refresh;
-        state.slots_taken = None;
-        state.lost_exchanges = None;
-        self.changed.notify_waiters();
-        token
-    }
-
-    async fn log_in(&self, api: &AccountApi, is_renewal: bool) -> LoginResult {
-        self.note("noting a login", |history| history.begin(SystemTime::now()));
-        let result = api.log_in(self.is_accepted()).await;
-        let end = result.as_ref().map_or_else(judge, |_| LoginEnd::Accepted);
-        self.metrics.login_ended(end.into());
-        self.note("noting how a login went", |history| {
-            history.end(end, is_renewal, SystemTime::now())
-        });
-        match &result {
-            Ok(_) => info!(pbx = self.pbx, "logged in to the PBX"),
-            Err(error) => {
-                self.note_refusal(error);
-                error!(pbx = self.pbx, %error, advice = error.advice(), "the login to the PBX failed")
-            }
-        }
-        result.map(|tokens| self.take(tokens))
     }
 
     /// Changes the history. That is a small file, written at logins only, so no other thread writes

@@ -88,7 +88,8 @@ impl TokenSource {
         // A page in place of an answer may have another cause, and a token that never worked was
         // never good: only a token that the PBX itself calls dead, after it had worked, is worn
         // out.
-        let is_worn_out = is_told && token.has_worked() && self.keeper.can_refresh();
+        let is_worn_out =
+            is_told && token.has_worked() && (self.keeper.can_refresh() || token.is_of_another);
         (is_told || is_shown).then_some(if is_worn_out {
             TokenDeath::WornOut
         } else {

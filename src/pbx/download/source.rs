@@ -11,12 +11,11 @@ use tokio::time::{sleep, timeout_at};
 
 use super::excerpt::Excerpt;
 use super::fetch::TicketBroker;
-use super::permit::DownloadPermit;
+use super::permit::{DownloadPermit, DownloadPermits};
 use super::recording_request::RecordingRequest;
 use super::stream::PbxStream;
 use crate::audit::RecordedRead;
 use crate::limits::bandwidth::BandwidthLimit;
-use crate::limits::fair_queue::FairQueue;
 use crate::metrics::{Download, PbxMetrics};
 use crate::pbx::account::pbx_token::PbxToken;
 use crate::pbx::account::token_source::TokenSource;
@@ -33,7 +32,7 @@ pub(in crate::pbx) struct Downloads {
     pub(in crate::pbx) dialect: Arc<dyn Dialect>,
     pub(in crate::pbx) tokens: Arc<TokenSource>,
     pub(in crate::pbx) tickets: Arc<TicketBroker>,
-    pub(in crate::pbx) queue: Arc<FairQueue>,
+    pub(in crate::pbx) permits: DownloadPermits,
     pub(in crate::pbx) bandwidth: Arc<BandwidthLimit>,
     pub(in crate::pbx) metrics: Arc<PbxMetrics>,
     pub(in crate::pbx) limits: PbxLimits,
@@ -90,7 +89,7 @@ impl Downloads {
         excerpt: Option<Excerpt>,
     ) -> Result<OpenRecording, PbxError> {
         let deadline = self.queue_deadline();
-        let turn = DownloadPermit::take(&self.queue, read.reader());
+        let turn = DownloadPermit::take(&self.permits, read.reader());
         let permit = timeout_at(deadline.into(), turn).await;
         let source = RecordingSource {
             downloads: Arc::clone(self),
@@ -141,7 +140,7 @@ impl Downloads {
     /// wait for one.
     pub(in crate::pbx) fn least_pace(&self, holder: &PrincipalId) -> Option<u64> {
         let least = self.limits.min_bytes_per_second;
-        (least > 0 && self.queue.has_waiting_beside(holder)).then_some(least)
+        (least > 0 && self.permits.queue.has_waiting_beside(holder)).then_some(least)
     }
 }
 

@@ -48,7 +48,7 @@ mod tests {
     fn a_ticket_is_not_used_after_its_time() {
         let requested = Instant::now();
         let life = TokenLife::Fixed(Duration::from_secs(1800));
-        let token = Arc::new(PbxToken::new(Secret::new("t"), life));
+        let token = Arc::new(PbxToken::new(Secret::new("t"), life, 0));
         let ticket = || Ticket::new(Secret::new("r"), Arc::clone(&token), requested);
         let after = |seconds| requested + Duration::from_secs(seconds);
         assert!(ticket().spend(after(24)).is_some());

@@ -17,7 +17,8 @@ const MAX_EXCHANGES: u32 = 5;
 /// The way in which a token died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pbx) enum TokenDeath {
-    /// The PBX says so, the token had worked before, and a new one costs no login.
+    /// The PBX says so, the token had worked before, and a new one costs no login, or is that of
+    /// another instance, which may have ended with all others.
     WornOut,
     /// The token may not be at fault, or a new one costs a login.
     Other,

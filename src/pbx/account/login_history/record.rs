@@ -5,6 +5,8 @@
 //!
 //! Source of the lock-out: Yeastar, "S-Series API Guide", "API Authentication".
 
+pub(super) mod merge;
+
 use std::io;
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -91,7 +93,7 @@ impl From<LoginEnd> for Login {
 }
 
 /// The file's content. Times are seconds since the epoch, those in `_ms` milliseconds.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct LoginRecord {
     pub(super) salt: String,
@@ -140,7 +142,7 @@ pub(in crate::pbx) struct LoginCounts {
 
 impl LoginRecord {
     /// A record for new credentials. The failures that the PBX may count against our address stay.
-    pub(super) fn afresh(&self, credentials: &[&[u8]]) -> io::Result<Self> {
+    pub(super) fn afresh(&self, credentials: &[u8]) -> io::Result<Self> {
         let mut salt = [0; 16];
         rand::fill(&mut salt).map_err(|_| io::Error::other("the system has no randomness"))?;
         Ok(Self {
@@ -152,7 +154,7 @@ impl LoginRecord {
         })
     }
 
-    pub(super) fn is_of(&self, credentials: &[&[u8]]) -> bool {
+    pub(super) fn is_of(&self, credentials: &[u8]) -> bool {
         let salt = BASE64.decode(&self.salt).unwrap_or_default();
         !salt.is_empty() && fingerprint(&salt, credentials) == self.credentials
     }
@@ -361,13 +363,13 @@ fn keep(times: &mut Vec<u64>, now: u64) {
     times.drain(..surplus);
 }
 
-fn fingerprint(salt: &[u8], credentials: &[&[u8]]) -> String {
+fn fingerprint(salt: &[u8], credentials: &[u8]) -> String {
     let mut hash = [0; FINGERPRINT_BYTES];
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
         PBKDF2_ROUNDS,
         salt,
-        &credentials.join(&0),
+        credentials,
         &mut hash,
     );
     BASE64.encode(hash)

@@ -21,6 +21,8 @@ fn open_quickly(folder: &Path) -> LoginHistory {
         file: Some(file),
         retry: RETRY,
         unsaved: false,
+        credentials: Secret::new("not compared"),
+        unshared: None,
     }
 }
 

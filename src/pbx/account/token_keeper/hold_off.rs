@@ -122,7 +122,7 @@ impl TokenKeeper {
     }
 }
 
-fn held_off<T>(retry_after: Duration, reason: HoldOff) -> Result<T, PbxError> {
+pub(super) fn held_off<T>(retry_after: Duration, reason: HoldOff) -> Result<T, PbxError> {
     Err(PbxError::HeldOff {
         retry_after,
         reason,

@@ -19,6 +19,13 @@ impl TokenKeeper {
         let Some(token) = self.lock().token.clone() else {
             return;
         };
+        if let Some(shared) = &self.shared
+            && token.fence > 0
+            && token.has_worked()
+        {
+            // Another instance that has not used it for long must not take it for dead.
+            let _ = shared.note_use(token.fence, token.last_use()).await;
+        }
         if token.wants_exchange() && self.can_refresh() {
             debug!(pbx = self.pbx, "the PBX token is exchanged before its end");
             // Bound on its own, so that the lock is free before the wait.

@@ -1,0 +1,397 @@
+//! The instances of one fleet, and the store that they share.
+//!
+//! | part | what the instances share |
+//! |---|---|
+//! | [`account`] | one token of a PBX and the history of its logins, under a lease |
+//! | [`permits`] | numbers at once, such as downloads of a PBX |
+//! | [`rates`] | numbers per time, such as requests of a principal |
+//! | [`values`] | a list that only grows: the revocations |
+//!
+//! Knows places, leases and counts. Does not know what a value means: it is opaque here, and lies
+//! encrypted in the store ([`seal`]). Nothing here decides who may hear what.
+//!
+//! The store is Valkey or Redis. Each step is one script, which the store carries out alone, by its
+//! own clock. A store that is away is no error of a request: each part says what it does then.
+
+pub(crate) mod account;
+mod connect;
+pub(crate) mod permits;
+pub(crate) mod rates;
+mod seal;
+pub mod settings;
+mod store;
+pub(crate) mod values;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand;
+use redis::Script;
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+use uuid::Builder;
+
+use permits::HeldPermits;
+use seal::Seal;
+use settings::FleetSettings;
+use store::Store;
+pub(crate) use store::StoreAway;
+
+/// The interval at which an instance looks for changes. Revocations have to reach all instances
+/// within a second.
+const BEAT: Duration = Duration::from_millis(300);
+/// An instance that has been silent for so long is no member any more.
+const MEMBER_LIFE: Duration = Duration::from_secs(10);
+/// The time for which a new or emptied store gives out no lease: members put back what they know.
+const SETTLE: Duration = Duration::from_millis(1_500);
+/// Pauses between two tries to connect. The last one goes on.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_millis(1_500),
+];
+/// The time that the start of the program waits for the store.
+const FIRST_CONTACT: Duration = Duration::from_secs(4);
+
+/// The value by which an instance knows the store of its fleet.
+const MARK: &[u8] = b"wavegate";
+const MARK_PLACE: &str = "fleet";
+
+/// The store holds the values of another fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the store at shared.url has values of another fleet under this name; shared.key_file must be \
+     the same in all instances, and another fleet needs another shared.name"
+)]
+pub(crate) struct ForeignStore;
+
+/// The state of the store, as the last look found it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StoreState {
+    /// The time when the store was new or empty; another time than before means that it was
+    /// emptied.
+    pub(crate) marked: u64,
+    /// The number of values in the list that only grows.
+    pub(crate) values: u64,
+    /// The number of the connection; 0 while there was none.
+    pub(crate) contact: u64,
+}
+
+/// The members, as the last look found them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// The number of instances, this one included.
+    pub(crate) count: usize,
+    /// The place of this instance among them, from 0.
+    pub(crate) rank: usize,
+}
+
+/// This instance's part in a fleet.
+pub(crate) struct Fleet {
+    /// Made anew at each start.
+    id: String,
+    prefix: String,
+    seal: Seal,
+    store: Store,
+    /// `None` until the store was seen.
+    membership: Mutex<Option<Membership>>,
+    state: watch::Sender<StoreState>,
+    /// Wakes those who follow an account.
+    followers: Mutex<HashMap<String, Weak<Notify>>>,
+    held: HeldPermits,
+    /// This instance has left.
+    is_leaving: AtomicBool,
+    /// The store belongs to somebody else; said once.
+    is_foreign: AtomicBool,
+    scripts: Scripts,
+}
+
+/// The steps that the store carries out.
+struct Scripts {
+    look: Script,
+    beat: Script,
+    leave: Script,
+    read: Script,
+    acquire: Script,
+    hold: Script,
+    restore: Script,
+    used: Script,
+    take: Script,
+    keep: Script,
+    give: Script,
+    rate: Script,
+    publish: Script,
+    range: Script,
+}
+
+/// One look at the store: seal, time of the mark, version, members, changed accounts, values.
+type Look = (Vec<u8>, u64, u64, Vec<String>, Vec<String>, u64);
+
+impl Fleet {
+    /// Joins the fleet, and waits a moment for the store. A store that is away is no reason not to
+    /// start. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// A sentence for an operator: a value that cannot be used, or a store that holds the values of
+    /// another fleet.
+    pub(crate) async fn join(settings: &FleetSettings) -> Result<Arc<Self>, String> {
+        let fleet = Arc::new(Self {
+            id: fresh_id(),
+            prefix: format!("wavegate:{{{}}}:", settings.name),
+            seal: Seal::new(&settings.key, &settings.name)?,
+            store: Store::new(settings)?,
+            membership: Mutex::default(),
+            state: watch::Sender::new(StoreState::default()),
+            followers: Mutex::default(),
+            held: HeldPermits::default(),
+            is_leaving: AtomicBool::new(false),
+            is_foreign: AtomicBool::new(false),
+            scripts: Scripts::default(),
+        });
+        let mut state = fleet.state.subscribe();
+        tokio::spawn(keep(Arc::downgrade(&fleet)));
+        permits::keep(&fleet);
+        let first = state.wait_for(|state| state.contact > 0);
+        if timeout(FIRST_CONTACT, first).await.is_err() {
+            if fleet.is_foreign.load(Relaxed) {
+                return Err(ForeignStore.to_string());
+            }
+            warn!(
+                advice = "look at the store at shared.url; until then this instance goes on alone",
+                "the shared store was not there at the start"
+            );
+        }
+        Ok(fleet)
+    }
+
+    /// The state of the store; it changes within a second after the store.
+    pub(crate) fn watch(&self) -> watch::Receiver<StoreState> {
+        self.state.subscribe()
+    }
+
+    /// Returns true if the store answers.
+    pub(crate) fn has_store(&self) -> bool {
+        self.store.is_there()
+    }
+
+    /// The members when the store was there last; `None` if it never was.
+    pub(crate) fn membership(&self) -> Option<Membership> {
+        *self
+            .membership
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves the fleet. Returns true if this instance was the last one, and false where the store
+    /// does not say so.
+    ///
+    /// # Cancel safety
+    /// This instance may or may not have left.
+    pub(crate) async fn leave(&self) -> bool {
+        self.is_leaving.store(true, Relaxed);
+        let key = self.key("members");
+        let mut call = self.scripts.leave.key(key);
+        call.arg(&self.id).arg(milliseconds(MEMBER_LIFE));
+        self.store.run::<u64>(&call).await == Ok(0)
+    }
+
+    /// The key of a place in the store.
+    fn key(&self, place: &str) -> String {
+        format!("{}{place}", self.prefix)
+    }
+
+    /// Encrypts a value for its place.
+    ///
+    /// # Errors
+    /// Where the system has no randomness: then nothing can be stored.
+    fn seal(&self, place: &str, value: &[u8]) -> Result<Vec<u8>, StoreAway> {
+        self.seal.seal(place, value).ok_or(StoreAway)
+    }
+
+    /// Wakes `follower` when the account changes, or the store does.
+    fn follow(&self, account: &str, follower: &Arc<Notify>) {
+        let mut followers = self
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|_, follower| follower.strong_count() > 0);
+        followers.insert(account.to_owned(), Arc::downgrade(follower));
+    }
+
+    fn wake(&self, is_concerned: impl Fn(&String) -> bool) {
+        let followers = self
+            .followers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let concerned = followers
+            .iter()
+            .filter(|(account, _)| is_concerned(account));
+        for follower in concerned.filter_map(|(_, follower)| follower.upgrade()) {
+            follower.notify_one();
+        }
+    }
+
+    /// Connects, and makes sure that the store is the fleet's own.
+    async fn connect(&self) -> Result<(), String> {
+        let mut greeting = self.scripts.look.prepare_invoke();
+        greeting.key(self.key(MARK_PLACE));
+        let greet = |seal: Vec<u8>| match seal.is_empty() || self.is_own(&seal) {
+            true => Ok(()),
+            false => Err(ForeignStore),
+        };
+        let connected = self.store.connect(&greeting, greet).await;
+        let is_foreign = connected
+            .as_ref()
+            .is_err_and(|why| *why == ForeignStore.to_string());
+        self.is_foreign.store(is_foreign, Relaxed);
+        connected
+    }
+
+    fn is_own(&self, seal: &[u8]) -> bool {
+        let mark = self.seal.open(MARK_PLACE, seal);
+        mark.is_some_and(|mark| mark.expose() == MARK)
+    }
+
+    /// Notes in the store that this instance lives, and looks for changes since `version`. Gives
+    /// the version that was found.
+    async fn beat(&self, contact: u64, version: u64) -> Result<u64, StoreAway> {
+        let mark = self.seal(MARK_PLACE, MARK)?;
+        let mut call = self.scripts.beat.key(self.key(MARK_PLACE));
+        for place in ["members", "changes", "values"] {
+            call.key(self.key(place));
+        }
+        call.arg(&self.id)
+            .arg(mark)
+            .arg(milliseconds(MEMBER_LIFE))
+            .arg(version);
+        let look: Look = self.store.run(&call).await?;
+        let (seal, marked, version, members, changed, values) = look;
+        if !self.is_own(&seal) {
+            self.store.give_up(None, &ForeignStore.to_string());
+            return Err(StoreAway);
+        }
+        self.note_members(&members);
+        let new = StoreState {
+            marked,
+            values,
+            contact,
+        };
+        let old = *self.state.borrow();
+        self.state
+            .send_if_modified(|state| std::mem::replace(state, new) != new);
+        if (old.marked, old.contact) != (marked, contact) {
+            // What is known here may be missing there, or the other way round.
+            self.wake(|_| true);
+            return Ok(0);
+        }
+        self.wake(|account| changed.contains(account));
+        Ok(version)
+    }
+
+    fn note_members(&self, members: &[String]) {
+        let mut members: Vec<_> = members.iter().collect();
+        members.sort_unstable();
+        let rank = members.iter().position(|member| **member == self.id);
+        let new = Membership {
+            count: members.len().max(1),
+            rank: rank.unwrap_or(members.len()),
+        };
+        let mut known = self
+            .membership
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| known.count != new.count) {
+            info!(
+                instances = new.count,
+                "the number of instances in the fleet"
+            );
+        }
+        *known = Some(new);
+    }
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            look: Script::new(include_str!("fleet/scripts/look.lua")),
+            beat: Script::new(include_str!("fleet/scripts/beat.lua")),
+            leave: Script::new(include_str!("fleet/scripts/leave.lua")),
+            read: Script::new(include_str!("fleet/scripts/read.lua")),
+            acquire: Script::new(include_str!("fleet/scripts/acquire.lua")),
+            hold: Script::new(include_str!("fleet/scripts/hold.lua")),
+            restore: Script::new(include_str!("fleet/scripts/restore.lua")),
+            used: Script::new(include_str!("fleet/scripts/used.lua")),
+            take: Script::new(include_str!("fleet/scripts/take.lua")),
+            keep: Script::new(include_str!("fleet/scripts/keep.lua")),
+            give: Script::new(include_str!("fleet/scripts/give.lua")),
+            rate: Script::new(include_str!("fleet/scripts/rate.lua")),
+            publish: Script::new(include_str!("fleet/scripts/publish.lua")),
+            range: Script::new(include_str!("fleet/scripts/range.lua")),
+        }
+    }
+}
+
+/// Keeps the connection to the store, and looks for changes, for as long as the fleet is in use.
+async fn keep(fleet: Weak<Fleet>) {
+    let (mut contact, mut tries, mut said) = (0, 0, None);
+    loop {
+        let Some(fleet) = fleet.upgrade() else { return };
+        if let Err(why) = fleet.connect().await {
+            // Said once for each reason.
+            if said.as_ref() != Some(&why) {
+                warn!(why, "there is no shared store");
+                said = Some(why);
+            }
+            let pause = PAUSES.get(tries).or(PAUSES.last()).copied();
+            tries += 1;
+            drop(fleet);
+            sleep(jittered(pause.unwrap_or(BEAT))).await;
+            continue;
+        }
+        (contact, tries, said) = (contact + 1, 0, None);
+        let mut version = 0;
+        while let Ok(found) = fleet.beat(contact, version).await {
+            version = found;
+            let _ = timeout(BEAT, fleet.store.lost()).await;
+            if fleet.is_leaving.load(Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
+/// A time between a half and the whole of this one, so that instances do not act all at once.
+pub(crate) fn jittered(time: Duration) -> Duration {
+    let part = f64::from(u16::from_ne_bytes(random())) / f64::from(u16::MAX);
+    time / 2 + (time / 2).mul_f64(part)
+}
+
+/// A name that nobody else has.
+fn fresh_id() -> String {
+    Builder::from_random_bytes(random())
+        .into_uuid()
+        .simple()
+        .to_string()
+}
+
+/// Random bytes. A system without randomness fails at its first TLS connection, long before this
+/// matters.
+fn random<const BYTES: usize>() -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let _ = rand::fill(&mut bytes);
+    bytes
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time since an instant, in milliseconds.
+fn age_of(time: Instant) -> u64 {
+    milliseconds(time.elapsed())
+}
