@@ -9,6 +9,7 @@ use wavegate::app::{App, GatewayParts};
 use wavegate::simulator::{Api, Simulator, wav};
 
 use super::{fleet, jealous, member};
+use crate::harness::admin::number;
 use crate::harness::store::{FLEET_KEY, STORE_PASSWORD, Store};
 use crate::harness::{NAME, gateway, jwt, soon, write_secret};
 
@@ -109,15 +110,21 @@ async fn a_store_that_goes_away_and_comes_back_costs_no_request_and_no_login() {
     };
     let pbx = jealous().await;
     let gateways = fleet(&pbx, &store, 3).await;
+    let admin = gateways[0].app.admin_address();
+    let is_up =
+        |up| soon(async move { while number(admin, "wavegate_shared_store_up").await != up {} });
     for _ in 0..2 {
         for gateway in &gateways {
             gateway.fetch(NAME).await;
         }
+        soon(async { while number(admin, "wavegate_fleet_instances").await != 3 {} }).await;
         store.stop();
         for gateway in &gateways {
             gateway.fetch(NAME).await;
         }
+        is_up(0).await;
         store.start_again().await;
+        is_up(1).await;
         for gateway in &gateways {
             gateway.fetch(NAME).await;
         }
