@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use aws_lc_rs::rand;
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::app::GatewayParts;
 use crate::config::Problems;
@@ -86,6 +87,7 @@ struct ConfigFile {
 
 /// Runs the command of the process's arguments.
 pub fn run() -> ExitCode {
+    forbid_core_dumps();
     match Cli::parse().command {
         Command::Serve(file) => serve::run(&file.config),
         Command::Init(init) => init.run(),
@@ -102,6 +104,16 @@ pub fn run() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Link(link) => link.run(),
     }
+}
+
+/// Keeps the memory of a process that dies, with its tokens and passwords, off the disk. A system
+/// that forbids even this has no core dumps.
+fn forbid_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// Loads a configuration, or prints its mistakes.

@@ -23,7 +23,7 @@ use std::process::{Command, Stdio};
 use wavegate::app::GatewayParts;
 use wavegate::simulator::{Api, Simulator, wav};
 
-use crate::harness::programs::{Ended, Running, lines, program, run_wavegate, wavegate};
+use crate::harness::programs::{Ended, Running, lines, program, run_wavegate, serve, wavegate};
 use crate::harness::{Builder, NAME, gateway, write_secret};
 
 const SECRETS: [&str; 3] = ["password", "bearer", "link"];
@@ -665,4 +665,17 @@ async fn init_refuses_or_reports_an_odd_password() {
         assert_eq!(directory.exists(), code == 0);
     }
     assert_eq!(pbx.seen().requests.total(), 0);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_leaves_no_memory_on_the_disk() {
+    let pbx = pbx().await;
+    let builder = gateway(&pbx);
+    let (running, _) = serve(&builder.write()).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let numbers: Vec<_> = line.unwrap().split_whitespace().skip(4).take(2).collect();
+    assert_eq!(numbers, ["0", "0"], "soft and hard limit");
 }
