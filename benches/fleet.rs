@@ -54,9 +54,9 @@ struct Store {
 /// The counts of the store since its start.
 #[derive(Default)]
 struct Usage {
-    scripts: u64,
+    scripts: f64,
     cpu_s: f64,
-    memory_kib: u64,
+    memory_kib: f64,
 }
 
 impl Store {
@@ -119,9 +119,9 @@ impl Store {
                 .unwrap_or(0.0)
         };
         Usage {
-            scripts: number("cmdstat_evalsha:calls=") as u64,
+            scripts: number("cmdstat_evalsha:calls="),
             cpu_s: number("used_cpu_user:") + number("used_cpu_sys:"),
-            memory_kib: number("used_memory:") as u64 / 1024,
+            memory_kib: number("used_memory:") / 1024.0,
         }
     }
 }
@@ -221,7 +221,7 @@ impl World {
         };
         let scripts = after.scripts - before.scripts;
         println!(
-            "{name:44} {good:6} ok {other:4} other {:5} logins {scripts:7} scripts {:6.1} s CPU of the store {:6} KiB there {seconds:6.1} s",
+            "{name:44} {good:6} ok {other:4} other {:5} logins {scripts:7.0} scripts {:6.1} s CPU of the store {:6.0} KiB there {seconds:6.1} s",
             self.logins() - logins,
             after.cpu_s - before.cpu_s,
             after.memory_kib,
@@ -260,7 +260,7 @@ async fn main() {
     println!(
         "{:44} {:.0} scripts/s, {:.1} % of a core of the store",
         "nobody asks",
-        (after.scripts - before.scripts) as f64 / IDLE.as_secs_f64(),
+        (after.scripts - before.scripts) / IDLE.as_secs_f64(),
         (after.cpu_s - before.cpu_s) / IDLE.as_secs_f64() * 100.0,
     );
     world.phase("again, with tokens that there are", true).await;

@@ -17,6 +17,7 @@ pub(crate) mod account;
 mod connect;
 pub(crate) mod permits;
 pub(crate) mod rates;
+mod scripts;
 mod seal;
 pub mod settings;
 mod store;
@@ -28,7 +29,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
-use redis::Script;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -36,6 +36,7 @@ use tracing::{info, warn};
 use uuid::Builder;
 
 use permits::HeldPermits;
+use scripts::Scripts;
 use seal::Seal;
 use settings::FleetSettings;
 use store::Store;
@@ -111,24 +112,6 @@ pub(crate) struct Fleet {
     scripts: Scripts,
 }
 
-/// The steps that the store carries out.
-struct Scripts {
-    look: Script,
-    beat: Script,
-    leave: Script,
-    read: Script,
-    acquire: Script,
-    hold: Script,
-    restore: Script,
-    used: Script,
-    take: Script,
-    keep: Script,
-    give: Script,
-    rate: Script,
-    publish: Script,
-    range: Script,
-}
-
 /// One look at the store: seal, time of the mark, version, members, changed accounts, values.
 type Look = (Vec<u8>, u64, u64, Vec<String>, Vec<String>, u64);
 
@@ -140,19 +123,7 @@ impl Fleet {
     /// A sentence for an operator: a value that cannot be used, or a store that holds the values of
     /// another fleet.
     pub(crate) async fn join(settings: &FleetSettings) -> Result<Arc<Self>, String> {
-        let fleet = Arc::new(Self {
-            id: fresh_id(),
-            prefix: format!("wavegate:{{{}}}:", settings.name),
-            seal: Seal::new(&settings.key, &settings.name)?,
-            store: Store::new(settings)?,
-            membership: Mutex::default(),
-            state: watch::Sender::new(StoreState::default()),
-            followers: Mutex::default(),
-            held: HeldPermits::default(),
-            is_leaving: AtomicBool::new(false),
-            is_foreign: AtomicBool::new(false),
-            scripts: Scripts::default(),
-        });
+        let fleet = Arc::new(Self::new(settings)?);
         let mut state = fleet.state.subscribe();
         tokio::spawn(keep(Arc::downgrade(&fleet)));
         permits::keep(&fleet);
@@ -167,6 +138,30 @@ impl Fleet {
             );
         }
         Ok(fleet)
+    }
+
+    /// Tries the store once, for an operator, and changes nothing there.
+    ///
+    /// # Errors
+    /// A sentence for an operator.
+    pub(crate) async fn try_store(settings: &FleetSettings) -> Result<(), String> {
+        Self::new(settings)?.connect().await
+    }
+
+    fn new(settings: &FleetSettings) -> Result<Self, String> {
+        Ok(Self {
+            id: fresh_id(),
+            prefix: format!("wavegate:{{{}}}:", settings.name),
+            seal: Seal::new(&settings.key, &settings.name)?,
+            store: Store::new(settings)?,
+            membership: Mutex::default(),
+            state: watch::Sender::new(StoreState::default()),
+            followers: Mutex::default(),
+            held: HeldPermits::default(),
+            is_leaving: AtomicBool::new(false),
+            is_foreign: AtomicBool::new(false),
+            scripts: Scripts::default(),
+        })
     }
 
     /// The state of the store; it changes within a second after the store.
@@ -312,27 +307,6 @@ impl Fleet {
             );
         }
         *known = Some(new);
-    }
-}
-
-impl Default for Scripts {
-    fn default() -> Self {
-        Self {
-            look: Script::new(include_str!("fleet/scripts/look.lua")),
-            beat: Script::new(include_str!("fleet/scripts/beat.lua")),
-            leave: Script::new(include_str!("fleet/scripts/leave.lua")),
-            read: Script::new(include_str!("fleet/scripts/read.lua")),
-            acquire: Script::new(include_str!("fleet/scripts/acquire.lua")),
-            hold: Script::new(include_str!("fleet/scripts/hold.lua")),
-            restore: Script::new(include_str!("fleet/scripts/restore.lua")),
-            used: Script::new(include_str!("fleet/scripts/used.lua")),
-            take: Script::new(include_str!("fleet/scripts/take.lua")),
-            keep: Script::new(include_str!("fleet/scripts/keep.lua")),
-            give: Script::new(include_str!("fleet/scripts/give.lua")),
-            rate: Script::new(include_str!("fleet/scripts/rate.lua")),
-            publish: Script::new(include_str!("fleet/scripts/publish.lua")),
-            range: Script::new(include_str!("fleet/scripts/range.lua")),
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::audit::settings::AuditSettings;
 use crate::cli::doctor::examination::{
     CertificateSummary, DoctorReport, ExaminationRequest, ExaminationStep, RecordingToTry,
 };
+use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::pbx::settings::PbxSettings;
 use crate::recording::RecordingName;
@@ -104,9 +105,20 @@ impl Doctor {
         if let Ok(audit) = &audit {
             audit.close().await;
         }
-        let ok = reports.iter().all(|report| report.ok);
+        let store = match &parts.fleet {
+            Some(settings) if self.pbx.is_none() => Some(Fleet::try_store(settings).await),
+            _ => None,
+        };
+        let ok = reports.iter().all(|report| report.ok) && !matches!(store, Some(Err(_)));
+        let store = store.map(store_report);
         if self.json {
-            super::print(json!({ "ok": ok, "pbxs": reports }));
+            let mut document = json!({ "ok": ok, "pbxs": reports });
+            if let Some(step) = store {
+                document["shared"] = json!(step);
+            }
+            super::print(document);
+        } else if let Some(step) = store {
+            super::print(format_args!("\nshared store{}", line(&step)));
         }
         match ok {
             true => ExitCode::SUCCESS,
@@ -132,19 +144,38 @@ fn own_log(settings: &AuditSettings) -> Result<AuditLog, String> {
     AuditLog::start(&settings, 1, Metrics::default().audit())
 }
 
+/// The look at the store of a fleet, as a step like those of a PBX.
+fn store_report(tried: Result<(), String>) -> ExaminationStep {
+    let (ok, detail, advice) = match tried {
+        Ok(()) => (true, "it answers, and key_file fits".to_owned(), None),
+        Err(why) => (false, why, Some("look at [shared]".to_owned())),
+    };
+    ExaminationStep {
+        name: "store",
+        ok,
+        detail,
+        advice,
+    }
+}
+
+/// A step as a line of the output.
+fn line(step: &ExaminationStep) -> String {
+    let ExaminationStep {
+        name, ok, detail, ..
+    } = step;
+    let outcome = if *ok { "ok" } else { "FAILED" };
+    let sentence = match &step.advice {
+        Some(advice) => format!("{detail}; {advice}"),
+        None => detail.clone(),
+    };
+    format!("\n  {name:11}{outcome:9}{}", wrapped(&sentence))
+}
+
 fn text(report: &DoctorReport) -> String {
     let mut text = format!("{} ({} at {})", report.name, report.api, report.url);
     for step in &report.steps {
-        let ExaminationStep {
-            name, ok, detail, ..
-        } = step;
-        let outcome = if *ok { "ok" } else { "FAILED" };
-        let sentence = match &step.advice {
-            Some(advice) => format!("{detail}; {advice}"),
-            None => detail.clone(),
-        };
-        let _ = write!(text, "\n  {name:11}{outcome:9}{}", wrapped(&sentence));
-        if *name == "tls"
+        text.push_str(&line(step));
+        if step.name == "tls"
             && let Some(certificate) = &report.certificate
         {
             let _ = write!(text, "{}", shown(certificate, DETAIL_COLUMN));

@@ -149,7 +149,9 @@ impl HeldPermits {
 pub(super) fn keep(fleet: &Arc<Fleet>) {
     let prolonging = Arc::downgrade(fleet);
     tokio::spawn(async move {
-        while prolong(&prolonging).await.is_some() {
+        let mut marked = 0;
+        while let Some(found) = prolong(&prolonging, marked).await {
+            marked = found;
             sleep(PROLONG).await;
         }
     });
@@ -157,19 +159,25 @@ pub(super) fn keep(fleet: &Arc<Fleet>) {
     tokio::spawn(async move { while give_back(&returning).await.is_some() {} });
 }
 
-async fn prolong(fleet: &Weak<Fleet>) -> Option<()> {
+/// Prolongs the permits that are held. `marked` tells the store that was known last; gives that of
+/// now.
+async fn prolong(fleet: &Weak<Fleet>, marked: u64) -> Option<u64> {
     let fleet = fleet.upgrade()?;
-    let held = fleet.held.held().clone();
-    for (key, ids) in held {
+    let found = fleet.watch().borrow().marked;
+    let keys: Vec<_> = fleet.held.held().keys().cloned().collect();
+    for key in keys {
+        // Looked at only now: what was given back meanwhile is not prolonged.
+        let ids = fleet.held.held().get(&key).cloned().unwrap_or_default();
         let mut call = fleet.scripts.keep.key(&*key);
-        call.arg(milliseconds(PERMIT_LIFE));
+        call.arg(milliseconds(PERMIT_LIFE))
+            .arg(u8::from(found != marked));
         for id in ids {
             call.arg(id);
         }
         // While the store is away, nobody else takes them either.
         fleet.store.run::<u8>(&call).await.ok();
     }
-    Some(())
+    Some(found)
 }
 
 async fn give_back(fleet: &Weak<Fleet>) -> Option<()> {

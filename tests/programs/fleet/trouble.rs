@@ -10,6 +10,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 
 use super::{fleet, jealous, member};
 use crate::harness::admin::number;
+use crate::harness::programs::run_wavegate;
 use crate::harness::store::{FLEET_KEY, STORE_PASSWORD, Store};
 use crate::harness::{NAME, gateway, jwt, soon, write_secret};
 
@@ -36,6 +37,40 @@ async fn a_store_with_another_fleets_key_is_refused_at_the_start_by_name() {
     let other = other.set("shared.name", "branch");
     other.start().await.fetch(NAME).await;
     first.fetch(NAME).await;
+}
+
+#[tokio::test]
+async fn doctor_says_whether_the_store_is_the_right_one() {
+    let Some(mut store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let first = member(&pbx, &store).start().await;
+    soon(async { while !store.content().await.contains("seal") {} }).await;
+    let doctor = async || {
+        let config = first.folder().join("wavegate.toml");
+        run_wavegate(&["doctor", "--config", config.to_str().unwrap()]).await
+    };
+    let ended = doctor().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended.out.contains("shared store\n  store      ok"),
+        "{}",
+        ended.out
+    );
+    write_secret(
+        &first.folder().join("fleet-key"),
+        "another-key-of-the-tests-for-fleets-0123",
+    );
+    let ended = doctor().await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("shared.key_file"), "{}", ended.out);
+    store.stop();
+    let ended = doctor().await;
+    assert!(ended.out.contains("it cannot be reached"), "{}", ended.out);
+    for secret in [FLEET_KEY, STORE_PASSWORD] {
+        assert!(!ended.out.contains(secret));
+    }
 }
 
 #[tokio::test]

@@ -246,8 +246,8 @@ impl TokenKeeper {
     /// Puts back what the store has lost. Gives false where it knows something as new.
     async fn restore(&self, shared: &SharedAccount, fence: u64) -> Result<bool, StoreAway> {
         let token = self.lock().token.clone();
-        let token = token.filter(|token| token.fence == fence && !token.left().is_zero());
-        let value = token.as_ref().map(|token| self.written(token, fence));
+        let token = token.filter(|token| token.fence > 0 && !token.left().is_zero());
+        let value = token.as_ref().map(|token| self.written(token, token.fence));
         let history = self.history().to_shared();
         let change = AccountChange {
             token: value.as_ref().map(Secret::expose),

@@ -13,6 +13,9 @@ use crate::pbx::dialect::{AnswerError, RefusalClass};
 /// The age at which an unused token is prolonged, well before its end.
 const PROLONG_AFTER: Duration = Duration::from_secs(20 * 60);
 
+/// A use that is older was told to the fleet before.
+const USE_INTERVAL: Duration = Duration::from_secs(60);
+
 impl TokenKeeper {
     /// Keeps an unused token alive, and exchanges one in use before its end. Called now and then.
     pub(in crate::pbx) async fn upkeep(self: &Arc<Self>) {
@@ -21,7 +24,7 @@ impl TokenKeeper {
         };
         if let Some(shared) = &self.shared
             && token.fence > 0
-            && token.has_worked()
+            && token.unused_for() < USE_INTERVAL
         {
             // Another instance that has not used it for long must not take it for dead.
             let _ = shared.note_use(token.fence, token.last_use()).await;
