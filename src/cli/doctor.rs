@@ -112,11 +112,10 @@ impl Doctor {
         let ok = reports.iter().all(|report| report.ok) && !matches!(store, Some(Err(_)));
         let store = store.map(store_report);
         if self.json {
-            let mut document = json!({ "ok": ok, "pbxs": reports });
-            if let Some(step) = store {
-                document["shared"] = json!(step);
-            }
-            super::print(document);
+            super::print(match store {
+                None => json!({ "ok": ok, "pbxs": reports }),
+                Some(step) => json!({ "ok": ok, "pbxs": reports, "shared": step }),
+            });
         } else if let Some(step) = store {
             super::print(format_args!("\nshared store{}", line(&step)));
         }
