@@ -1,7 +1,5 @@
 //! The shipped dashboard over a Prometheus that watches a gateway.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 use wavegate::simulator::{Api, Simulator, wav};
 
@@ -10,7 +8,7 @@ use super::server::Prometheus;
 use crate::harness::idp::Idp;
 use crate::harness::store::Store;
 use crate::harness::tls::Identity;
-use crate::harness::{Gateway, NAME, gateway, jwt, soon};
+use crate::harness::{Gateway, NAME, PATIENCE, gateway, jwt};
 
 const DASHBOARD: &str = include_str!("../../../config/grafana.json");
 const OTHER: &str = "20260302110000-1772442847.1-100-200-Inbound.wav";
@@ -59,7 +57,7 @@ async fn every_query_of_the_dashboard_returns_data() {
     };
     let mut open = queries();
     assert!(open.len() > 40);
-    let waited = soon(async {
+    let watching = async {
         while !open.is_empty() {
             // Rates need traffic between two scrapes.
             gateway.fetch(NAME).await;
@@ -73,13 +71,9 @@ async fn every_query_of_the_dashboard_returns_data() {
             }
             open = without_data;
         }
-    });
-    if tokio::time::timeout(std::time::Duration::from_secs(30), waited)
-        .await
-        .is_err()
-    {
-        panic!("no data: {open:#?}");
-    }
+    };
+    let watched = tokio::time::timeout(PATIENCE, watching).await;
+    assert!(watched.is_ok(), "no data: {open:#?}");
     // Prometheus has taken the rules, too, and nothing is wrong with this gateway.
     let rules = prometheus.get("/api/v1/rules").await;
     let group = &rules["data"]["groups"][0];
@@ -88,10 +82,5 @@ async fn every_query_of_the_dashboard_returns_data() {
     assert!(broken.is_empty(), "{broken:#?}");
     let alerts = prometheus.get("/api/v1/alerts").await;
     let alerts = alerts["data"]["alerts"].as_array().unwrap().clone();
-    let names: BTreeSet<_> = alerts
-        .iter()
-        .map(|alert| alert["labels"]["alertname"].to_string())
-        .collect();
-    let expected: BTreeSet<String> = BTreeSet::new();
-    assert_eq!(names, expected, "{alerts:#?}");
+    assert!(alerts.is_empty(), "{alerts:#?}");
 }
