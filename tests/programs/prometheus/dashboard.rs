@@ -62,6 +62,7 @@ async fn every_query_of_the_dashboard_returns_data() {
             // Rates need traffic between two scrapes.
             gateway.fetch(NAME).await;
             gateway.get(OTHER).bearer(&jwt("alice")).send().await;
+            prometheus.next_scrape().await;
             let mut without_data = Vec::new();
             for (title, query) in open.drain(..) {
                 let values = prometheus.query(&query).await;

@@ -56,6 +56,14 @@ impl Prometheus {
         series.map(value).collect()
     }
 
+    /// Waits until it has looked at its target once more.
+    pub(super) async fn next_scrape(&self) {
+        let last = self.query("timestamp(up)").await;
+        while self.query("timestamp(up)").await == last {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// An answer of its API.
     pub(super) async fn get(&self, path: &str) -> Value {
         let mut answer = Vec::new();
