@@ -3,7 +3,7 @@
 //! Knows the files of `/proc` and the names that Prometheus's own libraries use. A figure that the
 //! system does not tell is absent. Does not know the gateway.
 //!
-//! Sources: proc(5), "/proc/[pid]/stat", "/proc/[pid]/limits" and "/proc/[pid]/auxv"; getauxval(3)
+//! Sources: proc(5), on `stat`, `limits`, `status` and `auxv` of a process; getauxval(3)
 //! for the type of the entry with the clock ticks; Prometheus, "Writing client libraries", "Process
 //! metrics".
 
