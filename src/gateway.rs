@@ -91,7 +91,9 @@ impl Gateway {
 
         let mut cookies = SetCookies::default();
         let outcome = pipeline::run(self, &head, framing, body, &mut line, &mut cookies).await;
-        let route = line.route;
+        let (route, started) = (line.route, line.started());
+        let counts = self.metrics.route(route);
+        line.count_with(Arc::clone(&counts));
         let mut response = match outcome {
             Ok(PreparedAnswer::Recording(prepared)) => {
                 recording::relay(&head, *prepared, line, downstream, self)
@@ -111,6 +113,7 @@ impl Gateway {
         };
         cookies.write(response.headers_mut());
         self.metrics.answered(route, response.status());
+        counts.began(response.status(), started.elapsed());
         self.cors.fill(&head.headers, response.headers_mut());
         headers::fill_common(response.headers_mut());
         if let Ok(id) = id_field {

@@ -9,10 +9,16 @@
 
 mod audit;
 mod cache;
+mod calls;
+mod levels;
 mod pbx;
+mod plain;
+mod process;
+mod routes;
 mod words;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use http::StatusCode;
@@ -20,18 +26,38 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use audit::AuditMetrics;
 pub(crate) use cache::{Eviction, Hit, Mend};
+pub(crate) use calls::{Call, CallOutcome};
+pub(crate) use levels::{FleetLevels, Levels, PbxLevels};
 use pbx::PbxFamilies;
 pub(crate) use pbx::{Download, Login, PbxMetrics};
-use words::{Labels, Words};
+use process::ProcessFigures;
+use routes::RouteFamilies;
+pub(crate) use routes::{RouteMetrics, TransferEnd};
+use words::Words;
 
-/// Media type of [`Metrics::text`].
-pub(crate) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The form of [`Metrics::text`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextFormat {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// The older text format of Prometheus.
+    Plain,
+}
+
+impl TextFormat {
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Plain => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
 
 const PREFIX: &str = "wavegate";
 
@@ -39,38 +65,13 @@ const PREFIX: &str = "wavegate";
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    routes: RouteFamilies,
     pbxs: PbxFamilies,
     cache_max_bytes: Gauge<u64, AtomicU64>,
     hits: Words<Hit, 3>,
     evictions: Words<Eviction, 5>,
     mends: Words<Mend, 3>,
     audit: AuditMetrics,
-}
-
-/// The values of a moment, for gauges.
-pub(crate) struct Levels {
-    /// Recordings and lists that are being answered.
-    pub(crate) streams: usize,
-    /// Bytes of recordings in memory.
-    pub(crate) cache_bytes: u64,
-    /// Name of each PBX, and the number of requests that wait for it.
-    pub(crate) waiting: Vec<(String, usize)>,
-    /// Name of each issuer that publishes its keys, and the seconds since they were fetched.
-    pub(crate) key_ages: Vec<(String, u64)>,
-    /// Lines that wait to be written into the audit log.
-    pub(crate) audit_waiting: usize,
-    /// The end of the listener's certificate, in seconds since 1970; `None` without TLS.
-    pub(crate) certificate_end: Option<i64>,
-    /// The state of the shared store; `None` for an instance on its own.
-    pub(crate) fleet: Option<FleetLevels>,
-}
-
-/// The state of the store that a fleet shares.
-pub(crate) struct FleetLevels {
-    /// The store answers.
-    pub(crate) is_up: bool,
-    /// Instances, as the store counted them last.
-    pub(crate) instances: usize,
 }
 
 /// The labels of a counted request.
@@ -95,6 +96,7 @@ impl Default for Metrics {
             "The program that runs",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+        let routes = RouteFamilies::register(&mut registry);
         let pbxs = PbxFamilies::register(&mut registry);
         registry.register_with_unit(
             "cache_max",
@@ -104,6 +106,7 @@ impl Default for Metrics {
         );
         Self {
             requests,
+            routes,
             pbxs,
             cache_max_bytes,
             hits: cache::hits(&mut registry),
@@ -120,10 +123,15 @@ impl Metrics {
     /// pattern matched.
     pub(crate) fn answered(&self, route: &'static str, status: StatusCode) {
         let answered = RequestLabels {
-            route: if route.is_empty() { "other" } else { route },
+            route: name_of(route),
             status: status.as_u16(),
         };
         self.requests.get_or_create(&answered).inc();
+    }
+
+    /// The metrics of the answers of one route, as for [`Metrics::answered`].
+    pub(crate) fn route(&self, route: &'static str) -> Arc<RouteMetrics> {
+        self.routes.of(name_of(route))
     }
 
     /// The counters of the PBX of this name; the same counters for the same name.
@@ -141,93 +149,60 @@ impl Metrics {
         self.cache_max_bytes.set(max_bytes);
     }
 
-    /// Everything, as [`MEDIA_TYPE`].
-    pub(crate) fn text(&self, levels: Levels) -> String {
+    /// Everything, with the figures of the process. Reads files of the system.
+    pub(crate) fn text(&self, levels: Levels, format: TextFormat) -> String {
         let mut text = String::new();
         // A text that was cut has no end mark, so no monitor takes it for the whole.
         let _ = self.write(levels, &mut text);
-        text
+        match format {
+            TextFormat::OpenMetrics => text,
+            TextFormat::Plain => plain::of(&text),
+        }
     }
 
     fn write(&self, levels: Levels, text: &mut String) -> fmt::Result {
         encode_registry(text, &self.registry)?;
         encode_registry(text, &levels.registry())?;
+        encode_registry(text, &ProcessFigures::read().registry())?;
         encode_eof(text)
     }
 }
 
-impl Levels {
-    fn registry(self) -> Registry {
-        let mut registry = Registry::with_prefix(PREFIX);
-        registry.register(
-            "streams_open",
-            "Recordings and lists that are being answered, those that wait for a PBX included",
-            ConstGauge::new(self.streams),
-        );
-        registry.register_with_unit(
-            "cache",
-            "Bytes of recordings in memory",
-            Unit::Bytes,
-            ConstGauge::new(self.cache_bytes),
-        );
-        registry.register(
-            "audit_lines_waiting",
-            "Lines that wait to be written into the audit log",
-            ConstGauge::new(self.audit_waiting),
-        );
-        let waiting: Family<Labels, Gauge<u64, AtomicU64>> = Family::default();
-        for (pbx, requests) in self.waiting {
-            let gauge = waiting.get_or_create_owned(&vec![("pbx", pbx)]);
-            gauge.set(u64::try_from(requests).unwrap_or(u64::MAX));
-        }
-        let ages: Family<Labels, Gauge<u64, AtomicU64>> = Family::default();
-        for (issuer, age) in self.key_ages {
-            ages.get_or_create_owned(&vec![("issuer", issuer)]).set(age);
-        }
-        registry.register_with_unit(
-            "issuer_keys_age",
-            "Time since the published keys of an issuer were fetched",
-            Unit::Seconds,
-            ages,
-        );
-        if let Some(end) = self.certificate_end {
-            registry.register_with_unit(
-                "certificate_end_timestamp",
-                "End of the validity of the certificate of server.tls, since 1970",
-                Unit::Seconds,
-                ConstGauge::new(end),
-            );
-        }
-        if let Some(fleet) = self.fleet {
-            registry.register(
-                "shared_store_up",
-                "1 while the shared store answers, else 0",
-                ConstGauge::new(u64::from(fleet.is_up)),
-            );
-            registry.register(
-                "fleet_instances",
-                "Instances of the fleet, as the shared store counted them last",
-                ConstGauge::new(u64::try_from(fleet.instances).unwrap_or(u64::MAX)),
-            );
-        }
-        registry.register(
-            "pbx_requests_waiting",
-            "Requests that wait for the first byte of a PBX",
-            waiting,
-        );
-        registry
-    }
+/// The value of the label `route`.
+fn name_of(route: &'static str) -> &'static str {
+    if route.is_empty() { "other" } else { route }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pbx(name: &str) -> PbxLevels {
+        PbxLevels {
+            name: name.to_owned(),
+            api: "p-series",
+            waiting: 3,
+            max_waiting: 64,
+            free_downloads: 1,
+            token_age: None,
+            hold_off: None,
+            failing: vec![],
+        }
+    }
+
     fn levels() -> Levels {
+        let branch = PbxLevels {
+            waiting: 0,
+            token_age: Some(9),
+            hold_off: Some("brink"),
+            failing: vec![("downloads", true), ("lists", false)],
+            ..pbx("branch")
+        };
         Levels {
             streams: 2,
+            max_streams: 256,
             cache_bytes: 7 << 32,
-            waiting: vec![("office".to_owned(), 3), ("branch".to_owned(), 0)],
+            pbxs: vec![pbx("office"), branch],
             key_ages: vec![("https://sso.example".to_owned(), 7)],
             audit_waiting: 5,
             certificate_end: Some(1_772_442_847),
@@ -238,10 +213,10 @@ mod tests {
         }
     }
 
-    /// The lines in order, without comments.
+    /// The lines of the gateway in order, without comments.
     fn numbers(metrics: &Metrics) -> Vec<String> {
-        let text = metrics.text(levels());
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let text = metrics.text(levels(), TextFormat::OpenMetrics);
+        let lines = text.lines().filter(|line| line.starts_with(PREFIX));
         let mut lines: Vec<String> = lines.map(str::to_owned).collect();
         lines.sort_unstable();
         lines
@@ -274,22 +249,60 @@ wavegate_mends_total{outcome="differs"} 0
 wavegate_mends_total{outcome="failed"} 0
 wavegate_mends_total{outcome="mended"} 0
 wavegate_pbx_agreed_ends_total{pbx="office"} 0
+wavegate_pbx_calls_total{pbx="office",operation="list",outcome="done"} 0
+wavegate_pbx_calls_total{pbx="office",operation="list",outcome="refused"} 0
+wavegate_pbx_calls_total{pbx="office",operation="list",outcome="unanswered"} 0
+wavegate_pbx_calls_total{pbx="office",operation="list",outcome="unusable"} 0
+wavegate_pbx_calls_total{pbx="office",operation="logout",outcome="done"} 0
+wavegate_pbx_calls_total{pbx="office",operation="logout",outcome="refused"} 0
+wavegate_pbx_calls_total{pbx="office",operation="logout",outcome="unanswered"} 0
+wavegate_pbx_calls_total{pbx="office",operation="logout",outcome="unusable"} 0
+wavegate_pbx_calls_total{pbx="office",operation="prolong",outcome="done"} 0
+wavegate_pbx_calls_total{pbx="office",operation="prolong",outcome="refused"} 0
+wavegate_pbx_calls_total{pbx="office",operation="prolong",outcome="unanswered"} 0
+wavegate_pbx_calls_total{pbx="office",operation="prolong",outcome="unusable"} 0
+wavegate_pbx_calls_total{pbx="office",operation="refresh",outcome="done"} 0
+wavegate_pbx_calls_total{pbx="office",operation="refresh",outcome="refused"} 0
+wavegate_pbx_calls_total{pbx="office",operation="refresh",outcome="unanswered"} 0
+wavegate_pbx_calls_total{pbx="office",operation="refresh",outcome="unusable"} 0
+wavegate_pbx_calls_total{pbx="office",operation="ticket",outcome="done"} 0
+wavegate_pbx_calls_total{pbx="office",operation="ticket",outcome="refused"} 0
+wavegate_pbx_calls_total{pbx="office",operation="ticket",outcome="unanswered"} 0
+wavegate_pbx_calls_total{pbx="office",operation="ticket",outcome="unusable"} 0
+wavegate_pbx_downloads_free{pbx="branch"} 1
+wavegate_pbx_downloads_free{pbx="office"} 1
 wavegate_pbx_downloads_total{pbx="office",outcome="begun"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="empty"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="failed"} 0
 wavegate_pbx_downloads_total{pbx="office",outcome="not-found"} 0
+wavegate_pbx_failing{pbx="branch",requests="downloads"} 1
+wavegate_pbx_failing{pbx="branch",requests="lists"} 0
+wavegate_pbx_info{pbx="branch",api="p-series"} 1
+wavegate_pbx_info{pbx="office",api="p-series"} 1
+wavegate_pbx_logins_held_off{pbx="branch",reason="brink"} 1
+wavegate_pbx_logins_held_off{pbx="office",reason="none"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="accepted"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="locked-out"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="refused"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="unanswered"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="unjudged"} 0
 wavegate_pbx_logins_total{pbx="office",outcome="unsent"} 0
+wavegate_pbx_requests_waiting_max{pbx="branch"} 64
+wavegate_pbx_requests_waiting_max{pbx="office"} 64
 wavegate_pbx_requests_waiting{pbx="branch"} 0
 wavegate_pbx_requests_waiting{pbx="office"} 3
 wavegate_pbx_rows_unreadable_total{pbx="office"} 0
+wavegate_pbx_token_age_seconds{pbx="branch"} 9
 wavegate_pbx_tokens_ended_early_total{pbx="office"} 0
 wavegate_shared_store_up 1
-wavegate_streams_open 2"#;
+wavegate_streams_max 256
+wavegate_streams_open 2
+wavegate_transfers_total{outcome="broken"} 0
+wavegate_transfers_total{outcome="complete"} 0
+wavegate_transfers_total{outcome="left"} 0
+wavegate_transfers_total{outcome="overdue"} 0
+wavegate_transfers_total{outcome="too-slow"} 0
+wavegate_transfers_total{outcome="withdrawn"} 0"#;
         let numbers = numbers(&metrics);
         let version = env!("CARGO_PKG_VERSION");
         let build = format!("wavegate_build_info{{version=\"{version}\"}} 1");

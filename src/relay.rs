@@ -16,6 +16,8 @@ pub(crate) use document::DocumentBody;
 pub(crate) use pieces::Pieces;
 pub(crate) use watchdog::{Watchdog, WatchdogVerdict};
 
+use crate::metrics::TransferEnd;
+
 /// The outcome of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -55,6 +57,19 @@ impl Outcome {
             Self::Revoked => "revoked",
             Self::Deleted => "deleted",
             Self::Overdue => "overdue",
+        }
+    }
+}
+
+impl From<Outcome> for TransferEnd {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Complete => Self::Complete,
+            Outcome::UpstreamFailed | Outcome::UpstreamIdle => Self::Broken,
+            Outcome::DownstreamIdle | Outcome::DownstreamSlow => Self::TooSlow,
+            Outcome::DownstreamGone => Self::Left,
+            Outcome::Revoked | Outcome::Deleted => Self::Withdrawn,
+            Outcome::Drained | Outcome::Overdue => Self::Overdue,
         }
     }
 }

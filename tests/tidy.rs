@@ -596,3 +596,52 @@ fn every_page_opens_with_its_title_and_the_questions_it_answers() {
         assert!(questions.ends_with('?'), "{shown}: {questions}");
     }
 }
+
+/// The words of a text that are names of metrics; a histogram's without the suffix of its samples.
+fn metrics_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
+    let names = words.filter(|word| word.starts_with("wavegate_") || word.starts_with("process_"));
+    let of_family = |name: &'_ str| -> usize {
+        let suffixes = ["_bucket", "_count", "_sum"];
+        let suffix = suffixes.iter().find(|suffix| name.ends_with(*suffix));
+        name.len() - suffix.map_or(0, |suffix| suffix.len())
+    };
+    names.map(|name| &name[..of_family(name)]).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_are_about_metrics_that_exist() {
+    let page = include_str!("../docs/metrics.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let explained: BTreeSet<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    for (file, text) in [
+        ("grafana.json", include_str!("../config/grafana.json")),
+        ("alerts.yaml", include_str!("../config/alerts.yaml")),
+    ] {
+        let named = metrics_in(text);
+        assert!(named.len() > 10, "{file}: {named:?}");
+        let unknown: Vec<_> = named.difference(&explained).collect();
+        assert!(unknown.is_empty(), "{file} names {unknown:?}");
+    }
+}
+
+#[test]
+fn each_alert_has_its_line_that_says_what_to_do() {
+    let rules = include_str!("../config/alerts.yaml");
+    let alerts = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let alerts: BTreeSet<&str> = alerts.collect();
+    let page = include_str!("../docs/alerts.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+    let lines: BTreeSet<&str> = rows
+        .iter()
+        .filter_map(|row| row[0].split('`').nth(1))
+        .collect();
+    assert_eq!(alerts, lines);
+    assert!(
+        alerts.len() > 10 && rows.iter().all(|row| row.len() == 3),
+        "{rows:#?}"
+    );
+}

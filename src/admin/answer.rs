@@ -7,15 +7,17 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tracing::{info, warn};
 
 use super::calls::{AdminCalls, CallError};
 use crate::auth::revocations::RevokeError;
 use crate::gateway::head::HeadFault;
-use crate::metrics;
+use crate::metrics::TextFormat;
 use crate::recording::RecordingName;
 
 const TEXT_MEDIA_TYPE: &str = "text/plain; charset=utf-8";
@@ -111,9 +113,23 @@ pub(super) fn answer(
             ),
         },
         AdminRoute::Pbxs => page(StatusCode::OK, "application/json", (calls.pbxs)()),
-        AdminRoute::Metrics => page(StatusCode::OK, metrics::MEDIA_TYPE, (calls.metrics)()),
+        AdminRoute::Metrics => {
+            let format = wanted_format(request.headers());
+            page(StatusCode::OK, format.media_type(), (calls.metrics)(format))
+        }
         AdminRoute::Revocations => revoke(request, source, calls),
         AdminRoute::Cache { pbx, name } => forget(request, source, calls, pbx, name),
+    }
+}
+
+/// OpenMetrics, unless the caller takes plain text and does not name OpenMetrics.
+fn wanted_format(headers: &HeaderMap) -> TextFormat {
+    let fields = headers.get_all(ACCEPT).iter();
+    let accepted: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).collect();
+    let names = |media_type| accepted.iter().any(|field| field.contains(media_type));
+    match names("text/plain") && !names("application/openmetrics-text") {
+        true => TextFormat::Plain,
+        false => TextFormat::OpenMetrics,
     }
 }
 

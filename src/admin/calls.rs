@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use thiserror::Error;
 
 use crate::auth::revocations::RevokeError;
+use crate::metrics::TextFormat;
 use crate::recording::{NameError, RecordingName};
 use crate::secret::Secret;
 
@@ -26,8 +27,8 @@ pub(crate) type RevokeCall = Box<dyn Fn(&str) -> Result<(), RevokeError> + Send 
 pub(crate) struct AdminCalls {
     /// The state of the PBXs, as JSON.
     pub(crate) pbxs: TextReport,
-    /// The metrics, as [`crate::metrics::MEDIA_TYPE`].
-    pub(crate) metrics: TextReport,
+    /// The metrics in this form.
+    pub(crate) metrics: Box<dyn Fn(TextFormat) -> String + Send + Sync>,
     pub(crate) forget: ForgetCall,
     pub(crate) revoke: RevokeCall,
     /// The reason why the gateway cannot answer requests now, if there is one.

@@ -14,7 +14,6 @@ use crate::auth::key_sets::KeySetRefresher;
 use crate::fleet::Fleet;
 use crate::gateway::Gateway;
 use crate::metrics::{FleetLevels, Levels};
-use crate::pbx::Pbx;
 use crate::policy::Grant;
 use crate::relay::Outcome;
 use crate::secret::Secret;
@@ -30,12 +29,14 @@ pub(super) fn calls(
     let (reported, counted, asked, named, judged, listed) = (of(), of(), of(), of(), of(), of());
     Arc::new(AdminCalls {
         pbxs: Box::new(move || health(&reported.load())),
-        metrics: Box::new(move || {
+        metrics: Box::new(move |format| {
             let gateway = counted.load();
             let certificate_end = certificate
                 .as_ref()
                 .and_then(|certificate| certificate.end());
-            gateway.metrics.text(levels(&gateway, certificate_end))
+            gateway
+                .metrics
+                .text(levels(&gateway, certificate_end), format)
         }),
         forget: Box::new(move |pbx, name| {
             let gateway = asked.load();
@@ -80,15 +81,15 @@ fn fleet_levels(fleet: &Fleet) -> FleetLevels {
 }
 
 fn levels(gateway: &Gateway, certificate_end: Option<Timestamp>) -> Levels {
-    let waiting = |pbx: &Arc<Pbx>| (pbx.name().to_owned(), pbx.waiting());
     let age =
         |keeper: &KeySetRefresher| Some((keeper.issuer().to_owned(), keeper.age()?.as_secs()));
     Levels {
         streams: gateway.recordings.stream_limit.count(),
+        max_streams: gateway.recordings.stream_limit.max(),
         cache_bytes: gateway.recordings.cache.bytes_held(),
         certificate_end: certificate_end.map(Timestamp::as_second),
         audit_waiting: gateway.rights.audit.waiting(),
-        waiting: gateway.pbxs.all().iter().map(waiting).collect(),
+        pbxs: gateway.pbxs.all().iter().map(|pbx| pbx.levels()).collect(),
         key_ages: gateway.callers.keepers.iter().filter_map(age).collect(),
         fleet: gateway.fleet.as_deref().map(fleet_levels),
     }

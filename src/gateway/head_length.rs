@@ -41,7 +41,8 @@ pub(super) fn refuse(
     let source = downstream.peer.ip();
     let request_id = proxies.request_id(&HeaderMap::new(), source);
     // The method is unknown, since the head was not read.
-    let line = AccessLine::new(Arc::clone(&request_id), "other", source);
+    let mut line = AccessLine::new(Arc::clone(&request_id), "other", source);
+    line.count_with(metrics.route(""));
     let (head, ()) = Request::new(()).into_parts();
     let error = GatewayError::HeadTooLong {
         max_bytes,

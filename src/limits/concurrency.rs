@@ -40,6 +40,11 @@ impl ConcurrencyLimit {
         total.saturating_sub(self.semaphore.available_permits())
     }
 
+    /// The number of permits.
+    pub(crate) fn total(&self) -> usize {
+        *self.total.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes the number of permits. If more are out, the surplus is withdrawn as it comes back,
     /// before a waiting task gets one. Call it within a tokio runtime.
     pub(crate) fn resize(&self, total: usize) {

@@ -52,6 +52,11 @@ impl FairQueue {
         self.change(|ledger| ledger.resize(total));
     }
 
+    /// The number of downloads that may begin at once.
+    pub(crate) fn free(&self) -> usize {
+        self.lock().free()
+    }
+
     /// True if a principal other than `who` waits.
     pub(crate) fn has_waiting_beside(&self, who: &PrincipalId) -> bool {
         self.lock().has_waiting_beside(who)

@@ -73,6 +73,11 @@ impl StreamLimit {
         self.lock().open
     }
 
+    /// The number of streams that may be open.
+    pub(crate) fn max(&self) -> usize {
+        self.lock().max
+    }
+
     /// Opens a stream, without waiting for one that is free.
     ///
     /// # Errors

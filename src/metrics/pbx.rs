@@ -7,12 +7,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::cache::Mend;
+use super::calls::{Call, CallOutcome, Calls};
 use super::words::{Labels, Words};
 
 /// The counters of all PBXs.
 pub(super) struct PbxFamilies {
     downloads: Family<Labels, Counter>,
     logins: Family<Labels, Counter>,
+    calls: Family<Labels, Counter>,
     ended_early: Family<Labels, Counter>,
     agreed_ends: Family<Labels, Counter>,
     rows_unreadable: Family<Labels, Counter>,
@@ -28,6 +30,10 @@ impl PbxFamilies {
         Self {
             downloads: family("pbx_downloads", "Tries to begin a download, by outcome"),
             logins: family("pbx_logins", "Logins to a PBX, by outcome"),
+            calls: family(
+                "pbx_calls",
+                "Calls to a PBX beside logins and downloads, by operation and outcome",
+            ),
             ended_early: family(
                 "pbx_tokens_ended_early",
                 "PBX tokens that ended long before their time, as when another program logs in with the same account",
@@ -50,6 +56,7 @@ impl PbxFamilies {
             ended_early: self.ended_early.get_or_create_owned(&labels),
             agreed_ends: self.agreed_ends.get_or_create_owned(&labels),
             rows_unreadable: self.rows_unreadable.get_or_create_owned(&labels),
+            calls: Calls::of(&self.calls, &labels),
             logins: Words::of(&self.logins, labels.clone(), "outcome", Login::WORDS),
             downloads: Words::of(&self.downloads, labels, "outcome", Download::WORDS),
             mends,
@@ -109,6 +116,7 @@ impl Login {
 pub(crate) struct PbxMetrics {
     downloads: Words<Download, 4>,
     logins: Words<Login, 6>,
+    calls: Calls,
     ended_early: Counter,
     agreed_ends: Counter,
     rows_unreadable: Counter,
@@ -125,6 +133,11 @@ impl PbxMetrics {
     /// Counts a login.
     pub(crate) fn login_ended(&self, login: Login) {
         self.logins.count(login);
+    }
+
+    /// Counts a call that is neither a login nor a download.
+    pub(crate) fn called(&self, call: Call, outcome: CallOutcome) {
+        self.calls.count(call, outcome);
     }
 
     /// Counts a PBX token that ended long before its time.

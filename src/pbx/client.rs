@@ -36,7 +36,7 @@ use crate::audit::RecordedRead;
 use crate::fleet::Fleet;
 use crate::fleet::permits::SharedPermits;
 use crate::list::Query;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PbxLevels};
 use crate::principal::PrincipalId;
 use crate::recording::RecordingName;
 
@@ -86,11 +86,12 @@ impl Pbx {
         let name: Arc<str> = config.name.as_str().into();
         let transport = Arc::new(Transport::new(config)?);
         let dialect = dialect::of(config);
+        let counters = Arc::new(metrics.pbx(&name));
         let keeper = match old.filter(|old| is_same_account(&old.config, config)) {
             Some(old) => Arc::clone(&old.keeper),
             None => {
                 let history = open_history(config, state_dir)?;
-                let api = AccountApi::new(&dialect, &transport);
+                let api = AccountApi::new(&dialect, &transport, &counters);
                 let shared = fleet.map(|fleet| shared_account(config, fleet));
                 TokenKeeper::new(&name, api, history, metrics.pbx(&name), shared)
             }
@@ -102,9 +103,12 @@ impl Pbx {
                 Arc::new(Health::new(&name)),
             ),
         };
-        let metrics = Arc::new(metrics.pbx(&name));
         let max_idle = config.limits.max_downloads;
-        let pool = Arc::new(ConnectionPool::new(Arc::clone(&transport), max_idle));
+        let pool = Arc::new(ConnectionPool::new(
+            Arc::clone(&transport),
+            max_idle,
+            Arc::clone(&counters),
+        ));
         let tokens = Arc::new(TokenSource::new(
             Arc::clone(&name),
             Arc::clone(&keeper),
@@ -119,7 +123,7 @@ impl Pbx {
             &tokens,
             (&pool, &tickets),
             (&limiters.lists, &limiters.bandwidth),
-            Arc::clone(&metrics),
+            Arc::clone(&counters),
         );
         let downloads = Arc::new(Downloads {
             pbx: Arc::clone(&name),
@@ -131,7 +135,7 @@ impl Pbx {
                 shared: fleet.map(|fleet| shared_downloads(config, fleet)),
             },
             bandwidth: Arc::clone(&limiters.bandwidth),
-            metrics,
+            metrics: counters,
             limits: config.limits.clone(),
             not_ready: config.not_ready.clone(),
         });
@@ -153,7 +157,11 @@ impl Pbx {
     /// go on, within the limits of this one.
     pub(crate) fn take_over(&self) {
         self.limiters.resize(&self.config.limits);
-        let api = AccountApi::new(&self.downloads.dialect, &self.transport);
+        let api = AccountApi::new(
+            &self.downloads.dialect,
+            &self.transport,
+            &self.downloads.metrics,
+        );
         self.keeper.change(api, self.config.account.login_retry);
     }
 
@@ -327,9 +335,18 @@ impl Pbx {
         self.health.report(self.keeper.logins())
     }
 
-    /// The number of requests that have not got their first byte.
-    pub(crate) fn waiting(&self) -> usize {
-        self.limiters.waiting.taken()
+    /// The state of the PBX in numbers.
+    pub(crate) fn levels(&self) -> PbxLevels {
+        PbxLevels {
+            name: self.name.to_string(),
+            api: self.config.api.as_str(),
+            waiting: self.limiters.waiting.taken(),
+            max_waiting: self.limiters.waiting.total(),
+            free_downloads: self.limiters.downloads.free(),
+            token_age: self.keeper.token_age().map(|age| age.as_secs()),
+            hold_off: self.keeper.hold_off(),
+            failing: self.health.failing(),
+        }
     }
 }
 

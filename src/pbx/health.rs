@@ -70,6 +70,21 @@ impl Health {
         HealthReport { tracks, logins }
     }
 
+    /// The kinds of requests that were made, and whether the last one of each kind failed.
+    pub(in crate::pbx) fn failing(&self) -> Vec<(&'static str, bool)> {
+        let tracks = self.lock();
+        let kinds = [
+            ("downloads", tracks.downloads.state),
+            ("lists", tracks.lists.state),
+        ];
+        let known = kinds
+            .into_iter()
+            .filter(|(_, state)| *state != HealthState::Unknown);
+        known
+            .map(|(kind, state)| (kind, state == HealthState::Failing))
+            .collect()
+    }
+
     /// Notes how a download began.
     pub(in crate::pbx) fn note<T>(&self, result: &Result<T, PbxError>) {
         let tracks = &mut *self.lock();

@@ -5,6 +5,7 @@
 pub(in crate::pbx) mod answer;
 pub(in crate::pbx) mod attempts;
 pub(in crate::pbx) mod body_end;
+pub(in crate::pbx) mod call_metrics;
 pub(in crate::pbx) mod connection;
 pub(in crate::pbx) mod connection_pool;
 pub(in crate::pbx) mod http1;

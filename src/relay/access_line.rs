@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use tracing::info;
 
+use super::Outcome;
 use crate::audit::PendingDelivery;
+use crate::metrics::RouteMetrics;
 use crate::principal::PrincipalId;
 
 /// The line of one request in the access log. Each stage of the request fills in its fields. The
 /// drop writes the line, at the real end of the request: after the last byte, or when the caller
-/// leaves.
+/// leaves. The metrics of the answer's end are counted with it.
 pub(crate) struct AccessLine {
     started: Instant,
     request_id: Arc<str>,
@@ -28,13 +30,15 @@ pub(crate) struct AccessLine {
     /// 0 if the caller left before the answer.
     pub(crate) status: u16,
     /// Bytes of the body that the connection took.
-    pub(crate) bytes: u64,
+    bytes: u64,
     /// The outcome of a transfer, or the slug of a problem.
     pub(crate) outcome: &'static str,
     /// The error of a refused caller, in more detail than the caller gets.
     pub(crate) reason: String,
     /// The entry for the audit log at the end of an allowed request.
     pub(crate) audit: PendingDelivery,
+    /// The metrics of the route; `None` until there is an answer.
+    metrics: Option<Arc<RouteMetrics>>,
 }
 
 impl AccessLine {
@@ -54,6 +58,7 @@ impl AccessLine {
             outcome: "downstream-gone",
             reason: String::new(),
             audit: PendingDelivery::default(),
+            metrics: None,
         }
     }
 
@@ -72,6 +77,31 @@ impl AccessLine {
     pub(crate) fn source(&self) -> IpAddr {
         self.source
     }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Counts the rest of the answer with these metrics.
+    pub(crate) fn count_with(&mut self, metrics: Arc<RouteMetrics>) {
+        self.metrics = Some(metrics);
+    }
+
+    /// Notes bytes of the body that the connection took.
+    pub(super) fn note_sent(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        if let Some(metrics) = &self.metrics {
+            metrics.sent(bytes);
+        }
+    }
+
+    /// Notes the end of the body.
+    pub(super) fn end_transfer(&mut self, outcome: Outcome) {
+        self.outcome = outcome.as_str();
+        if let Some(metrics) = &self.metrics {
+            metrics.transfer_ended(outcome.into());
+        }
+    }
 }
 
 impl Drop for AccessLine {
@@ -79,6 +109,9 @@ impl Drop for AccessLine {
         self.audit.status = self.status;
         self.audit.outcome = self.outcome;
         self.audit.bytes = self.bytes;
+        if let Some(metrics) = &self.metrics {
+            metrics.ended(self.started.elapsed());
+        }
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let principal = self.principal.as_ref();
         info!(

@@ -229,6 +229,7 @@ impl TransferState {
     fn note_progress(&mut self, bytes: u64) {
         let now = Instant::now();
         self.bytes += bytes;
+        (self.resources.iter_mut()).for_each(|resources| resources.line.note_sent(bytes));
         self.source_speed.note(now, bytes);
         if self.waits_for_source {
             self.waits_for_source = false;
@@ -259,8 +260,7 @@ impl TransferState {
         if let Some(mut resources) = self.resources.take() {
             self.is_whole = outcome == Outcome::Complete;
             resources.line.audit.end_is_agreed |= resources.source.end_is_agreed();
-            resources.line.outcome = outcome.as_str();
-            resources.line.bytes = self.bytes;
+            resources.line.end_transfer(outcome);
         }
         self.held = Pieces::default();
         self.pause = None;

@@ -47,7 +47,7 @@ impl Body for DocumentBody {
             return Poll::Ready(None);
         }
         let piece = self.rest.split_to(size);
-        self.line.bytes += size as u64;
+        self.line.note_sent(size as u64);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -67,6 +67,6 @@ impl Drop for DocumentBody {
         } else {
             Outcome::DownstreamGone
         };
-        self.line.outcome = outcome.as_str();
+        self.line.end_transfer(outcome);
     }
 }

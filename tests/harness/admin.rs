@@ -40,6 +40,15 @@ pub(crate) async fn ask(
     send(addr, request, "").await
 }
 
+/// The answer to a GET with these header fields.
+pub(crate) async fn ask_with(addr: SocketAddr, path: &str, fields: &[(&str, &str)]) -> Reply {
+    let mut request = Request::builder().method(Method::GET).uri(path);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    send(addr, request, "").await.unwrap()
+}
+
 /// The answer to a POST.
 pub(crate) async fn post(
     addr: SocketAddr,

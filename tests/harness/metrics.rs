@@ -10,7 +10,7 @@ use super::admin::ask;
 /// The numbers, each by its name and labels.
 pub(crate) struct Numbers {
     pub(crate) text: String,
-    pub(crate) samples: BTreeMap<String, u64>,
+    pub(crate) samples: BTreeMap<String, f64>,
 }
 
 impl Numbers {
@@ -26,12 +26,24 @@ impl Numbers {
         }
     }
 
-    /// The number under this name, which must be there.
+    /// The whole number under this name, which must be there.
     #[track_caller]
     pub(crate) fn at(&self, sample: &str) -> u64 {
-        let sample = format!("wavegate_{sample}");
-        let number = self.samples.get(&sample);
-        *number.unwrap_or_else(|| panic!("no {sample} in {}", self.text))
+        let number = self.find(sample);
+        number.unwrap_or_else(|| panic!("no {sample} in {}", self.text))
+    }
+
+    /// The whole number under this name, if it is there.
+    #[track_caller]
+    pub(crate) fn find(&self, sample: &str) -> Option<u64> {
+        let number = self.samples.get(&format!("wavegate_{sample}"))?;
+        assert_eq!(number.fract(), 0.0, "{sample}");
+        Some(*number as u64)
+    }
+
+    /// The number of answers of every kind that have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.sum("wavegate_duration_seconds_count{")
     }
 
     #[track_caller]
@@ -55,18 +67,20 @@ impl Numbers {
 
     /// Answered requests of every kind.
     pub(crate) fn answered(&self) -> u64 {
-        let requests = self
-            .samples
-            .iter()
-            .filter(|(sample, _)| sample.starts_with("wavegate_requests_total{"));
-        requests.map(|(_, number)| number).sum()
+        self.sum("wavegate_requests_total{")
+    }
+
+    fn sum(&self, start: &str) -> u64 {
+        let samples = self.samples.iter();
+        let samples = samples.filter(|(sample, _)| sample.starts_with(start));
+        samples.map(|(_, number)| *number as u64).sum()
     }
 }
 
 /// Reads OpenMetrics text line by line: each family has one help, one type and perhaps a unit, and
 /// then its samples, each once; the end is marked.
 #[track_caller]
-fn samples(text: &str) -> BTreeMap<String, u64> {
+fn samples(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut families = Vec::new();
     let (mut family, mut kind) = (String::new(), String::new());
@@ -96,14 +110,19 @@ fn samples(text: &str) -> BTreeMap<String, u64> {
             Some((name, labels)) => (name, labels.strip_suffix('}').unwrap()),
             None => (sample, ""),
         };
-        let expected = match kind.as_str() {
-            "counter" => format!("{family}_total"),
-            "gauge" => family.clone(),
-            "info" => format!("{family}_info"),
+        let suffixes: &[&str] = match kind.as_str() {
+            "counter" => &["_total"],
+            "gauge" => &[""],
+            "info" => &["_info"],
+            "histogram" => &["_bucket", "_count", "_sum"],
             _ => panic!("{kind}"),
         };
-        assert_eq!(name, expected);
-        assert!(name.starts_with("wavegate_"), "{line}");
+        let suffix = name.strip_prefix(family.as_str()).unwrap();
+        assert!(suffixes.contains(&suffix), "{line}");
+        let is_known = ["wavegate_", "process_"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        assert!(is_known, "{line}");
         for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (label, value) = label.split_once("=\"").unwrap();
             let value = value.strip_suffix('"').unwrap();

@@ -76,6 +76,11 @@ impl<W> Ledger<W> {
         self.total = total;
     }
 
+    /// The number of permits that are free.
+    pub(super) fn free(&self) -> usize {
+        self.total.saturating_sub(self.out)
+    }
+
     /// Gives a permit to the next waiting task, if one is free. Call it after every change, until
     /// it returns `None`.
     pub(super) fn serve(&mut self) -> Option<W> {

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::metrics::{Call, CallOutcome, PbxMetrics};
 use crate::pbx::dialect::{AnswerError, Dialect, Operation, PbxCall, Tokens};
 use crate::pbx::error::{PbxError, TimeLimit, TransportError};
 use crate::pbx::wire::answer::read_answer;
+use crate::pbx::wire::call_metrics;
 use crate::pbx::wire::transport::Transport;
 use crate::secret::Secret;
 
@@ -19,13 +21,19 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(10);
 pub(in crate::pbx) struct AccountApi {
     dialect: Arc<dyn Dialect>,
     transport: Arc<Transport>,
+    metrics: Arc<PbxMetrics>,
 }
 
 impl AccountApi {
-    pub(in crate::pbx) fn new(dialect: &Arc<dyn Dialect>, transport: &Arc<Transport>) -> Self {
+    pub(in crate::pbx) fn new(
+        dialect: &Arc<dyn Dialect>,
+        transport: &Arc<Transport>,
+        metrics: &Arc<PbxMetrics>,
+    ) -> Self {
         Self {
             dialect: Arc::clone(dialect),
             transport: Arc::clone(transport),
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -61,8 +69,12 @@ impl AccountApi {
             }
             false => transport.call(call).await,
         };
-        let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
-        read_answer(operation, answer, |body| self.dialect.read_tokens(body))
+        let answer = answer.map_err(|source| PbxError::Transport { operation, source });
+        let tokens = answer.and_then(|answer| {
+            read_answer(operation, answer, |body| self.dialect.read_tokens(body))
+        });
+        call_metrics::count(&self.metrics, operation, tokens.as_ref().err());
+        tokens
     }
 
     /// Keeps a token alive that nobody uses; `None` where that is not wanted.
@@ -72,13 +84,32 @@ impl AccountApi {
     ) -> Option<Result<Result<(), AnswerError>, TransportError>> {
         let call = self.dialect.prolong(token)?;
         let answer = self.transport.call(&call).await;
-        Some(answer.map(|answer| self.dialect.read_prolong(&answer.body)))
+        let prolonged = answer.map(|answer| self.dialect.read_prolong(&answer.body));
+        self.metrics.called(
+            Call::Prolong,
+            match &prolonged {
+                Ok(Ok(())) => CallOutcome::Done,
+                Ok(Err(AnswerError::Refused(_))) => CallOutcome::Refused,
+                Ok(Err(AnswerError::Unreadable(_))) => CallOutcome::Unusable,
+                Err(_) => CallOutcome::Unanswered,
+            },
+        );
+        Some(prolonged)
     }
 
     /// Gives a token back, where the configuration wants that.
     pub(super) async fn log_out(&self, token: &Secret) -> Result<(), TransportError> {
         match self.dialect.logout(token) {
-            Some(call) => self.transport.call(&call).await.map(drop),
+            Some(call) => {
+                let answer = self.transport.call(&call).await;
+                // The answer is not read: the token ends anyhow.
+                let outcome = match answer {
+                    Ok(_) => CallOutcome::Done,
+                    Err(_) => CallOutcome::Unanswered,
+                };
+                self.metrics.called(Call::Logout, outcome);
+                answer.map(drop)
+            }
             None => Ok(()),
         }
     }

@@ -159,7 +159,9 @@ impl TicketBroker {
             token.touch();
             Ok(Ticket::new(text, Arc::clone(token), requested))
         };
-        within(self.answer_timeout, operation, TimeLimit::Answer, taking).await
+        let taken = within(self.answer_timeout, operation, TimeLimit::Answer, taking).await;
+        self.pool.count(operation, &taken);
+        taken
     }
 
     /// The address that may use a ticket beside ours.
@@ -204,13 +206,10 @@ impl TicketBroker {
                 token,
             })
         };
-        within(
-            self.first_byte_timeout,
-            operation,
-            TimeLimit::FirstByte,
-            spending,
-        )
-        .await
+        let limit = self.first_byte_timeout;
+        let spent = within(limit, operation, TimeLimit::FirstByte, spending).await;
+        self.pool.count(operation, &spent);
+        spent
     }
 
     /// The part that was asked for, if the answer is that part; `None` where the answer is to be

@@ -144,12 +144,14 @@ impl PageReader {
         } = request;
         let page = (address.page, address.size);
         let call = dialect.list_page(token.text(), page, *order, filter);
-        let answer = async {
+        let asking = async {
             let answer = connection.call(&call, MAX_PAGE_BYTES).await;
-            answer.map_err(|source| PbxError::Transport { operation, source })
+            let answer = answer.map_err(|source| PbxError::Transport { operation, source })?;
+            read_answer(operation, answer, |body| dialect.read_list_page(body))
         };
-        let answer = within(self.answer_timeout, operation, TimeLimit::Answer, answer).await?;
-        let found = read_answer(operation, answer, |body| dialect.read_list_page(body))?;
+        let found = within(self.answer_timeout, operation, TimeLimit::Answer, asking).await;
+        self.pool.count(operation, &found);
+        let found = found?;
         token.touch();
         self.pool.give_back(connection);
         Ok(found)

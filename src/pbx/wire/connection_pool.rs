@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::attempts::Attempts;
+use super::call_metrics;
 use super::connection::PbxConnection;
 use super::transport::Transport;
+use crate::metrics::PbxMetrics;
 use crate::pbx::dialect::Operation;
 use crate::pbx::error::PbxError;
 
@@ -27,15 +29,21 @@ pub(in crate::pbx) struct ConnectionPool {
     /// The connection of a ticket carries its download, too. False once that has failed: some PBXs
     /// close a connection without saying so.
     shares_connections: AtomicBool,
+    metrics: Arc<PbxMetrics>,
 }
 
 impl ConnectionPool {
-    pub(in crate::pbx) fn new(transport: Arc<Transport>, max_idle: usize) -> Self {
+    pub(in crate::pbx) fn new(
+        transport: Arc<Transport>,
+        max_idle: usize,
+        metrics: Arc<PbxMetrics>,
+    ) -> Self {
         Self {
             transport,
             idle: Mutex::new(Vec::new()),
             max_idle,
             shares_connections: AtomicBool::new(true),
+            metrics,
         }
     }
 
@@ -52,7 +60,12 @@ impl ConnectionPool {
         attempts.note_kept(kept.is_some());
         let connection = match kept {
             Some(connection) => connection,
-            None => self.open(operation).await?,
+            None => {
+                let opened = self.open(operation).await;
+                opened.inspect_err(|error| {
+                    call_metrics::count(&self.metrics, operation, Some(error));
+                })?
+            }
         };
         Ok((connection, is_first))
     }
@@ -65,6 +78,12 @@ impl ConnectionPool {
         PbxConnection::open(&self.transport)
             .await
             .map_err(|source| PbxError::Transport { operation, source })
+    }
+
+    /// Counts a call that went over a connection, by its result. One whose connection could not
+    /// begin is counted already.
+    pub(in crate::pbx) fn count<T>(&self, operation: Operation, result: &Result<T, PbxError>) {
+        call_metrics::count(&self.metrics, operation, result.as_ref().err());
     }
 
     /// Takes the connection that came back last, if it is still good.

@@ -24,6 +24,21 @@ impl TokenKeeper {
         LoginReport::new(&allowed, counts)
     }
 
+    /// A word for the reason why no login may be tried now.
+    pub(in crate::pbx) fn hold_off(&self) -> Option<&'static str> {
+        match self.allow_login(&self.lock()) {
+            Ok(()) => None,
+            Err(PbxError::HeldOff { reason, .. }) => Some(reason.as_str()),
+            Err(_) => Some("stopped"),
+        }
+    }
+
+    /// The age of the token, if there is one.
+    pub(in crate::pbx) fn token_age(&self) -> Option<Duration> {
+        let state = self.lock();
+        state.token.as_ref().map(|token| token.since.elapsed())
+    }
+
     /// A pause of a few seconds in which no login is tried, where there is no token either.
     pub(in crate::pbx) fn short_pause(&self) -> Option<PbxError> {
         let state = self.lock();
