@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aws_lc_rs::rand;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::GatewayParts;
 use crate::config::Problems;
@@ -82,6 +82,11 @@ struct ConfigFile {
         default_value = "wavegate.toml"
     )]
     config: PathBuf,
+}
+
+/// All commands with their arguments, for shell completions and man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command of the process's arguments.
