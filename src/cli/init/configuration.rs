@@ -143,7 +143,7 @@ mod tests {
         );
         let head = head.replace(
             "config/wavegate.toml of the source tree explains",
-            "/usr/share/doc/wavegate/wavegate.toml explains",
+            "/usr/share/doc/wavegate/config/wavegate.toml explains",
         );
         format!(
             "{head}\n\n{rest}# A PBX that does not exist. `wavegate init --systemd` asks for yours, and writes this file anew.\n\
