@@ -46,7 +46,7 @@ impl Answers {
             None => (String::new(), "audit".to_owned()),
         };
         let proxy = names.proxy.map_or_else(String::new, |network| {
-            format!("# nginx, whose X-Forwarded-For and X-Request-Id are believed.\ntrusted_proxies = [\"{network}\"]\n")
+            format!("# The proxy in front, whose X-Forwarded-For and X-Request-Id are believed.\ntrusted_proxies = [\"{network}\"]\n")
         });
         let secret = |name: &str| format!("{}/{name}", names.secrets);
         format!(
@@ -133,7 +133,7 @@ mod tests {
             listen: "127.0.0.1:8080".to_owned(),
             trust: Trust::System,
         };
-        let text = answers.configuration(&Place::Service.names());
+        let text = answers.configuration(&Place::Service.names(&answers.public_url));
         let (head, rest) = text.split_once("\n\n").unwrap();
         let (rest, pbx) = rest.split_once("[[pbx]]\n").unwrap();
         let head = head.replacen(

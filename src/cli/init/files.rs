@@ -142,12 +142,15 @@ impl Folders {
         }
 
         let trial = self.config.join(TRIAL);
-        draft.file(&trial, &answers.configuration(&self.place.names_here()))?;
+        draft.file(
+            &trial,
+            &answers.configuration(&self.place.names_here(&answers.public_url)),
+        )?;
         let parts = GatewayParts::load(&trial).map_err(|problems| problems.to_string())?;
         crate::cli::warn(&parts);
         draft.discard(&trial)?;
 
-        let text = answers.configuration(&self.place.names());
+        let text = answers.configuration(&self.place.names(&answers.public_url));
         match replaces {
             true => draft.replacement(&self.config(), |draft, path| draft.file(path, &text))?,
             false => draft.file(&self.config(), &text)?,

@@ -42,7 +42,7 @@ pub(super) struct Names {
     pub(super) secrets: &'static str,
     /// The folder with the state and the audit log, unless they are beside the configuration.
     pub(super) state: Option<&'static str>,
-    /// The network of the proxy, where that is known.
+    /// The network of the proxy, if there is one.
     pub(super) proxy: Option<&'static str>,
 }
 
@@ -83,8 +83,8 @@ impl Place {
         }
     }
 
-    /// The paths in the configuration.
-    pub(super) fn names(self) -> Names {
+    /// The paths in the configuration of a gateway with this URL.
+    pub(super) fn names(self, public_url: &Url) -> Names {
         match self {
             Self::Folder => Names {
                 secrets: "secrets",
@@ -94,7 +94,8 @@ impl Place {
             Self::Service => Names {
                 secrets: "secrets",
                 state: Some(STATE_DIR),
-                proxy: None,
+                // The gateway listens on loopback without TLS, so a proxy has it.
+                proxy: (public_url.scheme() == "https").then_some("127.0.0.1/32"),
             },
             Self::Container => Names {
                 secrets: "/run/secrets",
@@ -106,8 +107,8 @@ impl Place {
 
     /// The same paths, as far as this process can follow them now: `init` tries the configuration
     /// before it leaves it.
-    pub(super) fn names_here(self) -> Names {
-        let mut names = self.names();
+    pub(super) fn names_here(self, public_url: &Url) -> Names {
+        let mut names = self.names(public_url);
         if self == Self::Container {
             names.secrets = "../secrets";
         }

@@ -119,6 +119,7 @@ async fn a_service_may_read_its_files_and_not_change_them() {
     ] {
         assert!(text.contains(line), "{text}");
     }
+    assert!(!text.contains("trusted_proxies"), "{text}");
     // No unit reads this folder, so there is one that does; and its installation is told.
     let unit = service.read("wavegate.service");
     let start = format!(
@@ -136,6 +137,19 @@ async fn a_service_may_read_its_files_and_not_change_them() {
             .contains("no mistakes")
     );
     assert_eq!(service.pbx.seen().requests.total(), 0);
+}
+
+#[tokio::test]
+async fn a_service_with_an_https_url_trusts_the_proxy_that_must_be_there() {
+    let service = Service::new().await;
+    let url = ["--public-url", "https://recordings.example.com"];
+    let Some(ended) = service.init(&groups(), &url).await else {
+        return;
+    };
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let text = service.place.text();
+    let proxy = "listen = [\"127.0.0.1:8080\"]\n# The proxy in front, whose X-Forwarded-For and X-Request-Id are believed.\ntrusted_proxies = [\"127.0.0.1/32\"]\n";
+    assert!(text.contains(proxy), "{text}");
 }
 
 #[tokio::test]
