@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use aws_lc_rs::rand;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::app::GatewayParts;
@@ -83,6 +83,11 @@ struct ConfigFile {
         default_value = "wavegate.toml"
     )]
     config: PathBuf,
+}
+
+/// All commands with their arguments, for shell completions and man pages.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command of the process's arguments.

@@ -4,35 +4,50 @@
 //! here logs in. Does not know how files are written ([`files`]) or when a certificate is the right
 //! one ([`look`]).
 
+mod configuration;
+mod draft;
 mod files;
 mod look;
+mod next_steps;
+mod place;
 mod questions;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use url::{Host, Url};
+use url::Url;
 
-use crate::app::GatewayParts;
 use crate::config;
 use crate::pbx::settings::PbxApi;
-use crate::secret::Secret;
 use crate::tls::pin::Pin;
-use files::{Answers, Draft};
+use configuration::Answers;
+use files::Folders;
 use look::Trust;
+use place::Place;
 use questions::Questions;
 
 const DEFAULT_NAME: &str = "office";
-const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
 /// `wavegate init`. If --api, --url or --username is missing, it asks on the terminal for every
 /// value that no flag gives.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// The folder for wavegate.toml, policy.cedar and secrets/.
-    #[arg(long, default_value = ".")]
-    dir: PathBuf,
+    /// The folder for wavegate.toml, policy.cedar and secrets/. Default: this folder, or
+    /// /etc/wavegate with --systemd.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Write the configuration of a service: files that the group wavegate can read, state in
+    /// /var/lib/wavegate, and the unit if none is installed. Of the Debian package the keys are
+    /// kept, and its placeholder is replaced.
+    #[arg(long, conflicts_with = "container")]
+    systemd: bool,
+    /// Write the configuration of a container, with compose.yaml and nginx.conf.
+    #[arg(long)]
+    container: bool,
+    /// Write the keys that are missing, and nothing else. For packages.
+    #[arg(long, requires = "systemd")]
+    keys: bool,
     /// The PBX's name in URLs and in the log. Default: office, or the answer if questions are
     /// asked.
     #[arg(long, value_parser = parse_name)]
@@ -50,8 +65,8 @@ pub(super) struct Init {
     /// A file with the API's password; for a P-Series the Client Secret. Default: standard input.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// The URL under which callers reach the gateway. Default: http://127.0.0.1:8080, or the answer
-    /// if questions are asked.
+    /// The URL under which callers reach the gateway. Default: http://127.0.0.1:8080, or
+    /// https://localhost with --container, or the answer if questions are asked.
     #[arg(long, value_name = "URL", value_parser = parse_public_url)]
     public_url: Option<Url>,
     /// The SHA-256 of the PBX's certificate, 64 hexadecimal digits. The certificate is pinned.
@@ -81,7 +96,18 @@ impl Init {
     }
 
     async fn write(self) -> Result<String, String> {
-        files::refuse_existing(&self.dir)?;
+        let place = match (self.systemd, self.container) {
+            (true, _) => Place::Service,
+            (_, true) => Place::Container,
+            _ => Place::Folder,
+        };
+        let dir = self.dir.unwrap_or_else(|| place.default_dir());
+        let folders = Folders::new(place, &dir);
+        if self.keys {
+            folders.write_keys()?;
+            return Ok(format!("{} has its keys", dir.display()));
+        }
+        folders.refuse_existing()?;
         let mut questions = Questions::new(self.ask);
         questions.require(&[
             ("--api", self.api.is_some()),
@@ -112,75 +138,24 @@ impl Init {
             None => questions.secret(secret)?,
         };
         let question = "The URL under which callers reach the gateway";
-        let default = Some(DEFAULT_PUBLIC_URL);
+        let default = Some(place.default_public_url());
         let public_url = questions.ask(self.public_url, question, default, parse_public_url)?;
         let answers = Answers {
             name,
             api,
             url,
             username,
-            listen: listen(&public_url),
+            listen: place.listen(&public_url),
             public_url,
             trust,
         };
-        let path = write_all(&self.dir, &answers, &password)?;
-        Ok(what_next(&path, &answers))
-    }
-}
-
-/// Writes all files and checks the configuration. If that fails, the files are removed.
-fn write_all(dir: &Path, answers: &Answers, password: &Secret) -> Result<PathBuf, String> {
-    let mut draft = Draft::default();
-    let path = draft.write(dir, answers, password)?;
-    let parts = GatewayParts::load(&path).map_err(|problems| problems.to_string())?;
-    super::warn(&parts);
-    draft.keep();
-    Ok(path)
-}
-
-/// The address on which the gateway listens: the one of `public_url`, if that is on this machine's
-/// loopback; else a loopback address behind a proxy.
-fn listen(public_url: &Url) -> String {
-    let port = public_url.port_or_known_default().unwrap_or_default();
-    let here = match public_url.host() {
-        _ if public_url.scheme() != "http" => None,
-        Some(Host::Domain("localhost")) => Some("127.0.0.1".to_owned()),
-        Some(Host::Ipv4(address)) if address.is_loopback() => Some(address.to_string()),
-        Some(Host::Ipv6(address)) if address.is_loopback() => Some(format!("[{address}]")),
-        _ => None,
-    };
-    here.map_or_else(
-        || "127.0.0.1:8080".to_owned(),
-        |address| format!("{address}:{port}"),
-    )
-}
-
-fn what_next(path: &Path, answers: &Answers) -> String {
-    let config = format!("--config {}", shell_word(&path.to_string_lossy()));
-    let url = answers.public_url.as_str().trim_end_matches('/');
-    format!(
-        "{} is written. The folder secrets/ beside it has the keys for bearer tokens, links and sessions,
-the token of the admin listener, and the PBX's password.
-Everyone with a token may hear every recording: policy.cedar says so.
-
-What to do next, with the name of a recording from the PBX's call list (CDR):
-
-  name=…
-  wavegate check {config}
-  wavegate doctor {config} --recording \"$name\"
-  wavegate serve {config} &
-  token=$(wavegate token {config} --subject alice)
-  curl --fail --output recording.wav --header \"Authorization: Bearer $token\" \"{url}/recordings/$name\"",
-        path.display()
-    )
-}
-
-/// A word that a shell reads as it stands.
-fn shell_word(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,".contains(&byte);
-    match word.bytes().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        folders.write(&answers, &password)?;
+        Ok(next_steps::next_steps(
+            place,
+            &dir,
+            &folders.config(),
+            &answers,
+        ))
     }
 }
 
@@ -218,29 +193,4 @@ fn parse_username(text: &str) -> Result<String, String> {
         return Err("empty, or with a control character".to_owned());
     }
     Ok(text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(public_url: &str, expected: &str) {
-        assert_eq!(listen(&public_url.parse().unwrap()), expected);
-    }
-
-    #[test]
-    fn a_loopback_public_url_is_the_listening_address() {
-        check("http://127.0.0.1:9000", "127.0.0.1:9000");
-        check("http://localhost:9000", "127.0.0.1:9000");
-        check("http://[::1]", "[::1]:80");
-        check("http://192.0.2.1:9000", "127.0.0.1:8080");
-        check("https://recordings.example.com", "127.0.0.1:8080");
-    }
-
-    #[test]
-    fn a_path_with_odd_characters_is_one_word() {
-        assert_eq!(shell_word("a/b-c.toml"), "a/b-c.toml");
-        assert_eq!(shell_word("it's $x"), r"'it'\''s $x'");
-    }
 }

@@ -1,6 +1,7 @@
 //! `wavegate init` checks the PBX's certificate and then writes a configuration that works; or it
 //! writes nothing.
 
+mod places;
 mod tour;
 
 use std::io::Write;

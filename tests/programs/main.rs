@@ -19,6 +19,7 @@ mod harness;
 
 mod browser;
 mod commands;
+mod container;
 mod disk;
 mod doctor;
 mod fleet;

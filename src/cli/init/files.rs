@@ -1,260 +1,160 @@
 //! The files of a first configuration: all are written, or none.
 //!
-//! Knows their names, modes and contents. Does not know where the answers came from. No file is
-//! overwritten.
+//! Knows their names and contents, and the secrets that it makes. Does not know where the answers
+//! came from, or what the configuration says. No file is overwritten but the placeholders of the
+//! package.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use url::Url;
-
-use super::Trust;
+use super::configuration::{Answers, PLACEHOLDER};
+use super::draft::Draft;
+use super::place::Place;
+use crate::app::GatewayParts;
 use crate::audit::settings::HeadKey;
-use crate::cli::{quoted, random_secret};
-use crate::pbx::settings::PbxApi;
+use crate::cli::random_secret;
 use crate::secret::Secret;
+use crate::secret_files::SecretFiles;
 
 const CONFIG: &str = "wavegate.toml";
+/// The configuration while it is tried.
+const TRIAL: &str = "wavegate.toml.new";
 const FOLDER: &str = "secrets";
-const BEARER: &str = "secrets/bearer";
-const LINK: &str = "secrets/link";
-const SESSION: &str = "secrets/session";
-const PASSWORD: &str = "secrets/pbx-password";
-const ADMIN: &str = "secrets/admin-token";
+pub(super) const BEARER: &str = "bearer";
+pub(super) const LINK: &str = "link";
+pub(super) const SESSION: &str = "session";
+pub(super) const PASSWORD: &str = "pbx-password";
+pub(super) const ADMIN: &str = "admin-token";
+pub(super) const HEAD_KEY: &str = "audit-head-key";
+/// The secrets that are random text.
+const KEYS: [&str; 4] = [BEARER, LINK, SESSION, ADMIN];
 const AUDIT: &str = "audit";
-const HEAD_KEY: &str = "secrets/audit-head-key";
-const HEAD_PUBLIC_KEY: &str = "audit-head-key.pub";
-const POLICY: &str = "policy.cedar";
-/// The first policies.
-const POLICIES: &str = r#"// The policies, in Cedar: they decide which recordings a caller may hear. Written by `wavegate init`;
-// a running gateway reads changes at SIGHUP. config/policy.cedar of the source tree shows narrower
-// policies: own calls only, supervisors, nothing older than 90 days.
+pub(super) const HEAD_PUBLIC_KEY: &str = "audit-head-key.pub";
+pub(super) const POLICY: &str = "policy.cedar";
+/// The first policies. The Debian package has them, too.
+const POLICIES: &str = include_str!("../../../packaging/debian/policy.cedar");
 
-// Every authenticated caller may hear every recording; a link opens only the recording in it.
-@id("everyone")
-permit (principal, action, resource);
-"#;
-
-/// The answers that the configuration is made of.
-pub(super) struct Answers {
-    pub(super) name: String,
-    pub(super) api: PbxApi,
-    pub(super) url: Url,
-    pub(super) username: String,
-    pub(super) public_url: Url,
-    pub(super) listen: String,
-    pub(super) trust: Trust,
+/// The folders of a first configuration.
+pub(super) struct Folders {
+    place: Place,
+    dir: PathBuf,
+    config: PathBuf,
+    secrets: PathBuf,
 }
 
-/// # Errors
-/// When one of the files exists.
-pub(super) fn refuse_existing(dir: &Path) -> Result<(), String> {
-    for name in [
-        CONFIG,
-        POLICY,
-        BEARER,
-        LINK,
-        SESSION,
-        PASSWORD,
-        ADMIN,
-        HEAD_KEY,
-        HEAD_PUBLIC_KEY,
-    ] {
-        let path = dir.join(name);
-        if path.symlink_metadata().is_ok() {
-            return Err(format!(
+impl Folders {
+    pub(super) fn new(place: Place, dir: &Path) -> Self {
+        Self {
+            place,
+            secrets: dir.join(FOLDER),
+            config: place.config_dir(dir),
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// The path of the configuration.
+    pub(super) fn config(&self) -> PathBuf {
+        let path = self.config.join(CONFIG);
+        path.strip_prefix(".").unwrap_or(&path).to_owned()
+    }
+
+    /// Whether the configuration is the one of the package, as it was installed.
+    fn has_placeholder(&self) -> bool {
+        let text = std::fs::read_to_string(self.config());
+        self.place == Place::Service && text.is_ok_and(|text| text == PLACEHOLDER)
+    }
+
+    /// # Errors
+    /// When one of the files exists. A service has its keys and policies from its package, and
+    /// keeps them.
+    pub(super) fn refuse_existing(&self) -> Result<(), String> {
+        let mut paths = Vec::new();
+        if !self.has_placeholder() {
+            paths.extend([self.config(), self.secrets.join(PASSWORD)]);
+        }
+        if self.place != Place::Service {
+            paths.extend(KEYS.map(|name| self.secrets.join(name)));
+            paths.push(self.secrets.join(HEAD_KEY));
+            paths.extend([HEAD_PUBLIC_KEY, POLICY].map(|name| self.config.join(name)));
+        }
+        let companions = self.place.companions(&self.dir);
+        paths.extend(companions.into_iter().map(|(path, _)| path));
+        match paths.iter().find(|path| path.symlink_metadata().is_ok()) {
+            Some(path) => Err(format!(
                 "{} is there already, and is not overwritten",
                 path.display()
-            ));
+            )),
+            None => Ok(()),
         }
     }
-    Ok(())
-}
 
-/// The files and folders that were written so far. Dropping the value removes them, unless they are
-/// kept.
-#[derive(Default)]
-pub(super) struct Draft {
-    files: Vec<PathBuf>,
-    folders: Vec<PathBuf>,
-}
-
-impl Draft {
-    /// Writes all files, and returns the configuration's path.
-    pub(super) fn write(
-        &mut self,
-        dir: &Path,
-        answers: &Answers,
-        password: &Secret,
-    ) -> Result<PathBuf, String> {
-        self.folder(dir)?;
-        self.folder(&dir.join(FOLDER))?;
-        self.file(&dir.join(BEARER), random_secret()?.expose())?;
-        self.file(&dir.join(LINK), random_secret()?.expose())?;
-        self.file(&dir.join(SESSION), random_secret()?.expose())?;
-        self.file(&dir.join(ADMIN), random_secret()?.expose())?;
-        self.file(&dir.join(PASSWORD), password.expose())?;
-        let (head_key, pem) = HeadKey::generate()?;
-        self.folder(&dir.join(AUDIT))?;
-        self.file(&dir.join(HEAD_KEY), pem.expose())?;
-        let public = head_key.public() + "\n";
-        self.file(&dir.join(HEAD_PUBLIC_KEY), public.as_bytes())?;
-        self.file(&dir.join(POLICY), POLICIES.as_bytes())?;
-        let path = dir.join(CONFIG);
-        let path = path.strip_prefix(".").unwrap_or(&path);
-        self.file(path, answers.configuration().as_bytes())?;
-        Ok(path.to_owned())
+    /// Writes the keys that are missing, and nothing else.
+    pub(super) fn write_keys(&self) -> Result<(), String> {
+        let mut draft = Draft::new(self.place.access()?);
+        self.keys(&mut draft)?;
+        draft.keep()
     }
 
-    pub(super) fn keep(mut self) {
-        self.files.clear();
-        self.folders.clear();
-    }
-
-    /// Makes a folder that only its owner can enter, unless it exists.
-    fn folder(&mut self, path: &Path) -> Result<(), String> {
-        if path.is_dir() {
-            return Ok(());
+    fn keys(&self, draft: &mut Draft) -> Result<(), String> {
+        draft.folder(&self.dir)?;
+        draft.folder(&self.config)?;
+        draft.secrets_folder(&self.secrets)?;
+        for path in KEYS.map(|name| self.secrets.join(name)) {
+            if !path.exists() {
+                draft.secret(&path, &random_secret()?)?;
+            }
         }
-        let mut builder = DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(path)
-            .map_err(|error| complaint(path, &error))?;
-        self.folders.push(path.to_owned());
-        Ok(())
-    }
-
-    /// Writes a file that only its owner can read.
-    fn file(&mut self, path: &Path, content: &[u8]) -> Result<(), String> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(path)
-            .map_err(|error| complaint(path, &error))?;
-        self.files.push(path.to_owned());
-        fill(file, content).map_err(|error| complaint(path, &error))
-    }
-}
-
-fn fill(mut file: File, content: &[u8]) -> io::Result<()> {
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        for file in &self.files {
-            let _ = std::fs::remove_file(file);
-        }
-        // Inner folders first; a folder with other content stays.
-        for folder in self.folders.iter().rev() {
-            let _ = std::fs::remove_dir(folder);
-        }
-    }
-}
-
-fn complaint(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}", path.display())
-}
-
-impl Answers {
-    fn configuration(&self) -> String {
-        let text = |url: &Url| quoted(url.as_str().trim_end_matches('/'));
-        let trust = match self.trust {
-            Trust::PlainHttp => "plain_http = true\n".to_owned(),
-            Trust::System => String::new(),
-            Trust::Pinned(pin) => format!(
-                "\n# The SHA-256 of its certificate. Before the PBX gets a new certificate, add the SHA-256 of that one.\n[pbx.tls]\npins = [\"{pin}\"]\n"
-            ),
+        let path = self.secrets.join(HEAD_KEY);
+        let key = if path.exists() {
+            let read = SecretFiles::default().read(&path);
+            let read = read.map_err(|error| format!("{}: {error}", path.display()))?;
+            HeadKey::read(&read.secret)?
+        } else {
+            let (key, pem) = HeadKey::generate()?;
+            draft.secret(&path, &pem)?;
+            key
         };
-        format!(
-            r#"# Written by `wavegate init`. `wavegate check` finds mistakes; a running gateway reads changes at SIGHUP.
-# config/wavegate.toml of the source tree explains every key, with its default.
-
-[server]
-# The URL under which callers reach the gateway. A request for another host gets 421.
-public_url = {public_url}
-listen = [{listen}]
-
-# The token of the admin listener's write calls, such as deleting a recording from the cache.
-[admin]
-token_file = "{ADMIN}"
-
-# The audit log: who heard which recording. To check that it was not changed:
-# wavegate audit verify {AUDIT} --key "$(cat {HEAD_PUBLIC_KEY})"
-[audit]
-dir = "{AUDIT}"
-key_file = "{HEAD_KEY}"
-
-# The issuer of bearer tokens. `wavegate token` signs with its key, to try the gateway out.
-[[auth.issuer]]
-name = "https://idp.example.com"
-audiences = ["recordings"]
-[[auth.issuer.key]]
-algorithm = "HS256"
-secret_file = "{BEARER}"
-
-# The keys that sign links, which open one recording each. With signing_key the gateway makes
-# links, too (POST /links).
-[links]
-audience = "wavegate-links"
-signing_key = "links"
-[[links.key]]
-id = "links"
-algorithm = "HS256"
-secret_file = "{LINK}"
-
-# The key that signs the cookies of browsers.
-[session]
-key_file = "{SESSION}"
-
-# The policies are in a file of their own.
-[policy]
-file = "{POLICY}"
-
-[[pbx]]
-name = {name}
-api = {api}
-url = {url}
-username = {username}
-password_file = "{PASSWORD}"
-{trust}"#,
-            public_url = text(&self.public_url),
-            listen = quoted(&self.listen),
-            name = quoted(&self.name),
-            api = quoted(self.api.as_str()),
-            url = text(&self.url),
-            username = quoted(&self.username),
-        )
+        let path = self.config.join(HEAD_PUBLIC_KEY);
+        match path.exists() {
+            true => Ok(()),
+            false => draft.file(&path, &(key.public() + "\n")),
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Writes all files and checks the configuration. If that fails, the files are removed.
+    pub(super) fn write(&self, answers: &Answers, password: &Secret) -> Result<(), String> {
+        let mut draft = Draft::new(self.place.access()?);
+        let replaces = self.has_placeholder();
+        self.keys(&mut draft)?;
+        if self.place == Place::Folder {
+            draft.folder(&self.config.join(AUDIT))?;
+        }
+        let policy = self.config.join(POLICY);
+        if !policy.exists() {
+            draft.file(&policy, POLICIES)?;
+        }
+        for (path, text) in self.place.companions(&self.dir) {
+            draft.file(&path, &text)?;
+        }
+        let path = self.secrets.join(PASSWORD);
+        match replaces {
+            true => draft.replacement(&path, |draft, path| draft.secret(path, password))?,
+            false => draft.secret(&path, password)?,
+        }
 
-    #[test]
-    fn a_dropped_draft_removes_its_own_files_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("new");
-        let mut draft = Draft::default();
-        draft.folder(&dir).unwrap();
-        draft.file(&dir.join("a"), b"a").unwrap();
-        drop(draft);
-        assert!(!dir.exists());
+        let trial = self.config.join(TRIAL);
+        draft.file(
+            &trial,
+            &answers.configuration(&self.place.names_here(&answers.public_url)),
+        )?;
+        let parts = GatewayParts::load(&trial).map_err(|problems| problems.to_string())?;
+        crate::cli::warn(&parts);
+        draft.discard(&trial)?;
 
-        let mut draft = Draft::default();
-        draft.folder(&dir).unwrap();
-        std::fs::write(dir.join("of somebody else"), "").unwrap();
-        draft.file(&dir.join("a"), b"a").unwrap();
-        draft.file(&dir.join("of somebody else"), b"").unwrap_err();
-        drop(draft);
-        let left: Vec<_> = std::fs::read_dir(&dir).unwrap().collect();
-        assert_eq!(left.len(), 1);
+        let text = answers.configuration(&self.place.names(&answers.public_url));
+        match replaces {
+            true => draft.replacement(&self.config(), |draft, path| draft.file(path, &text))?,
+            false => draft.file(&self.config(), &text)?,
+        }
+        draft.keep()
     }
 }
