@@ -109,7 +109,7 @@ impl App {
         let fixed = fixed_at_start(&parts);
         let token = parts.config.admin.token.clone();
         let in_force = InForce::of(&parts);
-        let gateway = build(parts, None, &stop).map_err(StartError::Build)?;
+        let gateway = build(parts, None).map_err(StartError::Build)?;
         let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -186,7 +186,7 @@ impl App {
         let certificate = parts.certificate.take();
         let token = parts.config.admin.token.clone();
         let in_force = InForce::of(&parts);
-        let new = Arc::new(build(parts, Some(&old), &self.stop)?);
+        let new = Arc::new(build(parts, Some(&old))?);
         if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }

@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{AuthParts, GatewayParts};
@@ -36,11 +35,7 @@ use crate::relay::Outcome;
 /// Builds a gateway. It takes over from an old one: the admitted streams, the counted reads if
 /// their limit is the same, the tokens and permits of PBXs, the metrics, and the key of masked
 /// names.
-pub(super) fn build(
-    parts: GatewayParts,
-    old: Option<&Gateway>,
-    stop: &CancellationToken,
-) -> Result<Gateway, String> {
+pub(super) fn build(parts: GatewayParts, old: Option<&Gateway>) -> Result<Gateway, String> {
     let keepers = keepers(&parts.auth, old)?;
     let (config, auth) = (parts.config, parts.auth);
     // The server's own limit stays as it was at the start.
@@ -155,7 +150,6 @@ pub(super) fn build(
             rates: limits,
             max_header_bytes,
             public_url,
-            draining: stop.clone(),
         },
     })
 }
