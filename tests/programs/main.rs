@@ -1,5 +1,5 @@
-//! Third-party programs and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg and
-//! Chromium.
+//! Third-party programs and `wavegate` itself, as people run them: nginx, HAProxy, Caddy, curl, OpenSSL,
+//! FFmpeg and Chromium.
 //!
 //! If its program is absent, a test prints one line that it is skipped; with `CI=true` it fails.
 
@@ -27,6 +27,7 @@ mod nginx;
 mod openssl_keys;
 mod playable_formats;
 mod players;
+mod proxies;
 mod secret_files;
 mod service;
 mod wav_ends;
