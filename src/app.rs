@@ -116,7 +116,7 @@ impl App {
             None => None,
             Some(settings) => Some(Fleet::join(settings).await.map_err(StartError::Build)?),
         };
-        let gateway = build(parts, None, fleet.as_ref(), &stop).map_err(StartError::Build)?;
+        let gateway = build(parts, None, fleet.as_ref()).map_err(StartError::Build)?;
         let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -194,7 +194,7 @@ impl App {
         let certificate = parts.certificate.take();
         let token = parts.config.admin.token.clone();
         let in_force = InForce::of(&parts);
-        let new = Arc::new(build(parts, Some(&old), self.fleet.as_ref(), &self.stop)?);
+        let new = Arc::new(build(parts, Some(&old), self.fleet.as_ref())?);
         if let (Some(certificates), Some(certificate)) = (&self.certificates, certificate) {
             certificates.replace(certificate);
         }

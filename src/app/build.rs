@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{AuthParts, GatewayParts};
@@ -41,7 +40,6 @@ pub(super) fn build(
     parts: GatewayParts,
     old: Option<&Gateway>,
     fleet: Option<&Arc<Fleet>>,
-    stop: &CancellationToken,
 ) -> Result<Gateway, String> {
     let keepers = keepers(&parts.auth, old)?;
     let (config, auth) = (parts.config, parts.auth);
@@ -162,7 +160,6 @@ pub(super) fn build(
             rates: limits,
             max_header_bytes,
             public_url,
-            draining: stop.clone(),
         },
     })
 }

@@ -39,8 +39,6 @@ use crate::policy::PolicyError;
 pub(crate) enum GatewayError {
     #[error("the request head is malformed: {0}")]
     Head(#[from] HeadFault),
-    #[error("this instance is draining")]
-    Draining,
     #[error("the request names another host than server.public_url")]
     Misdirected,
     /// The request head, with the token in it, exceeds the bound.
@@ -119,7 +117,6 @@ impl GatewayError {
             Self::Head(fault) => {
                 ErrorRow::caller(&problem::REQUEST_HEAD_INVALID).explain(fault.to_string())
             }
-            Self::Draining => ErrorRow::caller(&problem::DRAINING).retry(SOON),
             Self::Misdirected => ErrorRow::operator(
                 &problem::MISDIRECTED,
                 "let the proxy pass the Host field on, or correct server.public_url",

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, Version, request};
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::browser::{cors, sites};
@@ -34,8 +33,6 @@ pub(crate) struct Front {
     pub(crate) max_header_bytes: usize,
     /// The only host that is accepted, and the base of links.
     pub(crate) public_url: Option<Url>,
-    /// Cancelled when no new request is accepted any more.
-    pub(crate) draining: CancellationToken,
 }
 
 /// A request head that passed the checks.
@@ -94,9 +91,10 @@ impl<'r> Addressed<'r> {
 }
 
 impl Front {
-    /// Checks a head in this order: form, draining, rate of the source address, length, host, path,
-    /// parameters. A malformed head counts for the rate of its address, but its error comes before
-    /// that of the rate.
+    /// Checks a head in this order: form, rate of the source address, length, host, path, parameters.
+    /// A malformed head counts for the rate of its address, but its error comes before that of the
+    /// rate. A request that arrives while the gateway drains is a request like every other: its
+    /// connection was taken before.
     ///
     /// # Errors
     /// That of the first check that fails.
@@ -108,9 +106,6 @@ impl Front {
     ) -> Result<Arrival<'r>, GatewayError> {
         let source = self.rates.count_address(line.source());
         let authority = head::authority(head, framing)?;
-        if self.draining.is_cancelled() {
-            return Err(GatewayError::Draining);
-        }
         let source = source?;
         self.require_short_head(head)?;
         self.require_host(authority)?;

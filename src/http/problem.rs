@@ -152,8 +152,6 @@ problems! {
         "The PBX reports that it is overloaded. Try again later.";
     KEYS_UNAVAILABLE = "keys-unavailable", SERVICE_UNAVAILABLE, "Keys of the issuer unavailable",
         "The token cannot be checked yet, because the keys of its issuer could not be fetched. Try again later.";
-    DRAINING = "draining", SERVICE_UNAVAILABLE, "Gateway shutting down",
-        "This instance finishes running requests and accepts no new ones. Try again.";
     PBX_TIMEOUT = "pbx-timeout", GATEWAY_TIMEOUT, "PBX timeout",
         "The PBX did not answer in time. Try again later.";
     HTTP_VERSION_NOT_SUPPORTED = "http-version-not-supported", HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 required",

@@ -1,5 +1,5 @@
-//! Third-party programs and `wavegate` itself, as people run them: nginx, curl, OpenSSL, FFmpeg,
-//! Prometheus and Chromium.
+//! Third-party programs and `wavegate` itself, as people run them: nginx, HAProxy, Caddy, Redis, curl,
+//! OpenSSL, FFmpeg, Prometheus and Chromium.
 //!
 //! If its program is absent, a test prints one line that it is skipped; with `CI=true` it fails.
 
@@ -30,6 +30,7 @@ mod openssl_keys;
 mod playable_formats;
 mod players;
 mod prometheus;
+mod proxies;
 mod secret_files;
 mod service;
 mod wav_ends;

@@ -79,7 +79,6 @@ fn request_rows() -> Vec<ExpectedRow> {
     };
     vec![
         caller(HeadFault::NoHost, "request-head-invalid"),
-        caller(GatewayError::Draining, "draining").retry(2),
         operator(GatewayError::Misdirected, "misdirected"),
         caller(head_too_long, "request-head-too-large"),
         caller(RouteError::NoSuchResource, "no-such-resource"),

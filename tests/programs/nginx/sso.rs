@@ -16,12 +16,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::process::{Nginx, PROTOCOLS, Protocol};
-use super::{behind, link_target, pbx};
 use crate::harness::{Answer, NAME, expired_jwt, jwt, soon};
+use crate::proxies::heads::token;
+use crate::proxies::instances::{Instance, behind};
+use crate::proxies::process::{PROTOCOLS, Protocol, Proxy};
+use crate::proxies::shipped::Kind;
+use crate::proxies::{link_target, pbx};
 
 const SSO: &str = include_str!("../../../config/nginx-sso.conf");
-pub(super) const COOKIE: &str = "_oauth2_proxy=alice";
+const COOKIE: &str = "_oauth2_proxy=alice";
 /// The lines of nginx.conf that the file replaces.
 const LOCATION: &str = "        location / {
             # No path after the name: the request goes on as it came, percent-encoding included.
@@ -70,22 +73,24 @@ fn answer(request: &Request<Incoming>, token: &str) -> Response<Empty<Bytes>> {
 
 /// Runs `test` against nginx in front of a gateway, with a browser's token. Returns the number of
 /// tickets that the PBX issued.
-pub(super) async fn run(token: String, test: impl AsyncFn(&Nginx)) -> Option<u64> {
+async fn run(token: String, test: impl AsyncFn(&Proxy)) -> Option<u64> {
     let pbx = pbx(1, &[]).await;
     let gateway = behind(&pbx).start().await;
     let proxy = oauth2_proxy(token).await;
     let include = "        include {folder}sso.conf;\n";
     let sso = SSO.replace("127.0.0.1:4180", &proxy.to_string());
-    let nginx = Nginx::start_with(
-        [gateway.addr(); 2],
+    let nginx = Proxy::start_with(
+        Kind::Nginx,
+        &[Instance::of(&gateway)],
         &[(LOCATION, include)],
         &[("sso.conf", &sso)],
-    )?;
+    )
+    .await?;
     test(&nginx).await;
     Some(pbx.seen().tickets_issued)
 }
 
-pub(super) async fn get(nginx: &Nginx, protocol: Protocol, fields: &[(&str, &str)]) -> Answer {
+async fn get(nginx: &Proxy, protocol: Protocol, fields: &[(&str, &str)]) -> Answer {
     let call = nginx.call(protocol, &format!("/recordings/{NAME}"));
     let call = fields
         .iter()
@@ -108,6 +113,17 @@ async fn a_browser_that_oauth2_proxy_knows_hears_a_recording() {
             )
             .await;
             assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_of_oauth2_proxy_with_two_hundred_groups_passes() {
+    run(token(200), async |nginx| {
+        for protocol in PROTOCOLS {
+            let answer = get(nginx, protocol, &[("cookie", COOKIE)]).await;
+            assert_eq!(answer.status(), StatusCode::OK, "{protocol:?}");
         }
     })
     .await;
@@ -159,7 +175,7 @@ async fn a_token_and_a_link_of_ones_own_come_through_untouched() {
 }
 
 /// The head of nginx's answer to a browser that oauth2-proxy knows, byte for byte.
-async fn head(nginx: &Nginx, target: &str) -> String {
+async fn head(nginx: &Proxy, target: &str) -> String {
     let mut stream = nginx.connect(Ipv4Addr::LOCALHOST, Protocol::Http1).await;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}\r\nConnection: close\r\n\r\n"
