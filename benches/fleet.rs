@@ -1,4 +1,4 @@
-//! What do many instances with many PBXs ask of one shared store, and of the PBXs?
+//! Many instances with many PBXs around one shared store: the logins, and the load of the store.
 //!
 //! Runs the real gateways of one fleet in this process, with a simulated PBX for each name and a
 //! real Redis or Valkey beside them. On these PBXs a second login ends the first token. Each phase

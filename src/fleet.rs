@@ -280,7 +280,7 @@ impl Fleet {
         self.state
             .send_if_modified(|state| std::mem::replace(state, new) != new);
         if (old.marked, old.contact) != (marked, contact) {
-            // What is known here may be missing there, or the other way round.
+            // The store may lack values that this instance knows, or have others.
             self.wake(|_| true);
             return Ok(0);
         }

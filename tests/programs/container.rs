@@ -68,7 +68,7 @@ fn texts(value: &Value) -> Vec<&str> {
     list.iter().map(|item| item.as_str().unwrap()).collect()
 }
 
-/// What `init --container` writes, for this public URL.
+/// The files of `init --container`, for this public URL.
 async fn written(pbx: &Simulator, public_url: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("gate");

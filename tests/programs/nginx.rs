@@ -1,5 +1,5 @@
-//! What the shipped configuration of nginx has alone: its error log, and single sign-on. The
-//! promises that hold behind every proxy are in `proxies`.
+//! The parts that only the shipped configuration of nginx has: its error log, and single sign-on.
+//! The promises that hold behind every proxy are in `proxies`.
 
 mod sso;
 

@@ -69,7 +69,7 @@ impl Place {
     pub(super) fn default_public_url(self) -> &'static str {
         match self {
             Self::Folder | Self::Service => "http://127.0.0.1:8080",
-            // That of nginx.
+            // nginx has this address.
             Self::Container => "https://localhost",
         }
     }

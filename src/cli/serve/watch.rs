@@ -25,7 +25,7 @@ pub(super) struct Watch {
     files: WatchedFiles,
 }
 
-/// What is known of the files, without a clock of its own.
+/// The versions of the files so far, without a clock of its own.
 struct WatchedFiles {
     config: PathBuf,
     /// Each with the version that was seen last; `None` where there is none, or a doubt.

@@ -199,7 +199,7 @@ async fn serves(gateway: &Gateway) -> bool {
 
 /// Lets both instances race for a token, until both have one.
 async fn race(pbx: &Simulator, instances: &[Gateway; 2]) {
-    // So many tokens that end early would else count as the work of another program.
+    // The reload forgets the tokens that ended early: so many count as the work of another program.
     instances[0].reload().unwrap();
     pbx.expire_tokens();
     let both = async {

@@ -74,7 +74,7 @@ async fn an_emptied_store_revokes_nothing_less() {
     revoke(&first, "alice").await;
     refuses(&second, "alice").await;
     store.empty().await;
-    // What each has goes back into the store, what is new there reaches all.
+    // The lists go back into the store, and a new entry reaches all.
     revoke(&second, "bob").await;
     refuses(&first, "bob").await;
     store.stop();

@@ -164,7 +164,7 @@ async fn a_store_that_goes_away_and_comes_back_costs_no_request_and_no_login() {
             gateway.fetch(NAME).await;
         }
     }
-    // What the store had lost is there again, so a newcomer needs no login.
+    // The token is in the store again, so a newcomer needs no login.
     soon(async { while !store.content().await.contains("token") {} }).await;
     member(&pbx, &store).start().await.fetch(NAME).await;
     assert_eq!(pbx.seen().requests.login, 1);

@@ -234,7 +234,7 @@ impl TokenKeeper {
         self.adopt(&account);
         self.changed.notify_waiters();
         if self.own_token().is_none() {
-            // That of another instance takes its place.
+            // The token of another instance takes its place.
             self.give_back(own).await;
         }
         if self.history().is_unshared() || self.own_token().is_some() {

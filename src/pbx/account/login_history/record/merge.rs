@@ -95,7 +95,7 @@ mod tests {
         fleet.absorb(&mirror, None);
         assert_eq!(fleet, mirror);
 
-        // What it knows alone is counted.
+        // A refusal that only one of them knows is counted.
         let mut empty = LoginRecord::default();
         empty.absorb(&refused(&mirror, now), None);
         assert_eq!(empty.verdict(now, RETRY), LoginVerdict::Stopped);
