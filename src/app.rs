@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
+use twox_hash::XxHash3_128;
 
 use self::build::build;
 use self::in_force::InForce;
@@ -32,6 +33,9 @@ use crate::gateway::Gateway;
 use crate::pbx::Pbx;
 use crate::server::{HttpServer, InheritedSockets};
 use crate::tls::server::ServerCertificate;
+
+/// The time that the start waits for the revocations of a fleet.
+const REVOCATIONS_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why the gateway cannot start.
 #[derive(Debug, Error)]
@@ -117,6 +121,13 @@ impl App {
             Some(settings) => Some(Fleet::join(settings).await.map_err(StartError::Build)?),
         };
         let gateway = build(parts, None, fleet.as_ref()).map_err(StartError::Build)?;
+        if fleet.as_ref().is_some_and(|fleet| fleet.has_store()) {
+            // Before the first request: a token that another instance has revoked is not served.
+            let met = gateway.rights.revocations.meet();
+            if timeout(REVOCATIONS_LIMIT, met).await.is_err() {
+                warn!("the revocations of the fleet are not known yet");
+            }
+        }
         let in_force = in_force.begin(&gateway.rights.audit);
         let gateway = Arc::new(ArcSwap::from_pointee(gateway));
         let certificates = server.certificates();
@@ -313,9 +324,13 @@ fn fixed_at_start(parts: &GatewayParts) -> Vec<(&'static str, String)> {
 fn shared_at_start(parts: &GatewayParts) -> String {
     let fleet = parts.fleet.as_ref();
     fleet.map_or_else(String::new, |fleet| {
+        // Hashes stand for the secrets. The text is compared, and never shown.
+        let secrets = [Some(&fleet.key), fleet.password.as_ref()];
+        let hashes =
+            secrets.map(|secret| secret.map(|secret| XxHash3_128::oneshot(secret.expose())));
         format!(
-            "{} {} {:?} {:?}",
-            fleet.url, fleet.name, fleet.username, fleet.timeout
+            "{} {} {:?} {:?} {:?} {hashes:?}",
+            fleet.url, fleet.name, fleet.username, fleet.trust, fleet.timeout
         )
     })
 }

@@ -15,6 +15,7 @@
 
 pub(crate) mod account;
 mod connect;
+mod members;
 pub(crate) mod permits;
 pub(crate) mod rates;
 mod scripts;
@@ -25,16 +26,19 @@ pub(crate) mod values;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use thiserror::Error;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Builder;
 
+use account::SharedAccount;
+use members::Members;
+pub(crate) use members::Place;
 use permits::HeldPermits;
 use scripts::Scripts;
 use seal::Seal;
@@ -83,15 +87,6 @@ pub(crate) struct StoreState {
     pub(crate) contact: u64,
 }
 
-/// The members, as the last look found them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Membership {
-    /// The number of instances, this one included.
-    pub(crate) count: usize,
-    /// The place of this instance among them, from 0.
-    pub(crate) rank: usize,
-}
-
 /// This instance's part in a fleet.
 pub(crate) struct Fleet {
     /// Made anew at each start.
@@ -99,11 +94,10 @@ pub(crate) struct Fleet {
     prefix: String,
     seal: Seal,
     store: Store,
-    /// `None` until the store was seen.
-    membership: Mutex<Option<Membership>>,
+    members: Mutex<Members>,
     state: watch::Sender<StoreState>,
-    /// Wakes those who follow an account.
-    followers: Mutex<HashMap<String, Weak<Notify>>>,
+    /// The accounts in use. One that is used twice, as after a reload, is one account.
+    accounts: Mutex<HashMap<String, Weak<SharedAccount>>>,
     held: HeldPermits,
     /// This instance has left.
     is_leaving: AtomicBool,
@@ -154,9 +148,9 @@ impl Fleet {
             prefix: format!("wavegate:{{{}}}:", settings.name),
             seal: Seal::new(&settings.key, &settings.name)?,
             store: Store::new(settings)?,
-            membership: Mutex::default(),
+            members: Mutex::new(Members::new()),
             state: watch::Sender::new(StoreState::default()),
-            followers: Mutex::default(),
+            accounts: Mutex::default(),
             held: HeldPermits::default(),
             is_leaving: AtomicBool::new(false),
             is_foreign: AtomicBool::new(false),
@@ -174,12 +168,9 @@ impl Fleet {
         self.store.is_there()
     }
 
-    /// The members when the store was there last; `None` if it never was.
-    pub(crate) fn membership(&self) -> Option<Membership> {
-        *self
-            .membership
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The members of late.
+    pub(crate) fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves the fleet. Returns true if this instance was the last one, and false where the store
@@ -208,27 +199,31 @@ impl Fleet {
         self.seal.seal(place, value).ok_or(StoreAway)
     }
 
-    /// Wakes `follower` when the account changes, or the store does.
-    fn follow(&self, account: &str, follower: &Arc<Notify>) {
-        let mut followers = self
-            .followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        followers.retain(|_, follower| follower.strong_count() > 0);
-        followers.insert(account.to_owned(), Arc::downgrade(follower));
+    /// The account of this id, as all its users share it.
+    fn account(
+        &self,
+        id: String,
+        make: impl FnOnce(String) -> Arc<SharedAccount>,
+    ) -> Arc<SharedAccount> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|_, account| account.strong_count() > 0);
+        if let Some(account) = accounts.get(&id).and_then(Weak::upgrade) {
+            return account;
+        }
+        let account = make(id.clone());
+        accounts.insert(id, Arc::downgrade(&account));
+        account
     }
 
+    /// Tells those who follow an account that it, or the store, has changed.
     fn wake(&self, is_concerned: impl Fn(&String) -> bool) {
-        let followers = self
-            .followers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let concerned = followers
-            .iter()
-            .filter(|(account, _)| is_concerned(account));
-        for follower in concerned.filter_map(|(_, follower)| follower.upgrade()) {
-            follower.notify_one();
-        }
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let concerned = accounts.iter().filter(|(id, _)| is_concerned(id));
+        let concerned: Vec<_> = concerned
+            .filter_map(|(_, account)| account.upgrade())
+            .collect();
+        drop(accounts);
+        concerned.iter().for_each(|account| account.wake());
     }
 
     /// Connects, and makes sure that the store is the fleet's own.
@@ -245,6 +240,23 @@ impl Fleet {
             .is_err_and(|why| *why == ForeignStore.to_string());
         self.is_foreign.store(is_foreign, Relaxed);
         connected
+    }
+
+    /// Looks for changes until the store is given up. Gives the reason why it was never of use.
+    async fn beat_on(&self, contact: u64) -> Option<String> {
+        let (mut version, mut was_of_use) = (0, false);
+        while !self.is_leaving.load(Relaxed) {
+            let Ok(found) = self.beat(contact, version).await else {
+                break;
+            };
+            (version, was_of_use) = (found, true);
+            self.store.announce();
+            let _ = timeout(BEAT, self.store.lost()).await;
+        }
+        self.members().note_lost();
+        self.store
+            .give_up("it refuses what each instance has to write, as a store that is full");
+        (!was_of_use).then(|| "it answers, but refuses what each instance has to write".to_owned())
     }
 
     fn is_own(&self, seal: &[u8]) -> bool {
@@ -267,10 +279,10 @@ impl Fleet {
         let look: Look = self.store.run(&call).await?;
         let (seal, marked, version, members, changed, values) = look;
         if !self.is_own(&seal) {
-            self.store.give_up(None, &ForeignStore.to_string());
+            self.store.give_up(&ForeignStore.to_string());
             return Err(StoreAway);
         }
-        self.note_members(&members);
+        self.members().note(&self.id, members);
         let new = StoreState {
             marked,
             values,
@@ -287,27 +299,6 @@ impl Fleet {
         self.wake(|account| changed.contains(account));
         Ok(version)
     }
-
-    fn note_members(&self, members: &[String]) {
-        let mut members: Vec<_> = members.iter().collect();
-        members.sort_unstable();
-        let rank = members.iter().position(|member| **member == self.id);
-        let new = Membership {
-            count: members.len().max(1),
-            rank: rank.unwrap_or(members.len()),
-        };
-        let mut known = self
-            .membership
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if known.is_none_or(|known| known.count != new.count) {
-            info!(
-                instances = new.count,
-                "the number of instances in the fleet"
-            );
-        }
-        *known = Some(new);
-    }
 }
 
 /// Keeps the connection to the store, and looks for changes, for as long as the fleet is in use.
@@ -315,27 +306,27 @@ async fn keep(fleet: Weak<Fleet>) {
     let (mut contact, mut tries, mut said) = (0, 0, None);
     loop {
         let Some(fleet) = fleet.upgrade() else { return };
-        if let Err(why) = fleet.connect().await {
+        let why = match fleet.connect().await {
+            Ok(()) => fleet.beat_on(contact + 1).await,
+            Err(why) => Some(why),
+        };
+        if fleet.is_leaving.load(Relaxed) {
+            return;
+        }
+        match why {
+            // It was of use for a while.
+            None => (contact, tries, said) = (contact + 1, 0, None),
             // Said once for each reason.
-            if said.as_ref() != Some(&why) {
+            Some(why) if said.as_ref() != Some(&why) => {
                 warn!(why, "there is no shared store");
                 said = Some(why);
             }
-            let pause = PAUSES.get(tries).or(PAUSES.last()).copied();
-            tries += 1;
-            drop(fleet);
-            sleep(jittered(pause.unwrap_or(BEAT))).await;
-            continue;
+            Some(_) => {}
         }
-        (contact, tries, said) = (contact + 1, 0, None);
-        let mut version = 0;
-        while let Ok(found) = fleet.beat(contact, version).await {
-            version = found;
-            let _ = timeout(BEAT, fleet.store.lost()).await;
-            if fleet.is_leaving.load(Relaxed) {
-                return;
-            }
-        }
+        let pause = PAUSES.get(tries).or(PAUSES.last()).copied();
+        tries += 1;
+        drop(fleet);
+        sleep(jittered(pause.unwrap_or(BEAT))).await;
     }
 }
 

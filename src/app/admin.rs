@@ -76,7 +76,7 @@ fn health(gateway: &Gateway) -> String {
 fn fleet_levels(fleet: &Fleet) -> FleetLevels {
     FleetLevels {
         is_up: fleet.has_store(),
-        instances: fleet.membership().map_or(0, |members| members.count),
+        instances: fleet.members().count(),
     }
 }
 

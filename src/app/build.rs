@@ -2,7 +2,7 @@
 //!
 //! Knows which parts are made anew by a reload, and which go on. Does not know when one is built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::info;
@@ -75,7 +75,11 @@ pub(super) fn build(
         Some(old) => Arc::clone(&old.rights.active),
     };
     // A list that the instances of a fleet share needs a file in each of them.
-    let own_list = || fleet.map(|_| config.state_dir.join("revocations.jsonl"));
+    let own_list = || {
+        let known = old.and_then(|old| old.callers.revocations.path().map(Path::to_owned));
+        // As long as the program runs, state_dir is the one of its start.
+        fleet.map(|_| known.unwrap_or_else(|| config.state_dir.join("revocations.jsonl")))
+    };
     let revocation_file = config.auth.revocation_file.or_else(own_list);
     let revocations = revocations(revocation_file, old, (&active, fleet))?;
     let max_streams = config.relay.max_streams;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -41,7 +41,9 @@ pub(crate) struct Revocations {
     known: Mutex<FileState>,
     listener: RevocationListener,
     /// Wakes the exchange with the other instances of a fleet.
-    changed: Notify,
+    changed: Arc<Notify>,
+    /// The entries of the fleet have been in force once.
+    met: watch::Sender<bool>,
 }
 
 /// The file as it was read.
@@ -83,7 +85,8 @@ impl Revocations {
             revoked: ArcSwap::default(),
             known: Mutex::default(),
             listener,
-            changed: Notify::new(),
+            changed: Arc::default(),
+            met: watch::Sender::new(false),
         });
         if let Some(path) = &revocations.path {
             revocations

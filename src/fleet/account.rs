@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use redis::ScriptInvocation;
 use tokio::select;
-use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::sleep;
 
 use super::store::StoreAway;
@@ -31,7 +31,7 @@ pub(crate) struct SharedAccount {
     id: String,
     /// The highest fencing number that was seen.
     fence: AtomicU64,
-    changed: Arc<Notify>,
+    changed: watch::Sender<()>,
     /// Held with the lease: one task of this instance at a time.
     turn: Arc<Mutex<()>>,
 }
@@ -54,7 +54,8 @@ pub(crate) struct AccountState {
 /// The answer to an instance that wants the lease.
 pub(crate) enum Acquired {
     Lease(Lease),
-    /// Another instance, or another task of this one, has it. Worth another try after this time at the latest.
+    /// Another instance, or another task of this one, has it. Worth another try after this time at
+    /// the latest.
     Busy(Duration),
 }
 
@@ -73,25 +74,43 @@ pub(crate) enum Written {
     LeaseLost,
 }
 
-/// New values of an account; `None` leaves one as it is, and an empty one takes it away.
+/// New values of an account; `None` leaves one as it is.
 #[derive(Default)]
 pub(crate) struct AccountChange<'v> {
-    pub(crate) token: Option<&'v [u8]>,
+    pub(crate) token: TokenChange<'v>,
     pub(crate) history: Option<&'v [u8]>,
+}
+
+/// The change of a token.
+#[derive(Default)]
+pub(crate) enum TokenChange<'v> {
+    /// The token stays.
+    #[default]
+    None,
+    /// The token has been given back.
+    Gone,
+    Put {
+        value: &'v [u8],
+        /// The fencing number under which it was got.
+        fence: u64,
+        /// The times when it was got and used last.
+        got: Instant,
+        used: Instant,
+    },
 }
 
 impl SharedAccount {
     /// The account with this description, which tells it from all others.
     pub(crate) fn new(fleet: &Arc<Fleet>, description: &[u8]) -> Arc<Self> {
         let id = fleet.seal.name("account", description);
-        let changed = Arc::new(Notify::new());
-        fleet.follow(&id, &changed);
-        Arc::new(Self {
-            fleet: Arc::clone(fleet),
-            id,
-            fence: AtomicU64::new(0),
-            changed,
-            turn: Arc::default(),
+        fleet.account(id, |id| {
+            Arc::new(Self {
+                fleet: Arc::clone(fleet),
+                id,
+                fence: AtomicU64::new(0),
+                changed: watch::Sender::new(()),
+                turn: Arc::default(),
+            })
         })
     }
 
@@ -104,9 +123,17 @@ impl SharedAccount {
         self.fence.load(Relaxed)
     }
 
-    /// Returns when the account, or the store, has changed since the last call.
-    pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+    /// Follows the account. A change of it, or of the store, is noted there; whoever begins to
+    /// follow has not seen it yet.
+    pub(crate) fn follow(&self) -> watch::Receiver<()> {
+        let mut changes = self.changed.subscribe();
+        changes.mark_changed();
+        changes
+    }
+
+    /// Tells all who follow.
+    pub(super) fn wake(&self) {
+        self.changed.send_replace(());
     }
 
     /// Reads the account. A value that cannot be opened counts as absent.
@@ -155,22 +182,27 @@ impl SharedAccount {
         }))
     }
 
-    /// Puts back a state that the store has lost. Gives false where it knows one as new.
+    /// Puts back a state that the store has lost. Gives false where it knows one as new, or another
+    /// instance has gone on meanwhile.
     ///
     /// # Errors
-    /// If the store is away.
+    /// If the store is away, or was emptied a moment ago.
     pub(crate) async fn restore(
         &self,
         fence: u64,
-        (got, used): (Instant, Instant),
         change: &AccountChange<'_>,
     ) -> Result<bool, StoreAway> {
         let mut call = self.fleet.scripts.restore.key(self.key());
         self.other_keys(&mut call);
         call.arg(fence).arg(&self.id);
-        call.arg(age_of(got)).arg(age_of(used));
+        change.token.ages(&mut call);
+        call.arg(milliseconds(LEASE_LIFE));
         self.values(&mut call, change)?;
-        Ok(self.fleet.store.run::<u8>(&call).await? == 1)
+        match self.fleet.store.run::<u8>(&call).await? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(StoreAway),
+        }
     }
 
     /// Notes the last use of the token that was got under this fencing number.
@@ -205,16 +237,30 @@ impl SharedAccount {
         call: &mut ScriptInvocation<'_>,
         change: &AccountChange<'_>,
     ) -> Result<(), StoreAway> {
-        for (field, value) in [("token", change.token), ("history", change.history)] {
-            if let Some(value) = value {
-                let sealed = match value {
-                    [] => Vec::new(),
-                    value => self.fleet.seal(&self.place(field), value)?,
-                };
-                call.arg(field).arg(sealed);
+        match change.token {
+            TokenChange::None => {}
+            TokenChange::Gone => _ = call.arg("token").arg("").arg("of").arg(""),
+            TokenChange::Put { value, fence, .. } => {
+                let sealed = self.fleet.seal(&self.place("token"), value)?;
+                call.arg("token").arg(sealed).arg("of").arg(fence);
             }
         }
+        if let Some(history) = change.history {
+            let sealed = self.fleet.seal(&self.place("history"), history)?;
+            call.arg("history").arg(sealed);
+        }
         Ok(())
+    }
+}
+
+impl TokenChange<'_> {
+    /// Adds the ages of the token and of its last use to the arguments of a step.
+    fn ages(&self, call: &mut ScriptInvocation<'_>) {
+        let (got, used) = match self {
+            Self::Put { got, used, .. } => (age_of(*got), age_of(*used)),
+            Self::None | Self::Gone => (0, 0),
+        };
+        call.arg(got).arg(used);
     }
 }
 
@@ -265,6 +311,7 @@ impl Lease {
             .arg(self.fence)
             .arg(milliseconds(life))
             .arg(&account.id);
+        change.token.ages(&mut call);
         account.values(&mut call, change)?;
         Ok(match account.fleet.store.run::<u8>(&call).await? {
             1 => Written::Yes,

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::either::Either;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::settings::FleetSettings;
 use crate::tls::client;
@@ -39,6 +40,19 @@ pub(super) enum ConnectError {
 impl From<RedisError> for ConnectError {
     fn from(error: RedisError) -> Self {
         Self::Refused(error.category().to_owned())
+    }
+}
+
+/// A connection. Its task ends with it, also while an answer is still to come.
+pub(super) struct StoreConnection {
+    requests: MultiplexedConnection,
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl StoreConnection {
+    /// A handle for one request.
+    pub(super) fn requests(&self) -> MultiplexedConnection {
+        self.requests.clone()
     }
 }
 
@@ -92,16 +106,16 @@ impl StoreAddress {
         })
     }
 
-    /// Connects and logs in. A task of its own reads and writes until the last clone is dropped.
+    /// Connects and logs in. A task of its own reads and writes.
     ///
     /// # Cancel safety
     /// Safe: the connection is closed.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, ConnectError> {
+    pub(super) async fn connect(&self) -> Result<StoreConnection, ConnectError> {
         let connected = timeout(CONNECT_LIMIT, self.connect_slowly()).await;
         connected.map_err(|_| ConnectError::Timeout)?
     }
 
-    async fn connect_slowly(&self) -> Result<MultiplexedConnection, ConnectError> {
+    async fn connect_slowly(&self) -> Result<StoreConnection, ConnectError> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
         tcp.set_nodelay(true)?;
         let stream = match &self.tls {
@@ -110,9 +124,11 @@ impl StoreAddress {
         };
         // The limit on an answer is the store's own: it has to end the connection, too.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let (connection, driver) =
+        let (requests, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
-        tokio::spawn(driver);
-        Ok(connection)
+        Ok(StoreConnection {
+            requests,
+            _driver: AbortOnDropHandle::new(tokio::spawn(driver)),
+        })
     }
 }

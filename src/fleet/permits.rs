@@ -20,6 +20,8 @@ use super::{Fleet, fresh_id, jittered, milliseconds};
 const PERMIT_LIFE: Duration = Duration::from_secs(10);
 /// The interval at which permits are prolonged.
 const PROLONG: Duration = Duration::from_secs(2);
+/// The permits that are given back with one call.
+const AT_ONCE: usize = 500;
 /// The pause between two tries to get a permit.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -76,8 +78,8 @@ impl SharedPermits {
         let is_taken = match self.fleet.store.run::<u8>(&call).await {
             Ok(taken) => taken == 1,
             Err(_) => {
-                let members = self.fleet.membership();
-                let share = max / members.map_or(1, |members| members.count.max(1));
+                let members = self.fleet.members().place();
+                let share = max / members.map_or(1, |place| place.count.max(1));
                 self.fleet.held.count(&self.key) <= share.max(1)
             }
         };
@@ -149,9 +151,9 @@ impl HeldPermits {
 pub(super) fn keep(fleet: &Arc<Fleet>) {
     let prolonging = Arc::downgrade(fleet);
     tokio::spawn(async move {
-        let mut marked = 0;
-        while let Some(found) = prolong(&prolonging, marked).await {
-            marked = found;
+        let mut known = (0, 0);
+        while let Some(found) = prolong(&prolonging, known).await {
+            known = found;
             sleep(PROLONG).await;
         }
     });
@@ -159,23 +161,27 @@ pub(super) fn keep(fleet: &Arc<Fleet>) {
     tokio::spawn(async move { while give_back(&returning).await.is_some() {} });
 }
 
-/// Prolongs the permits that are held. `marked` tells the store that was known last; gives that of
-/// now.
-async fn prolong(fleet: &Weak<Fleet>, marked: u64) -> Option<u64> {
+/// Prolongs the permits that are held. `known` tells the store that has them: its mark, and the
+/// contact to it. Gives that of now, once it has them.
+async fn prolong(fleet: &Weak<Fleet>, known: (u64, u64)) -> Option<(u64, u64)> {
     let fleet = fleet.upgrade()?;
-    let found = fleet.watch().borrow().marked;
+    let state = *fleet.watch().borrow();
+    let found = (state.marked, state.contact);
     let keys: Vec<_> = fleet.held.held().keys().cloned().collect();
     for key in keys {
-        // Looked at only now: what was given back meanwhile is not prolonged.
+        // Looked at only now: a permit that was given back meanwhile is not prolonged.
         let ids = fleet.held.held().get(&key).cloned().unwrap_or_default();
         let mut call = fleet.scripts.keep.key(&*key);
+        // A store that was emptied, or was away for long, may lack permits that are held.
         call.arg(milliseconds(PERMIT_LIFE))
-            .arg(u8::from(found != marked));
+            .arg(u8::from(found != known));
         for id in ids {
             call.arg(id);
         }
-        // While the store is away, nobody else takes them either.
-        fleet.store.run::<u8>(&call).await.ok();
+        if fleet.store.run::<u8>(&call).await.is_err() {
+            // While the store is away, nobody else takes them either.
+            return Some(known);
+        }
     }
     Some(found)
 }
@@ -193,14 +199,22 @@ async fn give_back(fleet: &Weak<Fleet>) -> Option<()> {
                 .push(permit);
         }
     }
-    for (key, permits) in by_key {
-        let mut call = fleet.scripts.give.key(&*key);
-        for permit in &permits {
-            call.arg(&permit.id);
+    let mut failed = Vec::new();
+    for (key, mut permits) in by_key {
+        while !permits.is_empty() {
+            let some = permits.split_off(permits.len().saturating_sub(AT_ONCE));
+            let mut call = fleet.scripts.give.key(&*key);
+            for permit in &some {
+                call.arg(&permit.id);
+            }
+            if fleet.store.run::<u64>(&call).await.is_err() {
+                failed.extend(some);
+            }
         }
-        if fleet.store.run::<u64>(&call).await.is_err() {
-            fleet.held.returned().extend(permits);
-        }
+    }
+    if !failed.is_empty() {
+        fleet.held.returned().extend(failed);
+        sleep(PROLONG / 4).await;
     }
     Some(())
 }

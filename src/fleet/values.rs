@@ -24,12 +24,13 @@ impl SharedValues {
         Self(Arc::clone(fleet))
     }
 
-    /// Adds those values that the list does not have yet.
+    /// Adds those values that the list does not have yet. Gives the number of those that found no
+    /// room.
     ///
     /// # Errors
     /// If the store is away; some of the values may have been added.
-    pub(crate) async fn add(&self, values: &[&str]) -> Result<(), StoreAway> {
-        let fleet = &self.0;
+    pub(crate) async fn add(&self, values: &[&str]) -> Result<u64, StoreAway> {
+        let (fleet, mut without_room) = (&self.0, 0);
         for values in values.chunks(AT_ONCE) {
             let mut call = fleet.scripts.publish.key(fleet.key("ids"));
             call.key(fleet.key("values")).arg(MAX_VALUES);
@@ -37,9 +38,9 @@ impl SharedValues {
                 call.arg(fleet.seal.name(PLACE, value.as_bytes()));
                 call.arg(fleet.seal(PLACE, value.as_bytes())?);
             }
-            fleet.store.run::<u64>(&call).await?;
+            without_room += fleet.store.run::<u64>(&call).await?;
         }
-        Ok(())
+        Ok(without_room)
     }
 
     /// Some values from a place on, and the place behind them. A value that cannot be opened is

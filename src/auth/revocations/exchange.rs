@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::select;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -22,10 +23,12 @@ use crate::secret::Secret;
 /// The pause before the own file is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The place of this instance in the exchange.
+/// The place of this instance in the exchange. It begins anew with each contact to the store, and
+/// when the store has less than before: an older state of it may have come back.
 #[derive(Default)]
 struct Progress {
-    /// The time of the mark of the store that this is about.
+    contact: u64,
+    /// The time of the mark of the store.
     marked: u64,
     /// The values of the store that were read.
     read: u64,
@@ -37,7 +40,13 @@ impl Revocations {
     /// Exchanges entries for as long as the list is in use. Call it within a tokio runtime.
     pub(crate) fn share(self: &Arc<Self>, fleet: &Arc<Fleet>) {
         let (list, fleet) = (Arc::downgrade(self), Arc::clone(fleet));
-        tokio::spawn(async move { exchange(list, fleet).await });
+        let (changed, met) = (Arc::clone(&self.changed), self.met.clone());
+        tokio::spawn(async move { exchange(list, &fleet, &changed, &met).await });
+    }
+
+    /// Returns when the entries of the fleet are in force, for the first time.
+    pub(crate) async fn meet(&self) {
+        let _ = self.met.subscribe().wait_for(|met| *met).await;
     }
 
     /// The hashes of all lines of the file, and those lines that `stored` lacks.
@@ -78,29 +87,36 @@ impl Revocations {
     }
 }
 
-async fn exchange(list: Weak<Revocations>, fleet: Arc<Fleet>) {
-    let values = SharedValues::new(&fleet);
+async fn exchange(
+    list: Weak<Revocations>,
+    fleet: &Arc<Fleet>,
+    changed: &Notify,
+    met: &watch::Sender<bool>,
+) {
+    let values = SharedValues::new(fleet);
     let mut state = fleet.watch();
-    let mut progress = Progress::default();
+    let (mut progress, mut is_failing) = (Progress::default(), false);
     loop {
-        let Some(list) = list.upgrade() else { return };
         let now = *state.borrow_and_update();
         if now.contact > 0 {
-            if now.marked != progress.marked {
-                progress = Progress {
-                    marked: now.marked,
-                    ..Progress::default()
-                };
+            let Some(list) = list.upgrade() else { return };
+            match step(&list, &values, now, &mut progress).await {
+                Ok(()) => is_failing = false,
+                Err(error) => {
+                    if !is_failing {
+                        warn!(%error, "revocations of other instances cannot be written into auth.revocation_file; they may not hold here");
+                    }
+                    is_failing = true;
+                    drop(list);
+                    sleep(RETRY).await;
+                    continue;
+                }
             }
-            if let Err(error) = step(&list, &values, now, &mut progress).await {
-                warn!(%error, "revocations of other instances cannot be written into auth.revocation_file");
-                sleep(RETRY).await;
-                continue;
-            }
+            met.send_replace(true);
         }
         select! {
             changed = state.changed() => if changed.is_err() { return },
-            () = list.changed.notified() => {}
+            () = changed.notified() => {}
         }
     }
 }
@@ -113,15 +129,27 @@ async fn step(
     store: StoreState,
     progress: &mut Progress,
 ) -> Result<(), RevokeError> {
-    while progress.read < store.values {
-        let Ok((found, behind)) = values.read(progress.read).await else {
+    let is_same = (progress.contact, progress.marked) == (store.contact, store.marked);
+    if !is_same || store.values < progress.read {
+        *progress = Progress {
+            contact: store.contact,
+            marked: store.marked,
+            ..Progress::default()
+        };
+    }
+    let (mut found, mut place) = (Vec::new(), progress.read);
+    while place < store.values {
+        let Ok((some, behind)) = values.read(place).await else {
             return Ok(());
         };
-        if behind == progress.read {
+        if behind == place {
             break;
         }
-        let lines = found.iter().filter_map(Secret::expose_str).map(hash);
-        progress.stored.extend(lines);
+        (found, place) = (found.into_iter().chain(some).collect(), behind);
+    }
+    let lines = found.iter().filter_map(Secret::expose_str).map(hash);
+    let stored: Vec<_> = lines.collect();
+    if !found.is_empty() {
         let own = Arc::clone(list);
         let taken = spawn_blocking(move || own.take_over(&found)).await;
         let taken = taken.unwrap_or(Ok(0))?;
@@ -131,14 +159,25 @@ async fn step(
                 "revocations of another instance are in force"
             );
         }
-        progress.read = behind;
     }
+    progress.read = place;
+    progress.stored.extend(stored);
     let (own, stored) = (Arc::clone(list), progress.stored.clone());
     let beside = spawn_blocking(move || own.lines_beside(&stored)).await;
     let (_, new) = beside.unwrap_or_else(|_| Ok(Default::default()))?;
     let lines: Vec<_> = new.iter().map(String::as_str).collect();
-    if !lines.is_empty() && values.add(&lines).await.is_ok() {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    if let Ok(without_room) = values.add(&lines).await {
         progress.stored.extend(lines.into_iter().map(hash));
+        if without_room > 0 {
+            warn!(
+                without_room,
+                advice = "take out the entries of tokens that have expired, as docs/fleet.md tells",
+                "the store has no room for more revocations; they hold at this instance alone"
+            );
+        }
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ fn list(lines: &str) -> (Revocations, PathBuf, TempDir) {
     let revocations = Revocations {
         path: Some(path.clone()),
         revoked: ArcSwap::default(),
-        changed: Notify::new(),
+        changed: Arc::default(),
+        met: watch::Sender::new(false),
         known: Mutex::default(),
         listener: Box::new(|_| {}),
     };

@@ -5,13 +5,14 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local marked = redis.call('HGET', KEYS[2], 'marked')
 -- In a store that was emptied, the members first put back what they know.
-local settled = (marked and tonumber(marked) or now) + tonumber(ARGV[4])
-if settled > now then
-    return { 0, settled - now }
+local settling = (marked and tonumber(marked) or now) + tonumber(ARGV[4]) - now
+-- A time further ahead than it can be is one from before the clock stepped back.
+if settling > 0 and settling <= tonumber(ARGV[4]) then
+    return { 0, settling }
 end
 local lease = redis.call('HMGET', KEYS[1], 'fence', 'holder', 'ends')
 local left = (lease[3] and tonumber(lease[3]) or 0) - now
-if left > 0 and lease[2] ~= ARGV[1] then
+if left > 0 and left <= tonumber(ARGV[3]) and lease[2] ~= ARGV[1] then
     return { 0, left }
 end
 -- A holder that asks again has lost the answer, or itself: it gets a new number, and the old one is of no use.

@@ -1,11 +1,12 @@
 -- Notes that a member lives, and tells what has changed.
--- KEYS: fleet, members, changes, revocations. ARGV: member, seal, life of a member in ms, last version seen.
--- Gives seal, time of the mark, version, members, accounts changed since, number of revocations.
+-- KEYS: fleet, members, changes, values. ARGV: member, seal, life of a member in ms, last version seen.
+-- Gives seal, time of the mark, version, members, accounts changed since, number of values.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if redis.call('HEXISTS', KEYS[1], 'seal') == 0 then
     -- The store is new, or was emptied.
-    redis.call('HSET', KEYS[1], 'seal', ARGV[2], 'marked', now, 'version', 0)
+    redis.call('HSET', KEYS[1], 'seal', ARGV[2], 'marked', now)
+    redis.call('HSETNX', KEYS[1], 'version', 0)
 end
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[3]))

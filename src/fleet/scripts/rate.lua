@@ -3,8 +3,11 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local each = tonumber(ARGV[1])
-local free = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) + each
-local wait = free - now - each * tonumber(ARGV[2])
+local burst = each * tonumber(ARGV[2])
+-- A time further ahead than the burst is one from before the clock stepped back.
+local known = math.min(tonumber(redis.call('GET', KEYS[1]) or '0'), now + burst)
+local free = math.max(now, known) + each
+local wait = free - now - burst
 if wait > 0 then
     return wait
 end

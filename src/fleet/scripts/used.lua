@@ -1,5 +1,5 @@
--- Notes the last use of a token. KEYS: account. ARGV: fence of the token, age of the use in ms.
-if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
+-- Notes the last use of a token. KEYS: account. ARGV: fencing number that the token was got under, age of the use in ms.
+if redis.call('HGET', KEYS[1], 'of') ~= ARGV[1] then
     return 0
 end
 local time = redis.call('TIME')

@@ -42,6 +42,10 @@ pub(in crate::pbx) struct LoginHistory {
     credentials: Secret,
     /// The changes that the other instances of a fleet do not know.
     unshared: Option<Unshared>,
+    /// The salt of a record of other credentials that the fleet had last.
+    foreign: Option<String>,
+    /// The number of changes that were made here.
+    changes: u64,
 }
 
 impl LoginHistory {
@@ -74,6 +78,8 @@ impl LoginHistory {
             unsaved: false,
             credentials: Secret::new(credentials.join(&0)),
             unshared: Some(Unshared::default()),
+            foreign: None,
+            changes: 0,
         };
         history.save()?;
         Ok(history)

@@ -32,7 +32,6 @@ use crate::metrics::PbxMetrics;
 use crate::pbx::dialect::Operation;
 use crate::pbx::error::{HoldOff, PbxError};
 use crate::secret::Secret;
-use in_fleet::StoreOutage;
 
 /// A token that dies younger than this has been ended by another program.
 const MIN_TOKEN_AGE: Duration = Duration::from_secs(5 * 60);
@@ -62,8 +61,8 @@ struct KeeperState {
     lost_exchanges: Option<(u32, Instant)>,
     /// Another keeper has taken over.
     retired: bool,
-    /// The time without the store of the fleet, from the first need of it on.
-    store_outage: Option<StoreOutage>,
+    /// The time when a login or an exchange was sent last without the lease of the fleet.
+    lone_try: Option<Instant>,
 }
 
 /// Keeps the one token of one PBX.
@@ -249,7 +248,8 @@ impl TokenKeeper {
             match &self.shared {
                 None => self.give_back(token).await,
                 Some(shared) if is_last => self.give_back_of_fleet(shared, token).await,
-                Some(_) => {}
+                // The others do not know this one.
+                Some(_) => self.give_back(token.filter(|token| token.fence == 0)).await,
             }
         })
         .await;

@@ -23,6 +23,8 @@ fn open_quickly(folder: &Path) -> LoginHistory {
         unsaved: false,
         credentials: Secret::new("not compared"),
         unshared: None,
+        foreign: None,
+        changes: 0,
     }
 }
 

@@ -24,7 +24,10 @@ impl TokenKeeper {
         let refresh = self.lock().refresh.clone();
         let began = Instant::now();
         let exchange = match &refresh {
-            Some(refresh) => api.refresh(refresh, self.is_accepted()).await,
+            Some(refresh) => {
+                self.note_sending(lease);
+                api.refresh(refresh, self.is_accepted()).await
+            }
             None => None,
         };
         if let Some(exchanged) = exchange {
@@ -74,7 +77,23 @@ impl TokenKeeper {
     fn take(&self, tokens: Tokens, lease: Option<&Lease>) -> Arc<PbxToken> {
         let fence = lease.map_or(0, Lease::fence);
         let token = PbxToken::new(tokens.access, tokens.life, fence);
+        // It takes the place of all tokens that the fleet had before.
+        let known = self
+            .shared
+            .as_ref()
+            .map_or(0, |shared| shared.known_fence());
+        let before = lease.map_or(known, |lease| lease.fence().saturating_sub(1));
+        let mut state = self.lock();
+        state.dead_fence = state.dead_fence.max(before);
+        drop(state);
         self.put(token, tokens.refresh)
+    }
+
+    /// Notes that something is about to be sent, where other instances do not know of it.
+    fn note_sending(&self, lease: Option<&Lease>) {
+        if self.shared.is_some() && lease.is_none() {
+            self.note_lone_try();
+        }
     }
 
     /// Puts a token in force.
@@ -101,6 +120,7 @@ impl TokenKeeper {
         if let Some(lease) = lease {
             self.tell_of_login(lease).await?;
         }
+        self.note_sending(lease);
         let result = api.log_in(self.is_accepted()).await;
         let end = result.as_ref().map_or_else(judge, |_| LoginEnd::Accepted);
         self.metrics.login_ended(end.into());

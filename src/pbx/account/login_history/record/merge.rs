@@ -23,36 +23,49 @@ impl LoginRecord {
 
     /// Adds to the record of a fleet what happened at one instance since `base`. Each instance may
     /// have tried on its own, so what was refused adds up. Without a base, the instance has just
-    /// started: an older record tells nothing, and of a newer one the higher counts win.
+    /// started, or does not know what the fleet knows: the higher counts win, and those of the older
+    /// record only for the address.
     pub(in crate::pbx::account::login_history) fn absorb(
         &mut self,
         own: &Self,
         base: Option<SharedCounts>,
     ) {
-        if base.is_none() && own.last_try <= self.last_try {
-            return;
-        }
-        let base = base.unwrap_or(SharedCounts {
-            // As if nothing but the surplus over the fleet's counts had happened here.
-            refusals: self.refusals.min(own.refusals),
-            unanswered: self.unanswered.min(own.unanswered),
-            failures: self.failures.min(own.failures),
-        });
-        let more = |own: u32, base: u32| own.saturating_sub(base);
-        let [refusals, unanswered, failures] = [
-            more(own.refusals, base.refusals),
-            more(own.unanswered, base.unanswered),
-            more(own.failures, base.failures),
-        ];
-        self.refusals = self.refusals.saturating_add(refusals);
-        self.unanswered = self.unanswered.saturating_add(unanswered);
-        self.failures = self.failures.saturating_add(failures);
-        // A refusal anywhere counts for all.
-        self.accepted = own.accepted && (self.accepted || self.refusals == 0);
+        let is_older = own.last_try <= self.last_try;
+        let sum = |fleet: u32, own: u32, base: u32| fleet.saturating_add(own).saturating_sub(base);
+        self.failures = match base {
+            None => self.failures.max(own.failures),
+            Some(base) => sum(self.failures, own.failures, base.failures),
+        };
         self.last_failure = self.last_failure.max(own.last_failure);
+        self.locked_until = self.locked_until.max(own.locked_until);
+        match base {
+            None if is_older => return,
+            None => {
+                self.refusals = self.refusals.max(own.refusals);
+                self.unanswered = self.unanswered.max(own.unanswered);
+            }
+            // An acceptance takes away what the fleet knew of this instance's own.
+            Some(base) => {
+                self.refusals = sum(self.refusals, own.refusals, base.refusals);
+                self.unanswered = sum(self.unanswered, own.unanswered, base.unanswered);
+            }
+        }
+        if !own.logins.is_empty() {
+            // A refusal anywhere counts for all.
+            self.accepted = own.accepted && (self.accepted || self.refusals == 0);
+        }
         self.last_try = self.last_try.max(own.last_try);
         self.began_ms = self.began_ms.max(own.began_ms);
-        self.locked_until = self.locked_until.max(own.locked_until);
+    }
+}
+
+impl SharedCounts {
+    /// The counts after the operator has forgiven: failures stay, since the PBX counts them.
+    pub(in crate::pbx::account::login_history) fn since_forgiven(self, base: Option<Self>) -> Self {
+        Self {
+            failures: base.map_or(self.failures, |base| base.failures),
+            ..self
+        }
     }
 }
 
