@@ -123,6 +123,13 @@ impl SharedAccount {
         self.fence.load(Relaxed)
     }
 
+    /// A number above this one. The holder of a lease knows more than the others, who put back what
+    /// they saw of its lease when the store is emptied.
+    pub(crate) fn outrun(&self, fence: u64) -> u64 {
+        self.fence.fetch_max(fence + 1, Relaxed);
+        fence + 1
+    }
+
     /// Follows the account. A change of it, or of the store, is noted there; whoever begins to
     /// follow has not seen it yet.
     pub(crate) fn follow(&self) -> watch::Receiver<()> {

@@ -6,7 +6,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 use super::member;
 use crate::harness::programs::serve;
 use crate::harness::store::Store;
-use crate::harness::{Answer, Gateway, NAME, jwt, soon};
+use crate::harness::{Answer, Builder, Call, Gateway, NAME, jwt, soon};
 
 const HELD_AT: u64 = 100_000;
 
@@ -15,6 +15,12 @@ async fn held() -> Simulator {
     let pbx = builder.start().await.unwrap();
     pbx.hold_downloads(HELD_AT);
     pbx
+}
+
+/// An instance of a fleet that reads one recording at a time from its PBX.
+fn one_at_a_time(pbx: &Simulator, store: &Store) -> Builder {
+    let member = member(pbx, store).set("pbx.max_downloads", 1);
+    member.set("pbx.queue_timeout_ms", 300)
 }
 
 async fn get(gateway: &Gateway, who: &str) -> Answer {
@@ -27,11 +33,7 @@ async fn a_pbx_serves_no_more_downloads_than_one_instance_may_begin() {
         return;
     };
     let pbx = held().await;
-    let limited = || {
-        member(&pbx, &store)
-            .set("pbx.max_downloads", 1)
-            .set("pbx.queue_timeout_ms", 300)
-    };
+    let limited = || one_at_a_time(&pbx, &store);
     let (first, second) = (limited().start().await, limited().start().await);
     let running = get(&first, "alice").await;
     assert_eq!(running.status(), StatusCode::OK);
@@ -50,15 +52,11 @@ async fn the_downloads_of_an_instance_that_died_are_free_again() {
         return;
     };
     let pbx = held().await;
-    let limited = || {
-        member(&pbx, &store)
-            .set("pbx.max_downloads", 1)
-            .set("pbx.queue_timeout_ms", 300)
-    };
+    let limited = || one_at_a_time(&pbx, &store);
     let builder = limited();
     let first = serve(&builder.write()).await;
     let target = format!("/recordings/{NAME}");
-    let call = crate::harness::Call::new(first.1, http::Method::GET, &target);
+    let call = Call::new(first.1, http::Method::GET, &target);
     let running = call.bearer(&jwt("alice")).send().await;
     assert_eq!(running.status(), StatusCode::OK);
     let second = limited().start().await;

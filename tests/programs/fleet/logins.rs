@@ -10,7 +10,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 
 use super::{fleet, jealous, member};
 use crate::harness::store::Store;
-use crate::harness::{Gateway, NAME, jwt, soon};
+use crate::harness::{Gateway, NAME, PATIENCE, jwt, soon};
 
 /// The slug of the problem; empty for an answer with the recording.
 async fn problem(gateway: &Gateway) -> String {
@@ -24,9 +24,20 @@ async fn problem(gateway: &Gateway) -> String {
     }
 }
 
+/// Instances with a wrong password, which try it again after a second.
+async fn misled(pbx: &Simulator, store: &Store, count: usize) -> Vec<Gateway> {
+    let mut gateways = Vec::new();
+    for _ in 0..count {
+        let member = member(pbx, store).password("not the password");
+        gateways.push(member.set("pbx.login_retry_s", 1).start().await);
+    }
+    gateways
+}
+
 /// Asks each instance again and again until `is_reached`.
 async fn ask_all_until(gateways: &[Gateway], is_reached: impl Fn(&[String]) -> bool) {
-    soon(async {
+    let last = std::sync::Mutex::new(Vec::new());
+    let asked = tokio::time::timeout(PATIENCE, async {
         loop {
             let mut slugs = Vec::new();
             for gateway in gateways {
@@ -35,10 +46,16 @@ async fn ask_all_until(gateways: &[Gateway], is_reached: impl Fn(&[String]) -> b
             if is_reached(&slugs) {
                 return;
             }
+            last.lock().unwrap().clone_from(&slugs);
             sleep(Duration::from_millis(20)).await;
         }
     })
     .await;
+    assert!(
+        asked.is_ok(),
+        "the last answers: {:?}",
+        last.lock().unwrap()
+    );
 }
 
 #[tokio::test]
@@ -123,20 +140,15 @@ async fn a_wrong_password_costs_the_fleet_two_logins() {
         return;
     };
     let pbx = jealous().await;
-    let mut gateways = Vec::new();
-    for _ in 0..3 {
-        let member = member(&pbx, &store).password("not the password");
-        gateways.push(member.set("pbx.login_retry_s", 1).start().await);
-    }
+    let gateways = misled(&pbx, &store, 3).await;
     ask_all_until(&gateways, |slugs| {
         slugs.iter().all(|slug| slug == "pbx-login-refused")
     })
     .await;
     assert_eq!(pbx.seen().requests.login, 2);
     // An instance that joins knows of them, and so does each after its restart.
-    let builder = member(&pbx, &store).password("not the password");
-    let fourth = builder.set("pbx.login_retry_s", 1).start().await;
-    ask_all_until(&[fourth], |slugs| slugs[0] == "pbx-login-refused").await;
+    let fourth = misled(&pbx, &store, 1).await;
+    ask_all_until(&fourth, |slugs| slugs[0] == "pbx-login-refused").await;
     assert_eq!(pbx.seen().requests.login, 2);
 }
 
@@ -146,12 +158,8 @@ async fn an_emptied_store_makes_no_instance_try_a_wrong_password_again() {
         return;
     };
     let pbx = jealous().await;
-    let mut gateways = Vec::new();
-    for _ in 0..3 {
-        let member = member(&pbx, &store).password("not the password");
-        gateways.push(member.set("pbx.login_retry_s", 1).start().await);
-    }
-    ask_all_until(&gateways[..1], |slugs| slugs[0] == "pbx-held-off").await;
+    let gateways = misled(&pbx, &store, 3).await;
+    ask_all_until(&gateways[..1], |_| pbx.seen().requests.login == 1).await;
     for _ in 0..3 {
         store.empty().await;
         ask_all_until(&gateways, |slugs| {
@@ -222,11 +230,7 @@ async fn a_forgiven_login_is_tried_once_for_all() {
         return;
     };
     let pbx = jealous().await;
-    let mut gateways = Vec::new();
-    for _ in 0..2 {
-        let member = member(&pbx, &store).password("not the password");
-        gateways.push(member.set("pbx.login_retry_s", 1).start().await);
-    }
+    let gateways = misled(&pbx, &store, 2).await;
     ask_all_until(&gateways, |slugs| {
         slugs.iter().all(|slug| slug == "pbx-login-refused")
     })
@@ -238,4 +242,66 @@ async fn a_forgiven_login_is_tried_once_for_all() {
     })
     .await;
     assert_eq!(pbx.seen().requests.login, 3);
+}
+
+#[tokio::test]
+async fn logins_from_before_a_restart_count_in_a_store_that_was_emptied() {
+    let Some(store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let state = tempfile::tempdir().unwrap();
+    let misled = || {
+        let member = member(&pbx, &store).password("not the password");
+        let member = member.set("state_dir", state.path().to_str().unwrap());
+        member.set("pbx.login_retry_s", 1)
+    };
+    let first = [misled().start().await];
+    let is_refused = |slugs: &[String]| slugs.iter().all(|slug| slug == "pbx-login-refused");
+    ask_all_until(&first, is_refused).await;
+    let [first] = first;
+    first.app.shut_down().await;
+    store.empty().await;
+    // The instance that starts with the old state never asks the PBX, and tells the others.
+    let _knowing = misled().start().await;
+    soon(async { while !store.content().await.contains("history") {} }).await;
+    let others = self::misled(&pbx, &store, 2).await;
+    ask_all_until(&others, is_refused).await;
+    assert_eq!(pbx.seen().requests.login, 2);
+}
+
+#[tokio::test]
+async fn instances_with_two_passwords_do_not_write_over_each_other_again_and_again() {
+    let Some(store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let good = fleet(&pbx, &store, 1).await;
+    let bad = misled(&pbx, &store, 2).await;
+    good[0].fetch(NAME).await;
+    pbx.expire_tokens();
+    // One of them has to log in, with a password that is wrong by now; twice at the most.
+    let _ = problem(&bad[0]).await;
+    ask_all_until(&bad, |slugs| {
+        slugs.iter().all(|slug| slug != "pbx-held-off")
+    })
+    .await;
+    ask_all_until(&good, |slugs| slugs[0].is_empty()).await;
+    // From then on nothing changes in the store.
+    let version =
+        "return tonumber(redis.call('HGET', redis.call('KEYS', '*}:fleet')[1], 'version'))";
+    let before = soon(async {
+        let mut last = store.number(version).await;
+        let mut quiet = 0;
+        while quiet < 20 {
+            sleep(Duration::from_millis(100)).await;
+            let now = store.number(version).await;
+            quiet = if now == last { quiet + 1 } else { 0 };
+            last = now;
+        }
+        last
+    })
+    .await;
+    assert!(before < 40, "{before} changes");
+    assert!(pbx.seen().logins_refused <= 4);
 }

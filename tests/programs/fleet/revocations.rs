@@ -105,3 +105,44 @@ async fn a_line_that_an_operator_writes_into_one_file_holds_at_all() {
     let own = std::fs::read_to_string(second.folder().join("revoked.jsonl")).unwrap();
     assert_eq!(own.matches("alice").count(), 1, "{own}");
 }
+
+#[tokio::test]
+async fn a_store_that_was_rolled_back_hides_no_revocation() {
+    let Some(store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let member = || with_operator(member(&pbx, &store));
+    let (first, second) = (member().start().await, member().start().await);
+    revoke(&first, "alice").await;
+    revoke(&first, "bob").await;
+    refuses(&second, "alice").await;
+    refuses(&second, "bob").await;
+    // An older state of the store, with the same mark: the last value is not there.
+    let rolled_back = "local values = redis.call('KEYS', '*}:values')[1] \
+        redis.call('RPOP', values) redis.call('DEL', redis.call('KEYS', '*}:ids')[1]) \
+        redis.call('LPOP', values) return 1";
+    assert_eq!(store.number(rolled_back).await, 1);
+    revoke(&first, "carol").await;
+    refuses(&second, "carol").await;
+    let third = member().start().await;
+    for subject in ["alice", "bob", "carol"] {
+        refuses(&third, subject).await;
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_joins_serves_no_token_that_was_revoked_before() {
+    let Some(store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let member = || with_operator(member(&pbx, &store));
+    let first = member().start().await;
+    revoke(&first, "alice").await;
+    soon(async { while !store.content().await.contains("values") {} }).await;
+    for _ in 0..5 {
+        let newcomer = member().start().await;
+        assert_eq!(status(&newcomer, "alice").await, StatusCode::UNAUTHORIZED);
+    }
+}

@@ -10,7 +10,7 @@ use wavegate::simulator::{Api, Simulator, wav};
 
 use super::{fleet, jealous, member};
 use crate::harness::admin::number;
-use crate::harness::programs::run_wavegate;
+use crate::harness::programs::{run_wavegate, serve};
 use crate::harness::store::{FLEET_KEY, STORE_PASSWORD, Store};
 use crate::harness::{NAME, gateway, jwt, soon, write_secret};
 
@@ -249,5 +249,71 @@ async fn a_store_that_answers_nonsense_or_never_does_not_keep_an_instance_from_i
         tokio::time::timeout(Duration::from_secs(30), member.app.shut_down())
             .await
             .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_writes_is_told_of_once() {
+    let Some(store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let member = member(&pbx, &store);
+    let (running, _) = serve(&member.write()).await;
+    running
+        .err
+        .until(|log| log.contains("the shared store is there"))
+        .await;
+    store.ask(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    running
+        .err
+        .until(|log| log.contains("the shared store is away"))
+        .await;
+    // The instance tries again and again, with pauses.
+    soon(async { while connections(&store).await < 8 {} }).await;
+    let log = running.err.text();
+    assert_eq!(log.matches("the shared store is away").count(), 1, "{log}");
+    assert!(
+        log.matches("there is no shared store").count() <= 1,
+        "{log}"
+    );
+    store.ask(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    let is_back = |log: &str| log.matches("the shared store is there").count() == 2;
+    running.err.until(is_back).await;
+}
+
+/// The connections that the store has taken, but for those of the test itself.
+async fn connections(store: &Store) -> u64 {
+    let info = store.ask(&["INFO", "errorstats"]).await;
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("errorstat_OOM:count="));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_store_that_holds_halves_and_odd_times_is_of_use_again() {
+    let Some(store) = Store::start().await else {
+        return;
+    };
+    let pbx = jealous().await;
+    let gateways = fleet(&pbx, &store, 2).await;
+    gateways[0].fetch(NAME).await;
+    let keys = "local fleet = redis.call('KEYS', '*}:fleet')[1] \
+        local account = redis.call('KEYS', '*account:*')[1] ";
+    for odd in [
+        // Emptied, but for a number that somebody wrote at that moment.
+        "redis.call('FLUSHALL') redis.call('HSET', fleet, 'version', 3) return 1",
+        // Times from before the clock of the store stepped back.
+        "local ahead = redis.call('TIME')[1] * 1000 + 3600000 \
+            redis.call('HSET', account, 'holder', 'nobody', 'ends', ahead) \
+            redis.call('HSET', fleet, 'marked', ahead) return 1",
+    ] {
+        assert_eq!(store.number(&format!("{keys}{odd}")).await, 1);
+        soon(async { while !store.content().await.contains("seal") {} }).await;
+        pbx.expire_tokens();
+        for gateway in &gateways {
+            gateway.fetch(NAME).await;
+        }
     }
 }

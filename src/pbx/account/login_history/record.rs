@@ -98,6 +98,8 @@ impl From<LoginEnd> for Login {
 pub(super) struct LoginRecord {
     pub(super) salt: String,
     pub(super) credentials: String,
+    /// Begins and ends of logins that were ever noted: of two records, the one with more is newer.
+    steps: u64,
     /// The PBX has accepted these credentials, and not refused them since.
     accepted: bool,
     /// Logins refused in a row.
@@ -251,6 +253,7 @@ impl LoginRecord {
 
     /// Counts a login that is about to be tried as one without an answer, until there is one.
     pub(super) fn begin(&mut self, now: SystemTime) {
+        self.steps = self.steps.saturating_add(1);
         self.unanswered = self.unanswered.saturating_add(1);
         self.failures = self.failures.saturating_add(1);
         self.before = (self.last_failure, self.last_try);
@@ -273,6 +276,7 @@ impl LoginRecord {
             LoginEnd::Page => LoginEnd::Unanswered,
             end => end,
         };
+        self.steps = self.steps.saturating_add(1);
         self.last_try = seconds(now);
         if end == LoginEnd::Accepted {
             self.accepted = true;

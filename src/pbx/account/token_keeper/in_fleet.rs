@@ -19,7 +19,7 @@ use tracing::{debug, info};
 use super::hold_off::held_off;
 use super::{LoginResult, PbxToken, TokenKeeper};
 use crate::fleet::StoreAway;
-use crate::fleet::account::{AccountChange, AccountState, Acquired, LEASE_LIFE, SharedAccount};
+use crate::fleet::account::{AccountChange, AccountState, Acquired, SharedAccount};
 use crate::pbx::account::shared_token;
 use crate::pbx::error::{HoldOff, PbxError};
 
@@ -27,6 +27,8 @@ use crate::pbx::error::{HoldOff, PbxError};
 const MAX_WAIT: Duration = Duration::from_secs(15);
 /// The interval at which a waiting instance looks again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// The interval at which an instance asks for the lease to add what only it knows.
+const SHARE_INTERVAL: Duration = Duration::from_millis(300);
 /// The time after which a store that went away is not waited for any more.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// The interval at which the task that follows an account looks whether its keeper is in use.
@@ -204,23 +206,32 @@ impl TokenKeeper {
         };
         // The token of another instance has taken the place of one that was not shared.
         self.give_back(own.filter(|own| !is_used(own))).await;
-        if self.history().is_unshared() || self.private_token().is_some() {
+        if self.has_news() {
             self.share(shared).await;
         }
         Ok(())
+    }
+
+    /// Returns true if this instance knows something that the store does not.
+    fn has_news(&self) -> bool {
+        self.history().is_unshared() || self.private_token().is_some()
     }
 
     /// Adds to the store what only this instance knows: logins, and a token that it got on its own.
     async fn share(&self, shared: &Arc<SharedAccount>) {
         let began = Instant::now();
         while began.elapsed() < MAX_WAIT {
+            // The store may be emptied while this waits: what it lost needs no lease to come back.
+            if self.look(shared).await.is_err() || !self.has_news() {
+                return;
+            }
             match shared.acquire().await {
                 Ok(Acquired::Lease(lease)) => {
                     // What is not shared now, is at the next change or contact.
                     let _ = self.share_under(shared, lease).await;
                     return;
                 }
-                Ok(Acquired::Busy(left)) => sleep(left.min(LEASE_LIFE / 10)).await,
+                Ok(Acquired::Busy(left)) => sleep(left.min(SHARE_INTERVAL)).await,
                 Err(StoreAway) => return,
             }
         }

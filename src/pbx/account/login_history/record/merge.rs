@@ -7,6 +7,7 @@ use super::LoginRecord;
 /// The counts of an instance at the time when the fleet last knew them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::pbx::account::login_history) struct SharedCounts {
+    steps: u64,
     refusals: u32,
     unanswered: u32,
     failures: u32,
@@ -15,10 +16,26 @@ pub(in crate::pbx::account::login_history) struct SharedCounts {
 impl LoginRecord {
     pub(in crate::pbx::account::login_history) fn shared_counts(&self) -> SharedCounts {
         SharedCounts {
+            steps: self.steps,
             refusals: self.refusals,
             unanswered: self.unanswered,
             failures: self.failures,
         }
+    }
+
+    /// Returns true if it tells nothing but its credentials.
+    pub(in crate::pbx::account::login_history) fn is_blank(&self) -> bool {
+        let blank = Self {
+            salt: self.salt.clone(),
+            credentials: self.credentials.clone(),
+            ..Self::default()
+        };
+        *self == blank
+    }
+
+    /// Returns true if logins have begun or ended since the other record was written.
+    pub(in crate::pbx::account::login_history) fn is_newer_than(&self, other: &Self) -> bool {
+        self.steps > other.steps
     }
 
     /// Adds to the record of a fleet what happened at one instance since `base`. Each instance may
@@ -30,7 +47,7 @@ impl LoginRecord {
         own: &Self,
         base: Option<SharedCounts>,
     ) {
-        let is_older = own.last_try <= self.last_try;
+        let is_newer = own.is_newer_than(self);
         let sum = |fleet: u32, own: u32, base: u32| fleet.saturating_add(own).saturating_sub(base);
         self.failures = match base {
             None => self.failures.max(own.failures),
@@ -39,13 +56,16 @@ impl LoginRecord {
         self.last_failure = self.last_failure.max(own.last_failure);
         self.locked_until = self.locked_until.max(own.locked_until);
         match base {
-            None if is_older => return,
+            None if !is_newer => return,
             None => {
+                self.steps = own.steps;
                 self.refusals = self.refusals.max(own.refusals);
-                self.unanswered = self.unanswered.max(own.unanswered);
+                self.unanswered = own.unanswered;
             }
             // An acceptance takes away what the fleet knew of this instance's own.
             Some(base) => {
+                let more = own.steps.saturating_sub(base.steps);
+                self.steps = self.steps.saturating_add(more);
                 self.refusals = sum(self.refusals, own.refusals, base.refusals);
                 self.unanswered = sum(self.unanswered, own.unanswered, base.unanswered);
             }
@@ -60,6 +80,11 @@ impl LoginRecord {
 }
 
 impl SharedCounts {
+    #[cfg(test)]
+    pub(in crate::pbx::account::login_history) fn failures(self) -> u32 {
+        self.failures
+    }
+
     /// The counts after the operator has forgiven: failures stay, since the PBX counts them.
     pub(in crate::pbx::account::login_history) fn since_forgiven(self, base: Option<Self>) -> Self {
         Self {

@@ -36,7 +36,7 @@ impl TokenKeeper {
         let written = match lease.end(&change).await {
             Ok(Written::Yes) => Ok(true),
             // The store was emptied meanwhile, or another instance has a later lease.
-            Ok(Written::LeaseLost) => shared.restore(fence, &change).await,
+            Ok(Written::LeaseLost) => shared.restore(shared.outrun(fence), &change).await,
             Err(StoreAway) => Err(StoreAway),
         };
         match (written, result) {
