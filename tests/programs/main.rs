@@ -28,6 +28,7 @@ mod openssl_keys;
 mod playable_formats;
 mod players;
 mod proxies;
+mod reloads;
 mod secret_files;
 mod service;
 mod wav_ends;
