@@ -115,13 +115,6 @@ impl Siege {
         let allowed = self.rest + 16 * 1024 + attackers as u64 * each;
         assert!(most <= allowed, "{most} KiB, and {allowed} are allowed");
     }
-
-    async fn end(self) {
-        self.running.signal("TERM");
-        self.running.signal("TERM");
-        let ended = self.running.end().await;
-        assert!(ended.code.is_some(), "{ended:?}");
-    }
 }
 
 async fn pbx() -> Simulator {
@@ -168,7 +161,6 @@ async fn slow_heads_take_their_bound_and_stop_nobody() {
         stream.write_all(b"a").await.unwrap();
     }
     siege.stands("slow heads", heads.len(), 48).await;
-    siege.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +177,6 @@ async fn slow_readers_take_their_bound_and_stop_nobody() {
         reading.push(answer);
     }
     siege.stands("slow readers", readers, 96).await;
-    siege.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +194,6 @@ async fn connections_that_take_every_place_make_way_for_others() {
         idle.push(stream);
     }
     siege.stands("all connections taken", places, 24).await;
-    siege.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +222,6 @@ async fn descriptors_never_run_out() {
     let log = siege.running.err.text();
     assert!(log.contains("fewer connections than server.max_connections"));
     assert!(!log.contains("no connection can be accepted now"), "{log}");
-    siege.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +255,6 @@ async fn rapid_resets_end_their_connection_and_stop_nobody() {
         ended += 1;
     }
     siege.stands("rapid resets", ended, 64).await;
-    siege.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,5 +308,4 @@ async fn large_heads_are_cut_off_and_stop_nobody() {
         .await;
     }
     siege.stands("large heads", attackers, 0).await;
-    siege.end().await;
 }
