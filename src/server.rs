@@ -8,6 +8,7 @@ pub(crate) mod heads;
 mod inherited;
 mod io;
 mod listener;
+mod places;
 mod refusal;
 
 use std::io as std_io;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,7 @@ use crate::gateway::Gateway;
 use crate::tls::server::ServerCertificate;
 use connection::ConnectionLimits;
 pub(crate) use inherited::InheritedSockets;
+use places::Places;
 
 /// A server that listens, and takes no connection yet.
 pub(crate) struct HttpServer {
@@ -34,7 +35,7 @@ pub(crate) struct HttpServer {
     tls: Vec<TcpListener>,
     certificates: Option<Arc<ServerCertificate>>,
     settings: Arc<ConnectionLimits>,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl HttpServer {
@@ -63,7 +64,7 @@ impl HttpServer {
                 header_timeout: config.header_timeout,
                 handshake_timeout,
             }),
-            connections: Arc::new(Semaphore::new(config.max_connections)),
+            places: Arc::new(Places::new(config.max_connections)),
         })
     }
 
@@ -105,7 +106,7 @@ impl HttpServer {
             let shared = listener::ListenerContext {
                 gateway: Arc::clone(&gateway),
                 settings: Arc::clone(&self.settings),
-                connections: Arc::clone(&self.connections),
+                places: Arc::clone(&self.places),
                 acceptor,
                 tracker: tracker.clone(),
                 stop: stop.clone(),

@@ -103,9 +103,14 @@ impl Watchdog {
         self.lock().has_begun
     }
 
-    /// The time without a request or a transfer, as of the last [`Watchdog::check`].
+    /// The time without a request or a transfer, as of the last [`Watchdog::check`]. None while the
+    /// socket refuses bytes: they may be the last ones of a transfer.
     pub(crate) fn idle_for(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.lock().last_busy)
+        let state = self.lock();
+        match state.blocked_since {
+            Some(_) => Duration::ZERO,
+            None => now.saturating_duration_since(state.last_busy),
+        }
     }
 
     /// The interval between two checks: a quarter of the limit, so that no end is later than that.

@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use tracing::debug;
 
 use super::heads::{Heads, WatchedHeads};
 use super::io::WatchedIo;
+use super::places::{MAX_IDLE_IN_A_CROWD, Places};
 use super::refusal::{CountedBody, InFlight, RefusalStream};
 use crate::gateway::head::MessageFraming;
 use crate::gateway::{Downstream, Gateway};
@@ -55,6 +56,7 @@ pub(super) struct DownstreamConnection {
     pub(super) peer: SocketAddr,
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
     pub(super) settings: Arc<ConnectionLimits>,
+    pub(super) places: Arc<Places>,
     pub(super) stop: CancellationToken,
     pub(super) kill: CancellationToken,
 }
@@ -67,6 +69,7 @@ impl DownstreamConnection {
             peer,
             gateway,
             settings,
+            places,
             stop,
             kill,
         } = self;
@@ -78,6 +81,7 @@ impl DownstreamConnection {
             downstream: Arc::new(Downstream { peer, watchdog }),
             gateway,
             settings,
+            places,
             stop,
             kill,
         };
@@ -89,9 +93,14 @@ impl DownstreamConnection {
             session.set_buffer_limit(Some(BUFFER_BYTES))
         });
         let handshake = timeout(session.settings.handshake_timeout, accept);
+        let room_wanted = async {
+            sleep(MAX_IDLE_IN_A_CROWD).await;
+            session.places.room_wanted().await;
+        };
         let shaken = tokio::select! {
             // No request has been read yet, so a drain loses nothing by ending the handshake.
             () = session.stop.cancelled() => return,
+            () = room_wanted => return debug!("a TLS handshake made room for another connection"),
             shaken = handshake => shaken,
         };
         match shaken {
@@ -123,13 +132,14 @@ struct ReadyConnection {
     downstream: Arc<Downstream>,
     gateway: Arc<ArcSwap<Gateway>>,
     settings: Arc<ConnectionLimits>,
+    places: Arc<Places>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
 
 /// Drives a connection until it ends: by itself, by the watchdog, or by `kill`. After `stop` it
-/// takes no more requests. A connection without a request for `idle_limit` is asked to end, and
-/// ended after twice that time. A macro, since hyper's two connection types share no trait for the
+/// takes no more requests. A connection without a request for `idle_limit`, or for a short time while
+/// another one waits for its place, is asked to end, and ended after twice that time. A macro, since hyper's two connection types share no trait for the
 /// graceful shutdown.
 macro_rules! drive {
     ($session:expr, $connection:expr, $idle_limit:expr) => {{
@@ -140,7 +150,7 @@ macro_rules! drive {
         let mut stopping = false;
         let idle_limit: Option<Duration> = $idle_limit;
         loop {
-            tokio::select! {
+            let idle_limit = tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         debug!(%error, "a connection ended");
@@ -155,28 +165,29 @@ macro_rules! drive {
                     }
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
+                    continue;
                 }
                 () = session.kill.cancelled() => {
                     session.downstream.watchdog.abort();
                     return;
                 }
-                _ = ticks.tick() => {
-                    let now = Instant::now();
-                    if session.downstream.watchdog.check(now) == WatchdogVerdict::End {
-                        debug!("a connection ended: its caller took nothing for too long");
-                        return;
-                    }
-                    let Some(limit) = idle_limit else { continue };
-                    let idle = session.downstream.watchdog.idle_for(now);
-                    if idle >= limit.saturating_mul(2) {
-                        debug!("a connection was ended: its caller sent no request for too long");
-                        return;
-                    }
-                    if idle >= limit && !stopping {
-                        stopping = true;
-                        connection.as_mut().graceful_shutdown();
-                    }
-                }
+                _ = ticks.tick() => idle_limit,
+                () = session.places.room_wanted() => Some(MAX_IDLE_IN_A_CROWD),
+            };
+            let now = Instant::now();
+            if session.downstream.watchdog.check(now) == WatchdogVerdict::End {
+                debug!("a connection ended: its caller took nothing for too long");
+                return;
+            }
+            let Some(limit) = idle_limit else { continue };
+            let idle = session.downstream.watchdog.idle_for(now);
+            if idle >= limit.saturating_mul(2) {
+                debug!("a connection was ended: its caller sent no request for too long");
+                return;
+            }
+            if idle >= limit && !stopping {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
             }
         }
     }};

@@ -10,7 +10,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::connection::{self, ConnectionLimits};
+use super::places::Places;
 use crate::gateway::Gateway;
 
 /// Pause after a failed accept, as when the process has no file descriptor left: accept fails at
@@ -29,7 +29,7 @@ const BACKLOG: i32 = 1024;
 pub(super) struct ListenerContext {
     pub(super) gateway: Arc<ArcSwap<Gateway>>,
     pub(super) settings: Arc<ConnectionLimits>,
-    pub(super) connections: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     pub(super) acceptor: Option<TlsAcceptor>,
     pub(super) tracker: TaskTracker,
     pub(super) stop: CancellationToken,
@@ -54,13 +54,13 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Takes connections until `stop`. The permit comes first: a connection that cannot be served waits
+/// Takes connections until `stop`. The place comes first: a connection that cannot be served waits
 /// in the kernel's queue, and costs no descriptor.
 pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
     loop {
         let next = async {
-            let permit = Arc::clone(&shared.connections).acquire_owned().await.ok()?;
-            Some((listener.accept().await, permit))
+            let place = shared.places.take().await?;
+            Some((listener.accept().await, place))
         };
         let accepted = tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -68,24 +68,26 @@ pub(super) async fn accept(listener: TcpListener, shared: ListenerContext) {
         };
         match accepted {
             None => return,
-            Some((Ok((stream, peer)), permit)) => {
+            Some((Ok((stream, peer)), place)) => {
                 let connection = connection::DownstreamConnection {
                     stream,
                     peer,
                     gateway: Arc::clone(&shared.gateway),
                     settings: Arc::clone(&shared.settings),
+                    places: Arc::clone(&shared.places),
                     stop: shared.stop.clone(),
                     kill: shared.kill.clone(),
                 };
                 let acceptor = shared.acceptor.clone();
                 shared.tracker.spawn(async move {
                     connection.serve(acceptor).await;
-                    drop(permit);
+                    drop(place);
                 });
             }
             Some((Err(error), _)) if is_of_one_connection(&error) => {}
             Some((Err(error), _)) => {
                 warn!(%error, advice = "raise the limit of open files", "no connection can be accepted now");
+                shared.places.ask_for_room();
                 sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -187,7 +187,21 @@ pub(crate) async fn run_wavegate(arguments: &[&str]) -> Ended {
 /// or finer.
 pub(crate) async fn serve(config: &Path) -> (Running, SocketAddr) {
     let config = config.to_str().unwrap();
-    let running = Running::start(&mut wavegate(&["serve", "--config", config]));
+    listening(Running::start(&mut wavegate(&[
+        "serve", "--config", config,
+    ])))
+    .await
+}
+
+/// As [`serve`], started by another program that gets the command as its last arguments.
+pub(crate) async fn serve_by(mut starter: Command, config: &Path) -> (Running, SocketAddr) {
+    let serve = wavegate(&["serve", "--config", config.to_str().unwrap()]);
+    starter.arg(serve.get_program()).args(serve.get_args());
+    starter.stdin(Stdio::null()).env_remove("NOTIFY_SOCKET");
+    listening(Running::start(&mut starter)).await
+}
+
+async fn listening(running: Running) -> (Running, SocketAddr) {
     let log = running.err.until(|log| address(log).is_some()).await;
     (running, address(&log).unwrap())
 }

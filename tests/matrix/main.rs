@@ -28,3 +28,4 @@ mod mending;
 mod pace;
 mod ranges;
 mod secrets;
+mod siege;

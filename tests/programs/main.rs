@@ -31,6 +31,7 @@ mod playable_formats;
 mod players;
 mod prometheus;
 mod proxies;
+mod reloads;
 mod secret_files;
 mod service;
 mod wav_ends;

@@ -56,7 +56,9 @@ rows! {
     /// which warns once.
     trusted_proxies: ListOf<Network> = list_of(&[]);
 
-    /// Connections that may be open at once; further ones wait.
+    /// Connections that may be open at once. When all are taken, those without a request for a
+    /// second or two make way for new ones. A quarter of the files that the process may open is
+    /// kept for other things: if that leaves fewer connections, the log warns at start.
     max_connections: Number<usize> = count(1..=1_000_000, 10_000);
 
     /// Size of the largest request head; a longer one gets 431. It also limits tokens. Raise it if
